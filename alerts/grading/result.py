@@ -1,0 +1,55 @@
+"""What every grader answers with: the result, what it rests on, and what was missing."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from alerts.chart import Entry
+
+
+class Evidence(Struct, frozen=True):
+    """One reading, statement or dose that a result rests on."""
+
+    kind: str
+    entry: Entry
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """Common to every system. `because` are sentences a clinician can check against the table.
+
+    `flags` are remarks that do not change the result. `proxies` name the conventions of `proxies.yaml`
+    that the result depends on, as `section.name`.
+    """
+
+    system: str
+    version: str
+    because: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    at: datetime
+
+
+class Grade(Result, frozen=True, kw_only=True):
+    """A grade, or None where it is undetermined. `provisional`: it is at least this."""
+
+    grade: int | None
+    provisional: bool = False
+
+
+class Score(Result, frozen=True, kw_only=True):
+    """A number of a published formula, or None; `bound` says "<" or ">" where an input was censored."""
+
+    value: Decimal | None
+    log2: Decimal | None = None
+    bound: str = ""
+    bound_value: Decimal | None = None
+
+
+class Points(Result, frozen=True, kw_only=True):
+    """A sum of points and the risk group or state it stands for."""
+
+    score: int | None
+    risk: str | None = None

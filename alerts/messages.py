@@ -1,0 +1,351 @@
+"""What can come in: one pydantic model per native message.
+
+The same JSON objects are posted, queued, replayed, journalled and given to `cartwatch grade`.
+Unknown fields are refused by name. Numbers, written as JSON numbers or as text, become decimals.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal
+from enum import IntEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, STATEMENTS, Sort
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+
+_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?)")
+_BOUND = Decimal("1e12")
+
+
+def _decimal(value: Any) -> Any:
+    """A JSON number or a number in text, as an exact decimal of bounded size.
+
+    Raises:
+        ValueError: for NaN, infinities, and numbers no reading can have.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("write a number, as a JSON number or as text")
+    match = _NUMBER.fullmatch(str(value).strip())
+    if match is None or match[1]:
+        raise ValueError(f"{str(value)[:40]!r} is not a number of at most 15 digits")
+    number = Decimal(match[2])
+    if abs(number) > _BOUND:
+        raise ValueError("the number is too large: nothing measured here exceeds 1e12")
+    return number
+
+
+Number = Annotated[Decimal, BeforeValidator(_decimal)]
+
+
+class Status(IntEnum):
+    """A result's place in its life; of two versions of one message the higher status holds."""
+
+    PRELIMINARY = 0
+    FINAL = 1
+    CORRECTED = 2
+    ENTERED_IN_ERROR = 3
+
+
+_STATUS_NAMES = {status.name.lower(): status for status in Status}
+
+
+def _status(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in _STATUS_NAMES:
+            raise ValueError(f"{value[:40]!r} is not one of {', '.join(_STATUS_NAMES)}")
+        return _STATUS_NAMES[value]
+    return value
+
+
+class Message(BaseModel):
+    """What every message carries. `id` is unique per source; `effective` is when it was true."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Text
+    source: Text
+    patient: Text
+    effective: AwareDatetime
+    received: AwareDatetime | None = None
+    provenance: Literal["reported", "synthesised"] | None = None
+    supersedes: Text | None = None
+    status: Annotated[Status, BeforeValidator(_status)] = Status.FINAL
+
+
+class Registration(Message):
+    """A patient is known from here on: product, day of infusion, place, team."""
+
+    type: Literal["registration"]
+    infused: AwareDatetime | None = None
+    product: Text | None = None
+    born: date | None = None
+    ward: Text | None = None
+    bed: Text | None = None
+    team: Text | None = None
+
+
+class Reading(Message):
+    """A measured, counted or assessed value; `by` is what or who found it.
+
+    `value` may be a bound (`"<0.1"`). `low` and `high` are the laboratory's own reference limits in the
+    reading's unit. `absent` says why there is no value; such a reading is charted and never computed with.
+    """
+
+    type: Literal["reading"]
+    reading: str
+    value: Annotated[str, StringConstraints(max_length=60)] | int | float | Decimal | None = None
+    unit: Annotated[str, StringConstraints(max_length=40)] | None = None
+    by: Literal["person", "cuff", "arterial_line", "monitor", "patch", "device", "laboratory"] | None = None
+    low: Number | None = None
+    high: Number | None = None
+    items: dict[str, int] | None = None
+    absent: LongText | None = None
+
+    @field_validator("reading")
+    @classmethod
+    def _known_reading(cls, name: str) -> str:
+        if name not in READINGS:
+            raise ValueError(f"{name[:40]!r} is not a reading this software knows; see docs/messages.md for the names")
+        return name
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        kind = READINGS[self.reading]
+        if self.status is Status.ENTERED_IN_ERROR:
+            return self
+        if self.items is not None:
+            _check_ice_items(self.reading, self.items)
+        if self.value is None:
+            if self.items is None and self.absent is None:
+                raise ValueError("value: a reading needs a value, or `absent` with the reason there is none")
+        elif kind.sort is Sort.CODE:
+            if self.value not in kind.codes:
+                raise ValueError(f"value: {self.reading} is one of {', '.join(kind.codes)}")
+        else:
+            _check_number(self.reading, self.value)
+        if self.items is not None and self.value is not None and self.number != sum(self.items.values()):
+            raise ValueError(f"value: the total {self.value} and the items' sum {sum(self.items.values())} disagree")
+        return self
+
+    @property
+    def number(self) -> Decimal | None:
+        """The value as a decimal in the unit it was sent in; the items' sum where only items came."""
+        if self.value is None:
+            return Decimal(sum(self.items.values())) if self.items is not None else None
+        match = _NUMBER.fullmatch(str(self.value).strip())
+        return Decimal(match[2]) if match else None
+
+    @property
+    def comparator(self) -> str:
+        """`<`, `<=`, `>` or `>=` where the value is a bound, else empty."""
+        match = _NUMBER.fullmatch(str(self.value).strip())
+        return (match[1] or "") if match else ""
+
+
+def _check_number(reading: str, value: Any) -> None:
+    match = _NUMBER.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(f"value: {str(value)[:40]!r} is not a number of at most 15 digits, nor a bound such as '<0.1'")
+    number = Decimal(match[2])
+    if abs(number) > _BOUND:
+        raise ValueError("value: the number is too large: nothing measured here exceeds 1e12")
+    if READINGS[reading].sort is Sort.SCORE:
+        highest = 10 if reading == "ice" else 32
+        if match[1] or number != int(number) or not 0 <= number <= highest:
+            raise ValueError(f"value: {reading} is a whole number from 0 to {highest}")
+
+
+def _check_ice_items(reading: str, items: dict[str, int]) -> None:
+    if reading != "ice":
+        raise ValueError("items: only ice has items")
+    if set(items) != set(ICE_ITEMS):
+        raise ValueError(f"items: give all of {', '.join(ICE_ITEMS)} and nothing else")
+    for name, points in items.items():
+        if not 0 <= points <= ICE_ITEMS[name]:
+            raise ValueError(f"items.{name}: {points} is not within 0 to {ICE_ITEMS[name]}")
+
+
+class Statement(Message):
+    """What a clinician says is so, or is not so; it outranks the numbers."""
+
+    type: Literal["statement"]
+    statement: str
+    value: bool
+    by: Text | None = None
+
+    @field_validator("statement")
+    @classmethod
+    def _known_statement(cls, name: str) -> str:
+        if name not in STATEMENTS:
+            raise ValueError(f"{name[:40]!r} is not one of {', '.join(STATEMENTS)}")
+        return name
+
+
+class Treatment(Message):
+    """A drug or blood product that was given, or an infusion that was started or stopped. Never an order."""
+
+    type: Literal["treatment"]
+    drug: str
+    action: Literal["given", "started", "stopped"]
+    dose: Number | None = None
+    unit: Text | None = None
+    by: Text | None = None
+
+    @field_validator("drug")
+    @classmethod
+    def _known_drug(cls, name: str) -> str:
+        if name not in DRUGS:
+            raise ValueError(f"{name[:40]!r} is not one of {', '.join(DRUGS)}")
+        return name
+
+
+class Note(Message):
+    """Something charted in words (an EEG, a scan): shown on the course, never computed with."""
+
+    type: Literal["note"]
+    text: LongText
+    by: Text | None = None
+
+
+class Acknowledgement(Message):
+    """Somebody took the page: its episode stops climbing the ladder until it worsens."""
+
+    type: Literal["acknowledgement"]
+    episode: Text
+    by: Text
+
+
+class Silence(Message):
+    """No repeats of one episode until a time; never hides a higher urgency."""
+
+    type: Literal["silence"]
+    episode: Text
+    until: AwareDatetime
+    by: Text
+    why: LongText
+
+
+class Closure(Message):
+    """A clinician closes an episode before its clear sets have done so."""
+
+    type: Literal["closure"]
+    episode: Text
+    by: Text
+    why: LongText
+
+
+class Receipt(Message):
+    """What became of one page on one channel, as the delivery worker saw it."""
+
+    type: Literal["receipt"]
+    page: Text
+    outcome: Literal["sent", "failed", "refused", "unknown"]
+    detail: Annotated[str, StringConstraints(max_length=400)] = ""
+
+
+class Fault(Message):
+    """A technical trouble of this software or of a feed; `patient` is the reserved subject `~site`."""
+
+    type: Literal["fault"]
+    condition: Text
+    what: LongText
+
+
+class Discharge(Message):
+    """The patient left: watching ends, open episodes close."""
+
+    type: Literal["discharge"]
+
+
+AnyMessage = Annotated[
+    Registration
+    | Reading
+    | Statement
+    | Treatment
+    | Note
+    | Acknowledgement
+    | Silence
+    | Closure
+    | Receipt
+    | Fault
+    | Discharge,
+    Field(discriminator="type"),
+]
+MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
+
+SITE_SUBJECT = "~site"
+"""The subject that faults of no one patient belong to; no patient may be called so."""
+
+
+class BadMessage(ValueError):
+    """A message that cannot be read; the text names each field and the mend."""
+
+
+def explain(error: ValidationError) -> str:
+    """Each trouble of a pydantic error as `field: what is wrong`, without echoing the message."""
+    parts = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        path = [str(part) for part in item["loc"]]
+        if path and path[0] in _TYPES:
+            path = path[1:]
+        text = item["msg"].removeprefix("Value error, ")
+        parts.append(_mend(".".join(path), item["type"], text))
+    return "; ".join(parts)
+
+
+def _mend(field: str, kind: str, text: str) -> str:
+    if kind == "union_tag_not_found":
+        return f"type: missing; write one of {', '.join(_TYPES)}"
+    if kind == "union_tag_invalid":
+        return f"type: not one of {', '.join(_TYPES)}"
+    if kind == "extra_forbidden":
+        return f"{field}: unknown field; remove it or correct its name"
+    if kind == "missing":
+        return f"{field}: missing"
+    if kind == "timezone_aware":
+        return f"{field}: write the offset from UTC, as in 2024-06-14T08:00:00+02:00"
+    if kind == "json_invalid":
+        return f"not JSON: {text.removeprefix('Invalid JSON: ')}"
+    return f"{field}: {text}" if field else text
+
+
+_TYPES = (
+    "registration",
+    "reading",
+    "statement",
+    "treatment",
+    "note",
+    "acknowledgement",
+    "silence",
+    "closure",
+    "receipt",
+    "fault",
+    "discharge",
+)
+
+
+def read_message(raw: bytes | str) -> AnyMessage:
+    """One native message from its JSON text.
+
+    Raises:
+        BadMessage: not JSON, or not a message; names every field that is wrong.
+    """
+    try:
+        return MESSAGE.validate_json(raw)
+    except ValidationError as error:
+        raise BadMessage(explain(error)) from error

@@ -1,0 +1,147 @@
+"""Every name a reading, a statement or a treatment may carry: one table, read from everywhere else."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Sort(StrEnum):
+    """What stands in a reading's value."""
+
+    VITAL = "vital sign"
+    LABORATORY = "laboratory value"
+    SCORE = "bedside score"
+    CODE = "code"
+
+
+class Kind(NamedTuple):
+    """One kind of reading.
+
+    `unit` is canonical (UCUM); `units` is the group of `units.csv` its spellings stand in, empty for
+    a value that has no unit; `codes` are the only values a coded kind may take.
+    """
+
+    name: str
+    sort: Sort
+    unit: str
+    units: str
+    label: str
+    codes: tuple[str, ...] = ()
+
+
+def _table(*kinds: Kind) -> dict[str, Kind]:
+    return {kind.name: kind for kind in kinds}
+
+
+OXYGEN_DEVICES = (
+    "none",
+    "nasal_cannula",
+    "blow_by",
+    "high_flow_nasal_cannula",
+    "face_mask",
+    "venturi_mask",
+    "nonrebreather_mask",
+    "cpap",
+    "bipap",
+    "invasive_ventilation",
+)
+CONSCIOUSNESS = ("spontaneous", "voice", "touch", "vigorous_touch", "unarousable")
+SEIZURE = ("none", "brief", "nonconvulsive_resolving", "prolonged", "repetitive")
+MOTOR_WEAKNESS = ("none", "deep_focal")
+CEREBRAL_EDEMA = ("none", "focal", "diffuse")
+ICP_SIGN = ("none", "posturing", "cn6_palsy", "papilledema", "cushing")
+
+READINGS = _table(
+    Kind("temperature", Sort.VITAL, "Cel", "temperature", "temperature"),
+    Kind("systolic_bp", Sort.VITAL, "mm[Hg]", "pressure", "systolic pressure"),
+    Kind("diastolic_bp", Sort.VITAL, "mm[Hg]", "pressure", "diastolic pressure"),
+    Kind("mean_bp", Sort.VITAL, "mm[Hg]", "pressure", "mean pressure"),
+    Kind("heart_rate", Sort.VITAL, "/min", "heart_rate", "heart rate"),
+    Kind("respiratory_rate", Sort.VITAL, "/min", "respiratory_rate", "respiratory rate"),
+    Kind("spo2", Sort.VITAL, "%", "spo2", "SpO2"),
+    Kind("fio2", Sort.VITAL, "%", "fio2", "FiO2"),
+    Kind("oxygen_flow", Sort.VITAL, "L/min", "oxygen_flow", "oxygen flow"),
+    Kind("oxygen_device", Sort.CODE, "", "", "oxygen device", OXYGEN_DEVICES),
+    Kind("ice", Sort.SCORE, "", "", "ICE"),
+    Kind("capd", Sort.SCORE, "", "", "CAPD"),
+    Kind("consciousness", Sort.CODE, "", "", "consciousness", CONSCIOUSNESS),
+    Kind("seizure", Sort.CODE, "", "", "seizure", SEIZURE),
+    Kind("motor_weakness", Sort.CODE, "", "", "motor weakness", MOTOR_WEAKNESS),
+    Kind("cerebral_edema", Sort.CODE, "", "", "cerebral oedema", CEREBRAL_EDEMA),
+    Kind("icp_sign", Sort.CODE, "", "", "sign of raised intracranial pressure", ICP_SIGN),
+    Kind("ldh", Sort.LABORATORY, "U/L", "enzyme", "LDH"),
+    Kind("alt", Sort.LABORATORY, "U/L", "enzyme", "ALT"),
+    Kind("ast", Sort.LABORATORY, "U/L", "enzyme", "AST"),
+    Kind("crp", Sort.LABORATORY, "mg/L", "crp", "CRP"),
+    Kind("platelets", Sort.LABORATORY, "10*9/L", "cell_count", "platelets"),
+    Kind("neutrophils", Sort.LABORATORY, "10*9/L", "cell_count", "neutrophils (ANC)"),
+    Kind("white_cells", Sort.LABORATORY, "10*9/L", "cell_count", "white cells"),
+    Kind("lymphocytes", Sort.LABORATORY, "10*9/L", "cell_count", "lymphocytes"),
+    Kind("hemoglobin", Sort.LABORATORY, "g/dL", "hemoglobin", "haemoglobin"),
+    Kind("ferritin", Sort.LABORATORY, "ug/L", "ferritin", "ferritin"),
+    Kind("creatinine", Sort.LABORATORY, "mg/dL", "creatinine", "creatinine"),
+    Kind("bilirubin", Sort.LABORATORY, "mg/dL", "bilirubin", "bilirubin"),
+    Kind("fibrinogen", Sort.LABORATORY, "mg/dL", "fibrinogen", "fibrinogen"),
+    Kind("inr", Sort.LABORATORY, "1", "inr", "INR"),
+    Kind("igg", Sort.LABORATORY, "mg/dL", "igg", "IgG"),
+    Kind("car_t_cells", Sort.LABORATORY, "/uL", "car_t_cells", "CAR-T cells"),
+)
+
+STATEMENTS = (
+    "hypotension",
+    "hypoxia",
+    "fever_other_cause",
+    "hypotension_other_cause",
+    "hypoxia_other_cause",
+    "consciousness_other_cause",
+    "airway_support_not_for_hypoxia",
+    "anticoagulated",
+    "anemia_life_threatening",
+    "febrile_neutropenia_life_threatening",
+    "died_of_crs",
+    "died_of_icans",
+    "new_confusion",
+    "hypercapnic_failure",
+)
+
+ANTIPYRETICS = ("paracetamol",)
+ANTICYTOKINE_DRUGS = ("tocilizumab", "siltuximab", "anakinra")
+STEROIDS = ("dexamethasone", "methylprednisolone")
+VASOPRESSORS = ("norepinephrine", "epinephrine", "phenylephrine", "dopamine", "dobutamine")
+VASOPRESSIN = "vasopressin"
+DRUGS = (
+    *ANTICYTOKINE_DRUGS,
+    *STEROIDS,
+    *ANTIPYRETICS,
+    "levetiracetam",
+    *VASOPRESSORS,
+    VASOPRESSIN,
+    "filgrastim",
+    "platelet_transfusion",
+    "red_cell_transfusion",
+    "immunoglobulin",
+)
+
+ICE_ITEMS = {
+    "year": 1,
+    "month": 1,
+    "city": 1,
+    "hospital": 1,
+    "naming": 3,
+    "command": 1,
+    "writing": 1,
+    "attention": 1,
+}
+"""The ICE items and the most points each can give (ASTCT 2019): 10 in all."""
+
+
+def label(name: str) -> str:
+    """How a reading, statement or drug is named on a page."""
+    kind = READINGS.get(name)
+    return kind.label if kind else name.replace("_", " ")
+
+
+def shown_unit(name: str) -> str:
+    """The canonical unit as a person writes it: `Cel` is `°C`, `10*9/L` is `×10⁹/L`."""
+    kind = READINGS.get(name)
+    unit = kind.unit if kind else ""
+    return {"Cel": "°C", "mm[Hg]": "mmHg", "10*9/L": "×10⁹/L", "ug/L": "µg/L", "/uL": "/µL", "1": ""}.get(unit, unit)
