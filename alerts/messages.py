@@ -8,7 +8,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AwareDatetime,
@@ -254,7 +254,8 @@ class Receipt(Message):
 
     type: Literal["receipt"]
     page: Text
-    outcome: Literal["sent", "failed", "refused", "unknown"]
+    channel: Text
+    outcome: Literal["sent", "undeliverable"]
     detail: Annotated[str, StringConstraints(max_length=400)] = ""
 
 
@@ -287,6 +288,8 @@ AnyMessage = Annotated[
     Field(discriminator="type"),
 ]
 MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
+
+_TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(AnyMessage)[0]))
 
 SITE_SUBJECT = "~site"
 """The subject that faults of no one patient belong to; no patient may be called so."""
@@ -322,21 +325,6 @@ def _mend(field: str, kind: str, text: str) -> str:
     if kind == "json_invalid":
         return f"not JSON: {text.removeprefix('Invalid JSON: ')}"
     return f"{field}: {text}" if field else text
-
-
-_TYPES = (
-    "registration",
-    "reading",
-    "statement",
-    "treatment",
-    "note",
-    "acknowledgement",
-    "silence",
-    "closure",
-    "receipt",
-    "fault",
-    "discharge",
-)
 
 
 def read_message(raw: bytes | str) -> AnyMessage:

@@ -39,6 +39,7 @@ class ChartProxies(Configuration):
     vitals_hold: Proxy[Duration]
     temperature_holds: Proxy[Duration]
     oxygen_holds: Proxy[Duration]
+    one_set: Proxy[Duration]
     laboratory_holds: Proxy[Duration]
     baseline_window: Proxy[Duration]
     future_tolerance: Proxy[Duration]

@@ -1,0 +1,108 @@
+"""From a message to the chart: converted, placed, or kept as unusable with its reason."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from alerts.chart import Admission, Chart, Entry, Unused
+from alerts.messages import AnyMessage, Reading, Registration, Statement, Status, Treatment
+from alerts.quantities import Unusable, canonical
+from alerts.vocabulary import READINGS, Sort
+from config.site import Site
+
+
+class Charted(NamedTuple):
+    """The chart afterwards. `unusable` says why a message was not used; `corrects` that it changed the past."""
+
+    chart: Chart
+    unusable: str = ""
+    corrects: bool = False
+
+
+def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
+    """Fold one message into a chart; a message that is not charted leaves it as it was."""
+    if message.effective > now + site.proxies.chart.future_tolerance.value:
+        return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
+    if isinstance(message, Registration):
+        return Charted(chart.admit(_admission(message)))
+    if not isinstance(message, Reading | Statement | Treatment):
+        return Charted(chart)
+    try:
+        kind, entry = _entry(message, site)
+    except Unusable as reason:
+        return _refuse(chart, message, str(reason))
+    received = message.received or message.effective
+    folded = chart.fold(kind, entry, received=received, supersedes=message.supersedes or "")
+    corrects = message.status >= Status.CORRECTED or message.supersedes is not None
+    return Charted(folded, corrects=corrects)
+
+
+def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
+    if not isinstance(message, Reading):
+        return Charted(chart, unusable=why)
+    sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
+    unused = Unused(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
+    return Charted(chart.set_aside(unused), unusable=why)
+
+
+def _admission(message: Registration) -> Admission:
+    return Admission(
+        effective=message.effective.astimezone(UTC),
+        infused=message.infused.astimezone(UTC) if message.infused else None,
+        product=message.product or "",
+        born=message.born,
+        ward=message.ward or "",
+        bed=message.bed or "",
+        team=message.team or "",
+    )
+
+
+def _entry(message: Reading | Statement | Treatment, site: Site) -> tuple[str, Entry]:
+    if isinstance(message, Reading):
+        return message.reading, _reading(message, site)
+    if isinstance(message, Statement):
+        return message.statement, _placed(message, code="true" if message.value else "false", by=message.by or "")
+    unit = message.unit or ""
+    return message.drug, _placed(message, value=message.dose, code=message.action, unit=unit, by=message.by or "")
+
+
+def _placed(message: Reading | Statement | Treatment, **content: object) -> Entry:
+    return Entry(
+        effective=message.effective.astimezone(UTC),
+        source=message.source,
+        id=message.id,
+        status=int(message.status),
+        **content,  # type: ignore[arg-type]
+    )
+
+
+def _reading(message: Reading, site: Site) -> Entry:
+    kind = READINGS[message.reading]
+    by = message.by or ""
+    if message.status is Status.ENTERED_IN_ERROR:
+        return _placed(message, by=by)
+    if kind.sort is Sort.CODE and message.value is not None:
+        return _placed(message, code=str(message.value), by=by)
+    number = message.number
+    if number is None:
+        return _placed(message, code="absent", note=message.absent or "", by=by)
+    quantity = canonical(
+        message.reading,
+        number,
+        message.unit,
+        site.tables,
+        low=message.low,
+        high=message.high,
+        comparator=message.comparator,
+    )
+    converted = quantity.value != number
+    items = ", ".join(f"{name} {points}" for name, points in message.items.items()) if message.items else ""
+    return _placed(
+        message,
+        value=quantity.value,
+        comparator=message.comparator,
+        by=by,
+        low=quantity.low,
+        high=quantity.high,
+        sent=f"{message.value} {message.unit}" if converted else "",
+        note=items,
+    )

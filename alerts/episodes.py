@@ -1,0 +1,198 @@
+"""The life of an alert: one open episode per patient and condition.
+
+Upgrade at once, downgrade slowly: a higher level, a higher urgency, a new member or an event pages again whether or
+not the episode is acknowledged; a lower level is believed only after two consecutive measurements far enough apart.
+Acknowledged is not resolved.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import blake2s
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alerts.findings import Finding
+from config.site import URGENCIES, Urgency
+
+Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted"]
+
+
+class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
+
+    `next_at` is when the ladder is looked at again; `pending` are pages not yet known to be sent.
+    """
+
+    id: str
+    condition: str
+    number: int
+    reason: Reason
+    title: str
+    level: int
+    was: int | None
+    urgency: Urgency
+    members: tuple[str, ...] = ()
+    opened_at: datetime
+    raised_at: datetime
+    lower_since: datetime | None = None
+    ladder_from: datetime
+    steps_taken: int = 0
+    next_at: datetime | None
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    silenced_until: datetime | None = None
+    told: tuple[str, ...] = ()
+    pages: int = 0
+    bundle: str = ""
+    pending: tuple[str, ...] = ()
+
+
+class Past(Struct, frozen=True):
+    """The last closed episode of a condition. `accepted`: the level at which a person closed it."""
+
+    number: int
+    opened_at: datetime
+    closed_at: datetime
+    peak: int
+    accepted: int = 0
+
+
+class Followed(NamedTuple):
+    """What became of an episode: still open or closed, and why somebody is to be told, if so."""
+
+    episode: Episode | None
+    past: Past | None
+    reason: Reason | None = None
+
+
+def episode_id(patient: str, condition: str, number: int) -> str:
+    """An id that a replay gives again and that shows nothing of the patient."""
+    return blake2s(f"{patient}\x1f{condition}\x1f{number}".encode(), digest_size=6).hexdigest()
+
+
+def higher(one: Urgency, other: Urgency) -> bool:
+    """Whether the first urgency ranks above the second."""
+    return URGENCIES.index(one) > URGENCIES.index(other)
+
+
+def follow(
+    patient: str,
+    episode: Episode | None,
+    past: Past | None,
+    finding: Finding,
+    at: datetime,
+    now: datetime,
+    apart: timedelta,
+) -> Followed:
+    """Carry an episode on by what a rule found at a clinical time `at`, known at the time `now`."""
+    if episode is None:
+        return _without_episode(patient, past, finding, at, now)
+    if _is_worse(episode, finding):
+        return Followed(_raise(episode, finding, at, now), past, "worse")
+    if finding.level < episode.level:
+        return _lower(episode, past, finding, at, apart)
+    return Followed(replace(episode, lower_since=None, title=finding.title), past)
+
+
+def _without_episode(patient: str, past: Past | None, finding: Finding, at: datetime, now: datetime) -> Followed:
+    if finding.level == 0:
+        return Followed(None, replace(past, accepted=0) if past and past.accepted else past)
+    if past is not None and finding.level <= past.accepted:
+        return Followed(None, past)
+    reason: Reason = "recurrent" if past is not None else "new"
+    number = past.number + 1 if past is not None else 1
+    episode = Episode(
+        id=episode_id(patient, finding.condition, number),
+        condition=finding.condition,
+        number=number,
+        reason=reason,
+        title=finding.title,
+        level=finding.level,
+        was=None,
+        urgency=finding.urgency,
+        members=finding.members,
+        opened_at=at,
+        raised_at=at,
+        ladder_from=now,
+        next_at=now,
+    )
+    return Followed(episode, past, reason)
+
+
+def _is_worse(episode: Episode, finding: Finding) -> bool:
+    if finding.level == 0:
+        return False
+    return (
+        finding.level > episode.level
+        or higher(finding.urgency, episode.urgency)
+        or bool(set(finding.members) - set(episode.members))
+        or bool(finding.event)
+    )
+
+
+def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> Episode:
+    urgency = finding.urgency if higher(finding.urgency, episode.urgency) else episode.urgency
+    return replace(
+        episode,
+        reason="worse",
+        title=finding.title,
+        was=episode.level,
+        level=max(finding.level, episode.level),
+        urgency=urgency,
+        members=tuple(sorted({*episode.members, *finding.members})),
+        raised_at=at,
+        lower_since=None,
+        ladder_from=now,
+        steps_taken=0,
+        next_at=now,
+        acknowledged_by="",
+        acknowledged_at=None,
+        silenced_until=None,
+    )
+
+
+def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, apart: timedelta) -> Followed:
+    measured = finding.measured_at or at
+    if finding.over:
+        return closed(episode, at, "resolved")
+    if episode.lower_since is None or finding.over is False:
+        since = episode.lower_since or measured
+        return Followed(replace(episode, lower_since=since), past)
+    if measured - episode.lower_since < apart:
+        return Followed(episode, past)
+    if finding.level == 0:
+        return closed(episode, at, "resolved")
+    lowered = replace(
+        episode, level=finding.level, was=episode.level, urgency=finding.urgency, title=finding.title, lower_since=None
+    )
+    return Followed(lowered, past, "better")
+
+
+def closed(episode: Episode, at: datetime, reason: Reason | None, accepted: int = 0) -> Followed:
+    """Close an episode; `accepted` is the level at which a person did so."""
+    past = Past(episode.number, episode.opened_at, at, episode.level, accepted)
+    return Followed(None, past, reason)
+
+
+def news_of_the_past(episode: Episode | None, past: Past | None, finding: Finding, at: datetime) -> bool:
+    """Whether something charted late says more than anybody was ever told about that time."""
+    if finding.level == 0:
+        return False
+    if episode is not None:
+        return finding.level > episode.level
+    if past is not None and past.opened_at <= at <= past.closed_at:
+        return finding.level > past.peak
+    return past is None or at > past.closed_at
+
+
+def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
+    """Stop the ladder; worsening starts it again."""
+    return replace(episode, acknowledged_by=by, acknowledged_at=at, next_at=None, pending=())
+
+
+def silence(episode: Episode, until: datetime) -> Episode:
+    """No repeats until a time; then the ladder goes on where it stood. Worsening breaks through."""
+    if episode.next_at is None:
+        return replace(episode, silenced_until=until)
+    return replace(episode, silenced_until=until, next_at=max(until, episode.next_at))

@@ -1,0 +1,89 @@
+"""Journal lines: what changed, as JSON objects. `cartwatch replay --json` prints them as they are."""
+
+from datetime import datetime
+from typing import Any
+
+from alerts.assessment import Assessment
+from alerts.episodes import Episode
+from alerts.grading.result import Grade, Points, Result, Score
+from alerts.page import Page
+from alerts.watch import Watch
+from config.site import Site
+
+
+def local(at: datetime, site: Site) -> str:
+    """ISO 8601 with the hospital's offset, to the second."""
+    return at.astimezone(site.zone).isoformat(timespec="seconds")
+
+
+def grade_event(
+    patient: str, system: str, result: Result, was: str | None, assessment: Assessment, site: Site
+) -> dict[str, Any]:
+    """A grade or score that changed."""
+    event: dict[str, Any] = {
+        "at": local(assessment.at, site),
+        "kind": "grade",
+        "patient": patient,
+        "day": assessment.day,
+        "system": system,
+        "version": result.version,
+    }
+    if isinstance(result, Grade):
+        event |= {"grade": result.grade, "was": None if was is None else int(was), "provisional": result.provisional}
+    elif isinstance(result, Points):
+        event |= {"score": result.score, "was": None if was is None else int(was), "risk": result.risk}
+    elif isinstance(result, Score):
+        event |= {"value": plain(result.value), "log2": plain(result.log2), "bound": result.bound}
+    return event | {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
+
+
+def plain(number: Any) -> float | None:
+    """A decimal as a JSON number of at most 12 significant digits."""
+    return None if number is None else float(f"{float(number):.12g}")
+
+
+def page_event(page: Page, site: Site) -> dict[str, Any]:
+    """A page that is owed to somebody."""
+    return {
+        "at": local(page.at, site),
+        "kind": "page",
+        "patient": page.patient,
+        "day": page.day,
+        "page": page.id,
+        "episode": page.episode,
+        "episodes": list(page.episodes),
+        "condition": page.condition,
+        "urgency": page.urgency,
+        "reason": page.reason,
+        "to": page.to,
+        "channel": page.channel,
+        "title": page.title,
+        "text": page.text,
+    }
+
+
+def acknowledged_event(watch: Watch, episode: Episode, now: datetime, site: Site) -> dict[str, Any]:
+    """An episode that somebody took."""
+    return {
+        "at": local(now, site),
+        "kind": "acknowledged",
+        "patient": watch.patient,
+        "episode": episode.id,
+        "condition": episode.condition,
+        "by": episode.acknowledged_by,
+    }
+
+
+def closed_event(
+    watch: Watch, episode: Episode, reason: str, now: datetime, site: Site, by: str = ""
+) -> dict[str, Any]:
+    """An episode that ended, by itself or by a person."""
+    return {
+        "at": local(now, site),
+        "kind": "closed",
+        "patient": watch.patient,
+        "episode": episode.id,
+        "condition": episode.condition,
+        "reason": reason,
+        "by": by,
+    }

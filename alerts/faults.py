@@ -1,0 +1,78 @@
+"""Technical trouble: faults become episodes of the site itself, one per trouble, never one per message."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from alerts.episodes import Episode, Past, episode_id
+from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
+from alerts.watch import Watch
+
+FAULT_QUIET = timedelta(hours=6)
+"""A technical episode closes when its fault has not been seen for this long."""
+
+OWN_SOURCE = "cartwatch"
+
+
+def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
+    """A fault of the site; `about` makes its id, so that a repetition is the same fault."""
+    return Fault(
+        type="fault",
+        id=about[-200:],
+        source=OWN_SOURCE,
+        patient=SITE_SUBJECT,
+        effective=now,
+        condition=condition,
+        what=what,
+    )
+
+
+def intake_fault(message: AnyMessage, why: str, now: datetime) -> Fault:
+    """A message of a source could not be used. Names the source and the reason, never the patient."""
+    what = f"messages from {message.source} are set aside: {why}; see `cartwatch set-aside`"
+    return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
+
+
+def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
+    """A page did not get through on a channel."""
+    what = f"pages do not get through on channel {receipt.channel}: {receipt.detail or 'no answer'}"
+    return fault(f"channel {receipt.channel}", what, f"undeliverable {receipt.page}", now)
+
+
+def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
+    """Open a technical episode, or note that a known trouble goes on without paging again."""
+    current = watch.episodes.get(message.condition)
+    if current is not None:
+        lasting = replace(current, raised_at=max(current.raised_at, message.effective))
+        return replace(watch, episodes={**watch.episodes, message.condition: lasting})
+    past = watch.past.get(message.condition)
+    number = past.number + 1 if past else 1
+    opened = Episode(
+        id=episode_id(watch.patient, message.condition, number),
+        condition=message.condition,
+        number=number,
+        reason="recurrent" if past else "new",
+        title=message.what,
+        level=1,
+        was=None,
+        urgency="technical",
+        opened_at=message.effective,
+        raised_at=message.effective,
+        ladder_from=now,
+        next_at=now,
+    )
+    return replace(watch, episodes={**watch.episodes, message.condition: opened})
+
+
+def close_quiet(watch: Watch, now: datetime) -> Watch:
+    """Close the technical episodes whose fault has not been seen for a while."""
+    quiet = {
+        condition: episode
+        for condition, episode in watch.episodes.items()
+        if episode.urgency == "technical" and episode.acknowledged_by and now - episode.raised_at >= FAULT_QUIET
+    }
+    if not quiet:
+        return watch
+    past = {name: Past(e.number, e.opened_at, now, e.level) for name, e in quiet.items()}
+    left = {name: episode for name, episode in watch.episodes.items() if name not in quiet}
+    return replace(watch, episodes=left, past={**watch.past, **past})

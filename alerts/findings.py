@@ -1,0 +1,227 @@
+"""The alert rules: from an assessment, and what stood before it, to what a haematologist must know.
+
+One function a rule. A rule answers with its condition's level now (0: clear), how urgent that is, and, where
+something happened that pages again within one level, what happened. It answers None where nothing can be said.
+Urgencies are those of the shipped policy (see docs/clinical.md).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from alerts.assessment import Assessment
+from alerts.chart import Chart
+from alerts.grading import easix
+from alerts.grading.result import Evidence, Grade, Result
+from config.site import Site, Urgency
+
+ICE_FALL_CRITICAL = 3
+ICE_FALL_HIGH = 2
+ICE_LOW = 2
+"""Points by which an ICE must fall, and the score at or below which it is critical to have fallen."""
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one rule says of one condition at one time.
+
+    `members` are the parts of a compound condition; a new one pages again. `event` names what pages again within a
+    level. `over` is set where the condition itself decides that it has ended.
+    """
+
+    condition: str
+    level: int
+    urgency: Urgency
+    title: str
+    because: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    provisional: bool = False
+    members: tuple[str, ...] = ()
+    event: str = ""
+    over: bool | None = None
+
+    @property
+    def measured_at(self) -> datetime | None:
+        """When the newest reading it rests on was true."""
+        return max((item.entry.effective for item in self.evidence), default=None)
+
+
+class Seen(Struct, frozen=True):
+    """What the rules remember of the last assessment."""
+
+    ice: int | None = None
+    ice_at: datetime | None = None
+
+
+def seen(now: Assessment, before: Seen) -> Seen:
+    """What to remember of an assessment; an ICE that has lapsed is not forgotten."""
+    if now.ice.score is None or not now.ice.evidence:
+        return before
+    return Seen(now.ice.score, now.ice.evidence[0].entry.effective)
+
+
+Rule = Callable[[Seen, Assessment, Chart, Site], Finding | None]
+
+
+def _from(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:
+    found = {
+        "because": result.because,
+        "evidence": result.evidence,
+        "missing": result.missing,
+        "flags": result.flags,
+        "proxies": result.proxies,
+        **more,
+    }
+    return Finding(condition=condition, level=level, urgency=urgency, title=title, **found)  # type: ignore[arg-type]
+
+
+def crs(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """New, worse or returning CRS. Grade 2 is high, and critical together with any ICANS; 3 and more are critical."""
+    grade = now.crs.grade
+    if grade is None:
+        return None
+    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
+    flags = now.crs.flags
+    if grade == 2 and now.icans.grade:
+        urgency = "critical"
+        flags = (*flags, f"CRS 2 together with ICANS {now.icans.grade}")
+    if grade == 1 and now.course.episodes > 1:
+        urgency = "high"
+    title = f"CRS grade {grade}{_crs_signs(now.crs) if grade >= 2 else ''}"
+    over = grade == 0 and not now.course.is_open
+    return _from(now.crs, "crs", grade, urgency, title, flags=flags, over=over, provisional=now.crs.provisional)
+
+
+def _crs_signs(result: Grade) -> str:
+    """What a CRS of grade 2 or more consists of: ": fever plus hypotension", ": hypoxia" ..."""
+    kinds = {item.kind for item in result.evidence if item.entry.is_true or not item.entry.code}
+    said = " ".join(result.because)
+    signs = [sign for sign in ("hypotension", "hypoxia") if sign in said]
+    if "oxygen" in said or "nasal cannula" in said:
+        signs.append("hypoxia")
+    if "temperature" in kinds and said.startswith("fever") and "not required" not in said:
+        signs.insert(0, "fever")
+    return ": " + " plus ".join(dict.fromkeys(signs)) if signs else ""
+
+
+def icans(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """New or worse ICANS, and a falling ICE even inside one grade."""
+    grade = now.icans.grade
+    if grade is None:
+        return None
+    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
+    fall, event = _ice_fall(before, now, chart, site)
+    title = f"ICANS grade {grade}"
+    if now.ice.score is not None:
+        title += f", ICE {now.ice.score}/10"
+    if fall == "critical" or (fall == "high" and urgency == "medium"):
+        urgency = fall
+    because = (*now.icans.because, event) if event else now.icans.because
+    return _from(
+        now.icans, "icans", grade, urgency, title, because=because, event=event, provisional=now.icans.provisional
+    )
+
+
+def _ice_fall(before: Seen, now: Assessment, chart: Chart, site: Site) -> tuple[Urgency | None, str]:
+    """How far a newly assessed ICE fell, from the last one and from the baseline."""
+    score = now.ice.score
+    if score is None or not now.ice.evidence:
+        return None, ""
+    at = now.ice.evidence[0].entry.effective
+    if before.ice_at is not None and at <= before.ice_at:
+        return None, ""
+    baseline = chart.baseline("ice", site.proxies.chart.baseline_window.value)
+    last = before.ice if before.ice is not None else baseline
+    if last is None or score >= last:
+        return None, ""
+    fall = Decimal(last) - score
+    below = (baseline or Decimal(last)) - score
+    text = f"ICE fell by {fall:f}, from {Decimal(last):f} to {score}"
+    if fall >= ICE_FALL_CRITICAL or (score <= ICE_LOW < last):
+        return "critical", text
+    if fall >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
+        return "high", f"{text} (baseline {baseline:f})" if baseline is not None else text
+    return None, ""
+
+
+def febrile_neutropenia(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """CTCAE febrile neutropenia, grade 3 or 4: high."""
+    result = now.ctcae["febrile_neutropenia"]
+    if result.grade is None:
+        return None
+    return _from(result, "febrile_neutropenia", result.grade, "high", f"febrile neutropenia grade {result.grade}")
+
+
+COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
+
+
+def cytopenia(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """A count that newly reaches CTCAE grade 4: medium; each further term pages once."""
+    known = [now.ctcae[term] for term in COUNTS if now.ctcae[term].grade is not None]
+    if not known:
+        return None
+    worst = {term: now.ctcae[term] for term in COUNTS if now.ctcae[term].grade == 4}
+    results = list(worst.values()) or known
+    return Finding(
+        condition="cytopenia",
+        level=4 if worst else 0,
+        urgency="medium",
+        title="CTCAE grade 4: " + ", ".join(term.replace("_", " ") for term in worst) if worst else "no grade 4 count",
+        because=tuple(reason for result in results for reason in result.because),
+        evidence=tuple(item for result in results for item in result.evidence),
+        members=tuple(worst),
+        provisional=any(result.provisional for result in worst.values()),
+    )
+
+
+def m_easix(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """m-EASIX over the site's own threshold for the day: low, never more."""
+    threshold = easix.threshold_for(now.day, site)
+    value = now.m_easix.value
+    if value is None:
+        return None
+    over = threshold is not None and value > threshold.threshold.value
+    title = f"m-EASIX {value:.1f}"
+    because = now.m_easix.because
+    if over and threshold is not None:
+        title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}: watch more closely"
+        because = (*because, f"threshold basis: {threshold.threshold.basis}")
+    return _from(now.m_easix, "m_easix", int(over), "low", title, because=because)
+
+
+def hematotox(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """CAR-HEMATOTOX high before lymphodepletion: low."""
+    if now.hematotox.score is None:
+        return None
+    high = now.hematotox.risk == "high"
+    title = f"CAR-HEMATOTOX {now.hematotox.score}, {now.hematotox.risk} risk"
+    return _from(now.hematotox, "hematotox", int(high), "low", title)
+
+
+def low_igg(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+    """IgG under the institutional limit: low. No CTCAE term exists for it."""
+    igg = chart.latest("igg", now.at, site.proxies.chart.laboratory_holds.value)
+    limit = site.proxies.counts.igg_low
+    if igg is None or (low := igg.below(limit.value)) is None:
+        return None
+    return Finding(
+        condition="low_igg",
+        level=int(low),
+        urgency="low",
+        title=f"IgG below {limit.value} mg/dL" if low else "IgG not low",
+        because=(f"{igg.value:f} mg/dL against {limit.value}: {limit.basis}",),
+        evidence=(Evidence("igg", igg),),
+        proxies=("counts.igg_low",),
+    )
+
+
+RULES: tuple[Rule, ...] = (crs, icans, febrile_neutropenia, cytopenia, m_easix, hematotox, low_igg)
+
+
+def findings(before: Seen, now: Assessment, chart: Chart, site: Site) -> list[Finding]:
+    """What every rule says now."""
+    return [found for rule in RULES if (found := rule(before, now, chart, site)) is not None]
