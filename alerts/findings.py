@@ -14,7 +14,7 @@ from msgspec import Struct
 from alerts.assessment import Assessment
 from alerts.chart import Chart
 from alerts.grading import easix
-from alerts.grading.result import Evidence, Grade, Result
+from alerts.grading.result import Evidence, Result
 from config.site import Site, Urgency
 
 ICE_FALL_CRITICAL = 3
@@ -64,7 +64,16 @@ def seen(now: Assessment, before: Seen) -> Seen:
     return Seen(now.ice.score, now.ice.evidence[0].entry.effective)
 
 
-Rule = Callable[[Seen, Assessment, Chart, Site], Finding | None]
+class Scene(Struct, frozen=True):
+    """What a rule looks at: what was remembered, what is so now, and the chart behind it."""
+
+    before: Seen
+    now: Assessment
+    chart: Chart
+    site: Site
+
+
+Rule = Callable[[Scene], Finding | None]
 
 
 def _from(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:
@@ -79,63 +88,60 @@ def _from(result: Result, condition: str, level: int, urgency: Urgency, title: s
     return Finding(condition=condition, level=level, urgency=urgency, title=title, **found)  # type: ignore[arg-type]
 
 
-def crs(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def crs(scene: Scene) -> Finding | None:
     """New, worse or returning CRS. Grade 2 is high, and critical together with any ICANS; 3 and more are critical."""
-    grade = now.crs.grade
+    grade = scene.now.crs.grade
     if grade is None:
         return None
     urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
-    flags = now.crs.flags
-    if grade == 2 and now.icans.grade:
+    flags = scene.now.crs.flags
+    if grade == 2 and scene.now.icans.grade:
         urgency = "critical"
-        flags = (*flags, f"CRS 2 together with ICANS {now.icans.grade}")
-    if grade == 1 and now.course.episodes > 1:
+        flags = (*flags, f"CRS 2 together with ICANS {scene.now.icans.grade}")
+    if grade == 1 and scene.now.course.episodes > 1:
         urgency = "high"
-    title = f"CRS grade {grade}{_crs_signs(now.crs) if grade >= 2 else ''}"
-    over = grade == 0 and not now.course.is_open
-    return _from(now.crs, "crs", grade, urgency, title, flags=flags, over=over, provisional=now.crs.provisional)
-
-
-def _crs_signs(result: Grade) -> str:
-    """What a CRS of grade 2 or more consists of: ": fever plus hypotension", ": hypoxia" ..."""
-    kinds = {item.kind for item in result.evidence if item.entry.is_true or not item.entry.code}
-    said = " ".join(result.because)
-    signs = [sign for sign in ("hypotension", "hypoxia") if sign in said]
-    if "oxygen" in said or "nasal cannula" in said:
-        signs.append("hypoxia")
-    if "temperature" in kinds and said.startswith("fever") and "not required" not in said:
-        signs.insert(0, "fever")
-    return ": " + " plus ".join(dict.fromkeys(signs)) if signs else ""
-
-
-def icans(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
-    """New or worse ICANS, and a falling ICE even inside one grade."""
-    grade = now.icans.grade
-    if grade is None:
-        return None
-    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
-    fall, event = _ice_fall(before, now, chart, site)
-    title = f"ICANS grade {grade}"
-    if now.ice.score is not None:
-        title += f", ICE {now.ice.score}/10"
-    if fall == "critical" or (fall == "high" and urgency == "medium"):
-        urgency = fall
-    because = (*now.icans.because, event) if event else now.icans.because
+    title = f"CRS grade {grade}: {' plus '.join(scene.now.crs.rows)}" if scene.now.crs.rows else f"CRS grade {grade}"
+    over = grade == 0 and not scene.now.course.is_open
     return _from(
-        now.icans, "icans", grade, urgency, title, because=because, event=event, provisional=now.icans.provisional
+        scene.now.crs, "crs", grade, urgency, title, flags=flags, over=over, provisional=scene.now.crs.provisional
     )
 
 
-def _ice_fall(before: Seen, now: Assessment, chart: Chart, site: Site) -> tuple[Urgency | None, str]:
+def icans(scene: Scene) -> Finding | None:
+    """New or worse ICANS, and a falling ICE even inside one grade."""
+    grade = scene.now.icans.grade
+    if grade is None:
+        return None
+    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
+    fall, event = _ice_fall(scene)
+    title = f"ICANS grade {grade}"
+    if scene.now.ice.score is not None:
+        title += f", ICE {scene.now.ice.score}/10"
+    if fall == "critical" or (fall == "high" and urgency == "medium"):
+        urgency = fall
+    because = (*scene.now.icans.because, event) if event else scene.now.icans.because
+    return _from(
+        scene.now.icans,
+        "icans",
+        grade,
+        urgency,
+        title,
+        because=because,
+        event=event,
+        provisional=scene.now.icans.provisional,
+    )
+
+
+def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:
     """How far a newly assessed ICE fell, from the last one and from the baseline."""
-    score = now.ice.score
-    if score is None or not now.ice.evidence:
+    score = scene.now.ice.score
+    if score is None or not scene.now.ice.evidence:
         return None, ""
-    at = now.ice.evidence[0].entry.effective
-    if before.ice_at is not None and at <= before.ice_at:
+    at = scene.now.ice.evidence[0].entry.effective
+    if scene.before.ice_at is not None and at <= scene.before.ice_at:
         return None, ""
-    baseline = chart.baseline("ice", site.proxies.chart.baseline_window.value)
-    last = before.ice if before.ice is not None else baseline
+    baseline = scene.chart.baseline("ice", scene.site.proxies.chart.baseline_window.value)
+    last = scene.before.ice if scene.before.ice is not None else baseline
     if last is None or score >= last:
         return None, ""
     fall = Decimal(last) - score
@@ -148,9 +154,9 @@ def _ice_fall(before: Seen, now: Assessment, chart: Chart, site: Site) -> tuple[
     return None, ""
 
 
-def febrile_neutropenia(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def febrile_neutropenia(scene: Scene) -> Finding | None:
     """CTCAE febrile neutropenia, grade 3 or 4: high."""
-    result = now.ctcae["febrile_neutropenia"]
+    result = scene.now.ctcae["febrile_neutropenia"]
     if result.grade is None:
         return None
     return _from(result, "febrile_neutropenia", result.grade, "high", f"febrile neutropenia grade {result.grade}")
@@ -159,12 +165,12 @@ def febrile_neutropenia(before: Seen, now: Assessment, chart: Chart, site: Site)
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
 
-def cytopenia(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def cytopenia(scene: Scene) -> Finding | None:
     """A count that newly reaches CTCAE grade 4: medium; each further term pages once."""
-    known = [now.ctcae[term] for term in COUNTS if now.ctcae[term].grade is not None]
+    known = [scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade is not None]
     if not known:
         return None
-    worst = {term: now.ctcae[term] for term in COUNTS if now.ctcae[term].grade == 4}
+    worst = {term: scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade == 4}
     results = list(worst.values()) or known
     return Finding(
         condition="cytopenia",
@@ -178,34 +184,34 @@ def cytopenia(before: Seen, now: Assessment, chart: Chart, site: Site) -> Findin
     )
 
 
-def m_easix(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def m_easix(scene: Scene) -> Finding | None:
     """m-EASIX over the site's own threshold for the day: low, never more."""
-    threshold = easix.threshold_for(now.day, site)
-    value = now.m_easix.value
+    threshold = easix.threshold_for(scene.now.day, scene.site)
+    value = scene.now.m_easix.value
     if value is None:
         return None
     over = threshold is not None and value > threshold.threshold.value
     title = f"m-EASIX {value:.1f}"
-    because = now.m_easix.because
+    because = scene.now.m_easix.because
     if over and threshold is not None:
         title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}: watch more closely"
         because = (*because, f"threshold basis: {threshold.threshold.basis}")
-    return _from(now.m_easix, "m_easix", int(over), "low", title, because=because)
+    return _from(scene.now.m_easix, "m_easix", int(over), "low", title, because=because)
 
 
-def hematotox(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def hematotox(scene: Scene) -> Finding | None:
     """CAR-HEMATOTOX high before lymphodepletion: low."""
-    if now.hematotox.score is None:
+    if scene.now.hematotox.score is None:
         return None
-    high = now.hematotox.risk == "high"
-    title = f"CAR-HEMATOTOX {now.hematotox.score}, {now.hematotox.risk} risk"
-    return _from(now.hematotox, "hematotox", int(high), "low", title)
+    high = scene.now.hematotox.risk == "high"
+    title = f"CAR-HEMATOTOX {scene.now.hematotox.score}, {scene.now.hematotox.risk} risk"
+    return _from(scene.now.hematotox, "hematotox", int(high), "low", title)
 
 
-def low_igg(before: Seen, now: Assessment, chart: Chart, site: Site) -> Finding | None:
+def low_igg(scene: Scene) -> Finding | None:
     """IgG under the institutional limit: low. No CTCAE term exists for it."""
-    igg = chart.latest("igg", now.at, site.proxies.chart.laboratory_holds.value)
-    limit = site.proxies.counts.igg_low
+    igg = scene.chart.latest("igg", scene.now.at, scene.site.proxies.chart.laboratory_holds.value)
+    limit = scene.site.proxies.counts.igg_low
     if igg is None or (low := igg.below(limit.value)) is None:
         return None
     return Finding(
@@ -224,4 +230,5 @@ RULES: tuple[Rule, ...] = (crs, icans, febrile_neutropenia, cytopenia, m_easix, 
 
 def findings(before: Seen, now: Assessment, chart: Chart, site: Site) -> list[Finding]:
     """What every rule says now."""
-    return [found for rule in RULES if (found := rule(before, now, chart, site)) is not None]
+    scene = Scene(before, now, chart, site)
+    return [found for rule in RULES if (found := rule(scene)) is not None]

@@ -33,10 +33,11 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Grade(Result, frozen=True, kw_only=True):
-    """A grade, or None where it is undetermined. `provisional`: it is at least this."""
+    """A grade, or None where it is undetermined. `provisional`: it is at least this. `rows`: what is abnormal."""
 
     grade: int | None
     provisional: bool = False
+    rows: tuple[str, ...] = ()
 
 
 class Score(Result, frozen=True, kw_only=True):

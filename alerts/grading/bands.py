@@ -1,0 +1,80 @@
+"""A row of a published table as its cut points, and the lookup that graders share.
+
+A censored value ("<0.1") can leave a cut point open, so the lookup answers with the lowest and the highest
+level the value allows. Where the two agree the table has decided.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from alerts.chart import Entry
+
+
+class Reference(StrEnum):
+    """The laboratory's own limit that a bound is a multiple of; it travels with the result."""
+
+    LOW = "lower reference limit"
+    HIGH = "upper reference limit"
+
+
+class Cut(NamedTuple):
+    """A value that is `sign` `bound` has at least this level; `cell` is the table's cell as printed."""
+
+    level: int
+    sign: str
+    bound: Decimal
+    cell: str
+    of: Reference | None = None
+
+    def bound_for(self, entry: Entry) -> Decimal | None:
+        """The bound in the reading's unit; None where it rests on a limit the laboratory did not send."""
+        if self.of is None:
+            return self.bound
+        limit = entry.low if self.of is Reference.LOW else entry.high
+        return None if limit is None else self.bound * limit
+
+    def reached(self, entry: Entry) -> bool | None:
+        """Whether the value is past this cut; None where that is open."""
+        bound = self.bound_for(entry)
+        if bound is None:
+            return None
+        match self.sign:
+            case "<":
+                return entry.below(bound)
+            case ">":
+                return entry.above(bound)
+            case "<=":
+                return _not(entry.above(bound))
+            case ">=":
+                return entry.at_least(bound)
+        raise ValueError(f"{self.sign!r} is not a sign of a table")
+
+
+def _not(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+class Levels(NamedTuple):
+    """The lowest and the highest level that a value allows."""
+
+    lowest: int
+    highest: int
+
+    @property
+    def decided(self) -> bool:
+        """Whether only one level is possible."""
+        return self.lowest == self.highest
+
+
+def levels(entry: Entry, cuts: tuple[Cut, ...]) -> Levels:
+    """Look a value up in a row; 0 where it is past no cut."""
+    answers = [(cut.level, cut.reached(entry)) for cut in cuts]
+    lowest = max((level for level, reached in answers if reached), default=0)
+    highest = max((level for level, reached in answers if reached is not False), default=0)
+    return Levels(lowest, max(lowest, highest))
+
+
+def cell(level: int, cuts: tuple[Cut, ...]) -> str:
+    """The printed cell of a level; empty for 0."""
+    return next((cut.cell for cut in cuts if cut.level == level), "")

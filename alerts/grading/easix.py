@@ -1,0 +1,250 @@
+"""EASIX, the endothelial activation and stress index, and its simplified and modified forms.
+
+    EASIX    LDH x creatinine / platelets      U/L x mg/dL / (10^9/L)
+    s-EASIX  LDH / platelets                   U/L / (10^9/L)
+    m-EASIX  LDH x CRP in mg/dL / platelets    U/L x mg/dL / (10^9/L)
+
+EASIX: Luft T et al., Lancet Haematol 2017;4:e414. s-EASIX and m-EASIX for severe CRS and ICANS: Pennisi M et
+al., Blood Adv 2021;5:3397. No cut-off of m-EASIX is accepted: thresholds are the site's own
+(`m_easix_thresholds`), and none is built in.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from alerts.chart import Chart, Entry
+from alerts.grading.axis import evidence
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, span, told
+from alerts.grading.result import Score
+from alerts.messages import Status
+from alerts.vocabulary import label, shown_unit
+from config.proxies import EasixThreshold
+from config.site import Site
+
+CRP_DIVISOR = Decimal(10)
+"""mg/L to mg/dL: CRP is charted in mg/L, and Pennisi 2021 computes with mg/dL."""
+
+DIVISOR = "platelets"
+
+CONFOUNDERS = {
+    "tocilizumab": "after tocilizumab",
+    "platelet_transfusion": "after platelet transfusion",
+    "filgrastim": "after growth factor",
+}
+"""What moves m-EASIX without moving the patient: CRP falls under IL-6 blockade, platelets are bought."""
+
+_LOG2_PLACES = Decimal("0.000001")
+_SHOWN_PLACES = Decimal("0.01")
+_OPPOSITE = {"<": ">", ">": "<", "": ""}
+
+
+class Formula(NamedTuple):
+    """A member of the family: what is multiplied before it is divided by the platelets."""
+
+    name: str
+    version: str
+    factors: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every reading the formula takes."""
+        return (*self.factors, DIVISOR)
+
+
+EASIX = Formula("EASIX", "Luft 2017", ("ldh", "creatinine"))
+S_EASIX = Formula("s-EASIX", "Pennisi 2021", ("ldh",))
+M_EASIX = Formula("m-EASIX", "Pennisi 2021", ("ldh", "crp"))
+
+
+def easix(chart: Chart, at: datetime, site: Site) -> Score:
+    """LDH (U/L) x creatinine (mg/dL) / platelets (10^9/L), with its binary logarithm."""
+    return _score(EASIX, chart, at, site)
+
+
+def s_easix(chart: Chart, at: datetime, site: Site) -> Score:
+    """LDH (U/L) / platelets (10^9/L), with its binary logarithm."""
+    return _score(S_EASIX, chart, at, site)
+
+
+def m_easix(chart: Chart, at: datetime, site: Site) -> Score:
+    """LDH (U/L) x CRP (mg/dL) / platelets (10^9/L), with its binary logarithm.
+
+    Flagged "confounded" for a while after a drug that moves its inputs.
+    """
+    return _confounded(_score(M_EASIX, chart, at, site), chart, site)
+
+
+MEMBERS = (easix, s_easix, m_easix)
+
+
+def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
+    """The site's m-EASIX threshold for a day since infusion; the first window that holds the day."""
+    if day is None:
+        return None
+    for window in site.proxies.m_easix_thresholds:
+        if window.from_day <= day <= window.to_day:
+            return window
+    return None
+
+
+# -- the inputs ------------------------------------------------------------------------------------
+
+
+def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[str, Entry] | None:
+    """The most recent set of inputs that lie within one window; None where there is none."""
+    holds = site.proxies.chart.laboratory_holds.value
+    within = site.proxies.easix.inputs_within.value
+    for end in reversed(chart.times(formula.inputs, at)):
+        if at - end > holds:
+            return None
+        found = _set_ending(formula, chart, end, min(within, holds - (at - end)))
+        if len(found) == len(formula.inputs):
+            return found
+    return None
+
+
+def _set_ending(formula: Formula, chart: Chart, end: datetime, within: timedelta) -> dict[str, Entry]:
+    entries = ((kind, latest_number(chart, kind, end, within)) for kind in formula.inputs)
+    return {kind: entry for kind, entry in entries if entry is not None}
+
+
+def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[str, ...]:
+    """The inputs that no result holds for; where each has one, those too old for the newest."""
+    holds = site.proxies.chart.laboratory_holds.value
+    latest = {kind: latest_number(chart, kind, at, holds) for kind in formula.inputs}
+    absent = [name_missing(chart, kind, at, holds, site.zone) for kind, entry in latest.items() if not entry]
+    if absent:
+        return tuple(absent)
+    within = site.proxies.easix.inputs_within.value
+    entries = {kind: entry for kind, entry in latest.items() if entry}
+    newest = max(entries.values(), key=lambda entry: entry.effective).effective
+    return tuple(
+        f"{kind} (too old: {span(newest - entry.effective)} before the newest input, at most {span(within)})"
+        for kind, entry in entries.items()
+        if newest - entry.effective > within
+    )
+
+
+# -- the score -------------------------------------------------------------------------------------
+
+
+def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
+    proxies = ("easix.inputs_within", "chart.laboratory_holds")
+    found = _together(formula, chart, at, site)
+    if found is None:
+        missing = _missing(formula, chart, at, site)
+        because = (f"no set of inputs: {', '.join(missing)}",)
+        return Score(
+            system=formula.name,
+            version=formula.version,
+            at=at,
+            value=None,
+            because=because,
+            missing=missing,
+            proxies=proxies,
+        )
+    computed = _computed(formula, found)
+    told_inputs = tuple(f"{told(kind, entry, site.zone)}, {_age(at, entry)} old" for kind, entry in found.items())
+    return Score(
+        system=formula.name,
+        version=formula.version,
+        at=at,
+        value=computed.value,
+        log2=computed.log2,
+        bound=computed.bound,
+        bound_value=computed.bound_value,
+        because=(*told_inputs, computed.because),
+        evidence=evidence(*found.items()),
+        missing=computed.missing,
+        flags=_flags(found, chart, at),
+        proxies=proxies,
+    )
+
+
+class _Computed(NamedTuple):
+    value: Decimal | None
+    because: str
+    log2: Decimal | None = None
+    bound: str = ""
+    bound_value: Decimal | None = None
+    missing: tuple[str, ...] = ()
+
+
+def _computed(formula: Formula, found: Mapping[str, Entry]) -> _Computed:
+    values = {kind: _in_formula(kind, entry) for kind, entry in found.items()}
+    if values[DIVISOR] == 0:
+        return _Computed(None, "platelets are 0: no score", missing=("platelets (they are 0)",))
+    product = Decimal(1)
+    for kind in formula.factors:
+        product *= values[kind]
+    value = product / values[DIVISOR]
+    written = " x ".join(_written(kind, values[kind]) for kind in formula.factors)
+    written = f"{formula.name} = {written} / {_written(DIVISOR, values[DIVISOR])}"
+    censored = [(kind, entry) for kind, entry in found.items() if entry.comparator]
+    if censored:
+        return _bounded(formula, value, censored)
+    log2 = _log2(value)
+    shown = "undefined" if log2 is None else f"{log2.quantize(_SHOWN_PLACES)}"
+    return _Computed(value, f"{written} = {value.quantize(_SHOWN_PLACES)} (log2 {shown})", log2)
+
+
+def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]) -> _Computed:
+    """A bound of the score, where every censored input pushes it the same way."""
+    signs = {_OPPOSITE[entry.comparator[0]] if kind == DIVISOR else entry.comparator[0] for kind, entry in censored}
+    names = ", ".join(f"{label(kind)} {amount(kind, entry)}" for kind, entry in censored)
+    missing = tuple(f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry in censored)
+    if len(signs) > 1:
+        return _Computed(None, f"bounds on both sides ({names}): no score", missing=missing)
+    sign = signs.pop()
+    side = "at most" if sign == "<" else "at least"
+    text = f"{formula.name} is {side} {value.quantize(_SHOWN_PLACES)} ({names})"
+    return _Computed(None, text, bound=sign, bound_value=value, missing=missing)
+
+
+def _in_formula(kind: str, entry: Entry) -> Decimal:
+    value = entry.value or Decimal(0)
+    return value / CRP_DIVISOR if kind == "crp" else value
+
+
+def _written(kind: str, value: Decimal) -> str:
+    return f"{number(value)} {'mg/dL' if kind == 'crp' else shown_unit(kind)}"
+
+
+def _log2(value: Decimal) -> Decimal | None:
+    """Binary logarithm to six places, in decimals so that every machine writes the same; None for 0."""
+    return (value.ln() / Decimal(2).ln()).quantize(_LOG2_PLACES) if value else None
+
+
+def _age(at: datetime, entry: Entry) -> str:
+    hours = Decimal((at - entry.effective) // timedelta(minutes=1)) / 60
+    return f"{hours.quantize(Decimal('0.1'))} h"
+
+
+def _flags(found: Mapping[str, Entry], chart: Chart, at: datetime) -> tuple[str, ...]:
+    flags = [flag for kind, entry in found.items() for flag in passed_over(chart, kind, entry, at)]
+    if any(entry.status == Status.PRELIMINARY for entry in found.values()):
+        flags.append(PROVISIONAL)
+    return tuple(flags)
+
+
+def _confounded(score: Score, chart: Chart, site: Site) -> Score:
+    """Flag a score whose inputs were drawn within a while after a drug that moves them."""
+    if not score.evidence:
+        return score
+    drawn = max(item.entry.effective for item in score.evidence)
+    doses = chart.given(CONFOUNDERS, drawn)
+    if not doses:
+        return score
+    within = site.proxies.easix.confounded_after.value
+    recent = {drug: dose for drug, dose in doses if drawn - dose.effective <= within}
+    flags = [text for drug, text in CONFOUNDERS.items() if drug in recent]
+    return replace(
+        score,
+        flags=(*score.flags, *flags, *(("confounded",) if flags else ())),
+        evidence=(*score.evidence, *evidence(*recent.items())),
+        proxies=(*score.proxies, "easix.confounded_after"),
+    )

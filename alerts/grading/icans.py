@@ -1,0 +1,291 @@
+"""Immune effector cell-associated neurotoxicity syndrome and its ICE score, ASTCT 2019.
+
+Lee DW et al., ASTCT Consensus Grading for Cytokine Release Syndrome and Neurologic Toxicity Associated with
+Immune Effector Cells. Biol Blood Marrow Transplant 2019;25:625-638, tables 4 to 6:
+
+    domain          1                      2           3                          4
+    ICE             7-9                    3-6         0-2                        0 because unarousable
+    consciousness   awakens spontaneously  to voice    only to touch              unarousable, or vigorous touch
+    seizure         -                      -           brief, or non-convulsive   prolonged, or repetitive
+                                                       and resolving
+    motor           -                      -           -                          deep focal weakness
+    oedema          -                      -           focal                      diffuse, or a sign of pressure
+
+Grade = the worst domain; death due to ICANS = 5. Under 12 years CAPD stands in for ICE: 1-8 is grade 1 (2 if
+the child awakens only to voice), 9 or more is 3, unable is 4. Tremor, myoclonus and intracranial haemorrhage
+do not count. Domains other than ICE are charted only when abnormal: what is not charted there is normal.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from alerts.chart import Chart, Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut, cell, levels
+from alerts.grading.inputs import clock, name_missing, number, span
+from alerts.grading.result import Grade, Points
+from alerts.vocabulary import label
+from config.site import Site
+
+SYSTEM = "ICANS"
+VERSION = "ASTCT 2019"
+
+ICE_ROW = (
+    Cut(1, "<=", Decimal(9), "7-9"),
+    Cut(2, "<=", Decimal(6), "3-6"),
+    Cut(3, "<=", Decimal(2), "0-2"),
+)
+CAPD_ROW = (
+    Cut(1, ">=", Decimal(1), "1-8"),
+    Cut(3, ">=", Decimal(9), "9 or more"),
+)
+UNAROUSABLE = 4
+"""Grade of a patient who cannot be roused: the ICE row's "0 because unarousable" and the row below it."""
+
+
+class Cell(NamedTuple):
+    """One cell of the table: the grade of a code and how the table words it."""
+
+    grade: int
+    row: str
+
+
+CODED_ROWS = {
+    "consciousness": {
+        "spontaneous": Cell(0, "awakens spontaneously: grade 1 only together with an ICE below 10"),
+        "voice": Cell(2, "awakens to voice"),
+        "touch": Cell(3, "awakens only to touch"),
+        "vigorous_touch": Cell(4, "vigorous or repetitive touch, stupor"),
+        "unarousable": Cell(4, "unarousable, coma"),
+    },
+    "seizure": {
+        "none": Cell(0, "no seizure"),
+        "brief": Cell(3, "clinical, resolves rapidly"),
+        "nonconvulsive_resolving": Cell(3, "non-convulsive on EEG, resolves with intervention"),
+        "prolonged": Cell(4, "more than 5 min"),
+        "repetitive": Cell(4, "repetitive without return to baseline"),
+    },
+    "motor_weakness": {
+        "none": Cell(0, "no focal weakness"),
+        "deep_focal": Cell(4, "deep focal weakness: hemiparesis or paraparesis"),
+    },
+    "cerebral_edema": {
+        "none": Cell(0, "no oedema"),
+        "focal": Cell(3, "focal oedema on imaging"),
+        "diffuse": Cell(4, "diffuse oedema on imaging"),
+    },
+    "icp_sign": {
+        "none": Cell(0, "no sign of raised pressure"),
+        "posturing": Cell(4, "decerebrate or decorticate posture"),
+        "cn6_palsy": Cell(4, "sixth cranial nerve palsy"),
+        "papilledema": Cell(4, "papilloedema"),
+        "cushing": Cell(4, "Cushing's triad"),
+    },
+}
+
+
+def ice(chart: Chart, at: datetime, site: Site) -> Points:
+    """The ICE score, 0 to 10 points, of the latest assessment that still holds.
+
+    None where none holds or the latest says why it was not done; of two charted for one time the lower counts.
+    """
+    entry = min(_latest_scores(chart, "ice", at, site), key=_points, default=None)
+    if entry is None or entry.value is None:
+        return _not_assessed(chart, at, site, entry)
+    because = [f"ICE {entry.value:f} of 10 ({_assessed(entry, site)})"]
+    flags, proxies = [], ["icans.assessment_holds"]
+    baseline = _baseline(chart, at, site)
+    if baseline is not None:
+        window = span(site.proxies.chart.baseline_window.value)
+        because.append(f"baseline {number(baseline)}, the median of the {window} before infusion")
+        proxies.append("chart.baseline_window")
+        if entry.value < baseline:
+            flags.append(f"below the baseline of {number(baseline)}")
+    return Points(
+        system="ICE",
+        version=VERSION,
+        at=at,
+        score=int(entry.value),
+        because=tuple(because),
+        evidence=evidence(("ice", entry)),
+        flags=tuple(flags),
+        proxies=tuple(proxies),
+    )
+
+
+def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -> Points:
+    missing = name_missing(chart, "ice", at, site.proxies.icans.assessment_holds.value, site.zone)
+    return Points(
+        system="ICE",
+        version=VERSION,
+        at=at,
+        score=None,
+        because=(f"no ICE assessment holds: {missing}",),
+        evidence=evidence(*[("ice", entry)] if entry else []),
+        missing=(missing,),
+        proxies=("icans.assessment_holds",),
+    )
+
+
+def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
+    """The pre-infusion ICE; None before infusion, when it is still being taken."""
+    infused = chart.admission.infused if chart.admission else None
+    if infused is None or at < infused:
+        return None
+    return chart.baseline("ice", site.proxies.chart.baseline_window.value)
+
+
+def _assessed(entry: Entry, site: Site) -> str:
+    """When and by whom, and the items where they were sent."""
+    return ", ".join(part for part in (clock(entry.effective, site.zone), entry.by, entry.note) if part)
+
+
+def _latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:
+    """The assessments charted for the latest time that holds; the reason for an absent one only if it stands alone."""
+    last = chart.latest(kind, at, site.proxies.icans.assessment_holds.value)
+    if last is None:
+        return []
+    return [entry for entry in chart.between(kind, last.effective, at) if entry.value is not None] or [last]
+
+
+def _points(entry: Entry) -> Decimal:
+    return entry.value or Decimal(0)
+
+
+def grade(chart: Chart, at: datetime, site: Site) -> Grade:
+    """The ICANS grade, 0 to 5, with every assessment it rests on; None where the table cannot decide."""
+    died = chart.latest("died_of_icans", at)
+    if died is not None and died.is_true:
+        return _result(at, Axis(5, "death due to ICANS: grade 5", evidence(("died_of_icans", died))))
+    consciousness = _consciousness(chart, at, site)
+    cognition = _cognition(chart, at, site, consciousness)
+    rows = [
+        cognition,
+        consciousness,
+        _seizure(chart, at, site),
+        *(_coded(kind, chart, at, site) for kind in ("motor_weakness", "cerebral_edema", "icp_sign")),
+    ]
+    return _result(at, *sorted(rows, key=lambda row: -1 if row.level is None else row.level, reverse=True))
+
+
+def _result(at: datetime, *rows: Axis) -> Grade:
+    """The worst of the rows, which come worst first."""
+    worst = rows[0].level
+    unanswered = [row for row in rows if row.missing]
+    undetermined = not worst and bool(unanswered)
+    because = [row.because for row in rows if row.because]
+    provisional = not undetermined and worst is not None and worst < UNAROUSABLE and bool(unanswered)
+    if undetermined:
+        because.append("no other domain is abnormal: undetermined")
+    if provisional:
+        because.insert(0, f"at least grade {worst}: {', '.join(unanswered[0].missing)} could make it worse")
+    return Grade(
+        system=SYSTEM,
+        version=VERSION,
+        at=at,
+        grade=None if undetermined else worst,
+        provisional=provisional,
+        because=tuple(because),
+        evidence=tuple(item for row in rows for item in row.evidence),
+        missing=tuple(name for row in rows for name in row.missing),
+        flags=tuple(flag for row in rows for flag in row.flags),
+        proxies=tuple(dict.fromkeys(name for row in rows for name in row.proxies)),
+    )
+
+
+# -- ICE and CAPD ----------------------------------------------------------------------------------
+
+
+def _cognition(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
+    """The row of ICE, or of CAPD for a child."""
+    born_known = chart.admission is not None and chart.admission.born is not None
+    age = chart.admission.age(at.astimezone(site.zone)) if chart.admission else None
+    if age is not None and age < site.proxies.icans.capd_below_age.value:
+        row = _capd_row(chart, at, site, consciousness)
+        return row._replace(proxies=(*row.proxies, "icans.capd_below_age"))
+    row = _ice_row(chart, at, site, consciousness)
+    if row.level is None and not born_known and chart.latest("capd", at):
+        flag = "a CAPD is charted, the date of birth is not: CAPD grades only children"
+        return row._replace(flags=(*row.flags, flag))
+    return row
+
+
+def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
+    points = ice(chart, at, site)
+    row = Axis(None, points.because[0], points.evidence, False, points.missing, points.flags, points.proxies)
+    if points.score is None:
+        return row
+    entry = points.evidence[0].entry
+    level = levels(entry, ICE_ROW).lowest
+    text = f"ICE {points.score}: grade {level} ({cell(level, ICE_ROW) or '10'})"
+    if points.score == 0 and consciousness.level == UNAROUSABLE:
+        return row._replace(level=UNAROUSABLE, because=f"ICE 0: grade {UNAROUSABLE} (0 because unarousable)")
+    if points.score == 0 and not consciousness.evidence:
+        text += f"; 0 because unarousable would be {UNAROUSABLE}"
+        return row._replace(level=level, because=text, provisional=True, missing=("consciousness",))
+    flags = (*points.flags, *_outdated(entry, level, consciousness))
+    return row._replace(level=level, because=text, flags=flags)
+
+
+def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[str, ...]:
+    """A flag where a better ICE was found after a consciousness that would not have allowed it."""
+    depressed = consciousness.level is not None and consciousness.level >= 3
+    if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
+        return ()
+    return (f"consciousness was charted before the ICE of {entry.value}: chart it again",)
+
+
+def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
+    entry = max(_latest_scores(chart, "capd", at, site), key=_points, default=None)
+    found = evidence(*[("capd", entry)] if entry else [])
+    row = Axis(None, "", found, proxies=("icans.assessment_holds",))
+    if entry is not None and entry.value is not None:
+        level = levels(entry, CAPD_ROW).lowest
+        text = f"CAPD {entry.value:f}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
+        return row._replace(level=level, because=text)
+    if entry is not None and consciousness.level == UNAROUSABLE:
+        return row._replace(level=UNAROUSABLE, because=f"CAPD: grade {UNAROUSABLE} (unable)")
+    missing = name_missing(chart, "capd", at, site.proxies.icans.assessment_holds.value, site.zone)
+    return row._replace(because=f"no CAPD assessment holds: {missing}", missing=(missing,))
+
+
+# -- the coded rows --------------------------------------------------------------------------------
+
+
+def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
+    """The row of consciousness; not used while a clinician puts it down to another cause."""
+    said = chart.latest("consciousness_other_cause", at, site.proxies.crs.other_cause_holds.value)
+    row = _coded("consciousness", chart, at, site)
+    if said is None or not said.is_true:
+        return row
+    flag = "consciousness is put down to another cause: its row is not used"
+    found = (*evidence(("consciousness_other_cause", said)), *row.evidence)
+    return Axis(0, "", found, flags=(flag,), proxies=("crs.other_cause_holds",))
+
+
+def _seizure(chart: Chart, at: datetime, site: Site) -> Axis:
+    """The worst seizure since the last "none": a milder one after it does not lift it."""
+    held = _charted("seizure", chart, at, site)
+    clear = [entry.effective for entry in held if entry.code == "none"]
+    return _worst("seizure", [entry for entry in held if not clear or entry.effective >= clear[-1]])
+
+
+def _coded(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
+    """The worst of what was charted for the latest time that holds."""
+    held = _charted(kind, chart, at, site)
+    return _worst(kind, [entry for entry in held if entry.effective == held[-1].effective])
+
+
+def _charted(kind: str, chart: Chart, at: datetime, site: Site) -> list[Entry]:
+    holds = site.proxies.icans.assessment_holds.value
+    return [entry for entry in chart.between(kind, at - holds, at) if entry.code in CODED_ROWS[kind]]
+
+
+def _worst(kind: str, found: list[Entry]) -> Axis:
+    if not found:
+        return Axis(None)
+    entry = max(found, key=lambda entry: CODED_ROWS[kind][entry.code].grade)
+    level, row = CODED_ROWS[kind][entry.code]
+    shown = f"{label(kind)} {entry.code.replace('_', ' ')}: grade {level} ({row})"
+    return Axis(level, shown, evidence((kind, entry)), proxies=("icans.assessment_holds",))
