@@ -98,9 +98,8 @@ def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[
     """The most recent set of inputs that lie within one window; None where there is none."""
     holds = site.proxies.chart.laboratory_holds.value
     within = site.proxies.easix.inputs_within.value
-    for end in reversed(chart.times(formula.inputs, at)):
-        if at - end > holds:
-            return None
+    ends = {entry.effective for kind in formula.inputs for entry in chart.between(kind, at - holds, at)}
+    for end in sorted(ends, reverse=True):
         found = _set_ending(formula, chart, end, min(within, holds - (at - end)))
         if len(found) == len(formula.inputs):
             return found

@@ -1,0 +1,35 @@
+"""What differs between two installations and is no clinical matter: addresses, folders, sizes. From the environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Environment variables `CARTWATCH_...`."""
+
+    model_config = SettingsConfigDict(env_prefix="CARTWATCH_", extra="ignore", frozen=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="The state store; every accepted message is here")
+    broker_url: str | None = Field(None, description="Celery's broker; database 1 of the state store if not set")
+    namespace: str = Field("cartwatch", description="Prefix of every key in the state store")
+    shards: int = Field(16, ge=1, le=1024, description="Chosen once, before go-live: patients belong to shards by it")
+    config_dir: Path | None = Field(None, description="Folder with site.yaml, proxies.yaml, units.csv, limits.csv")
+    receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
+    clock: Literal["system", "simulated"] = Field("system", description="simulated: a replay drives the time")
+    log_level: str = "INFO"
+    batch: int = Field(500, ge=1, le=5000, description="Most messages of a shard committed at once")
+    lease: int = Field(5, ge=2, description="Seconds after which a shard is taken from a worker that hangs")
+    journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for audit and replay; 0 keeps none")
+
+    @property
+    def broker(self) -> str:
+        """The broker's address."""
+        if self.broker_url:
+            return self.broker_url
+        base, _, database = self.redis_url.rpartition("/")
+        if base.endswith("/") or not database.isdigit():
+            return self.redis_url
+        return f"{base}/{int(database) + 1}"

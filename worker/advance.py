@@ -1,0 +1,153 @@
+"""Advance a shard: read a batch, judge it patient by patient, commit it whole.
+
+A message on which the judgement fails is a poison message: it is set aside and said so, and its neighbours go on. A
+batch that repeatedly takes its worker down with it is taken one message at a time until the culprit stands alone.
+"""
+
+import logging
+from collections import defaultdict
+from datetime import datetime
+
+from alerts.faults import fault
+from alerts.messages import AnyMessage, BadMessage, Fault, Status, read_message
+from alerts.step import step
+from alerts.watch import Effects, SetAside, Watch, sets_aside
+from config.site import Site
+from worker.inbox import append
+from worker.keys import Shard
+from worker.packing import Owed
+from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
+
+log = logging.getLogger(__name__)
+
+BATCHES_A_TURN = 20
+"""Batches one wake-up takes at most, so that one busy shard does not hold a worker for ever."""
+
+CRASHES_BEFORE_ONE_BY_ONE = 3
+CRASHES_BEFORE_SET_ASIDE = 8
+
+
+class Turn:
+    """What one wake-up achieved: pages to deliver, shards to wake, whether more waits."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.messages = 0
+        self.pages: list[str] = []
+        self.wake: list[Shard] = []
+        self.more = False
+
+
+def advance(store: Store, shard: Shard, now: datetime, site: Site) -> Turn:
+    """Take a shard as far as it goes at the time `now`."""
+    turn = Turn()
+    limit = None
+    while turn.batches < BATCHES_A_TURN:
+        batch = store.take(shard, now, limit)
+        if batch is None:
+            turn.more = False
+            break
+        try:
+            outcome, limit = _one_batch(store, batch, now, site, turn)
+        except LostLeaseError:
+            log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
+            break
+        turn.pages += [owed.page.id for owed in outcome.pages]
+    turn.wake += drain_relay(store, shard, now)
+    return turn
+
+
+def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn) -> tuple[Outcome, int | None]:
+    with store.transaction(batch) as transaction:
+        crashes = transaction.count_crash()
+        if crashes > CRASHES_BEFORE_ONE_BY_ONE and len(batch.waiting) > 1:
+            batch = batch._replace(waiting=batch.waiting[:1])
+        messages, outcome = _read(batch, now, crashes)
+        watches = transaction.watches({message.patient for message in messages} | set(batch.due))
+        _judge(watches, messages, now, site, outcome)
+        turn.more = transaction.commit(batch, outcome, now)
+    turn.batches += 1
+    turn.messages += len(batch.waiting)
+    return outcome, 1 if crashes > CRASHES_BEFORE_ONE_BY_ONE else None
+
+
+def _read(batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], Outcome]:
+    """Parse what waits. What cannot be read is set aside: producers may append to the stream directly."""
+    outcome = Outcome({}, [], [], [], [], [])
+    messages: list[AnyMessage] = []
+    for waiting in batch.waiting:
+        try:
+            message = read_message(waiting.raw)
+        except BadMessage as error:
+            _set_aside_raw(outcome, waiting, str(error), now)
+            continue
+        if crashes > CRASHES_BEFORE_SET_ASIDE:
+            why = "a worker died each time it took this message"
+            outcome.set_aside.append(sets_aside(message, why, now))
+            outcome.relayed.append(_poison(message, "worker died", now))
+        elif message.status is not Status.FINAL and message.received is None:
+            # Of two corrections the one accepted later holds, so the time of acceptance must be known.
+            messages.append(message.model_copy(update={"received": waiting.received}))
+        else:
+            messages.append(message)
+    return messages, outcome
+
+
+def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) -> None:
+    raw = waiting.raw.decode(errors="replace")[:20_000]
+    outcome.set_aside.append(SetAside(now, "inbox", "", "", why, raw))
+    what = "a message in the inbox cannot be read; see `cartwatch set-aside`"
+    outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
+
+
+def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime, site: Site, outcome: Outcome) -> None:
+    by_patient: dict[str, list[AnyMessage]] = defaultdict(list)
+    for message in messages:
+        by_patient[message.patient].append(message)
+    for patient, watch in watches.items():
+        advanced, effects = _step_isolated(watch, by_patient[patient], now, site)
+        outcome.watches[patient] = advanced
+        outcome.pages.extend(Owed(page=page) for page in effects.pages)
+        outcome.cancelled.extend(effects.cancelled)
+        outcome.set_aside.extend(effects.set_aside)
+        outcome.events.extend(effects.events)
+        outcome.relayed.extend(effects.faults)
+
+
+def _step_isolated(watch: Watch, messages: list[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    """`step`, and where it fails, message by message without those it fails on."""
+    try:
+        return step(watch, messages, now, site)
+    except Exception:
+        log.exception("the judgement failed on a batch of %d; going on message by message", len(messages))
+    good: list[AnyMessage] = []
+    poison = Effects()
+    for message in messages:
+        try:
+            step(watch, [*good, message], now, site)
+        except Exception as error:
+            why = f"internal error {type(error).__name__} while judging this message"
+            poison.set_aside.append(sets_aside(message, why, now))
+            poison.faults.append(_poison(message, type(error).__name__, now))
+        else:
+            good.append(message)
+    advanced, effects = step(watch, good, now, site)
+    effects.set_aside.extend(poison.set_aside)
+    effects.faults.extend(poison.faults)
+    return advanced, effects
+
+
+def _poison(message: AnyMessage, error: str, now: datetime) -> Fault:
+    what = f"a {message.type} from {message.source} could not be judged ({error}); see `cartwatch set-aside`"
+    return fault(f"judgement {message.source}", what, f"{message.source} {message.id}", now)
+
+
+def drain_relay(store: Store, shard: Shard, now: datetime) -> list[Shard]:
+    """Move this shard's messages for other shards into their inboxes. Repeating it is harmless."""
+    entries = store.stream(shard.key("relay"))
+    if not entries:
+        return []
+    messages = [(read_message(fields[b"m"]), fields[b"m"]) for _, fields in entries]
+    wake = append(store.redis, store.keys, messages, now)
+    store.redis.xdel(shard.key("relay"), *[entry for entry, _ in entries])
+    return wake

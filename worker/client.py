@@ -1,0 +1,65 @@
+"""For producers written in Python: append, then wake. What `send` returns for has been accepted.
+
+from worker.client import Client
+client = Client()                      # settings from the environment, CARTWATCH_REDIS_URL and so on
+client.send([{"type": "reading", ...}])
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+
+from alerts.messages import BadMessage
+from config.settings import Settings
+from worker.inbox import Accepted, accept
+from worker.keys import Keys, Shard
+from worker.runtime import connect, keys_of
+
+log = logging.getLogger(__name__)
+
+
+class Client:
+    """Appends messages to the inbox; the wake-up that follows may be lost without harm."""
+
+    def __init__(self, settings: Settings | None = None, redis: "Redis | None" = None) -> None:
+        self._settings = settings or Settings()
+        self._redis = redis if redis is not None else connect(self._settings.redis_url)
+        self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
+        self._celery.conf.update(task_ignore_result=True, broker_transport_options={"socket_connect_timeout": 2})
+
+    @property
+    def keys(self) -> Keys:
+        """The key names of the installation."""
+        return keys_of(self._settings)
+
+    def send(self, messages: Iterable[Mapping[str, Any]], source: str = "client") -> int:
+        """Append messages, one or many; return how many were accepted.
+
+        Raises:
+            BadMessage: some cannot be read; the good ones were accepted, the others are set aside.
+            redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
+        """
+        accepted = self.send_raw([json.dumps(dict(message)).encode() for message in messages], source)
+        if accepted.refused:
+            raise BadMessage("; ".join(record.why for record in accepted.refused))
+        return accepted.stored
+
+    def send_raw(self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None) -> Accepted:
+        """The same for JSON texts; what cannot be read is set aside and reported in the answer."""
+        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source)
+        self.wake(accepted.wake)
+        return accepted
+
+    def wake(self, shards: Iterable[Shard]) -> None:
+        """Ask a worker to advance these shards; if the broker cannot be reached, the tick will."""
+        try:
+            for shard in shards:
+                self._celery.send_task("advance", (shard.number,), queue="advance")
+        except (OperationalError, OSError) as error:
+            log.warning("the broker cannot be reached (%s); the next tick wakes the shard", type(error).__name__)

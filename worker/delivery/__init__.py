@@ -1,0 +1,1 @@
+"""From the outbox to a phone: claim, send through Apprise, record what became of it."""

@@ -1,0 +1,119 @@
+"""The life of an owed page: due, claimed, sent, failed for now, undeliverable.
+
+1. Claim the page, so that no other worker sends it at the same time; the claim runs out by itself.
+2. Move its due time past the claim and count the attempt, so that a worker that dies here is noticed and the page
+   is tried again with the same id.
+3. Send.
+4. Record the outcome and, in the same transaction, append a receipt to the inbox.
+"""
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from msgspec.structs import replace
+from redis import Redis
+from redis.client import Pipeline
+
+from alerts.messages import Receipt
+from config.site import Delivery, Site
+from worker.clock import milliseconds
+from worker.delivery.channel import Attempt, Outcome, address, send
+from worker.keys import Shard
+from worker.packing import Owed, pack, unpack_owed
+
+log = logging.getLogger(__name__)
+
+
+class Claim(NamedTuple):
+    """A page this worker alone may send for now."""
+
+    shard: Shard
+    owed: Owed
+    token: str
+
+
+def deliver(redis: Redis, shard: Shard, page_id: str, now: datetime, site: Site, receiver: str) -> Outcome | None:
+    """Try to deliver one page; None where it is no longer owed, not yet due, or claimed by another worker."""
+    claim = _claim(redis, shard, page_id, now, site.on_call.delivery)
+    if claim is None:
+        return None
+    page = claim.owed.page
+    channel = site.on_call.channels.get(page.channel)
+    if channel is None:
+        attempt = Attempt(Outcome.PERMANENT, "the channel is no longer configured")
+    else:
+        attempt = send(address(channel, page.id, receiver), page)
+    _record(redis, claim, attempt, now, site.on_call.delivery)
+    log.info("page %s on %s: %s %s", page.id, page.channel, attempt.outcome, attempt.detail)
+    return attempt.outcome
+
+
+def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Delivery) -> Claim | None:
+    token = secrets.token_hex(8)
+    held_ms = int(policy.claim_for / timedelta(milliseconds=1))
+    pipe = redis.pipeline(transaction=False)
+    pipe.set(_claim_key(shard, page_id), token, nx=True, px=held_ms)
+    pipe.hget(shard.key("outbox"), page_id)
+    pipe.zscore(shard.key("due"), page_id)
+    claimed, packed, due = pipe.execute()
+    if not claimed:
+        return None
+    if packed is None or due is None or due > milliseconds(now):
+        redis.delete(_claim_key(shard, page_id))
+        return None
+    owed = unpack_owed(cast("bytes", packed))
+    owed = replace(owed, attempts=owed.attempts + 1)
+    pipe = redis.pipeline(transaction=True)
+    pipe.hset(shard.key("outbox"), page_id, pack(owed))
+    pipe.zadd(shard.key("due"), {page_id: milliseconds(now + policy.claim_for)}, xx=True)
+    pipe.execute()
+    return Claim(shard, owed, token)
+
+
+def _claim_key(shard: Shard, page_id: str) -> str:
+    return shard.key(f"claim:{page_id}")
+
+
+def _record(redis: Redis, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
+    page = claim.owed.page
+    pipe = redis.pipeline(transaction=True)
+    if attempt.outcome is Outcome.SENT:
+        pipe.hdel(claim.shard.key("outbox"), page.id)
+        pipe.zrem(claim.shard.key("due"), page.id)
+        _receipt(pipe, claim, "sent", attempt, now)
+    else:
+        _put_off(pipe, claim, attempt, now, policy)
+    pipe.delete(_claim_key(claim.shard, page.id))
+    pipe.execute()
+
+
+def _put_off(pipe: Pipeline, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
+    """Try again later; a page cancelled meanwhile stays cancelled (XX). Say once that it does not get through."""
+    page = claim.owed.page
+    lost = attempt.outcome is Outcome.PERMANENT or now - page.at >= policy.undeliverable_after
+    waits = policy.retry_waits
+    wait = waits[-1] if lost else waits[min(claim.owed.attempts, len(waits)) - 1]
+    pipe.zadd(claim.shard.key("due"), {page.id: milliseconds(now + wait)}, xx=True)
+    if lost and not claim.owed.reported:
+        pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(claim.owed, reported=True)))
+        _receipt(pipe, claim, "undeliverable", attempt, now)
+
+
+def _receipt(pipe: Pipeline, claim: Claim, outcome: str, attempt: Attempt, now: datetime) -> None:
+    page = claim.owed.page
+    receipt = Receipt.model_validate(
+        {
+            "type": "receipt",
+            "id": f"{page.id} {claim.owed.attempts}",
+            "source": "cartwatch",
+            "patient": page.patient,
+            "effective": now,
+            "page": page.id,
+            "channel": page.channel,
+            "outcome": outcome,
+            "detail": attempt.detail,
+        }
+    )
+    pipe.xadd(claim.shard.inbox, {"m": receipt.model_dump_json(exclude_none=True), "r": now.isoformat()})

@@ -1,0 +1,84 @@
+"""The durable way in: a message is accepted when it stands in its shard's inbox."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from redis import Redis
+
+from alerts.faults import fault
+from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
+from alerts.watch import SetAside
+from worker.keys import Keys, Shard
+from worker.packing import pack
+
+log = logging.getLogger(__name__)
+
+WAKE_LASTS_MS = 2000
+"""A wake-up that has not been answered after this is sent again."""
+
+UNKNOWN = "unknown"
+
+
+class Accepted(NamedTuple):
+    """What became of a batch: how many were stored, how many set aside, which shards are to be woken."""
+
+    stored: int
+    refused: list[SetAside]
+    wake: list[Shard]
+
+
+def append(redis: Redis, keys: Keys, messages: Iterable[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
+    """Append messages to the inboxes of their shards in one round trip; return the shards to wake.
+
+    Each is given with the JSON text it came in. On a Redis Cluster the round trip is one per shard.
+    """
+    received = now.astimezone(UTC).isoformat()
+    pipe = redis.pipeline(transaction=True)
+    touched: dict[int, Shard] = {}
+    for message, raw in messages:
+        shard = keys.of(message.patient)
+        touched[shard.number] = shard
+        pipe.xadd(shard.inbox, {"m": raw, "r": received})
+    shards = list(touched.values())
+    for shard in shards:
+        pipe.set(shard.woken, 1, nx=True, px=WAKE_LASTS_MS)
+    if not shards:
+        return []
+    answers = pipe.execute()
+    return [shard for shard, first in zip(shards, answers[-len(shards) :], strict=True) if first]
+
+
+def accept(redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, source: str = UNKNOWN) -> Accepted:
+    """Read native messages from their JSON texts: store the good ones, set the others aside, lose none."""
+    good: list[tuple[AnyMessage, bytes]] = []
+    refused: list[SetAside] = []
+    for raw in raws:
+        try:
+            message = read_message(raw)
+            if message.patient.startswith("~") and message.type != "acknowledgement":
+                raise BadMessage(f"patient: {message.patient!r} is reserved")
+            good.append((message, raw))
+        except BadMessage as error:
+            refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:20_000]))
+    if refused:
+        _set_aside(redis, keys, refused)
+        good.append(_refusal(refused, source, now))
+    wake = append(redis, keys, good, now)
+    return Accepted(len(good) - bool(refused), refused, wake)
+
+
+def _set_aside(redis: Redis, keys: Keys, refused: list[SetAside]) -> None:
+    shard = keys.of(SITE_SUBJECT)
+    pipe = redis.pipeline(transaction=True)
+    for record in refused:
+        pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
+    pipe.execute()
+    log.warning("set aside %d message(s) from %s", len(refused), refused[0].source)
+
+
+def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
+    what = f"messages from {source} cannot be read; see `cartwatch set-aside`"
+    message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)
+    return message, message.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,41 @@
+"""How state is packed for the store: MessagePack of the same structures the judgement works on."""
+
+import msgspec
+from msgspec import Struct
+
+from alerts.page import Page
+from alerts.watch import SetAside, Watch
+
+
+class Owed(Struct, frozen=True, kw_only=True):
+    """A page that has not been delivered yet: how often it was tried, and since when it is owed."""
+
+    page: Page
+    attempts: int = 0
+    reported: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_watch = msgspec.msgpack.Decoder(Watch)
+_owed = msgspec.msgpack.Decoder(Owed)
+_set_aside = msgspec.msgpack.Decoder(SetAside)
+
+
+def pack(value: Watch | Owed | SetAside) -> bytes:
+    """To bytes."""
+    return _encoder.encode(value)
+
+
+def unpack_watch(packed: bytes) -> Watch:
+    """A patient's state."""
+    return _watch.decode(packed)
+
+
+def unpack_owed(packed: bytes) -> Owed:
+    """A page that is owed."""
+    return _owed.decode(packed)
+
+
+def unpack_set_aside(packed: bytes) -> SetAside:
+    """A message that was set aside."""
+    return _set_aside.decode(packed)

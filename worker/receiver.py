@@ -1,0 +1,207 @@
+"""The local receiver: stands for the phone on call in demonstrations, tests and measurements."""
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+_OK = 200
+_LARGEST_BODY = 16 * 1024 * 1024
+
+
+class Received(msgspec.Struct, frozen=True):
+    """One page as it arrived. `at_received_order` counts from 0 over all that the receiver took."""
+
+    path: str
+    page_id: str
+    title: str
+    body: str
+    at_received_order: int
+    attachments: tuple[str, ...] = ()
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One request and how it was answered; `status` None: the connection was dropped without an answer."""
+
+    path: str
+    page_id: str
+    status: int | None
+
+
+class Behaviour(msgspec.Struct, frozen=True):
+    """How a path answers: with which status, after how many seconds, or not at all."""
+
+    status: int = _OK
+    delay: float = 0.0
+    drop: bool = False
+
+
+class Receiver:
+    """Takes Apprise's `json://` pages at any path of a loopback port; a context manager, safe among threads.
+
+    A page counts as received when the answer is a success, also when that answer comes late; a page that was
+    refused or dropped is only an attempt. `callback` is called with each received page in order, one at a time,
+    before the sender has its answer: it should be quick.
+    """
+
+    def __init__(self, callback: Callable[[Received], None] | None = None, port: int = 0) -> None:
+        self._callback = callback
+        self._behaviours: dict[str, Behaviour] = {}
+        self._received: list[Received] = []
+        self._attempts: list[Attempt] = []
+        # Re-entrant, because the callback may look at the receiver.
+        self._changed = threading.Condition(threading.RLock())
+        self._closing = threading.Event()
+        self._server = _Server(port, self._take)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="receiver", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The Apprise address of this receiver, without a path: `json://127.0.0.1:<port>`."""
+        return f"json://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def received(self) -> list[Received]:
+        """Every page taken so far, in order of arrival."""
+        with self._changed:
+            return list(self._received)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Every request so far, those refused or dropped included, in order of arrival."""
+        with self._changed:
+            return list(self._attempts)
+
+    def behave(self, path: str, *, status: int | None = None, delay: float = 0.0, drop: bool = False) -> None:
+        """From now on answer `path` so; `behave(path)` alone makes it well again.
+
+        A `status` of 3xx points to the same path, where a GET succeeds: a sender that follows it is deceived.
+        """
+        with self._changed:
+            self._behaviours[path] = Behaviour(status or _OK, delay, drop)
+
+    def wait_for(self, count: int, within: float = 10.0) -> list[Received]:
+        """The pages received, as soon as there are `count` of them.
+
+        Raises:
+            TimeoutError: when fewer have arrived `within` that many seconds.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._received) >= count, within):
+                raise TimeoutError(f"{len(self._received)} of {count} pages arrived within {within} s")
+            return list(self._received)
+
+    def close(self) -> None:
+        """Stop taking pages; answers that were to come late are not waited for."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def _take(self, path: str, page_id: str, payload: dict[str, Any]) -> Behaviour:
+        with self._changed:
+            behaviour = self._behaviours.get(path, Behaviour())
+            self._attempts.append(Attempt(path, page_id, None if behaviour.drop else behaviour.status))
+            if 200 <= behaviour.status < 300 and not behaviour.drop:
+                self._record(path, page_id, payload)
+            self._changed.notify_all()
+        self._closing.wait(behaviour.delay)
+        return behaviour
+
+    def _record(self, path: str, page_id: str, payload: dict[str, Any]) -> None:
+        names = tuple(str(item.get("filename", "")) for item in payload.get("attachments") or ())
+        page = Received(
+            path,
+            page_id,
+            str(payload.get("title", "")),
+            str(payload.get("message", "")),
+            len(self._received),
+            names,
+        )
+        self._received.append(page)
+        if self._callback is None:
+            return
+        try:
+            self._callback(page)
+        except Exception:
+            log.exception("the receiver's callback failed")
+
+
+class _Server(ThreadingHTTPServer):
+    # Joined on close, so that no thread outlives the receiver.
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, port: int, take: Callable[[str, str, dict[str, Any]], Behaviour]) -> None:
+        self.take = take
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer would ask the name service for the host's full name, which can take seconds.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def handle_error(self, *_: object) -> None:
+        # The sender hung up: its affair. The default prints a traceback.
+        log.debug("a connection to the receiver broke", exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    # A sender that connects and stays silent must not hold up the closing.
+    timeout = 5
+    server: _Server
+
+    def do_POST(self) -> None:
+        payload = self._payload()
+        if payload is None:
+            self._answer(400)
+            return
+        behaviour = self.server.take(self.path.partition("?")[0], self.headers.get("X-Page-Id", ""), payload)
+        if behaviour.drop:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self._answer(behaviour.status)
+
+    def do_GET(self) -> None:
+        self._answer(_OK)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: the paths name people and the bodies name patients."""
+
+    def _payload(self) -> dict[str, Any] | None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > _LARGEST_BODY:
+            return None
+        try:
+            payload = json.loads(self.rfile.read(int(length)))
+        except ValueError:
+            return None
+        return payload if isinstance(payload, dict) else None
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()

@@ -1,0 +1,57 @@
+"""What a process needs to do its work, made once per process from the settings."""
+
+from functools import cache
+from typing import NamedTuple
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from config.settings import Settings
+from config.site import Site, load_site
+from worker.clock import Clock, SimulatedClock, SystemClock
+from worker.keys import Keys
+from worker.store import Store
+
+
+class Runtime(NamedTuple):
+    """Settings, site, store and clock of this process."""
+
+    settings: Settings
+    site: Site
+    store: Store
+    clock: Clock
+
+
+def connect(url: str) -> "Redis":
+    """A client whose calls end: an unreachable store is an error within seconds, never a hang."""
+    return Redis.from_url(
+        url,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
+        health_check_interval=25,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+    )
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The key names of an installation."""
+    return Keys(settings.namespace, settings.shards)
+
+
+def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
+    """A runtime of its own; nothing is shared but what is given."""
+    keys = keys_of(settings)
+    client = redis if redis is not None else connect(settings.redis_url)
+    store = Store(
+        client, keys, batch=settings.batch, lease_seconds=settings.lease, journal_length=settings.journal_length
+    )
+    clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else SystemClock()
+    return Runtime(settings, load_site(settings.config_dir), store, clock)
+
+
+@cache
+def runtime() -> Runtime:
+    """This process's runtime, from the environment."""
+    return make(Settings())

@@ -1,0 +1,267 @@
+"""The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
+
+Round trips to Redis for a batch, however many messages and patients it holds: take the lease and read (1), watch
+the lease (1), count the attempt (1), read lease and states (1), commit (1).
+"""
+
+import json
+import logging
+import secrets
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import WatchError
+
+from alerts.messages import Fault
+from alerts.watch import SetAside, Watch
+from worker.clock import milliseconds
+from worker.keys import Keys, Shard
+from worker.packing import Owed, pack, unpack_set_aside, unpack_watch
+
+log = logging.getLogger(__name__)
+
+
+class Waiting(NamedTuple):
+    """One inbox entry: its id, the JSON text, and when it was accepted."""
+
+    entry: bytes
+    raw: bytes
+    received: datetime
+
+
+class Batch(NamedTuple):
+    """What one worker has taken of a shard: entries, and patients whose timers are due."""
+
+    shard: Shard
+    token: str
+    waiting: list[Waiting]
+    due: list[str]
+
+
+class Outcome(NamedTuple):
+    """What a batch led to, ready to be committed."""
+
+    watches: dict[str, Watch]
+    pages: list[Owed]
+    cancelled: list[str]
+    set_aside: list[SetAside]
+    events: list[dict[str, Any]]
+    relayed: list[Fault]
+
+
+class LostLeaseError(Exception):
+    """Another worker has taken the shard; nothing was committed."""
+
+
+class Store:
+    """The state store of one installation."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, batch: int, lease_seconds: int, journal_length: int) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._batch = batch
+        self._lease_ms = lease_seconds * 1000
+        self._journal_length = journal_length
+
+    # -- taking a batch --------------------------------------------------------------------------
+
+    def take(self, shard: Shard, now: datetime, limit: int | None = None) -> Batch | None:
+        """Take the lease and read what waits; None where another worker has the shard or nothing waits."""
+        token = secrets.token_hex(8)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.set(shard.lease, token, nx=True, px=self._lease_ms)
+        pipe.delete(shard.woken)
+        pipe.xrange(shard.inbox, count=limit or self._batch)
+        pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=self._batch)
+        leased, _, entries, due = pipe.execute()
+        if not leased:
+            return None
+        waiting = [_waiting(entry, fields) for entry, fields in entries]
+        batch = Batch(shard, token, waiting, [patient.decode() for patient in due])
+        if not batch.waiting and not batch.due:
+            self.release(batch)
+            return None
+        return batch
+
+    def release(self, batch: Batch) -> None:
+        """Give the lease back without committing, if it is still ours."""
+        with self.redis.pipeline() as pipe:
+            try:
+                pipe.watch(batch.shard.lease)  # type: ignore[no-untyped-call]
+                if pipe.get(batch.shard.lease) == batch.token.encode():
+                    pipe.multi()
+                    pipe.delete(batch.shard.lease)
+                    pipe.execute()
+            except WatchError:
+                log.info("shard %d was taken over while it was given back", batch.shard.number)
+
+    # -- committing ------------------------------------------------------------------------------
+
+    def transaction(self, batch: Batch) -> "Transaction":
+        """Watch the lease; what is committed through this either happens whole, or not at all."""
+        return Transaction(self, batch)
+
+    def write(self, pipe: Pipeline, batch: Batch, outcome: Outcome, now: datetime) -> None:
+        """Queue everything one batch changes onto an open MULTI."""
+        shard = batch.shard
+        for patient, watch in outcome.watches.items():
+            self._write_watch(pipe, shard, patient, watch)
+        for owed in outcome.pages:
+            pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
+            pipe.zadd(shard.key("due"), {owed.page.id: milliseconds(now)})
+        if outcome.cancelled:
+            pipe.hdel(shard.key("outbox"), *outcome.cancelled)
+            pipe.zrem(shard.key("due"), *outcome.cancelled)
+        for record in outcome.set_aside:
+            pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
+        for message in outcome.relayed:
+            pipe.xadd(shard.key("relay"), {"m": message.model_dump_json(exclude_none=True)})
+        if self._journal_length and (batch.waiting or outcome.events):
+            record_ = journal_record(batch.waiting, outcome.events, now)
+            pipe.xadd(shard.key("journal"), {"j": record_}, maxlen=self._journal_length, approximate=True)
+        if batch.waiting:
+            pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
+
+    def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch) -> None:
+        pipe.hset(shard.key("watches"), patient, pack(watch))
+        next_at = watch.next_at()
+        if next_at is None:
+            pipe.zrem(shard.key("timers"), patient)
+        else:
+            pipe.zadd(shard.key("timers"), {patient: milliseconds(next_at)})
+        if watch.unclaimed is not None:
+            note = f"{watch.unclaimed.count} {watch.unclaimed.first.isoformat()} {watch.unclaimed.last.isoformat()}"
+            pipe.hset(shard.key("unclaimed"), patient, note)
+        else:
+            pipe.hdel(shard.key("unclaimed"), patient)
+        for episode in watch.episodes.values():
+            pipe.hset(shard.key("episodes"), episode.id, patient)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def watch(self, patient: str) -> Watch | None:
+        """One patient's state as last committed."""
+        packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("watches"), patient))
+        return unpack_watch(packed) if packed is not None else None
+
+    def watches(self) -> list[Watch]:
+        """Every patient's state."""
+        found: list[Watch] = []
+        for shard in self.keys.all():
+            packed = cast("list[bytes]", self.redis.hvals(shard.key("watches")))
+            found += [unpack_watch(value) for value in packed]
+        return sorted(found, key=lambda watch: watch.patient)
+
+    def patient_of(self, episode: str) -> str | None:
+        """The patient an episode belongs to."""
+        pipe = self.redis.pipeline(transaction=False)
+        for shard in self.keys.all():
+            pipe.hget(shard.key("episodes"), episode)
+        return next((found.decode() for found in pipe.execute() if found is not None), None)
+
+    def set_aside(self) -> list[tuple[str, SetAside]]:
+        """Every message that was set aside, oldest first, with the id it is listed under."""
+        found = []
+        for shard in self.keys.all():
+            for entry, fields in self.stream(shard.key("set_aside")):
+                found.append((f"{shard.number}/{entry.decode()}", unpack_set_aside(fields[b"s"])))
+        return sorted(found, key=lambda item: (item[1].at, item[0]))
+
+    def unclaimed(self) -> dict[str, str]:
+        """Patients who are not registered: how many messages wait, since when, until when."""
+        found: dict[str, str] = {}
+        for shard in self.keys.all():
+            notes = cast("dict[bytes, bytes]", self.redis.hgetall(shard.key("unclaimed")))
+            found |= {patient.decode(): note.decode() for patient, note in notes.items()}
+        return dict(sorted(found.items()))
+
+    def stream(self, key: str, after: str = "-") -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """The entries of a stream after an entry, oldest first."""
+        start = after if after == "-" else f"({after}"
+        return cast("list[tuple[bytes, dict[bytes, bytes]]]", self.redis.xrange(key, min=start))
+
+    def journal(self, shard: Shard, after: str = "-") -> list[tuple[str, dict[str, Any]]]:
+        """Journal records of a shard after an entry, oldest first."""
+        entries = self.stream(shard.key("journal"), after)
+        return [(entry.decode(), read_journal(fields[b"j"])) for entry, fields in entries]
+
+
+class Transaction:
+    """The commit of one batch, guarded by the lease: a worker that lost it cannot commit."""
+
+    def __init__(self, store: Store, batch: Batch) -> None:
+        self._store = store
+        self._batch = batch
+        self._pipe = store.redis.pipeline(transaction=True)
+
+    def __enter__(self) -> "Transaction":
+        self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.reset()
+
+    def count_crash(self) -> int:
+        """How often this shard was taken and never committed, this time included; a commit sets it back."""
+        return self._store.redis.incr(self._batch.shard.key("crashes"))
+
+    def watches(self, patients: Iterable[str]) -> dict[str, Watch]:
+        """The states of the batch's patients; a patient not seen before gets a fresh one.
+
+        Raises:
+            LostLeaseError: the lease is no longer ours.
+        """
+        names = sorted(set(patients))
+        pipe = self._store.redis.pipeline(transaction=False)
+        pipe.get(self._batch.shard.lease)
+        if names:
+            pipe.hmget(self._batch.shard.key("watches"), names)
+        holder, *values = pipe.execute()
+        if holder != self._batch.token.encode():
+            raise LostLeaseError(self._batch.shard.number)
+        packed = values[0] if values else []
+        return {
+            name: unpack_watch(value) if value is not None else Watch(patient=name)
+            for name, value in zip(names, packed, strict=True)
+        }
+
+    def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
+        """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
+
+        Raises:
+            LostLeaseError: the lease was taken over; nothing was committed.
+        """
+        self._pipe.multi()
+        self._store.write(self._pipe, batch, outcome, now)
+        self._pipe.delete(batch.shard.lease, batch.shard.key("crashes"))
+        self._pipe.xlen(batch.shard.inbox)
+        try:
+            return bool(self._pipe.execute()[-1])
+        except WatchError as error:
+            raise LostLeaseError(batch.shard.number) from error
+
+
+def _waiting(entry: bytes, fields: dict[bytes, bytes]) -> Waiting:
+    """An entry as it stands; one that a producer appended without the time is dated by its stream id."""
+    received = fields.get(b"r")
+    if received is not None:
+        return Waiting(entry, fields.get(b"m", b""), datetime.fromisoformat(received.decode()))
+    accepted = datetime.fromtimestamp(int(entry.split(b"-")[0]) / 1000, UTC)
+    return Waiting(entry, fields.get(b"m", b""), accepted)
+
+
+def journal_record(waiting: list[Waiting], events: list[dict[str, Any]], now: datetime) -> bytes:
+    """What came in and what followed, compressed: one entry a batch keeps the audit trail cheap."""
+    came_in = [
+        {"received": item.received.isoformat(), "message": item.raw.decode(errors="replace")} for item in waiting
+    ]
+    return zlib.compress(json.dumps({"at": now.isoformat(), "in": came_in, "events": events}).encode(), 1)
+
+
+def read_journal(record: bytes) -> dict[str, Any]:
+    """The inverse of `journal_record`."""
+    return cast("dict[str, Any]", json.loads(zlib.decompress(record)))

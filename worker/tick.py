@@ -1,0 +1,65 @@
+"""The tick: what makes a lost wake-up cost a second instead of a reading.
+
+It runs each second in the main process of every worker, so that no scheduler can be the one that died. It asks the
+store, in one round trip, which shards have something waiting, and sends the wake-ups. Sending one too many is
+harmless.
+"""
+
+import logging
+from datetime import datetime
+from typing import NamedTuple
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from worker.clock import milliseconds
+from worker.runtime import runtime
+from worker.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 1.0
+PAGES_A_TICK = 200
+
+
+class Pending(NamedTuple):
+    """Shards to advance, and pages to deliver as (shard, page id)."""
+
+    shards: list[int]
+    pages: list[tuple[int, str]]
+
+
+def pending(store: Store, now: datetime) -> Pending:
+    """What waits for a worker at a time: one round trip, whatever the number of shards."""
+    pipe = store.redis.pipeline(transaction=False)
+    score = milliseconds(now)
+    shards = store.keys.all()
+    for shard in shards:
+        pipe.exists(shard.lease)
+        pipe.xlen(shard.inbox)
+        pipe.zcount(shard.key("timers"), "-inf", score)
+        pipe.xlen(shard.key("relay"))
+        pipe.zrangebyscore(shard.key("due"), "-inf", score, start=0, num=PAGES_A_TICK)
+    answers = pipe.execute()
+    found = Pending([], [])
+    for index, shard in enumerate(shards):
+        leased, waiting, timers, relayed, due = answers[index * 5 : index * 5 + 5]
+        if not leased and (waiting or timers or relayed):
+            found.shards.append(shard.number)
+        found.pages.extend((shard.number, page.decode()) for page in due)
+    return found
+
+
+def tick() -> None:
+    """Wake whatever waits. A store or broker that cannot be reached is tried again at the next tick."""
+    from worker.app import app
+
+    try:
+        run = runtime()
+        found = pending(run.store, run.clock.now())
+        for number in found.shards:
+            app.send_task("advance", (number,))
+        for number, page in found.pages:
+            app.send_task("deliver", (number, page))
+    except (RedisError, OperationalError, OSError, RuntimeError) as error:
+        log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
