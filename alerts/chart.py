@@ -144,7 +144,7 @@ class Chart(Struct, frozen=True):
 
     def fold(self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "") -> "Chart":
         """Place one entry, replace what it corrects, and thin what has grown old."""
-        chart = self
+        chart = self._reach(entry.effective)
         if supersedes:
             chart = chart._withdraw(entry.source, supersedes, Version(Status.ENTERED_IN_ERROR, received))
         known = chart.versions.get(_key(entry.source, entry.id))
@@ -158,6 +158,15 @@ class Chart(Struct, frozen=True):
             return chart
         chart = chart._withdraw(entry.source, entry.id, Version(entry.status, received))
         return chart if entry.status == Status.ENTERED_IN_ERROR else chart._insert(kind, entry)
+
+    def _reach(self, effective: datetime) -> "Chart":
+        """Note the newest time any message speaks of, used or not, and thin what it makes old."""
+        if self.newest is not None and effective <= self.newest:
+            return self
+        chart = replace(self, newest=effective)
+        if self.newest is None or _horizon(effective) == _horizon(self.newest):
+            return chart
+        return replace(chart, entries={name: _thin(held, effective) for name, held in self.entries.items()})
 
     def _held_higher(self, entry: Entry, known: Version | None, received: datetime) -> bool:
         """Whether a version of this message that outranks `entry` is already held."""
@@ -175,7 +184,9 @@ class Chart(Struct, frozen=True):
         entries = dict(self.entries)
         for kind, series in self.entries.items():
             kept = tuple(entry for entry in series if entry.id != message or entry.source != source)
-            if len(kept) != len(series):
+            if not kept:
+                del entries[kind]
+            elif len(kept) != len(series):
                 entries[kind] = kept
         versions = {**self.versions}
         known = versions.pop(_key(source, message), None)
@@ -194,11 +205,8 @@ class Chart(Struct, frozen=True):
                 return self
             series = (*series[:spot], *series[spot + 1 :])
         series = (*series[:spot], entry, *series[spot:])
-        newest = entry.effective if self.newest is None else max(self.newest, entry.effective)
-        chart = replace(self, entries={**self.entries, kind: series}, newest=newest)
-        if self.newest is None or _horizon(newest) == _horizon(self.newest):
-            return chart._thin_one(kind, entry.effective)
-        return replace(chart, entries={name: _thin(held, newest) for name, held in chart.entries.items()})
+        chart = replace(self, entries={**self.entries, kind: series})
+        return chart._thin_one(kind, entry.effective)
 
     def _thin_one(self, kind: str, effective: datetime) -> "Chart":
         if self.newest is None or effective >= _horizon(self.newest):

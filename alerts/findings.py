@@ -186,10 +186,11 @@ def cytopenia(scene: Scene) -> Finding | None:
 
 def m_easix(scene: Scene) -> Finding | None:
     """m-EASIX over the site's own threshold for the day: low, never more."""
-    threshold = easix.threshold_for(scene.now.day, scene.site)
     value = scene.now.m_easix.value
     if value is None:
         return None
+    measured = max(item.entry.effective for item in scene.now.m_easix.evidence)
+    threshold = easix.threshold_for(scene.chart.day(measured, scene.site.zone), scene.site)
     over = threshold is not None and value > threshold.threshold.value
     title = f"m-EASIX {value:.1f}"
     because = scene.now.m_easix.because

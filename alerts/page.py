@@ -70,9 +70,11 @@ def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
     return f"[{urgency.upper()}] cartwatch page {page}", f"Open the ward board for page {page}. {DISCLAIMER}"
 
 
-def text(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site) -> str:
-    """The whole page: every concern with its evidence, then the background, then what to do with it."""
-    lines: list[str] = []
+def text(
+    concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, *, at: datetime, page: str
+) -> str:
+    """The whole page, written at the time `at`: every concern with its evidence, then the background, then what to do with it."""
+    lines = [f"{clock(at, site)}, page {page}"]
     for concern in concerns:
         lines += _concern(concern, site)
     if now is not None:
@@ -92,7 +94,7 @@ def _place(admission: Admission | None) -> str:
 
 def clock(at: datetime, site: Site) -> str:
     """Day and time of day in the hospital's time zone."""
-    return at.astimezone(site.zone).strftime("%d %b %H:%M")
+    return at.astimezone(site.zone).strftime("%d %b %Y %H:%M")
 
 
 def _concern(concern: Concern, site: Site) -> list[str]:

@@ -38,6 +38,9 @@ from alerts.telling import Tidings
 from alerts.watch import Effects, Unclaimed, Watch, sets_aside
 from config.site import Site
 
+ENDING_IS_TOLD = ("critical", "high")
+"""That an episode of less urgency is over is seen on the board, and no reason to disturb anybody."""
+
 _CHARTED = (Reading, Statement, Treatment, Registration)
 
 
@@ -162,7 +165,7 @@ class _Step:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
         self.effects.cancelled.extend(episode.pending)
         self.effects.events.append(closed_event(self.watch, episode, reason, self.now, self.site))
-        if episode.told and episode.urgency not in ("low", "technical"):
+        if episode.told and (reason == "retracted" or episode.urgency in ENDING_IS_TOLD):
             self.tidings.end(episode, reason, finding)
 
     def _note_grades(self, assessment: Assessment) -> None:

@@ -85,7 +85,7 @@ def _page(
         title, text = pages.minimal_text(concerns, page_id)
     else:
         title = pages.title(concerns, chart, assessment)
-        text = pages.text(concerns, chart, assessment, site)
+        text = pages.text(concerns, chart, assessment, site, at=now, page=page_id)
     return Page(
         id=page_id,
         patient=written.watch.patient,

@@ -13,6 +13,7 @@ from alerts.messages import AnyMessage, BadMessage, Fault, Status, read_message
 from alerts.step import step
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
+from worker.clock import Clock
 from worker.inbox import append
 from worker.keys import Shard
 from worker.packing import Owed
@@ -38,22 +39,24 @@ class Turn:
         self.more = False
 
 
-def advance(store: Store, shard: Shard, now: datetime, site: Site) -> Turn:
-    """Take a shard as far as it goes at the time `now`."""
+def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
+    """Take a shard as far as it goes."""
     turn = Turn()
     limit = None
     while turn.batches < BATCHES_A_TURN:
-        batch = store.take(shard, now, limit)
+        batch = store.take(shard, clock.now(), limit)
         if batch is None:
             turn.more = False
             break
+        # Read again: a message appended just before it was taken must not seem to come from the future.
+        now = clock.now()
         try:
             outcome, limit = _one_batch(store, batch, now, site, turn)
         except LostLeaseError:
             log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
             break
         turn.pages += [owed.page.id for owed in outcome.pages]
-    turn.wake += drain_relay(store, shard, now)
+    turn.wake += drain_relay(store, shard, clock.now())
     return turn
 
 

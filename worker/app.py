@@ -1,5 +1,7 @@
 """The Celery application: wake-ups only. What it carries may be lost; every worker's tick makes up for it."""
 
+from typing import Any
+
 from celery import Celery, bootsteps
 from celery.signals import setup_logging
 from kombu import Queue
@@ -49,21 +51,21 @@ if settings.broker.startswith(("redis", "unix", "sentinel")):
     }
 
 
-class Tick(bootsteps.StartStopStep):  # type: ignore[misc]
+class Tick(bootsteps.StartStopStep):
     """Each second, in every worker: wake every shard with waiting messages, due timers or due pages."""
 
     requires = ("celery.worker.components:Timer",)
 
-    def start(self, parent: "object") -> None:
+    def start(self, parent: Any) -> None:
         """Begin ticking when the worker's timer runs."""
         from worker.tick import EVERY_SECONDS, tick
 
-        parent.timer.call_repeatedly(EVERY_SECONDS, tick)  # type: ignore[attr-defined]
+        parent.timer.call_repeatedly(EVERY_SECONDS, tick)
 
 
 app.steps["worker"].add(Tick)
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _logging(**_: object) -> None:
     configure(settings.log_level)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from redis import Redis
+from redis.client import Pipeline
 
 from worker.keys import Keys
 
@@ -42,9 +43,9 @@ class SimulatedClock:
             raise RuntimeError("the simulated clock has not been set")
         return datetime.fromisoformat(text.decode() if isinstance(text, bytes) else str(text))
 
-    def set(self, at: datetime) -> None:
-        """Jump to a time."""
-        self._redis.set(self._key, at.astimezone(UTC).isoformat())
+    def set(self, at: datetime, pipe: Pipeline) -> None:
+        """Jump to a time in a transaction."""
+        pipe.set(self._key, at.astimezone(UTC).isoformat())
 
 
 def milliseconds(at: datetime) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from redis import Redis
+from redis.client import Pipeline
 
 from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
@@ -29,13 +30,19 @@ class Accepted(NamedTuple):
     wake: list[Shard]
 
 
-def append(redis: Redis, keys: Keys, messages: Iterable[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
+def append(
+    redis: Redis,
+    keys: Keys,
+    messages: Iterable[tuple[AnyMessage, bytes]],
+    now: datetime,
+    pipe: Pipeline | None = None,
+) -> list[Shard]:
     """Append messages to the inboxes of their shards in one round trip; return the shards to wake.
 
-    Each is given with the JSON text it came in. On a Redis Cluster the round trip is one per shard.
+    Each is given with the JSON text it came in. `pipe` may hold commands that belong to the same transaction.
     """
     received = now.astimezone(UTC).isoformat()
-    pipe = redis.pipeline(transaction=True)
+    pipe = redis.pipeline(transaction=True) if pipe is None else pipe
     touched: dict[int, Shard] = {}
     for message, raw in messages:
         shard = keys.of(message.patient)
@@ -44,9 +51,9 @@ def append(redis: Redis, keys: Keys, messages: Iterable[tuple[AnyMessage, bytes]
     shards = list(touched.values())
     for shard in shards:
         pipe.set(shard.woken, 1, nx=True, px=WAKE_LASTS_MS)
+    answers = pipe.execute()
     if not shards:
         return []
-    answers = pipe.execute()
     return [shard for shard, first in zip(shards, answers[-len(shards) :], strict=True) if first]
 
 

@@ -32,7 +32,7 @@ def ingest(*messages: Any) -> None:
 def advance(shard: int) -> None:
     """Advance a shard, then wake the delivery of each page it owes."""
     run = runtime()
-    turn = advance_shard(run.store, run.store.keys.shard(shard), run.clock.now(), run.site)
+    turn = advance_shard(run.store, run.store.keys.shard(shard), run.clock, run.site)
     for page in turn.pages:
         app.send_task("deliver", (shard, page))
     wake_shards(turn.wake)

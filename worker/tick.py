@@ -6,6 +6,8 @@ harmless.
 """
 
 import logging
+import os
+import socket
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
+BEAT_LASTS_SECONDS = 10
 
 
 class Pending(NamedTuple):
@@ -50,12 +53,18 @@ def pending(store: Store, now: datetime) -> Pending:
     return found
 
 
+def beat_key(store: Store) -> str:
+    """The key by which this worker process says that it ticks."""
+    return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
+
+
 def tick() -> None:
     """Wake whatever waits. A store or broker that cannot be reached is tried again at the next tick."""
     from worker.app import app
 
     try:
         run = runtime()
+        run.store.redis.set(beat_key(run.store), os.getpid(), ex=BEAT_LASTS_SECONDS)
         found = pending(run.store, run.clock.now())
         for number in found.shards:
             app.send_task("advance", (number,))

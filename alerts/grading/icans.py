@@ -93,7 +93,7 @@ def ice(chart: Chart, at: datetime, site: Site) -> Points:
     entry = min(_latest_scores(chart, "ice", at, site), key=_points, default=None)
     if entry is None or entry.value is None:
         return _not_assessed(chart, at, site, entry)
-    because = [f"ICE {entry.value:f} of 10 ({_assessed(entry, site)})"]
+    because = [f"ICE {number(entry.value)} of 10 ({_assessed(entry, site)})"]
     flags, proxies = [], ["icans.assessment_holds"]
     baseline = _baseline(chart, at, site)
     if baseline is not None:
@@ -233,7 +233,7 @@ def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[str, ...]:
     depressed = consciousness.level is not None and consciousness.level >= 3
     if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
         return ()
-    return (f"consciousness was charted before the ICE of {entry.value}: chart it again",)
+    return (f"consciousness was charted before the ICE of {_points(entry):.0f}: chart it again",)
 
 
 def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
@@ -242,7 +242,7 @@ def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Ax
     row = Axis(None, "", found, proxies=("icans.assessment_holds",))
     if entry is not None and entry.value is not None:
         level = levels(entry, CAPD_ROW).lowest
-        text = f"CAPD {entry.value:f}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
+        text = f"CAPD {number(entry.value)}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
         return row._replace(level=level, because=text)
     if entry is not None and consciousness.level == UNAROUSABLE:
         return row._replace(level=UNAROUSABLE, because=f"CAPD: grade {UNAROUSABLE} (unable)")

@@ -16,6 +16,7 @@ PROVISIONAL = "provisional result"
 """Flag of a result that rests on a preliminary laboratory value."""
 
 _SHOWN_PLACES = Decimal("0.0001")
+_INSTANT = timedelta(microseconds=1)
 _MEND = re.compile(r";[^)]*$")
 
 
@@ -39,7 +40,7 @@ def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta, zone: 
 
 def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[str, ...]:
     """A flag where something newer than the value in use came in and could not be used."""
-    why = _set_aside_or_absent(chart, kind, used.effective, at)
+    why = _set_aside_or_absent(chart, kind, used.effective + _INSTANT, at)
     return (f"newer {label(kind)}: {why}; the value before it is used",) if why else ()
 
 

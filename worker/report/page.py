@@ -1,0 +1,112 @@
+"""The course as one HTML page that needs nothing else: no script, no second file, no network."""
+
+from base64 import b64encode
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined, Template
+from msgspec import Struct
+
+from alerts.vocabulary import label
+from worker.report.course import Course
+from worker.report.days import days
+from worker.report.events import SentPage
+from worker.report.palette import GRADES, UNDETERMINED, URGENCIES
+from worker.report.stay import ledger, stay
+
+
+class Told(Struct, frozen=True):
+    """One page as its reader met it: the first sending, and every time it was sent again."""
+
+    first: SentPage
+    again: tuple[SentPage, ...]
+
+
+def render(course: Course, png: bytes) -> str:
+    """The whole page, with the picture inside it. Everything that came in is escaped."""
+    return _template().render(
+        course=course,
+        picture=b64encode(png).decode("ascii"),
+        alt=describe(course),
+        days=days(course),
+        stay=stay(course),
+        told=told(course),
+        ledger=ledger(course),
+        tints=GRADES,
+        undetermined=UNDETERMINED,
+        urgencies=URGENCIES,
+        age=_age(course),
+        label=label,
+        day_name=day_name,
+        clock=lambda at: _clock(course, at),
+        waited=waited,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    source = files("worker.report").joinpath("course.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def told(course: Course) -> list[Told]:
+    """Pages that say the same of the same episode, one after another, as one entry."""
+    entries: list[list[SentPage]] = []
+    open_entry: dict[str, list[SentPage]] = {}
+    for page in course.pages:
+        entry = open_entry.get(page.episode)
+        if entry and (entry[0].urgency, entry[0].title) == (page.urgency, page.title):
+            entry.append(page)
+            continue
+        open_entry[page.episode] = entry = [page]
+        entries.append(entry)
+    return [Told(entry[0], tuple(entry[1:])) for entry in entries]
+
+
+def describe(course: Course) -> str:
+    """The picture in words, for whoever cannot see it."""
+    worst = [
+        f"worst {name} grade {grade}"
+        for name, grade in (("CRS", course.worst("crs")), ("ICANS", course.worst("icans")))
+        if grade is not None
+    ]
+    parts = [
+        f"Course of {course.patient} to {day_name(course.last_day)}",
+        "temperature, blood pressure, SpO2, ICE, grades, m-EASIX, treatments and pages by day",
+        *worst,
+        f"{len(course.pages)} pages sent",
+    ]
+    return "; ".join(parts) + "."
+
+
+def day_name(day: int) -> str:
+    """A day as clinicians write it: D−7, D0, D+5."""
+    return f"D{day:+d}".replace("-", "−") if day else "D0"
+
+
+def waited(span: timedelta) -> str:
+    """A wait in words a person uses: 40 s, 4 min, 1 h 05 min, 2 d 3 h."""
+    seconds = int(span.total_seconds())
+    minutes, hours, whole_days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 60:
+        return f"{seconds} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60:02} min"
+    return f"{whole_days} d {hours % 24} h"
+
+
+def _clock(course: Course, at: datetime) -> str:
+    return f"{at.astimezone(course.zone):%d %b %H:%M}"
+
+
+def _age(course: Course) -> int | None:
+    """Completed years on day 0."""
+    born = course.admission.born if course.admission else None
+    if born is None:
+        return None
+    on = course.day_zero
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

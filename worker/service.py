@@ -1,0 +1,109 @@
+"""The live service in the foreground: a store, workers that are kept running, and somewhere for pages to go."""
+
+import json
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from worker.embedded import EmbeddedRedis
+from worker.receiver import Received, Receiver
+from worker.replay import environment_of
+from worker.supervisor import Supervised, worker_command
+
+DELIVERY_PROCESSES = 4
+
+
+def card_path() -> Path:
+    """Where a service started by this user says how it is reached."""
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(tempfile.gettempdir(), f"cartwatch-{os.getuid()}")
+    return Path(folder) / "cartwatch-service.json"
+
+
+def _write_card(settings: Settings) -> Path:
+    """Readable by this user only: it holds the store's password."""
+    path = card_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path.parent} belongs to another user")
+    body = json.dumps({"pid": os.getpid(), "redis_url": settings.redis_url, "broker_url": settings.broker})
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(body)
+    return path
+
+
+def find_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a command: from the environment, else those of the service this user runs."""
+    if "CARTWATCH_REDIS_URL" in environment:
+        return Settings()
+    card = _read_card()
+    if card is None:
+        return Settings()
+    return Settings(redis_url=card["redis_url"], broker_url=card["broker_url"])
+
+
+def _read_card() -> dict[str, Any] | None:
+    path = card_path()
+    try:
+        if path.stat().st_uid != os.getuid():
+            return None
+        card: dict[str, Any] = json.loads(path.read_text())
+        os.kill(card["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return card
+
+
+def serve(
+    *,
+    data: Path | None,
+    processes: int,
+    say: Callable[[str], None],
+    on_page: Callable[[Received], None],
+    stop: threading.Event,
+) -> None:
+    """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given."""
+    with ExitStack() as stack:
+        settings = _with_store(stack, data, say)
+        settings = _with_receiver(stack, settings, say, on_page)
+        environment = environment_of(settings)
+        stack.enter_context(Supervised(worker_command(["advance", "ingest"], processes), environment))
+        stack.enter_context(Supervised(worker_command(["deliver"], DELIVERY_PROCESSES), environment))
+        card = _write_card(settings)
+        stack.callback(card.unlink, missing_ok=True)
+        say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
+        stop.wait()
+        say("stopping")
+
+
+def _with_store(stack: ExitStack, data: Path | None, say: Callable[[str], None]) -> Settings:
+    if "CARTWATCH_REDIS_URL" in os.environ:
+        say("state store: CARTWATCH_REDIS_URL")
+        return Settings()
+    server = stack.enter_context(EmbeddedRedis(data))
+    kept = f"kept in {data}" if data else "NOT kept: give --data FOLDER to keep patients over a restart"
+    say(f"state store: embedded, {kept}")
+    return Settings(redis_url=server.url, broker_url=server.broker_url)
+
+
+def _with_receiver(
+    stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[Received], None]
+) -> Settings:
+    if "CARTWATCH_RECEIVER_URL" in os.environ:
+        return settings
+    receiver = stack.enter_context(Receiver(on_page))
+    say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")
+    return settings.model_copy(update={"receiver_url": receiver.url})
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

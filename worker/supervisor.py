@@ -1,0 +1,100 @@
+"""Keeps worker processes running: a Celery worker whose Redis died may exit, and must be started again."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 60
+"""A prefork worker under load was seen to take 32 s to end; killing it earlier only costs a redelivery."""
+
+QUICK_SECONDS = 0.2
+SLOW_SECONDS = 5.0
+
+
+def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
+    """The command line of one Celery worker. A worker for `ingest` also reads Celery's own default queue."""
+    names = list(queues)
+    if "ingest" in names:
+        names.append("celery")
+    return [
+        *(sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--queues", ",".join(names)),
+        *("--concurrency", str(processes), "--pool", pool, "--without-gossip", "--without-mingle"),
+        *("--without-heartbeat", "--loglevel", os.environ.get("CARTWATCH_LOG_LEVEL", "INFO")),
+    ]
+
+
+class Supervised:
+    """One process that is started again whenever it ends, until it is stopped."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_to: str | None = None) -> None:
+        self._command = list(command)
+        self._environment = {**os.environ, **environment}
+        self._log_to = log_to
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask the process to end, wait, and end it."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait = QUICK_SECONDS
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            ended_well = self._once()
+            if self._stopping.is_set():
+                return
+            log.warning("worker process ended (%s), starting it again", "well" if ended_well else "badly")
+            if time.monotonic() - began > SLOW_SECONDS:
+                wait = QUICK_SECONDS
+            self._stopping.wait(wait)
+            wait = min(wait * 2, SLOW_SECONDS)
+
+    def _once(self) -> bool:
+        output = open(self._log_to, "ab") if self._log_to else None  # noqa: SIM115
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+            self._process = process
+            self.starts += 1
+            if self._stopping.is_set():
+                process.send_signal(signal.SIGTERM)
+            return process.wait() == 0
+        finally:
+            if output is not None:
+                output.close()
