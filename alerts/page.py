@@ -73,14 +73,14 @@ def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
 def text(
     concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, *, at: datetime, page: str
 ) -> str:
-    """The whole page, written at the time `at`: every concern with its evidence, then the background, then what to do with it."""
+    """The whole page, written at the time `at`: every concern with its evidence, then the background."""
     lines = [f"{clock(at, site)}, page {page}"]
     for concern in concerns:
         lines += _concern(concern, site)
     if now is not None:
         lines += _background(concerns, chart, now)
     first = lead(concerns)
-    if first.reason not in ("resolved", "retracted", "better"):
+    if first.episode.urgency != "low":
         lines.append(f"Acknowledge: cartwatch ack {first.episode.id} --by YOUR-ID")
     lines.append(DISCLAIMER)
     return "\n".join(lines)
@@ -101,7 +101,7 @@ def _concern(concern: Concern, site: Site) -> list[str]:
     episode = concern.episode
     since = f"since {clock(episode.opened_at, site)}"
     before = f", before: {episode.was}" if episode.was is not None and concern.reason == "worse" else ""
-    lines = [f"{episode.title}: {concern.reason}, {since}{before}"]
+    lines = [f"{episode.title} ({concern.reason}), {since}{before}"]
     finding = concern.finding
     if finding is None:
         return lines
@@ -113,7 +113,8 @@ def _concern(concern: Concern, site: Site) -> list[str]:
     if finding.missing:
         lines.append("  missing: " + ", ".join(finding.missing))
     lines += [f"  note: {flag}" for flag in finding.flags]
-    lines += [f"  convention: {name}" for name in (_convention(name, site) for name in finding.proxies) if name]
+    if finding.proxies:
+        lines.append("  conventions: " + "; ".join(_convention(name, site) for name in finding.proxies))
     return lines
 
 
@@ -131,7 +132,7 @@ def shown(item: Evidence, site: Site) -> str:
 
 def _value(kind: str, entry: Entry) -> str:
     if entry.value is None:
-        return entry.code.replace("_", " ")
+        return {"true": "yes", "false": "no"}.get(entry.code, entry.code.replace("_", " "))
     unit = entry.unit or shown_unit(kind)
     value = f"{entry.comparator}{entry.value.normalize():f}"
     if entry.code in ("given", "started", "stopped"):

@@ -237,7 +237,7 @@ def set_aside(as_json: bool) -> None:
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
     for patient, note in store.unclaimed().items():
         count, first, last = note.split()
-        body = {"patient": patient, "count": int(count), "first": first, "last": last, "why": "patient not registered"}
+        body = {"patient": patient, "count": count, "first": first, "last": last, "why": "patient not registered"}
         text = f"patient {patient}: not registered; {count} message(s) kept since {first}; send its registration"
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
 
@@ -281,7 +281,7 @@ def board() -> None:
         admission = watch.chart.admission
         place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
         episodes = [
-            f"{item.id} {item.title} [{item.urgency}] {'with ' + item.acknowledged_by if item.acknowledged_by else 'OPEN'}"
+            f"{item.id} {item.title} [{item.urgency}] {item.acknowledged_by or 'UNANSWERED'}"
             for item in watch.episodes.values()
         ]
         grades = [watch.standing.get(system) or "undetermined" for system in ("crs", "icans")]

@@ -35,6 +35,11 @@ class SentPage(Struct, frozen=True):
     acknowledged_by: str = ""
 
     @property
+    def repeats(self) -> bool:
+        """Whether it only says again what was said before."""
+        return self.reason == "repeat"
+
+    @property
     def answered_after(self) -> timedelta | None:
         """How long the page waited for its acknowledgement; None where nobody answered."""
         return None if self.acknowledged_at is None else self.acknowledged_at - self.at

@@ -52,12 +52,12 @@ def _template() -> Template:
 
 
 def told(course: Course) -> list[Told]:
-    """Pages that say the same of the same episode, one after another, as one entry."""
+    """A page and, under it, its repeats and the same page to others, until the episode has something new to say."""
     entries: list[list[SentPage]] = []
     open_entry: dict[str, list[SentPage]] = {}
     for page in course.pages:
         entry = open_entry.get(page.episode)
-        if entry and (entry[0].urgency, entry[0].title) == (page.urgency, page.title):
+        if entry and (page.repeats or entry[0].title == page.title):
             entry.append(page)
             continue
         open_entry[page.episode] = entry = [page]

@@ -124,11 +124,9 @@ def _values(course: Course, *names: str) -> list[float]:
 
 
 def mark_urgent(ax: Axes, course: Course) -> None:
-    """A thin line through a panel where a page of high or critical urgency was first sent."""
-    seen: set[tuple[str, str]] = set()
+    """A thin line through a panel where a page of high or critical urgency said something new."""
     for page in course.pages:
-        if page.urgency in ("critical", "high") and (page.episode, page.title) not in seen:
-            seen.add((page.episode, page.title))
+        if page.urgency in ("critical", "high") and not page.repeats:
             colour = URGENCIES[page.urgency].colour
             ax.axvline(course.position(page.at), color=colour, linewidth=0.7, alpha=0.45, zorder=0.5)
 

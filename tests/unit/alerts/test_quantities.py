@@ -6,7 +6,6 @@ import pytest
 
 from alerts.quantities import Quantity, Unusable, canonical
 from alerts.vocabulary import READINGS, Sort
-from config.tables import UnitRule
 from tests.unit.alerts.builders import SITE
 
 TABLES = SITE.tables
@@ -223,10 +222,3 @@ def test_every_unit_of_a_group_converts_to_the_unit_of_the_vocabulary() -> None:
 def test_every_measured_reading_has_artefact_limits() -> None:
     unbounded = [kind.name for kind in MEASURED if kind.name not in TABLES.limits]
     assert unbounded == []
-
-
-def test_no_usable_unit_loses_a_value_by_rounding() -> None:
-    def exact(rule: UnitRule) -> bool:
-        return bool(rule.refused) or Decimal(2) * rule.numerator / rule.denominator > 0
-
-    assert all(exact(rule) for rule in TABLES.units.values())

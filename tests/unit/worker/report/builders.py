@@ -96,7 +96,7 @@ PAGES = (
         "e4",
         "icans",
         "critical",
-        "again",
+        "repeat",
         "ICANS grade 3",
         "ICE 1, was 10.",
         "haematologist-1",

@@ -93,7 +93,8 @@ def test_each_day_stands_beside_the_report(reader: Reader) -> None:
 def test_each_page_says_who_answered_and_after_how_long(reader: Reader) -> None:
     assert "D+2, 14 Jun 08:00 high worse, to haematologist-1 CRS grade 2" in reader.text
     assert "Acknowledged by haematologist-1 after 9 min." in reader.text
-    assert "Not acknowledged." in reader.text
+    assert reader.text.count("Not acknowledged.") == 1
+    assert "m-EASIX 61.2 What the page said" in reader.text
 
 
 def test_the_ledger_stands_on_the_page(reader: Reader) -> None:
@@ -125,10 +126,17 @@ def test_a_course_without_pages_grades_or_infusion_is_still_a_page() -> None:
     assert "1 without a mark" in text
 
 
-def test_pages_that_repeat_the_same_are_one_entry() -> None:
-    events = [page(2, "08:00"), page(2, "08:10"), page(2, "08:20", to="haematologist-2")]
+def test_repeats_stand_under_the_page_they_repeat() -> None:
+    again = {"reason": "repeat", "title": "CRS grade 2 (repeat)"}
+    events = [page(2, "08:00"), page(2, "08:10", **again), page(2, "08:20", **again, to="haematologist-2")]
     (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
     assert [again.to for again in entry.again] == ["haematologist-1", "haematologist-2"]
+
+
+def test_one_page_to_two_people_is_one_entry() -> None:
+    events = [page(2, "08:00"), page(2, "08:00", to="technician-1")]
+    (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
+    assert [again.to for again in entry.again] == ["technician-1"]
 
 
 def test_a_worse_page_and_the_same_words_after_it_are_entries_of_their_own() -> None:
