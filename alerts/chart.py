@@ -290,9 +290,15 @@ class Chart(Struct, frozen=True):
             return None
         return (at.astimezone(zone).date() - infused.astimezone(zone).date()).days
 
-    def times(self, kinds: Iterable[str], at: datetime) -> list[datetime]:
-        """Distinct effective times of any of `kinds` up to a time, in order."""
-        return sorted({entry.effective for kind in kinds for entry in self.until(kind, at)})
+    def times(self, kinds: Iterable[str], at: datetime, after: datetime | None = None) -> list[datetime]:
+        """Distinct effective times of any of `kinds` later than `after` and up to a time, in order."""
+        found: set[datetime] = set()
+        for kind in kinds:
+            for entry in reversed(self.until(kind, at)):
+                if after is not None and entry.effective <= after:
+                    break
+                found.add(entry.effective)
+        return sorted(found)
 
 
 def _key(source: str, message: str) -> str:

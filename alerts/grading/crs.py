@@ -91,9 +91,8 @@ def grade(chart: Chart, at: datetime, site: Site, known: Course | None = None) -
 def course(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Course:
     """The CRS episodes up to and including a time."""
     now = known or Course()
-    for moment in chart.times(KINDS, at):
-        if now.as_of is None or moment > now.as_of:
-            now = _advance(now, chart, moment, site)
+    for moment in chart.times(KINDS, at, after=now.as_of):
+        now = _advance(now, chart, moment, site)
     return now
 
 
