@@ -6,7 +6,7 @@ the same messages ends in the same chart. Three rules make it so:
 1. An entry is placed by its effective time, then by source and id.
 2. Of two versions of one message (same source and id) the higher status holds, then the one received later.
 3. Old entries are thinned to the lowest, highest, first and last of a bucket of time: a choice that can
-   be made again on a thinned bucket and gives the same answer.
+   be made again on a thinned bucket and gives the same answer. Doses are counted, so none is ever dropped.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.messages import Status
+from alerts.vocabulary import DRUGS
 
 FULL_RESOLUTION = timedelta(hours=4)
 """Entries younger than this, counted from the newest, are all kept."""

@@ -21,7 +21,7 @@ Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "r
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
 
-    `next_at` is when the ladder is looked at again; `pending` are pages not yet known to be sent.
+    `highest` is the highest urgency it was ever told at. `next_at` is when the ladder is looked at again; `pending` are pages not yet known to be sent.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: int
     was: int | None
     urgency: Urgency
+    highest: Urgency
     members: tuple[str, ...] = ()
     opened_at: datetime
     raised_at: datetime
@@ -111,6 +112,7 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         level=finding.level,
         was=None,
         urgency=finding.urgency,
+        highest=finding.urgency,
         members=finding.members,
         opened_at=at,
         raised_at=at,
@@ -140,6 +142,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         was=episode.level,
         level=max(finding.level, episode.level),
         urgency=urgency,
+        highest=urgency if higher(urgency, episode.highest) else episode.highest,
         members=tuple(sorted({*episode.members, *finding.members})),
         raised_at=at,
         lower_since=None,

@@ -56,6 +56,7 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         level=1,
         was=None,
         urgency="technical",
+        highest="technical",
         opened_at=message.effective,
         raised_at=message.effective,
         ladder_from=now,

@@ -70,9 +70,7 @@ def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
     return f"[{urgency.upper()}] cartwatch page {page}", f"Open the ward board for page {page}. {DISCLAIMER}"
 
 
-def text(
-    concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, *, at: datetime, page: str
-) -> str:
+def text(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, *, at: datetime, page: str) -> str:
     """The whole page, written at the time `at`: every concern with its evidence, then the background."""
     lines = [f"{clock(at, site)}, page {page}"]
     for concern in concerns:

@@ -165,7 +165,7 @@ class _Step:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
         self.effects.cancelled.extend(episode.pending)
         self.effects.events.append(closed_event(self.watch, episode, reason, self.now, self.site))
-        if episode.told and (reason == "retracted" or episode.urgency in ENDING_IS_TOLD):
+        if episode.told and (reason == "retracted" or episode.highest in ENDING_IS_TOLD):
             self.tidings.end(episode, reason, finding)
 
     def _note_grades(self, assessment: Assessment) -> None:

@@ -95,7 +95,7 @@ def _page(
         episodes=tuple(concern.episode.id for concern in concerns),
         condition=first.episode.condition,
         urgency=first.episode.urgency,
-        reason=first.reason,
+        reason=next((concern.reason for concern in concerns if concern.reason != "repeat"), first.reason),
         to=person,
         channel=channel,
         title=title,

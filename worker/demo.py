@@ -115,7 +115,7 @@ def _acknowledged(events: Iterable[dict[str, Any]]) -> int:
 def _write(
     output: Path, messages: list[AnyMessage], events: list[dict[str, Any]], site: Site, console: Console
 ) -> None:
-    course = course_from(messages, events, site.zone)
+    course = course_from(messages, events, site.zone, site.tables)
     png = draw(course)
     output.mkdir(parents=True, exist_ok=True)
     (output / "course.png").write_bytes(png)

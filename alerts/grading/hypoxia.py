@@ -112,9 +112,11 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     bound = site.proxies.crs.hypoxia_spo2.value
     if not spo2.below(bound):
         return Axis(0, "saturation not low", evidence(("spo2", spo2)), proxies=("crs.hypoxia_spo2",))
+    device = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value)
+    where = "on room air" if device and device.code == "none" else "support not charted"
     return Axis(
         LOW_FLOW,
-        f"hypoxia observed (SpO2 {spo2.value:f} % < {bound}), support not charted: at least grade {LOW_FLOW}",
+        f"hypoxia observed (SpO2 {spo2.value:f} % < {bound}), {where}: at least grade {LOW_FLOW}",
         evidence(("spo2", spo2)),
         provisional=True,
         missing=("oxygen_device",),

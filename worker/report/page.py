@@ -15,6 +15,9 @@ from worker.report.events import SentPage
 from worker.report.palette import GRADES, UNDETERMINED, URGENCIES
 from worker.report.stay import ledger, stay
 
+REPEATS_LISTED = 20
+"""Of an unanswered page so many repeats are listed one by one, the others as a number."""
+
 
 class Told(Struct, frozen=True):
     """One page as its reader met it: the first sending, and every time it was sent again."""
@@ -32,6 +35,7 @@ def render(course: Course, png: bytes) -> str:
         days=days(course),
         stay=stay(course),
         told=told(course),
+        listed=REPEATS_LISTED,
         ledger=ledger(course),
         tints=GRADES,
         undetermined=UNDETERMINED,

@@ -132,14 +132,17 @@ def mark_urgent(ax: Axes, course: Course) -> None:
 
 
 def draw_pages(ax: Axes, course: Course) -> None:
-    """A mark for each page, one row for each urgency; the number sent at the right end."""
+    """A mark for each page and a dot for each repeat, one row for each urgency; their number at the right end."""
     _rows(ax, list(URGENCIES))
     for row, (urgency, mark) in enumerate(URGENCIES.items()):
-        at = [course.position(page.at) for page in course.pages if page.urgency == urgency]
+        sent = [page for page in course.pages if page.urgency == urgency]
+        news = [course.position(page.at) for page in sent if not page.repeats]
+        repeats = [course.position(page.at) for page in sent if page.repeats]
         ax.axhline(row, color=HAIRLINE, linewidth=0.5, zorder=1)
-        ax.scatter(at, [row] * len(at), marker=mark.shape, s=26, color=mark.colour, zorder=3, clip_on=False)
-        if at:
-            _at_right(ax, f"{len(at)} sent", row, mark.colour)
+        ax.scatter(repeats, [row] * len(repeats), marker=".", s=5, color=mark.colour, linewidths=0, zorder=2)
+        ax.scatter(news, [row] * len(news), marker=mark.shape, s=26, color=mark.colour, zorder=3)
+        if sent:
+            _at_right(ax, f"{len(sent)} sent", row, mark.colour)
 
 
 def draw_grades(ax: Axes, course: Course) -> None:

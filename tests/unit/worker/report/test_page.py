@@ -133,6 +133,14 @@ def test_repeats_stand_under_the_page_they_repeat() -> None:
     assert [again.to for again in entry.again] == ["haematologist-1", "haematologist-2"]
 
 
+def test_a_page_that_nobody_answers_for_long_does_not_fill_the_report() -> None:
+    events = [page(2, f"08:{minute:02}", reason="repeat" if minute else "new") for minute in range(31)]
+    text = read(render(course_from([note("x", "REF-1")], events, ROME), PNG)).text
+    assert "31 sent, 1 different." in text
+    assert "Sent 30 more times" in text
+    assert "and 10 more until 14 Jun 08:30" in text
+
+
 def test_one_page_to_two_people_is_one_entry() -> None:
     events = [page(2, "08:00"), page(2, "08:00", to="technician-1")]
     (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
