@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from alerts.chart import Admission, Chart, Entry, Unused
+from alerts.admission import Admission
+from alerts.chart import Chart, Unused
+from alerts.entry import ABSENT, Entry
 from alerts.messages import AnyMessage, Reading, Registration, Statement, Status, Treatment
 from alerts.quantities import Unusable, canonical
 from alerts.vocabulary import READINGS, Sort
@@ -84,7 +86,7 @@ def _reading(message: Reading, site: Site) -> Entry:
         return _placed(message, code=str(message.value), by=by)
     number = message.number
     if number is None:
-        return _placed(message, code="absent", note=message.absent or "", by=by)
+        return _placed(message, code=ABSENT, note=message.absent or "", by=by)
     quantity = canonical(
         message.reading,
         number,

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.findings import Finding
-from config.site import URGENCIES, Urgency
+from alerts.finding import Finding
+from config.site import Urgency, higher
 
 Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted"]
 
@@ -21,7 +21,9 @@ Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "r
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
 
-    `highest` is the highest urgency it was ever told at. `next_at` is when the ladder is looked at again; `pending` are pages not yet known to be sent.
+    `highest` is the highest urgency it was ever told at. `told_from` is when its last worsening was known: an answer
+    from before it takes nothing. `next_at` is when the ladder is looked at again; `pending` are pages not yet known to
+    be sent; `undo` is how it stood before it last worsened, should that be corrected away.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: datetime
     raised_at: datetime
     lower_since: datetime | None = None
+    told_from: datetime
     ladder_from: datetime
     steps_taken: int = 0
     next_at: datetime | None
@@ -47,16 +50,30 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pages: int = 0
     bundle: str = ""
     pending: tuple[str, ...] = ()
+    undo: "Episode | None" = None
 
 
-class Past(Struct, frozen=True):
-    """The last closed episode of a condition. `accepted`: the level at which a person closed it."""
+class Past(Struct, frozen=True, omit_defaults=True):
+    """The last closed episode of a condition.
+
+    `accepted` is what a person closed it at: until it is clear, only more than that opens it again. A `retracted` one
+    never was: what opens after it is new, not a return.
+    """
 
     number: int
     opened_at: datetime
     closed_at: datetime
     peak: int
-    accepted: int = 0
+    accepted: "Standing | None" = None
+    retracted: bool = False
+
+
+class Standing(Struct, frozen=True):
+    """How bad a condition was said to be."""
+
+    level: int
+    urgency: Urgency
+    members: tuple[str, ...] = ()
 
 
 class Followed(NamedTuple):
@@ -72,11 +89,6 @@ def episode_id(patient: str, condition: str, number: int) -> str:
     return blake2s(f"{patient}\x1f{condition}\x1f{number}".encode(), digest_size=6).hexdigest()
 
 
-def higher(one: Urgency, other: Urgency) -> bool:
-    """Whether the first urgency ranks above the second."""
-    return URGENCIES.index(one) > URGENCIES.index(other)
-
-
 def follow(
     patient: str,
     episode: Episode | None,
@@ -89,7 +101,7 @@ def follow(
     """Carry an episode on by what a rule found at a clinical time `at`, known at the time `now`."""
     if episode is None:
         return _without_episode(patient, past, finding, at, now)
-    if _is_worse(episode, finding):
+    if _exceeds(episode, finding):
         return Followed(_raise(episode, finding, at, now), past, "worse")
     if finding.level < episode.level:
         return _lower(episode, past, finding, at, apart)
@@ -98,10 +110,10 @@ def follow(
 
 def _without_episode(patient: str, past: Past | None, finding: Finding, at: datetime, now: datetime) -> Followed:
     if finding.level == 0:
-        return Followed(None, replace(past, accepted=0) if past and past.accepted else past)
-    if past is not None and finding.level <= past.accepted:
+        return Followed(None, replace(past, accepted=None) if past and past.accepted else past)
+    if past is not None and past.accepted is not None and not _exceeds(past.accepted, finding):
         return Followed(None, past)
-    reason: Reason = "recurrent" if past is not None else "new"
+    reason: Reason = "new" if past is None or past.retracted else "recurrent"
     number = past.number + 1 if past is not None else 1
     episode = Episode(
         id=episode_id(patient, finding.condition, number),
@@ -116,19 +128,21 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         members=finding.members,
         opened_at=at,
         raised_at=at,
+        told_from=now,
         ladder_from=now,
         next_at=now,
     )
     return Followed(episode, past, reason)
 
 
-def _is_worse(episode: Episode, finding: Finding) -> bool:
+def _exceeds(known: Standing | Episode, finding: Finding) -> bool:
+    """Whether a finding says more than what is known: a reason to page, acknowledged or not."""
     if finding.level == 0:
         return False
     return (
-        finding.level > episode.level
-        or higher(finding.urgency, episode.urgency)
-        or bool(set(finding.members) - set(episode.members))
+        finding.level > known.level
+        or higher(finding.urgency, known.urgency)
+        or bool(set(finding.members) - set(known.members))
         or bool(finding.event)
     )
 
@@ -137,15 +151,17 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
     urgency = finding.urgency if higher(finding.urgency, episode.urgency) else episode.urgency
     return replace(
         episode,
-        reason="worse",
+        reason="worse" if episode.steps_taken else episode.reason,
         title=finding.title,
-        was=episode.level,
+        was=episode.level if episode.steps_taken else episode.was,
         level=max(finding.level, episode.level),
         urgency=urgency,
         highest=urgency if higher(urgency, episode.highest) else episode.highest,
         members=tuple(sorted({*episode.members, *finding.members})),
         raised_at=at,
         lower_since=None,
+        undo=replace(episode, undo=None),
+        told_from=now,
         ladder_from=now,
         steps_taken=0,
         next_at=now,
@@ -159,10 +175,10 @@ def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, 
     measured = finding.measured_at or at
     if finding.over:
         return closed(episode, at, "resolved")
-    if episode.lower_since is None or finding.over is False:
-        since = episode.lower_since or measured
-        return Followed(replace(episode, lower_since=since), past)
-    if measured - episode.lower_since < apart:
+    if episode.lower_since is None:
+        return Followed(replace(episode, lower_since=measured), past)
+    waiting = finding.over is False and finding.level == 0
+    if waiting or measured - episode.lower_since < apart:
         return Followed(episode, past)
     if finding.level == 0:
         return closed(episode, at, "resolved")
@@ -172,10 +188,27 @@ def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, 
     return Followed(lowered, past, "better")
 
 
-def closed(episode: Episode, at: datetime, reason: Reason | None, accepted: int = 0) -> Followed:
-    """Close an episode; `accepted` is the level at which a person did so."""
-    past = Past(episode.number, episode.opened_at, at, episode.level, accepted)
+def closed(episode: Episode, at: datetime, reason: Reason | None, *, accepted: bool = False) -> Followed:
+    """Close an episode; `accepted`: a person did so, at the level it had."""
+    standing = Standing(episode.level, episode.urgency, episode.members) if accepted else None
+    retracted = reason == "retracted"
+    past = Past(episode.number, episode.opened_at, at, 0 if retracted else episode.level, standing, retracted)
     return Followed(None, past, reason)
+
+
+def taken_back(episode: Episode, level: int) -> Episode:
+    """An episode whose last worsening was corrected away: as it stood before, as far as that is known."""
+    if episode.undo is None or episode.undo.level != level:
+        return replace(episode, level=level, undo=None, lower_since=None)
+    return replace(
+        episode.undo,
+        told=episode.told,
+        pages=episode.pages,
+        pending=episode.pending,
+        bundle=episode.bundle,
+        highest=episode.highest,
+        told_from=episode.told_from,
+    )
 
 
 def news_of_the_past(episode: Episode | None, past: Past | None, finding: Finding, at: datetime) -> bool:

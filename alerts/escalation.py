@@ -50,7 +50,8 @@ def _next(episode: Episode, ladder: Ladder, taken: int, now: datetime) -> dateti
 def hand_over(episode: Episode, now: datetime, on_call: OnCall) -> Episode:
     """A page of this episode cannot be delivered: the next step is due now. Repeats keep their pace."""
     ladder = on_call.ladders[episode.urgency]
-    if episode.next_at is None or episode.steps_taken >= len(ladder.steps):
+    silenced = episode.silenced_until is not None and episode.silenced_until > now
+    if episode.next_at is None or silenced or episode.steps_taken >= len(ladder.steps):
         return episode
     earlier = now - ladder.steps[episode.steps_taken].after
     return replace(episode, ladder_from=min(episode.ladder_from, earlier), next_at=now)

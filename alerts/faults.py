@@ -23,7 +23,7 @@ def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
         patient=SITE_SUBJECT,
         effective=now,
         condition=condition,
-        what=what,
+        what=what[:2000],
     )
 
 
@@ -59,6 +59,7 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         highest="technical",
         opened_at=message.effective,
         raised_at=message.effective,
+        told_from=now,
         ladder_from=now,
         next_at=now,
     )

@@ -5,7 +5,7 @@ Unknown fields are refused by name. Numbers, written as JSON numbers or as text,
 """
 
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, Literal, Self, get_args
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -28,7 +29,7 @@ from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, STATEMENTS, Sort
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 
-_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?)")
+_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
 _BOUND = Decimal("1e12")
 
 
@@ -50,6 +51,26 @@ def _decimal(value: Any) -> Any:
 
 
 Number = Annotated[Decimal, BeforeValidator(_decimal)]
+
+
+def _reading_value(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
+        raise ValueError("write a number, a code, or a bound such as '<0.1'")
+    if len(str(value)) > 60:
+        raise ValueError("a value has at most 60 characters")
+    return value
+
+
+ReadingValue = Annotated[Any, BeforeValidator(_reading_value)]
+
+
+def _time(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("write ISO 8601 with the offset, as in 2024-06-14T08:00:00+02:00")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_time)]
 
 
 class Status(IntEnum):
@@ -80,8 +101,8 @@ class Message(BaseModel):
     id: Text
     source: Text
     patient: Text
-    effective: AwareDatetime
-    received: AwareDatetime | None = None
+    effective: Time
+    received: Time | None = None
     provenance: Literal["reported", "synthesised"] | None = None
     supersedes: Text | None = None
     status: Annotated[Status, BeforeValidator(_status)] = Status.FINAL
@@ -91,7 +112,7 @@ class Registration(Message):
     """A patient is known from here on: product, day of infusion, place, team."""
 
     type: Literal["registration"]
-    infused: AwareDatetime | None = None
+    infused: Time | None = None
     product: Text | None = None
     born: date | None = None
     ward: Text | None = None
@@ -108,7 +129,7 @@ class Reading(Message):
 
     type: Literal["reading"]
     reading: str
-    value: Annotated[str, StringConstraints(max_length=60)] | int | float | Decimal | None = None
+    value: ReadingValue | None = None
     unit: Annotated[str, StringConstraints(max_length=40)] | None = None
     by: Literal["person", "cuff", "arterial_line", "monitor", "patch", "device", "laboratory"] | None = None
     low: Number | None = None
@@ -185,7 +206,7 @@ class Statement(Message):
 
     type: Literal["statement"]
     statement: str
-    value: bool
+    value: StrictBool
     by: Text | None = None
 
     @field_validator("statement")
@@ -235,7 +256,7 @@ class Silence(Message):
 
     type: Literal["silence"]
     episode: Text
-    until: AwareDatetime
+    until: Time
     by: Text
     why: LongText
 
@@ -263,7 +284,7 @@ class Fault(Message):
     """A technical trouble of this software or of a feed; `patient` is the reserved subject `~site`."""
 
     type: Literal["fault"]
-    condition: Text
+    condition: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     what: LongText
 
 

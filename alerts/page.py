@@ -4,15 +4,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from alerts.admission import Admission
 from alerts.assessment import Assessment
-from alerts.chart import Admission, Chart, Entry
-from alerts.episodes import Episode, Reason, higher
-from alerts.findings import Finding
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.episodes import Episode, Reason
+from alerts.finding import Finding
 from alerts.grading.result import Evidence
 from alerts.ledger import ledger
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import label, shown_unit
-from config.site import Site, Urgency
+from config.site import Site, Urgency, higher
 
 DISCLAIMER = "Decision support, not a medical device. The bedside monitor stays primary."
 
@@ -60,8 +62,14 @@ def title(concerns: list[Concern], chart: Chart, now: Assessment | None) -> str:
         parts.append(f"D{now.day:+d}" if now.day else "D0")
     if place := _place(chart.admission):
         parts.append(place)
-    what = "; ".join(f"{concern.episode.title} ({concern.reason})" for concern in concerns)
+    what = "; ".join(_named(concern) for concern in concerns)
     return f"{' '.join(parts)}: {what}"
+
+
+def _named(concern: Concern) -> str:
+    """The episode's title, and why it is told where the title does not say so itself."""
+    name = concern.episode.title
+    return name if concern.reason in ("resolved", "retracted") else f"{name} ({concern.reason})"
 
 
 def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
@@ -99,7 +107,7 @@ def _concern(concern: Concern, site: Site) -> list[str]:
     episode = concern.episode
     since = f"since {clock(episode.opened_at, site)}"
     before = f", before: {episode.was}" if episode.was is not None and concern.reason == "worse" else ""
-    lines = [f"{episode.title} ({concern.reason}), {since}{before}"]
+    lines = [f"{_named(concern)}, {since}{before}"]
     finding = concern.finding
     if finding is None:
         return lines

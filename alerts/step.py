@@ -1,9 +1,10 @@
 """The whole of cartwatch's judgement in one pure function: `step(watch, messages, now, site)`.
 
-1. Fold every message into the chart, in any order.
-2. Walk through the clinical moments the messages touched, oldest first: assess, and let the rules carry the
-   episodes on. A moment before the last assessment counts only where it says more than anybody was told.
-3. Take acknowledgements, silences, closures and receipts in order of time among those moments.
+1. Fold every message into the chart, in any order. After a correction, take back what has lost its ground.
+2. Of what was charted late, look for what says more than anybody was told about its time.
+3. Walk through the clinical moments the messages touched, oldest first, and last through the newest moment of the
+   chart: assess, and let the rules carry the episodes on. Acknowledgements, silences, closures, receipts and the
+   discharge are taken among them, by time.
 4. Let the ladders say who is due to be told now, and write one page per person.
 """
 
@@ -12,28 +13,17 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from alerts import episodes, escalation, telling
+from alerts import answers, episodes, escalation, telling
 from alerts.assessment import Assessment, assess, shown_value
 from alerts.chart import Chart
 from alerts.charting import chart_message
-from alerts.episodes import Followed
-from alerts.events import acknowledged_event, closed_event, grade_event
-from alerts.faults import close_quiet, intake_fault, note_fault, undeliverable_fault
-from alerts.findings import Finding, findings, seen
-from alerts.messages import (
-    SITE_SUBJECT,
-    Acknowledgement,
-    AnyMessage,
-    Closure,
-    Discharge,
-    Fault,
-    Reading,
-    Receipt,
-    Registration,
-    Silence,
-    Statement,
-    Treatment,
-)
+from alerts.episodes import Episode, Reason
+from alerts.events import closed_event, grade_event
+from alerts.faults import close_quiet, intake_fault
+from alerts.finding import Finding
+from alerts.findings import findings, next_review, seen
+from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
+from alerts.retraction import lost_ground
 from alerts.telling import Tidings
 from alerts.watch import Effects, Unclaimed, Watch, sets_aside
 from config.site import Site
@@ -44,126 +34,172 @@ ENDING_IS_TOLD = ("critical", "high")
 _CHARTED = (Reading, Statement, Treatment, Registration)
 
 
+def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    """One patient's messages, and whatever is due at `now`, taken to the next state and what is to be done.
+
+    Pure: the same arguments give the same answer. `watch` is not changed.
+    """
+    run = _Step(watch, now, site)
+    answered = run.fold(messages)
+    if run.corrected:
+        run.take_back()
+    run.look_back()
+    run.walk(answered)
+    run.tell()
+    return run.watch, run.effects
+
+
 class _Step:
     """One run of `step`: the state as it changes, and the effects as they gather."""
 
     def __init__(self, watch: Watch, now: datetime, site: Site) -> None:
-        self.watch = watch
+        self.watch = close_quiet(watch, now)
+        self.before = watch.at
         self.now = now
         self.site = site
         self.effects = Effects()
         self.tidings = Tidings()
+        self.moments: set[datetime] = set()
+        self.corrected = False
         self.latest: Assessment | None = None
 
     # -- 1. folding ------------------------------------------------------------------------------
 
-    def fold(self, messages: Sequence[AnyMessage]) -> tuple[list[datetime], bool, list[AnyMessage]]:
-        """Chart what can be charted; return the moments touched, whether the past was corrected, and the rest."""
-        moments: set[datetime] = set()
-        corrected = False
+    def fold(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+        """Chart what can be charted and note the moments it touches; return the messages that are not charted."""
         rest: list[AnyMessage] = []
         for message in messages:
             charted = chart_message(self.watch.chart, message, self.now, self.site)
             if charted.unusable:
+                self.watch = replace(self.watch, chart=charted.chart)
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
                 self.effects.faults.append(intake_fault(message, charted.unusable, self.now))
-                continue
-            if not isinstance(message, _CHARTED):
+            elif isinstance(message, _CHARTED):
+                self.corrected = self.corrected or charted.corrects
+                self._take_over(message, charted.chart, charted.corrects)
+            else:
                 rest.append(message)
-                continue
-            corrected = corrected or charted.corrects
-            moment = message.effective.astimezone(UTC)
-            moments.add(moment)
-            self._take_over(message, moment, charted.chart, charted.corrects)
-        if any(isinstance(message, Registration) for message in messages):
-            moments |= self._moments_so_far()
-        return sorted(moments), corrected, rest
+        return rest
 
-    def _moments_so_far(self) -> set[datetime]:
-        """What was charted before the registration came, as far back as a finding may still page."""
-        newest = self.watch.chart.newest
-        if newest is None:
-            return set()
-        since = newest - self.site.proxies.chart.late_page_within.value
-        charted = self.watch.chart.times(self.watch.chart.entries, newest)
-        return {moment for moment in charted if moment >= since}
-
-    def _take_over(self, message: AnyMessage, moment: datetime, chart: Chart, corrects: bool) -> None:
-        watch = replace(self.watch, chart=chart)
-        stale = watch.course is not None and (
-            corrects
-            or isinstance(message, Registration)
-            or (watch.course.as_of is not None and moment <= watch.course.as_of)
-        )
-        if stale:
-            watch = replace(watch, course=None)
+    def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
+        moment = message.effective.astimezone(UTC)
+        self.moments.add(moment)
+        course = self.watch.course
+        changes_the_past = corrects or isinstance(message, Registration)
+        if course is not None and (changes_the_past or (course.as_of is not None and moment <= course.as_of)):
+            course = None
+        watch = replace(self.watch, chart=chart, course=course)
         if isinstance(message, Registration):
-            watch = replace(watch, registered=True, unclaimed=None, discharged_at=None)
+            returned = watch.discharged_at is not None and moment > watch.discharged_at
+            discharged_at = None if returned else watch.discharged_at
+            self.moments |= self._moments_so_far(chart)
+            watch = replace(watch, registered=True, unclaimed=None, discharged_at=discharged_at)
         elif not watch.registered:
             known = watch.unclaimed or Unclaimed(0, self.now, self.now)
             watch = replace(watch, unclaimed=Unclaimed(known.count + 1, known.first, self.now))
         self.watch = watch
 
-    # -- 2. assessing ----------------------------------------------------------------------------
+    def _moments_so_far(self, chart: Chart) -> set[datetime]:
+        """What was charted before the first registration, as far back as a finding may still page."""
+        if self.watch.registered or chart.newest is None:
+            return set()
+        return set(chart.times(chart.entries, chart.newest, after=self.pages_since))
 
-    def assess(self, moment: datetime) -> None:
-        """Assess one clinical moment and carry every episode on."""
-        if not self.watch.registered or self.watch.discharged_at is not None:
+    @property
+    def pages_since(self) -> datetime:
+        """What was true before this is charted, and no longer paged."""
+        return self.now - self.site.proxies.chart.late_page_within.value
+
+    def take_back(self) -> None:
+        """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
+        for episode, left in lost_ground(self.watch, self.site):
+            if left == 0:
+                self._end(episode, "retracted", None)
+                self.watch = self.watch.following(episode.condition, episodes.closed(episode, self.now, "retracted"))
+            else:
+                self.effects.cancelled.extend(self.watch.no_longer_owed(episode))
+                lowered = episodes.taken_back(replace(episode, pending=()), left)
+                self.watch = self.watch.holding(lowered)
+                if episode.told:
+                    self.tidings.end(episode, "retracted", None)
+
+    # -- 2. looking back -------------------------------------------------------------------------
+
+    def look_back(self) -> None:
+        """Of what was charted late, page what nobody was told about its time."""
+        if self.before is None or not self._watching:
             return
-        late = self.watch.at is not None and moment < self.watch.at
-        known = None if late else self.watch.course
-        assessment = assess(self.watch.chart, moment, self.site, known)
-        found = findings(self.watch.seen, assessment, self.watch.chart, self.site)
-        if late:
-            if self.now - moment <= self.site.proxies.chart.late_page_within.value:
-                self._follow_late(found, moment)
+        for moment in sorted(moment for moment in self.moments if self.pages_since <= moment < self.before):
+            assessment = assess(self.watch.chart, moment, self.site)
+            for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
+                episode = self.watch.episodes.get(finding.condition)
+                past = self.watch.past.get(finding.condition)
+                if episodes.news_of_the_past(episode, past, finding, moment):
+                    self._follow(replace(finding, event=""), moment)
+
+    # -- 3. assessing ----------------------------------------------------------------------------
+
+    def walk(self, answered: Sequence[AnyMessage]) -> None:
+        """Go through the moments and the answers by time, and end at the newest moment of the chart."""
+        since = self.pages_since if self.before is None else max(self.before, self.pages_since)
+        onward = {moment for moment in self.moments if moment >= since}
+        newest = self.watch.chart.newest
+        if self.moments and newest is not None:
+            onward.add(newest if newest >= self.pages_since else self.now)
+        if self.watch.review_at is not None and self.watch.review_at <= self.now:
+            onward.add(self.now)
+        order: list[tuple[datetime, int, datetime | AnyMessage]] = [(moment, 0, moment) for moment in onward]
+        order += [(message.effective.astimezone(UTC), 1, message) for message in answered]
+        for _, _, item in sorted(order, key=lambda entry: entry[:2]):
+            if isinstance(item, datetime):
+                self._assess(item)
+            else:
+                self.watch = answers.take(self.watch, item, self.now, self.site, self.effects)
+
+    @property
+    def _all_late(self) -> bool:
+        """Whether everything that came in speaks of a time well before the last assessment."""
+        apart = self.site.proxies.chart.one_set.value
+        return self.before is not None and all(self.before - moment > apart for moment in self.moments)
+
+    @property
+    def _watching(self) -> bool:
+        return self.watch.registered and self.watch.discharged_at is None
+
+    def _assess(self, moment: datetime) -> None:
+        if not self._watching:
             return
+        assessment = assess(self.watch.chart, moment, self.site, self.watch.course)
         self.latest = assessment
-        for finding in found:
+        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
             self._follow(finding, moment)
         self._note_grades(assessment)
-        self.watch = replace(self.watch, at=moment, course=assessment.course, seen=seen(assessment, self.watch.seen))
-
-    def _follow_late(self, found: list[Finding], moment: datetime) -> None:
-        for finding in found:
-            episode = self.watch.episodes.get(finding.condition)
-            past = self.watch.past.get(finding.condition)
-            if episodes.news_of_the_past(episode, past, finding, moment):
-                title = f"{finding.title} (charted late)"
-                self._follow(replace(finding, title=title, event=""), moment)
+        # A sender whose clock runs ahead must not make what others send now look late.
+        self.watch = replace(
+            self.watch,
+            at=min(moment, self.now),
+            review_at=next_review(assessment, self.watch.chart, self.site),
+            course=assessment.course,
+            seen=seen(assessment, self.watch.chart, self.watch.seen),
+        )
 
     def _follow(self, finding: Finding, moment: datetime) -> None:
-        before = self.watch.episodes.get(finding.condition)
+        condition = finding.condition
+        before = self.watch.episodes.get(condition)
         apart = self.site.proxies.crs.clear_sets_apart.value
-        followed = episodes.follow(
-            self.watch.patient,
-            before,
-            self.watch.past.get(finding.condition),
-            finding,
-            moment,
-            self.now,
-            apart,
-        )
-        self._keep(finding.condition, followed)
+        past = self.watch.past.get(condition)
+        if self._all_late:
+            finding = replace(finding, title=f"{finding.title} (charted late)")
+        followed = episodes.follow(self.watch.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
             self._end(before, "resolved", finding)
         elif followed.episode is not None:
             self.tidings.know(followed.episode.id, finding)
+        self.watch = self.watch.following(condition, followed)
 
-    def _keep(self, condition: str, followed: Followed) -> None:
-        current = {**self.watch.episodes}
-        past = {**self.watch.past}
-        current.pop(condition, None)
-        past.pop(condition, None)
-        if followed.episode is not None:
-            current[condition] = followed.episode
-        if followed.past is not None:
-            past[condition] = followed.past
-        self.watch = replace(self.watch, episodes=current, past=past)
-
-    def _end(self, episode: episodes.Episode, reason: episodes.Reason, finding: Finding | None) -> None:
+    def _end(self, episode: Episode, reason: Reason, finding: Finding | None) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
-        self.effects.cancelled.extend(episode.pending)
+        self.effects.cancelled.extend(self.watch.no_longer_owed(episode))
         self.effects.events.append(closed_event(self.watch, episode, reason, self.now, self.site))
         if episode.told and (reason == "retracted" or episode.highest in ENDING_IS_TOLD):
             self.tidings.end(episode, reason, finding)
@@ -178,140 +214,32 @@ class _Step:
                 standing[system] = value
         self.watch = replace(self.watch, standing=standing)
 
-    def retract(self) -> None:
-        """After a correction: close every episode that has no ground any more, and say so."""
-        for condition, episode in list(self.watch.episodes.items()):
-            if episode.opened_at > (self.watch.at or self.now):
-                continue
-            ground = [self._level_at(condition, at) for at in {episode.opened_at, episode.raised_at, self.watch.at}]
-            if all(level == 0 for level in ground):
-                self._keep(condition, Followed(None, self.watch.past.get(condition)))
-                self._end(episode, "retracted", None)
-
-    def _level_at(self, condition: str, at: datetime | None) -> int:
-        if at is None:
-            return 0
-        assessment = assess(self.watch.chart, at, self.site)
-        found = findings(self.watch.seen, assessment, self.watch.chart, self.site)
-        return next((finding.level for finding in found if finding.condition == condition), 0)
-
-    # -- 3. people and receipts -------------------------------------------------------------------
-
-    def take(self, message: AnyMessage) -> None:
-        """A message that changes episodes rather than the chart."""
-        if isinstance(message, Receipt):
-            self._receipt(message)
-        elif isinstance(message, Fault):
-            self.watch = note_fault(self.watch, message, self.now)
-        elif isinstance(message, Discharge):
-            self._discharge(message)
-        elif isinstance(message, Acknowledgement | Silence | Closure):
-            self._person(message)
-
-    def _person(self, message: Acknowledgement | Silence | Closure) -> None:
-        episode = next((e for e in self.watch.episodes.values() if e.id == message.episode), None)
-        if episode is None:
-            known = any(
-                episodes.episode_id(self.watch.patient, condition, past.number) == message.episode
-                for condition, past in self.watch.past.items()
-            )
-            if not known:
-                why = "episode: no such episode of this patient; see `cartwatch board`"
-                self.effects.set_aside.append(sets_aside(message, why, self.now))
-            return
-        if isinstance(message, Acknowledgement):
-            self._acknowledge(episode, message)
-        elif isinstance(message, Silence):
-            self._keep(episode.condition, Followed(episodes.silence(episode, message.until), self._past(episode)))
-        else:
-            self.effects.cancelled.extend(episode.pending)
-            self._keep(episode.condition, episodes.closed(episode, self.now, None, accepted=episode.level))
-            self.effects.events.append(
-                closed_event(self.watch, episode, "resolved", self.now, self.site, by=message.by)
-            )
-
-    def _past(self, episode: episodes.Episode) -> episodes.Past | None:
-        return self.watch.past.get(episode.condition)
-
-    def _acknowledge(self, episode: episodes.Episode, message: Acknowledgement) -> None:
-        """Take the episode and whatever was told on the same page; an answer to an earlier page takes nothing."""
-        at = message.effective.astimezone(UTC)
-        for other in list(self.watch.episodes.values()):
-            same_page = other.id == episode.id or (other.bundle and other.bundle == episode.bundle)
-            if not same_page or at < other.ladder_from or not other.told:
-                continue
-            if other.acknowledged_at is not None:
-                continue
-            self.effects.cancelled.extend(other.pending)
-            taken = episodes.acknowledge(other, message.by, at)
-            self._keep(other.condition, Followed(taken, self._past(other)))
-            self.effects.events.append(acknowledged_event(self.watch, taken, self.now, self.site))
-
-    def _receipt(self, receipt: Receipt) -> None:
-        for episode in list(self.watch.episodes.values()):
-            if receipt.page not in episode.pending:
-                continue
-            pending = tuple(page for page in episode.pending if page != receipt.page)
-            settled = replace(episode, pending=pending)
-            if receipt.outcome == "undeliverable":
-                settled = escalation.hand_over(settled, self.now, self.site.on_call)
-            self._keep(episode.condition, Followed(settled, self._past(episode)))
-        if receipt.outcome == "undeliverable" and self.watch.patient != SITE_SUBJECT:
-            self.effects.faults.append(undeliverable_fault(receipt, self.now))
-
-    def _discharge(self, message: Discharge) -> None:
-        for episode in list(self.watch.episodes.values()):
-            self.effects.cancelled.extend(episode.pending)
-            self._keep(episode.condition, episodes.closed(episode, self.now, None))
-            self.effects.events.append(
-                closed_event(self.watch, episode, "resolved", self.now, self.site, by="discharge")
-            )
-        self.watch = replace(self.watch, discharged_at=message.effective.astimezone(UTC))
-
-    # -- 4. telling -------------------------------------------------------------------------------
+    # -- 4. telling ------------------------------------------------------------------------------
 
     def tell(self) -> None:
         """Ask every ladder who is due now, and write the pages."""
-        self.watch = close_quiet(self.watch, self.now)
         dues = []
-        for condition, episode in list(self.watch.episodes.items()):
+        for episode in list(self.watch.episodes.values()):
             due = escalation.due(episode, self.now, self.site.on_call)
             if due is not None:
-                self._keep(condition, Followed(due.episode, self._past(episode)))
+                self.watch = self.watch.holding(due.episode)
                 dues.append(due)
         if not dues and not self.tidings.ended:
             return
-        assessment = self.latest
-        if assessment is None and self.watch.registered and self.watch.patient != SITE_SUBJECT:
-            at = max(self.now, self.watch.at or self.now)
-            assessment = assess(self.watch.chart, at, self.site, self.watch.course)
-            for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
-                episode_now = self.watch.episodes.get(finding.condition)
-                if episode_now is not None:
-                    self.tidings.know(episode_now.id, finding)
+        assessment = self.latest or self._assess_for_repeats()
         written = telling.write(self.watch, dues, self.tidings, assessment, self.now, self.site)
         self.watch = written.watch
         self.effects.pages.extend(written.pages)
         self.effects.events.extend(written.events)
 
-
-def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
-    """One patient's messages, and whatever is due at `now`, taken to the next state and what is to be done.
-
-    Pure: the same arguments give the same answer. `watch` is not changed.
-    """
-    run = _Step(watch, now, site)
-    moments, corrected, rest = run.fold(messages)
-    if corrected and run.watch.at is not None:
-        moments = sorted({*moments, run.watch.at})
-    order: list[tuple[datetime, int, datetime | AnyMessage]] = [(moment, 0, moment) for moment in moments]
-    order += [(message.effective.astimezone(UTC), 1, message) for message in rest]
-    for _, _, item in sorted(order, key=lambda entry: entry[:2]):
-        if isinstance(item, datetime):
-            run.assess(item)
-        else:
-            run.take(item)
-    if corrected:
-        run.retract()
-    run.tell()
-    return run.watch, run.effects
+    def _assess_for_repeats(self) -> Assessment | None:
+        """What a page says when a ladder alone calls for it: the patient as charted now."""
+        if not self._watching or self.watch.patient == SITE_SUBJECT:
+            return None
+        at = max(self.now, self.watch.chart.newest or self.now)
+        assessment = assess(self.watch.chart, at, self.site, self.watch.course)
+        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
+            episode = self.watch.episodes.get(finding.condition)
+            if episode is not None:
+                self.tidings.know(episode.id, finding)
+        return assessment

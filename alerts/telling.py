@@ -10,7 +10,7 @@ from alerts.assessment import Assessment
 from alerts.episodes import Episode, Reason
 from alerts.escalation import Telling
 from alerts.events import page_event
-from alerts.findings import Finding
+from alerts.finding import Finding
 from alerts.page import Concern, Page
 from alerts.watch import Watch
 from config.site import Site

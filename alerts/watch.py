@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alerts.chart import Chart
-from alerts.episodes import Episode, Past
-from alerts.findings import Seen
+from alerts.episodes import Episode, Followed, Past
+from alerts.finding import Seen
 from alerts.grading.crs import Course
 from alerts.messages import AnyMessage, Fault
 from alerts.page import Page
@@ -22,7 +23,9 @@ class Unclaimed(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One patient under watch. `at` is the clinical time of the last assessment."""
+    """One patient under watch. `at` is the clinical time of the last assessment, `review_at` that of the next one
+    though nothing comes in.
+    """
 
     patient: str
     chart: Chart = Chart()
@@ -30,15 +33,43 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen: Seen = Seen()
     standing: dict[str, str | None] = {}
     at: datetime | None = None
+    review_at: datetime | None = None
     episodes: dict[str, Episode] = {}
     past: dict[str, Past] = {}
     registered: bool = False
     discharged_at: datetime | None = None
     unclaimed: Unclaimed | None = None
 
+    def following(self, condition: str, followed: Followed) -> "Watch":
+        """The watch with what became of one condition's episode."""
+        current = {**self.episodes}
+        past = {**self.past}
+        current.pop(condition, None)
+        past.pop(condition, None)
+        if followed.episode is not None:
+            current[condition] = followed.episode
+        if followed.past is not None:
+            past[condition] = followed.past
+        return replace(self, episodes=current, past=past)
+
+    def holding(self, episode: Episode) -> "Watch":
+        """The watch with an open episode as it stands now."""
+        return self.following(episode.condition, Followed(episode, self.past.get(episode.condition)))
+
+    def no_longer_owed(self, episode: Episode) -> list[str]:
+        """Pages of an episode that need not be delivered any more: those that tell of no other open one."""
+        others = {
+            page
+            for other in self.episodes.values()
+            if other.id != episode.id and not other.acknowledged_by
+            for page in other.pending
+        }
+        return [page for page in episode.pending if page not in others]
+
     def next_at(self) -> datetime | None:
-        """When somebody is next to be told, if nothing comes in before."""
-        return min((episode.next_at for episode in self.episodes.values() if episode.next_at), default=None)
+        """When this patient is next to be looked at, if nothing comes in before."""
+        ladders = [episode.next_at for episode in self.episodes.values() if episode.next_at is not None]
+        return min([*ladders, *([self.review_at] if self.review_at else [])], default=None)
 
 
 class SetAside(Struct, frozen=True):

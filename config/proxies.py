@@ -1,6 +1,7 @@
 """Typed form of `proxies.yaml`: the conventions that no consensus fixes, each with basis and owner."""
 
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -74,12 +75,52 @@ class CountProxies(Configuration):
     igg_low: Proxy[Decimal]
 
 
-class Proxies(Configuration):
-    """Every convention of a site."""
+class ConfirmationProxies(Configuration):
+    """When a noisy number counts (°C, mm[Hg], %)."""
 
+    temperature_samples: Proxy[int]
+    temperature_of: Proxy[int]
+    temperature_lasting: Proxy[Duration]
+    temperature_window: Proxy[Duration]
+    temperature_at_once: Proxy[Decimal]
+    cuff_pair_within: Proxy[Duration]
+    pressure_window: Proxy[Duration]
+    arterial_lasting: Proxy[Duration]
+    saturation_lasting: Proxy[Duration]
+    saturation_window: Proxy[Duration]
+    saturation_at_once: Proxy[Decimal]
+    saturation_at_once_lasting: Proxy[Duration]
+    ice_repeat_within: Proxy[Duration]
+
+
+class ScheduleProxies(Configuration):
+    """How often a patient is to be looked at."""
+
+    vitals_every: Proxy[Duration]
+    vitals_every_when_febrile: Proxy[Duration]
+    ice_every: Proxy[Duration]
+    ice_every_when_m_easix_high: Proxy[Duration]
+    ice_until_day: Proxy[int]
+
+
+class IecHsProxies(Configuration):
+    """What counts as a rise of ferritin (ug/L) after CRS, and as a new cytopenia, in the IEC-HS screen."""
+
+    ferritin_doubles_within: Proxy[Duration]
+    ferritin_high: Proxy[Decimal]
+    cytopenia_new_for: Proxy[Duration]
+
+
+class Proxies(Configuration):
+    """Every convention of a site, and the version of CTCAE that it grades by."""
+
+    ctcae_version: Literal["5.0", "6.0"]
     crs: CrsProxies
     icans: IcansProxies
     chart: ChartProxies
     easix: EasixProxies
     m_easix_thresholds: tuple[EasixThreshold, ...] = ()
     counts: CountProxies
+    confirmation: ConfirmationProxies
+    schedule: ScheduleProxies
+    iec_hs: IecHsProxies

@@ -14,6 +14,12 @@ from config.types import Configuration, Duration
 Urgency = Literal["critical", "high", "medium", "low", "technical"]
 URGENCIES: tuple[Urgency, ...] = ("low", "technical", "medium", "high", "critical")
 
+
+def higher(one: Urgency, other: Urgency) -> bool:
+    """Whether the first urgency ranks above the second."""
+    return URGENCIES.index(one) > URGENCIES.index(other)
+
+
 DEFAULTS = Path(__file__).parent / "defaults"
 
 

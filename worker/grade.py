@@ -1,14 +1,16 @@
 """`cartwatch grade`: JSON lines in, JSON lines out; the worker's own folding and grading, without a store."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from alerts.assessment import Assessment, assess
-from alerts.chart import Chart, Entry
+from alerts.chart import Chart
 from alerts.charting import chart_message
+from alerts.entry import Entry
 from alerts.events import plain
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
@@ -24,11 +26,21 @@ class Case(BaseModel):
     at: AwareDatetime
     messages: list[dict[str, Any]]
 
+    @field_validator("at")
+    @classmethod
+    def _within_the_calendar(cls, at: datetime) -> datetime:
+        try:
+            return at.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("this time lies outside the calendar") from error
+
 
 _CASE = TypeAdapter(Case)
 
+_ANOTHER_FIELD = re.compile(r"; (?=[\w.]+: )")
 
-def read_case(line: str) -> tuple[Case, list[AnyMessage]]:
+
+def read_case(line: str | bytes) -> tuple[Case, list[AnyMessage]]:
     """One case and its messages.
 
     Raises:
@@ -44,7 +56,7 @@ def read_case(line: str) -> tuple[Case, list[AnyMessage]]:
         try:
             messages.append(MESSAGE.validate_json(json.dumps(item)))
         except ValidationError as error:
-            wrong += [f"messages[{place}].{part}" for part in explain(error).split("; ")]
+            wrong += [f"messages[{place}].{part}" for part in _ANOTHER_FIELD.split(explain(error))]
     if wrong:
         raise BadMessage("; ".join(wrong))
     patients = sorted({message.patient for message in messages})
@@ -55,7 +67,7 @@ def read_case(line: str) -> tuple[Case, list[AnyMessage]]:
 
 def grade_case(case: Case, messages: list[AnyMessage], site: Site) -> dict[str, Any]:
     """Fold the messages as the worker does, and say everything that can be said at the time asked for."""
-    at = case.at.astimezone(UTC)
+    at = case.at
     chart = Chart()
     unused = []
     for message in sorted(messages, key=lambda item: item.effective):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from alerts.chart import Entry
+from alerts.entry import Entry
 from alerts.grading.result import Evidence
 
 

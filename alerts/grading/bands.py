@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from alerts.chart import Entry
+from alerts.entry import Entry
 
 
 class Reference(StrEnum):

@@ -23,6 +23,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from alerts import confirmation
 from alerts.chart import Chart
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.hypotension import hypotension
@@ -36,6 +37,9 @@ VERSION = "ASTCT 2019"
 
 FEVER = Decimal("38.0")
 """Degrees Celsius, inclusive (Lee 2019, table 2)."""
+
+CONFIRMING_SHOWN = 3
+"""Samples of a stream that stand on a page as evidence."""
 
 ROWS = ("fever", "hypotension", "hypoxia")
 
@@ -134,6 +138,15 @@ def _dosed(chart: Chart, moment: datetime) -> bool:
 
 def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     """The fever row: 1 with fever, 0 without, None where no temperature is charted."""
+    axis = measured_fever(chart, at, site)
+    if axis.level and chart.says("fever_other_cause", at, site.proxies.crs.other_cause_holds.value):
+        flag = "fever attributed to another cause"
+        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
+    return axis
+
+
+def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Fever whatever its cause, once a stream has confirmed it."""
     temperature = chart.latest("temperature", at, site.proxies.chart.temperature_holds.value)
     if temperature is None:
         return Axis(None, missing=("temperature",))
@@ -141,12 +154,16 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     feverish = temperature.at_least(FEVER)
     if feverish is None:
         return Axis(None, missing=("temperature",), evidence=found)
-    if not feverish:
-        return Axis(0, f"no fever ({temperature.value:f} °C < {FEVER})", found)
-    if chart.says("fever_other_cause", at, site.proxies.crs.other_cause_holds.value):
-        flag = "fever attributed to another cause"
-        return Axis(0, flag, found, flags=(flag,), proxies=("crs.other_cause_holds",))
-    return Axis(1, f"fever {temperature.value:f} °C (>= {FEVER})", found)
+    confirmed = confirmation.temperature(chart, temperature, lambda entry: entry.at_least(FEVER), site)
+    proxies = (confirmed.proxy,) if confirmed.proxy else ()
+    if confirmed.counts:
+        samples = evidence(*(("temperature", entry) for entry in confirmed.samples[-CONFIRMING_SHOWN:]))
+        highest = max(entry.value or FEVER for entry in confirmed.samples)
+        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, proxies=proxies)
+    if feverish:
+        flag = f"{temperature.value:f} °C by {temperature.by}: not yet confirmed as fever"
+        return Axis(0, flag, found, flags=(flag,), proxies=proxies)
+    return Axis(0, f"no fever ({temperature.value:f} °C < {FEVER})", found)
 
 
 def _level(chart: Chart, at: datetime, site: Site, known: Course) -> Axis:
@@ -156,9 +173,11 @@ def _level(chart: Chart, at: datetime, site: Site, known: Course) -> Axis:
         return Axis(5, "death due to CRS: grade 5", evidence(("died_of_crs", said)) if said else ())
     temperature = fever(chart, at, site)
     waived = known.waives_fever(at, site)
+    pressure = hypotension(chart, at, site, alert=bool(temperature.level) or known.is_open)
+    oxygen = hypoxia(chart, at, site)
     if not temperature.level and not waived:
-        return _without_fever(temperature, hypotension(chart, at, site), hypoxia(chart, at, site))
-    return _with_fever(temperature, waived, hypotension(chart, at, site), hypoxia(chart, at, site))
+        return _without_fever(temperature, pressure, oxygen)
+    return _with_fever(temperature, waived, pressure, oxygen)
 
 
 def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.chart import Chart, Entry
+from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, span, told
 from alerts.grading.result import Score
@@ -38,7 +39,6 @@ CONFOUNDERS = {
 """What moves m-EASIX without moving the patient: CRP falls under IL-6 blockade, platelets are bought."""
 
 _LOG2_PLACES = Decimal("0.000001")
-_SHOWN_PLACES = Decimal("0.01")
 _OPPOSITE = {"<": ">", ">": "<", "": ""}
 
 
@@ -94,8 +94,8 @@ def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
 # -- the inputs ------------------------------------------------------------------------------------
 
 
-def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[str, Entry] | None:
-    """The most recent set of inputs that lie within one window; None where there is none."""
+def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[str, Entry]:
+    """The most recent set of inputs that lie within one window; empty where there is none."""
     holds = site.proxies.chart.laboratory_holds.value
     within = site.proxies.easix.inputs_within.value
     ends = {entry.effective for kind in formula.inputs for entry in chart.between(kind, at - holds, at)}
@@ -103,7 +103,7 @@ def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[
         found = _set_ending(formula, chart, end, min(within, holds - (at - end)))
         if len(found) == len(formula.inputs):
             return found
-    return None
+    return {}
 
 
 def _set_ending(formula: Formula, chart: Chart, end: datetime, within: timedelta) -> dict[str, Entry]:
@@ -132,21 +132,12 @@ def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[
 
 
 def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
-    proxies = ("easix.inputs_within", "chart.laboratory_holds")
     found = _together(formula, chart, at, site)
-    if found is None:
+    if found:
+        computed = _computed(formula, found)
+    else:
         missing = _missing(formula, chart, at, site)
-        because = (f"no set of inputs: {', '.join(missing)}",)
-        return Score(
-            system=formula.name,
-            version=formula.version,
-            at=at,
-            value=None,
-            because=because,
-            missing=missing,
-            proxies=proxies,
-        )
-    computed = _computed(formula, found)
+        computed = _Computed(None, f"no set of inputs: {', '.join(missing)}", missing=missing)
     told_inputs = tuple(f"{told(kind, entry, site.zone)}, {_age(at, entry)} old" for kind, entry in found.items())
     return Score(
         system=formula.name,
@@ -160,7 +151,7 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         evidence=evidence(*found.items()),
         missing=computed.missing,
         flags=_flags(found, chart, at),
-        proxies=proxies,
+        proxies=("easix.inputs_within", "chart.laboratory_holds"),
     )
 
 
@@ -187,8 +178,8 @@ def _computed(formula: Formula, found: Mapping[str, Entry]) -> _Computed:
     if censored:
         return _bounded(formula, value, censored)
     log2 = _log2(value)
-    shown = "undefined" if log2 is None else f"{log2.quantize(_SHOWN_PLACES)}"
-    return _Computed(value, f"{written} = {value.quantize(_SHOWN_PLACES)} (log2 {shown})", log2)
+    shown = "undefined" if log2 is None else f"{log2:.2f}"
+    return _Computed(value, f"{written} = {value:.2f} (log2 {shown})", log2)
 
 
 def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]) -> _Computed:
@@ -200,7 +191,7 @@ def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]
         return _Computed(None, f"bounds on both sides ({names}): no score", missing=missing)
     sign = signs.pop()
     side = "at most" if sign == "<" else "at least"
-    text = f"{formula.name} is {side} {value.quantize(_SHOWN_PLACES)} ({names})"
+    text = f"{formula.name} is {side} {value:.2f} ({names})"
     return _Computed(None, text, bound=sign, bound_value=value, missing=missing)
 
 
@@ -220,7 +211,7 @@ def _log2(value: Decimal) -> Decimal | None:
 
 def _age(at: datetime, entry: Entry) -> str:
     hours = Decimal((at - entry.effective) // timedelta(minutes=1)) / 60
-    return f"{hours.quantize(Decimal('0.1'))} h"
+    return f"{hours:.1f} h"
 
 
 def _flags(found: Mapping[str, Entry], chart: Chart, at: datetime) -> tuple[str, ...]:

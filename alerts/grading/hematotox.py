@@ -15,7 +15,8 @@ Rejeski K et al., Blood 2021;138:2499:
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from alerts.chart import Chart, Entry
+from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told

@@ -5,9 +5,13 @@ are 4, vasopressin never counted towards several; the dose does not matter (Lee 
 Transplant 2019;25:625-638, table 2). What counts as a low pressure is a convention of the site.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
-from alerts.chart import Chart, Entry
+from alerts import confirmation
+from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
 from config.site import Site
@@ -17,7 +21,7 @@ ONE_VASOPRESSOR = 3
 SEVERAL_VASOPRESSORS = 4
 
 
-def hypotension(chart: Chart, at: datetime, site: Site) -> Axis:
+def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
     """Grade of the hypotension row at a time: 0, 2, 3, 4, or None where no pressure and no support is charted."""
     proxies = site.proxies.crs
     if chart.says("hypotension_other_cause", at, proxies.other_cause_holds.value):
@@ -25,7 +29,7 @@ def hypotension(chart: Chart, at: datetime, site: Site) -> Axis:
     supported = _vasopressors(chart, at, site)
     if supported is not None:
         return supported
-    observed = _pressure(chart, at, site)
+    observed = _pressure(chart, at, site, alert)
     stated = _statement(chart, at, site, observed)
     return stated or observed
 
@@ -56,10 +60,10 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
 
 
 def pressures(chart: Chart, at: datetime, site: Site) -> tuple[Entry | None, Entry | None]:
-    """The systolic and mean pressure of the latest set of pressures (mm[Hg])."""
+    """The systolic and mean pressure of the latest set of pressures (mm[Hg]), without artefacts."""
     holds = site.proxies.chart.vitals_hold.value
-    systolic = chart.latest("systolic_bp", at, holds)
-    mean = chart.latest("mean_bp", at, holds)
+    systolic = _plausible(chart, "systolic_bp", at, holds)
+    mean = _plausible(chart, "mean_bp", at, holds)
     span = site.proxies.chart.one_set.value
     if systolic and mean:
         if systolic.effective - mean.effective > span:
@@ -69,53 +73,97 @@ def pressures(chart: Chart, at: datetime, site: Site) -> tuple[Entry | None, Ent
     return systolic, mean
 
 
-def _pressure(chart: Chart, at: datetime, site: Site) -> Axis:
+def _plausible(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Entry | None:
+    """The latest pressure that fits the others of its set: a systolic above, a mean between them."""
+    for entry in reversed(chart.between(kind, at - holds, at)):
+        if entry.value is not None and not _contradicted(chart, kind, entry):
+            return entry
+    return None
+
+
+def _contradicted(chart: Chart, kind: str, entry: Entry) -> bool:
+    def beside(other: str) -> Entry | None:
+        near = chart.between(other, entry.effective, entry.effective)
+        return next((found for found in near if found.source == entry.source and found.value is not None), None)
+
+    diastolic = beside("diastolic_bp")
+    systolic = entry if kind == "systolic_bp" else beside("systolic_bp")
+    if systolic and diastolic and not systolic.above(diastolic.value or Decimal(0)):
+        return True
+    if kind == "systolic_bp":
+        return False
+    too_high = systolic is not None and entry.above(systolic.value or Decimal(0))
+    too_low = diastolic is not None and entry.below(diastolic.value or Decimal(0))
+    return bool(too_high or too_low)
+
+
+class _Low(NamedTuple):
+    """Why a pressure is low, in words, and the convention that says so."""
+
+    text: str
+    proxy: str
+
+
+def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     systolic, mean = pressures(chart, at, site)
-    found = evidence(
-        *(("systolic_bp", entry) for entry in (systolic,) if entry),
-        *(("mean_bp", entry) for entry in (mean,) if entry),
-    )
+    charted = [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
+    found = evidence(*charted)
     if not found:
         return Axis(None, missing=("systolic_bp",))
-    low, proxy = _low(chart, systolic, mean, site)
-    if low is None:
-        return Axis(0, "blood pressure not low", found, proxies=("crs.hypotension_systolic", "crs.hypotension_mean"))
+    unconfirmed: list[str] = []
+    for kind, entry in charted:
+        confirmed = _confirmed(chart, kind, entry, site, alert)
+        low = _low(chart, kind, confirmed.samples[-1] if confirmed.samples else entry, site)
+        if confirmed.counts and low is not None:
+            proxies = (low.proxy, *((confirmed.proxy,) if confirmed.proxy else ()))
+            text = f"hypotension observed ({low.text}), support not charted: at least grade {NO_VASOPRESSOR}"
+            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), proxies=proxies)
+        if low is not None:
+            unconfirmed.append(f"{low.text} by {entry.by.replace('_', ' ')}: not yet confirmed")
     return Axis(
-        NO_VASOPRESSOR,
-        f"hypotension observed ({low}), support not charted: at least grade {NO_VASOPRESSOR}",
+        0,
+        "; ".join(unconfirmed) or "blood pressure not low",
         found,
-        provisional=True,
-        missing=("vasopressor",),
-        proxies=(proxy,),
+        flags=tuple(unconfirmed),
+        proxies=("crs.hypotension_systolic", "crs.hypotension_mean"),
     )
 
 
-def _low(chart: Chart, systolic: Entry | None, mean: Entry | None, site: Site) -> tuple[str | None, str]:
+def _confirmed(chart: Chart, kind: str, entry: Entry, site: Site, alert: bool) -> confirmation.Confirmed:
+    def is_low(other: Entry) -> bool:
+        return _low(chart, kind, other, site) is not None
+
+    return confirmation.pressure(chart, kind, entry, is_low, _severe(kind, entry, site), alert, site)
+
+
+def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
+    """Whether one pressure is low, absolutely or against the patient's own baseline."""
     proxies = site.proxies.crs
-    if systolic and systolic.below(proxies.hypotension_systolic.value):
-        return (
-            f"systolic {systolic.value:f} < {proxies.hypotension_systolic.value}",
-            "crs.hypotension_systolic",
-        )
-    if mean and mean.below(proxies.hypotension_mean.value):
-        return f"mean {mean.value:f} < {proxies.hypotension_mean.value}", "crs.hypotension_mean"
+    if kind == "mean_bp":
+        if entry.below(proxies.hypotension_mean.value):
+            return _Low(f"mean {entry.value:f} < {proxies.hypotension_mean.value}", "crs.hypotension_mean")
+        return None
+    if entry.below(proxies.hypotension_systolic.value):
+        return _Low(f"systolic {entry.value:f} < {proxies.hypotension_systolic.value}", "crs.hypotension_systolic")
+    if not entry.below(proxies.relative_hypotension_systolic.value):
+        return None
+    fraction = proxies.relative_hypotension_fraction.value
     baseline = chart.baseline("systolic_bp", site.proxies.chart.baseline_window.value)
-    if systolic and baseline and systolic.below(proxies.relative_hypotension_systolic.value):
-        bound = baseline * proxies.relative_hypotension_fraction.value
-        if systolic.below(bound):
-            text = (
-                f"systolic {systolic.value:f} < {proxies.relative_hypotension_fraction.value} x baseline {baseline:f}"
-            )
-            return text, "crs.relative_hypotension_fraction"
-    return None, ""
+    if baseline is not None and entry.below(baseline * fraction):
+        text = f"systolic {entry.value:f} < {fraction} x baseline {baseline:f}"
+        return _Low(text, "crs.relative_hypotension_fraction")
+    return None
+
+
+def _severe(kind: str, entry: Entry, site: Site) -> bool:
+    proxies = site.proxies.crs
+    bound = proxies.severe_systolic if kind == "systolic_bp" else proxies.severe_mean
+    return bool(entry.below(bound.value))
 
 
 def severe(systolic: Entry | None, mean: Entry | None, site: Site) -> bool:
     """Whether a pressure is so low that no earlier "no hypotension" stands against it."""
-    proxies = site.proxies.crs
-    return bool(
-        (systolic and systolic.below(proxies.severe_systolic.value)) or (mean and mean.below(proxies.severe_mean.value))
-    )
+    return bool((systolic and _severe("systolic_bp", systolic, site)) or (mean and _severe("mean_bp", mean, site)))
 
 
 def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis | None:

@@ -8,7 +8,9 @@ or any mask, is 3; positive pressure for hypoxia is 4 (Lee et al., Biol Blood Ma
 from datetime import datetime
 from decimal import Decimal
 
-from alerts.chart import Chart, Entry
+from alerts import confirmation
+from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from config.site import Site
 
@@ -110,8 +112,13 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     if spo2 is None:
         return Axis(None, missing=("spo2",))
     bound = site.proxies.crs.hypoxia_spo2.value
-    if not spo2.below(bound):
-        return Axis(0, "saturation not low", evidence(("spo2", spo2)), proxies=("crs.hypoxia_spo2",))
+    confirmed = confirmation.saturation(chart, spo2, lambda entry: entry.below(bound), site)
+    proxies = ("crs.hypoxia_spo2", *((confirmed.proxy,) if confirmed.proxy else ()))
+    if not confirmed.counts:
+        flags = (f"SpO2 {spo2.value:f} % by {spo2.by}: not yet confirmed",) if spo2.below(bound) else ()
+        text = flags[0] if flags else "saturation not low"
+        return Axis(0, text, evidence(("spo2", spo2)), flags=flags, proxies=proxies)
+    spo2 = confirmed.samples[-1]
     device = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value)
     where = "on room air" if device and device.code == "none" else "support not charted"
     return Axis(
@@ -120,7 +127,7 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
         evidence(("spo2", spo2)),
         provisional=True,
         missing=("oxygen_device",),
-        proxies=("crs.hypoxia_spo2",),
+        proxies=proxies,
     )
 
 

@@ -20,7 +20,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart import Chart, Entry
+from alerts.chart import Chart
+from alerts.entry import ABSENT, Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
 from alerts.grading.inputs import clock, name_missing, number, span
@@ -143,10 +144,10 @@ def _assessed(entry: Entry, site: Site) -> str:
 
 def _latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:
     """The assessments charted for the latest time that holds; the reason for an absent one only if it stands alone."""
-    last = chart.latest(kind, at, site.proxies.icans.assessment_holds.value)
-    if last is None:
-        return []
-    return [entry for entry in chart.between(kind, last.effective, at) if entry.value is not None] or [last]
+    holds = site.proxies.icans.assessment_holds.value
+    held = [entry for entry in chart.between(kind, at - holds, at) if entry.value is not None or entry.code == ABSENT]
+    last = [entry for entry in held if entry.effective == held[-1].effective]
+    return [entry for entry in last if entry.value is not None] or last
 
 
 def _points(entry: Entry) -> Decimal:
@@ -213,7 +214,14 @@ def _cognition(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> A
 
 def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
     points = ice(chart, at, site)
-    row = Axis(None, points.because[0], points.evidence, False, points.missing, points.flags, points.proxies)
+    row = Axis(
+        None,
+        points.because[0],
+        points.evidence,
+        missing=points.missing,
+        flags=points.flags,
+        proxies=points.proxies,
+    )
     if points.score is None:
         return row
     entry = points.evidence[0].entry
@@ -223,7 +231,7 @@ def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axi
         return row._replace(level=UNAROUSABLE, because=f"ICE 0: grade {UNAROUSABLE} (0 because unarousable)")
     if points.score == 0 and not consciousness.evidence:
         text += f"; 0 because unarousable would be {UNAROUSABLE}"
-        return row._replace(level=level, because=text, provisional=True, missing=("consciousness",))
+        return row._replace(level=level, because=text, missing=("consciousness",))
     flags = (*points.flags, *_outdated(entry, level, consciousness))
     return row._replace(level=level, because=text, flags=flags)
 

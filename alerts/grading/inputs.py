@@ -5,17 +5,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from alerts.chart import Chart, Entry
+from alerts.chart import Chart
+from alerts.entry import ABSENT, Entry
 from alerts.messages import Status
 from alerts.vocabulary import label, shown_unit
-
-ABSENT = "absent"
-"""Code of an entry that says why there is no value; its note holds the reason."""
 
 PROVISIONAL = "provisional result"
 """Flag of a result that rests on a preliminary laboratory value."""
 
-_SHOWN_PLACES = Decimal("0.0001")
 _INSTANT = timedelta(microseconds=1)
 _MEND = re.compile(r";[^)]*$")
 
@@ -66,9 +63,7 @@ def _reason(kind: str, why: str) -> str:
 
 def number(value: Decimal) -> str:
     """A number as a person writes it: no exponent, no idle zeros, at most four places."""
-    if value != value.quantize(_SHOWN_PLACES):
-        value = value.quantize(_SHOWN_PLACES)
-    return f"{value.normalize():f}"
+    return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def amount(kind: str, entry: Entry) -> str:

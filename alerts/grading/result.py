@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from alerts.chart import Entry
+from alerts.entry import Entry
 
 
 class Evidence(Struct, frozen=True):

@@ -1,0 +1,112 @@
+"""Confirming noisy numbers: confirm what is cheap to repeat, never delay what a person found.
+
+A reading charted by a person, or whose sender does not say who found it, counts at once. A stream counts when enough
+of its samples agree. Every number here is a convention of the site (`confirmation` in `proxies.yaml`). Samples are
+distinct times of one source: a message that is repeated is one sample.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from config.proxies import ConfirmationProxies
+from config.site import Site
+
+STREAMS = ("monitor", "patch", "device")
+CUFFS = ("cuff", "monitor", "device")
+ARTERIAL = "arterial_line"
+
+Abnormal = Callable[[Entry], bool | None]
+
+
+class Confirmed(NamedTuple):
+    """Whether an abnormal value counts, the samples that decided, and the convention applied ("" for at once)."""
+
+    counts: bool
+    samples: tuple[Entry, ...]
+    proxy: str = ""
+
+
+def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> Confirmed:
+    """Fever by a stream: enough of the last samples, or lasting long enough, or so high that it counts at once."""
+    if latest.by not in STREAMS:
+        return Confirmed(bool(febrile(latest)), (latest,))
+    rules = site.proxies.confirmation
+    if latest.at_least(rules.temperature_at_once.value):
+        return Confirmed(True, (latest,), "confirmation.temperature_at_once")
+    samples = _samples(chart, "temperature", latest, rules.temperature_window.value)[-rules.temperature_of.value :]
+    agreeing = [entry for entry in samples if febrile(entry)]
+    if len(agreeing) >= rules.temperature_samples.value:
+        return Confirmed(True, tuple(agreeing), "confirmation.temperature_samples")
+    run = _run(chart, "temperature", latest, febrile, rules.temperature_window.value)
+    lasting = bool(run) and latest.effective - run[0].effective >= rules.temperature_lasting.value
+    proxy = "confirmation.temperature_lasting" if lasting else "confirmation.temperature_samples"
+    return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), proxy)
+
+
+def pressure(
+    chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool, alert: bool, site: Site
+) -> Confirmed:
+    """Hypotension by a cuff or an arterial line.
+
+    `severe` values, and any low value of a patient who is febrile or in an open CRS episode (`alert`), count at once
+    when a cuff or a person found them; an arterial line must show them for a while, because a flush looks the same.
+    """
+    rules = site.proxies.confirmation
+    if latest.by == ARTERIAL:
+        run = _run(chart, kind, latest, low, rules.pressure_window.value)
+        lasted = bool(run) and latest.effective - run[0].effective >= rules.arterial_lasting.value
+        return Confirmed(lasted, tuple(run), "confirmation.arterial_lasting")
+    if latest.by not in CUFFS or severe or alert:
+        return Confirmed(bool(low(latest)), (latest,))
+    near = _samples(chart, kind, latest, rules.cuff_pair_within.value)[-2:]
+    if len(near) == 2 and all(low(entry) for entry in near):
+        return Confirmed(True, tuple(near), "confirmation.cuff_pair_within")
+    window = _samples(chart, kind, latest, rules.pressure_window.value)[-3:]
+    agreeing = [entry for entry in window if low(entry)]
+    return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.pressure_window")
+
+
+def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confirmed:
+    """Hypoxia by a stream: for a while, or enough of the last samples; very low values need less time."""
+    if latest.by not in STREAMS:
+        return Confirmed(bool(low(latest)), (latest,))
+    rules = site.proxies.confirmation
+    run = _run(chart, "spo2", latest, low, rules.saturation_window.value)
+    if run and latest.effective - run[0].effective >= rules.saturation_lasting.value:
+        return Confirmed(True, tuple(run), "confirmation.saturation_lasting")
+    very_low = _very_low(chart, latest, rules)
+    if very_low:
+        return Confirmed(True, very_low, "confirmation.saturation_at_once")
+    window = _samples(chart, "spo2", latest, rules.saturation_window.value)[-3:]
+    agreeing = [entry for entry in window if low(entry)]
+    return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.saturation_window")
+
+
+def _very_low(chart: Chart, latest: Entry, rules: ConfirmationProxies) -> tuple[Entry, ...]:
+    bound = rules.saturation_at_once.value
+    run = _run(chart, "spo2", latest, lambda entry: entry.below(bound), rules.saturation_window.value)
+    if run and latest.effective - run[0].effective >= rules.saturation_at_once_lasting.value:
+        return tuple(run)
+    return ()
+
+
+def _samples(chart: Chart, kind: str, latest: Entry, window: timedelta) -> list[Entry]:
+    """Samples of the same source and way of measuring up to the latest: one for each time."""
+    by_time: dict[datetime, Entry] = {}
+    for entry in chart.between(kind, latest.effective - window, latest.effective):
+        if entry.value is not None and entry.source == latest.source and entry.by == latest.by:
+            by_time[entry.effective] = entry
+    return list(by_time.values())
+
+
+def _run(chart: Chart, kind: str, latest: Entry, abnormal: Abnormal, window: timedelta) -> list[Entry]:
+    """The unbroken run of abnormal samples that ends at the latest, oldest first."""
+    run: list[Entry] = []
+    for entry in reversed(_samples(chart, kind, latest, window)):
+        if not abnormal(entry):
+            break
+        run.append(entry)
+    return run[::-1]

@@ -1,0 +1,72 @@
+"""One charted value, and the three-valued comparisons that a bound such as "<0.1" needs."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from alerts.messages import Status
+
+ABSENT = "absent"
+"""Code of an entry that says why there is no value; its note holds the reason."""
+
+
+class Entry(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One charted value, statement or dose, in canonical units.
+
+    `comparator` makes `value` a bound. `low` and `high` are the laboratory's limits, converted like the value.
+    `sent` is what the sender wrote where it was converted; `note` keeps a reason or the items of a score.
+    """
+
+    effective: datetime
+    source: str
+    id: str
+    value: Decimal | None = None
+    code: str = ""
+    status: int = Status.FINAL
+    comparator: str = ""
+    by: str = ""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    unit: str = ""
+    sent: str = ""
+    note: str = ""
+
+    @property
+    def is_true(self) -> bool:
+        """Whether a statement says that it is so."""
+        return self.code == "true"
+
+    def below(self, bound: Decimal) -> bool | None:
+        """Whether the value is < `bound`; None where a censored value leaves it open."""
+        if self.value is None:
+            return None
+        if self.comparator == "<":
+            return True if self.value <= bound else None
+        if self.comparator == "<=":
+            return True if self.value < bound else None
+        if self.comparator in (">", ">="):
+            return False if self.value >= bound else None
+        return self.value < bound
+
+    def above(self, bound: Decimal) -> bool | None:
+        """Whether the value is > `bound`; None where a censored value leaves it open."""
+        if self.value is None:
+            return None
+        if self.comparator == ">":
+            return True if self.value >= bound else None
+        if self.comparator == ">=":
+            return True if self.value > bound else None
+        if self.comparator in ("<", "<="):
+            return False if self.value <= bound else None
+        return self.value > bound
+
+    def at_least(self, bound: Decimal) -> bool | None:
+        """Whether the value is >= `bound`; None where a censored value leaves it open."""
+        below = self.below(bound)
+        return None if below is None else not below
+
+    @property
+    def place(self) -> tuple[datetime, str, str]:
+        """Where it stands in its series: by time, then source, then id."""
+        return self.effective, self.source, self.id

@@ -1,0 +1,70 @@
+"""What a rule answers with, and what it looks at."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from alerts.assessment import Assessment
+from alerts.chart import Chart
+from alerts.grading.result import Evidence, Result
+from config.site import Site, Urgency
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one rule says of one condition at one time.
+
+    `members` are the parts of a compound condition; a new one pages again. `event` names what pages again within a
+    level. `over` is set where the condition itself decides that it has ended.
+    """
+
+    condition: str
+    level: int
+    urgency: Urgency
+    title: str
+    because: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    provisional: bool = False
+    members: tuple[str, ...] = ()
+    event: str = ""
+    over: bool | None = None
+
+    @property
+    def measured_at(self) -> datetime | None:
+        """When the newest reading it rests on was true."""
+        return max((item.entry.effective for item in self.evidence), default=None)
+
+
+class Seen(Struct, frozen=True):
+    """What the rules remember of the last assessment, so that one event pages once."""
+
+    ice: int | None = None
+    ice_at: datetime | None = None
+    seizure_at: datetime | None = None
+
+
+class Scene(Struct, frozen=True):
+    """What a rule looks at: what was remembered, what is so now, and the chart behind it."""
+
+    before: Seen
+    now: Assessment
+    chart: Chart
+    site: Site
+
+
+Rule = Callable[[Scene], Finding | None]
+
+
+def of_result(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:
+    found = {
+        "because": result.because,
+        "evidence": result.evidence,
+        "missing": result.missing,
+        "flags": result.flags,
+        "proxies": result.proxies,
+        **more,
+    }
+    return Finding(condition=condition, level=level, urgency=urgency, title=title, **found)  # type: ignore[arg-type]

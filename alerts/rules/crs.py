@@ -1,0 +1,23 @@
+"""When CRS pages."""
+
+from alerts.finding import Finding, Scene, of_result
+from config.site import Urgency
+
+
+def crs(scene: Scene) -> Finding | None:
+    """New, worse or returning CRS. Grade 2 is high, and critical together with any ICANS; 3 and more are critical."""
+    grade = scene.now.crs.grade
+    if grade is None:
+        return None
+    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
+    flags = scene.now.crs.flags
+    if grade == 2 and scene.now.icans.grade:
+        urgency = "critical"
+        flags = (*flags, f"CRS 2 together with ICANS {scene.now.icans.grade}")
+    if grade == 1 and scene.now.course.episodes > 1:
+        urgency = "high"
+    title = f"CRS grade {grade}: {' plus '.join(scene.now.crs.rows)}" if scene.now.crs.rows else f"CRS grade {grade}"
+    over = grade == 0 and not scene.now.course.is_open
+    return of_result(
+        scene.now.crs, "crs", grade, urgency, title, flags=flags, over=over, provisional=scene.now.crs.provisional
+    )

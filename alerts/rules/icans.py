@@ -1,0 +1,95 @@
+"""When ICANS pages: a grade, a seizure, and a falling ICE even inside one grade."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from alerts.chart import Chart
+from alerts.entry import ABSENT, Entry
+from alerts.finding import Finding, Scene, of_result
+from config.site import Urgency, higher
+
+ICE_FALL_CRITICAL = 3
+ICE_FALL_HIGH = 2
+ICE_LOW = 2
+ALMOST_WHOLE = 9
+"""Points by which an ICE must fall, and the score at or below which it is critical to have fallen."""
+
+
+def icans(scene: Scene) -> Finding | None:
+    """New or worse ICANS, and a falling ICE even inside one grade."""
+    grade = scene.now.icans.grade
+    if grade is None:
+        return None
+    urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
+    fall, event = _ice_fall(scene)
+    if fall is not None and higher(fall, urgency):
+        urgency = fall
+    if seizure := _new_seizure(scene):
+        event = "; ".join(part for part in (event, seizure) if part)
+    if repeat_awaited_until(scene) is not None:
+        urgency = "low"
+        event = ""
+    title = f"ICANS grade {grade}"
+    if scene.now.ice.score is not None:
+        title += f", ICE {scene.now.ice.score}/10"
+    if urgency == "low":
+        title += ": repeat the ICE in 1-2 h"
+    result = scene.now.icans
+    because = (*result.because, event) if event else result.because
+    return of_result(
+        result, "icans", grade, urgency, title, because=because, event=event, provisional=result.provisional
+    )
+
+
+def repeat_awaited_until(scene: Scene) -> datetime | None:
+    """Until when a first ICE of 9 after a 10, with nothing else abnormal, waits to be repeated before it pages."""
+    entry = next((item.entry for item in scene.now.ice.evidence), None)
+    if entry is None or scene.now.ice.score != ALMOST_WHOLE or scene.now.icans.grade != 1:
+        return None
+    before = _ice_before(scene.chart, entry.effective)
+    until = entry.effective + scene.site.proxies.confirmation.ice_repeat_within.value
+    return until if before is not None and before > ALMOST_WHOLE and scene.now.at < until else None
+
+
+def _new_seizure(scene: Scene) -> str:
+    """A seizure that was not seen before; one in an ICANS that is known pages again."""
+    seizure = last_seizure(scene.chart, scene.now.at)
+    known = scene.before.seizure_at
+    if seizure is None or (known is not None and seizure.effective <= known):
+        return ""
+    holds = scene.site.proxies.icans.assessment_holds.value
+    return f"seizure: {seizure.code.replace('_', ' ')}" if scene.now.at - seizure.effective <= holds else ""
+
+
+def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:
+    """How far a newly charted ICE fell, from the one before it and from the baseline."""
+    score = scene.now.ice.score
+    if score is None or not scene.now.ice.evidence:
+        return None, ""
+    at = scene.now.ice.evidence[0].entry.effective
+    if (scene.before.ice, scene.before.ice_at) == (score, at):
+        return None, ""
+    baseline = scene.chart.baseline("ice", scene.site.proxies.chart.baseline_window.value)
+    last = _ice_before(scene.chart, at)
+    if last is None:
+        last = baseline
+    if last is None or score >= last:
+        return None, ""
+    below = (last if baseline is None else baseline) - score
+    text = f"ICE fell by {last - score:f}, from {last:f} to {score}"
+    if last - score >= ICE_FALL_CRITICAL or score <= ICE_LOW < last:
+        return "critical", text
+    if last - score >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
+        return "high", f"{text} (baseline {baseline:f})" if baseline is not None else text
+    return None, ""
+
+
+def _ice_before(chart: Chart, at: datetime) -> Decimal | None:
+    """The last ICE assessed before a time, however long ago."""
+    earlier = (entry for entry in reversed(chart.until("ice", at)) if entry.effective < at)
+    return next((entry.value for entry in earlier if entry.value is not None), None)
+
+
+def last_seizure(chart: Chart, at: datetime) -> Entry | None:
+    """The latest seizure charted up to a time."""
+    return next((entry for entry in reversed(chart.until("seizure", at)) if entry.code not in ("none", ABSENT)), None)

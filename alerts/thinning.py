@@ -1,0 +1,75 @@
+"""What a chart keeps of its past: of each old bucket of time the lowest, highest, first and last of each code.
+
+That choice can be made again on what was kept and gives the same answer, so that a chart does not depend on the order
+in which its messages came. Doses are counted, so none is ever dropped.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from alerts.entry import Entry
+from alerts.vocabulary import DRUGS
+
+FULL_RESOLUTION = timedelta(hours=2)
+"""Entries younger than this, counted from the newest, are all kept."""
+
+BUCKETS = ((timedelta(days=2), timedelta(hours=1)), (timedelta(days=7), timedelta(hours=6)))
+"""Beyond `FULL_RESOLUTION`: hourly buckets up to two days, six-hourly up to a week, daily after that."""
+
+
+def horizon(newest: datetime) -> datetime:
+    """Start of the hour before which entries are thinned."""
+    return _floor(newest - FULL_RESOLUTION, timedelta(hours=1))
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + (at - day) // step * step
+
+
+def _bucket(effective: datetime, newest: datetime) -> datetime | None:
+    if effective >= horizon(newest):
+        return None
+    for age, width in BUCKETS:
+        if effective >= _floor(newest - age, timedelta(days=1)):
+            return _floor(effective, width)
+    return _floor(effective, timedelta(days=1))
+
+
+def thin(kind: str, series: tuple[Entry, ...], newest: datetime) -> tuple[Entry, ...]:
+    """The entries kept of a series up to the `newest` time charted. Of doses, all."""
+    if kind in DRUGS or not series or series[0].effective >= horizon(newest):
+        return series
+    kept: list[Entry] = []
+    for bucket, members in _buckets(series, newest):
+        kept.extend(members if bucket is None else _representatives(members))
+    return series if len(kept) == len(series) else tuple(kept)
+
+
+def _buckets(series: tuple[Entry, ...], newest: datetime) -> Iterator[tuple[datetime | None, list[Entry]]]:
+    members: list[Entry] = []
+    current: datetime | None = None
+    for entry in series:
+        bucket = _bucket(entry.effective, newest)
+        if members and bucket != current:
+            yield current, members
+            members = []
+        current = bucket
+        members.append(entry)
+    if members:
+        yield current, members
+
+
+def _representatives(members: list[Entry]) -> list[Entry]:
+    if len(members) <= 2:
+        return members
+    chosen: set[Entry] = set()
+    for code in {entry.code for entry in members}:
+        same = [entry for entry in members if entry.code == code]
+        chosen |= {min(same, key=_measure), max(same, key=_measure), same[0], same[-1]}
+    return [entry for entry in members if entry in chosen]
+
+
+def _measure(entry: Entry) -> tuple[bool, Decimal, datetime, str, str]:
+    return entry.value is not None, entry.value or Decimal(0), *entry.place
