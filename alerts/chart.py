@@ -87,7 +87,9 @@ class Chart(Struct, frozen=True):
         chart = replace(self, newest=effective)
         if self.newest is None or horizon(effective) == horizon(self.newest):
             return chart
-        return replace(chart, entries={name: thin(name, held, effective) for name, held in self.entries.items()})
+        before = self.newest
+        thinned = {name: thin(name, held, effective, before) for name, held in self.entries.items()}
+        return replace(chart, entries=thinned)
 
     def _held_higher(self, entry: Entry, known: Version | None, received: datetime) -> bool:
         """Whether a version of this message that outranks `entry` is already held."""

@@ -5,8 +5,9 @@ of its samples agree. Every number here is a convention of the site (`confirmati
 distinct times of one source: a message that is repeated is one sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from alerts.chart import Chart
@@ -29,6 +30,32 @@ class Confirmed(NamedTuple):
     proxy: str = ""
 
 
+LOOKED_BACK = 20
+"""Unconfirmed samples that are passed over, at most, in looking for one that decides."""
+
+
+class Decided(NamedTuple):
+    """The reading that decides a row, whether it is abnormal, and abnormal samples passed over as unconfirmed."""
+
+    entry: Entry
+    confirmed: Confirmed
+    unconfirmed: tuple[Entry, ...]
+
+
+def decide(newest_first: Iterable[Entry], abnormal: Abnormal, confirm: Callable[[Entry], Confirmed]) -> Decided:
+    """The latest reading that decides: one that counts as abnormal, or a normal one.
+
+    An abnormal sample that is not confirmed neither counts nor undoes what stood before it. There must be one reading.
+    """
+    passed: list[Entry] = []
+    for entry in islice(newest_first, LOOKED_BACK):
+        confirmed = confirm(entry)
+        if confirmed.counts or not abnormal(entry):
+            return Decided(entry, confirmed, tuple(passed))
+        passed.append(entry)
+    return Decided(passed[0], Confirmed(False, ()), tuple(passed))
+
+
 def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> Confirmed:
     """Fever by a stream: enough of the last samples, or lasting long enough, or so high that it counts at once."""
     if latest.by not in STREAMS:
@@ -40,15 +67,13 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     agreeing = [entry for entry in samples if febrile(entry)]
     if len(agreeing) >= rules.temperature_samples.value:
         return Confirmed(True, tuple(agreeing), "confirmation.temperature_samples")
-    run = _run(chart, "temperature", latest, febrile, rules.temperature_window.value)
+    run = _run(chart, "temperature", latest, febrile, site.proxies.chart.temperature_holds.value)
     lasting = bool(run) and latest.effective - run[0].effective >= rules.temperature_lasting.value
     proxy = "confirmation.temperature_lasting" if lasting else "confirmation.temperature_samples"
     return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), proxy)
 
 
-def pressure(
-    chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool, alert: bool, site: Site
-) -> Confirmed:
+def pressure(chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool, alert: bool, site: Site) -> Confirmed:
     """Hypotension by a cuff or an arterial line.
 
     `severe` values, and any low value of a patient who is febrile or in an open CRS episode (`alert`), count at once

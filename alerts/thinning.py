@@ -4,9 +4,11 @@ That choice can be made again on what was kept and gives the same answer, so tha
 in which its messages came. Doses are counted, so none is ever dropped.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 
 from alerts.entry import Entry
 from alerts.vocabulary import DRUGS
@@ -28,23 +30,36 @@ def _floor(at: datetime, step: timedelta) -> datetime:
     return day + (at - day) // step * step
 
 
-def _bucket(effective: datetime, newest: datetime) -> datetime | None:
-    if effective >= horizon(newest):
-        return None
+def _bucket(effective: datetime, newest: datetime) -> datetime:
     for age, width in BUCKETS:
-        if effective >= _floor(newest - age, timedelta(days=1)):
+        if effective >= _day(newest - age):
             return _floor(effective, width)
-    return _floor(effective, timedelta(days=1))
+    return _day(effective)
 
 
-def thin(kind: str, series: tuple[Entry, ...], newest: datetime) -> tuple[Entry, ...]:
-    """The entries kept of a series up to the `newest` time charted. Of doses, all."""
-    if kind in DRUGS or not series or series[0].effective >= horizon(newest):
+def thin(
+    kind: str, series: tuple[Entry, ...], newest: datetime, before: datetime | None = None
+) -> tuple[Entry, ...]:
+    """The entries kept of a series up to the `newest` time charted. Of doses, all.
+
+    `before` is the newest time at which the series was thinned last: buckets that have not changed since are not
+    looked at again.
+    """
+    end = horizon(newest)
+    if kind in DRUGS or not series or series[0].effective >= end:
         return series
+    first = 0
+    if before is not None and _day(before) == _day(newest):
+        first = bisect_left(series, horizon(before), key=attrgetter("effective"))
+    last = bisect_left(series, end, key=attrgetter("effective"))
     kept: list[Entry] = []
-    for bucket, members in _buckets(series, newest):
-        kept.extend(members if bucket is None else _representatives(members))
-    return series if len(kept) == len(series) else tuple(kept)
+    for _, members in _buckets(series[first:last], newest):
+        kept.extend(_representatives(members))
+    return series if len(kept) == last - first else (*series[:first], *kept, *series[last:])
+
+
+def _day(at: datetime) -> datetime:
+    return _floor(at, timedelta(days=1))
 
 
 def _buckets(series: tuple[Entry, ...], newest: datetime) -> Iterator[tuple[datetime | None, list[Entry]]]:

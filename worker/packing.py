@@ -1,4 +1,9 @@
-"""How state is packed for the store: MessagePack of the same structures the judgement works on."""
+"""How state is packed for the store: MessagePack of the same structures the judgement works on.
+
+A patient's state is compressed as well: thirty days of a monitor are 166 kB of MessagePack and 30 kB compressed.
+"""
+
+import zlib
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +20,8 @@ class Owed(Struct, frozen=True, kw_only=True):
     reported: bool = False
 
 
+_FAST = 1
+
 _encoder = msgspec.msgpack.Encoder()
 _watch = msgspec.msgpack.Decoder(Watch)
 _owed = msgspec.msgpack.Decoder(Owed)
@@ -23,12 +30,13 @@ _set_aside = msgspec.msgpack.Decoder(SetAside)
 
 def pack(value: Watch | Owed | SetAside) -> bytes:
     """To bytes."""
-    return _encoder.encode(value)
+    packed = _encoder.encode(value)
+    return zlib.compress(packed, _FAST) if isinstance(value, Watch) else packed
 
 
 def unpack_watch(packed: bytes) -> Watch:
     """A patient's state."""
-    return _watch.decode(packed)
+    return _watch.decode(zlib.decompress(packed))
 
 
 def unpack_owed(packed: bytes) -> Owed:

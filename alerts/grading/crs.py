@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from alerts import confirmation
 from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
@@ -147,23 +148,29 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
 
 def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
     """Fever whatever its cause, once a stream has confirmed it."""
-    temperature = chart.latest("temperature", at, site.proxies.chart.temperature_holds.value)
-    if temperature is None:
+    holds = site.proxies.chart.temperature_holds.value
+    charted = [entry for entry in chart.between("temperature", at - holds, at) if entry.value is not None]
+    if not charted:
         return Axis(None, missing=("temperature",))
-    found = evidence(("temperature", temperature))
-    feverish = temperature.at_least(FEVER)
-    if feverish is None:
-        return Axis(None, missing=("temperature",), evidence=found)
-    confirmed = confirmation.temperature(chart, temperature, lambda entry: entry.at_least(FEVER), site)
-    proxies = (confirmed.proxy,) if confirmed.proxy else ()
-    if confirmed.counts:
-        samples = evidence(*(("temperature", entry) for entry in confirmed.samples[-CONFIRMING_SHOWN:]))
-        highest = max(entry.value or FEVER for entry in confirmed.samples)
-        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, proxies=proxies)
-    if feverish:
-        flag = f"{temperature.value:f} °C by {temperature.by}: not yet confirmed as fever"
-        return Axis(0, flag, found, flags=(flag,), proxies=proxies)
-    return Axis(0, f"no fever ({temperature.value:f} °C < {FEVER})", found)
+    latest = charted[-1]
+    if _febrile(latest) is None:
+        return Axis(None, missing=("temperature",), evidence=evidence(("temperature", latest)))
+    decided = confirmation.decide(
+        reversed(charted), _febrile, lambda entry: confirmation.temperature(chart, entry, _febrile, site)
+    )
+    flags = tuple(f"{e.value:f} °C by {e.by}: not yet confirmed as fever" for e in decided.unconfirmed[:1])
+    proxies = (decided.confirmed.proxy,) if decided.confirmed.proxy else ()
+    if decided.confirmed.counts:
+        samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
+        highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
+        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, flags=flags, proxies=proxies)
+    found = evidence(("temperature", decided.entry))
+    text = flags[0] if flags else f"no fever ({decided.entry.value:f} °C < {FEVER})"
+    return Axis(0, text, found, flags=flags, proxies=proxies)
+
+
+def _febrile(temperature: Entry) -> bool | None:
+    return temperature.at_least(FEVER)
 
 
 def _level(chart: Chart, at: datetime, site: Site, known: Course) -> Axis:

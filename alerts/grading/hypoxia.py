@@ -108,17 +108,24 @@ def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None) -> bool
 
 
 def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
-    spo2 = chart.latest("spo2", at, site.proxies.chart.vitals_hold.value)
-    if spo2 is None:
-        return Axis(None, missing=("spo2",))
+    holds = site.proxies.chart.vitals_hold.value
     bound = site.proxies.crs.hypoxia_spo2.value
-    confirmed = confirmation.saturation(chart, spo2, lambda entry: entry.below(bound), site)
-    proxies = ("crs.hypoxia_spo2", *((confirmed.proxy,) if confirmed.proxy else ()))
-    if not confirmed.counts:
-        flags = (f"SpO2 {spo2.value:f} % by {spo2.by}: not yet confirmed",) if spo2.below(bound) else ()
+    charted = [entry for entry in chart.between("spo2", at - holds, at) if entry.value is not None]
+    if not charted:
+        return Axis(None, missing=("spo2",))
+
+    def low(entry: Entry) -> bool | None:
+        return entry.below(bound)
+
+    decided = confirmation.decide(
+        reversed(charted), low, lambda entry: confirmation.saturation(chart, entry, low, site)
+    )
+    flags = tuple(f"SpO2 {entry.value:f} % by {entry.by}: not yet confirmed" for entry in decided.unconfirmed[:1])
+    proxies = ("crs.hypoxia_spo2", *((decided.confirmed.proxy,) if decided.confirmed.proxy else ()))
+    if not decided.confirmed.counts:
         text = flags[0] if flags else "saturation not low"
-        return Axis(0, text, evidence(("spo2", spo2)), flags=flags, proxies=proxies)
-    spo2 = confirmed.samples[-1]
+        return Axis(0, text, evidence(("spo2", decided.entry)), flags=flags, proxies=proxies)
+    spo2 = decided.confirmed.samples[-1]
     device = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value)
     where = "on room air" if device and device.code == "none" else "support not charted"
     return Axis(
@@ -127,6 +134,7 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
         evidence(("spo2", spo2)),
         provisional=True,
         missing=("oxygen_device",),
+        flags=flags,
         proxies=proxies,
     )
 

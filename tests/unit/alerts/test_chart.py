@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.chart import UNUSED_KEPT, Admission, Chart, Entry, Unused
+from alerts.admission import Admission
+from alerts.chart import UNUSED_KEPT, Chart, Unused
+from alerts.entry import Entry
 from alerts.messages import Status
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement
 
@@ -167,9 +169,9 @@ def monitor(number: int, every: timedelta, kind: str = "heart_rate") -> Chart:
     return fold(*reversed(messages))
 
 
-def test_the_last_four_hours_are_kept_whole() -> None:
+def test_the_last_two_hours_are_kept_whole() -> None:
     folded = monitor(8 * 60, timedelta(minutes=1))
-    assert len(folded.between("heart_rate", NOW - hours(4), NOW)) == 241
+    assert len(folded.between("heart_rate", NOW - hours(2), NOW)) == 121
 
 
 def test_an_old_hour_keeps_its_lowest_highest_first_and_last() -> None:
@@ -187,6 +189,12 @@ def test_an_old_hour_keeps_every_code_that_was_charted() -> None:
     items = [reading("oxygen_device", code, start + timedelta(minutes=index)) for index, code in enumerate(codes)]
     kept = chart(*items, reading("oxygen_device", "none", NOW)).entries["oxygen_device"]
     assert {entry.code for entry in kept} == {"none", "nasal_cannula", "face_mask"}
+
+
+def test_no_dose_is_ever_dropped() -> None:
+    doses = [dose("dexamethasone", NOW - hours(200) + timedelta(minutes=index)) for index in range(9)]
+    kept = chart(*doses, reading("crp", 1, NOW)).entries["dexamethasone"]
+    assert [entry.effective for entry in kept] == [entry.effective for _, entry in doses]
 
 
 def test_thinning_keeps_a_lonely_reading_for_the_whole_stay() -> None:
@@ -311,10 +319,11 @@ def test_latest_is_the_last_up_to_a_time_while_it_holds() -> None:
     assert SERIES.latest("crp", NOW - hours(9)) is None
 
 
-def test_latest_tells_an_assessment_that_was_not_done() -> None:
-    latest = chart(reading("ice", 9, NOW - hours(2)), absent("ice", "asleep")).latest("ice", NOW)
-    assert latest is not None
-    assert (latest.value, latest.code, latest.note) == (None, "absent", "asleep")
+@pytest.mark.parametrize("item", [reading("ice", 9, NOW - hours(2)), reading("consciousness", "voice", NOW - hours(2))])
+def test_latest_passes_over_the_reason_why_there_is_no_value(item: tuple[str, Entry]) -> None:
+    folded = chart(item, absent(item[0], "asleep"))
+    assert folded.latest(item[0], NOW) == item[1]
+    assert folded.latest(item[0], NOW, hours(1)) is None
 
 
 def test_a_statement_says_what_it_said_last_until_it_lapses() -> None:
