@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from alerts.chart import Chart
-from alerts.grading import crs, ctcae, easix, hematotox, icans
+from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
 from alerts.grading.result import Grade, Points, Result, Score
 from config.site import Site
 
@@ -24,6 +24,10 @@ class Assessment(Struct, frozen=True):
     s_easix: Score
     m_easix: Score
     hematotox: Points
+    icaht_early: Grade
+    icaht_late: Grade
+    iec_hs: iec_hs.Screen
+    news2: news2.News2
 
     def grades(self) -> dict[str, Result]:
         """Every result by the name it has in replays, journals and on the wire."""
@@ -34,6 +38,10 @@ class Assessment(Struct, frozen=True):
             **{f"ctcae.{term}": grade for term, grade in self.ctcae.items()},
             "m_easix": self.m_easix,
             "hematotox": self.hematotox,
+            "icaht.early": self.icaht_early,
+            "icaht.late": self.icaht_late,
+            "iec_hs": self.iec_hs,
+            "news2": self.news2,
         }
 
 
@@ -52,6 +60,10 @@ def assess(chart: Chart, at: datetime, site: Site, known: crs.Course | None = No
         s_easix=easix.s_easix(chart, at, site),
         m_easix=easix.m_easix(chart, at, site),
         hematotox=hematotox.score(chart, at, site),
+        icaht_early=icaht.early(chart, at, site),
+        icaht_late=icaht.late(chart, at, site),
+        iec_hs=iec_hs.screen(chart, at, site, course),
+        news2=news2.score(chart, at, site),
     )
 
 
@@ -61,6 +73,8 @@ def shown_value(result: Result) -> str | None:
         return None if result.grade is None else str(result.grade)
     if isinstance(result, Points):
         return None if result.score is None else str(result.score)
+    if isinstance(result, iec_hs.Screen):
+        return None if result.suspected is None else ("consider" if result.suspected else "no")
     if isinstance(result, Score):
         return None if result.value is None else f"{result.value:.2f}"
     raise TypeError(f"{type(result).__name__} is not shown as one value")

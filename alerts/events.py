@@ -5,6 +5,7 @@ from typing import Any
 
 from alerts.assessment import Assessment
 from alerts.episodes import Episode
+from alerts.grading.iec_hs import Screen
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.page import Page
 from alerts.watch import Watch
@@ -32,6 +33,8 @@ def grade_event(
         event |= {"grade": result.grade, "was": None if was is None else int(was), "provisional": result.provisional}
     elif isinstance(result, Points):
         event |= {"score": result.score, "was": None if was is None else int(was), "risk": result.risk}
+    elif isinstance(result, Screen):
+        event |= {"suspected": result.suspected}
     elif isinstance(result, Score):
         event |= {"value": plain(result.value), "log2": plain(result.log2), "bound": result.bound}
     return event | {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}

@@ -31,11 +31,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     members: tuple[str, ...] = ()
     event: str = ""
     over: bool | None = None
+    assessed_at: datetime | None = None
 
     @property
     def measured_at(self) -> datetime | None:
-        """When the newest reading it rests on was true."""
-        return max((item.entry.effective for item in self.evidence), default=None)
+        """When the newest reading it rests on was true, or that which alone can show that it is over."""
+        return self.assessed_at or max((item.entry.effective for item in self.evidence), default=None)
 
 
 class Seen(Struct, frozen=True):

@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     counts.febrile_neutropenia,
     counts.cytopenia,
     counts.low_igg,
+    counts.iec_hs,
     scores.m_easix,
     scores.hematotox,
     overdue.overdue_vitals,

@@ -121,7 +121,7 @@ class _Step:
                 lowered = episodes.taken_back(replace(episode, pending=()), left)
                 self.watch = self.watch.holding(lowered)
                 if episode.told:
-                    self.tidings.end(episode, "retracted", None)
+                    self.tidings.end(episode, "retracted", None, left=lowered.title)
 
     # -- 2. looking back -------------------------------------------------------------------------
 

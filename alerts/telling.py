@@ -30,11 +30,14 @@ class Tidings:
             finding = replace(finding, because=(*finding.because, earlier.event))
         self.findings[episode] = finding
 
-    def end(self, episode: Episode, reason: Reason, finding: Finding | None) -> None:
-        """An episode that ended, to be told to whoever was paged for it."""
-        words = {"resolved": "resolved", "retracted": "retracted: its ground was corrected away"}
+    def end(self, episode: Episode, reason: Reason, finding: Finding | None, left: str = "") -> None:
+        """An episode that ended or was taken back, to be told to whoever was paged; `left` is what stands of it."""
         what = episode.condition.upper().replace("_", " ")
-        named = replace(episode, title=f"{what} {words.get(reason, reason)}", urgency="low")
+        if reason == "retracted":
+            words = f"retracted: its ground was corrected away{f'; {left} stands' if left else ''}"
+        else:
+            words = reason
+        named = replace(episode, title=f"{what} {words}", urgency="low")
         self.ended.append((Concern(named, reason, finding), episode.told))
 
 

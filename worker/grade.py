@@ -12,6 +12,8 @@ from alerts.chart import Chart
 from alerts.charting import chart_message
 from alerts.entry import Entry
 from alerts.events import plain
+from alerts.grading.iec_hs import Screen
+from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
 from config.site import Site
@@ -94,6 +96,13 @@ def results(now: Assessment) -> dict[str, Any]:
         "s_easix": answer(now.s_easix),
         "m_easix": answer(now.m_easix),
         "hematotox": answer(now.hematotox),
+        "icaht": {
+            "early": now.icaht_early.grade,
+            "late": now.icaht_late.grade,
+            "detail": {"early": answer(now.icaht_early), "late": answer(now.icaht_late)},
+        },
+        "iec_hs": answer(now.iec_hs),
+        "news2": answer(now.news2),
     }
 
 
@@ -102,15 +111,12 @@ def answer(result: Result) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if isinstance(result, Grade):
         said = {"grade": result.grade, "provisional": result.provisional}
+    elif isinstance(result, News2):
+        said = {"score": result.score, "parts": dict(result.parts)}
+    elif isinstance(result, Screen):
+        said = {"suspected": result.suspected}
     elif isinstance(result, Points):
-        said = (
-            {"score": result.score}
-            if result.risk is None and result.system == "ICE"
-            else {
-                "score": result.score,
-                "risk": result.risk,
-            }
-        )
+        said = {"score": result.score, "risk": result.risk}
     elif isinstance(result, Score):
         said = {"value": plain(result.value), "log2": plain(result.log2)}
         if result.bound:

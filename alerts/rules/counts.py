@@ -56,3 +56,12 @@ def low_igg(scene: Scene) -> Finding | None:
         evidence=(Evidence("igg", igg),),
         proxies=("counts.igg_low",),
     )
+
+
+def iec_hs(scene: Scene) -> Finding | None:
+    """The screen for IEC-HS is positive: medium. It is a screen, not a grade."""
+    result = scene.now.iec_hs
+    if result.suspected is None:
+        return None
+    title = "consider IEC-HS" if result.suspected else "no reason to consider IEC-HS"
+    return of_result(result, "iec_hs", int(result.suspected), "medium", title)

@@ -37,8 +37,21 @@ def icans(scene: Scene) -> Finding | None:
     result = scene.now.icans
     because = (*result.because, event) if event else result.because
     return of_result(
-        result, "icans", grade, urgency, title, because=because, event=event, provisional=result.provisional
+        result,
+        "icans",
+        grade,
+        urgency,
+        title,
+        because=because,
+        event=event,
+        provisional=result.provisional,
+        assessed_at=_assessed_at(scene),
     )
+
+
+def _assessed_at(scene: Scene) -> datetime | None:
+    """When the ICE was assessed: a look at one other row does not show that ICANS is over."""
+    return next((item.entry.effective for item in scene.now.ice.evidence), None)
 
 
 def repeat_awaited_until(scene: Scene) -> datetime | None:

@@ -1,0 +1,202 @@
+"""CTCAE: fibrinogen, ALT, AST, creatinine, bilirubin and INR.
+
+National Cancer Institute; version 5.0 of 27 November 2017, and the same in version 6.0:
+
+    term                      1               2                 3                   4
+    fibrinogen, x LLN         <1 - 0.75       <0.75 - 0.5       <0.5 - 0.25         <0.25, or < 50 mg/dL
+      baseline abnormal:      <25 %           25 - <50 %        50 - <75 %          >= 75 %, or < 50 mg/dL
+      fall from baseline
+    ALT, AST, x ULN           >1 - 3          >3 - 5            >5 - 20             >20
+      baseline abnormal:      1.5 - 3         >3 - 5            >5 - 20             >20
+      x baseline
+    creatinine                >1 - 1.5 x ULN  >1.5 - 3 x ULN    >3 - 6 x ULN        >6 x ULN
+                                              or x baseline     or >3 x baseline
+    bilirubin, x ULN          >1 - 1.5        >1.5 - 3          >3 - 10             >10
+    INR, no anticoagulant     >1.2 - 1.5      >1.5 - 2.5        >2.5                -
+
+LLN and ULN are the laboratory's own limits. The baseline is the median of the days before infusion
+(`chart.baseline_window`); it is abnormal where it lies outside the limits of the result being graded. Where none
+was charted, a baseline is taken as normal, and creatinine is read against its limit alone; both are flagged.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut, Reference
+from alerts.grading.ctcae_rows import LABORATORY, baseline, latest, no_result, read
+from alerts.grading.inputs import number, span
+from alerts.vocabulary import shown_unit
+from config.site import Site
+
+
+def _below(level: int, multiple: str, text: str) -> Cut:
+    return Cut(level, "<", Decimal(multiple), text, Reference.LOW)
+
+
+def _above(level: int, multiple: str, text: str) -> Cut:
+    return Cut(level, ">", Decimal(multiple), text, Reference.HIGH)
+
+
+class Rows(NamedTuple):
+    """A term whose row depends on the baseline: bounds as multiples of the limit and of an abnormal baseline."""
+
+    kind: str
+    of_limit: tuple[Cut, ...]
+    of_baseline: tuple[Cut, ...]
+    absolute: tuple[Cut, ...] = ()
+
+
+FIBRINOGEN = Rows(
+    "fibrinogen",
+    of_limit=(
+        _below(1, "1", "<1 - 0.75 x LLN"),
+        _below(2, "0.75", "<0.75 - 0.5 x LLN"),
+        _below(3, "0.5", "<0.5 - 0.25 x LLN"),
+        _below(4, "0.25", "<0.25 x LLN"),
+    ),
+    of_baseline=(
+        Cut(1, "<", Decimal(1), "<25 % fall from baseline"),
+        Cut(2, "<=", Decimal("0.75"), "25 - <50 % fall from baseline"),
+        Cut(3, "<=", Decimal("0.5"), "50 - <75 % fall from baseline"),
+        Cut(4, "<=", Decimal("0.25"), ">= 75 % fall from baseline"),
+    ),
+    absolute=(Cut(4, "<", Decimal(50), "< 50 mg/dL"),),
+)
+
+
+def _transaminase(kind: str) -> Rows:
+    return Rows(
+        kind,
+        of_limit=(
+            _above(1, "1", ">1 - 3 x ULN"),
+            _above(2, "3", ">3 - 5 x ULN"),
+            _above(3, "5", ">5 - 20 x ULN"),
+            _above(4, "20", ">20 x ULN"),
+        ),
+        of_baseline=(
+            Cut(1, ">=", Decimal("1.5"), "1.5 - 3 x baseline"),
+            Cut(2, ">", Decimal(3), ">3 - 5 x baseline"),
+            Cut(3, ">", Decimal(5), ">5 - 20 x baseline"),
+            Cut(4, ">", Decimal(20), ">20 x baseline"),
+        ),
+    )
+
+
+ALT = _transaminase("alt")
+AST = _transaminase("ast")
+
+CREATININE = (
+    _above(1, "1", ">ULN - 1.5 x ULN"),
+    _above(2, "1.5", ">1.5 - 3 x ULN"),
+    _above(3, "3", ">3 - 6 x ULN"),
+    _above(4, "6", ">6 x ULN"),
+)
+CREATININE_OF_BASELINE = (
+    Cut(2, ">", Decimal("1.5"), ">1.5 - 3 x baseline"),
+    Cut(3, ">", Decimal(3), ">3 x baseline"),
+)
+"""Multiples of the baseline, normal or not; the worse of the two readings holds."""
+
+BILIRUBIN = (
+    _above(1, "1", ">1 - 1.5 x ULN"),
+    _above(2, "1.5", ">1.5 - 3 x ULN"),
+    _above(3, "3", ">3 - 10 x ULN"),
+    _above(4, "10", ">10 x ULN"),
+)
+INR = (
+    Cut(1, ">", Decimal("1.2"), ">1.2 - 1.5"),
+    Cut(2, ">", Decimal("1.5"), ">1.5 - 2.5"),
+    Cut(3, ">", Decimal("2.5"), ">2.5"),
+)
+
+ANTICOAGULATED = "anticoagulated: not graded"
+
+
+# -- terms that know a baseline --------------------------------------------------------------------
+
+
+def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
+    """Fibrinogen and the transaminases: against the limit, or against a baseline that was outside it."""
+    entry = latest(rows.kind, chart, at, site)
+    if entry is None:
+        return no_result(rows.kind, chart, at, site)
+    before = baseline(rows.kind, chart, at, site)
+    if before is None:
+        row = read(rows.kind, entry, (*rows.of_limit, *rows.absolute), chart, at, site)
+        return _without_baseline(row, "taken as normal") if row.level else row
+    cuts = _times(before, rows.of_baseline) if _abnormal(before, rows, entry) else rows.of_limit
+    row = read(rows.kind, entry, (*cuts, *rows.absolute), chart, at, site)
+    return _with_baseline(row, rows.kind, before, site)
+
+
+def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Against the limit and against the baseline; the worse holds."""
+    entry = latest("creatinine", chart, at, site)
+    if entry is None:
+        return no_result("creatinine", chart, at, site)
+    before = baseline("creatinine", chart, at, site)
+    if before is None:
+        row = read("creatinine", entry, CREATININE, chart, at, site)
+        open_to_worse = row.level is not None and row.level < CREATININE_OF_BASELINE[-1].level
+        return _without_baseline(row, "only the multiples of the limit are read") if open_to_worse else row
+    row = read("creatinine", entry, (*CREATININE, *_times(before, CREATININE_OF_BASELINE)), chart, at, site)
+    return _with_baseline(row, "creatinine", before, site)
+
+
+def _times(before: Decimal, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
+    return tuple(cut._replace(bound=cut.bound * before) for cut in cuts)
+
+
+def _abnormal(before: Decimal, rows: Rows, entry: Entry) -> bool:
+    """Whether the baseline lies outside the laboratory's limit; False where that limit is not known."""
+    if rows.of_limit[0].of is Reference.LOW:
+        return entry.low is not None and before < entry.low
+    return entry.high is not None and before > entry.high
+
+
+def _with_baseline(row: Axis, kind: str, before: Decimal, site: Site) -> Axis:
+    window = span(site.proxies.chart.baseline_window.value)
+    text = f"baseline {number(before)} {shown_unit(kind)}, the median of the {window} before infusion"
+    return row._replace(because=f"{row.because}; {text}", proxies=(*LABORATORY, "chart.baseline_window"))
+
+
+def _without_baseline(row: Axis, how: str) -> Axis:
+    return row._replace(flags=(*row.flags, f"no baseline from before infusion: {how}"))
+
+
+# -- terms that do not -----------------------------------------------------------------------------
+
+
+def _bilirubin(chart: Chart, at: datetime, site: Site) -> Axis:
+    entry = latest("bilirubin", chart, at, site)
+    if entry is None:
+        return no_result("bilirubin", chart, at, site)
+    return read("bilirubin", entry, BILIRUBIN, chart, at, site)
+
+
+def _inr(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Not graded under an anticoagulant: the table then asks for a baseline on the drug, which nobody charts."""
+    said = chart.latest("anticoagulated", at)
+    entry = latest("inr", chart, at, site)
+    if said is not None and said.is_true:
+        found = evidence(("anticoagulated", said), *[("inr", entry)] if entry else [])
+        return Axis(None, "anticoagulated by a clinician's statement", found, flags=(ANTICOAGULATED,))
+    if entry is None:
+        return no_result("inr", chart, at, site)
+    return read("inr", entry, INR, chart, at, site)
+
+
+GRADERS: Mapping[str, Callable[[Chart, datetime, Site], Axis]] = {
+    "fibrinogen": partial(_by_baseline, FIBRINOGEN),
+    "alt": partial(_by_baseline, ALT),
+    "ast": partial(_by_baseline, AST),
+    "creatinine": _creatinine,
+    "bilirubin": _bilirubin,
+    "inr": _inr,
+}

@@ -1,0 +1,161 @@
+"""CTCAE: fever and febrile neutropenia (National Cancer Institute; the same in versions 5.0 and 6.0).
+
+    term                   1            2              3                      4
+    fever, °C              38.0 - 39.0  >39.0 - 40.0   >40.0 for <= 24 h      >40.0 for > 24 h
+    febrile neutropenia    -            -              ANC < 1.0 and (one     life-threatening (clinical)
+                                                       temperature > 38.3, or
+                                                       >= 38.0 for > 1 h)
+
+CTCAE's fever is not the fever of ASTCT: its height counts here, and no cause or treatment excuses it.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut
+from alerts.grading.ctcae_rows import latest as latest_result
+from alerts.grading.ctcae_rows import read, stated
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, span, told
+from alerts.messages import Status
+from config.site import Site
+
+HOLDS = ("chart.temperature_holds",)
+
+# -- fever -----------------------------------------------------------------------------------------
+
+
+VERY_HIGH = Cut(3, ">", Decimal("40.0"), ">40.0 for <= 24 h")
+FEVER = (
+    Cut(1, ">=", Decimal("38.0"), "38.0 - 39.0"),
+    Cut(2, ">", Decimal("39.0"), ">39.0 - 40.0"),
+    VERY_HIGH,
+)
+LASTING_FOR = timedelta(hours=24)
+LASTING = Cut(4, VERY_HIGH.sign, VERY_HIGH.bound, ">40.0 for > 24 h")
+
+
+def fever(chart: Chart, at: datetime, site: Site) -> Axis:
+    """The grade of the latest temperature; above 40.0 °C, how long the readings have been so decides.
+
+    The readings > 40.0 °C must be consecutive, with no gap in which no temperature holds.
+    """
+    holds = site.proxies.chart.temperature_holds.value
+    latest = latest_number(chart, "temperature", at, holds)
+    if latest is None:
+        missing = name_missing(chart, "temperature", at, holds, site.zone)
+        return Axis(None, f"no temperature holds: {missing}", missing=(missing,), proxies=HOLDS)
+    if not VERY_HIGH.reached(latest):
+        return read("temperature", latest, FEVER, chart, at, site, HOLDS)
+    run = _run(chart, latest, VERY_HIGH, holds)
+    lasted = latest.effective - run[0].effective
+    cuts = (*FEVER, LASTING) if lasted > LASTING_FOR else FEVER
+    row = read("temperature", latest, cuts, chart, at, site, HOLDS)
+    shown = dict.fromkeys((run[0], latest))
+    return row._replace(
+        because=f"{row.because}, so far for {span(lasted)}",
+        evidence=evidence(*(("temperature", entry) for entry in shown)),
+    )
+
+
+def _run(chart: Chart, latest: Entry, cut: Cut, holds: timedelta) -> list[Entry]:
+    """The consecutive readings past a cut that end at the latest, oldest first, without a gap longer than `holds`."""
+    run = [latest]
+    for entry in reversed(chart.until("temperature", latest.effective)):
+        if entry.value is None:
+            continue
+        if not cut.reached(entry) or run[-1].effective - entry.effective > holds:
+            break
+        run.append(entry)
+    return run[::-1]
+
+
+# -- febrile neutropenia ---------------------------------------------------------------------------
+
+
+FEBRILE_NEUTROPENIA = 3
+"""Its grade where a number decides."""
+NEUTROPENIC = Decimal("1.0")
+"""ANC in 10^9/L: below it."""
+FEVER_ONCE = Decimal("38.3")
+"""Degrees Celsius: one temperature above it is enough."""
+FEVER_SUSTAINED = Cut(1, ">=", Decimal("38.0"), ">= 38.0 for > 1 h")
+"""Degrees Celsius: at least this for longer than `SUSTAINED_FOR`."""
+SUSTAINED_FOR = timedelta(hours=1)
+
+NO, NOT_YET, YES = 0, 1, 2
+"""How far a half of the definition is met; fever can be there and not yet be high or long enough."""
+
+
+def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Grade 3 where both halves of the definition are met, 0 where one surely is not."""
+    said = stated("febrile_neutropenia_life_threatening", chart, at)
+    if said is not None:
+        return said
+    febrile, neutropenic = _febrile(chart, at, site), _neutropenic(chart, at, site)
+    halves = (febrile, neutropenic)
+    unknown = [half for half in halves if half.level is None]
+    flags = [flag for half in halves for flag in half.flags]
+    level: int | None = 0
+    if febrile.level != NO and neutropenic.level != NO:
+        met = febrile.level == YES and neutropenic.level == YES
+        level = None if unknown else FEBRILE_NEUTROPENIA if met else 0
+        if not unknown and not met:
+            flags.append("febrile and neutropenic, the fever not yet by definition: measure again")
+    shown = "undetermined" if level is None else f"grade {level}"
+    return Axis(
+        level,
+        f"{'; '.join(half.because for half in halves)}: {shown}",
+        tuple(item for half in halves for item in half.evidence),
+        provisional=level is not None and neutropenic.provisional,
+        missing=tuple(name for half in unknown for name in half.missing) if level is None else (),
+        flags=tuple(flags),
+        proxies=("chart.temperature_holds", "chart.laboratory_holds"),
+    )
+
+
+def _febrile(chart: Chart, at: datetime, site: Site) -> Axis:
+    """One temperature > 38.3 °C, or >= 38.0 °C for more than 1 h, in the febrile run that ends at the latest."""
+    holds = site.proxies.chart.temperature_holds.value
+    latest = latest_number(chart, "temperature", at, holds)
+    febrile = FEVER_SUSTAINED.reached(latest) if latest else None
+    if latest is None or febrile is None:
+        missing = name_missing(chart, "temperature", at, holds, site.zone)
+        if latest is not None:
+            missing = f"temperature (only a bound: {amount('temperature', latest)})"
+        return Axis(None, f"no temperature decides: {missing}", missing=(missing,))
+    bound = FEVER_SUSTAINED.bound
+    if not febrile:
+        return Axis(NO, f"{told('temperature', latest, site.zone)} < {bound}", evidence(("temperature", latest)))
+    run = _run(chart, latest, FEVER_SUSTAINED, holds)
+    high = [entry for entry in run if entry.above(FEVER_ONCE)]
+    lasted = latest.effective - run[0].effective
+    if high:
+        text = f"{told('temperature', high[-1], site.zone)} > {FEVER_ONCE}"
+        shown = dict.fromkeys((high[-1], latest))
+    else:
+        text = f"{told('temperature', latest, site.zone)}, >= {bound} for {span(lasted)}"
+        shown = dict.fromkeys((run[0], latest))
+    level = YES if high or lasted > SUSTAINED_FOR else NOT_YET
+    return Axis(level, text, evidence(*(("temperature", entry) for entry in shown)))
+
+
+def _neutropenic(chart: Chart, at: datetime, site: Site) -> Axis:
+    """ANC < 1.0 x 10^9/L."""
+    entry = latest_result("neutrophils", chart, at, site)
+    if entry is None:
+        holds = site.proxies.chart.laboratory_holds.value
+        missing = name_missing(chart, "neutrophils", at, holds, site.zone)
+        return Axis(None, f"no neutrophil count holds: {missing}", missing=(missing,))
+    below = entry.below(NEUTROPENIC)
+    flags = passed_over(chart, "neutrophils", entry, at)
+    preliminary = entry.status == Status.PRELIMINARY
+    if preliminary:
+        flags = (*flags, PROVISIONAL)
+    row = Axis(None, told("neutrophils", entry, site.zone), evidence(("neutrophils", entry)), preliminary, flags=flags)
+    if below is None:
+        return row._replace(missing=(f"neutrophils (only a bound: {amount('neutrophils', entry)})",))
+    sign = "<" if below else ">="
+    return row._replace(level=YES if below else NO, because=f"{row.because} {sign} {NEUTROPENIC}")

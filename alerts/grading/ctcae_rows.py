@@ -1,0 +1,126 @@
+"""How a row of CTCAE is read: the latest result that holds, looked up in the cells as printed.
+
+Bands are half-open: "<10.0 - 8.0" means 8.0 <= x < 10.0, ">1.5 - 3" means 1.5 < x <= 3. Limits of the laboratory
+travel with the result. A cell that says "life-threatening consequences" needs a clinician's statement.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut, Levels, levels
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, told
+from alerts.messages import Status
+from alerts.vocabulary import label
+from config.site import Site
+
+LIFE_THREATENING = 4
+
+LABORATORY = ("chart.laboratory_holds",)
+"""The convention that every laboratory term depends on."""
+
+
+def latest(kind: str, chart: Chart, at: datetime, site: Site) -> Entry | None:
+    """The current result of a laboratory reading."""
+    return latest_number(chart, kind, at, site.proxies.chart.laboratory_holds.value)
+
+
+def no_result(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
+    """Undetermined, because no result holds; says why."""
+    missing = name_missing(chart, kind, at, site.proxies.chart.laboratory_holds.value, site.zone)
+    return Axis(None, f"no result holds: {missing}", missing=(missing,), proxies=LABORATORY)
+
+
+def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | None:
+    """The pre-infusion baseline; None before infusion, when it is still being taken."""
+    infused = chart.admission.infused if chart.admission else None
+    if infused is None or at < infused:
+        return None
+    return chart.baseline(kind, site.proxies.chart.baseline_window.value)
+
+
+def stated(statement: str, chart: Chart, at: datetime) -> Axis | None:
+    """Grade 4 by a clinician's statement, which holds until it is taken back."""
+    said = chart.latest(statement, at) if statement else None
+    if said is None or not said.is_true:
+        return None
+    text = f"{label(statement)} by a clinician's statement: grade {LIFE_THREATENING}"
+    return Axis(LIFE_THREATENING, text, evidence((statement, said)))
+
+
+def read(
+    kind: str,
+    entry: Entry,
+    cuts: tuple[Cut, ...],
+    chart: Chart,
+    at: datetime,
+    site: Site,
+    proxies: tuple[str, ...] = LABORATORY,
+) -> Axis:
+    """What the cells say of a value; a preliminary one gives a provisional grade."""
+    found = levels(entry, cuts)
+    flags = [*passed_over(chart, kind, entry, at), *_within_limits(entry, cuts, found)]
+    preliminary = entry.status == Status.PRELIMINARY
+    if preliminary:
+        flags.append(PROVISIONAL)
+    decided = found.decided or found.lowest > 0
+    return Axis(
+        found.lowest if decided else None,
+        f"{told(kind, entry, site.zone)}: {_verdict(entry, cuts, found)}",
+        evidence((kind, entry)),
+        provisional=decided and (preliminary or not found.decided),
+        missing=_open(kind, entry, cuts, found),
+        flags=tuple(flags),
+        proxies=proxies,
+    )
+
+
+def _verdict(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> str:
+    cell = next((cut.cell for cut in cuts if cut.level == found.lowest and cut.reached(entry)), "")
+    if not found.decided:
+        if found.lowest:
+            return f"at least grade {found.lowest} ({cell}), could be {found.highest}"
+        return f"grade unknown, but could be over 0 (up to {found.highest})"
+    if found.lowest:
+        return f"grade {found.lowest} ({cell})"
+    limit = _limit(entry, cuts)
+    return "grade 0" if limit is None else f"grade 0 ({'lower' if _falling(cuts) else 'upper'} limit {number(limit)})"
+
+
+def _falling(cuts: tuple[Cut, ...]) -> bool:
+    """Whether the row grades low values."""
+    return cuts[0].sign.startswith("<")
+
+
+def _limit(entry: Entry, cuts: tuple[Cut, ...]) -> Decimal | None:
+    """The laboratory's limit on the side that the row grades."""
+    return entry.low if _falling(cuts) else entry.high
+
+
+def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[str, ...]:
+    """What would have to be known for the table to decide."""
+    if found.decided:
+        return ()
+    missing = []
+    if entry.comparator:
+        missing.append(f"{kind} (only a bound: {amount(kind, entry)})")
+    missing.extend(
+        f"{kind}: {cut.of}"
+        for cut in cuts
+        if cut.of is not None and cut.level > found.lowest and cut.bound_for(entry) is None
+    )
+    return tuple(dict.fromkeys(missing))
+
+
+def _within_limits(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[str, ...]:
+    """A remark where the table grades what the laboratory calls normal."""
+    limit = _limit(entry, cuts)
+    if not found.lowest or limit is None:
+        return ()
+    falling = _falling(cuts)
+    inside = entry.at_least(limit) if falling else entry.above(limit) is False
+    side = "from" if falling else "up to"
+    text = f"within the laboratory's own limits ({side} {number(limit)}): the printed band decides"
+    return (text,) if inside else ()

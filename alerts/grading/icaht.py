@@ -1,0 +1,286 @@
+"""Immune effector cell-associated haematotoxicity (ICAHT), early and late: how long and how low the neutrophils are.
+
+EHA/EBMT consensus, Rejeski K et al., Blood 2023;142:865-877:
+
+    early, day 0-30             1           2           3          4
+    days with ANC <= 500/uL     1-6         7-13        >= 14      never above 500
+    days with ANC <= 100/uL     -           -           >= 7       >= 14
+
+    late, after day 30, on      <= 1500/uL  <= 1000/uL  <= 500/uL  <= 100/uL
+    two or more counts
+
+"<=" here, where CTCAE has "<". Days are those of the hospital's calendar, day 0 the day of infusion.
+
+- Of several counts of one day the lowest holds. The day that is not over is counted once it has a count.
+- All days of the window are counted together, consecutive or not; where they are not, that is flagged.
+- A day without a count is filled only between two counts of the same band: as <= 100 between two that are, as <= 500
+  between two that are (whether also <= 100 is open, if only one of them was), as above 500 between two that are. The
+  neighbours may lie outside the window. Any other day is unknown; it may count or not.
+- "Never above 500" can be said only of all 31 days, so not before day 30 has its count.
+- Late: the worst level that at least two counts, drawn at different times, have reached since day 31.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut, Levels, cell, levels
+from alerts.grading.inputs import PROVISIONAL, amount, told
+from alerts.grading.result import Grade
+from alerts.messages import Status
+from config.site import Site
+
+EARLY_SYSTEM = "ICAHT early"
+LATE_SYSTEM = "ICAHT late"
+VERSION = "EHA/EBMT 2023"
+
+KIND = "neutrophils"
+
+LAST_EARLY_DAY = 30
+"""Day 0 to this day is early; after it is late."""
+
+SEVERE, PROFOUND = 1, 2
+BANDS = (Cut(SEVERE, "<=", Decimal("0.5"), "<= 500/µL"), Cut(PROFOUND, "<=", Decimal("0.1"), "<= 100/µL"))
+"""The two bands that early days are counted in, in 10^9/L."""
+
+
+class Duration(NamedTuple):
+    """At least so many days in a band give a grade."""
+
+    grade: int
+    band: int
+    days: int
+    cell: str
+
+
+EARLY = (
+    Duration(1, SEVERE, 1, "1-6 days <= 500/µL"),
+    Duration(2, SEVERE, 7, "7-13 days <= 500/µL"),
+    Duration(3, SEVERE, 14, ">= 14 days <= 500/µL"),
+    Duration(3, PROFOUND, 7, ">= 7 days <= 100/µL"),
+    Duration(4, SEVERE, LAST_EARLY_DAY + 1, "never above 500/µL"),
+    Duration(4, PROFOUND, 14, ">= 14 days <= 100/µL"),
+)
+
+LATE = (
+    Cut(1, "<=", Decimal("1.5"), "<= 1500/µL"),
+    Cut(2, "<=", Decimal("1.0"), "<= 1000/µL"),
+    Cut(3, "<=", Decimal("0.5"), "<= 500/µL"),
+    Cut(4, "<=", Decimal("0.1"), "<= 100/µL"),
+)
+"""10^9/L."""
+COUNTS_NEEDED = 2
+
+
+class Count(NamedTuple):
+    """What the counts of one day, or of one time, say together: the levels they allow, and the lowest of them."""
+
+    allows: Levels
+    lowest: Entry
+
+
+def early(chart: Chart, at: datetime, site: Site) -> Grade:
+    """The early grade so far, from the days 0 to 30 up to `at`.
+
+    Days that are unknown make it "at least" a grade, or undetermined, where they could change it.
+    """
+    today = chart.day(at, site.zone)
+    if today is None:
+        return _result(EARLY_SYSTEM, at, _without_infusion())
+    counted = _by_day(chart, at, site)
+    last = min(today if today in counted else today - 1, LAST_EARLY_DAY)
+    if not any(0 <= number <= last for number in counted):
+        missing = f"{KIND} from day 0 on"
+        return _result(EARLY_SYSTEM, at, Axis(None, f"no count of days 0-{LAST_EARLY_DAY} yet", missing=(missing,)))
+    return _result(EARLY_SYSTEM, at, _early(counted, last))
+
+
+def late(chart: Chart, at: datetime, site: Site) -> Grade:
+    """The late grade: the worst level that two counts after day 30 have reached."""
+    today = chart.day(at, site.zone)
+    if today is None:
+        return _result(LATE_SYSTEM, at, _without_infusion())
+    counts = _by_time(chart, at, site)
+    axis = _late(counts, site) if len(counts) >= COUNTS_NEEDED else _too_few(counts, today)
+    return _result(LATE_SYSTEM, at, axis)
+
+
+def _without_infusion() -> Axis:
+    return Axis(None, "days are counted from infusion, and none is charted", missing=("infusion date",))
+
+
+def _result(system: str, at: datetime, axis: Axis) -> Grade:
+    """The grade; a preliminary count makes it provisional."""
+    preliminary = any(item.entry.status == Status.PRELIMINARY for item in axis.evidence)
+    return Grade(
+        system=system,
+        version=VERSION,
+        at=at,
+        grade=axis.level,
+        provisional=axis.provisional or (preliminary and axis.level is not None),
+        because=tuple(axis.because.split("; ")),
+        evidence=axis.evidence,
+        missing=axis.missing,
+        flags=(*axis.flags, PROVISIONAL) if preliminary else axis.flags,
+    )
+
+
+def _counts(chart: Chart, at: datetime) -> list[Entry]:
+    return [entry for entry in chart.until(KIND, at) if entry.value is not None]
+
+
+def _together(entries: list[Entry], cuts: tuple[Cut, ...]) -> Count:
+    """Several counts taken as one: a level that any of them reached is reached."""
+    found = [levels(entry, cuts) for entry in entries]
+    allows = Levels(max(item.lowest for item in found), max(item.highest for item in found))
+    return Count(allows, min(entries, key=lambda entry: (entry.value or Decimal(0), not entry.comparator)))
+
+
+# -- early -----------------------------------------------------------------------------------------
+
+
+def _by_day(chart: Chart, at: datetime, site: Site) -> dict[int, Count]:
+    """Every day that has a count, also before day 0 and after day 30: those are neighbours of days without one."""
+    entries: dict[int, list[Entry]] = {}
+    for entry in _counts(chart, at):
+        number = chart.day(entry.effective, site.zone)
+        if number is not None:
+            entries.setdefault(number, []).append(entry)
+    return {number: _together(found, BANDS) for number, found in entries.items()}
+
+
+def _early(counted: dict[int, Count], last: int) -> Axis:
+    days = [_band(number, counted) for number in range(last + 1)]
+    sure = _reached([day.lowest for day in days])
+    possible = _reached([day.highest for day in days])
+    grade, could_be = (sure.grade if sure else 0), (possible.grade if possible else 0)
+    unknown = [number for number, day in enumerate(days) if not day.decided]
+    names = _unknown(unknown, counted)
+    filled = sum(day.decided and number not in counted for number, day in enumerate(days))
+    because = [f"{_told_days(days, last)}: {_verdict(sure, could_be)}"]
+    if filled:
+        because.append(f"of {_days(filled)} without a count both neighbours are in one band")
+    if last < LAST_EARLY_DAY:
+        because.append(f"so far: day {LAST_EARLY_DAY} is not reached")
+    open_ = grade != could_be
+    return Axis(
+        None if open_ and not grade else grade,
+        "; ".join(because),
+        evidence(*((KIND, counted[number].lowest) for number in _rests_on(counted, last))),
+        provisional=open_ and grade > 0,
+        missing=names if open_ else (),
+        flags=(*_gaps(days), *(f"{name}: cannot change the grade" for name in names if not open_)),
+    )
+
+
+def _band(number: int, counted: dict[int, Count]) -> Levels:
+    """The bands that a day may be in: by its count, or filled from its neighbours, or any."""
+    if number in counted:
+        return counted[number].allows
+    before = max((day for day in counted if day < number), default=None)
+    after = min((day for day in counted if day > number), default=None)
+    if before is not None and after is not None:
+        around = counted[before].allows, counted[after].allows
+        lowest, highest = min(band.lowest for band in around), max(band.highest for band in around)
+        if lowest >= SEVERE or highest == 0:
+            return Levels(lowest, highest)
+    return Levels(0, PROFOUND)
+
+
+def _reached(bands: list[int]) -> Duration | None:
+    """The worst cell that so many days in these bands reach; the first printed of equals."""
+    reached = [row for row in EARLY if sum(band >= row.band for band in bands) >= row.days]
+    return max(reached, key=lambda row: row.grade, default=None)
+
+
+def _rests_on(counted: dict[int, Count], last: int) -> list[int]:
+    """The days with a count in the window, and the neighbours that a day at its ends is filled from."""
+    first = 0 if 0 in counted else max((day for day in counted if day < 0), default=0)
+    end = last if last in counted else min((day for day in counted if day > last), default=last)
+    return sorted(day for day in counted if first <= day <= end)
+
+
+def _told_days(days: list[Levels], last: int) -> str:
+    severe = sum(day.lowest >= SEVERE for day in days)
+    profound = sum(day.lowest >= PROFOUND for day in days)
+    return f"ANC {BANDS[0].cell} on {severe} and {BANDS[1].cell} on {profound} of days 0-{last}"
+
+
+def _verdict(sure: Duration | None, could_be: int) -> str:
+    if sure is None:
+        return f"grade unknown, could be up to {could_be}" if could_be else "grade 0"
+    if sure.grade != could_be:
+        return f"at least grade {sure.grade} ({sure.cell}), could be {could_be}"
+    return f"grade {sure.grade} ({sure.cell})"
+
+
+def _unknown(unknown: list[int], counted: dict[int, Count]) -> tuple[str, ...]:
+    """How many days are not known, and why."""
+    bounds = sum(number in counted for number in unknown)
+    empty = len(unknown) - bounds
+    names = []
+    if empty:
+        names.append(f"{KIND} ({_days(empty)} without a count)")
+    if bounds:
+        names.append(f"{KIND} ({_days(bounds)} with only a bound)")
+    return tuple(names)
+
+
+def _gaps(days: list[Levels]) -> tuple[str, ...]:
+    """A remark where a day above 500 lies between days that are not."""
+    severe = [number for number, day in enumerate(days) if day.lowest >= SEVERE]
+    if severe and any(day.highest == 0 for day in days[severe[0] : severe[-1]]):
+        return (f"the {_days(len(severe))} {BANDS[0].cell} are not consecutive",)
+    return ()
+
+
+def _days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
+
+
+# -- late ------------------------------------------------------------------------------------------
+
+
+def _by_time(chart: Chart, at: datetime, site: Site) -> list[Count]:
+    """The counts after day 30; several charted for one time are one count."""
+    entries: dict[datetime, list[Entry]] = {}
+    for entry in _counts(chart, at):
+        number = chart.day(entry.effective, site.zone)
+        if number is not None and number > LAST_EARLY_DAY:
+            entries.setdefault(entry.effective, []).append(entry)
+    return [_together(found, LATE) for found in entries.values()]
+
+
+def _too_few(counts: list[Count], today: int) -> Axis:
+    if counts:
+        found = evidence((KIND, counts[0].lowest))
+        return Axis(None, f"only one count after day {LAST_EARLY_DAY}", found, missing=("a second count",))
+    text = f"no count after day {LAST_EARLY_DAY}, this is day {today}"
+    return Axis(None, text, missing=(f"{KIND} after day {LAST_EARLY_DAY}",))
+
+
+def _late(counts: list[Count], site: Site) -> Axis:
+    second = COUNTS_NEEDED - 1
+    grade = sorted((count.allows.lowest for count in counts), reverse=True)[second]
+    could_be = sorted((count.allows.highest for count in counts), reverse=True)[second]
+    worst = sorted(counts, key=lambda count: (*count.allows, count.lowest.effective), reverse=True)[:COUNTS_NEEDED]
+    shown = " and ".join(told(KIND, count.lowest, site.zone) for count in worst)
+    bounds = [count.lowest for count in counts if count.allows.highest > max(grade, count.allows.lowest)]
+    if grade == could_be:
+        verdict = f"grade {grade} ({cell(grade, LATE)})" if grade else "grade 0"
+    elif grade:
+        verdict = f"at least grade {grade} ({cell(grade, LATE)}), could be {could_be}"
+    else:
+        verdict = f"grade unknown, could be up to {could_be}"
+    return Axis(
+        None if grade != could_be and not grade else grade,
+        f"the two lowest since day {LAST_EARLY_DAY + 1}, {shown}: {verdict}",
+        evidence(*((KIND, count.lowest) for count in worst)),
+        provisional=grade != could_be and grade > 0,
+        missing=tuple(dict.fromkeys(f"{KIND} (only a bound: {amount(KIND, entry)})" for entry in bounds))
+        if grade != could_be
+        else (),
+    )

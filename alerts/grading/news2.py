@@ -1,0 +1,226 @@
+"""National Early Warning Score 2 (NEWS2), Royal College of Physicians 2017: general deterioration, for comparison.
+
+                        3        2        1          0          1           2          3
+    respiration /min    <=8               9-11       12-20                  21-24      >=25
+    SpO2 %, scale 1     <=91     92-93    94-95      >=96
+    SpO2 %, scale 2     <=83     84-85    86-87      88-92,     93-94       95-96      >=97
+                                                     >=93 air   on oxygen   on oxygen  on oxygen
+    oxygen                       yes                 air
+    systolic, mmHg      <=90     91-100   101-110    111-219                           >=220
+    pulse /min          <=40              41-50      51-90      91-110      111-130    >=131
+    consciousness                                    A                                 C V P U
+    temperature, °C     <=35.0            35.1-36.0  36.1-38.0  38.1-39.0   >=39.1
+
+A reading between two printed bands is first rounded half up to the resolution of the print: 1, for the temperature
+0.1. So 20.5 breaths are 21, and 38.05 °C is 38.1. Scale 2 is for hypercapnic respiratory failure, when a clinician has
+stated it. 38.0 °C is 0 here and a fever in ASTCT: NEWS2 is charted and compared, never paged on.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, told
+from alerts.grading.result import Points
+from alerts.vocabulary import label
+from config.site import Site
+
+SYSTEM = "NEWS2"
+VERSION = "RCP 2017"
+
+
+class News2(Points, frozen=True, kw_only=True):
+    """The total, and the points of each of the seven parts that is charted."""
+
+    parts: dict[str, int]
+
+
+class Band(NamedTuple):
+    """One cell: its points, the highest printed value in it (None: no upper end), and how it is printed."""
+
+    points: int
+    up_to: Decimal | None
+    cell: str
+
+
+def _bands(*cells: tuple[int, str | None, str]) -> tuple[Band, ...]:
+    return tuple(Band(points, None if up_to is None else Decimal(up_to), text) for points, up_to, text in cells)
+
+
+RESPIRATION = _bands((3, "8", "<=8"), (1, "11", "9-11"), (0, "20", "12-20"), (2, "24", "21-24"), (3, None, ">=25"))
+SPO2_SCALE_1 = _bands((3, "91", "<=91"), (2, "93", "92-93"), (1, "95", "94-95"), (0, None, ">=96"))
+_SPO2_SCALE_2 = ((3, "83", "<=83"), (2, "85", "84-85"), (1, "87", "86-87"), (0, "92", "88-92"))
+SPO2_SCALE_2_ON_AIR = _bands(*_SPO2_SCALE_2, (0, None, ">=93 on air"))
+SPO2_SCALE_2_ON_OXYGEN = _bands(
+    *_SPO2_SCALE_2, (1, "94", "93-94 on oxygen"), (2, "96", "95-96 on oxygen"), (3, None, ">=97 on oxygen")
+)
+SYSTOLIC = _bands(
+    (3, "90", "<=90"), (2, "100", "91-100"), (1, "110", "101-110"), (0, "219", "111-219"), (3, None, ">=220")
+)
+PULSE = _bands(
+    (3, "40", "<=40"),
+    (1, "50", "41-50"),
+    (0, "90", "51-90"),
+    (1, "110", "91-110"),
+    (2, "130", "111-130"),
+    (3, None, ">=131"),
+)
+TEMPERATURE = _bands(
+    (3, "35.0", "<=35.0"),
+    (1, "36.0", "35.1-36.0"),
+    (0, "38.0", "36.1-38.0"),
+    (1, "39.0", "38.1-39.0"),
+    (2, None, ">=39.1"),
+)
+ON_OXYGEN, ON_AIR = 2, 0
+ALERT, NOT_ALERT = 0, 3
+
+RESOLUTION = {"temperature": Decimal("0.1")}
+"""Of the printed bands; 1 where not named here."""
+
+ROOM_AIR_FIO2 = Decimal(21)
+"""Per cent."""
+
+VITALS = "chart.vitals_hold"
+TEMPERATURES = "chart.temperature_holds"
+OXYGEN = "chart.oxygen_holds"
+ASSESSMENTS = "icans.assessment_holds"
+
+
+def score(chart: Chart, at: datetime, site: Site) -> News2:
+    """The total of the seven parts, or None where one is missing; `parts` holds those that are charted."""
+    oxygen = _oxygen(chart, at, site)
+    rows = {
+        "respiratory_rate": _vital("respiratory_rate", RESPIRATION, chart, at, site),
+        "spo2": _saturation(oxygen, chart, at, site),
+        "oxygen": oxygen,
+        "systolic_bp": _vital("systolic_bp", SYSTOLIC, chart, at, site),
+        "heart_rate": _vital("heart_rate", PULSE, chart, at, site),
+        "consciousness": _consciousness(chart, at, site),
+        "temperature": _vital("temperature", TEMPERATURE, chart, at, site),
+    }
+    parts = {name: row.level for name, row in rows.items() if row.level is not None}
+    missing = tuple(dict.fromkeys(name for row in rows.values() for name in row.missing))
+    total = sum(parts.values())
+    return News2(
+        system=SYSTEM,
+        version=VERSION,
+        at=at,
+        score=total if len(parts) == len(rows) else None,
+        parts=parts,
+        because=(*(row.because for row in rows.values() if row.because), _sum(total, missing)),
+        evidence=tuple(dict.fromkeys(item for row in rows.values() for item in row.evidence)),
+        missing=missing,
+        flags=tuple(flag for row in rows.values() for flag in row.flags),
+        proxies=tuple(dict.fromkeys(name for row in rows.values() for name in row.proxies)),
+    )
+
+
+def _sum(total: int, missing: tuple[str, ...]) -> str:
+    if missing:
+        return f"no score without {', '.join(missing)}; the others give {total}"
+    return f"NEWS2 {total}"
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def _vital(kind: str, bands: tuple[Band, ...], chart: Chart, at: datetime, site: Site) -> Axis:
+    temperature = kind == "temperature"
+    proxies = site.proxies.chart
+    holds = proxies.temperature_holds.value if temperature else proxies.vitals_hold.value
+    names = (TEMPERATURES if temperature else VITALS,)
+    entry = latest_number(chart, kind, at, holds)
+    if entry is None:
+        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),), proxies=names)
+    possible = _possible(entry, bands, RESOLUTION.get(kind, Decimal(1)))
+    row = Axis(None, "", evidence((kind, entry)), flags=passed_over(chart, kind, entry, at), proxies=names)
+    points = {band.points for band in possible}
+    if len(points) > 1:
+        return row._replace(missing=(f"{kind} (only a bound: {amount(kind, entry)})",))
+    cells = " or ".join(band.cell for band in possible)
+    return row._replace(level=points.pop(), because=f"{told(kind, entry, site.zone)}: {possible[0].points} ({cells})")
+
+
+def _possible(entry: Entry, bands: tuple[Band, ...], resolution: Decimal) -> list[Band]:
+    """The bands that a value may lie in: one, or several where it is only a bound.
+
+    To round half up is to begin each band half a step below its lowest printed value.
+    """
+    found = []
+    begins: Decimal | None = None
+    for band in bands:
+        ends = None if band.up_to is None else band.up_to + resolution / 2
+        too_low = begins is not None and entry.at_least(begins) is False
+        too_high = ends is not None and entry.below(ends) is False
+        if not too_low and not too_high:
+            found.append(band)
+        begins = ends
+    return found
+
+
+def _saturation(oxygen: Axis, chart: Chart, at: datetime, site: Site) -> Axis:
+    """On scale 1; on scale 2, which also asks whether oxygen is given, after a statement of hypercapnic failure."""
+    said = chart.latest("hypercapnic_failure", at)
+    if said is None or not said.is_true:
+        return _vital("spo2", SPO2_SCALE_1, chart, at, site)
+    on_air = _vital("spo2", SPO2_SCALE_2_ON_AIR, chart, at, site)
+    on_oxygen = _vital("spo2", SPO2_SCALE_2_ON_OXYGEN, chart, at, site)
+    row = on_oxygen if oxygen.level == ON_OXYGEN else on_air
+    if oxygen.level is None and on_air.level != on_oxygen.level:
+        row = row._replace(level=None, because="")
+    flag = "SpO2 on scale 2: hypercapnic respiratory failure by a clinician's statement"
+    found = (*row.evidence, *evidence(("hypercapnic_failure", said)))
+    return row._replace(evidence=found, flags=(*row.flags, flag))
+
+
+# -- oxygen and consciousness ----------------------------------------------------------------------
+
+
+def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Whether supplemental oxygen is given: by a device, a flow above 0, or an FiO2 above 21 %.
+
+    A flow or FiO2 charted before, or together with, "no device" no longer counts.
+    """
+    holds = site.proxies.chart.oxygen_holds.value
+    device = chart.latest("oxygen_device", at, holds)
+    if device is not None and device.code != "none":
+        return _given("oxygen_device", device, f"oxygen by {device.code.replace('_', ' ')}")
+    amounts = [
+        (kind, entry, entry.above(nothing))
+        for kind, nothing in (("oxygen_flow", Decimal(0)), ("fio2", ROOM_AIR_FIO2))
+        if (entry := latest_number(chart, kind, at, holds)) and (not device or entry.effective > device.effective)
+    ]
+    for kind, entry, given in amounts:
+        if given:
+            return _given(kind, entry, told(kind, entry, site.zone))
+    unclear = [f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry, given in amounts if given is None]
+    if unclear or not (device or amounts):
+        missing = unclear or [name_missing(chart, "oxygen_device", at, holds, site.zone)]
+        return Axis(None, missing=tuple(missing), proxies=(OXYGEN,))
+    found = evidence(*[("oxygen_device", device)] if device else [], *((kind, entry) for kind, entry, _ in amounts))
+    return Axis(ON_AIR, f"room air: {ON_AIR} (air)", found, proxies=(OXYGEN,))
+
+
+def _given(kind: str, entry: Entry, text: str) -> Axis:
+    return Axis(ON_OXYGEN, f"{text}: {ON_OXYGEN} (oxygen)", evidence((kind, entry)), proxies=(OXYGEN,))
+
+
+def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Alert where awake spontaneously; anything else, or new confusion by a clinician's statement, is 3."""
+    holds = site.proxies.icans.assessment_holds.value
+    confused = chart.latest("new_confusion", at, holds)
+    if confused is not None and confused.is_true:
+        text = f"{label('new_confusion')} by a clinician's statement: {NOT_ALERT} (C V P U)"
+        return Axis(NOT_ALERT, text, evidence(("new_confusion", confused)), proxies=(ASSESSMENTS,))
+    entry = chart.latest("consciousness", at, holds)
+    if entry is None:
+        missing = name_missing(chart, "consciousness", at, holds, site.zone)
+        return Axis(None, missing=(missing,), proxies=(ASSESSMENTS,))
+    alert = entry.code == "spontaneous"
+    points, cell = (ALERT, "A") if alert else (NOT_ALERT, "C V P U")
+    shown = f"{label('consciousness')} {entry.code.replace('_', ' ')} ({clock(entry.effective, site.zone)})"
+    return Axis(points, f"{shown}: {points} ({cell})", evidence(("consciousness", entry)), proxies=(ASSESSMENTS,))
