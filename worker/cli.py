@@ -1,9 +1,10 @@
 """`cartwatch ...`: every command. Imports stand inside the commands, so that `--help` answers at once."""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -14,7 +15,32 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Says in one line what whoever runs a command can mend; anything else keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            said = _mendable(error)
+            if said is None:
+                raise
+            raise click.ClickException(said) from error
+
+
+def _mendable(error: Exception) -> str | None:
+    from pydantic import ValidationError
+    from redis.exceptions import RedisError
+
+    if isinstance(error, RedisError):
+        return f"the state store cannot be reached: {error}"
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        return "; ".join(f"CARTWATCH_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+    return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cartwatch")
 def main() -> None:
     """Watches patients after CAR-T infusion and pages the on-call haematologist.
@@ -57,13 +83,15 @@ def up(data: Path | None, processes: int) -> None:
     """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
     from rich.console import Console
 
+    from config.settings import Settings
     from worker.demo import print_page
     from worker.embedded import EmbeddedRedisError
     from worker.logs import configure
     from worker.service import serve, stop_on_signals
 
-    configure("INFO")
-    _configuration(None)
+    settings = Settings()
+    configure(settings.log_level)
+    _configuration(settings.config_dir)
     console = Console()
     try:
         serve(
@@ -84,8 +112,11 @@ def worker(queues: str, processes: int) -> None:
     """Run one Celery worker in the foreground, for a supervisor or a container."""
     import os
 
+    from config.settings import Settings
     from worker.app import QUEUES
     from worker.supervisor import worker_command
+
+    _configuration(Settings().config_dir)
 
     names = queues.split(",")
     unknown = sorted(set(names) - set(QUEUES))
@@ -104,18 +135,19 @@ def demo(output: Path, config_dir: Path | None) -> None:
 
     from worker.demo import demonstrate
     from worker.embedded import EmbeddedRedisError
+    from worker.replay import StuckError
 
     _configuration(config_dir)
     try:
         demonstrate(output, Console(), config_dir)
-    except EmbeddedRedisError as error:
+    except (EmbeddedRedisError, StuckError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @main.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
+@click.argument("file", type=click.File("rb"), default="-")
 @config_option
-def grade(file: TextIO, config_dir: Path | None) -> None:
+def grade(file: BinaryIO, config_dir: Path | None) -> None:
     """Grade cases from JSON lines: {"id": ..., "at": "...", "messages": [native messages]}.
 
     A line that cannot be read is named on standard error, with its field; the others are still answered (exit 2).
@@ -127,26 +159,28 @@ def grade(file: TextIO, config_dir: Path | None) -> None:
 
     site = _configuration(config_dir)
     bad = 0
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(file):
         try:
             case, messages = read_case(line)
+            answer = json.dumps(grade_case(case, messages, site), ensure_ascii=False)
         except BadMessage as error:
             bad += 1
             click.echo(f"line {number}: {error}", err=True)
-            continue
-        click.echo(json.dumps(grade_case(case, messages, site), ensure_ascii=False))
+        except Exception as error:
+            bad += 1
+            click.echo(f"line {number}: cannot be graded: internal error {type(error).__name__}", err=True)
+        else:
+            click.echo(answer)
     if bad:
         sys.exit(BAD_INPUT)
 
 
 @main.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
+@click.argument("file", type=click.File("rb"), default="-")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
 @click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Somebody takes each page after this long.")
 @config_option
-def replay(file: TextIO, as_json: bool, acknowledge_after: int | None, config_dir: Path | None) -> None:
+def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_dir: Path | None) -> None:
     """Replay native messages (one JSON object a line) through the real tasks in simulated time.
 
     Prints pages and grade changes. The same file gives the same output.
@@ -154,7 +188,7 @@ def replay(file: TextIO, as_json: bool, acknowledge_after: int | None, config_di
     import json
 
     from worker.embedded import EmbeddedRedisError
-    from worker.replay import Replay
+    from worker.replay import Replay, StuckError
     from worker.replay import acknowledge_after as answering
 
     _configuration(config_dir)
@@ -168,19 +202,25 @@ def replay(file: TextIO, as_json: bool, acknowledge_after: int | None, config_di
                 click.echo(f"set aside: {record.source} {record.id}: {record.why}", err=True)
             for patient, note in run.store.unclaimed().items():
                 click.echo(f"set aside: patient {patient} is not registered: {note.split()[0]} message(s)", err=True)
-    except EmbeddedRedisError as error:
+    except (EmbeddedRedisError, StuckError) as error:
         raise click.ClickException(str(error)) from error
     if bad:
         sys.exit(BAD_INPUT)
 
 
-def _read_lines(file: TextIO) -> tuple[list[Any], int]:
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold something, numbered, without the mark Windows puts before the first."""
+    for number, line in enumerate(file, 1):
+        text = line.removeprefix(b"\xef\xbb\xbf").strip()
+        if text:
+            yield number, text
+
+
+def _read_lines(file: BinaryIO) -> tuple[list[Any], int]:
     from alerts.messages import BadMessage, read_message
 
     messages, bad = [], 0
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(file):
         try:
             messages.append(read_message(line))
         except BadMessage as error:
@@ -202,7 +242,7 @@ def _in_words(event: dict[str, Any]) -> str:
 @main.command()
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--source", default="cartwatch send", show_default=True, help="Named where a line cannot be read.")
-def send(file: Any, source: str) -> None:
+def send(file: BinaryIO, source: str) -> None:
     """Append native messages (one JSON object a line) to the inbox of the running service.
 
     What is counted as accepted is stored. A line that cannot be read is set aside and named (exit 2).
@@ -212,7 +252,7 @@ def send(file: Any, source: str) -> None:
     from worker.client import Client
     from worker.service import find_settings
 
-    raws = [line.strip() for line in file if line.strip()]
+    raws = [line for _, line in _lines(file)]
     try:
         accepted = Client(find_settings()).send_raw(raws, source)
     except RedisError as error:
@@ -272,6 +312,7 @@ def ack(episode: str, by: str) -> None:
 def board() -> None:
     """Every patient: grades now, open episodes, who has them."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
@@ -285,8 +326,26 @@ def board() -> None:
             for item in watch.episodes.values()
         ]
         grades = [watch.standing.get(system) or "undetermined" for system in ("crs", "icans")]
-        table.add_row(watch.patient, place, *grades, "\n".join(episodes).replace("[", "\\["))
+        table.add_row(*(escape(cell) for cell in (watch.patient, place, *grades, "\n".join(episodes))))
     Console().print(table)
+
+
+@main.command()
+@click.argument("patient")
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]), help="On the hospital's clock.")
+@click.option("--rules", is_flag=True, help="Print each rule's table and source as well.")
+def explain(patient: str, at: datetime | None, rules: bool) -> None:
+    """Explain every grade of a patient: readings, rule, what was missing, what would change it."""
+    from alerts.explain import explain as explained
+    from worker.explain import lines
+
+    run = _runtime()
+    watch = run.store.watch(patient)
+    if watch is None:
+        raise click.ClickException(f"no patient {patient}; see `cartwatch board`")
+    moment = at.replace(tzinfo=run.site.zone) if at is not None else run.clock.now()
+    for line in lines(explained(watch.chart, moment, run.site), rules=rules):
+        click.echo(line)
 
 
 @main.command()

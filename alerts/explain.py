@@ -1,0 +1,155 @@
+"""Why a patient is graded as they are: each result, its readings, its rule, what was missing, what would change it.
+
+What would change a result is not told from memory: each of a list of possible next readings is charted on a copy and
+graded.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import ModuleType
+from typing import NamedTuple
+
+from alerts.assessment import Assessment, assess, shown_value
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
+from alerts.grading.result import Grade, Result
+from alerts.page import shown
+from alerts.vocabulary import label, shown_unit
+from config.site import Site
+
+RULES: Mapping[str, ModuleType] = {
+    "crs": crs,
+    "icans": icans,
+    "ice": icans,
+    "ctcae": ctcae,
+    "m_easix": easix,
+    "hematotox": hematotox,
+    "icaht": icaht,
+    "iec_hs": iec_hs,
+    "news2": news2,
+}
+"""The module whose docstring holds the table and the citation of each system."""
+
+
+class Probe(NamedTuple):
+    """A reading, statement or dose that might come next."""
+
+    kind: str
+    value: Decimal | None = None
+    code: str = ""
+
+    @property
+    def words(self) -> str:
+        """How the probe is told to a person."""
+        if self.value is not None:
+            return f"{label(self.kind)} {self.value} {shown_unit(self.kind)}".strip()
+        said = {"true": "stated", "false": "denied"}.get(self.code, self.code.replace("_", " "))
+        return f"{label(self.kind)} {said}"
+
+
+def _numbers(kind: str, *values: str) -> tuple[Probe, ...]:
+    return tuple(Probe(kind, Decimal(value)) for value in values)
+
+
+def _codes(kind: str, *codes: str) -> tuple[Probe, ...]:
+    return tuple(Probe(kind, code=code) for code in codes)
+
+
+PROBES: tuple[Probe, ...] = (
+    *_numbers("temperature", "36.8", "38.0"),
+    *_numbers("systolic_bp", "120", "85"),
+    *_numbers("spo2", "97", "90"),
+    *_codes("oxygen_device", "none", "blow_by", "face_mask", "cpap"),
+    *_codes("norepinephrine", "started", "stopped"),
+    *_codes("epinephrine", "started"),
+    *_codes("hypotension", "true", "false"),
+    *_codes("fever_other_cause", "true"),
+    *_numbers("ice", "10", "7", "3", "0"),
+    *_codes("consciousness", "voice", "touch", "unarousable"),
+    *_codes("seizure", "brief", "prolonged"),
+    *_codes("cerebral_edema", "focal", "diffuse"),
+    *_numbers("platelets", "100", "49", "24"),
+    *_numbers("neutrophils", "2.0", "0.9", "0.4"),
+    *_numbers("hemoglobin", "11", "9.0", "7.9"),
+    *_codes("anemia_life_threatening", "true"),
+    *_numbers("ferritin", "12000"),
+    *_numbers("fibrinogen", "140"),
+)
+
+
+class Explanation(NamedTuple):
+    """One result, ready to be read."""
+
+    system: str
+    value: str
+    version: str
+    provisional: bool
+    because: tuple[str, ...]
+    readings: tuple[str, ...]
+    missing: tuple[str, ...]
+    flags: tuple[str, ...]
+    conventions: tuple[str, ...]
+    changed_by: tuple[str, ...]
+    rule: str
+
+
+def explain(chart: Chart, at: datetime, site: Site) -> list[Explanation]:
+    """Every result at a time, explained."""
+    now = assess(chart, at, site)
+    changes = _changes(chart, now, site)
+    return [_explained(system, result, changes.get(system, ()), site) for system, result in now.grades().items()]
+
+
+def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site) -> Explanation:
+    value = shown_value(result)
+    rule = RULES[system.split(".")[0]].__doc__ or ""
+    return Explanation(
+        system=system,
+        value="undetermined" if value is None else value,
+        version=result.version,
+        provisional=isinstance(result, Grade) and result.provisional,
+        because=result.because,
+        readings=tuple(shown(item, site) for item in result.evidence),
+        missing=result.missing,
+        flags=result.flags,
+        conventions=tuple(_convention(name, site) for name in result.proxies),
+        changed_by=tuple(changed_by),
+        rule=rule.strip(),
+    )
+
+
+def _convention(name: str, site: Site) -> str:
+    section, _, key = name.partition(".")
+    proxy = getattr(getattr(site.proxies, section, None), key, None)
+    return f"{name} = {proxy.value} ({proxy.basis}; owner: {proxy.owner})" if proxy is not None else name
+
+
+def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:
+    """For each system, what one more reading at the same time would make of it."""
+    found: dict[str, list[str]] = {}
+    before = {system: shown_value(result) for system, result in now.grades().items()}
+    for probe in PROBES:
+        after = assess(_charted(chart, probe, now.at), now.at, site)
+        for system, result in after.grades().items():
+            value = shown_value(result)
+            if value != before[system] and value is not None and system not in ("m_easix", "news2", "ice"):
+                found.setdefault(system, []).append(f"{probe.words}: {value}")
+    return found
+
+
+def _charted(chart: Chart, probe: Probe, at: datetime) -> Chart:
+    """A copy of the chart with the probe, carrying the limits of the last result of its kind."""
+    last = chart.latest(probe.kind, at)
+    entry = Entry(
+        effective=at,
+        source="\uffff what if",
+        id="what if",
+        value=probe.value,
+        code=probe.code,
+        by="person",
+        low=last.low if last else None,
+        high=last.high if last else None,
+    )
+    return chart.fold(probe.kind, entry, received=at)

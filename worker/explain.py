@@ -1,0 +1,27 @@
+"""Explanations as lines of text."""
+
+from collections.abc import Iterable, Iterator
+
+from alerts.explain import Explanation
+
+
+def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
+    """Every explanation; each rule's table and source once, at its first system."""
+    told: set[str] = set()
+    for item in explanations:
+        provisional = " (provisional: at least)" if item.provisional else ""
+        yield f"{item.system}: {item.value}{provisional}   [{item.version}]"
+        yield from _part("because", item.because)
+        yield from _part("reading", item.readings)
+        yield from _part("missing", item.missing)
+        yield from _part("note", item.flags)
+        yield from _part("convention", item.conventions)
+        yield from _part("would become, with", item.changed_by)
+        if rules and item.rule not in told:
+            told.add(item.rule)
+            yield from (f"    | {line}" for line in item.rule.splitlines())
+        yield ""
+
+
+def _part(name: str, texts: Iterable[str]) -> Iterator[str]:
+    yield from (f"  {name} {text}" for text in texts)
