@@ -160,7 +160,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         members=tuple(sorted({*episode.members, *finding.members})),
         raised_at=at,
         lower_since=None,
-        undo=replace(episode, undo=None),
+        undo=_remembered(episode),
         told_from=now,
         ladder_from=now,
         steps_taken=0,
@@ -169,6 +169,25 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         acknowledged_at=None,
         silenced_until=None,
     )
+
+
+def _calmed(episode: Episode, finding: Finding) -> Episode:
+    """An episode lowered to a finding; one that is now of low urgency climbs no ladder any more."""
+    return replace(
+        episode,
+        level=finding.level,
+        urgency=finding.urgency,
+        title=finding.title,
+        lower_since=None,
+        next_at=None if finding.urgency == "low" else episode.next_at,
+    )
+
+
+def _remembered(episode: Episode, depth: int = 4) -> Episode:
+    """An episode as it stood, with as many earlier worsenings as there are grades."""
+    if episode.undo is None or depth == 0:
+        return replace(episode, undo=None)
+    return replace(episode, undo=_remembered(episode.undo, depth - 1))
 
 
 def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, apart: timedelta) -> Followed:
@@ -182,9 +201,7 @@ def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, 
         return Followed(episode, past)
     if finding.level == 0:
         return closed(episode, at, "resolved")
-    lowered = replace(
-        episode, level=finding.level, was=episode.level, urgency=finding.urgency, title=finding.title, lower_since=None
-    )
+    lowered = replace(_calmed(episode, finding), was=episode.level)
     return Followed(lowered, past, "better")
 
 
@@ -196,12 +213,15 @@ def closed(episode: Episode, at: datetime, reason: Reason | None, *, accepted: b
     return Followed(None, past, reason)
 
 
-def taken_back(episode: Episode, level: int) -> Episode:
-    """An episode whose last worsening was corrected away: as it stood before, as far as that is known."""
-    if episode.undo is None or episode.undo.level != level:
-        return replace(episode, level=level, undo=None, lower_since=None)
+def taken_back(episode: Episode, left: Finding) -> Episode:
+    """An episode whose last worsenings were corrected away: as it stood before them, as far as that is known."""
+    before = episode.undo
+    while before is not None and before.level > left.level:
+        before = before.undo
+    if before is None or before.level != left.level:
+        return replace(_calmed(episode, left), members=left.members, undo=None)
     return replace(
-        episode.undo,
+        before,
         told=episode.told,
         pages=episode.pages,
         pending=episode.pending,

@@ -113,7 +113,7 @@ class _Step:
     def take_back(self) -> None:
         """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
         for episode, left in lost_ground(self.watch, self.site):
-            if left == 0:
+            if left is None:
                 self._end(episode, "retracted", None)
                 self.watch = self.watch.following(episode.condition, episodes.closed(episode, self.now, "retracted"))
             else:
@@ -160,7 +160,9 @@ class _Step:
     def _all_late(self) -> bool:
         """Whether everything that came in speaks of a time well before the last assessment."""
         apart = self.site.proxies.chart.one_set.value
-        return self.before is not None and all(self.before - moment > apart for moment in self.moments)
+        if self.before is None or not self.moments:
+            return False
+        return all(self.before - moment > apart for moment in self.moments)
 
     @property
     def _watching(self) -> bool:
@@ -188,7 +190,7 @@ class _Step:
         before = self.watch.episodes.get(condition)
         apart = self.site.proxies.crs.clear_sets_apart.value
         past = self.watch.past.get(condition)
-        if self._all_late:
+        if self._all_late and any(item.entry.effective in self.moments for item in finding.evidence):
             finding = replace(finding, title=f"{finding.title} (charted late)")
         followed = episodes.follow(self.watch.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:

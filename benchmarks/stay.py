@@ -1,7 +1,8 @@
 """Thirty days of one reading a minute for six vital signs and daily laboratory values.
 
-Prints what one reading costs through the whole judgement (charted, graded, compared; six a minute taken together) and how
-large the patient's packed state is, on some days, and the ratio of the last days to the first. Run: .venv/bin/python benchmarks/stay.py
+Prints what one reading costs through the whole judgement (charted, graded, compared; the six of a minute together)
+and how large the patient's packed state is, on some days, and the ratio of the last days to the first.
+Run: .venv/bin/python benchmarks/stay.py
 """
 
 import random

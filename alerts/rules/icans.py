@@ -80,7 +80,7 @@ def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:
     if score is None or not scene.now.ice.evidence:
         return None, ""
     at = scene.now.ice.evidence[0].entry.effective
-    if (scene.before.ice, scene.before.ice_at) == (score, at):
+    if at == scene.before.ice_at and scene.before.ice is not None and score >= scene.before.ice:
         return None, ""
     baseline = scene.chart.baseline("ice", scene.site.proxies.chart.baseline_window.value)
     last = _ice_before(scene.chart, at)

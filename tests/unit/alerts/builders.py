@@ -3,7 +3,9 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from alerts.chart import Admission, Chart, Entry, Unused
+from alerts.admission import Admission
+from alerts.chart import Chart, Unused
+from alerts.entry import Entry
 from alerts.messages import Status
 from alerts.vocabulary import READINGS, Sort
 from config.site import Site, load_site

@@ -100,6 +100,13 @@ def test_every_term_is_graded_at_once() -> None:
         "white_cells",
         "lymphocytes",
         "febrile_neutropenia",
+        "fever",
+        "fibrinogen",
+        "alt",
+        "ast",
+        "creatinine",
+        "bilirubin",
+        "inr",
     )
     assert all(result.grade is None and result.missing for result in found.values())
 
@@ -224,6 +231,16 @@ def test_a_bound_that_leaves_normal_open_is_undetermined(term: str, value: str) 
     assert "grade unknown, but could be over 0" in result.because[0]
 
 
+def test_at_least_a_grade_does_not_ask_for_the_limit() -> None:
+    result = counted("neutrophils", "<0.9", low=None)
+    assert (result.grade, result.missing) == (3, ("neutrophils (only a bound: <0.9 ×10⁹/L)",))
+
+
+@pytest.mark.parametrize(("low", "said"), [("12.0", "grade 0 (lower limit 12)"), ("9.5", "grade 0 (lower limit 9.5)")])
+def test_grade_0_cites_the_laboratorys_limit(low: str, said: str) -> None:
+    assert counted("anemia", "14", low=low).because[0].endswith(said)
+
+
 def test_a_bound_without_the_limit_names_both() -> None:
     assert counted("neutrophils", "<5", low=None).missing == (
         "neutrophils (only a bound: <5 ×10⁹/L)",
@@ -290,6 +307,20 @@ def test_the_hour_is_not_counted_across_a_reading_below_38_0() -> None:
 def test_the_hour_is_not_counted_across_a_gap_in_which_no_temperature_holds() -> None:
     items = (reading("temperature", "38.1", NOW - hours(24.1)), reading("temperature", "38.1"))
     assert graded("febrile_neutropenia", neutropenic(), *items).grade == 0
+
+
+def test_readings_a_day_apart_belong_to_one_febrile_run() -> None:
+    items = (reading("temperature", "38.1", NOW - hours(24)), reading("temperature", "38.1"))
+    assert graded("febrile_neutropenia", neutropenic(), *items).grade == 3
+
+
+def test_a_temperature_that_was_not_taken_does_not_end_a_febrile_run() -> None:
+    items = (
+        reading("temperature", "38.1", NOW - hours(2)),
+        absent("temperature", "in the scanner", NOW - hours(1)),
+        reading("temperature", "38.1"),
+    )
+    assert graded("febrile_neutropenia", neutropenic(), *items).grade == 3
 
 
 def test_a_high_reading_earlier_in_the_same_febrile_run_counts() -> None:
@@ -379,6 +410,34 @@ def test_febrile_neutropenia_states_both_halves() -> None:
     assert result.proxies == ("chart.temperature_holds", "chart.laboratory_holds")
 
 
+@pytest.mark.parametrize(
+    ("count", "celsius", "said"),
+    [
+        (
+            "1.0",
+            "38.5",
+            "temperature 38.5 °C (2024-06-17 10:00) > 38.3; "
+            "neutrophils (ANC) 1 ×10⁹/L (2024-06-17 05:00) >= 1.0: grade 0",
+        ),
+        (
+            "0.4",
+            "37.0",
+            "temperature 37 °C (2024-06-17 10:00) < 38.0; "
+            "neutrophils (ANC) 0.4 ×10⁹/L (2024-06-17 05:00) < 1.0: grade 0",
+        ),
+        (
+            "0.4",
+            "38.2",
+            "temperature 38.2 °C (2024-06-17 10:00), >= 38.0 for 0 h; "
+            "neutrophils (ANC) 0.4 ×10⁹/L (2024-06-17 05:00) < 1.0: grade 0",
+        ),
+    ],
+)
+def test_febrile_neutropenia_says_which_half_is_not_met(count: str, celsius: str, said: str) -> None:
+    result = graded("febrile_neutropenia", neutropenic(count), reading("temperature", celsius))
+    assert result.because == (said,)
+
+
 # -- the reference case ----------------------------------------------------------------------------
 
 
@@ -391,11 +450,10 @@ def test_discharge_of_the_reference_case_is_anaemia_2_platelets_3_neutrophils_0(
         reading("white_cells", "7.6", at, low="4.0"),
     )
     found = {term: result.grade for term, result in ctcae.grades(patient, at, SITE).items()}
-    assert found == {
+    assert {term: grade for term, grade in found.items() if grade is not None} == {
         "anemia": 2,
         "platelets": 3,
         "neutrophils": 0,
         "white_cells": 0,
-        "lymphocytes": None,
         "febrile_neutropenia": 0,
     }

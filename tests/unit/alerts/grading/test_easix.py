@@ -169,6 +169,16 @@ def test_inputs_too_far_apart_name_the_one_that_is_too_old() -> None:
     assert score.missing == ("crp (too old: 30 h before the newest input, at most 24 h)",)
 
 
+def test_an_input_just_within_the_window_is_not_named_beside_one_that_is_too_old() -> None:
+    patient = chart(
+        reading("ldh", 320, NOW - hours(24)),
+        reading("crp", 85, NOW - hours(25)),
+        reading("platelets", 45, NOW),
+    )
+    score = easix.m_easix(patient, NOW, SITE)
+    assert score.missing == ("crp (too old: 25 h before the newest input, at most 24 h)",)
+
+
 def test_the_latest_value_of_each_input_is_used() -> None:
     patient = chart(*labs(NOW - hours(20), platelets=90), reading("platelets", 45, NOW - hours(1)))
     assert rounded(easix.m_easix(patient, NOW, SITE).value) == "60.44"
@@ -288,6 +298,16 @@ def test_a_drug_confounds_from_its_dose_for_as_long_as_the_site_says(before: flo
     drawn = NOW - hours(4)
     patient = chart(*labs(drawn), dose("tocilizumab", drawn - hours(before)))
     assert ("confounded" in easix.m_easix(patient, NOW, SITE).flags) is confounded
+
+
+def test_a_drug_between_the_first_and_the_last_input_confounds() -> None:
+    patient = chart(
+        reading("crp", 85, NOW - hours(20)),
+        dose("tocilizumab", NOW - hours(10)),
+        reading("ldh", 320, NOW - hours(2)),
+        reading("platelets", 45, NOW - hours(2)),
+    )
+    assert easix.m_easix(patient, NOW, SITE).flags == ("after tocilizumab", "confounded")
 
 
 @pytest.mark.parametrize("drug", ["dexamethasone", "red_cell_transfusion", "paracetamol"])

@@ -320,6 +320,25 @@ def test_an_old_coma_beside_a_newer_good_ice_grades_worst_and_asks_for_a_new_cha
     assert "consciousness was charted before the ICE of 9: chart it again" in result.flags
 
 
+@pytest.mark.parametrize(
+    ("code", "charted", "points"),
+    [("touch", 0, 9), ("touch", -1, 9), ("voice", 5, 9), ("touch", 5, 2)],
+    ids=["same time", "charted after", "roused by voice", "an ICE as bad"],
+)
+def test_a_consciousness_that_the_ice_does_not_contradict_is_not_asked_for_again(
+    code: str, charted: float, points: int
+) -> None:
+    items = (reading("consciousness", code, NOW - hours(2 + charted)), reading("ice", points, NOW - hours(2)))
+    assert graded(*items).flags == ()
+
+
+def test_an_awakening_to_touch_beside_a_newer_good_ice_is_asked_for_again() -> None:
+    items = (reading("consciousness", "touch", NOW - hours(5)), reading("ice", 6, NOW - hours(2)))
+    result = graded(*items)
+    assert result.grade == 3
+    assert result.flags == ("consciousness was charted before the ICE of 6: chart it again",)
+
+
 # -- another cause ---------------------------------------------------------------------------------
 
 
@@ -372,6 +391,17 @@ def test_capd_grades_a_child(points: int, grade: int) -> None:
     assert "icans.capd_below_age" in result.proxies
 
 
+@pytest.mark.parametrize(("points", "row"), [(0, "0"), (3, "1-8"), (12, "9 or more")])
+def test_the_capd_row_is_cited(points: int, row: str) -> None:
+    result = graded(reading("capd", points), born=CHILD)
+    assert result.because == (f"CAPD {points}: grade {result.grade} ({row})",)
+
+
+def test_of_two_capd_of_one_time_the_higher_counts() -> None:
+    items = (reading("capd", 12, source="a"), reading("capd", 2, source="b"))
+    assert graded(*items, born=CHILD).grade == 3
+
+
 @pytest.mark.parametrize("points", [1, 8])
 def test_a_child_who_awakens_only_to_voice_is_grade_2(points: int) -> None:
     assert graded(reading("capd", points), reading("consciousness", "voice"), born=CHILD).grade == 2
@@ -415,6 +445,16 @@ def test_a_capd_without_a_date_of_birth_is_pointed_out() -> None:
     assert result.grade is None
     assert result.missing == ("ice",)
     assert any("date of birth" in flag for flag in result.flags)
+
+
+@pytest.mark.parametrize("items", [(), (reading("capd", 9), reading("ice", 10))])
+def test_no_capd_or_an_ice_beside_it_is_not_pointed_out(items: tuple[Item, ...]) -> None:
+    assert graded(*items).flags == ()
+
+
+def test_the_capd_of_an_adult_is_not_used_and_not_pointed_out() -> None:
+    result = graded(reading("capd", 9), born=date(1955, 5, 1))
+    assert (result.grade, result.missing, result.flags) == (None, ("ice",), ())
 
 
 # -- what every result carries ---------------------------------------------------------------------

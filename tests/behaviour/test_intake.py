@@ -1,0 +1,170 @@
+"""What is registered, what is not, and what cannot be used."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from alerts.messages import SITE_SUBJECT
+from tests.behaviour.ward import Ward, changed, message
+
+# -- before the registration -----------------------------------------------------------------------
+
+
+def test_readings_of_an_unregistered_patient_are_kept_counted_and_page_nobody() -> None:
+    ward = Ward()
+    ward.vitals(temp=39.0, sbp=70)
+    ward.jump(minutes=5)
+    ward.ice(1)
+    unclaimed = ward.watch().unclaimed
+    assert unclaimed is not None
+    assert (unclaimed.count, unclaimed.first, unclaimed.last) == (3, ward.ago(minutes=5), ward.now)
+    assert len(ward.charted("temperature")) == 1
+    ward.jump(hours=3)
+    assert ward.pages == []
+    assert ward.events == []
+
+
+def test_the_registration_makes_what_came_before_it_count() -> None:
+    ward = Ward()
+    ward.vitals(temp=39.0, sbp=70)
+    ward.jump(minutes=5)
+    ward.send(ward.registration())
+    page = ward.page()
+    assert (page.urgency, page.reason, page.day) == ("high", "new", 1)
+    assert ward.watch().unclaimed is None
+
+
+def test_a_registration_pages_nothing_that_is_older_than_a_day() -> None:
+    ward = Ward(day=5)
+    ward.vitals(at=ward.ago(hours=25), temp=39.0)
+    ward.ice(1, at=ward.ago(hours=25))
+    ward.send(ward.registration())
+    ward.normal()
+    assert ward.told() == []
+
+
+def test_a_history_that_comes_with_the_registration_pages_nothing_that_is_older_than_a_day() -> None:
+    ward = Ward(day=8)
+    ward.send(
+        ward.registration(),
+        ward.vital("temp", 39.0, at=ward.ago(days=5)),
+        message("reading", ward.ago(days=5), reading="ice", value=1, by="person"),
+    )
+    assert ward.told() == []
+
+
+def test_a_second_registration_moves_the_patient_and_pages_nothing_again(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    ward.ack(ward.page())
+    ward.jump(hours=1)
+    ward.send(changed(ward.registration(), effective=ward.now, ward="ICU", bed="3"))
+    assert ward.told() == []
+    ward.start("norepinephrine")
+    assert "ICU/3" in ward.page().title
+
+
+def test_a_page_names_day_ward_and_bed(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    assert ward.page().title.startswith("[MEDIUM] D+1 HAEM-2/12: ")
+
+
+def test_a_page_never_names_the_patient(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    page = ward.page()
+    assert page.patient not in page.title.split()
+    assert page.patient not in page.text.split()
+
+
+# -- what cannot be used ---------------------------------------------------------------------------
+
+UNUSABLE = [
+    pytest.param({"reading": "crp", "value": "85", "by": "laboratory"}, "the unit is missing", id="unit missing"),
+    pytest.param({"reading": "crp", "value": "85", "unit": "furlong"}, "the unit 'furlong' is not known", id="unit"),
+    pytest.param({"reading": "temperature", "value": 99.1, "unit": "Cel"}, "is not plausible", id="implausible"),
+    pytest.param({"reading": "systolic_bp", "value": 0, "unit": "mm[Hg]"}, "is not plausible", id="artefact"),
+]
+
+
+@pytest.mark.parametrize(("fields", "why"), UNUSABLE)
+def test_a_value_that_cannot_be_used_is_set_aside_with_its_reason(ward: Ward, fields: dict[str, Any], why: str) -> None:
+    ward.send(message("reading", ward.now, source="lab", **fields))
+    (aside,) = ward.set_aside
+    assert (aside.source, aside.patient, aside.at) == ("lab", "P1", ward.now)
+    assert why in aside.why
+    assert str(fields["value"]) in aside.raw
+
+
+@pytest.mark.parametrize(("fields", "why"), UNUSABLE)
+def test_a_value_that_cannot_be_used_is_shown_and_never_computed_with(
+    ward: Ward, fields: dict[str, Any], why: str
+) -> None:
+    before = ward.watch().chart.entries
+    ward.send(message("reading", ward.now, source="lab", **fields))
+    assert ward.watch().chart.entries == before
+    (unused,) = ward.watch().chart.unused
+    assert (unused.kind, unused.source) == (fields["reading"], "lab")
+    assert unused.sent.startswith(str(fields["value"]))
+    assert why in unused.why
+
+
+@pytest.mark.parametrize(("fields", "why"), UNUSABLE)
+def test_a_value_that_cannot_be_used_is_told_to_the_on_call_and_the_technician(
+    ward: Ward, fields: dict[str, Any], why: str
+) -> None:
+    ward.send(message("reading", ward.now, source="lab", **fields))
+    on_call, technician = ward.new_pages()
+    assert (on_call.to, technician.to) == ("haematologist-1", "technician-1")
+    assert {page.urgency for page in (on_call, technician)} == {"technical"}
+    assert {page.patient for page in (on_call, technician)} == {SITE_SUBJECT}
+    assert "messages from lab are set aside" in on_call.title
+    assert why in on_call.title
+
+
+def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
+    ward.vitals(at=ward.now + timedelta(minutes=5, seconds=1), temp=39.0)
+    (aside,) = ward.set_aside
+    assert "lies in the future" in aside.why
+    assert ward.charted("temperature")[-1].effective < ward.now
+    assert not ward.is_open("crs")
+
+
+def test_a_time_up_to_5_minutes_ahead_is_used(ward: Ward) -> None:
+    ward.vitals(at=ward.now + timedelta(minutes=5), temp=39.0)
+    assert ward.set_aside == []
+    assert ward.page().condition == "crs"
+
+
+def test_a_dose_from_the_future_is_set_aside_and_said_so(ward: Ward) -> None:
+    ward.give("tocilizumab", at=ward.now + timedelta(hours=1))
+    assert [aside.why.split(";")[0] for aside in ward.set_aside] == ["the effective time lies in the future"]
+    assert ward.charted("tocilizumab") == ()
+    assert {page.urgency for page in ward.new_pages()} == {"technical"}
+
+
+def test_a_value_that_cannot_be_used_leaves_the_others_of_its_batch_alone(ward: Ward) -> None:
+    ward.send(ward.vital("temp", 38.5), ward.vital("sbp", 0), ward.vital("spo2", 97))
+    assert ward.grade("crs") == "1"
+    assert len(ward.set_aside) == 1
+
+
+def test_a_source_with_the_longest_name_allowed_is_set_aside_like_any_other(ward: Ward) -> None:
+    ward.send(message("reading", ward.now, source="s" * 200, reading="crp", value="85"))
+    assert len(ward.set_aside) == 1
+    assert {page.urgency for page in ward.new_pages()} == {"technical"}
+
+
+def test_a_message_that_was_sent_again_is_taken_once(ward: Ward) -> None:
+    charted = ward.normal(temp=38.5, sbp=84)
+    ward.ack(ward.page())
+    before = ward.watch()
+    ward.send(*charted, *charted)
+    assert ward.watch() == before
+    assert ward.told() == []
+
+
+def test_a_note_in_words_changes_nothing(ward: Ward) -> None:
+    before = ward.watch()
+    ward.send(message("note", ward.now, text="EEG: slowed background"))
+    assert ward.watch() == before
+    assert ward.told() == []

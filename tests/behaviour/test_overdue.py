@@ -1,0 +1,119 @@
+"""Who has not been looked at for too long: told to the worklist, and over as soon as somebody looks."""
+
+import pytest
+
+from tests.behaviour.ward import INFUSED, Ward, message
+
+
+@pytest.fixture
+def seen() -> Ward:
+    """On the day of infusion, vital signs and ICE taken just now."""
+    ward = Ward(day=0, clock="12:00")
+    ward.admit()
+    ward.normal()
+    ward.ice(10)
+    assert ward.pages == []
+    return ward
+
+
+def test_vital_signs_are_overdue_6_hours_after_the_last_set(seen: Ward) -> None:
+    seen.jump(hours=5, minutes=59)
+    assert seen.listed("overdue_vitals") == []
+    seen.jump(minutes=1)
+    (page,) = seen.listed("overdue_vitals")
+    assert (page.urgency, page.reason, page.at) == ("low", "new", seen.now)
+    assert "overdue: last 12 Jun 12:00, to be charted every 4 h" in page.title
+
+
+def test_of_a_febrile_patient_they_are_overdue_after_3_hours(seen: Ward) -> None:
+    seen.normal(temp=38.5)
+    seen.jump(hours=2, minutes=59)
+    assert seen.listed("overdue_vitals") == []
+    seen.jump(minutes=1)
+    assert len(seen.listed("overdue_vitals")) == 1
+
+
+def test_a_set_without_its_temperature_is_not_a_set(seen: Ward) -> None:
+    seen.jump(hours=3)
+    seen.vitals(sbp=120, spo2=97)
+    seen.jump(hours=3)
+    (page,) = seen.listed("overdue_vitals")
+    assert "temperature overdue" in page.title
+
+
+def test_a_value_that_was_set_aside_does_not_count_as_one_that_came(seen: Ward) -> None:
+    seen.jump(hours=3)
+    seen.vitals(temp=99, sbp=0, spo2=101)
+    seen.jump(hours=3)
+    assert len(seen.listed("overdue_vitals")) == 1
+
+
+def test_what_is_overdue_is_told_once_and_wakes_nobody(seen: Ward) -> None:
+    seen.jump(hours=24)
+    assert len(seen.listed("overdue_vitals")) == 1
+    assert seen.told() == []
+
+
+def test_what_is_overdue_is_over_as_soon_as_it_is_charted(seen: Ward) -> None:
+    seen.jump(hours=7)
+    assert seen.is_open("overdue_vitals")
+    seen.normal()
+    assert not seen.is_open("overdue_vitals")
+    assert seen.told() == []
+
+
+def test_what_is_overdue_again_is_told_again(seen: Ward) -> None:
+    seen.jump(hours=7)
+    seen.normal()
+    seen.jump(hours=7)
+    assert [page.reason for page in seen.listed("overdue_vitals")] == ["new", "recurrent"]
+
+
+def test_an_ice_is_overdue_18_hours_after_the_last(seen: Ward) -> None:
+    seen.jump(hours=17, minutes=59)
+    assert seen.listed("overdue_ice") == []
+    seen.jump(minutes=1)
+    (page,) = seen.listed("overdue_ice")
+    assert "ICE overdue: last 12 Jun 12:00, to be charted every 12 h" in page.title
+
+
+def test_an_ice_is_overdue_sooner_where_m_easix_is_over_the_threshold(ward: Ward) -> None:
+    ward.to("06:00", day=3)
+    ward.ice(10)
+    ward.lab(ldh=400, crp=90, platelets=40)
+    before = len(ward.listed("overdue_ice"))
+    ward.jump(hours=11, minutes=59)
+    assert len(ward.listed("overdue_ice")) == before
+    ward.jump(minutes=1)
+    assert len(ward.listed("overdue_ice")) == before + 1
+
+
+def test_an_ice_that_was_not_done_is_still_due(seen: Ward) -> None:
+    seen.jump(hours=12)
+    seen.send(message("reading", seen.now, reading="ice", absent="asleep", by="person"))
+    seen.jump(hours=6)
+    assert len(seen.listed("overdue_ice")) == 1
+
+
+def test_after_day_14_no_ice_is_due() -> None:
+    ward = Ward(day=15)
+    ward.admit()
+    ward.normal()
+    ward.jump(hours=48)
+    assert ward.listed("overdue_ice") == []
+    assert ward.is_open("overdue_vitals")
+
+
+def test_before_the_infusion_nothing_is_due() -> None:
+    ward = Ward(day=-5)
+    ward.send(ward.registration())
+    ward.normal()
+    ward.jump(hours=24)
+    assert ward.now < INFUSED
+    assert ward.listed("overdue_vitals") == ward.listed("overdue_ice") == []
+
+
+def test_after_the_discharge_nothing_is_due(seen: Ward) -> None:
+    seen.discharge()
+    seen.jump(hours=48)
+    assert seen.listed("overdue_vitals") == seen.listed("overdue_ice") == []

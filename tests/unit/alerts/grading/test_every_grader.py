@@ -1,0 +1,124 @@
+"""What holds for every grader, whatever was charted."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.chart import Chart
+from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans
+from alerts.grading.result import Grade, Points, Result, Score
+from alerts.messages import Status
+from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from config.site import Site
+from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+
+Grader = Callable[[Chart, datetime, Site], Result]
+
+
+def of_term(term: str) -> Grader:
+    return lambda patient, at, site: ctcae.grade(term, patient, at, site)
+
+
+GRADERS: dict[str, Grader] = {
+    "crs": crs.grade,
+    "ice": icans.ice,
+    "icans": icans.grade,
+    "easix": easix.easix,
+    "s_easix": easix.s_easix,
+    "m_easix": easix.m_easix,
+    "hematotox": hematotox.score,
+    **{f"ctcae.{term}": of_term(term) for term in ctcae.TERMS},
+}
+NUMBERS = ["0", "0.1", "1", "1.2", "5", "9.0", "30", "38.0", "38.4", "75", "175", "650", "999999999999", "1e-15"]
+NUMBERED = [kind.name for kind in READINGS.values() if kind.sort in (Sort.VITAL, Sort.LABORATORY)]
+CODED = [(kind.name, code) for kind in READINGS.values() for code in kind.codes]
+TIMES = st.integers(-30 * 60, 3 * 60).map(lambda minute: NOW + timedelta(minutes=minute))
+
+
+@st.composite
+def charted(draw: st.DrawFn) -> Item:
+    at = draw(TIMES)
+    shape = draw(st.integers(0, 5))
+    if shape == 0:
+        return statement(draw(st.sampled_from(STATEMENTS)), draw(st.booleans()), at)
+    if shape == 1:
+        return dose(draw(st.sampled_from(DRUGS)), at, draw(st.sampled_from(["given", "started", "stopped"])))
+    if shape == 2:
+        kind, code = draw(st.sampled_from(CODED))
+        return reading(kind, code, at)
+    if shape == 3:
+        return reading("ice", draw(st.integers(0, 10)), at)
+    if shape == 4:
+        return absent(draw(st.sampled_from(list(READINGS))), "not possible", at)
+    value = draw(st.sampled_from(["", "<", "<=", ">", ">="])) + draw(st.sampled_from(NUMBERS))
+    status = draw(st.sampled_from([Status.PRELIMINARY, Status.FINAL]))
+    low = draw(st.sampled_from([None, "1.0", "100"]))
+    return reading(draw(st.sampled_from(NUMBERED)), value, at, low=low, status=status)
+
+
+CHARTS = st.lists(charted(), max_size=30)
+
+
+def answer(result: Result) -> object:
+    if isinstance(result, Grade):
+        return result.grade
+    if isinstance(result, Points):
+        return result.score
+    assert isinstance(result, Score)
+    return result.value
+
+
+@pytest.mark.parametrize("name", list(GRADERS))
+def test_an_empty_chart_is_undetermined_and_says_what_is_missing(name: str) -> None:
+    result = GRADERS[name](chart(), NOW, SITE)
+    assert answer(result) is None
+    assert result.missing
+
+
+@settings(deadline=None, database=None, max_examples=200)
+@given(CHARTS)
+def test_every_result_carries_its_time_and_undetermined_ones_what_is_missing(items: list[Item]) -> None:
+    patient = chart(*items)
+    for grader in GRADERS.values():
+        result = grader(patient, NOW, SITE)
+        assert result.at == NOW
+        assert result.system
+        assert result.version
+        if answer(result) is None:
+            assert result.missing or ctcae_chemistry.ANTICOAGULATED in result.flags
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(CHARTS)
+def test_what_is_charted_later_changes_nothing(items: list[Item]) -> None:
+    now, later = chart(*(item for item in items if item[1].effective <= NOW)), chart(*items)
+    late = now.newest is not None and later.newest is not None and later.newest - now.newest > hours(0)
+    if late:
+        later = chart(*items, dose("levetiracetam", NOW + hours(3)))
+        now = chart(*(item for item in items if item[1].effective <= NOW), dose("levetiracetam", NOW + hours(3)))
+    for grader in GRADERS.values():
+        assert grader(now, NOW, SITE) == grader(later, NOW, SITE)
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(CHARTS)
+def test_every_reading_a_result_rests_on_is_charted_and_not_from_the_future(items: list[Item]) -> None:
+    patient = chart(*items)
+    for grader in GRADERS.values():
+        for item in grader(patient, NOW, SITE).evidence:
+            assert item.entry in patient.entries[item.kind]
+            assert item.entry.effective <= NOW
+
+
+@pytest.mark.parametrize("name", [name for name in GRADERS if name not in ("ice", "icans")])
+def test_an_assessment_of_the_mind_does_not_change_other_systems(name: str) -> None:
+    items = (reading("ice", 0), reading("consciousness", "unarousable"), reading("seizure", "prolonged"))
+    assert GRADERS[name](chart(*items), NOW, SITE) == GRADERS[name](chart(), NOW, SITE)
+
+
+@pytest.mark.parametrize("name", list(GRADERS))
+def test_grading_at_another_time_gives_that_time(name: str) -> None:
+    assert GRADERS[name](chart(), day(2), SITE).at == day(2)

@@ -1,0 +1,170 @@
+"""The ladder: who is told at which minute, and what a failed delivery changes."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from alerts.episodes import Episode, follow
+from alerts.escalation import due, hand_over
+from alerts.finding import Finding
+from config.site import Site, Step, Urgency
+from tests.unit.alerts.builders import NOW, SITE, hours
+
+ON_CALL, SECOND, CONSULTANT = "haematologist-1", "haematologist-2", "consultant-1"
+
+
+def minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
+
+
+def opened(urgency: Urgency = "critical") -> Episode:
+    said = Finding(condition="crs", level=3, urgency=urgency, title="CRS grade 3")
+    episode = follow("P1", None, None, said, NOW, NOW, hours(6)).episode
+    assert episode is not None
+    return episode
+
+
+def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[int, tuple[str, ...]]]:
+    """Every telling up to a time, looked at exactly when it falls due: minutes since NOW, and who."""
+    found = []
+    while episode.next_at is not None and episode.next_at <= until:
+        at = episode.next_at
+        telling = due(episode, at, site.on_call)
+        assert telling is not None
+        found.append(((at - NOW) // minutes(1), telling.people))
+        episode = telling.episode
+    return found
+
+
+@pytest.mark.parametrize(
+    ("urgency", "until", "expected"),
+    [
+        (
+            "critical",
+            46,
+            [
+                (0, (ON_CALL,)),
+                (5, (ON_CALL,)),
+                (10, (SECOND,)),
+                (15, (CONSULTANT,)),
+                (30, (ON_CALL, SECOND, CONSULTANT)),
+                (45, (ON_CALL, SECOND, CONSULTANT)),
+            ],
+        ),
+        (
+            "high",
+            85,
+            [(0, (ON_CALL,)), (10, (ON_CALL,)), (20, (SECOND,)), (50, (ON_CALL, SECOND)), (80, (ON_CALL, SECOND))],
+        ),
+        ("medium", 149, [(0, (ON_CALL,)), (30, (ON_CALL,))]),
+        ("low", 10_000, [(0, ("worklist",))]),
+        ("technical", 40, [(minute, (ON_CALL, "technician-1")) for minute in (0, 5, 35)]),
+    ],
+)
+def test_each_ladder_of_the_shipped_policy(
+    urgency: Urgency, until: int, expected: list[tuple[int, tuple[str, ...]]]
+) -> None:
+    assert climbed(opened(urgency), NOW + minutes(until)) == expected
+
+
+def test_nobody_is_due_before_the_time() -> None:
+    telling = due(opened(), NOW, SITE.on_call)
+    assert telling is not None
+    assert due(telling.episode, NOW + minutes(4.9), SITE.on_call) is None
+
+
+def test_nobody_is_due_where_no_next_time_stands() -> None:
+    assert due(replace(opened(), next_at=None), NOW + hours(5), SITE.on_call) is None
+
+
+def test_the_first_telling_has_the_reason_of_the_episode_and_the_later_ones_repeat() -> None:
+    first = due(opened(), NOW, SITE.on_call)
+    assert first is not None
+    second = due(first.episode, NOW + minutes(5), SITE.on_call)
+    assert second is not None
+    assert (first.reason, second.reason) == ("new", "repeat")
+
+
+def test_missed_steps_are_one_telling_to_everybody_they_name() -> None:
+    telling = due(opened(), NOW + minutes(60), SITE.on_call)
+    assert telling is not None
+    assert telling.people == (ON_CALL, SECOND, CONSULTANT)
+    assert telling.reason == "new"
+    assert telling.episode.next_at == NOW + minutes(75)
+
+
+def test_whoever_was_told_is_remembered_once() -> None:
+    first = due(opened(), NOW, SITE.on_call)
+    assert first is not None
+    second = due(first.episode, NOW + minutes(12), SITE.on_call)
+    assert second is not None
+    assert second.episode.told == (ON_CALL, SECOND)
+
+
+def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_told() -> None:
+    roles = {**SITE.on_call.roles, "on_call": (ON_CALL, SECOND), "technician": (ON_CALL,)}
+    on_call = SITE.on_call.model_copy(update={"roles": roles})
+    telling = due(opened("technical"), NOW, on_call)
+    assert telling is not None
+    assert telling.people == (ON_CALL, SECOND)
+
+
+def test_a_ladder_without_repeats_ends_with_its_last_step() -> None:
+    ladder = SITE.on_call.ladders["high"].model_copy(update={"then_every": None})
+    on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "high": ladder}})
+    assert climbed(opened("high"), NOW + hours(9), SITE._replace(on_call=on_call))[-1] == (20, (SECOND,))
+
+
+def test_a_ladder_that_begins_later_is_not_due_at_once() -> None:
+    ladder = SITE.on_call.ladders["high"].model_copy(update={"steps": (Step(after=minutes(3), tell=("consultant",)),)})
+    on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "high": ladder}})
+    told = [who for _, who in climbed(opened("high"), NOW + minutes(4), SITE._replace(on_call=on_call)) if who]
+    assert told == [(CONSULTANT,)]
+
+
+# -- a page that cannot be delivered ---------------------------------------------------------------
+
+
+def after(number: float) -> Episode:
+    """A critical episode that was told on time up to a minute."""
+    episode = opened()
+    while episode.next_at is not None and episode.next_at <= NOW + minutes(number):
+        telling = due(episode, episode.next_at, SITE.on_call)
+        assert telling is not None
+        episode = telling.episode
+    return episode
+
+
+def test_a_hand_over_makes_the_next_step_due_now() -> None:
+    at = NOW + minutes(6)
+    telling = due(hand_over(after(6), at, SITE.on_call), at, SITE.on_call)
+    assert telling is not None
+    assert telling.people == (SECOND,)
+    assert telling.episode.next_at == at + minutes(5)
+
+
+def test_two_failures_at_once_hand_over_once() -> None:
+    at = NOW + minutes(6)
+    once = hand_over(after(6), at, SITE.on_call)
+    assert hand_over(once, at, SITE.on_call) == once
+
+
+def test_a_late_failure_never_slows_the_ladder_down() -> None:
+    at = NOW + minutes(9.5)
+    handed = hand_over(after(9.5), at, SITE.on_call)
+    assert handed.ladder_from <= NOW
+    assert handed.next_at == at
+
+
+@pytest.mark.parametrize(
+    "episode",
+    [
+        replace(after(6), next_at=None),
+        after(16),
+        replace(after(6), silenced_until=NOW + hours(2), next_at=NOW + hours(2)),
+    ],
+    ids=["acknowledged", "at the top", "silenced"],
+)
+def test_a_failure_changes_nothing_where_no_step_is_left_or_wanted(episode: Episode) -> None:
+    assert hand_over(episode, NOW + minutes(16), SITE.on_call) == episode
