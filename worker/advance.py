@@ -5,8 +5,10 @@ batch that repeatedly takes its worker down with it is taken one message at a ti
 """
 
 import logging
+import traceback
 from collections import defaultdict
 from datetime import datetime
+from pathlib import Path
 
 from alerts.faults import fault
 from alerts.messages import AnyMessage, BadMessage, Fault, Status, read_message
@@ -14,8 +16,8 @@ from alerts.step import step
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock
-from worker.inbox import append
-from worker.keys import Shard
+from worker.inbox import SOURCE_SHOWN, append
+from worker.keys import Keys, Shard
 from worker.packing import Owed
 from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
 
@@ -63,10 +65,11 @@ def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
 def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn) -> tuple[Outcome, int | None]:
     with store.transaction(batch) as transaction:
         crashes = transaction.count_crash()
-        if crashes > CRASHES_BEFORE_ONE_BY_ONE and len(batch.waiting) > 1:
-            batch = batch._replace(waiting=batch.waiting[:1])
-        messages, outcome = _read(batch, now, crashes)
-        watches = transaction.watches({message.patient for message in messages} | set(batch.due))
+        if crashes > CRASHES_BEFORE_ONE_BY_ONE:
+            batch = _one_thing(batch)
+        messages, outcome = _read(store.keys, batch, now, crashes)
+        due = [] if outcome.stuck else batch.due
+        watches = transaction.watches({message.patient for message in messages} | set(due))
         _judge(watches, messages, now, site, outcome)
         turn.more = transaction.commit(batch, outcome, now)
     turn.batches += 1
@@ -74,10 +77,20 @@ def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn
     return outcome, 1 if crashes > CRASHES_BEFORE_ONE_BY_ONE else None
 
 
-def _read(batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], Outcome]:
-    """Parse what waits. What cannot be read is set aside: producers may append to the stream directly."""
-    outcome = Outcome({}, [], [], [], [], [])
+def _one_thing(batch: Batch) -> Batch:
+    """The first message alone, else the first ladder alone: what kills workers must be found out."""
+    if batch.waiting:
+        return batch._replace(waiting=batch.waiting[:1], due=[])
+    return batch._replace(due=batch.due[:1])
+
+
+def _read(keys: Keys, batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], Outcome]:
+    """Parse what waits. Producers may append to the stream directly: what cannot be read is set aside, what belongs
+    to another shard is moved there."""
+    outcome = Outcome({}, [], [], [], [], [], [])
     messages: list[AnyMessage] = []
+    if crashes > CRASHES_BEFORE_SET_ASIDE and not batch.waiting:
+        _put_off(outcome, batch.due, f"shard {batch.shard.number}", "worker died", now)
     for waiting in batch.waiting:
         try:
             message = read_message(waiting.raw)
@@ -88,6 +101,8 @@ def _read(batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], 
             why = "a worker died each time it took this message"
             outcome.set_aside.append(sets_aside(message, why, now))
             outcome.relayed.append(_poison(message, "worker died", now))
+        elif keys.of(message.patient) != batch.shard:
+            outcome.relayed.append(message)
         elif message.status is not Status.FINAL and message.received is None:
             # Of two corrections the one accepted later holds, so the time of acceptance must be known.
             messages.append(message.model_copy(update={"received": waiting.received}))
@@ -108,8 +123,12 @@ def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime,
     for message in messages:
         by_patient[message.patient].append(message)
     for patient, watch in watches.items():
-        advanced, effects = _step_isolated(watch, by_patient[patient], now, site)
-        outcome.watches[patient] = advanced
+        advanced, effects, error = _step_isolated(watch, by_patient[patient], now, site)
+        if error is None:
+            outcome.watches[patient] = advanced
+        else:
+            episodes = ", ".join(sorted(episode.id for episode in watch.episodes.values())[:5])
+            _put_off(outcome, [patient], f"episode {episodes}", type(error).__name__, now)
         outcome.pages.extend(Owed(page=page) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
         outcome.set_aside.extend(effects.set_aside)
@@ -117,12 +136,14 @@ def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime,
         outcome.relayed.extend(effects.faults)
 
 
-def _step_isolated(watch: Watch, messages: list[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
-    """`step`, and where it fails, message by message without those it fails on."""
+def _step_isolated(
+    watch: Watch, messages: list[AnyMessage], now: datetime, site: Site
+) -> tuple[Watch, Effects, Exception | None]:
+    """`step`, and where it fails, message by message without those it fails on; and the error, if it fails on none."""
     try:
-        return step(watch, messages, now, site)
-    except Exception:
-        log.exception("the judgement failed on a batch of %d; going on message by message", len(messages))
+        return *step(watch, messages, now, site), None
+    except Exception as error:
+        _log_failure("the judgement failed on a batch of %d; going on message by message", len(messages), error)
     good: list[AnyMessage] = []
     poison = Effects()
     for message in messages:
@@ -134,15 +155,33 @@ def _step_isolated(watch: Watch, messages: list[AnyMessage], now: datetime, site
             poison.faults.append(_poison(message, type(error).__name__, now))
         else:
             good.append(message)
-    advanced, effects = step(watch, good, now, site)
+    try:
+        advanced, effects = step(watch, good, now, site)
+    except Exception as error:
+        _log_failure("the judgement failed without a message (%d in hand)", len(good), error)
+        return watch, poison, error
     effects.set_aside.extend(poison.set_aside)
     effects.faults.extend(poison.faults)
-    return advanced, effects
+    return advanced, effects, None
+
+
+def _log_failure(text: str, count: int, error: Exception) -> None:
+    """Where and what kind; the error's own words may hold a patient's values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    log.error(f"{text}: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}", count)
+
+
+def _put_off(outcome: Outcome, patients: list[str], whose: str, error: str, now: datetime) -> None:
+    """Ladders that cannot be climbed are tried again later and said so; they hold up no other patient."""
+    outcome.stuck.extend(patients)
+    what = f"a ladder could not be judged ({whose}: {error}); it is tried again each minute, see the worker's log"
+    outcome.relayed.append(fault("judgement ladder", what, f"{whose} {now.isoformat()}", now))
 
 
 def _poison(message: AnyMessage, error: str, now: datetime) -> Fault:
-    what = f"a {message.type} from {message.source} could not be judged ({error}); see `cartwatch set-aside`"
-    return fault(f"judgement {message.source}", what, f"{message.source} {message.id}", now)
+    source = message.source[:SOURCE_SHOWN]
+    what = f"a {message.type} from {source} could not be judged ({error}); see `cartwatch set-aside`"
+    return fault(f"judgement {source}", what, f"{source} {message.id}", now)
 
 
 def drain_relay(store: Store, shard: Shard, now: datetime) -> list[Shard]:

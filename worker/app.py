@@ -24,7 +24,8 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_default_queue=FOREIGN_QUEUE,
-    task_queues=[Queue(name) for name in (*QUEUES, FOREIGN_QUEUE)],
+    # Without a key of their own all would be bound to Celery's default exchange by the same one.
+    task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, FOREIGN_QUEUE)],
     task_routes={name: {"queue": name} for name in QUEUES},
     task_time_limit=60,
     task_soft_time_limit=45,
@@ -57,9 +58,11 @@ class Tick(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Timer",)
 
     def start(self, parent: Any) -> None:
-        """Begin ticking when the worker's timer runs."""
+        """Begin ticking when the worker's timer runs; a worker whose configuration cannot be used does not start."""
+        from worker.runtime import runtime
         from worker.tick import EVERY_SECONDS, tick
 
+        runtime()
         parent.timer.call_repeatedly(EVERY_SECONDS, tick)
 
 

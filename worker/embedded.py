@@ -5,21 +5,17 @@ accepted message to disk before it answers.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import importlib.util
 import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +23,8 @@ from typing import Self
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from worker.children import end_with_parent
 
 READY_WITHIN = 120.0
 """Seconds a server may take to answer, replay of its append-only file included."""
@@ -38,7 +36,6 @@ FOLDER_FREE_WITHIN = 1.0
 _SERVERS = ("redis-server", "valkey-server")
 _PORT_ATTEMPTS = 5
 _PORT_TAKEN = "Address already in use"
-_PR_SET_PDEATHSIG = 1
 
 # The folder is the working directory, so that no path needs quoting here.
 _CONFIGURATION = """\
@@ -236,7 +233,9 @@ class EmbeddedRedis:
                 process_group=0,
                 # The server holds the lock too: a folder stays locked while an orphaned server writes to it.
                 pass_fds=() if self._lock is None else (self._lock,),
-                preexec_fn=_end_with_parent(),
+                # A parent killed with SIGKILL cannot stop its server, which would then hold port and folder for ever.
+                # Not from a helper thread: the server must not end with it.
+                preexec_fn=end_with_parent() if threading.current_thread() is threading.main_thread() else None,
             )
         self._wait_until_ready(self._process, said_before)
 
@@ -305,24 +304,3 @@ def _major_version(command: list[str]) -> int:
     answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
     found = re.search(r"\bv=(\d+)", answer.stdout)
     return int(found[1]) if found else 0
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """What the server's process does before it becomes the server: ask to be ended when its parent is.
-
-    A parent killed with SIGKILL cannot stop its server, which would then hold port and folder for ever. Only
-    Linux can be asked. The kernel means the *thread* that started the server, so it is asked for the main thread
-    only: a server must not end with some helper thread.
-    """
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return None
-    # Loaded before the fork: after it, only the one call below is safe to make.
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it was killed before we could ask
-            os._exit(1)
-
-    return ask

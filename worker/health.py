@@ -39,8 +39,14 @@ def _store(store: Store) -> list[Check]:
     return [
         Check("store role", replication.get("role") == "master", str(replication.get("role"))),
         Check("store eviction", policy == "noeviction", f"maxmemory-policy {policy}"),
-        Check("store durability", kept and written, "append-only file on" if kept else "append-only file OFF"),
+        Check("store durability", kept and written, _durability(kept, written)),
     ]
+
+
+def _durability(kept: bool, written: bool) -> str:
+    if not kept:
+        return "append-only file OFF"
+    return "append-only file on" if written else "append-only file CANNOT be written; is the disk full?"
 
 
 def _workers(store: Store) -> Check:

@@ -21,6 +21,9 @@ WAKE_LASTS_MS = 2000
 
 UNKNOWN = "unknown"
 
+SOURCE_SHOWN = 100
+"""Characters of a source's name in a fault, whose own texts are bounded."""
+
 
 class Accepted(NamedTuple):
     """What became of a batch: how many were stored, how many set aside, which shards are to be woken."""
@@ -86,6 +89,7 @@ def _set_aside(redis: Redis, keys: Keys, refused: list[SetAside]) -> None:
 
 
 def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
+    source = source[:SOURCE_SHOWN]
     what = f"messages from {source} cannot be read; see `cartwatch set-aside`"
     message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)
     return message, message.model_dump_json(exclude_none=True).encode()

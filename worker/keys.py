@@ -45,6 +45,10 @@ class Shard(NamedTuple):
         """Whether a wake-up is on its way."""
         return self.key("woken")
 
+    def claim(self, page: str) -> str:
+        """Who sends a page now."""
+        return self.key(f"claim:{page}")
+
 
 class Keys(NamedTuple):
     """All shards of one installation."""

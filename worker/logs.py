@@ -4,6 +4,17 @@ import logging
 import sys
 
 
+class _Discreet(logging.Filter):
+    """Celery reports a message it cannot use with its whole body, and requests with their arguments."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave the first line of such a report, without what it was to be filled with."""
+        text = str(record.msg)
+        if record.name.startswith("celery") and ("body" in text or "request %r" in text):
+            record.msg, record.args, record.exc_info = text.partition("\n")[0].partition("%")[0], (), None
+        return True
+
+
 def configure(level: str) -> None:
     """Send this process's log lines to standard error.
 
@@ -11,9 +22,10 @@ def configure(level: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_Discreet())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("apprise", "celery.worker.strategy", "celery.app.trace", "matplotlib"):
+    for name in ("apprise", "celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.getLogger("apprise").setLevel(logging.ERROR)

@@ -21,7 +21,6 @@ from alerts.messages import AnyMessage, read_message
 from config.settings import Settings
 from worker.client import Client
 from worker.clock import SimulatedClock
-from worker.delivery.outbox import claim_key
 from worker.embedded import EmbeddedRedis
 from worker.inbox import append
 from worker.receiver import Received, Receiver
@@ -153,7 +152,7 @@ class Replay:
 
     def _being_sent(self, owed: list[list[bytes]]) -> bool:
         claims = [
-            claim_key(shard, page.decode())
+            shard.claim(page.decode())
             for shard, pages in zip(self.store.keys.all(), owed, strict=True)
             for page in pages
         ]

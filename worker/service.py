@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +31,37 @@ def _write_card(settings: Settings) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{path.parent} belongs to another user")
-    body = json.dumps({"pid": os.getpid(), "redis_url": settings.redis_url, "broker_url": settings.broker})
+    card = {"redis_url": settings.redis_url, "broker_url": settings.broker}
+    body = json.dumps({"pid": os.getpid(), **card, "namespace": settings.namespace, "shards": settings.shards})
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(body)
     return path
+
+
+def _remove_card(path: Path) -> None:
+    """Unless another service of this user has put its own there meanwhile."""
+    with suppress(OSError, ValueError):
+        if json.loads(path.read_text())["pid"] == os.getpid():
+            path.unlink()
 
 
 def find_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a command: from the environment, else those of the service this user runs."""
     if "CARTWATCH_REDIS_URL" in environment:
         return Settings()
-    card = _read_card()
-    if card is None:
-        return Settings()
-    return Settings(redis_url=card["redis_url"], broker_url=card["broker_url"])
+    return _read_card() or Settings()
 
 
-def _read_card() -> dict[str, Any] | None:
+def _read_card() -> Settings | None:
     path = card_path()
     try:
         if path.stat().st_uid != os.getuid():
             return None
         card: dict[str, Any] = json.loads(path.read_text())
-        os.kill(card["pid"], 0)
-    except (OSError, ValueError, KeyError):
+        os.kill(card.pop("pid"), 0)
+        return Settings(**card)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return card
 
 
 def serve(
@@ -75,7 +80,7 @@ def serve(
         stack.enter_context(Supervised(worker_command(["advance", "ingest"], processes), environment))
         stack.enter_context(Supervised(worker_command(["deliver"], DELIVERY_PROCESSES), environment))
         card = _write_card(settings)
-        stack.callback(card.unlink, missing_ok=True)
+        stack.callback(_remove_card, card)
         say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
         stop.wait()
         say("stopping")

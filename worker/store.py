@@ -9,20 +9,23 @@ import logging
 import secrets
 import zlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
-from alerts.messages import Fault
+from alerts.messages import AnyMessage
 from alerts.watch import SetAside, Watch
 from worker.clock import milliseconds
 from worker.keys import Keys, Shard
 from worker.packing import Owed, pack, unpack_set_aside, unpack_watch
 
 log = logging.getLogger(__name__)
+
+STUCK_WAITS = timedelta(minutes=1)
 
 
 class Waiting(NamedTuple):
@@ -43,14 +46,18 @@ class Batch(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a batch led to, ready to be committed."""
+    """What a batch led to, ready to be committed.
+
+    `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later.
+    """
 
     watches: dict[str, Watch]
     pages: list[Owed]
     cancelled: list[str]
     set_aside: list[SetAside]
     events: list[dict[str, Any]]
-    relayed: list[Fault]
+    relayed: list[AnyMessage]
+    stuck: list[str]
 
 
 class LostLeaseError(Exception):
@@ -80,7 +87,7 @@ class Store:
         leased, _, entries, due = pipe.execute()
         if not leased:
             return None
-        waiting = [_waiting(entry, fields) for entry, fields in entries]
+        waiting = [Waiting(entry, fields.get(b"m", b""), _accepted_at(entry, fields, now)) for entry, fields in entries]
         batch = Batch(shard, token, waiting, [patient.decode() for patient in due])
         if not batch.waiting and not batch.due:
             self.release(batch)
@@ -110,12 +117,16 @@ class Store:
         shard = batch.shard
         for patient, watch in outcome.watches.items():
             self._write_watch(pipe, shard, patient, watch)
+        for patient in outcome.stuck:
+            pipe.zadd(shard.key("timers"), {patient: milliseconds(now + STUCK_WAITS)}, xx=True)
         for owed in outcome.pages:
             pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
             pipe.zadd(shard.key("due"), {owed.page.id: milliseconds(now)})
         if outcome.cancelled:
             pipe.hdel(shard.key("outbox"), *outcome.cancelled)
             pipe.zrem(shard.key("due"), *outcome.cancelled)
+            # Whoever is sending one of them now can then no longer bring it back.
+            pipe.delete(*[shard.claim(page) for page in outcome.cancelled])
         for record in outcome.set_aside:
             pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
         for message in outcome.relayed:
@@ -245,13 +256,16 @@ class Transaction:
             raise LostLeaseError(batch.shard.number) from error
 
 
-def _waiting(entry: bytes, fields: dict[bytes, bytes]) -> Waiting:
-    """An entry as it stands; one that a producer appended without the time is dated by its stream id."""
-    received = fields.get(b"r")
-    if received is not None:
-        return Waiting(entry, fields.get(b"m", b""), datetime.fromisoformat(received.decode()))
-    accepted = datetime.fromtimestamp(int(entry.split(b"-")[0]) / 1000, UTC)
-    return Waiting(entry, fields.get(b"m", b""), accepted)
+def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:
+    """When an entry was accepted: as it says, else by its stream id; producers append in other languages."""
+    with suppress(KeyError, ValueError):
+        received = datetime.fromisoformat(fields[b"r"].decode())
+        if received.tzinfo is not None:
+            return received
+    try:
+        return datetime.fromtimestamp(int(entry.split(b"-")[0]) / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return now
 
 
 def journal_record(waiting: list[Waiting], events: list[dict[str, Any]], now: datetime) -> bytes:

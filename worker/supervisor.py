@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from worker.children import end_with_parent
+
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 60
@@ -75,7 +77,12 @@ class Supervised:
         wait = QUICK_SECONDS
         while not self._stopping.is_set():
             began = time.monotonic()
-            ended_well = self._once()
+            try:
+                ended_well = self._once()
+            except OSError as error:
+                # No memory, no process to be had, no disk for the log: may pass.
+                log.error("worker process cannot be started (%s)", error)
+                ended_well = False
             if self._stopping.is_set():
                 return
             log.warning("worker process ended (%s), starting it again", "well" if ended_well else "badly")
@@ -88,7 +95,13 @@ class Supervised:
         output = open(self._log_to, "ab") if self._log_to else None  # noqa: SIM115
         try:
             process = subprocess.Popen(  # noqa: S603
-                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # This thread lives until the process has ended.
+                preexec_fn=end_with_parent(),
             )
             self._process = process
             self.starts += 1

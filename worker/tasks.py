@@ -4,6 +4,9 @@ import json
 import logging
 from typing import Any
 
+from celery.exceptions import Reject, SoftTimeLimitExceeded
+from redis.exceptions import RedisError
+
 from worker.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery.outbox import deliver as deliver_page
@@ -15,17 +18,32 @@ log = logging.getLogger(__name__)
 
 
 @app.task(name="ingest")
-def ingest(*messages: Any) -> None:
+def ingest(*messages: Any, **named: Any) -> None:
     """Take native messages from a Celery producer: one or several, or lists of them, as JSON objects or JSON text.
 
-    The task is acknowledged only after they stand in the inbox. A Redis broker can lose the task itself before it
-    arrives here; a producer that must not lose anything appends with `worker.client.send`.
+    The task is acknowledged only after they stand in the inbox; while the store cannot be reached it goes back to the
+    queue. A Redis broker can lose the task itself before it arrives here; a producer that must not lose anything
+    appends with `worker.client.Client`.
     """
     run = runtime()
-    flat = [message for item in messages for message in (item if isinstance(item, list) else [item])]
-    raws = [item.encode() if isinstance(item, str) else json.dumps(item).encode() for item in flat]
-    accepted = accept(run.store.redis, run.store.keys, raws, run.clock.now(), source="celery")
+    given = (*messages, *named.values())
+    flat = [message for item in given for message in (item if isinstance(item, list | tuple) else [item])]
+    try:
+        accepted = accept(run.store.redis, run.store.keys, map(_text, flat), run.clock.now(), source="celery")
+    except (RedisError, SoftTimeLimitExceeded) as error:
+        # A task that raises anything else is acknowledged, and its messages are gone.
+        raise Reject(type(error).__name__, requeue=True) from error
     wake_shards(accepted.wake)
+
+
+def _text(item: Any) -> bytes:
+    """One message as JSON text; nothing a producer can send may raise here, or its neighbours were lost with it."""
+    if isinstance(item, bytes):
+        return item
+    if isinstance(item, str):
+        return item.encode(errors="surrogatepass")
+    # Celery's JSON brings times and decimals back as objects.
+    return json.dumps(item, default=str).encode()
 
 
 @app.task(name="advance")

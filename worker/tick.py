@@ -72,3 +72,6 @@ def tick() -> None:
             app.send_task("deliver", (number, page))
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
+    except Exception as error:
+        # It runs in the worker's event loop: what left it could end the worker.
+        log.error("tick: failed (%s)", type(error).__name__)

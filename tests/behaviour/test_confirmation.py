@@ -143,6 +143,16 @@ def test_a_low_saturation_that_a_person_charted_is_not_undone_by_a_low_sample(we
     assert well.grade("crs") == "2"
 
 
+def test_a_saturation_that_is_low_at_every_spot_check_of_a_febrile_patient_pages(well: Ward) -> None:
+    well.vitals(temp=38.5)
+    well.ack(well.page())
+    for _ in range(3):
+        well.jump(hours=2)
+        well.vitals(temp=38.4)
+        well.sample("monitor", spo2=89)
+    assert [page.urgency for page in well.new_pages()][:1] == ["high"]
+
+
 def test_new_oxygen_counts_at_once(well: Ward) -> None:
     well.vitals(temp=38.5)
     well.ack(well.page())

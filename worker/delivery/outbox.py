@@ -1,20 +1,24 @@
 """The life of an owed page: due, claimed, sent, failed for now, undeliverable.
 
-1. Claim the page, so that no other worker sends it at the same time; the claim runs out by itself.
+1. Claim the page, so that no other worker sends it at the same time; the claim runs out by itself, and is taken
+   away when the page is cancelled.
 2. Move its due time past the claim and count the attempt, so that a worker that dies here is noticed and the page
    is tried again with the same id.
 3. Send.
-4. Record the outcome and, in the same transaction, append a receipt to the inbox.
+4. Record the outcome and, in the same transaction, append a receipt to the inbox. A failure is recorded only while
+   the claim is still ours: otherwise the page is another worker's, or no longer owed.
 """
 
 import logging
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import WatchError
 
 from alerts.messages import Receipt
 from config.site import Delivery, Site
@@ -54,49 +58,62 @@ def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Deli
     token = secrets.token_hex(8)
     held_ms = int(policy.claim_for / timedelta(milliseconds=1))
     pipe = redis.pipeline(transaction=False)
-    pipe.set(claim_key(shard, page_id), token, nx=True, px=held_ms)
+    pipe.set(shard.claim(page_id), token, nx=True, px=held_ms)
     pipe.hget(shard.key("outbox"), page_id)
     pipe.zscore(shard.key("due"), page_id)
     claimed, packed, due = pipe.execute()
     if not claimed:
         return None
     if packed is None or due is None or due > milliseconds(now):
-        redis.delete(claim_key(shard, page_id))
+        redis.delete(shard.claim(page_id))
         return None
     owed = unpack_owed(cast("bytes", packed))
-    owed = replace(owed, attempts=owed.attempts + 1)
-    pipe = redis.pipeline(transaction=True)
-    pipe.hset(shard.key("outbox"), page_id, pack(owed))
-    pipe.zadd(shard.key("due"), {page_id: milliseconds(now + policy.claim_for)}, xx=True)
-    pipe.execute()
-    return Claim(shard, owed, token)
+    claim = Claim(shard, replace(owed, attempts=owed.attempts + 1), token)
+
+    def count(pipe: Pipeline) -> None:
+        pipe.hset(shard.key("outbox"), page_id, pack(claim.owed))
+        pipe.zadd(shard.key("due"), {page_id: milliseconds(now + policy.claim_for)})
+
+    return claim if _while_ours(redis, claim, count) else None
 
 
-def claim_key(shard: Shard, page_id: str) -> str:
-    """The key that says that some worker is sending a page now."""
-    return shard.key(f"claim:{page_id}")
+def _while_ours(redis: Redis, claim: Claim, write: Callable[[Pipeline], None]) -> bool:
+    """Write in one transaction, if the claim is still ours; whether it was."""
+    key = claim.shard.claim(claim.owed.page.id)
+    with redis.pipeline(transaction=True) as pipe:
+        pipe.watch(key)  # type: ignore[no-untyped-call]
+        if pipe.get(key) != claim.token.encode():
+            return False
+        pipe.multi()
+        write(pipe)
+        try:
+            pipe.execute()
+        except WatchError:
+            return False
+    return True
 
 
 def _record(redis: Redis, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
+    if attempt.outcome is not Outcome.SENT:
+        _while_ours(redis, claim, lambda pipe: _put_off(pipe, claim, attempt, now, policy))
+        return
     page = claim.owed.page
     pipe = redis.pipeline(transaction=True)
-    if attempt.outcome is Outcome.SENT:
-        pipe.hdel(claim.shard.key("outbox"), page.id)
-        pipe.zrem(claim.shard.key("due"), page.id)
-        _receipt(pipe, claim, "sent", attempt, now)
-    else:
-        _put_off(pipe, claim, attempt, now, policy)
-    pipe.delete(claim_key(claim.shard, page.id))
+    pipe.hdel(claim.shard.key("outbox"), page.id)
+    pipe.zrem(claim.shard.key("due"), page.id)
+    pipe.delete(claim.shard.claim(page.id))
+    _receipt(pipe, claim, "sent", attempt, now)
     pipe.execute()
 
 
 def _put_off(pipe: Pipeline, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
-    """Try again later; a page cancelled meanwhile stays cancelled (XX). Say once that it does not get through."""
+    """Try again later. Say once that it does not get through."""
     page = claim.owed.page
     lost = attempt.outcome is Outcome.PERMANENT or now - page.at >= policy.undeliverable_after
     waits = policy.retry_waits
     wait = waits[-1] if lost else waits[min(claim.owed.attempts, len(waits)) - 1]
-    pipe.zadd(claim.shard.key("due"), {page.id: milliseconds(now + wait)}, xx=True)
+    pipe.zadd(claim.shard.key("due"), {page.id: milliseconds(now + wait)})
+    pipe.delete(claim.shard.claim(page.id))
     if lost and not claim.owed.reported:
         pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(claim.owed, reported=True)))
         _receipt(pipe, claim, "undeliverable", attempt, now)

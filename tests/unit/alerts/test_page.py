@@ -53,9 +53,9 @@ def test_of_equally_urgent_concerns_the_first_leads() -> None:
 
 def test_the_title_says_urgency_day_place_what_and_why() -> None:
     folded = chart().admit(Admission(effective=INFUSED, infused=INFUSED, ward="HAEM-2", bed="12"))
-    concerns = [concern(finding(2)), concern(finding(3, "critical", "icans"), "worse")]
+    concerns = [concern(finding(3, "critical", "icans"), "worse"), concern(finding(2))]
     assert title(concerns, folded, assess(folded, NOW, SITE)) == (
-        "[CRITICAL] D+5 HAEM-2/12: CRS grade 2 (new); ICANS grade 3 (worse)"
+        "[CRITICAL] D+5 HAEM-2/12: ICANS grade 3 (worse); CRS grade 2 (new)"
     )
 
 

@@ -1,0 +1,237 @@
+"""A hospital for tests with real servers: settings, a store, a phone, workers, and messages as a ward sends them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from redis import Redis
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from config.site import DEFAULTS
+from worker.client import Client
+from worker.receiver import Received, Receiver
+from worker.replay import environment_of
+from worker.runtime import connect, make
+from worker.supervisor import Supervised, worker_command
+from worker.tick import pending
+
+CARTWATCH = [sys.executable, "-c", "from worker.cli import main; main()"]
+"""The command `cartwatch`, also where it is not on PATH."""
+
+Body = dict[str, Any]
+
+
+def eventually(condition: Callable[[], object], what: str, within: float = 40.0) -> None:
+    """Wait until something is so; what it was comes out when it is not in time."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"within {within:.0f} s it did not come true that {what}"
+        time.sleep(0.02)
+
+
+def impatient(folder: Path) -> Path:
+    """The shipped configuration, in which failed deliveries are tried again soon: what dies here is looked for soon."""
+    site = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
+    site["delivery"] |= {"retry_waits": ["0.5 s"], "claim_for": "3 s"}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
+    return folder
+
+
+class Hospital:
+    """An installation of its own: namespace, databases, configuration and receiver are shared with no other test."""
+
+    def __init__(self, redis_url: str, broker_url: str, receiver: Receiver, folder: Path, namespace: str) -> None:
+        self.settings = Settings(
+            redis_url=redis_url,
+            broker_url=broker_url,
+            receiver_url=receiver.url,
+            namespace=namespace,
+            config_dir=impatient(folder / "site"),
+            lease=2,
+        )
+        self.receiver = receiver
+        self.log = folder / "worker.log"
+        self.redis: Redis = connect(redis_url)
+        self.store = make(self.settings, self.redis).store
+        self.client = Client(self.settings, self.redis)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.client._celery.close()
+        self.redis.close()
+
+    # -- workers -------------------------------------------------------------------------------
+
+    @contextmanager
+    def workers(self, processes: int = 2) -> Iterator[Supervised]:
+        """One supervised prefork worker for all queues, once it ticks."""
+        command = worker_command(["advance", "ingest", "deliver"], processes)
+        with Supervised(command, environment_of(self.settings), str(self.log)) as worker:
+            self.wait_until_ticking()
+            yield worker
+
+    def beats(self) -> set[bytes]:
+        """The workers that tick."""
+        return set(self.redis.scan_iter(f"{self.settings.namespace}:beat:*"))
+
+    def wait_until_ticking(self) -> None:
+        """Until some worker says that it lives, which one that died before this cannot."""
+        eventually(lambda: self.redis.delete(*self.beats(), "nothing") is not None, "the store answers")
+        eventually(self.beats, "a worker ticks")
+
+    def idle(self) -> bool:
+        """Whether nothing is left to be judged or sent now."""
+        left = pending(self.store, datetime.now(UTC))
+        pipe = self.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.xlen(shard.inbox)
+            pipe.hlen(shard.key("outbox"))
+            pipe.exists(shard.lease)
+        return not (left.shards or left.pages or any(pipe.execute()))
+
+    # -- what came out -------------------------------------------------------------------------
+
+    def events(self, kind: str) -> list[Body]:
+        """The journal's events of a kind."""
+        records = [record for shard in self.store.keys.all() for _, record in self.store.journal(shard)]
+        return [event for record in records for event in record["events"] if event["kind"] == kind]
+
+    def paged(self, title: str, place: str) -> bool:
+        """Whether a page about a patient at a place has arrived."""
+        return any(title in page.title and place in page.title for page in self.receiver.received)
+
+    def every_page_owed_has_arrived(self) -> None:
+        """Each page of the journal was received, with the words and by the person it was written for.
+
+        Only a page whose episodes were all over before it could be sent may stay away.
+        """
+        arrived: dict[str, Received] = {}
+        for page in self.receiver.received:
+            same = arrived.setdefault(page.page_id, page)
+            assert (page.path, page.title, page.body) == (same.path, same.title, same.body)
+        written = {event["page"]: event for event in self.events("page")}
+        assert set(arrived) <= set(written)
+        over = {event["episode"] for kind in ("closed", "acknowledged") for event in self.events(kind)}
+        for page_id, event in written.items():
+            if page_id not in arrived:
+                assert set(event["episodes"]) <= over, f"lost: {event['title']}"
+                continue
+            assert arrived[page_id].path == f"/{event['channel']}"
+            if event["channel"] != "phone-4":
+                assert (arrived[page_id].title, arrived[page_id].body) == (event["title"], event["text"])
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that is to find this installation, on a wide terminal."""
+        return {**os.environ, **environment_of(self.settings), "COLUMNS": "250"}
+
+    def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a `cartwatch` command against this installation."""
+        return cartwatch(*arguments, environment=self.environment(), given=given)
+
+
+def cartwatch(
+    *arguments: str, environment: dict[str, str] | None = None, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a `cartwatch` command to its end."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [*CARTWATCH, *arguments], env=environment, input=given, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+def registration(patient: str, at: datetime, **more: Any) -> Body:
+    """A patient two days after infusion, in a bed of the patient's own name."""
+    body = {"type": "registration", "id": f"r {patient}", "source": "ehr", "patient": patient, "ward": "HAEM-2"}
+    return body | {"bed": patient, "effective": iso(at), "infused": iso(at - timedelta(days=2))} | more
+
+
+def reading(kind: str, value: object, patient: str, at: datetime, **more: Any) -> Body:
+    """What a person read."""
+    units = {"temperature": "Cel", "systolic_bp": "mm[Hg]", "spo2": "%", "crp": "mg/L", "heart_rate": "/min"}
+    body = {"type": "reading", "id": f"{kind} {at.isoformat()}", "source": "ward", "patient": patient}
+    body |= {"effective": iso(at), "reading": kind, "value": value, "by": "person"}
+    return body | ({"unit": units[kind]} if kind in units else {}) | more
+
+
+def crs2(patient: str, at: datetime | None = None) -> list[Body]:
+    """Registration, fever and low pressure."""
+    at = at or datetime.now(UTC)
+    return [
+        registration(patient, at),
+        reading("temperature", "38.9", patient, at),
+        reading("systolic_bp", 84, patient, at),
+    ]
+
+
+def course(patients: list[str], end: datetime, rounds: int = 10) -> list[Body]:
+    """Several patients who get worse side by side, ward round by ward round until now: CRS to 2 and ICANS to 3."""
+    begin = end - rounds * timedelta(minutes=10)
+    messages = [registration(patient, begin) for patient in patients]
+    for number in range(rounds):
+        at = begin + number * timedelta(minutes=10)
+        for place, patient in enumerate(patients):
+            worse = number - place
+            messages.append(reading("temperature", "38.9" if worse > 0 else "37.0", patient, at))
+            messages.append(reading("systolic_bp", 84 if worse > 2 else 112, patient, at))
+            messages.append(reading("spo2", 97, patient, at))
+            messages.append(reading("ice", max(1, 10 - 2 * max(0, worse - 3)), patient, at))
+    return messages
+
+
+def iso(at: datetime) -> str:
+    """As a ward writes it."""
+    return at.isoformat(timespec="milliseconds")
+
+
+# -- processes -------------------------------------------------------------------------------------
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below one, nearest first."""
+    table = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)  # noqa: S607
+    children: dict[int, list[int]] = {}
+    for line in table.stdout.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(0), [])
+        found += below
+        waiting += below
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not yet waited for does not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return bool(shown.stdout.strip()) and not shown.stdout.strip().startswith("Z")
+
+
+def kill(*pids: int) -> None:
+    """SIGKILL, whoever of them is still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def reachable(redis: Redis) -> bool:
+    """Whether the store answers."""
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False

@@ -1,0 +1,212 @@
+"""Processes killed in the middle of the work: what was accepted takes effect once, every page owed arrives."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeRedis, FakeServer
+from redis import Redis
+from redis.exceptions import RedisError
+
+from alerts.watch import Watch
+from config.site import load_site
+from tests.integration.hospital import (
+    Body,
+    Hospital,
+    course,
+    descendants,
+    eventually,
+    kill,
+    reachable,
+)
+from worker.advance import advance
+from worker.app import FOREIGN_QUEUE, QUEUES
+from worker.clock import SystemClock
+from worker.embedded import EmbeddedRedis
+from worker.inbox import accept
+from worker.receiver import Receiver
+from worker.runtime import connect, make
+from worker.supervisor import Supervised
+
+pytestmark = pytest.mark.server
+
+PATIENTS = 4
+SLOW_PHONE = 0.05
+"""Seconds the receiver takes to answer, so that a kill finds pages on their way."""
+
+
+def patients(name: str) -> list[str]:
+    return [f"{name} {number}" for number in range(PATIENTS)]
+
+
+def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, Watch]:
+    """The states these messages lead to, judged one by one by one worker that nothing happens to."""
+    store = make(hospital.settings, FakeRedis(server=FakeServer(version=(7,)))).store
+    site = load_site(hospital.settings.config_dir)
+    for message in messages:
+        accept(store.redis, store.keys, [json.dumps(message).encode()], datetime.now(UTC))
+        advance(store, store.keys.of(message["patient"]), SystemClock(), site)
+    return {watch.patient: watch for watch in store.watches()}
+
+
+def holds(hospital: Hospital, messages: list[Body]) -> None:
+    """Nothing was lost, nothing counted twice, and every page owed has arrived."""
+    eventually(hospital.idle, "everything has been judged and sent", within=60)
+    assert hospital.store.set_aside() == []
+    for patient, expected in undisturbed(hospital, messages).items():
+        found = hospital.store.watch(patient)
+        assert found is not None
+        assert found.chart == expected.chart
+        assert found.standing == expected.standing
+        assert {name: episode.level for name, episode in found.episodes.items()} == {
+            name: episode.level for name, episode in expected.episodes.items()
+        }
+        assert hospital.paged("CRS grade 2", patient)
+        assert hospital.paged("ICANS grade", patient)
+    hospital.every_page_owed_has_arrived()
+
+
+@contextmanager
+def slow_phone(hospital: Hospital) -> Iterator[None]:
+    hospital.receiver.behave("/phone-1", delay=SLOW_PHONE)
+    yield
+    hospital.receiver.behave("/phone-1")
+
+
+# -- the worker ------------------------------------------------------------------------------------
+
+
+def whole_worker(main: int) -> list[int]:
+    return [main, *descendants(main)]
+
+
+def main_process(main: int) -> list[int]:
+    return [main]
+
+
+def pool_child(main: int) -> list[int]:
+    return descendants(main)[:1]
+
+
+KILLS: list[Callable[[int], list[int]]] = [pool_child, whole_worker, pool_child, main_process, pool_child, whole_worker]
+
+
+def under_fire(
+    hospital: Hospital, worker: Supervised, messages: list[Body], kills: list[Callable[[int], list[int]]]
+) -> None:
+    """Send a stream of messages; at even distances in it kill one victim after the other, and go on at once."""
+    spots = {len(messages) * (number + 1) // (len(kills) + 1): victims for number, victims in enumerate(kills)}
+    for place, message in enumerate(messages):
+        hospital.client.send([message])
+        if place in spots:
+            eventually(lambda: worker.pid and descendants(worker.pid), "the worker runs")
+            kill(*spots[place](worker.pid or 0))
+
+
+def test_workers_killed_in_the_middle_lose_nothing_and_page_nothing_twice(hospital: Hospital) -> None:
+    """Its main process, a process of its pool, or all of them at once."""
+    messages = course(patients("killed"), datetime.now(UTC))
+    with slow_phone(hospital), hospital.workers() as worker:
+        under_fire(hospital, worker, messages, KILLS)
+        holds(hospital, messages)
+        assert worker.starts > sum(victims is not pool_child for victims in KILLS)
+
+
+# -- the broker ------------------------------------------------------------------------------------
+
+
+def flush(broker: Redis) -> int:
+    """Lose every Celery message, waiting or being worked on; how many there were."""
+    pipe = broker.pipeline(transaction=True)
+    for queue in (*QUEUES, FOREIGN_QUEUE):
+        pipe.llen(queue)
+    pipe.hlen("unacked")
+    pipe.flushdb()
+    return sum(pipe.execute()[:-1])
+
+
+@contextmanager
+def standing_still(worker: Supervised) -> Iterator[None]:
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_losing_every_celery_message_again_and_again_loses_nothing(hospital: Hospital) -> None:
+    messages = course(patients("flushed"), datetime.now(UTC))
+    lost: list[int] = []
+    with hospital.workers() as worker, connect(hospital.settings.broker) as broker:
+
+        def judged_though_flushed() -> bool:
+            lost.append(flush(broker))
+            return not any(hospital.redis.xlen(shard.inbox) for shard in hospital.store.keys.all())
+
+        for begin in range(0, len(messages), 20):
+            # Whoever takes from the queues stands still, so that there certainly is something to lose.
+            with standing_still(worker):
+                hospital.client.send(messages[begin : begin + 20])
+                lost.append(flush(broker))
+            eventually(judged_though_flushed, "the tick has found what nobody was woken for")
+        holds(hospital, messages)
+    print("LOST", lost)
+    assert sum(lost) >= len(messages) // 20
+
+
+# -- the store -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fragile(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[tuple[Hospital, EmbeddedRedis]]:
+    """An installation with a store of its own, to be killed."""
+    assert redis_server.running
+    with EmbeddedRedis(tmp_path / "data") as server, Receiver() as receiver:
+        made = Hospital(server.url, server.broker_url, receiver, tmp_path, "fragile")
+        yield made, server
+        made.close()
+
+
+def send_until_accepted(hospital: Hospital, message: Body) -> None:
+    """As a producer does that hears "the store cannot be reached": send again."""
+
+    def accepted() -> bool:
+        try:
+            return hospital.client.send([message]) == 1
+        except RedisError:
+            return False
+
+    eventually(accepted, "the store accepts a message")
+
+
+def test_a_store_killed_in_the_middle_keeps_what_it_accepted_and_what_it_owes(
+    fragile: tuple[Hospital, EmbeddedRedis],
+) -> None:
+    """The last time the phone is out of order too, so that pages are owed while there is no store."""
+    hospital, server = fragile
+    messages = course(patients("power cut"), datetime.now(UTC))
+    cuts = [len(messages) * number // 4 for number in (1, 2, 3)]
+    with slow_phone(hospital), hospital.workers():
+        for place, message in enumerate(messages):
+            send_until_accepted(hospital, message)
+            if place not in cuts:
+                continue
+            if place == cuts[-1]:
+                refused = len(hospital.receiver.attempts)
+                hospital.receiver.behave("/phone-1", status=503)
+                eventually(lambda seen=refused: len(hospital.receiver.attempts) > seen, "a delivery is refused")
+            server.kill()
+            assert not reachable(hospital.redis)
+            server.start()
+        hospital.receiver.behave("/phone-1")
+        holds(hospital, messages)
+        # The tick is what climbs the ladders: it must not have ended with a lost connection.
+        hospital.wait_until_ticking()
+        assert hospital.command("health").returncode == 0

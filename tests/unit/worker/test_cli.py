@@ -1,0 +1,445 @@
+"""The commands, as somebody at a terminal meets them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from redis import Redis
+
+from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
+from worker import replay as replaying
+from worker.advance import advance
+from worker.cli import main
+from worker.client import Client
+from worker.embedded import NoRedisError
+from worker.health import Check
+from worker.inbox import accept
+from worker.receiver import Received
+from worker.store import Store
+
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CARTWATCH_REDIS_URL", NOWHERE)
+    monkeypatch.setenv("CARTWATCH_NAMESPACE", KEYS.namespace)
+    monkeypatch.setenv("CARTWATCH_SHARDS", str(KEYS.shards))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def service(store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that the commands find; nobody is woken."""
+    monkeypatch.setattr("worker.runtime.connect", lambda _: redis)
+    monkeypatch.setattr("worker.client.connect", lambda _: redis)
+    monkeypatch.setattr(Client, "wake", lambda *_: None)
+    return store
+
+
+def run(*arguments: str, given: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+
+
+def case(*messages: Body, **more: Any) -> str:
+    return json.dumps({"id": 1, "at": NOW.isoformat(), "messages": list(messages)} | more)
+
+
+def broken(folder: Path) -> Path:
+    (folder / "site.yaml").write_text("name: Example\nladders: {}\n")
+    return folder
+
+
+# -- help and start-up -----------------------------------------------------------------------------
+
+
+def test_every_command_explains_itself() -> None:
+    for name in main.commands:
+        said = run(name, "--help")
+        assert said.exit_code == 0
+        assert len(said.stdout.splitlines()) > 3
+
+
+def test_the_help_says_that_this_is_no_medical_device() -> None:
+    assert "not a medical device" in run("--help").stdout
+
+
+def test_the_command_line_starts_without_loading_what_only_some_commands_need() -> None:
+    heavy = ("celery", "redis", "apprise", "matplotlib", "pydantic", "rich", "alerts", "config")
+    program = f"import sys, worker.cli; print([name for name in {heavy} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert answer.stdout.strip() == "[]"
+
+
+# -- grade -----------------------------------------------------------------------------------------
+
+
+def test_grade_answers_each_line() -> None:
+    said = run("grade", given=case(*crs2(), id="a") + "\n" + case(registration(), id="b") + "\n")
+    assert (said.exit_code, said.stderr) == (0, "")
+    answers = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [(answer["id"], answer["results"]["crs"]["grade"]) for answer in answers] == [("a", 2), ("b", None)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("{", "not JSON"),
+        (case({"type": "telegram"}), "messages[0].type: not one of"),
+        (case(reading("crp", "1e15")), "messages[0].value: the number is too large"),
+        (case(registration("P1"), registration("P2")), "messages: of one patient only"),
+        (case(at="noon"), "at: "),
+        (b"\xff\xfe\xff", "not JSON"),
+        (b'{"id": 1, "at": "\xff"}', "not JSON"),
+    ],
+)
+def test_grade_names_a_bad_line_and_still_answers_the_others(bad: str | bytes, why: str) -> None:
+    lines = [case(id=1).encode(), bad if isinstance(bad, bytes) else bad.encode(), b"", case(id=2).encode()]
+    said = run("grade", "-", given=b"\n".join(lines))
+    assert said.exit_code == 2
+    assert [json.loads(line)["id"] for line in said.stdout.splitlines()] == [1, 2]
+    [complaint] = said.stderr.splitlines()
+    assert complaint.startswith("line 2: ")
+    assert why in complaint
+
+
+def test_grade_survives_its_own_failure_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_on_first(case_: Any, *_: object) -> dict[str, Any]:
+        if case_.id == 1:
+            raise ZeroDivisionError("38.9")
+        return {"id": case_.id}
+
+    monkeypatch.setattr("worker.grade.grade_case", fails_on_first)
+    said = run("grade", given=f"{case(id=1)}\n{case(id=2)}\n")
+    assert said.exit_code == 2
+    assert said.stdout == '{"id": 2}\n'
+    assert said.stderr == "line 1: cannot be graded: internal error ZeroDivisionError\n"
+
+
+def test_grade_reads_a_file_as_windows_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "cases.ndjson"
+    file.write_bytes(b"\xef\xbb\xbf" + case(*crs2()).encode() + b"\r\n")
+    said = run("grade", str(file))
+    assert said.exit_code == 0
+    assert json.loads(said.stdout)["results"]["crs"]["grade"] == 2
+
+
+def test_grade_of_nothing_is_nothing() -> None:
+    assert run("grade", given="").exit_code == 0
+
+
+def test_grade_keeps_names_in_any_script() -> None:
+    assert "Übergabe" in run("grade", given=case(id="Übergabe")).stdout
+
+
+def test_grade_says_where_a_configuration_cannot_be_used(tmp_path: Path) -> None:
+    said = run("grade", "--config", str(broken(tmp_path)), given=case())
+    assert said.exit_code == 1
+    assert "site.yaml" in said.stderr
+
+
+# -- send ------------------------------------------------------------------------------------------
+
+
+def test_send_says_how_many_were_accepted(service: Store) -> None:
+    said = run("send", given=b"\n\n".join(map(raw, crs2())) + b"\n")
+    assert (said.exit_code, said.stdout) == (0, "3 accepted, 0 set aside\n")
+    assert waiting(service) == 3
+
+
+def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> None:
+    said = run("send", "--source", "night export", given=raw(crs2()[0]) + b"\n{\n\xff\n")
+    assert said.exit_code == 2
+    assert said.stdout == "1 accepted, 2 set aside\n"
+    assert said.stderr.count("set aside: not JSON") == 2
+    assert waiting(service) == 1
+    assert {record.source for _, record in service.set_aside()} == {"night export"}
+
+
+def test_send_says_when_nothing_was_accepted() -> None:
+    said = run("send", given=raw(crs2()[0]))
+    assert said.exit_code == 1
+    assert "the state store cannot be reached, nothing was accepted" in said.stderr
+
+
+# -- set-aside -------------------------------------------------------------------------------------
+
+
+def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(service: Store) -> None:
+    accept(service.redis, KEYS, [b"{"], NOW, "lab")
+    send(service, [reading("crp", 85, "P1", unit=None), reading("crp", 85, "P3")])
+    advance(service, KEYS.of("P1"), Clock(), SITE)
+    said = run("set-aside", "--json")
+    assert said.exit_code == 0
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    reasons = {(line.get("source"), line["patient"], line["why"].partition(":")[0]) for line in lines}
+    assert ("lab", "", "not JSON") in reasons
+    assert {line["patient"] for line in lines if line["why"] == "patient not registered"} >= {"P3"}
+    [unit] = [line for line in lines if "unit" in line["why"]]
+    assert (unit["source"], unit["patient"], json.loads(unit["raw"])["reading"]) == ("monitor-7", "P1", "crp")
+
+
+def test_set_aside_in_words_gives_one_line_each(service: Store) -> None:
+    accept(service.redis, KEYS, [b"{", b"["], NOW, "lab")
+    lines = run("set-aside").stdout.splitlines()
+    assert len(lines) == 2
+    assert all("2024-06-14T08:00:00  lab: not JSON" in line for line in lines)
+
+
+def test_set_aside_of_nothing_is_nothing(service: Store) -> None:
+    assert service.set_aside() == []
+    assert run("set-aside").stdout == ""
+
+
+# -- board and ack ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def episode(service: Store) -> str:
+    """A patient with CRS 2 whom nobody has answered."""
+    send(service, crs2())
+    advance(service, KEYS.of("P1"), Clock(), SITE)
+    return owed(service)[0].page.episode
+
+
+def test_board_shows_the_patient_the_grade_and_the_open_episode(episode: str) -> None:
+    shown = run("board").stdout
+    for text in ("P1", "HAEM-2/12", "CRS grade 2", "[high]", "UNANSWERED", episode):
+        assert text in shown
+
+
+def test_board_shows_a_patient_nobody_registered(service: Store) -> None:
+    send(service, [reading("crp", 85)])
+    advance(service, KEYS.of("P1"), Clock(), SITE)
+    assert "not registered" in run("board").stdout
+
+
+def test_board_shows_names_that_look_like_markup_as_they_are(service: Store) -> None:
+    send(service, [registration("[red]P1[/red]", ward="[bold]", bed="[/bold]")])
+    for shard in KEYS.all():
+        advance(service, shard, Clock(), SITE)
+    shown = run("board").stdout
+    assert "[red]P1[/red]" in shown
+    assert "[bold]/[/bold]" in shown
+
+
+def test_ack_puts_an_acknowledgement_into_the_patients_inbox(service: Store, episode: str) -> None:
+    said = run("ack", episode, "--by", "haematologist-1")
+    assert (said.exit_code, said.stdout) == (0, f"haematologist-1 has {episode}\n")
+    clock = Clock()
+    clock.at = clock.at.replace(year=2100)
+    advance(service, KEYS.of("P1"), clock, SITE)
+    assert "haematologist-1" in run("board").stdout
+    assert owed(service) == []
+
+
+def test_ack_of_an_unknown_episode_is_refused(service: Store) -> None:
+    said = run("ack", "nobody", "--by", "haematologist-1")
+    assert said.exit_code == 1
+    assert "no episode nobody" in said.stderr
+    assert service.redis.keys() == []
+
+
+def test_ack_by_somebody_unknown_is_refused_with_the_names_there_are(episode: str) -> None:
+    said = run("ack", episode, "--by", "somebody")
+    assert said.exit_code == 2
+    assert "haematologist-1" in said.stderr
+
+
+# -- health and check ------------------------------------------------------------------------------
+
+
+def test_health_names_each_part_and_fails_when_one_is_ill(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert service.keys == KEYS
+    checks = [Check("store role", True, "master"), Check("workers", False, "0 ticking")]
+    monkeypatch.setattr("worker.health.examine", lambda *_: checks)
+    said = run("health")
+    assert said.exit_code == 1
+    assert said.stdout == "well  store role: master\nILL   workers: 0 ticking\n"
+    assert run("health", "--quiet").stdout == ""
+    monkeypatch.setattr("worker.health.examine", lambda *_: checks[:1])
+    assert run("health", "--quiet").exit_code == 0
+
+
+def test_health_of_a_store_that_is_gone_says_that() -> None:
+    said = run("health")
+    assert said.exit_code == 1
+    assert "ILL   store: cannot be reached" in said.stdout
+
+
+@pytest.mark.parametrize("command", [["board"], ["set-aside"], ["ack", "e1", "--by", "haematologist-1"]])
+def test_a_store_that_is_gone_is_said_in_one_line(command: list[str]) -> None:
+    said = run(*command)
+    assert said.exit_code == 1
+    assert said.stderr.startswith("Error: the state store cannot be reached")
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARTWATCH_SHARDS", "many")
+    said = run("board")
+    assert said.exit_code == 1
+    assert said.stderr.startswith("Error: CARTWATCH_SHARDS: ")
+
+
+def test_check_names_the_hospital() -> None:
+    assert run("check").stdout == "Example hospital: configuration is usable; time zone Europe/Rome\n"
+
+
+@pytest.mark.parametrize("command", ["check", "up", "worker", "board", "demo", "replay"])
+def test_a_configuration_that_cannot_be_used_stops_every_command_before_it_begins(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it began")
+
+    monkeypatch.setattr("os.execv", never)
+    monkeypatch.setattr("worker.service.serve", never)
+    monkeypatch.setenv("CARTWATCH_CONFIG_DIR", str(broken(tmp_path)))
+    said = run(command, given="")
+    assert said.exit_code == 1
+    assert "site.yaml: time_zone: Field required" in said.stderr
+
+
+# -- worker and up ---------------------------------------------------------------------------------
+
+
+def test_worker_becomes_a_celery_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
+    assert run("worker", "--queues", "deliver", "--processes", "4").exit_code == 0
+    [command] = became
+    assert command[command.index("--queues") + 1] == "deliver"
+    assert command[command.index("--concurrency") + 1] == "4"
+
+
+def test_worker_refuses_a_queue_nobody_sends_to() -> None:
+    said = run("worker", "--queues", "advance,delivery")
+    assert said.exit_code == 2
+    assert "delivery: not one of advance, ingest, deliver" in said.stderr
+
+
+def test_up_without_a_redis_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise NoRedisError
+
+    monkeypatch.setattr("worker.service.serve", fail)
+    monkeypatch.setattr("worker.service.stop_on_signals", lambda: None)
+    monkeypatch.setattr("worker.logs.configure", lambda _: None)
+    said = run("up")
+    assert said.exit_code == 1
+    assert "CARTWATCH_REDIS_URL" in said.stderr
+
+
+# -- replay ----------------------------------------------------------------------------------------
+
+
+class FakeReplay:
+    """Stands for servers and workers: gives its events, or fails."""
+
+    events: tuple[dict[str, Any], ...] = ()
+    error: Exception | None = None
+    given: tuple[Any, ...] = ()
+
+    def __init__(self, **_: object) -> None:
+        self.store: Any = self
+
+    def __enter__(self) -> "FakeReplay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def run(self, messages: list[Any], respond: object) -> Iterator[dict[str, Any]]:
+        type(self).given = (messages, respond)
+        if self.error is not None:
+            raise self.error
+        yield from self.events
+
+    def set_aside(self) -> list[Any]:
+        return []
+
+    def unclaimed(self) -> dict[str, str]:
+        return {"P9": f"3 {NOW.isoformat()} {NOW.isoformat()}"}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeReplay]:
+    class Fresh(FakeReplay):
+        pass
+
+    monkeypatch.setattr(replaying, "Replay", Fresh)
+    return Fresh
+
+
+GRADE = {"at": "2024-06-14T10:00:00+02:00", "kind": "grade", "patient": "P1", "system": "crs", "grade": 2}
+PAGE = {"at": "2024-06-14T10:00:00+02:00", "kind": "page", "patient": "P1", "to": "haematologist-1", "title": "CRS – 2"}
+ACKNOWLEDGED = {"at": "2024-06-14T10:04:00+02:00", "kind": "acknowledged", "condition": "crs", "by": "haematologist-1"}
+
+
+def test_replay_prints_events_as_json_lines(fake: type[FakeReplay]) -> None:
+    fake.events = (GRADE, PAGE)
+    said = run("replay", "--json", given=raw(registration()))
+    assert said.exit_code == 0
+    assert [json.loads(line) for line in said.stdout.splitlines()] == [GRADE, PAGE]
+    assert "–" in said.stdout
+
+
+def test_replay_prints_events_in_words(fake: type[FakeReplay]) -> None:
+    fake.events = (GRADE, PAGE, ACKNOWLEDGED, GRADE | {"grade": None})
+    assert run("replay", given=raw(registration())).stdout.splitlines() == [
+        "2024-06-14 10:00  crs 2",
+        "2024-06-14 10:00  PAGE to haematologist-1: CRS – 2",
+        "2024-06-14 10:04  acknowledged: crs haematologist-1",
+        "2024-06-14 10:00  crs undetermined",
+    ]
+
+
+def test_replay_names_bad_lines_and_replays_the_others(fake: type[FakeReplay]) -> None:
+    said = run("replay", given=b"{\n" + raw(registration()) + b"\n\xff\n")
+    assert said.exit_code == 2
+    assert [line.partition(":")[0] for line in said.stderr.splitlines()[:2]] == ["line 1", "line 3"]
+    assert len(fake.given[0]) == 1
+
+
+def test_replay_names_patients_nobody_registered(fake: type[FakeReplay]) -> None:
+    said = run("replay", given=raw(reading("crp", 85, "P9")))
+    assert fake.given
+    assert "set aside: patient P9 is not registered: 3 message(s)" in said.stderr
+
+
+def test_replay_lets_nobody_answer_unless_told(fake: type[FakeReplay]) -> None:
+    run("replay", given=raw(registration()))
+    assert fake.given[1] is None
+    run("replay", "--acknowledge-after", "0", given=raw(registration()))
+    assert fake.given[1] is not None
+
+
+@pytest.mark.parametrize("error", [NoRedisError(), replaying.StuckError("nothing moves at 2024-06-14T08:00:00")])
+def test_replay_says_in_words_why_it_could_not_go_on(fake: type[FakeReplay], error: Exception) -> None:
+    fake.error = error
+    said = run("replay", given=raw(registration()))
+    assert said.exit_code == 1
+    assert said.stderr.startswith("Error: ")
+    assert str(error).partition("\n")[0] in said.stderr
+
+
+# -- pages on the terminal -------------------------------------------------------------------------
+
+
+def test_a_page_is_printed_as_it_is_whatever_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    from worker.demo import print_page
+
+    page = Received("/phone-1", "e7.1", "[HIGH] D+2 HAEM-2/12: CRS grade 2", "pressure [84] mm[Hg]", 0)
+    print_page(Console(width=100), page)
+    shown = capsys.readouterr().out
+    for text in ("[HIGH] D+2 HAEM-2/12", "pressure [84] mm[Hg]", "phone-1"):
+        assert text in shown

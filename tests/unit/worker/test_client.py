@@ -1,0 +1,77 @@
+"""The client for producers: what it returns for is stored; a broker that is gone costs nothing but a second."""
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from alerts.messages import BadMessage
+from config.settings import Settings
+from tests.unit.worker.ward import NOW, crs2, raw, reading
+from worker.client import Client
+from worker.keys import Keys
+
+SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", namespace="ward", shards=4)
+
+
+@pytest.fixture
+def woken() -> list[tuple[str, tuple[int, ...], str]]:
+    return []
+
+
+@pytest.fixture
+def client(redis: Redis, woken: list[tuple[str, tuple[int, ...], str]], monkeypatch: pytest.MonkeyPatch) -> Client:
+    made = Client(SETTINGS, redis)
+    monkeypatch.setattr(
+        made._celery, "send_task", lambda name, arguments, queue: woken.append((name, arguments, queue))
+    )
+    return made
+
+
+def test_what_is_accepted_stands_in_the_inbox_and_its_shard_is_woken(
+    client: Client, redis: Redis, woken: list[tuple[str, tuple[int, ...], str]]
+) -> None:
+    assert client.send(crs2()) == 3
+    shard = client.keys.of("P1")
+    assert redis.xlen(shard.inbox) == 3
+    assert woken == [("advance", (shard.number,), "advance")]
+
+
+def test_the_keys_are_those_of_the_settings(client: Client) -> None:
+    assert client.keys == Keys("ward", 4)
+
+
+def test_a_bad_message_is_an_error_that_names_the_field_and_the_good_ones_are_accepted(
+    client: Client, redis: Redis
+) -> None:
+    with pytest.raises(BadMessage, match="value: the number is too large"):
+        client.send([*crs2(), reading("crp", "1e15")])
+    assert redis.xlen(client.keys.of("P1").inbox) == 3
+
+
+def test_json_texts_are_answered_for_one_by_one(client: Client) -> None:
+    accepted = client.send_raw([raw(crs2()[0]), b"{"], now=NOW)
+    assert accepted.stored == 1
+    assert [record.raw for record in accepted.refused] == ["{"]
+
+
+def test_nothing_sent_wakes_nobody(client: Client, woken: list[tuple[str, tuple[int, ...], str]]) -> None:
+    assert client.send([]) == 0
+    assert woken == []
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), ConnectionRefusedError()])
+def test_without_the_broker_a_message_is_accepted_all_the_same(
+    client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(client._celery, "send_task", fail)
+    assert client.send(crs2()) == 3
+    assert redis.xlen(client.keys.of("P1").inbox) == 3
+
+
+def test_without_the_store_nothing_is_accepted_and_the_sender_hears_it() -> None:
+    with pytest.raises(RedisConnectionError):
+        Client(SETTINGS).send(crs2())

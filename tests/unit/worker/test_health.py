@@ -1,0 +1,124 @@
+"""Health: which part is ill, in words."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import BusyLoadingError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, send
+from worker.advance import advance
+from worker.clock import milliseconds
+from worker.health import OVERDUE, Check, examine
+from worker.inbox import accept
+from worker.store import Store
+from worker.tick import beat_key
+
+SHARD = KEYS.of("P1")
+WELL: dict[str, dict[str, Any]] = {
+    "memory": {"maxmemory_policy": "noeviction"},
+    "persistence": {"aof_enabled": 1, "aof_last_write_status": "ok"},
+    "replication": {"role": "master"},
+}
+
+
+@pytest.fixture
+def said(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """What the server says of itself; a store in memory says nothing."""
+    answers = {section: dict(values) for section, values in WELL.items()}
+    monkeypatch.setattr(store.redis, "info", lambda section: answers[section])
+    store.redis.set(beat_key(store), 1)
+    return answers
+
+
+def check(store: Store, part: str, now: datetime = NOW) -> Check:
+    [found] = [item for item in examine(store, now) if item.part == part]
+    return found
+
+
+@pytest.mark.usefixtures("said")
+def test_an_empty_store_with_a_worker_is_well(store: Store) -> None:
+    assert [item.part for item in examine(store, NOW) if not item.well] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "part", "seen"),
+    [
+        ("memory", "maxmemory_policy", "allkeys-lru", "store eviction", "maxmemory-policy allkeys-lru"),
+        ("persistence", "aof_enabled", 0, "store durability", "append-only file OFF"),
+        ("persistence", "aof_last_write_status", "err", "store durability", "CANNOT be written"),
+        ("replication", "role", "slave", "store role", "slave"),
+    ],
+)
+def test_a_setting_that_endangers_messages_is_said(
+    store: Store, said: dict[str, dict[str, Any]], section: str, key: str, value: object, part: str, seen: str
+) -> None:
+    said[section][key] = value
+    found = check(store, part)
+    assert not found.well
+    assert seen in found.seen
+    assert [item.part for item in examine(store, NOW) if not item.well] == [part]
+
+
+@pytest.mark.usefixtures("said")
+def test_without_a_worker_that_ticks_it_is_ill(store: Store) -> None:
+    store.redis.delete(beat_key(store))
+    assert check(store, "workers") == Check("workers", False, "0 ticking")
+
+
+@pytest.mark.usefixtures("said")
+def test_the_workers_of_another_installation_do_not_count(redis: Redis, store: Store) -> None:
+    redis.delete(beat_key(store))
+    redis.set("other:beat:host:1", 1)
+    assert not check(store, "workers").well
+
+
+@pytest.mark.usefixtures("said")
+def test_a_ladder_nobody_climbs_is_overdue(store: Store) -> None:
+    send(store, crs2())
+    advance(store, SHARD, Clock(), SITE)
+    store.redis.delete(SHARD.key("due"))
+    due = NOW + timedelta(minutes=10)
+    assert check(store, "overdue", due + OVERDUE - timedelta(milliseconds=1)).well
+    found = check(store, "overdue", due + OVERDUE)
+    assert not found.well
+    assert "1 ladder(s)" in found.seen
+
+
+@pytest.mark.usefixtures("said")
+def test_a_page_nobody_tries_is_overdue(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW)})
+    assert check(store, "overdue", NOW + OVERDUE - timedelta(milliseconds=1)).well
+    found = check(store, "overdue", NOW + OVERDUE)
+    assert not found.well
+    assert "1 page(s)" in found.seen
+
+
+@pytest.mark.usefixtures("said")
+def test_a_message_nobody_takes_is_overdue(redis: Redis, store: Store) -> None:
+    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{milliseconds(NOW)}-0")
+    assert check(store, "overdue", NOW + OVERDUE).well
+    found = check(store, "overdue", NOW + OVERDUE + timedelta(milliseconds=1))
+    assert not found.well
+    assert "1 shard(s)" in found.seen
+
+
+@pytest.mark.usefixtures("said")
+def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None:
+    accept(store.redis, KEYS, [b"{", b"["], NOW)
+    found = check(store, "set aside")
+    assert found.well
+    assert found.seen.startswith("2 message(s)")
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("refused"), BusyLoadingError("loading")])
+def test_a_store_that_cannot_be_reached_is_the_only_thing_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(store.redis, "ping", fail)
+    assert examine(store, NOW) == [Check("store", False, f"cannot be reached ({type(error).__name__})")]

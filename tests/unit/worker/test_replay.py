@@ -1,0 +1,118 @@
+"""The parts of a replay that need no worker: the agenda, the answers of people, the settings handed on."""
+
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alerts.messages import Acknowledgement, AnyMessage
+from config.settings import Settings
+from tests.unit.worker.ward import NOW, message, reading
+from worker.replay import _Agenda, acknowledge_after, acknowledgement, environment_of, moments
+
+
+def crp(number: int, at: datetime, **more: Any) -> AnyMessage:
+    return message(reading("crp", number, at=at, **more))
+
+
+def page(**more: Any) -> dict[str, Any]:
+    event = {"kind": "page", "reason": "new", "urgency": "high", "episode": "e7", "page": "e7.1", "patient": "P1"}
+    return event | {"at": NOW.isoformat()} | more
+
+
+def test_messages_come_in_by_their_effective_time() -> None:
+    later, first = crp(1, NOW + timedelta(hours=1)), crp(2, NOW)
+    assert [(item.at, item.messages) for item in moments([later, first])] == [
+        (first.effective, [first]),
+        (later.effective, [later]),
+    ]
+
+
+def test_a_message_that_says_when_it_was_received_comes_in_then() -> None:
+    late = crp(1, NOW, received=(NOW + timedelta(days=1)).isoformat())
+    assert [item.at for item in moments([late])] == [NOW + timedelta(days=1)]
+
+
+def test_messages_of_one_moment_keep_the_order_of_the_file_also_in_other_zones() -> None:
+    same = [crp(number, NOW) for number in range(5)]
+    same[2] = message(reading("crp", 2, effective="2024-06-14T10:00:00+02:00"))
+    [moment] = moments(same)
+    assert moment.messages == same
+
+
+def test_the_agenda_gives_everything_up_to_a_time_in_order() -> None:
+    messages = [crp(number, NOW + timedelta(minutes=number)) for number in range(10)]
+    random.Random(1).shuffle(messages)
+    agenda = _Agenda(moments(messages))
+    assert agenda.next_at() == NOW
+    taken = agenda.take(NOW + timedelta(minutes=4))
+    assert [item.effective for item in taken] == [NOW + timedelta(minutes=number) for number in range(5)]
+    assert agenda.next_at() == NOW + timedelta(minutes=5)
+    assert agenda.end == NOW + timedelta(minutes=9)
+
+
+def test_an_answer_joins_the_agenda_and_may_come_last() -> None:
+    agenda = _Agenda(moments([crp(1, NOW)]))
+    answer = acknowledgement(page(), NOW + timedelta(minutes=4), "haematologist-1")
+    agenda.add(answer)
+    agenda.take(NOW)
+    assert agenda.next_at() == NOW + timedelta(minutes=4)
+    assert agenda.end == NOW + timedelta(minutes=4)
+    assert agenda.take(NOW + timedelta(minutes=4)) == [answer]
+    assert agenda.next_at() is None
+
+
+def test_an_empty_file_has_no_moment() -> None:
+    agenda = _Agenda(moments([]))
+    assert (agenda.next_at(), agenda.end) == (None, None)
+
+
+# -- people ----------------------------------------------------------------------------------------
+
+
+def test_a_page_is_answered_after_the_wait() -> None:
+    [answer] = acknowledge_after(timedelta(minutes=4))(page())
+    assert isinstance(answer, Acknowledgement)
+    assert (answer.patient, answer.episode, answer.by) == ("P1", "e7", "haematologist-1")
+    assert answer.effective == NOW + timedelta(minutes=4)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [page(urgency="low"), page(reason="resolved"), page(reason="retracted"), {"kind": "grade"}, {"kind": "closed"}],
+    ids=["low", "resolved", "retracted", "grade", "closed"],
+)
+def test_what_asks_for_no_answer_gets_none(event: dict[str, Any]) -> None:
+    assert list(acknowledge_after(timedelta(minutes=4))(event)) == []
+
+
+def test_two_people_told_at_once_answer_once() -> None:
+    respond = acknowledge_after(timedelta(minutes=4))
+    assert len(list(respond(page(page="e7.1")))) == 1
+    assert list(respond(page(page="e7.2"))) == []
+    assert len(list(respond(page(page="e7.3", at=(NOW + timedelta(minutes=10)).isoformat())))) == 1
+
+
+# -- settings for the workers ----------------------------------------------------------------------
+
+
+def test_a_worker_process_reads_the_settings_it_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        redis_url="redis://:secret@127.0.0.1:7000/3",
+        namespace="north",
+        shards=32,
+        clock="simulated",
+        config_dir=Path("site"),
+        receiver_url="json://127.0.0.1:9",
+        lease=7,
+    )
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_what_is_not_set_is_not_handed_on() -> None:
+    assert "CARTWATCH_BROKER_URL" not in environment_of(Settings(broker_url=None))
+    assert "CARTWATCH_CONFIG_DIR" not in environment_of(Settings(config_dir=None))

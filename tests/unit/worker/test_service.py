@@ -1,0 +1,107 @@
+"""Finding the running service: the environment first, else the card it left for its own user."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.settings import Settings
+from worker import service
+from worker.service import card_path, find_settings
+
+CARD = {
+    "pid": os.getpid(),
+    "redis_url": "redis://:secret@127.0.0.1:7000/0",
+    "broker_url": "redis://:secret@127.0.0.1:7000/1",
+    "namespace": "north",
+    "shards": 32,
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith("CARTWATCH_")]:
+        monkeypatch.delenv(name)
+
+
+def leave(card: Any) -> None:
+    card_path().write_text(card if isinstance(card, str) else json.dumps(card))
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert find_settings() == Settings()
+
+
+def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(CARD)
+    monkeypatch.setenv("CARTWATCH_REDIS_URL", "redis://elsewhere:6379/0")
+    found = find_settings()
+    assert found.redis_url == "redis://elsewhere:6379/0"
+    assert found.broker == "redis://elsewhere:6379/1"
+
+
+def test_a_running_service_is_found_with_all_that_decides_where_messages_go() -> None:
+    leave(CARD)
+    found = find_settings()
+    assert (found.redis_url, found.broker) == (CARD["redis_url"], CARD["broker_url"])
+    assert (found.namespace, found.shards) == ("north", 32)
+
+
+def test_the_card_of_a_service_that_was_killed_is_not_believed() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    leave(CARD | {"pid": gone.pid})
+    assert find_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    "card", ["", "{", "[]", "null", "7", '"pid"', {}, {"pid": "x"}, {"pid": None}, CARD | {"shards": "many"}]
+)
+def test_a_damaged_card_is_not_believed(card: Any) -> None:
+    leave(card)
+    assert find_settings() == Settings()
+
+
+def test_another_users_card_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(CARD)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert find_settings() == Settings()
+
+
+def test_only_its_user_can_read_the_card() -> None:
+    path = service._write_card(Settings(redis_url="redis://:secret@127.0.0.1:7000/0", namespace="north", shards=32))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text()) == CARD
+
+
+def test_a_card_in_another_users_folder_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError):
+        service._write_card(Settings())
+
+
+def test_without_a_runtime_folder_the_card_lies_in_a_private_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(service.tempfile, "gettempdir", lambda: str(tmp_path))
+    path = service._write_card(Settings())
+    assert path == tmp_path / f"cartwatch-{os.getuid()}" / "cartwatch-service.json"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_service_that_ends_takes_its_own_card_away_and_no_others() -> None:
+    path = service._write_card(Settings())
+    service._remove_card(path)
+    assert not path.exists()
+    leave(CARD | {"pid": 1})
+    service._remove_card(path)
+    assert path.exists()
+    path.unlink()
+    service._remove_card(path)

@@ -1,0 +1,169 @@
+"""The tick: everything that waits is found in one look, and a store that is gone does not stop it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from alerts.faults import fault
+from config.settings import Settings
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from worker import tick as module
+from worker.advance import advance
+from worker.app import app
+from worker.clock import milliseconds
+from worker.delivery.outbox import deliver
+from worker.runtime import Runtime
+from worker.store import Store
+from worker.tick import PAGES_A_TICK, Pending, beat_key, pending, tick
+
+SHARD = KEYS.of("P1")
+NOTHING = Pending([], [])
+
+
+def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
+    assert pending(store, NOW) == NOTHING
+
+
+def test_a_message_in_the_inbox_is_found_though_its_wake_up_was_lost(store: Store) -> None:
+    send(store, crs2())
+    assert pending(store, NOW) == Pending([SHARD.number], [])
+
+
+def test_messages_of_several_shards_are_found(store: Store) -> None:
+    send(store, [*crs2("P1"), *crs2("P2")])
+    assert pending(store, NOW).shards == sorted([KEYS.of("P1").number, KEYS.of("P2").number])
+
+
+def test_a_shard_somebody_advances_now_is_left_alone(store: Store) -> None:
+    send(store, crs2())
+    store.take(SHARD, NOW)
+    assert pending(store, NOW) == NOTHING
+
+
+def only_page(store: Store) -> str:
+    """The id of the CRS page, which is the only one due."""
+    send(store, crs2())
+    advance(store, SHARD, Clock(), SITE)
+    [page] = [item.page.id for item in owed(store)]
+    store.redis.delete(SHARD.key("due"))
+    store.redis.zadd(SHARD.key("due"), {page: milliseconds(NOW)})
+    return page
+
+
+def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = only_page(store)
+    assert pending(store, NOW) == Pending([], [(SHARD.number, page)])
+    found: list[Pending] = []
+    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: found.append(pending(store, NOW)))
+    with pytest.raises(AttributeError):
+        deliver(store.redis, SHARD, page, NOW, SITE, "json://127.0.0.1:9")
+    assert found == [NOTHING]
+
+
+def test_a_page_to_be_tried_later_is_found_later(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW + timedelta(seconds=2))})
+    assert pending(store, NOW + timedelta(seconds=1)) == NOTHING
+    assert pending(store, NOW + timedelta(seconds=2)).pages == [(SHARD.number, "e.1")]
+
+
+@pytest.mark.parametrize(("wait", "found"), [(599, []), (600, [SHARD.number])])
+def test_a_ladder_is_found_from_its_moment_on(store: Store, wait: int, found: list[int]) -> None:
+    send(store, crs2())
+    advance(store, SHARD, Clock(), SITE)
+    assert pending(store, NOW + timedelta(seconds=wait)).shards == found
+
+
+def test_a_fault_left_in_the_relay_is_found(redis: Redis, store: Store) -> None:
+    message = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
+    redis.xadd(SHARD.key("relay"), {"m": message.model_dump_json()})
+    assert pending(store, NOW).shards == [SHARD.number]
+
+
+def test_a_flood_of_pages_is_taken_in_portions(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW) for number in range(PAGES_A_TICK + 50)})
+    assert len(pending(store, NOW).pages) == PAGES_A_TICK
+
+
+def test_it_takes_one_round_trip_however_many_shards_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips: list[int] = []
+    pipeline = store.redis.pipeline
+
+    def counted(**more: Any) -> Any:
+        pipe = pipeline(**more)
+        execute = pipe.execute
+        pipe.execute = lambda: trips.append(len(pipe.command_stack)) or execute()
+        return pipe
+
+    monkeypatch.setattr(store.redis, "pipeline", counted)
+    pending(store, NOW)
+    assert len(trips) == 1
+
+
+# -- as a worker runs it ---------------------------------------------------------------------------
+
+Sent = list[tuple[str, tuple[Any, ...]]]
+
+
+@pytest.fixture
+def sent(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    found: Sent = []
+    run = Runtime(Settings(), SITE, store, clock)
+    monkeypatch.setattr(module, "runtime", lambda: run)
+    monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
+    return found
+
+
+def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
+    page = only_page(store)
+    send(store, crs2("P2"))
+    tick()
+    assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
+
+
+def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
+    tick()
+    assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
+    assert sent == []
+
+
+def fails(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("gone"), OSError("gone"), RuntimeError("no clock")])
+@pytest.mark.usefixtures("sent")
+def test_a_store_that_is_gone_is_looked_for_again_at_the_next_tick(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    monkeypatch.setattr(store.redis, "pipeline", fails(error))
+    tick()
+    assert "cannot be reached" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_broker_that_is_gone_is_looked_for_again_at_the_next_tick(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app, "send_task", fails(OperationalError("gone")))
+    send(store, crs2())
+    tick()
+    assert "cannot be reached" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_no_error_whatever_ends_the_ticking(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that leaves the timer's function may end the worker's whole event loop."""
+    monkeypatch.setattr(app, "send_task", fails(KeyError("a surprise of the transport")))
+    send(store, crs2())
+    tick()
+    assert "KeyError" in caplog.text
