@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from alerts.episodes import Episode, Past, episode_id
+from alerts.episodes import Episode, Past, closed, episode_id
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
 from alerts.watch import Watch
 
@@ -42,6 +42,8 @@ def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
 def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
     """Open a technical episode, or note that a known trouble goes on without paging again."""
     current = watch.episodes.get(message.condition)
+    if message.over:
+        return watch if current is None else watch.following(message.condition, closed(current, now, None))
     if current is not None:
         lasting = replace(current, raised_at=max(current.raised_at, message.effective))
         return replace(watch, episodes={**watch.episodes, message.condition: lasting})

@@ -281,9 +281,10 @@ class Receipt(Message):
 
 
 class Fault(Message):
-    """A technical trouble of this software or of a feed; `patient` is the reserved subject `~site`."""
+    """A technical trouble of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`."""
 
     type: Literal["fault"]
+    over: StrictBool = False
     condition: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     what: LongText
 

@@ -71,6 +71,12 @@ class Delivery(Configuration):
     claim_for: Duration
 
 
+class Feed(Configuration):
+    """A source whose silence is a fault."""
+
+    silent_after: Duration
+
+
 class OnCall(Configuration):
     """Typed form of `site.yaml`."""
 
@@ -81,6 +87,7 @@ class OnCall(Configuration):
     channels: dict[str, Channel]
     ladders: dict[Urgency, Ladder]
     delivery: Delivery
+    feeds: dict[str, Feed] = Field(default_factory=dict)
 
     @field_validator("time_zone")
     @classmethod

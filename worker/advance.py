@@ -15,7 +15,7 @@ from alerts.messages import AnyMessage, BadMessage, Fault, Status, read_message
 from alerts.step import step
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
-from worker.clock import Clock
+from worker.clock import Clock, milliseconds
 from worker.inbox import SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
 from worker.packing import Owed
@@ -87,7 +87,8 @@ def _one_thing(batch: Batch) -> Batch:
 def _read(keys: Keys, batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], Outcome]:
     """Parse what waits. Producers may append to the stream directly: what cannot be read is set aside, what belongs
     to another shard is moved there."""
-    outcome = Outcome({}, [], [], [], [], [], [])
+    heard: dict[str, int] = {}
+    outcome = Outcome({}, [], [], [], [], [], [], heard)
     messages: list[AnyMessage] = []
     if crashes > CRASHES_BEFORE_SET_ASIDE and not batch.waiting:
         _put_off(outcome, batch.due, f"shard {batch.shard.number}", "worker died", now)
@@ -97,6 +98,7 @@ def _read(keys: Keys, batch: Batch, now: datetime, crashes: int) -> tuple[list[A
         except BadMessage as error:
             _set_aside_raw(outcome, waiting, str(error), now)
             continue
+        heard[message.source] = milliseconds(waiting.received)
         if crashes > CRASHES_BEFORE_SET_ASIDE:
             why = "a worker died each time it took this message"
             outcome.set_aside.append(sets_aside(message, why, now))

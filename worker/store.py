@@ -8,9 +8,10 @@ import json
 import logging
 import secrets
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
@@ -48,7 +49,8 @@ class Batch(NamedTuple):
 class Outcome(NamedTuple):
     """What a batch led to, ready to be committed.
 
-    `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later.
+    `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later;
+    `heard` is when (ms) each source last sent something.
     """
 
     watches: dict[str, Watch]
@@ -58,6 +60,7 @@ class Outcome(NamedTuple):
     events: list[dict[str, Any]]
     relayed: list[AnyMessage]
     stuck: list[str]
+    heard: Mapping[str, int] = MappingProxyType({})
 
 
 class LostLeaseError(Exception):
@@ -122,6 +125,8 @@ class Store:
         for owed in outcome.pages:
             pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
             pipe.zadd(shard.key("due"), {owed.page.id: milliseconds(now)})
+        if outcome.heard:
+            pipe.hset(shard.key("heard"), items=[part for pair in outcome.heard.items() for part in pair])
         if outcome.cancelled:
             pipe.hdel(shard.key("outbox"), *outcome.cancelled)
             pipe.zrem(shard.key("due"), *outcome.cancelled)

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.clock import milliseconds
+from worker.feeds import watch_feeds
 from worker.runtime import runtime
 from worker.store import Store
 
@@ -65,8 +66,9 @@ def tick() -> None:
     try:
         run = runtime()
         run.store.redis.set(beat_key(run.store), os.getpid(), ex=BEAT_LASTS_SECONDS)
-        found = pending(run.store, run.clock.now())
-        for number in found.shards:
+        now = run.clock.now()
+        found = pending(run.store, now)
+        for number in {*found.shards, *(shard.number for shard in watch_feeds(run.store, run.site, now))}:
             app.send_task("advance", (number,))
         for number, page in found.pages:
             app.send_task("deliver", (number, page))
