@@ -5,7 +5,7 @@ graded.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from alerts.assessment import Assessment, assess, shown_value
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
+from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
 from alerts.page import shown
 from alerts.vocabulary import label, shown_unit
@@ -123,7 +124,10 @@ def _explained(system: str, result: Result, changed_by: Iterable[str], site: Sit
 def _convention(name: str, site: Site) -> str:
     section, _, key = name.partition(".")
     proxy = getattr(getattr(site.proxies, section, None), key, None)
-    return f"{name} = {proxy.value} ({proxy.basis}; owner: {proxy.owner})" if proxy is not None else name
+    if proxy is None:
+        return name
+    value = span(proxy.value) if isinstance(proxy.value, timedelta) else proxy.value
+    return f"{name} = {value} ({proxy.basis}; owner: {proxy.owner})"
 
 
 def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:

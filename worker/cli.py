@@ -321,6 +321,8 @@ def board() -> None:
     for watch in _runtime().store.watches():
         admission = watch.chart.admission
         place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
+        if watch.patient == SITE_SUBJECT:
+            place = "technical"
         episodes = [
             f"{item.id} {item.title} [{item.urgency}] {item.acknowledged_by or 'UNANSWERED'}"
             for item in watch.episodes.values()
