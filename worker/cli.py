@@ -315,6 +315,8 @@ def board() -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from alerts.messages import SITE_SUBJECT
+
     table = Table()
     for heading in ("patient", "place", "CRS", "ICANS", "open episodes"):
         table.add_column(heading)
