@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 
 # A Python without ensurepip makes environments without pip: then the pip of PYTHON installs into them.
 PIP = $$($(BIN)/python -c 'import pip' 2>/dev/null && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
-COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --no-annotate --no-header --extra build pyproject.toml
+COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check lock clean

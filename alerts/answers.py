@@ -8,6 +8,7 @@ from alerts import episodes, escalation
 from alerts.episodes import Episode, Past
 from alerts.events import acknowledged_event, closed_event
 from alerts.faults import note_fault, undeliverable_fault
+from alerts.fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
     Acknowledgement,
@@ -17,7 +18,6 @@ from alerts.messages import (
     Fault,
     Receipt,
     Silence,
-    Status,
 )
 from alerts.watch import Effects, Watch, sets_aside
 from config.site import Site

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from alerts.admission import Admission, merged, with_registration
 from alerts.entry import ABSENT, Entry
-from alerts.messages import Status
+from alerts.fields import Status
 from alerts.thinning import horizon, thin
 
 PLACE = attrgetter("place")

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from alerts.admission import Admission
 from alerts.chart import Chart, Unused
 from alerts.entry import ABSENT, Entry
-from alerts.messages import AnyMessage, Reading, Registration, Statement, Status, Treatment
+from alerts.fields import Status
+from alerts.messages import AnyMessage, Reading, Registration, Statement, Treatment
 from alerts.quantities import Unusable, canonical
 from alerts.vocabulary import READINGS, Sort
 from config.site import Site

@@ -86,9 +86,10 @@ def pressure(chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool
         return Confirmed(lasted, tuple(run), "confirmation.arterial_lasting")
     if latest.by not in CUFFS or severe or alert:
         return Confirmed(bool(low(latest)), (latest,))
-    near = _samples(chart, kind, latest, rules.cuff_pair_within.value)[-2:]
-    if len(near) == 2 and all(low(entry) for entry in near):
-        return Confirmed(True, tuple(near), "confirmation.cuff_pair_within")
+    # Two in a row count however far apart they are: where nobody measures more often, nothing else ever would.
+    pair = _samples(chart, kind, latest, site.proxies.chart.vitals_hold.value)[-2:]
+    if len(pair) == 2 and all(low(entry) for entry in pair):
+        return Confirmed(True, tuple(pair), "confirmation.pressure_window")
     window = _samples(chart, kind, latest, rules.pressure_window.value)[-3:]
     agreeing = [entry for entry in window if low(entry)]
     return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.pressure_window")
@@ -99,7 +100,7 @@ def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confir
     if latest.by not in STREAMS:
         return Confirmed(bool(low(latest)), (latest,))
     rules = site.proxies.confirmation
-    run = _run(chart, "spo2", latest, low, rules.saturation_window.value)
+    run = _run(chart, "spo2", latest, low, site.proxies.chart.vitals_hold.value)
     if run and latest.effective - run[0].effective >= rules.saturation_lasting.value:
         return Confirmed(True, tuple(run), "confirmation.saturation_lasting")
     very_low = _very_low(chart, latest, rules)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from alerts.messages import Status
+from alerts.fields import Status
 
 ABSENT = "absent"
 """Code of an entry that says why there is no value; its note holds the reason."""

@@ -4,16 +4,12 @@ The same JSON objects are posted, queued, replayed, journalled and given to `car
 Unknown fields are refused by name. Numbers, written as JSON numbers or as text, become decimals.
 """
 
-import re
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from enum import IntEnum
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -24,73 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, STATEMENTS, Sort
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
-
-_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
-_BOUND = Decimal("1e12")
-
-
-def _decimal(value: Any) -> Any:
-    """A JSON number or a number in text, as an exact decimal of bounded size.
-
-    Raises:
-        ValueError: for NaN, infinities, and numbers no reading can have.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise ValueError("write a number, as a JSON number or as text")
-    match = _NUMBER.fullmatch(str(value).strip())
-    if match is None or match[1]:
-        raise ValueError(f"{str(value)[:40]!r} is not a number of at most 15 digits")
-    number = Decimal(match[2])
-    if abs(number) > _BOUND:
-        raise ValueError("the number is too large: nothing measured here exceeds 1e12")
-    return number
-
-
-Number = Annotated[Decimal, BeforeValidator(_decimal)]
-
-
-def _reading_value(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
-        raise ValueError("write a number, a code, or a bound such as '<0.1'")
-    if len(str(value)) > 60:
-        raise ValueError("a value has at most 60 characters")
-    return value
-
-
-ReadingValue = Annotated[Any, BeforeValidator(_reading_value)]
-
-
-def _time(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("write ISO 8601 with the offset, as in 2024-06-14T08:00:00+02:00")
-    return value
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_time)]
-
-
-class Status(IntEnum):
-    """A result's place in its life; of two versions of one message the higher status holds."""
-
-    PRELIMINARY = 0
-    FINAL = 1
-    CORRECTED = 2
-    ENTERED_IN_ERROR = 3
-
-
-_STATUS_NAMES = {status.name.lower(): status for status in Status}
-
-
-def _status(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in _STATUS_NAMES:
-            raise ValueError(f"{value[:40]!r} is not one of {', '.join(_STATUS_NAMES)}")
-        return _STATUS_NAMES[value]
-    return value
+from alerts.fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number
+from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 
 
 class Message(BaseModel):
@@ -105,7 +36,7 @@ class Message(BaseModel):
     received: Time | None = None
     provenance: Literal["reported", "synthesised"] | None = None
     supersedes: Text | None = None
-    status: Annotated[Status, BeforeValidator(_status)] = Status.FINAL
+    status: StatusName = Status.FINAL
 
 
 class Registration(Message):
@@ -168,26 +99,28 @@ class Reading(Message):
         """The value as a decimal in the unit it was sent in; the items' sum where only items came."""
         if self.value is None:
             return Decimal(sum(self.items.values())) if self.items is not None else None
-        match = _NUMBER.fullmatch(str(self.value).strip())
-        return Decimal(match[2]) if match else None
+        found = parse_number(self.value)
+        return found.number if found else None
 
     @property
     def comparator(self) -> str:
         """`<`, `<=`, `>` or `>=` where the value is a bound, else empty."""
-        match = _NUMBER.fullmatch(str(self.value).strip())
-        return (match[1] or "") if match else ""
+        found = parse_number(self.value)
+        return found.comparator if found else ""
 
 
 def _check_number(reading: str, value: Any) -> None:
-    match = _NUMBER.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError(f"value: {str(value)[:40]!r} is not a number of at most 15 digits, nor a bound such as '<0.1'")
-    number = Decimal(match[2])
-    if abs(number) > _BOUND:
-        raise ValueError("value: the number is too large: nothing measured here exceeds 1e12")
+    try:
+        found = parse_number(value)
+    except ValueError as error:
+        raise ValueError(f"value: {error}") from error
+    if found is None:
+        raise ValueError(
+            f"value: {str(value)[:40]!r} is neither a number of at most 15 digits nor a bound such as '<0.1'"
+        )
     if READINGS[reading].sort is Sort.SCORE:
-        highest = 10 if reading == "ice" else 32
-        if match[1] or number != int(number) or not 0 <= number <= highest:
+        highest = SCORE_HIGHEST[reading]
+        if found.comparator or found.number != int(found.number) or not 0 <= found.number <= highest:
             raise ValueError(f"value: {reading} is a whole number from 0 to {highest}")
 
 

@@ -134,6 +134,10 @@ ICE_ITEMS = {
 """The ICE items and the most points each can give (ASTCT 2019): 10 in all."""
 
 
+SCORE_HIGHEST = {"ice": sum(ICE_ITEMS.values()), "capd": 32}
+"""The most points a bedside score can have."""
+
+
 def label(name: str) -> str:
     """How a reading, statement or drug is named on a page."""
     kind = READINGS.get(name)

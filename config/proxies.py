@@ -83,7 +83,6 @@ class ConfirmationProxies(Configuration):
     temperature_lasting: Proxy[Duration]
     temperature_window: Proxy[Duration]
     temperature_at_once: Proxy[Decimal]
-    cuff_pair_within: Proxy[Duration]
     pressure_window: Proxy[Duration]
     arterial_lasting: Proxy[Duration]
     saturation_lasting: Proxy[Duration]

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from alerts.faults import fault
-from alerts.messages import AnyMessage, BadMessage, Fault, Status, read_message
+from alerts.fields import Status
+from alerts.messages import AnyMessage, BadMessage, Fault, read_message
 from alerts.step import step
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site

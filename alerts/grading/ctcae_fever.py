@@ -14,12 +14,12 @@ from decimal import Decimal
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import latest as latest_result
 from alerts.grading.ctcae_rows import read, stated
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, span, told
-from alerts.messages import Status
 from config.site import Site
 
 HOLDS = ("chart.temperature_holds",)

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, levels
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, told
-from alerts.messages import Status
 from alerts.vocabulary import label
 from config.site import Site
 

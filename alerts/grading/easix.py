@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, span, told
 from alerts.grading.result import Score
-from alerts.messages import Status
 from alerts.vocabulary import label, shown_unit
 from config.proxies import EasixThreshold
 from config.site import Site

@@ -17,11 +17,11 @@ from decimal import Decimal
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
-from alerts.messages import Status
 from alerts.vocabulary import label
 from config.site import Site
 

@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.inputs import PROVISIONAL, amount, told
 from alerts.grading.result import Grade
-from alerts.messages import Status
 from config.site import Site
 
 EARLY_SYSTEM = "ICAHT early"

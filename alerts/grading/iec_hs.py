@@ -21,6 +21,7 @@ from decimal import Decimal
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.fields import Status
 from alerts.grading import crs, ctcae_counts
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, levels
@@ -36,7 +37,6 @@ from alerts.grading.inputs import (
     told,
 )
 from alerts.grading.result import Result
-from alerts.messages import Status
 from config.site import Site
 
 SYSTEM = "IEC-HS"

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
-from alerts.messages import Status
+from alerts.fields import Status
 from alerts.vocabulary import label, shown_unit
 
 PROVISIONAL = "provisional result"

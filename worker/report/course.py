@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from alerts.fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
     AnyMessage,
@@ -19,7 +20,6 @@ from alerts.messages import (
     Note,
     Reading,
     Registration,
-    Status,
     Treatment,
 )
 from alerts.quantities import Unusable, canonical

@@ -6,7 +6,7 @@ from decimal import Decimal
 from alerts.admission import Admission
 from alerts.chart import Chart, Unused
 from alerts.entry import Entry
-from alerts.messages import Status
+from alerts.fields import Status
 from alerts.vocabulary import READINGS, Sort
 from config.site import Site, load_site
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alerts.admission import Admission
 from alerts.chart import UNUSED_KEPT, Chart, Unused
 from alerts.entry import Entry
-from alerts.messages import Status
+from alerts.fields import Status
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement
 
 ROME = ZoneInfo("Europe/Rome")

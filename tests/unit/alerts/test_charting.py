@@ -8,7 +8,8 @@ import pytest
 from alerts.chart import Chart
 from alerts.charting import Charted, chart_message
 from alerts.entry import Entry
-from alerts.messages import MESSAGE, AnyMessage, Status
+from alerts.fields import Status
+from alerts.messages import MESSAGE, AnyMessage
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, hours
 
 

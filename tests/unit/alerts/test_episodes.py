@@ -280,7 +280,7 @@ def raised_in_error() -> tuple[Episode, Episode]:
 
 def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
     first, worse = raised_in_error()
-    back = episodes.taken_back(worse, 1)
+    back = episodes.taken_back(worse, finding(1))
     assert (back.level, back.urgency, back.title) == (1, "medium", first.title)
     assert (back.acknowledged_by, back.next_at) == ("haematologist-1", None)
     assert (back.opened_at, back.raised_at, back.ladder_from) == (first.opened_at, first.raised_at, first.ladder_from)
@@ -288,19 +288,20 @@ def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
 
 def test_who_was_told_and_how_often_is_not_taken_back() -> None:
     _, worse = raised_in_error()
-    back = episodes.taken_back(worse, 1)
+    back = episodes.taken_back(worse, finding(1))
     assert (back.told, back.pages, back.pending, back.highest) == (worse.told, 3, ("e.3",), "critical")
     assert worse.told != ("haematologist-1",)
 
 
 def test_an_answer_from_before_the_worsening_does_not_take_what_was_taken_back() -> None:
     _, worse = raised_in_error()
-    assert episodes.taken_back(worse, 1).told_from == worse.told_from
+    assert episodes.taken_back(worse, finding(1)).told_from == worse.told_from
 
 
 def test_a_level_that_never_stood_is_lowered_to_it() -> None:
     _, worse = raised_in_error()
-    assert episodes.taken_back(worse, 2).level == 2
+    back = episodes.taken_back(worse, finding(2, "high"))
+    assert (back.level, back.urgency, back.title) == (2, "high", "grade 2")
 
 
 # -- late ------------------------------------------------------------------------------------------

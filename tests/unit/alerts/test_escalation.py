@@ -1,6 +1,7 @@
 """The ladder: who is told at which minute, and what a failed delivery changes."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -25,16 +26,30 @@ def opened(urgency: Urgency = "critical") -> Episode:
     return episode
 
 
-def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[int, tuple[str, ...]]]:
-    """Every telling up to a time, looked at exactly when it falls due: minutes since NOW, and who."""
-    found = []
+class Rung(NamedTuple):
+    """One telling: minutes since NOW, who, and the episode afterwards."""
+
+    minute: int
+    people: tuple[str, ...]
+    episode: Episode
+
+
+def rungs(episode: Episode, until: datetime, site: Site = SITE) -> list[Rung]:
+    """Every telling up to a time, looked at exactly when it falls due."""
+    found: list[Rung] = []
     while episode.next_at is not None and episode.next_at <= until:
         at = episode.next_at
         telling = due(episode, at, site.on_call)
         assert telling is not None
-        found.append(((at - NOW) // minutes(1), telling.people))
         episode = telling.episode
+        assert episode.next_at is None or episode.next_at > at, "the ladder stands still"
+        found.append(Rung((at - NOW) // minutes(1), telling.people, episode))
     return found
+
+
+def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[int, tuple[str, ...]]]:
+    """The minutes since NOW at which somebody is told, and who."""
+    return [(rung.minute, rung.people) for rung in rungs(episode, until, site)]
 
 
 @pytest.mark.parametrize(
@@ -128,12 +143,7 @@ def test_a_ladder_that_begins_later_is_not_due_at_once() -> None:
 
 def after(number: float) -> Episode:
     """A critical episode that was told on time up to a minute."""
-    episode = opened()
-    while episode.next_at is not None and episode.next_at <= NOW + minutes(number):
-        telling = due(episode, episode.next_at, SITE.on_call)
-        assert telling is not None
-        episode = telling.episode
-    return episode
+    return rungs(opened(), NOW + minutes(number))[-1].episode
 
 
 def test_a_hand_over_makes_the_next_step_due_now() -> None:

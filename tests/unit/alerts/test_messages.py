@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from alerts.fields import Status
 from alerts.messages import (
     AnyMessage,
     BadMessage,
     Reading,
     Registration,
     Statement,
-    Status,
     Treatment,
     read_message,
 )

@@ -2,9 +2,9 @@
 
 import pytest
 
+from alerts.fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
-from alerts.messages import Status
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement
 
 KIND = {"anemia": "hemoglobin"}

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from alerts.chart import Chart
+from alerts.fields import Status
 from alerts.grading import easix
-from alerts.messages import Status
 from config.proxies import EasixThreshold
 from config.site import Site
 from config.types import Proxy

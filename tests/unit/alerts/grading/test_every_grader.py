@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.chart import Chart
+from alerts.fields import Status
 from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans
 from alerts.grading.result import Grade, Points, Result, Score
-from alerts.messages import Status
 from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from config.site import Site
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
+from alerts.fields import Status
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
-from alerts.messages import Status
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading
 
 

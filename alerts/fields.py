@@ -1,0 +1,94 @@
+"""The kinds of field a message is made of: text, exact numbers, times with their offset, and a result's status."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AwareDatetime, BeforeValidator, StringConstraints
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+
+_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
+_BOUND = Decimal("1e12")
+_LONGEST_VALUE = 60
+
+
+class Bound(NamedTuple):
+    """A number, and `<`, `<=`, `>` or `>=` where it is only a bound."""
+
+    comparator: str
+    number: Decimal
+
+
+def parse_number(value: Any) -> Bound | None:
+    """A JSON number or a number in text, exactly; None where it is no number.
+
+    Raises:
+        ValueError: a number that no reading can have.
+    """
+    match = _NUMBER.fullmatch(str(value).strip())
+    if match is None:
+        return None
+    number = Decimal(match[2])
+    if abs(number) > _BOUND:
+        raise ValueError("the number is too large: nothing measured here exceeds 1e12")
+    return Bound(match[1] or "", number)
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("write a number, as a JSON number or as text")
+    found = parse_number(value)
+    if found is None or found.comparator:
+        raise ValueError(f"{str(value)[:40]!r} is not a number of at most 15 digits")
+    return found.number
+
+
+Number = Annotated[Decimal, BeforeValidator(_decimal)]
+
+
+def _reading_value(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
+        raise ValueError("write a number, a code, or a bound such as '<0.1'")
+    if len(str(value)) > _LONGEST_VALUE:
+        raise ValueError(f"a value has at most {_LONGEST_VALUE} characters")
+    return value
+
+
+ReadingValue = Annotated[Any, BeforeValidator(_reading_value)]
+
+
+def _time(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and _TIME.fullmatch(value)):
+        return value
+    raise ValueError("write ISO 8601 with the offset, as in 2024-06-14T08:00:00+02:00")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_time)]
+
+
+class Status(IntEnum):
+    """A result's place in its life; of two versions of one message the higher status holds."""
+
+    PRELIMINARY = 0
+    FINAL = 1
+    CORRECTED = 2
+    ENTERED_IN_ERROR = 3
+
+
+_STATUS_NAMES = {status.name.lower(): status for status in Status}
+
+
+def _status(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in _STATUS_NAMES:
+            raise ValueError(f"{value[:40]!r} is not one of {', '.join(_STATUS_NAMES)}")
+        return _STATUS_NAMES[value]
+    return value
+
+
+StatusName = Annotated[Status, BeforeValidator(_status)]

@@ -1,0 +1,249 @@
+"""The hypoxia row on its own: what the charted oxygen gives, what a low saturation gives, and what outranks it."""
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from alerts.grading.axis import Axis
+from alerts.grading.hypoxia import hypoxia
+from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, hours, reading, statement
+
+MINUTE = timedelta(minutes=1)
+CANNULA = reading("oxygen_device", "nasal_cannula")
+BEFORE = INFUSED - hours(12)
+
+
+def row(*items: Item) -> Axis:
+    return hypoxia(chart(*items), NOW, SITE)
+
+
+def by(way: str, item: Item) -> Item:
+    kind, entry = item
+    return kind, replace(entry, by=way)
+
+
+def kinds(axis: Axis) -> list[str]:
+    return [item.kind for item in axis.evidence]
+
+
+# -- oxygen ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flow", "level", "text"),
+    [
+        ("6", 2, "nasal cannula 6 L/min (<= 6): grade 2"),
+        ("6.1", 3, "nasal cannula 6.1 L/min (> 6): grade 3"),
+    ],
+)
+def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> None:
+    result = row(CANNULA, reading("oxygen_flow", flow))
+    assert (result.level, result.because, result.provisional, result.missing) == (level, text, False, ())
+    assert kinds(result) == ["oxygen_device", "oxygen_flow"]
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [(), (reading("oxygen_flow", 8, NOW - MINUTE),), (reading("oxygen_flow", "<8"),), (absent("oxygen_flow", "why"),)],
+    ids=["none", "before the cannula", "a bound on both sides of 6", "not done"],
+)
+def test_a_cannula_whose_flow_does_not_decide_is_at_least_grade_2(flow: tuple[Item, ...]) -> None:
+    result = row(CANNULA, *flow)
+    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_flow",))
+    assert result.because == "oxygen by nasal cannula, flow not charted: at least grade 2"
+    assert kinds(result) == ["oxygen_device"]
+
+
+def test_a_flow_charted_after_its_cannula_is_that_of_the_cannula() -> None:
+    assert row(reading("oxygen_device", "nasal_cannula", NOW - hours(1)), reading("oxygen_flow", 8)).level == 3
+
+
+def test_a_device_is_named_in_words() -> None:
+    result = row(reading("oxygen_device", "high_flow_nasal_cannula"))
+    assert (result.level, result.because) == (3, "oxygen by high flow nasal cannula: grade 3")
+    assert (kinds(result), result.provisional, result.missing) == (["oxygen_device"], False, ())
+
+
+@pytest.mark.parametrize(
+    ("flow", "level"), [("0", None), ("0.5", 2), ("1", 2), ("6", 2), ("6.1", 3), (">6", 3), ("<6", None)]
+)
+def test_a_flow_without_its_device_is_provisional(flow: str, level: int | None) -> None:
+    result = row(reading("oxygen_flow", flow))
+    assert result.level == level
+    if level:
+        assert result.because == f"oxygen {flow.strip('>')} L/min, device not charted: grade {level}"
+        assert (result.provisional, result.missing) == (True, ("oxygen_device",))
+        assert kinds(result) == ["oxygen_flow"]
+
+
+def test_a_flow_after_the_oxygen_was_taken_off_counts_and_one_before_does_not() -> None:
+    spo2 = reading("spo2", 97)
+    off = reading("oxygen_device", "none", NOW - hours(1))
+    assert row(spo2, off, reading("oxygen_flow", 3)).level == 2
+    assert row(spo2, off, reading("oxygen_flow", 3, NOW - hours(1))).level == 0
+    assert row(spo2, off, reading("oxygen_flow", 3, NOW - hours(2))).level == 0
+
+
+def test_oxygen_older_than_it_holds_is_forgotten() -> None:
+    assert row(reading("oxygen_device", "face_mask", NOW - hours(24))).level == 3
+    assert row(reading("oxygen_device", "face_mask", NOW - hours(24) - MINUTE)).level is None
+    assert row(reading("oxygen_flow", 8, NOW - hours(24))).level == 3
+    assert row(reading("oxygen_flow", 8, NOW - hours(24) - MINUTE)).level is None
+
+
+@pytest.mark.parametrize(("device", "level"), [("cpap", 0), ("bipap", 0), ("face_mask", 3)])
+def test_positive_pressure_not_for_hypoxia_is_flagged_and_a_mask_still_grades(device: str, level: int) -> None:
+    items = (reading("spo2", 97), reading("oxygen_device", device), statement("airway_support_not_for_hypoxia"))
+    result = row(*items)
+    assert result.level == level
+    assert result.flags == (("positive pressure not given for hypoxia: not grade 4",) if level == 0 else ())
+
+
+def test_positive_pressure_not_for_hypoxia_leaves_a_low_saturation() -> None:
+    items = (reading("spo2", 85), reading("oxygen_device", "cpap"), statement("airway_support_not_for_hypoxia"))
+    result = row(*items)
+    assert (result.level, result.provisional) == (2, True)
+    assert result.flags == ("positive pressure not given for hypoxia: not grade 4",)
+
+
+# -- oxygen from before infusion -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "level"),
+    [
+        (("nasal_cannula", 2), ("nasal_cannula", 2), 0),
+        (("nasal_cannula", 2), ("nasal_cannula", 1), 0),
+        (("nasal_cannula", 2), ("nasal_cannula", 3), 2),
+        (("nasal_cannula", 2), ("nasal_cannula", None), 0),
+        (("nasal_cannula", None), ("nasal_cannula", 2), 2),
+        (("nasal_cannula", None), ("nasal_cannula", None), 0),
+        (("cpap", None), ("cpap", None), 0),
+        (("cpap", None), ("bipap", None), 4),
+        (("none", None), ("face_mask", None), 3),
+    ],
+)
+def test_oxygen_as_before_infusion_is_not_newly_started(
+    before: tuple[str, int | None], now: tuple[str, int | None], level: int
+) -> None:
+    items = [reading("spo2", 97)]
+    for at, (device, flow) in ((BEFORE, before), (NOW, now)):
+        items.append(reading("oxygen_device", device, at))
+        if flow is not None:
+            items.append(reading("oxygen_flow", flow, at))
+    result = row(*items)
+    assert result.level == level
+    assert ("oxygen as before infusion: not newly started" in result.flags) is (level == 0)
+
+
+def test_before_infusion_no_oxygen_is_as_before_it() -> None:
+    items = (reading("oxygen_device", "face_mask", BEFORE), reading("oxygen_device", "face_mask"))
+    assert hypoxia(chart(*items, infused=None), NOW, SITE).level == 3
+
+
+# -- saturation ------------------------------------------------------------------------------------
+
+
+def test_nothing_charted_leaves_the_row_open() -> None:
+    result = row()
+    assert (result.level, result.missing) == (None, ("spo2",))
+
+
+def test_a_saturation_older_than_it_holds_or_without_a_value_is_not_used() -> None:
+    holds = SITE.proxies.chart.vitals_hold.value
+    assert row(reading("spo2", 97, NOW - holds)).level == 0
+    assert row(reading("spo2", 97, NOW - holds - MINUTE)).level is None
+    assert row(absent("spo2", "probe off")).level is None
+
+
+@pytest.mark.parametrize(
+    ("device", "where"), [((), "support not charted"), ((reading("oxygen_device", "none"),), "on room air")]
+)
+def test_a_low_saturation_is_at_least_grade_2_and_says_on_what(device: tuple[Item, ...], where: str) -> None:
+    result = row(reading("spo2", 91), *device)
+    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
+    assert result.because == f"hypoxia observed (SpO2 91 % < 92), {where}: at least grade 2"
+    assert (kinds(result), result.proxies, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+
+
+def test_room_air_charted_longer_ago_than_oxygen_holds_is_not_said() -> None:
+    items = (reading("spo2", 91), reading("oxygen_device", "none", NOW - hours(24) - MINUTE))
+    assert "support not charted" in row(*items).because
+
+
+def test_a_saturation_of_92_is_not_low() -> None:
+    result = row(reading("spo2", 92))
+    assert (result.level, result.because, result.provisional) == (0, "saturation not low", False)
+    assert (kinds(result), result.proxies, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+
+
+def test_low_samples_of_a_monitor_are_shown_as_not_yet_confirmed() -> None:
+    samples = (
+        by("monitor", reading("spo2", 90, NOW - 20 * MINUTE)),
+        by("monitor", reading("spo2", 89)),
+    )
+    result = row(*samples)
+    assert (result.level, result.flags) == (0, ("SpO2 89 % by monitor: not yet confirmed",))
+    assert result.because == result.flags[0]
+
+
+def test_a_low_saturation_by_a_person_stands_behind_a_low_sample_and_both_are_shown() -> None:
+    result = row(reading("spo2", 91, NOW - 20 * MINUTE), by("monitor", reading("spo2", 89)))
+    assert (result.level, result.flags) == (2, ("SpO2 89 % by monitor: not yet confirmed",))
+    assert "SpO2 91 %" in result.because
+
+
+def test_confirmed_samples_name_the_convention_and_show_the_last() -> None:
+    samples = [by("monitor", reading("spo2", value, NOW - age * MINUTE)) for value, age in ((90, 1), (89, 0))]
+    result = row(*samples)
+    assert (result.level, result.proxies) == (2, ("crs.hypoxia_spo2", "confirmation.saturation_lasting"))
+    assert "SpO2 89 %" in result.because
+
+
+# -- statements ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 3)])
+def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
+    items = (statement("hypoxia_other_cause", at=NOW - hours(age)), reading("oxygen_device", "face_mask"))
+    result = row(*items)
+    assert result.level == level
+    assert (result.flags, result.proxies) == (
+        (("hypoxia attributed to another cause",), ("crs.other_cause_holds",)) if level == 0 else ((), ())
+    )
+
+
+def test_hypoxia_by_a_statement_is_at_least_grade_2() -> None:
+    result = row(statement("hypoxia"), reading("spo2", 97))
+    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
+    assert result.because == "hypoxia by a clinician's statement, support not charted: at least grade 2"
+    assert (kinds(result), result.proxies) == (["hypoxia", "spo2"], ("crs.statement_holds",))
+
+
+def test_no_hypoxia_by_a_statement_is_grade_0() -> None:
+    result = row(statement("hypoxia", False), reading("spo2", 90))
+    assert (result.level, result.because) == (0, "no hypoxia by a clinician's statement")
+    assert (kinds(result), result.proxies) == (["hypoxia", "spo2"], ("crs.statement_holds",))
+    assert row(statement("hypoxia", False)).level == 0
+
+
+def test_charted_oxygen_outranks_a_statement_that_there_is_no_hypoxia() -> None:
+    assert row(statement("hypoxia", False), reading("oxygen_device", "face_mask")).level == 3
+
+
+@pytest.mark.parametrize(("age", "level"), [(4, 0), (4.1, 2)])
+def test_a_statement_stands_against_saturations_of_the_next_4_hours(age: float, level: int) -> None:
+    assert row(statement("hypoxia", False, NOW - hours(age)), reading("spo2", 90)).level == level
+
+
+def test_a_statement_older_than_a_vital_sign_holds_is_forgotten() -> None:
+    holds = SITE.proxies.chart.vitals_hold.value
+    assert row(statement("hypoxia", at=NOW - holds)).level == 2
+    assert row(statement("hypoxia", at=NOW - holds - MINUTE)).level is None
+
+
+@pytest.mark.parametrize(("spo2", "level"), [(88, 0), (87, 2)])
+def test_no_statement_made_before_it_stands_against_a_severe_saturation(spo2: int, level: int) -> None:
+    assert row(statement("hypoxia", False, NOW - MINUTE), reading("spo2", spo2)).level == level
+    assert row(statement("hypoxia", False), reading("spo2", spo2)).level == 0
