@@ -1,0 +1,1 @@
+"""The commands, by what they need: a running service, its patients, or nothing but files."""

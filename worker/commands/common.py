@@ -1,0 +1,51 @@
+"""What several commands need. Imports stand inside the functions, so that `--help` answers at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+if TYPE_CHECKING:
+    from config.site import Site
+    from worker.runtime import Runtime
+
+BAD_INPUT = 2
+"""Exit code where some of the input could not be used and the rest was."""
+
+
+def configuration(folder: Path | None) -> "Site":
+    """A site's configuration, or what is wrong with it."""
+    from config.site import ConfigurationError, load_site
+
+    try:
+        return load_site(folder)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def runtime() -> "Runtime":
+    """The store of the service this command speaks to."""
+    from worker.runtime import make
+    from worker.service import find_settings
+
+    settings = find_settings()
+    configuration(settings.config_dir)
+    return make(settings)
+
+
+config_option = click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="CARTWATCH_CONFIG_DIR",
+    help="Folder with site.yaml and proxies.yaml; the shipped example where not given.",
+)
+
+
+def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold something, numbered, without the mark Windows puts before the first."""
+    for number, line in enumerate(file, 1):
+        text = line.removeprefix(b"\xef\xbb\xbf").strip()
+        if text:
+            yield number, text

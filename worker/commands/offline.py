@@ -1,0 +1,123 @@
+"""Commands that need no running service: grade, replay, look around, check a configuration."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from worker.commands.common import BAD_INPUT, config_option, configuration, lines
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@config_option
+def grade(file: BinaryIO, config_dir: Path | None) -> None:
+    """Grade cases from JSON lines: {"id": ..., "at": "...", "messages": [native messages]}.
+
+    A line that cannot be read is named on standard error, with its field; the others are still answered (exit 2).
+    """
+    import json
+
+    from alerts.messages import BadMessage
+    from worker.grade import grade_case, read_case
+
+    site = configuration(config_dir)
+    bad = 0
+    for number, line in lines(file):
+        try:
+            case, messages = read_case(line)
+            answer = json.dumps(grade_case(case, messages, site), ensure_ascii=False)
+        except BadMessage as error:
+            bad += 1
+            click.echo(f"line {number}: {error}", err=True)
+        except Exception as error:
+            bad += 1
+            click.echo(f"line {number}: cannot be graded: internal error {type(error).__name__}", err=True)
+        else:
+            click.echo(answer)
+    if bad:
+        sys.exit(BAD_INPUT)
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Somebody takes each page after this long.")
+@config_option
+def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_dir: Path | None) -> None:
+    """Replay native messages (one JSON object a line) through the real tasks in simulated time.
+
+    Prints pages and grade changes. The same file gives the same output.
+    """
+    import json
+
+    from worker.embedded import EmbeddedRedisError
+    from worker.replay import Replay, StuckError
+    from worker.replay import acknowledge_after as answering
+
+    configuration(config_dir)
+    messages, bad = _readlines(file)
+    respond = answering(timedelta(minutes=acknowledge_after)) if acknowledge_after is not None else None
+    try:
+        with Replay(config_dir=config_dir) as run:
+            for event in run.run(messages, respond):
+                click.echo(json.dumps(event, ensure_ascii=False) if as_json else _in_words(event))
+            for _, record in run.store.set_aside():
+                click.echo(f"set aside: {record.source} {record.id}: {record.why}", err=True)
+            for patient, note in run.store.unclaimed().items():
+                click.echo(f"set aside: patient {patient} is not registered: {note.split()[0]} message(s)", err=True)
+    except (EmbeddedRedisError, StuckError) as error:
+        raise click.ClickException(str(error)) from error
+    if bad:
+        sys.exit(BAD_INPUT)
+
+
+def _readlines(file: BinaryIO) -> tuple[list[Any], int]:
+    from alerts.messages import BadMessage, read_message
+
+    messages, bad = [], 0
+    for number, line in lines(file):
+        try:
+            messages.append(read_message(line))
+        except BadMessage as error:
+            bad += 1
+            click.echo(f"line {number}: {error}", err=True)
+    return messages, bad
+
+
+def _in_words(event: dict[str, Any]) -> str:
+    at = event["at"][:16].replace("T", " ")
+    if event["kind"] == "page":
+        return f"{at}  PAGE to {event['to']}: {event['title']}"
+    if event["kind"] == "grade":
+        value = next((event[key] for key in ("grade", "score", "value") if key in event), None)
+        return f"{at}  {event['system']} {'undetermined' if value is None else value}"
+    return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
+
+
+@click.command()
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("output"), show_default=True)
+@config_option
+def demo(output: Path, config_dir: Path | None) -> None:
+    """Replay the reference case at speed, as the on-call phone sees it, and write its course."""
+    from rich.console import Console
+
+    from worker.demo import demonstrate
+    from worker.embedded import EmbeddedRedisError
+    from worker.replay import StuckError
+
+    configuration(config_dir)
+    try:
+        demonstrate(output, Console(), config_dir)
+    except (EmbeddedRedisError, StuckError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@config_option
+def check(config_dir: Path | None) -> None:
+    """Check the configuration: every file and key that cannot be used, with the mend."""
+    site = configuration(config_dir)
+    click.echo(f"{site.on_call.name}: configuration is usable; time zone {site.on_call.time_zone}")

@@ -1,0 +1,120 @@
+"""Commands of the live service: run it, feed it, answer it, ask how it is."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from worker.commands.common import BAD_INPUT, configuration, lines, runtime
+
+
+@click.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep patients in this folder.")
+@click.option("--processes", default=2, show_default=True, help="Processes that judge; four more deliver.")
+def up(data: Path | None, processes: int) -> None:
+    """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
+    from rich.console import Console
+
+    from config.settings import Settings
+    from worker.demo import print_page
+    from worker.embedded import EmbeddedRedisError
+    from worker.logs import configure
+    from worker.service import serve, stop_on_signals
+
+    settings = Settings()
+    configure(settings.log_level)
+    configuration(settings.config_dir)
+    console = Console()
+    try:
+        serve(
+            data=data,
+            processes=processes,
+            say=lambda text: click.echo(text),
+            on_page=lambda page: print_page(console, page),
+            stop=stop_on_signals(),
+        )
+    except EmbeddedRedisError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.option("--queues", default="advance,ingest,deliver", show_default=True, help="Queues this worker takes from.")
+@click.option("--processes", default=2, show_default=True, help="Processes of the pool.")
+def worker(queues: str, processes: int) -> None:
+    """Run one Celery worker in the foreground, for a supervisor or a container."""
+    import os
+
+    from config.settings import Settings
+    from worker.app import QUEUES
+    from worker.supervisor import worker_command
+
+    configuration(Settings().config_dir)
+
+    names = queues.split(",")
+    unknown = sorted(set(names) - set(QUEUES))
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(QUEUES)}", param_hint="--queues")
+    command = worker_command(names, processes)
+    os.execv(command[0], command)  # noqa: S606
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--source", default="cartwatch send", show_default=True, help="Named where a line cannot be read.")
+def send(file: BinaryIO, source: str) -> None:
+    """Append native messages (one JSON object a line) to the inbox of the running service.
+
+    What is counted as accepted is stored. A line that cannot be read is set aside and named (exit 2).
+    """
+    from redis.exceptions import RedisError
+
+    from worker.client import Client
+    from worker.service import find_settings
+
+    raws = [line for _, line in lines(file)]
+    try:
+        accepted = Client(find_settings()).send_raw(raws, source)
+    except RedisError as error:
+        raise click.ClickException(f"the state store cannot be reached, nothing was accepted: {error}") from error
+    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} set aside")
+    for record in accepted.refused:
+        click.echo(f"set aside: {record.why}", err=True)
+    if accepted.refused:
+        sys.exit(BAD_INPUT)
+
+
+@click.command()
+@click.argument("episode")
+@click.option("--by", required=True, help="Who takes it: an id of people in site.yaml.")
+def ack(episode: str, by: str) -> None:
+    """Acknowledge an episode: its ladder stops until it worsens."""
+    from worker.client import Client
+    from worker.service import find_settings
+
+    run = runtime()
+    if by not in run.site.on_call.people:
+        raise click.BadParameter(f"{by}: not one of {', '.join(run.site.on_call.people)}", param_hint="--by")
+    patient = run.store.patient_of(episode)
+    if patient is None:
+        raise click.ClickException(f"no episode {episode}; see `cartwatch board`")
+    now = datetime.now(UTC)
+    message = {"type": "acknowledgement", "id": f"{episode} {by} {now.isoformat()}", "source": "cli"}
+    message |= {"patient": patient, "effective": now.isoformat(), "episode": episode, "by": by}
+    Client(find_settings()).send([message], source="cli")
+    click.echo(f"{by} has {episode}")
+
+
+@click.command()
+@click.option("--quiet", is_flag=True, help="Only the exit code: 0 well, 1 ill.")
+def health(quiet: bool) -> None:
+    """Say which part is ill: store, durability, workers, what waits too long."""
+    from worker.health import examine
+
+    run = runtime()
+    checks = examine(run.store, run.clock.now())
+    for check in checks if not quiet else ():
+        click.echo(f"{'well' if check.well else 'ILL '}  {check.part}: {check.seen}")
+    if not all(check.well for check in checks):
+        sys.exit(1)
