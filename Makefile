@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock clean
+.PHONY: help install run test check lint mutants lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -23,10 +23,16 @@ run: install ## a look around: a replayed patient, the grades and the pages in o
 test: $(VENV)/.installed-tests ## all tests
 	$(BIN)/pytest
 
-check: $(VENV)/.installed-tests ## linter, format and types
+check: test lint ## what CI runs: all tests, then linter, format and types
+
+lint: $(VENV)/.installed-tests ## linter, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+
+mutants: $(VENV)/.installed-tests ## mutation testing of the graders, half an hour; the tool is installed for the run only
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PIP) install --quiet --target "$$tool" 'cosmic-ray>=8.7,<9'; PYTHONPATH="$$tool" $(BIN)/python benchmarks/mutants.py
 
 lock: ## resolve the dependencies into both lock files; with LOCK_OPTIONS=--upgrade to the newest versions
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \

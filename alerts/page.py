@@ -84,7 +84,7 @@ def text(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Si
     for concern in concerns:
         lines += _concern(concern, site)
     if now is not None:
-        lines += _background(concerns, chart, now)
+        lines += _background(concerns, chart, now, site)
     first = lead(concerns)
     if first.episode.urgency != "low":
         lines.append(f"Acknowledge: cartwatch ack {first.episode.id} --by YOUR-ID")
@@ -148,16 +148,18 @@ def _value(kind: str, entry: Entry) -> str:
     return f"{value} {unit}".strip() + sent
 
 
-def _background(concerns: list[Concern], chart: Chart, now: Assessment) -> list[str]:
+def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site) -> list[str]:
     lines = []
     grades = [("CRS", now.crs.grade), ("ICANS", now.icans.grade)]
     lines.append("Now: " + ", ".join(f"{name} {'undetermined' if grade is None else grade}" for name, grade in grades))
     if now.m_easix.value is not None and now.m_easix.log2 is not None:
         flags = f" ({', '.join(now.m_easix.flags)})" if now.m_easix.flags else ""
         lines.append(f"m-EASIX {now.m_easix.value:.2f}, log2 {now.m_easix.log2:.2f}{flags}")
-    lines.append(f"Given: {ledger(chart, now.at).sentence()}")
+    given = ledger(chart, now.at)
+    lines.append(f"Given: {given.sentence()}")
     for concern in concerns:
         reminder = REMINDERS.get((concern.episode.condition, concern.episode.level))
         if reminder is not None and concern.reason in ("new", "worse", "recurrent"):
-            lines.append(f"Protocol reminder ({reminder.source}): {reminder.text}")
+            room = f" [{given.room(now.at, site.zone)}]" if reminder.tocilizumab else ""
+            lines.append(f"Protocol reminder ({reminder.source}): {reminder.text}{room}")
     return lines

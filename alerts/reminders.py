@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 
 class Reminder(NamedTuple):
-    """One protocol line."""
+    """One protocol line; `tocilizumab`: it speaks of that drug, so what the ledger leaves of it stands beside it."""
 
     text: str
     source: str
+    tocilizumab: bool = False
 
 
 _ASCO = "ASCO guideline, pocket edition"
@@ -22,16 +23,21 @@ REMINDERS = {
         "tocilizumab 8 mg/kg (at most 800 mg), may repeat after 8 h, at most 3 in 24 h and 4 in all; "
         "fluids, oxygen; no response: dexamethasone 10 mg",
         _ASCO,
+        tocilizumab=True,
     ),
-    ("crs", 3): Reminder("ICU; tocilizumab if doses remain, plus dexamethasone 10 mg every 6 h", _ASCO),
+    ("crs", 3): Reminder(
+        "ICU; tocilizumab if doses remain, plus dexamethasone 10 mg every 6 h", _ASCO, tocilizumab=True
+    ),
     ("crs", 4): Reminder(
         "as grade 3, with organ support; methylprednisolone 500 mg every 12 h for 3 days",
         _ASCO,
+        tocilizumab=True,
     ),
     ("icans", 1): Reminder(
         "aspiration precautions, neurology, ICE at least twice a day, consider levetiracetam; "
         "tocilizumab only with concurrent CRS",
         _ASCO,
+        tocilizumab=True,
     ),
     ("icans", 2): Reminder(
         "dexamethasone 10 mg, reassess; EEG, imaging; ICU to be considered with CRS >= 2",

@@ -12,6 +12,7 @@ from alerts.chart import Chart
 from alerts.charting import chart_message
 from alerts.entry import Entry
 from alerts.events import plain
+from alerts.grading import ctcae
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
@@ -78,7 +79,10 @@ def grade_case(case: Case, messages: list[AnyMessage], site: Site) -> dict[str, 
         if charted.unusable:
             unused.append({"id": message.id, "source": message.source, "why": charted.unusable})
     assessment = assess(chart, at, site)
-    return {"id": case.id, "results": results(assessment), "unused": unused}
+    answered = results(assessment)
+    for term in ctcae.TERMS:
+        answered["ctcae"][term]["worst"] = ctcae.worst(term, chart, at, site)
+    return {"id": case.id, "results": answered, "unused": unused}
 
 
 def results(now: Assessment) -> dict[str, Any]:

@@ -49,3 +49,28 @@ def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
         flags=axis.flags,
         proxies=axis.proxies,
     )
+
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    **{
+        term: (row.kind, *((row.life_threatening,) if row.life_threatening else ()))
+        for term, row in ctcae_counts.ROWS.items()
+    },
+    "febrile_neutropenia": ("temperature", "neutrophils", "febrile_neutropenia_life_threatening"),
+    "fever": ("temperature",),
+    **{term: (term,) for term in ctcae_chemistry.GRADERS},
+}
+"""What can change the grade of each term."""
+
+
+def worst(term: str, chart: Chart, at: datetime, site: Site) -> int | None:
+    """The worst grade of a term since infusion, up to a time; None where it was never determined.
+
+    Thinning keeps the lowest and the highest of every stretch of time, so the worst is never lost.
+    """
+    infused = chart.admission.infused if chart.admission else None
+    if infused is None or at < infused:
+        return None
+    moments = [infused, *(moment for moment in chart.times(KINDS[term], at, after=infused)), at]
+    found = [grade(term, chart, moment, site).grade for moment in moments]
+    return max((level for level in found if level is not None), default=None)

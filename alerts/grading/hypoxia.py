@@ -53,8 +53,6 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     holds = site.proxies.chart.oxygen_holds.value
     device = chart.latest("oxygen_device", at, holds)
     flow = chart.latest("oxygen_flow", at, holds)
-    if device and flow and flow.effective < device.effective and device.code == "none":
-        flow = None
     if device is None or (device.code == "none" and flow and flow.effective > device.effective):
         return _flow_alone(flow)
     if device.code == "none":

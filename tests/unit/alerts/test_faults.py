@@ -140,8 +140,20 @@ def test_a_fault_that_goes_on_stays_open() -> None:
 def test_a_fault_that_returns_is_recurrent_and_an_episode_of_its_own() -> None:
     first = taken(noted(trouble()))
     back = noted(trouble(NOW + hours(9)), watch=close_quiet(first, NOW + hours(9)))
-    assert only(back).reason == "recurrent"
+    assert (only(back).reason, only(back).number) == ("recurrent", 2)
     assert only(back).id != only(first).id
+
+
+def test_the_end_of_a_fault_closes_its_episode_acknowledged_or_not() -> None:
+    over = trouble(NOW + hours(1)).model_copy(update={"over": True})
+    watch = noted(over, watch=noted(trouble()))
+    assert watch.episodes == {}
+    assert watch.past[FEED].closed_at == NOW + hours(1)
+
+
+def test_the_end_of_a_fault_that_is_not_known_changes_nothing() -> None:
+    watch = Watch(patient=SITE_SUBJECT)
+    assert noted(trouble().model_copy(update={"over": True}), watch=watch) == watch
 
 
 def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:

@@ -135,6 +135,7 @@ def test_icans_that_is_undetermined_says_nothing() -> None:
         (9, 9, 8, "medium", ""),
         (8, 8, 7, "medium", ""),
         (10, 6, 4, "high", "ICE fell by 2, from 6 to 4 (baseline 10)"),
+        (8, 10, 8, "high", "ICE fell by 2, from 10 to 8 (baseline 8)"),
         (10, 6, 3, "critical", "ICE fell by 3, from 6 to 3"),
         (10, 3, 2, "critical", "ICE fell by 1, from 3 to 2"),
         (10, 2, 1, "critical", "ICE fell by 1, from 2 to 1 (baseline 10)"),

@@ -57,6 +57,14 @@ def test_several_due_episodes_are_one_page_led_by_the_most_urgent() -> None:
     assert "icans 2 (new)" in page.title
 
 
+def test_a_page_with_any_news_is_no_mere_repeat() -> None:
+    first = due(opened("icans", "critical"), NOW, SITE.on_call)
+    assert first is not None
+    again = telling(first.episode, timedelta(minutes=5))
+    (page,) = written(again, telling(opened("crs", "high"))).pages
+    assert (page.condition, page.reason) == ("icans", "new")
+
+
 def test_each_person_gets_a_page_of_their_own_id() -> None:
     pages = written(telling(opened("intake lab", "technical"))).pages
     assert [page.to for page in pages] == [ON_CALL, TECHNICIAN]

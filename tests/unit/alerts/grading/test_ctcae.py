@@ -1,7 +1,12 @@
 """CTCAE v5.0 counts and febrile neutropenia, every boundary from both sides."""
 
+from decimal import Decimal
+
 import pytest
 
+from alerts.admission import Admission
+from alerts.chart import Chart
+from alerts.entry import Entry
 from alerts.fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
@@ -457,3 +462,14 @@ def test_discharge_of_the_reference_case_is_anaemia_2_platelets_3_neutrophils_0(
         "white_cells": 0,
         "febrile_neutropenia": 0,
     }
+
+
+def test_the_worst_since_infusion_is_kept_beside_the_current_grade() -> None:
+    registered = Chart().admit(Admission(effective=NOW - hours(400), infused=NOW - hours(300)))
+    for age, value in ((310, "100"), (200, "30"), (100, "20"), (5, "60")):
+        entry = Entry(effective=NOW - hours(age), source="lab", id=str(age), value=Decimal(value), low=Decimal(150))
+        registered = registered.fold("platelets", entry, received=NOW)
+    assert ctcae.grade("platelets", registered, NOW, SITE).grade == 2
+    assert ctcae.worst("platelets", registered, NOW, SITE) == 4
+    assert ctcae.worst("platelets", registered, NOW - hours(150), SITE) == 3
+    assert ctcae.worst("neutrophils", registered, NOW, SITE) is None

@@ -202,7 +202,18 @@ def test_an_arterial_line_is_named_in_words() -> None:
 def test_a_second_low_value_of_a_cuff_confirms_it_and_names_the_convention() -> None:
     result = row(by("cuff", reading("systolic_bp", 84, NOW - 5 * MINUTE)), by("cuff", reading("systolic_bp", 85)))
     assert (result.level, result.flags) == (2, ())
-    assert result.proxies == ("crs.hypotension_systolic", "confirmation.cuff_pair_within")
+    assert result.proxies == ("crs.hypotension_systolic", "confirmation.pressure_window")
+
+
+def test_two_low_of_the_last_three_count_and_the_low_one_is_named() -> None:
+    values = ((84, 10), (85, 5), (95, 0))
+    result = row(*(by("cuff", reading("systolic_bp", value, NOW - age * MINUTE)) for value, age in values))
+    assert result.level == 2
+    assert "systolic 85 < 90" in result.because
+
+
+def test_a_normal_arterial_pressure_is_grade_0() -> None:
+    assert row(by("arterial_line", reading("systolic_bp", 120))).because == "blood pressure not low"
 
 
 def test_a_low_value_of_a_patient_on_alert_counts_at_once() -> None:

@@ -137,6 +137,12 @@ def test_oxygen_as_before_infusion_is_not_newly_started(
     assert ("oxygen as before infusion: not newly started" in result.flags) is (level == 0)
 
 
+def test_a_flow_above_that_before_infusion_is_newly_started_though_its_device_was_charted_again() -> None:
+    before = (reading("oxygen_device", "nasal_cannula", BEFORE), reading("oxygen_flow", 2, BEFORE))
+    result = row(*before, reading("oxygen_flow", 8, NOW - MINUTE), CANNULA)
+    assert (result.level, result.provisional) == (2, True)
+
+
 def test_before_infusion_no_oxygen_is_as_before_it() -> None:
     items = (reading("oxygen_device", "face_mask", BEFORE), reading("oxygen_device", "face_mask"))
     assert hypoxia(chart(*items, infused=None), NOW, SITE).level == 3
@@ -178,12 +184,8 @@ def test_a_saturation_of_92_is_not_low() -> None:
     assert (kinds(result), result.proxies, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
 
 
-def test_low_samples_of_a_monitor_are_shown_as_not_yet_confirmed() -> None:
-    samples = (
-        by("monitor", reading("spo2", 90, NOW - 20 * MINUTE)),
-        by("monitor", reading("spo2", 89)),
-    )
-    result = row(*samples)
+def test_a_low_sample_of_a_monitor_is_shown_as_not_yet_confirmed() -> None:
+    result = row(by("monitor", reading("spo2", 97, NOW - 20 * MINUTE)), by("monitor", reading("spo2", 89)))
     assert (result.level, result.flags) == (0, ("SpO2 89 % by monitor: not yet confirmed",))
     assert result.because == result.flags[0]
 
