@@ -14,7 +14,7 @@ from alerts.grading.result import Evidence
 from alerts.ledger import ledger
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import label, shown_unit
-from config.site import Site, Urgency, higher
+from config.site import URGENCIES, Site, Urgency
 
 DISCLAIMER = "Decision support, not a medical device. The bedside monitor stays primary."
 
@@ -45,18 +45,14 @@ class Concern(Struct, frozen=True):
     finding: Finding | None
 
 
-def lead(concerns: list[Concern]) -> Concern:
-    """The most urgent concern; of equals the first."""
-    first = concerns[0]
-    for concern in concerns[1:]:
-        if higher(concern.episode.urgency, first.episode.urgency):
-            first = concern
-    return first
+def most_urgent_first(concerns: list[Concern]) -> list[Concern]:
+    """In the order a page tells them; of equally urgent ones the order they came in."""
+    return sorted(concerns, key=lambda concern: -URGENCIES.index(concern.episode.urgency))
 
 
 def title(concerns: list[Concern], chart: Chart, now: Assessment | None) -> str:
-    """One line: urgency, day, place, what, and why it is told."""
-    first = lead(concerns)
+    """One line: urgency, day, place, what, and why it is told. The concerns come most urgent first."""
+    first = concerns[0]
     parts = [f"[{first.episode.urgency.upper()}]"]
     if now is not None and now.day is not None:
         parts.append(f"D{now.day:+d}" if now.day else "D0")
@@ -74,7 +70,7 @@ def _named(concern: Concern) -> str:
 
 def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
     """Title and text without any patient detail, for a channel that others may read."""
-    urgency = lead(concerns).episode.urgency
+    urgency = concerns[0].episode.urgency
     return f"[{urgency.upper()}] cartwatch page {page}", f"Open the ward board for page {page}. {DISCLAIMER}"
 
 
@@ -85,7 +81,7 @@ def text(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Si
         lines += _concern(concern, site)
     if now is not None:
         lines += _background(concerns, chart, now, site)
-    first = lead(concerns)
+    first = concerns[0]
     if first.episode.urgency != "low":
         lines.append(f"Acknowledge: cartwatch ack {first.episode.id} --by YOUR-ID")
     lines.append(DISCLAIMER)

@@ -62,7 +62,8 @@ def write(
         for person in people:
             by_person.setdefault(person, []).append(concern)
     written = Written(watch, [], [])
-    for person, concerns in by_person.items():
+    for person, unordered in by_person.items():
+        concerns = pages.most_urgent_first(unordered)
         channel = site.on_call.people[person].channels[0]
         page = _page(written, person, channel, concerns, assessment, now, site)
         written = Written(
@@ -81,7 +82,7 @@ def _page(
     site: Site,
 ) -> Page:
     chart = written.watch.chart
-    first = pages.lead(concerns)
+    first = concerns[0]
     number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
     page_id = f"{first.episode.id}.{number}"
     if site.on_call.channels[channel].detail == "minimal":

@@ -254,6 +254,24 @@ def test_an_old_registration_that_comes_again_does_not_end_the_discharge() -> No
     assert ward.told() == []
 
 
+def test_a_discharge_that_is_taken_back_lets_the_watch_go_on(ward: Ward) -> None:
+    left = message("discharge", ward.now, source="ehr")
+    ward.send(left)
+    ward.jump(minutes=10)
+    ward.send(changed(left, status="entered_in_error", received=ward.now))
+    ward.normal(temp=38.5)
+    assert ward.page().condition == "crs"
+
+
+def test_only_the_discharge_that_holds_can_be_taken_back(ward: Ward) -> None:
+    mistaken = message("discharge", ward.ago(hours=1), source="ehr")
+    ward.discharge()
+    ward.send(changed(mistaken, status="entered_in_error", received=ward.now))
+    ward.jump(minutes=10)
+    ward.normal(temp=38.5)
+    assert ward.told() == []
+
+
 def test_a_discharge_entered_in_error_ends_nothing(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.send(message("discharge", ward.now, source="ehr", status="entered_in_error"))

@@ -84,6 +84,24 @@ def test_a_pressure_that_comes_after_the_fever_it_precedes_pages_high_at_once(wa
     assert ward.grade("crs") == "2"
 
 
+def test_an_ice_charted_late_that_says_less_than_was_told_pages_nobody(ward: Ward) -> None:
+    ward.ice(10, at=ward.ago(hours=2))
+    ward.ice(3)
+    ward.ack(ward.page())
+    ward.jump(minutes=5)
+    ward.ice(5, at=ward.ago(hours=1))
+    assert ward.told() == []
+
+
+def test_a_dose_of_the_same_minute_as_the_fever_waives_it_though_it_was_sent_after(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    ward.ack(ward.page())
+    ward.give("tocilizumab")
+    ward.jump(hours=3)
+    ward.normal(spo2=88)
+    assert ward.page().urgency == "high"
+
+
 def test_a_reading_of_now_is_not_called_late_because_another_clock_runs_ahead(ward: Ward) -> None:
     ward.vitals(at=ward.now + timedelta(minutes=4), hr=80)
     ward.vitals(temp=38.5)
@@ -264,6 +282,7 @@ def test_a_correction_that_leaves_the_fever_takes_back_the_hypotension(ward: War
     ward.to("11:00")
     assert ward.told() == []
     assert ward.episode("crs").level == 1
+    assert not set(ward.episode("crs").pending) & set(ward.cancelled)
 
 
 def test_a_correction_that_leaves_the_fever_tells_whoever_was_paged_for_the_hypotension(ward: Ward) -> None:

@@ -139,6 +139,21 @@ def test_a_fault_that_returns_after_six_quiet_hours_pages_again(ward: Ward) -> N
     assert first.episode not in {page.episode for page in pages}
 
 
+def test_a_fault_that_is_over_is_not_paged_again_though_nobody_took_it(ward: Ward) -> None:
+    ward.fault("feed of the laboratory")
+    ward.new_pages()
+    ward.jump(minutes=2)
+    ward.fault("feed of the laboratory", over=True)
+    ward.jump(hours=3)
+    assert [page.reason for page in ward.new_pages() if page.reason in ("new", "repeat", "recurrent")] == []
+
+
+def test_the_end_of_a_fault_that_never_was_opens_nothing(ward: Ward) -> None:
+    ward.fault("feed of the laboratory", over=True)
+    assert ward.watch(SITE_SUBJECT).episodes == {}
+    assert ward.told() == []
+
+
 def test_a_fault_says_nothing_of_a_patient(ward: Ward) -> None:
     patient = "Zimmermann-1955"
     ward.admit(patient)

@@ -306,10 +306,10 @@ class Ward:
         body = {"patient": page.patient, "source": "delivery", "page": page.id, "channel": page.channel}
         self.send(message("receipt", self.now, outcome=outcome, **body))
 
-    def fault(self, condition: str) -> None:
-        """A technical trouble that the worker itself reports."""
-        body = {"patient": SITE_SUBJECT, "source": "cartwatch", "condition": condition, "what": f"{condition} again"}
-        self.send(message("fault", self.now, **body))
+    def fault(self, condition: str, *, over: bool = False) -> None:
+        """A technical trouble that the worker itself reports, or its end."""
+        body = {"patient": SITE_SUBJECT, "source": "cartwatch", "condition": condition, "what": condition}
+        self.send(message("fault", self.now, over=over, **body))
 
     # -- looking ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from alerts.entry import Entry
 from alerts.episodes import Episode, Reason, follow
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
-from alerts.page import DISCLAIMER, Concern, clock, lead, minimal_text, shown, text, title
+from alerts.page import DISCLAIMER, Concern, clock, minimal_text, most_urgent_first, shown, text, title
 from config.site import Urgency
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, chart, day, dose, hours, reading
 
@@ -43,12 +43,12 @@ def page_text(*concerns: Concern, folded: Chart | None = None) -> str:
 
 def test_the_most_urgent_concern_leads() -> None:
     medium, critical = concern(finding(1, "medium")), concern(finding(3, "critical", "icans"))
-    assert lead([medium, critical]) == critical
+    assert most_urgent_first([medium, critical]) == [critical, medium]
 
 
 def test_of_equally_urgent_concerns_the_first_leads() -> None:
     one, other = concern(finding()), concern(finding(condition="icans"))
-    assert lead([one, other]) == one
+    assert most_urgent_first([one, other]) == [one, other]
 
 
 def test_the_title_says_urgency_day_place_what_and_why() -> None:

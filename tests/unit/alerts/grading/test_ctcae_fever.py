@@ -113,3 +113,19 @@ def test_a_bound_decides_as_far_as_it_goes(celsius: str, grade: int | None, prov
     result = fever(reading("temperature", celsius))
     assert (result.grade, result.provisional) == (grade, provisional)
     assert bool(result.missing) is (provisional or grade is None)
+
+
+@pytest.mark.parametrize(
+    ("celsius", "shown", "evidence"),
+    [
+        (("38.4", "38.6", "38.1"), "temperature 38.6 °C (2024-06-17 09:00) > 38.3", ["38.6", "38.1"]),
+        (("38.0", "38.2", "38.1"), "temperature 38.1 °C (2024-06-17 10:00), >= 38.0 for 2 h", ["38.0", "38.1"]),
+    ],
+)
+def test_febrile_neutropenia_shows_the_last_high_temperature_or_the_ends_of_the_run(
+    celsius: tuple[str, ...], shown: str, evidence: list[str]
+) -> None:
+    items = [reading("temperature", value, NOW - hours(age)) for value, age in zip(celsius, (2, 1, 0), strict=True)]
+    result = ctcae.grade("febrile_neutropenia", chart(*items, reading("neutrophils", "0.4")), NOW, SITE)
+    assert (result.grade, result.because[0].startswith(shown)) == (3, True)
+    assert [str(item.entry.value) for item in result.evidence if item.kind == "temperature"] == evidence

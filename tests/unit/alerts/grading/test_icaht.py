@@ -131,6 +131,20 @@ def test_days_after_30_do_not_count() -> None:
 # -- days without a count --------------------------------------------------------------------------
 
 
+def test_one_day_without_a_count_is_one_day() -> None:
+    result = early(*daily(LOW, 0, 3), *daily(ENOUGH, 5, 30))
+    assert result.flags == ("neutrophils (1 day without a count): cannot change the grade",)
+
+
+def test_a_count_before_infusion_is_evidence_only_where_day_0_has_none() -> None:
+    before = anc(-1, LOW)
+    with_day_0 = early(before, *daily(LOW, 0, 30))
+    without = early(before, *daily(LOW, 1, 30))
+    assert (len(with_day_0.evidence), len(without.evidence)) == (31, 31)
+    assert before[1] in [item.entry for item in without.evidence]
+    assert before[1] not in [item.entry for item in with_day_0.evidence]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [

@@ -476,3 +476,23 @@ def test_the_reference_case_grades_3_on_day_5_and_0_on_day_8() -> None:
         reading("ice", 10, day(-1)), reading("ice", 1, day(5)), reading("ice", 6, day(6)), reading("ice", 10, day(8))
     )
     assert [icans.grade(patient, day(number), SITE).grade for number in (5, 6, 8)] == [3, 2, 0]
+
+
+# -- what stands behind it -------------------------------------------------------------------------
+
+
+def test_an_assessment_that_was_not_done_is_evidence_and_nothing_charted_is_none() -> None:
+    not_done = icans.ice(chart(absent("ice", "asleep")), NOW, SITE)
+    assert [item.kind for item in not_done.evidence] == ["ice"]
+    assert icans.ice(chart(), NOW, SITE).evidence == ()
+
+
+def test_of_an_ice_of_0_and_of_1_charted_for_one_time_the_0_counts() -> None:
+    both = chart(reading("ice", 1, id="a"), reading("ice", 0, id="b"))
+    assert icans.ice(both, NOW, SITE).score == 0
+
+
+def test_a_domain_that_is_known_stands_before_one_that_is_not() -> None:
+    because = icans.grade(chart(reading("consciousness", "spontaneous")), NOW, SITE).because
+    assert "spontaneous" in because[0]
+    assert because[1].startswith("no ICE assessment holds")
