@@ -37,9 +37,7 @@ def _bucket(effective: datetime, newest: datetime) -> datetime:
     return _day(effective)
 
 
-def thin(
-    kind: str, series: tuple[Entry, ...], newest: datetime, before: datetime | None = None
-) -> tuple[Entry, ...]:
+def thin(kind: str, series: tuple[Entry, ...], newest: datetime, before: datetime | None = None) -> tuple[Entry, ...]:
     """The entries kept of a series up to the `newest` time charted. Of doses, all.
 
     `before` is the newest time at which the series was thinned last: buckets that have not changed since are not

@@ -197,6 +197,11 @@ def test_an_open_episode_that_nobody_has_treated_waives_nothing() -> None:
     assert (result.grade, result.flags) == (0, ("hypotension without fever: not CRS by the table",))
 
 
+def test_a_treated_episode_waives_fever_as_long_as_it_is_open_however_old_the_last_dose() -> None:
+    treated = (*vitals(NOW - hours(90)), dose("tocilizumab", NOW - hours(89)), *vitals(NOW - hours(10)))
+    assert graded(*treated, *vitals(celsius="36.8", systolic=80)).grade == 2
+
+
 def test_an_episode_opens_with_the_first_positive_grade_and_stays_one() -> None:
     found = course(*vitals(NOW - hours(3)), *vitals(NOW - hours(1)))
     assert (found.opened_at, found.episodes, found.treated) == (NOW - hours(3), 1, False)
