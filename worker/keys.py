@@ -68,6 +68,14 @@ class Keys(NamedTuple):
         """Every shard."""
         return [self.shard(number) for number in range(self.shards)]
 
+    def ailing(self, channel: str) -> str:
+        """Set while a channel has failed lately."""
+        return f"{self.namespace}:ailing:{channel}"
+
+    def trying(self, channel: str) -> str:
+        """Set while a worker tries a channel that ails."""
+        return f"{self.namespace}:trying:{channel}"
+
     @property
     def clock(self) -> str:
         """The simulated time (ISO 8601), where a replay drives it."""

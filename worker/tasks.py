@@ -63,7 +63,7 @@ def deliver(shard: int, page: str) -> None:
     """Try to deliver one page, and wake its shard for the receipt."""
     run = runtime()
     keys = run.store.keys.shard(shard)
-    outcome = deliver_page(run.store.redis, keys, page, run.clock.now(), run.site, run.settings.receiver_url)
+    outcome = deliver_page(run.store, keys, page, run.clock.now(), run.site, run.settings.receiver_url)
     if outcome is not None:
         wake_shards([keys])
 

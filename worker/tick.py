@@ -25,6 +25,9 @@ EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
 BEAT_LASTS_SECONDS = 10
 
+MOST_WAITING = 1000
+"""Wake-ups in a queue beyond which no more are sent: nobody takes them, and in time they would fill the broker."""
+
 
 class Pending(NamedTuple):
     """Shards to advance, and pages to deliver as (shard, page id)."""
@@ -59,6 +62,17 @@ def beat_key(store: Store) -> str:
     return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
 
 
+def _is_taken_from(queue: str) -> bool:
+    """Whether somebody takes from a queue, so far as its length says."""
+    from worker.app import app
+
+    with app.pool.acquire(block=True) as connection:
+        try:
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count) < MOST_WAITING
+        except connection.channel_errors:
+            return True  # it is empty, or not there yet
+
+
 def tick() -> None:
     """Wake whatever waits. A store or broker that cannot be reached is tried again at the next tick."""
     from worker.app import app
@@ -68,10 +82,13 @@ def tick() -> None:
         run.store.redis.set(beat_key(run.store), os.getpid(), ex=BEAT_LASTS_SECONDS)
         now = run.clock.now()
         found = pending(run.store, now)
-        for number in {*found.shards, *(shard.number for shard in watch_feeds(run.store, run.site, now))}:
-            app.send_task("advance", (number,))
-        for number, page in found.pages:
-            app.send_task("deliver", (number, page))
+        woken = {*found.shards, *(shard.number for shard in watch_feeds(run.store, run.site, now))}
+        if woken and _is_taken_from("advance"):
+            for number in woken:
+                app.send_task("advance", (number,))
+        if found.pages and _is_taken_from("deliver"):
+            for number, page in found.pages:
+                app.send_task("deliver", (number, page))
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
     except Exception as error:

@@ -64,7 +64,8 @@ class Course(Struct, frozen=True):
     """The CRS episodes of a patient up to a time: what a grade at that time depends on besides the signs.
 
     A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as
-    nothing charted at or before its `as_of` has changed.
+    nothing charted at or before its `as_of` has changed. `highest` is the highest grade of the last episode,
+    `lower_since` when it was first lower again.
     """
 
     as_of: datetime | None = None
@@ -74,6 +75,8 @@ class Course(Struct, frozen=True):
     last_dose: datetime | None = None
     clear_since: datetime | None = None
     closed_at: datetime | None = None
+    highest: int = 0
+    lower_since: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -105,7 +108,7 @@ def _advance(now: Course, chart: Chart, moment: datetime, site: Site) -> Course:
     level = _level(chart, moment, site, now).level
     now = replace(now, as_of=moment)
     if level is not None and level > 0:
-        now = _positive(now, moment)
+        now = _positive(now, moment, level)
     elif level == 0 and now.is_open:
         now = _clear(now, chart, moment, site)
     if _dosed(chart, moment) and (now.is_open or now.waives_fever(moment, site)):
@@ -113,16 +116,27 @@ def _advance(now: Course, chart: Chart, moment: datetime, site: Site) -> Course:
     return now
 
 
-def _positive(now: Course, moment: datetime) -> Course:
-    if now.is_open:
-        return replace(now, clear_since=None)
-    return replace(now, opened_at=moment, episodes=now.episodes + 1, treated=False, clear_since=None, closed_at=None)
+def _positive(now: Course, moment: datetime, level: int) -> Course:
+    if not now.is_open:
+        return replace(
+            now,
+            opened_at=moment,
+            episodes=now.episodes + 1,
+            treated=False,
+            clear_since=None,
+            closed_at=None,
+            highest=level,
+            lower_since=None,
+        )
+    if level >= now.highest:
+        return replace(now, clear_since=None, highest=level, lower_since=None)
+    return replace(now, clear_since=None, lower_since=now.lower_since or moment)
 
 
 def _clear(now: Course, chart: Chart, moment: datetime, site: Site) -> Course:
     """Two consecutive clear sets far enough apart close the episode; the second must be newly measured."""
     if now.clear_since is None:
-        return replace(now, clear_since=moment)
+        return replace(now, clear_since=moment, lower_since=now.lower_since or moment)
     apart = site.proxies.crs.clear_sets_apart.value
     if moment - now.clear_since < apart:
         return now

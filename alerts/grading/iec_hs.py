@@ -80,7 +80,7 @@ def screen(chart: Chart, at: datetime, site: Site, course: crs.Course | None = N
         criteria = [_high(ferritin, chart, site), _rising(ferritin, chart, site)]
     criteria.append(_organ(chart, at, site))
     if ferritin is not None and all(criterion.level != NO for criterion in criteria):
-        criteria.append(_improved(chart, ferritin, site, course))
+        criteria.append(_improved(chart, ferritin, at, site, course))
     return _screen(chart, at, ferritin, criteria)
 
 
@@ -203,35 +203,25 @@ def _no_crs(chart: Chart, at: datetime) -> Axis:
     return Axis(NO, "no CRS")
 
 
-def _improved(chart: Chart, ferritin: Entry, site: Site, course: crs.Course) -> Axis:
+def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: crs.Course) -> Axis:
     """Whether CRS had improved when the latest ferritin was drawn: closed, or below the highest of the episode."""
     drawn = ferritin.effective
     if course.closed_at is not None and course.closed_at <= drawn:
         text = f"CRS closed on {clock(course.closed_at, site.zone)}, before the latest ferritin"
         return Axis(YES, text, proxies=CLOSING)
-    then, highest = _highest(chart, drawn, site)
-    if not then.episodes:
+    if course.opened_at is not None and drawn < course.opened_at:
+        if course.episodes > 1:
+            return Axis(YES, "CRS was closed when the latest ferritin was drawn", proxies=CLOSING)
         return Axis(NO, "no CRS before the latest ferritin")
-    if not then.is_open:
-        return Axis(YES, "CRS was closed when the latest ferritin was drawn", proxies=CLOSING)
-    grade = crs.grade(chart, drawn, site, then)
-    if grade.grade is None:
-        missing = tuple(f"CRS grade at the latest ferritin: {name}" for name in grade.missing)
-        return Axis(None, "CRS could not be graded when the latest ferritin was drawn", grade.evidence, missing=missing)
-    text = f"CRS grade {grade.grade} when the latest ferritin was drawn, {highest} at its highest"
-    return Axis(YES if grade.grade < highest else NO, text, grade.evidence, proxies=grade.proxies)
-
-
-def _highest(chart: Chart, until: datetime, site: Site) -> tuple[crs.Course, int]:
-    """The course of CRS up to a time, and the highest grade of its last episode."""
-    now, highest = crs.Course(), 0
-    for moment in chart.times(crs.KINDS, until):
-        episodes = now.episodes
-        now = crs.course(chart, moment, site, now)
-        if now.is_open:
-            level = crs.grade(chart, moment, site, now).grade or 0
-            highest = level if now.episodes > episodes else max(highest, level)
-    return now, highest
+    if course.lower_since is not None and course.lower_since <= drawn:
+        since = clock(course.lower_since, site.zone)
+        return Axis(YES, f"CRS below its highest, grade {course.highest}, since {since}")
+    grade = crs.grade(chart, at, site, course)
+    if course.lower_since is None and grade.grade is None:
+        missing = tuple(f"CRS grade since its highest: {name}" for name in grade.missing)
+        return Axis(None, "CRS cannot be graded since its highest", grade.evidence, missing=missing)
+    text = f"CRS at its highest, grade {course.highest}, when the latest ferritin was drawn"
+    return Axis(NO, text, grade.evidence, proxies=grade.proxies)
 
 
 # -- the organs and the counts ---------------------------------------------------------------------

@@ -23,9 +23,11 @@ from redis.exceptions import WatchError
 from alerts.messages import Receipt
 from config.site import Delivery, Site
 from worker.clock import milliseconds
+from worker.delivery import ailing
 from worker.delivery.channel import Attempt, Outcome, address, send
 from worker.keys import Shard
 from worker.packing import Owed, pack, unpack_owed
+from worker.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,11 @@ class Claim(NamedTuple):
     token: str
 
 
-def deliver(redis: Redis, shard: Shard, page_id: str, now: datetime, site: Site, receiver: str) -> Outcome | None:
-    """Try to deliver one page; None where it is no longer owed, not yet due, or claimed by another worker."""
-    claim = _claim(redis, shard, page_id, now, site.on_call.delivery)
+def deliver(store: Store, shard: Shard, page_id: str, now: datetime, site: Site, receiver: str) -> Outcome | None:
+    """Try to deliver one page; None where it is no longer owed, not yet due, claimed by another worker, or its
+    channel ails and another worker is trying it."""
+    redis = store.redis
+    claim = _claim(store, shard, page_id, now, site.on_call.delivery)
     if claim is None:
         return None
     page = claim.owed.page
@@ -50,11 +54,13 @@ def deliver(redis: Redis, shard: Shard, page_id: str, now: datetime, site: Site,
     else:
         attempt = send(address(channel, page.id, receiver), page)
     _record(redis, claim, attempt, now, site.on_call.delivery)
+    ailing.remember(redis, store.keys, page.channel, attempt.outcome)
     log.info("page %s on %s: %s %s", page.id, page.channel, attempt.outcome, attempt.detail)
     return attempt.outcome
 
 
-def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Delivery) -> Claim | None:
+def _claim(store: Store, shard: Shard, page_id: str, now: datetime, policy: Delivery) -> Claim | None:
+    redis = store.redis
     token = secrets.token_hex(8)
     held_ms = int(policy.claim_for / timedelta(milliseconds=1))
     pipe = redis.pipeline(transaction=False)
@@ -68,6 +74,9 @@ def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Deli
         redis.delete(shard.claim(page_id))
         return None
     owed = unpack_owed(cast("bytes", packed))
+    if not ailing.may_try(redis, store.keys, owed.page.channel, policy.claim_for):
+        _wait_our_turn(redis, shard, page_id, now, policy)
+        return None
     claim = Claim(shard, replace(owed, attempts=owed.attempts + 1), token)
 
     def count(pipe: Pipeline) -> None:
@@ -75,6 +84,14 @@ def _claim(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Deli
         pipe.zadd(shard.key("due"), {page_id: milliseconds(now + policy.claim_for)})
 
     return claim if _while_ours(redis, claim, count) else None
+
+
+def _wait_our_turn(redis: Redis, shard: Shard, page_id: str, now: datetime, policy: Delivery) -> None:
+    """Look at a page again soon, without counting an attempt; a page cancelled meanwhile stays cancelled (XX)."""
+    pipe = redis.pipeline(transaction=True)
+    pipe.zadd(shard.key("due"), {page_id: milliseconds(now + policy.retry_waits[0])}, xx=True)
+    pipe.delete(shard.claim(page_id))
+    pipe.execute()
 
 
 def _while_ours(redis: Redis, claim: Claim, write: Callable[[Pipeline], None]) -> bool:

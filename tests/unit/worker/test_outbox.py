@@ -61,7 +61,7 @@ def page(store: Store) -> str:
 
 
 def attempt(store: Store, page: str, at: datetime = NOW) -> Outcome | None:
-    return deliver(store.redis, SHARD, page, at, SITE, RECEIVER)
+    return deliver(store, SHARD, page, at, SITE, RECEIVER)
 
 
 def due(store: Store, page: str) -> timedelta | None:
@@ -216,7 +216,7 @@ def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
 ) -> None:
     channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
     without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
-    assert deliver(store.redis, SHARD, page, NOW, without, RECEIVER) is Outcome.PERMANENT
+    assert deliver(store, SHARD, page, NOW, without, RECEIVER) is Outcome.PERMANENT
     assert [receipt.detail for receipt in receipts(store)] == ["the channel is no longer configured"]
     assert provider.asked == []
 

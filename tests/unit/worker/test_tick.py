@@ -61,7 +61,7 @@ def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monke
     found: list[Pending] = []
     monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: found.append(pending(store, NOW)))
     with pytest.raises(AttributeError):
-        deliver(store.redis, SHARD, page, NOW, SITE, "json://127.0.0.1:9")
+        deliver(store, SHARD, page, NOW, SITE, "json://127.0.0.1:9")
     assert found == [NOTHING]
 
 
@@ -115,6 +115,7 @@ def sent(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Sent:
     run = Runtime(Settings(), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
+    monkeypatch.setattr(module, "_is_taken_from", lambda _: True)
     return found
 
 
@@ -129,6 +130,18 @@ def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
     tick()
     assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
     assert sent == []
+
+
+@pytest.mark.parametrize("stuck", ["advance", "deliver"])
+def test_a_queue_nobody_takes_from_is_not_filled(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    """As when the deliverers are down for a weekend: each tick would add to the broker's memory."""
+    only_page(store)
+    send(store, crs2("P2"))
+    monkeypatch.setattr(module, "_is_taken_from", lambda queue: queue != stuck)
+    tick()
+    assert {name for name, _ in sent} == {"advance", "deliver"} - {stuck}
 
 
 def fails(error: Exception) -> Callable[..., None]:

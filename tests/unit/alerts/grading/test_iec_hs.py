@@ -206,7 +206,7 @@ def test_whether_there_was_crs_is_open_where_no_temperature_was_ever_charted() -
 def test_crs_at_its_height_is_not_suspicious() -> None:
     result = screened(*CRS, *signs("38.9", NOW - hours(2)), *RISING, *ORGAN)
     assert result.suspected is False
-    assert result.because[0] == "CRS grade 1 when the latest ferritin was drawn, 1 at its highest"
+    assert result.because[0] == "CRS at its highest, grade 1, when the latest ferritin was drawn"
     assert "temperature" in [item.kind for item in result.evidence]
 
 
@@ -221,7 +221,7 @@ def test_crs_below_the_highest_grade_of_its_episode_has_improved(now: tuple[Item
 def test_crs_that_is_clear_but_not_yet_closed_has_improved() -> None:
     result = screened(*CRS, *signs("36.8", NOW - hours(2)), *RISING, *ORGAN)
     assert result.suspected is True
-    assert result.because[3] == "CRS grade 0 when the latest ferritin was drawn, 1 at its highest"
+    assert result.because[3] == "CRS below its highest, grade 1, since 2024-06-17 08:00"
 
 
 def test_a_new_episode_has_a_height_of_its_own() -> None:
@@ -254,7 +254,7 @@ def test_a_closed_episode_counts_although_another_has_begun_since() -> None:
 def test_where_crs_could_not_be_graded_it_is_open() -> None:
     result = screened(*CRS, *RISING, *ORGAN)
     assert result.suspected is None
-    assert result.missing == ("CRS grade at the latest ferritin: temperature",)
+    assert result.missing == ("CRS grade since its highest: temperature",)
 
 
 def test_treated_crs_without_fever_is_still_crs() -> None:

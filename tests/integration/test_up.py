@@ -1,0 +1,112 @@
+"""`cartwatch up` as somebody at a terminal runs it: stopped, started again, killed."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, kill, reading
+from worker.embedded import EmbeddedRedis
+from worker.runtime import make
+
+pytestmark = pytest.mark.server
+
+
+class Terminal:
+    """A user with a folder of their own, in which commands find the service that was started there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.screen = folder / "screen"
+        self.card = folder / "cartwatch-service.json"
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("CARTWATCH_")}
+        self.environment |= {"XDG_RUNTIME_DIR": str(folder), "COLUMNS": "250"}
+
+    @contextmanager
+    def up(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The service, once it is well; whatever is left of it afterwards is killed."""
+        command = [*CARTWATCH, "up", "--data", str(self.data), "--processes", "1"]
+        with self.screen.open("ab") as screen:
+            service = subprocess.Popen(command, env=self.environment, stdout=screen, stderr=screen)  # noqa: S603
+        started: list[int] = []
+        try:
+            eventually(self.ticks, "both workers of the service tick", within=60)
+            started = descendants(service.pid)
+            yield service
+        finally:
+            kill(service.pid, *started, *descendants(service.pid))
+            service.wait(10)
+
+    def ticks(self) -> bool:
+        """Whether the service has left its card and both its workers say that they live."""
+        if not self.card.exists():
+            return False
+        with Redis.from_url(json.loads(self.card.read_text(encoding="utf-8"))["redis_url"]) as redis:
+            return len(list(redis.scan_iter("cartwatch:beat:*"))) == 2
+
+    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return cartwatch(*arguments, environment=self.environment, given=given)
+
+    def shows(self, text: str) -> bool:
+        return text in self.screen.read_text(encoding="utf-8")
+
+    def send(self, *messages: dict[str, object]) -> None:
+        lines = "".join(json.dumps(message) + "\n" for message in messages)
+        said = self.run("send", given=lines)
+        assert (said.returncode, said.stdout) == (0, f"{len(messages)} accepted, 0 set aside\n"), said.stderr
+
+
+@pytest.fixture
+def terminal(redis_server: EmbeddedRedis, tmp_path: Path) -> Terminal:
+    assert redis_server.running
+    return Terminal(tmp_path)
+
+
+def test_a_service_stopped_and_started_again_still_knows_its_patients(terminal: Terminal) -> None:
+    with terminal.up() as service:
+        terminal.send(*crs2("bed 7"))
+        eventually(lambda: terminal.shows("CRS grade 2"), "the page is shown")
+        assert "HAEM-2/bed 7" in terminal.run("board").stdout
+        health = terminal.run("health")
+        assert health.returncode == 0, health.stdout
+        running = descendants(service.pid)
+        assert len(running) >= 7
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(60) == 0
+        assert [pid for pid in running if alive(pid)] == []
+        assert "stopping" in terminal.screen.read_text(encoding="utf-8")
+    with terminal.up():
+        board = terminal.run("board").stdout
+        assert "HAEM-2/bed 7" in board
+        assert "CRS grade 2" in board
+        terminal.send(reading("temperature", "39.9", "bed 7", datetime.now(UTC)), *crs2("bed 8"))
+        eventually(lambda: terminal.shows("HAEM-2/bed 8"), "the new patient's page is shown")
+
+
+def test_a_killed_service_leaves_no_process_behind_and_loses_nothing_it_accepted(terminal: Terminal) -> None:
+    with terminal.up() as service:
+        terminal.send(*crs2("bed 9"))
+        running = descendants(service.pid)
+        service.kill()
+        service.wait(10)
+        eventually(lambda: not [pid for pid in running if alive(pid)], "every process of the service has ended", 20)
+    with EmbeddedRedis(terminal.data) as left:
+        store = make(Settings(redis_url=left.url)).store
+        watch = store.watch("bed 9")
+        assert watch is not None or store.redis.xlen(store.keys.of("bed 9").inbox) == 3
+        store.redis.close()
+
+
+def test_a_second_service_on_the_same_folder_is_refused(terminal: Terminal) -> None:
+    with EmbeddedRedis(terminal.data):
+        said = terminal.run("up", "--data", str(terminal.data))
+    assert said.returncode == 1
+    assert "is in use by another embedded Redis" in said.stderr
