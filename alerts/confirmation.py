@@ -5,9 +5,9 @@ of its samples agree. Every number here is a convention of the site (`confirmati
 distinct times of one source: a message that is repeated is one sample.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from alerts.chart import Chart
@@ -63,7 +63,7 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     rules = site.proxies.confirmation
     if latest.at_least(rules.temperature_at_once.value):
         return Confirmed(True, (latest,), "confirmation.temperature_at_once")
-    samples = _samples(chart, "temperature", latest, rules.temperature_window.value)[-rules.temperature_of.value :]
+    samples = _samples(chart, "temperature", latest, rules.temperature_window.value, rules.temperature_of.value)
     agreeing = [entry for entry in samples if febrile(entry)]
     if len(agreeing) >= rules.temperature_samples.value:
         return Confirmed(True, tuple(agreeing), "confirmation.temperature_samples")
@@ -87,10 +87,10 @@ def pressure(chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool
     if latest.by not in CUFFS or severe or alert:
         return Confirmed(bool(low(latest)), (latest,))
     # Two in a row count however far apart they are: where nobody measures more often, nothing else ever would.
-    pair = _samples(chart, kind, latest, site.proxies.chart.vitals_hold.value)[-2:]
+    pair = _samples(chart, kind, latest, site.proxies.chart.vitals_hold.value, 2)
     if len(pair) == 2 and all(low(entry) for entry in pair):
         return Confirmed(True, tuple(pair), "confirmation.pressure_window")
-    window = _samples(chart, kind, latest, rules.pressure_window.value)[-3:]
+    window = _samples(chart, kind, latest, rules.pressure_window.value, 3)
     agreeing = [entry for entry in window if low(entry)]
     return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.pressure_window")
 
@@ -106,7 +106,7 @@ def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confir
     very_low = _very_low(chart, latest, rules)
     if very_low:
         return Confirmed(True, very_low, "confirmation.saturation_at_once")
-    window = _samples(chart, "spo2", latest, rules.saturation_window.value)[-3:]
+    window = _samples(chart, "spo2", latest, rules.saturation_window.value, 3)
     agreeing = [entry for entry in window if low(entry)]
     return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.saturation_window")
 
@@ -119,20 +119,21 @@ def _very_low(chart: Chart, latest: Entry, rules: ConfirmationProxies) -> tuple[
     return ()
 
 
-def _samples(chart: Chart, kind: str, latest: Entry, window: timedelta) -> list[Entry]:
-    """Samples of the same source and way of measuring up to the latest: one for each time."""
-    by_time: dict[datetime, Entry] = {}
-    for entry in chart.between(kind, latest.effective - window, latest.effective):
-        if entry.value is not None and entry.source == latest.source and entry.by == latest.by:
-            by_time[entry.effective] = entry
-    return list(by_time.values())
+def _samples(chart: Chart, kind: str, latest: Entry, window: timedelta, most: int) -> list[Entry]:
+    """At most so many samples of the same source and way of measuring, up to the latest, oldest first."""
+    return list(islice(_backwards(chart, kind, latest, window), most))[::-1]
 
 
 def _run(chart: Chart, kind: str, latest: Entry, abnormal: Abnormal, window: timedelta) -> list[Entry]:
     """The unbroken run of abnormal samples that ends at the latest, oldest first."""
-    run: list[Entry] = []
-    for entry in reversed(_samples(chart, kind, latest, window)):
-        if not abnormal(entry):
-            break
-        run.append(entry)
-    return run[::-1]
+    return list(takewhile(abnormal, _backwards(chart, kind, latest, window)))[::-1]
+
+
+def _backwards(chart: Chart, kind: str, latest: Entry, window: timedelta) -> Iterator[Entry]:
+    """Samples of the same source and way of measuring, newest first: one for each time."""
+    seen: datetime | None = None
+    for entry in reversed(chart.between(kind, latest.effective - window, latest.effective)):
+        same = entry.value is not None and entry.source == latest.source and entry.by == latest.by
+        if same and entry.effective != seen:
+            seen = entry.effective
+            yield entry
