@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -66,11 +66,13 @@ def _is_taken_from(queue: str) -> bool:
     """Whether somebody takes from a queue, so far as its length says."""
     from worker.app import app
 
-    with app.pool.acquire(block=True) as connection:
+    pool: Any = app.pool
+    with pool.acquire(block=True) as connection:
         try:
-            return int(connection.default_channel.queue_declare(queue, passive=True).message_count) < MOST_WAITING
+            found = connection.default_channel.queue_declare(queue, passive=True)
         except connection.channel_errors:
             return True  # it is empty, or not there yet
+        return int(found.message_count) < MOST_WAITING
 
 
 def tick() -> None:

@@ -38,6 +38,7 @@ class Claim(NamedTuple):
     shard: Shard
     owed: Owed
     token: str
+    place: str
 
 
 def deliver(store: Store, shard: Shard, page_id: str, now: datetime, site: Site, receiver: str) -> Outcome | None:
@@ -54,7 +55,7 @@ def deliver(store: Store, shard: Shard, page_id: str, now: datetime, site: Site,
     else:
         attempt = send(address(channel, page.id, receiver), page)
     _record(redis, claim, attempt, now, site.on_call.delivery)
-    ailing.remember(redis, store.keys, page.channel, attempt.outcome)
+    ailing.remember(redis, store.keys, page.channel, attempt.outcome, claim.place)
     log.info("page %s on %s: %s %s", page.id, page.channel, attempt.outcome, attempt.detail)
     return attempt.outcome
 
@@ -74,10 +75,11 @@ def _claim(store: Store, shard: Shard, page_id: str, now: datetime, policy: Deli
         redis.delete(shard.claim(page_id))
         return None
     owed = unpack_owed(cast("bytes", packed))
-    if not ailing.may_try(redis, store.keys, owed.page.channel, policy.claim_for):
+    place = ailing.take_place(redis, store.keys, owed.page.channel, policy.claim_for)
+    if place is None:
         _wait_our_turn(redis, shard, page_id, now, policy)
         return None
-    claim = Claim(shard, replace(owed, attempts=owed.attempts + 1), token)
+    claim = Claim(shard, replace(owed, attempts=owed.attempts + 1), token, place)
 
     def count(pipe: Pipeline) -> None:
         pipe.hset(shard.key("outbox"), page_id, pack(claim.owed))
