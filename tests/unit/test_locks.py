@@ -54,7 +54,7 @@ def test_every_requirement_has_hashes_and_nothing_but_hashes(lock: str) -> None:
 def test_no_index_host_or_url_is_named(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
-    assert not re.search(r"(?m)^\s*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)\b", text)
+    assert not re.search(r"(?m)^\s*(-i|-f|--(extra-)?index.url|--find-links|--trusted-host)\b", text)
     assert [entry for entry in entries(lock) if requirement(entry).url] == []
 
 
