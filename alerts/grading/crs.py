@@ -42,6 +42,9 @@ FEVER = Decimal("38.0")
 CONFIRMING_SHOWN = 3
 """Samples of a stream that stand on a page as evidence."""
 
+HIGHEST = 4
+"""What the table can give; only death is more."""
+
 ROWS = ("fever", "hypotension", "hypoxia")
 
 WAIVER_DRUGS = (*ANTIPYRETICS, *ANTICYTOKINE_DRUGS, *STEROIDS)
@@ -228,7 +231,9 @@ def _with_fever(temperature: Axis, waived: bool, pressure: Axis, oxygen: Axis) -
         None if undetermined else worst,
         because,
         tuple(dict.fromkeys(item for axis in supporting for item in axis.evidence)),
-        provisional=not undetermined and (bool(missing) or any(axis.provisional for axis in deciding)),
+        provisional=worst < HIGHEST
+        and not undetermined
+        and (bool(missing) or any(axis.provisional for axis in deciding)),
         missing=missing + tuple(name for axis in deciding if axis.provisional for name in axis.missing),
         flags=tuple(flag for axis in axes for flag in axis.flags),
         proxies=_proxies(axes, waived and not temperature.level),

@@ -364,3 +364,10 @@ def test_beyond_day_14_it_is_graded_and_its_attribution_left_to_be_confirmed(sin
     result = graded(*vitals(day(since)), at=day(since))
     assert result.grade == 1
     assert any("attribution to be confirmed" in flag for flag in result.flags) is flagged
+
+
+def test_the_highest_grade_of_the_table_is_not_provisional_whatever_else_is_missing() -> None:
+    several = graded(reading("temperature", "38.5"), *started("norepinephrine", "epinephrine"))
+    one = graded(reading("temperature", "38.5"), *started("norepinephrine"))
+    assert (several.grade, several.provisional) == (4, False)
+    assert (one.grade, one.provisional) == (3, True)
