@@ -18,7 +18,8 @@ class _Discreet(logging.Filter):
 def configure(level: str) -> None:
     """Send this process's log lines to standard error.
 
-    Apprise prints payloads at DEBUG and reasons at WARNING; the delivery keeps the reasons itself.
+    Apprise prints payloads at DEBUG, and what a provider answered at WARNING. The delivery reads the answer from there
+    (`worker/delivery/channel.py`), so that level has to stay open; it is only not printed.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -26,6 +27,9 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("apprise", "celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib"):
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("apprise").setLevel(logging.ERROR)
+    apprise = logging.getLogger("apprise")
+    apprise.setLevel(logging.WARNING)
+    apprise.propagate = False
+    apprise.addHandler(logging.NullHandler())

@@ -16,8 +16,8 @@ from worker.replay import Event, Replay, acknowledge_after
 pytestmark = pytest.mark.server
 
 CASE = DEFAULTS / "reference_case.ndjson"
-UNTIL_DAY_2 = 316
-"""Records of the case up to the first CRS of grade 2."""
+UNTIL_DAY_1 = 216
+"""Records of the case up to the first CRS."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def replayed(config_dir: Path, killer: Killer) -> tuple[list[Event], dict[str, t
     """The events of the case's first days, and the pages that arrived, by their ids."""
     with Replay(config_dir=config_dir, on_page=killer) as replay:
         killer.replay = replay
-        events = list(replay.run(read_case(CASE)[:UNTIL_DAY_2], acknowledge_after(timedelta(minutes=4))))
+        events = list(replay.run(read_case(CASE)[:UNTIL_DAY_1], acknowledge_after(timedelta(minutes=4))))
         return events, {page.page_id: (page.path, page.title, page.body) for page in replay.receiver.received}
 
 

@@ -1,5 +1,6 @@
 """One page to one channel, against a real receiver: what counts as sent, what is tried again, and in what time."""
 
+import logging
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from config.site import Channel
 from tests.unit.worker.ward import NOW, SITE
 from worker.delivery import channel as module
 from worker.delivery.channel import PERMANENT, Attempt, Outcome, address, judge, send
+from worker.logs import configure
 from worker.receiver import Receiver
 
 PAGE = Page(
@@ -53,6 +55,21 @@ def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver:
 def test_every_success_is_sent(receiver: Receiver, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver).outcome is Outcome.SENT
+
+
+@pytest.mark.parametrize("level", ["INFO", "ERROR"])
+def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
+    receiver: Receiver, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers[:])
+    before = root.level
+    try:
+        configure(level)
+        receiver.behave("/phone-1", status=404)
+        assert page_to(receiver) == Attempt(Outcome.PERMANENT, "the provider answered 404")
+    finally:
+        root.setLevel(before)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

@@ -9,8 +9,12 @@ import pytest
 
 from alerts.messages import Acknowledgement, AnyMessage
 from config.settings import Settings
-from tests.unit.worker.ward import NOW, message, reading
-from worker.replay import _Agenda, acknowledge_after, acknowledgement, environment_of, moments
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, message, reading, send
+from worker.advance import advance
+from worker.replay import Replay, _Agenda, acknowledge_after, acknowledgement, environment_of, moments
+from worker.store import Store
+
+SHARD = KEYS.of("P1")
 
 
 def crp(number: int, at: datetime, **more: Any) -> AnyMessage:
@@ -93,6 +97,59 @@ def test_two_people_told_at_once_answer_once() -> None:
     assert len(list(respond(page(page="e7.1")))) == 1
     assert list(respond(page(page="e7.2"))) == []
     assert len(list(respond(page(page="e7.3", at=(NOW + timedelta(minutes=10)).isoformat())))) == 1
+
+
+# -- when a moment is over ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replay(store: Store) -> Replay:
+    """A replay over the store in memory; nobody works on it."""
+    made = Replay()
+    made.store = store
+    return made
+
+
+def test_a_moment_with_nothing_to_do_is_over(replay: Replay) -> None:
+    assert replay._quiet(NOW)
+
+
+def test_a_moment_with_a_message_a_ladder_or_a_page_to_go_is_not_over(replay: Replay, store: Store) -> None:
+    send(store, crs2())
+    assert not replay._quiet(NOW)
+    advance(store, SHARD, Clock(), SITE)
+    assert not replay._quiet(NOW), "pages are due"
+    store.redis.delete(SHARD.key("outbox"), SHARD.key("due"))
+    assert replay._quiet(NOW)
+    assert not replay._quiet(NOW + timedelta(minutes=10)), "a ladder is due"
+
+
+def test_a_moment_in_which_somebody_works_is_not_over(replay: Replay, store: Store) -> None:
+    store.redis.set(SHARD.lease, "somebody")
+    assert not replay._quiet(NOW)
+
+
+def test_a_moment_in_which_a_page_is_on_its_way_is_not_over(replay: Replay, store: Store) -> None:
+    store.redis.hset(SHARD.key("outbox"), "e.1", b"")
+    assert replay._quiet(NOW), "it waits to be tried again later"
+    store.redis.set(SHARD.claim("e.1"), "somebody")
+    assert not replay._quiet(NOW)
+
+
+def test_a_page_that_arrives_while_one_looks_leaves_a_receipt_to_be_taken(
+    replay: Replay, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.redis.hset(SHARD.key("outbox"), "e.1", b"")
+    store.redis.set(SHARD.claim("e.1"), "somebody")
+    exists = store.redis.exists
+
+    def arrives(*names: str) -> int:
+        store.redis.delete(SHARD.key("outbox"), SHARD.claim("e.1"))
+        store.redis.xadd(SHARD.inbox, {"m": b"the receipt"})
+        return int(exists(*names))
+
+    monkeypatch.setattr(store.redis, "exists", arrives)
+    assert not replay._quiet(NOW)
 
 
 # -- settings for the workers ----------------------------------------------------------------------
