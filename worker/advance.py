@@ -10,6 +10,8 @@ from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from alerts.faults import fault
 from alerts.fields import Status
 from alerts.messages import AnyMessage, BadMessage, Fault, read_message
@@ -145,13 +147,18 @@ def _step_isolated(
     """`step`, and where it fails, message by message without those it fails on; and the error, if it fails on none."""
     try:
         return *step(watch, messages, now, site), None
+    except SoftTimeLimitExceeded:
+        raise  # no message's fault
     except Exception as error:
         _log_failure("the judgement failed on a batch of %d; going on message by message", len(messages), error)
     good: list[AnyMessage] = []
     poison = Effects()
+    probe = watch
     for message in messages:
         try:
-            step(watch, [*good, message], now, site)
+            probe, _ = step(probe, [message], now, site)
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:
             why = f"internal error {type(error).__name__} while judging this message"
             poison.set_aside.append(sets_aside(message, why, now))
@@ -159,9 +166,12 @@ def _step_isolated(
         else:
             good.append(message)
     try:
+        # Together once more, so that the pages are those there would have been without the poison.
         advanced, effects = step(watch, good, now, site)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:
-        _log_failure("the judgement failed without a message (%d in hand)", len(good), error)
+        _log_failure("the judgement failed without a message at fault (%d in hand)", len(good), error)
         return watch, poison, error
     effects.set_aside.extend(poison.set_aside)
     effects.faults.extend(poison.faults)

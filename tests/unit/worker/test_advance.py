@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, AnyMessage
@@ -248,6 +249,34 @@ def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
     assert record.why == "internal error ZeroDivisionError while judging this message"
     assert charted(store) == {"temperature", "systolic_bp"}
     assert waiting(store) == 0
+
+
+def test_poison_in_a_large_batch_costs_one_judgement_a_message(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More would outlast the lease, and the whole shard would stand still."""
+    judged: list[int] = []
+
+    def counted(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        judged.append(len(messages))
+        return fails_on(holds_poison, ZeroDivisionError())(watch, messages, now, site)
+
+    monkeypatch.setattr(module, "step", counted)
+    send(store, [*[reading("crp", number) for number in range(100)], poison(), *crs2()])
+    assert len(turn().pages) == 1
+    assert judged == [104, *[1] * 104, 103]
+    assert [record.id for _, record in store.set_aside()] == [POISON]
+
+
+def test_a_time_limit_is_no_messages_fault(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
+    send(store, [*crs2(), poison()])
+    with pytest.raises(SoftTimeLimitExceeded):
+        turn()
+    assert store.set_aside() == []
+    assert waiting(store) == 4
 
 
 def test_what_is_said_of_poison_names_no_patient(

@@ -1,0 +1,121 @@
+"""What a store in memory cannot show: expiry under WATCH, what the server says of itself, two workers at once."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from redis import Redis
+
+from alerts.page import Page
+from config.site import load_site
+from tests.integration.hospital import course, crs2, eventually
+from worker.advance import advance
+from worker.clock import SystemClock, milliseconds
+from worker.delivery import outbox
+from worker.delivery.channel import Attempt, Outcome
+from worker.health import examine
+from worker.inbox import accept
+from worker.keys import Keys
+from worker.runtime import connect
+from worker.store import LostLeaseError, Store
+from worker.store import Outcome as Changes
+
+pytestmark = pytest.mark.server
+
+KEYS = Keys("on-redis", 4)
+SHARD = KEYS.of("P1")
+SITE = load_site()
+NOTHING = Changes({}, [], [], [], [], [], [])
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Store(redis, KEYS, batch=50, lease_seconds=5, journal_length=1000)
+
+
+def send(store: Store, messages: list[dict[str, object]]) -> None:
+    raws = [json.dumps(message).encode() for message in messages]
+    assert accept(store.redis, KEYS, raws, datetime.now(UTC)).refused == []
+
+
+def test_a_lease_that_runs_out_during_the_judgement_commits_nothing(store: Store) -> None:
+    send(store, crs2("P1"))
+    batch = store.take(SHARD, datetime.now(UTC))
+    assert batch is not None
+    with store.transaction(batch) as transaction:
+        transaction.watches(["P1"])
+        store.redis.pexpire(SHARD.lease, 20)
+        eventually(lambda: store.redis.pttl(SHARD.lease) < 0, "the lease has run out")
+        with pytest.raises(LostLeaseError):
+            transaction.commit(batch, NOTHING, datetime.now(UTC))
+    assert store.redis.xlen(SHARD.inbox) == 3
+    assert store.journal(SHARD) == []
+
+
+def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(store, crs2("P1"))
+    turn = advance(store, SHARD, SystemClock(), SITE)
+    now = datetime.now(UTC)
+
+    def slow(_: str, page: Page) -> Attempt:
+        store.redis.pexpire(SHARD.claim(page.id), 20)
+        eventually(lambda: store.redis.pttl(SHARD.claim(page.id)) < 0, "the claim has run out")
+        return Attempt(Outcome.PERMANENT, "the provider answered 404")
+
+    monkeypatch.setattr(outbox, "send", slow)
+    assert outbox.deliver(store, SHARD, turn.pages[0], now, SITE, "") is Outcome.PERMANENT
+    assert store.redis.xlen(SHARD.inbox) == 0, "no receipt"
+    again = milliseconds(now + SITE.on_call.delivery.claim_for)
+    assert store.redis.zscore(SHARD.key("due"), turn.pages[0]) == again
+
+
+def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) -> None:
+    """Eight threads advance four shards as fast as they can while messages come in."""
+    patients = [f"patient {number}" for number in range(8)]
+    messages = course(patients, datetime.now(UTC), rounds=6)
+    sent = 0
+
+    def work(_: int) -> int:
+        judged = 0
+        while sent < len(messages) or any(store.redis.xlen(shard.inbox) for shard in KEYS.all()):
+            judged += sum(advance(store, shard, SystemClock(), SITE).messages for shard in KEYS.all())
+        return judged
+
+    with ThreadPoolExecutor(8) as pool:
+        judged = [pool.submit(work, number) for number in range(8)]
+        for begin in range(0, len(messages), 7):
+            send(store, messages[begin : begin + 7])
+            sent += 7
+        counts = [future.result(60) for future in judged]
+    records = [record for shard in KEYS.all() for _, record in store.journal(shard)]
+    taken = [json.loads(item["message"])["id"] + item["message"] for record in records for item in record["in"]]
+    assert len(taken) == len(set(taken)) == len(messages) == sum(counts)
+    assert [watch.patient for watch in store.watches()] == patients
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "part"),
+    [("appendonly", "no", "store durability"), ("maxmemory-policy", "allkeys-lru", "store eviction")],
+)
+def test_health_reads_the_settings_of_the_server(store: Store, option: str, value: str, part: str) -> None:
+    def ill() -> set[str]:
+        return {check.part for check in examine(store, datetime.now(UTC)) if not check.well}
+
+    assert ill() == {"workers"}
+    before = store.redis.config_get(option)[option]
+    store.redis.config_set(option, value)
+    try:
+        assert ill() == {"workers", part}
+    finally:
+        store.redis.config_set(option, before)
+    eventually(lambda: ill() == {"workers"}, "the server is as it was")
