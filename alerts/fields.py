@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
@@ -15,6 +15,7 @@ _NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
 _BOUND = Decimal("1e12")
 _LONGEST_VALUE = 60
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
 class Bound(NamedTuple):
@@ -68,7 +69,13 @@ def _time(value: Any) -> Any:
     raise ValueError("write ISO 8601 with the offset, as in 2024-06-14T08:00:00+02:00")
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_time)]
+def _of_our_age(at: datetime) -> datetime:
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueError(f"the year must lie from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return at
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_of_our_age)]
 
 
 class Status(IntEnum):

@@ -378,3 +378,9 @@ def test_every_outcome_of_a_delivery_is_taken(outcome: str) -> None:
 def test_who_acts_on_an_episode_says_who_and_why(type_: str, field: str) -> None:
     fields = {name: value for name, value in OF_EACH_TYPE[type_].items() if name != field}
     assert refusal(type_, **fields) == f"{field}: missing"
+
+
+@pytest.mark.parametrize("year", ["0001", "1899", "2201", "9999"])
+def test_a_time_that_no_patient_lives_in_is_refused(year: str) -> None:
+    said = reading_refusal(value=1, effective=f"{year}-06-15T06:00:00+02:00")
+    assert said.startswith("effective: the year must lie from 1900 to 2200")
