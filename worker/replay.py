@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 QUIET_POLL_SECONDS = 0.002
 STUCK_SECONDS = 60
-NUDGE_SECONDS = 1.0
 
 
 class StuckError(Exception):
