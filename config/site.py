@@ -1,13 +1,20 @@
 """One hospital's configuration: its time zone, people, channels, ladders and clinical conventions."""
 
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from config.lines import load_model
+from config.problems import ConfigurationError
 from config.proxies import Proxies
+from config.references import unresolved
+from config.rota import Role
 from config.tables import Tables, load_tables
 from config.types import Configuration, Duration
 
@@ -20,25 +27,47 @@ def higher(one: Urgency, other: Urgency) -> bool:
     return URGENCIES.index(one) > URGENCIES.index(other)
 
 
+Language = Literal["en", "it"]
+
 DEFAULTS = Path(__file__).parent / "defaults"
-
-
-class ConfigurationError(Exception):
-    """A configuration file cannot be used; the text names file, key and mend, one per line."""
 
 
 class Person(Configuration):
     """Somebody, or some list, that can be told."""
 
     name: str
-    channels: tuple[str, ...] = Field(min_length=1)
+    channels: tuple[str, ...] = Field(min_length=1, description="In the order they are tried")
+    email: str = Field("", description="By which the events of a calendar name this person")
+    language: Language = "en"
+    may: Literal["view", "act"] = Field("act", description="What this person may do on the ward board")
+
+    @field_validator("email")
+    @classmethod
+    def _in_small_letters(cls, email: str) -> str:
+        return email.strip().lower()
+
+
+class Limit(Configuration):
+    """So many messages within such a time; what is over it waits and is then told in one message."""
+
+    pages: int = Field(20, ge=1)
+    within: Duration = timedelta(minutes=5)
 
 
 class Channel(Configuration):
-    """One Apprise address: one recipient."""
+    """One Apprise address: one recipient. `picture` None: a trend picture goes where a service shows one to people."""
 
     url: str
     detail: Literal["full", "minimal"] = "full"
+    limit: Limit = Limit()
+    picture: bool | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _fails_when_it_fails(cls, url: str) -> str:
+        if re.search(r"[?&]optional=", url, re.IGNORECASE):
+            raise ValueError("take `optional=` out: with it a page that was not sent counts as sent")
+        return url
 
 
 class Step(Configuration):
@@ -49,10 +78,18 @@ class Step(Configuration):
 
 
 class Ladder(Configuration):
-    """Steps in order of time, then everybody told so far again at `then_every` (None: no more)."""
+    """Steps in order of time, then every role told so far again at `then_every` (None: no more).
+
+    Whoever takes a page has it for `acknowledged_for` (None: until it worsens); then they are asked whether they are
+    still on it, and without an answer within `answer_within` the ladder starts again. Each time they say yes they have
+    it for twice as long, up to `acknowledged_at_most`: nobody is asked every hour for three days.
+    """
 
     steps: tuple[Step, ...] = Field(min_length=1)
     then_every: Duration | None = None
+    acknowledged_for: Duration | None = None
+    acknowledged_at_most: Duration = timedelta(hours=12)
+    answer_within: Duration = timedelta(minutes=5)
 
     @field_validator("steps")
     @classmethod
@@ -61,6 +98,13 @@ class Ladder(Configuration):
         if waits != sorted(waits) or len(set(waits)) != len(waits):
             raise ValueError("the steps must stand in order of `after`, each later than the one before")
         return steps
+
+    @field_validator("then_every", "acknowledged_for", "answer_within")
+    @classmethod
+    def _some_time(cls, wait: timedelta | None) -> timedelta | None:
+        if wait is not None and wait < timedelta(minutes=1):
+            raise ValueError("less than 1 min leaves nobody time to answer")
+        return wait
 
 
 class Delivery(Configuration):
@@ -83,11 +127,13 @@ class OnCall(Configuration):
     name: str
     time_zone: str
     people: dict[str, Person]
-    roles: dict[str, tuple[str, ...]]
+    roles: dict[str, Role]
     channels: dict[str, Channel]
     ladders: dict[Urgency, Ladder]
     delivery: Delivery
     feeds: dict[str, Feed] = Field(default_factory=dict)
+    last_resort: tuple[str, ...] = Field(min_length=1, description="Told where a role has nobody")
+    silence_at_most: Duration = Field(timedelta(hours=24), description="A silence that asks for more ends after this")
 
     @field_validator("time_zone")
     @classmethod
@@ -98,70 +144,60 @@ class OnCall(Configuration):
             raise ValueError(f"{name!r} is not a time zone: write one such as Europe/Rome") from error
         return name
 
+    @field_validator("silence_at_most")
+    @classmethod
+    def _some_time(cls, silence_at_most: timedelta) -> timedelta:
+        if not silence_at_most:
+            raise ValueError("no silence could be kept: give it some time, such as 24 h")
+        return silence_at_most
+
     @model_validator(mode="after")
-    def _everybody_can_be_told(self) -> "OnCall":
-        for urgency in URGENCIES:
-            if urgency not in self.ladders:
-                raise ValueError(f"ladders: no ladder for {urgency}")
-        for name, ladder in self.ladders.items():
-            for role in (role for step in ladder.steps for role in step.tell):
-                if not self.roles.get(role):
-                    raise ValueError(f"ladders.{name}: nobody holds the role {role!r}; add it under roles")
-        for role, holders in self.roles.items():
-            for person in holders:
-                if person not in self.people:
-                    raise ValueError(f"roles.{role}: {person!r} is not under people")
-        for key, person_ in self.people.items():
-            for channel in person_.channels:
-                if channel not in self.channels:
-                    raise ValueError(f"people.{key}: {channel!r} is not under channels")
+    def _every_urgency(self) -> "OnCall":
+        missing = [urgency for urgency in URGENCIES if urgency not in self.ladders]
+        if missing:
+            raise ValueError(f"ladders: no ladder for {', '.join(missing)}: add one")
         return self
 
 
 class Site(NamedTuple):
-    """Everything a site configures, read once at the edge and handed down as an argument."""
+    """Everything a site configures, read once at the edge and handed down as an argument, and the release it runs."""
 
     on_call: OnCall
     proxies: Proxies
     tables: Tables
     zone: ZoneInfo
+    release: str = ""
 
 
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not YAML: {error}") from error
+Part = TypeVar("Part")
 
 
-def _explain(path: Path, error: ValidationError) -> ConfigurationError:
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or "the file"
-        lines.append(f"{path}: {where}: {item['msg']}")
-    return ConfigurationError("\n".join(lines))
+def file_of(folder: Path | None, name: str) -> Path:
+    """A file of a configuration folder, or the shipped default where it is absent there."""
+    own = (folder or DEFAULTS) / name
+    return own if own.exists() else DEFAULTS / name
 
 
 def load_site(folder: Path | None = None) -> Site:
     """Read a configuration folder; a file that is absent there is taken from the shipped defaults.
 
     Raises:
-        ConfigurationError: names every file and key that cannot be used.
+        ConfigurationError: names every file, line and key that cannot be used, with the mend.
     """
-    folder = folder or DEFAULTS
+    if folder is not None and not folder.is_dir():
+        raise ConfigurationError(f"{folder}: is not a folder that can be read")
+    refused: list[str] = []
 
-    def find(name: str) -> Path:
-        own = folder / name
-        return own if own.exists() else DEFAULTS / name
+    def attempt(load: Callable[[], Part]) -> Part | None:
+        try:
+            return load()
+        except ConfigurationError as error:
+            refused.append(str(error))
+            return None
 
-    path = find("site.yaml")
-    try:
-        on_call = OnCall.model_validate(_read(path))
-        path = find("proxies.yaml")
-        proxies = Proxies.model_validate(_read(path))
-    except ValidationError as error:
-        raise _explain(path, error) from error
-    tables = load_tables(folder if (folder / "units.csv").exists() else DEFAULTS)
-    return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone))
+    on_call = attempt(lambda: load_model(OnCall, file_of(folder, "site.yaml"), unresolved))
+    proxies = attempt(lambda: load_model(Proxies, file_of(folder, "proxies.yaml")))
+    tables = attempt(lambda: load_tables(folder or DEFAULTS, DEFAULTS))
+    if on_call is None or proxies is None or tables is None:
+        raise ConfigurationError(*refused)
+    return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone), version("cartwatch"))

@@ -1,11 +1,17 @@
 """Units and artefact limits: the data files behind every number that comes in."""
 
 import csv
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from config.problems import ConfigurationError, Problem, cannot_be_read
+
+UNIT_COLUMNS = ("group", "alias", "canonical", "factor", "offset", "note")
+LIMIT_COLUMNS = ("reading", "canonical", "reject_below", "reject_above", "confirm_below", "confirm_above")
+"""A table may have besides these `lowest_from`, and `alike_unit`, `alike_from`, `alike_to` and `looks_like`."""
 
 
 class UnitRule(NamedTuple):
@@ -22,13 +28,28 @@ class UnitRule(NamedTuple):
     refused: str
 
 
+class Alike(NamedTuple):
+    """Numbers which, sent in `unit`, look like those of another unit: kept and never used. No bound: None."""
+
+    unit: str
+    low: Decimal | None
+    high: Decimal | None
+    looks_like: str
+
+
 class Limits(NamedTuple):
-    """Artefact limits in the canonical unit: outside `low`..`high` a value is kept and never used."""
+    """Artefact limits in the canonical unit: outside `low`..`high` a value is kept and never used.
+
+    Outside `confirm_low`..`confirm_high` it is used, and flagged. From `lowest_from` on it is read as `low`: room air
+    has 20.9 % of oxygen, and is written so.
+    """
 
     low: Decimal | None
     high: Decimal | None
     confirm_low: Decimal | None
     confirm_high: Decimal | None
+    lowest_from: Decimal | None = None
+    alike: Alike | None = None
 
 
 class Tables(NamedTuple):
@@ -38,19 +59,42 @@ class Tables(NamedTuple):
     limits: Mapping[str, Limits]
 
 
-def _decimal(text: str) -> Decimal | None:
-    return Decimal(text) if text.strip() else None
+Row = dict[str, str]
+Name = TypeVar("Name")
+Rule = TypeVar("Rule")
 
 
-def _unit_rule(row: dict[str, str]) -> UnitRule:
+def _decimal(row: Row, column: str) -> Decimal | None:
+    text = row.get(column, "").strip()
+    try:
+        number = Decimal(text) if text else None
+    except InvalidOperation as error:
+        raise ValueError(f"{column}: {text!r} is not a number: write it with a point, as in 41.5") from error
+    if number is not None and not number.is_finite():
+        raise ValueError(f"{column}: {text!r} is not a number that can be compared")
+    return number
+
+
+def _factor(row: Row) -> Fraction:
+    try:
+        factor = Fraction(row["factor"] or "1")
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"factor: {row['factor']!r} is not a number: write 0.1, 1E-9 or 5/9") from error
+    if factor <= 0:
+        raise ValueError(f"factor: {row['factor']} is not above 0: leave it empty where nothing is to be converted")
+    return factor
+
+
+def _unit_rule(row: Row) -> UnitRule:
     note = row["note"]
     refused = ""
-    factor = row["factor"]
-    if not factor:
+    if not row["canonical"]:
+        raise ValueError("canonical: is empty: name the unit it becomes")
+    if not row["factor"]:
         refused = note or "another quantity"
     elif "opt-in" in note or note.startswith("reject unless"):
         refused = f"accepted only where the site says so ({note})"
-    exact = Fraction(factor) if factor else Fraction(1)
+    exact = _factor(row)
     return UnitRule(
         canonical=row["canonical"],
         numerator=Decimal(exact.numerator),
@@ -61,18 +105,79 @@ def _unit_rule(row: dict[str, str]) -> UnitRule:
     )
 
 
-def load_tables(folder: Path) -> Tables:
-    """Read `units.csv` and `limits.csv` of `folder`."""
-    with (folder / "units.csv").open(encoding="utf-8", newline="") as file:
-        units = {(row["group"], row["alias"]): _unit_rule(row) for row in csv.DictReader(file)}
-    with (folder / "limits.csv").open(encoding="utf-8", newline="") as file:
-        limits = {
-            row["reading"]: Limits(
-                _decimal(row["reject_below"]),
-                _decimal(row["reject_above"]),
-                _decimal(row["confirm_below"]),
-                _decimal(row["confirm_above"]),
-            )
-            for row in csv.DictReader(file)
-        }
+def _limits(row: Row) -> Limits:
+    low, high, confirm_low, confirm_high = (_decimal(row, column) for column in LIMIT_COLUMNS[2:])
+    limits = Limits(low, high, confirm_low, confirm_high, _decimal(row, "lowest_from"), _alike(row))
+    for below, above in (
+        (low, high),
+        (confirm_low, confirm_high),
+        (limits.lowest_from, low),
+        (limits.alike.low, limits.alike.high) if limits.alike else (None, None),
+    ):
+        if below is not None and above is not None and below >= above:
+            raise ValueError(f"{below} does not lie below {above}: correct one of them")
+    return limits
+
+
+def _alike(row: Row) -> Alike | None:
+    unit, looks_like = row.get("alike_unit", "").strip(), row.get("looks_like", "").strip()
+    if bool(unit) != bool(looks_like):
+        raise ValueError("alike_unit, looks_like: name both units, or neither")
+    return Alike(unit, _decimal(row, "alike_from"), _decimal(row, "alike_to"), looks_like) if unit else None
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", restkey="")
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise ConfigurationError(Problem(str(path), 1, (), f"no column {', '.join(missing)}: add it"))
+            for row in reader:
+                yield reader.line_num, row
+    except OSError as error:
+        raise ConfigurationError(cannot_be_read(path, error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(Problem(str(path), None, (), f"not a CSV file in UTF-8: {error}")) from error
+
+
+def _table(
+    path: Path, columns: tuple[str, ...], name: Callable[[Row], Name], rule: Callable[[Row], Rule]
+) -> dict[Name, Rule]:
+    """A CSV file as rules by name; every line that cannot be used is said."""
+    table: dict[Name, Rule] = {}
+    problems = []
+    for line, row in _rows(path, columns):
+        if name(row) in table:
+            problems.append(Problem(str(path), line, (), f"{name(row)} stands twice: take one line out"))
+        try:
+            table[name(row)] = rule(row)
+        except ValueError as error:
+            problems.append(Problem(str(path), line, (), str(error)))
+    if problems:
+        raise ConfigurationError(*problems)
+    return table
+
+
+def load_tables(folder: Path, otherwise: Path | None = None) -> Tables:
+    """Read `units.csv` and `limits.csv` of a folder; one that is absent there is taken from another folder.
+
+    Raises:
+        ConfigurationError: names every file and line that cannot be used, with the mend.
+    """
+
+    def find(name: str) -> Path:
+        return folder / name if otherwise is None or (folder / name).exists() else otherwise / name
+
+    refused = []
+    try:
+        units = _table(find("units.csv"), UNIT_COLUMNS, lambda row: (row["group"], row["alias"]), _unit_rule)
+    except ConfigurationError as error:
+        refused.append(error)
+    try:
+        limits = _table(find("limits.csv"), LIMIT_COLUMNS, lambda row: row["reading"], _limits)
+    except ConfigurationError as error:
+        refused.append(error)
+    if refused:
+        raise ConfigurationError(*map(str, refused))
     return Tables(units, limits)

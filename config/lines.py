@@ -1,0 +1,119 @@
+"""YAML read together with the line on which each key stands."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from config.problems import ConfigurationError, Key, Problem, cannot_be_read, of_validation
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Document(NamedTuple):
+    """A YAML file: its content, and the line of every key and list entry."""
+
+    path: Path
+    data: Any
+    lines: dict[Key, int]
+
+    def line(self, key: Key) -> int:
+        """The line of a key, or of the nearest one around it that is written in the file."""
+        while key not in self.lines and key:
+            key = key[:-1]
+        return self.lines.get(key, 1)
+
+    def problem(self, key: Key, what: str, *, warning: bool = False) -> Problem:
+        """Something that is wrong with a key of this file."""
+        return Problem(str(self.path), self.line(key), key, what, warning)
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigurationError: it cannot be read, is not YAML, or has a key twice, of which one would be lost.
+    """
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigurationError(cannot_be_read(path, error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(Problem(str(path), None, (), "not UTF-8: save it as UTF-8")) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(_not_yaml(path, error)) from error
+    try:
+        node = loader.get_single_node()
+        twice = [Problem(str(path), line, key, "stands twice: take one out") for key, line in _twice(node, (), ())]
+        data = loader.construct_document(node) if node is not None else {}
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigurationError(_not_yaml(path, error)) from error
+    finally:
+        loader.dispose()
+    if twice:
+        raise ConfigurationError(*twice)
+    return Document(path, data, dict(_places(node, (), ())))
+
+
+def load_model(
+    model: type[Model], path: Path, also: Callable[[Any], Iterable[tuple[Key, str]]] = lambda _: ()
+) -> Model:
+    """A YAML file as a model. `also` finds in its content what the model does not see, whatever else is wrong.
+
+    Raises:
+        ConfigurationError: names every key that cannot be used, with its line and the mend.
+    """
+    document = read_yaml(path)
+    refused = list(also(document.data))
+    loaded = None
+    try:
+        loaded = model.model_validate(document.data, context={"folder": path.parent})
+    except ValidationError as error:
+        refused += of_validation(error)
+    if loaded is None or refused:
+        problems = [document.problem(key, what) for key, what in refused]
+        raise ConfigurationError(*sorted(problems, key=lambda problem: problem.line or 0))
+    return loaded
+
+
+def _not_yaml(path: Path, error: Exception) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    said = getattr(error, "problem", None) or " ".join(str(error).split())
+    return Problem(str(path), mark.line + 1 if mark is not None else None, (), f"not YAML: {said}")
+
+
+def _pairs(node: yaml.MappingNode, key: Key) -> Iterator[tuple[Key, yaml.Node, yaml.Node]]:
+    for name, value in node.value:
+        yield (*key, str(name.value)), name, value
+
+
+def _twice(node: yaml.Node | None, key: Key, around: tuple[yaml.Node, ...]) -> Iterator[tuple[Key, int]]:
+    if node is None or node in around:
+        return
+    if isinstance(node, yaml.MappingNode):
+        seen: set[Key] = set()
+        for inner, name, value in _pairs(node, key):
+            if inner in seen:
+                yield inner, name.start_mark.line + 1
+            seen.add(inner)
+            yield from _twice(value, inner, (*around, node))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _twice(value, (*key, index), (*around, node))
+
+
+def _places(node: yaml.Node | None, key: Key, around: tuple[yaml.Node, ...]) -> Iterator[tuple[Key, int]]:
+    if node is None or node in around:
+        return
+    if not key:
+        yield key, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for inner, name, value in _pairs(node, key):
+            yield inner, name.start_mark.line + 1
+            yield from _places(value, inner, (*around, node))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*key, index), value.start_mark.line + 1
+            yield from _places(value, (*key, index), (*around, node))

@@ -1,0 +1,49 @@
+"""What is wrong with a configuration, said so that whoever maintains it can mend it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+Key = tuple[str | int, ...]
+"""The way to a value inside a file, as in ("roles", "on_call", 0)."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, where, and in words the mend. A warning does not keep the file from being used."""
+
+    file: str
+    line: int | None
+    key: Key
+    what: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        """As editors and people find the place: `file:line: key: what`."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        key = ".".join(str(part) for part in self.key)
+        return ": ".join(part for part in (place, key, self.what) if part)
+
+
+class ConfigurationError(Exception):
+    """A configuration cannot be used; the text names file, line, key and mend, one problem per line."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+def cannot_be_read(path: Path, error: OSError) -> Problem:
+    """A file that is not there, or may not be opened."""
+    return Problem(str(path), None, (), f"cannot be read: {error.strerror or error}")
+
+
+def of_validation(error: ValidationError) -> Iterable[tuple[Key, str]]:
+    """Everything a model refuses, as key and words."""
+    for item in error.errors():
+        what = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "missing":
+            what = f"{what}: add it"
+        elif item["type"] == "extra_forbidden":
+            what = "unknown key: correct its spelling, or take it out"
+        yield item["loc"], what
