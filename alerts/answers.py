@@ -4,18 +4,22 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from alerts import episodes, escalation
-from alerts.episodes import Episode, Past
-from alerts.events import acknowledged_event, closed_event
+from alerts import episodes, escalation, silences
+from alerts.episodes import Delivery, Episode, Past
+from alerts.events import answer_event, closed_event, silence_event
 from alerts.faults import note_fault, undeliverable_fault
 from alerts.fields import Status
+from alerts.merging import charted_again
 from alerts.messages import (
     SITE_SUBJECT,
     Acknowledgement,
+    Answer,
     AnyMessage,
     Closure,
     Discharge,
     Fault,
+    HandOn,
+    Merge,
     Receipt,
     Silence,
 )
@@ -34,26 +38,40 @@ def take(watch: Watch, message: AnyMessage, now: datetime, site: Site, effects: 
             return note_fault(watch, message, now)
         case Discharge():
             return _discharge(watch, message, now, site, effects)
-        case Acknowledgement() | Silence() | Closure():
+        case Merge():
+            return _merge(watch, message, now, site, effects)
+        case Silence():
+            return _silence(watch, message, now, site, effects)
+        case Acknowledgement() | HandOn() | Closure():
             return _person(watch, message, now, site, effects)
     return watch
 
 
+# -- what people answer ------------------------------------------------------------------------------
+
+
 def _person(
-    watch: Watch, message: Acknowledgement | Silence | Closure, now: datetime, site: Site, effects: Effects
+    watch: Watch, message: Acknowledgement | HandOn | Closure, now: datetime, site: Site, effects: Effects
 ) -> Watch:
     if message.status is Status.ENTERED_IN_ERROR:
         return watch
-    episode = next((held for held in watch.episodes.values() if held.id == message.episode), None)
+    episode = _named(watch, message.episode, message, now, effects)
     if episode is None:
-        if not _is_past(watch, message.episode):
-            effects.set_aside.append(sets_aside(message, UNKNOWN_EPISODE, now))
         return watch
     if isinstance(message, Acknowledgement):
         return _acknowledge(watch, episode, message, now, site, effects)
-    if isinstance(message, Silence):
-        return watch.holding(episodes.silence(episode, message.until))
-    return _close(watch, episode, now, site, effects, by=message.by, accepted=True)
+    if isinstance(message, HandOn):
+        return _hand_on(watch, episode, message, now, site, effects)
+    reason = "false_alarm" if message.verdict == "false_alarm" else "resolved"
+    return _close(watch, episode, now, site, effects, by=message.by, why=message.why, reason=reason, accepted=True)
+
+
+def _named(watch: Watch, name: str, message: AnyMessage, now: datetime, effects: Effects) -> Episode | None:
+    """The open episode a person speaks of. One that is over is nobody's mistake; one that never was is set aside."""
+    episode = next((held for held in watch.episodes.values() if held.id == name), None)
+    if episode is None and not _is_past(watch, name):
+        effects.set_aside.append(sets_aside(message, UNKNOWN_EPISODE, now))
+    return episode
 
 
 def _is_past(watch: Watch, episode: str) -> bool:
@@ -63,52 +81,155 @@ def _is_past(watch: Watch, episode: str) -> bool:
     return any(episode in ids(condition, past) for condition, past in watch.past.items())
 
 
+def _spoken_of(watch: Watch, episode: Episode, message: Answer) -> list[Episode]:
+    """The episode a person answers, and with it whatever the same page told them.
+
+    What worsened after the page they answer was written has not been told to them, and is not answered by them.
+    """
+    page = message.page or next((told.page for told in reversed(episode.deliveries) if told.to == message.by), "")
+    answered = episodes.told_by(episode, message.page) if message.page else None
+    at = answered.at if answered is not None else message.effective.astimezone(UTC)
+    found = []
+    for other in watch.episodes.values():
+        told_since = any(told.at >= other.told_from for told in other.deliveries)
+        if (other.id == episode.id or episodes.told_by(other, page)) and told_since and at >= other.told_from:
+            found.append(other)
+    return found
+
+
 def _acknowledge(
     watch: Watch, episode: Episode, message: Acknowledgement, now: datetime, site: Site, effects: Effects
 ) -> Watch:
-    """Take the episode, and with it whatever the same page told the same person.
-
-    An answer to an earlier page takes nothing: what worsened since has not been told to anybody who answered.
-    """
-    at = message.effective.astimezone(UTC)
-    for other in list(watch.episodes.values()):
-        bundled = bool(other.bundle) and other.bundle == episode.bundle and message.by in other.told
-        if other.id != episode.id and not bundled:
+    """Take what was told; the first who takes it has it."""
+    for other in _spoken_of(watch, episode, message):
+        if other.acknowledged_by:
             continue
-        if at < other.told_from or not other.steps_taken or other.acknowledged_at is not None:
-            continue
-        taken = episodes.acknowledge(other, message.by, at)
+        taken = episodes.acknowledge(other, message.by, message.effective.astimezone(UTC))
         watch = watch.holding(taken)
-        effects.cancelled.extend(watch.no_longer_owed(other))
-        effects.events.append(acknowledged_event(watch, taken, now, site))
+        effects.cancelled.extend(watch.no_longer_owed(other.pending))
+        effects.events.append(answer_event("acknowledged", watch, taken, now, site, by=message.by))
+    return watch
+
+
+def _hand_on(watch: Watch, episode: Episode, message: HandOn, now: datetime, site: Site, effects: Effects) -> Watch:
+    """Whoever cannot take it passes it on; it counts as taken by nobody."""
+    if message.to is not None and message.to not in site.on_call.people:
+        why = f"to: {message.to!r} is nobody in site.yaml; name one of {', '.join(site.on_call.people)}"
+        effects.set_aside.append(sets_aside(message, why, now))
+        return watch
+    for other in _spoken_of(watch, episode, message):
+        theirs = [told for told in other.deliveries if told.to == message.by and told.is_owed]
+        passed = other
+        for told in theirs:
+            passed = episodes.settled(passed, told.page, "cancelled", now)
+        watch = watch.holding(escalation.hand_on(passed, now, site, by=message.by, to=message.to))
+        effects.cancelled.extend(watch.no_longer_owed(told.page for told in theirs))
+        effects.events.append(answer_event("handed_on", watch, other, now, site, by=message.by, to=message.to or ""))
+    return watch
+
+
+def _silence(watch: Watch, message: Silence, now: datetime, site: Site, effects: Effects) -> Watch:
+    """Put a silence in force, or end the one that is taken back."""
+    episode = None
+    if message.status is Status.ENTERED_IN_ERROR:
+        return _end_silence(watch, message, now, site, effects)
+    if message.episode is not None:
+        episode = _named(watch, message.episode, message, now, effects)
+        if episode is None:
+            return watch
+    silence = silences.placed(message, episode, site)
+    watch = replace(watch, silences=(*silences.in_force(watch.silences, now), silence))
+    for other in list(watch.episodes.values()):
+        if silences.hiding((silence,), other, now):
+            watch = watch.holding(replace(other, silenced_until=silence.until))
+    effects.events.append(silence_event("silenced", watch, silence, now, site))
+    return watch
+
+
+def _end_silence(watch: Watch, message: Silence, now: datetime, site: Site, effects: Effects) -> Watch:
+    ended = [silence for silence in watch.silences if (silence.source, silence.id) == (message.source, message.id)]
+    left = tuple(silence for silence in watch.silences if silence not in ended)
+    watch = replace(watch, silences=left)
+    for silence in ended:
+        for episode in list(watch.episodes.values()):
+            if silence.names(episode) and not silences.hiding(left, episode, now):
+                watch = watch.holding(escalation.taken_up(episode, now))
+        effects.events.append(silence_event("silence_ended", watch, silence, now, site))
     return watch
 
 
 def _close(
-    watch: Watch, episode: Episode, now: datetime, site: Site, effects: Effects, *, by: str, accepted: bool
+    watch: Watch,
+    episode: Episode,
+    now: datetime,
+    site: Site,
+    effects: Effects,
+    *,
+    by: str,
+    why: str = "",
+    reason: str = "resolved",
+    accepted: bool,
 ) -> Watch:
-    effects.cancelled.extend(watch.no_longer_owed(episode))
-    effects.events.append(closed_event(watch, episode, "resolved", now, site, by=by))
+    effects.cancelled.extend(watch.no_longer_owed(episode.pending, besides=episode))
+    effects.events.append(closed_event(watch, episode, reason, now, site, by=by, why=why))
     return watch.following(episode.condition, episodes.closed(episode, now, None, accepted=accepted))
 
 
+# -- what the delivery says --------------------------------------------------------------------------
+
+
 def _receipt(watch: Watch, receipt: Receipt, now: datetime, site: Site, effects: Effects) -> Watch:
+    """Note what became of a page. Its first failure sends the person's next channel, or the next person, at once."""
+    reached: list[str] = []
     for episode in list(watch.episodes.values()):
-        if receipt.page not in episode.pending:
+        told = episodes.told_by(episode, receipt.page)
+        if told is None or not told.is_owed:
             continue
-        settled = replace(episode, pending=tuple(page for page in episode.pending if page != receipt.page))
-        if receipt.outcome == "undeliverable":
-            settled = escalation.hand_over(settled, now, site.on_call)
+        settled = episodes.settled(episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC))
+        if receipt.outcome == "sent":
+            settled, elsewhere = _reached(settled, told, now)
+            reached += elsewhere
+        elif told.state == "due" and episode.urgency != "low" and not episode.acknowledged_by:
+            settled = escalation.fall_through(settled, told, now, site)
         watch = watch.holding(settled)
+    effects.cancelled.extend(watch.no_longer_owed(reached))
     if receipt.outcome == "undeliverable" and watch.patient != SITE_SUBJECT:
         effects.faults.append(undeliverable_fault(receipt, now))
     return watch
 
 
+def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, list[str]]:
+    """Somebody has been reached on one channel: the same telling need not reach them on another as well."""
+    elsewhere = [
+        other.page for other in episode.deliveries if other.is_owed and other.to == told.to and other.turn <= told.turn
+    ]
+    for page in elsewhere:
+        episode = episodes.settled(episode, page, "cancelled", now)
+    return episode, elsewhere
+
+
+# -- the discharge -----------------------------------------------------------------------------------
+
+
 def _discharge(watch: Watch, message: Discharge, now: datetime, site: Site, effects: Effects) -> Watch:
     at = message.effective.astimezone(UTC)
+    known = watch.course if watch.course is None or watch.course.as_of is None or watch.course.as_of < at else None
     if message.status is Status.ENTERED_IN_ERROR:
-        return replace(watch, discharged_at=None) if watch.discharged_at == at else watch
+        here = replace(watch, chart=watch.chart.undo_discharge(at), course=known)
+        return replace(here, discharged_at=None) if watch.discharged_at == at else here
     for episode in list(watch.episodes.values()):
         watch = _close(watch, episode, now, site, effects, by="discharge", accepted=False)
-    return replace(watch, discharged_at=at, review_at=None)
+    return replace(watch, chart=watch.chart.discharge(at), course=known, discharged_at=at, review_at=None)
+
+
+def _merge(watch: Watch, message: Merge, now: datetime, site: Site, effects: Effects) -> Watch:
+    """Freeze a record and chart it again under the other name, where its grades and pages then are."""
+    if message.status is Status.ENTERED_IN_ERROR:
+        return replace(watch, merged_into="")
+    if message.into == watch.patient or message.into.startswith("~"):
+        effects.set_aside.append(sets_aside(message, "into: name the record that goes on, which is another one", now))
+        return watch
+    for episode in list(watch.episodes.values()):
+        watch = _close(watch, episode, now, site, effects, by="merge", reason="merged", accepted=False)
+    effects.passed_on.extend(charted_again(watch.chart, message.into, now))
+    return replace(watch, merged_into=message.into, review_at=None)

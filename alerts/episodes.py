@@ -15,15 +15,67 @@ from msgspec.structs import replace
 from alerts.finding import Finding
 from config.site import Urgency, higher
 
-Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted"]
+Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_on", "still_on_it"]
+
+DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]
+"""`failed`: for now; `unknown`: it may have arrived; `undeliverable`: for good. All three are tried again."""
+
+SETTLED: tuple[DeliveryState, ...] = ("sent", "cancelled", "acknowledged")
+
+DELIVERIES_KEPT = 40
+
+
+class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One page that told of an episode, and what became of it. Pages of one `turn` were written together."""
+
+    page: str
+    to: str
+    channel: str
+    reason: Reason
+    at: datetime
+    turn: int
+    state: DeliveryState = "due"
+    state_at: datetime | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether it may still be delivered."""
+        return self.state not in SETTLED
+
+
+class PlannedStep(Struct, frozen=True, array_like=True):
+    """One step of a ladder as it was when the episode was told: roles, and who held them for that minute."""
+
+    after: timedelta
+    roles: tuple[str, ...]
+    people: tuple[str, ...]
+
+
+class Plan(Struct, frozen=True, array_like=True):
+    """The ladder and the rota in force when an episode was told: a later edit cannot strand it."""
+
+    urgency: Urgency
+    steps: tuple[PlannedStep, ...]
+    then_every: timedelta | None
+    acknowledged_for: timedelta | None
+    acknowledged_at_most: timedelta
+    answer_within: timedelta
+
+
+class Summons(Struct, frozen=True, array_like=True):
+    """Somebody to be told outside the steps: on their next channel, by name, or whether they are still on it."""
+
+    person: str
+    channel: str
+    reason: Reason
 
 
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
 
     `highest` is the highest urgency it was ever told at. `told_from` is when its last worsening was known: an answer
-    from before it takes nothing. `next_at` is when the ladder is looked at again; `pending` are pages not yet known to
-    be sent; `undo` is how it stood before it last worsened, should that be corrected away.
+    from before it takes nothing. `next_at` is when the ladder is looked at again, and of one that is acknowledged when
+    that runs out. `undo` is how it stood before it last worsened, should that be corrected away.
     """
 
     id: str
@@ -45,12 +97,20 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at: datetime | None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
+    renewals: int = 0
     silenced_until: datetime | None = None
     told: tuple[str, ...] = ()
     pages: int = 0
-    bundle: str = ""
-    pending: tuple[str, ...] = ()
+    plan: Plan | None = None
+    summons: tuple[Summons, ...] = ()
+    turns: int = 0
+    deliveries: tuple[Delivery, ...] = ()
     undo: "Episode | None" = None
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Ids of the pages that may still be delivered."""
+        return tuple(delivery.page for delivery in self.deliveries if delivery.is_owed)
 
 
 class Past(Struct, frozen=True, omit_defaults=True):
@@ -151,9 +211,9 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
     urgency = finding.urgency if higher(finding.urgency, episode.urgency) else episode.urgency
     return replace(
         episode,
-        reason="worse" if episode.steps_taken else episode.reason,
+        reason="worse" if episode.pages else episode.reason,
         title=finding.title,
-        was=episode.level if episode.steps_taken else episode.was,
+        was=episode.level if episode.pages else episode.was,
         level=max(finding.level, episode.level),
         urgency=urgency,
         highest=urgency if higher(urgency, episode.highest) else episode.highest,
@@ -167,7 +227,10 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         next_at=now,
         acknowledged_by="",
         acknowledged_at=None,
+        renewals=0,
         silenced_until=None,
+        plan=None,
+        summons=(),
     )
 
 
@@ -184,10 +247,9 @@ def _calmed(episode: Episode, finding: Finding) -> Episode:
 
 
 def _remembered(episode: Episode, depth: int = 4) -> Episode:
-    """An episode as it stood, with as many earlier worsenings as there are grades."""
-    if episode.undo is None or depth == 0:
-        return replace(episode, undo=None)
-    return replace(episode, undo=_remembered(episode.undo, depth - 1))
+    """An episode as it stood, with as many earlier worsenings as there are grades, and without what was sent."""
+    undo = None if episode.undo is None or depth == 0 else _remembered(episode.undo, depth - 1)
+    return replace(episode, undo=undo, deliveries=(), summons=(), plan=None)
 
 
 def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, apart: timedelta) -> Followed:
@@ -224,8 +286,8 @@ def taken_back(episode: Episode, left: Finding) -> Episode:
         before,
         told=episode.told,
         pages=episode.pages,
-        pending=episode.pending,
-        bundle=episode.bundle,
+        turns=episode.turns,
+        deliveries=episode.deliveries,
         highest=episode.highest,
         told_from=episode.told_from,
     )
@@ -242,13 +304,55 @@ def news_of_the_past(episode: Episode | None, past: Past | None, finding: Findin
     return past is None or at > past.closed_at
 
 
+# -- what people answer ------------------------------------------------------------------------------
+
+
 def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
-    """Stop the ladder; worsening starts it again."""
-    return replace(episode, acknowledged_by=by, acknowledged_at=at, next_at=None, pending=())
+    """Stop the ladder; worsening starts it again, and so does time where a taking runs out."""
+    asked = any(told.reason == "still_on_it" and told.to == by for told in episode.deliveries[-1:])
+    renewals = episode.renewals + 1 if asked else 0
+    return replace(
+        episode,
+        acknowledged_by=by,
+        acknowledged_at=at,
+        renewals=renewals,
+        next_at=_runs_out(episode.plan, at, renewals),
+        deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),
+        summons=(),
+    )
 
 
-def silence(episode: Episode, until: datetime) -> Episode:
-    """No repeats until a time; then the ladder goes on where it stood. Worsening breaks through."""
-    if episode.next_at is None:
-        return replace(episode, silenced_until=until)
-    return replace(episode, silenced_until=until, next_at=max(until, episode.next_at))
+def _runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
+    if plan is None or plan.acknowledged_for is None:
+        return None
+    longer: timedelta = plan.acknowledged_for * 2**renewals
+    return at + min(longer, max(plan.acknowledged_for, plan.acknowledged_at_most))
+
+
+def _answered(delivery: Delivery, by: str, at: datetime) -> Delivery:
+    if delivery.is_owed:
+        return replace(delivery, state="cancelled", state_at=at)
+    if delivery.to == by and delivery.state == "sent":
+        return replace(delivery, state="acknowledged", state_at=at)
+    return delivery
+
+
+def settled(episode: Episode, page: str, state: DeliveryState, at: datetime) -> Episode:
+    """The episode with what became of one of its pages."""
+    deliveries = tuple(
+        replace(delivery, state=state, state_at=at) if delivery.page == page else delivery
+        for delivery in episode.deliveries
+    )
+    return replace(episode, deliveries=deliveries)
+
+
+def called_off(episode: Episode, at: datetime) -> Episode:
+    """The episode with none of its pages to be delivered any more."""
+    for page in episode.pending:
+        episode = settled(episode, page, "cancelled", at)
+    return episode
+
+
+def told_by(episode: Episode, page: str) -> Delivery | None:
+    """The delivery by which a page told of this episode."""
+    return next((delivery for delivery in episode.deliveries if delivery.page == page), None)

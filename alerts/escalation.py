@@ -1,57 +1,226 @@
-"""Who is to be told next, and when to look again: ladder + roles + time."""
+"""Who is to be told next, and when to look again: ladder + rota + time.
 
+The ladder and the rota in force when an episode is first told are snapshotted into it (`Plan`), so that a later edit
+cannot strand it. A role that nobody holds falls to the last resort.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes import Episode, Reason
-from config.site import Ladder, OnCall
+from alerts.episodes import Delivery, Episode, Plan, PlannedStep, Reason, Summons
+from alerts.rota import holders
+from alerts.silences import Silenced, hiding
+from config.site import Site, Urgency
+
+
+class Recipient(NamedTuple):
+    """A person, and the channel to tell them on; "" for their first."""
+
+    person: str
+    channel: str = ""
 
 
 class Telling(NamedTuple):
-    """One episode to be told to some people now, and the episode as it stands afterwards."""
+    """Some people to be told now, and why."""
+
+    reason: Reason
+    recipients: tuple[Recipient, ...]
+
+
+class Due(NamedTuple):
+    """Everybody who is to be told of an episode now, the episode as it stands afterwards, and roles nobody holds."""
 
     episode: Episode
-    reason: Reason
-    people: tuple[str, ...]
+    tellings: tuple[Telling, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody told, once each."""
+        return tuple(dict.fromkeys(to.person for telling in self.tellings for to in telling.recipients))
 
 
-def due(episode: Episode, now: datetime, on_call: OnCall) -> Telling | None:
-    """The telling that is due, or None. Steps missed while nothing ran are made up for at once."""
-    if episode.next_at is None or episode.next_at > now:
-        return None
-    ladder = on_call.ladders[episode.urgency]
-    taken = episode.steps_taken
-    while taken < len(ladder.steps) and episode.ladder_from + ladder.steps[taken].after <= now:
-        taken += 1
-    roles = [role for step in ladder.steps[episode.steps_taken : taken] for role in step.tell]
-    people = _holders(roles, on_call) if roles else episode.told
-    reason = episode.reason if episode.steps_taken == 0 else "repeat"
-    told = replace(
-        episode,
-        steps_taken=taken,
-        told=tuple(dict.fromkeys([*episode.told, *people])),
-        next_at=_next(episode, ladder, taken, now),
+def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
+    """The ladder of an urgency as it stands, with who holds each role in the minute of each step."""
+    ladder = site.on_call.ladders[urgency]
+    steps = tuple(
+        PlannedStep(step.after, step.tell, _on_duty(step.tell, start + step.after, site)) for step in ladder.steps
     )
-    return Telling(told, reason, people)
+    return Plan(
+        urgency,
+        steps,
+        ladder.then_every,
+        ladder.acknowledged_for,
+        ladder.acknowledged_at_most,
+        ladder.answer_within,
+    )
 
 
-def _holders(roles: list[str], on_call: OnCall) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(person for role in roles for person in on_call.roles[role]))
+def due(episode: Episode, now: datetime, site: Site) -> Due | None:
+    """Who is to be told now, or None. Steps missed while nothing ran are made up for at once."""
+    told = _summoned(episode)
+    if episode.next_at is not None and episode.next_at <= now:
+        climbed = _ask_again(told.episode, now, site) if episode.acknowledged_by else _climb(told.episode, now, site)
+        told = Due(climbed.episode, (*told.tellings, *climbed.tellings), climbed.gaps)
+    elif not told.tellings:
+        return None
+    remembered = replace(
+        told.episode,
+        told=tuple(dict.fromkeys([*told.episode.told, *told.people])),
+        turns=told.episode.turns + bool(told.tellings),
+    )
+    return told._replace(episode=remembered)
 
 
-def _next(episode: Episode, ladder: Ladder, taken: int, now: datetime) -> datetime | None:
-    if taken < len(ladder.steps):
-        return episode.ladder_from + ladder.steps[taken].after
-    return now + ladder.then_every if ladder.then_every is not None else None
+def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Due:
+    """The same, and the episode as it stands where nobody is to be told. What a silence hides is put off."""
+    silence = hiding(silenced, episode, now)
+    if silence is not None:
+        episode = put_off(episode, silence.until)
+    return due(episode, now, site) or Due(episode)
 
 
-def hand_over(episode: Episode, now: datetime, on_call: OnCall) -> Episode:
-    """A page of this episode cannot be delivered: the next step is due now. Repeats keep their pace."""
-    ladder = on_call.ladders[episode.urgency]
-    silenced = episode.silenced_until is not None and episode.silenced_until > now
-    if episode.next_at is None or silenced or episode.steps_taken >= len(ladder.steps):
+def _summoned(episode: Episode) -> Due:
+    tellings = tuple(Telling(item.reason, (Recipient(item.person, item.channel),)) for item in episode.summons)
+    return Due(replace(episode, summons=()), tellings)
+
+
+def _climb(episode: Episode, now: datetime, site: Site) -> Due:
+    """Take every step whose time has come; after the last, tell its roles again."""
+    planned = episode.plan
+    if planned is None or planned.urgency != episode.urgency or episode.steps_taken == 0:
+        planned = plan(site, episode.urgency, episode.ladder_from)
+    taken = episode.steps_taken
+    while taken < len(planned.steps) and episode.ladder_from + planned.steps[taken].after <= now:
+        taken += 1
+    again = episode.steps_taken == taken == len(planned.steps)
+    steps = planned.steps if again else planned.steps[episode.steps_taken : taken]
+    roles = tuple(dict.fromkeys(role for step in steps for role in step.roles))
+    people = _on_duty(roles, now, site) if again else _still_there(steps, site)
+    if roles and not people:
+        people = site.on_call.last_resort
+    reason = episode.reason if episode.steps_taken == 0 else "repeat"
+    climbed = replace(episode, plan=planned, steps_taken=taken, next_at=_next(episode, planned, taken, now))
+    gaps = tuple(role for role in roles if not holders(site.on_call, role, now))
+    return Due(climbed, (Telling(reason, tuple(map(Recipient, people))),) if people else (), gaps)
+
+
+def _still_there(steps: Iterable[PlannedStep], site: Site) -> tuple[str, ...]:
+    """The people planned for some steps who can still be told; where a step has none left, the last resort."""
+    people: list[str] = []
+    for step in steps:
+        people += [person for person in step.people if person in site.on_call.people] or site.on_call.last_resort
+    return tuple(dict.fromkeys(people))
+
+
+def _on_duty(roles: Iterable[str], at: datetime, site: Site) -> tuple[str, ...]:
+    """Who holds any of some roles at a time."""
+    return tuple(dict.fromkeys(person for role in roles for person in holders(site.on_call, role, at)))
+
+
+def _next(episode: Episode, planned: Plan, taken: int, now: datetime) -> datetime | None:
+    if taken < len(planned.steps):
+        return episode.ladder_from + planned.steps[taken].after
+    return now + planned.then_every if planned.then_every is not None else None
+
+
+def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
+    """A taking has run out: ask whoever has it, and start the ladder again unless they answer."""
+    holder = episode.acknowledged_by
+    planned = episode.plan
+    if planned is None or planned.urgency != episode.urgency:
+        planned = plan(site, episode.urgency, now)
+    if planned.acknowledged_for is None:
+        return Due(replace(episode, plan=planned, next_at=None))
+    start = now + planned.answer_within if holder in site.on_call.people else now
+    released = replace(
+        episode,
+        acknowledged_by="",
+        acknowledged_at=None,
+        plan=planned,
+        steps_taken=0,
+        reason="repeat",
+        ladder_from=start,
+        next_at=start,
+    )
+    if start == now:
+        return _climb(released, now, site)
+    return Due(released, (Telling("still_on_it", (Recipient(holder),)),))
+
+
+# -- when somebody cannot be told, or hands it on ----------------------------------------------------
+
+
+def fall_through(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
+    """A page does not get through for now: the person's next channel is tried at once, else the next person."""
+    person = site.on_call.people.get(failed.to)
+    channels = person.channels if person is not None else ()
+    tried = {item.channel for item in episode.deliveries if item.to == failed.to and item.turn >= failed.turn}
+    later = channels[channels.index(failed.channel) + 1 :] if failed.channel in channels else channels
+    left = [channel for channel in later if channel not in tried]
+    if left:
+        return replace(episode, summons=(*episode.summons, Summons(failed.to, left[0], failed.reason)))
+    return hand_over(episode, now, site, without=failed.to)
+
+
+def hand_over(episode: Episode, now: datetime, site: Site, *, without: str) -> Episode:
+    """The next step that names somebody else is due now; where none is left, the last resort. Repeats keep their pace.
+
+    A page of an episode that is acknowledged, or that nobody is told of at present, hands over nothing.
+    """
+    if episode.next_at is None or episode.plan is None or _is_silenced(episode, now):
         return episode
-    earlier = now - ladder.steps[episode.steps_taken].after
-    return replace(episode, ladder_from=min(episode.ladder_from, earlier), next_at=now)
+    steps = episode.plan.steps
+    taken = episode.steps_taken
+    while taken < len(steps) and set(steps[taken].people) <= {without}:
+        taken += 1
+    if taken < len(steps):
+        earlier = min(episode.ladder_from, now - steps[taken].after)
+        return replace(episode, steps_taken=taken, ladder_from=earlier, next_at=now)
+    known = {*episode.told, *(item.person for item in episode.summons), without}
+    others = [person for person in site.on_call.last_resort if person not in known]
+    summons = tuple(Summons(person, "", episode.reason) for person in others)
+    return replace(episode, summons=(*episode.summons, *summons))
+
+
+def hand_on(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
+    """Somebody cannot take it: the named person is told now and has `answer_within`, else the next of the ladder."""
+    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, next_at=now)
+    if to is None:
+        return hand_over(replace(open_again, ladder_from=now), now, site, without=by)
+    planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)
+    later = now + planned.answer_within
+    start = episode.ladder_from
+    if episode.steps_taken < len(planned.steps):
+        start = later - planned.steps[episode.steps_taken].after
+    summons = (*episode.summons, Summons(to, "", "handed_on"))
+    return replace(open_again, plan=planned, summons=summons, ladder_from=start, next_at=later)
+
+
+def put_off(episode: Episode, until: datetime) -> Episode:
+    """A silenced episode: nobody is told until then, when the ladder goes on where it stood."""
+    by_name = tuple(item for item in episode.summons if item.reason == "handed_on")
+    if episode.next_at is None or episode.next_at >= until:
+        return replace(episode, silenced_until=until, summons=by_name)
+    start = episode.ladder_from
+    if episode.plan is not None and episode.steps_taken < len(episode.plan.steps):
+        start = until - episode.plan.steps[episode.steps_taken].after
+    elif episode.plan is None:
+        start = until
+    return replace(episode, silenced_until=until, summons=by_name, ladder_from=start, next_at=until)
+
+
+def taken_up(episode: Episode, now: datetime) -> Episode:
+    """A silence has ended before its time: what was put off until then is due now."""
+    until = episode.silenced_until
+    if until is None or episode.next_at != until or until <= now:
+        return replace(episode, silenced_until=None)
+    earlier = episode.ladder_from - (until - now)
+    return replace(episode, silenced_until=None, next_at=now, ladder_from=earlier)
+
+
+def _is_silenced(episode: Episode, now: datetime) -> bool:
+    return episode.silenced_until is not None and episode.silenced_until > now

@@ -8,6 +8,7 @@ from alerts.episodes import Episode
 from alerts.grading.iec_hs import Screen
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.page import Page
+from alerts.silences import Silenced
 from alerts.watch import Watch
 from config.site import Site
 
@@ -65,22 +66,37 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
     }
 
 
-def acknowledged_event(watch: Watch, episode: Episode, now: datetime, site: Site) -> dict[str, Any]:
-    """An episode that somebody took."""
+def answer_event(kind: str, watch: Watch, episode: Episode, now: datetime, site: Site, **said: str) -> dict[str, Any]:
+    """What a person did about an episode: `acknowledged`, `handed_on`."""
     return {
         "at": local(now, site),
-        "kind": "acknowledged",
+        "kind": kind,
         "patient": watch.patient,
         "episode": episode.id,
         "condition": episode.condition,
-        "by": episode.acknowledged_by,
+        **said,
+    }
+
+
+def silence_event(kind: str, watch: Watch, silence: Silenced, now: datetime, site: Site) -> dict[str, Any]:
+    """A silence that was put in force or taken back: `silenced`, `silence_ended`."""
+    return {
+        "at": local(now, site),
+        "kind": kind,
+        "patient": watch.patient,
+        "episode": silence.episode,
+        "condition": silence.condition,
+        "urgency": silence.urgency,
+        "until": local(silence.until, site),
+        "by": silence.by,
+        "why": silence.why,
     }
 
 
 def closed_event(
-    watch: Watch, episode: Episode, reason: str, now: datetime, site: Site, by: str = ""
+    watch: Watch, episode: Episode, reason: str, now: datetime, site: Site, by: str = "", why: str = ""
 ) -> dict[str, Any]:
-    """An episode that ended, by itself or by a person."""
+    """An episode that ended, by itself or by a person, who says why."""
     return {
         "at": local(now, site),
         "kind": "closed",
@@ -89,4 +105,5 @@ def closed_event(
         "condition": episode.condition,
         "reason": reason,
         "by": by,
+        "why": why,
     }

@@ -11,6 +11,9 @@ from alerts.watch import Watch
 FAULT_QUIET = timedelta(hours=6)
 """A technical episode closes when its fault has not been seen for this long."""
 
+TOLD_TOGETHER = timedelta(minutes=5)
+"""Troubles of one kind that come within this of a page of that kind wait for the next one."""
+
 OWN_SOURCE = "cartwatch"
 
 
@@ -39,6 +42,12 @@ def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
     return fault(f"channel {receipt.channel}", what, f"undeliverable {receipt.page}", now)
 
 
+def gap_fault(role: str, now: datetime) -> Fault:
+    """A page was due to a role that nobody holds."""
+    what = f"nobody holds the role {role}: the last resort is told in its place; see `cartwatch check`"
+    return fault(f"rota {role}", what, f"rota {role} {now.isoformat()}", now)
+
+
 def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
     """Open a technical episode, or note that a known trouble goes on without paging again."""
     current = watch.episodes.get(message.condition)
@@ -49,6 +58,7 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         return replace(watch, episodes={**watch.episodes, message.condition: lasting})
     past = watch.past.get(message.condition)
     number = past.number + 1 if past else 1
+    told_at = _with_others(watch, message.condition, now)
     opened = Episode(
         id=episode_id(watch.patient, message.condition, number),
         condition=message.condition,
@@ -62,10 +72,27 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         opened_at=message.effective,
         raised_at=message.effective,
         told_from=now,
-        ladder_from=now,
-        next_at=now,
+        ladder_from=told_at,
+        next_at=told_at,
     )
     return replace(watch, episodes={**watch.episodes, message.condition: opened})
+
+
+def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
+    """When a new trouble is told: at once, but with the next page of its kind where one has just been sent.
+
+    Thirty monitors that fall silent one after the other are one trouble, and one page.
+    """
+    family = condition.partition(" ")[0]
+    waits = [
+        episode.next_at
+        for episode in watch.episodes.values()
+        if episode.condition.partition(" ")[0] == family
+        and episode.next_at is not None
+        and episode.pages
+        and now < episode.next_at <= now + TOLD_TOGETHER
+    ]
+    return min(waits, default=now)
 
 
 def close_quiet(watch: Watch, now: datetime) -> Watch:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from alerts.fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number
 from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
+from config.site import Urgency
 
 
 class Message(BaseModel):
@@ -176,40 +177,72 @@ class Note(Message):
     by: Text | None = None
 
 
-class Acknowledgement(Message):
-    """Somebody took the page: its episode stops climbing the ladder until it worsens."""
+class Answer(Message):
+    """What a person says of an episode. `page` is the page they answer: it says what they have been told of."""
 
-    type: Literal["acknowledgement"]
     episode: Text
     by: Text
+    page: Text | None = None
+
+
+class Acknowledgement(Answer):
+    """Somebody took the page: its episodes stop climbing the ladder until they worsen, or the taking runs out."""
+
+    type: Literal["acknowledgement"]
+
+
+class HandOn(Answer):
+    """Somebody cannot take it: `to` is told now, or where nobody is named the next of the ladder."""
+
+    type: Literal["hand_on"]
+    to: Text | None = None
+    why: LongText | None = None
+
+
+class Closure(Answer):
+    """A clinician closes an episode before its clear sets have done so: it is over, or it never was one."""
+
+    type: Literal["closure"]
+    why: LongText
+    verdict: Literal["over", "false_alarm"] = "over"
 
 
 class Silence(Message):
-    """No repeats of one episode until a time; never hides a higher urgency."""
+    """No pages of one episode, or of one condition of the patient, until a time.
+
+    It hides nothing more urgent than `urgency`: where that is not given, than the episode was when it was silenced.
+    Taken back (`entered_in_error`), it ends at once.
+    """
 
     type: Literal["silence"]
-    episode: Text
+    episode: Text | None = None
+    condition: Text | None = None
     until: Time
     by: Text
     why: LongText
+    urgency: Urgency | None = None
+    page: Text | None = None
 
-
-class Closure(Message):
-    """A clinician closes an episode before its clear sets have done so."""
-
-    type: Literal["closure"]
-    episode: Text
-    by: Text
-    why: LongText
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Self:
+        if (self.episode is None) == (self.condition is None):
+            raise ValueError("episode: name either the episode or the condition to be silenced")
+        if self.condition is not None and self.urgency is None:
+            raise ValueError("urgency: a silence of a condition names the highest urgency it may hide")
+        return self
 
 
 class Receipt(Message):
-    """What became of one page on one channel, as the delivery worker saw it."""
+    """What became of one page on one channel, as the delivery worker saw it.
+
+    `failed`: it will be tried again; `unknown`: it may have arrived, and is tried again with the same page id;
+    `undeliverable`: failed for good, or for too long.
+    """
 
     type: Literal["receipt"]
     page: Text
     channel: Text
-    outcome: Literal["sent", "undeliverable"]
+    outcome: Literal["sent", "failed", "unknown", "undeliverable"]
     detail: Annotated[str, StringConstraints(max_length=400)] = ""
 
 
@@ -228,6 +261,13 @@ class Discharge(Message):
     type: Literal["discharge"]
 
 
+class Merge(Message):
+    """Two records are one person: `patient` goes on under `into`. What came under the old name is frozen there."""
+
+    type: Literal["merge"]
+    into: Text
+
+
 AnyMessage = Annotated[
     Registration
     | Reading
@@ -235,11 +275,13 @@ AnyMessage = Annotated[
     | Treatment
     | Note
     | Acknowledgement
+    | HandOn
     | Silence
     | Closure
     | Receipt
     | Fault
-    | Discharge,
+    | Discharge
+    | Merge,
     Field(discriminator="type"),
 ]
 MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)

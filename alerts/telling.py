@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from alerts import episodes
 from alerts import page as pages
 from alerts.assessment import Assessment
-from alerts.episodes import Episode, Reason
-from alerts.escalation import Telling
+from alerts.episodes import DELIVERIES_KEPT, Delivery, Episode, Reason
+from alerts.escalation import Due
 from alerts.events import page_event
 from alerts.finding import Finding
 from alerts.page import Concern, Page
@@ -42,34 +43,46 @@ class Tidings:
 
 
 class Written(NamedTuple):
-    """The pages, their journal lines, and the watch that remembers them."""
+    """The pages, their journal lines, pages that a newer one replaces, and the watch that remembers them."""
 
     watch: Watch
     pages: list[Page]
     events: list[dict[str, Any]]
+    cancelled: list[str]
 
 
 def write(
-    watch: Watch, dues: list[Telling], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
+    watch: Watch, dues: list[Due], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
 ) -> Written:
     """One page per person and channel for everything that is due or has ended."""
-    by_person: dict[str, list[Concern]] = {}
+    written = Written(watch, [], [], [])
+    for (person, channel), concerns in _by_recipient(dues, tidings, site).items():
+        page = _page(written, person, channel, pages.most_urgent_first(concerns), assessment, now, site)
+        watch, cancelled = _remember(written.watch, page)
+        written.pages.append(page)
+        written.events.append(page_event(page, site))
+        written.cancelled.extend(cancelled)
+        written = written._replace(watch=watch)
+    return written
+
+
+def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[str, str], list[Concern]]:
+    found: dict[tuple[str, str], list[Concern]] = {}
+
+    def add(person: str, channel: str, concern: Concern) -> None:
+        known = site.on_call.people.get(person)
+        if known is not None:
+            found.setdefault((person, channel or known.channels[0]), []).append(concern)
+
     for due in dues:
-        for person in due.people:
-            concern = Concern(due.episode, due.reason, tidings.findings.get(due.episode.id))
-            by_person.setdefault(person, []).append(concern)
+        for telling in due.tellings:
+            concern = Concern(due.episode, telling.reason, tidings.findings.get(due.episode.id))
+            for recipient in telling.recipients:
+                add(recipient.person, recipient.channel, concern)
     for concern, people in tidings.ended:
         for person in people:
-            by_person.setdefault(person, []).append(concern)
-    written = Written(watch, [], [])
-    for person, unordered in by_person.items():
-        concerns = pages.most_urgent_first(unordered)
-        channel = site.on_call.people[person].channels[0]
-        page = _page(written, person, channel, concerns, assessment, now, site)
-        written = Written(
-            _remember(written.watch, page), [*written.pages, page], [*written.events, page_event(page, site)]
-        )
-    return written
+            add(person, "", concern)
+    return found
 
 
 def _page(
@@ -83,20 +96,21 @@ def _page(
 ) -> Page:
     chart = written.watch.chart
     first = concerns[0]
+    language = site.on_call.people[person].language
     number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
     page_id = f"{first.episode.id}.{number}"
     if site.on_call.channels[channel].detail == "minimal":
-        title, text = pages.minimal_text(concerns, page_id)
+        title, text = pages.minimal_text(concerns, page_id, language)
     else:
-        title = pages.title(concerns, chart, assessment)
-        text = pages.text(concerns, chart, assessment, site, at=now, page=page_id)
+        title = pages.title(concerns, chart, assessment, site, language)
+        text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
     return Page(
         id=page_id,
         patient=written.watch.patient,
         at=now,
         day=chart.day(now, site.zone),
         episode=first.episode.id,
-        episodes=tuple(concern.episode.id for concern in concerns),
+        episodes=tuple(dict.fromkeys(concern.episode.id for concern in concerns)),
         condition=first.episode.condition,
         urgency=first.episode.urgency,
         reason=next((concern.reason for concern in concerns if concern.reason != "repeat"), first.reason),
@@ -104,16 +118,27 @@ def _page(
         channel=channel,
         title=title,
         text=text,
+        language=language,
     )
 
 
-def _remember(watch: Watch, page: Page) -> Watch:
-    """Note the page on every open episode it speaks of: counted, and not yet known to be sent."""
-    held = dict(watch.episodes)
-    bundle = page.id if len(page.episodes) > 1 else ""
-    for condition, episode in watch.episodes.items():
-        if episode.id in page.episodes:
-            held[condition] = replace(
-                episode, pages=episode.pages + 1, pending=(*episode.pending, page.id), bundle=bundle or episode.bundle
-            )
-    return replace(watch, episodes=held)
+def _remember(watch: Watch, page: Page) -> tuple[Watch, list[str]]:
+    """Note the page on every open episode it speaks of. What the same person has not got yet on the same channel is
+    replaced by it: those pages are no longer owed.
+    """
+    replaced: list[str] = []
+    for episode in list(watch.episodes.values()):
+        if episode.id not in page.episodes:
+            continue
+        older = [
+            delivery.page
+            for delivery in episode.deliveries
+            if delivery.is_owed and (delivery.to, delivery.channel) == (page.to, page.channel)
+        ]
+        for earlier in older:
+            episode = episodes.settled(episode, earlier, "cancelled", page.at)
+        delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
+        kept = (*episode.deliveries, delivery)[-DELIVERIES_KEPT:]
+        watch = watch.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
+        replaced += older
+    return watch, watch.no_longer_owed(replaced)

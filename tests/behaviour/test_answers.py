@@ -96,8 +96,8 @@ def test_a_silenced_episode_is_not_repeated_until_then(ward: Ward) -> None:
     ward.silence(ward.page(), until=ward.at("12:00"))
     ward.to("11:59")
     assert ward.told() == []
-    ward.to("12:00")
-    assert ward.told() == [("12:00", "haematologist-1", "repeat"), ("12:00", "haematologist-2", "repeat")]
+    ward.to("12:10")
+    assert ward.told() == [("12:00", "haematologist-1", "repeat"), ("12:10", "haematologist-2", "repeat")]
 
 
 def test_a_worsening_breaks_through_a_silence(ward: Ward) -> None:

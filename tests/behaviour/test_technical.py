@@ -65,7 +65,7 @@ def test_a_receipt_counts_once(ward: Ward) -> None:
     ward.receipt(page, "undeliverable")
     ward.receipt(page, "undeliverable")
     clinical = [told for told in ward.new_pages() if told.patient == "P1"]
-    assert [told.to for told in clinical] == ["haematologist-1"]
+    assert [told.to for told in clinical] == ["haematologist-2"]
 
 
 def test_an_undeliverable_page_is_a_technical_fault_of_its_channel(ward: Ward) -> None:
@@ -115,7 +115,9 @@ def test_each_trouble_is_an_episode_of_its_own(ward: Ward) -> None:
     without_unit(ward, source="lab")
     without_unit(ward, source="monitor-7")
     assert set(ward.watch(SITE_SUBJECT).episodes) == {"intake lab", "intake monitor-7"}
-    assert len(ward.new_pages()) == 2 * len(BOTH)
+    ward.to("10:05")
+    assert [page.to for page in ward.new_pages()] == 2 * BOTH
+    assert len(ward.pages[-1].episodes) == 2
 
 
 def test_an_acknowledged_fault_that_goes_on_is_not_paged_again(ward: Ward) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from alerts import episodes
-from alerts.episodes import Episode, Followed, Past, episode_id, follow, news_of_the_past
+from alerts import episodes, escalation
+from alerts.episodes import Delivery, Episode, Followed, Past, episode_id, follow, news_of_the_past
 from alerts.escalation import due
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
@@ -35,9 +35,14 @@ def opened(level: int = 2, urgency: str = "high", **more: Any) -> Episode:
 
 def told(episode: Episode) -> Episode:
     """An episode after its first page."""
-    telling = due(episode, NOW + LATER, SITE.on_call)
+    telling = due(episode, NOW + LATER, SITE)
     assert telling is not None
-    return telling.episode
+    return replace(telling.episode, pages=1)
+
+
+def delivery(page: str) -> Delivery:
+    """A page to the haematologist on call that nothing is known of yet."""
+    return Delivery(page, "haematologist-1", "phone-1", "new", NOW, 1)
 
 
 def taken(episode: Episode) -> Episode:
@@ -145,7 +150,7 @@ def test_the_same_level_brings_the_title_up_to_date() -> None:
 
 
 def test_worsening_ends_a_silence() -> None:
-    episode = episodes.silence(opened(), NOW + hours(9))
+    episode = replace(opened(), silenced_until=NOW + hours(9), next_at=NOW + hours(9))
     raised = carried(episode, finding(3, "critical"), NOW + hours(1)).episode
     assert raised is not None
     assert (raised.silenced_until, raised.next_at) == (None, NOW + hours(1) + LATER)
@@ -270,12 +275,12 @@ def test_after_a_retraction_the_next_is_new_and_of_another_number() -> None:
 
 def raised_in_error() -> tuple[Episode, Episode]:
     """An acknowledged grade 1, and the same raised to 3, told on two pages and silenced."""
-    first = replace(taken(opened(1, "medium")), pages=1, bundle="e.1")
+    first = replace(taken(opened(1, "medium")), pages=1)
     worse = carried(first, finding(3, "critical"), NOW + hours(1)).episode
     assert worse is not None
-    telling = due(worse, NOW + hours(1.5), SITE.on_call)
+    telling = due(worse, NOW + hours(1.5), SITE)
     assert telling is not None
-    return first, replace(telling.episode, pages=3, pending=("e.3",))
+    return first, replace(telling.episode, pages=3, deliveries=(delivery("e.3"),))
 
 
 def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
@@ -334,21 +339,33 @@ def test_after_an_episode_only_what_it_did_not_tell_is_news(at: datetime, level:
 
 
 def test_an_acknowledgement_stops_the_ladder() -> None:
-    waiting = replace(told(opened()), pending=("e.1",))
+    waiting = replace(told(opened()), deliveries=(delivery("e.1"),))
     episode = episodes.acknowledge(waiting, "haematologist-1", NOW + hours(0.1))
     assert (episode.acknowledged_by, episode.acknowledged_at) == ("haematologist-1", NOW + hours(0.1))
     assert (episode.next_at, episode.pending) == (None, ())
 
 
-def test_a_silence_moves_the_next_telling_to_its_end() -> None:
-    episode = episodes.silence(opened(), NOW + hours(2))
-    assert (episode.silenced_until, episode.next_at) == (NOW + hours(2), NOW + hours(2))
+def test_an_acknowledgement_calls_off_what_was_not_sent_and_marks_what_was() -> None:
+    sent = replace(delivery("e.1"), state="sent")
+    waiting = replace(told(opened()), deliveries=(sent, delivery("e.2")))
+    episode = episodes.acknowledge(waiting, "haematologist-1", NOW + hours(0.1))
+    assert [item.state for item in episode.deliveries] == ["acknowledged", "cancelled"]
 
 
-def test_a_silence_that_ends_before_the_next_telling_does_not_hasten_it() -> None:
-    episode = episodes.silence(opened(), NOW - hours(1))
-    assert episode.next_at == NOW + LATER
+def asked(renewals: int = 0) -> Episode:
+    """An episode whose holder has just been asked whether they are still on it."""
+    still = replace(delivery("e.2"), reason="still_on_it", state="sent")
+    plan = escalation.plan(SITE, "critical", NOW)
+    return replace(told(opened()), plan=plan, renewals=renewals, deliveries=(delivery("e.1"), still))
 
 
-def test_a_silence_does_not_wake_what_was_acknowledged() -> None:
-    assert episodes.silence(taken(opened()), NOW + hours(2)).next_at is None
+@pytest.mark.parametrize(("renewals", "lasts"), [(0, 2), (1, 4), (2, 8), (3, 12), (30, 12)])
+def test_each_yes_gives_twice_the_time_up_to_the_most(renewals: int, lasts: int) -> None:
+    episode = episodes.acknowledge(asked(renewals), "haematologist-1", NOW)
+    assert episode.next_at == NOW + hours(lasts)
+    assert episode.renewals == renewals + 1
+
+
+def test_somebody_else_who_takes_it_begins_with_the_first_time_again() -> None:
+    episode = episodes.acknowledge(asked(2), "haematologist-2", NOW)
+    assert (episode.next_at, episode.renewals) == (NOW + hours(1), 0)

@@ -10,7 +10,7 @@ import pytest
 from alerts import episodes
 from alerts.assessment import assess
 from alerts.episodes import Episode, follow
-from alerts.events import acknowledged_event, closed_event, grade_event, local, page_event, plain
+from alerts.events import answer_event, closed_event, grade_event, local, page_event, plain
 from alerts.finding import Finding
 from alerts.page import Page
 from alerts.watch import Watch
@@ -111,7 +111,7 @@ def test_a_page_stands_in_the_journal_as_it_was_written() -> None:
 
 def test_an_acknowledgement_names_who_took_what() -> None:
     taken = episodes.acknowledge(episode(), "haematologist-2", NOW)
-    found = acknowledged_event(WATCH, taken, NOW, SITE)
+    found = answer_event("acknowledged", WATCH, taken, NOW, SITE, by="haematologist-2")
     assert (found["kind"], found["condition"], found["by"]) == ("acknowledged", "crs", "haematologist-2")
     assert (found["patient"], found["episode"]) == ("P1", taken.id)
 
@@ -127,7 +127,7 @@ def test_every_line_is_json() -> None:
         event("crs", reading("temperature", "38.5", NOW)),
         event("hematotox"),
         event("m_easix"),
-        acknowledged_event(WATCH, episode(), NOW, SITE),
+        answer_event("handed_on", WATCH, episode(), NOW, SITE, by="haematologist-2", to=""),
         closed_event(WATCH, episode(), "resolved", NOW, SITE),
     ]
     assert [json.loads(json.dumps(line)) for line in lines] == lines

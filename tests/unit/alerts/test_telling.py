@@ -6,7 +6,7 @@ import pytest
 
 from alerts.assessment import assess
 from alerts.episodes import Episode, Reason, follow
-from alerts.escalation import Telling, due
+from alerts.escalation import Due, due
 from alerts.finding import Finding
 from alerts.telling import Tidings, Written, write
 from alerts.watch import Watch
@@ -27,13 +27,13 @@ def opened(condition: str = "crs", urgency: Urgency = "high") -> Episode:
     return episode
 
 
-def telling(episode: Episode, after: timedelta = timedelta(0)) -> Telling:
-    found = due(episode, NOW + after, SITE.on_call)
+def telling(episode: Episode, after: timedelta = timedelta(0)) -> Due:
+    found = due(episode, NOW + after, SITE)
     assert found is not None
     return found
 
 
-def written(*dues: Telling, tidings: Tidings | None = None, watch: Watch | None = None, site: Site = SITE) -> Written:
+def written(*dues: Due, tidings: Tidings | None = None, watch: Watch | None = None, site: Site = SITE) -> Written:
     episodes = {item.episode.condition: item.episode for item in dues}
     watch = watch or Watch(patient="P1", chart=CHART, registered=True, episodes=episodes)
     return write(watch, list(dues), tidings or Tidings(), assess(CHART, NOW, SITE), NOW, site)
@@ -58,7 +58,7 @@ def test_several_due_episodes_are_one_page_led_by_the_most_urgent() -> None:
 
 
 def test_a_page_with_any_news_is_no_mere_repeat() -> None:
-    first = due(opened("icans", "critical"), NOW, SITE.on_call)
+    first = due(opened("icans", "critical"), NOW, SITE)
     assert first is not None
     again = telling(first.episode, timedelta(minutes=5))
     (page,) = written(again, telling(opened("crs", "high"))).pages
@@ -100,15 +100,33 @@ def test_the_next_page_of_an_episode_has_the_next_number() -> None:
     assert page.reason == "repeat"
 
 
-def test_episodes_told_on_one_page_are_bundled() -> None:
+def test_episodes_told_on_one_page_remember_the_same_page() -> None:
     watch = written(telling(opened("crs")), telling(opened("icans", "critical"))).watch
-    bundles = {episode.bundle for episode in watch.episodes.values()}
-    assert len(bundles) == 1
-    assert "" not in bundles
+    (crs,), (icans,) = (watch.episodes[condition].deliveries for condition in ("crs", "icans"))
+    assert crs.page == icans.page
 
 
-def test_an_episode_told_alone_is_bundled_with_no_other() -> None:
-    assert written(telling(opened())).watch.episodes["crs"].bundle == ""
+def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel() -> None:
+    first = written(telling(opened()))
+    again = telling(first.watch.episodes["crs"], timedelta(minutes=10))
+    second = written(again, watch=first.watch.holding(again.episode))
+    assert second.cancelled == [first.pages[0].id]
+    assert second.watch.episodes["crs"].pending == (second.pages[0].id,)
+
+
+def test_a_page_that_still_tells_of_another_episode_is_not_replaced() -> None:
+    crs, icans = telling(opened("crs")), telling(opened("icans", "critical"))
+    first = written(crs, icans)
+    again = telling(first.watch.episodes["icans"], timedelta(minutes=5))
+    second = written(again, watch=first.watch.holding(again.episode))
+    assert second.cancelled == []
+
+
+def test_a_page_is_written_in_the_language_of_whoever_gets_it() -> None:
+    people = {**SITE.on_call.people, ON_CALL: SITE.on_call.people[ON_CALL].model_copy(update={"language": "it"})}
+    site = SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people}))
+    (page,) = written(telling(opened()), site=site).pages
+    assert page.language == "it"
 
 
 def test_every_page_stands_in_the_journal() -> None:
