@@ -1,4 +1,8 @@
-"""Words of one page: what, how urgent, since when, on which readings, under which protocol line."""
+"""Words of one page: what, how urgent, since when, on which readings, under which protocol line.
+
+The lines stand in order of importance: a channel that has room for little cuts from the end, so the first two must
+carry the message. Everything is said in the reader's language (`alerts/wording`).
+"""
 
 from datetime import datetime
 
@@ -10,13 +14,19 @@ from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.episodes import Episode, Reason
 from alerts.finding import Finding
-from alerts.grading.result import Evidence
-from alerts.ledger import ledger
+from alerts.grading.result import Evidence, Score
+from alerts.ledger import Ledger, ledger
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import label, shown_unit
-from config.site import URGENCIES, Site, Urgency
+from alerts.wording.catalogue import say, translate
+from alerts.wording.headings import DISCLAIMER
+from config.site import URGENCIES, Language, Site, Urgency
 
-DISCLAIMER = "Decision support, not a medical device. The bedside monitor stays primary."
+TITLE_LENGTH = 110
+"""Characters that a lock screen shows of a title, and every service takes."""
+
+ENDED: tuple[Reason, ...] = ("resolved", "retracted")
+"""Why somebody is told of an episode that is not open any more: no protocol line is quoted."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -35,6 +45,7 @@ class Page(Struct, frozen=True, kw_only=True):
     channel: str
     title: str
     text: str
+    language: Language = "en"
 
 
 class Concern(Struct, frozen=True):
@@ -50,42 +61,32 @@ def most_urgent_first(concerns: list[Concern]) -> list[Concern]:
     return sorted(concerns, key=lambda concern: -URGENCIES.index(concern.episode.urgency))
 
 
-def title(concerns: list[Concern], chart: Chart, now: Assessment | None) -> str:
-    """One line: urgency, day, place, what, and why it is told. The concerns come most urgent first."""
-    first = concerns[0]
-    parts = [f"[{first.episode.urgency.upper()}]"]
+# -- the title -------------------------------------------------------------------------------------
+
+
+def title(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, language: Language) -> str:
+    """One line: urgency, day, place, what, and why it is told. The concerns come most urgent first.
+
+    What does not fit is counted; it stands in the text. A page about no patient has the hospital for its place.
+    """
+    parts = [_tag(concerns, language)]
     if now is not None and now.day is not None:
-        parts.append(f"D{now.day:+d}" if now.day else "D0")
-    if place := _place(chart.admission):
+        parts.append(say("D{day}", language, day=f"{now.day:+d}" if now.day else "0"))
+    if place := _place(chart.admission) or ("" if now is not None else site.on_call.name):
         parts.append(place)
-    what = "; ".join(_named(concern) for concern in concerns)
-    return f"{' '.join(parts)}: {what}"
+    start = f"{' '.join(parts)}: "
+    names = [_named(concern, language) for concern in concerns]
+    for told in range(len(names), 0, -1):
+        left = len(names) - told
+        rest = f" {say('and {count} more', language, count=left)}" if left else ""
+        line = f"{start}{'; '.join(names[:told])}{rest}"
+        if len(line) <= TITLE_LENGTH:
+            return line
+    return start + _named(concerns[0], language, TITLE_LENGTH - len(start) - len(rest)) + rest
 
 
-def _named(concern: Concern) -> str:
-    """The episode's title, and why it is told where the title does not say so itself."""
-    name = concern.episode.title
-    return name if concern.reason in ("resolved", "retracted") else f"{name} ({concern.reason})"
-
-
-def minimal_text(concerns: list[Concern], page: str) -> tuple[str, str]:
-    """Title and text without any patient detail, for a channel that others may read."""
-    urgency = concerns[0].episode.urgency
-    return f"[{urgency.upper()}] cartwatch page {page}", f"Open the ward board for page {page}. {DISCLAIMER}"
-
-
-def text(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, *, at: datetime, page: str) -> str:
-    """The whole page, written at the time `at`: every concern with its evidence, then the background."""
-    lines = [f"{clock(at, site)}, page {page}"]
-    for concern in concerns:
-        lines += _concern(concern, site)
-    if now is not None:
-        lines += _background(concerns, chart, now, site)
-    first = concerns[0]
-    if first.episode.urgency != "low":
-        lines.append(f"Acknowledge: cartwatch ack {first.episode.id} --by YOUR-ID")
-    lines.append(DISCLAIMER)
-    return "\n".join(lines)
+def _tag(concerns: list[Concern], language: Language) -> str:
+    return f"[{translate(concerns[0].episode.urgency, language).upper()}]"
 
 
 def _place(admission: Admission | None) -> str:
@@ -94,42 +95,91 @@ def _place(admission: Admission | None) -> str:
     return "/".join(part for part in (admission.ward, admission.bed) if part)
 
 
-def clock(at: datetime, site: Site) -> str:
+def _named(concern: Concern, language: Language, room: int | None = None) -> str:
+    """The episode's title, shortened to `room`, and why it is told where the title does not say so itself."""
+    name = translate(concern.episode.title, language)
+    why = "" if concern.reason in ENDED else f" ({say(concern.reason, language)})"
+    if room is not None and len(name) + len(why) > room:
+        name = f"{name[: max(room - len(why) - 1, 1)].rstrip()}…"
+    return name + why
+
+
+def minimal_text(concerns: list[Concern], page: str, language: Language) -> tuple[str, str]:
+    """Title and text without any patient detail, for a channel that others may read."""
+    heading = f"{_tag(concerns, language)} {say('cartwatch page {page}', language, page=page)}"
+    body = say("Open the ward board for page {page}.", language, page=page)
+    return heading, f"{body} {translate(DISCLAIMER, language)}"
+
+
+# -- the text --------------------------------------------------------------------------------------
+
+
+def text(
+    concerns: list[Concern],
+    chart: Chart,
+    now: Assessment | None,
+    site: Site,
+    *,
+    at: datetime,
+    page: str,
+    language: Language,
+) -> str:
+    """The whole page, written at the time `at`: what is told, its evidence, the background, and what it rests on."""
+    lines = [_headline(concern, site, language) for concern in concerns]
+    if any(concern.reason == "still_on_it" for concern in concerns):
+        lines.append(say("still on it? The ladder starts again without an answer", language))
+    episodes = {concern.episode.id: concern for concern in concerns}
+    for concern in episodes.values():
+        details = _details(concern.finding, site, language)
+        if details and len(episodes) > 1:
+            lines.append(translate(concern.episode.title, language))
+        lines += details
+    if now is not None:
+        lines += _background(concerns, chart, now, site, language)
+    lines += _conventions(concerns, site, language)
+    lines.append(say("{at}, page {page}", language, at=clock(at, site, language), page=page))
+    lines.append(translate(DISCLAIMER, language))
+    return "\n".join(lines)
+
+
+def clock(at: datetime, site: Site, language: Language) -> str:
     """Day and time of day in the hospital's time zone."""
-    return at.astimezone(site.zone).strftime("%d %b %Y %H:%M")
+    return translate(at.astimezone(site.zone).strftime("%d %b %Y %H:%M"), language)
 
 
-def _concern(concern: Concern, site: Site) -> list[str]:
+def _headline(concern: Concern, site: Site, language: Language) -> str:
     episode = concern.episode
-    since = f"since {clock(episode.opened_at, site)}"
-    before = f", before: {episode.was}" if episode.was is not None and concern.reason == "worse" else ""
-    lines = [f"{_named(concern)}, {since}{before}"]
-    finding = concern.finding
+    parts = [
+        _named(concern, language),
+        say("since {at}", language, at=clock(episode.opened_at, site, language)),
+    ]
+    if episode.was is not None and concern.reason == "worse":
+        parts.append(say("before: {level}", language, level=episode.was))
+    return ", ".join(parts)
+
+
+def _details(finding: Finding | None, site: Site, language: Language) -> list[str]:
+    """Why the rules say so, and on which readings."""
     if finding is None:
-        return lines
+        return []
+    lines = [say("because {reason}", language, reason=translate(reason, language)) for reason in finding.because]
     if finding.provisional:
-        lines.append("  provisional: at least this grade")
-    lines += [f"  because {reason}" for reason in finding.because]
+        lines.append(translate("provisional: at least this grade", language))
     if finding.evidence:
-        lines.append("  readings: " + "; ".join(shown(item, site) for item in finding.evidence))
+        readings = "; ".join(shown(item, site, language) for item in finding.evidence)
+        lines.append(say("readings: {readings}", language, readings=readings))
     if finding.missing:
-        lines.append("  missing: " + ", ".join(finding.missing))
-    lines += [f"  note: {flag}" for flag in finding.flags]
-    if finding.proxies:
-        lines.append("  conventions: " + "; ".join(_convention(name, site) for name in finding.proxies))
-    return lines
+        names = ", ".join(translate(name, language) for name in finding.missing)
+        lines.append(say("missing: {names}", language, names=names))
+    lines += [say("note: {flag}", language, flag=translate(flag, language)) for flag in finding.flags]
+    return [f"  {line}" for line in lines]
 
 
-def _convention(name: str, site: Site) -> str:
-    section, _, key = name.partition(".")
-    proxy = getattr(getattr(site.proxies, section, None), key, None)
-    return f"{proxy.basis} ({name})" if proxy is not None else name
-
-
-def shown(item: Evidence, site: Site) -> str:
+def shown(item: Evidence, site: Site, language: Language) -> str:
     """One reading with value, unit, time and source, as a page shows it."""
     entry = item.entry
-    return f"{label(item.kind)} {_value(item.kind, entry)} ({clock(entry.effective, site)}, {entry.source})"
+    value = translate(f"{label(item.kind)} {_value(item.kind, entry)}", language)
+    return f"{value} ({clock(entry.effective, site, language)}, {entry.source})"
 
 
 def _value(kind: str, entry: Entry) -> str:
@@ -144,18 +194,59 @@ def _value(kind: str, entry: Entry) -> str:
     return f"{value} {unit}".strip() + sent
 
 
-def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site) -> list[str]:
-    lines = []
-    grades = [("CRS", now.crs.grade), ("ICANS", now.icans.grade)]
-    lines.append("Now: " + ", ".join(f"{name} {'undetermined' if grade is None else grade}" for name, grade in grades))
-    if now.m_easix.value is not None and now.m_easix.log2 is not None:
-        flags = f" ({', '.join(now.m_easix.flags)})" if now.m_easix.flags else ""
-        lines.append(f"m-EASIX {now.m_easix.value:.2f}, log2 {now.m_easix.log2:.2f}{flags}")
+def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site, language: Language) -> list[str]:
+    """Both grades, m-EASIX, what was given, and the protocol lines."""
+    grades = ", ".join(
+        f"{name} {translate('undetermined', language) if grade is None else grade}"
+        for name, grade in (("CRS", now.crs.grade), ("ICANS", now.icans.grade))
+    )
+    lines = [say("Now: {grades}", language, grades=grades)]
+    if score := _score(now.m_easix, site, language):
+        lines.append(score)
     given = ledger(chart, now.at)
-    lines.append(f"Given: {given.sentence()}")
-    for concern in concerns:
-        reminder = REMINDERS.get((concern.episode.condition, concern.episode.level))
-        if reminder is not None and concern.reason in ("new", "worse", "recurrent"):
-            room = f" [{given.room(now.at, site.zone)}]" if reminder.tocilizumab else ""
-            lines.append(f"Protocol reminder ({reminder.source}): {reminder.text}{room}")
+    lines.append(say("Given: {ledger}", language, ledger=translate(given.sentence(), language)))
+    lines += [line for concern in concerns if (line := _reminder(concern, given, now, site, language))]
     return lines
+
+
+def _score(score: Score, site: Site, language: Language) -> str:
+    """A score with its logarithm, what it was before, and its remarks; a bound where an input was one."""
+    if score.value is not None:
+        log2 = say("log2 undefined", language) if score.log2 is None else f"log2 {score.log2:.2f}"
+        told = f"{score.system} {score.value:.2f}, {log2}"
+    elif score.bound_value is not None:
+        told = f"{score.system} {score.bound} {score.bound_value:.2f}, {translate('only a bound', language)}"
+    else:
+        return ""
+    if score.previous is not None and score.previous_at is not None:
+        at = clock(score.previous_at, site, language)
+        told += f", {say('was {value} on {at}', language, value=f'{score.previous:.2f}', at=at)}"
+    remarks = ", ".join(translate(flag, language) for flag in score.flags)
+    return f"{told} ({remarks})" if remarks else told
+
+
+def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
+    """The protocol line of a condition, with its source; of tocilizumab, also what the ledger leaves."""
+    reminder = REMINDERS.get((concern.episode.condition, concern.episode.level))
+    if reminder is None or concern.reason in ENDED:
+        return ""
+    quoted = translate(reminder.text, language)
+    if reminder.tocilizumab:
+        quoted += f" [{translate(given.room(now.at, site.zone), language)}]"
+    source = translate(reminder.source, language)
+    return say("Protocol reminder ({source}): {reminder}", language, source=source, reminder=quoted)
+
+
+def _conventions(concerns: list[Concern], site: Site, language: Language) -> list[str]:
+    """Every convention of the site that the page depends on, with its basis."""
+    names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.proxies)
+    if not names:
+        return []
+    told = "; ".join(_convention(name, site, language) for name in names)
+    return [say("conventions: {conventions}", language, conventions=told)]
+
+
+def _convention(name: str, site: Site, language: Language) -> str:
+    section, _, key = name.partition(".")
+    proxy = getattr(getattr(site.proxies, section, None), key, None)
+    return f"{translate(proxy.basis, language)} ({name})" if proxy is not None else name

@@ -1,0 +1,51 @@
+"""Technical trouble: feeds, channels, messages that cannot be used, the rota."""
+
+from alerts.wording.template import Row
+
+CONDITIONS: tuple[Row, ...] = (
+    ("FEED {free}", "flusso dati {free}"),
+    ("INTAKE {free}", "ricezione {free}"),
+    ("CHANNEL {free}", "canale {free}"),
+    ("JUDGEMENT {free}", "valutazione {free}"),
+    ("ROTA {free}", "turni {free}"),
+)
+
+FAULTS: tuple[Row, ...] = (
+    (
+        "nothing from {free} since {at}; silence here does not mean that its patients are well",
+        "nessun dato da {free} dal {at}; questo silenzio non significa che i suoi pazienti stiano bene",
+    ),
+    ("{free} is heard again", "{free} trasmette di nuovo"),
+    (
+        "messages from {free} are set aside: {own}; see `cartwatch set-aside`",
+        "messaggi da {free} scartati: {own}; vedere `cartwatch set-aside`",
+    ),
+    (
+        "messages from {free} cannot be read; see `cartwatch set-aside`",
+        "messaggi da {free} illeggibili; vedere `cartwatch set-aside`",
+    ),
+    (
+        "a message in the inbox cannot be read; see `cartwatch set-aside`",
+        "un messaggio in arrivo è illeggibile; vedere `cartwatch set-aside`",
+    ),
+    (
+        "a {free} from {free2} could not be judged ({free3}); see `cartwatch set-aside`",
+        "un messaggio ({free}) da {free2} non è stato valutato ({free3}); vedere `cartwatch set-aside`",
+    ),
+    (
+        "a ladder could not be judged ({free}); it is tried again each minute, see the worker's log",
+        "una catena di reperibilità non è stata valutata ({free}); si riprova ogni minuto, vedere il log del worker",
+    ),
+    (
+        "pages do not get through on channel {free}: {own}",
+        "gli avvisi non arrivano sul canale {free}: {own}",
+    ),
+    ("no answer", "nessuna risposta"),
+    (
+        "nobody holds the role {free}: the last resort is told in its place; see `cartwatch check`",
+        "nessuno ricopre il ruolo {free}: si avvisa al suo posto il contatto di ultima istanza; "
+        "vedere `cartwatch check`",
+    ),
+)
+
+ROWS = (*CONDITIONS, *FAULTS)

@@ -1,0 +1,69 @@
+"""The published case with everybody on call reading Italian."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from alerts.messages import read_message
+from alerts.page import TITLE_LENGTH
+from config.site import DEFAULTS, Site
+from tests.behaviour.ward import SITE, Ward
+from tests.unit.alerts.wording.reader import ENGLISH, assert_italian
+
+LINES = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
+NAMES_IN_CODE = re.compile(r"\([a-z_]+\.[a-z_]+\)")
+
+
+def italian_site() -> Site:
+    people = {name: person.model_copy(update={"language": "it"}) for name, person in SITE.on_call.people.items()}
+    return SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people}))
+
+
+@pytest.fixture(scope="module")
+def case() -> Ward:
+    ward = Ward(day=-8, site=italian_site())
+    ward.play([read_message(line) for line in LINES], answer_after=timedelta(minutes=4))
+    return ward
+
+
+def test_no_page_of_the_case_holds_a_word_of_english(case: Ward) -> None:
+    for page in case.pages:
+        assert page.language == "it"
+        for line in (page.title, *page.text.splitlines()):
+            assert not ENGLISH.search(NAMES_IN_CODE.sub("", line)), line
+
+
+def test_every_title_of_the_case_fits(case: Ward) -> None:
+    assert max(len(page.title) for page in case.pages) <= TITLE_LENGTH
+    assert not any("…" in page.title for page in case.pages)
+
+
+def test_the_grades_of_the_case_are_explained_in_italian(case: Ward) -> None:
+    grades = [event for event in case.events if event["kind"] == "grade"]
+    assert len(grades) > 50
+    for event in grades:
+        for text in (*event["because"], *event["missing"], *event["flags"]):
+            assert_italian(text)
+
+
+def test_on_day_2_the_page_says_fever_plus_hypotension(case: Ward) -> None:
+    page = next(page for page in case.pages if page.day == 2)
+    assert page.title == "[ALTO] G+2 HAEM-2/12: CRS grado 2: febbre + ipotensione (peggioramento)"
+    assert "ipotensione osservata (sistolica 84 < 90)" in page.text
+    assert "tocilizumab 8 mg/kg" in page.text
+
+
+def test_what_is_remembered_and_journalled_as_graded_stays_english(case: Ward) -> None:
+    reasons = {text for event in case.events if event["kind"] == "grade" for text in event["because"]}
+    assert "fever 38.3 °C (>= 38.0)" in reasons
+
+
+def test_people_of_one_ladder_each_read_their_own_language() -> None:
+    people = dict(SITE.on_call.people)
+    people["technician-1"] = people["technician-1"].model_copy(update={"language": "it", "channels": ("phone-1",)})
+    ward = Ward(site=SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people})))
+    ward.fault("monitor-7 is heard again")
+    titles = {page.to: page.title for page in ward.new_pages()}
+    assert titles["haematologist-1"].endswith("monitor-7 is heard again (new)")
+    assert titles["technician-1"].endswith("monitor-7 trasmette di nuovo (nuovo)")

@@ -1,0 +1,248 @@
+"""Whatever is charted, an Italian reader finds no English sentence of a grader, a rule or a fault."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from alerts.assessment import assess
+from alerts.chart import Chart, Unused
+from alerts.faults import gap_fault, intake_fault, undeliverable_fault
+from alerts.fields import Status
+from alerts.finding import Seen
+from alerts.findings import findings
+from alerts.ledger import ledger
+from alerts.messages import read_message
+from alerts.quantities import Unusable, canonical
+from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from alerts.wording.catalogue import translate
+from tests.unit.alerts.builders import (
+    INFUSED,
+    NOW,
+    SITE,
+    Item,
+    absent,
+    aside,
+    chart,
+    dose,
+    hours,
+    reading,
+    statement,
+)
+from tests.unit.alerts.wording.reader import assert_italian
+
+FREE = "zz zz"
+"""What a person wrote: it is kept."""
+
+
+# -- charts ----------------------------------------------------------------------------------------
+
+VALUES = {
+    "temperature": "36.5 37.9 38.0 38.4 39.2 40.5",
+    "systolic_bp": "70 84 95 120",
+    "mean_bp": "50 60 80",
+    "spo2": "80 87 91 97",
+    "oxygen_flow": "0 2 6 9",
+    "fio2": "21 40",
+    "platelets": "0 5 15 40 60 100 175 200",
+    "neutrophils": "0 0.05 0.1 0.4 0.5 0.9 1.2 2",
+    "hemoglobin": "7 8.5 9.0 11 14",
+    "white_cells": "0.5 1.5 2.5 3.5",
+    "crp": "0 10 30 85",
+    "ferritin": "300 650 1500 5000 20000 50000",
+    "creatinine": "0.5 0.9 1.6 3.5 8",
+    "alt": "20 60 180 300 2000",
+    "fibrinogen": "20 60 100 140 180 300",
+    "inr": "1 1.3 2 3",
+    "igg": "300 400 600",
+}
+LIMITS: dict[str, tuple[object, object]] = {
+    "platelets": (150, 400),
+    "neutrophils": ("1.8", 7),
+    "hemoglobin": (12, 16),
+    "white_cells": (4, 10),
+    "alt": (0, 40),
+    "ast": (0, 40),
+    "creatinine": ("0.6", "1.2"),
+    "bilirubin": ("0.2", "1.2"),
+    "inr": ("0.8", "1.2"),
+    "fibrinogen": (200, 400),
+    "ferritin": (20, 300),
+}
+NUMBERED = [kind.name for kind in READINGS.values() if kind.sort in (Sort.VITAL, Sort.LABORATORY)]
+CODED = [(kind.name, code) for kind in READINGS.values() for code in kind.codes]
+BY = ["person", "cuff", "arterial_line", "monitor", "patch", "device", "laboratory"]
+ITEMS = "year 1, month 0, city 1, hospital 1, naming 2, command 1, writing 0, attention 0"
+REASONS = (
+    "the effective time lies in the future; check the sender's clock",
+    "crp: the unit is missing; send it, as in 'mg/L'",
+    "temperature 18 °C is not plausible (artefact limits 25 to 45); check value and unit",
+)
+
+
+@st.composite
+def charted(draw: st.DrawFn, end: datetime, minutes: int) -> Item:
+    at = end - timedelta(minutes=draw(st.integers(0, minutes)))
+    match draw(st.integers(0, 9)):
+        case 0:
+            return statement(draw(st.sampled_from(STATEMENTS)), draw(st.booleans()), at)
+        case 1:
+            kind, entry = dose(draw(st.sampled_from(DRUGS)), at, draw(st.sampled_from(["given", "started", "stopped"])))
+            return kind, replace(entry, value=draw(st.sampled_from([None, Decimal(10)])), unit="mg")
+        case 2:
+            kind, code = draw(st.sampled_from(CODED))
+            return reading(kind, code, at)
+        case 3:
+            kind, entry = reading("ice", draw(st.integers(0, 10)), at)
+            return kind, replace(entry, by=draw(st.sampled_from(BY)), note=draw(st.sampled_from(["", ITEMS])))
+        case 4:
+            return reading("capd", draw(st.integers(0, 32)), at)
+        case 5:
+            return absent(draw(st.sampled_from(list(READINGS))), draw(st.sampled_from(["", FREE])), at)
+    return draw(measured(at))
+
+
+@st.composite
+def measured(draw: st.DrawFn, at: datetime) -> Item:
+    kind = draw(st.sampled_from(NUMBERED))
+    low, high = LIMITS.get(kind, (None, None)) if draw(st.booleans()) else (None, None)
+    value = draw(st.sampled_from(["", "", "", "", "<", "<=", ">", ">="]))
+    value += draw(st.sampled_from(VALUES.get(kind, "0.3 1 4 30 140").split()))
+    status = draw(st.sampled_from([Status.PRELIMINARY, Status.FINAL, Status.FINAL]))
+    name, entry = reading(kind, value, at, low=low, high=high, status=status)
+    return name, replace(entry, by=draw(st.sampled_from(BY)), unusual=draw(st.sampled_from([False, False, True])))
+
+
+@st.composite
+def set_aside(draw: st.DrawFn, end: datetime) -> Unused:
+    kind = draw(st.sampled_from(list(READINGS)))
+    at = end - timedelta(minutes=draw(st.integers(0, 600)))
+    return aside(kind, "9 qq", draw(st.sampled_from(REASONS)), at)
+
+
+@st.composite
+def patients(draw: st.DrawFn) -> tuple[Chart, datetime]:
+    end = NOW + hours(24 * draw(st.sampled_from([-8, 0, 0, 12, 40])))
+    minutes = 60 * draw(st.sampled_from([2, 24, 24 * 8, 24 * 40]))
+    return (
+        chart(
+            *draw(st.lists(charted(end, minutes), max_size=40)),
+            infused=draw(st.sampled_from([INFUSED, INFUSED, INFUSED, None])),
+            born=draw(st.sampled_from([None, date(2018, 1, 1), date(1960, 1, 1)])),
+            unused=tuple(draw(st.lists(set_aside(end), max_size=2))),
+        ),
+        end,
+    )
+
+
+def sentences(patient: Chart, at: datetime) -> Iterator[str]:
+    """Everything that graders, rules and the ledger say of a patient."""
+    now = assess(patient, at, SITE)
+    results = (*now.grades().values(), now.easix, now.s_easix)
+    for result in results:
+        yield from (*result.because, *result.missing, *result.flags)
+    for found in findings(Seen(ice=10), now, patient, SITE):
+        yield from (found.title, f"{found.title} (charted late)", *found.because, *found.missing, *found.flags)
+        what = found.condition.upper().replace("_", " ")
+        yield from (f"{what} resolved", f"{what} retracted: its ground was corrected away")
+        yield f"{what} retracted: its ground was corrected away; {found.title} stands"
+    given_so_far = ledger(patient, at)
+    yield from (given_so_far.sentence(), given_so_far.room(at, SITE.zone))
+
+
+@settings(deadline=None, database=None, max_examples=150)
+@given(patients())
+def test_everything_said_of_a_chart_is_in_the_catalogue(patient: tuple[Chart, datetime]) -> None:
+    for text in sentences(*patient):
+        if text:
+            assert_italian(text)
+
+
+# -- sentences of the rules that few charts bring about --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CRS grade 2: fever plus hypotension plus hypoxia",
+        "CRS 2 together with ICANS 1",
+        "ICANS grade 1, ICE 9/10: repeat the ICE in 1-2 h",
+        "ICE fell by 2, from 10 to 8 (baseline 10)",
+        "ICE fell by 2, from 10 to 8 (baseline 10); seizure: nonconvulsive resolving",
+        "seizure: brief",
+        "m-EASIX 61.2 over the site's threshold 30 for day +3: watch more closely",
+        "threshold basis: placeholder: replace with your centre's cohort",
+        "CAR-HEMATOTOX at least 2, high risk",
+        "temperature overdue: last never, to be charted every 4 h",
+        "temperature in time",
+        "SpO2 89 % by monitor: not yet confirmed",
+        "systolic 84 < 90 by arterial line: not yet confirmed",
+        "38.4 °C by patch: not yet confirmed as fever",
+        "hypotension with several vasopressors: grade 4 (norepinephrine, epinephrine, vasopressin)",
+        "nasal cannula 8 L/min (> 6): grade 3",
+        "positive pressure not given for hypoxia: not grade 4",
+        "ferritin (the value at infusion is only a bound: <650 µg/L)",
+    ],
+)
+def test_sentences_that_few_charts_bring_about(text: str) -> None:
+    assert_italian(text)
+
+
+# -- technical trouble -----------------------------------------------------------------------------
+
+READING = read_message(
+    '{"type":"reading","id":"m1","source":"lab-7","patient":"P1","effective":"2024-06-15T06:00:00+02:00",'
+    '"reading":"crp","value":"85"}'
+)
+RECEIPT = read_message(
+    '{"type":"receipt","id":"x1","source":"delivery","patient":"P1","effective":"2024-06-15T06:00:00+02:00",'
+    '"page":"e.1","channel":"phone-1","outcome":"undeliverable"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "unit"),
+    [
+        ("crp", "85", None),
+        ("crp", "85", "furlong"),
+        ("temperature", "18", "Cel"),
+        ("temperature", "300", "K"),
+        ("spo2", "97", "1"),
+        ("hemoglobin", "12", "g/L"),
+        ("platelets", "45000", "10*9/L"),
+    ],
+)
+def test_a_message_that_cannot_be_used_is_told_with_its_reason(kind: str, number: str, unit: str | None) -> None:
+    with pytest.raises(Unusable) as refused:
+        canonical(kind, Decimal(number), unit, SITE.tables)
+    told = translate(intake_fault(READING, str(refused.value), NOW).what, "it")
+    assert told.startswith("messaggi da lab-7 scartati: ")
+    assert not re.search(r"\b(the|is|send|check|artefact)\b", told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        undeliverable_fault(RECEIPT, NOW).what,  # type: ignore[arg-type]
+        gap_fault("second_on_call", NOW).what,
+        "nothing from monitor-7 since 17 Jun 09:12; silence here does not mean that its patients are well",
+        "monitor-7 is heard again",
+        "messages from lab cannot be read; see `cartwatch set-aside`",
+        "a message in the inbox cannot be read; see `cartwatch set-aside`",
+        "a reading from lab could not be judged (KeyError); see `cartwatch set-aside`",
+        "a ladder could not be judged (episode ab12: KeyError); it is tried again each minute, see the worker's log",
+        "FEED LAB retracted: its ground was corrected away",
+    ],
+)
+def test_technical_trouble_is_told_in_the_readers_language(text: str) -> None:
+    assert_italian(text)
+
+
+def test_what_a_service_answered_is_kept() -> None:
+    told = translate("pages do not get through on channel phone-1: HTTP 503 from the service", "it")
+    assert told == "gli avvisi non arrivano sul canale phone-1: HTTP 503 from the service"
