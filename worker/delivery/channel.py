@@ -1,73 +1,117 @@
-"""One page to one channel, through Apprise, in this process and in bounded time."""
+"""One message to one channel, through Apprise, in this process and in bounded time."""
 
-import re
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import apprise
-from apprise import AppriseAsset
+from apprise import Apprise, AppriseAsset, AppriseAttachment
+from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.page import Page
 from config.site import Channel
+from worker.delivery import services
+from worker.delivery.outcomes import Attempt, Outcome, judge_failure
+from worker.delivery.rendering import Answer, Room, Words, answer, caption, link_label, render, render_bundle
+from worker.delivery.rooms import SMS, room_of
 
 CONNECT_SECONDS = 4
 READ_SECONDS = 8
 
-PERMANENT = frozenset({400, 401, 403, 404, 410, 413})
-"""Answers after which the same request fails again: a wrong address or key, or a message too long."""
-
-_STATUS = re.compile(r"\berror=(\d{3})\b")
+PICTURE_CONNECT_SECONDS = 2
+PICTURE_READ_SECONDS = 6
 
 
-class Outcome(StrEnum):
-    """What became of one attempt. UNKNOWN: it may have arrived; it is tried again with the same page id."""
+class Office(NamedTuple):
+    """What this installation puts into its messages: its own receiver, and how a link to a page is made."""
 
-    SENT = "sent"
-    TEMPORARY = "temporary"
-    PERMANENT = "permanent"
-    UNKNOWN = "unknown"
-
-
-class Attempt(NamedTuple):
-    """An outcome and, for people, why; never the words of the page."""
-
-    outcome: Outcome
-    detail: str = ""
+    receiver: str = ""
+    link: Callable[[Page], str] = lambda _: ""
 
 
 def address(channel: Channel, page_id: str, receiver: str) -> str:
     """The channel's Apprise address for one page: with its id, and with reads that end."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", page_id)
-    separator = "&" if "?" in url else "?"
-    return f"{url}{separator}cto={CONNECT_SECONDS}&rto={READ_SECONDS}"
+    return services.with_extras(url, {"cto": str(CONNECT_SECONDS), "rto": str(READ_SECONDS)})
 
 
-def send(url: str, page: Page) -> Attempt:
-    """Send one page.
+def send(channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
+    """Send one page, or several that waited as one message under the id of the first."""
+    first = pages[0]
+    links = [office.link(page) for page in pages]
+    service = services.schema(channel.url.replace("{receiver}", office.receiver))
+    url = services.with_extras(
+        address(channel, first.id, office.receiver),
+        services.extras(service, first, links[0], link_label(first.language)),
+    )
+    plugin = _open(url)
+    if plugin is None:
+        return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+    answers = [answer(page, link) for page, link in zip(pages, links, strict=True)]
+    words = written(pages, answers, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+    return _notify(plugin, service, words, services.notify_type(first), READ_SECONDS)
+
+
+def written(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Words:
+    """The words of a message about one page or several."""
+    if len(pages) == 1:
+        return render(pages[0], answers[0], room)
+    return render_bundle(pages, answers, room)
+
+
+def takes_picture(channel: Channel, page: Page, receiver: str) -> bool:
+    """Whether a trend picture may follow a page on this channel."""
+    if channel.detail != "full" or page.urgency not in ("critical", "high", "medium"):
+        return False
+    service = services.schema(channel.url.replace("{receiver}", receiver))
+    plugin = _open(address(channel, page.id, receiver))
+    return plugin is not None and services.takes_picture(
+        service, attachments=plugin.attachment_support, sms=service in SMS, asked=channel.picture
+    )
+
+
+def send_picture(channel: Channel, page_id: str, picture: bytes, text: str, receiver: str) -> Attempt:
+    """Send a trend picture after its page: silently, once, and in less time than a page may take."""
+    url = channel.url.replace("{receiver}", receiver).replace("{page_id}", f"{page_id}.picture")
+    waits = {"cto": str(PICTURE_CONNECT_SECONDS), "rto": str(PICTURE_READ_SECONDS)}
+    service = services.schema(url)
+    plugin = _open(services.with_extras(url, {**waits, **services.quietly(service)}))
+    if plugin is None:
+        return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+    attached = AppriseAttachment()
+    attached.add(AttachMemory(content=picture, name="trend.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
+    words = caption(text, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+    return _notify(plugin, service, words, "info", PICTURE_READ_SECONDS, attached)
+
+
+def _open(url: str) -> Any:
+    """The plugin for an address, or None where Apprise does not know it or cannot use it.
 
     The settings matter: `service_timeout=0` keeps the send in this process and thread (a pool would not survive a
     fork, and one stuck provider would block the others); redirects are refused, because a redirected POST
     becomes an empty GET that reports success.
     """
     asset = AppriseAsset(service_timeout=0, async_mode=False, http_redirects=False, app_id="cartwatch")
-    sender = apprise.Apprise(asset=asset)
-    if not sender.add(url):
-        return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
-    result = sender.notify(title=page.title, body=page.text, body_format="text")
-    return judge(result)
+    return Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 
-def judge(result: AppriseResult) -> Attempt:
-    """Tell permanent from temporary failures; the HTTP status stands only in Apprise's log text."""
+def _notify(
+    plugin: Any, service: str, words: Words, kind: str, waits: float, attached: AppriseAttachment | None = None
+) -> Attempt:
+    sender = Apprise(asset=plugin.asset)
+    sender.add(plugin)
+    # Apprise takes an empty text for nothing to send.
+    result = sender.notify(
+        title=words.title, body=words.text or " ", body_format="text", notify_type=kind, attach=attached
+    )
+    return judge(result, service, waits)
+
+
+def judge(result: AppriseResult, service: str = "", waits: float = READ_SECONDS) -> Attempt:
+    """Tell what an attempt came to; the HTTP status stands only in Apprise's log text."""
     if result.status == AppriseResultStatus.SUCCESS:
         return Attempt(Outcome.SENT)
     if result.status == AppriseResultStatus.TIMEOUT:
         return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
-    said = " ".join(entry.message for service in result for attempt in service for entry in attempt.logs)
-    match = _STATUS.search(said)
-    if match is None:
-        return Attempt(Outcome.TEMPORARY, "no answer from the provider")
-    status = int(match[1])
-    outcome = Outcome.PERMANENT if status in PERMANENT else Outcome.TEMPORARY
-    return Attempt(outcome, f"the provider answered {status}")
+    attempts = [attempt for service_ in result for attempt in service_]
+    said = " ".join(entry.message for attempt in attempts for entry in attempt.logs)
+    return judge_failure(said, service, max((attempt.elapsed for attempt in attempts), default=0.0), waits)

@@ -23,6 +23,64 @@ GRADES = {
 UNDETERMINED = Tint("#ffffff", "#6b7680")
 
 
+NIGHT_GRADES = {
+    0: Tint("#26313b", "#aebbc6"),
+    1: Tint("#fee391", "#3c2f00"),
+    2: Tint("#fb9a29", "#2b1600"),
+    3: Tint("#e2420f", "#ffffff"),
+    4: Tint("#c4005a", "#ffffff"),
+    5: Tint("#ffffff", "#000000"),
+}
+"""For a dark ground, where darker would mean less: the worst stand out by their hue and number."""
+
+
+class Theme(NamedTuple):
+    """The colours of the trend picture."""
+
+    ground: str
+    ink: str
+    soft: str
+    hairline: str
+    fever: str
+    temperature: str
+    systolic: str
+    mean: str
+    saturation: str
+    ice: str
+    treatment: str
+    grades: dict[int, Tint]
+
+
+NIGHT = Theme(
+    ground="#0f151b",
+    ink="#eef3f7",
+    soft="#a9b6c1",
+    hairline="#2c3842",
+    fever="#ff8f70",
+    temperature="#ffb199",
+    systolic="#7cc4ff",
+    mean="#c9a6ff",
+    saturation="#6fe0b8",
+    ice="#ffd166",
+    treatment="#8ecdf5",
+    grades=NIGHT_GRADES,
+)
+DAY = Theme(
+    ground="#ffffff",
+    ink="#1f2933",
+    soft="#56616b",
+    hairline="#d9dfe4",
+    fever="#c2410c",
+    temperature="#a8320a",
+    systolic="#0b5394",
+    mean="#6a3fa0",
+    saturation="#00795a",
+    ice="#8a5a00",
+    treatment="#0072b2",
+    grades=GRADES,
+)
+
+
 class Mark(NamedTuple):
     """A colour and the shape drawn in it."""
 

@@ -1,0 +1,121 @@
+"""Ten providers of which three hang, answer with an error, redirect or break the connection: the other seven are paged
+on time, and the three as soon as they are well. The judgement hears at once which pages did not get through.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from alerts.messages import Receipt, read_message
+from alerts.page import Page
+from config.site import DEFAULTS
+from tests.integration.hospital import Hospital, eventually
+from worker.clock import milliseconds
+from worker.packing import Owed, pack
+from worker.store import read_journal
+
+pytestmark = pytest.mark.server
+
+TEN = [f"provider-{number}" for number in range(10)]
+BAD, GOOD = TEN[:3], TEN[3:]
+
+HANGS: dict[str, Any] = {"delay": 120}
+BEHAVIOURS: dict[str, list[dict[str, Any]]] = {
+    "hang": [HANGS, HANGS, HANGS],
+    "500, 302, reset": [{"status": 500}, {"status": 302}, {"drop": True}],
+    "hang, 500, reset": [HANGS, {"status": 500}, {"drop": True}],
+}
+
+
+@pytest.fixture(scope="module")
+def ten(hospital: Hospital) -> Iterator[Hospital]:
+    """An installation with ten providers, each at a path of its own, and its workers."""
+    folder = hospital.settings.config_dir
+    assert folder is not None
+    site = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
+    for name in TEN:
+        site["channels"][name] = {"url": f"{{receiver}}/{name}?+X-Page-Id={{page_id}}", "limit": {"pages": 1000}}
+    site["delivery"] |= {"retry_waits": ["2 s"]}
+    (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
+    with hospital.service():
+        yield hospital
+
+
+def page_all(hospital: Hospital, name: str, urgency: Any) -> set[str]:
+    """Owe a page to each of the ten, of patients in many shards, at one moment; their ids."""
+    now = datetime.now(UTC)
+    pipe = hospital.redis.pipeline()
+    ids = set()
+    for number, channel in enumerate(TEN):
+        patient = f"{name} {number}"
+        page = Page(
+            id=f"{name}-{number}.1",
+            patient=patient,
+            at=now,
+            day=2,
+            episode=f"{name}-{number}",
+            episodes=(f"{name}-{number}",),
+            condition="crs",
+            urgency=urgency,
+            reason="new",
+            to="haematologist-1",
+            channel=channel,
+            title="[HIGH] CRS grade 2",
+            text="because fever",
+        )
+        shard = hospital.store.keys.of(patient)
+        pipe.hset(shard.key("outbox"), page.id, pack(Owed(page=page)))
+        pipe.zadd(shard.due(urgency), {page.id: milliseconds(now)})
+        ids.add(page.id)
+    pipe.execute()
+    return ids
+
+
+def arrived(hospital: Hospital, channels: list[str], name: str) -> set[tuple[str, str]]:
+    """Which pages of a round have arrived where."""
+    paths = {f"/{channel}" for channel in channels}
+    received = hospital.receiver.received
+    return {(page.path, page.page_id) for page in received if page.path in paths and page.page_id.startswith(name)}
+
+
+def receipts(hospital: Hospital, name: str) -> set[tuple[str, str]]:
+    """Channel and outcome of each receipt of a round, those waiting included."""
+    raws = [fields[b"m"] for shard in hospital.store.keys.all() for _, fields in hospital.store.stream(shard.inbox)]
+    for shard in hospital.store.keys.all():
+        for _, fields in hospital.store.stream(shard.key("journal")):
+            raws += [item["message"].encode() for item in read_journal(fields[b"j"])["in"]]
+    found = [read_message(raw) for raw in raws]
+    return {(item.channel, item.outcome) for item in found if isinstance(item, Receipt) and item.page.startswith(name)}
+
+
+@pytest.mark.parametrize("urgency", ["high", "critical"])
+@pytest.mark.parametrize("kind", list(BEHAVIOURS))
+def test_three_that_fail_delay_none_of_the_seven_others(ten: Hospital, kind: str, urgency: str) -> None:
+    receiver = ten.receiver
+    for name in TEN:
+        receiver.behave(f"/{name}")
+        # It is the first failure that takes everybody by surprise.
+        ten.redis.delete(ten.store.keys.ailing(name))
+    for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True):
+        receiver.behave(f"/{name}", **behaviour)
+    hanging = {f"/{name}" for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True) if "delay" in behaviour}
+    before = len(receiver.attempts)
+    rounds = [f"{kind}-{urgency}-{number}".replace(" ", "").replace(",", "-") for number in (1, 2)]
+    for name in rounds:
+        page_all(ten, name, urgency)
+        eventually(lambda name=name: len(arrived(ten, GOOD, name)) == len(GOOD), "the seven have their pages")
+    tried = [attempt for attempt in receiver.attempts[before:] if attempt.path in hanging]
+    assert len(tried) == len({attempt.path for attempt in tried}), "no hanging request was given up before that"
+    for name in BAD:
+        receiver.behave(f"/{name}")
+    everyone = {(channel, "sent") for channel in TEN}
+    for name in rounds:
+        eventually(lambda name=name: len(arrived(ten, TEN, name)) == len(TEN), "every page has arrived")
+        eventually(lambda name=name: everyone <= receipts(ten, name), "every one was receipted")
+    told = {channel for channel, outcome in receipts(ten, rounds[0]) if outcome in ("failed", "unknown")}
+    assert told == set(BAD)
+    ids = [page.page_id for page in receiver.received if page.path in {f"/{name}" for name in GOOD}]
+    assert len(ids) == len(set(ids)), "none of the seven was paged twice"

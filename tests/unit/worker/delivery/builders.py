@@ -1,0 +1,26 @@
+"""Pages for the tests of delivery."""
+
+from typing import Any
+
+from alerts.page import Page
+from tests.unit.worker.ward import NOW
+
+
+def page(id: str = "e7.1", **more: Any) -> Page:
+    """A page of high urgency to the haematologist's phone, with what is given changed."""
+    fields: dict[str, Any] = {
+        "id": id,
+        "patient": "P1",
+        "at": NOW,
+        "day": 2,
+        "episode": id.partition(".")[0],
+        "episodes": (id.partition(".")[0],),
+        "condition": "crs",
+        "urgency": "high",
+        "reason": "new",
+        "to": "haematologist-1",
+        "channel": "phone-1",
+        "title": "[HIGH] D+2 HAEM-2/12: CRS grade 2",
+        "text": "because fever 38.9 °C (>= 38.0)",
+    }
+    return Page(**{**fields, **more})

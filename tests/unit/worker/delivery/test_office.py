@@ -1,0 +1,91 @@
+"""What a delivery process needs of its installation: links in pages, and the picture that follows one."""
+
+import logging
+
+import pytest
+from redis import Redis
+
+from alerts.page import Page
+from config.settings import Settings
+from config.site import Site
+from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from worker.advance import advance
+from worker.delivery.office import office, send_trend, wants_picture
+from worker.gateway.links import links_of
+from worker.receiver import Receiver
+from worker.runtime import Runtime
+from worker.store import Store
+
+
+def run(store: Store, site: Site = SITE, **settings: object) -> Runtime:
+    return Runtime(Settings(**settings), site, store, Clock())
+
+
+def pictured() -> Site:
+    """The shipped site, whose first phone is sent pictures though it is only a receiver."""
+    channels = SITE.on_call.channels
+    phone = channels["phone-1"].model_copy(update={"picture": True})
+    return SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": {**channels, "phone-1": phone}}))
+
+
+def test_without_a_public_address_there_is_no_link(store: Store) -> None:
+    assert office(run(store)).link(page()) == ""
+
+
+def test_a_link_is_for_one_page_and_one_person(redis: Redis, store: Store) -> None:
+    made = run(store, public_url="https://cartwatch.example", secret="s" * 32)
+    link = office(made).link(page())
+    assert link.startswith("https://cartwatch.example/p/")
+    claims = links_of(redis, KEYS, made.settings, "https://cartwatch.example").read(link.rpartition("/")[2], NOW)
+    assert (claims.page, claims.episode, claims.person) == ("e7.1", "e7", "haematologist-1")
+
+
+def test_a_test_page_has_no_link(store: Store) -> None:
+    made = run(store, public_url="https://cartwatch.example", secret="s" * 32)
+    assert office(made).link(page(episodes=())) == ""
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted"),
+    [(page(), True), (page(urgency="low"), False), (page(channel="phone-2"), False), (page(channel="gone"), False)],
+)
+def test_a_picture_is_wanted_where_the_channel_takes_it(store: Store, shown: Page, wanted: bool) -> None:
+    assert wants_picture(run(store, pictured()), shown) is wanted
+
+
+@pytest.fixture
+def sent_page(store: Store) -> str:
+    send(store, crs2())
+    advance(store, KEYS.of("P1"), Clock(), SITE)
+    return owed(store)[0].page.id
+
+
+def test_the_trend_of_the_pages_patient_arrives_with_its_words(
+    store: Store, sent_page: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Receiver() as receiver, caplog.at_level(logging.INFO):
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1")
+        [arrived] = receiver.received
+    assert arrived.attachments == ("trend.png",)
+    assert "temperature: last 38.9 °C" in arrived.body
+    for secret in ("P1", "38.9", "HAEM-2"):
+        assert secret not in caplog.text
+
+
+def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_page: str) -> None:
+    before = store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)
+    with Receiver() as receiver:
+        receiver.behave("/phone-1", status=503)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1")
+        assert len(receiver.attempts) == 1
+    assert (store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)) == before
+
+
+@pytest.mark.parametrize(("page_id", "channel"), [("nobody.1", "phone-1"), (None, "gone")])
+def test_nothing_is_drawn_for_nobody_and_nowhere(
+    store: Store, sent_page: str, page_id: str | None, channel: str
+) -> None:
+    with Receiver() as receiver:
+        send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel)
+        assert receiver.attempts == []

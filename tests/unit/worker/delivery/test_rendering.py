@@ -1,0 +1,181 @@
+"""A page in the room of its channel: title, how to answer, and as many whole lines as fit."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerts.page import Page
+from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.ward import NOW
+from worker.delivery.gsm import BASIC, EXTENDED
+from worker.delivery.rendering import (
+    Answer,
+    Room,
+    Words,
+    answer,
+    asks,
+    caption,
+    in_order,
+    link_label,
+    render,
+    render_bundle,
+)
+from worker.delivery.rooms import room_of
+
+LINES = [f"line {number}: " + "x" * 40 for number in range(40)]
+LONG = page(text="\n".join(LINES))
+LINK = "https://cartwatch.example/p/" + "t" * 40
+WITH_LINK = Answer(LINK)
+
+SMS = room_of("twilio", 0, 160)
+PUSHOVER = room_of("pover", 250, 1024)
+PAGERDUTY = room_of("pagerduty", 0, 1024)
+TEAMS = room_of("workflows", 250, 1000)
+TELEGRAM = room_of("tgram", 0, 4096)
+NTFY = room_of("ntfy", 200, 7800)
+SPLUNK = room_of("splunk", 60, 400)
+JSON = room_of("json", 250, 32768)
+ROOMS = [SMS, PUSHOVER, PAGERDUTY, TEAMS, TELEGRAM, NTFY, SPLUNK, JSON]
+
+
+def whole(words: Words, room: Room) -> str:
+    """What the provider gets as one text, where it takes no title."""
+    return words.text if room.title else f"{words.title}\r\n{words.text}"
+
+
+@pytest.mark.parametrize(
+    ("room", "title", "text"),
+    [(SMS, 0, 160), (PUSHOVER, 250, 1024), (PAGERDUTY, 0, 1024), (TEAMS, 250, 1000), (TELEGRAM, 0, 4096)],
+)
+def test_the_rooms_are_those_of_the_providers(room: Room, title: int, text: int) -> None:
+    assert (room.title, room.text) == (title, text)
+
+
+def test_services_that_take_less_than_apprise_says_get_less() -> None:
+    assert NTFY.text == 4096
+    assert NTFY.octets
+    assert room_of("opsgenie", 250, 15000).title == 130
+    assert room_of("octopush", 0, 1224).text == 160
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("shown", [LONG, page(title="T" * 900, text="\n".join(LINES)), page(text="ä€≥" * 3000), page()])
+def test_nothing_is_longer_than_its_room(room: Room, shown: Page) -> None:
+    for how in (WITH_LINK, answer(shown, ""), Answer()):
+        words = render(shown, how, room)
+        assert room.size(whole(words, room)) <= room.text
+        assert not room.title or room.size(words.title) <= room.title
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_link_is_whole_and_comes_before_the_text(room: Room) -> None:
+    words = render(LONG, WITH_LINK, room)
+    assert words.text.splitlines()[0] == LINK
+    assert words.title.startswith("[HIGH]")
+
+
+@pytest.mark.parametrize("room", [PUSHOVER, PAGERDUTY, TEAMS])
+def test_lines_are_whole_and_the_cut_is_marked(room: Room) -> None:
+    _, *lines, last = render(LONG, WITH_LINK, room).text.splitlines()
+    assert lines == LINES[: len(lines)]
+    assert len(lines) > 10
+    assert last == "..."
+
+
+def test_what_fits_is_not_marked() -> None:
+    words = render(page(), WITH_LINK, JSON)
+    assert words == Words(page().title, f"{LINK}\n{page().text}")
+
+
+def test_one_more_line_would_not_have_fitted() -> None:
+    words = render(LONG, WITH_LINK, PUSHOVER)
+    assert len(words.text) + len(LINES[0]) + 1 > PUSHOVER.text
+
+
+def test_a_link_too_long_for_a_text_message_gives_way_to_the_command() -> None:
+    words = render(page(), Answer("https://x/" + "t" * 150, "To answer: cartwatch ack e7 --by a --page e7.1"), SMS)
+    assert "https" not in words.text
+    assert words.text.startswith("To answer: cartwatch ack e7")
+
+
+def test_a_text_message_is_in_letters_of_a_text_message() -> None:
+    shown = page(title="[HIGH] D+2: SpO2 ≤ 90\u00a0%", text="because temp ≥ 38.0 °C – twice")
+    words = render(shown, WITH_LINK, SMS)
+    assert words == Words("[HIGH] D+2: SpO2 <= 90 %", f"{LINK}\nbecause temp >= 38.0 C - twice")
+    assert set(whole(words, SMS)) <= BASIC | EXTENDED
+
+
+def test_a_title_that_had_to_be_cut_stands_whole_in_the_text() -> None:
+    shown = page(title="[HIGH] " + "t" * 80)
+    words = render(shown, WITH_LINK, SPLUNK)
+    assert words.title.endswith("...")
+    assert words.text.splitlines()[1] == shown.title
+
+
+# -- how to answer ---------------------------------------------------------------------------------
+
+
+def test_without_a_link_there_is_a_command() -> None:
+    how = answer(page(), "")
+    assert how.command == "To answer: cartwatch ack e7 --by haematologist-1 --page e7.1"
+    assert render(page(), how, JSON).text.startswith(how.command)
+
+
+def test_in_the_recipients_language() -> None:
+    assert answer(page(language="it"), "").command.startswith("Per rispondere: cartwatch ack e7")
+    assert (link_label("en"), link_label("it")) == ("To answer", "Per rispondere")
+
+
+@pytest.mark.parametrize(("urgency", "reason"), [("low", "new"), ("high", "resolved"), ("critical", "retracted")])
+def test_a_page_that_wants_no_answer_has_no_command_but_its_link(urgency: str, reason: str) -> None:
+    shown = page(urgency=urgency, reason=reason)
+    assert not asks(shown)
+    assert answer(shown, LINK) == Answer(LINK)
+    assert answer(shown, "").command == ""
+    assert render(shown, answer(shown, ""), JSON).text == shown.text
+
+
+@pytest.mark.parametrize(("room", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])
+def test_the_words_under_a_picture_are_few(room: Room, most: int) -> None:
+    words = caption("\n".join(LINES), room)
+    assert words.title == ""
+    assert most - 60 < len(words.text) <= most
+    assert words.text.endswith("\n...")
+
+
+# -- several at once -------------------------------------------------------------------------------
+
+
+PAGES = in_order(page(f"e{number}.1", title=f"[LOW] bed {number}", urgency="low") for number in range(30))
+
+
+def test_the_most_urgent_is_told_first_then_the_oldest() -> None:
+    pages = [page("a.1", urgency="low"), page("b.1", at=NOW + timedelta(1)), page("c.1"), page("d.1", urgency="medium")]
+    assert [item.id for item in in_order(pages)] == ["c.1", "b.1", "d.1", "a.1"]
+
+
+def test_each_page_of_a_bundle_has_its_title_and_its_link() -> None:
+    words = render_bundle(PAGES, [Answer(f"https://x/{item.id}") for item in PAGES], JSON)
+    assert words.title == PAGES[0].title
+    assert words.text.splitlines()[0] == f"https://x/{PAGES[0].id}"
+    for item in PAGES[1:]:
+        assert f"{item.title}\nhttps://x/{item.id}" in words.text
+
+
+def test_pages_of_a_bundle_without_a_link_are_answered_by_command() -> None:
+    asked = [page("a.1"), page("b.1")]
+    assert "--page b.1" in render_bundle(asked, [answer(item, "") for item in asked], JSON).text
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(room: Room) -> None:
+    many = [page(f"e{number}.1", title=f"[HIGH] bed {number} " + "t" * 150) for number in range(300)]
+    words = render_bundle(many, [WITH_LINK] * len(many), room)
+    assert room.size(whole(words, room)) <= room.text
+    assert words.text.splitlines()[-1].startswith("... and ")
+
+
+def test_the_count_of_a_bundle_is_of_those_left_out() -> None:
+    many = [page(f"e{number}.1", title=f"bed {number} " + "t" * 90) for number in range(300)]
+    lines = render_bundle(many, [Answer()] * len(many), PUSHOVER).text.splitlines()
+    assert lines[-1] == f"... and {len(many) - len(lines)} more"

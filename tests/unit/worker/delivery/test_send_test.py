@@ -1,0 +1,55 @@
+"""`cartwatch send-test`: a test page through the channels as they are."""
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from worker.commands.delivery import send_test
+from worker.receiver import Receiver
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with Receiver() as running:
+        monkeypatch.setenv("CARTWATCH_RECEIVER_URL", running.url)
+        yield running
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(send_test, arguments)
+
+
+@pytest.mark.usefixtures("service")
+def test_a_test_page_arrives_and_says_that_it_is_one(receiver: Receiver) -> None:
+    result = run("haematologist-1")
+    assert (result.exit_code, result.output) == (0, "phone-1: sent\n")
+    [page] = receiver.received
+    assert (page.path, page.page_id[:5]) == ("/phone-1", "test.")
+    assert page.title == "[TEST] cartwatch reaches Haematologist on call on phone-1"
+    assert "cartwatch ack" not in page.body
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("status", [404, 503])
+def test_where_no_channel_works_it_says_what_each_answered(receiver: Receiver, status: int) -> None:
+    receiver.behave("/phone-1", status=status)
+    result = run("haematologist-1", "--channel", "phone-1")
+    kind = "permanent" if status == 404 else "temporary"
+    assert (result.exit_code, result.output) == (1, f"phone-1: {kind}, the provider answered {status}\n")
+
+
+@pytest.mark.usefixtures("service", "receiver")
+@pytest.mark.parametrize(
+    ("arguments", "named"), [(("nobody",), "haematologist-1"), (("haematologist-1", "--channel", "fax"), "phone-1")]
+)
+def test_a_name_that_is_not_known_is_answered_with_those_that_are(arguments: tuple[str, ...], named: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert named in result.output
+
+
+@pytest.mark.usefixtures("receiver")
+def test_nothing_is_kept_of_a_test(service: object) -> None:
+    run("haematologist-1")
+    assert service.redis.keys() == []  # type: ignore[attr-defined]

@@ -1,0 +1,212 @@
+"""The trend picture: what it shows of a chart, in words, as SVG and as PNG."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from alerts.chart import Chart
+from alerts.charting import chart_message
+from alerts.messages import MESSAGE, AnyMessage
+from config.site import load_site
+from worker.report.palette import DAY, NIGHT, Theme
+from worker.report.trend import MOMENTS, SHOWN, describe, gather, moments, png, svg
+
+SITE = load_site()
+INFUSED = datetime(2024, 6, 12, 10, 0, tzinfo=SITE.zone)
+NOW = INFUSED + timedelta(days=5)
+UNITS = {"temperature": "Cel", "systolic_bp": "mm[Hg]", "mean_bp": "mm[Hg]", "spo2": "%"}
+
+
+def charted(messages: list[AnyMessage], at: datetime = NOW) -> Chart:
+    chart = Chart()
+    for message in messages:
+        if message.effective <= at:
+            chart = chart_message(chart, message, at, SITE).chart
+    return chart
+
+
+def message(type_: str, at: datetime, **fields: Any) -> AnyMessage:
+    body = {"type": type_, "id": f"{at} {sorted(fields.items())}", "source": "ward", "patient": "P1", "effective": at}
+    return MESSAGE.validate_python({**body, **fields})
+
+
+def reading(kind: str, value: object, ago: float, by: str = "person") -> AnyMessage:
+    fields = {"reading": kind, "value": value, "by": by}
+    unit = {"unit": UNITS[kind]} if kind in UNITS else {}
+    return message("reading", NOW - timedelta(hours=ago), **fields, **unit)
+
+
+def treatment(drug: str, action: str, ago: float) -> AnyMessage:
+    return message("treatment", NOW - timedelta(hours=ago), drug=drug, action=action)
+
+
+REGISTERED = message("registration", INFUSED - timedelta(days=1), infused=INFUSED, ward="<HAEM>", bed='1"2')
+COURSE = [
+    REGISTERED,
+    reading("temperature", "38.9", 40),
+    reading("systolic_bp", 118, 40),
+    reading("spo2", 97, 40),
+    reading("systolic_bp", 84, 30),
+    reading("temperature", "38.4", 30),
+    reading("ice", 10, 30),
+    treatment("tocilizumab", "given", 29),
+    treatment("norepinephrine", "started", 28),
+    treatment("norepinephrine", "stopped", 20),
+    reading("temperature", "36.9", 4),
+    reading("systolic_bp", 121, 4),
+    reading("ice", 3, 4),
+    treatment("levetiracetam", "started", 3),
+]
+
+
+@pytest.fixture(scope="module")
+def chart() -> Chart:
+    return charted(COURSE)
+
+
+# -- what is shown ---------------------------------------------------------------------------------
+
+
+def test_it_shows_the_last_three_days(chart: Chart) -> None:
+    trend = gather(chart, NOW, SITE)
+    assert (trend.start, trend.end, trend.day) == (NOW - SHOWN, NOW, 5)
+    assert [str(point.value) for point in trend.series["temperature"]] == ["38.9", "38.4", "36.9"]
+    assert set(trend.series) == {"temperature", "systolic_bp", "spo2", "ice"}
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(30, 30), (2, 6), (100, 72)])
+def test_soon_after_the_infusion_it_begins_with_it(hours: int, shown: int) -> None:
+    now = INFUSED + timedelta(hours=hours)
+    trend = gather(charted([REGISTERED], now), now, SITE)
+    assert trend.end - trend.start == timedelta(hours=shown)
+
+
+def test_grades_are_bands_that_follow_each_other(chart: Chart) -> None:
+    trend = gather(chart, NOW, SITE)
+    assert [band.grade for band in trend.grades["CRS"] if band.grade][:3] == [1, 2, 3]
+    assert [band.grade for band in trend.grades["ICANS"]][-1] == 2
+    for bands in trend.grades.values():
+        assert (bands[0].since, bands[-1].until) == (trend.start, trend.end)
+        assert all(one.until == two.since for one, two in pairwise(bands))
+
+
+def test_a_treatment_is_a_moment_or_a_length_of_time(chart: Chart) -> None:
+    lanes = {lane.name: lane for lane in gather(chart, NOW, SITE).lanes}
+    assert lanes["tocilizumab"].given == (NOW - timedelta(hours=29),)
+    assert lanes["norepinephrine"].ran == ((NOW - timedelta(hours=28), NOW - timedelta(hours=20)),)
+    assert lanes["levetiracetam"].ran == ((NOW - timedelta(hours=3), NOW),)
+
+
+def test_an_infusion_that_began_before_is_cut_and_one_that_ended_before_is_left_out() -> None:
+    begun = [treatment("levetiracetam", "started", 90), treatment("dexamethasone", "given", 80)]
+    ended = [treatment("norepinephrine", "started", 90), treatment("norepinephrine", "stopped", 80)]
+    [lane] = gather(charted([*begun, *ended]), NOW, SITE).lanes
+    assert (lane.name, lane.ran) == ("levetiracetam", ((NOW - SHOWN, NOW),))
+
+
+def monitored(hours: int = 72) -> Chart:
+    """A monitor that speaks every ten minutes, with one deep fall of the pressure."""
+    found = [REGISTERED]
+    for minute in range(0, hours * 60, 10):
+        ago = hours - minute / 60
+        found.append(reading("systolic_bp", 61 if abs(ago - 31) < 0.05 else 120, ago, "monitor"))
+        found.append(reading("temperature", "38.6" if 20 < ago < 50 else "36.8", ago, "monitor"))
+    return charted(found)
+
+
+def test_it_is_graded_at_a_bounded_number_of_moments_among_them_the_worst() -> None:
+    chart = monitored()
+    at = moments(chart, NOW - SHOWN, NOW)
+    assert len(at) <= MOMENTS
+    assert at == sorted(set(at))
+    assert (at[0], at[-1]) == (NOW - SHOWN, NOW)
+    assert NOW - timedelta(hours=31) in at
+
+
+# -- in words --------------------------------------------------------------------------------------
+
+
+def test_it_is_told_in_words(chart: Chart) -> None:
+    words = describe(chart, NOW, SITE)
+    assert "temperature: last 36.9 °C (17 Jun 06:00), highest 38.9 °C (15 Jun 18:00)." in words
+    assert "systolic pressure: last 121 mmHg (17 Jun 06:00), lowest 84 mmHg (16 Jun 04:00)." in words
+    assert "tocilizumab: given 16 Jun 05:00." in words
+    assert "norepinephrine: from 16 Jun 06:00 to 16 Jun 14:00." in words
+    assert "CRS grade: " in words
+
+
+def test_nothing_charted_is_told_and_drawn_too() -> None:
+    assert describe(Chart(), NOW, SITE).startswith("Trend from 14 Jun 10:00 to 17 Jun 10:00.\nCRS grade: undetermined")
+    assert ElementTree.fromstring(svg(Chart(), NOW, SITE)).tag.endswith("svg")  # noqa: S314 - our own
+    assert png(Chart(), NOW, SITE).startswith(b"\x89PNG")
+
+
+# -- drawn -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", [NIGHT, DAY])
+def test_the_svg_is_well_formed_and_says_what_it_shows(chart: Chart, theme: Theme) -> None:
+    drawn = svg(chart, NOW, SITE, theme)
+    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    assert root.get("role") == "img"
+    assert "CRS grade" in (root.get("aria-label") or "")
+    texts = ["".join(item.itertext()) for item in root.iter() if item.tag.endswith("text")]
+    assert {"CRS", "ICANS", "temperature °C", "36.9", "max 38.9", "tocilizumab", "16 Jun"} <= set(texts)
+    assert any('<HAEM>/1"2' in text for text in texts)
+
+
+def test_the_svg_passes_a_strict_policy(chart: Chart) -> None:
+    drawn = svg(chart, NOW, SITE)
+    for forbidden in ("<script", "style=", "<style", "href", "onload", "<HAEM>"):
+        assert forbidden not in drawn
+
+
+def test_nothing_is_drawn_outside_the_picture(chart: Chart) -> None:
+    root = ElementTree.fromstring(svg(chart, NOW, SITE))  # noqa: S314 - our own
+    _, _, width, height = map(float, (root.get("viewBox") or "").split())
+    for item in root.iter():
+        x, y = float(item.get("x", item.get("cx", 0))), float(item.get("y", item.get("cy", 0)))
+        assert 0 <= x <= width
+        assert 0 <= y <= height
+
+
+def test_the_png_is_as_wide_as_asked_and_the_same_each_time(chart: Chart) -> None:
+    drawn = png(chart, NOW, SITE, width=720)
+    assert int.from_bytes(drawn[16:20], "big") == 720
+    assert drawn == png(chart, NOW, SITE, width=720)
+
+
+def test_a_long_monitor_strip_costs_no_more_than_a_short_picture() -> None:
+    assert len(svg(monitored(), NOW, SITE)) < 60_000
+
+
+def test_importing_the_trend_does_not_import_matplotlib() -> None:
+    code = "import sys, worker.report.trend, worker.report.trend_picture; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [NIGHT, DAY])
+def test_every_word_can_be_read_on_its_ground(theme: Theme) -> None:
+    """4.5 to 1 is what the accessibility guidelines ask of text (WCAG 2.2, 1.4.3); less of large bold figures."""
+    for ink in (theme.ink, theme.soft):
+        assert contrast(ink, theme.ground) >= 4.5
+    for colour in (theme.temperature, theme.systolic, theme.mean, theme.saturation, theme.ice):
+        assert contrast(colour, theme.ground) >= 4.5
+    for tint in theme.grades.values():
+        assert contrast(tint.ink, tint.fill) >= 4.0

@@ -1,0 +1,64 @@
+"""Commands about channels: try one."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.commands.common import runtime
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from alerts.page import Page
+    from config.site import Site
+
+
+@click.command("send-test")
+@click.argument("person")
+@click.option("--channel", help="Only this channel; every channel of the person where not given.")
+def send_test(person: str, channel: str | None) -> None:
+    """Send a test page to a person, as a page is sent, and say what each channel answered (exit 1: none worked)."""
+    from worker.delivery.channel import send
+    from worker.delivery.office import office
+    from worker.delivery.outcomes import Outcome
+
+    run = runtime()
+    on_call = run.site.on_call
+    if person not in on_call.people:
+        raise click.BadParameter(f"{person}: not one of {', '.join(on_call.people)}", param_hint="PERSON")
+    channels = on_call.people[person].channels
+    if channel is not None and channel not in channels:
+        raise click.BadParameter(f"{channel}: not one of {', '.join(channels)}", param_hint="--channel")
+    worked = False
+    for name in channels if channel is None else (channel,):
+        page = test_page(run.site, person, name, run.clock.now())
+        attempt = send(on_call.channels[name], [page], office(run))
+        worked |= attempt.outcome is Outcome.SENT
+        click.echo(f"{name}: {attempt.outcome}{f', {attempt.detail}' if attempt.detail else ''}")
+    if not worked:
+        sys.exit(1)
+
+
+def test_page(site: "Site", person: str, channel: str, now: "datetime") -> "Page":
+    """A page that speaks of no patient and asks for no answer, of the urgency that makes the least noise."""
+    from alerts.messages import SITE_SUBJECT
+    from alerts.page import Page
+
+    stamp = f"{now:%Y%m%d%H%M%S}"
+    return Page(
+        id=f"test.{stamp}",
+        patient=SITE_SUBJECT,
+        at=now,
+        day=None,
+        episode="test",
+        episodes=(),
+        condition="test",
+        urgency="low",
+        reason="new",
+        to=person,
+        channel=channel,
+        title=f"[TEST] cartwatch reaches {site.on_call.people[person].name} on {channel}",
+        text="This is a test. Nobody is ill, and nothing is to be done.",
+        language=site.on_call.people[person].language,
+    )

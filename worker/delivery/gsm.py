@@ -1,0 +1,58 @@
+"""The letters of a text message: one that is not among them makes all of it UCS-2, 70 characters at twice the price."""
+
+import unicodedata
+
+BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    "ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""GSM 03.38, the default alphabet: seven bits each."""
+
+EXTENDED = frozenset("^{}\\[~]|€")
+"""Its extension: fourteen bits each."""
+
+IN_OTHER_WORDS = str.maketrans(
+    {
+        "≥": ">=",
+        "≤": "<=",
+        "≈": "~",
+        "±": "+-",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "‑": "-",
+        "→": "->",
+        "×": "x",
+        "·": "*",
+        "•": "-",
+        "…": "...",
+        "°": "",
+        "µ": "u",
+        "μ": "u",
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "«": '"',
+        "»": '"',
+        "⁹": "^9",
+        "\t": " ",
+    }
+)
+
+
+def gsm7(text: str) -> str:
+    """The same in letters of a text message; what has no likeness among them becomes `?`."""
+    return "".join(_letter(letter) for letter in text.translate(IN_OTHER_WORDS))
+
+
+def _letter(letter: str) -> str:
+    if letter in BASIC or letter in EXTENDED:
+        return letter
+    plain = "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
+    return plain if plain and all(part in BASIC for part in plain) else "?"
+
+
+def septets(text: str) -> int:
+    """How much of a text message's 160 a text takes."""
+    return sum(2 if letter in EXTENDED else 1 for letter in text)

@@ -1,0 +1,48 @@
+"""What a delivery process needs of its installation: how links are made, and the trend picture that follows a page."""
+
+import logging
+
+from alerts.page import Page
+from worker.delivery.channel import Office, send_picture, takes_picture
+from worker.gateway.links import links_of
+from worker.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def office(run: Runtime) -> Office:
+    """The office of an installation; without a public address pages carry a command in place of a link.
+
+    A page about no episode, such as a test, has nothing to be shown.
+    """
+    settings = run.settings
+    if settings.public_url is None:
+        return Office(settings.receiver_url)
+    links = links_of(run.store.redis, run.store.keys, settings, settings.public_url)
+
+    def link(page: Page) -> str:
+        return links.page(page.id, page.to, page.at) if page.episodes else ""
+
+    return Office(settings.receiver_url, link)
+
+
+def wants_picture(run: Runtime, page: Page) -> bool:
+    """Whether a trend picture is to follow a page that was sent."""
+    channel = run.site.on_call.channels.get(page.channel)
+    return channel is not None and takes_picture(channel, page, run.settings.receiver_url)
+
+
+def send_trend(run: Runtime, page_id: str, channel_name: str) -> None:
+    """Draw the trend of a page's patient and send it, once. Whatever becomes of it, the page was sent before."""
+    from worker.report.trend import describe, png
+
+    site = run.site
+    channel = site.on_call.channels.get(channel_name)
+    patient = run.store.patient_of(page_id.rpartition(".")[0])
+    watch = run.store.watch(patient) if patient is not None else None
+    if channel is None or watch is None:
+        return
+    now = run.clock.now()
+    drawn, told = png(watch.chart, now, site), describe(watch.chart, now, site)
+    attempt = send_picture(channel, page_id, drawn, told, run.settings.receiver_url)
+    log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)

@@ -1,0 +1,204 @@
+"""The trend of one patient: the last three days of a chart on one time axis, as PNG, as SVG and in words."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from alerts.assessment import assess_onward
+from alerts.chart import Chart
+from alerts.entry import ABSENT
+from alerts.grading import crs
+from alerts.held import Kept
+from alerts.vocabulary import DRUGS, label, shown_unit
+from config.site import Site
+from worker.report.palette import NIGHT, Theme
+from worker.report.scene import Scene, to_png, to_svg
+
+SHOWN = timedelta(hours=72)
+LEAST = timedelta(hours=6)
+
+MOMENTS = 60
+"""The chart is graded at so many moments at most: a picture must cost the same on the last day as on the first."""
+
+SLICES = 8
+LOWEST = ("systolic_bp", "mean_bp", "spo2", "ice")
+HIGHEST = ("temperature",)
+SIGNS = (*HIGHEST, *LOWEST)
+
+PIXELS = 1080
+
+
+class Point(Struct, frozen=True):
+    """One value."""
+
+    at: datetime
+    value: Decimal
+
+
+class Band(Struct, frozen=True):
+    """A grade for as long as it held; None: it could not be determined."""
+
+    since: datetime
+    until: datetime
+    grade: int | None
+
+
+class Lane(Struct, frozen=True):
+    """One treatment: when it was given, and from when to when it ran."""
+
+    name: str
+    given: tuple[datetime, ...]
+    ran: tuple[tuple[datetime, datetime], ...]
+
+
+class Trend(Struct, frozen=True):
+    """What the picture shows."""
+
+    start: datetime
+    end: datetime
+    place: str
+    day: int | None
+    series: dict[str, tuple[Point, ...]]
+    grades: dict[str, tuple[Band, ...]]
+    lanes: tuple[Lane, ...]
+
+
+def png(chart: Chart, now: datetime, site: Site, width: int = PIXELS, theme: Theme = NIGHT) -> bytes:
+    """The trend as PNG, for a phone at night."""
+    return to_png(_scene(chart, now, site, theme), width)
+
+
+def svg(chart: Chart, now: datetime, site: Site, theme: Theme = NIGHT) -> str:
+    """The trend as SVG, to stand in a web page as it is."""
+    return to_svg(_scene(chart, now, site, theme))
+
+
+def describe(chart: Chart, now: datetime, site: Site) -> str:
+    """The trend in words, for those who do not see it."""
+    return in_words(gather(chart, now, site), site)
+
+
+def _scene(chart: Chart, now: datetime, site: Site, theme: Theme) -> Scene:
+    # The layout reads the structures of this file.
+    from worker.report.trend_picture import scene
+
+    trend = gather(chart, now, site)
+    return scene(trend, site.zone, theme, in_words(trend, site))
+
+
+def gather(chart: Chart, now: datetime, site: Site) -> Trend:
+    """What a chart holds of the last three days, or of the time since the infusion where that is shorter."""
+    infused = chart.admission.infused if chart.admission else None
+    start = now - SHOWN
+    if infused is not None and start < infused <= now:
+        start = min(infused, now - LEAST)
+    series = {kind: _points(chart, kind, start, now) for kind in SIGNS}
+    admission = chart.admission
+    return Trend(
+        start=start,
+        end=now,
+        place="/".join(part for part in (admission.ward, admission.bed) if part) if admission else "",
+        day=chart.day(now, site.zone),
+        series={kind: points for kind, points in series.items() if points},
+        grades=_grades(chart, moments(chart, start, now), now, site),
+        lanes=tuple(lane for drug in DRUGS if (lane := _lane(chart, drug, start, now)).given or lane.ran),
+    )
+
+
+def _points(chart: Chart, kind: str, start: datetime, now: datetime) -> tuple[Point, ...]:
+    entries = chart.between(kind, start, now)
+    return tuple(
+        Point(entry.effective, entry.value) for entry in entries if entry.value is not None and entry.code != ABSENT
+    )
+
+
+def moments(chart: Chart, start: datetime, now: datetime) -> list[datetime]:
+    """When the chart is graded: at every time something was charted, and where these are too many at the extremes of
+    each sign, which decide, and evenly between them."""
+    kinds = [kind for kind in chart.entries if chart.between(kind, start, now)]
+    charted = [at for at in chart.times(kinds, now, start) if at < now]
+    if len(charted) > MOMENTS - 2:
+        telling = sorted(_extremes(chart, start, now))[-(MOMENTS - 2) :]
+        spare = MOMENTS - 2 - len(telling)
+        even = charted[:: len(charted) // spare + 1] if spare else []
+        charted = sorted({*telling, *even} - {now})
+    return [start, *(at for at in charted if at > start), now]
+
+
+def _extremes(chart: Chart, start: datetime, now: datetime) -> Iterable[datetime]:
+    width = (now - start) / SLICES
+    for kind in SIGNS:
+        points = _points(chart, kind, start, now)
+        for number in range(SLICES):
+            here = [point for point in points if start + number * width <= point.at < start + (number + 1) * width]
+            if here:
+                find = max if kind in HIGHEST else min
+                yield find(here, key=lambda point: point.value).at
+
+
+def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict[str, tuple[Band, ...]]:
+    known: crs.Course | None = None
+    kept = Kept()
+    found: dict[str, list[Band]] = {"CRS": [], "ICANS": []}
+    for number, moment in enumerate(at):
+        assessment, kept = assess_onward(chart, moment, site, known, kept)
+        known = assessment.course
+        until = at[number + 1] if number + 1 < len(at) else now
+        for name, grade in (("CRS", assessment.crs.grade), ("ICANS", assessment.icans.grade)):
+            bands = found[name]
+            if bands and bands[-1].grade == grade:
+                bands[-1] = Band(bands[-1].since, until, grade)
+            else:
+                bands.append(Band(moment, until, grade))
+    return {name: tuple(bands) for name, bands in found.items()}
+
+
+def _lane(chart: Chart, drug: str, start: datetime, now: datetime) -> Lane:
+    """A dose is a moment; an infusion runs from its start to its stop, which may both lie outside what is shown."""
+    given: list[datetime] = []
+    ran: list[tuple[datetime, datetime]] = []
+    since: datetime | None = None
+    for entry in chart.until(drug, now):
+        if entry.code == "given" and entry.effective >= start:
+            given.append(entry.effective)
+        elif entry.code == "started" and since is None:
+            since = entry.effective
+        elif entry.code == "stopped" and since is not None:
+            ran.append((since, entry.effective))
+            since = None
+    if since is not None:
+        ran.append((since, now))
+    return Lane(drug, tuple(given), tuple((max(one, start), end) for one, end in ran if end > start))
+
+
+def in_words(trend: Trend, site: Site) -> str:
+    """The trend in words: grades first, then each sign with its last and worst value, then treatments."""
+
+    def clock(at: datetime) -> str:
+        return at.astimezone(site.zone).strftime("%d %b %H:%M")
+
+    parts = [f"Trend from {clock(trend.start)} to {clock(trend.end)}."]
+    for name, bands in trend.grades.items():
+        steps = ", ".join(f"{'undetermined' if b.grade is None else b.grade} from {clock(b.since)}" for b in bands[-6:])
+        parts.append(f"{name} grade: {steps}.")
+    for kind, points in trend.series.items():
+        find = max if kind in HIGHEST else min
+        worst = find(points, key=lambda point: point.value)
+        unit = f" {shown_unit(kind)}" if shown_unit(kind) else ""
+        which = "highest" if kind in HIGHEST else "lowest"
+        parts.append(
+            f"{label(kind)}: last {plain(points[-1].value)}{unit} ({clock(points[-1].at)}), "
+            f"{which} {plain(worst.value)}{unit} ({clock(worst.at)})."
+        )
+    for lane in trend.lanes:
+        told = [f"given {clock(at)}" for at in lane.given]
+        told += [f"from {clock(since)} to {clock(until)}" for since, until in lane.ran]
+        parts.append(f"{label(lane.name)}: {', '.join(told)}.")
+    return "\n".join(parts)
+
+
+def plain(value: Decimal) -> str:
+    """A number as it is read aloud: without an exponent or idle zeros."""
+    return f"{value.normalize():f}"

@@ -1,0 +1,239 @@
+"""How the trend is laid out: made for a phone held upright at night, at arm's length.
+
+Two rows of grades on top, then a panel for each sign with its last value in large figures, then a lane for each
+treatment, and one time axis under all of them.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from alerts.vocabulary import label
+from worker.report.palette import Theme, Tint
+from worker.report.scene import Box, Dot, Path, Scene, Shape, Text
+from worker.report.trend import HIGHEST, Band, Lane, Point, Trend
+
+WIDTH = 720
+LEFT = 172
+RIGHT = 18
+WORST_AT = 256
+LARGE = 30
+SIZE = 24
+SMALL = 20
+
+GAP = 18
+GRADE_ROW = 46
+LANE_ROW = 38
+HEAD = 38
+
+FEVER = 38.0
+"""The one temperature the CRS consensus names (Lee et al. 2019)."""
+
+BREAK = timedelta(hours=13)
+"""A line is not drawn across a longer time without a reading."""
+
+STEPS = tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24))
+LABELS = 7
+
+SHORT = {
+    "red_cell_transfusion": "red cells",
+    "platelet_transfusion": "platelets",
+    "methylprednisolone": "methylpred.",
+    "immunoglobulin": "immunoglob.",
+    "norepinephrine": "norepineph.",
+    "dexamethasone": "dexameth.",
+}
+
+
+class Line(NamedTuple):
+    """One curve of a panel."""
+
+    kind: str
+    colour: str
+    name: str = ""
+
+
+class Panel(NamedTuple):
+    """One sign: its name, its curves, how high it is, the least range of its scale, and which values are marked."""
+
+    title: str
+    lines: tuple[Line, ...]
+    height: int
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    decimals: int = 0
+
+
+def panels(theme: Theme) -> tuple[Panel, ...]:
+    """The panels from top to bottom; one without a reading is left out."""
+    return (
+        Panel(
+            "temperature °C", (Line("temperature", theme.temperature),), 132, 36.0, 39.4, (36, 37, 38, 39, 40, 41), 1
+        ),
+        Panel(
+            "pressure mmHg",
+            (Line("systolic_bp", theme.systolic, "sys"), Line("mean_bp", theme.mean, "mean")),
+            132,
+            58,
+            124,
+            (40, 60, 80, 100, 120, 140, 160, 180, 200),
+        ),
+        Panel("SpO2 %", (Line("spo2", theme.saturation),), 104, 88, 100.6, (70, 75, 80, 85, 90, 95, 100)),
+        Panel("ICE of 10", (Line("ice", theme.ice),), 104, -0.5, 10.5, (0, 3, 7, 10)),
+    )
+
+
+class _Axis(NamedTuple):
+    start: datetime
+    end: datetime
+
+    def x(self, at: datetime) -> float:
+        share = (at - self.start) / (self.end - self.start)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+def scene(trend: Trend, zone: ZoneInfo, theme: Theme, words: str) -> Scene:
+    """The whole picture; `words` say what it shows."""
+    axis = _Axis(trend.start, trend.end)
+    shapes: list[Shape] = [*_heading(trend, zone, theme)]
+    y: float = 58
+    top = y
+    for name, bands in trend.grades.items():
+        shapes += _grade_row(name, bands, axis, y, theme)
+        y += GRADE_ROW
+    y += GAP
+    for panel in panels(theme):
+        curves = [(line, trend.series[line.kind]) for line in panel.lines if line.kind in trend.series]
+        if curves:
+            shapes += _panel(panel, curves, axis, y, theme)
+            y += HEAD + panel.height + GAP
+    for lane in trend.lanes:
+        shapes += _lane(lane, axis, y, theme)
+        y += LANE_ROW
+    grid, names = _times(axis, zone, top, y + 4, theme)
+    height = round(y + 74)
+    return Scene(WIDTH, height, theme.ground, (*grid, *shapes, *names), words)
+
+
+def _heading(trend: Trend, zone: ZoneInfo, theme: Theme) -> list[Shape]:
+    day = "" if trend.day is None else f"D{trend.day:+d}" if trend.day else "D0"
+    left = "  ".join(part for part in (trend.place, day) if part) or "trend"
+    at = trend.end.astimezone(zone).strftime("%d %b %H:%M")
+    return [
+        Text(16, 38, left, LARGE, theme.ink, bold=True),
+        Text(WIDTH - RIGHT, 38, f"until {at}", SIZE, theme.soft, "end"),
+    ]
+
+
+def _grade_row(name: str, bands: tuple[Band, ...], axis: _Axis, y: float, theme: Theme) -> list[Shape]:
+    shapes: list[Shape] = [Text(16, y + 31, name, SIZE, theme.ink, bold=True)]
+    for band in bands:
+        left, right = axis.x(band.since), axis.x(band.until)
+        tint = Tint(theme.ground, theme.soft) if band.grade is None else theme.grades[min(max(band.grade, 0), 5)]
+        shapes.append(Box(left, y + 3, max(right - left, 2), GRADE_ROW - 8, tint.fill, theme.hairline))
+        shown = "?" if band.grade is None else str(band.grade)
+        if right - left > 20:
+            shapes.append(Text((left + right) / 2, y + 31, shown, SIZE, tint.ink, "middle", bold=True))
+    return shapes
+
+
+def _panel(
+    panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], axis: _Axis, y: float, theme: Theme
+) -> list[Shape]:
+    values = [float(point.value) for _, points in curves for point in points]
+    spread = (panel.high - panel.low) * 0.06
+    low, high = min(panel.low, min(values) - spread), max(panel.high, max(values) + spread)
+    base = y + HEAD + panel.height
+
+    def height(value: float) -> float:
+        return base - (value - low) / (high - low) * panel.height
+
+    shapes: list[Shape] = [
+        # The lines of the hours end here, so that nothing is written across them.
+        Box(LEFT - 2, y - 4, WIDTH - LEFT, HEAD, theme.ground),
+        Text(16, y + 26, panel.title, SIZE, theme.ink),
+        *_figures(panel, curves, y + 28, theme),
+    ]
+    last_label: float = base + 100
+    for tick in panel.ticks:
+        if low <= tick <= high:
+            at = height(tick)
+            shapes.append(Path(((LEFT, at), (WIDTH - RIGHT, at)), theme.hairline, 1.0))
+            if last_label - at >= SMALL + 4:
+                shapes.append(Text(LEFT - 12, at + 7, f"{tick:g}", SMALL, theme.soft, "end"))
+                last_label = at
+    if panel.lines[0].kind == "temperature":
+        at = height(FEVER)
+        shapes.append(Path(((LEFT, at), (WIDTH - RIGHT, at)), theme.fever, 2.0, dashed=True))
+    for line, points in curves:
+        shapes += _curve(points, line.colour, axis, height)
+    return shapes
+
+
+def _figures(panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], y: float, theme: Theme) -> list[Shape]:
+    """The last value of each curve, large, in its colour; and the worst of the first."""
+    first, values = curves[0][0], [point.value for point in curves[0][1]]
+    which, worst = ("max", max(values)) if first.kind in HIGHEST else ("min", min(values))
+    shapes: list[Shape] = [Text(WORST_AT, y, f"{which} {worst:.{panel.decimals}f}", SMALL, theme.soft)]
+    right: float = WIDTH - RIGHT
+    for line, points in reversed(curves):
+        shown = f"{points[-1].value:.{panel.decimals}f}"
+        shapes.append(Text(right, y, shown, LARGE, line.colour, "end", bold=True))
+        right -= 20 * len(shown) + 8
+        if line.name:
+            shapes.append(Text(right, y, line.name, SMALL, line.colour, "end"))
+            right -= 13 * len(line.name) + 18
+    return shapes
+
+
+def _curve(points: tuple[Point, ...], colour: str, axis: _Axis, height: Callable[[float], float]) -> list[Shape]:
+    shapes: list[Shape] = []
+    run: list[tuple[float, float]] = []
+    before: datetime | None = None
+    for point in points:
+        if before is not None and point.at - before > BREAK:
+            shapes.append(Path(tuple(run), colour, 2.5))
+            run = []
+        run.append((axis.x(point.at), height(float(point.value))))
+        before = point.at
+    shapes.append(Path(tuple(run), colour, 2.5))
+    if len(points) <= 60:
+        shapes += [Dot(axis.x(point.at), height(float(point.value)), 4.0, colour) for point in points]
+    last = points[-1]
+    shapes.append(Dot(axis.x(last.at), height(float(last.value)), 6.0, colour))
+    return shapes
+
+
+def _lane(lane: Lane, axis: _Axis, y: float, theme: Theme) -> list[Shape]:
+    middle = y + LANE_ROW / 2
+    shapes: list[Shape] = [
+        Text(16, middle + 8, SHORT.get(lane.name, label(lane.name)), SMALL + 2, theme.ink),
+        Path(((LEFT, middle), (WIDTH - RIGHT, middle)), theme.hairline, 1.0),
+    ]
+    for since, until in lane.ran:
+        width = max(axis.x(until) - axis.x(since), 4)
+        shapes.append(Box(axis.x(since), middle - 8, width, 16, theme.treatment))
+    shapes += [Box(axis.x(at) - 3, middle - 14, 6, 28, theme.treatment) for at in lane.given]
+    return shapes
+
+
+def _times(axis: _Axis, zone: ZoneInfo, top: float, bottom: float, theme: Theme) -> tuple[list[Shape], list[Shape]]:
+    """Upright lines at round hours, and their names below: the hour, and at midnight the date."""
+    span = axis.end - axis.start
+    step = next((step for step in STEPS if span / step <= LABELS), STEPS[-1])
+    at = axis.start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    grid: list[Shape] = []
+    names: list[Shape] = []
+    while at <= axis.end:
+        if at >= axis.start:
+            x = axis.x(at)
+            midnight = at.hour == 0
+            grid.append(Path(((x, top), (x, bottom)), theme.soft if midnight else theme.hairline, 1.0))
+            if x <= WIDTH - 26:
+                names.append(Text(x, bottom + 26, at.strftime("%H:%M"), SMALL, theme.soft, "middle"))
+            if midnight and x <= WIDTH - 40:
+                names.append(Text(x, bottom + 54, at.strftime("%d %b"), SMALL, theme.ink, "middle", bold=True))
+        at += step
+    return grid, names
