@@ -1,0 +1,307 @@
+"""Typed form of `intake.yaml` and `codes.csv`: which sources send, how each is read, and what its codes mean."""
+
+import csv
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+
+from alerts.vocabulary import DRUGS, READINGS, Sort
+from config.lines import load_model, read_yaml
+from config.listeners import Listener, check_addresses
+from config.problems import ConfigurationError, Problem, of_validation
+from config.site import file_of, load_site
+from config.types import Configuration
+
+TEXT = "text"
+"""The system under which `codes.csv` lists what a coded reading's value may be called in words."""
+
+SYSTEMS: Mapping[str, str] = {
+    **dict.fromkeys(("LN", "LOINC", "urn:oid:2.16.840.1.113883.6.1"), "http://loinc.org"),
+    **dict.fromkeys(("SCT", "SNOMED-CT", "urn:oid:2.16.840.1.113883.6.96"), "http://snomed.info/sct"),
+    **dict.fromkeys(("MDC", "urn:oid:2.16.840.1.113883.6.24"), "urn:iso:std:iso:11073:10101"),
+    **dict.fromkeys(
+        ("RXNORM", "RxNorm", "urn:oid:2.16.840.1.113883.6.88"), "http://www.nlm.nih.gov/research/umls/rxnorm"
+    ),
+    **dict.fromkeys(("ATC", "WC", "urn:oid:2.16.840.1.113883.6.73"), "http://www.whocc.no/atc"),
+}
+"""Other names of the code systems: HL7 table 0396, and object identifiers."""
+
+GLASGOW = "gcs"
+DRUG = "drug:"
+IGNORED = "ignore"
+
+
+class Code(NamedTuple):
+    """What one (system, code) pair means.
+
+    `reading` is a reading, `drug:NAME` or `gcs`; `use` says whether it is taken (`accept`), only groups others
+    (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not wanted (`ignore`); `note` says why.
+    """
+
+    reading: str
+    use: str
+    value: str = ""
+    by: str = ""
+    note: str = ""
+    local: bool = False
+
+
+Codes = Mapping[tuple[str, str], Code]
+SiteMap = dict[str, dict[str, str]]
+
+
+class Identifier(Configuration):
+    """One kind of patient identifier: PID-3 components 4 and 5, FHIR `system` and `type`. Left out: any."""
+
+    authority: str | None = None
+    type: str | None = None
+
+
+class Sender(Configuration):
+    """What HL7 messages of a source bear in MSH-3 and MSH-4. Left out: any."""
+
+    application: str | None = None
+    facility: str | None = None
+
+
+ACCOUNTS = frozenset({"AN", "VN", "ANON", "FIN", "FIN NB", "PN", "SS"})
+"""Identifier types (HL7 table 0203) of an account, a visit or a citizen: they never name a patient."""
+
+_IDENTIFIERS = tuple(Identifier(type=kind) for kind in ("MR", "MRN", "PI", ""))
+
+
+def _network(value: Any) -> Any:
+    return value if not isinstance(value, str) or "/" in value else str(ip_address(value))
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+
+
+class Policy(Configuration):
+    """How one source is read."""
+
+    type: Literal["laboratory", "monitor", "record"] = "record"
+    time_zone: str | None = Field("site", description="of times without offset; null refuses such times")
+    unverified: bool | None = Field(None, description="take HL7 status R; monitors do unless told otherwise")
+    value_beside_x: bool = Field(False, description="take a value that HL7 status X comes with")
+    processing: tuple[str, ...] = Field(("P",), description="MSH-11 that counts; others are stored apart")
+    identifiers: tuple[Identifier, ...] = Field(_IDENTIFIERS, min_length=1, description="the first that fits is used")
+    references: Literal["server", "identifier"] = Field(
+        "server", description="a FHIR reference Patient/X names the patient `Patient/X`, or the identifier X itself"
+    )
+    registers: tuple[str, ...] = Field((), description="wards whose ADT registers and discharges; '*' is every ward")
+    senders: tuple[Sender, ...] = ()
+    peers: tuple[Network, ...] = Field((), description="addresses that may send for it by MLLP; empty: any listened to")
+    codes: SiteMap = Field(default_factory=dict, description="system -> code -> reading, for this source alone")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            if name not in (None, "site"):
+                ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is not a time zone: write one such as Europe/Rome, site, or null") from error
+        return name
+
+    @field_validator("identifiers")
+    @classmethod
+    def _of_a_patient(cls, rules: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+        for rule in rules:
+            if rule.type in ACCOUNTS:
+                raise ValueError(f"{rule.type} names a visit or an account, never a patient")
+        return rules
+
+    @field_validator("codes")
+    @classmethod
+    def _known_readings(cls, codes: SiteMap) -> SiteMap:
+        return check_map(codes)
+
+
+class Form(Configuration):
+    """`intake.yaml` itself."""
+
+    sources: dict[str, Policy] = Field(default_factory=dict)
+    unlisted: Policy | None = Field(default_factory=Policy, description="of sources not listed; null refuses them")
+    codes: SiteMap = Field(default_factory=dict, description="system -> code -> reading, for every source")
+    values: dict[str, dict[str, str]] = Field(default_factory=dict, description="reading -> what is sent -> its value")
+    listeners: dict[str, Listener] = Field(default_factory=dict, description="where HL7 is taken over MLLP, by name")
+
+    @field_validator("listeners")
+    @classmethod
+    def _ports_of_their_own(cls, listeners: dict[str, Listener]) -> dict[str, Listener]:
+        check_addresses(listeners)
+        return listeners
+
+    @field_validator("codes")
+    @classmethod
+    def _known_readings(cls, codes: SiteMap) -> SiteMap:
+        return check_map(codes)
+
+    @field_validator("values")
+    @classmethod
+    def _known_values(cls, values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for reading, words in values.items():
+            kind = READINGS.get(reading)
+            if kind is None or kind.sort is not Sort.CODE:
+                raise ValueError(f"{reading!r} is not a reading whose values are codes")
+            for word, value in words.items():
+                if value not in kind.codes:
+                    raise ValueError(f"{reading}.{word}: {value!r} is not one of {', '.join(kind.codes)}")
+        return values
+
+    @field_validator("sources")
+    @classmethod
+    def _plain_names(cls, sources: dict[str, Policy]) -> dict[str, Policy]:
+        for name in sources:
+            if not re.fullmatch(r"[\w.:@/ -]{1,100}", name):
+                raise ValueError(f"{name[:40]!r}: a source's name is letters, digits and . : @ / -, at most 100")
+        return sources
+
+
+class Source(NamedTuple):
+    """One source as it is read: its name in native messages, its policy, its zone, what its codes mean."""
+
+    name: str
+    policy: Policy
+    zone: ZoneInfo | None
+    codes: Codes
+
+    def allows(self, address: str) -> bool:
+        """Whether this address may send for it by MLLP."""
+        if not self.policy.peers:
+            return True
+        try:
+            peer = ip_address(address)
+        except ValueError:
+            return False
+        return any(peer in network for network in self.policy.peers)
+
+    @property
+    def takes_unverified(self) -> bool:
+        """Whether HL7 status R counts."""
+        unverified = self.policy.unverified
+        return self.policy.type == "monitor" if unverified is None else unverified
+
+
+class Intake(NamedTuple):
+    """Everything a site configures of its intake."""
+
+    sources: Mapping[str, Source]
+    unlisted: Source | None
+    listeners: Mapping[str, Listener] = MappingProxyType({})
+
+    def source(self, name: str) -> Source | None:
+        """The source of this name; one that is not listed is read as `unlisted` says, None where it is refused."""
+        listed = self.sources.get(name)
+        if listed is not None or self.unlisted is None:
+            return listed
+        return self.unlisted._replace(name=name)
+
+    def hl7(self, application: str, facility: str) -> Source | None:
+        """The source that sends this MSH-3 and MSH-4, the first whose `senders` fits."""
+        for source in self.sources.values():
+            for sender in source.policy.senders:
+                if sender.application in (None, application) and sender.facility in (None, facility):
+                    return source
+        if self.unlisted is None:
+            return None
+        name = "/".join(part for part in (application, facility) if part)[:100].strip()
+        return self.unlisted._replace(name=name or "hl7")
+
+
+def check_map(codes: SiteMap) -> SiteMap:
+    """A site map whose readings are all known.
+
+    Raises:
+        ValueError: names system, code and the reading that is not known.
+    """
+    for system, readings in codes.items():
+        for code, reading in readings.items():
+            known = reading in READINGS or reading in (GLASGOW, IGNORED)
+            if not known and not (reading.startswith(DRUG) and reading[len(DRUG) :] in DRUGS):
+                raise ValueError(
+                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME and not {IGNORED!r}"
+                )
+    return codes
+
+
+def read_map(path: Path) -> SiteMap:
+    """A site map from its own file, YAML or JSON: system -> code -> reading.
+
+    Raises:
+        ConfigurationError: it cannot be read, or names a reading that is not known.
+    """
+    try:
+        return Form.model_validate({"codes": read_yaml(path).data}).codes
+    except ValidationError as error:
+        problems = [Problem(str(path), None, key[1:], what) for key, what in of_validation(error)]
+        raise ConfigurationError(*problems) from error
+
+
+def with_map(intake: Intake, codes: SiteMap) -> Intake:
+    """The intake with more local codes for every source."""
+    added = _local(codes)
+    sources = {name: source._replace(codes={**source.codes, **added}) for name, source in intake.sources.items()}
+    unlisted = intake.unlisted
+    unlisted = unlisted._replace(codes={**unlisted.codes, **added}) if unlisted else None
+    return intake._replace(sources=sources, unlisted=unlisted)
+
+
+def load_intake(folder: Path | None = None) -> Intake:
+    """Read `intake.yaml` and `codes.csv` of a configuration folder, the shipped ones where it has none.
+
+    Raises:
+        ConfigurationError: names file, line and every key that cannot be used.
+    """
+    form = load_model(Form, file_of(folder, "intake.yaml"))
+    zone = load_site(folder).zone
+    codes = _read_codes(file_of(folder, "codes.csv")) | _local(form.codes) | _words(form.values)
+
+    def made(name: str, policy: Policy) -> Source:
+        named = policy.time_zone
+        own = zone if named == "site" else ZoneInfo(named) if named else None
+        return Source(name, policy, own, {**codes, **_local(policy.codes)})
+
+    sources = {name: made(name, policy) for name, policy in form.sources.items()}
+    return Intake(sources, made("unlisted", form.unlisted) if form.unlisted else None, form.listeners)
+
+
+def _read_codes(path: Path) -> dict[tuple[str, str], Code]:
+    codes: dict[tuple[str, str], Code] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            try:
+                code = Code(row["reading"], row["use"], row["value"], row["by"], row["note"])
+                if code.use == "accept":
+                    check_map({row["system"]: {row["code"]: code.reading}})
+            except (KeyError, ValueError) as error:
+                raise ConfigurationError(Problem(str(path), number, (), f"not a row of codes: {error}")) from error
+            if row["system"] == TEXT:
+                codes[f"{TEXT} {code.reading}", row["code"].casefold()] = code
+                continue
+            for name in (row["code"], *re.findall(r"\bMDC_\w+", row["display"])):
+                codes[row["system"], name] = code
+    return codes
+
+
+def _local(codes: SiteMap) -> dict[tuple[str, str], Code]:
+    return {
+        (system, code): Code(reading, IGNORED if reading == IGNORED else "accept", local=True)
+        for system, readings in codes.items()
+        for code, reading in readings.items()
+    }
+
+
+def _words(values: dict[str, dict[str, str]]) -> dict[tuple[str, str], Code]:
+    return {
+        (f"{TEXT} {reading}", word.casefold()): Code(reading, "accept", value, local=True)
+        for reading, words in values.items()
+        for word, value in words.items()
+    }

@@ -1,0 +1,164 @@
+"""The handler: a batch in one transaction, each message's own end, nobody kept from being stored by another."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as NoConnection
+
+from alerts.messages import SITE_SUBJECT, read_message
+from config.intake import Intake, Policy
+from tests.unit.worker.intake.feeds import INTAKE, TABLES, hl7, obx, oru, pid
+from tests.unit.worker.ward import KEYS, waiting
+from worker.intake import read
+from worker.intake.mllp.answers import Received
+from worker.intake.mllp.handler import Configured, StoringHandler
+from worker.intake.store import IntakeStore
+from worker.intake.taken import Outcome
+from worker.keys import Shard
+from worker.store import Store
+
+NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
+LAB = oru(obx(at="20240614080000+0200"))
+
+
+class Bench:
+    """A handler on a store in memory."""
+
+    def __init__(self, redis: Redis, intake: Intake = INTAKE, source: str | None = None) -> None:
+        self.woken: list[Shard] = []
+        self.store = IntakeStore(redis, KEYS)
+        self.handler = StoringHandler(self.store, lambda: Configured(intake, TABLES), self._wake, lambda: NOW, source)
+
+    def _wake(self, shards: Iterable[Shard]) -> None:
+        self.woken += shards
+
+    def take(self, *raws: bytes, peer: str = "10.0.0.1", doubt: str = "") -> list[Outcome]:
+        verdicts = self.handler([Received(raw, peer, doubt) for raw in raws])
+        return [verdict.outcome for verdict in verdicts]
+
+    def why(self) -> list[str]:
+        return [record.why for _, _, record in self.store.set_aside()]
+
+
+def patients(store: Store) -> list[str]:
+    """Whose messages wait."""
+    entries = [fields for shard in KEYS.all() for _, fields in store.stream(shard.inbox)]
+    return sorted(read_message(fields[b"m"]).patient for fields in entries)
+
+
+@pytest.fixture
+def bench(redis: Redis) -> Bench:
+    return Bench(redis)
+
+
+def listed(name: str, **policy: object) -> Intake:
+    assert INTAKE.unlisted is not None
+    source = INTAKE.unlisted._replace(name=name, policy=Policy.model_validate(policy))
+    return INTAKE._replace(sources={name: source})
+
+
+def test_a_result_stands_in_its_patients_inbox(bench: Bench, store: Store) -> None:
+    assert bench.take(LAB) == [Outcome.STORED]
+    assert waiting(store, "P1") == 1
+
+
+def test_workers_are_woken_after_it(bench: Bench) -> None:
+    bench.take(LAB)
+    bench.handler.close()
+    assert [shard.number for shard in bench.woken] == [KEYS.of("P1").number]
+
+
+def test_a_message_that_is_sent_again_is_accepted_again_and_stored_once(bench: Bench, store: Store) -> None:
+    assert bench.take(LAB, LAB) == [Outcome.STORED] * 2
+    assert bench.take(LAB) == [Outcome.STORED]
+    assert waiting(store, "P1") == 1
+
+
+def test_a_monitor_with_one_control_id_for_all_loses_nothing(bench: Bench, store: Store) -> None:
+    bench.take(*(oru(obx(value=str(value))) for value in range(40, 60)))
+    assert waiting(store, "P1") == 20
+
+
+def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_stored(
+    bench: Bench, store: Store
+) -> None:
+    doubled = b"MSH|^~\\\\&|LAB|HOSP|||||ORU^R01|9|P|2.5\r"
+    assert bench.take(LAB, doubled, oru(obx(), patient=pid("P2^^^HOSP^MR"))) == [
+        Outcome.STORED,
+        Outcome.SET_ASIDE,
+        Outcome.STORED,
+    ]
+    [(_, _, record)] = bench.store.set_aside()
+    assert "MSH-2" in record.why
+    assert record.raw == doubled.decode()
+    assert patients(store) == ["P1", "P2", SITE_SUBJECT]
+
+
+def test_what_is_never_read_is_acknowledged(bench: Bench, redis: Redis) -> None:
+    assert bench.take(hl7(event="MDM^T02")) == [Outcome.IGNORED]
+    assert redis.exists(KEYS.of("P1").inbox) == 0
+
+
+def test_a_short_batch_is_set_aside_as_a_notice(bench: Bench) -> None:
+    assert bench.take(LAB, doubt="the batch is said to hold 2 message(s) and holds 1") == [Outcome.STORED]
+    assert bench.why() == ["the batch is said to hold 2 message(s) and holds 1"]
+
+
+def test_an_address_that_may_not_send_for_the_source_is_refused(redis: Redis, store: Store) -> None:
+    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], peers=["10.0.0.0/24"]))
+    assert bench.take(LAB, peer="10.0.1.1") == [Outcome.REFUSED]
+    assert waiting(store, "P1") == 0
+    assert bench.take(LAB, peer="10.0.0.9") == [Outcome.STORED]
+
+
+def test_a_listener_may_name_the_source_of_all_it_takes(redis: Redis, store: Store) -> None:
+    bench = Bench(redis, listed("monitors", type="monitor"), source="monitors")
+    bench.take(LAB)
+    [(_, fields)] = store.stream(KEYS.of("P1").inbox)
+    assert b'"source": "monitors"' in fields[b"m"]
+
+
+def test_with_the_store_down_it_raises(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> None:
+        raise NoConnection
+
+    monkeypatch.setattr(bench.store, "put_all", down)
+    with pytest.raises(NoConnection):
+        bench.take(LAB)
+
+
+def test_a_message_that_we_fail_on_is_set_aside_alone(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = read.hl7
+
+    def failing(raw: bytes, *rest: object) -> object:
+        if b"P-bad" in raw:
+            raise KeyError("P-bad")
+        return real(raw, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(read, "hl7", failing)
+    assert bench.take(oru(obx(), patient=pid("P-bad^^^HOSP^MR")), LAB) == [Outcome.SET_ASIDE, Outcome.STORED]
+    assert bench.why() == ["internal error KeyError"]
+    assert waiting(store, "P1") == 1
+
+
+def test_what_cannot_be_stored_as_what_it_means_is_stored_as_what_it_is(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = read.hl7
+
+    def unsound(raw: bytes, *rest: object) -> object:
+        taken = real(raw, *rest)  # type: ignore[arg-type]
+        if b"P2" not in raw:
+            return taken
+        (item,) = taken.items
+        (element,) = item.elements
+        return taken._replace(items=(item._replace(elements=(element._replace(messages=({"type": "x"},)),)),))
+
+    monkeypatch.setattr(read, "hl7", unsound)
+    bench.take(LAB, oru(obx(), patient=pid("P2^^^HOSP^MR")))
+    assert bench.why() == ["internal error ValidationError"]
+    assert waiting(store, "P1") == 1

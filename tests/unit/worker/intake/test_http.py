@@ -1,0 +1,185 @@
+"""`POST /fhir` and `POST /messages`."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as StoreDown
+from starlette.applications import Starlette
+
+from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, observation
+from tests.unit.worker.ward import KEYS, reading, registration
+from worker.intake.http import Door, routes
+from worker.intake.keys import SourceKeys
+from worker.intake.store import IntakeStore
+
+FHIR = {"Content-Type": "application/fhir+json"}
+JSON = {"Content-Type": "application/json"}
+
+
+class Ward:
+    """The routes with a store in memory, and a key of the source `monitor-7`."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.store = IntakeStore(redis, KEYS)
+        keys = SourceKeys(redis, KEYS)
+        self.key = keys.add("monitor-7", NOW)
+        self.woken: list[int] = []
+        door = Door(
+            self.store,
+            keys,
+            lambda: INTAKE,
+            lambda: TABLES,
+            lambda shards: self.woken.extend(shard.number for shard in shards),
+            lambda: NOW,
+            largest=100_000,
+        )
+        self.app = Starlette(routes=routes(door))
+
+    def request(self, method: str, path: str, content: Any = None, headers: dict[str, str] | None = None) -> Any:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://ward") as client:
+                return await client.request(method, path, content=content, headers=headers)
+
+        return asyncio.run(ask())
+
+    def post(self, path: str, body: Any, headers: dict[str, str]) -> Any:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request("POST", path, content, {"Authorization": f"Bearer {self.key}", **headers})
+
+    @property
+    def waiting(self) -> int:
+        return int(self.redis.xlen(KEYS.of("P1").inbox))
+
+
+@pytest.fixture
+def ward(redis: Redis) -> Ward:
+    return Ward(redis)
+
+
+def issues(answer: Any) -> str:
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    return "; ".join(issue["diagnostics"] for issue in answer.json()["issue"])
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/messages"])
+@pytest.mark.parametrize(
+    "header",
+    [{}, {"Authorization": "Bearer cw_000000000000_x"}, {"Authorization": "Basic eA=="}, {"Authorization": ""}],
+)
+def test_nobody_sends_without_a_key(ward: Ward, path: str, header: dict[str, str]) -> None:
+    answer = ward.request("POST", path, b"{}", {**JSON, **header})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert ward.waiting == 0
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/messages"])
+def test_reading_is_not_offered(ward: Ward, path: str) -> None:
+    assert ward.request("GET", path, headers={"Authorization": f"Bearer {ward.key}"}).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/messages"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", ""])
+def test_another_content_is_refused(ward: Ward, path: str, kind: str) -> None:
+    assert ward.post(path, b"{}", {"Content-Type": kind}).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/messages"])
+def test_a_body_has_its_bound_however_it_comes(ward: Ward, path: str) -> None:
+    assert ward.post(path, b" " * 100_001, JSON).status_code == 413
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b" " * 10_000
+
+    headers = {"Authorization": f"Bearer {ward.key}", **JSON}
+    assert ward.request("POST", path, parts(), headers).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/messages"])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"nonsense", b"[" * 50_000])
+def test_what_is_not_json_is_said_to_be_so(ward: Ward, path: str, body: bytes) -> None:
+    assert ward.post(path, body, JSON).status_code == 400
+
+
+def test_a_resource_is_stored_before_it_is_created(ward: Ward) -> None:
+    answer = ward.post("/fhir", observation(), FHIR)
+    assert answer.status_code == 201
+    assert (ward.waiting, ward.woken) == (1, [KEYS.of("P1").number])
+
+
+@pytest.mark.parametrize(
+    ("resource", "status", "says"),
+    [
+        (observation(value="many"), 422, "valueQuantity.value: write a JSON number"),
+        (observation(effectiveDateTime=None), 202, "set aside: time"),
+        (observation("15074-8"), 200, "not mapped"),
+    ],
+)
+def test_a_resource_that_is_not_stored_hears_why(ward: Ward, resource: Any, status: int, says: str) -> None:
+    answer = ward.post("/fhir", resource, FHIR)
+    assert answer.status_code == status
+    assert says in issues(answer)
+
+
+def test_a_bundle_is_answered_entry_by_entry_in_order(ward: Ward) -> None:
+    entries = [observation(id=f"o{number}") for number in range(199)]
+    entries.insert(7, observation(id="bad", value="many"))
+    answer = ward.post("/fhir", bundle(*entries, kind="transaction"), FHIR)
+    body = answer.json()
+    assert (answer.status_code, body["type"], len(body["entry"])) == (200, "transaction-response", 200)
+    bad = [index for index, entry in enumerate(body["entry"]) if entry["response"]["status"].startswith("422")]
+    assert bad == [7]
+    assert "valueQuantity.value" in body["entry"][7]["response"]["outcome"]["issue"][0]["diagnostics"]
+    assert ward.waiting == 199
+
+
+def test_native_messages_one_a_list_or_lines(ward: Ward) -> None:
+    one, other = reading("crp", 85), reading("crp", 86)
+    lines = b"\n".join(json.dumps(body).encode() for body in (one, other))
+    assert ward.post("/messages", one, JSON).status_code == 202
+    assert ward.post("/messages", [one, other], JSON).status_code == 202
+    assert ward.post("/messages", lines, {"Content-Type": "application/x-ndjson"}).status_code == 202
+    assert ward.waiting == 5
+
+
+def test_a_bad_message_is_named_and_its_neighbours_are_stored(ward: Ward) -> None:
+    answer = ward.post("/messages", [reading("crp", 85), {"type": "reading"}, reading("crp", 86)], JSON)
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == ["[1]"]
+    assert "2 of 3 accepted" in issues(answer)
+    assert ward.waiting == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (registration(), "source: 'ehr', and the key is of 'monitor-7'"),
+        (reading("crp", 85, "~site"), "reserved"),
+        ({"type": "fault", "condition": "x", "what": "y"}, "written by cartwatch alone"),
+        ({"type": "receipt", "page": "x", "channel": "y", "outcome": "sent"}, "written by cartwatch alone"),
+    ],
+)
+def test_a_source_speaks_for_itself_alone(ward: Ward, body: dict[str, Any], says: str) -> None:
+    common = {"id": "1", "source": "monitor-7", "patient": "P1", "effective": NOW.isoformat()}
+    answer = ward.post("/messages", common | body, JSON)
+    assert (answer.status_code, ward.waiting) == (422, 0)
+    assert says in issues(answer)
+
+
+@pytest.mark.parametrize(("path", "body"), [("/fhir", observation()), ("/messages", reading("crp", 85))])
+def test_a_store_that_is_down_accepts_nothing_and_asks_for_another_try(
+    ward: Ward, path: str, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: Any, **__: Any) -> Any:
+        raise StoreDown("no store")
+
+    monkeypatch.setattr(ward.redis, "pipeline", down)
+    answer = ward.post(path, body, JSON)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

@@ -1,0 +1,171 @@
+"""What the ways in keep: messages once, the rest with its text, counts within bounds."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from alerts.messages import SITE_SUBJECT
+from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
+from tests.unit.worker.ward import KEYS
+from worker.intake import retry as retrying
+from worker.intake import store as stores
+from worker.intake.keys import SourceKeys
+from worker.intake.store import IntakeStore
+
+SITE = KEYS.of(SITE_SUBJECT)
+
+
+@pytest.fixture
+def intake(redis: Redis) -> IntakeStore:
+    return IntakeStore(redis, KEYS)
+
+
+def waiting(intake: IntakeStore, patient: str = "P1") -> int:
+    return int(intake.redis.xlen(KEYS.of(patient).inbox))
+
+
+def test_messages_stand_in_the_inbox_before_anybody_is_told(intake: IntakeStore) -> None:
+    put = intake.put(taken(oru(obx())), NOW)
+    assert ([shard.number for shard in put.wake], put.repeated) == ([KEYS.of("P1").number], False)
+    assert waiting(intake) == 1
+
+
+def test_a_repetition_is_stored_once(intake: IntakeStore) -> None:
+    intake.put(taken(oru(obx())), NOW)
+    again = intake.put(taken(oru(obx())), NOW)
+    assert (again.repeated, waiting(intake)) == (True, 1)
+
+
+def test_a_training_message_is_kept_apart(intake: IntakeStore) -> None:
+    intake.put(taken(oru(obx(), processing="T")), NOW)
+    assert (waiting(intake), intake.redis.xlen(SITE.key("test"))) == (0, 1)
+
+
+def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: IntakeStore) -> None:
+    raw = oru(obx(), obx("67775-7^LOC^LN", "sleepy", "", kind="ST"))
+    intake.put(taken(raw), NOW)
+    intake.put(taken(oru(obx("67775-7^LOC^LN", "dozy", "", kind="ST"))), NOW)
+    records = [record for _, _, record in intake.set_aside()]
+    assert [(record.form, record.source, record.id) for record in records] == [
+        ("hl7", "lab", "1 OBX[2]"),
+        ("hl7", "lab", "1 OBX[1]"),
+    ]
+    assert records[0].raw == raw.decode()
+    assert waiting(intake, SITE_SUBJECT) == 1
+
+
+def test_what_the_chart_shows_is_set_aside_there(intake: IntakeStore) -> None:
+    intake.put(taken(oru(obx(unit="furlong"))), NOW)
+    assert (waiting(intake), intake.set_aside()) == (1, [])
+
+
+def test_an_unreadable_message_is_kept_whole(intake: IntakeStore) -> None:
+    from worker.intake import read
+
+    intake.put(read.hl7(b"MSH|^~\\&|LAB|HOSP|\rnonsense", INTAKE, TABLES), NOW)
+    intake.put(read.hl7(b"\x00\x01", INTAKE, TABLES), NOW)
+    assert len(intake.set_aside()) == 1, "an MSH without a type is read, and ignored"
+
+
+def test_what_http_refuses_is_not_kept(intake: IntakeStore) -> None:
+    intake.put(fhir(bundle(observation(value="many"), observation())), NOW)
+    assert (waiting(intake), intake.set_aside()) == (1, [])
+
+
+def test_unmapped_codes_units_and_values_are_counted(intake: IntakeStore) -> None:
+    for control in ("1", "2"):
+        intake.put(taken(oru(obx("X1^Potassium^LAB"), obx(unit="furlong"), control=control)), NOW)
+    assert [count[:5] for count in intake.unmapped()] == [
+        ("lab", "code", "LAB", "X1", 2),
+        ("lab", "unit", "crp", "furlong", 2),
+    ]
+    assert [count.example for count in intake.unmapped()] == ["Potassium", "85 furlong"]
+    intake.forget_unmapped()
+    assert intake.unmapped() == []
+
+
+def test_the_list_of_the_unmapped_is_bounded(intake: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "UNMAPPED_KEPT", 3)
+    for number in range(3):
+        codes = [obx(f"X{number}{place}^n^LAB") for place in range(3)]
+        intake.put(taken(oru(*codes, control=str(number))), NOW)
+    intake.put(taken(oru(obx("X00^n^LAB"), control="again")), NOW)
+    assert [(count.code, count.times) for count in intake.unmapped()] == [("X00", 2), ("X01", 1), ("X02", 1)]
+
+
+def mended(**values: str) -> Any:
+    unlisted = source()
+    words = {("text consciousness", word): unlisted.codes["text consciousness", "voice"] for word in values}
+    return INTAKE._replace(unlisted=unlisted._replace(codes={**unlisted.codes, **words}))
+
+
+@pytest.mark.parametrize("form", ["hl7", "fhir"])
+def test_what_is_mended_is_taken_and_the_rest_stays(intake: IntakeStore, form: str) -> None:
+    if form == "hl7":
+        sent = [taken(oru(obx("67775-7^LOC^LN", word, "", kind="ST"), control=word)) for word in ("sleepy", "dozy")]
+    else:
+        body = {"valueQuantity": None}
+        sent = [fhir(bundle(observation("67775-7", valueString=word, id=word, **body))) for word in ("sleepy", "dozy")]
+    for one in sent:
+        intake.put(one, NOW)
+    assert retrying.retry(intake, INTAKE, TABLES, NOW)[:3] == (0, 0, 2)
+    done = retrying.retry(intake, mended(sleepy="voice"), TABLES, NOW)
+    assert done[:3] == (1, 0, 1)
+    assert waiting(intake) == 1
+    assert ["dozy" in record.raw for _, _, record in intake.set_aside()] == [True]
+
+
+def test_keys_are_shown_once_and_kept_as_hashes(redis: Redis) -> None:
+    keys = SourceKeys(redis, KEYS)
+    key = keys.add("lab", NOW)
+    assert keys.source_of(key) == "lab"
+    held = str(redis.hgetall(SITE.key("sources")))
+    assert key.rpartition("_")[2] not in held
+    assert len({keys.add("lab", NOW) for _ in range(10)}) == 10
+
+
+@pytest.mark.parametrize("wrong", ["", "cw", "cw_000000000000_" + "A" * 43, "Bearer x", "x" * 10_000])
+def test_what_is_no_key_opens_nothing(redis: Redis, wrong: str) -> None:
+    keys = SourceKeys(redis, KEYS)
+    keys.add("lab", NOW)
+    assert keys.source_of(wrong) is None
+
+
+def test_another_secret_under_a_known_id_opens_nothing(redis: Redis) -> None:
+    keys = SourceKeys(redis, KEYS)
+    first, second = keys.add("lab", NOW), keys.add("other", NOW)
+    mixed = "_".join([*first.split("_")[:2], second.split("_", 2)[2]])
+    assert keys.source_of(mixed) is None
+
+
+def test_a_revoked_key_opens_nothing(redis: Redis) -> None:
+    keys = SourceKeys(redis, KEYS)
+    key = keys.add("lab", NOW)
+    (listed,) = keys.all()
+    assert (listed.source, keys.revoke(listed.id), keys.revoke(listed.id)) == ("lab", True, False)
+    assert keys.source_of(key) is None
+
+
+def test_a_text_that_is_not_utf_8_can_be_tried_again_as_it_came(intake: IntakeStore) -> None:
+    raw = oru(obx("67775-7^LOC^LN", "schläfrig", "", kind="ST")).decode().encode("latin-1")
+    raw = raw.replace(b"|2.5.1\r", b"|2.5.1||||||8859/1\r")
+    intake.put(taken(raw), NOW)
+    ((_, _, record),) = intake.set_aside()
+    assert record.form == "hl7/latin-1"
+    assert retrying.retry(intake, mended(schläfrig="voice"), TABLES, NOW)[:3] == (1, 0, 0)
+
+
+def test_what_a_feed_on_trial_sends_is_counted(intake: IntakeStore) -> None:
+    intake.put(taken(oru(obx("X1^Potassium^LAB"), processing="T")), NOW)
+    assert [count.code for count in intake.unmapped()] == ["X1"]
+
+
+def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_whole(intake: IntakeStore) -> None:
+    bad = [obx(f"L{number}^Local^LAB", kind="NM", unit="mg/L", value="x" * 1000) for number in range(60)]
+    raw = oru(*(one.replace(f"L{number}^Local^LAB", "1988-5^CRP^LN") for number, one in enumerate(bad)))
+    intake.put(taken(raw), NOW)
+    [(_, _, record)] = intake.set_aside()
+    assert record.raw == raw.decode()
+    assert record.why.startswith("60 elements cannot be used; the first: ")
+    assert retrying.retry(intake, INTAKE, TABLES, NOW).kept == 1

@@ -1,0 +1,158 @@
+"""Commands of the intake: look at a file, keys of sources, what is not mapped, what was set aside."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.commands.common import config_option, configuration, runtime
+
+if TYPE_CHECKING:
+    from config.intake import Intake
+    from worker.intake.store import IntakeStore
+
+
+def _intake(folder: Path | None) -> "Intake":
+    from config.intake import load_intake
+    from config.problems import ConfigurationError
+
+    try:
+        return load_intake(folder)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--site",
+    "site_map",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Local codes, YAML or JSON: system -> code -> reading.",
+)
+@click.option("--source", default="parse", show_default=True, help="Whose policy FHIR and native files are read by.")
+@config_option
+def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_dir: Path | None) -> None:
+    """Show what would be taken of FHIR, HL7 v2 or native files, one JSON line a message. Writes nothing."""
+    import json
+
+    from config.intake import read_map, with_map
+    from config.problems import ConfigurationError
+    from worker.intake.parse import parsed
+
+    tables = configuration(config_dir).tables
+    intake = _intake(config_dir)
+    try:
+        intake = with_map(intake, read_map(site_map)) if site_map is not None else intake
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    now = datetime.now(UTC)
+    for file in files:
+        for line in parsed(file.read_bytes(), str(file), source, intake, tables, now):
+            click.echo(json.dumps(line, ensure_ascii=False))
+
+
+@click.group()
+def key() -> None:
+    """Keys of the sources that send by HTTP."""
+
+
+@key.command("add")
+@click.argument("source")
+def add_key(source: str) -> None:
+    """Make a key for SOURCE and print it once. It is kept only as a hash."""
+    from worker.intake.keys import SourceKeys
+
+    run = runtime()
+    if _intake(run.settings.config_dir).source(source) is None:
+        raise click.BadParameter(f"{source}: not listed in intake.yaml", param_hint="SOURCE")
+    click.echo(SourceKeys(run.store.redis, run.store.keys).add(source, datetime.now(UTC)))
+
+
+@key.command("list")
+def list_keys() -> None:
+    """List the keys: id, source, when made."""
+    from worker.intake.keys import SourceKeys
+
+    run = runtime()
+    for held in SourceKeys(run.store.redis, run.store.keys).all():
+        click.echo(f"{held.id}  {held.made}  {held.source}")
+
+
+@key.command("revoke")
+@click.argument("id")
+def revoke_key(id: str) -> None:
+    """Take a key away at once."""
+    from worker.intake.keys import SourceKeys
+
+    run = runtime()
+    if not SourceKeys(run.store.redis, run.store.keys).revoke(id):
+        raise click.ClickException(f"no key {id}; see `cartwatch key list`")
+    click.echo(f"{id} is revoked")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@click.option("--forget", is_flag=True, help="Count from nothing again, after a map was mended.")
+def unmapped(as_json: bool, forget: bool) -> None:
+    """Codes, units and values that nothing is known about, per source, with an example and how often each was met."""
+    import json
+
+    store = _store()
+    for count in store.unmapped():
+        if as_json:
+            click.echo(json.dumps(count._asdict(), ensure_ascii=False))
+            continue
+        what = f"{count.system}: {count.code or '(none)'}" if count.system else count.code
+        click.echo(f"{count.source}  {count.times:>6}  {count.sort}  {what}  {count.example}".rstrip())
+    if forget:
+        store.forget_unmapped()
+
+
+@click.command("set-aside")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@click.option("--retry", "again", is_flag=True, help="Read them again, after a map, a table or a policy was mended.")
+def set_aside(as_json: bool, again: bool) -> None:
+    """List the messages that could not be used, with the reason, and the patients nobody has registered."""
+    from worker.client import Client
+    from worker.intake.retry import retry
+    from worker.service import find_settings
+
+    if not again:
+        _list_set_aside(as_json)
+        return
+    run = runtime()
+    done = retry(_store(), _intake(run.settings.config_dir), run.site.tables, datetime.now(UTC))
+    Client(find_settings()).wake(done.wake)
+    click.echo(f"{done.stored} stored, {done.dropped} no longer wanted, {done.kept} still set aside")
+    if done.kept:
+        sys.exit(1)
+
+
+def _list_set_aside(as_json: bool) -> None:
+    import json
+
+    store = runtime().store
+    for listed, record in store.set_aside():
+        body = {"listed": listed, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
+        body |= {"id": record.id, "why": record.why, "raw": record.raw}
+        click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
+    for patient, note in store.unclaimed().items():
+        count, first, last = note.split()
+        body = {"patient": patient, "count": count, "first": first, "last": last, "why": "patient not registered"}
+        text = f"patient {patient}: not registered; {count} message(s) kept since {first}; send its registration"
+        click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
+
+
+def _set_aside_line(body: dict[str, str]) -> str:
+    what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
+    return f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}"
+
+
+def _store() -> "IntakeStore":
+    from worker.intake.store import IntakeStore
+
+    run = runtime()
+    return IntakeStore(run.store.redis, run.store.keys)

@@ -1,0 +1,176 @@
+"""An Observation: its own value and those of its components, each a result."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from config.intake import Source
+from config.tables import Tables
+from worker.intake.codes import Coding, find
+from worker.intake.fhir.resources import Component, Concept, DiagnosticReport, Observation, Period, Quantity
+from worker.intake.results import Life, Result, Use, Value, judge
+from worker.intake.taken import Element, ignored, set_aside
+from worker.intake.times import NEVER, When, fhir
+
+LIVES = {
+    "final": Life("final", Use.USE),
+    "amended": Life("amended", Use.USE, "corrected"),
+    "corrected": Life("corrected", Use.USE, "corrected"),
+    "preliminary": Life("preliminary", Use.USE, "preliminary"),
+    "registered": Life("registered", Use.NOT_USABLE),
+    "unknown": Life("unknown", Use.NOT_USABLE),
+    "cancelled": Life("cancelled", Use.NO_VALUE),
+    "entered-in-error": Life("entered-in-error", Use.RETRACT),
+}
+UCUM = "http://unitsofmeasure.org"
+_COMPARATORS = ("", "<", "<=", ">", ">=")
+_LONGEST_NAME = 80
+
+
+def elements(
+    observation: Observation,
+    patient: str,
+    inherited: When | None,
+    source: Source,
+    tables: Tables,
+    where: str,
+    whole: dict[str, Any],
+) -> list[Element]:
+    """What an Observation becomes; `inherited` is the time of the report that lists it."""
+    life = LIVES.get(observation.status)
+    if life is None:
+        return [set_aside(where, patient, f"status: {observation.status[:40]!r} is none of {', '.join(LIVES)}")]
+    if life.use is Use.NO_VALUE and not observation.component and observation.dataAbsentReason is not None:
+        absent = f"{life.word}: {reason(observation.dataAbsentReason)}"
+    else:
+        absent = life.word if life.use is Use.NO_VALUE else ""
+    when = time_of(observation, inherited, source)
+    base = identifier_of(observation, whole)
+    made: list[Element] = []
+    for spot, (part, suffix) in enumerate(_parts(observation)):
+        place = f"{where}.component[{spot - 1}]" if spot else where
+        if _only_groups(part, observation):
+            made.append(ignored(place, "a panel: its values stand in its members", patient, own=True))
+            continue
+        found = find(source.codes, coded(part.code))
+        if found.code is None:
+            if found.trouble:
+                made.append(set_aside(place, patient, found.why))
+            else:
+                cancelled = bool(absent) and observation.dataAbsentReason is not None
+                element = ignored(place, absent if cancelled else found.why, patient, own=cancelled)
+                made.append(element._replace(unmapped=found.unmapped))
+            continue
+        if found.code.use == "panel" or (part is observation and observation.component and not value_of(part).given):
+            made.append(ignored(place, "a panel: its values stand in its components", patient, own=True))
+            continue
+        value = Value(absent=absent) if absent else value_of(part)
+        identifier = f"{base}#{suffix}" if suffix else base
+        made.append(judge(Result(place, patient, identifier, found.code, life, when, value), source, tables))
+    return made
+
+
+def _parts(observation: Observation) -> Iterator[tuple[Observation | Component, str]]:
+    yield observation, ""
+    seen: set[str] = set()
+    for spot, component in enumerate(observation.component):
+        code = next((coding.code for coding in component.code.coding if coding.code), "")[:80]
+        suffix = code if code and code not in seen else f"{code}.{spot}"
+        seen.add(code)
+        yield component, suffix
+
+
+def _only_groups(part: Observation | Component, observation: Observation) -> bool:
+    """Whether this only refers to members, whatever its code."""
+    return part is observation and bool(observation.hasMember) and not value_of(part).given
+
+
+def coded(concept: Concept) -> list[Coding]:
+    """The codings of a concept; its text names those that bear no display."""
+    text = concept.text[:400]
+    found = [Coding(item.system, item.code, item.display or text) for item in concept.coding if item.code]
+    return found or ([Coding("", "", text)] if text and concept.coding else [])
+
+
+def value_of(part: Observation | Component) -> Value:
+    """The value of an Observation or a component, or why there is none."""
+    absent = reason(part.dataAbsentReason) if part.dataAbsentReason is not None else ""
+    if part.valueQuantity is not None and part.valueQuantity.value is not None:
+        return _quantity(part, part.valueQuantity)
+    if part.valueInteger is not None:
+        return Value(text=str(part.valueInteger))
+    if part.valueCodeableConcept is not None:
+        concept = part.valueCodeableConcept
+        return Value(text=concept.text[:60].strip(), codings=tuple(coded(concept)), absent=absent)
+    if part.valueString:
+        return Value(text=part.valueString[:200].strip(), absent=absent)
+    if part.valueRange is not None:
+        return Value(trouble="valueRange: a range is no single value")
+    return Value(absent=absent)
+
+
+def _quantity(part: Observation | Component, quantity: Quantity) -> Value:
+    units = tuple(dict.fromkeys(name for name in _units(quantity) if name))
+    low = high = None
+    if part.referenceRange:
+        first = part.referenceRange[0]
+        low, high = _limit(first.low, units), _limit(first.high, units)
+    trouble = ""
+    if quantity.comparator not in _COMPARATORS:
+        trouble = f"valueQuantity.comparator: {quantity.comparator[:20]!r} is none of <, <=, >, >="
+    return Value(f"{quantity.comparator}{quantity.value}", units, trouble=trouble, low=low, high=high)
+
+
+def _units(quantity: Quantity) -> tuple[str, ...]:
+    """The code of a unit outweighs its text; a code of another system than UCUM is no unit."""
+    if quantity.system in ("", UCUM) or "11073" in quantity.system:
+        return quantity.code, quantity.unit
+    return (quantity.unit,)
+
+
+def _limit(limit: Quantity | None, units: tuple[str, ...]) -> str | None:
+    if limit is None or limit.value is None:
+        return None
+    own = [name for name in _units(limit) if name]
+    return str(limit.value) if not own or set(own) & set(units) else None
+
+
+def reason(concept: Concept) -> str:
+    """Why there is no value, in the sender's word."""
+    for coding in concept.coding:
+        if coding.display or coding.code:
+            return coding.display or coding.code
+    return concept.text[:400] or "no reason given"
+
+
+def time_of(observation: Observation, inherited: When | None, source: Source) -> When:
+    """When it was so: its own time, that of its report, else when it was issued."""
+    period = observation.effectivePeriod or Period()
+    own = observation.effectiveDateTime or observation.effectiveInstant or period.end or period.start
+    if own:
+        return fhir(own, source.zone)
+    if inherited is not None:
+        return inherited
+    return fhir(observation.issued, source.zone) if observation.issued else NEVER
+
+
+def time_of_report(report: DiagnosticReport, source: Source) -> When | None:
+    """The time that a report lends to the results it lists."""
+    period = report.effectivePeriod or Period()
+    own = report.effectiveDateTime or period.end or period.start
+    return fhir(own, source.zone) if own else None
+
+
+def identifier_of(resource: Any, whole: dict[str, Any]) -> str:
+    """What a resource is called, so that its correction finds it: id, else identifier, else a hash of it."""
+    kind = type(resource).__name__
+    names = [resource.id, *(f"{item.system}|{item.value}" for item in resource.identifier if item.value)]
+    for name in names:
+        if name:
+            return f"{kind}/{name if len(name) <= _LONGEST_NAME else _hash(name)}"
+    return f"{kind}/{_hash(json.dumps(whole, sort_keys=True, default=str))}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

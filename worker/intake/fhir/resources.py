@@ -1,0 +1,173 @@
+"""The parts of a dozen FHIR R4 types that are read; what else a resource holds is passed over.
+
+A field of the wrong shape refuses its resource by name, never the Bundle around it. Numbers are exact: JSON numbers
+come as integers or decimals, never as floats.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+
+class _Fhir(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Short = Annotated[str, StringConstraints(max_length=400)]
+"""A code, a reference, an identifier: nothing of it is longer in earnest."""
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("write a JSON number")
+    return Decimal(value)
+
+
+Number = Annotated[Decimal, BeforeValidator(_exact)]
+
+
+class Coding(_Fhir):
+    """One code of one system."""
+
+    system: Short = ""
+    code: Short = ""
+    display: Short = ""
+
+
+class Concept(_Fhir):
+    """A CodeableConcept."""
+
+    coding: tuple[Coding, ...] = ()
+    text: str = ""
+
+
+class Identifier(_Fhir):
+    """A business identifier; `system` is its assigning authority."""
+
+    system: Short = ""
+    value: Short = ""
+    type: Concept | None = None
+
+
+class Reference(_Fhir):
+    """A reference, literal or by identifier."""
+
+    reference: Short = ""
+    identifier: Identifier | None = None
+
+
+class Quantity(_Fhir):
+    """A number with its unit, and a comparator where it is a bound."""
+
+    value: Number | None = None
+    comparator: Short = ""
+    unit: Short = ""
+    system: Short = ""
+    code: Short = ""
+
+
+class Period(_Fhir):
+    """From `start` to `end`; open where `end` is missing."""
+
+    start: Short = ""
+    end: Short = ""
+
+
+class Range(_Fhir):
+    """A reference range."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
+class _Measured(_Fhir):
+    code: Concept = Concept()
+    valueQuantity: Quantity | None = None  # noqa: N815
+    valueCodeableConcept: Concept | None = None  # noqa: N815
+    valueString: str | None = None  # noqa: N815
+    valueInteger: Number | None = None  # noqa: N815
+    valueRange: Range | None = None  # noqa: N815
+    dataAbsentReason: Concept | None = None  # noqa: N815
+    referenceRange: tuple[Range, ...] = ()  # noqa: N815
+
+
+class Component(_Measured):
+    """One of several values of an Observation."""
+
+
+class Observation(_Measured):
+    """A measurement, a result, an assessment, or the panel that groups some."""
+
+    id: Short = ""
+    identifier: tuple[Identifier, ...] = ()
+    status: Short
+    subject: Reference | None = None
+    effectiveDateTime: Short = ""  # noqa: N815
+    effectiveInstant: Short = ""  # noqa: N815
+    effectivePeriod: Period | None = None  # noqa: N815
+    issued: Short = ""
+    hasMember: tuple[Reference, ...] = ()  # noqa: N815
+    component: tuple[Component, ...] = ()
+
+
+class DiagnosticReport(_Fhir):
+    """A report: the time and the patient of the results it lists."""
+
+    id: Short = ""
+    status: Short = ""
+    subject: Reference | None = None
+    effectiveDateTime: Short = ""  # noqa: N815
+    effectivePeriod: Period | None = None  # noqa: N815
+    result: tuple[Reference, ...] = ()
+
+
+class Ingredient(_Fhir):
+    """What a product is made of."""
+
+    itemCodeableConcept: Concept | None = None  # noqa: N815
+
+
+class Medication(_Fhir):
+    """A product, by code or by ingredients."""
+
+    id: Short = ""
+    code: Concept | None = None
+    ingredient: tuple[Ingredient, ...] = ()
+
+
+class Dosage(_Fhir):
+    """How much was given."""
+
+    dose: Quantity | None = None
+
+
+class MedicationAdministration(_Fhir):
+    """That something was given, or is running."""
+
+    id: Short = ""
+    identifier: tuple[Identifier, ...] = ()
+    status: Short
+    medicationCodeableConcept: Concept | None = None  # noqa: N815
+    medicationReference: Reference | None = None  # noqa: N815
+    contained: tuple[dict[str, Any], ...] = ()
+    subject: Reference | None = None
+    effectiveDateTime: Short = ""  # noqa: N815
+    effectivePeriod: Period | None = None  # noqa: N815
+    dosage: Dosage | None = None
+
+
+class Meta(_Fhir):
+    """When a resource was changed, and its labels."""
+
+    lastUpdated: Short = ""  # noqa: N815
+    security: tuple[Coding, ...] = ()
+
+
+class Patient(_Fhir):
+    """A person, by identifiers."""
+
+    id: Short = ""
+    identifier: tuple[Identifier, ...] = ()
+    birthDate: Short = ""  # noqa: N815
+    meta: Meta | None = None

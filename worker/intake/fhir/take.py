@@ -1,0 +1,243 @@
+"""FHIR resources and Bundles to native messages. One bad entry never takes its neighbours."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from config.intake import Source
+from config.tables import Tables
+from worker.intake.fhir import medications, observations
+from worker.intake.fhir.references import Bundle, Entry, Subjects
+from worker.intake.fhir.resources import (
+    DiagnosticReport,
+    MedicationAdministration,
+    Meta,
+    Observation,
+    Patient,
+    Reference,
+)
+from worker.intake.identity import Identity, Unidentified
+from worker.intake.taken import Element, Item, Outcome, Taken, ignored, refused, set_aside, stored
+from worker.intake.times import When, fhir
+
+READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
+MOST_ENTRIES = 10_000
+TEST_LABEL = "HTEST"
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Unreadable(ValueError):
+    """The body is no FHIR resource; the text says why."""
+
+
+def decode(raw: bytes) -> dict[str, Any]:
+    """A JSON object, its numbers exact.
+
+    Raises:
+        Unreadable: it is not JSON, or not a resource.
+    """
+    try:
+        found = _decoder.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise Unreadable(f"not JSON: {str(error)[:200]}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
+        raise Unreadable("resourceType: missing; send one FHIR resource or a Bundle")
+    return found
+
+
+def take(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+    """What a resource or a Bundle becomes: one item an entry, in order.
+
+    Raises:
+        Unreadable: it is no FHIR resource.
+    """
+    return take_resource(decode(raw), source, tables, now)
+
+
+def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime) -> Taken:
+    """The same for a resource that is decoded."""
+    if resource["resourceType"] != "Bundle":
+        entries = [Entry(0, "", "", resource)]
+        reader = _Reader(Bundle(entries), source, tables, now)
+        return Taken(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
+    if str(resource.get("type", "")).endswith("-response"):
+        item = Item("fhir", "", "", (ignored("Bundle", f"a {str(resource['type'])[:40]} is an answer, no input"),))
+        return Taken(source.name, (item,))
+    listed = resource.get("entry", [])
+    if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
+        raise Unreadable(f"entry: write a list of at most {MOST_ENTRIES} entries")
+    read = [_entry(index, entry) for index, entry in enumerate(listed)]
+    reader = _Reader(Bundle([entry for entry in read if isinstance(entry, Entry)]), source, tables, now)
+    items = tuple(
+        reader.item(entry, f"entry[{entry.number}]") if isinstance(entry, Entry) else Item("fhir", "", "", (entry,))
+        for entry in read
+    )
+    return Taken(source.name, items, test=_is_test(resource))
+
+
+def _entry(index: int, entry: Any) -> Entry | Element:
+    where = f"entry[{index}]"
+    if not isinstance(entry, dict):
+        return refused(where, "write an object with a resource")
+    request = entry.get("request")
+    method = request.get("method", "POST") if isinstance(request, dict) else "POST"
+    if method not in ("POST", "PUT"):
+        return refused(where, f"request.method: {str(method)[:20]} is not supported; send results by POST or PUT")
+    resource = entry.get("resource")
+    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        return refused(where, "resource: missing")
+    address = entry.get("fullUrl")
+    address = address if isinstance(address, str) else ""
+    base = address.rsplit("/", 2)[0] if address.startswith("http") and address.count("/") > 3 else ""
+    return Entry(index, address, base, resource)
+
+
+class _Reader:
+    """One delivery as it is read."""
+
+    def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime) -> None:
+        self._bundle = bundle
+        self._source = source
+        self._tables = tables
+        self._now = now
+        self._subjects = Subjects(bundle, source)
+        self._lent: dict[int, tuple[When | None, Reference | None]] = {}
+        for entry in bundle.entries:
+            if entry.resource["resourceType"] == "DiagnosticReport":
+                self._lend(entry)
+
+    def item(self, entry: Entry, where: str) -> Item:
+        """What one resource becomes."""
+        kind = entry.resource["resourceType"]
+        if kind not in READ:
+            return Item("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
+        raw = ""
+        try:
+            raw = _encode(entry.resource)
+            elements, identity = self._elements(entry, kind, where)
+        except RecursionError:
+            elements, identity = [refused(where, f"{kind}: nested too deeply")], None
+        except ValidationError as error:
+            elements, identity = [refused(where, f"{kind}: {explain(error)}")], None
+        except Unidentified as error:
+            elements, identity = [set_aside(where, "", str(error))], None
+        identifier = entry.resource.get("id")
+        if identity is not None and any(element.outcome is Outcome.SET_ASIDE for element in elements):
+            raw = self._alone(entry, identity)
+        return Item("fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements))
+
+    def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[Element], Identity | None]:
+        whole = entry.resource
+        if kind == "DiagnosticReport":
+            return [ignored(where, "a report: its results are read where they stand", own=True)], None
+        if kind == "Patient":
+            return [self._patient(Patient.model_validate(whole), where)], None
+        when, lent = self._lent.get(entry.number, (None, None))
+        if kind == "MedicationAdministration":
+            given = MedicationAdministration.model_validate(whole)
+            identity, nobody = self._whose(given.subject or lent, entry.base)
+            elements = medications.elements(given, identity.id, self._bundle, entry.base, self._source, where, whole)
+        else:
+            observation = Observation.model_validate(whole)
+            identity, nobody = self._whose(observation.subject or lent, entry.base)
+            elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, whole)
+        if nobody:
+            elements = [_nobodys(element, nobody) for element in elements]
+        return elements, identity
+
+    def _whose(self, subject: Reference | None, base: str) -> tuple[Identity, str]:
+        """The patient; where there is none, a stand-in and why, since what is not watched needs none."""
+        try:
+            return self._subjects.of(subject, base), ""
+        except Unidentified as error:
+            return Identity("", "", ""), str(error)
+
+    def _patient(self, patient: Patient, where: str) -> Element:
+        if not patient.birthDate:
+            return ignored(where, "a Patient without birthDate holds nothing to take")
+        if "*" not in self._source.policy.registers:
+            why = "this source registers nobody; set `registers` to ['*'] if each of its patients is to be watched"
+            return ignored(where, why, own=True)
+        identity = self._subjects.patient(patient)
+        updated = fhir(patient.meta.lastUpdated, self._source.zone).at if patient.meta is not None else None
+        at = (updated or self._now).isoformat()
+        native = {
+            "type": "registration",
+            "id": f"Patient/{patient.id or identity.id}"[:180],
+            "source": self._source.name,
+        }
+        native |= {"patient": identity.id, "effective": at, "born": patient.birthDate}
+        return stored(where, identity.id, (native,))
+
+    def _lend(self, entry: Entry) -> None:
+        """Give a report's time and patient to the results it lists, and to the members of those."""
+        try:
+            report = DiagnosticReport.model_validate(entry.resource)
+        except ValidationError:
+            return
+        when = observations.time_of_report(report, self._source)
+        waiting = [(item.reference, entry.base) for item in report.result]
+        while waiting:
+            found = self._bundle.find(*waiting.pop())
+            if found is None or found.number in self._lent:
+                continue
+            self._lent[found.number] = (when, report.subject)
+            members = found.resource.get("hasMember")
+            for member in members if isinstance(members, list) else ():
+                if isinstance(member, dict) and isinstance(member.get("reference"), str):
+                    waiting.append((member["reference"], found.base))
+
+    def _alone(self, entry: Entry, identity: Identity) -> str:
+        """The text of a resource that can be tried again without its Bundle: who and when, and its product."""
+        resource = {**entry.resource}
+        if identity.type == "reference":
+            resource["subject"] = {"reference": identity.id}
+        elif identity.id:
+            kind = {"type": {"coding": [{"code": identity.type}]}} if identity.type else {}
+            resource["subject"] = {"identifier": {"system": identity.authority, "value": identity.id, **kind}}
+        when, _ = self._lent.get(entry.number, (None, None))
+        if when is not None and not any(name in resource for name in _EFFECTIVE):
+            resource["effectiveDateTime"] = when.shown
+        reference = resource.get("medicationReference")
+        name = reference.get("reference") if isinstance(reference, dict) else None
+        product = self._bundle.find(name, entry.base) if isinstance(name, str) and not name.startswith("#") else None
+        if product is not None:
+            resource["contained"] = [{**product.resource, "id": "product"}]
+            resource["medicationReference"] = {"reference": "#product"}
+        return _encode(resource)
+
+
+_EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
+
+
+def _nobodys(element: Element, why: str) -> Element:
+    """An element of nobody: what would be charted is set aside."""
+    if element.outcome in (Outcome.STORED, Outcome.SET_ASIDE):
+        return element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())
+    return element
+
+
+def _encode(resource: dict[str, Any]) -> str:
+    return _encoder.encode(resource).decode(errors="replace")
+
+
+def _is_test(resource: dict[str, Any]) -> bool:
+    try:
+        meta = Meta.model_validate(resource.get("meta") or {})
+    except ValidationError:
+        return False
+    return any(label.code == TEST_LABEL for label in meta.security)
+
+
+def explain(error: ValidationError) -> str:
+    """Each trouble of a resource as `field: what is wrong`."""
+    parts = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
+        path = ".".join(str(part) for part in item["loc"])
+        parts.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""HL7 v2: tokens, batches, acknowledgements, and what its messages say."""

@@ -1,0 +1,96 @@
+"""RAS^O17: each RXA is one administration. Orders and dispenses are other messages, and none."""
+
+import hashlib
+
+from config.intake import DRUG, Source
+from worker.intake.codes import find_drug
+from worker.intake.fhir.medications import administration, retraction
+from worker.intake.hl7.patients import patient_of
+from worker.intake.hl7.tokens import Message, Segment
+from worker.intake.hl7.values import codings, units
+from worker.intake.identity import Unidentified
+from worker.intake.taken import Element, Shown, ignored, refused, set_aside, stored
+from worker.intake.times import NEVER, When, hl7
+
+GIVEN = ("", "CP", "PA")
+NOT_GIVEN = ("RE", "NA")
+DELETED = "D"
+
+
+def administrations(message: Message, source: Source) -> list[Element]:
+    """Every RXA in order."""
+    made: list[Element] = []
+    patient, nobody, order, index = "", "PID: missing", "", 0
+    for segment in message.segments:
+        if segment.name == "PID":
+            try:
+                patient, nobody, order = patient_of(segment.field(3), source), "", ""
+            except Unidentified as error:
+                patient, nobody, order = "", f"PID-3: {error}", ""
+        elif segment.name == "ORC":
+            order = segment.field(3).text.strip() or segment.field(2).text.strip()
+        elif segment.name == "RXA":
+            index += 1
+            made.append(_administration(segment, f"RXA[{index}]", patient, nobody, order, source))
+    if message.first("PID") is None:
+        return [refused("PID", "PID: missing; every administration needs its patient")]
+    return made
+
+
+def _administration(rxa: Segment, where: str, patient: str, nobody: str, order: str, source: Source) -> Element:
+    sent = list(codings(rxa.field(5)))
+    found = find_drug(source.codes, sent)
+    name = next((coding.name for coding in sent if coding.name), "")[:60]
+    start = _when(rxa, 3, source)
+    status, action = rxa.field(20).component(1).strip().upper(), rxa.field(21).component(1).strip().upper()
+    use = "retract" if action == DELETED else "given" if status in GIVEN else "not-given"
+    word = "entered-in-error" if action == DELETED else {"": "completed", "CP": "completed"}.get(status, status)
+    if found.code is None or not found.code.reading.startswith(DRUG):
+        shown = Shown("drug", name or None, None, start.shown, word, use)
+        if found.trouble:
+            return set_aside(where, patient, found.why, shown)
+        why = found.why if found.code is None else f"{found.code.reading} is no drug"
+        return ignored(where, why, patient, shown=shown)._replace(unmapped=found.unmapped)
+    drug = found.code.reading.removeprefix(DRUG)
+    shown = Shown("drug", drug, None, start.shown, word, use, name)
+    trouble = nobody or _trouble(start, status)
+    if trouble:
+        return set_aside(where, patient, trouble, shown)
+    if use == "not-given":
+        return ignored(where, f"RXA-20 {status}: not given", patient, own=True, shown=shown)
+    assert start.at is not None, "looked at above"
+    parts = (patient, order, rxa.field(2).text, sent[0].code, start.at.isoformat())
+    identifier = f"hl7/{hashlib.sha256(chr(31).join(parts).encode(errors='surrogatepass')).hexdigest()[:32]}"
+    common = {"source": source.name, "patient": patient, "drug": drug, **_dose(rxa)}
+    if action == DELETED:
+        return stored(where, patient, retraction(identifier, common, start.at), shown)
+    return stored(where, patient, administration(identifier, common, start.at, _end(rxa, start, source)), shown)
+
+
+def _trouble(start: When, status: str) -> str:
+    if start.at is None or start.day:
+        return f"RXA-3: {start.why or f'{start.shown} is a day, and an administration needs the hour'}"
+    if status not in (*GIVEN, *NOT_GIVEN):
+        return f"RXA-20: the completion status {status[:10]!r} is none of CP, PA, RE, NA"
+    return ""
+
+
+def _when(rxa: Segment, number: int, source: Source) -> When:
+    text = rxa.field(number).component(1).strip()
+    return hl7(text, source.zone) if text and text != '""' else NEVER
+
+
+def _end(rxa: Segment, start: When, source: Source) -> When | None:
+    """When it ended; None for a dose at one moment, `NEVER` for a rate that runs (RXA-12) without end."""
+    end = _when(rxa, 4, source)
+    if end.at is None:
+        return NEVER if rxa.field(12) else None
+    return None if end.at == start.at else end
+
+
+def _dose(rxa: Segment) -> dict[str, str]:
+    amount = rxa.field(6).text.strip()
+    if not amount or amount.strip("0.") == "" or amount == "999":
+        return {}
+    unit = next(iter(units(rxa.field(7))), "")
+    return {"dose": amount, **({"unit": unit} if unit else {})}

@@ -1,0 +1,110 @@
+"""ADT: two records that are one person, and for the wards that are watched admission, transfer and discharge."""
+
+import hashlib
+
+from config.intake import Source
+from worker.intake.hl7.patients import patient_of
+from worker.intake.hl7.tokens import Field, Message, Segment
+from worker.intake.identity import Unidentified
+from worker.intake.taken import Element, Native, ignored, set_aside, stored
+from worker.intake.times import NEVER, When, hl7
+
+MERGES = ("A40", "A34", "A18", "A39")
+REGISTERS = ("A01", "A02", "A08", "A13")
+DISCHARGES = ("A03",)
+
+
+def admissions(message: Message, event: str, source: Source) -> list[Element]:
+    """What an ADT message becomes."""
+    if event in MERGES:
+        return _merges(message, event, source)
+    if event not in (*REGISTERS, *DISCHARGES):
+        return [ignored("ADT", f"ADT^{event[:10]} holds nothing to take")]
+    pv1, pid = message.first("PV1"), message.first("PID")
+    if not _concerns(pv1, source):
+        return [ignored("ADT", f"ADT^{event}: its ward is none of those under `registers`")]
+    try:
+        if pid is None:
+            raise Unidentified("PID: missing")
+        patient = patient_of(pid.field(3), source)
+    except Unidentified as error:
+        return [set_aside("ADT", "", str(error))]
+    when = _time(message, pv1 if event in DISCHARGES else None, source)
+    if when.at is None:
+        return [set_aside("ADT", patient, f"EVN-6, EVN-2: {when.why}")]
+    native: Native = {"source": source.name, "patient": patient, "effective": when.at.isoformat()}
+    if event in DISCHARGES:
+        native["type"] = "discharge"
+    else:
+        native |= {"type": "registration", **_admission(pid, pv1, source)}
+    native["id"] = _identifier(event, native)
+    return [stored("ADT", patient, (native,))]
+
+
+def _concerns(pv1: Segment | None, source: Source) -> bool:
+    """Whether the ward, or on a transfer the one before, is watched."""
+    wards = source.policy.registers
+    if "*" in wards:
+        return True
+    return pv1 is not None and any(pv1.field(number).component(1).strip() in wards for number in (3, 6))
+
+
+def _admission(pid: Segment, pv1: Segment | None, source: Source) -> Native:
+    found: Native = {}
+    born = hl7(pid.field(7).component(1)[:8], source.zone)
+    if born.day and born.shown:
+        found["born"] = born.shown
+    if pv1 is not None:
+        place = {"ward": _said(pv1.field(3), 1), "bed": _said(pv1.field(3), 3)}
+        found |= {name: text for name, text in place.items() if text}
+    return found
+
+
+def _said(field: Field, component: int) -> str:
+    text = field.component(component).strip()[:200]
+    return "" if text == '""' else text
+
+
+def _time(message: Message, discharged: Segment | None, source: Source) -> When:
+    """When it happened: PV1-45 of a discharge, EVN-6, else EVN-2."""
+    evn = message.first("EVN")
+    texts = [discharged.field(45).component(1)] if discharged is not None else []
+    texts += [evn.field(6).component(1), evn.field(2).component(1)] if evn is not None else []
+    found = next((text.strip() for text in texts if text.strip() not in ("", '""')), "")
+    when = hl7(found, source.zone) if found else NEVER
+    return when if not when.day else When(when.shown, None, why=f"{when.shown} is a day; the hour is needed")
+
+
+def _merges(message: Message, event: str, source: Source) -> list[Element]:
+    """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
+    made: list[Element] = []
+    pid: Segment | None = None
+    when = _time(message, None, source)
+    for segment in message.segments:
+        if segment.name == "PID":
+            pid = segment
+        elif segment.name == "MRG":
+            made.append(_merge(segment, pid, when, event, source, f"MRG[{len(made) + 1}]"))
+    return made or [set_aside("ADT", "", f"MRG: missing, and ADT^{event} merges nothing without it")]
+
+
+def _merge(mrg: Segment, pid: Segment | None, when: When, event: str, source: Source, where: str) -> Element:
+    try:
+        if pid is None:
+            raise Unidentified("PID: missing")
+        into, prior = patient_of(pid.field(3), source), patient_of(mrg.field(1), source)
+    except Unidentified as error:
+        return set_aside(where, "", str(error))
+    if prior == into:
+        return ignored(where, "MRG-1 and PID-3 name the same record", into)
+    if when.at is None:
+        return set_aside(where, prior, f"EVN-6, EVN-2: {when.why}")
+    native: Native = {"type": "merge", "source": source.name, "patient": prior, "into": into}
+    native["effective"] = when.at.isoformat()
+    native["id"] = _identifier(event, native)
+    return stored(where, into, (native,))
+
+
+def _identifier(event: str, native: Native) -> str:
+    text = "\x1f".join([event, *(f"{name}={native[name]}" for name in sorted(native))])
+    return f"hl7/{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:32]}"

@@ -1,0 +1,59 @@
+"""Several messages in one body: FHS and BHS batches, and messages that simply follow each other."""
+
+import re
+from typing import NamedTuple
+
+from worker.intake.hl7.charsets import decode
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_AROUND = b"\x00\x0b\x1c\r\n\t \xef\xbb\xbf"
+_ENVELOPE = (b"FHS", b"BHS", b"BTS", b"FTS")
+
+
+class Batch(NamedTuple):
+    """The messages of a body in their order, and in words what speaks for some being missing (empty: nothing).
+
+    A piece that begins with no MSH has lost it; `tokens.read` refuses it with the reason, so that it is set aside.
+    """
+
+    messages: list[bytes]
+    doubt: str = ""
+
+
+def split(raw: bytes) -> Batch:
+    """Take a body apart; a single message comes back as it is, and nothing but an empty envelope is left out."""
+    if raw.startswith(b"MSH") and raw.count(b"MSH") == 1 and not any(name in raw for name in _ENVELOPE):
+        return Batch([raw])
+    if b"\0" in raw[:8]:
+        raw = _narrowed(raw)
+    messages: list[list[bytes]] = []
+    told: list[bytes] = []
+    outside = True
+    for line in _LINE_END.split(raw):
+        bare = line.strip(_AROUND)
+        name = b"" if bare[3:4].isalnum() or bare[3:4] == b" " else bare[:3]
+        if name in _ENVELOPE:
+            outside = True
+            told += [bare] if name == b"BTS" else []
+        elif name == b"MSH" or (outside and bare):
+            messages.append([line])
+            outside = False
+        elif bare:
+            messages[-1].append(line)
+    return Batch([b"\r".join(lines) for lines in messages], _doubt(told, len(messages)))
+
+
+def _doubt(trailers: list[bytes], came: int) -> str:
+    """Each BTS may say how many messages its batch holds."""
+    said = [re.split(rb"[^0-9A-Za-z]", trailer[4:], maxsplit=1)[0] for trailer in trailers]
+    if not said or not all(number.isdigit() and len(number) < 9 for number in said):
+        return ""
+    total = sum(int(number) for number in said)
+    return f"the batch is said to hold {total} message(s) and holds {came}" if total != came else ""
+
+
+def _narrowed(raw: bytes) -> bytes:
+    """The same in UTF-8; the mark in front outranks what MSH-18 says."""
+    text, _ = decode(raw)
+    marked = re.sub(r"(?m)(?<![^\r\n\ufeff])MSH", "\ufeffMSH", text.lstrip("\ufeff"))
+    return marked.encode("utf-8", errors="replace")

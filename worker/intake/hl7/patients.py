@@ -1,0 +1,19 @@
+"""The patient of a PID-3 or an MRG-1, by the identifiers of the source's policy."""
+
+from config.intake import Source
+from worker.intake.hl7.tokens import Field
+from worker.intake.identity import Identity, choose
+
+
+def patient_of(field: Field, source: Source) -> str:
+    """The patient a list of identifiers names.
+
+    Raises:
+        Unidentified: none of them is of a configured kind, or two are.
+    """
+    found = [
+        Identity(item.component(1).strip(), item.component(4).strip(), item.component(5).strip())
+        for item in field.repetitions
+        if item.component(1).strip() not in ("", '""')
+    ]
+    return choose(found, source.policy.identifiers).id

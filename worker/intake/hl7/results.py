@@ -1,0 +1,181 @@
+"""ORU^R01 and OUL^R22, laboratories and monitors alike: each OBX is one result."""
+
+import hashlib
+from typing import NamedTuple
+
+from alerts.vocabulary import READINGS, Sort
+from config.intake import GLASGOW, Source
+from config.tables import Tables
+from worker.intake.codes import Found, find
+from worker.intake.hl7.patients import patient_of
+from worker.intake.hl7.statuses import life, worse
+from worker.intake.hl7.tokens import Message, Segment
+from worker.intake.hl7.values import CODED, POINTERS, codings, value
+from worker.intake.identity import Unidentified
+from worker.intake.results import Result, Use, Value, judge
+from worker.intake.taken import Element, Outcome, ignored, refused, set_aside, stored
+from worker.intake.times import NEVER, When, hl7
+
+
+class Order(NamedTuple):
+    """What an OBR says of the OBX below it."""
+
+    number: str
+    status: str
+    time: str
+
+
+NO_ORDER = Order("", "", "")
+
+
+class _Place(NamedTuple):
+    """Where in the message an OBX stands."""
+
+    where: str
+    number: int
+    patient: str
+    nobody: str
+    order: Order
+    describes: bool
+
+
+def results(message: Message, raw: bytes, source: Source, tables: Tables, *, specimens: bool) -> list[Element]:
+    """Every OBX in order. `specimens`: what stands before the OBR describes patient or specimen (OUL).
+
+    A message may hold several patients: a PID begins the next one.
+    """
+    made: list[Element] = []
+    patient, nobody, order, index = "", "PID: missing", NO_ORDER, 0
+    seen_order = False
+    for segment in message.segments:
+        if segment.name == "PID":
+            patient, nobody = _whose(segment, source)
+            order, seen_order = NO_ORDER, False
+        elif segment.name == "OBR":
+            order, seen_order = _order(segment), True
+        elif segment.name == "SPM" and specimens:
+            seen_order = False
+        elif segment.name == "OBX":
+            index += 1
+            place = _Place(f"OBX[{index}]", index, patient, nobody, order, specimens and not seen_order)
+            made += _result(segment, place, raw, source, tables)
+    if message.first("PID") is None:
+        return [refused("PID", "PID: missing; every result needs its patient")]
+    return _without_clashes(made)
+
+
+def _whose(pid: Segment, source: Source) -> tuple[str, str]:
+    try:
+        return patient_of(pid.field(3), source), ""
+    except Unidentified as error:
+        return "", f"PID-3: {error}"
+
+
+def _order(obr: Segment) -> Order:
+    number = obr.field(3).text.strip() or obr.field(2).text.strip()
+    return Order(number, obr.field(25).component(1).strip().upper(), obr.field(7).component(1).strip())
+
+
+def _result(obx: Segment, place: _Place, raw: bytes, source: Source, tables: Tables) -> list[Element]:
+    found = find(source.codes, codings(obx.field(3)))
+    if found.code is None or found.code.use == "panel":
+        return [_no_code(found, place)]
+    kind = obx.field(2).text.strip().upper()
+    if kind in POINTERS:
+        return [ignored(place.where, f"OBX-2: {kind} only points to something", place.patient)]
+    status = worse(obx.field(11).component(1).strip().upper(), place.order.status)
+    policy = source.policy
+    lives = life(status, unverified=source.takes_unverified, beside_x=policy.value_beside_x)
+    if lives is None:
+        why = f"OBX-11: the result status is {status[:10]!r}" if status else "OBX-11: the result status is missing"
+        return [set_aside(place.where, place.patient, why)]
+    what = value(obx)
+    if lives.use is Use.NO_VALUE:
+        what = Value(absent="the result could not be obtained (OBX-11 X)")
+    elif kind in CODED and _is_number(found.code.reading) and what.given:
+        return [_coded_number(place, found.code.reading, specimen=place.describes)]
+    when = _time(obx, place.order, source)
+    result = Result(place.where, place.patient, _identifier(obx, place, when, raw), found.code, lives, when, what)
+    element = judge(result, source, tables)
+    if place.describes:
+        return [_describes(element)]
+    if place.nobody and element.outcome is not Outcome.IGNORED:
+        return [element._replace(outcome=Outcome.SET_ASIDE, why=place.nobody, messages=())]
+    if status == "W" and element.outcome is Outcome.STORED:
+        return [_wrong_patient(element)]
+    return [element]
+
+
+def _no_code(found: Found, place: _Place) -> Element:
+    if found.code is not None:
+        return ignored(place.where, "a panel", place.patient, own=True)
+    if found.trouble:
+        return set_aside(place.where, place.patient, found.why)
+    return ignored(place.where, found.why, place.patient)._replace(unmapped=found.unmapped)
+
+
+def _is_number(reading: str) -> bool:
+    return reading == GLASGOW or READINGS[reading].sort is not Sort.CODE if reading in {*READINGS, GLASGOW} else False
+
+
+def _coded_number(place: _Place, reading: str, *, specimen: bool) -> Element:
+    why = f"OBX-5: a code is no {reading.replace('_', ' ')}"
+    return ignored(place.where, why, place.patient) if specimen else set_aside(place.where, place.patient, why)
+
+
+def _describes(element: Element) -> Element:
+    why = "describes the patient or the specimen, no result of the order"
+    return element._replace(outcome=Outcome.IGNORED, why=why, messages=(), own=False)
+
+
+def _time(obx: Segment, order: Order, source: Source) -> When:
+    """OBX-14, else OBR-7; when the message was written (MSH-7) says nothing of the patient."""
+    text = obx.field(14).component(1).strip() or order.time
+    return hl7(text, source.zone) if text and text != '""' else NEVER
+
+
+def _identifier(obx: Segment, place: _Place, when: When, raw: bytes) -> str:
+    """The same for a result and its correction; where no order number is sent, of this message alone."""
+    if place.order.number:
+        code = obx.field(3)
+        at = when.at.isoformat() if when.at is not None else ""
+        parts = (place.patient, place.order.number, code.component(1), code.component(3), obx.field(4).text, at)
+        return _hash("\x1f".join(parts).encode(errors="surrogatepass"))
+    return _hash(raw + str(place.number).encode())
+
+
+def _hash(data: bytes) -> str:
+    return f"hl7/{hashlib.sha256(data).hexdigest()[:32]}"
+
+
+def _wrong_patient(element: Element) -> Element:
+    """Status W: the result was somebody else's. That is said on the course; who it belongs to is not known."""
+    retraction = element.messages[0]
+    name = retraction.get("reading", "result").replace("_", " ")
+    note = {name_: retraction[name_] for name_ in ("source", "patient", "effective")}
+    note |= {
+        "type": "note",
+        "id": f"{retraction['id']}/wrong",
+        "text": f"{name} withdrawn as sent for the wrong patient: review what was decided on it, and whose it is",
+    }
+    return stored(element.where, element.patient, (*element.messages, note), element.shown)
+
+
+def _without_clashes(elements: list[Element]) -> list[Element]:
+    """Two results that would be charted as one and say different things are both set aside."""
+    said: dict[str, tuple[object, ...]] = {}
+    clashing: set[str] = set()
+    for element in elements:
+        for message in element.messages[:1]:
+            content = tuple(message.get(name) for name in ("reading", "value", "unit", "absent", "status"))
+            if said.setdefault(message["id"], content) != content:
+                clashing.add(message["id"])
+    if not clashing:
+        return elements
+    why = "two results with the same order number, code, OBX-4 and time say different things; send OBX-4"
+    return [
+        element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())
+        if any(message["id"] in clashing for message in element.messages)
+        else element
+        for element in elements
+    ]

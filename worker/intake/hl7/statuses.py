@@ -1,0 +1,51 @@
+"""Result status: the worse of OBX-11 (table 0085) and OBR-25 (table 0123)."""
+
+from worker.intake.results import Life, Use
+
+_FINAL = Life("final", Use.USE)
+_CORRECTED = Life("corrected", Use.USE, "corrected")
+_RETRACTED = Life("entered-in-error", Use.RETRACT)
+_NO_VALUE = Life("cancelled", Use.NO_VALUE)
+_UNVERIFIED = Life("unverified", Use.USE)
+
+_LIVES = {
+    "F": _FINAL,
+    "C": _CORRECTED,
+    "A": _CORRECTED,
+    "R": _UNVERIFIED,
+    "P": Life("preliminary", Use.USE, "preliminary"),
+    "X": _NO_VALUE,
+    "I": Life("pending", Use.NOT_USABLE),
+    "S": Life("partial", Use.NOT_USABLE),
+    "O": Life("ordered", Use.NOT_USABLE),
+    "N": Life("not asked", Use.NOT_USABLE),
+    "V": Life("verified without value", Use.NOT_USABLE),
+    "U": Life("final without value", Use.NOT_USABLE),
+    "B": Life("appended", Use.NOT_USABLE),
+    "D": _RETRACTED,
+    "W": _RETRACTED,
+}
+_WORSE = {code: rank for rank, codes in enumerate(("F", "CA", "R", "P", "X", "ISONVUB", "DW")) for code in codes}
+_OF_ORDERS = frozenset("FCRPXISODW")
+"""What OBR-25 may say of each result below it. `A` there means that some results are still to come."""
+
+
+def worse(result: str, order: str) -> str:
+    """The status that counts. A result that is corrected stays so under an order that is provisional."""
+    if order not in _OF_ORDERS:
+        return result
+    if not result:
+        return order
+    if result in "CA" and order in "RP":
+        return result
+    return max(result, order, key=lambda code: _WORSE.get(code, len(_WORSE)))
+
+
+def life(status: str, *, unverified: bool, beside_x: bool) -> Life | None:
+    """What a status allows; None where it is not known. `unverified` and `beside_x` are the source's policy."""
+    found = _LIVES.get(status)
+    if status == "R" and not unverified:
+        return Life("unverified", Use.NOT_USABLE)
+    if status == "X" and beside_x:
+        return Life("cancelled", Use.USE)
+    return found

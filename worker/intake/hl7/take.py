@@ -1,0 +1,42 @@
+"""One HL7 v2 message to native messages, by its type."""
+
+from config.intake import Intake, Source
+from config.tables import Tables
+from worker.intake.hl7.administrations import administrations
+from worker.intake.hl7.admissions import admissions
+from worker.intake.hl7.header import message_key
+from worker.intake.hl7.results import results
+from worker.intake.hl7.tokens import Message
+from worker.intake.taken import Element, Item, Taken, hl7_text, ignored
+
+RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
+
+
+def source_of(message: Message, intake: Intake) -> Source | None:
+    """The source that sends MSH-3 and MSH-4; None where nobody may who is not listed."""
+    header = message.segments[0]
+    return intake.hl7(header.field(3).component(1).strip(), header.field(4).component(1).strip())
+
+
+def take(message: Message, raw: bytes, source: Source, tables: Tables) -> Taken:
+    """What a message becomes. Nothing of it is lost: what cannot be used says so."""
+    header = message.segments[0]
+    elements = tuple(_elements(message, raw, source, tables))
+    control = header.field(10).text.strip()[:100]
+    processing = header.field(11).component(1).strip().upper()
+    test = bool(processing) and processing not in source.policy.processing
+    item = Item(*hl7_text(raw), control, elements)
+    return Taken(source.name, (item,), test=test, key=message_key(raw))
+
+
+def _elements(message: Message, raw: bytes, source: Source, tables: Tables) -> list[Element]:
+    header = message.segments[0]
+    kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
+    if event in RESULTS.get(kind, ()):
+        made = results(message, raw, source, tables, specimens=kind == "OUL")
+        return made or [ignored(kind, "no OBX")]
+    if kind == "RAS":
+        return administrations(message, source) or [ignored(kind, "no RXA")]
+    if kind == "ADT":
+        return admissions(message, event, source)
+    return [ignored(kind[:10] or "MSH-9", f"{kind[:10]}^{event[:10]} is acknowledged, never read")]

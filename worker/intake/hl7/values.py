@@ -1,0 +1,91 @@
+"""What stands in OBX-5 to OBX-7, by the type in OBX-2."""
+
+import re
+
+from worker.intake.codes import Coding
+from worker.intake.hl7.tokens import Field, Segment
+from worker.intake.results import Value
+
+CODED = frozenset({"CE", "CF", "CWE", "CNE", "IS", "ID"})
+NO_NUMBER = frozenset({"RP", "ED", "DT", "TM", "TS", "DTM", "NA", "MA", "NR"})
+POINTERS = frozenset({"RP", "ED"})
+_RANGE = re.compile(r"\D*?(-?\d+(?:\.\d+)?)\s*(?:-|–|_|to)\s*(\d+(?:\.\d+)?)\D*", re.ASCII)
+_EMPTY = ('""', "")
+_LONGEST = 200
+MDC = "MDC"
+
+
+def codings(field: Field) -> tuple[Coding, ...]:
+    """The codes of a CE or CWE: the identifier, its alternate, and for MDC the reference id beside the number."""
+    found = []
+    for first in (1, 4):
+        code, name, system = (field.component(first + place).strip() for place in range(3))
+        if code:
+            found.append(Coding(system, code, name))
+        if system == MDC and name.startswith("MDC_"):
+            found.append(Coding(system, name, name))
+    return tuple(found)
+
+
+def value(obx: Segment) -> Value:
+    """The value of an OBX. Two values in one field are no value; text is kept as text."""
+    kind, field = obx.field(2).text.strip().upper(), obx.field(5)
+    if field.text.strip() in _EMPTY and len(field.repetitions) < 2:
+        return Value(absent="no value was sent (OBX-5 is empty)")
+    if len(field.repetitions) > 1:
+        return Value(text=_all(field), trouble=f"OBX-5: {len(field.repetitions)} values in one field")
+    if kind in NO_NUMBER:
+        return Value(text=field.text[:_LONGEST], trouble=f"OBX-2: {kind} holds no single value")
+    low, high = limits(obx.field(7).text)
+    if kind in CODED:
+        return Value(text=field.component(9)[:_LONGEST].strip(), codings=codings(field) or _bare(field))
+    if kind == "SN":
+        text, trouble = _structured(field)
+    else:
+        text, trouble = _number(field.text), ""
+    return Value(text, units(obx.field(6)), trouble=trouble, low=low, high=high)
+
+
+def _all(field: Field) -> str:
+    return "~".join(repetition.text for repetition in field.repetitions[:8])[:_LONGEST]
+
+
+def _bare(field: Field) -> tuple[Coding, ...]:
+    name = field.component(2).strip()
+    return (Coding("", "", name),) if name else ()
+
+
+def _number(text: str) -> str:
+    """HL7 writes .5 and 5. as well; anything else is left as it is."""
+    text = text.strip()[:_LONGEST]
+    if re.fullmatch(r"[<>]?=?[+-]?\d*\.\d*", text, re.ASCII) and text.strip("<>=+-.") != "":
+        head, _, tail = text.partition(".")
+        head = head if head[-1:].isdigit() else f"{head}0"
+        return f"{head}.{tail}" if tail else head
+    return text
+
+
+def _structured(field: Field) -> tuple[str, str]:
+    """SN: comparator ^ number ^ separator ^ number. A range, a ratio or a score of several parts is no value."""
+    comparator, number, separator, second = (field.component(place).strip() for place in range(1, 5))
+    whole = field.text[:60]
+    if separator or second:
+        return whole, f"OBX-5: {whole!r} is a range or a ratio, no single value"
+    if comparator not in ("", "=", "<", "<=", ">", ">="):
+        return whole, f"OBX-5: the comparator {comparator[:10]!r} is none of <, <=, >, >="
+    return f"{comparator.replace('=', '') if comparator == '=' else comparator}{_number(number)}", ""
+
+
+def units(field: Field) -> tuple[str, ...]:
+    """The spellings of a unit, the most trusted first: of MDC the reference id, of others the code."""
+    first = [field.component(1).strip(), field.component(2).strip()]
+    if field.component(3).strip() == MDC:
+        first.reverse()
+    first += [field.component(4).strip(), field.component(5).strip()]
+    return tuple(dict.fromkeys(name for name in first if name))
+
+
+def limits(text: str) -> tuple[str | None, str | None]:
+    """The two ends of a reference range, where it has two."""
+    match = _RANGE.fullmatch(text.strip()) if len(text) < 60 else None
+    return (match[1], match[2]) if match is not None else (None, None)

@@ -1,0 +1,198 @@
+"""`POST /fhir` and `POST /messages`: a key says whose it is; 2xx is said only of what is stored."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from alerts.messages import AnyMessage, BadMessage, read_message
+from config.intake import Intake, Source
+from config.tables import Tables
+from worker.intake.fhir.take import Unreadable, decode, take_resource
+from worker.intake.keys import SourceKeys
+from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
+from worker.intake.store import IntakeStore
+from worker.keys import Shard
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a body; the same as a frame of MLLP."""
+
+MOST_MESSAGES = 10_000
+RETRY_AFTER = "5"
+FHIR_TYPES = ("application/fhir+json", "application/json")
+LINE_TYPES = ("application/x-ndjson", "application/ndjson")
+NATIVE_TYPES = ("application/json", *LINE_TYPES)
+ANSWERS = ("acknowledgement", "hand_on", "silence", "closure")
+"""What a person says of an episode: taken from a hospital's record system, never from a monitor or a laboratory."""
+
+OUR_OWN = ("receipt", "fault")
+
+
+class Door(NamedTuple):
+    """What the routes need. `intake` and `tables` are asked at each request, `wake` after each append."""
+
+    store: IntakeStore
+    keys: SourceKeys
+    intake: Callable[[], Intake]
+    tables: Callable[[], Tables]
+    wake: Callable[[Iterable[Shard]], None]
+    now: Callable[[], datetime]
+    largest: int = LARGEST
+
+
+class _Refused(Exception):
+    """The request cannot be taken: the status, and issues that name field and mend."""
+
+    def __init__(self, status: HTTPStatus, *issues: dict[str, Any]) -> None:
+        super().__init__(status)
+        self.status = status
+        self.issues = issues
+
+
+def routes(door: Door) -> list[Route]:
+    """The two ways in."""
+
+    def taking(
+        kinds: tuple[str, ...], take: Callable[[Door, Source, bytes, str], tuple[int, dict[str, Any]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                source = await _source(request, door)
+                kind = _type(request, kinds)
+                body = await _body(request, door.largest)
+                status, answer = await run_in_threadpool(take, door, source, body, kind)
+            except _Refused as refused:
+                return _answer(refused.status, outcome(*refused.issues))
+            except RedisError:
+                said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
+            return _answer(status, answer)
+
+        return endpoint
+
+    return [
+        Route("/fhir", taking(FHIR_TYPES, _fhir), methods=["POST"]),
+        Route("/messages", taking(NATIVE_TYPES, _native), methods=["POST"]),
+    ]
+
+
+async def _source(request: Request, door: Door) -> Source:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    name = await run_in_threadpool(door.keys.source_of, key.strip()) if scheme.lower() == "bearer" else None
+    if name is None:
+        said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
+        raise _Refused(HTTPStatus.UNAUTHORIZED, said)
+    source = door.intake().source(name)
+    if source is None:
+        said = issue(f"the source {name} is not listed in intake.yaml", code="forbidden")
+        raise _Refused(HTTPStatus.FORBIDDEN, said)
+    return source
+
+
+def _type(request: Request, kinds: tuple[str, ...]) -> str:
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent not in kinds:
+        said = issue(f"Content-Type: write {' or '.join(kinds)}", code="not-supported")
+        raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said)
+    return sent
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    """The body, read no further than is allowed, whatever its length is said to be."""
+    too_large = _Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        issue(f"a body has at most {largest} bytes; send it in parts", code="too-long"),
+    )
+    said = request.headers.get("content-length", "")
+    if said.isascii() and said.isdigit() and int(said[:20]) > largest:
+        raise too_large
+    parts, length = [], 0
+    try:
+        async for part in request.stream():
+            length += len(part)
+            if length > largest:
+                raise too_large
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, issue("the body ended early", code="incomplete")) from error
+    return b"".join(parts)
+
+
+def _fhir(door: Door, source: Source, body: bytes, _: str) -> tuple[int, dict[str, Any]]:
+    now = door.now()
+    try:
+        resource = decode(body)
+        taken = take_resource(resource, source, door.tables(), now)
+    except Unreadable as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
+    door.wake(door.store.put(taken, now).wake)
+    if resource["resourceType"] == "Bundle":
+        return HTTPStatus.OK, of_bundle(taken, str(resource.get("type", "")))
+    item = taken.items[0]
+    return int(STATUS[item.outcome][:3]), of_item(item)
+
+
+def _native(door: Door, source: Source, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
+    raws = _lines(body) if kind in LINE_TYPES else _pieces(body)
+    if not raws:
+        raise _Refused(HTTPStatus.BAD_REQUEST, issue("no message: send one JSON object, a list, or one a line"))
+    if len(raws) > MOST_MESSAGES:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(f"at most {MOST_MESSAGES} messages a request"))
+    good: list[tuple[AnyMessage, bytes]] = []
+    issues: list[dict[str, Any]] = []
+    for index, raw in enumerate(raws):
+        try:
+            good.append((_allowed(read_message(raw), source), raw))
+        except BadMessage as error:
+            issues.append(issue(str(error), where=f"[{index}]"))
+    if good:
+        door.wake(door.store.put_native(good, door.now()))
+    taken = issue(f"{len(good)} of {len(raws)} accepted", "information", "informational")
+    if issues:
+        raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, *issues[:100], taken)
+    return HTTPStatus.ACCEPTED, outcome(taken)
+
+
+def _allowed(message: AnyMessage, source: Source) -> AnyMessage:
+    if message.source != source.name:
+        raise BadMessage(f"source: {message.source[:40]!r}, and the key is of {source.name!r}; write that")
+    if message.type in OUR_OWN:
+        raise BadMessage(f"type: {message.type} is written by cartwatch alone")
+    if message.type in ANSWERS and source.policy.type != "record":
+        raise BadMessage(f"type: {message.type} is not taken from a {source.policy.type}")
+    if message.patient.startswith("~") and message.type != "acknowledgement":
+        raise BadMessage(f"patient: {message.patient[:40]!r} is reserved")
+    return message
+
+
+def _pieces(body: bytes) -> list[bytes]:
+    """The messages of a JSON body: one, or a list."""
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        if body.startswith(b"["):
+            return [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST, issue(f"not JSON: {str(error)[:200]}")) from error
+    return [body]
+
+
+def _lines(body: bytes) -> list[bytes]:
+    lines = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return [line for line in (line.strip() for line in lines) if line]
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = RETRY_AFTER
+    return Response(msgspec.json.encode(body), status, headers, "application/fhir+json")

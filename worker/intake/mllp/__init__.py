@@ -1,0 +1,1 @@
+"""MLLP: the wire HL7 v2 comes over."""

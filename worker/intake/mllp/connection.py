@@ -1,0 +1,103 @@
+"""One connection: read what has come, have it stored, acknowledge it in order, read on. Never the next before that.
+
+That is the back-pressure too: while nothing is stored, or nobody takes the acknowledgements, nothing is read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+from config.listeners import Listener
+from worker.clock import milliseconds
+from worker.intake.mllp.answers import Reply, Request
+from worker.intake.mllp.counters import Counters
+from worker.intake.mllp.frames import FrameReader
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 256 * 1024
+GRACE_SECONDS = 0.25
+"""A connection that is to end and has been silent for this long has sent everything."""
+
+
+class Connection:
+    """Serves one peer until it leaves, says nothing for too long, breaks a rule, or is asked to finish."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        peer: str,
+        listener: Listener,
+        answer: Callable[[Request], Awaitable[Reply]],
+        counters: Counters,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._peer = peer
+        self._listener = listener
+        self._answer = answer
+        self._counters = counters
+        self._now = now
+        self._frames = FrameReader()
+        self._finishing = False
+        self._patience: asyncio.Timeout | None = None
+
+    async def serve(self) -> None:
+        """Read, answer and read on, until the connection ends."""
+        self._counters.add(self._peer, {"connections": 1})
+        try:
+            await self._serve()
+        except (OSError, TimeoutError) as error:
+            log.info("connection of %s ended (%s)", self._peer, type(error).__name__)
+        finally:
+            self._counters.add(self._peer, {"broken_frames": int(self._frames.inside)})
+            await self._close()
+
+    def finish(self) -> None:
+        """Answer what has been received, then close."""
+        self._finishing = True
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + GRACE_SECONDS)
+
+    async def _serve(self) -> None:
+        while data := await self._read():
+            skipped, broken = self._frames.skipped, self._frames.broken
+            frames = self._frames.feed(data)
+            skipped, broken = self._frames.skipped - skipped, self._frames.broken - broken
+            counts = {"bytes": len(data), "skipped_bytes": skipped, "broken_frames": broken}
+            self._counters.add(self._peer, counts, milliseconds(self._now()))
+            if skipped and skipped == self._frames.skipped:
+                log.warning("%s sends bytes outside any MLLP frame; they are skipped", self._peer)
+            if not frames:
+                continue
+            reply = await self._answer(Request(self._peer, frames))
+            self._counters.add(self._peer, reply.counts)
+            self._writer.write(reply.data)
+            async with asyncio.timeout(self._listener.frame_within.total_seconds()):
+                await self._writer.drain()
+            if reply.close:
+                return
+
+    async def _read(self) -> bytes:
+        """What has come; nothing where the peer has left, or its time is up."""
+        patience = self._listener.frame_within if self._frames.inside else self._listener.idle_after
+        seconds = GRACE_SECONDS if self._finishing else patience.total_seconds()
+        try:
+            async with asyncio.timeout(seconds) as self._patience:
+                return await self._reader.read(READ_BYTES)
+        except TimeoutError:
+            if not self._finishing:
+                log.warning("connection of %s is closed: nothing came for %.0f s", self._peer, seconds)
+            return b""
+        finally:
+            self._patience = None
+
+    async def _close(self) -> None:
+        self._writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._listener.frame_within.total_seconds()):
+                await self._writer.wait_closed()

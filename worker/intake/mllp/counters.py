@@ -1,0 +1,98 @@
+"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+from redis import Redis
+
+from worker.keys import Keys
+
+MOST_PEERS = 500
+"""Beyond this many the rest are counted together, so that nobody can fill the store by connecting."""
+
+OTHERS = "others"
+LAST_SEEN = "last_seen"
+
+COUNTED = (
+    "connections",
+    "turned_away",
+    "bytes",
+    "received",
+    "stored",
+    "set_aside",
+    "ignored",
+    "refused",
+    "not_stored",
+    "skipped_bytes",
+    "broken_frames",
+)
+"""What is counted of a peer. `not_stored`: the store was down, and the message was not acknowledged."""
+
+
+class Change(NamedTuple):
+    """What was counted since the last time it was written: amounts, and when (ms) each peer last sent something."""
+
+    amounts: Mapping[tuple[str, str], int]
+    seen: Mapping[str, int]
+
+
+class Counters:
+    """The numbers of one listener, gathered in memory and written from time to time. Used from one thread."""
+
+    def __init__(self) -> None:
+        self._amounts: Counter[tuple[str, str]] = Counter()
+        self._seen: dict[str, int] = {}
+        self._peers: set[str] = set()
+
+    def add(self, peer: str, amounts: Mapping[str, int], at_ms: int | None = None) -> None:
+        """Count for a peer; `at_ms` where it sent something now."""
+        peer = self._named(peer)
+        for name, amount in amounts.items():
+            if amount:
+                self._amounts[peer, name] += amount
+        if at_ms is not None:
+            self._seen[peer] = at_ms
+
+    def take(self) -> Change:
+        """Everything since the last time, to be written."""
+        change = Change(dict(self._amounts), dict(self._seen))
+        self._amounts.clear()
+        self._seen.clear()
+        return change
+
+    def put_back(self, change: Change) -> None:
+        """What could not be written."""
+        self._amounts.update(change.amounts)
+        self._seen = {**change.seen, **self._seen}
+
+    def _named(self, peer: str) -> str:
+        if peer not in self._peers and len(self._peers) >= MOST_PEERS:
+            return OTHERS
+        self._peers.add(peer)
+        return peer
+
+
+def write(redis: Redis, keys: Keys, listener: str, change: Change) -> None:
+    """Add to what the store holds of a listener."""
+    if not (change.amounts or change.seen):
+        return
+    pipe = redis.pipeline(transaction=True)
+    for (peer, name), amount in change.amounts.items():
+        pipe.hincrby(_key(keys, listener), f"{peer} {name}", amount)
+    for peer, at_ms in change.seen.items():
+        pipe.hset(_key(keys, listener), f"{peer} {LAST_SEEN}", at_ms)
+    pipe.execute()
+
+
+def read(redis: Redis, keys: Keys, listener: str) -> dict[str, dict[str, int]]:
+    """Peer -> what is counted of it; `last_seen` in ms since 1970."""
+    found: dict[str, dict[str, int]] = {}
+    for field, value in cast("dict[bytes, bytes]", redis.hgetall(_key(keys, listener))).items():
+        peer, _, name = field.decode().rpartition(" ")
+        found.setdefault(peer, {})[name] = int(value)
+    return found
+
+
+def _key(keys: Keys, listener: str) -> str:
+    return f"{keys.namespace}:mllp:{listener}"

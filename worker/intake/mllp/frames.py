@@ -1,0 +1,107 @@
+"""MLLP framing without any input or output: bytes as they arrive in, bodies out.
+
+A frame is VT, body, FS, CR. Read as tolerantly as senders require: bytes before a VT are skipped, the CR may be
+missing, and a VT before a header inside a frame begins anew, since its sender has given up the frame before.
+"""
+
+import re
+from typing import NamedTuple
+
+VT, FS, CR = b"\x0b", b"\x1c", b"\r"
+
+MOST_BYTES = 4 * 1024 * 1024
+"""A longer body is no message of a monitor or laboratory; the sender is told so, and the connection closed."""
+
+BEGINNING = 64 * 1024
+"""Bytes kept of a body that is too long: enough to name it in the answer."""
+
+_BEGIN = re.compile(rb"\x0b(?=(?:\xef\xbb\xbf)?(?:MSH|FHS|BHS))")
+_LONGEST_BEGIN = 7
+
+
+class Frame(NamedTuple):
+    """One body; of a `too_long` one only the beginning."""
+
+    body: bytes
+    too_long: bool = False
+
+
+def wrap(body: bytes) -> bytes:
+    """A body in its frame."""
+    return VT + body + FS + CR
+
+
+class FrameReader:
+    """Holds what has come of a frame; never more than one body of the longest size and one feed.
+
+    `skipped` counts bytes that stood outside any frame, `broken` frames that were begun and given up.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._held = bytearray()
+        self._scanned = 0
+        self._inside = False
+        self._over = False
+        self.skipped = 0
+        self.broken = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._inside
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that these bytes complete. After one that is too long nothing is read any more."""
+        frames: list[Frame] = []
+        if self._over:
+            return frames
+        self._held += data
+        begin = 0
+        while not self._over:
+            if not self._inside:
+                begin = self._enter(begin)
+            if not self._inside:
+                break
+            begin, found = self._leave(begin)
+            if found is None:
+                break
+            frames.append(found)
+        del self._held[:begin]
+        self._scanned = max(0, self._scanned - begin)
+        return frames
+
+    def _enter(self, begin: int) -> int:
+        """Go to the first byte after the next VT, or to the end."""
+        at = self._held.find(VT, begin)
+        end = len(self._held) if at < 0 else at
+        self.skipped += len(self._held[begin:end].translate(None, b"\r\n"))
+        self._inside = at >= 0
+        self._scanned = end + 1 if self._inside else end
+        return self._scanned
+
+    def _leave(self, begin: int) -> tuple[int, Frame | None]:
+        """Go behind the FS of the frame that began here; where there is none yet, to where the frame begins."""
+        found = self._held.find(FS, self._scanned)
+        end = found if found >= 0 else len(self._held)
+        begin, known = self._resynchronised(begin, end)
+        if end - begin > self._most:
+            self._over, self._inside = True, False
+            frame = Frame(bytes(self._held[begin : begin + BEGINNING]), too_long=True)
+            return len(self._held), frame
+        if found < 0:
+            self._scanned = known
+            return begin, None
+        self._inside = False
+        return end + 1, Frame(bytes(self._held[begin:end]))
+
+    def _resynchronised(self, begin: int, end: int) -> tuple[int, int]:
+        """Where the frame begins in truth, and up to where its bytes are known to be text.
+
+        A VT in the middle of free text, as word processors write them, is text.
+        """
+        for match in _BEGIN.finditer(self._held, self._scanned, end):
+            self.broken += match.start() > begin
+            begin = match.start() + 1
+        # The last bytes may be the first of such a VT and header.
+        return begin, max(begin, end - _LONGEST_BEGIN + 1)

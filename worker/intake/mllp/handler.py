@@ -1,0 +1,131 @@
+"""What the listener does with messages: read them, store all of them in one transaction, wake the workers after it."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from config.intake import Intake, Source
+from config.tables import Tables
+from worker.intake import read
+from worker.intake.hl7.header import message_key
+from worker.intake.mllp.answers import Received, Verdict
+from worker.intake.store import IntakeStore
+from worker.intake.taken import Item, Outcome, Taken, set_aside
+from worker.keys import Shard
+
+log = logging.getLogger(__name__)
+
+NOT_THIS_PEER = "this address may not send for this source"
+
+
+class Configured(NamedTuple):
+    """What messages are read by: asked for with each batch, so that a mended map holds at once."""
+
+    intake: Intake
+    tables: Tables
+
+
+class StoringHandler:
+    """A `worker.intake.mllp.answers.Handler` for one listener.
+
+    `source` names the source of everything that comes here; without it MSH-3 and MSH-4 say whose a message is.
+    """
+
+    def __init__(
+        self,
+        store: IntakeStore,
+        configured: Callable[[], Configured],
+        wake: Callable[[Iterable[Shard]], None],
+        now: Callable[[], datetime],
+        source: str | None = None,
+    ) -> None:
+        self._store = store
+        self._configured = configured
+        self._wake = wake
+        self._now = now
+        self._source = source
+        # A broker that answers slowly must not keep a sender waiting for what is stored already.
+        self._waker = ThreadPoolExecutor(1, thread_name_prefix="mllp-wake")
+
+    def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+        """Store what may be stored; what cannot be read is set aside with its text.
+
+        Raises:
+            redis.exceptions.RedisError: nothing was stored.
+        """
+        configured = self._configured()
+        source = configured.intake.source(self._source) if self._source is not None else None
+        verdicts: list[Verdict] = []
+        kept: list[Taken] = []
+        for message in messages:
+            taken = _read(message.raw, configured, source)
+            if not _may_send(taken, message.peer, source, configured.intake):
+                verdicts.append(Verdict(Outcome.REFUSED, NOT_THIS_PEER))
+                continue
+            kept.append(taken)
+            if message.doubt:
+                kept.append(_doubted(taken, message))
+            verdicts.append(_verdict(taken))
+        self._put(kept)
+        return verdicts
+
+    def close(self) -> None:
+        """Send the wake-ups that wait."""
+        self._waker.shutdown()
+
+    def _put(self, kept: list[Taken]) -> None:
+        now = self._now()
+        try:
+            wake = self._store.put_all(kept, now).wake
+        except RedisError:
+            raise
+        except Exception as error:
+            log.error("a batch of %d message(s) is stored one by one (%s)", len(kept), type(error).__name__)
+            wake = [shard for taken in kept for shard in self._put_alone(taken, now)]
+        if wake:
+            self._waker.submit(self._wake, wake)
+
+    def _put_alone(self, taken: Taken, now: datetime) -> list[Shard]:
+        """One that cannot be stored as what it means is stored as what it is."""
+        try:
+            return self._store.put(taken, now).wake
+        except RedisError:
+            raise
+        except Exception as error:
+            items = tuple(_unusable(item.raw, error) for item in taken.items)
+            return self._store.put(Taken(taken.source, items, key=taken.key), now).wake
+
+
+def _read(raw: bytes, configured: Configured, source: Source | None) -> Taken:
+    try:
+        return read.hl7(raw, configured.intake, configured.tables, source)
+    except Exception as error:
+        # One message that we fail on must not keep those behind it from being stored.
+        log.error("a message cannot be read: internal error %s", type(error).__name__)
+        name = source.name if source is not None else read.UNKNOWN
+        return Taken(name, (_unusable(raw.decode(errors="replace"), error),), key=message_key(raw))
+
+
+def _unusable(raw: str, error: Exception) -> Item:
+    return Item("hl7", raw, "", (set_aside("MSH", "", f"internal error {type(error).__name__}"),))
+
+
+def _may_send(taken: Taken, peer: str, source: Source | None, intake: Intake) -> bool:
+    sender = source or intake.source(taken.source)
+    return sender is None or sender.allows(peer)
+
+
+def _verdict(taken: Taken) -> Verdict:
+    outcome = taken.items[0].outcome
+    # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
+    return Verdict(Outcome.SET_ASIDE if outcome is Outcome.REFUSED else outcome)
+
+
+def _doubted(taken: Taken, message: Received) -> Taken:
+    """A notice that a batch did not hold what it was said to."""
+    item = Item("hl7", "", "", (set_aside("BTS", "", message.doubt),))
+    return Taken(taken.source, (item,), key=f"{taken.key}:batch")

@@ -1,0 +1,76 @@
+"""What `cartwatch parse` prints: what would be taken of a file, without taking it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from config.intake import Intake
+from config.tables import Tables
+from worker.intake import read
+from worker.intake.taken import Element, Outcome, Taken
+
+MOST_REASONS = 5
+NO_RESULTS = ("registration", "discharge", "merge")
+"""Messages that are taken and hold no result: `disposition` speaks of results, `why` of these."""
+
+
+def parsed(
+    raw: bytes, name: str, source: str, intake: Intake, tables: Tables, now: datetime
+) -> Iterator[dict[str, Any]]:
+    """One line for each message, resource or Bundle of a file."""
+    for taken in read.anything(raw, source, intake, tables, now):
+        yield line(taken, name)
+
+
+def line(taken: Taken, name: str) -> dict[str, Any]:
+    """What one delivery would come to."""
+    elements = taken.elements
+    patients = list(dict.fromkeys(element.patient for element in elements if element.patient))
+    body: dict[str, Any] = {
+        "file": name,
+        "disposition": _disposition(taken),
+        "patient": patients[0] if patients else None,
+        "readings": [_reading(element) for element in elements if element.shown is not None],
+        "why": _why(taken),
+    }
+    return body | {"patients": patients} if len(patients) > 1 else body
+
+
+def _disposition(taken: Taken) -> str:
+    for item in taken.items:
+        if any(element.own or _holds_result(element, item.form) for element in item.elements):
+            return "accept"
+    return "reject" if any(element.outcome is Outcome.REFUSED for element in taken.elements) else "ignore"
+
+
+def _holds_result(element: Element, form: str) -> bool:
+    if element.outcome not in (Outcome.STORED, Outcome.SET_ASIDE):
+        return False
+    return (
+        not form.startswith("hl7")
+        or not element.messages
+        or any(item["type"] not in NO_RESULTS for item in element.messages)
+    )
+
+
+def _reading(element: Element) -> dict[str, Any]:
+    shown = element.shown
+    assert shown is not None, "asked for by the caller"
+    body = {name: value for name, value in shown._asdict().items() if name != "raw"}
+    if shown.raw:
+        body["raw"] = shown.raw
+    return body | {"why": element.why} if element.why else body
+
+
+def _why(taken: Taken) -> str:
+    said = [f"{element.where}: {element.why}" for element in taken.elements if element.why]
+    for element in taken.elements:
+        for message in element.messages:
+            if message["type"] == "merge":
+                said.append(f"{element.where}: {message['patient']} goes on as {message['into']}")
+            elif message["type"] in NO_RESULTS:
+                said.append(f"{element.where}: {message['type']} of {message['patient']}")
+    if taken.test:
+        said.insert(0, "a test or training message: kept apart, never charted")
+    more = len(said) - MOST_REASONS
+    return "; ".join(said[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,159 @@
+"""From bytes to what became of them, whatever they are: HL7 v2, FHIR, native messages, alone or many in one body."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alerts.messages import BadMessage, Reading, Treatment, read_message
+from alerts.quantities import Unusable, canonical
+from alerts.vocabulary import READINGS
+from config.intake import Intake, Source
+from config.tables import Tables
+from worker.intake.fhir.take import Unreadable, take_resource
+from worker.intake.fhir.take import decode as decode_fhir
+from worker.intake.hl7 import tokens
+from worker.intake.hl7.batches import split
+from worker.intake.hl7.header import message_key, read_header
+from worker.intake.hl7.take import source_of
+from worker.intake.hl7.take import take as take_hl7
+from worker.intake.taken import Element, Item, Outcome, Shown, Taken, hl7_text, refused
+
+UNKNOWN = "unknown"
+_HEADERS = (b"MSH", b"FHS", b"BHS")
+_AROUND = b"\xef\xbb\xbf\x0b\x1c\r\n\t \x00"
+
+
+def hl7(raw: bytes, intake: Intake, tables: Tables, source: Source | None = None) -> Taken:
+    """One HL7 message; `source` where the way it came says whose it is, else MSH-3 and MSH-4 do.
+
+    Never raises: a message that cannot be read is one refused element, and the store keeps its text.
+    """
+    try:
+        message = tokens.read(raw)
+    except tokens.Hl7Error as error:
+        return _unread(raw, source.name if source is not None else _sender(raw), str(error))
+    found = source or source_of(message, intake)
+    if found is None:
+        return _unread(raw, _sender(raw), "MSH-3, MSH-4: this source is not listed in intake.yaml")
+    return take_hl7(message, raw, found, tables)
+
+
+def fhir(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+    """One FHIR resource or Bundle.
+
+    Raises:
+        Unreadable: it is neither.
+    """
+    return take_resource(decode_fhir(raw), source, tables, now)
+
+
+def _sender(raw: bytes) -> str:
+    header = read_header(raw)
+    if header is None:
+        return UNKNOWN
+    names = (header.sending_application, header.sending_facility)
+    return "/".join(name.partition(header.component)[0].strip() for name in names if name)[:100].strip() or UNKNOWN
+
+
+def _unread(raw: bytes, source: str, why: str) -> Taken:
+    item = Item(*hl7_text(raw), "", (refused("MSH", why),))
+    return Taken(source, (item,), key=message_key(raw))
+
+
+def anything(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetime) -> Iterator[Taken]:
+    """Every message of a file: an HL7 message or batch, a FHIR resource or Bundle, native JSON, a list, or lines."""
+    bare = raw.strip(_AROUND)
+    if bare[:3] in _HEADERS:
+        batch = split(raw)
+        for one in batch.messages:
+            yield hl7(one, intake, tables)
+        if not batch.messages:
+            yield _unread(raw, UNKNOWN, "a batch without a message")
+        return
+    source = intake.source(name)
+    if source is None:
+        yield _refusal("json", f"the source {name} is not listed in intake.yaml")
+        return
+    for one in _pieces(bare):
+        yield _json(one, source, tables, now)
+
+
+def _pieces(raw: bytes) -> list[bytes]:
+    """The JSON values of a body: one, those of a list, or one a line."""
+    try:
+        if raw.startswith(b"["):
+            return [bytes(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])] or [raw]
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return _lines(raw)
+    return [raw]
+
+
+def _lines(raw: bytes) -> list[bytes]:
+    """JSON lines, where the first is JSON by itself; anything else is one body that cannot be read."""
+    lines = [line for line in (line.strip() for line in raw.split(b"\n")) if line]
+    try:
+        msgspec.json.decode(lines[0] if lines else b"", type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return [raw]
+    return lines
+
+
+def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+    try:
+        found: Any = decode_fhir(raw)
+        return take_resource(found, source, tables, now)
+    except Unreadable as error:
+        if b'"type"' not in raw:
+            return _refusal("fhir", str(error))
+    return Taken(source.name, (native(raw, tables),))
+
+
+def _refusal(form: str, why: str) -> Taken:
+    return Taken(UNKNOWN, (Item(form, "", "", (refused(form, why),)),))
+
+
+def native(raw: bytes, tables: Tables) -> Item:
+    """One native message as it will be charted."""
+    text = raw.decode(errors="replace")
+    try:
+        message = read_message(raw)
+    except BadMessage as error:
+        return Item("native", text, "", (refused("message", str(error)),))
+    body: dict[str, Any] = json.loads(raw)
+    shown, why = None, ""
+    status = message.status.name.lower()
+    at = message.effective.isoformat()
+    if isinstance(message, Treatment):
+        shown = Shown("drug", message.drug, None, at, status, "given")
+    elif isinstance(message, Reading):
+        shown, why = _reading(message, tables, status, at)
+    outcome = Outcome.SET_ASIDE if why else Outcome.STORED
+    element = Element(outcome, message.type, message.patient, why, (body,), shown)
+    return Item("native", text, message.id, (element,))
+
+
+def _reading(message: Reading, tables: Tables, status: str, at: str) -> tuple[Shown, str]:
+    number, kept = message.number, message.value
+    if status == "entered_in_error" or number is None:
+        value = None if kept is None else str(kept)
+        use = "retract" if status == "entered_in_error" else "no-value" if value is None else "use"
+        return Shown(message.reading, value, None, at, status, use), ""
+    try:
+        found = canonical(
+            message.reading,
+            number,
+            message.unit,
+            tables,
+            low=message.low,
+            high=message.high,
+            comparator=message.comparator,
+        )
+    except Unusable as error:
+        raw = f"{message.value} {message.unit or ''}".strip()
+        return Shown(message.reading, None, None, at, status, "implausible", raw), str(error)
+    value = f"{message.comparator}{round(found.value, 6).normalize():f}"
+    return Shown(message.reading, value, READINGS[message.reading].unit or None, at, status, "use"), ""

@@ -1,0 +1,278 @@
+"""From one result, in whatever format it came, to a native message or the reason why there is none."""
+
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+from alerts.fields import Bound, parse_number
+from alerts.quantities import Unusable, canonical
+from alerts.vocabulary import READINGS, Sort
+from config.intake import GLASGOW, Code, Source
+from config.tables import Tables
+from worker.intake.codes import Coding, value_of
+from worker.intake.taken import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
+from worker.intake.times import When
+
+GLASGOW_UNIT = "{score}"
+
+
+class Use(Enum):
+    """What a result's status lets be done with it."""
+
+    USE = "use"
+    RETRACT = "retract"
+    NO_VALUE = "no-value"
+    NOT_USABLE = "not-usable"
+
+
+class Life(NamedTuple):
+    """A status: the word it came with, what it allows, and the native status."""
+
+    word: str
+    use: Use
+    native: str = "final"
+
+
+class Value(NamedTuple):
+    """What was measured. `text` is a number, a bound or words; `units` are its spellings, the most trusted first.
+
+    `absent` says why there is none, `trouble` why it cannot be read, `given` that something was sent at all.
+    """
+
+    text: str = ""
+    units: tuple[str, ...] = ()
+    codings: tuple[Coding, ...] = ()
+    absent: str = ""
+    trouble: str = ""
+    low: str | None = None
+    high: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a value of any sort."""
+        return bool(self.text or self.codings)
+
+
+class Result(NamedTuple):
+    """One coded result of one patient."""
+
+    where: str
+    patient: str
+    id: str
+    code: Code
+    life: Life
+    when: When
+    value: Value
+
+
+def judge(result: Result, source: Source, tables: Tables) -> Element:
+    """What becomes of a result: status first, then time, then value.
+
+    1. A status that is no result yet: ignored, shown.
+    2. A time that cannot be placed: set aside. A day alone is no time of a vital sign, a score or a bedside code.
+    3. A retraction needs no value; an absent value is charted with its reason.
+    4. A value that cannot be read, converted or believed: set aside, never corrected by guess.
+    """
+    life, value = result.life, result.value
+    if life.use is Use.NOT_USABLE:
+        use = "ambiguous" if value.trouble else "not-usable" if value.given else "no-value"
+        return ignored(
+            result.where,
+            f"status {life.word} is no result",
+            result.patient,
+            own=True,
+            shown=_shown(result, tables, use),
+        )
+    trouble = _untimely(result)
+    if trouble:
+        return set_aside(result.where, result.patient, trouble, _shown(result, tables, _use_of(result)))
+    if life.use is Use.RETRACT:
+        native = _native(result, source) | {"status": "entered_in_error"}
+        if result.code.reading == GLASGOW:
+            native = _note(result, source) | {"status": "entered_in_error"}
+        return stored(result.where, result.patient, (native,), _shown(result, tables, "retract"))
+    if value.trouble:
+        return set_aside(result.where, result.patient, value.trouble, _shown(result, tables, "ambiguous"))
+    if life.use is Use.NO_VALUE or not value.given:
+        return _absent(result, source)
+    if result.code.reading == GLASGOW:
+        return stored(result.where, result.patient, (_note(result, source),), _plain(result, value.text, GLASGOW_UNIT))
+    if READINGS[result.code.reading].sort is Sort.CODE:
+        return _coded(result, source)
+    return _number(result, source, tables)
+
+
+def _use_of(result: Result) -> str:
+    if result.life.use is not Use.USE:
+        return str(result.life.use.value)
+    if result.value.trouble:
+        return "ambiguous"
+    return "use" if result.value.given else "no-value"
+
+
+def _untimely(result: Result) -> str:
+    if result.when.at is None:
+        return f"time: {result.when.why}"
+    kind = READINGS.get(result.code.reading)
+    if result.when.day and (kind is None or kind.sort is not Sort.LABORATORY):
+        return f"time: {result.when.shown} is a day, and a {result.code.reading.replace('_', ' ')} needs the hour"
+    return ""
+
+
+def _native(result: Result, source: Source) -> Native:
+    at = result.when.at
+    assert at is not None, "judged to be in time"
+    native: Native = {
+        "type": "reading",
+        "id": result.id,
+        "source": source.name,
+        "patient": result.patient,
+        "effective": at.isoformat(),
+        "reading": result.code.reading,
+    }
+    if result.life.native != "final":
+        native["status"] = result.life.native
+    by = result.code.by or _found_by(result.code.reading, source)
+    if by:
+        native["by"] = by
+    return native
+
+
+def _found_by(reading: str, source: Source) -> str:
+    sort = READINGS[reading].sort if reading in READINGS else None
+    if sort is Sort.LABORATORY:
+        return "laboratory"
+    if sort is Sort.SCORE:
+        return "person"
+    return "monitor" if source.policy.type == "monitor" else ""
+
+
+def _note(result: Result, source: Source) -> Native:
+    native = _native(result, source)
+    native.pop("reading")
+    native.pop("by", None)
+    return native | {"type": "note", "text": f"GCS {result.value.text or 'withdrawn'}"[:200]}
+
+
+def _absent(result: Result, source: Source) -> Element:
+    why = result.value.absent or "no value was sent"
+    shown = _plain(result, None, None, "no-value")
+    if result.code.reading == GLASGOW:
+        return ignored(result.where, why, result.patient, own=True, shown=shown)
+    return stored(result.where, result.patient, (_native(result, source) | {"absent": why[:2000]},), shown)
+
+
+def _coded(result: Result, source: Source) -> Element:
+    value = result.value
+    reading = result.code.reading
+    sent = value.text or next((coding.name or coding.code for coding in value.codings), "")
+    known = result.code.value or value_of(source.codes, reading, value.codings, value.text)
+    if not known:
+        shown = _plain(result, None, None, "ambiguous", sent)
+        return Element(
+            Outcome.SET_ASIDE,
+            result.where,
+            result.patient,
+            f"{reading}: {sent[:60]!r} is none of its values; map it under `values.{reading}`",
+            shown=shown,
+            unmapped=Unmapped("value", reading, sent[:100], sent[:100]),
+        )
+    return stored(
+        result.where,
+        result.patient,
+        (_native(result, source) | {"value": known},),
+        _plain(result, known, None, raw=sent),
+    )
+
+
+def _number(result: Result, source: Source, tables: Tables) -> Element:
+    value, reading = result.value, result.code.reading
+    unit = chosen_unit(reading, value.units, tables)
+    raw = f"{value.text} {unit or ''}".strip()
+    try:
+        bound = parse_number(value.text)
+        if bound is None:
+            why = f"{reading}: {value.text[:40]!r} is no number of at most 15 digits and no bound such as '<0.1'"
+            return set_aside(result.where, result.patient, why, _plain(result, None, None, "ambiguous", raw))
+    except ValueError as error:
+        why = f"{reading}: {error}"
+        return set_aside(result.where, result.patient, why, _plain(result, None, None, "implausible", raw))
+    native = _native(result, source) | {"value": value.text}
+    if READINGS[reading].sort is not Sort.SCORE and unit is not None:
+        native["unit"] = unit
+    low, high = _limits(value)
+    try:
+        other = _contradicted(reading, value.units, unit, bound.number, tables)
+        if other:
+            raise Unusable(f"{reading}: {unit!r} and {other!r} are different units of one value")
+        quantity = canonical(reading, bound.number, unit, tables, low=low, high=high, comparator=bound.comparator)
+    except Unusable as error:
+        shown = _plain(result, None, None, "implausible", raw)
+        unknown = unit is None or not _known(reading, unit, tables)
+        unmapped = Unmapped("unit", reading, (unit or "")[:40], raw[:100]) if unknown else None
+        # The chart shows such a value and computes nothing with it: its message goes on, to be set aside there.
+        going = stored(result.where, result.patient, (native,), shown)
+        return going._replace(outcome=Outcome.SET_ASIDE, why=going.why or str(error), unmapped=unmapped)
+    native |= {name: str(limit) for name, limit in (("low", low), ("high", high)) if limit is not None}
+    sent = raw if quantity.value != bound.number else ""
+    shown = _plain(result, _written(bound, quantity.value), READINGS[reading].unit, raw=sent)
+    return stored(result.where, result.patient, (native,), shown)
+
+
+def chosen_unit(reading: str, units: tuple[str, ...], tables: Tables) -> str | None:
+    """The first spelling that the tables know, else the first that was sent."""
+    return next((unit for unit in units if _known(reading, unit, tables)), units[0] if units else None)
+
+
+def _known(reading: str, unit: str, tables: Tables) -> bool:
+    return (reading, unit) in tables.units or (READINGS[reading].units, unit) in tables.units
+
+
+def _contradicted(reading: str, units: tuple[str, ...], unit: str | None, number: Decimal, tables: Tables) -> str:
+    """Another spelling sent beside `unit` that would make another value of the number."""
+    if unit is None or READINGS[reading].sort is Sort.SCORE:
+        return ""
+    for other in units:
+        if other == unit or not _known(reading, other, tables):
+            continue
+        one, two = (
+            tables.units.get((reading, name)) or tables.units[READINGS[reading].units, name] for name in (unit, other)
+        )
+        if (one.fahrenheit, one.numerator * two.denominator) != (two.fahrenheit, two.numerator * one.denominator):
+            return other if number else ""
+    return ""
+
+
+def _limits(value: Value) -> tuple[Decimal | None, Decimal | None]:
+    found = []
+    for limit in (value.low, value.high):
+        try:
+            bound = parse_number(limit) if limit else None
+        except ValueError:
+            bound = None
+        found.append(bound.number if bound is not None and not bound.comparator else None)
+    return found[0], found[1]
+
+
+def _shown(result: Result, tables: Tables, use: str) -> Shown:
+    """What is shown of a result that is not computed with: its value where it can be converted."""
+    value, reading = result.value, result.code.reading
+    unit = chosen_unit(reading, value.units, tables) if reading in READINGS else None
+    if use in ("ambiguous", "no-value") or not value.text or reading not in READINGS:
+        return _plain(result, None, None, use, value.text)
+    try:
+        bound = parse_number(value.text)
+        if bound is not None:
+            quantity = canonical(reading, bound.number, unit, tables, comparator=bound.comparator)
+            return _plain(result, _written(bound, quantity.value), READINGS[reading].unit, use)
+    except ValueError:
+        pass
+    return _plain(result, None, None, use, value.text)
+
+
+def _plain(result: Result, value: str | None, unit: str | None, use: str = "use", raw: str = "") -> Shown:
+    return Shown(result.code.reading, value, unit, result.when.shown, result.life.word, use, raw)
+
+
+def _written(bound: Bound, value: Decimal) -> str:
+    return f"{bound.comparator}{round(value, 6).normalize():f}"

@@ -1,0 +1,76 @@
+"""Trying again what was set aside, after a map, a table or a policy was mended."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from alerts.watch import SetAside
+from config.intake import Intake
+from config.tables import Tables
+from worker.intake import read
+from worker.intake.fhir.take import Unreadable
+from worker.intake.store import IntakeStore
+from worker.intake.taken import Element, Native, Outcome, Taken, hl7_bytes
+from worker.keys import Shard
+
+
+class Retried(NamedTuple):
+    """How many records became messages, how many are no longer wanted, how many stay, and whom to wake."""
+
+    stored: int
+    dropped: int
+    kept: int
+    wake: list[Shard]
+
+
+def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> Retried:
+    """Read every record again. One that still cannot be used stays as it is."""
+    stored = dropped = kept = 0
+    wake: dict[int, Shard] = {}
+    for shard, entry, record in store.set_aside():
+        messages = again(record, intake, tables, now)
+        if messages is None:
+            kept += 1
+            continue
+        woken = store.done_with(shard, entry, messages, now)
+        wake |= {shard.number: shard for shard in woken}
+        stored += bool(messages)
+        dropped += not messages
+    return Retried(stored, dropped, kept, list(wake.values()))
+
+
+def again(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> list[Native] | None:
+    """What a record becomes now: native messages, none where it is not wanted, None where it is unusable."""
+    if record.form == "native":
+        item = read.native(record.raw.encode(), tables)
+        return _messages(item.elements)
+    taken = _taken(record, intake, tables, now)
+    if taken is None or taken.test:
+        return None
+    where = record.id.rpartition(" ")[2]
+    elements = tuple(element for element in taken.elements if _same(element.where, where, record.form))
+    # A message that could not be read at all is whole again, or not.
+    return _messages(elements or tuple(taken.elements))
+
+
+def _taken(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> Taken | None:
+    if record.form.startswith("hl7"):
+        raw = hl7_bytes(record.form, record.raw)
+        return read.hl7(raw, intake, tables, intake.sources.get(record.source))
+    source = intake.source(record.source)
+    try:
+        return read.fhir(record.raw.encode(), source, tables, now) if source is not None else None
+    except Unreadable:
+        return None
+
+
+def _same(place: str, recorded: str, form: str) -> bool:
+    """Whether two places of one resource are the same, in a Bundle and out of it."""
+    if form == "fhir":
+        return place.partition(".")[2] == recorded.partition(".")[2]
+    return place == recorded
+
+
+def _messages(elements: tuple[Element, ...]) -> list[Native] | None:
+    if any(element.outcome in (Outcome.SET_ASIDE, Outcome.REFUSED) for element in elements):
+        return None
+    return [message for element in elements for message in element.messages]

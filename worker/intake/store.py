@@ -1,0 +1,240 @@
+"""What the ways in keep in the state store, besides the inboxes of the patients.
+
+All on the site's own shard:
+
+set_aside         stream   texts that could not be used, each with the reason, its form and where in it the trouble is
+test              stream   test and training messages: kept apart, never charted, the oldest dropped
+unmapped          hash     source, sort, system, code -> how often met
+unmapped_examples hash     the same -> an example of its name or value
+sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.keys`)
+seen:KEY          string   a delivery that was stored, so that its repetition is not stored again
+told:SOURCE       string   the technician has just been told that messages of a source are set aside
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from redis import Redis
+from redis.client import Pipeline
+
+from alerts.faults import fault
+from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
+from alerts.watch import SetAside
+from worker.inbox import SOURCE_SHOWN, append
+from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
+from worker.keys import Keys, Shard
+from worker.packing import pack, unpack_set_aside
+
+SEEN_FOR = timedelta(days=7)
+TOLD_FOR = timedelta(minutes=10)
+TEST_KEPT = 10_000
+COPIES_CHARACTERS = 1024 * 1024
+"""Of one text in several records; a message of 4 MiB with a thousand bad results is kept once, not a thousand times."""
+
+WHOLE = "whole.text"
+"""The place of a record that speaks for a whole text, and is the place of no element."""
+
+UNMAPPED_KEPT = 2_000
+_BETWEEN = "\x1f"
+
+
+class Count(NamedTuple):
+    """How often something that nothing is known about was met, and an example of it."""
+
+    source: str
+    sort: str
+    system: str
+    code: str
+    times: int
+    example: str
+
+
+class Put(NamedTuple):
+    """What became of a delivery: whether it had been stored before, and which shards are to be woken."""
+
+    wake: list[Shard]
+    repeated: bool = False
+
+
+class IntakeStore:
+    """Durable before anybody hears "accepted"."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self.redis = redis
+        self.keys = keys
+
+    @property
+    def _site(self) -> Shard:
+        return self.keys.of(SITE_SUBJECT)
+
+    def put(self, taken: Taken, now: datetime) -> Put:
+        """Store a delivery in one transaction: messages in their inboxes, the rest set aside or counted.
+
+        A delivery with the key of one that was stored is a repetition, and done with. What was refused is kept as
+        well where its sender cannot be told why (HL7).
+
+        Raises:
+            redis.exceptions.RedisError: nothing was stored.
+        """
+        return self.put_all([taken], now)
+
+    def put_all(self, deliveries: Sequence[Taken], now: datetime) -> Put:
+        """The same for several deliveries, in one transaction; `repeated` says whether all of them were repetitions.
+
+        Raises:
+            redis.exceptions.RedisError: nothing was stored.
+        """
+        new = self._new(deliveries)
+        if not new:
+            return Put([], repeated=bool(deliveries))
+        pipe = self.redis.pipeline(transaction=True)
+        messages: list[tuple[AnyMessage, bytes]] = []
+        records: dict[str, int] = {}
+        for taken in new:
+            if taken.key:
+                pipe.set(self._seen(taken), 1, ex=SEEN_FOR)
+            if taken.test:
+                self._keep_apart(taken, now, pipe)
+                continue
+            messages += [_readied(message) for message in taken.messages]
+            found = _records(taken, now)
+            for record in found:
+                pipe.xadd(self._site.key("set_aside"), {"s": pack(record)})
+            if found:
+                records[taken.source] = records.get(taken.source, 0) + len(found)
+        for source, number in records.items():
+            messages += self._told(source, number, now, pipe)
+        # Of feeds on trial as well: a site completes its map before go-live.
+        self._count(new, pipe)
+        return Put(append(self.redis, self.keys, messages, now, pipe))
+
+    def _new(self, deliveries: Sequence[Taken]) -> list[Taken]:
+        """Those that were not stored before, each once."""
+        look = self.redis.pipeline(transaction=False)
+        for taken in deliveries:
+            look.exists(self._seen(taken))
+        first: dict[str, Taken] = {}
+        for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
+            if not taken.key or not seen:
+                first.setdefault(taken.key or f" {number}", taken)
+        return list(first.values())
+
+    def _seen(self, taken: Taken) -> str:
+        return self._site.key(f"seen:{taken.key}")
+
+    def _keep_apart(self, taken: Taken, now: datetime, pipe: Pipeline) -> None:
+        for item in taken.items:
+            pipe.xadd(self._site.key("test"), {"s": pack(_record(taken, item, "", now))}, maxlen=TEST_KEPT)
+
+    def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
+        """Append native messages that were read already; return the shards to wake."""
+        return append(self.redis, self.keys, messages, now)
+
+    def _told(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
+        """The notice to the technician, once in a while for each source."""
+        told = self._site.key(f"told:{source[:SOURCE_SHOWN]}")
+        if self.redis.exists(told):
+            return []
+        pipe.set(told, 1, ex=TOLD_FOR)
+        name = source[:SOURCE_SHOWN]
+        what = f"messages from {name} are set aside; see `cartwatch set-aside`"
+        message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
+        return [(message, message.model_dump_json(exclude_none=True).encode())]
+
+    # -- what is not mapped ----------------------------------------------------------------------
+
+    def _count(self, deliveries: Iterable[Taken], pipe: Pipeline) -> None:
+        met = [
+            (_field(taken.source, element.unmapped), element.unmapped.example)
+            for taken in deliveries
+            for element in taken.elements
+            if element.unmapped is not None
+        ]
+        if not met:
+            return
+        counts, examples = self._site.key("unmapped"), self._site.key("unmapped_examples")
+        names = list(dict.fromkeys(name for name, _ in met))
+        look = self.redis.pipeline(transaction=False)
+        look.hlen(counts)
+        look.hmget(counts, names)
+        length, known = look.execute()
+        room = UNMAPPED_KEPT - length
+        counted = {name for name, held in zip(names, known, strict=True) if held is not None}
+        counted |= {name for name in names if name not in counted and (room := room - 1) >= 0}
+        for name, example in met:
+            if name in counted:
+                pipe.hincrby(counts, name, 1)
+                if example:
+                    pipe.hset(examples, name, example)
+
+    def unmapped(self) -> list[Count]:
+        """What was met and nothing is known about, the most frequent first."""
+        counts = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped")))
+        examples = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped_examples")))
+        found = []
+        for name, times in counts.items():
+            source, sort, system, code = name.decode(errors="replace").split(_BETWEEN)
+            example = examples.get(name, b"").decode(errors="replace")
+            found.append(Count(source, sort, system, code, int(times), example))
+        return sorted(found, key=lambda count: (count.source, -count.times, count.system, count.code))
+
+    def forget_unmapped(self) -> None:
+        """Count from nothing again."""
+        self.redis.delete(self._site.key("unmapped"), self._site.key("unmapped_examples"))
+
+    # -- what is set aside -----------------------------------------------------------------------
+
+    def set_aside(self) -> list[tuple[Shard, bytes, SetAside]]:
+        """Every record of every shard with its place, oldest first."""
+        found = []
+        for shard in self.keys.all():
+            entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self.redis.xrange(shard.key("set_aside")))
+            found += [(shard, entry, unpack_set_aside(fields[b"s"])) for entry, fields in entries]
+        return sorted(found, key=lambda item: (item[2].at, item[0].number, item[1]))
+
+    def done_with(self, shard: Shard, entry: bytes, messages: list[Native], now: datetime) -> list[Shard]:
+        """Append what a record has become and take it off the list; return the shards to wake.
+
+        In this order: what dies in between is appended again, which has no effect.
+        """
+        wake = append(self.redis, self.keys, [_readied(message) for message in messages], now)
+        self.redis.xdel(shard.key("set_aside"), entry)
+        return wake
+
+
+def _records(taken: Taken, now: datetime) -> list[SetAside]:
+    return [record for item in taken.items for record in _records_of(taken, item, now)]
+
+
+def _records_of(taken: Taken, item: Item, now: datetime) -> list[SetAside]:
+    """One for each element that is kept; one for them all where the text, which stands in each, would fill the store."""
+    kept = [element for element in item.elements if _kept(item, element)]
+    if len(kept) > 1 and len(kept) * len(item.raw) > COPIES_CHARACTERS:
+        why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
+        kept = [Element(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
+    return [_record(taken, item, element, now) for element in kept]
+
+
+def _kept(item: Item, element: Element) -> bool:
+    """Whether the text is kept here: the chart itself sets aside what it can show."""
+    if element.outcome is Outcome.SET_ASIDE:
+        return not element.messages
+    return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
+
+
+def _record(taken: Taken, item: Item, element: Element | str, now: datetime) -> SetAside:
+    if isinstance(element, str):
+        return SetAside(now, taken.source, "", item.id, "a test or training message", item.raw, item.form)
+    name = f"{item.id} {element.where}".strip()
+    return SetAside(now, taken.source, element.patient, name, element.why, item.raw, item.form)
+
+
+def _readied(message: Native) -> tuple[AnyMessage, bytes]:
+    return MESSAGE.validate_python(message), json.dumps(message, ensure_ascii=False).encode(errors="replace")
+
+
+def _field(source: str, unmapped: Unmapped) -> str:
+    parts = (source, unmapped.sort, unmapped.system, unmapped.code)
+    return _BETWEEN.join(part.replace(_BETWEEN, " ") for part in parts)

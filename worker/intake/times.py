@@ -1,0 +1,87 @@
+"""When something was so, as FHIR and HL7 write it; what is less exact than a day is no time."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+_FHIR = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
+)
+_HL7 = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d{4})?", re.ASCII
+)
+
+
+class When(NamedTuple):
+    """`shown` is ISO 8601, `at` the moment, or the beginning of a `day` where only that is known; else `why` not."""
+
+    shown: str | None
+    at: datetime | None
+    day: bool = False
+    why: str = ""
+
+
+NEVER = When(None, None, why="no time of its own: neither when it was observed nor when it was reported")
+
+
+@lru_cache(maxsize=512)
+def fhir(text: str, zone: tzinfo | None) -> When:
+    """A FHIR date, dateTime or instant; `zone` says when a day begins where only the day is given."""
+    match = _FHIR.fullmatch(text)
+    if match is None:
+        return When(text[:40], None, why=f"{text[:40]!r} is no FHIR dateTime; write 2024-06-14T08:00:00+02:00")
+    if match[4] and not match[8]:
+        return When(text[:40], None, why=f"{text} has no offset from UTC; write it, as in {text}+02:00")
+    return _placed(match, match[8] or "", zone, text)
+
+
+@lru_cache(maxsize=512)
+def hl7(text: str, zone: tzinfo | None) -> When:
+    """An HL7 timestamp; one without offset is of `zone`, and cannot be placed where that is None."""
+    match = _HL7.fullmatch(text.strip())
+    if match is None:
+        return When(text[:40], None, why=f"{text[:40]!r} is no HL7 time; write YYYYMMDDHHMM[SS][+ZZZZ]")
+    offset = f"{match[8][:3]}:{match[8][3:]}" if match[8] else ""
+    return _placed(match, offset, zone, text.strip())
+
+
+def _placed(match: re.Match[str], offset: str, zone: tzinfo | None, text: str) -> When:
+    year, month, day, hour, minute, second, fraction = match.groups()[:7]
+    if not day:
+        return When(text, None, why=f"{text} says no day")
+    try:
+        microsecond = int((fraction or "0").ljust(6, "0")[:6])
+        local = datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            microsecond,
+            _fixed(offset),
+        )
+    except (ValueError, OverflowError):
+        return When(text, None, why=f"{text} is no moment of the calendar")
+    if local.tzinfo is None:
+        if zone is None:
+            return When(text, None, why=f"{text} has no offset and the source no time zone; set its `time_zone`")
+        local = local.replace(tzinfo=zone)
+    if not hour:
+        return When(local.date().isoformat(), local, day=True)
+    return When(_written(local), local)
+
+
+def _fixed(offset: str) -> tzinfo | None:
+    if not offset:
+        return None
+    if offset == "Z":
+        return UTC
+    sign = -1 if offset[0] == "-" else 1
+    return timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6])))
+
+
+def _written(at: datetime) -> str:
+    text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
