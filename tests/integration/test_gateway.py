@@ -1,0 +1,114 @@
+"""The gateway as a process: what it serves, what it logs, and that it stops."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from tests.integration.hospital import Hospital, crs2, eventually
+from worker.advance import advance
+from worker.clock import SystemClock
+from worker.gateway.links import links_of
+from worker.intake.keys import SourceKeys
+from worker.runtime import make
+
+pytestmark = pytest.mark.server
+
+
+class Served(NamedTuple):
+    """A gateway that runs, and where."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+
+
+@contextmanager
+def gateway(hospital: Hospital, *options: str, scheme: str = "http") -> Iterator[Served]:
+    """A gateway of the hospital on a free port, once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"{scheme}://127.0.0.1:{port}"
+    hospital.settings = hospital.settings.model_copy(update={"public_url": address})
+    command = [sys.executable, "-m", "worker.gateway", "--port", str(port), *options]
+    with hospital.log.open("ab") as log:
+        process = subprocess.Popen(command, env=hospital.environment(), stdout=log, stderr=log)  # noqa: S603
+    try:
+        eventually(lambda: answers(address), "the gateway answers")
+        yield Served(process, address)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2, verify=False).status_code in (200, 503)  # noqa: S501 - our own
+    except httpx.TransportError:
+        return False
+
+
+def judge(hospital: Hospital) -> None:
+    """What a worker would do."""
+    site = make(hospital.settings, hospital.redis).site
+    for shard in hospital.store.keys.all():
+        advance(hospital.store, shard, SystemClock(), site)
+
+
+def test_it_stops_soon_though_a_board_is_open_and_has_logged_no_address(hospital: Hospital) -> None:
+    hospital.client.send(crs2("bed 4711"))
+    judge(hospital)
+    with gateway(hospital) as served, httpx.Client(base_url=served.address) as http:
+        links = links_of(hospital.redis, hospital.store.keys, hospital.settings, served.address)
+        path = links.sign_in("haematologist-1", datetime.now(UTC)).removeprefix(served.address)
+        assert http.post(path, data={"": ""}).status_code == 303
+        assert http.get("/p/nothing").status_code == 403
+        with http.stream("GET", "/board/events") as events:
+            lines = events.iter_lines()
+            assert next(lines) == "event: board"
+            began = time.monotonic()
+            served.process.send_signal(signal.SIGTERM)
+            list(lines)
+        assert served.process.wait(20) in (0, -signal.SIGTERM)
+        assert time.monotonic() - began < 10
+    log = hospital.log.read_text(encoding="utf-8")
+    assert path not in log
+    assert "4711" not in log
+    assert "Traceback" not in log
+
+
+def test_hospital_systems_send_to_it_with_their_key(hospital: Hospital) -> None:
+    registration = crs2("bed 8")[0]
+    with gateway(hospital) as served, httpx.Client(base_url=served.address) as http:
+        assert http.post("/messages", json=registration).status_code == 401
+        key = SourceKeys(hospital.redis, hospital.store.keys).add("ehr", datetime.now(UTC))
+        sent = http.post("/messages", json=registration, headers={"authorization": f"Bearer {key}"})
+        assert sent.headers["x-content-type-options"] == "nosniff"
+    assert sent.status_code == 202
+    assert hospital.redis.xlen(hospital.store.keys.of("bed 8").inbox) == 1
+
+
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(hospital: Hospital, folder: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not on PATH")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    made += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)  # noqa: S603 - a certificate for this test only
+    options = ("--certificate", str(certificate), "--key", str(key))
+    with gateway(hospital, *options, scheme="https") as served:
+        answered = httpx.get(f"{served.address}/healthz", verify=False)  # noqa: S501 - its own certificate
+        assert answered.headers["strict-transport-security"].startswith("max-age=")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(served.address.replace("https", "http"))

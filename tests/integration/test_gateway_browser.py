@@ -1,0 +1,264 @@
+"""The gateway in a real browser: a page opened by its link and answered, and the board beside it."""
+
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from alerts.episodes import Episode
+from tests.integration.barriers import barriers
+from tests.integration.hospital import Hospital, course, crs2, eventually, iso
+from worker.gateway.links import Links, links_of
+from worker.gateway.sessions import Sessions
+from worker.replay import environment_of
+from worker.supervisor import Supervised
+
+pytestmark = pytest.mark.server
+
+SCREENSHOTS = Path(__file__).parents[2] / "output" / "screenshots"
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+WORSE = "worse"
+"""A patient with everything charted."""
+
+OTHER = "other"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; without one, skip here and fail in CI."""
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"none of {', '.join(PROGRAMS)} is on PATH")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
+    """A ward with a gateway, workers, and two patients who get worse."""
+    del browser
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    hospital.settings = hospital.settings.model_copy(update={"public_url": address})
+    command = [sys.executable, "-m", "worker.gateway", "--port", str(port)]
+    log = str(hospital.log.with_name("gateway.log"))
+    with Supervised(command, environment_of(hospital.settings), log), hospital.workers():
+        eventually(lambda: answers(address), "the gateway answers")
+        hospital.client.send(course([WORSE, OTHER], datetime.now(UTC)))
+        hospital.client.send(laboratory(WORSE))
+        eventually(lambda: link_of(hospital, WORSE) and link_of(hospital, OTHER), "pages with links have arrived")
+        eventually(hospital.idle, "nothing is left to be judged or sent")
+        yield hospital
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2).status_code in (200, 503)
+    except httpx.TransportError:
+        return False
+
+
+def laboratory(patient: str) -> list[dict[str, Any]]:
+    """What makes m-EASIX, and what was given."""
+    at = datetime.now(UTC) - timedelta(minutes=50)
+    results = (
+        ("ldh", "320", "U/L"),
+        ("crp", "85", "mg/L"),
+        ("platelets", "45", "10*9/L"),
+        ("neutrophils", "0.3", "10*9/L"),
+    )
+    common = {"source": "lab", "patient": patient, "effective": iso(at)}
+    sent: list[dict[str, Any]] = [
+        {"type": "reading", "id": f"lab {kind}", "reading": kind, "value": value, "unit": unit, "by": "laboratory"}
+        | common
+        for kind, value, unit in results
+    ]
+    doses = (("tocilizumab", "given", "480"), ("dexamethasone", "given", "10"), ("norepinephrine", "started", None))
+    for drug, action, dose in doses:
+        given = {"type": "treatment", "id": f"given {drug}", "drug": drug, "action": action, **common, "source": "emar"}
+        sent.append(given | ({"dose": dose, "unit": "mg"} if dose else {}))
+    return sent
+
+
+def link_of(ward: Hospital, patient: str) -> str:
+    """The link in the last page about a patient that reached whoever is on call first."""
+    pages = [page for page in ward.receiver.received if page.path == "/phone-1" and f"/{patient}" in page.title]
+    found = [link[0] for page in pages if (link := re.search(r"http://127\.0\.0\.1:\d+/p/[\w.~-]+", page.body))]
+    return found[-1] if found else ""
+
+
+def links(ward: Hospital) -> Links:
+    """The links as the gateway makes them."""
+    return links_of(ward.redis, ward.store.keys, ward.settings, str(ward.settings.public_url))
+
+
+def episode_of(ward: Hospital, patient: str, link: str) -> Episode:
+    """The episode a link is about, as it stands in the store."""
+    claims = links(ward).read(link.rpartition("/")[2], datetime.now(UTC))
+    watch = ward.store.watch(patient)
+    assert watch is not None
+    return next(episode for episode in watch.episodes.values() if episode.id == claims.episode)
+
+
+@contextmanager
+def opened(browser: Browser, size: ViewportSize, *, scripts: bool = True) -> Iterator[Page]:
+    """A browser of its own size, without cookies of others."""
+    context = browser.new_context(viewport=size, java_script_enabled=scripts, device_scale_factor=2)
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    unwanted = [text for text in complaints if not text.startswith("Failed to load resource: the server responded")]
+    assert unwanted == [], "the browser refused something, or a script failed"
+
+
+def picture(page: Page, name: str, *, whole: bool = True) -> None:
+    """For a person to look at."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
+
+
+def sign_in(ward: Hospital, page: Page, person: str = "haematologist-1") -> None:
+    """By a personal link and one tap."""
+    page.goto(links(ward).sign_in(person, datetime.now(UTC)))
+    page.get_by_role("button").click()
+    page.wait_for_url("**/board")
+
+
+# -- the page ----------------------------------------------------------------------------------------
+
+
+def test_a_page_is_opened_on_the_phone_read_and_taken(ward: Hospital, browser: Browser) -> None:
+    link = link_of(ward, WORSE)
+    with opened(browser, PHONE) as page:
+        page.goto(link)
+        picture(page, "phone-page-first-sight", whole=False)
+        picture(page, "phone-page")
+        expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
+        expect(page.get_by_role("img", name="Trend from")).to_be_visible()
+        expect(page.get_by_text("Nobody has it yet")).to_be_in_viewport()
+        take = page.get_by_role("button", name="I have it")
+        expect(take).to_be_in_viewport()
+        assert episode_of(ward, WORSE, link).acknowledged_by == "", "looking has taken nothing"
+        take.click()
+        expect(page.get_by_role("heading", name="You have it since")).to_be_visible()
+        picture(page, "phone-page-taken")
+        expect(page.get_by_role("button", name="I have it")).to_have_count(0)
+    assert episode_of(ward, WORSE, link).acknowledged_by == "haematologist-1"
+
+
+def test_the_same_page_on_a_desk(ward: Hospital, browser: Browser) -> None:
+    with opened(browser, DESK) as page:
+        page.goto(link_of(ward, WORSE))
+        expect(page.get_by_role("img", name="Trend from")).to_be_visible()
+        picture(page, "desk-page")
+
+
+def test_without_javascript_it_is_handed_on_and_silenced(ward: Hospital, browser: Browser) -> None:
+    link = link_of(ward, OTHER)
+    with opened(browser, PHONE, scripts=False) as page:
+        page.goto(link)
+        page.locator("summary", has_text="Hand on").first.click()
+        page.get_by_label("Hand on to").first.select_option(label="Consultant haematologist")
+        picture(page, "phone-page-hand-on")
+        page.get_by_role("button", name="Hand on", exact=True).first.click()
+        expect(page.get_by_role("heading", name="Consultant haematologist is being told")).to_be_visible()
+        picture(page, "phone-page-handed-on")
+        page.locator("summary", has_text="Silence for").first.click()
+        page.get_by_role("radio", name="2 h").first.check()
+        page.get_by_label("Why", exact=True).first.fill("fluids running, seen at the bedside")
+        page.get_by_role("button", name="Silence it").first.click()
+        expect(page.get_by_text("Worsening breaks through")).to_be_visible()
+    episode = episode_of(ward, OTHER, link)
+    assert [told.to for told in episode.deliveries if told.reason == "handed_on"] == ["consultant-1"]
+    assert episode.silenced_until is not None
+
+
+def test_a_changed_link_is_refused_in_words(ward: Hospital, browser: Browser) -> None:
+    link = link_of(ward, WORSE)
+    with opened(browser, PHONE, scripts=False) as page:
+        answered = page.goto(f"{link[:-4]}AAAA")
+        assert answered is not None
+        assert answered.status == 403
+        expect(page.get_by_role("heading", name="This link is not valid")).to_be_visible()
+        picture(page, "phone-refused")
+
+
+# -- the board ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "size"), [("phone", PHONE), ("desk", DESK)])
+def test_the_board_shows_the_ward_and_one_patient(
+    ward: Hospital, browser: Browser, name: str, size: ViewportSize
+) -> None:
+    with opened(browser, size) as page:
+        sign_in(ward, page)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        picture(page, f"{name}-board")
+        page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
+        expect(page.get_by_role("img", name="Trend from")).to_be_visible()
+        expect(page.get_by_role("heading", name="Why the grades are as they are")).to_be_visible()
+        picture(page, f"{name}-patient")
+        assert WORSE not in page.url
+
+
+def test_the_board_changes_by_itself(ward: Hospital, browser: Browser) -> None:
+    with opened(browser, DESK) as page:
+        sign_in(ward, page, "consultant-1")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        ward.client.send(crs2("new bed"))
+        row = page.get_by_role("row", name="HAEM-2 / new bed")
+        expect(row).to_be_visible()
+        row.get_by_role("button", name="I have it").first.click()
+        expect(page.get_by_role("row", name="HAEM-2 / new bed").get_by_text("You have it since").first).to_be_visible()
+    watch = ward.store.watch("new bed")
+    assert watch is not None
+    assert watch.episodes["crs"].acknowledged_by == "consultant-1"
+
+
+def test_the_board_ends_with_the_session(ward: Hospital, browser: Browser) -> None:
+    with opened(browser, DESK) as page:
+        sign_in(ward, page, "haematologist-2")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        assert Sessions(ward.redis, ward.store.keys).end_all("haematologist-2") == 1
+        expect(page.get_by_role("heading", name="Sign in to see the board")).to_be_visible()
+
+
+# -- for everybody -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "size"), [("phone", PHONE), ("desk", DESK)])
+def test_every_page_can_be_read_and_hit_by_everybody(
+    ward: Hospital, browser: Browser, name: str, size: ViewportSize
+) -> None:
+    with opened(browser, size) as page:
+        for address in (link_of(ward, WORSE), f"{link_of(ward, WORSE)}x"):
+            page.goto(address)
+            assert barriers(page) == [], f"{name} {address}"
+        sign_in(ward, page)
+        assert barriers(page) == [], f"{name} board"
+        page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
+        assert barriers(page) == [], f"{name} patient"

@@ -1,0 +1,25 @@
+"""A gateway on a store in memory, with a worker that can be run by hand."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tests.unit.worker.gateway.desk import Desk
+from tests.unit.worker.ward import Clock
+from worker.gateway import live
+from worker.health import Check
+from worker.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the service is found to be: a store in memory says nothing of itself, and nobody runs a worker."""
+    checks = [Check("store", True, "master"), Check("workers", False, "0 ticking")]
+    monkeypatch.setattr(live, "examine", lambda *_: checks)
+
+
+@pytest.fixture
+def desk(redis: Redis, store: Store, clock: Clock) -> Iterator[Desk]:
+    with Desk(redis, store, clock) as made:
+        yield made

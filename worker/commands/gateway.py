@@ -1,0 +1,105 @@
+"""Commands of the gateway: serve it, and let people in to the board and out again."""
+
+import ipaddress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.commands.common import runtime
+from worker.gateway import HOST, PORT
+
+if TYPE_CHECKING:
+    from worker.runtime import Runtime
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--certificate", type=_FILE, help="TLS certificate chain (PEM).")
+@click.option("--key", type=_FILE, help="The certificate's key (PEM).")
+@click.option(
+    "--behind-proxy", is_flag=True, help="A proxy before it speaks TLS: its X-Forwarded headers are believed."
+)
+@click.option(
+    "--metrics-from", multiple=True, metavar="NETWORK", help="Who may read /metrics; this machine by default."
+)
+@click.option("--metrics-token", envvar="CARTWATCH_METRICS_TOKEN", help="Or whoever brings this bearer token.")
+def gateway(
+    host: str,
+    port: int,
+    certificate: Path | None,
+    key: Path | None,
+    behind_proxy: bool,
+    metrics_from: tuple[str, ...],
+    metrics_token: str | None,
+) -> None:
+    """Serve the pages' links, the ward board, the intake over HTTP, health and metrics."""
+    from config.problems import ConfigurationError
+    from worker.gateway.serve import Listening, access_of, serve
+    from worker.logs import configure
+
+    if (certificate is None) != (key is None):
+        raise click.UsageError("give both --certificate and --key, or neither")
+    if not (_is_loopback(host) or certificate or behind_proxy):
+        raise click.UsageError(
+            f"{host} is reached from other machines: give --certificate and --key, or --behind-proxy where one that"
+            " speaks TLS stands before it"
+        )
+    if behind_proxy and metrics_from:
+        raise click.UsageError(
+            "behind a proxy an address can be made up: give --metrics-token instead of --metrics-from"
+        )
+    try:
+        access = access_of(metrics_from, metrics_token or "", behind_proxy=behind_proxy)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--metrics-from") from error
+    run = runtime()
+    configure(run.settings.log_level)
+    try:
+        serve(run, Listening(host, port, certificate, key, behind_proxy), access)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@click.command()
+@click.option("--person", required=True, help="Who signs in: an id of people in site.yaml.")
+def link(person: str) -> None:
+    """Print a personal link to the ward board: good for one sign-in, within a quarter of an hour."""
+    from worker.gateway.links import links_of
+
+    run = runtime()
+    _known(run, person)
+    if run.settings.public_url is None:
+        raise click.ClickException("set CARTWATCH_PUBLIC_URL to the address people reach the gateway by")
+    links = links_of(run.store.redis, run.store.keys, run.settings, run.settings.public_url)
+    click.echo(links.sign_in(person, datetime.now(UTC)))
+
+
+@click.command("sign-out")
+@click.option(
+    "--person", required=True, help="Whose sessions: an id of people, also of somebody who is no longer there."
+)
+def sign_out(person: str) -> None:
+    """End every session a person has open on the ward board."""
+    from worker.gateway.sessions import Sessions
+
+    run = runtime()
+    ended = Sessions(run.store.redis, run.store.keys).end_all(person)
+    click.echo(f"{ended} session(s) of {person} ended")
+
+
+def _known(run: "Runtime", person: str) -> None:
+    people = run.site.on_call.people
+    if person not in people:
+        raise click.BadParameter(f"{person}: not one of {', '.join(people)}", param_hint="--person")

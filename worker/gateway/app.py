@@ -1,0 +1,64 @@
+"""The gateway put together: one Starlette application."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from worker.client import Client
+from worker.gateway import board, page, signing, wellness
+from worker.gateway.answers import Answers
+from worker.gateway.guard import Guard
+from worker.gateway.limits import BadTries
+from worker.gateway.links import Links
+from worker.gateway.live import EVERY_SECONDS, Live
+from worker.gateway.sessions import Sessions
+from worker.gateway.web import FOLDER, Gateway, Refused, refusal
+from worker.gateway.wellness import MetricsAccess
+from worker.runtime import Runtime
+
+PATIENCE_SECONDS = 1.0
+"""How long a tap waits for its effect, so that the answer normally shows it."""
+
+
+def create_app(
+    run: Runtime,
+    links: Links,
+    intake_routes: Sequence[BaseRoute] = (),
+    *,
+    client: Client | None = None,
+    access: MetricsAccess | None = None,
+    patience: float = PATIENCE_SECONDS,
+    every: float = EVERY_SECONDS,
+) -> Starlette:
+    """The application of one gateway process. `app.state.live.closing`, once set, ends every live board."""
+    store = run.store
+    client = client or Client(run.settings, store.redis)
+    sessions = Sessions(store.redis, store.keys)
+    gateway = Gateway(run, links, client, Answers(store, client), sessions, BadTries(), patience)
+    live = Live(run, sessions, every)
+    app = Starlette(
+        routes=[
+            Route("/", _home, methods=["GET"]),
+            *page.routes(gateway),
+            *board.routes(gateway, live),
+            *signing.routes(gateway),
+            *wellness.routes(gateway, live, access or MetricsAccess()),
+            *intake_routes,
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ],
+        middleware=[Middleware(Guard, https=links.is_https, failed=refusal)],
+        exception_handlers={Refused: refusal, HTTPException: refusal},
+    )
+    app.state.gateway = gateway
+    app.state.live = live
+    return app
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse("/board", 303)

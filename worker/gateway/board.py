@@ -1,0 +1,199 @@
+"""The ward board: who is signed in sees every patient, live; who may act answers from it."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from alerts.explain import explain
+from alerts.watch import Watch
+from config.site import Language
+from worker.gateway import view
+from worker.gateway.answers import Tap, lengths, receivers
+from worker.gateway.board_view import board
+from worker.gateway.links import LinkClaims
+from worker.gateway.live import HEARTBEAT_SECONDS, Live
+from worker.gateway.page import give
+from worker.gateway.sessions import Session, digest
+from worker.gateway.signing import session_of
+from worker.gateway.standing import NoSuchEpisode, episode_of, standing
+from worker.gateway.trend import trend
+from worker.gateway.view import Reader
+from worker.gateway.web import Gateway, Refused, form_of, html, tap_of, templates
+
+PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
+
+
+def routes(gateway: Gateway, live: Live) -> list[Route]:
+    """The board, its live events, one patient, and answers."""
+
+    async def show(request: Request) -> Response:
+        return await run_in_threadpool(_show, gateway, live, request)
+
+    async def events(request: Request) -> Response:
+        session = await run_in_threadpool(session_of, gateway, request, active=False)
+        headers = {"x-accel-buffering": "no"}
+        return StreamingResponse(_events(gateway, live, session), media_type="text/event-stream", headers=headers)
+
+    async def patient(request: Request) -> Response:
+        return await run_in_threadpool(_patient, gateway, live, request)
+
+    async def answer(request: Request) -> Response:
+        form = await form_of(request)
+        return await run_in_threadpool(_answer, gateway, request, form)
+
+    return [
+        Route("/board", show, methods=["GET"]),
+        Route("/board/events", events, methods=["GET"]),
+        Route("/board/patient/{opaque}", patient, methods=["GET"]),
+        Route("/board/episode/{episode}/{action}", answer, methods=["POST"]),
+    ]
+
+
+def _show(gateway: Gateway, live: Live, request: Request) -> Response:
+    # A page that reloads itself is nobody at the screen.
+    session = session_of(gateway, request, active="refresh" not in request.query_params)
+    tap = tap_of(request)
+    taking = bool(tap) and not gateway.answers.is_settled(tap)
+    values = _board_values(gateway, live, session, fresh=bool(tap))
+    return html("board.html.j2", values["reader"].language, values | {"taking": taking})
+
+
+def _board_values(gateway: Gateway, live: Live, session: Session, *, fresh: bool = False) -> dict[str, Any]:
+    ward = live.ward(fresh=fresh)
+    reader = gateway.reader(session.person)
+    return {
+        "reader": reader,
+        "board": board(ward.watches, ward.heard, ward.checks, reader, gateway.links),
+        "at": ward.at,
+        "may_act": gateway.may_act(session.person),
+        "proof": gateway.links.proof(session.id),
+        "mark": secrets.token_hex(8),
+    }
+
+
+# -- live --------------------------------------------------------------------------------------------
+
+
+async def _events(gateway: Gateway, live: Live, session: Session) -> AsyncIterator[bytes]:
+    """The board whenever it has changed, a heartbeat in between, and `end` when the session has ended."""
+    known = ""
+    spoke = time.monotonic()
+    while not live.closing.is_set():
+        name, text = await run_in_threadpool(_event, gateway, live, session)
+        seen = hashlib.sha256(text.encode()).hexdigest()
+        if name != "board" or seen != known:
+            yield _sent(name, text)
+            spoke, known = time.monotonic(), seen if name == "board" else ""
+        elif time.monotonic() - spoke > HEARTBEAT_SECONDS:
+            yield _sent("still", "")
+            spoke = time.monotonic()
+        if name == "end":
+            return
+        await asyncio.sleep(live.every)
+
+
+def _event(gateway: Gateway, live: Live, session: Session) -> tuple[str, str]:
+    try:
+        # Somebody may have signed in after the ward was last read.
+        if not any(digest(session.id) in live.ward(fresh=fresh).sessions for fresh in (False, True)):
+            return "end", ""
+        if session.person not in gateway.site.on_call.people:
+            return "end", ""
+        values = _board_values(gateway, live, session)
+    except RedisError:
+        return "down", ""
+    # The time it was read and the mark of its forms change always: the board has not changed for that.
+    values |= {"at": None, "mark": "live"}
+    say = values["reader"].say
+    return "board", templates().get_template("ward.html.j2").render(say=say, **values)
+
+
+def _sent(name: str, text: str) -> bytes:
+    data = "".join(f"data: {line}\n" for line in text.split("\n"))
+    return f"event: {name}\n{data}\n".encode()
+
+
+# -- one patient -------------------------------------------------------------------------------------
+
+
+def _patient(gateway: Gateway, live: Live, request: Request) -> Response:
+    session = session_of(gateway, request)
+    tap = tap_of(request)
+    reader = gateway.reader(session.person)
+    watch = _by_opaque(gateway, live, request.path_params["opaque"], reader.language, fresh=bool(tap))
+    values = {
+        "reader": reader,
+        "patient": view.patient(watch, reader),
+        "standings": {item.id: standing(item, reader.person, reader.now) for item in watch.episodes.values()},
+        "trend": trend(watch.chart, reader),
+        "explanations": explain(watch.chart, reader.now, reader.site) if watch.registered else [],
+        "opaque": request.path_params["opaque"],
+        "may_act": gateway.may_act(session.person),
+        "proof": gateway.links.proof(session.id),
+        "mark": secrets.token_hex(8),
+        "lengths": lengths(gateway.site),
+        "receivers": receivers(session.person, gateway.site),
+        "taking": bool(tap) and not gateway.answers.is_settled(tap),
+    }
+    return html("patient.html.j2", reader.language, values)
+
+
+def _by_opaque(gateway: Gateway, live: Live, opaque: str, language: Language, *, fresh: bool = False) -> Watch:
+    for watch in live.ward(fresh=fresh).watches:
+        if hmac.compare_digest(gateway.links.opaque(watch.patient).encode(), opaque.encode()):
+            return watch
+    raise Refused(404, "no_such", language=language)
+
+
+# -- answers -----------------------------------------------------------------------------------------
+
+
+def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
+    session = session_of(gateway, request)
+    reader = gateway.reader(session.person)
+    if not gateway.may_act(session.person):
+        raise Refused(403, "view_only", language=reader.language)
+    if not hmac.compare_digest(form.pop("proof", "").encode(), gateway.links.proof(session.id).encode()):
+        raise Refused(403, "refused", language=reader.language)
+    watch = _by_episode(gateway, request.path_params["episode"], reader)
+    back = f"/board/patient/{gateway.links.opaque(watch.patient)}" if "course" in form else "/board"
+    tap = _tap(watch, request, form, reader)
+    if tap is None:
+        return RedirectResponse(back, 303)
+    return RedirectResponse(f"{back}?tap={give(gateway, tap, reader)}", 303)
+
+
+def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> Watch:
+    patient = gateway.run.store.patient_of(episode)
+    watch = gateway.run.store.watch(patient) if patient is not None else None
+    if watch is None:
+        raise Refused(404, "no_such", language=reader.language)
+    return watch
+
+
+def _tap(watch: Watch, request: Request, form: dict[str, str], reader: Reader) -> Tap | None:
+    """What is answered; None where it is over, or has worsened since the board was shown."""
+    try:
+        episode = episode_of(watch, request.path_params["episode"])
+    except NoSuchEpisode as error:
+        raise Refused(404, "no_such", language=reader.language) from error
+    page = form.get("page", "")
+    page = page if PAGE_ID.fullmatch(page) else ""
+    if episode is None:
+        return None
+    claims = LinkClaims(page, episode.id, reader.person, reader.now)
+    if standing(episode, reader.person, reader.now, claims=claims).stale:
+        return None
+    action = request.path_params["action"]
+    return Tap(action, reader.person, watch.patient, episode.id, page, episode.urgency, form)

@@ -1,0 +1,184 @@
+"""The page on the phone: a GET shows it and changes nothing, a POST answers it."""
+
+import secrets
+from datetime import datetime
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from alerts.episodes import Episode
+from alerts.watch import Watch
+from config.site import URGENCIES
+from worker.gateway import view
+from worker.gateway.answers import Tap, UnusableAnswer, lengths, receivers
+from worker.gateway.links import BadLink, ExpiredLink, LinkClaims
+from worker.gateway.standing import (
+    NoSuchEpisode,
+    Standing,
+    delivery_of,
+    episode_of,
+    may_answer,
+    over,
+    past_of,
+    standing,
+)
+from worker.gateway.trend import trend
+from worker.gateway.view import Reader
+from worker.gateway.web import Gateway, Refused, form_of, html, tap_of
+
+
+class Opened(NamedTuple):
+    """A link that was read and found good: its page's patient, its episode if that is open, how it stands."""
+
+    claims: LinkClaims
+    reader: Reader
+    watch: Watch
+    episode: Episode | None
+    standing: Standing
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """The page, and its answers."""
+
+    async def show(request: Request) -> Response:
+        return await run_in_threadpool(_show, gateway, request)
+
+    async def answer(request: Request) -> Response:
+        form = await form_of(request)
+        return await run_in_threadpool(_answer, gateway, request, form)
+
+    return [
+        Route("/p/{token}", show, methods=["GET"]),
+        Route("/p/{token}/{action}", answer, methods=["POST"]),
+    ]
+
+
+def _open(gateway: Gateway, request: Request) -> Opened:
+    now = gateway.now()
+    try:
+        claims = gateway.links.read(request.path_params["token"], now)
+    except BadLink as error:
+        raise gateway.bad_link(request) from error
+    except ExpiredLink as error:
+        raise Refused(410, "expired_link") from error
+    if claims.person not in gateway.site.on_call.people:
+        raise Refused(403, "foreign_link")
+    reader = gateway.reader(claims.person)
+    patient = gateway.run.store.patient_of(claims.episode)
+    watch = gateway.run.store.watch(patient) if patient is not None else None
+    if watch is None:
+        raise Refused(404, "no_such", language=reader.language)
+    try:
+        episode = episode_of(watch, claims.episode)
+    except NoSuchEpisode as error:
+        raise Refused(404, "no_such", language=reader.language) from error
+    if episode is None:
+        episode = _left_of(watch, claims)
+    if episode is None:
+        return Opened(claims, reader, watch, None, over(watch, claims.episode))
+    claims = claims._replace(episode=episode.id)
+    if not may_answer(episode, claims):
+        raise Refused(403, "foreign_link", language=reader.language)
+    return Opened(claims, reader, watch, episode, standing(episode, claims.person, now, claims=claims))
+
+
+def _left_of(watch: Watch, claims: LinkClaims) -> Episode | None:
+    """What is still open of a page that told of several episodes, where the first of them is over."""
+    told = [item for item in watch.episodes.values() if delivery_of(item, claims.page) is not None]
+    return max(told, key=lambda item: URGENCIES.index(item.urgency), default=None)
+
+
+def _show(gateway: Gateway, request: Request) -> Response:
+    opened = _open(gateway, request)
+    tap = tap_of(request)
+    taking = bool(tap) and not gateway.answers.is_settled(tap)
+    shown = view.patient(opened.watch, opened.reader)
+    told = [item for item in shown.concerns if _is_told(item.episode, opened.claims)]
+    values = {
+        "token": request.path_params["token"],
+        "page": opened.claims.page,
+        "reader": opened.reader,
+        "standing": opened.standing,
+        "patient": shown,
+        "told": sorted(told, key=lambda item: item.episode.id != opened.claims.episode),
+        "stale": {item.episode.id for item in told if _is_stale(item.episode, opened)},
+        "others": [item for item in shown.concerns if item not in told],
+        "over_title": _over_title(opened),
+        "trend": trend(opened.watch.chart, opened.reader),
+        "taking": taking,
+        "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.action(tap), opened.standing),
+        "mark": secrets.token_hex(8),
+        "lengths": lengths(gateway.site),
+        "receivers": receivers(opened.claims.person, gateway.site),
+    }
+    return html("page.html.j2", opened.reader.language, values)
+
+
+def _is_told(episode: Episode, claims: LinkClaims) -> bool:
+    return episode.id == claims.episode or delivery_of(episode, claims.page) is not None
+
+
+def _over_title(opened: Opened) -> str:
+    found = past_of(opened.watch, opened.claims.episode) if opened.episode is None else None
+    return opened.reader.clinical(found[0].upper().replace("_", " ")) if found is not None else ""
+
+
+def _has_effect(action: str, standing: Standing) -> bool:
+    """Whether what stands is what a tap asked for; one that is no longer known of is not judged."""
+    match action:
+        case "have-it":
+            return standing.holder != "nobody"
+        case "hand-on":
+            return bool(standing.handed_to)
+        case "silence":
+            return standing.silenced_until is not None
+        case "false-alarm":
+            return not standing.is_open
+    return True
+
+
+def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
+    opened = _open(gateway, request)
+    here = f"/p/{request.path_params['token']}"
+    episode = _asked_of(opened, form)
+    if episode is None or _is_stale(episode, opened):
+        return RedirectResponse(here, 303)
+    tap = Tap(
+        action=request.path_params["action"],
+        person=opened.claims.person,
+        patient=opened.watch.patient,
+        episode=episode.id,
+        page=opened.claims.page,
+        urgency=episode.urgency,
+        form=form,
+    )
+    return RedirectResponse(f"{here}?tap={give(gateway, tap, opened.reader)}", 303)
+
+
+def _asked_of(opened: Opened, form: dict[str, str]) -> Episode | None:
+    """The episode an answer is about: the link's, or another that the same page told of."""
+    asked = form.get("episode") or opened.claims.episode
+    told = [item for item in opened.watch.episodes.values() if _is_told(item, opened.claims)]
+    return next((episode for episode in told if episode.id == asked), None)
+
+
+def _is_stale(episode: Episode, opened: Opened) -> bool:
+    return standing(episode, opened.claims.person, opened.reader.now, claims=opened.claims).stale
+
+
+def give(gateway: Gateway, tap: Tap, reader: Reader) -> str:
+    """Append what was tapped and wait a moment for its effect; return the tap's id.
+
+    Raises:
+        Refused: the form cannot be used.
+    """
+    now: datetime = gateway.now()
+    try:
+        id = gateway.answers.give(tap, now, gateway.site)
+    except UnusableAnswer as error:
+        raise Refused(400, str(error), "form_more", reader.language) from error
+    gateway.answers.wait(id, gateway.patience)
+    return id

@@ -1,0 +1,94 @@
+"""Who is signed in to the board. Sessions are kept in the state store, so that they can be ended from anywhere."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from redis import Redis
+
+from worker.gateway.links import SIGN_IN_WITHIN, SignIn
+from worker.keys import Keys
+
+LASTS = timedelta(hours=12)
+"""However busy somebody is: a shift."""
+
+IDLE = timedelta(minutes=60)
+"""A board that looks for itself is no activity."""
+
+
+class Session(NamedTuple):
+    """Somebody at the board: the id their cookie holds, and who they are."""
+
+    id: str
+    person: str
+
+
+class Sessions:
+    """Begins, finds and ends sessions. The store knows only a digest of what the cookie holds."""
+
+    def __init__(self, redis: "Redis", keys: Keys) -> None:
+        self._redis = redis
+        self.key = f"{keys.namespace}:sessions"
+        self._used = f"{keys.namespace}:signed-in:"
+
+    def begin(self, link: SignIn, now: datetime) -> Session | None:
+        """A new session by a link; None where that link was used before."""
+        if not self._redis.set(f"{self._used}{link.id}", 1, nx=True, ex=2 * SIGN_IN_WITHIN):
+            return None
+        held = self._all()
+        gone = [field for field, note in held.items() if not _lasts(note, now)]
+        if gone:
+            self._redis.hdel(self.key, *gone)
+        session = Session(secrets.token_urlsafe(32), link.person)
+        self._note(session, now, now)
+        return session
+
+    def find(self, id: str, now: datetime, *, active: bool = True) -> Session | None:
+        """The session of a cookie, while it lasts. `active`: somebody is there, so it goes on for another hour."""
+        note = cast("bytes | None", self._redis.hget(self.key, digest(id))) if id else None
+        if note is None or not _lasts(note, now):
+            return None
+        person, since, seen = _read(note)
+        session = Session(id, person)
+        if active and now > seen:
+            self._note(session, since, now)
+        return session
+
+    def alive(self, held: Mapping[bytes, bytes], now: datetime) -> frozenset[str]:
+        """The digests of the sessions that last, of those read from the store under `key`."""
+        return frozenset(field.decode() for field, note in held.items() if _lasts(note, now))
+
+    def end(self, id: str) -> None:
+        """Sign out."""
+        self._redis.hdel(self.key, digest(id))
+
+    def end_all(self, person: str) -> int:
+        """End every session of a person, wherever it is open; return how many there were."""
+        theirs = [field for field, note in self._all().items() if _read(note)[0] == person]
+        return self._redis.hdel(self.key, *theirs) if theirs else 0
+
+    def _all(self) -> dict[str, bytes]:
+        held = cast("dict[bytes, bytes]", self._redis.hgetall(self.key))
+        return {field.decode(): note for field, note in held.items()}
+
+    def _note(self, session: Session, since: datetime, seen: datetime) -> None:
+        note = json.dumps([session.person, since.isoformat(), seen.isoformat()])
+        self._redis.hset(self.key, digest(session.id), note)
+
+
+def digest(id: str) -> str:
+    """Under what a session is kept."""
+    return hashlib.sha256(id.encode(errors="replace")).hexdigest()
+
+
+def _read(note: bytes) -> tuple[str, datetime, datetime]:
+    person, since, seen = json.loads(note)
+    return person, datetime.fromisoformat(since), datetime.fromisoformat(seen)
+
+
+def _lasts(note: bytes, now: datetime) -> bool:
+    _, since, seen = _read(note)
+    return now - since < LASTS and now - seen < IDLE

@@ -1,0 +1,95 @@
+"""Signing in to the board by a personal link, and out again."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from worker.gateway.links import BadLink, ExpiredLink, SignIn
+from worker.gateway.sessions import LASTS, Session
+from worker.gateway.web import Gateway, Refused, form_of, html
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """Sign in and out. Opening the link signs nobody in: a preview would use it up."""
+
+    async def show(request: Request) -> Response:
+        return await run_in_threadpool(_show, gateway, request)
+
+    async def sign_in(request: Request) -> Response:
+        await form_of(request)
+        return await run_in_threadpool(_sign_in, gateway, request)
+
+    async def sign_out(request: Request) -> Response:
+        await form_of(request)
+        return await run_in_threadpool(_sign_out, gateway, request)
+
+    return [
+        Route("/sign-in/{token}", show, methods=["GET"]),
+        Route("/sign-in/{token}", sign_in, methods=["POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+    ]
+
+
+def cookie_name(gateway: Gateway) -> str:
+    """Over TLS a name that no other host, and no plain connection, can set."""
+    return "__Host-cartwatch" if gateway.links.is_https else "cartwatch"
+
+
+def session_of(gateway: Gateway, request: Request, *, active: bool = True) -> Session:
+    """Who asks.
+
+    Raises:
+        Refused: nobody is signed in, or they are no longer among the site's people.
+    """
+    id = request.cookies.get(cookie_name(gateway), "")
+    session = gateway.sessions.find(id, gateway.now(), active=active)
+    if session is None or session.person not in gateway.site.on_call.people:
+        raise Refused(401, "sign_in_needed")
+    return session
+
+
+def _claims(gateway: Gateway, request: Request) -> SignIn:
+    try:
+        claims = gateway.links.read_sign_in(request.path_params["token"], gateway.now())
+    except BadLink as error:
+        raise gateway.bad_link(request) from error
+    except ExpiredLink as error:
+        raise Refused(410, "expired_link", "sign_in_needed_more") from error
+    if claims.person not in gateway.site.on_call.people:
+        raise Refused(403, "foreign_link")
+    return claims
+
+
+def _show(gateway: Gateway, request: Request) -> Response:
+    reader = gateway.reader(_claims(gateway, request).person)
+    values = {"reader": reader, "token": request.path_params["token"]}
+    return html("sign_in.html.j2", reader.language, values)
+
+
+def _sign_in(gateway: Gateway, request: Request) -> Response:
+    claims = _claims(gateway, request)
+    session = gateway.sessions.begin(claims, gateway.now())
+    if session is None:
+        language = gateway.reader(claims.person).language
+        raise Refused(410, "sign_in_used", "sign_in_needed_more", language)
+    response = RedirectResponse("/board", 303)
+    response.set_cookie(
+        cookie_name(gateway),
+        session.id,
+        max_age=int(LASTS.total_seconds()),
+        path="/",
+        secure=gateway.links.is_https,
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+def _sign_out(gateway: Gateway, request: Request) -> Response:
+    gateway.sessions.end(request.cookies.get(cookie_name(gateway), ""))
+    response = RedirectResponse("/board", 303)
+    response.delete_cookie(
+        cookie_name(gateway), path="/", secure=gateway.links.is_https, httponly=True, samesite="strict"
+    )
+    return response

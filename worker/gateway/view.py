@@ -1,0 +1,271 @@
+"""What the page shows of a patient and an episode, as plain values: pure, in the reader's language."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from alerts.assessment import Assessment, assess_onward, shown_value
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.episodes import Episode
+from alerts.finding import Finding
+from alerts.findings import findings
+from alerts.grading.result import Evidence
+from alerts.ledger import Ledger, ledger
+from alerts.messages import SITE_SUBJECT
+from alerts.reminders import REMINDERS
+from alerts.vocabulary import DRUGS, READINGS, label, shown_unit
+from alerts.watch import Watch
+from config.site import Language, Site
+from worker.gateway.words import Say, clinical_in, say_in
+
+TOLD_SHOWN = 12
+DOSES_SHOWN = 8
+
+GRADED = ("crs", "icans")
+"""Conditions whose level is a grade of the same name."""
+
+
+class Reader(NamedTuple):
+    """Who reads, and how what they read is said to them."""
+
+    person: str
+    site: Site
+    language: Language
+    now: datetime
+
+    @property
+    def say(self) -> Say:
+        """The gateway's own words."""
+        return say_in(self.language)
+
+    @property
+    def clinical(self) -> Callable[[str], str]:
+        """What graders and rules say."""
+        return clinical_in(self.language)
+
+    def clock(self, at: datetime | None) -> str:
+        """The time of day, and the day where it is not today."""
+        if at is None:
+            return ""
+        local = at.astimezone(self.site.zone)
+        if local.date() == self.now.astimezone(self.site.zone).date():
+            return local.strftime("%H:%M")
+        return self.clinical(local.strftime("%d %b %H:%M"))
+
+    def name(self, person: str) -> str:
+        """How a person is called."""
+        held = self.site.on_call.people.get(person)
+        return self.clinical(held.name) if held is not None else person
+
+
+class ReadingRow(NamedTuple):
+    """One reading, statement or dose behind a result."""
+
+    name: str
+    value: str
+    at: str
+    source: str
+
+
+class ToldRow(NamedTuple):
+    """One page to one person, and what became of it."""
+
+    who: str
+    channel: str
+    at: str
+    reason: str
+    state: str
+    ill: bool
+
+
+class ReminderRow(NamedTuple):
+    """A protocol line, with what the ledger leaves of tocilizumab."""
+
+    text: str
+    source: str
+    room: str
+
+
+class Concern(NamedTuple):
+    """One open episode with everything that stands behind it."""
+
+    episode: Episode
+    title: str
+    since: str
+    before: str
+    now: str
+    finding: Finding | None
+    because: tuple[str, ...]
+    readings: tuple[ReadingRow, ...]
+    missing: tuple[str, ...]
+    flags: tuple[str, ...]
+    conventions: tuple[str, ...]
+    reminder: ReminderRow | None
+    told: tuple[ToldRow, ...]
+
+
+class Background(NamedTuple):
+    """What is so of the patient, whatever the episode."""
+
+    grades: tuple[tuple[str, str], ...]
+    m_easix: str
+    m_easix_notes: tuple[str, ...]
+    m_easix_missing: tuple[str, ...]
+    doses: tuple[ReadingRow, ...]
+    ledger: str
+
+
+class Patient(NamedTuple):
+    """One patient: who and where, the open episodes, and what is behind them."""
+
+    id: str
+    place: str
+    day: int | None
+    product: str
+    concerns: tuple[Concern, ...]
+    background: Background | None
+
+
+def patient(watch: Watch, reader: Reader) -> Patient:
+    """Everything there is to show of a patient."""
+    now = _assessed(watch, reader)
+    found: dict[str, Finding] = {}
+    if now is not None:
+        found = {item.condition: item for item in findings(watch.seen, now, watch.chart, reader.site)}
+    given = ledger(watch.chart, now.at) if now is not None else None
+    return Patient(
+        id="" if watch.patient == SITE_SUBJECT else watch.patient,
+        place=place(watch),
+        day=watch.chart.day(reader.now, reader.site.zone),
+        product=watch.chart.admission.product if watch.chart.admission else "",
+        concerns=tuple(
+            _concern(episode, found.get(episode.condition), given, reader) for episode in watch.episodes.values()
+        ),
+        background=_background(watch.chart, now, given, reader) if now is not None and given is not None else None,
+    )
+
+
+def place(watch: Watch) -> str:
+    """Ward and bed."""
+    admission = watch.chart.admission
+    return " / ".join(part for part in (admission.ward, admission.bed) if part) if admission is not None else ""
+
+
+def _assessed(watch: Watch, reader: Reader) -> Assessment | None:
+    if not watch.registered or watch.patient == SITE_SUBJECT:
+        return None
+    at = max(reader.now, watch.chart.newest or reader.now)
+    return assess_onward(watch.chart, at, reader.site, watch.course, watch.kept)[0]
+
+
+def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, reader: Reader) -> Concern:
+    before, now = _levels(episode, reader)
+    return Concern(
+        episode=episode,
+        title=reader.clinical(episode.title),
+        since=reader.clock(episode.opened_at),
+        before=before,
+        now=now,
+        finding=finding,
+        because=tuple(map(reader.clinical, finding.because)) if finding else (),
+        readings=tuple(reading_rows(finding.evidence, reader)) if finding else (),
+        missing=tuple(_missing(finding.missing, reader)) if finding else (),
+        flags=tuple(map(reader.clinical, finding.flags)) if finding else (),
+        conventions=tuple(convention(name, reader) for name in finding.proxies) if finding else (),
+        reminder=_reminder(episode, given, reader),
+        told=tuple(told_rows(episode, reader)),
+    )
+
+
+def _missing(names: Iterable[str], reader: Reader) -> Iterable[str]:
+    """What was missing; graders name a reading as it is named in messages."""
+    for name in names:
+        yield reader.clinical(label(name) if name in READINGS else name)
+
+
+def _levels(episode: Episode, reader: Reader) -> tuple[str, str]:
+    """The grade before and the grade now, of a condition that has one."""
+    if episode.condition not in GRADED:
+        return "", ""
+    before = reader.say("none_before") if episode.was is None else str(episode.was)
+    return before, str(episode.level)
+
+
+def _reminder(episode: Episode, given: Ledger | None, reader: Reader) -> ReminderRow | None:
+    reminder = REMINDERS.get((episode.condition, episode.level))
+    if reminder is None:
+        return None
+    room = given.room(reader.now, reader.site.zone) if given is not None and reminder.tocilizumab else ""
+    return ReminderRow(reader.clinical(reminder.text), reader.clinical(reminder.source), reader.clinical(room))
+
+
+def reading_rows(evidence: Iterable[Evidence], reader: Reader) -> list[ReadingRow]:
+    """Readings with value, unit, time and source."""
+    return [reading_row(item.kind, item.entry, reader) for item in evidence]
+
+
+def reading_row(kind: str, entry: Entry, reader: Reader) -> ReadingRow:
+    """One reading, statement or dose."""
+    return ReadingRow(
+        reader.clinical(label(kind)), _value(kind, entry, reader), reader.clock(entry.effective), entry.source
+    )
+
+
+def _value(kind: str, entry: Entry, reader: Reader) -> str:
+    is_dose = entry.code in ("given", "started", "stopped")
+    words = {"true": "yes", "false": "no"}.get(entry.code, entry.code.replace("_", " "))
+    if entry.value is None:
+        return reader.clinical(words)
+    unit = entry.unit or shown_unit(kind)
+    value = f"{entry.comparator}{entry.value.normalize():f} {unit}".strip()
+    said = f" ({entry.sent})" if entry.sent else ""
+    return f"{value} {reader.clinical(words)}" if is_dose else f"{value}{said}"
+
+
+def convention(name: str, reader: Reader) -> str:
+    """A working convention by its basis."""
+    section, _, key = name.partition(".")
+    proxy = getattr(getattr(reader.site.proxies, section, None), key, None)
+    return f"{reader.clinical(proxy.basis)} ({name})" if proxy is not None else name
+
+
+def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:
+    """Who was told of an episode and what became of it, the last first."""
+    last = sorted(episode.deliveries, key=lambda told: told.at, reverse=True)[:TOLD_SHOWN]
+    return [
+        ToldRow(
+            reader.name(told.to),
+            told.channel,
+            reader.clock(told.at),
+            reader.say(told.reason),
+            reader.say(told.state),
+            told.state in ("failed", "unknown", "undeliverable"),
+        )
+        for told in last
+    ]
+
+
+def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) -> Background:
+    named = (("CRS", now.crs), ("ICANS", now.icans), ("ICE", now.ice))
+    grades = tuple((name, shown_value(result) or reader.say("undetermined")) for name, result in named)
+    score = now.m_easix
+    m_easix = ""
+    if score.value is not None:
+        log2 = f", log2 {score.log2:.2f}" if score.log2 is not None else ""
+        m_easix = f"{score.bound}{score.value:.2f}{log2}"
+    doses = _doses(chart, now.at)
+    return Background(
+        grades=grades,
+        m_easix=m_easix,
+        m_easix_notes=tuple(map(reader.clinical, score.flags)),
+        m_easix_missing=tuple(_missing(score.missing, reader)),
+        doses=tuple(reading_row(drug, entry, reader) for drug, entry in reversed(doses[-DOSES_SHOWN:])),
+        ledger=reader.clinical(given.sentence()),
+    )
+
+
+def _doses(chart: Chart, at: datetime) -> list[tuple[str, Entry]]:
+    """Everything given, started and stopped, oldest first."""
+    found = [(drug, entry) for drug in DRUGS for entry in chart.until(drug, at)]
+    return sorted(found, key=lambda dose: (dose[1].place, dose[0]))
