@@ -209,7 +209,7 @@ def _records(taken: Taken, now: datetime) -> list[SetAside]:
 
 
 def _records_of(taken: Taken, item: Item, now: datetime) -> list[SetAside]:
-    """One for each element that is kept; one for them all where the text, which stands in each, would fill the store."""
+    """One for each element that is kept; or one for all where the text, which stands in each, is long."""
     kept = [element for element in item.elements if _kept(item, element)]
     if len(kept) > 1 and len(kept) * len(item.raw) > COPIES_CHARACTERS:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"

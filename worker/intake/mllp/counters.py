@@ -1,4 +1,8 @@
-"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient."""
+"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient.
+
+Counted are connections, turned_away, bytes, received, stored, set_aside, ignored, refused, not_stored (the store was
+down, and the message was not acknowledged), skipped_bytes (outside any frame) and broken_frames.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,21 +17,6 @@ MOST_PEERS = 500
 
 OTHERS = "others"
 LAST_SEEN = "last_seen"
-
-COUNTED = (
-    "connections",
-    "turned_away",
-    "bytes",
-    "received",
-    "stored",
-    "set_aside",
-    "ignored",
-    "refused",
-    "not_stored",
-    "skipped_bytes",
-    "broken_frames",
-)
-"""What is counted of a peer. `not_stored`: the store was down, and the message was not acknowledged."""
 
 
 class Change(NamedTuple):

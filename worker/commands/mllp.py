@@ -1,0 +1,44 @@
+"""The command that takes HL7 v2 over MLLP."""
+
+import click
+
+from worker.commands.common import runtime
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+def mllp(names: tuple[str, ...]) -> None:
+    """Take HL7 v2 over MLLP, on the listeners of intake.yaml: those named, or all of them.
+
+    A message is acknowledged when it is stored. Ctrl-C or SIGTERM answers what was received, and ends it.
+    """
+    import asyncio
+
+    from config.intake import load_intake
+    from config.problems import ConfigurationError
+    from worker.client import Client
+    from worker.intake.mllp.errors import ListenerError
+    from worker.intake.mllp.run import serve, stop_on_signals
+    from worker.logs import configure
+    from worker.service import find_settings
+
+    run = runtime()
+    configure(run.settings.log_level)
+    try:
+        intake = load_intake(run.settings.config_dir)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    if not intake.listeners:
+        raise click.ClickException("no listeners in intake.yaml: add one, as docs/intake.md shows")
+    unknown = sorted(set(names) - set(intake.listeners))
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(intake.listeners)}", param_hint="NAMES")
+    chosen = {name: listener for name, listener in intake.listeners.items() if not names or name in names}
+
+    async def listen() -> None:
+        await serve(chosen, intake, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
+
+    try:
+        asyncio.run(listen())
+    except ListenerError as error:
+        raise click.ClickException(str(error)) from error
