@@ -1,13 +1,19 @@
 """Everything that can be said of one patient at one time: every grade and score, with its evidence."""
 
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alerts.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
+from alerts.grading.inputs import unusual
 from alerts.grading.result import Grade, Points, Result, Score
+from alerts.held import Kept, Moment, conventions
 from config.site import Site
+
+R = TypeVar("R", bound=Result)
 
 
 class Assessment(Struct, frozen=True):
@@ -47,24 +53,58 @@ class Assessment(Struct, frozen=True):
 
 def assess(chart: Chart, at: datetime, site: Site, known: crs.Course | None = None) -> Assessment:
     """Grade and score everything at a time. `known` carries on a CRS course computed for an earlier time."""
-    course = crs.course(chart, at, site, known)
-    return Assessment(
+    return assess_onward(chart, at, site, known, Kept())[0]
+
+
+def assess_onward(
+    chart: Chart, at: datetime, site: Site, known: crs.Course | None, kept: Kept
+) -> tuple[Assessment, Kept]:
+    """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
+    course, severity = crs.followed(chart, at, site, known)
+    under = conventions(site)
+    kept = kept if kept.under == under else Kept()
+    now = Moment(chart, at, site, at.astimezone(site.zone).date())
+    laboratory = now.hold(kept.ctcae, ctcae.laboratory_grades, ctcae.laboratory_basis)
+    endothelium = now.hold(kept.easix, easix.family, easix.basis)
+    risk = now.hold(kept.hematotox, hematotox.score, hematotox.basis)
+    counts = now.hold(kept.icaht, icaht.both, icaht.basis)
+    neurology = now.hold(kept.icans, icans.both, icans.basis)
+    # Who never had CRS is not screened.
+    criteria = now.hold(kept.iec_hs, iec_hs.criteria, iec_hs.basis) if course.episodes else None
+    assessment = Assessment(
         at=at,
         day=chart.day(at, site.zone),
         course=course,
-        crs=crs.grade(chart, at, site, course),
-        icans=icans.grade(chart, at, site),
-        ice=icans.ice(chart, at, site),
-        ctcae=ctcae.grades(chart, at, site),
-        easix=easix.easix(chart, at, site),
-        s_easix=easix.s_easix(chart, at, site),
-        m_easix=easix.m_easix(chart, at, site),
-        hematotox=hematotox.score(chart, at, site),
-        icaht_early=icaht.early(chart, at, site),
-        icaht_late=icaht.late(chart, at, site),
-        iec_hs=iec_hs.screen(chart, at, site, course),
-        news2=news2.score(chart, at, site),
+        crs=_remarked(severity),
+        icans=_remarked(replace(neurology.result[0], at=at)),
+        ice=_remarked(replace(neurology.result[1], at=at)),
+        ctcae={term: _remarked(found) for term, found in ctcae.grades(chart, at, site, laboratory.result).items()},
+        easix=_remarked(easix.aged(endothelium.result.easix, at)),
+        s_easix=_remarked(easix.aged(endothelium.result.s_easix, at)),
+        m_easix=_remarked(easix.aged(endothelium.result.m_easix, at)),
+        hematotox=_remarked(replace(risk.result, at=at)),
+        icaht_early=_remarked(replace(counts.result[0], at=at)),
+        icaht_late=_remarked(replace(counts.result[1], at=at)),
+        iec_hs=_remarked(iec_hs.screen(chart, at, site, course, criteria.result if criteria else None)),
+        news2=_remarked(news2.score(chart, at, site)),
     )
+    return assessment, Kept(
+        under=under,
+        ctcae=laboratory,
+        easix=endothelium,
+        hematotox=risk,
+        icaht=counts,
+        icans=neurology,
+        iec_hs=criteria,
+    )
+
+
+def _remarked(result: R) -> R:
+    """A result, flagged where a value it rests on is so far from the usual that a person is to check it."""
+    for item in result.evidence:
+        if item.entry.unusual:
+            return replace(result, flags=(*result.flags, *unusual(result.evidence)))
+    return result
 
 
 def shown_value(result: Result) -> str | None:

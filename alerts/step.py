@@ -14,15 +14,18 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from alerts import answers, episodes, escalation, telling
-from alerts.assessment import Assessment, assess, shown_value
+from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart
 from alerts.charting import chart_message
-from alerts.episodes import Episode, Reason
+from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event
-from alerts.faults import close_quiet, intake_fault
+from alerts.faults import close_quiet, gap_fault, intake_fault
 from alerts.finding import Finding
 from alerts.findings import findings, next_review, seen
+from alerts.grading import pressures
+from alerts.merging import passed_on
 from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
+from alerts.paging import Reason
 from alerts.retraction import lost_ground
 from alerts.telling import Tidings
 from alerts.watch import Effects, Unclaimed, Watch, sets_aside
@@ -68,7 +71,11 @@ class _Step:
     def fold(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         """Chart what can be charted and note the moments it touches; return the messages that are not charted."""
         rest: list[AnyMessage] = []
+        before = self.watch.chart
         for message in messages:
+            if self.watch.merged_into and isinstance(message, _CHARTED):
+                self.effects.passed_on.append(passed_on(message, self.watch.merged_into, self.now))
+                continue
             charted = chart_message(self.watch.chart, message, self.now, self.site)
             if charted.unusable:
                 self.watch = replace(self.watch, chart=charted.chart)
@@ -79,7 +86,20 @@ class _Step:
                 self._take_over(message, charted.chart, charted.corrects)
             else:
                 rest.append(message)
+        self._count_contradicted(messages)
+        self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
         return rest
+
+    def _count_contradicted(self, messages: Sequence[AnyMessage]) -> None:
+        """Pressures that no body can have together are charted, and listed with what was not used."""
+        for message in messages:
+            if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
+                continue
+            at = message.effective.astimezone(UTC)
+            chart = self.watch.chart
+            if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, self.site):
+                why = f"{message.reading}: {pressures.CONTRADICTED}"
+                self.effects.set_aside.append(sets_aside(message, why, self.now))
 
     def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
         moment = message.effective.astimezone(UTC)
@@ -117,8 +137,8 @@ class _Step:
                 self._end(episode, "retracted", None)
                 self.watch = self.watch.following(episode.condition, episodes.closed(episode, self.now, "retracted"))
             else:
-                self.effects.cancelled.extend(self.watch.no_longer_owed(episode))
-                lowered = episodes.taken_back(replace(episode, pending=()), left)
+                self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
+                lowered = episodes.taken_back(episodes.called_off(episode, self.now), left)
                 self.watch = self.watch.holding(lowered)
                 if episode.told:
                     self.tidings.end(episode, "retracted", None, left=lowered.title)
@@ -127,11 +147,11 @@ class _Step:
 
     def look_back(self) -> None:
         """Of what was charted late, page what nobody was told about its time."""
-        if self.before is None or not self._watching:
+        if self.before is None or not self.watch.is_graded:
             return
         for moment in sorted(moment for moment in self.moments if self.pages_since <= moment < self.before):
             assessment = assess(self.watch.chart, moment, self.site)
-            for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
+            for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning):
                 episode = self.watch.episodes.get(finding.condition)
                 past = self.watch.past.get(finding.condition)
                 if episodes.news_of_the_past(episode, past, finding, moment):
@@ -164,24 +184,22 @@ class _Step:
             return False
         return all(self.before - moment > apart for moment in self.moments)
 
-    @property
-    def _watching(self) -> bool:
-        return self.watch.registered and self.watch.discharged_at is None
-
     def _assess(self, moment: datetime) -> None:
-        if not self._watching:
+        if not self.watch.is_graded:
             return
-        assessment = assess(self.watch.chart, moment, self.site, self.watch.course)
+        assessment, kept = assess_onward(self.watch.chart, moment, self.site, self.watch.course, self.watch.kept)
         self.latest = assessment
-        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
+        found = findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning)
+        for finding in found:
             self._follow(finding, moment)
         self._note_grades(assessment)
         # A sender whose clock runs ahead must not make what others send now look late.
         self.watch = replace(
             self.watch,
             at=min(moment, self.now),
-            review_at=next_review(assessment, self.watch.chart, self.site),
+            review_at=next_review(found, assessment, self.watch.chart, self.site),
             course=assessment.course,
+            kept=kept,
             seen=seen(assessment, self.watch.chart, self.watch.seen),
         )
 
@@ -201,7 +219,7 @@ class _Step:
 
     def _end(self, episode: Episode, reason: Reason, finding: Finding | None) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
-        self.effects.cancelled.extend(self.watch.no_longer_owed(episode))
+        self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
         self.effects.events.append(closed_event(self.watch, episode, reason, self.now, self.site))
         if episode.told and (reason == "retracted" or episode.highest in ENDING_IS_TOLD):
             self.tidings.end(episode, reason, finding)
@@ -222,9 +240,10 @@ class _Step:
         """Ask every ladder who is due now, and write the pages."""
         dues = []
         for episode in list(self.watch.episodes.values()):
-            due = escalation.due(episode, self.now, self.site.on_call)
-            if due is not None:
-                self.watch = self.watch.holding(due.episode)
+            due = escalation.due_unless_silenced(episode, self.watch.silences, self.now, self.site)
+            self.watch = self.watch.holding(due.episode)
+            self.effects.faults.extend(gap_fault(role, self.now) for role in due.gaps)
+            if due.tellings:
                 dues.append(due)
         if not dues and not self.tidings.ended:
             return
@@ -233,14 +252,15 @@ class _Step:
         self.watch = written.watch
         self.effects.pages.extend(written.pages)
         self.effects.events.extend(written.events)
+        self.effects.cancelled.extend(written.cancelled)
 
     def _assess_for_repeats(self) -> Assessment | None:
         """What a page says when a ladder alone calls for it: the patient as charted now."""
-        if not self._watching or self.watch.patient == SITE_SUBJECT:
+        if not self.watch.is_graded or self.watch.patient == SITE_SUBJECT:
             return None
         at = max(self.now, self.watch.chart.newest or self.now)
-        assessment = assess(self.watch.chart, at, self.site, self.watch.course)
-        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site):
+        assessment, _ = assess_onward(self.watch.chart, at, self.site, self.watch.course, self.watch.kept)
+        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning):
             episode = self.watch.episodes.get(finding.condition)
             if episode is not None:
                 self.tidings.know(episode.id, finding)

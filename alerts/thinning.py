@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from alerts.entry import Entry
 from alerts.vocabulary import DRUGS
 
@@ -22,7 +24,7 @@ BUCKETS = ((timedelta(days=2), timedelta(hours=1)), (timedelta(days=7), timedelt
 
 def horizon(newest: datetime) -> datetime:
     """Start of the hour before which entries are thinned."""
-    return _floor(newest - FULL_RESOLUTION, timedelta(hours=1))
+    return (newest - FULL_RESOLUTION).replace(minute=0, second=0, microsecond=0)
 
 
 def _floor(at: datetime, step: timedelta) -> datetime:
@@ -52,8 +54,13 @@ def thin(kind: str, series: tuple[Entry, ...], newest: datetime, before: datetim
     last = bisect_left(series, end, key=attrgetter("effective"))
     kept: list[Entry] = []
     for _, members in _buckets(series[first:last], newest):
-        kept.extend(_representatives(members))
-    return series if len(kept) == last - first else (*series[:first], *kept, *series[last:])
+        kept.extend(_lasting(entry) for entry in _representatives(members))
+    return series if kept == list(series[first:last]) else (*series[:first], *kept, *series[last:])
+
+
+def _lasting(entry: Entry) -> Entry:
+    """An entry as it is kept beyond the full resolution: without the time it was received at."""
+    return replace(entry, received=None) if entry.received is not None else entry
 
 
 def _day(at: datetime) -> datetime:

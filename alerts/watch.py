@@ -1,5 +1,6 @@
 """What is remembered of one patient between messages, and what a step gives back to the outside."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,10 @@ from alerts.chart import Chart
 from alerts.episodes import Episode, Followed, Past
 from alerts.finding import Seen
 from alerts.grading.crs import Course
+from alerts.held import Kept
 from alerts.messages import AnyMessage, Fault
 from alerts.page import Page
+from alerts.silences import Silenced
 
 
 class Unclaimed(Struct, frozen=True):
@@ -30,6 +33,7 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     patient: str
     chart: Chart = Chart()
     course: Course | None = None
+    kept: Kept = Kept()
     seen: Seen = Seen()
     standing: dict[str, str | None] = {}
     at: datetime | None = None
@@ -39,6 +43,25 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     registered: bool = False
     discharged_at: datetime | None = None
     unclaimed: Unclaimed | None = None
+    silences: tuple[Silenced, ...] = ()
+    merged_into: str = ""
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether what is charted is judged: known, here, and not frozen by a merge."""
+        return self.registered and self.discharged_at is None and not self.merged_into
+
+    @property
+    def returning(self) -> frozenset[str]:
+        """Conditions whose episode, open or to be opened, comes back after a closed one.
+
+        What a person closed and has not been clear since does not come back: it goes on.
+        """
+        return frozenset(
+            condition
+            for condition, past in self.past.items()
+            if not past.retracted and (past.accepted is None or condition in self.episodes)
+        )
 
     def following(self, condition: str, followed: Followed) -> "Watch":
         """The watch with what became of one condition's episode."""
@@ -56,15 +79,17 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The watch with an open episode as it stands now."""
         return self.following(episode.condition, Followed(episode, self.past.get(episode.condition)))
 
-    def no_longer_owed(self, episode: Episode) -> list[str]:
-        """Pages of an episode that need not be delivered any more: those that tell of no other open one."""
-        others = {
+    def no_longer_owed(self, pages: Iterable[str], besides: Episode | None = None) -> list[str]:
+        """Those of some pages that need not be delivered any more: no open episode that nobody has taken, `besides`
+        aside, is still to be told by them.
+        """
+        owed = {
             page
-            for other in self.episodes.values()
-            if other.id != episode.id and not other.acknowledged_by
-            for page in other.pending
+            for episode in self.episodes.values()
+            if not episode.acknowledged_by and (besides is None or episode.id != besides.id)
+            for page in episode.pending
         }
-        return [page for page in episode.pending if page not in others]
+        return [page for page in dict.fromkeys(pages) if page not in owed]
 
     def next_at(self) -> datetime | None:
         """When this patient is next to be looked at, if nothing comes in before."""
@@ -73,7 +98,10 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SetAside(Struct, frozen=True):
-    """A message that was not used, why, and its own text, so that it can be tried again."""
+    """A message that was not used, why, and its own text, so that it can be tried again.
+
+    `form` is how the text is written: `native`, `hl7` or `fhir`.
+    """
 
     at: datetime
     source: str
@@ -81,12 +109,14 @@ class SetAside(Struct, frozen=True):
     id: str
     why: str
     raw: str
+    form: str = "native"
 
 
 class Effects(Struct):
     """What a step asks the outside to do, in one transaction with the new state.
 
-    `events` are journal lines; `cancelled` are ids of pages that are no longer owed; `faults` go to the site.
+    `events` are journal lines; `cancelled` are ids of pages that are no longer owed; `faults` go to the site;
+    `passed_on` are messages for another record that this one was merged into.
     """
 
     pages: list[Page] = []
@@ -94,6 +124,7 @@ class Effects(Struct):
     set_aside: list[SetAside] = []
     events: list[dict[str, Any]] = []
     faults: list[Fault] = []
+    passed_on: list[AnyMessage] = []
 
 
 def sets_aside(message: AnyMessage, why: str, now: datetime) -> SetAside:

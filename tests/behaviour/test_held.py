@@ -1,0 +1,213 @@
+"""What is held from one assessment to the next is, in every field and at every moment, what would be computed anew."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.assessment import assess, assess_onward
+from alerts.chart import Chart
+from alerts.charting import chart_message
+from alerts.grading import crs
+from alerts.held import Kept
+from alerts.messages import AnyMessage, read_message
+from alerts.step import step
+from alerts.vocabulary import READINGS
+from alerts.watch import Watch
+from config.site import DEFAULTS
+from tests.behaviour.ward import PATIENT, SITE, changed, message
+from worker.packing import pack, unpack_watch
+
+INFUSED = datetime(2024, 10, 20, 8, tzinfo=UTC)
+"""A week before the clocks of the hospital go back, so that a stay has a day of 25 hours."""
+
+INSTANT = timedelta(microseconds=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+WINDOWS = [12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY]
+JUMPS = [
+    timedelta(0),
+    INSTANT,
+    *(timedelta(minutes=minutes) for minutes in (1, 3, 7, 45)),
+    *(HOUR * hours for hours in (1, 5, 14)),
+    *WINDOWS,
+    *(window + INSTANT for window in WINDOWS),
+]
+"""How far the clock goes on between two messages: up to the last instant of every window, and past it."""
+LATE = [*[timedelta(0)] * 6, timedelta(minutes=2), HOUR, DAY, 5 * DAY, -timedelta(minutes=4)]
+"""How late a message comes; one comes early, by a clock that runs ahead."""
+
+LABORATORY = {
+    "platelets": ["8", "45", "180", "<20"],
+    "neutrophils": ["0.05", "0.4", "0.9", "2.1", "<0.1"],
+    "white_cells": ["0.3", "4"],
+    "lymphocytes": ["0.1", "1.2"],
+    "hemoglobin": ["7.4", "9.0", "12"],
+    "ldh": ["210", "900", ">2000"],
+    "creatinine": ["0.9", "3.1"],
+    "crp": ["4", "30", "140"],
+    "ferritin": ["300", "1500", "4000", "12000", ">40000"],
+    "fibrinogen": ["120", "300"],
+    "alt": ["20", "400"],
+    "ast": ["20", "900"],
+    "bilirubin": ["0.6", "4"],
+    "inr": ["1.0", "2.1"],
+}
+SIGNS = {
+    "temperature": ["36.8", "38.0", "38.6", "40.2"],
+    "systolic_bp": ["76", "89", "118"],
+    "spo2": ["84", "91", "97"],
+    "respiratory_rate": ["16", "26"],
+    "heart_rate": ["88", "132"],
+    "oxygen_flow": ["2", "9"],
+}
+CODES: dict[str, list[object]] = {
+    "ice": [10, 9, 6, 0],
+    "capd": [2, 12],
+    "consciousness": ["spontaneous", "voice", "touch", "unarousable"],
+    "seizure": ["none", "brief", "prolonged"],
+    "motor_weakness": ["none", "deep_focal"],
+    "oxygen_device": ["none", "nasal_cannula", "face_mask"],
+}
+STATEMENTS = [
+    "hypotension",
+    "fever_other_cause",
+    "consciousness_other_cause",
+    "anticoagulated",
+    "anemia_life_threatening",
+    "febrile_neutropenia_life_threatening",
+    "died_of_icans",
+]
+DRUGS = ["tocilizumab", "platelet_transfusion", "filgrastim", "dexamethasone", "norepinephrine"]
+
+Fields = dict[str, Any]
+
+
+def _one(type_: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, Fields]]:
+    return st.tuples(st.just(type_), st.fixed_dictionaries(fields))
+
+
+def _numbers(kind: str, values: list[str], by: list[str]) -> st.SearchStrategy[tuple[str, Fields]]:
+    """Values of a kind: one in five without its unit, which is kept and never computed with."""
+    unit = READINGS[kind].unit
+    return _one(
+        "reading",
+        reading=st.just(kind),
+        value=st.sampled_from(values),
+        unit=st.sampled_from([*[unit] * 4, None]) if unit else st.none(),
+        by=st.sampled_from(by),
+        status=st.sampled_from(["final"] * 4 + ["preliminary"]),
+        low=st.sampled_from([None, "1.5", "150"]),
+        high=st.sampled_from([None, "40", "300"]),
+    )
+
+
+LABORATORY_VALUES = st.one_of(*(_numbers(kind, values, ["laboratory"]) for kind, values in LABORATORY.items()))
+OTHERS = st.one_of(
+    *(_numbers(kind, values, ["person", "monitor"]) for kind, values in SIGNS.items()),
+    *(
+        _one("reading", reading=st.just(kind), value=st.sampled_from(values), by=st.just("person"))
+        for kind, values in CODES.items()
+    ),
+    _one("reading", reading=st.sampled_from(["platelets", "ice", "temperature"]), absent=st.just("refused")),
+    _one("statement", statement=st.sampled_from(STATEMENTS), value=st.booleans()),
+    _one("treatment", drug=st.sampled_from(DRUGS), action=st.sampled_from(["given", "started", "stopped"])),
+    _one(
+        "registration",
+        infused=st.sampled_from([None, INFUSED, INFUSED - 2 * DAY, INFUSED + 3 * DAY]),
+        born=st.sampled_from([None, "1960-05-01", "2012-10-28"]),
+    ),
+    _one("again", status=st.sampled_from(["corrected", "entered_in_error"]), nth=st.integers(0, 9)),
+)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(JUMPS), st.sampled_from(LATE), st.one_of(LABORATORY_VALUES, OTHERS), st.sampled_from(JUMPS)
+    ),
+    min_size=4,
+    max_size=24,
+)
+
+
+@dataclass
+class Stay:
+    """A stay that is drawn message by message, and its clock."""
+
+    now: datetime = INFUSED - 9 * DAY
+    sent: list[AnyMessage] = field(default_factory=list)
+
+    def next(self, jump: timedelta, late: timedelta, drawn: tuple[str, Fields]) -> AnyMessage:
+        """The clock goes on, and a message comes in: a new one, or a later version of one that came before."""
+        self.now += jump
+        type_, fields = drawn
+        if type_ == "again":
+            readings = [item for item in self.sent if item.type == "reading"]
+            if not readings:
+                type_, fields = "statement", {"statement": "hypotension", "value": False}
+            else:
+                original = readings[-1 - fields["nth"] % len(readings)]
+                return changed(original, status=fields["status"], received=self.now)
+        drawn_message = message(type_, self.now - late, id=f"m{len(self.sent)}", **fields)
+        self.sent.append(drawn_message)
+        return drawn_message
+
+
+def registered() -> AnyMessage:
+    return message("registration", INFUSED - 9 * DAY, id="r", source="ehr", infused=INFUSED)
+
+
+def packed_and_unpacked(kept: Kept) -> Kept:
+    """As it comes back from the store."""
+    return unpack_watch(pack(Watch(patient=PATIENT, kept=kept))).kept
+
+
+RUNS = settings(deadline=None, database=None, max_examples=60)
+
+
+@RUNS
+@given(EVENTS)
+def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any]) -> None:
+    stay, kept = Stay(), Kept()
+    chart = chart_message(Chart(), registered(), stay.now, SITE).chart
+    for jump, late, drawn, ahead in events:
+        before, coming = chart, stay.next(jump, late, drawn)
+        chart = chart_message(before, coming, stay.now, SITE).chart
+        kept = packed_and_unpacked(kept.after(before, chart))
+        for at in (coming.effective.astimezone(UTC), stay.now, stay.now + ahead):
+            carried, kept = assess_onward(chart, at, SITE, None, kept)
+            assert carried == assess(chart, at, SITE)
+
+
+@RUNS
+@given(EVENTS)
+def test_a_crs_grade_that_came_with_the_course_is_the_one_read_after_it(events: list[Any]) -> None:
+    stay, chart = Stay(), Chart()
+    for jump, late, drawn, _ in events:
+        chart = chart_message(chart, stay.next(jump, late, drawn), stay.now, SITE).chart
+        course = crs.course(chart, stay.now, SITE)
+        assert crs.followed(chart, stay.now, SITE) == (course, crs.grade(chart, stay.now, SITE, course))
+
+
+@RUNS
+@given(EVENTS)
+def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any]) -> None:
+    stay = Stay()
+    watch, _ = step(Watch(patient=PATIENT), [registered()], stay.now, SITE)
+    for jump, late, drawn, ahead in events:
+        coming = stay.next(jump, late, drawn)
+        watch, _ = step(unpack_watch(pack(watch)), [coming], stay.now, SITE)
+        for at in (stay.now, stay.now + ahead, stay.now - ahead):
+            carried, _ = assess_onward(watch.chart, at, SITE, None, watch.kept)
+            assert carried == assess(watch.chart, at, SITE)
+
+
+def test_every_assessment_of_the_published_case_is_the_one_computed_anew() -> None:
+    lines = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
+    chart, kept, course = Chart(), Kept(), None
+    for coming in sorted((read_message(line) for line in lines), key=lambda item: item.received or item.effective):
+        before, now = chart, (coming.received or coming.effective).astimezone(UTC)
+        chart = chart_message(before, coming, now, SITE).chart
+        kept = kept.after(before, chart)
+        carried, kept = assess_onward(chart, now, SITE, course, kept)
+        assert carried == assess(chart, now, SITE, course)
+        course = carried.course

@@ -1,0 +1,37 @@
+"""The CRS grade at a moment that changes the course itself: it is read from the course as it is afterwards."""
+
+from datetime import datetime
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading import crs
+from tests.unit.alerts.builders import NOW, SITE, Item, chart, dose, hours, reading
+
+
+def by_monitor(kind: str, value: object, at: datetime) -> Item:
+    name, entry = reading(kind, value, at, source="monitor")
+    return name, Entry(at, "monitor", entry.id, value=entry.value, by="monitor")
+
+
+def read_afterwards(folded: Chart, at: datetime) -> object:
+    return crs.grade(folded, at, SITE, crs.course(folded, at, SITE))
+
+
+def test_a_dose_charted_together_with_the_signs_already_waives_the_fever() -> None:
+    fever = [reading("temperature", 38.6, NOW - hours(8)), reading("spo2", 97, NOW - hours(8))]
+    folded = chart(*fever, reading("temperature", 36.8), reading("systolic_bp", 82), dose("dexamethasone"))
+    _, grade = crs.followed(folded, NOW, SITE)
+    assert grade.grade == 2
+    assert grade == read_afterwards(folded, NOW)
+
+
+def test_a_set_with_a_low_pressure_closes_nothing_and_is_read_as_that_of_an_open_episode() -> None:
+    """Resolved is CRS when the hypotension is gone too; the one low value of a monitor counts while it is open."""
+    early = [reading("temperature", 38.6, NOW - hours(12)), reading("systolic_bp", 118, NOW - hours(12))]
+    clear = [reading("temperature", 36.8, NOW - hours(7)), reading("spo2", 97, NOW - hours(7))]
+    closing = [reading("temperature", 36.7), reading("spo2", 97), by_monitor("systolic_bp", 86, NOW)]
+    folded = chart(*early, *clear, *closing)
+    course, grade = crs.followed(folded, NOW, SITE)
+    assert course.is_open
+    assert grade.flags == ("hypotension without fever: not CRS by the table",)
+    assert grade == read_afterwards(folded, NOW)
