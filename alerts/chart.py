@@ -4,17 +4,20 @@ Folding is a pure function of the *set* of messages: any order, any batching and
 the same messages ends in the same chart. Three rules make it so:
 
 1. An entry is placed by its effective time, then by source and id.
-2. Of two versions of one message (same source and id) the higher status holds, then the one received later.
+2. Of two versions of one message (same source and id) the higher status holds, then the one received later; of one
+   that was sent again with another effective time, too, only one is charted.
 3. Old entries are thinned (`alerts/thinning.py`) by a choice that does not depend on the order they came in.
 
 A correction of an entry that was thinned away cannot bring back what it hid: within the full resolution the chart is
-exact, beyond it a corrected extreme leaves what was kept beside it.
+exact, beyond it a corrected extreme leaves what was kept beside it, and when a final version was received is not known
+any more: two of one message and kind are both charted where either is older.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from operator import attrgetter
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -28,9 +31,11 @@ from alerts.fields import Status
 from alerts.thinning import horizon, thin
 
 PLACE = attrgetter("place")
+EFFECTIVE = attrgetter("effective")
 
 UNUSED_KEPT = 20
 VERSIONS_KEPT = 500
+DISCHARGES_KEPT = 20
 
 
 class Unused(Struct, frozen=True, array_like=True):
@@ -59,6 +64,7 @@ class Chart(Struct, frozen=True):
     unused: tuple[Unused, ...] = ()
     registrations: tuple[Admission, ...] = ()
     admission: Admission | None = None
+    discharges: tuple[datetime, ...] = ()
     newest: datetime | None = None
 
     # -- folding -------------------------------------------------------------------------------
@@ -74,7 +80,7 @@ class Chart(Struct, frozen=True):
                 return chart
             if known is not None:
                 chart = chart._forget_preliminary(entry)
-            return chart._insert(kind, entry)
+            return chart._place_final(kind, replace(entry, received=received) if received != entry.effective else entry)
         if chart._held_higher(entry, known, received):
             return chart
         chart = chart._withdraw(entry.source, entry.id, Version(entry.status, received))
@@ -127,9 +133,30 @@ class Chart(Struct, frozen=True):
             del versions[next(iter(versions))]
         return replace(self, entries=entries, versions=versions)
 
+    def _place_final(self, kind: str, final: Entry) -> "Chart":
+        """Place a final version, unless one of the same message is held that was received later."""
+        held = self._recent(kind, final)
+        if held is None:
+            return self._insert(kind, final)
+        if held == final or _version(held) >= _version(final):
+            return self
+        others = tuple(entry for entry in self.entries[kind] if entry is not held)
+        return replace(self, entries={**self.entries, kind: others})._insert(kind, final)
+
+    def _recent(self, kind: str, final: Entry) -> Entry | None:
+        """The version that is held of a message, within the full resolution."""
+        series = self.entries.get(kind, ())
+        start = horizon(self.newest or final.effective)
+        if final.effective < start:
+            return None
+        first = bisect_left(series, start, key=EFFECTIVE) if series and series[0].effective < start else 0
+        same = [held for held in series[first:] if held.id == final.id and held.source == final.source]
+        return same[0] if same else None
+
     def _insert(self, kind: str, entry: Entry) -> "Chart":
         series = self.entries.get(kind, ())
-        spot = bisect_left(series, entry.place, key=PLACE)
+        newest = not series or series[-1].effective < entry.effective
+        spot = len(series) if newest else bisect_left(series, entry.place, key=PLACE)
         if spot < len(series) and series[spot].place == entry.place:
             if series[spot] == entry or _content(series[spot]) >= _content(entry):
                 return self
@@ -148,12 +175,31 @@ class Chart(Struct, frozen=True):
         held = with_registration(self.registrations, registration)
         return replace(self, registrations=held, admission=merged(held))
 
+    def discharge(self, at: datetime) -> "Chart":
+        """Note that the patient left."""
+        return replace(self, discharges=tuple(sorted({*self.discharges, at})[-DISCHARGES_KEPT:]))
+
+    def undo_discharge(self, at: datetime) -> "Chart":
+        """Take back that the patient left."""
+        return replace(self, discharges=tuple(left for left in self.discharges if left != at))
+
     def set_aside(self, unused: Unused) -> "Chart":
         """Keep, for showing only, a value that must not be computed with."""
         if unused in self.unused:
             return self
         ordered = sorted((*self.unused, unused), key=lambda item: (item.effective, item.source, item.id))
         return replace(self, unused=tuple(ordered[-UNUSED_KEPT:]))
+
+    def changed_since(self, before: "Chart") -> set[str]:
+        """The kinds of which something may be charted, or set aside, otherwise than it was `before`.
+
+        A series is kept as it is until it changes, so that it need not be read to be known as the same.
+        """
+        kinds = {kind for kind, series in self.entries.items() if before.entries.get(kind) is not series}
+        kinds |= before.entries.keys() - self.entries.keys()
+        if self.unused is not before.unused:
+            kinds |= {item.kind for item in {*self.unused} ^ {*before.unused}}
+        return kinds
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -162,24 +208,61 @@ class Chart(Struct, frozen=True):
         series = self.entries.get(kind, ())
         if not series or series[-1].effective <= at:
             return series
-        return series[: bisect_right(series, at, key=lambda entry: entry.effective)]
+        return series[: bisect_right(series, at, key=EFFECTIVE)]
+
+    def newest_first(self, kind: str, at: datetime) -> Iterator[Entry]:
+        """The same, newest first. Nothing is copied: of a long series a reader mostly wants the end."""
+        series = self.entries.get(kind, ())
+        if not series or series[-1].effective <= at:
+            return reversed(series)
+        return islice(reversed(series), len(series) - bisect_right(series, at, key=EFFECTIVE), None)
 
     def between(self, kind: str, start: datetime, at: datetime) -> tuple[Entry, ...]:
         """Entries of a kind from `start` to `at`, both included, oldest first."""
-        series = self.until(kind, at)
-        return series[bisect_left(series, start, key=lambda entry: entry.effective) :]
+        series = self.entries.get(kind, ())
+        if not series or series[-1].effective < start:
+            return ()
+        end = len(series) if series[-1].effective <= at else bisect_right(series, at, key=EFFECTIVE)
+        return series[bisect_left(series, start, hi=end, key=EFFECTIVE) : end]
+
+    def at(self, kind: str, moment: datetime) -> tuple[Entry, ...]:
+        """The entries of a kind of exactly one time."""
+        series = self.entries.get(kind, ())
+        if not series or series[-1].effective < moment:
+            return ()
+        first = bisect_left(series, moment, key=EFFECTIVE)
+        if series[first].effective != moment:
+            return ()
+        return series[first : bisect_right(series, moment, lo=first, key=EFFECTIVE)]
+
+    def back(self, kind: str, at: datetime, holds: timedelta) -> Iterator[Entry]:
+        """Entries of a kind up to a time and at most `holds` old, newest first."""
+        start = at - holds
+        for entry in self.newest_first(kind, at):
+            if entry.effective < start:
+                return
+            yield entry
 
     def latest(self, kind: str, at: datetime, holds: timedelta | None = None) -> Entry | None:
         """The last entry with a value up to a time, unless it is older than `holds`.
 
         An entry that only says why there is no value is passed over.
         """
-        for entry in reversed(self.until(kind, at)):
+        for entry in self.newest_first(kind, at):
             if holds is not None and at - entry.effective > holds:
                 return None
             if entry.value is not None or entry.code not in ("", ABSENT):
                 return entry
         return None
+
+    def latest_of_stay(self, kind: str, at: datetime) -> Entry | None:
+        """The last entry with a value up to a time, unless the patient has left since."""
+        entry, since = self.latest(kind, at), self.stay_since(at)
+        return None if entry is not None and since is not None and entry.effective <= since else entry
+
+    def stay_since(self, at: datetime) -> datetime | None:
+        """When the patient last left before a time."""
+        return max((left for left in self.discharges if left <= at), default=None)
 
     def says(self, statement: str, at: datetime, holds: timedelta | None = None) -> bool | None:
         """What the latest statement says; None where none was made or it has lapsed."""
@@ -192,31 +275,40 @@ class Chart(Struct, frozen=True):
         return sorted(doses, key=lambda dose: (dose[1].place, dose[0]))
 
     def running(self, drugs: Iterable[str], at: datetime, single_dose_holds: timedelta) -> list[tuple[str, Entry]]:
-        """Infusions that run at a time; a dose charted as given runs for `single_dose_holds`."""
-        found = []
-        for drug in drugs:
-            entry = self.latest(drug, at)
-            if entry is None or entry.code == "stopped":
-                continue
-            if entry.code == "given" and at - entry.effective > single_dose_holds:
-                continue
-            found.append((drug, entry))
-        return found
+        """Infusions that run at a time; a dose charted as given runs for `single_dose_holds`.
 
-    def baseline(self, kind: str, window: timedelta) -> Decimal | None:
+        A bolus given while an infusion runs does not end it, however long ago.
+        """
+        runs = ((drug, self._runs(drug, at, single_dose_holds)) for drug in drugs)
+        return [(drug, entry) for drug, entry in runs if entry is not None]
+
+    def _runs(self, drug: str, at: datetime, single_dose_holds: timedelta) -> Entry | None:
+        since = self.stay_since(at)
+        bolus = None
+        for entry in self.newest_first(drug, at):
+            if entry.code == "stopped" or (since is not None and entry.effective <= since):
+                break
+            if entry.code == "started":
+                return entry
+            bolus = bolus or entry
+        return bolus if bolus is not None and at - bolus.effective <= single_dose_holds else None
+
+    def baseline(self, kind: str, window: timedelta, usable: Callable[[Entry], bool] | None = None) -> Decimal | None:
         """Median of the last value of each day in the window before infusion; None where there is none.
 
-        The last value of a day is what thinning never drops, so a baseline does not drift as the stay goes on.
+        The last value of a day is what thinning never drops, so a baseline does not drift as the stay goes on. A day
+        whose last value is not `usable` is left out.
         """
         infused = self.admission.infused if self.admission else None
         if infused is None:
             return None
         last_of_day = {
-            entry.effective.date(): entry.value
+            entry.effective.date(): entry
             for entry in self.between(kind, infused - window, infused)
             if entry.value is not None and not entry.comparator and entry.effective < infused
         }
-        return median(last_of_day.values()) if last_of_day else None
+        values = [entry.value for entry in last_of_day.values() if usable is None or usable(entry)]
+        return median(value for value in values if value is not None) if values else None
 
     def day(self, at: datetime, zone: ZoneInfo) -> int | None:
         """Days since infusion in the hospital's calendar: day 0 is the calendar day of infusion."""
@@ -229,7 +321,10 @@ class Chart(Struct, frozen=True):
         """Distinct effective times of any of `kinds` later than `after` and up to a time, in order."""
         found: set[datetime] = set()
         for kind in kinds:
-            for entry in reversed(self.until(kind, at)):
+            series = self.entries.get(kind)
+            if not series or (after is not None and series[-1].effective <= after):
+                continue
+            for entry in self.newest_first(kind, at):
                 if after is not None and entry.effective <= after:
                     break
                 found.add(entry.effective)
@@ -238,6 +333,11 @@ class Chart(Struct, frozen=True):
 
 def _key(source: str, message: str) -> str:
     return f"{source}\x1f{message}"
+
+
+def _version(entry: Entry) -> tuple[int, datetime, tuple[str, ...]]:
+    """Which of two versions of one message holds: of one status the one received later."""
+    return entry.status, entry.received or entry.effective, _content(entry)
 
 
 def _content(entry: Entry) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def _reading(message: Reading, site: Site) -> Entry:
         return _placed(message, by=by)
     if kind.sort is Sort.CODE and message.value is not None:
         return _placed(message, code=str(message.value), by=by)
-    number = message.number
+    number, comparator = message.number, message.comparator
     if number is None:
         return _placed(message, code=ABSENT, note=message.absent or "", by=by)
     quantity = canonical(
@@ -95,17 +95,18 @@ def _reading(message: Reading, site: Site) -> Entry:
         site.tables,
         low=message.low,
         high=message.high,
-        comparator=message.comparator,
+        comparator=comparator,
     )
     converted = quantity.value != number
     items = ", ".join(f"{name} {points}" for name, points in message.items.items()) if message.items else ""
     return _placed(
         message,
         value=quantity.value,
-        comparator=message.comparator,
+        comparator=comparator,
         by=by,
         low=quantity.low,
         high=quantity.high,
         sent=f"{message.value} {message.unit}" if converted else "",
         note=items,
+        unusual=quantity.unusual,
     )

@@ -73,26 +73,51 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), proxy)
 
 
-def pressure(chart: Chart, kind: str, latest: Entry, low: Abnormal, severe: bool, alert: bool, site: Site) -> Confirmed:
-    """Hypotension by a cuff or an arterial line.
+def pressure(
+    chart: Chart,
+    kind: str,
+    latest: Entry,
+    low: Abnormal,
+    site: Site,
+    *,
+    severe: str = "",
+    alert: bool = False,
+    usable: Callable[[Entry], bool] | None = None,
+) -> Confirmed:
+    """Hypotension by a cuff or an arterial line, from those samples that are `usable`.
 
-    `severe` values, and any low value of a patient who is febrile or in an open CRS episode (`alert`), count at once
-    when a cuff or a person found them; an arterial line must show them for a while, because a flush looks the same.
+    A severe value (`severe` names the convention that says so), and any low value of a patient who is febrile or in an
+    open CRS episode (`alert`), count at once when a cuff or a person found them; an arterial line must show them for a
+    while, because a flush looks the same.
     """
     rules = site.proxies.confirmation
     if latest.by == ARTERIAL:
-        run = _run(chart, kind, latest, low, rules.pressure_window.value)
+        run = _run(chart, kind, latest, low, rules.pressure_window.value, usable)
         lasted = bool(run) and latest.effective - run[0].effective >= rules.arterial_lasting.value
         return Confirmed(lasted, tuple(run), "confirmation.arterial_lasting")
     if latest.by not in CUFFS or severe or alert:
-        return Confirmed(bool(low(latest)), (latest,))
-    # Two in a row count however far apart they are: where nobody measures more often, nothing else ever would.
-    pair = _samples(chart, kind, latest, site.proxies.chart.vitals_hold.value, 2)
-    if len(pair) == 2 and all(low(entry) for entry in pair):
-        return Confirmed(True, tuple(pair), "confirmation.pressure_window")
-    window = _samples(chart, kind, latest, rules.pressure_window.value, 3)
-    agreeing = [entry for entry in window if low(entry)]
-    return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.pressure_window")
+        return Confirmed(bool(low(latest)), (latest,), severe if latest.by in CUFFS else "")
+    return _cuff(chart, kind, latest, low, rules, usable)
+
+
+def _cuff(
+    chart: Chart,
+    kind: str,
+    latest: Entry,
+    low: Abnormal,
+    rules: ConfirmationProxies,
+    usable: Callable[[Entry], bool] | None,
+) -> Confirmed:
+    """2 of 2 close together, 2 of 3 in a while, or two in a row: where nobody measures more often, all there is."""
+    pair = tuple(_samples(chart, kind, latest, rules.pressure_consecutive.value, 2, usable))
+    both_low = len(pair) == 2 and all(low(entry) for entry in pair)
+    if both_low and pair[1].effective - pair[0].effective <= rules.pressure_pair.value:
+        return Confirmed(True, pair, "confirmation.pressure_pair")
+    window = _samples(chart, kind, latest, rules.pressure_window.value, 3, usable)
+    agreeing = tuple(entry for entry in window if low(entry))
+    if both_low and len(agreeing) < 2:
+        return Confirmed(True, pair, "confirmation.pressure_consecutive")
+    return Confirmed(len(agreeing) >= 2, agreeing or (latest,), "confirmation.pressure_window")
 
 
 def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confirmed:
@@ -119,21 +144,37 @@ def _very_low(chart: Chart, latest: Entry, rules: ConfirmationProxies) -> tuple[
     return ()
 
 
-def _samples(chart: Chart, kind: str, latest: Entry, window: timedelta, most: int) -> list[Entry]:
+def _samples(
+    chart: Chart,
+    kind: str,
+    latest: Entry,
+    window: timedelta,
+    most: int,
+    usable: Callable[[Entry], bool] | None = None,
+) -> list[Entry]:
     """At most so many samples of the same source and way of measuring, up to the latest, oldest first."""
-    return list(islice(_backwards(chart, kind, latest, window), most))[::-1]
+    return list(islice(_backwards(chart, kind, latest, window, usable), most))[::-1]
 
 
-def _run(chart: Chart, kind: str, latest: Entry, abnormal: Abnormal, window: timedelta) -> list[Entry]:
+def _run(
+    chart: Chart,
+    kind: str,
+    latest: Entry,
+    abnormal: Abnormal,
+    window: timedelta,
+    usable: Callable[[Entry], bool] | None = None,
+) -> list[Entry]:
     """The unbroken run of abnormal samples that ends at the latest, oldest first."""
-    return list(takewhile(abnormal, _backwards(chart, kind, latest, window)))[::-1]
+    return list(takewhile(abnormal, _backwards(chart, kind, latest, window, usable)))[::-1]
 
 
-def _backwards(chart: Chart, kind: str, latest: Entry, window: timedelta) -> Iterator[Entry]:
-    """Samples of the same source and way of measuring, newest first: one for each time."""
+def _backwards(
+    chart: Chart, kind: str, latest: Entry, window: timedelta, usable: Callable[[Entry], bool] | None
+) -> Iterator[Entry]:
+    """Samples of the same source and way of measuring that are usable, newest first: one for each time."""
     seen: datetime | None = None
-    for entry in reversed(chart.between(kind, latest.effective - window, latest.effective)):
+    for entry in chart.back(kind, latest.effective, window):
         same = entry.value is not None and entry.source == latest.source and entry.by == latest.by
-        if same and entry.effective != seen:
+        if same and entry.effective != seen and (usable is None or usable(entry)):
             seen = entry.effective
             yield entry

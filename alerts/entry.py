@@ -11,11 +11,13 @@ ABSENT = "absent"
 """Code of an entry that says why there is no value; its note holds the reason."""
 
 
-class Entry(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """One charted value, statement or dose, in canonical units.
 
     `comparator` makes `value` a bound. `low` and `high` are the laboratory's limits, converted like the value.
-    `sent` is what the sender wrote where it was converted; `note` keeps a reason or the items of a score.
+    `sent` is what the sender wrote where it was converted; `note` keeps a reason or the items of a score. `received`
+    is kept of a final version within the full resolution, where it is not `effective`. `unusual`: a person is to check
+    the value.
     """
 
     effective: datetime
@@ -31,6 +33,8 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True):
     unit: str = ""
     sent: str = ""
     note: str = ""
+    received: datetime | None = None
+    unusual: bool = False
 
     @property
     def is_true(self) -> bool:

@@ -13,7 +13,20 @@ from typing import NamedTuple
 from alerts.assessment import Assessment, assess, shown_value
 from alerts.chart import Chart
 from alerts.entry import Entry
-from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
+from alerts.grading import (
+    crs,
+    ctcae,
+    ctcae_chemistry,
+    ctcae_counts,
+    ctcae_fever,
+    easix,
+    hematotox,
+    icaht,
+    icans,
+    ice,
+    iec_hs,
+    news2,
+)
 from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
 from alerts.page import shown
@@ -23,11 +36,13 @@ from config.site import Site
 RULES: Mapping[str, ModuleType] = {
     "crs": crs,
     "icans": icans,
-    "ice": icans,
-    "ctcae": ctcae,
-    "m_easix": easix,
+    "ice": ice,
+    **{f"ctcae.{term}": ctcae_counts for term in ctcae_counts.TERMS},
+    **dict.fromkeys(("ctcae.febrile_neutropenia", "ctcae.fever"), ctcae_fever),
+    **{f"ctcae.{term}": ctcae_chemistry for term in ctcae_chemistry.GRADERS},
+    **dict.fromkeys(("easix", "s_easix", "m_easix"), easix),
     "hematotox": hematotox,
-    "icaht": icaht,
+    **dict.fromkeys(("icaht.early", "icaht.late"), icaht),
     "iec_hs": iec_hs,
     "news2": news2,
 }
@@ -63,6 +78,7 @@ PROBES: tuple[Probe, ...] = (
     *_numbers("systolic_bp", "120", "85"),
     *_numbers("spo2", "97", "90"),
     *_codes("oxygen_device", "none", "blow_by", "face_mask", "cpap"),
+    *_numbers("oxygen_flow", "2", "8"),
     *_codes("norepinephrine", "started", "stopped"),
     *_codes("epinephrine", "started"),
     *_codes("hypotension", "true", "false"),
@@ -77,11 +93,22 @@ PROBES: tuple[Probe, ...] = (
     *_codes("anemia_life_threatening", "true"),
     *_numbers("ferritin", "12000"),
     *_numbers("fibrinogen", "140"),
+    *_numbers("alt", "100", "300"),
+    *_numbers("ast", "100", "300"),
+    *_numbers("creatinine", "0.8", "1.6", "4.0"),
+    *_numbers("bilirubin", "0.8", "2.0", "4.0"),
+    *_numbers("inr", "1.1", "1.4", "2.6"),
+    *_numbers("crp", "5", "85"),
+    *_numbers("ldh", "200", "900"),
 )
 
 
+UNCOMPARED = ("easix", "s_easix", "m_easix", "news2", "ice")
+"""What nearly every probe would change: it is not said of them."""
+
+
 class Explanation(NamedTuple):
-    """One result, ready to be read."""
+    """One result, ready to be read; `row` are the cells of its own row, as printed, where its table has several."""
 
     system: str
     value: str
@@ -93,6 +120,7 @@ class Explanation(NamedTuple):
     flags: tuple[str, ...]
     conventions: tuple[str, ...]
     changed_by: tuple[str, ...]
+    row: tuple[str, ...]
     rule: str
 
 
@@ -100,23 +128,34 @@ def explain(chart: Chart, at: datetime, site: Site) -> list[Explanation]:
     """Every result at a time, explained."""
     now = assess(chart, at, site)
     changes = _changes(chart, now, site)
-    return [_explained(system, result, changes.get(system, ()), site) for system, result in now.grades().items()]
+    return [_explained(system, result, changes.get(system, ()), site) for system, result in _results(now).items()]
+
+
+def _results(now: Assessment) -> dict[str, Result]:
+    """Every result, also those that no journal and no replay speaks of."""
+    return {**now.grades(), "easix": now.easix, "s_easix": now.s_easix}
+
+
+def _row(system: str, site: Site) -> tuple[str, ...]:
+    section, _, term = system.partition(".")
+    return tuple(f"grade {level}: {cell}" for level, cell in ctcae.printed(term, site)) if section == "ctcae" else ()
 
 
 def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site) -> Explanation:
     value = shown_value(result)
-    rule = RULES[system.split(".")[0]].__doc__ or ""
+    rule = RULES[system].__doc__ or ""
     return Explanation(
         system=system,
         value="undetermined" if value is None else value,
         version=result.version,
         provisional=isinstance(result, Grade) and result.provisional,
         because=result.because,
-        readings=tuple(shown(item, site) for item in result.evidence),
+        readings=tuple(shown(item, site, "en") for item in result.evidence),
         missing=result.missing,
         flags=result.flags,
         conventions=tuple(_convention(name, site) for name in result.proxies),
         changed_by=tuple(changed_by),
+        row=_row(system, site),
         rule=rule.strip(),
     )
 
@@ -138,7 +177,7 @@ def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:
         after = assess(_charted(chart, probe, now.at), now.at, site)
         for system, result in after.grades().items():
             value = shown_value(result)
-            if value != before[system] and value is not None and system not in ("m_easix", "news2", "ice"):
+            if value != before[system] and value is not None and system not in UNCOMPARED:
                 found.setdefault(system, []).append(f"{probe.words}: {value}")
     return found
 

@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from alerts.assessment import Assessment
 from alerts.chart import Chart
+from alerts.fields import Status
 from alerts.grading.result import Evidence, Result
+from alerts.vocabulary import READINGS, Sort
 from config.site import Site, Urgency
 
 
@@ -15,7 +17,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """What one rule says of one condition at one time.
 
     `members` are the parts of a compound condition; a new one pages again. `event` names what pages again within a
-    level. `over` is set where the condition itself decides that it has ended.
+    level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says something
+    else though nothing comes in.
     """
 
     condition: str
@@ -31,6 +34,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     members: tuple[str, ...] = ()
     event: str = ""
     over: bool | None = None
+    due: datetime | None = None
     assessed_at: datetime | None = None
 
     @property
@@ -48,15 +52,34 @@ class Seen(Struct, frozen=True):
 
 
 class Scene(Struct, frozen=True):
-    """What a rule looks at: what was remembered, what is so now, and the chart behind it."""
+    """What a rule looks at: what was remembered, what is so now, and the chart behind it.
+
+    `returning` are the conditions whose episode, open or to be opened, is a return after an earlier one was closed.
+    """
 
     before: Seen
     now: Assessment
     chart: Chart
     site: Site
+    returning: frozenset[str] = frozenset()
 
 
 Rule = Callable[[Scene], Finding | None]
+
+
+def once_final(finding: Finding) -> Finding | None:
+    """What laboratory values give; nothing, neither a page nor its end, while one of them is preliminary."""
+    return None if any(_is_preliminary(item) for item in finding.evidence) else finding
+
+
+def is_preliminary(result: Result) -> bool:
+    """Whether a result rests on a preliminary laboratory value."""
+    return any(_is_preliminary(item) for item in result.evidence)
+
+
+def _is_preliminary(item: Evidence) -> bool:
+    kind = READINGS.get(item.kind)
+    return kind is not None and kind.sort is Sort.LABORATORY and item.entry.status == Status.PRELIMINARY
 
 
 def of_result(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:

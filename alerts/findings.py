@@ -5,6 +5,7 @@ pages again within one level, what happened. It answers None where nothing can b
 `alerts/rules/` and one line here. Urgencies are those of the shipped policy (docs/clinical.md).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from alerts.assessment import Assessment
@@ -27,18 +28,19 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(before: Seen, now: Assessment, chart: Chart, site: Site) -> list[Finding]:
-    """What every rule says now."""
-    scene = Scene(before, now, chart, site)
+def findings(
+    before: Seen, now: Assessment, chart: Chart, site: Site, returning: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """What every rule says now. `returning` are conditions that were closed before, by whomever."""
+    scene = Scene(before, now, chart, site, returning)
     return [found for rule in RULES if (found := rule(scene)) is not None]
 
 
-def next_review(now: Assessment, chart: Chart, site: Site) -> datetime | None:
-    """When a rule may say something new though nothing came in."""
-    scene = Scene(Seen(), now, chart, site)
-    dues = [due.told_at for due in (overdue.vitals_due(scene), overdue.ice_due(scene)) if due is not None]
-    later = [at for at in (*dues, icans.repeat_awaited_until(scene)) if at is not None and at > now.at]
-    return min(later, default=None)
+def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: Site) -> datetime | None:
+    """When a rule may say something new though nothing came in, after what every rule says now."""
+    dues = [finding.due for finding in found]
+    dues.append(icans.repeat_awaited_until(Scene(Seen(), now, chart, site)))
+    return min((at for at in dues if at is not None and at > now.at), default=None)
 
 
 def seen(now: Assessment, chart: Chart, before: Seen) -> Seen:

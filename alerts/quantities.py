@@ -4,15 +4,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from alerts.vocabulary import READINGS, Sort, shown_unit
-from config.tables import Tables, UnitRule
+from config.tables import Alike, Tables, UnitRule
 
 
 class Quantity(NamedTuple):
-    """A value in the canonical unit of its reading."""
+    """A value in the canonical unit of its reading; an `unusual` one is used, and a person is to check it."""
 
     value: Decimal
     low: Decimal | None
     high: Decimal | None
+    unusual: bool = False
 
 
 class Unusable(ValueError):
@@ -34,7 +35,7 @@ def canonical(
     A censored value ("<0.1") is a bound: only its own number must be plausible from the side it bounds.
 
     Raises:
-        Unusable: the unit is missing, unknown or of another quantity, or the value is an artefact.
+        Unusable: the unit is missing, unknown, of another quantity or looks like another, or the value is an artefact.
     """
     kind = READINGS[reading]
     if kind.sort is Sort.SCORE:
@@ -42,15 +43,43 @@ def canonical(
     rule = _rule(reading, unit, tables)
     value = _convert(number, rule, reading)
     limits = tables.limits.get(reading)
+    unusual = False
     if limits is not None:
-        too_low = limits.low is not None and value < limits.low and not comparator.startswith("<")
-        too_high = limits.high is not None and value > limits.high and not comparator.startswith(">")
-        if too_low or too_high:
+        if limits.lowest_from is not None and limits.low is not None and limits.lowest_from <= value < limits.low:
+            value = limits.low
+        looks_like = _looks_like(reading, number, comparator, rule, limits.alike, tables)
+        if _outside(value, limits.low, limits.high, comparator):
+            hint = f", sent as {number} {unit} it looks like {looks_like}" if looks_like else ""
             raise Unusable(
                 f"{reading} {value.normalize():f} {shown_unit(reading)} is not plausible "
-                f"(artefact limits {limits.low} to {limits.high}); check value and unit"
+                f"(artefact limits {limits.low} to {limits.high}){hint}; check value and unit"
             )
-    return Quantity(value, _limit(low, rule, reading), _limit(high, rule, reading))
+        if looks_like:
+            raise Unusable(f"{reading} sent as {number} {unit} looks like {looks_like}; check value and unit")
+        unusual = _outside(value, limits.confirm_low, limits.confirm_high, comparator)
+    return Quantity(value, _limit(low, rule, reading), _limit(high, rule, reading), unusual)
+
+
+def _outside(value: Decimal, low: Decimal | None, high: Decimal | None, comparator: str) -> bool:
+    too_low = low is not None and value < low and not comparator.startswith("<")
+    too_high = high is not None and value > high and not comparator.startswith(">")
+    return too_low or too_high
+
+
+def _looks_like(
+    reading: str, number: Decimal, comparator: str, rule: UnitRule, alike: Alike | None, tables: Tables
+) -> str:
+    """The unit that a number looks to be in, whatever the spelling of that it came in; empty where it looks right."""
+    if alike is None or comparator.startswith("<"):
+        return ""
+    of = tables.units.get((READINGS[reading].units, alike.unit))
+    within = (alike.low is None or number >= alike.low) and (alike.high is None or number <= alike.high)
+    return alike.looks_like if within and of is not None and _same(rule, of) else ""
+
+
+def _same(rule: UnitRule, other: UnitRule) -> bool:
+    """Whether two spellings are of one unit."""
+    return rule._replace(refused="") == other._replace(refused="")
 
 
 def _rule(reading: str, unit: str | None, tables: Tables) -> UnitRule:

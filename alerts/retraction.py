@@ -38,4 +38,4 @@ def _moments(watch: Watch, episode: Episode) -> list[datetime]:
 
 def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
     assessment = assess(watch.chart, at, site)
-    return {found.condition: found for found in findings(watch.seen, assessment, watch.chart, site)}
+    return {found.condition: found for found in findings(watch.seen, assessment, watch.chart, site, watch.returning)}

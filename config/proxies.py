@@ -1,7 +1,9 @@
 """Typed form of `proxies.yaml`: the conventions that no consensus fixes, each with basis and owner."""
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
+from zlib import crc32
 
 from pydantic import model_validator
 
@@ -35,12 +37,14 @@ class IcansProxies(Configuration):
 
 
 class ChartProxies(Configuration):
-    """How long a charted value describes the patient."""
+    """How long a charted value describes the patient, and which pressures (mm[Hg]) can be those of one set."""
 
     vitals_hold: Proxy[Duration]
     temperature_holds: Proxy[Duration]
     oxygen_holds: Proxy[Duration]
     one_set: Proxy[Duration]
+    pulse_pressure_least: Proxy[Decimal]
+    pulse_pressure_most: Proxy[Decimal]
     laboratory_holds: Proxy[Duration]
     baseline_window: Proxy[Duration]
     future_tolerance: Proxy[Duration]
@@ -69,6 +73,12 @@ class EasixThreshold(Configuration):
         return self
 
 
+class HematotoxProxies(Configuration):
+    """Until which day since infusion, itself included, a value counts as one from before lymphodepletion."""
+
+    not_later_than_day: Proxy[int]
+
+
 class CountProxies(Configuration):
     """Institutional notices on laboratory values that no CTCAE term covers (mg/dL)."""
 
@@ -83,7 +93,9 @@ class ConfirmationProxies(Configuration):
     temperature_lasting: Proxy[Duration]
     temperature_window: Proxy[Duration]
     temperature_at_once: Proxy[Decimal]
+    pressure_pair: Proxy[Duration]
     pressure_window: Proxy[Duration]
+    pressure_consecutive: Proxy[Duration]
     arterial_lasting: Proxy[Duration]
     saturation_lasting: Proxy[Duration]
     saturation_window: Proxy[Duration]
@@ -97,6 +109,7 @@ class ScheduleProxies(Configuration):
 
     vitals_every: Proxy[Duration]
     vitals_every_when_febrile: Proxy[Duration]
+    vitals_every_when_m_easix_high: Proxy[Duration]
     ice_every: Proxy[Duration]
     ice_every_when_m_easix_high: Proxy[Duration]
     ice_until_day: Proxy[int]
@@ -119,7 +132,13 @@ class Proxies(Configuration):
     chart: ChartProxies
     easix: EasixProxies
     m_easix_thresholds: tuple[EasixThreshold, ...] = ()
+    hematotox: HematotoxProxies
     counts: CountProxies
     confirmation: ConfirmationProxies
     schedule: ScheduleProxies
     iec_hs: IecHsProxies
+
+    @cached_property
+    def mark(self) -> str:
+        """A short text that is another where any convention is: what rests on the one is not taken for the other's."""
+        return f"{crc32(self.model_dump_json().encode()):08x}"

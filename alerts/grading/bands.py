@@ -8,7 +8,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from alerts.entry import Entry
+
+ROUNDING = Decimal("1E-18")
+"""Numbers that differ by no more than this differ only in the last digits of a conversion."""
 
 
 class Reference(StrEnum):
@@ -19,13 +24,17 @@ class Reference(StrEnum):
 
 
 class Cut(NamedTuple):
-    """A value that is `sign` `bound` has at least this level; `cell` is the table's cell as printed."""
+    """A value that is `sign` `bound` has at least this level; `cell` is the table's cell as printed.
+
+    `scaled`: the bound is no printed number but a multiple of a charted one.
+    """
 
     level: int
     sign: str
     bound: Decimal
     cell: str
     of: Reference | None = None
+    scaled: bool = False
 
     def bound_for(self, entry: Entry) -> Decimal | None:
         """The bound in the reading's unit; None where it rests on a limit the laboratory did not send."""
@@ -39,6 +48,8 @@ class Cut(NamedTuple):
         bound = self.bound_for(entry)
         if bound is None:
             return None
+        if self.scaled or self.of is not None:
+            entry = _exactly(entry, bound)
         match self.sign:
             case "<":
                 return entry.below(bound)
@@ -49,6 +60,16 @@ class Cut(NamedTuple):
             case ">=":
                 return entry.at_least(bound)
         raise ValueError(f"{self.sign!r} is not a sign of a table")
+
+
+def _exactly(entry: Entry, bound: Decimal) -> Entry:
+    """The entry, on the bound itself where only the last digits of a conversion part them.
+
+    135 umol/L is exactly 1.5 times a limit of 90 umol/L, though neither is a round number of mg/dL.
+    """
+    if entry.value is None or abs(entry.value - bound) > ROUNDING:
+        return entry
+    return replace(entry, value=bound)
 
 
 def _not(answer: bool | None) -> bool | None:

@@ -17,16 +17,16 @@ the dose of a vasopressor never change the grade.
 already diagnosed with CRS. How long that holds is a convention of the site (`crs.waiver_tail`).
 """
 
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts import confirmation
 from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
+from alerts.grading.fever import fever
 from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
 from alerts.grading.result import Grade
@@ -36,20 +36,16 @@ from config.site import Site
 SYSTEM = "CRS"
 VERSION = "ASTCT 2019"
 
-FEVER = Decimal("38.0")
-"""Degrees Celsius, inclusive (Lee 2019, table 2)."""
-
-CONFIRMING_SHOWN = 3
-"""Samples of a stream that stand on a page as evidence."""
-
 HIGHEST = 4
 """What the table can give; only death is more."""
+
+_INSTANT = timedelta(microseconds=1)
 
 ROWS = ("fever", "hypotension", "hypoxia")
 
 WAIVER_DRUGS = (*ANTIPYRETICS, *ANTICYTOKINE_DRUGS, *STEROIDS)
 
-SIGNS = ("temperature", "systolic_bp", "mean_bp", "spo2", "oxygen_device", "oxygen_flow")
+SIGNS = ("temperature", *pressures.KINDS, "spo2", "oxygen_device", "oxygen_flow")
 STATEMENTS = (
     "hypotension",
     "hypoxia",
@@ -94,38 +90,77 @@ class Course(Struct, frozen=True):
         return self.last_dose is not None and at - self.last_dose <= tail
 
 
+class _Read(NamedTuple):
+    """The table, read at one moment. `calm`: neither hypotension nor hypoxia; None where one is not known."""
+
+    axis: Axis
+    calm: bool | None = None
+
+
 def grade(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Grade:
     """The CRS grade at a time, with every reading it rests on."""
-    return _grade(chart, at, site, course(chart, at, site, known))
+    return followed(chart, at, site, known)[1]
 
 
 def course(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Course:
     """The CRS episodes up to and including a time."""
     now = known or Course()
-    for moment in chart.times(KINDS, at, after=now.as_of):
-        now = _advance(now, chart, moment, site)
+    for moment in _moments(chart, at, now):
+        now = _advance(now, _read(chart, moment, site, now), chart, moment, site)
     return now
 
 
-def _advance(now: Course, chart: Chart, moment: datetime, site: Site) -> Course:
-    level = _level(chart, moment, site, now).level
+def followed(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> tuple[Course, Grade]:
+    """The episodes up to a time, and the grade at it.
+
+    The table is read twice for one moment only where the first reading changed what the second depends on.
+    """
+    now = known or Course()
+    before, read = now, None
+    for moment in _moments(chart, at, now):
+        before, read = now, _read(chart, moment, site, now)
+        now = _advance(now, read, chart, moment, site)
+    same = now.as_of == at and before.is_open == now.is_open
+    if read is None or not same or before.waives_fever(at, site) != now.waives_fever(at, site):
+        read = _read(chart, at, site, now)
+    return now, _grade(chart, at, site, read.axis)
+
+
+# -- the course ------------------------------------------------------------------------------------
+
+
+def _infused(chart: Chart) -> datetime | None:
+    return chart.admission.infused if chart.admission else None
+
+
+def _moments(chart: Chart, at: datetime, now: Course) -> list[datetime]:
+    """What a course has still to go through; nothing from before the infusion is CRS."""
+    after, infused = now.as_of, _infused(chart)
+    if infused is not None and (after is None or after < infused):
+        after = infused - _INSTANT
+    return chart.times(KINDS, at, after=after)
+
+
+def _advance(now: Course, read: _Read, chart: Chart, moment: datetime, site: Site) -> Course:
     now = replace(now, as_of=moment)
+    level = read.axis.level
     if level is not None and level > 0:
-        now = _positive(now, moment, level)
+        now = _positive(now, moment, level, site)
     elif level == 0 and now.is_open:
-        now = _clear(now, chart, moment, site)
+        now = _without(now, read.calm, chart, moment, site)
     if _dosed(chart, moment) and (now.is_open or now.waives_fever(moment, site)):
         now = replace(now, last_dose=moment, treated=now.is_open)
     return now
 
 
-def _positive(now: Course, moment: datetime, level: int) -> Course:
+def _positive(now: Course, moment: datetime, level: int, site: Site) -> Course:
+    """An episode that opens while fever is waived is waived as a whole: it must not end in its middle."""
     if not now.is_open:
         return replace(
             now,
             opened_at=moment,
             episodes=now.episodes + 1,
-            treated=False,
+            treated=now.waives_fever(moment, site),
             clear_since=None,
             closed_at=None,
             highest=level,
@@ -136,72 +171,58 @@ def _positive(now: Course, moment: datetime, level: int) -> Course:
     return replace(now, clear_since=None, lower_since=now.lower_since or moment)
 
 
-def _clear(now: Course, chart: Chart, moment: datetime, site: Site) -> Course:
-    """Two consecutive clear sets far enough apart close the episode; the second must be newly measured."""
+def _without(now: Course, calm: bool | None, chart: Chart, moment: datetime, site: Site) -> Course:
+    """Grade 0 in an open episode. Fever, hypotension and hypoxia must all be gone for a set to be clear.
+
+    Two consecutive clear sets far enough apart close the episode; the second must be newly measured.
+    """
+    now = replace(now, lower_since=now.lower_since or moment)
+    if not calm:
+        return now if calm is None else replace(now, clear_since=None)
     if now.clear_since is None:
-        return replace(now, clear_since=moment, lower_since=now.lower_since or moment)
-    apart = site.proxies.crs.clear_sets_apart.value
-    if moment - now.clear_since < apart:
+        return replace(now, clear_since=moment)
+    if moment - now.clear_since < site.proxies.crs.clear_sets_apart.value:
         return now
-    for sign in ("temperature", "systolic_bp", "spo2"):
-        entry = chart.latest(sign, moment)
-        if entry is not None and entry.effective <= now.clear_since:
-            return now
+    signs = (
+        chart.latest("temperature", moment),
+        pressures.latest(chart, moment, None, site).newest,
+        chart.latest("spo2", moment),
+    )
+    if any(entry is not None and entry.effective <= now.clear_since for entry in signs):
+        return now
     return replace(now, opened_at=None, treated=False, clear_since=None, closed_at=moment)
 
 
 def _dosed(chart: Chart, moment: datetime) -> bool:
-    return any(entry.code != "stopped" for drug in WAIVER_DRUGS for entry in chart.between(drug, moment, moment))
+    return any(entry.code != "stopped" for drug in WAIVER_DRUGS for entry in chart.at(drug, moment))
 
 
-def fever(chart: Chart, at: datetime, site: Site) -> Axis:
-    """The fever row: 1 with fever, 0 without, None where no temperature is charted."""
-    axis = measured_fever(chart, at, site)
-    if axis.level and chart.says("fever_other_cause", at, site.proxies.crs.other_cause_holds.value):
-        flag = "fever attributed to another cause"
-        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
-    return axis
+# -- the table -------------------------------------------------------------------------------------
 
 
-def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Fever whatever its cause, once a stream has confirmed it."""
-    holds = site.proxies.chart.temperature_holds.value
-    charted = [entry for entry in chart.between("temperature", at - holds, at) if entry.value is not None]
-    if not charted:
-        return Axis(None, missing=("temperature",))
-    latest = charted[-1]
-    if _febrile(latest) is None:
-        return Axis(None, missing=("temperature",), evidence=evidence(("temperature", latest)))
-    decided = confirmation.decide(
-        reversed(charted), _febrile, lambda entry: confirmation.temperature(chart, entry, _febrile, site)
-    )
-    flags = tuple(f"{e.value:f} °C by {e.by}: not yet confirmed as fever" for e in decided.unconfirmed[:1])
-    proxies = (decided.confirmed.proxy,) if decided.confirmed.proxy else ()
-    if decided.confirmed.counts:
-        samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
-        highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
-        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, flags=flags, proxies=proxies)
-    found = evidence(("temperature", decided.entry))
-    text = flags[0] if flags else f"no fever ({decided.entry.value:f} °C < {FEVER})"
-    return Axis(0, text, found, flags=flags, proxies=proxies)
-
-
-def _febrile(temperature: Entry) -> bool | None:
-    return temperature.at_least(FEVER)
-
-
-def _level(chart: Chart, at: datetime, site: Site, known: Course) -> Axis:
-    """The table, read at one moment for a patient whose course so far is known."""
+def _read(chart: Chart, at: datetime, site: Site, known: Course) -> _Read:
+    """The table, for a patient whose course so far is known."""
     if chart.says("died_of_crs", at):
         said = chart.latest("died_of_crs", at)
-        return Axis(5, "death due to CRS: grade 5", evidence(("died_of_crs", said)) if said else ())
+        return _Read(Axis(5, "death due to CRS: grade 5", evidence(("died_of_crs", said)) if said else ()))
     temperature = fever(chart, at, site)
+    infused = _infused(chart)
+    if infused is not None and at < infused:
+        return _Read(_before_infusion(temperature))
     waived = known.waives_fever(at, site)
     pressure = hypotension(chart, at, site, alert=bool(temperature.level) or known.is_open)
     oxygen = hypoxia(chart, at, site)
+    calm = False if pressure.level or oxygen.level else None if None in (pressure.level, oxygen.level) else True
     if not temperature.level and not waived:
-        return _without_fever(temperature, pressure, oxygen)
-    return _with_fever(temperature, waived, pressure, oxygen)
+        return _Read(_without_fever(temperature, pressure, oxygen), calm)
+    return _Read(_with_fever(temperature, waived, pressure, oxygen), calm)
+
+
+def _before_infusion(temperature: Axis) -> Axis:
+    """No CRS before what could cause it; but nothing is said of a patient of whom nothing is charted."""
+    if temperature.level is None:
+        return temperature._replace(because="no temperature charted, and fever is required")
+    return Axis(0, "before infusion", temperature.evidence)
 
 
 def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
@@ -227,32 +248,32 @@ def _with_fever(temperature: Axis, waived: bool, pressure: Axis, oxygen: Axis) -
     because = "; ".join(dict.fromkeys(reasons))
     undetermined = worst == 0 and bool(missing)
     supporting = axes if worst else deciding
+    provisional = any(axis.provisional for axis in deciding) or (worst < HIGHEST and bool(missing))
     return Axis(
         None if undetermined else worst,
         because,
         tuple(dict.fromkeys(item for axis in supporting for item in axis.evidence)),
-        provisional=worst < HIGHEST
-        and not undetermined
-        and (bool(missing) or any(axis.provisional for axis in deciding)),
+        provisional=provisional and not undetermined,
         missing=missing + tuple(name for axis in deciding if axis.provisional for name in axis.missing),
         flags=tuple(flag for axis in axes for flag in axis.flags),
-        proxies=_proxies(axes, waived and not temperature.level),
+        proxies=_proxies([axis for axis in axes if axis in deciding or axis.level or axis.flags], temperature, waived),
         rows=tuple(row for row, axis in zip(ROWS, axes, strict=True) if axis.level),
     )
 
 
-def _proxies(axes: tuple[Axis, ...], waived: bool) -> tuple[str, ...]:
-    names = [name for axis in axes for name in axis.proxies]
-    return tuple(dict.fromkeys([*names, "crs.waiver_tail"] if waived else names))
+def _proxies(saying: list[Axis], temperature: Axis, waived: bool) -> tuple[str, ...]:
+    """The conventions of the rows that decide or have something to say, and the waiver where fever is not required."""
+    names = [name for axis in saying for name in axis.proxies]
+    return tuple(dict.fromkeys([*names, "crs.waiver_tail"] if waived and not temperature.level else names))
 
 
-def _grade(chart: Chart, at: datetime, site: Site, known: Course) -> Grade:
-    axis = _level(chart, at, site, known)
-    flags = list(axis.flags)
+def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:
+    flags, proxies = list(axis.flags), axis.proxies
     day = chart.day(at, site.zone)
     last = site.proxies.crs.attribution_until_day.value
     if axis.level and day is not None and day > last:
         flags.append(f"day {day}: attribution to be confirmed")
+        proxies = (*proxies, "crs.attribution_until_day")
     return Grade(
         system=SYSTEM,
         version=VERSION,
@@ -263,6 +284,6 @@ def _grade(chart: Chart, at: datetime, site: Site, known: Course) -> Grade:
         evidence=axis.evidence,
         missing=tuple(dict.fromkeys(axis.missing)),
         flags=tuple(dict.fromkeys(flags)),
-        proxies=axis.proxies,
+        proxies=proxies,
         rows=axis.rows,
     )

@@ -5,13 +5,17 @@ result. The rows stand by subject in `ctcae_counts`, `ctcae_fever` and `ctcae_ch
 "cytokine release syndrome" is not ASTCT's and is not graded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
+from msgspec.structs import replace
+
 from alerts.chart import Chart
-from alerts.grading import ctcae_chemistry, ctcae_counts, ctcae_fever
+from alerts.grading import ctcae_chemistry, ctcae_counts, ctcae_fever, ctcae_rows
 from alerts.grading.axis import Axis
+from alerts.grading.bands import Cut
+from alerts.grading.basis import Basis
 from alerts.grading.result import Grade
 from config.site import Site
 
@@ -26,9 +30,15 @@ TERMS = tuple(_GRADERS)
 """Every term that is graded."""
 
 
-def grades(chart: Chart, at: datetime, site: Site) -> dict[str, Grade]:
-    """The grade of every term at a time."""
-    return {term: grade(term, chart, at, site) for term in TERMS}
+def grades(chart: Chart, at: datetime, site: Site, laboratory: Mapping[str, Grade] | None = None) -> dict[str, Grade]:
+    """The grade of every term at a time; `laboratory` are those of `laboratory_grades` that still stand, if known."""
+    known = laboratory_grades(chart, at, site) if laboratory is None else laboratory
+    return {term: replace(known[term], at=at) if term in known else grade(term, chart, at, site) for term in TERMS}
+
+
+def laboratory_grades(chart: Chart, at: datetime, site: Site) -> dict[str, Grade]:
+    """The grades of the terms that no vital sign can change."""
+    return {term: grade(term, chart, at, site) for term in LABORATORY_TERMS}
 
 
 def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
@@ -61,6 +71,31 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     **{term: (term,) for term in ctcae_chemistry.GRADERS},
 }
 """What can change the grade of each term."""
+
+LABORATORY_TERMS = tuple(term for term in TERMS if "temperature" not in KINDS[term])
+LABORATORY_KINDS = frozenset(kind for term in LABORATORY_TERMS for kind in (*KINDS[term], *ctcae_chemistry.STATEMENTS))
+
+
+def laboratory_basis(site: Site) -> Basis:
+    """What `laboratory_grades` look at."""
+    return Basis(LABORATORY_KINDS, (site.proxies.chart.laboratory_holds.value,))
+
+
+def printed(term: str, site: Site) -> tuple[tuple[int, str], ...]:
+    """The row of a term in the version that the site uses: each grade and its cell, as printed."""
+    if term in ctcae_counts.TERMS:
+        row = ctcae_counts.row(term, site)
+        stated = ((ctcae_rows.LIFE_THREATENING, ctcae_rows.LIFE_THREATENING_CELL),) if row.life_threatening else ()
+        return *_cells(row.cuts), *stated
+    if term == "fever":
+        return _cells((*ctcae_fever.FEVER, ctcae_fever.LASTING))
+    if term == "febrile_neutropenia":
+        return ctcae_fever.FEBRILE_NEUTROPENIA_ROW
+    return _cells(ctcae_chemistry.ROWS[term])
+
+
+def _cells(cuts: Iterable[Cut]) -> tuple[tuple[int, str], ...]:
+    return tuple((cut.level, cut.cell) for cut in cuts)
 
 
 def worst(term: str, chart: Chart, at: datetime, site: Site) -> int | None:

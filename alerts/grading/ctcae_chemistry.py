@@ -15,8 +15,9 @@ National Cancer Institute; version 5.0 of 27 November 2017, and the same in vers
     INR, no anticoagulant     >1.2 - 1.5      >1.5 - 2.5        >2.5                -
 
 LLN and ULN are the laboratory's own limits. The baseline is the median of the days before infusion
-(`chart.baseline_window`); it is abnormal where it lies outside the limits of the result being graded. Where none
-was charted, a baseline is taken as normal, and creatinine is read against its limit alone; both are flagged.
+(`chart.baseline_window`); it is abnormal where it lies outside the limits of the result being graded, or where that
+came without, outside the last limits that came with a result of the baseline. Where none was charted, a baseline is
+taken as normal, and creatinine is read against its limit alone; both are flagged.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Reference
-from alerts.grading.ctcae_rows import LABORATORY, baseline, latest, no_result, read
+from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
 from alerts.grading.inputs import number, span
 from alerts.vocabulary import shown_unit
 from config.site import Site
@@ -117,6 +118,9 @@ INR = (
 
 ANTICOAGULATED = "anticoagulated: not graded"
 
+STATEMENTS = ("anticoagulated",)
+"""What a clinician says that can change a grade here."""
+
 
 # -- terms that know a baseline --------------------------------------------------------------------
 
@@ -130,8 +134,11 @@ def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
     if before is None:
         row = read(rows.kind, entry, (*rows.of_limit, *rows.absolute), chart, at, site)
         return _without_baseline(row, "taken as normal") if row.level else row
-    cuts = _times(before, rows.of_baseline) if _abnormal(before, rows, entry) else rows.of_limit
+    outside = _abnormal(before, rows, entry, chart, site)
+    cuts = _times(before, rows.of_baseline) if outside else rows.of_limit
     row = read(rows.kind, entry, (*cuts, *rows.absolute), chart, at, site)
+    if outside is not None and outside is not entry:
+        row = row._replace(evidence=(*row.evidence, *evidence((rows.kind, outside))))
     return _with_baseline(row, rows.kind, before, site)
 
 
@@ -150,14 +157,20 @@ def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _times(before: Decimal, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
-    return tuple(cut._replace(bound=cut.bound * before) for cut in cuts)
+    return tuple(cut._replace(bound=cut.bound * before, scaled=True) for cut in cuts)
 
 
-def _abnormal(before: Decimal, rows: Rows, entry: Entry) -> bool:
-    """Whether the baseline lies outside the laboratory's limit; False where that limit is not known."""
-    if rows.of_limit[0].of is Reference.LOW:
-        return entry.low is not None and before < entry.low
-    return entry.high is not None and before > entry.high
+def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Site) -> Entry | None:
+    """The result by whose limit the baseline is abnormal; None where it is normal, or no limit is known.
+
+    That is the result being graded, or where it came without one the last of the baseline's own that has one.
+    """
+    low = rows.of_limit[0].of is Reference.LOW
+    for found in (entry, *reversed(before_infusion(rows.kind, chart, site))):
+        limit = found.low if low else found.high
+        if limit is not None:
+            return found if (before < limit if low else before > limit) else None
+    return None
 
 
 def _with_baseline(row: Axis, kind: str, before: Decimal, site: Site) -> Axis:
@@ -200,3 +213,11 @@ GRADERS: Mapping[str, Callable[[Chart, datetime, Site], Axis]] = {
     "bilirubin": _bilirubin,
     "inr": _inr,
 }
+
+ROWS: Mapping[str, tuple[Cut, ...]] = {
+    **{rows.kind: (*rows.of_limit, *rows.absolute, *rows.of_baseline) for rows in (FIBRINOGEN, ALT, AST)},
+    "creatinine": (*CREATININE, *CREATININE_OF_BASELINE),
+    "bilirubin": BILIRUBIN,
+    "inr": INR,
+}
+"""Every cell of each term, also those of a baseline."""

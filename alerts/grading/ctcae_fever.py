@@ -17,8 +17,8 @@ from alerts.entry import Entry
 from alerts.fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
+from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated
 from alerts.grading.ctcae_rows import latest as latest_result
-from alerts.grading.ctcae_rows import read, stated
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, span, told
 from config.site import Site
 
@@ -84,6 +84,15 @@ FEVER_ONCE = Decimal("38.3")
 FEVER_SUSTAINED = Cut(1, ">=", Decimal("38.0"), ">= 38.0 for > 1 h")
 """Degrees Celsius: at least this for longer than `SUSTAINED_FOR`."""
 SUSTAINED_FOR = timedelta(hours=1)
+
+FEBRILE_NEUTROPENIA_ROW = (
+    (
+        FEBRILE_NEUTROPENIA,
+        f"ANC < {NEUTROPENIC} and (one temperature > {FEVER_ONCE}, or {FEVER_SUSTAINED.cell})",
+    ),
+    (LIFE_THREATENING, LIFE_THREATENING_CELL),
+)
+"""Its row, as printed."""
 
 NO, NOT_YET, YES = 0, 1, 2
 """How far a half of the definition is met; fever can be there and not yet be high or long enough."""

@@ -17,6 +17,7 @@ from alerts.vocabulary import label
 from config.site import Site
 
 LIFE_THREATENING = 4
+LIFE_THREATENING_CELL = "life-threatening consequences (clinical)"
 
 LABORATORY = ("chart.laboratory_holds",)
 """The convention that every laboratory term depends on."""
@@ -39,6 +40,15 @@ def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | Non
     if infused is None or at < infused:
         return None
     return chart.baseline(kind, site.proxies.chart.baseline_window.value)
+
+
+def before_infusion(kind: str, chart: Chart, site: Site) -> tuple[Entry, ...]:
+    """The results that the baseline may rest on, oldest first."""
+    infused = chart.admission.infused if chart.admission else None
+    if infused is None:
+        return ()
+    found = chart.between(kind, infused - site.proxies.chart.baseline_window.value, infused)
+    return tuple(entry for entry in found if entry.value is not None and entry.effective < infused)
 
 
 def stated(statement: str, chart: Chart, at: datetime) -> Axis | None:

@@ -20,7 +20,18 @@ from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.fields import Status
 from alerts.grading.axis import evidence
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, span, told
+from alerts.grading.basis import Basis
+from alerts.grading.inputs import (
+    PROVISIONAL,
+    amount,
+    clock,
+    latest_number,
+    name_missing,
+    number,
+    passed_over,
+    span,
+    told,
+)
 from alerts.grading.result import Score
 from alerts.vocabulary import label, shown_unit
 from config.proxies import EasixThreshold
@@ -38,6 +49,7 @@ CONFOUNDERS = {
 }
 """What moves m-EASIX without moving the patient: CRP falls under IL-6 blockade, platelets are bought."""
 
+_INSTANT = timedelta(microseconds=1)
 _LOG2_PLACES = Decimal("0.000001")
 _OPPOSITE = {"<": ">", ">": "<", "": ""}
 
@@ -60,14 +72,23 @@ S_EASIX = Formula("s-EASIX", "Pennisi 2021", ("ldh",))
 M_EASIX = Formula("m-EASIX", "Pennisi 2021", ("ldh", "crp"))
 
 
+KINDS = frozenset((*EASIX.inputs, *M_EASIX.inputs, *CONFOUNDERS))
+"""Everything that can change a score of the family."""
+
+
+def basis(site: Site) -> Basis:
+    """What the family looks at."""
+    return Basis(KINDS, (site.proxies.chart.laboratory_holds.value,))
+
+
 def easix(chart: Chart, at: datetime, site: Site) -> Score:
     """LDH (U/L) x creatinine (mg/dL) / platelets (10^9/L), with its binary logarithm."""
-    return _score(EASIX, chart, at, site)
+    return aged(_score(EASIX, chart, at, site), at)
 
 
 def s_easix(chart: Chart, at: datetime, site: Site) -> Score:
     """LDH (U/L) / platelets (10^9/L), with its binary logarithm."""
-    return _score(S_EASIX, chart, at, site)
+    return aged(_score(S_EASIX, chart, at, site), at)
 
 
 def m_easix(chart: Chart, at: datetime, site: Site) -> Score:
@@ -75,10 +96,32 @@ def m_easix(chart: Chart, at: datetime, site: Site) -> Score:
 
     Flagged "confounded" for a while after a drug that moves its inputs.
     """
-    return _confounded(_score(M_EASIX, chart, at, site), chart, site)
+    return aged(_confounded(_score(M_EASIX, chart, at, site), chart, site), at)
 
 
 MEMBERS = (easix, s_easix, m_easix)
+
+
+class Family(NamedTuple):
+    """The three scores of one time, without the age of their inputs."""
+
+    easix: Score
+    s_easix: Score
+    m_easix: Score
+
+
+def family(chart: Chart, at: datetime, site: Site) -> Family:
+    """The three scores, but for the age of their inputs, which is another every few minutes (`aged`)."""
+    confounded = _confounded(_score(M_EASIX, chart, at, site), chart, site)
+    return Family(_score(EASIX, chart, at, site), _score(S_EASIX, chart, at, site), confounded)
+
+
+def aged(score: Score, at: datetime) -> Score:
+    """A score without the age of its inputs, and how old they are at a time; they stand first in its evidence."""
+    after = 1 if score.previous is None else 2
+    inputs, computed = score.because[:-after], score.because[-after:]
+    ages = (f"{line}, {_age(at, item.entry)} old" for line, item in zip(inputs, score.evidence, strict=False))
+    return replace(score, at=at, because=(*ages, *computed))
 
 
 def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
@@ -133,12 +176,13 @@ def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[
 
 def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
     found = _together(formula, chart, at, site)
+    before: Before | None = None
     if found:
         computed = _computed(formula, found)
+        before = _before(formula, chart, found, computed, site)
     else:
         missing = _missing(formula, chart, at, site)
         computed = _Computed(None, f"no set of inputs: {', '.join(missing)}", missing=missing)
-    told_inputs = tuple(f"{told(kind, entry, site.zone)}, {_age(at, entry)} old" for kind, entry in found.items())
     return Score(
         system=formula.name,
         version=formula.version,
@@ -147,7 +191,13 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         log2=computed.log2,
         bound=computed.bound,
         bound_value=computed.bound_value,
-        because=(*told_inputs, computed.because),
+        previous=before.value if before else None,
+        previous_at=before.at if before else None,
+        because=(
+            *(told(kind, entry, site.zone) for kind, entry in found.items()),
+            computed.because,
+            *([before.because] if before else []),
+        ),
         evidence=evidence(*found.items()),
         missing=computed.missing,
         flags=_flags(found, chart, at),
@@ -193,6 +243,29 @@ def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]
     side = "at most" if sign == "<" else "at least"
     text = f"{formula.name} is {side} {value:.2f} ({names})"
     return _Computed(None, text, bound=sign, bound_value=value, missing=missing)
+
+
+class Before(NamedTuple):
+    """What the score was: its value, when the last of its inputs was drawn, and how it has changed since."""
+
+    value: Decimal
+    at: datetime
+    because: str
+
+
+def _before(
+    formula: Formula, chart: Chart, found: Mapping[str, Entry], computed: _Computed, site: Site
+) -> Before | None:
+    """The score of the last inputs that were all drawn before these; None where either has no value."""
+    first = min(entry.effective for entry in found.values())
+    earlier = _together(formula, chart, first - _INSTANT, site)
+    value = _computed(formula, earlier).value if earlier else None
+    if computed.value is None or value is None:
+        return None
+    drawn = max(entry.effective for entry in earlier.values())
+    change = "rising" if computed.value > value else "falling" if computed.value < value else "unchanged"
+    was = f"was {value:.2f} on {clock(drawn, site.zone)}"
+    return Before(value, drawn, f"{formula.name} {computed.value:.2f}, {was}: {change}")
 
 
 def _in_formula(kind: str, entry: Entry) -> Decimal:

@@ -10,9 +10,13 @@ Rejeski K et al., Blood 2021;138:2499:
     ferritin, ng/mL     < 650    650-2000   > 2000
 
 0-1 is low risk, 2 or more is high. A tie that the print does not define scores 0 and is noted.
+
+- When lymphodepletion began is not charted: a value counts until a day before infusion (`hematotox.not_later_than_day`)
+  has ended by the hospital's calendar. What was drawn later is not used, and where nothing else was, it is said.
+- A component that is missing gives no score. That the risk is high is still said where the others alone make it so.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from alerts.chart import Chart
@@ -20,6 +24,7 @@ from alerts.entry import Entry
 from alerts.fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
+from alerts.grading.basis import Basis
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
 from alerts.vocabulary import label
@@ -51,21 +56,39 @@ ZERO = {
 UNDEFINED_TIES = {"neutrophils": Decimal("1.2"), "hemoglobin": Decimal("9.0"), "crp": Decimal(30)}
 """Values that stand in no printed cell."""
 
+WITHOUT_INFUSION = "no time of infusion: the latest values are used"
+
+KINDS = frozenset(COMPONENTS)
+"""Everything that can change the score."""
+
+
+def basis(site: Site) -> Basis:
+    """What the score looks at."""
+    return Basis(KINDS, (site.proxies.chart.baseline_window.value,))
+
 
 def score(chart: Chart, at: datetime, site: Site) -> Points:
-    """Points and risk from the latest values up to infusion, or up to `at` before it.
+    """Points and risk from the latest values of before lymphodepletion, or up to `at` before that.
 
     No score where a component is missing; the risk is still said where the others alone decide it.
     """
-    infused = chart.admission.infused if chart.admission else None
-    until = at if infused is None or at < infused else infused
-    holds = site.proxies.chart.baseline_window.value
+    before = _latest_use(chart, site)
+    until = at if before is None else min(at, before)
+    holds = _holds(chart, until, before, site)
     found = {kind: latest_number(chart, kind, until, holds) for kind in COMPONENTS}
     charted = {kind: entry for kind, entry in found.items() if entry is not None}
     given = {kind: levels(entry, COMPONENTS[kind]) for kind, entry in charted.items()}
-    missing = _missing(found, given, chart, until, site)
+    missing = (
+        *(_absent(kind, chart, until, at, holds, site) for kind, entry in found.items() if entry is None),
+        *(
+            f"{kind} (only a bound: {amount(kind, entry)})"
+            for kind, entry in charted.items()
+            if not given[kind].decided
+        ),
+    )
     lowest = sum(points.lowest for points in given.values())
     because = [_row(kind, entry, given[kind], site) for kind, entry in charted.items()]
+    flags = _flags(charted, chart, until)
     return Points(
         system=SYSTEM,
         version=VERSION,
@@ -75,22 +98,36 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
         because=(*because, _sum(lowest, missing)),
         evidence=evidence(*charted.items()),
         missing=missing,
-        flags=_flags(charted, chart, until),
-        proxies=("chart.baseline_window",),
+        flags=flags if before or not charted else (*flags, WITHOUT_INFUSION),
+        proxies=("chart.baseline_window", "hematotox.not_later_than_day"),
     )
 
 
-def _missing(
-    found: dict[str, Entry | None], given: dict[str, Levels], chart: Chart, until: datetime, site: Site
-) -> tuple[str, ...]:
-    holds: timedelta = site.proxies.chart.baseline_window.value
-    missing = []
-    for kind, entry in found.items():
-        if entry is None:
-            missing.append(name_missing(chart, kind, until, holds, site.zone))
-        elif not given[kind].decided:
-            missing.append(f"{kind} (only a bound: {amount(kind, entry)})")
-    return tuple(missing)
+def _latest_use(chart: Chart, site: Site) -> datetime | None:
+    """The last instant of the last day whose values count; None where the day of infusion is not known."""
+    infused = chart.admission.infused if chart.admission else None
+    if infused is None:
+        return None
+    day = infused.astimezone(site.zone).date() + timedelta(days=site.proxies.hematotox.not_later_than_day.value + 1)
+    return datetime.combine(day, time(), site.zone).astimezone(UTC) - timedelta(microseconds=1)
+
+
+def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -> timedelta:
+    """How long before `until` a value counts: from the beginning of the baseline's days, once those have ended."""
+    window = site.proxies.chart.baseline_window.value
+    infused = chart.admission.infused if chart.admission else None
+    return window if infused is None or until != before else window - (infused.astimezone(UTC) - until)
+
+
+def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timedelta, site: Site) -> str:
+    """The name of a component that was not charted in time, and why."""
+    name = name_missing(chart, kind, until, holds, site.zone)
+    infused = chart.admission.infused if chart.admission else None
+    if name == kind and infused is not None and until < at:
+        later = latest_number(chart, kind, min(at, infused))
+        if later is not None and later.effective > until:
+            return f"{kind} (charted only after day {site.proxies.hematotox.not_later_than_day.value})"
+    return name
 
 
 def _risk(lowest: int, missing: tuple[str, ...]) -> str | None:

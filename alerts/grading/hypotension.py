@@ -5,20 +5,24 @@ are 4, vasopressin never counted towards several; the dose does not matter (Lee 
 Transplant 2019;25:625-638, table 2). What counts as a low pressure is a convention of the site.
 """
 
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import NamedTuple
 
 from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
+from alerts.grading.inputs import if_old
+from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
 from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
 from config.site import Site
 
 NO_VASOPRESSOR = 2
 ONE_VASOPRESSOR = 3
 SEVERAL_VASOPRESSORS = 4
+
+RELATIVE = ("crs.relative_hypotension_fraction", "crs.relative_hypotension_systolic", "chart.baseline_window")
+"""The conventions behind a fall from the patient's own baseline."""
 
 
 def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
@@ -59,81 +63,60 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
     )
 
 
-def pressures(chart: Chart, at: datetime, site: Site) -> tuple[Entry | None, Entry | None]:
-    """The systolic and mean pressure of the latest set of pressures (mm[Hg]), without artefacts."""
-    holds = site.proxies.chart.vitals_hold.value
-    systolic = _plausible(chart, "systolic_bp", at, holds)
-    mean = _plausible(chart, "mean_bp", at, holds)
-    span = site.proxies.chart.one_set.value
-    if systolic and mean:
-        if systolic.effective - mean.effective > span:
-            mean = None
-        elif mean.effective - systolic.effective > span:
-            systolic = None
-    return systolic, mean
-
-
-def _plausible(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Entry | None:
-    """The latest pressure that fits the others of its set: a systolic above, a mean between them."""
-    for entry in reversed(chart.between(kind, at - holds, at)):
-        if entry.value is not None and not _contradicted(chart, kind, entry):
-            return entry
-    return None
-
-
-def _contradicted(chart: Chart, kind: str, entry: Entry) -> bool:
-    def beside(other: str) -> Entry | None:
-        near = chart.between(other, entry.effective, entry.effective)
-        return next((found for found in near if found.source == entry.source and found.value is not None), None)
-
-    diastolic = beside("diastolic_bp")
-    systolic = entry if kind == "systolic_bp" else beside("systolic_bp")
-    if systolic and diastolic and not systolic.above(diastolic.value or Decimal(0)):
-        return True
-    if kind == "systolic_bp":
-        return False
-    too_high = systolic is not None and entry.above(systolic.value or Decimal(0))
-    too_low = diastolic is not None and entry.below(diastolic.value or Decimal(0))
-    return bool(too_high or too_low)
-
-
 class _Low(NamedTuple):
-    """Why a pressure is low, in words, and the convention that says so."""
+    """Why a pressure is low, in words, and the conventions that say so."""
 
     text: str
-    proxy: str
+    proxies: tuple[str, ...]
 
 
 def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     systolic, mean = pressures(chart, at, site)
     charted = [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
     found = evidence(*charted)
+    refused = _contradictions(chart, systolic, mean, at, site)
+    proxies = PULSE_PRESSURE if refused else ()
     if not found:
-        return Axis(None, missing=("systolic_bp",))
+        return Axis(None, missing=("systolic_bp",), flags=refused, proxies=proxies)
     unconfirmed: list[str] = []
     for kind, entry in charted:
         confirmed = _confirmed(chart, kind, entry, site, alert)
         low = _low(chart, kind, confirmed.samples[-1] if confirmed.samples else entry, site)
         if confirmed.counts and low is not None:
-            proxies = (low.proxy, *((confirmed.proxy,) if confirmed.proxy else ()))
+            by = ((confirmed.proxy,) if confirmed.proxy else ()) + if_old(entry, at, site, "chart.vitals_hold")
             text = f"hypotension observed ({low.text}), support not charted: at least grade {NO_VASOPRESSOR}"
-            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), proxies=proxies)
+            named = (*low.proxies, *by, *proxies)
+            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), flags=refused, proxies=named)
         if low is not None:
             unconfirmed.append(f"{low.text} by {entry.by.replace('_', ' ')}: not yet confirmed")
+    aged = tuple(name for _, entry in charted for name in if_old(entry, at, site, "chart.vitals_hold"))
     return Axis(
         0,
         "; ".join(unconfirmed) or "blood pressure not low",
         found,
-        flags=tuple(unconfirmed),
-        proxies=("crs.hypotension_systolic", "crs.hypotension_mean"),
+        flags=(*unconfirmed, *refused),
+        proxies=("crs.hypotension_systolic", "crs.hypotension_mean", *dict.fromkeys(aged), *proxies),
     )
+
+
+def _contradictions(
+    chart: Chart, systolic: Entry | None, mean: Entry | None, at: datetime, site: Site
+) -> tuple[str, ...]:
+    """The sets that came after the pressures in use and contradict themselves."""
+    used = max((entry for entry in (systolic, mean) if entry), key=lambda entry: entry.effective, default=None)
+    said = (contradiction(chart, kind, used, at, site) for kind in ("systolic_bp", "mean_bp"))
+    return tuple(dict.fromkeys(text for text in said if text))
 
 
 def _confirmed(chart: Chart, kind: str, entry: Entry, site: Site, alert: bool) -> confirmation.Confirmed:
     def is_low(other: Entry) -> bool:
         return _low(chart, kind, other, site) is not None
 
-    return confirmation.pressure(chart, kind, entry, is_low, _severe(kind, entry, site), alert, site)
+    def usable(other: Entry) -> bool:
+        return is_sound(chart, kind, other, site)
+
+    severe_by = _severe_by(kind) if _severe(kind, entry, site) else ""
+    return confirmation.pressure(chart, kind, entry, is_low, site, severe=severe_by, alert=alert, usable=usable)
 
 
 def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
@@ -141,18 +124,22 @@ def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     proxies = site.proxies.crs
     if kind == "mean_bp":
         if entry.below(proxies.hypotension_mean.value):
-            return _Low(f"mean {entry.value:f} < {proxies.hypotension_mean.value}", "crs.hypotension_mean")
+            return _Low(f"mean {entry.value:f} < {proxies.hypotension_mean.value}", ("crs.hypotension_mean",))
         return None
     if entry.below(proxies.hypotension_systolic.value):
-        return _Low(f"systolic {entry.value:f} < {proxies.hypotension_systolic.value}", "crs.hypotension_systolic")
+        text = f"systolic {entry.value:f} < {proxies.hypotension_systolic.value}"
+        return _Low(text, ("crs.hypotension_systolic",))
     if not entry.below(proxies.relative_hypotension_systolic.value):
         return None
     fraction = proxies.relative_hypotension_fraction.value
-    baseline = chart.baseline("systolic_bp", site.proxies.chart.baseline_window.value)
-    if baseline is not None and entry.below(baseline * fraction):
-        text = f"systolic {entry.value:f} < {fraction} x baseline {baseline:f}"
-        return _Low(text, "crs.relative_hypotension_fraction")
+    before = baseline(chart, site)
+    if before is not None and entry.below(before * fraction):
+        return _Low(f"systolic {entry.value:f} < {fraction} x baseline {before:f}", RELATIVE)
     return None
+
+
+def _severe_by(kind: str) -> str:
+    return "crs.severe_systolic" if kind == "systolic_bp" else "crs.severe_mean"
 
 
 def _severe(kind: str, entry: Entry, site: Site) -> bool:
@@ -161,9 +148,10 @@ def _severe(kind: str, entry: Entry, site: Site) -> bool:
     return bool(entry.below(bound.value))
 
 
-def severe(systolic: Entry | None, mean: Entry | None, site: Site) -> bool:
-    """Whether a pressure is so low that no earlier "no hypotension" stands against it."""
-    return bool((systolic and _severe("systolic_bp", systolic, site)) or (mean and _severe("mean_bp", mean, site)))
+def severe(systolic: Entry | None, mean: Entry | None, site: Site) -> tuple[str, ...]:
+    """The conventions by which a pressure is so low that no earlier "no hypotension" stands against it."""
+    found = (("systolic_bp", systolic), ("mean_bp", mean))
+    return tuple(_severe_by(kind) for kind, entry in found if entry is not None and _severe(kind, entry, site))
 
 
 def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis | None:
@@ -176,18 +164,11 @@ def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis |
     newer = [entry for entry in (systolic, mean) if entry and entry.effective > said.effective]
     if any(entry.effective - said.effective > holds for entry in newer):
         return None
-    if not said.is_true:
-        if newer and severe(systolic, mean, site):
-            return None
-        return Axis(
-            0,
-            "no hypotension by a clinician's statement",
-            (*evidence(("hypotension", said)), *observed.evidence),
-            proxies=("crs.statement_holds",),
-        )
-    return Axis(
-        NO_VASOPRESSOR,
-        f"hypotension by a clinician's statement, no vasopressor: grade {NO_VASOPRESSOR}",
-        (*evidence(("hypotension", said)), *observed.evidence),
-        proxies=("crs.statement_holds",),
-    )
+    found = (*evidence(("hypotension", said)), *observed.evidence)
+    proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
+    if said.is_true:
+        text = f"hypotension by a clinician's statement, no vasopressor: grade {NO_VASOPRESSOR}"
+        return Axis(NO_VASOPRESSOR, text, found, proxies=proxies)
+    if newer and (by := severe(systolic, mean, site)):
+        return observed._replace(proxies=(*observed.proxies, *by))
+    return Axis(0, "no hypotension by a clinician's statement", found, proxies=proxies)

@@ -5,13 +5,15 @@ or any mask, is 3; positive pressure for hypoxia is 4 (Lee et al., Biol Blood Ma
 2019;25:625-638, table 2). What saturation counts as hypoxia is a convention of the site.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from alerts import confirmation
 from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.entry import ABSENT, Entry
 from alerts.grading.axis import Axis, evidence
+from alerts.grading.inputs import if_old, latest_number, numbers
+from alerts.vocabulary import label
 from config.site import Site
 
 LOW_FLOW_AT_MOST = Decimal(6)
@@ -33,6 +35,8 @@ DEVICE_GRADE = {
 }
 """Every device but the nasal cannula, which its flow decides."""
 
+_INSTANT = timedelta(microseconds=1)
+
 
 def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
     """Grade of the hypoxia row at a time: 0, 2, 3, 4, or None where neither saturation nor oxygen is charted."""
@@ -45,81 +49,141 @@ def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
     observed = _saturation(chart, at, site)
     stated = _statement(chart, at, site, observed)
     axis = stated or observed
-    return axis if supported is None else axis._replace(flags=(*axis.flags, *supported.flags))
+    if supported is None:
+        return axis
+    return axis._replace(flags=(*axis.flags, *supported.flags), proxies=(*axis.proxies, *supported.proxies))
+
+
+# -- oxygen ----------------------------------------------------------------------------------------
 
 
 def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
-    """What the charted oxygen gives; None where none is charted or it is charted as stopped."""
-    holds = site.proxies.chart.oxygen_holds.value
-    device = chart.latest("oxygen_device", at, holds)
-    flow = chart.latest("oxygen_flow", at, holds)
+    """What the charted oxygen gives; None where none is charted or it is charted as stopped.
+
+    Oxygen ends when its end is charted or the patient leaves, not by itself.
+    """
+    device = chart.latest_of_stay("oxygen_device", at)
+    flow = chart.latest_of_stay("oxygen_flow", at)
     if device is None or (device.code == "none" and flow and flow.effective > device.effective):
-        return _flow_alone(flow)
+        return _flow_alone(flow, at, site)
     if device.code == "none":
         return None
-    if _as_before_infusion(chart, device, flow):
-        return Axis(0, flags=("oxygen as before infusion: not newly started",))
+    own = _flow_of(chart, device, flow, site)
+    recent = flow is not None and at - flow.effective <= site.proxies.chart.oxygen_holds.value
+    if _as_before_infusion(chart, device, flow if recent else own, site):
+        return Axis(0, flags=("oxygen as before infusion: not newly started",), proxies=("chart.baseline_window",))
     if device.code == "nasal_cannula":
-        return _nasal_cannula(device, flow)
+        return _nasal_cannula(chart, device, own, at, site)
     level = DEVICE_GRADE[device.code]
-    if level == POSITIVE_PRESSURE and chart.says("airway_support_not_for_hypoxia", at):
-        return Axis(0, flags=("positive pressure not given for hypoxia: not grade 4",))
-    return Axis(level, f"oxygen by {_named(device)}: grade {level}", evidence(("oxygen_device", device)))
+    if level == POSITIVE_PRESSURE and _not_for_hypoxia(chart, device, at, site):
+        flag = "positive pressure not given for hypoxia: not grade 4"
+        return Axis(0, flags=(flag,), proxies=("crs.other_cause_holds",))
+    text = f"oxygen by {device.code.replace('_', ' ')}: grade {level}"
+    seen = own if own is not None and own.above(Decimal(0)) and own.effective > device.effective else device
+    return _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
 
 
-def _named(device: Entry) -> str:
-    return device.code.replace("_", " ")
+def _held(axis: Axis, kind: str, entry: Entry, at: datetime, site: Site) -> Axis:
+    """A row that rests on oxygen charted some time ago: after a while only provisional."""
+    proxies = (*axis.proxies, *if_old(entry, at, site, "chart.oxygen_holds"))
+    age = at - entry.effective
+    if age <= site.proxies.chart.oxygen_holds.value:
+        return axis._replace(proxies=proxies)
+    flag = f"{label(kind)} last charted {age // timedelta(hours=1)} h ago"
+    missing = tuple(dict.fromkeys((*axis.missing, kind)))
+    return axis._replace(provisional=True, missing=missing, flags=(*axis.flags, flag), proxies=proxies)
 
 
-def _nasal_cannula(device: Entry, flow: Entry | None) -> Axis:
+def _since(chart: Chart, device: Entry) -> datetime:
+    """Since when a device has been charted without another, or none, between."""
+    since = device.effective
+    for entry in reversed(chart.until("oxygen_device", device.effective)):
+        if entry.code not in ("", ABSENT, device.code):
+            break
+        if entry.code == device.code:
+            since = entry.effective
+    return since
+
+
+def _flow_of(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> Entry | None:
+    """A flow, where it is that of a device: charted since the device is in use, or in one set with its start."""
+    if flow is None or flow.effective >= device.effective:
+        return flow
+    return flow if flow.effective >= _since(chart, device) - site.proxies.chart.one_set.value else None
+
+
+def _nasal_cannula(chart: Chart, device: Entry, flow: Entry | None, at: datetime, site: Site) -> Axis:
     found = evidence(("oxygen_device", device))
-    high = flow.above(LOW_FLOW_AT_MOST) if flow and flow.effective >= device.effective else None
+    high = flow.above(LOW_FLOW_AT_MOST) if flow else None
     if flow is None or high is None:
         text = f"oxygen by nasal cannula, flow not charted: at least grade {LOW_FLOW}"
-        return Axis(LOW_FLOW, text, found, provisional=True, missing=("oxygen_flow",))
+        axis = Axis(LOW_FLOW, text, found, provisional=True, missing=("oxygen_flow",))
+        return _held(axis, "oxygen_device", device, at, site)
     level = HIGH_FLOW if high else LOW_FLOW
     sign = ">" if high else "<="
     text = f"nasal cannula {flow.value:f} L/min ({sign} {LOW_FLOW_AT_MOST}): grade {level}"
-    return Axis(level, text, (*found, *evidence(("oxygen_flow", flow))))
+    before = flow.effective < _since(chart, device)
+    axis = Axis(level, text, (*found, *evidence(("oxygen_flow", flow))), proxies=("chart.one_set",) if before else ())
+    return _held(axis, "oxygen_flow", flow, at, site)
 
 
-def _flow_alone(flow: Entry | None) -> Axis | None:
+def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
     """A flow without its device: at most 6 L/min is at least 2; above that every device but blow-by is 3."""
     if flow is None or not flow.above(Decimal(0)):
         return None
     level = HIGH_FLOW if flow.above(LOW_FLOW_AT_MOST) else LOW_FLOW
     text = f"oxygen {flow.value:f} L/min, device not charted: grade {level}"
-    return Axis(level, text, evidence(("oxygen_flow", flow)), provisional=True, missing=("oxygen_device",))
+    axis = Axis(level, text, evidence(("oxygen_flow", flow)), provisional=True, missing=("oxygen_device",))
+    return _held(axis, "oxygen_flow", flow, at, site)
 
 
-def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None) -> bool:
+def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> bool:
+    """Whether a clinician says so of this use of the device, not of one that ended before it."""
+    said = chart.latest("airway_support_not_for_hypoxia", at, site.proxies.crs.other_cause_holds.value)
+    if said is None or not said.is_true:
+        return False
+    return said.effective >= _since(chart, device) - site.proxies.chart.one_set.value
+
+
+def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> bool:
+    """Whether the device was in use before infusion, be it at night alone, and at no lower flow."""
     infused = chart.admission.infused if chart.admission else None
     if infused is None:
         return False
-    before = chart.latest("oxygen_device", infused)
-    if before is None or before.code != device.code:
+    ends = infused
+    for before in chart.back("oxygen_device", infused, site.proxies.chart.baseline_window.value):
+        if before.code == device.code:
+            break
+        if before.code not in ("", ABSENT):
+            ends = before.effective - _INSTANT
+    else:
         return False
-    flow_before = chart.latest("oxygen_flow", infused)
     if flow is None or flow.value is None:
         return True
-    return flow_before is not None and flow_before.value is not None and flow.value <= flow_before.value
+    then = _flow_of(chart, before, chart.latest("oxygen_flow", ends), site)
+    return then is not None and then.value is not None and flow.value <= then.value
+
+
+# -- saturation ------------------------------------------------------------------------------------
 
 
 def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.proxies.chart.vitals_hold.value
     bound = site.proxies.crs.hypoxia_spo2.value
-    charted = [entry for entry in chart.between("spo2", at - holds, at) if entry.value is not None]
-    if not charted:
+    if latest_number(chart, "spo2", at, holds) is None:
         return Axis(None, missing=("spo2",))
 
     def low(entry: Entry) -> bool | None:
         return entry.below(bound)
 
     decided = confirmation.decide(
-        reversed(charted), low, lambda entry: confirmation.saturation(chart, entry, low, site)
+        numbers(chart, "spo2", at, holds), low, lambda entry: confirmation.saturation(chart, entry, low, site)
     )
     flags = tuple(f"SpO2 {entry.value:f} % by {entry.by}: not yet confirmed" for entry in decided.unconfirmed[:1])
-    proxies = ("crs.hypoxia_spo2", *((decided.confirmed.proxy,) if decided.confirmed.proxy else ()))
+    by = ((decided.confirmed.proxy,) if decided.confirmed.proxy else ()) + if_old(
+        decided.entry, at, site, "chart.vitals_hold"
+    )
+    proxies = ("crs.hypoxia_spo2", *by)
     if not decided.confirmed.counts:
         text = flags[0] if flags else "saturation not low"
         return Axis(0, text, evidence(("spo2", decided.entry)), flags=flags, proxies=proxies)
@@ -146,9 +210,10 @@ def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis |
     if spo2 and spo2.effective - said.effective > site.proxies.crs.statement_holds.value:
         return None
     found = (*evidence(("hypoxia", said)), *observed.evidence)
+    proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
         text = f"hypoxia by a clinician's statement, support not charted: at least grade {LOW_FLOW}"
-        return Axis(LOW_FLOW, text, found, True, ("oxygen_device",), proxies=("crs.statement_holds",))
+        return Axis(LOW_FLOW, text, found, True, ("oxygen_device",), proxies=proxies)
     if spo2 and spo2.effective > said.effective and spo2.below(site.proxies.crs.severe_spo2.value):
-        return None
-    return Axis(0, "no hypoxia by a clinician's statement", found, proxies=("crs.statement_holds",))
+        return observed._replace(proxies=(*observed.proxies, "crs.severe_spo2"))
+    return Axis(0, "no hypoxia by a clinician's statement", found, proxies=proxies)

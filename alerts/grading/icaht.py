@@ -29,6 +29,7 @@ from alerts.entry import Entry
 from alerts.fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
+from alerts.grading.basis import Basis
 from alerts.grading.inputs import PROVISIONAL, amount, told
 from alerts.grading.result import Grade
 from config.site import Site
@@ -38,6 +39,8 @@ LATE_SYSTEM = "ICAHT late"
 VERSION = "EHA/EBMT 2023"
 
 KIND = "neutrophils"
+KINDS = frozenset((KIND,))
+"""Everything that can change a grade."""
 
 LAST_EARLY_DAY = 30
 """Day 0 to this day is early; after it is late."""
@@ -80,6 +83,16 @@ class Count(NamedTuple):
 
     allows: Levels
     lowest: Entry
+
+
+def basis(_site: Site) -> Basis:
+    """What both grades look at; no count is ever too old."""
+    return Basis(KINDS)
+
+
+def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Grade]:
+    """The early and the late grade."""
+    return early(chart, at, site), late(chart, at, site)
 
 
 def early(chart: Chart, at: datetime, site: Site) -> Grade:

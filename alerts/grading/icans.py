@@ -1,4 +1,4 @@
-"""Immune effector cell-associated neurotoxicity syndrome and its ICE score, ASTCT 2019.
+"""Immune effector cell-associated neurotoxicity syndrome (ICANS), ASTCT 2019; its ICE score stands in `ice`.
 
 Lee DW et al., ASTCT Consensus Grading for Cytokine Release Syndrome and Neurologic Toxicity Associated with
 Immune Effector Cells. Biol Blood Marrow Transplant 2019;25:625-638, tables 4 to 6:
@@ -12,8 +12,9 @@ Immune Effector Cells. Biol Blood Marrow Transplant 2019;25:625-638, tables 4 to
     oedema          -                      -           focal                      diffuse, or a sign of pressure
 
 Grade = the worst domain; death due to ICANS = 5. Under 12 years CAPD stands in for ICE: 1-8 is grade 1 (2 if
-the child awakens only to voice), 9 or more is 3, unable is 4. Tremor, myoclonus and intracranial haemorrhage
-do not count. Domains other than ICE are charted only when abnormal: what is not charted there is normal.
+the child awakens only to voice), 9 or more is 3, unable is 4: charted as absent, with a reason that begins with
+"unable". Tremor, myoclonus and intracranial haemorrhage do not count. Domains other than ICE are charted only when
+abnormal: what is not charted there is normal.
 """
 
 from datetime import datetime
@@ -22,9 +23,12 @@ from typing import NamedTuple
 
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
+from alerts.grading import ice
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
-from alerts.grading.inputs import clock, name_missing, number, span
+from alerts.grading.basis import Basis
+from alerts.grading.ice import latest_scores, points_of
+from alerts.grading.inputs import name_missing, number
 from alerts.grading.result import Grade, Points
 from alerts.vocabulary import label
 from config.site import Site
@@ -43,6 +47,9 @@ CAPD_ROW = (
 )
 UNAROUSABLE = 4
 """Grade of a patient who cannot be roused: the ICE row's "0 because unarousable" and the row below it."""
+
+UNABLE = "unable"
+"""How the reason of an absent CAPD begins that is itself the table's "unable"."""
 
 
 class Cell(NamedTuple):
@@ -85,73 +92,18 @@ CODED_ROWS = {
     },
 }
 
-
-def ice(chart: Chart, at: datetime, site: Site) -> Points:
-    """The ICE score, 0 to 10 points, of the latest assessment that still holds.
-
-    None where none holds or the latest says why it was not done; of two charted for one time the lower counts.
-    """
-    entry = min(_latest_scores(chart, "ice", at, site), key=_points, default=None)
-    if entry is None or entry.value is None:
-        return _not_assessed(chart, at, site, entry)
-    because = [f"ICE {number(entry.value)} of 10 ({_assessed(entry, site)})"]
-    flags, proxies = [], ["icans.assessment_holds"]
-    baseline = _baseline(chart, at, site)
-    if baseline is not None:
-        window = span(site.proxies.chart.baseline_window.value)
-        because.append(f"baseline {number(baseline)}, the median of the {window} before infusion")
-        proxies.append("chart.baseline_window")
-        if entry.value < baseline:
-            flags.append(f"below the baseline of {number(baseline)}")
-    return Points(
-        system="ICE",
-        version=VERSION,
-        at=at,
-        score=int(entry.value),
-        because=tuple(because),
-        evidence=evidence(("ice", entry)),
-        flags=tuple(flags),
-        proxies=tuple(proxies),
-    )
+KINDS = frozenset(("ice", "capd", *CODED_ROWS, "consciousness_other_cause", "died_of_icans"))
+"""Everything that can change the grade or the ICE score."""
 
 
-def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -> Points:
-    missing = name_missing(chart, "ice", at, site.proxies.icans.assessment_holds.value, site.zone)
-    return Points(
-        system="ICE",
-        version=VERSION,
-        at=at,
-        score=None,
-        because=(f"no ICE assessment holds: {missing}",),
-        evidence=evidence(*[("ice", entry)] if entry else []),
-        missing=(missing,),
-        proxies=("icans.assessment_holds",),
-    )
+def basis(site: Site) -> Basis:
+    """What the grade and the ICE score look at."""
+    return Basis(KINDS, (site.proxies.icans.assessment_holds.value, site.proxies.crs.other_cause_holds.value))
 
 
-def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
-    """The pre-infusion ICE; None before infusion, when it is still being taken."""
-    infused = chart.admission.infused if chart.admission else None
-    if infused is None or at < infused:
-        return None
-    return chart.baseline("ice", site.proxies.chart.baseline_window.value)
-
-
-def _assessed(entry: Entry, site: Site) -> str:
-    """When and by whom, and the items where they were sent."""
-    return ", ".join(part for part in (clock(entry.effective, site.zone), entry.by, entry.note) if part)
-
-
-def _latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:
-    """The assessments charted for the latest time that holds; the reason for an absent one only if it stands alone."""
-    holds = site.proxies.icans.assessment_holds.value
-    held = [entry for entry in chart.between(kind, at - holds, at) if entry.value is not None or entry.code == ABSENT]
-    last = [entry for entry in held if entry.effective == held[-1].effective]
-    return [entry for entry in last if entry.value is not None] or last
-
-
-def _points(entry: Entry) -> Decimal:
-    return entry.value or Decimal(0)
+def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Points]:
+    """The grade and the ICE score."""
+    return grade(chart, at, site), ice.score(chart, at, site)
 
 
 def grade(chart: Chart, at: datetime, site: Site) -> Grade:
@@ -213,7 +165,7 @@ def _cognition(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> A
 
 
 def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
-    points = ice(chart, at, site)
+    points = ice.score(chart, at, site)
     row = Axis(
         None,
         points.because[0],
@@ -241,21 +193,26 @@ def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[str, ...]:
     depressed = consciousness.level is not None and consciousness.level >= 3
     if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
         return ()
-    return (f"consciousness was charted before the ICE of {_points(entry):.0f}: chart it again",)
+    return (f"consciousness was charted before the ICE of {points_of(entry):.0f}: chart it again",)
 
 
 def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
-    entry = max(_latest_scores(chart, "capd", at, site), key=_points, default=None)
+    entry = max(latest_scores(chart, "capd", at, site), key=points_of, default=None)
     found = evidence(*[("capd", entry)] if entry else [])
     row = Axis(None, "", found, proxies=("icans.assessment_holds",))
     if entry is not None and entry.value is not None:
         level = levels(entry, CAPD_ROW).lowest
         text = f"CAPD {number(entry.value)}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
         return row._replace(level=level, because=text)
-    if entry is not None and consciousness.level == UNAROUSABLE:
+    if entry is not None and (_unable(entry) or consciousness.level == UNAROUSABLE):
         return row._replace(level=UNAROUSABLE, because=f"CAPD: grade {UNAROUSABLE} (unable)")
     missing = name_missing(chart, "capd", at, site.proxies.icans.assessment_holds.value, site.zone)
     return row._replace(because=f"no CAPD assessment holds: {missing}", missing=(missing,))
+
+
+def _unable(entry: Entry) -> bool:
+    """Whether the reason for an absent CAPD is that the child could not do it; any other leaves it unknown."""
+    return entry.code == ABSENT and entry.note.lower().startswith(UNABLE)
 
 
 # -- the coded rows --------------------------------------------------------------------------------

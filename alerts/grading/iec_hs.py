@@ -6,32 +6,33 @@ ASTCT consensus, Hines MR et al., Transplant Cell Ther 2023;29:438. A screen, no
     after CRS     has improved,
     with one of   fibrinogen < 150 mg/dL; AST or ALT > 5 x ULN; a new grade 4 cytopenia.
 
-How fast ferritin rises, and since when a cytopenia is new, are conventions of the site (`iec_hs`). Ours, too:
+How fast ferritin rises, and since when a cytopenia is new, are conventions of the site (`iec_hs`); the organs and
+counts stand in `iec_hs_organs`. Ours, too:
 
 - CRS has improved when, at the time the latest ferritin was drawn, its last episode was closed or its grade was lower
   than the highest of that episode. A ferritin from the height of CRS never raises suspicion; the next one may.
-- A cytopenia is new from the first of a row of grade 4 counts, which a count that was not grade 4 came before.
-  Platelets, neutrophils and white cells are looked at: lymphocytes are grade 4 after lymphodepletion in everybody.
 - Who never had CRS is not suspected.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.fields import Status
-from alerts.grading import crs, ctcae_counts
+from alerts.grading import crs, iec_hs_organs
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.bands import Cut, levels
+from alerts.grading.bands import Cut
+from alerts.grading.basis import Basis
+from alerts.grading.iec_hs_organs import NO, YES, above_limit, any_of, compared, organ
 from alerts.grading.inputs import (
     PROVISIONAL,
     amount,
     clock,
     latest_number,
     name_missing,
-    number,
     passed_over,
     span,
     told,
@@ -45,18 +46,8 @@ VERSION = "ASTCT 2023"
 FERRITIN_TIMES = 2
 """Multiple of the upper limit, or of the value at infusion, that ferritin must exceed."""
 DOUBLED = 2
-FIBRINOGEN_BELOW = Decimal(150)
-"""mg/dL."""
-TRANSAMINASE_TIMES = 5
-"""Multiple of the upper limit that AST or ALT must exceed."""
-CYTOPENIAS = ("platelets", "neutrophils", "white_cells")
-GRADE_4 = 4
-
 CLOSING = ("crs.clear_sets_apart",)
 """The convention that the closing of a CRS episode depends on."""
-
-NO, YES = 0, 1
-"""Whether a criterion is met; None where that is open."""
 
 
 class Screen(Result, frozen=True, kw_only=True):
@@ -65,33 +56,62 @@ class Screen(Result, frozen=True, kw_only=True):
     suspected: bool | None
 
 
-def screen(chart: Chart, at: datetime, site: Site, course: crs.Course | None = None) -> Screen:
-    """Whether to consider IEC-HS, with every criterion that was read. `course` is that of CRS at `at`, if known."""
+class Criteria(Struct, frozen=True):
+    """What the laboratory says of it: every criterion but the one on CRS. `ferritin` is the latest that holds."""
+
+    ferritin: Entry | None
+    read: tuple[Axis, ...]
+    flags: tuple[str, ...]
+
+
+KINDS = frozenset(("ferritin", *iec_hs_organs.KINDS))
+"""Everything that can change the criteria."""
+
+
+def basis(site: Site) -> Basis:
+    """What the criteria look at."""
+    return Basis(KINDS, (site.proxies.chart.laboratory_holds.value, site.proxies.iec_hs.cytopenia_new_for.value))
+
+
+def screen(
+    chart: Chart, at: datetime, site: Site, course: crs.Course | None = None, known: Criteria | None = None
+) -> Screen:
+    """Whether to consider IEC-HS, with every criterion that was read.
+
+    `course` is that of CRS at `at`, and `known` what `criteria` says then, if that is known.
+    """
     course = course or crs.course(chart, at, site)
     if not course.episodes:
-        return _screen(chart, at, None, [_no_crs(chart, at)])
+        return _screen(at, Criteria(None, (_no_crs(chart, at),), ()))
+    found = known or criteria(chart, at, site)
+    if found.ferritin is not None and all(criterion.level != NO for criterion in found.read):
+        improved = _improved(chart, found.ferritin, at, site, course)
+        found = Criteria(found.ferritin, (*found.read, improved), found.flags)
+    return _screen(at, found)
+
+
+def criteria(chart: Chart, at: datetime, site: Site) -> Criteria:
+    """The criteria that the laboratory answers."""
     ferritin = latest_number(chart, "ferritin", at, site.proxies.chart.laboratory_holds.value)
     if ferritin is None:
         missing = name_missing(chart, "ferritin", at, site.proxies.chart.laboratory_holds.value, site.zone)
-        criteria = [
+        of_ferritin = [
             Axis(None, f"no ferritin holds: {missing}", missing=(missing,), proxies=("chart.laboratory_holds",))
         ]
     else:
-        criteria = [_high(ferritin, chart, site), _rising(ferritin, chart, site)]
-    criteria.append(_organ(chart, at, site))
-    if ferritin is not None and all(criterion.level != NO for criterion in criteria):
-        criteria.append(_improved(chart, ferritin, at, site, course))
-    return _screen(chart, at, ferritin, criteria)
+        of_ferritin = [_high(ferritin, chart, site), _rising(ferritin, chart, site)]
+    flags = passed_over(chart, "ferritin", ferritin, at) if ferritin else ()
+    return Criteria(ferritin, (*of_ferritin, organ(chart, at, site)), flags)
 
 
-def _screen(chart: Chart, at: datetime, ferritin: Entry | None, criteria: list[Axis]) -> Screen:
+def _screen(at: datetime, criteria: Criteria) -> Screen:
     """All criteria must be met; one that is not decides."""
-    unmet = [criterion for criterion in criteria if criterion.level == NO]
-    unknown = [criterion for criterion in criteria if criterion.level is None]
+    unmet = [criterion for criterion in criteria.read if criterion.level == NO]
+    unknown = [criterion for criterion in criteria.read if criterion.level is None]
     suspected = False if unmet else None if unknown else True
     verdict = {True: "consider IEC-HS", False: "IEC-HS is not suspected", None: "whether to consider IEC-HS is open"}
-    shown = unmet or criteria
-    flags = passed_over(chart, "ferritin", ferritin, at) if ferritin else ()
+    shown = unmet or criteria.read
+    flags = criteria.flags
     found = tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence))
     if any(item.entry.status == Status.PRELIMINARY for item in found):
         flags = (*flags, PROVISIONAL)
@@ -108,46 +128,12 @@ def _screen(chart: Chart, at: datetime, ferritin: Entry | None, criteria: list[A
     )
 
 
-def _any(criteria: Iterable[Axis]) -> Axis:
-    """Criteria of which one is enough."""
-    read = list(criteria)
-    met = [criterion for criterion in read if criterion.level == YES]
-    unknown = [criterion for criterion in read if criterion.level is None]
-    shown = met or read
-    return Axis(
-        YES if met else None if unknown else NO,
-        "; ".join(criterion.because for criterion in shown if criterion.because),
-        tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence)),
-        missing=() if met else tuple(dict.fromkeys(name for criterion in unknown for name in criterion.missing)),
-        proxies=tuple(dict.fromkeys(name for criterion in shown for name in criterion.proxies)),
-    )
-
-
-def _criterion(kind: str, entry: Entry, cut: Cut, site: Site, against: str = "") -> Axis:
-    """Whether a value is past a cut; `against` is what the bound is, where it is not the printed number itself."""
-    reached = cut.reached(entry)
-    value = told(kind, entry, site.zone)
-    if reached is None:
-        missing = f"{kind} (only a bound: {amount(kind, entry)})"
-        return Axis(None, f"{value}: only a bound", evidence((kind, entry)), missing=(missing,))
-    sign = cut.sign if reached else f"not {cut.sign}"
-    bound = number(cut.bound)
-    return Axis(int(reached), f"{value} {sign} {f'{against} ({bound})' if against else bound}", evidence((kind, entry)))
-
-
 # -- ferritin --------------------------------------------------------------------------------------
-
-
-def _above_limit(kind: str, entry: Entry, times: int, site: Site) -> Axis:
-    if entry.high is None:
-        text = f"{told(kind, entry, site.zone)}: no upper reference limit"
-        return Axis(None, text, evidence((kind, entry)), missing=(f"{kind}: upper reference limit",))
-    return _criterion(kind, entry, Cut(YES, ">", times * entry.high, ""), site, f"{times} x ULN")
 
 
 def _high(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     """Ferritin > 2 x ULN, or > 2 x its value at infusion."""
-    return _any((_above_limit("ferritin", ferritin, FERRITIN_TIMES, site), _above_infusion(ferritin, chart, site)))
+    return any_of((above_limit("ferritin", ferritin, FERRITIN_TIMES, site), _above_infusion(ferritin, chart, site)))
 
 
 def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
@@ -163,7 +149,7 @@ def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, site: Site) -> Axis:
     """Against a multiple of another ferritin; where that is ">40000" only "not reached" is sure, and inversely."""
     cut = Cut(YES, sign, times * (before.value or Decimal(0)), "")
-    row = _criterion("ferritin", ferritin, cut, site, f"{times} x {what}")
+    row = compared("ferritin", ferritin, cut, site, f"{times} x {what}")
     row = row._replace(evidence=(*row.evidence, *evidence(("ferritin", before))))
     unsure = {">": YES, "<": NO}.get(before.comparator[:1])
     if row.level is None or row.level != unsure:
@@ -176,21 +162,21 @@ def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, 
 def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     """Ferritin doubles within a while, or is very high."""
     proxies = site.proxies.iec_hs
-    very_high = _criterion("ferritin", ferritin, Cut(YES, ">", proxies.ferritin_high.value, ""), site)
+    very_high = compared("ferritin", ferritin, Cut(YES, ">", proxies.ferritin_high.value, ""), site)
     within = proxies.ferritin_doubles_within.value
     earlier = [
         entry
         for entry in chart.between("ferritin", ferritin.effective - within, ferritin.effective)
         if entry.value is not None and entry.effective < ferritin.effective
     ]
-    doubled = _any(
+    doubled = any_of(
         _multiple(ferritin, entry, ">=", DOUBLED, f"that of {clock(entry.effective, site.zone)}", site)
         for entry in earlier
     )
     if not earlier:
         doubled = Axis(None, missing=(f"ferritin of the {span(within)} before the latest",))
     very_high = very_high._replace(proxies=("iec_hs.ferritin_high",))
-    return _any((very_high, doubled._replace(proxies=("iec_hs.ferritin_doubles_within",))))
+    return any_of((very_high, doubled._replace(proxies=("iec_hs.ferritin_doubles_within",))))
 
 
 # -- CRS -------------------------------------------------------------------------------------------
@@ -222,65 +208,3 @@ def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: c
         return Axis(None, "CRS cannot be graded since its highest", grade.evidence, missing=missing)
     text = f"CRS at its highest, grade {course.highest}, when the latest ferritin was drawn"
     return Axis(NO, text, grade.evidence, proxies=grade.proxies)
-
-
-# -- the organs and the counts ---------------------------------------------------------------------
-
-
-def _organ(chart: Chart, at: datetime, site: Site) -> Axis:
-    """One of: low fibrinogen, high AST or ALT, a new grade 4 cytopenia."""
-    holds = site.proxies.chart.laboratory_holds.value
-    criteria = []
-    for kind in ("fibrinogen", "ast", "alt"):
-        entry = latest_number(chart, kind, at, holds)
-        if entry is None:
-            criteria.append(Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),)))
-        elif kind == "fibrinogen":
-            criteria.append(_criterion(kind, entry, Cut(YES, "<", FIBRINOGEN_BELOW, ""), site))
-        else:
-            criteria.append(_above_limit(kind, entry, TRANSAMINASE_TIMES, site))
-    criteria += [_new_cytopenia(term, chart, at, site) for term in CYTOPENIAS]
-    row = _any(criteria)
-    return row._replace(proxies=("chart.laboratory_holds", *row.proxies))
-
-
-def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
-    """Grade 4 since not longer than a while, and not grade 4 before."""
-    kind, cuts, _ = ctcae_counts.row(term, site)
-    holds = site.proxies.chart.laboratory_holds.value
-    latest = latest_number(chart, kind, at, holds)
-    if latest is None:
-        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),))
-    row = Axis(None, told(kind, latest, site.zone), evidence((kind, latest)))
-    if not (now := _is_grade_4(latest, cuts)):
-        missing = () if now is False else (f"{kind} (only a bound: {amount(kind, latest)})",)
-        return row._replace(level=None if missing else NO, because=f"{row.because}: not grade 4", missing=missing)
-    first, before = _row_of_grade_4(chart, kind, latest, cuts)
-    window = site.proxies.iec_hs.cytopenia_new_for.value
-    since = clock(first.effective, site.zone)
-    row = row._replace(because=f"{row.because}: grade 4 since {since}", proxies=("iec_hs.cytopenia_new_for",))
-    if latest.effective - first.effective > window:
-        return row._replace(level=NO, because=f"{row.because}, longer than {span(window)}: not new")
-    if before is None or _is_grade_4(before, cuts) is None:
-        return row._replace(because=f"{row.because}, whether new is open", missing=(f"{kind} before {since}",))
-    found = (*row.evidence, *evidence((kind, before)))
-    return row._replace(level=YES, because=f"{row.because}: new", evidence=found)
-
-
-def _row_of_grade_4(chart: Chart, kind: str, latest: Entry, cuts: tuple[Cut, ...]) -> tuple[Entry, Entry | None]:
-    """The first of the grade 4 counts in a row that end at the latest, and the count before it."""
-    first = latest
-    for entry in reversed(chart.until(kind, latest.effective)):
-        if entry.value is None or entry == latest:
-            continue
-        if not _is_grade_4(entry, cuts):
-            return first, entry
-        first = entry
-    return first, None
-
-
-def _is_grade_4(entry: Entry, cuts: tuple[Cut, ...]) -> bool | None:
-    found = levels(entry, cuts)
-    if found.lowest == GRADE_4:
-        return True
-    return False if found.highest < GRADE_4 else None

@@ -1,6 +1,7 @@
 """What a grader takes from the chart, and how a value, or why there is none, is put into words."""
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,7 +9,9 @@ from zoneinfo import ZoneInfo
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
 from alerts.fields import Status
+from alerts.grading.result import Evidence
 from alerts.vocabulary import label, shown_unit
+from config.site import Site
 
 PROVISIONAL = "provisional result"
 """Flag of a result that rests on a preliminary laboratory value."""
@@ -19,8 +22,23 @@ _MEND = re.compile(r";[^)]*$")
 
 def latest_number(chart: Chart, kind: str, at: datetime, holds: timedelta | None = None) -> Entry | None:
     """The last entry of a kind with a number, at most `holds` old; reasons for an absent value are passed over."""
-    entries = chart.until(kind, at) if holds is None else chart.between(kind, at - holds, at)
-    return next((entry for entry in reversed(entries) if entry.value is not None), None)
+    start = None if holds is None else at - holds
+    for entry in chart.newest_first(kind, at):
+        if start is not None and entry.effective < start:
+            return None
+        if entry.value is not None:
+            return entry
+    return None
+
+
+def numbers(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Iterator[Entry]:
+    """The entries of a kind with a number, at most `holds` old, newest first."""
+    return (entry for entry in chart.back(kind, at, holds) if entry.value is not None)
+
+
+def if_old(entry: Entry, at: datetime, site: Site, proxy: str) -> tuple[str, ...]:
+    """The convention that lets a value still count, where it is not of the set of signs at this time."""
+    return (proxy,) if at - entry.effective > site.proxies.chart.one_set.value else ()
 
 
 def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta, zone: ZoneInfo) -> str:
@@ -61,6 +79,13 @@ def _reason(kind: str, why: str) -> str:
     return _MEND.sub("", why.removeprefix(f"{kind}: "))
 
 
+def unusual(found: Iterable[Evidence]) -> tuple[str, ...]:
+    """A flag for each value that is used though it is so far from the usual that a person is to check it."""
+    used = [item for item in found if item.entry.unusual]
+    said = [f"{label(item.kind)} {amount(item.kind, item.entry)}: unusual, check it" for item in used]
+    return tuple(dict.fromkeys(said))
+
+
 def number(value: Decimal) -> str:
     """A number as a person writes it: no exponent, no idle zeros, at most four places."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
@@ -80,7 +105,7 @@ def told(kind: str, entry: Entry, zone: ZoneInfo) -> str:
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     """A time as the ward's clock shows it."""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+    return at.astimezone(zone).isoformat(" ", "minutes")[:16]
 
 
 def span(length: timedelta) -> str:

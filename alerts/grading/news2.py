@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
@@ -39,15 +40,17 @@ class News2(Points, frozen=True, kw_only=True):
 
 
 class Band(NamedTuple):
-    """One cell: its points, the highest printed value in it (None: no upper end), and how it is printed."""
+    """One cell: its points, the value at which the next begins (None: no upper end), and how it is printed."""
 
     points: int
-    up_to: Decimal | None
+    ends: Decimal | None
     cell: str
 
 
-def _bands(*cells: tuple[int, str | None, str]) -> tuple[Band, ...]:
-    return tuple(Band(points, None if up_to is None else Decimal(up_to), text) for points, up_to, text in cells)
+def _bands(*cells: tuple[int, str | None, str], resolution: str = "1") -> tuple[Band, ...]:
+    """Cells by their highest printed value. To round half up is to begin each half a step below its lowest."""
+    half = Decimal(resolution) / 2
+    return tuple(Band(points, None if up_to is None else Decimal(up_to) + half, text) for points, up_to, text in cells)
 
 
 RESPIRATION = _bands((3, "8", "<=8"), (1, "11", "9-11"), (0, "20", "12-20"), (2, "24", "21-24"), (3, None, ">=25"))
@@ -74,12 +77,10 @@ TEMPERATURE = _bands(
     (0, "38.0", "36.1-38.0"),
     (1, "39.0", "38.1-39.0"),
     (2, None, ">=39.1"),
+    resolution="0.1",
 )
 ON_OXYGEN, ON_AIR = 2, 0
 ALERT, NOT_ALERT = 0, 3
-
-RESOLUTION = {"temperature": Decimal("0.1")}
-"""Of the printed bands; 1 where not named here."""
 
 ROOM_AIR_FIO2 = Decimal(21)
 """Per cent."""
@@ -97,7 +98,7 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
         "respiratory_rate": _vital("respiratory_rate", RESPIRATION, chart, at, site),
         "spo2": _saturation(oxygen, chart, at, site),
         "oxygen": oxygen,
-        "systolic_bp": _vital("systolic_bp", SYSTOLIC, chart, at, site),
+        "systolic_bp": _systolic(chart, at, site),
         "heart_rate": _vital("heart_rate", PULSE, chart, at, site),
         "consciousness": _consciousness(chart, at, site),
         "temperature": _vital("temperature", TEMPERATURE, chart, at, site),
@@ -136,8 +137,26 @@ def _vital(kind: str, bands: tuple[Band, ...], chart: Chart, at: datetime, site:
     entry = latest_number(chart, kind, at, holds)
     if entry is None:
         return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),), proxies=names)
-    possible = _possible(entry, bands, RESOLUTION.get(kind, Decimal(1)))
-    row = Axis(None, "", evidence((kind, entry)), flags=passed_over(chart, kind, entry, at), proxies=names)
+    return _points(kind, entry, bands, passed_over(chart, kind, entry, at), names, site)
+
+
+def _systolic(chart: Chart, at: datetime, site: Site) -> Axis:
+    """The last systolic pressure of a set that does not contradict itself."""
+    entry = pressures.latest(chart, at, site.proxies.chart.vitals_hold.value, site).systolic
+    refused = pressures.contradiction(chart, "systolic_bp", entry, at, site)
+    if not refused:
+        return _vital("systolic_bp", SYSTOLIC, chart, at, site)
+    names = (VITALS, *pressures.PULSE_PRESSURE)
+    if entry is None:
+        return Axis(None, missing=(f"systolic_bp ({refused})",), flags=(refused,), proxies=names)
+    return _points("systolic_bp", entry, SYSTOLIC, (refused,), names, site)
+
+
+def _points(
+    kind: str, entry: Entry, bands: tuple[Band, ...], flags: tuple[str, ...], names: tuple[str, ...], site: Site
+) -> Axis:
+    possible = _possible(entry, bands)
+    row = Axis(None, "", evidence((kind, entry)), flags=flags, proxies=names)
     points = {band.points for band in possible}
     if len(points) > 1:
         return row._replace(missing=(f"{kind} (only a bound: {amount(kind, entry)})",))
@@ -145,20 +164,16 @@ def _vital(kind: str, bands: tuple[Band, ...], chart: Chart, at: datetime, site:
     return row._replace(level=points.pop(), because=f"{told(kind, entry, site.zone)}: {possible[0].points} ({cells})")
 
 
-def _possible(entry: Entry, bands: tuple[Band, ...], resolution: Decimal) -> list[Band]:
-    """The bands that a value may lie in: one, or several where it is only a bound.
-
-    To round half up is to begin each band half a step below its lowest printed value.
-    """
+def _possible(entry: Entry, bands: tuple[Band, ...]) -> list[Band]:
+    """The bands that a value may lie in: one, or several where it is only a bound."""
     found = []
     begins: Decimal | None = None
     for band in bands:
-        ends = None if band.up_to is None else band.up_to + resolution / 2
-        too_low = begins is not None and entry.at_least(begins) is False
-        too_high = ends is not None and entry.below(ends) is False
-        if not too_low and not too_high:
+        if begins is not None and entry.at_least(begins) is False:
+            break
+        if band.ends is None or entry.below(band.ends) is not False:
             found.append(band)
-        begins = ends
+        begins = band.ends
     return found
 
 

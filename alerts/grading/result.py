@@ -41,12 +41,17 @@ class Grade(Result, frozen=True, kw_only=True):
 
 
 class Score(Result, frozen=True, kw_only=True):
-    """A number of a published formula, or None; `bound` says "<" or ">" where an input was censored."""
+    """A number of a published formula, or None; `bound` says "<" or ">" where an input was censored.
+
+    `previous` is what it was, from inputs that were all drawn before these, the last of them at `previous_at`.
+    """
 
     value: Decimal | None
     log2: Decimal | None = None
     bound: str = ""
     bound_value: Decimal | None = None
+    previous: Decimal | None = None
+    previous_at: datetime | None = None
 
 
 class Points(Result, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
-"""When blood counts page."""
+"""When blood counts page. A preliminary count is graded and shown; it pages, and ends a page, when it is final."""
 
-from alerts.finding import Finding, Scene, of_result
-from alerts.grading.crs import measured_fever
+from alerts.finding import Finding, Scene, is_preliminary, of_result, once_final
+from alerts.grading.fever import measured_fever
 from alerts.grading.result import Evidence
 
 BY_NUMBERS = 3
@@ -9,14 +9,21 @@ BY_NUMBERS = 3
 
 
 def febrile_neutropenia(scene: Scene) -> Finding | None:
-    """CTCAE febrile neutropenia, grade 3 or 4: high; once a stream has confirmed the fever."""
+    """CTCAE febrile neutropenia, grade 3 or 4: high; once a stream has confirmed the fever.
+
+    A fever found in a patient whose count is preliminary waits for nothing: the count does not page by itself.
+    """
     result = scene.now.ctcae["febrile_neutropenia"]
     if result.grade is None:
         return None
-    grade = result.grade
-    if grade == BY_NUMBERS and not measured_fever(scene.chart, scene.now.at, scene.site).level:
-        grade = 0
-    return of_result(result, "febrile_neutropenia", grade, "high", f"febrile neutropenia grade {grade}")
+    grade, proxies = result.grade, result.proxies
+    if grade == BY_NUMBERS:
+        temperature = measured_fever(scene.chart, scene.now.at, scene.site)
+        proxies = tuple(dict.fromkeys((*proxies, *temperature.proxies)))
+        grade = grade if temperature.level else 0
+    title = f"febrile neutropenia grade {grade}"
+    found = of_result(result, "febrile_neutropenia", grade, "high", title, proxies=proxies)
+    return found if grade else once_final(found)
 
 
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
@@ -24,11 +31,12 @@ COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
 def cytopenia(scene: Scene) -> Finding | None:
     """A count that newly reaches CTCAE grade 4: medium; each further term pages once."""
-    known = [scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade is not None]
-    if not known:
+    known = {term: scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade is not None}
+    final = {term: result for term, result in known.items() if not is_preliminary(result)}
+    worst = {term: result for term, result in final.items() if result.grade == 4}
+    if not final or (not worst and len(final) < len(known)):
         return None
-    worst = {term: scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade == 4}
-    results = list(worst.values()) or known
+    results = list((worst or final).values())
     return Finding(
         condition="cytopenia",
         level=4 if worst else 0,
@@ -47,7 +55,7 @@ def low_igg(scene: Scene) -> Finding | None:
     limit = scene.site.proxies.counts.igg_low
     if igg is None or (low := igg.below(limit.value)) is None:
         return None
-    return Finding(
+    finding = Finding(
         condition="low_igg",
         level=int(low),
         urgency="low",
@@ -56,6 +64,7 @@ def low_igg(scene: Scene) -> Finding | None:
         evidence=(Evidence("igg", igg),),
         proxies=("counts.igg_low",),
     )
+    return once_final(finding)
 
 
 def iec_hs(scene: Scene) -> Finding | None:
@@ -64,4 +73,4 @@ def iec_hs(scene: Scene) -> Finding | None:
     if result.suspected is None:
         return None
     title = "consider IEC-HS" if result.suspected else "no reason to consider IEC-HS"
-    return of_result(result, "iec_hs", int(result.suspected), "medium", title)
+    return once_final(of_result(result, "iec_hs", int(result.suspected), "medium", title))

@@ -5,7 +5,10 @@ from config.site import Urgency
 
 
 def crs(scene: Scene) -> Finding | None:
-    """New, worse or returning CRS. Grade 2 is high, and critical together with any ICANS; 3 and more are critical."""
+    """New, worse or returning CRS: grade 2 is high, and critical together with any ICANS; 3 and more are critical.
+
+    A return is high at grade 1 too, whether the episode before it ended by itself or a person closed it.
+    """
     grade = scene.now.crs.grade
     if grade is None:
         return None
@@ -14,7 +17,7 @@ def crs(scene: Scene) -> Finding | None:
     if grade == 2 and scene.now.icans.grade:
         urgency = "critical"
         flags = (*flags, f"CRS 2 together with ICANS {scene.now.icans.grade}")
-    if grade == 1 and scene.now.course.episodes > 1:
+    if grade == 1 and (scene.now.course.episodes > 1 or "crs" in scene.returning):
         urgency = "high"
     title = f"CRS grade {grade}: {' plus '.join(scene.now.crs.rows)}" if scene.now.crs.rows else f"CRS grade {grade}"
     over = grade == 0 and not scene.now.course.is_open

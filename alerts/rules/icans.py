@@ -26,7 +26,8 @@ def icans(scene: Scene) -> Finding | None:
         urgency = fall
     if seizure := _new_seizure(scene):
         event = "; ".join(part for part in (event, seizure) if part)
-    if repeat_awaited_until(scene) is not None:
+    held_back = _repeat_until(scene)
+    if held_back is not None and scene.now.at < held_back:
         urgency = "low"
         event = ""
     title = f"ICANS grade {grade}"
@@ -44,6 +45,7 @@ def icans(scene: Scene) -> Finding | None:
         title,
         because=because,
         event=event,
+        proxies=(*result.proxies, *(("confirmation.ice_repeat_within",) if held_back is not None else ())),
         provisional=result.provisional,
         assessed_at=_assessed_at(scene),
     )
@@ -55,13 +57,19 @@ def _assessed_at(scene: Scene) -> datetime | None:
 
 
 def repeat_awaited_until(scene: Scene) -> datetime | None:
-    """Until when a first ICE of 9 after a 10, with nothing else abnormal, waits to be repeated before it pages."""
+    """Until when an ICE waits to be repeated before it pages; None where none does any more."""
+    until = _repeat_until(scene)
+    return until if until is not None and scene.now.at < until else None
+
+
+def _repeat_until(scene: Scene) -> datetime | None:
+    """Until when a first ICE of 9 after a 10, with nothing else abnormal, was to be repeated before it paged."""
     entry = next((item.entry for item in scene.now.ice.evidence), None)
     if entry is None or scene.now.ice.score != ALMOST_WHOLE or scene.now.icans.grade != 1:
         return None
     before = _ice_before(scene.chart, entry.effective)
     until = entry.effective + scene.site.proxies.confirmation.ice_repeat_within.value
-    return until if before is not None and before > ALMOST_WHOLE and scene.now.at < until else None
+    return until if before is not None and before > ALMOST_WHOLE else None
 
 
 def _new_seizure(scene: Scene) -> str:
@@ -92,8 +100,12 @@ def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:
     text = f"ICE fell by {last - score:f}, from {last:f} to {score}"
     if last - score >= ICE_FALL_CRITICAL or score <= ICE_LOW < last:
         return "critical", text
+    if baseline is not None:
+        text += f" (baseline {baseline:f})"
+    if below >= ICE_FALL_CRITICAL:
+        return "critical", text
     if last - score >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
-        return "high", f"{text} (baseline {baseline:f})" if baseline is not None else text
+        return "high", text
     return None, ""
 
 

@@ -4,25 +4,27 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerts.finding import Finding, Scene
+from alerts.grading import pressures
+from alerts.grading.fever import has_other_fever
 from alerts.rules.scores import m_easix_over
 from alerts.vocabulary import label
 from config.types import Proxy
 
-SETS = (("temperature",), ("systolic_bp", "mean_bp"), ("spo2",))
-"""What a set of vital signs consists of; of alternatives, one is enough."""
+SET = ("temperature", "systolic_bp", "spo2")
+"""What a set of vital signs consists of; a mean pressure is as good as a systolic."""
 
 LATE = 1.5
 """Late by half the interval is a notice."""
 
 
 class Due(NamedTuple):
-    """Something that is to be charted at intervals: when it was last, and when its lack is told."""
+    """Something that is to be charted at intervals: when it was last, and when its lack is told, if ever."""
 
     what: str
     last: datetime | None
     every: timedelta
     proxy: str
-    told_at: datetime
+    told_at: datetime | None
 
 
 def vitals_due(scene: Scene) -> Due | None:
@@ -31,25 +33,40 @@ def vitals_due(scene: Scene) -> Due | None:
     if since is None:
         return None
     schedule = scene.site.proxies.schedule
-    febrile = "fever" in scene.now.crs.rows
-    name = "vitals_every_when_febrile" if febrile else "vitals_every"
-    last = {kinds[0]: _last(scene, *kinds) for kinds in SETS}
+    intervals = {"vitals_every": schedule.vitals_every}
+    if "fever" in scene.now.crs.rows or has_other_fever(scene.chart, scene.now.at, scene.site):
+        intervals["vitals_every_when_febrile"] = schedule.vitals_every_when_febrile
+    if m_easix_over(scene):
+        intervals["vitals_every_when_m_easix_high"] = schedule.vitals_every_when_m_easix_high
+    name = min(intervals, key=lambda name: intervals[name].value)
+    last = {kind: _last(scene, kind) for kind in SET}
     what = min(last, key=lambda kind: last[kind] or since)
-    return _due(label(what), last[what], since, name, getattr(schedule, name))
+    return _due(label(what), last[what], since, name, intervals[name])
 
 
 def ice_due(scene: Scene) -> Due | None:
-    """The next ICE, on the days it is assessed."""
+    """The next ICE, or of a child the next CAPD. One that falls due on the days it is assessed stays due after them."""
     since = _watched_since(scene)
-    schedule = scene.site.proxies.schedule
-    if since is None or scene.now.day is None or scene.now.day > schedule.ice_until_day.value:
+    if since is None:
         return None
+    schedule = scene.site.proxies.schedule
     name = "ice_every_when_m_easix_high" if m_easix_over(scene) else "ice_every"
-    return _due(label("ice"), _last(scene, "ice"), since, name, getattr(schedule, name))
+    kind = "capd" if _by_capd(scene) else "ice"
+    due = _due(label(kind), _last(scene, kind), since, name, getattr(schedule, name))
+    falls_due = max(due.last or since, since) + due.every
+    day = scene.chart.day(falls_due, scene.site.zone)
+    return due if day is not None and day <= schedule.ice_until_day.value else due._replace(told_at=None)
+
+
+def _by_capd(scene: Scene) -> bool:
+    """Whether the patient is a child, to whom CAPD stands in for ICE."""
+    admission = scene.chart.admission
+    age = admission.age(scene.now.at.astimezone(scene.site.zone)) if admission else None
+    return age is not None and age < scene.site.proxies.icans.capd_below_age.value
 
 
 def overdue_vitals(scene: Scene) -> Finding | None:
-    """Vital signs at least every 4 h, every 2 h while febrile: low."""
+    """Vital signs at least every 4 h, every 2 h while febrile or where m-EASIX is over the threshold: low."""
     return _finding("overdue_vitals", vitals_due(scene), scene)
 
 
@@ -63,9 +80,13 @@ def _watched_since(scene: Scene) -> datetime | None:
     return infused if infused is not None and scene.now.at >= infused else None
 
 
-def _last(scene: Scene, *kinds: str) -> datetime | None:
-    found = [scene.chart.latest(kind, scene.now.at) for kind in kinds]
-    return max((entry.effective for entry in found if entry is not None), default=None)
+def _last(scene: Scene, kind: str) -> datetime | None:
+    """When a sign was last charted; pressures that contradict each other are none."""
+    if kind == "systolic_bp":
+        entry = pressures.latest(scene.chart, scene.now.at, None, scene.site).newest
+    else:
+        entry = scene.chart.latest(kind, scene.now.at)
+    return entry.effective if entry is not None else None
 
 
 def _due(what: str, last: datetime | None, since: datetime, name: str, every: Proxy[timedelta]) -> Due:
@@ -76,7 +97,7 @@ def _due(what: str, last: datetime | None, since: datetime, name: str, every: Pr
 def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
     if due is None:
         return None
-    late = scene.now.at >= due.told_at
+    late = due.told_at is not None and scene.now.at >= due.told_at
     hours = due.every / timedelta(hours=1)
     zone = scene.site.zone
     last = due.last.astimezone(zone).strftime("%d %b %H:%M") if due.last else "never"
@@ -88,4 +109,5 @@ def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
         because=(f"last {last}; due every {hours:g} h, told when late by half of that",),
         proxies=(due.proxy,),
         over=not late,
+        due=due.told_at,
     )

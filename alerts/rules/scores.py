@@ -1,6 +1,6 @@
-"""When risk scores are told: never urgently."""
+"""When risk scores are told: never urgently, and of laboratory values that are final."""
 
-from alerts.finding import Finding, Scene, of_result
+from alerts.finding import Finding, Scene, of_result, once_final
 from alerts.grading import easix
 from config.proxies import EasixThreshold
 
@@ -17,7 +17,7 @@ def m_easix(scene: Scene) -> Finding | None:
     if over and threshold is not None:
         title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}: watch more closely"
         because = (*because, f"threshold basis: {threshold.threshold.basis}")
-    return of_result(scene.now.m_easix, "m_easix", int(over), "low", title, because=because)
+    return once_final(of_result(scene.now.m_easix, "m_easix", int(over), "low", title, because=because))
 
 
 def m_easix_over(scene: Scene) -> bool:
@@ -39,4 +39,4 @@ def hematotox(scene: Scene) -> Finding | None:
     high = scene.now.hematotox.risk == "high"
     points = "at least 2" if scene.now.hematotox.score is None else scene.now.hematotox.score
     title = f"CAR-HEMATOTOX {points}, {scene.now.hematotox.risk} risk"
-    return of_result(scene.now.hematotox, "hematotox", int(high), "low", title)
+    return once_final(of_result(scene.now.hematotox, "hematotox", int(high), "low", title))

@@ -67,8 +67,8 @@ REFUSALS: tuple[Row, ...] = (
         "{what} non plausibile (limiti di artefatto da {note} a {note2})",
     ),
     (
-        "{what} is not plausible (artefact limits {note} to {note2}), it looks like {sent}",
-        "{what} non plausibile (limiti di artefatto da {note} a {note2}), sembra in {sent}",
+        "{what} is not plausible (artefact limits {note} to {note2}), sent as {sent} it looks like {sent2}",
+        "{what} non plausibile (limiti di artefatto da {note} a {note2}), inviato come {sent} sembra in {sent2}",
     ),
     ("{what} sent as {sent} looks like {sent2}", "{what} inviato come {sent} sembra in {sent2}"),
     ("check value and unit", "controllare valore e unità"),

@@ -1,8 +1,11 @@
 """Noisy numbers: what a device must show before it pages, and what a person found, which counts at once."""
 
+from datetime import UTC
+
 import pytest
 
-from tests.behaviour.ward import Ward
+from alerts.grading.hypotension import hypotension
+from tests.behaviour.ward import Ward, changed
 
 
 @pytest.fixture
@@ -94,6 +97,19 @@ def test_a_low_cuff_pressure_that_came_before_the_fever_counts_with_it(well: War
     assert well.page().urgency == "high"
 
 
+@pytest.mark.parametrize(("minutes", "rule"), [(10, "pair"), (15, "window"), (240, "consecutive")])
+def test_two_low_cuff_pressures_in_a_row_count_and_name_how_far_apart_they_may_be(
+    well: Ward, minutes: int, rule: str
+) -> None:
+    """Nobody measures more often where nobody is worried; a pressure that is low each time must count all the same."""
+    for _ in range(2):
+        well.jump(minutes=minutes)
+        well.vitals(temp=36.8, spo2=97)
+        well.sample("cuff", sbp=86)
+    found = hypotension(well.watch().chart, well.now.astimezone(UTC), well.site, alert=False)
+    assert (found.level, f"confirmation.pressure_{rule}" in found.proxies) == (2, True)
+
+
 def test_an_arterial_pressure_counts_when_it_has_been_low_for_a_minute(well: Ward) -> None:
     well.vitals(temp=38.5)
     well.ack(well.page())
@@ -114,6 +130,20 @@ def test_a_saturation_by_a_monitor_counts_when_two_of_three_are_low(well: Ward) 
     well.sample("monitor", spo2=95)
     assert well.told() == []
     well.jump(seconds=20)
+    well.sample("monitor", spo2=90)
+    assert well.page().urgency == "high"
+
+
+def test_a_sample_sent_again_with_another_time_does_not_confirm_itself(well: Ward) -> None:
+    well.vitals(temp=38.5)
+    well.ack(well.page())
+    sample = well.vital("spo2", 90, by="monitor")
+    well.send(sample)
+    well.jump(minutes=1)
+    well.send(changed(sample, effective=well.now))
+    assert well.told() == []
+    assert [entry.effective for entry in well.charted("spo2")][-1:] == [well.now]
+    well.jump(minutes=1)
     well.sample("monitor", spo2=90)
     assert well.page().urgency == "high"
 
@@ -158,3 +188,15 @@ def test_new_oxygen_counts_at_once(well: Ward) -> None:
     well.ack(well.page())
     well.sample("monitor", device="nasal_cannula")
     assert well.page().urgency == "high"
+
+
+def test_a_fever_of_a_stream_in_neutropenia_names_what_confirmed_it(well: Ward) -> None:
+    well.lab(neutrophils=0.4)
+    well.state("fever_other_cause")
+    well.new_pages()
+    for _ in range(3):
+        well.jump(minutes=1)
+        well.sample("patch", temp=38.6)
+    page = well.page()
+    assert page.condition == "febrile_neutropenia"
+    assert "confirmation.temperature_samples" in page.text

@@ -25,12 +25,13 @@ def assessed(ward: Ward, *scores: int) -> None:
         (10, 2, "critical", 3),
         (10, 0, "critical", 3),
         (9, 8, "high", 1),
-        (8, 6, "high", 2),
+        (8, 6, "critical", 2),
         (8, 5, "critical", 2),
         (3, 2, "critical", 3),
     ],
 )
 def test_a_falling_ice_pages_by_how_far_it_fell(ward: Ward, last: int, score: int, urgency: str, grade: int) -> None:
+    """From the last one, and from the baseline of 10: an 8 that becomes a 6 has fallen by 4."""
     assessed(ward, last)
     ward.ice(score)
     page = ward.page()
@@ -43,6 +44,26 @@ def test_an_ice_of_9_after_a_10_asks_the_worklist_for_a_repeat_and_wakes_nobody(
     ward.ice(9)
     assert "repeat the ICE in 1-2 h" in ward.listed("icans")[-1].title
     assert ward.told() == []
+
+
+def test_an_ice_that_falls_by_one_point_at_a_time_is_critical_3_below_the_baseline(ward: Ward) -> None:
+    assessed(ward, 10, 9)
+    ward.ice(8)
+    assert ward.page().urgency == "high"
+    ward.jump(hours=2)
+    ward.new_pages()
+    ward.ice(7)
+    page = ward.page()
+    assert (page.urgency, page.reason) == ("critical", "worse")
+    assert "ICE fell by 1, from 8 to 7 (baseline 10)" in page.text
+
+
+def test_an_ice_of_9_that_waits_for_its_repeat_names_the_convention(ward: Ward) -> None:
+    assessed(ward, 10)
+    ward.ice(9)
+    assert "confirmation.ice_repeat_within" in ward.listed("icans")[-1].text
+    ward.jump(hours=2)
+    assert "confirmation.ice_repeat_within" in ward.page().text
 
 
 def test_an_ice_of_9_that_is_found_again_is_medium(ward: Ward) -> None:
@@ -97,6 +118,7 @@ def test_a_fall_inside_one_grade_pages_again_though_acknowledged(ward: Ward) -> 
 
 
 def test_an_ice_that_rises_or_stays_pages_nobody(ward: Ward) -> None:
+    ward.stays_on_it()
     assessed(ward, 10, 6)
     ward.ice(6)
     ward.jump(hours=2)
@@ -105,6 +127,7 @@ def test_an_ice_that_rises_or_stays_pages_nobody(ward: Ward) -> None:
 
 
 def test_one_fall_pages_once_however_many_readings_follow(ward: Ward) -> None:
+    ward.stays_on_it()
     assessed(ward, 10, 6, 4)
     for _ in range(5):
         ward.jump(minutes=30)
@@ -153,6 +176,7 @@ def test_a_seizure_pages_again_in_an_acknowledged_icans_of_grade_3(ward: Ward) -
 
 
 def test_one_seizure_pages_once_however_many_readings_follow(ward: Ward) -> None:
+    ward.stays_on_it()
     assessed(ward, 10, 1)
     seizure = ward.code("seizure", "brief")
     for page in ward.new_pages():
@@ -192,6 +216,7 @@ def test_crs_1_together_with_icans_1_is_not_critical(ward: Ward) -> None:
 
 
 def test_icans_is_over_after_two_clear_assessments_6_hours_apart(ward: Ward) -> None:
+    ward.stays_on_it()
     ward.ice(5)
     ward.ack(ward.page())
     ward.to("16:00")
@@ -225,6 +250,7 @@ def test_one_clear_ice_and_a_later_look_at_consciousness_do_not_close_it(ward: W
 
 
 def test_a_lower_grade_that_held_for_6_hours_pages_again_when_it_rises(ward: Ward) -> None:
+    ward.stays_on_it()
     ward.ice(2)
     ward.ack(ward.page())
     ward.jump(hours=6)
@@ -239,6 +265,7 @@ def test_a_lower_grade_that_held_for_6_hours_pages_again_when_it_rises(ward: War
 
 
 def test_an_ice_that_lapsed_is_not_forgotten_when_the_next_is_measured(ward: Ward) -> None:
+    ward.stays_on_it()
     assessed(ward, 10, 6)
     ward.jump(hours=30)
     ward.normal()

@@ -121,6 +121,20 @@ def test_a_value_that_cannot_be_used_is_told_to_the_on_call_and_the_technician(
     assert why in on_call.title
 
 
+def test_a_value_far_from_the_usual_pages_and_says_that_it_is_to_be_checked(ward: Ward) -> None:
+    ward.vitals(temp=42)
+    page = ward.page()
+    assert page.condition == "crs"
+    assert "  note: temperature 42 °C: unusual, check it" in page.text.splitlines()
+
+
+def test_a_value_that_looks_like_another_unit_is_set_aside_and_not_guessed(ward: Ward) -> None:
+    ward.send(ward.result("hemoglobin", "21", unit="g/L"))
+    [record] = ward.set_aside
+    assert record.why == "hemoglobin sent as 21 g/L looks like g/dL; check value and unit"
+    assert ward.grade("ctcae.anemia") is None
+
+
 def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
     ward.vitals(at=ward.now + timedelta(minutes=5, seconds=1), temp=39.0)
     (aside,) = ward.set_aside

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.behaviour.ward import Ward, message
+from tests.behaviour.ward import Ward, changed, message
 
 OVER = {"ldh": 400, "crp": 90, "platelets": 40}
 """m-EASIX 90."""
@@ -210,6 +210,57 @@ def test_igg_reported_days_after_the_sample_is_listed_while_it_holds(ward: Ward)
     ward.jump(hours=1)
     ward.normal()
     assert len(ward.listed("low_igg")) == 1
+
+
+# -- preliminary -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "condition"),
+    [({"platelets": 20}, "cytopenia"), ({"igg": 300}, "low_igg"), (OVER, "m_easix")],
+    ids=["a grade 4 count", "a low IgG", "m-EASIX"],
+)
+def test_a_preliminary_result_is_shown_and_pages_when_it_is_final(
+    third_day: Ward, values: dict[str, object], condition: str
+) -> None:
+    sent = [third_day.result(kind, value, status="preliminary") for kind, value in values.items()]
+    third_day.send(*sent)
+    assert not third_day.is_open(condition)
+    assert third_day.charted(next(iter(values)))
+    third_day.jump(hours=1)
+    third_day.send(*(changed(item, status="final") for item in sent))
+    assert third_day.is_open(condition)
+
+
+def test_a_preliminary_count_neither_ends_nor_worsens_what_final_ones_gave(ward: Ward) -> None:
+    ward.lab(platelets=20)
+    ward.ack(ward.page())
+    for hours, platelets in ((7, 180), (7, 190), (1, 8)):
+        ward.jump(hours=hours)
+        ward.send(ward.result("platelets", platelets, status="preliminary"))
+        ward.send(ward.result("neutrophils", 0.3, status="preliminary"))
+    assert ward.is_open("cytopenia")
+    assert ward.told() == []
+
+
+def test_a_final_count_pages_beside_a_preliminary_one(ward: Ward) -> None:
+    ward.send(ward.result("neutrophils", 0.3, status="preliminary"), ward.result("platelets", 20))
+    assert "CTCAE grade 4: platelets" in ward.page().title
+
+
+def test_a_fever_waits_for_no_final_count(ward: Ward) -> None:
+    """It is the fever that pages: high at once, and said to rest on a preliminary count."""
+    ward.send(ward.result("neutrophils", 0.8, status="preliminary"))
+    assert ward.told() == []
+    ward.normal(temp=38.4)
+    page = ward.page()
+    assert (page.urgency, page.condition) == ("high", "febrile_neutropenia")
+    assert "provisional result" in page.text
+
+
+def test_a_preliminary_vital_sign_that_a_person_charts_counts(ward: Ward) -> None:
+    ward.send(changed(ward.vital("temp", 38.5), status="preliminary"))
+    assert ward.page().condition == "crs"
 
 
 # -- corrected -------------------------------------------------------------------------------------

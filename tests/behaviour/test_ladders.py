@@ -116,6 +116,7 @@ def test_an_unanswered_critical_page_climbs_after_5_10_and_15_minutes_and_then_r
 
 
 def test_an_acknowledgement_between_two_steps_keeps_the_next_person_asleep(ward: Ward) -> None:
+    ward.stays_on_it()
     ward.code("seizure", "brief")
     ward.to("10:09")
     first, second = ward.new_pages()
@@ -149,6 +150,7 @@ def test_findings_of_one_moment_make_one_page_that_lists_them_all(ward: Ward) ->
 
 
 def test_acknowledging_a_page_takes_every_episode_it_lists(ward: Ward) -> None:
+    ward.stays_on_it()
     ward.send(ward.vital("temp", 38.5), message("reading", ward.now, reading="seizure", value="brief", by="person"))
     ward.ack(ward.page())
     assert {ward.episode(condition).acknowledged_by for condition in ("crs", "icans")} == {ON_CALL}

@@ -24,6 +24,7 @@ def test_a_seizure_charted_late_stands_in_the_grade_at_once(ward: Ward) -> None:
 
 
 def test_a_finding_charted_late_pages_once(ward: Ward) -> None:
+    ward.stays_on_it()
     ward.normal()
     late = ward.code("seizure", "brief", at=ward.ago(hours=3))
     ward.ack(ward.page())

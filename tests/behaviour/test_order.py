@@ -95,6 +95,30 @@ def _versions(drawn: list[tuple[int, list[str | None]]]) -> list[AnyMessage]:
     return found
 
 
+def sent_again() -> st.SearchStrategy[list[AnyMessage]]:
+    """Saturations that came several times under one id, each time as final, received and true at other times."""
+    versions = st.lists(
+        st.tuples(st.integers(RECENT, LAST), st.sampled_from(["90", "97"]), st.integers(0, 3)), min_size=1, max_size=4
+    )
+    return st.lists(versions, min_size=1, max_size=3).map(_sent_again)
+
+
+def _sent_again(drawn: list[list[tuple[int, str, int]]]) -> list[AnyMessage]:
+    fields: dict[str, Any] = {"reading": "spo2", "unit": "%", "by": "monitor", "source": "monitor-7"}
+    return [
+        message(
+            "reading",
+            START + timedelta(minutes=minute),
+            id=f"s{number}",
+            value=value,
+            received=NOW - timedelta(minutes=received),
+            **fields,
+        )
+        for number, versions in enumerate(drawn)
+        for minute, value, received in versions
+    ]
+
+
 def run(batches: Sequence[Sequence[AnyMessage]]) -> Watch:
     """A watch after these batches, all of them taken at the end of the stretch."""
     watch = Watch(patient=PATIENT)
@@ -144,6 +168,19 @@ def test_any_order_batching_and_repetition_of_corrections_gives_the_same_chart(
 ) -> None:
     messages = [REGISTRATION, *drawn, *versions]
     assert encoded(run(shuffled(messages, seed)).chart) == encoded(run([messages]).chart)
+
+
+@RUNS
+@given(charted(RECENT, most=6), sent_again(), SEEDS)
+def test_any_order_batching_and_repetition_of_finals_sent_again_gives_the_same_chart_and_grades(
+    drawn: list[AnyMessage], versions: list[AnyMessage], seed: int
+) -> None:
+    messages = [REGISTRATION, *drawn, *versions]
+    one, other = run([messages]), run(shuffled(messages, seed))
+    assert encoded(other.chart) == encoded(one.chart)
+    assert assess(other.chart, NOW, SITE).grades() == assess(one.chart, NOW, SITE).grades()
+    ids = [entry.id for entry in one.chart.entries["spo2"] if entry.source == "monitor-7"]
+    assert len(ids) == len(set(ids))
 
 
 @RUNS

@@ -95,13 +95,76 @@ def test_an_ice_that_was_not_done_is_still_due(seen: Ward) -> None:
     assert len(seen.listed("overdue_ice")) == 1
 
 
-def test_after_day_14_no_ice_is_due() -> None:
-    ward = Ward(day=15)
-    ward.admit()
+def test_of_a_patient_with_another_cause_of_fever_they_are_overdue_after_3_hours_too(seen: Ward) -> None:
+    """Whatever the fever comes from, a febrile patient is looked at more often."""
+    seen.state("fever_other_cause")
+    seen.normal(temp=38.5)
+    seen.jump(hours=3)
+    (page,) = seen.listed("overdue_vitals")
+    assert "to be charted every 2 h" in page.title
+
+
+def test_they_are_overdue_after_3_hours_where_m_easix_is_over_the_threshold(ward: Ward) -> None:
+    ward.to("06:00", day=3)
     ward.normal()
-    ward.jump(hours=48)
+    ward.lab(ldh=400, crp=90, platelets=40)
+    before = len(ward.listed("overdue_vitals"))
+    ward.jump(hours=2, minutes=59)
+    assert len(ward.listed("overdue_vitals")) == before
+    ward.jump(minutes=1)
+    assert "to be charted every 2 h" in ward.listed("overdue_vitals")[before].title
+
+
+def test_after_day_14_no_ice_is_due(seen: Ward) -> None:
+    seen.to("14:00", day=14)
+    seen.ice(10)
+    before = len(seen.listed("overdue_ice"))
+    seen.to("12:00", day=17)
+    assert len(seen.listed("overdue_ice")) == before
+    assert not seen.is_open("overdue_ice")
+    assert seen.is_open("overdue_vitals")
+
+
+def test_an_ice_that_fell_due_on_day_14_is_told_on_day_15_and_until_it_is_done(seen: Ward) -> None:
+    """What was to be done on day 14 is not done by midnight coming."""
+    seen.to("10:00", day=14)
+    seen.ice(10)
+    before = len(seen.listed("overdue_ice"))
+    seen.to("03:59", day=15)
+    assert len(seen.listed("overdue_ice")) == before
+    seen.to("04:00", day=15)
+    assert len(seen.listed("overdue_ice")) == before + 1
+    seen.to("12:00", day=15)
+    assert seen.is_open("overdue_ice")
+    seen.ice(10)
+    assert not seen.is_open("overdue_ice")
+
+
+def child() -> Ward:
+    """A child of seven on the day of infusion."""
+    ward = Ward(day=0, clock="12:00")
+    ward.admit(ice=None)
+    ward.send(message("registration", ward.now, source="ehr", born="2017-01-01"))
+    ward.normal()
+    return ward
+
+
+def test_of_a_child_a_capd_is_due_and_no_ice() -> None:
+    ward = child()
+    ward.code("capd", 2)
+    ward.jump(hours=17, minutes=59)
     assert ward.listed("overdue_ice") == []
-    assert ward.is_open("overdue_vitals")
+    ward.jump(minutes=1)
+    (page,) = ward.listed("overdue_ice")
+    assert "CAPD overdue: last 12 Jun 12:00, to be charted every 12 h" in page.title
+
+
+def test_a_child_whose_capd_is_charted_in_time_is_never_overdue() -> None:
+    ward = child()
+    for _ in range(4):
+        ward.code("capd", 2)
+        ward.jump(hours=12)
+    assert ward.listed("overdue_ice") == []
 
 
 def test_before_the_infusion_nothing_is_due() -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -40,7 +41,8 @@ def worst(case: Ward, system: str) -> object:
 
 
 def test_the_case_pages_these_and_no_others(case: Ward) -> None:
-    assert [(page.day, page.urgency, page.condition, page.reason) for page in case.pages if page.to != WORKLIST] == [
+    told = [page for page in case.pages if page.to != WORKLIST and page.reason != "still_on_it"]
+    assert [(page.day, page.urgency, page.condition, page.reason) for page in told] == [
         (1, "medium", "crs", "new"),
         (2, "high", "crs", "worse"),
         (3, "low", "crs", "resolved"),
@@ -60,8 +62,16 @@ def test_the_worklist_is_told_of_car_hematotox_and_m_easix_once_each(case: Ward)
         assert (page.urgency, page.reason, page.day) == ("low", "new", day)
 
 
-def test_the_whole_stay_pages_fewer_than_20_times(case: Ward) -> None:
-    assert 0 < len(case.pages) < 20
+def test_while_it_is_critical_whoever_has_it_is_asked_ever_more_seldom_whether_they_are_still_on_it(case: Ward) -> None:
+    asked = [page for page in case.pages if page.reason == "still_on_it"]
+    assert {page.urgency for page in asked} == {"critical"}
+    apart = [later.at - earlier.at for earlier, later in pairwise(asked)]
+    assert apart == sorted(apart)
+    assert apart[-1] == timedelta(hours=12, minutes=4)
+
+
+def test_the_whole_stay_pages_20_times_at_most(case: Ward) -> None:
+    assert 0 < len(case.pages) <= 20
 
 
 def test_a_doctor_who_answers_within_4_minutes_is_the_only_person_disturbed(case: Ward) -> None:

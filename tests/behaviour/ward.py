@@ -87,6 +87,7 @@ class Ward:
         self.set_aside: list[SetAside] = []
         self.events: list[dict[str, Any]] = []
         self._asked = 0
+        self._stays_on_it = False
 
     # -- the clock -------------------------------------------------------------------------------
 
@@ -131,6 +132,18 @@ class Ward:
             due = watch.next_at()
             if due is not None and due <= self.now:
                 self._step(patient, [])
+        if self._stays_on_it:
+            self._say_yes()
+
+    def stays_on_it(self) -> None:
+        """From now on whoever is asked whether they are still on it says yes at once; the questions are not listed."""
+        self._stays_on_it = True
+
+    def _say_yes(self) -> None:
+        asked = [page for page in self.pages[self._asked :] if page.reason == "still_on_it"]
+        for page in asked:
+            self.pages.remove(page)
+            self.ack(page, by=page.to)
 
     # -- messages --------------------------------------------------------------------------------
 
@@ -291,10 +304,24 @@ class Ward:
         """Somebody takes a page."""
         self.send(answer(page, at or self.now, by))
 
-    def silence(self, page: Page, until: datetime) -> None:
+    def hand_on(self, page: Page, by: str = "haematologist-1", to: str | None = None) -> None:
+        """Somebody cannot take a page and passes it on."""
+        body = {"patient": page.patient, "source": "gateway", "episode": page.episode, "page": page.id, "by": by}
+        self.send(message("hand_on", self.now, to=to, **body))
+
+    def silence(self, page: Page, until: datetime) -> AnyMessage:
         """Somebody silences the episode of a page."""
         body = {"patient": page.patient, "source": "gateway", "episode": page.episode, "by": "haematologist-1"}
-        self.send(message("silence", self.now, until=until, why="seen, treatment running", **body))
+        asked = message("silence", self.now, until=until, why="seen, treatment running", **body)
+        self.send(asked)
+        return asked
+
+    def silence_condition(self, condition: str, urgency: str, until: datetime) -> AnyMessage:
+        """Somebody silences a condition of the patient, whether it has an episode or not."""
+        body = {"source": "gateway", "condition": condition, "urgency": urgency, "by": "haematologist-1"}
+        asked = message("silence", self.now, until=until, why="known", **body)
+        self.send(asked)
+        return asked
 
     def close(self, page: Page) -> None:
         """Somebody closes the episode of a page."""

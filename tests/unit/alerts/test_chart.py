@@ -103,6 +103,30 @@ def test_any_order_of_corrections_of_recent_readings_holds_the_same_entries(
     assert (one.entries, one.newest) == (other.entries, other.newest)
 
 
+VERSIONS = st.lists(
+    st.tuples(st.integers(-120, 0), st.sampled_from("ab"), st.sampled_from(Status), st.integers(0, 4)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(VERSIONS, st.randoms(use_true_random=False))
+def test_any_order_of_versions_that_move_a_reading_in_time_holds_the_same_entries(
+    drawn: list[tuple[int, str, Status, int]], rng: object
+) -> None:
+    messages = [
+        Folded(10 * status + number, NOW + timedelta(minutes=minute), name, status, NOW + timedelta(minutes=received))
+        for number, (minute, name, status, received) in enumerate(drawn)
+    ]
+    shuffled = [*messages, *messages[::2]]
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = fold(*messages), fold(*shuffled)
+    assert (one.entries, one.newest) == (other.entries, other.newest)
+    held = [entry.id for entry in one.entries.get("crp", ())]
+    assert len(held) == len(set(held))
+
+
 # -- versions of one message -----------------------------------------------------------------------
 
 PRELIMINARY = Folded(1, status=Status.PRELIMINARY)
@@ -135,6 +159,45 @@ def test_the_highest_status_holds_and_of_equals_the_one_received_later(
 def test_a_correction_may_move_a_reading_in_time() -> None:
     folded = fold(Folded(1), CORRECTED._replace(at=NOW - hours(2)))
     assert [entry.effective for entry in folded.entries["crp"]] == [NOW - hours(2)]
+
+
+MOVED = Folded(90, NOW - hours(0.5), received=NOW + hours(1))
+"""The same message as one of `NOW`, sent again an hour later with another effective time."""
+
+
+@pytest.mark.parametrize("moved", [MOVED, MOVED._replace(at=NOW), MOVED._replace(at=NOW + hours(0.5))])
+def test_of_two_finals_of_one_message_the_one_received_later_holds(moved: Folded) -> None:
+    for order in permutations([Folded(95), moved]):
+        assert values(fold(*order)) == [90]
+        assert values(fold(*order, *order)) == [90]
+
+
+def test_finals_received_at_one_time_hold_one_of_them_in_any_order() -> None:
+    one, other = [fold(*order) for order in permutations([Folded(95), MOVED._replace(received=NOW)])]
+    assert one == other
+    assert len(values(one)) == 1
+
+
+@pytest.mark.parametrize("other", [MOVED._replace(id="b"), MOVED._replace(kind="ldh")])
+def test_finals_of_two_messages_or_kinds_are_both_charted(other: Folded) -> None:
+    assert [len(series) for series in fold(Folded(95), other).entries.values()] in ([2], [1, 1])
+
+
+def test_a_final_sent_again_is_no_version_of_another_sources_message() -> None:
+    other = Entry(NOW, "point-of-care", "a", value=Decimal(7))
+    assert values(fold(MOVED, into=Chart().fold("crp", other, received=NOW))) == [90, 7]
+
+
+@pytest.mark.parametrize(("earlier", "held"), [(2, [90]), (2.01, [95, 90])])
+def test_beyond_the_full_resolution_two_finals_of_one_message_are_both_charted(earlier: float, held: list[int]) -> None:
+    for order in permutations([Folded(95, NOW - hours(earlier)), MOVED._replace(at=NOW)]):
+        assert values(fold(*order)) == held
+
+
+def test_when_a_message_was_received_is_kept_only_within_the_full_resolution() -> None:
+    late = [Folded(number, NOW - hours(number), str(number), received=NOW + hours(1)) for number in (5, 1)]
+    assert [entry.received for entry in fold(*late).entries["crp"]] == [None, NOW + hours(1)]
+    assert fold(*late) == fold(*reversed(late))
 
 
 def test_a_correction_leaves_the_messages_of_other_sources_alone() -> None:
@@ -363,6 +426,46 @@ def test_an_infusion_runs_until_stopped_and_a_single_dose_for_a_while(action: st
 def test_times_are_distinct_and_in_order() -> None:
     folded = chart(reading("ldh", 1, NOW), reading("crp", 1, NOW), reading("crp", 2, NOW - hours(1)))
     assert folded.times(("ldh", "crp"), NOW) == [NOW - hours(1), NOW]
+
+
+@pytest.mark.parametrize(
+    ("doses", "runs"),
+    [
+        ((("started", 20), ("given", 19)), "started"),
+        ((("given", 20), ("started", 19), ("given", 18), ("given", 1)), "started"),
+        ((("started", 20), ("stopped", 14), ("given", 11)), "given"),
+        ((("started", 20), ("given", 13), ("stopped", 1)), None),
+        ((("given", 13),), None),
+        ((("given", 12),), "given"),
+    ],
+)
+def test_a_bolus_neither_ends_an_infusion_nor_outlives_its_stop(
+    doses: tuple[tuple[str, float], ...], runs: str | None
+) -> None:
+    folded = chart(*(dose("norepinephrine", NOW - hours(age), action) for action, age in doses))
+    running = folded.running(("norepinephrine",), NOW, hours(12))
+    assert [entry.code for _, entry in running] == ([runs] if runs else [])
+
+
+@pytest.mark.parametrize(("left", "runs"), [(3, True), (2, False), (1, False), (-1, True)])
+def test_no_infusion_outlives_the_stay(left: float, runs: bool) -> None:
+    folded = chart(dose("norepinephrine", NOW - hours(2), "started")).discharge(NOW - hours(left))
+    assert bool(folded.running(("norepinephrine",), NOW, hours(12))) is runs
+    taken_back = folded.undo_discharge(NOW - hours(left))
+    assert taken_back.running(("norepinephrine",), NOW, hours(12))
+
+
+def test_the_entries_of_one_time_are_found_and_no_others() -> None:
+    folded = chart(*(reading("spo2", 90 + age, NOW - hours(age)) for age in (2, 1, 0)))
+    folded = folded.fold(*reading("spo2", 99, NOW - hours(1), source="other"), received=NOW)
+    assert {entry.value for entry in folded.at("spo2", NOW - hours(1))} == {91, 99}
+    assert list(folded.at("spo2", NOW + hours(1))) == list(folded.at("spo2", NOW - hours(0.5))) == []
+
+
+def test_a_day_whose_last_value_is_not_usable_is_left_out_of_the_baseline() -> None:
+    values = ((120, day(-3)), (110, day(-2)), (60, day(-2) + hours(3)))
+    folded = chart(*(reading("systolic_bp", value, at) for value, at in values))
+    assert folded.baseline("systolic_bp", timedelta(days=14), lambda entry: entry.value != 60) == 120
 
 
 def test_baseline_is_the_median_before_infusion_within_the_window() -> None:

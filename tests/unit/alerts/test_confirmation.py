@@ -38,9 +38,9 @@ def fever(samples: Samples, by: str = "patch") -> Confirmed:
     return confirmation.temperature(*charted("temperature", by, samples), febrile, SITE)
 
 
-def pressure(samples: Samples, by: str, *, severe: bool = False, alert: bool = False) -> Confirmed:
+def pressure(samples: Samples, by: str, *, severe: str = "", alert: bool = False) -> Confirmed:
     patient, latest = charted("systolic_bp", by, samples)
-    return confirmation.pressure(patient, "systolic_bp", latest, below(90), severe, alert, SITE)
+    return confirmation.pressure(patient, "systolic_bp", latest, below(90), SITE, severe=severe, alert=alert)
 
 
 def saturation(samples: Samples, by: str = "monitor") -> Confirmed:
@@ -67,20 +67,37 @@ def test_fever_by_a_patch(samples: Samples, counts: bool, proxy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "counts"),
+    ("samples", "counts", "proxy"),
     [
-        ([(89, 0)], False),
-        ([(89, 300), (89, 0)], True),
-        ([(89, 900), (95, 450), (89, 0)], True),
-        ([(89, 901), (95, 450), (89, 0)], False),
-        ([(89, 600), (89, 300), (95, 0)], True),
-        ([(89, 600), (95, 300), (95, 0)], False),
-        ([(89, 600), (89, 500), (95, 300), (95, 0)], False),
+        ([(89, 0)], False, "window"),
+        ([(89, 300), (89, 0)], True, "pair"),
+        ([(89, 600), (89, 0)], True, "pair"),
+        ([(89, 601), (89, 0)], True, "window"),
+        ([(89, 900), (89, 0)], True, "window"),
+        ([(89, 901), (89, 0)], True, "consecutive"),
+        ([(89, 12 * 3600), (89, 0)], True, "consecutive"),
+        ([(89, 12 * 3600 + 1), (89, 0)], False, "window"),
+        ([(89, 900), (95, 450), (89, 0)], True, "window"),
+        ([(89, 901), (95, 450), (89, 0)], False, "window"),
+        ([(89, 600), (89, 300), (95, 0)], True, "window"),
+        ([(89, 600), (95, 300), (95, 0)], False, "window"),
+        ([(89, 600), (89, 500), (95, 300), (95, 0)], False, "window"),
     ],
 )
-def test_a_low_pressure_by_a_cuff(samples: Samples, counts: bool) -> None:
+def test_a_low_pressure_by_a_cuff(samples: Samples, counts: bool, proxy: str) -> None:
+    """2 of 2 within 10 min, 2 of 3 within 15, or two in a row within 12 h: each a convention of its own."""
     found = pressure(samples, "cuff")
-    assert (found.counts, found.proxy) == (counts, "confirmation.pressure_window")
+    assert (found.counts, found.proxy) == (counts, f"confirmation.pressure_{proxy}")
+
+
+def test_a_sample_that_is_not_usable_is_as_if_it_were_not_there() -> None:
+    patient, latest = charted("systolic_bp", "cuff", [(89, 300), (60, 150), (89, 0)])
+
+    def usable(entry: Entry) -> bool:
+        return entry.value != 60
+
+    found = confirmation.pressure(patient, "systolic_bp", latest, below(90), SITE, usable=usable)
+    assert [entry.value for entry in found.samples] == [89, 89]
 
 
 @pytest.mark.parametrize(
@@ -93,15 +110,22 @@ def test_a_low_pressure_by_a_cuff(samples: Samples, counts: bool) -> None:
     ],
 )
 def test_a_low_pressure_by_an_arterial_line_must_last_a_minute_even_if_severe(samples: Samples, counts: bool) -> None:
-    found = pressure(samples, "arterial_line", severe=True, alert=True)
+    found = pressure(samples, "arterial_line", severe="crs.severe_systolic", alert=True)
     assert (found.counts, found.proxy) == (counts, "confirmation.arterial_lasting")
 
 
-@pytest.mark.parametrize("how", [{"severe": True}, {"alert": True}])
-def test_a_severe_pressure_or_one_of_a_patient_on_alert_counts_at_once(how: dict[str, bool]) -> None:
-    found = pressure([(89, 0)], "cuff", **how)
-    assert (found.counts, found.proxy, len(found.samples)) == (True, "", 1)
-    assert not pressure([(90, 0)], "cuff", **how).counts
+@pytest.mark.parametrize(
+    ("severe", "alert", "proxy"),
+    [
+        ("crs.severe_systolic", False, "crs.severe_systolic"),
+        ("", True, ""),
+        ("crs.severe_systolic", True, "crs.severe_systolic"),
+    ],
+)
+def test_a_severe_pressure_or_one_of_a_patient_on_alert_counts_at_once(severe: str, alert: bool, proxy: str) -> None:
+    found = pressure([(89, 0)], "cuff", severe=severe, alert=alert)
+    assert (found.counts, found.proxy, len(found.samples)) == (True, proxy, 1)
+    assert not pressure([(90, 0)], "cuff", severe=severe, alert=alert).counts
 
 
 @pytest.mark.parametrize(

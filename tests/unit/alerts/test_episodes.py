@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from alerts import episodes, escalation
-from alerts.episodes import Delivery, Episode, Followed, Past, episode_id, follow, news_of_the_past
+from alerts.episodes import Episode, Followed, Past, episode_id, follow, news_of_the_past
 from alerts.escalation import due
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
+from alerts.paging import Delivery
 from tests.unit.alerts.builders import NOW, SITE, hours, reading
 
 APART = hours(6)

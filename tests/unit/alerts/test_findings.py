@@ -68,7 +68,12 @@ def test_crs_that_is_clear_but_not_yet_over_says_so() -> None:
 
 
 def test_crs_1_that_returns_after_it_was_over_is_high() -> None:
-    clear = [reading("temperature", "36.8", NOW - hours(age)) for age in (20, 13)]
+    """It is over when pressure and saturation are known to be normal too."""
+    clear = [
+        reading(kind, value, NOW - hours(age))
+        for age in (20, 13)
+        for kind, value in (("temperature", "36.8"), ("systolic_bp", 120), ("spo2", 97))
+    ]
     finding = of("crs", reading("temperature", "38.5", NOW - hours(30)), *clear, FEVER)
     assert (finding.level, finding.urgency) == (1, "high")
 
@@ -134,7 +139,9 @@ def test_icans_that_is_undetermined_says_nothing() -> None:
         (10, 9, 8, "high", "ICE fell by 1, from 9 to 8 (baseline 10)"),
         (9, 9, 8, "medium", ""),
         (8, 8, 7, "medium", ""),
-        (10, 6, 4, "high", "ICE fell by 2, from 6 to 4 (baseline 10)"),
+        (10, 8, 7, "critical", "ICE fell by 1, from 8 to 7 (baseline 10)"),
+        (9, 8, 7, "high", "ICE fell by 1, from 8 to 7 (baseline 9)"),
+        (10, 6, 4, "critical", "ICE fell by 2, from 6 to 4 (baseline 10)"),
         (8, 10, 8, "high", "ICE fell by 2, from 10 to 8 (baseline 8)"),
         (10, 6, 3, "critical", "ICE fell by 3, from 6 to 3"),
         (10, 3, 2, "critical", "ICE fell by 1, from 3 to 2"),

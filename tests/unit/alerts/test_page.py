@@ -10,10 +10,11 @@ from alerts.admission import Admission
 from alerts.assessment import assess
 from alerts.chart import Chart
 from alerts.entry import Entry
-from alerts.episodes import Episode, Reason, follow
+from alerts.episodes import Episode, follow
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
 from alerts.page import TITLE_LENGTH, Concern, clock, minimal_text, most_urgent_first, shown, text, title
+from alerts.paging import Reason
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency

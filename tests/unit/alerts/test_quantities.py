@@ -56,7 +56,8 @@ def test_every_reading_takes_its_canonical_unit_unchanged(kind: object) -> None:
         ("hemoglobin", "96", "g/L", "9.6"),
         ("ferritin", "303", "ng/mL", "303"),
         ("ferritin", "2", "mg/L", "2000"),
-        ("creatinine", "88.42", "umol/L", "1"),
+        ("creatinine", "88.4", "umol/L", "1"),
+        ("creatinine", "0.0884", "mmol/L", "1"),
         ("creatinine", "9", "mg/L", "0.9"),
         ("fibrinogen", "1.5", "g/L", "150"),
         ("ldh", "5", "ukat/L", "300"),
@@ -181,6 +182,74 @@ def test_a_refused_artefact_says_value_unit_and_limits() -> None:
     said = refusal("platelets", "45000", "10*9/L")
     assert "platelets 45000 ×10⁹/L" in said
     assert "0 to 3000" in said
+
+
+@pytest.mark.parametrize(
+    ("reading", "number", "unit", "looks_like"),
+    [
+        ("hemoglobin", "12", "g/L", "g/dL"),
+        ("hemoglobin", "25", "mg/mL", "g/dL"),
+        ("creatinine", "0.9", "umol/L", "mg/dL"),
+        ("creatinine", "15", "µmol/L", "mg/dL"),
+        ("fibrinogen", "50", "g/L", "mg/dL"),
+        ("platelets", "45000", "K/uL", "/uL"),
+        ("neutrophils", "500", "10*9/L", "/uL"),
+        ("temperature", "100.4", "Cel", "degF"),
+    ],
+)
+def test_a_number_that_looks_like_another_unit_is_set_aside_and_not_guessed(
+    reading: str, number: str, unit: str, looks_like: str
+) -> None:
+    assert f"looks like {looks_like}; check value and unit" in refusal(reading, number, unit)
+
+
+@pytest.mark.parametrize(
+    ("reading", "number", "unit", "value"),
+    [
+        ("hemoglobin", "25.1", "g/L", "2.51"),
+        ("hemoglobin", "12", "g/dL", "12"),
+        ("fibrinogen", "0.5", "g/L", "50"),
+        ("creatinine", "0.9", "mg/dL", "0.9"),
+        ("platelets", "3000", "10*9/L", "3000"),
+    ],
+)
+def test_a_number_that_fits_its_unit_is_used(reading: str, number: str, unit: str, value: str) -> None:
+    assert convert(reading, number, unit) == Decimal(value)
+
+
+def test_a_detection_limit_looks_like_no_other_unit() -> None:
+    assert convert("creatinine", "8.84", "umol/L", "<") == Decimal("0.1")
+
+
+@pytest.mark.parametrize(("number", "unit"), [("20.9", "%"), ("0.209", "1"), ("20.95", "%"), ("21", "%")])
+def test_the_oxygen_of_room_air_is_21(number: str, unit: str) -> None:
+    assert convert("fio2", number, unit) == 21
+
+
+@pytest.mark.parametrize(("number", "unit"), [("20.8", "%"), ("0.208", "1")])
+def test_less_oxygen_than_room_air_is_an_artefact(number: str, unit: str) -> None:
+    assert "is not plausible" in refusal("fio2", number, unit)
+
+
+@pytest.mark.parametrize(
+    ("reading", "number", "unusual"),
+    [
+        ("temperature", "41.5", False),
+        ("temperature", "42", True),
+        ("temperature", "33.9", True),
+        ("temperature", "34", False),
+        ("platelets", "1500.1", True),
+        ("igg", "10000", False),
+    ],
+)
+def test_a_value_outside_the_usual_is_used_and_marked(reading: str, number: str, unusual: bool) -> None:
+    found = canonical(reading, Decimal(number), READINGS[reading].unit, TABLES)
+    assert (found.value, found.unusual) == (Decimal(number), unusual)
+
+
+@pytest.mark.parametrize(("reading", "number", "comparator"), [("ferritin", "300000", ">"), ("creatinine", "0.1", "<")])
+def test_a_detection_limit_is_not_unusual(reading: str, number: str, comparator: str) -> None:
+    assert not canonical(reading, Decimal(number), READINGS[reading].unit, TABLES, comparator=comparator).unusual
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from alerts.assessment import assess
-from alerts.episodes import Episode, Reason, follow
+from alerts.episodes import Episode, follow
 from alerts.escalation import Due, due
 from alerts.finding import Finding
+from alerts.paging import Reason
 from alerts.telling import Tidings, Written, write
 from alerts.watch import Watch
 from config.site import Site, Urgency

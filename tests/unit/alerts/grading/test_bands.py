@@ -79,3 +79,23 @@ def test_a_level_that_is_reached_outranks_what_a_missing_limit_leaves_open() -> 
 
 def test_the_printed_cell_of_a_level_is_its_own_and_that_of_0_is_empty() -> None:
     assert [cell(level, ROW) for level in (0, 1, 2, 3, 4)] == ["", "one", "two", "", "four"]
+
+
+THIRD = Decimal(1) / 3
+"""Rounded in its last digit, as a conversion rounds."""
+
+
+@pytest.mark.parametrize("sign", ["<", ">"])
+def test_a_multiple_of_a_converted_limit_is_met_exactly(sign: str) -> None:
+    cut = Cut(1, sign, Decimal(3), "", Reference.HIGH)
+    assert cut.reached(reading("ldh", 1, high=THIRD)[1]) is False
+    assert Cut(1, sign, 3 * THIRD, "", scaled=True).reached(reading("ldh", 1)[1]) is False
+
+
+@pytest.mark.parametrize(("sign", "value"), [("<", "0.999999999999999"), (">", "1.000000000000001")])
+def test_what_is_measured_apart_is_apart(sign: str, value: str) -> None:
+    assert Cut(1, sign, Decimal(3), "", Reference.HIGH).reached(reading("ldh", value, high=THIRD)[1]) is True
+
+
+def test_a_printed_bound_is_compared_as_it_stands() -> None:
+    assert Cut(1, "<", Decimal(1), "").reached(reading("ldh", 3 * THIRD)[1]) is True

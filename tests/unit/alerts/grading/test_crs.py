@@ -21,8 +21,10 @@ WAIVER_DRUGS = (
 
 
 def vitals(
-    at: datetime = NOW, *, celsius: object = "38.5", systolic: object = 120, mean: object = 85, spo2: object = 97
+    at: datetime = NOW, *, celsius: object = "38.5", systolic: int = 120, mean: int | None = None, spo2: object = 97
 ) -> tuple[Item, ...]:
+    """A set of signs; its mean, which must not lie above the systolic, is normal where it can be."""
+    mean = min(85, systolic) if mean is None else mean
     return (
         reading("temperature", celsius, at),
         reading("systolic_bp", systolic, at),

@@ -155,6 +155,67 @@ def test_the_latest_temperature_decides_whether_fever_is_open() -> None:
     assert graded(reading("temperature", "<39", NOW - hours(1)), reading("temperature", 37)).grade == 0
 
 
+# -- conventions -----------------------------------------------------------------------------------
+
+
+def test_a_grade_by_a_vasopressor_names_no_convention_of_a_saturation_that_decided_nothing() -> None:
+    result = graded(*vitals(), dose("norepinephrine", NOW - hours(1), "started"))
+    assert (result.grade, result.proxies) == (3, ())
+
+
+def test_a_row_that_has_something_to_say_names_its_convention_though_it_does_not_decide() -> None:
+    result = graded(*vitals(), reading("oxygen_device", "face_mask"), statement("hypotension_other_cause"))
+    assert (result.grade, "crs.other_cause_holds" in result.proxies) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "proxy"),
+    [
+        ("temperature", "38.5", "chart.temperature_holds"),
+        ("systolic_bp", 84, "chart.vitals_hold"),
+        ("mean_bp", 60, "chart.vitals_hold"),
+        ("spo2", 89, "chart.vitals_hold"),
+        ("oxygen_device", "face_mask", "chart.oxygen_holds"),
+        ("hypotension", None, "chart.vitals_hold"),
+        ("hypoxia", None, "chart.vitals_hold"),
+    ],
+)
+@pytest.mark.parametrize(("age", "named"), [(15 * MINUTE, False), (16 * MINUTE, True)])
+def test_an_old_reading_that_decides_names_how_long_it_holds(
+    kind: str, value: object, proxy: str, age: timedelta, named: bool
+) -> None:
+    at = NOW - age
+    item = statement(kind, at=at) if value is None else reading(kind, value, at)
+    instead = {kind, "systolic_bp"} if kind == "mean_bp" else {kind}
+    others = [other for other in vitals() if other[0] not in instead]
+    result = graded(item, *others)
+    assert (result.grade or 0) >= 1
+    assert (proxy in result.proxies) is named
+
+
+def test_a_severe_pressure_of_a_cuff_names_by_what_it_counted_at_once() -> None:
+    kind, entry = reading("systolic_bp", 78)
+    closed = (
+        *vitals(day(3)),
+        dose("tocilizumab", day(3) + hours(1)),
+        *vitals(day(3) + hours(6), celsius="36.8"),
+        *vitals(day(3) + hours(12), celsius="36.8"),
+    )
+    result = graded(*closed, reading("temperature", "36.8"), reading("spo2", 97), (kind, replace(entry, by="cuff")))
+    assert (result.grade, "crs.severe_systolic" in result.proxies) == (2, True)
+
+
+def test_a_severe_pressure_names_by_what_it_outranked_a_statement() -> None:
+    said = statement("hypotension", False, NOW - MINUTE)
+    assert "crs.severe_systolic" in graded(*vitals(systolic=78), said).proxies
+    assert "crs.severe_spo2" in graded(*vitals(spo2=85), statement("hypoxia", False, NOW - MINUTE)).proxies
+
+
+def test_a_late_grade_names_the_day_until_which_it_is_attributed() -> None:
+    assert "crs.attribution_until_day" in graded(*vitals(day(15)), at=day(15)).proxies
+    assert "crs.attribution_until_day" not in graded(*vitals(day(14)), at=day(14)).proxies
+
+
 # -- streams ---------------------------------------------------------------------------------------
 
 
@@ -234,16 +295,20 @@ def test_a_positive_grade_between_clear_sets_starts_the_count_again() -> None:
     assert (found.is_open, found.clear_since) == (True, NOW)
 
 
-def test_a_return_after_closure_is_a_second_episode_that_nobody_has_treated() -> None:
+@pytest.mark.parametrize(("back", "treated"), [(day(1) + hours(73), True), (day(1) + hours(74), False)])
+def test_a_return_is_a_second_episode_and_counts_as_treated_where_fever_was_still_waived(
+    back: datetime, treated: bool
+) -> None:
+    """An episode that opens under the waiver keeps it: it must not end with the tail, in the middle of the episode."""
     items = (
         *vitals(day(1)),
         dose("tocilizumab", day(1) + hours(1)),
         *vitals(day(2), celsius="36.8"),
         *vitals(day(2) + hours(6), celsius="36.8"),
-        *vitals(day(3)),
+        *vitals(back),
     )
     found = course(*items)
-    assert (found.opened_at, found.episodes, found.treated) == (day(3), 2, False)
+    assert (found.opened_at, found.episodes, found.treated) == (back, 2, treated)
     assert (found.closed_at, found.last_dose) == (None, day(1) + hours(1))
 
 
@@ -256,14 +321,14 @@ def test_a_dose_in_an_open_episode_treats_it_and_stopping_a_drug_does_not() -> N
 
 def test_a_dose_in_the_tail_prolongs_it_and_one_after_it_does_not() -> None:
     closed = (
-        *vitals(day(-6)),
-        dose("tocilizumab", day(-6) + hours(1)),
-        *vitals(day(-6) + hours(2), celsius="36.8"),
-        *vitals(day(-6) + hours(8), celsius="36.8"),
+        *vitals(day(1)),
+        dose("tocilizumab", day(1) + hours(1)),
+        *vitals(day(1) + hours(2), celsius="36.8"),
+        *vitals(day(1) + hours(8), celsius="36.8"),
     )
-    within, after = day(-6) + hours(73), day(-6) + hours(73) + MINUTE
+    within, after = day(1) + hours(73), day(1) + hours(73) + MINUTE
     assert course(*closed, dose("dexamethasone", within)).last_dose == within
-    assert course(*closed, dose("dexamethasone", after)).last_dose == day(-6) + hours(1)
+    assert course(*closed, dose("dexamethasone", after)).last_dose == day(1) + hours(1)
     assert not course(*closed, dose("dexamethasone", within)).treated
 
 

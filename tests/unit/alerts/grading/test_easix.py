@@ -1,5 +1,6 @@
 """The EASIX family against its formulas, and what may and may not go into one score."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ import pytest
 from alerts.chart import Chart
 from alerts.fields import Status
 from alerts.grading import easix
+from alerts.grading.result import Score
 from config.proxies import EasixThreshold
 from config.site import Site
 from config.types import Proxy
@@ -91,6 +93,56 @@ def test_the_reasons_state_every_input_with_unit_time_and_age_and_the_sum() -> N
     )
     assert score.at == NOW
     assert score.proxies == ("easix.inputs_within", "chart.laboratory_holds")
+
+
+# -- what it was -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("crp", "was", "change"), [(40, "28.44", "rising"), (100, "71.11", "falling"), (85, "60.44", "unchanged")]
+)
+def test_a_score_says_what_it_was_when_it_was_so_and_where_it_goes(crp: object, was: str, change: str) -> None:
+    before = NOW - hours(26)
+    score = easix.m_easix(chart(*labs(before, crp=crp), *labs()), NOW, SITE)
+    assert (rounded(score.previous), score.previous_at) == (was, before)
+    assert score.because[-1] == f"m-EASIX 60.44, was {was} on 2024-06-16 08:00: {change}"
+    assert score.because[0] == "LDH 320 U/L (2024-06-17 10:00), 0.0 h old"
+    assert score.because[-2].startswith("m-EASIX = 320 U/L x 8.5 mg/dL")
+
+
+@pytest.mark.parametrize("member", easix.MEMBERS)
+def test_each_member_has_a_trend_of_its_own(member: Callable[[Chart, datetime, Site], Score]) -> None:
+    score = member(chart(*labs(NOW - hours(26), platelets=90), *labs()), NOW, SITE)
+    assert score.value is not None
+    assert score.previous == score.value / 2
+
+
+def test_what_it_was_rests_on_inputs_that_were_all_drawn_before() -> None:
+    first, second = NOW - hours(30), NOW - hours(10)
+    shared = (*labs(first, crp=40), *labs(second, crp=60), reading("crp", 85))
+    score = easix.m_easix(chart(*shared), NOW, SITE)
+    assert (rounded(score.value), rounded(score.previous), score.previous_at) == ("60.44", "28.44", first)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        (),
+        labs(NOW - hours(26), crp="<5"),
+        labs(NOW - hours(26), platelets=0),
+        labs(NOW - hours(24 * 7 + 1)),
+        labs(NOW - hours(26))[:1],
+    ],
+)
+def test_without_an_earlier_score_there_is_no_trend(earlier: tuple[Item, ...]) -> None:
+    score = easix.m_easix(chart(*earlier, *labs()), NOW, SITE)
+    assert (score.previous, score.previous_at) == (None, None)
+    assert score.because[-1].startswith("m-EASIX = ")
+
+
+def test_a_bound_has_no_trend() -> None:
+    score = easix.m_easix(chart(*labs(NOW - hours(26)), *labs(crp="<5")), NOW, SITE)
+    assert (score.previous, score.because[-1][:18]) == (None, "m-EASIX is at most")
 
 
 # -- zero ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerts.chart import Chart
 from alerts.fields import Status
-from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans
+from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans, ice
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from config.site import Site
@@ -24,7 +24,7 @@ def of_term(term: str) -> Grader:
 
 GRADERS: dict[str, Grader] = {
     "crs": crs.grade,
-    "ice": icans.ice,
+    "ice": ice.score,
     "icans": icans.grade,
     "easix": easix.easix,
     "s_easix": easix.s_easix,

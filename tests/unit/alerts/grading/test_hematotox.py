@@ -9,7 +9,7 @@ from alerts.grading import hematotox
 from alerts.grading.result import Points
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
 
-BEFORE = day(-5)
+BEFORE = day(-6)
 BEST: dict[str, object] = {
     "platelets": 200,
     "neutrophils": "3.0",
@@ -99,10 +99,10 @@ def test_an_end_of_a_printed_band_belongs_to_it_and_is_not_noted(kind: str, valu
 def test_the_result_names_its_system_rows_and_readings() -> None:
     result = scored(*labs(platelets=60))
     assert (result.system, result.version, result.at) == ("CAR-HEMATOTOX", "Rejeski 2021", NOW)
-    assert result.because[0] == "platelets 60 ×10⁹/L (2024-06-07 10:00): 2 (< 75)"
+    assert result.because[0] == "platelets 60 ×10⁹/L (2024-06-06 10:00): 2 (< 75)"
     assert result.because[-1] == "2 points: high risk (0-1 low, 2 or more high)"
     assert [item.kind for item in result.evidence] == list(BEST)
-    assert result.proxies == ("chart.baseline_window",)
+    assert result.proxies == ("chart.baseline_window", "hematotox.not_later_than_day")
 
 
 # -- missing and censored --------------------------------------------------------------------------
@@ -195,25 +195,52 @@ def test_a_preliminary_component_is_flagged() -> None:
 # -- which values ----------------------------------------------------------------------------------
 
 
-def test_the_score_stays_that_of_the_time_before_infusion() -> None:
-    later = labs(day(4), platelets=10, neutrophils=0, hemoglobin=7, crp=200, ferritin=20000)
-    assert scored(*labs(), *later).score == 0
+def test_the_score_stays_that_of_the_time_before_lymphodepletion() -> None:
+    low = {"platelets": 60, "neutrophils": "0.1", "hemoglobin": 7, "crp": 200, "ferritin": 20000}
+    result = scored(*labs(), *labs(INFUSED - hours(3), **low), *labs(day(4), **low))
+    assert (result.score, result.risk) == (0, "low")
 
 
-def test_a_value_of_the_moment_of_infusion_counts_and_one_after_it_does_not() -> None:
-    assert scored(*labs(), reading("platelets", 150, INFUSED)).score == 1
-    assert scored(*labs(), reading("platelets", 150, INFUSED + hours(0.1))).score == 0
+END_OF_DAY_MINUS_5 = datetime(2024, 6, 8, tzinfo=SITE.zone)
+"""Midnight of the hospital's calendar."""
 
 
-def test_before_infusion_the_latest_values_so_far_are_used() -> None:
-    patient = chart(*labs(), reading("platelets", 150, day(-2)), reading("platelets", 60, day(-1)))
-    assert hematotox.score(patient, day(-2), SITE).score == 1
-    assert hematotox.score(patient, day(-1), SITE).score == 2
+@pytest.mark.parametrize(("minutes", "score"), [(-1, 1), (0, 0)])
+def test_a_value_counts_until_the_day_has_ended_by_the_hospitals_calendar(minutes: float, score: int) -> None:
+    late = reading("platelets", 150, END_OF_DAY_MINUS_5 + hours(minutes / 60))
+    assert scored(*labs(), late).score == score
 
 
-def test_without_a_time_of_infusion_the_latest_values_are_used() -> None:
+def test_the_day_is_the_sites_convention() -> None:
+    other = SITE.proxies.hematotox.not_later_than_day.model_copy(update={"value": -2})
+    proxies = SITE.proxies.model_copy(
+        update={"hematotox": SITE.proxies.hematotox.model_copy(update={"not_later_than_day": other})}
+    )
+    patient = chart(*labs(), reading("platelets", 150, day(-3)))
+    assert hematotox.score(patient, NOW, SITE._replace(proxies=proxies)).score == 1
+    assert hematotox.score(patient, NOW, SITE).score == 0
+
+
+def test_where_only_later_values_exist_there_is_no_score_and_it_is_said() -> None:
+    result = scored(*labs(day(-4)))
+    assert (result.score, result.risk, result.evidence) == (None, None, ())
+    assert result.missing == tuple(f"{kind} (charted only after day -5)" for kind in BEST)
+
+
+def test_a_value_of_after_infusion_is_no_late_one() -> None:
+    assert scored(*without("ferritin"), reading("ferritin", 300, day(1))).missing == ("ferritin",)
+
+
+def test_before_lymphodepletion_the_latest_values_so_far_are_used() -> None:
+    patient = chart(*labs(day(-8)), reading("platelets", 150, day(-7)), reading("platelets", 60, day(-6)))
+    assert hematotox.score(patient, day(-7), SITE).score == 1
+    assert hematotox.score(patient, day(-6), SITE).score == 2
+
+
+def test_without_a_time_of_infusion_the_latest_values_are_used_and_it_is_said() -> None:
     patient = chart(*labs(), reading("platelets", 60, NOW), infused=None)
-    assert hematotox.score(patient, NOW, SITE).score == 2
+    result = hematotox.score(patient, NOW, SITE)
+    assert (result.score, result.flags) == (2, ("no time of infusion: the latest values are used",))
 
 
 @pytest.mark.parametrize(("before", "found"), [(14, True), (14.1, False)])

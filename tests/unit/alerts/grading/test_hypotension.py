@@ -120,20 +120,24 @@ def test_a_pressure_older_than_it_holds_is_not_used() -> None:
     ("systolic", "mean", "diastolic", "expected"),
     [
         (100, 70, 60, (100, 70)),
-        (100, 70, 99, (100, 80)),
+        (100, 70, 99, (110, 80)),
         (60, 60, 60, (110, 80)),
-        (60, 60, 59, (60, 60)),
+        (60, 60, 59, (110, 80)),
+        (64, 59, 59, (64, 59)),
+        (63, 59, 59, (110, 80)),
+        (280, 100, 75, (110, 80)),
+        (275, 100, 75, (275, 100)),
         (100, 100, 60, (100, 100)),
-        (100, 101, 60, (100, 80)),
+        (100, 101, 60, (110, 80)),
         (100, 60, 60, (100, 60)),
-        (100, 59, 60, (100, 80)),
+        (100, 59, 60, (110, 80)),
         (60, 65, 70, (110, 80)),
     ],
 )
 def test_a_pressure_that_contradicts_its_set_is_an_artefact(
     systolic: int, mean: int, diastolic: int, expected: tuple[int, int]
 ) -> None:
-    """The systolic lies above the diastolic and the mean between them; the set before it is used instead."""
+    """The systolic lies 5 to 200 above the diastolic, the mean between them; else the set before it is used."""
     before = (reading("systolic_bp", 110, NOW - MINUTE), reading("mean_bp", 80, NOW - MINUTE))
     now = (reading("systolic_bp", systolic), reading("mean_bp", mean), reading("diastolic_bp", diastolic))
     assert used(*before, *now) == expected
@@ -153,25 +157,25 @@ def test_a_mean_without_a_systolic_is_held_against_the_diastolic_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("items", "shown", "proxy"),
+    ("items", "shown", "proxies"),
     [
-        ((reading("systolic_bp", 89),), "systolic 89 < 90", "crs.hypotension_systolic"),
-        ((reading("mean_bp", 64),), "mean 64 < 65", "crs.hypotension_mean"),
-        ((reading("systolic_bp", 120), reading("mean_bp", 64)), "mean 64 < 65", "crs.hypotension_mean"),
+        ((reading("systolic_bp", 89),), "systolic 89 < 90", ("crs.hypotension_systolic",)),
+        ((reading("mean_bp", 64),), "mean 64 < 65", ("crs.hypotension_mean",)),
+        ((reading("systolic_bp", 120), reading("mean_bp", 64)), "mean 64 < 65", ("crs.hypotension_mean",)),
         (
             (reading("systolic_bp", 130, day(-1)), reading("systolic_bp", 99)),
             "systolic 99 < 0.8 x baseline 130",
-            "crs.relative_hypotension_fraction",
+            ("crs.relative_hypotension_fraction", "crs.relative_hypotension_systolic", "chart.baseline_window"),
         ),
     ],
 )
 def test_a_low_pressure_is_at_least_grade_2_and_says_by_which_convention(
-    items: tuple[Item, ...], shown: str, proxy: str
+    items: tuple[Item, ...], shown: str, proxies: tuple[str, ...]
 ) -> None:
     result = row(*items)
     assert (result.level, result.provisional, result.missing) == (2, True, ("vasopressor",))
     assert result.because == f"hypotension observed ({shown}), support not charted: at least grade 2"
-    assert result.proxies == (proxy,)
+    assert result.proxies == proxies
     assert result.evidence[-1].entry == items[-1][1]
 
 
@@ -202,7 +206,7 @@ def test_an_arterial_line_is_named_in_words() -> None:
 def test_a_second_low_value_of_a_cuff_confirms_it_and_names_the_convention() -> None:
     result = row(by("cuff", reading("systolic_bp", 84, NOW - 5 * MINUTE)), by("cuff", reading("systolic_bp", 85)))
     assert (result.level, result.flags) == (2, ())
-    assert result.proxies == ("crs.hypotension_systolic", "confirmation.pressure_window")
+    assert result.proxies == ("crs.hypotension_systolic", "confirmation.pressure_pair")
 
 
 def test_two_low_of_the_last_three_count_and_the_low_one_is_named() -> None:
@@ -231,16 +235,23 @@ def test_a_severe_value_of_a_cuff_counts_at_once(kind: str, value: int, level: i
 
 @pytest.mark.parametrize(
     ("systolic", "mean", "expected"),
-    [(None, None, False), (80, 55, False), (79, None, True), (79, 55, True), (None, 54, True), (80, 54, True)],
+    [
+        (None, None, ()),
+        (80, 55, ()),
+        (79, None, ("crs.severe_systolic",)),
+        (79, 55, ("crs.severe_systolic",)),
+        (None, 54, ("crs.severe_mean",)),
+        (80, 54, ("crs.severe_mean",)),
+    ],
 )
 def test_severe_is_a_systolic_below_80_or_a_mean_below_55(
-    systolic: int | None, mean: int | None, expected: bool
+    systolic: int | None, mean: int | None, expected: tuple[str, ...]
 ) -> None:
     entries = [
         None if value is None else reading(kind, value)[1]
         for kind, value in (("systolic_bp", systolic), ("mean_bp", mean))
     ]
-    assert severe(*entries, SITE) is expected
+    assert severe(*entries, SITE) == expected
 
 
 # -- a clinician's statement -----------------------------------------------------------------------

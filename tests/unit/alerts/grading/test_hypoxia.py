@@ -45,8 +45,13 @@ def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> Non
 
 @pytest.mark.parametrize(
     "flow",
-    [(), (reading("oxygen_flow", 8, NOW - MINUTE),), (reading("oxygen_flow", "<8"),), (absent("oxygen_flow", "why"),)],
-    ids=["none", "before the cannula", "a bound on both sides of 6", "not done"],
+    [
+        (),
+        (reading("oxygen_flow", 8, NOW - 16 * MINUTE),),
+        (reading("oxygen_flow", "<8"),),
+        (absent("oxygen_flow", "why"),),
+    ],
+    ids=["none", "well before the cannula", "a bound on both sides of 6", "not done"],
 )
 def test_a_cannula_whose_flow_does_not_decide_is_at_least_grade_2(flow: tuple[Item, ...]) -> None:
     result = row(CANNULA, *flow)
@@ -57,6 +62,27 @@ def test_a_cannula_whose_flow_does_not_decide_is_at_least_grade_2(flow: tuple[It
 
 def test_a_flow_charted_after_its_cannula_is_that_of_the_cannula() -> None:
     assert row(reading("oxygen_device", "nasal_cannula", NOW - hours(1)), reading("oxygen_flow", 8)).level == 3
+
+
+def test_a_flow_just_before_its_cannula_is_that_of_the_cannula_and_names_the_convention() -> None:
+    result = row(reading("oxygen_flow", 8, NOW - 5 * MINUTE), CANNULA)
+    assert (result.level, result.provisional, result.proxies) == (3, False, ("chart.one_set",))
+
+
+@pytest.mark.parametrize(
+    ("between", "level"),
+    [((), 3), ((reading("oxygen_device", "none", NOW - hours(2)),), 2), ((absent("oxygen_device", "why"),), 3)],
+    ids=["charted again", "off and on again", "not seen"],
+)
+def test_a_flow_stays_that_of_its_cannula_which_is_charted_again(between: tuple[Item, ...], level: int) -> None:
+    used = (reading("oxygen_device", "nasal_cannula", NOW - hours(4.2)), reading("oxygen_flow", 8, NOW - hours(4)))
+    result = row(*used, *between, CANNULA)
+    assert (result.level, result.provisional) == (level, level == 2)
+
+
+def test_a_flow_of_another_device_is_not_that_of_the_cannula_after_it() -> None:
+    mask = (reading("oxygen_device", "face_mask", NOW - hours(2)), reading("oxygen_flow", 8, NOW - hours(1)))
+    assert row(*mask, CANNULA).level == 2
 
 
 def test_a_device_is_named_in_words() -> None:
@@ -85,11 +111,79 @@ def test_a_flow_after_the_oxygen_was_taken_off_counts_and_one_before_does_not() 
     assert row(spo2, off, reading("oxygen_flow", 3, NOW - hours(2))).level == 0
 
 
-def test_oxygen_older_than_it_holds_is_forgotten() -> None:
-    assert row(reading("oxygen_device", "face_mask", NOW - hours(24))).level == 3
-    assert row(reading("oxygen_device", "face_mask", NOW - hours(24) - MINUTE)).level is None
-    assert row(reading("oxygen_flow", 8, NOW - hours(24))).level == 3
-    assert row(reading("oxygen_flow", 8, NOW - hours(24) - MINUTE)).level is None
+@pytest.mark.parametrize(
+    ("kind", "value", "level"),
+    [
+        ("oxygen_device", "nasal_cannula", 2),
+        ("oxygen_device", "face_mask", 3),
+        ("oxygen_device", "invasive_ventilation", 4),
+        ("oxygen_flow", 8, 3),
+    ],
+)
+@pytest.mark.parametrize(("age", "lapsed"), [(24, False), (24.1, True), (25, True), (100, True)])
+def test_oxygen_whose_end_nobody_charted_keeps_its_grade_and_says_how_old_it_is(
+    kind: str, value: object, level: int, age: float, lapsed: bool
+) -> None:
+    """A patient is not taken off a ventilator by nobody writing for a day."""
+    result = row(reading("spo2", 97), reading(kind, value, NOW - hours(age)))
+    flag = f"{kind.replace('_', ' ')} last charted {int(age)} h ago"
+    assert (result.level, flag in result.flags) == (level, lapsed)
+    assert "chart.oxygen_holds" in result.proxies
+    if lapsed:
+        assert result.provisional
+        assert kind in result.missing
+
+
+@pytest.mark.parametrize("end", [reading("oxygen_device", "none", NOW - hours(1)), reading("oxygen_flow", 0)])
+def test_old_oxygen_ends_when_its_end_is_charted(end: Item) -> None:
+    kind = "oxygen_device" if end[0] == "oxygen_device" else "oxygen_flow"
+    old = reading(kind, "face_mask" if kind == "oxygen_device" else 8, NOW - hours(30))
+    assert row(reading("spo2", 97), old, end).level == 0
+
+
+@pytest.mark.parametrize(("left", "level"), [(31, 3), (30, 0), (29, 0), (-1, 3)])
+def test_oxygen_ends_when_the_patient_leaves(left: float, level: int) -> None:
+    patient = chart(reading("spo2", 97), reading("oxygen_device", "face_mask", NOW - hours(30)))
+    assert hypoxia(patient.discharge(NOW - hours(left)), NOW, SITE).level == level
+
+
+def test_oxygen_of_which_a_flow_was_charted_since_is_not_old() -> None:
+    device = reading("oxygen_device", "venturi_mask", NOW - hours(30))
+    result = row(device, reading("oxygen_flow", 8, NOW))
+    assert (result.level, result.provisional, result.flags) == (3, False, ())
+
+
+@pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 4)])
+def test_that_positive_pressure_is_not_for_hypoxia_lapses(age: float, level: int) -> None:
+    """Nothing that lifts a grade is said for ever."""
+    since = reading("oxygen_device", "cpap", NOW - hours(80))
+    said = statement("airway_support_not_for_hypoxia", at=NOW - hours(age))
+    result = row(reading("spo2", 97), since, said, reading("oxygen_device", "cpap"))
+    assert (result.level, "crs.other_cause_holds" in result.proxies) == (level, level == 0)
+
+
+@pytest.mark.parametrize(
+    ("between", "level"),
+    [((), 0), ((reading("oxygen_device", "none", NOW - hours(2)),), 4), ((reading("oxygen_device", "bipap", NOW),), 4)],
+    ids=["the same use", "off and on again", "another device"],
+)
+def test_that_positive_pressure_is_not_for_hypoxia_is_said_of_one_use_of_a_device(
+    between: tuple[Item, ...], level: int
+) -> None:
+    said = (
+        reading("oxygen_device", "cpap", NOW - hours(4)),
+        statement("airway_support_not_for_hypoxia", at=NOW - hours(3)),
+    )
+    again = () if between and between[0][1].code == "bipap" else (reading("oxygen_device", "cpap"),)
+    assert row(reading("spo2", 97), *said, *between, *again).level == level
+
+
+@pytest.mark.parametrize(("before", "level"), [(15, 0), (16, 4)])
+def test_that_positive_pressure_is_not_for_hypoxia_may_be_said_just_before_it_is_charted(
+    before: int, level: int
+) -> None:
+    said = statement("airway_support_not_for_hypoxia", at=NOW - before * MINUTE)
+    assert row(reading("spo2", 97), said, reading("oxygen_device", "invasive_ventilation")).level == level
 
 
 @pytest.mark.parametrize(("device", "level"), [("cpap", 0), ("bipap", 0), ("face_mask", 3)])
@@ -140,7 +234,22 @@ def test_oxygen_as_before_infusion_is_not_newly_started(
 def test_a_flow_above_that_before_infusion_is_newly_started_though_its_device_was_charted_again() -> None:
     before = (reading("oxygen_device", "nasal_cannula", BEFORE), reading("oxygen_flow", 2, BEFORE))
     result = row(*before, reading("oxygen_flow", 8, NOW - MINUTE), CANNULA)
-    assert (result.level, result.provisional) == (2, True)
+    assert (result.level, result.provisional) == (3, False)
+
+
+@pytest.mark.parametrize(("days", "level"), [(13, 0), (14.1, 4)])
+def test_a_cpap_of_the_nights_before_infusion_is_as_before_though_it_was_off_by_day(days: float, level: int) -> None:
+    night = reading("oxygen_device", "cpap", INFUSED - hours(24 * days))
+    result = row(reading("spo2", 97), night, reading("oxygen_device", "none", BEFORE), reading("oxygen_device", "cpap"))
+    assert (result.level, "chart.baseline_window" in result.proxies) == (level, level == 0)
+
+
+@pytest.mark.parametrize(("flow", "level"), [(2, 0), (3, 2)])
+def test_the_flow_of_the_nights_before_infusion_is_what_a_flow_is_held_against(flow: int, level: int) -> None:
+    night = (reading("oxygen_device", "nasal_cannula", BEFORE - hours(9)), reading("oxygen_flow", 2, BEFORE - hours(8)))
+    day = (reading("oxygen_device", "none", BEFORE), reading("oxygen_flow", 0, BEFORE))
+    result = row(reading("spo2", 97), *night, *day, CANNULA, reading("oxygen_flow", flow))
+    assert result.level == level
 
 
 def test_before_infusion_no_oxygen_is_as_before_it() -> None:

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from alerts.grading import icans
+from alerts.grading import icans, ice
 from alerts.grading.result import Grade
 from tests.unit.alerts.builders import (
     INFUSED,
@@ -32,14 +32,14 @@ def graded(*items: Item, born: date | None = None) -> Grade:
 
 @pytest.mark.parametrize("points", range(11))
 def test_ice_is_the_total_that_was_charted(points: int) -> None:
-    result = icans.ice(chart(reading("ice", points)), NOW, SITE)
+    result = ice.score(chart(reading("ice", points)), NOW, SITE)
     assert result.score == points
     assert result.missing == ()
 
 
 def test_ice_names_its_system_version_time_and_reading() -> None:
     patient = chart(reading("ice", 8))
-    result = icans.ice(patient, NOW, SITE)
+    result = ice.score(patient, NOW, SITE)
     assert (result.system, result.version, result.at) == ("ICE", "ASTCT 2019", NOW)
     assert [item.entry for item in result.evidence] == list(patient.entries["ice"])
     assert result.because == ("ICE 8 of 10 (2024-06-17 10:00)",)
@@ -47,46 +47,46 @@ def test_ice_names_its_system_version_time_and_reading() -> None:
 
 
 def test_ice_never_charted_is_undetermined() -> None:
-    result = icans.ice(chart(), NOW, SITE)
+    result = ice.score(chart(), NOW, SITE)
     assert result.score is None
     assert result.missing == ("ice",)
 
 
 def test_ice_holds_for_exactly_the_time_the_site_says() -> None:
-    assert icans.ice(chart(reading("ice", 9, NOW - hours(24))), NOW, SITE).score == 9
-    lapsed = icans.ice(chart(reading("ice", 9, NOW - hours(24.01))), NOW, SITE)
+    assert ice.score(chart(reading("ice", 9, NOW - hours(24))), NOW, SITE).score == 9
+    lapsed = ice.score(chart(reading("ice", 9, NOW - hours(24.01))), NOW, SITE)
     assert lapsed.score is None
     assert lapsed.missing == ("ice (last 2024-06-16 09:59, more than 24 h ago)",)
 
 
 def test_ice_that_was_not_done_says_why() -> None:
     patient = chart(reading("ice", 10, NOW - hours(6)), absent("ice", "asleep", NOW - hours(1)))
-    result = icans.ice(patient, NOW, SITE)
+    result = ice.score(patient, NOW, SITE)
     assert result.score is None
     assert result.missing == ("ice (not done: asleep)",)
 
 
 def test_ice_done_after_one_that_was_not_done_counts() -> None:
     patient = chart(absent("ice", "asleep", NOW - hours(6)), reading("ice", 10, NOW - hours(1)))
-    assert icans.ice(patient, NOW, SITE).score == 10
+    assert ice.score(patient, NOW, SITE).score == 10
 
 
 def test_an_assessment_outranks_the_reason_for_an_absent_one_of_the_same_time() -> None:
-    assert icans.ice(chart(absent("ice", "asleep"), reading("ice", 7)), NOW, SITE).score == 7
+    assert ice.score(chart(absent("ice", "asleep"), reading("ice", 7)), NOW, SITE).score == 7
 
 
 def test_of_two_assessments_of_one_time_the_lower_counts() -> None:
     patient = chart(reading("ice", 4, source="a"), reading("ice", 9, source="b"))
-    assert icans.ice(patient, NOW, SITE).score == 4
+    assert ice.score(patient, NOW, SITE).score == 4
 
 
 def test_an_assessment_after_the_time_asked_for_is_not_seen() -> None:
-    assert icans.ice(chart(reading("ice", 1, NOW + hours(1))), NOW, SITE).score is None
+    assert ice.score(chart(reading("ice", 1, NOW + hours(1))), NOW, SITE).score is None
 
 
 def test_ice_below_its_baseline_says_so() -> None:
     patient = chart(reading("ice", 9, INFUSED - hours(20)), reading("ice", 8))
-    result = icans.ice(patient, NOW, SITE)
+    result = ice.score(patient, NOW, SITE)
     assert result.flags == ("below the baseline of 9",)
     assert any("baseline 9" in line for line in result.because)
     assert "chart.baseline_window" in result.proxies
@@ -94,12 +94,12 @@ def test_ice_below_its_baseline_says_so() -> None:
 
 def test_ice_at_its_baseline_carries_no_flag() -> None:
     patient = chart(reading("ice", 9, INFUSED - hours(20)), reading("ice", 9))
-    assert icans.ice(patient, NOW, SITE).flags == ()
+    assert ice.score(patient, NOW, SITE).flags == ()
 
 
 def test_before_infusion_no_baseline_is_taken_from_what_is_still_to_come() -> None:
     patient = chart(reading("ice", 8, day(-3)), reading("ice", 10, day(-1)))
-    result = icans.ice(patient, day(-3), SITE)
+    result = ice.score(patient, day(-3), SITE)
     assert result.score == 8
     assert result.flags == ()
 
@@ -482,17 +482,39 @@ def test_the_reference_case_grades_3_on_day_5_and_0_on_day_8() -> None:
 
 
 def test_an_assessment_that_was_not_done_is_evidence_and_nothing_charted_is_none() -> None:
-    not_done = icans.ice(chart(absent("ice", "asleep")), NOW, SITE)
+    not_done = ice.score(chart(absent("ice", "asleep")), NOW, SITE)
     assert [item.kind for item in not_done.evidence] == ["ice"]
-    assert icans.ice(chart(), NOW, SITE).evidence == ()
+    assert ice.score(chart(), NOW, SITE).evidence == ()
 
 
 def test_of_an_ice_of_0_and_of_1_charted_for_one_time_the_0_counts() -> None:
     both = chart(reading("ice", 1, id="a"), reading("ice", 0, id="b"))
-    assert icans.ice(both, NOW, SITE).score == 0
+    assert ice.score(both, NOW, SITE).score == 0
 
 
 def test_a_domain_that_is_known_stands_before_one_that_is_not() -> None:
     because = icans.grade(chart(reading("consciousness", "spontaneous")), NOW, SITE).because
     assert "spontaneous" in because[0]
     assert because[1].startswith("no ICE assessment holds")
+
+
+@pytest.mark.parametrize("why", ["unable", "Unable: intubated", "unable to be roused"])
+def test_a_capd_that_the_child_was_unable_to_do_is_4(why: str) -> None:
+    result = graded(absent("capd", why), born=CHILD)
+    assert (result.grade, result.provisional, result.missing) == (4, False, ())
+    assert result.because == ("CAPD: grade 4 (unable)",)
+    assert [(item.kind, item.entry.note) for item in result.evidence] == [("capd", why)]
+
+
+@pytest.mark.parametrize("why", ["asleep", "parents unable to come", ""])
+def test_a_capd_that_was_not_done_for_another_reason_is_unknown(why: str) -> None:
+    assert graded(absent("capd", why), born=CHILD).grade is None
+
+
+def test_a_capd_done_since_stands_above_an_earlier_unable() -> None:
+    items = (absent("capd", "unable", NOW - hours(3)), reading("capd", 5))
+    assert graded(*items, born=CHILD).grade == 1
+
+
+def test_an_adult_who_was_unable_to_do_the_ice_is_not_graded_by_it() -> None:
+    assert graded(absent("ice", "unable")).grade is None

@@ -7,7 +7,7 @@ import pytest
 from alerts.fields import Status
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading
+from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 
 def signs(celsius: str, at: datetime, systolic: int = 120) -> tuple[Item, ...]:
@@ -104,9 +104,9 @@ def test_without_limit_and_value_at_infusion_it_is_open() -> None:
     assert result.missing == ("ferritin: upper reference limit", "ferritin at infusion")
 
 
-@pytest.mark.parametrize("infused", [None, NOW])
-def test_without_infusion_before_the_ferritin_there_is_no_value_at_infusion(infused: datetime | None) -> None:
-    patient = chart(*CLOSED, ferritin(300, NOW - hours(24)), ferritin(700), *ORGAN, infused=infused)
+def test_without_an_infusion_there_is_no_value_at_infusion() -> None:
+    """After a ferritin from before the infusion there is no CRS, which the screen comes after."""
+    patient = chart(*CLOSED, ferritin(300, NOW - hours(24)), ferritin(700), *ORGAN, infused=None)
     result = iec_hs.screen(patient, NOW, SITE)
     assert (result.suspected, result.missing) == (None, ("ferritin at infusion",))
 
@@ -373,3 +373,30 @@ def test_one_criterion_that_is_not_met_decides_whatever_else_is_open() -> None:
 def test_an_empty_chart_is_undetermined_and_says_what_is_missing() -> None:
     result = screened()
     assert (result.suspected, result.missing) == (None, ("temperature",))
+
+
+# -- anaemia ---------------------------------------------------------------------------------------
+
+ANAEMIA = "anemia_life_threatening"
+
+
+@pytest.mark.parametrize(("ago", "suspected"), [(0, True), (48, True), (48.01, False)])
+def test_an_anaemia_newly_stated_to_be_life_threatening_is_a_new_grade_4_cytopenia(ago: float, suspected: bool) -> None:
+    result = screened(*CLOSED, *RISING, *NORMAL, statement(ANAEMIA, at=NOW - hours(ago)))
+    assert result.suspected is suspected
+    if suspected:
+        assert ANAEMIA in [item.kind for item in result.evidence]
+        assert "iec_hs.cytopenia_new_for" in result.proxies
+
+
+def test_an_anaemia_stated_again_is_as_old_as_it_was() -> None:
+    old, again = statement(ANAEMIA, at=NOW - hours(60)), statement(ANAEMIA, at=NOW - hours(1))
+    assert screened(*CLOSED, *RISING, *NORMAL, old, again).suspected is False
+    denied = statement(ANAEMIA, False, NOW - hours(30))
+    assert screened(*CLOSED, *RISING, *NORMAL, old, denied, again).suspected is True
+
+
+def test_an_anaemia_that_is_denied_or_not_stated_is_none() -> None:
+    assert screened(*CLOSED, *RISING, *NORMAL).suspected is False
+    taken_back = (statement(ANAEMIA, at=NOW - hours(2)), statement(ANAEMIA, False, NOW - hours(1)))
+    assert screened(*CLOSED, *RISING, *NORMAL, *taken_back).suspected is False

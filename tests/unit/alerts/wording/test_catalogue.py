@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from alerts.episodes import DeliveryState, Reason
 from alerts.grading.bands import Reference
 from alerts.grading.icans import CODED_ROWS
+from alerts.paging import DeliveryState, Reason
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording import interface

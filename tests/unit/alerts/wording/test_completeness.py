@@ -186,6 +186,12 @@ def test_everything_said_of_a_chart_is_in_the_catalogue(patient: tuple[Chart, da
         "hypotension with several vasopressors: grade 4 (norepinephrine, epinephrine, vasopressin)",
         "nasal cannula 8 L/min (> 6): grade 3",
         "positive pressure not given for hypoxia: not grade 4",
+        "oxygen device last charted 25 h ago",
+        "pressures of 2024-06-15 08:00 contradict each other: not used",
+        "systolic_bp (pressures of 2024-06-15 08:00 contradict each other: not used)",
+        "fever from before infusion: not CRS",
+        "before infusion",
+        "CAPD overdue: last 12 Jun 12:00, to be charted every 12 h",
         "ferritin (the value at infusion is only a bound: <650 µg/L)",
     ],
 )

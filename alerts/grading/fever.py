@@ -1,0 +1,82 @@
+"""The fever row of the ASTCT 2019 CRS table.
+
+A temperature of at least 38.0 °C that no other cause explains is grade 1, whatever its height (Lee et al., Biol Blood
+Marrow Transplant 2019;25:625-638, table 2). When a stream of temperatures counts is a convention of the site.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from alerts import confirmation
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.inputs import if_old, latest_number, numbers
+from config.site import Site
+
+FEVER = Decimal("38.0")
+"""Degrees Celsius, inclusive (Lee 2019, table 2)."""
+
+CONFIRMING_SHOWN = 3
+"""Samples of a stream that stand on a page as evidence."""
+
+
+def fever(chart: Chart, at: datetime, site: Site) -> Axis:
+    """The row: 1 with fever, 0 without, None where no temperature is charted."""
+    axis = measured_fever(chart, at, site)
+    if not axis.level:
+        return axis
+    if _has_other_cause(chart, at, site):
+        flag = "fever attributed to another cause"
+        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
+    infused = _infused(chart)
+    if infused is not None and all(item.entry.effective < infused for item in axis.evidence):
+        flag = "fever from before infusion: not CRS"
+        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=axis.proxies)
+    return axis
+
+
+def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
+    """Whether there is a fever that the row leaves out; where nothing is left out, no temperature is looked at."""
+    infused = _infused(chart)
+    may_be_old = infused is not None and at - infused <= site.proxies.chart.temperature_holds.value
+    return (may_be_old or _has_other_cause(chart, at, site)) and bool(measured_fever(chart, at, site).level)
+
+
+def _infused(chart: Chart) -> datetime | None:
+    return chart.admission.infused if chart.admission else None
+
+
+def _has_other_cause(chart: Chart, at: datetime, site: Site) -> bool:
+    return bool(chart.says("fever_other_cause", at, site.proxies.crs.other_cause_holds.value))
+
+
+def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Fever whatever its cause, once a stream has confirmed it."""
+    holds = site.proxies.chart.temperature_holds.value
+    latest = latest_number(chart, "temperature", at, holds)
+    if latest is None:
+        return Axis(None, missing=("temperature",))
+    if _febrile(latest) is None:
+        return Axis(None, missing=("temperature",), evidence=evidence(("temperature", latest)))
+    decided = confirmation.decide(
+        numbers(chart, "temperature", at, holds),
+        _febrile,
+        lambda entry: confirmation.temperature(chart, entry, _febrile, site),
+    )
+    flags = tuple(f"{e.value:f} °C by {e.by}: not yet confirmed as fever" for e in decided.unconfirmed[:1])
+    proxies = (
+        *((decided.confirmed.proxy,) if decided.confirmed.proxy else ()),
+        *if_old(decided.entry, at, site, "chart.temperature_holds"),
+    )
+    if decided.confirmed.counts:
+        samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
+        highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
+        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, flags=flags, proxies=proxies)
+    found = evidence(("temperature", decided.entry))
+    text = flags[0] if flags else f"no fever ({decided.entry.value:f} °C < {FEVER})"
+    return Axis(0, text, found, flags=flags, proxies=proxies)
+
+
+def _febrile(temperature: Entry) -> bool | None:
+    return temperature.at_least(FEVER)

@@ -1,0 +1,148 @@
+"""What the criteria of the IEC-HS screen are made of, and those on the organs and the counts (`alerts.grading.iec_hs`).
+
+One is enough: fibrinogen < 150 mg/dL; AST or ALT > 5 x ULN; a new grade 4 cytopenia by CTCAE.
+
+- A count is new from the first of a row of grade 4 counts, which a count that was not grade 4 came before. Platelets,
+  neutrophils and white cells are looked at: lymphocytes are grade 4 after lymphodepletion in everybody.
+- Anaemia is grade 4 by a clinician's statement alone, and new from the first of a row of such statements.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading import ctcae_counts
+from alerts.grading.axis import Axis, evidence
+from alerts.grading.bands import Cut, levels
+from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, span, told
+from alerts.vocabulary import label
+from config.site import Site
+
+FIBRINOGEN_BELOW = Decimal(150)
+"""mg/dL."""
+TRANSAMINASE_TIMES = 5
+"""Multiple of the upper limit that AST or ALT must exceed."""
+CYTOPENIAS = ("platelets", "neutrophils", "white_cells")
+ANAEMIA = ctcae_counts.ROWS["anemia"].life_threatening
+"""The statement that makes anaemia grade 4."""
+GRADE_4 = 4
+
+NO, YES = 0, 1
+"""Whether a criterion is met; None where that is open."""
+
+KINDS = frozenset(("fibrinogen", "ast", "alt", ANAEMIA, *(ctcae_counts.ROWS[term].kind for term in CYTOPENIAS)))
+"""Everything that can change these criteria."""
+
+
+def above_limit(kind: str, entry: Entry, times: int, site: Site) -> Axis:
+    if entry.high is None:
+        text = f"{told(kind, entry, site.zone)}: no upper reference limit"
+        return Axis(None, text, evidence((kind, entry)), missing=(f"{kind}: upper reference limit",))
+    return compared(kind, entry, Cut(YES, ">", times * entry.high, ""), site, f"{times} x ULN")
+
+
+def any_of(criteria: Iterable[Axis]) -> Axis:
+    """Criteria of which one is enough."""
+    read = list(criteria)
+    met = [criterion for criterion in read if criterion.level == YES]
+    unknown = [criterion for criterion in read if criterion.level is None]
+    shown = met or read
+    return Axis(
+        YES if met else None if unknown else NO,
+        "; ".join(criterion.because for criterion in shown if criterion.because),
+        tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence)),
+        missing=() if met else tuple(dict.fromkeys(name for criterion in unknown for name in criterion.missing)),
+        proxies=tuple(dict.fromkeys(name for criterion in shown for name in criterion.proxies)),
+    )
+
+
+def compared(kind: str, entry: Entry, cut: Cut, site: Site, against: str = "") -> Axis:
+    """Whether a value is past a cut; `against` is what the bound is, where it is not the printed number itself."""
+    reached = cut.reached(entry)
+    value = told(kind, entry, site.zone)
+    if reached is None:
+        missing = f"{kind} (only a bound: {amount(kind, entry)})"
+        return Axis(None, f"{value}: only a bound", evidence((kind, entry)), missing=(missing,))
+    sign = cut.sign if reached else f"not {cut.sign}"
+    bound = number(cut.bound)
+    return Axis(int(reached), f"{value} {sign} {f'{against} ({bound})' if against else bound}", evidence((kind, entry)))
+
+
+def organ(chart: Chart, at: datetime, site: Site) -> Axis:
+    """One of: low fibrinogen, high AST or ALT, a new grade 4 cytopenia."""
+    holds = site.proxies.chart.laboratory_holds.value
+    criteria = []
+    for kind in ("fibrinogen", "ast", "alt"):
+        entry = latest_number(chart, kind, at, holds)
+        if entry is None:
+            criteria.append(Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),)))
+        elif kind == "fibrinogen":
+            criteria.append(compared(kind, entry, Cut(YES, "<", FIBRINOGEN_BELOW, ""), site))
+        else:
+            criteria.append(above_limit(kind, entry, TRANSAMINASE_TIMES, site))
+    criteria += [_new_cytopenia(term, chart, at, site) for term in CYTOPENIAS]
+    criteria.append(_new_anaemia(chart, at, site))
+    row = any_of(criteria)
+    return row._replace(proxies=("chart.laboratory_holds", *row.proxies))
+
+
+def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
+    """Grade 4 since not longer than a while, and not grade 4 before."""
+    kind, cuts, _ = ctcae_counts.row(term, site)
+    holds = site.proxies.chart.laboratory_holds.value
+    latest = latest_number(chart, kind, at, holds)
+    if latest is None:
+        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),))
+    row = Axis(None, told(kind, latest, site.zone), evidence((kind, latest)))
+    if not (now := _is_grade_4(latest, cuts)):
+        missing = () if now is False else (f"{kind} (only a bound: {amount(kind, latest)})",)
+        return row._replace(level=None if missing else NO, because=f"{row.because}: not grade 4", missing=missing)
+    first, before = _row_of_grade_4(chart, kind, latest, cuts)
+    window = site.proxies.iec_hs.cytopenia_new_for.value
+    since = clock(first.effective, site.zone)
+    row = row._replace(because=f"{row.because}: grade 4 since {since}", proxies=("iec_hs.cytopenia_new_for",))
+    if latest.effective - first.effective > window:
+        return row._replace(level=NO, because=f"{row.because}, longer than {span(window)}: not new")
+    if before is None or _is_grade_4(before, cuts) is None:
+        return row._replace(because=f"{row.because}, whether new is open", missing=(f"{kind} before {since}",))
+    found = (*row.evidence, *evidence((kind, before)))
+    return row._replace(level=YES, because=f"{row.because}: new", evidence=found)
+
+
+def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
+    """Stated to be grade 4 since not longer than a while; where it is not stated, it is not so."""
+    said = [entry for entry in chart.until(ANAEMIA, at) if entry.code in ("true", "false")]
+    if not said or not said[-1].is_true:
+        return Axis(NO)
+    first = said[-1]
+    for entry in reversed(said):
+        if not entry.is_true:
+            break
+        first = entry
+    window = site.proxies.iec_hs.cytopenia_new_for.value
+    text = f"{label(ANAEMIA)} by a clinician's statement: grade {GRADE_4} since {clock(first.effective, site.zone)}"
+    row = Axis(YES, f"{text}: new", evidence((ANAEMIA, first)), proxies=("iec_hs.cytopenia_new_for",))
+    if at - first.effective > window:
+        return row._replace(level=NO, because=f"{text}, longer than {span(window)}: not new")
+    return row
+
+
+def _row_of_grade_4(chart: Chart, kind: str, latest: Entry, cuts: tuple[Cut, ...]) -> tuple[Entry, Entry | None]:
+    """The first of the grade 4 counts in a row that end at the latest, and the count before it."""
+    first = latest
+    for entry in reversed(chart.until(kind, latest.effective)):
+        if entry.value is None or entry == latest:
+            continue
+        if not _is_grade_4(entry, cuts):
+            return first, entry
+        first = entry
+    return first, None
+
+
+def _is_grade_4(entry: Entry, cuts: tuple[Cut, ...]) -> bool | None:
+    found = levels(entry, cuts)
+    if found.lowest == GRADE_4:
+        return True
+    return False if found.highest < GRADE_4 else None

@@ -1,0 +1,119 @@
+"""Sets of blood pressures: which can be true together, and which of them are in use.
+
+Pressures of one source, time and way of measuring are one set. Where its systolic does not lie above its diastolic,
+by a pulse pressure that a body can have, or its mean does not lie between the two, none of the set is used. How small
+and how large a pulse pressure may be are conventions of the site.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from typing import NamedTuple
+
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.grading.inputs import clock
+from config.site import Site
+
+KINDS = ("systolic_bp", "diastolic_bp", "mean_bp")
+
+PULSE_PRESSURE = ("chart.pulse_pressure_least", "chart.pulse_pressure_most")
+"""The conventions behind a set that is not used."""
+
+
+CONTRADICTED = "the pressures of this set contradict each other: kept and not used; check the cuff or the line"
+"""Why one of them is listed among what was not used."""
+
+
+class Pressures(NamedTuple):
+    """The systolic and the mean pressure (mm[Hg]) in use."""
+
+    systolic: Entry | None
+    mean: Entry | None
+
+    @property
+    def newest(self) -> Entry | None:
+        """The one that was measured last."""
+        found = [entry for entry in self if entry is not None]
+        return max(found, key=lambda entry: entry.effective, default=None)
+
+
+def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
+    """Whether a pressure fits the others of its set; a bound contradicts nothing.
+
+    Of two that stand for one kind, as where times are cut to the minute, one that fits is enough.
+    """
+    if entry.value is None or entry.comparator:
+        return True
+    beside = [(entry.value,) if other == kind else _beside(chart, other, entry) for other in KINDS]
+    return any(_can_be(*values, site=site) for values in product(*beside))
+
+
+def _beside(chart: Chart, kind: str, entry: Entry) -> tuple[Decimal | None, ...]:
+    found = [
+        other.value
+        for other in chart.at(kind, entry.effective)
+        if other.source == entry.source and other.by == entry.by and other.value is not None and not other.comparator
+    ]
+    return tuple(found) or (None,)
+
+
+def _can_be(systolic: Decimal | None, diastolic: Decimal | None, mean: Decimal | None, *, site: Site) -> bool:
+    if systolic is not None and diastolic is not None:
+        proxies = site.proxies.chart
+        pulse = systolic - diastolic
+        if pulse <= 0 or not proxies.pulse_pressure_least.value <= pulse <= proxies.pulse_pressure_most.value:
+            return False
+    if mean is None:
+        return True
+    return (diastolic is None or mean >= diastolic) and (systolic is None or mean <= systolic)
+
+
+def sound(chart: Chart, kind: str, at: datetime, holds: timedelta | None, site: Site) -> Iterator[Entry]:
+    """The pressures of a kind that may be used, at most `holds` old, newest first."""
+    start = None if holds is None else at - holds
+    for entry in chart.newest_first(kind, at):
+        if start is not None and entry.effective < start:
+            return
+        if entry.value is not None and is_sound(chart, kind, entry, site):
+            yield entry
+
+
+def latest(chart: Chart, at: datetime, holds: timedelta | None, site: Site) -> Pressures:
+    """The last systolic and the last mean that may be used, however far apart."""
+    return Pressures(*(next(sound(chart, kind, at, holds, site), None) for kind in ("systolic_bp", "mean_bp")))
+
+
+def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:
+    """The systolic and the mean of the latest set: of two that are too far apart only the newer."""
+    systolic, mean = latest(chart, at, site.proxies.chart.vitals_hold.value, site)
+    together = site.proxies.chart.one_set.value
+    if systolic and mean:
+        if systolic.effective - mean.effective > together:
+            mean = None
+        elif mean.effective - systolic.effective > together:
+            systolic = None
+    return Pressures(systolic, mean)
+
+
+def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, site: Site) -> str:
+    """What to say where the newest pressure of a kind came after the one in use and must not be used; else nothing."""
+    for entry in chart.back(kind, at, site.proxies.chart.vitals_hold.value):
+        if used is not None and entry.effective <= used.effective:
+            break
+        if entry.value is not None and not is_sound(chart, kind, entry, site):
+            return f"pressures of {clock(entry.effective, site.zone)} contradict each other: not used"
+    return ""
+
+
+def is_contradicted(chart: Chart, kind: str, at: datetime, source: str, message: str, site: Site) -> bool:
+    """Whether the pressure of one message is charted and must not be used."""
+    charted = (entry for entry in chart.at(kind, at) if entry.source == source and entry.id == message)
+    return any(not is_sound(chart, kind, entry, site) for entry in charted)
+
+
+def baseline(chart: Chart, site: Site) -> Decimal | None:
+    """The systolic pressure before infusion; a day whose last pressure must not be used is left out."""
+    window = site.proxies.chart.baseline_window.value
+    return chart.baseline("systolic_bp", window, lambda entry: is_sound(chart, "systolic_bp", entry, site))
