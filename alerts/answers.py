@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from alerts import episodes, escalation, silences
-from alerts.episodes import Delivery, Episode, Past
+from alerts.episodes import Episode, Past
 from alerts.events import answer_event, closed_event, silence_event
 from alerts.faults import note_fault, undeliverable_fault
 from alerts.fields import Status
@@ -23,6 +23,7 @@ from alerts.messages import (
     Receipt,
     Silence,
 )
+from alerts.paging import Delivery
 from alerts.watch import Effects, Watch, sets_aside
 from config.site import Site
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes import Delivery, Episode, Plan, PlannedStep, Reason, Summons
+from alerts.episodes import Episode
+from alerts.paging import Delivery, Plan, PlannedStep, Reason, Summons
 from alerts.rota import holders
 from alerts.silences import Silenced, hiding
 from config.site import Site, Urgency

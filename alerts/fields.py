@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
@@ -31,7 +32,14 @@ def parse_number(value: Any) -> Bound | None:
     Raises:
         ValueError: a number that no reading can have.
     """
-    match = _NUMBER.fullmatch(str(value).strip())
+    text = str(value).strip()
+    # The same vital signs come again and again; a text that is too long for a number is not kept.
+    return _parsed(text) if len(text) <= _LONGEST_VALUE else _parsed.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Bound | None:
+    match = _NUMBER.fullmatch(text)
     if match is None:
         return None
     number = Decimal(match[2])

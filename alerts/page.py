@@ -12,10 +12,11 @@ from alerts.admission import Admission
 from alerts.assessment import Assessment
 from alerts.chart import Chart
 from alerts.entry import Entry
-from alerts.episodes import Episode, Reason
+from alerts.episodes import Episode
 from alerts.finding import Finding
 from alerts.grading.result import Evidence, Score
 from alerts.ledger import Ledger, ledger
+from alerts.paging import Reason
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import label, shown_unit
 from alerts.wording.catalogue import say, translate

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from alerts import episodes
 from alerts import page as pages
 from alerts.assessment import Assessment
-from alerts.episodes import DELIVERIES_KEPT, Delivery, Episode, Reason
+from alerts.episodes import Episode
 from alerts.escalation import Due
 from alerts.events import page_event
 from alerts.finding import Finding
 from alerts.page import Concern, Page
+from alerts.paging import DELIVERIES_KEPT, Delivery, Reason
 from alerts.watch import Watch
 from config.site import Site
 
