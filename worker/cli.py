@@ -4,7 +4,18 @@ from typing import Any
 
 import click
 
-from worker.commands import offline, patients, service
+from worker.commands import (
+    answers,
+    configuration,
+    delivery,
+    gateway,
+    intake,
+    mllp,
+    offline,
+    patients,
+    route,
+    service,
+)
 
 
 class _Commands(click.Group):
@@ -42,8 +53,11 @@ def main() -> None:
 
 
 for command in (
-    *(service.up, service.worker, service.send, service.ack, service.health),
-    *(patients.board, patients.explain, patients.set_aside),
-    *(offline.grade, offline.replay, offline.demo, offline.check),
+    *(service.up, service.worker, service.send, service.health),
+    *(answers.ack, answers.hand_on, answers.silence, answers.close),
+    *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
+    *(patients.board, patients.explain, intake.set_aside, intake.unmapped),
+    *(configuration.check, route.route, delivery.send_test),
+    *(offline.grade, intake.parse, offline.replay, offline.demo),
 ):
     main.add_command(command)

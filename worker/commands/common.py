@@ -16,7 +16,8 @@ BAD_INPUT = 2
 
 def configuration(folder: Path | None) -> "Site":
     """A site's configuration, or what is wrong with it."""
-    from config.site import ConfigurationError, load_site
+    from config.problems import ConfigurationError
+    from config.site import load_site
 
     try:
         return load_site(folder)

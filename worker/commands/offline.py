@@ -1,4 +1,4 @@
-"""Commands that need no running service: grade, replay, look around, check a configuration."""
+"""Commands that need no running service: grade, replay, look around."""
 
 import sys
 from datetime import timedelta
@@ -16,7 +16,8 @@ from worker.commands.common import BAD_INPUT, config_option, configuration, line
 def grade(file: BinaryIO, config_dir: Path | None) -> None:
     """Grade cases from JSON lines: {"id": ..., "at": "...", "messages": [native messages]}.
 
-    A line that cannot be read is named on standard error, with its field; the others are still answered (exit 2).
+    A line that cannot be read is named on standard error, with its field; the others are still answered (exit 2). So
+    is a message of a case that cannot be read: the case is answered without it, and lists it under "unused".
     """
     import json
 
@@ -27,8 +28,8 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
     bad = 0
     for number, line in lines(file):
         try:
-            case, messages = read_case(line)
-            answer = json.dumps(grade_case(case, messages, site), ensure_ascii=False)
+            asked = read_case(line)
+            answer = json.dumps(grade_case(asked, site), ensure_ascii=False)
         except BadMessage as error:
             bad += 1
             click.echo(f"line {number}: {error}", err=True)
@@ -37,6 +38,9 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
             click.echo(f"line {number}: cannot be graded: internal error {type(error).__name__}", err=True)
         else:
             click.echo(answer)
+            bad += 1 if asked.unread else 0
+            for unread in asked.unread:
+                click.echo(f"line {number}: {unread.why}", err=True)
     if bad:
         sys.exit(BAD_INPUT)
 
@@ -113,11 +117,3 @@ def demo(output: Path, config_dir: Path | None) -> None:
         demonstrate(output, Console(), config_dir)
     except (EmbeddedRedisError, StuckError) as error:
         raise click.ClickException(str(error)) from error
-
-
-@click.command()
-@config_option
-def check(config_dir: Path | None) -> None:
-    """Check the configuration: every file and key that cannot be used, with the mend."""
-    site = configuration(config_dir)
-    click.echo(f"{site.on_call.name}: configuration is usable; time zone {site.on_call.time_zone}")

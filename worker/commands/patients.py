@@ -1,10 +1,15 @@
 """Commands that look at the patients of a running service."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.commands.common import runtime
+
+if TYPE_CHECKING:
+    from alerts.episodes import Episode
+    from config.site import Site
 
 
 @click.command()
@@ -15,22 +20,44 @@ def board() -> None:
     from rich.table import Table
 
     from alerts.messages import SITE_SUBJECT
+    from alerts.page import clock
+    from alerts.silences import in_force
 
     table = Table()
     for heading in ("patient", "place", "CRS", "ICANS", "open episodes"):
         table.add_column(heading)
-    for watch in runtime().store.watches():
+    run = runtime()
+
+    def at(moment: datetime) -> str:
+        return clock(moment, run.site, "en")
+
+    for watch in run.store.watches():
         admission = watch.chart.admission
         place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
         if watch.patient == SITE_SUBJECT:
             place = "technical"
-        episodes = [
-            f"{item.id} {item.title} [{item.urgency}] {item.acknowledged_by or 'UNANSWERED'}"
-            for item in watch.episodes.values()
+        episodes = [_standing(item, run.site) for item in watch.episodes.values()]
+        episodes += [
+            f"silence {item.id}: {item.condition} until {at(item.until)} ({item.by}: {item.why})"
+            for item in in_force(watch.silences, run.clock.now())
         ]
         grades = [watch.standing.get(system) or "undetermined" for system in ("crs", "icans")]
         table.add_row(*(escape(cell) for cell in (watch.patient, place, *grades, "\n".join(episodes))))
     Console().print(table)
+
+
+def _standing(episode: "Episode", site: "Site") -> str:
+    """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
+    from alerts.page import clock
+
+    held = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
+    if episode.next_at is not None:
+        held += f", {'asked again' if episode.acknowledged_by else 'next told'} {clock(episode.next_at, site, 'en')}"
+    if episode.silenced_until is not None:
+        held += f", silenced until {clock(episode.silenced_until, site, 'en')}"
+    last = episode.deliveries[-1] if episode.deliveries else None
+    sent = f"; last page to {last.to} on {last.channel}: {last.state}" if last else ""
+    return f"{episode.id} {episode.title} [{episode.urgency}] {held}{sent}"
 
 
 @click.command()
@@ -49,26 +76,3 @@ def explain(patient: str, at: datetime | None, rules: bool) -> None:
     moment = at.replace(tzinfo=run.site.zone) if at is not None else run.clock.now()
     for line in lines(explained(watch.chart, moment, run.site), rules=rules):
         click.echo(line)
-
-
-@click.command("set-aside")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
-def set_aside(as_json: bool) -> None:
-    """List the messages that could not be used, with the reason, and the patients nobody has registered."""
-    import json
-
-    store = runtime().store
-    for listed, record in store.set_aside():
-        body = {"listed": listed, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
-        body |= {"id": record.id, "why": record.why, "raw": record.raw}
-        click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
-    for patient, note in store.unclaimed().items():
-        count, first, last = note.split()
-        body = {"patient": patient, "count": count, "first": first, "last": last, "why": "patient not registered"}
-        text = f"patient {patient}: not registered; {count} message(s) kept since {first}; send its registration"
-        click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
-
-
-def _set_aside_line(body: dict[str, str]) -> str:
-    what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
-    return f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}"

@@ -1,7 +1,6 @@
-"""Commands of the live service: run it, feed it, answer it, ask how it is."""
+"""Commands of the live service: run it, feed it, ask how it is."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,10 +8,12 @@ import click
 
 from worker.commands.common import BAD_INPUT, configuration, lines, runtime
 
+EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture"
+
 
 @click.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep patients in this folder.")
-@click.option("--processes", default=2, show_default=True, help="Processes that judge; four more deliver.")
+@click.option("--processes", default=2, show_default=True, help="Processes that judge; nine more deliver.")
 def up(data: Path | None, processes: int) -> None:
     """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
     from rich.console import Console
@@ -20,6 +21,7 @@ def up(data: Path | None, processes: int) -> None:
     from config.settings import Settings
     from worker.demo import print_page
     from worker.embedded import EmbeddedRedisError
+    from worker.fitness import UnfitStoreError
     from worker.logs import configure
     from worker.service import serve, stop_on_signals
 
@@ -35,27 +37,34 @@ def up(data: Path | None, processes: int) -> None:
             on_page=lambda page: print_page(console, page),
             stop=stop_on_signals(),
         )
-    except EmbeddedRedisError as error:
+    except (EmbeddedRedisError, UnfitStoreError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @click.command()
-@click.option("--queues", default="advance,ingest,deliver", show_default=True, help="Queues this worker takes from.")
+@click.option("--queues", default=EVERY_QUEUE, show_default=True, help="Queues this worker takes from.")
 @click.option("--processes", default=2, show_default=True, help="Processes of the pool.")
 def worker(queues: str, processes: int) -> None:
     """Run one Celery worker in the foreground, for a supervisor or a container."""
     import os
 
     from config.settings import Settings
-    from worker.app import QUEUES
+    from worker.fitness import UnfitStoreError, refuse_unfit
+    from worker.queues import QUEUES
+    from worker.runtime import connect, keys_of
     from worker.supervisor import worker_command
 
-    configuration(Settings().config_dir)
-
+    settings = Settings()
+    configuration(settings.config_dir)
     names = queues.split(",")
     unknown = sorted(set(names) - set(QUEUES))
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(QUEUES)}", param_hint="--queues")
+    try:
+        with connect(settings.redis_url) as redis:
+            refuse_unfit(redis, keys_of(settings), settings)
+    except UnfitStoreError as error:
+        raise click.ClickException(str(error)) from error
     command = worker_command(names, processes)
     os.execv(command[0], command)  # noqa: S606
 
@@ -71,11 +80,14 @@ def send(file: BinaryIO, source: str) -> None:
     from redis.exceptions import RedisError
 
     from worker.client import Client
+    from worker.fitness import UnfitStoreError
     from worker.service import find_settings
 
     raws = [line for _, line in lines(file)]
     try:
         accepted = Client(find_settings()).send_raw(raws, source)
+    except UnfitStoreError as error:
+        raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
         raise click.ClickException(f"the state store cannot be reached, nothing was accepted: {error}") from error
     click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} set aside")
@@ -83,27 +95,6 @@ def send(file: BinaryIO, source: str) -> None:
         click.echo(f"set aside: {record.why}", err=True)
     if accepted.refused:
         sys.exit(BAD_INPUT)
-
-
-@click.command()
-@click.argument("episode")
-@click.option("--by", required=True, help="Who takes it: an id of people in site.yaml.")
-def ack(episode: str, by: str) -> None:
-    """Acknowledge an episode: its ladder stops until it worsens."""
-    from worker.client import Client
-    from worker.service import find_settings
-
-    run = runtime()
-    if by not in run.site.on_call.people:
-        raise click.BadParameter(f"{by}: not one of {', '.join(run.site.on_call.people)}", param_hint="--by")
-    patient = run.store.patient_of(episode)
-    if patient is None:
-        raise click.ClickException(f"no episode {episode}; see `cartwatch board`")
-    now = datetime.now(UTC)
-    message = {"type": "acknowledgement", "id": f"{episode} {by} {now.isoformat()}", "source": "cli"}
-    message |= {"patient": patient, "effective": now.isoformat(), "episode": episode, "by": by}
-    Client(find_settings()).send([message], source="cli")
-    click.echo(f"{by} has {episode}")
 
 
 @click.command()

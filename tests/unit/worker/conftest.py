@@ -1,13 +1,17 @@
-"""A store in memory."""
+"""A store in memory, and the commands run against it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 
 from tests.unit.worker.ward import KEYS, Clock
+from worker.client import Client
 from worker.store import Store
+
+NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
@@ -24,3 +28,23 @@ def store(redis: Redis) -> Store:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def command_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment in which commands find no service of anybody's."""
+    monkeypatch.setenv("CARTWATCH_REDIS_URL", NOWHERE)
+    monkeypatch.setenv("CARTWATCH_NAMESPACE", KEYS.namespace)
+    monkeypatch.setenv("CARTWATCH_SHARDS", str(KEYS.shards))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def service(command_environment: None, store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that the commands find; nobody is woken."""
+    del command_environment
+    monkeypatch.setattr("worker.runtime.connect", lambda _: redis)
+    monkeypatch.setattr("worker.client.connect", lambda _: redis)
+    monkeypatch.setattr(Client, "wake", lambda *_: None)
+    return store

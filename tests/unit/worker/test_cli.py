@@ -9,38 +9,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from redis import Redis
 
 from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import replay as replaying
 from worker.advance import advance
 from worker.cli import main
-from worker.client import Client
 from worker.embedded import NoRedisError
 from worker.health import Check
 from worker.inbox import accept
 from worker.receiver import Received
 from worker.store import Store
 
-NOWHERE = "redis://127.0.0.1:1/0"
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CARTWATCH_REDIS_URL", NOWHERE)
-    monkeypatch.setenv("CARTWATCH_NAMESPACE", KEYS.namespace)
-    monkeypatch.setenv("CARTWATCH_SHARDS", str(KEYS.shards))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
-
-
-@pytest.fixture
-def service(store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store that the commands find; nobody is woken."""
-    monkeypatch.setattr("worker.runtime.connect", lambda _: redis)
-    monkeypatch.setattr("worker.client.connect", lambda _: redis)
-    monkeypatch.setattr(Client, "wake", lambda *_: None)
-    return store
+pytestmark = pytest.mark.usefixtures("command_environment")
 
 
 def run(*arguments: str, given: str | bytes | None = None) -> Result:
@@ -91,8 +71,6 @@ def test_grade_answers_each_line() -> None:
     ("bad", "why"),
     [
         ("{", "not JSON"),
-        (case({"type": "telegram"}), "messages[0].type: not one of"),
-        (case(reading("crp", "1e15")), "messages[0].value: the number is too large"),
         (case(registration("P1"), registration("P2")), "messages: of one patient only"),
         (case(at="noon"), "at: "),
         (b"\xff\xfe\xff", "not JSON"),
@@ -109,11 +87,28 @@ def test_grade_names_a_bad_line_and_still_answers_the_others(bad: str | bytes, w
     assert why in complaint
 
 
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ({"type": "telegram"}, "messages[3].type: not one of"),
+        (reading("crp", "1e15"), "messages[3].value: the number is too large"),
+    ],
+)
+def test_grade_answers_a_case_without_the_message_it_names(bad: Body, why: str) -> None:
+    said = run("grade", given=case(*crs2(), bad))
+    assert said.exit_code == 2
+    answer = json.loads(said.stdout)
+    assert answer["results"]["crs"]["grade"] == 2
+    [unused] = answer["unused"]
+    assert said.stderr == f"line 1: {unused['why']}\n"
+    assert unused["why"].startswith(why)
+
+
 def test_grade_survives_its_own_failure_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails_on_first(case_: Any, *_: object) -> dict[str, Any]:
-        if case_.id == 1:
+    def fails_on_first(asked: Any, *_: object) -> dict[str, Any]:
+        if asked.case.id == 1:
             raise ZeroDivisionError("38.9")
-        return {"id": case_.id}
+        return {"id": asked.case.id}
 
     monkeypatch.setattr("worker.grade.grade_case", fails_on_first)
     said = run("grade", given=f"{case(id=1)}\n{case(id=2)}\n")
@@ -304,7 +299,7 @@ def test_a_configuration_that_cannot_be_used_stops_every_command_before_it_begin
     monkeypatch.setenv("CARTWATCH_CONFIG_DIR", str(broken(tmp_path)))
     said = run(command, given="")
     assert said.exit_code == 1
-    assert "site.yaml: time_zone: Field required" in said.stderr
+    assert "site.yaml:1: time_zone: Field required" in said.stderr
 
 
 # -- worker and up ---------------------------------------------------------------------------------

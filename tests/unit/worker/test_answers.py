@@ -1,0 +1,107 @@
+"""The commands by which a person answers an episode: through the inbox to the state."""
+
+import pytest
+
+from alerts.episodes import Episode
+from alerts.watch import Watch
+from tests.unit.worker.test_cli import run
+from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
+from worker.advance import advance
+from worker.clock import SystemClock
+from worker.store import Store
+
+BY = ("--by", "haematologist-1")
+
+
+@pytest.fixture
+def episode(service: Store) -> str:
+    """A patient with CRS 2 whom nobody has answered."""
+    send(service, crs2())
+    advance(service, KEYS.of("P1"), Clock(), SITE)
+    return owed(service)[0].page.episode
+
+
+def settled(service: Store) -> Watch:
+    """The patient once everything that was said has been taken in."""
+    advance(service, KEYS.of("P1"), SystemClock(), SITE)
+    watch = service.watch("P1")
+    assert watch is not None
+    return watch
+
+
+def crs(service: Store) -> Episode:
+    return settled(service).episodes["crs"]
+
+
+def test_a_page_that_is_named_is_what_is_answered(service: Store, episode: str) -> None:
+    run("ack", episode, *BY, "--page", f"{episode}.1")
+    assert crs(service).acknowledged_by == "haematologist-1"
+
+
+def test_an_episode_is_handed_on_to_a_named_person(service: Store, episode: str) -> None:
+    said = run("hand-on", episode, *BY, "--to", "consultant-1")
+    assert (said.exit_code, said.stdout) == (0, f"{episode} is handed on to consultant-1\n")
+    assert "consultant-1" in {told.to for told in crs(service).deliveries}
+
+
+def test_an_episode_is_not_handed_on_to_somebody_unknown(service: Store, episode: str) -> None:
+    said = run("hand-on", episode, *BY, "--to", "nobody")
+    assert (said.exit_code, "--to" in said.stderr, "consultant-1" in said.stderr) == (2, True, True)
+    assert service.redis.xlen(KEYS.of("P1").inbox) == 0
+
+
+def test_an_episode_is_silenced_for_a_while_and_the_board_says_by_whom_and_why(service: Store, episode: str) -> None:
+    said = run("silence", episode, *BY, "--for", "2 h", "--why", "treatment running")
+    assert said.exit_code == 0
+    assert crs(service).silenced_until is not None
+    shown = run("board").stdout
+    assert "haematologist-1: treatment running" in shown
+
+
+def test_a_silence_is_ended_by_its_id(service: Store, episode: str) -> None:
+    run("silence", episode, *BY, "--for", "2 h", "--why", "treatment running")
+    (silence,) = settled(service).silences
+    said = run("silence", "--end", silence.id, *BY)
+    assert said.stdout == f"silence {silence.id} ended\n"
+    assert settled(service).silences == ()
+
+
+def test_a_silence_that_is_not_in_force_cannot_be_ended(episode: str) -> None:
+    said = run("silence", "--end", episode, *BY)
+    assert (said.exit_code, "see `cartwatch board`" in said.stderr) == (1, True)
+
+
+def test_a_condition_of_a_patient_is_silenced_up_to_an_urgency(service: Store, episode: str) -> None:
+    del episode
+    condition = ("--patient", "P1", "--condition", "cytopenia", "--urgency", "medium")
+    assert run("silence", *condition, *BY, "--for", "8 h", "--why", "expected").exit_code == 0
+    (silence,) = settled(service).silences
+    assert (silence.condition, silence.urgency, silence.episode) == ("cytopenia", "medium", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--for", "2 h", "--why", "x"], "--patient and --condition"),
+        (["E", "--why", "x"], "--for"),
+        (["E", "--for", "2 h"], "--why"),
+        (["E", "--for", "tomorrow", "--why", "x"], "duration"),
+        (["--patient", "P1", "--condition", "crs", "--for", "2 h", "--why", "x"], "urgency"),
+    ],
+    ids=["of nothing", "how long", "why", "no duration", "no urgency"],
+)
+def test_a_silence_that_cannot_be_understood_is_refused_and_hides_nothing(
+    service: Store, episode: str, arguments: list[str], names: str
+) -> None:
+    said = run("silence", *[episode if word == "E" else word for word in arguments], *BY)
+    assert said.exit_code != 0
+    assert names in said.stderr
+    assert settled(service).silences == ()
+
+
+def test_a_false_alarm_closes_the_episode_and_stands_in_the_journal(service: Store, episode: str) -> None:
+    run("close", episode, *BY, "--why", "cuff too small", "--false-alarm")
+    assert "crs" not in settled(service).episodes
+    events = [event for _, record in service.journal(KEYS.of("P1")) for event in record["events"]]
+    (closed,) = [event for event in events if event["kind"] == "closed"]
+    assert (closed["reason"], closed["by"], closed["why"]) == ("false_alarm", "haematologist-1", "cuff too small")

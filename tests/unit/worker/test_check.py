@@ -1,0 +1,266 @@
+"""`cartwatch check`: what is wrong and what is doubtful, each with its line and the mend."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.config.builders import folder, line_of
+from worker.cli import main
+from worker.delivery.addresses import takes
+
+PLAIN = "  on_call: [haematologist-1]\n"
+ADDRESSES = [
+    (f"{{receiver}}/{name}?", f"json://127.0.0.1/{name}?")
+    for name in ("phone-1", "phone-2", "phone-3", "phone-4", "worklist")
+]
+
+
+def check(path: Path, *arguments: str) -> Result:
+    options = ["check", "--config", str(path), "--from", "2026-01-05", *arguments]
+    return CliRunner().invoke(main, options, catch_exceptions=False)
+
+
+def clean(path: Path, *changes: tuple[str, str], **files: str) -> Path:
+    """The shipped configuration with addresses that reach somebody: nothing to remark."""
+    return folder(path, *ADDRESSES, *changes, **files)
+
+
+def remarks(path: Path, *arguments: str) -> list[str]:
+    said = check(path, *arguments)
+    return [line.replace(f"{path}/", "") for line in said.stderr.splitlines()]
+
+
+def at(path: Path, text: str, key: str) -> str:
+    return f"site.yaml:{line_of(path / 'site.yaml', text)}: {key}: "
+
+
+def test_a_configuration_without_fault_is_said_to_be_usable(tmp_path: Path) -> None:
+    said = check(clean(tmp_path))
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert said.stdout == "Example hospital: configuration is usable; time zone Europe/Rome\n"
+
+
+def test_the_shipped_example_is_usable_and_says_that_it_reaches_nobody() -> None:
+    said = CliRunner().invoke(main, ["check"], catch_exceptions=False)
+    assert said.exit_code == 0
+    [warning] = said.stderr.splitlines()
+    assert warning.startswith("warning: ")
+    assert "channels: phone-1, phone-2, phone-3, phone-4, worklist: {receiver} only prints pages" in warning
+
+
+def test_faults_of_every_file_are_said_at_once(tmp_path: Path) -> None:
+    path = clean(
+        tmp_path,
+        ("time_zone: Europe/Rome", "time_zone: Rome"),
+        ("channels: [phone-1]", "channels: [fone-1]"),
+        proxies_yaml="ctcae_version: '7.0'\n",
+        limits_csv="reading\ncrp\n",
+        intake_yaml="sources:\n  lab:\n    time_zone: Rome\n",
+    )
+    said = check(path)
+    assert said.exit_code == 1
+    for complaint in (
+        "site.yaml:2: time_zone: 'Rome' is not a time zone",
+        "people.haematologist-1.channels.0: 'fone-1' is not under channels",
+        "proxies.yaml:1: ctcae_version: Input should be '5.0' or '6.0'",
+        "proxies.yaml:1: crs: Field required: add it",
+        "limits.csv:1: no column canonical",
+        "intake.yaml:3: sources.lab.time_zone: 'Rome' is not a time zone",
+    ):
+        assert said.stderr.count(complaint) == 1, complaint
+
+
+# -- rota ------------------------------------------------------------------------------------------
+
+WORKDAYS = """\
+  on_call:
+    rotations:
+      - people: [haematologist-1, haematologist-2]
+        from: 2026-01-05T08:00
+        every: 7 d
+        days: [mon, tue, wed, thu, fri]
+"""
+
+
+def test_a_gap_in_the_rota_is_an_error_with_its_first_time_and_how_often(tmp_path: Path) -> None:
+    path = clean(tmp_path, (PLAIN, WORKDAYS), ("second_on_call: [haematologist-2]", "second_on_call: [technician-1]"))
+    said = check(path)
+    assert said.exit_code == 1
+    when = "from Mon 05 Jan 2026 00:00 to Mon 05 Jan 2026 08:00"
+    gap = f"error: {at(path, '  on_call:', 'roles.on_call')}nobody holds it {when}, and 13 times more until"
+    assert any(line.startswith(gap) for line in remarks(path))
+    assert f"ladders.critical.steps.0: would page nobody {when}" in said.stderr
+    assert "and so the last resort (consultant-1): fill the gap in on_call" in said.stderr
+
+
+def test_it_looks_ninety_days_ahead_or_as_far_as_is_said(tmp_path: Path) -> None:
+    override = "{from: 2026-01-01T00:00, until: 2026-06-01T00:00, people: [haematologist-1], why: until summer}"
+    path = clean(tmp_path, (PLAIN, f"  on_call:\n    overrides: [{override}]\n"))
+    assert remarks(path) == []
+    assert "nobody holds it from Mon 01 Jun 2026 00:00" in check(path, "--days", "200").stderr
+
+
+def test_a_role_with_a_fallback_has_no_gap(tmp_path: Path) -> None:
+    path = clean(tmp_path, (PLAIN, WORKDAYS + "    always: [technician-1]\n"))
+    assert not any("nobody holds it" in line for line in remarks(path))
+
+
+def test_turns_that_change_within_a_shift_are_doubtful(tmp_path: Path) -> None:
+    nights = '{people: [haematologist-1, technician-1], from: 2026-01-01T00:00, every: 1 d, hours: "20:00-08:00"}'
+    path = clean(tmp_path, (PLAIN, f"  on_call:\n    rotations: [{nights}]\n    always: [haematologist-1]\n"))
+    key = at(path, "rotations:", "roles.on_call.rotations.0.from")
+    assert (
+        f"warning: {key}turns change in the middle of `hours`: let `from` be the hour at which these begin"
+        in remarks(path)
+    )
+    mended = nights.replace("T00:00", "T20:00")
+    path = clean(tmp_path, (PLAIN, f"  on_call:\n    rotations: [{mended}]\n    always: [haematologist-1]\n"))
+    assert not any("turns change" in line for line in remarks(path))
+
+
+def test_overrides_that_overlap_are_doubtful(tmp_path: Path) -> None:
+    role = """\
+  on_call:
+    overrides:
+      - {from: 2026-02-01T08:00, until: 2026-02-03T08:00, people: [technician-1], why: congress}
+      - {from: 2026-02-02T08:00, until: 2026-02-04T08:00, people: [haematologist-1], why: swap}
+    always: [haematologist-1]
+"""
+    path = clean(tmp_path, (PLAIN, role))
+    key = at(path, "why: swap", "roles.on_call.overrides.1")
+    assert f"warning: {key}overlaps with 'congress': both hold the role then" in remarks(path)
+
+
+def test_an_event_of_a_calendar_that_names_nobody_is_doubtful(tmp_path: Path) -> None:
+    event = (
+        "BEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Rossi\r\nDTSTART:20260106T080000\r\nDTEND:20260106T200000\r\nEND:VEVENT\r\n"
+    )
+    path = clean(
+        tmp_path,
+        (PLAIN, "  on_call: {calendar: on_call.ics, always: [haematologist-1]}\n"),
+        on_call_ics=f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{event}END:VCALENDAR\r\n",
+    )
+    key = at(path, "calendar:", "roles.on_call.calendar")
+    [warning] = remarks(path)
+    assert warning.startswith(
+        f"warning: {key}the event 'Rossi' from Tue 06 Jan 2026 08:00 to Tue 06 Jan 2026 20:00 names nobody: "
+    )
+
+
+def test_a_role_no_ladder_tells_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, (PLAIN, PLAIN + "  porter: [technician-1]\n"))
+    assert remarks(path) == [
+        f"warning: {at(path, 'porter', 'roles.porter')}no ladder tells this role: name it in a step, or take it out"
+    ]
+
+
+# -- ladders ---------------------------------------------------------------------------------------
+
+
+def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
+    turn = "{people: [haematologist-2, haematologist-1], from: 2026-01-05T00:00, every: 7 d}"
+    second = f"  second_on_call:\n    rotations: [{turn}]\n"
+    path = clean(tmp_path, ("  second_on_call: [haematologist-2]\n", second))
+    key = at(path, "tell: [second_on_call]", "ladders.critical.steps.2")
+    when = "from Mon 12 Jan 2026 00:00 to Mon 19 Jan 2026 00:00"
+    assert f"warning: {key}tells nobody new {when}: haematologist-1 was told by a step before" in remarks(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "key", "what"),
+    [
+        (
+            ("acknowledged_for: 60 min", "acknowledged_for: 3 min"),
+            "error",
+            "acknowledged_for",
+            "is shorter than `answer_within`",
+        ),
+        (("    acknowledged_for: 60 min\n", ""), "warning", "", "whoever takes it is never asked again"),
+        (("    then_every: 15 min\n", ""), "warning", "", "ends with its last step though nobody has answered"),
+        (
+            ("tell: [consultant]", "tell: [technician]"),
+            "warning",
+            "steps.3",
+            "the last step does not reach the last resort",
+        ),
+    ],
+)
+def test_a_critical_ladder_that_could_leave_somebody_untold(
+    tmp_path: Path, change: tuple[str, str], kind: str, key: str, what: str
+) -> None:
+    said = check(clean(tmp_path, change))
+    assert said.exit_code == (1 if kind == "error" else 0)
+    where = ".".join(part for part in ("ladders.critical", key) if part)
+    assert any(line.startswith(f"{kind}: ") and f"{where}: {what}" in line for line in said.stderr.splitlines())
+
+
+def test_a_silence_that_may_last_long_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("silence_at_most: 24 h", "silence_at_most: 7 d"))
+    assert remarks(path)[0].startswith(f"warning: {at(path, 'silence_at_most', 'silence_at_most')}")
+
+
+# -- channels and people ---------------------------------------------------------------------------
+
+
+def test_an_address_apprise_does_not_take_is_an_error_that_does_not_show_it(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("json://127.0.0.1/phone-1", "smoke://secret-token/phone-1"))
+    said = check(path)
+    assert said.exit_code == 1
+    assert remarks(path)[0].startswith(
+        f"error: {at(path, 'smoke', 'channels.phone-1.url')}is not an address that Apprise takes"
+    )
+    assert "secret-token" not in said.output
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("{receiver}/phone?+X-Page-Id={page_id}", True),
+        ("ntfys://ntfy.sh/topic", True),
+        ("pover://user", False),
+        ("phone-1", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_apprise_takes(url: str, taken: bool) -> None:
+    assert takes(url) == taken
+
+
+def test_a_channel_nobody_uses_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("channels:\n  phone-1", 'channels:\n  old: {url: "json://x"}\n  phone-1'))
+    assert remarks(path) == [
+        f"warning: {at(path, 'old:', 'channels.old')}nobody uses it: give it to somebody under people, or take it out"
+    ]
+
+
+def test_somebody_who_is_never_told_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("people:\n", "people:\n  spare: {name: Spare, channels: [phone-1]}\n"))
+    assert remarks(path) == [
+        f"warning: {at(path, 'spare', 'people.spare')}is never told: add to a role, or take it out"
+    ]
+
+
+def test_somebody_paged_of_patients_by_minimal_channels_alone_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("detail: full", "detail: minimal"))
+    [warning] = remarks(path)
+    key = at(path, "channels: [phone-1]", "people.haematologist-1.channels")
+    assert warning.startswith(f"warning: {key}is told of patients on `minimal` channels only")
+
+
+def test_readings_that_do_not_exist_in_the_tables_are_doubtful(tmp_path: Path) -> None:
+    path = clean(
+        tmp_path,
+        limits_csv="reading,canonical,reject_below,reject_above,confirm_below,confirm_above\ncpr,mg/L,0,900,,\n",
+        units_csv="group,alias,canonical,factor,offset,note\ncpr,mg/L,mg/L,1,0,\n",
+    )
+    assert [line.partition(": no reading")[0] for line in remarks(path)] == [
+        "warning: limits.csv:2: reading",
+        "warning: units.csv:2: group",
+    ]
+
+
+def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
+    path = folder(tmp_path, ("acknowledged_for: 60 min", "acknowledged_for: 3 min"))
+    kinds = [line.partition(":")[0] for line in remarks(path)]
+    assert kinds == ["error", "warning", "1 error(s), 1 warning(s)"]

@@ -1,0 +1,67 @@
+"""`cartwatch route`: who would be told when."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.commands.common import config_option, configuration, runtime
+
+if TYPE_CHECKING:
+    from worker.route import Route
+
+
+@click.command()
+@click.argument("episode", required=False)
+@click.option(
+    "--urgency",
+    type=click.Choice(["critical", "high", "medium", "low", "technical"]),
+    help="A new page of this urgency, instead of an episode of the running service.",
+)
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    help="On the hospital's clock; now where not given. With --urgency.",
+)
+@config_option
+def route(episode: str | None, urgency: str | None, at: datetime | None, config_dir: Path | None) -> None:
+    """Show who would be told when, if nobody answers: the ladder, with the rota at each minute.
+
+    With EPISODE as it stands now in the running service: who was told, who has it, what is silenced, what follows. With
+    --urgency as a page would go that is new at a time: needs no running service.
+    """
+    if (episode is None) == (urgency is None):
+        raise click.UsageError("name an episode of the running service (see `cartwatch board`), or give --urgency")
+    if episode is not None and at is not None:
+        raise click.UsageError("--at goes with --urgency: an episode is shown as it stands now")
+    found = _of_episode(episode) if episode is not None else _of_urgency(str(urgency), at, config_dir)
+    for line in found.lines():
+        click.echo(line)
+
+
+def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "Route":
+    from alerts.projection import opened
+    from config.site import URGENCIES
+    from config.wall_clock import moment
+    from worker.clock import SystemClock
+    from worker.route import Route
+
+    site = configuration(config_dir)
+    now = moment(at, site.zone) if at is not None else SystemClock().now()
+    [named] = [known for known in URGENCIES if known == urgency]
+    return Route(opened(named, now), (), now, site)
+
+
+def _of_episode(episode: str) -> "Route":
+    from worker.route import Route
+
+    run = runtime()
+    patient = run.store.patient_of(episode)
+    watch = run.store.watch(patient) if patient is not None else None
+    if watch is None:
+        raise click.ClickException(f"no episode {episode}; see `cartwatch board`")
+    for standing in watch.episodes.values():
+        if standing.id == episode:
+            return Route(standing, watch.silences, run.clock.now(), run.site)
+    raise click.ClickException(f"episode {episode} is closed: nobody is told any more")
