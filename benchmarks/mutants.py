@@ -43,11 +43,16 @@ COPIED = ("alerts", "config", "tests", "worker", "pyproject.toml")
 GRADING = "alerts/grading"
 UNIT = "tests/unit/alerts/grading"
 
-CRS = (f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py")
+CRS = (
+    *(f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py", f"{UNIT}/test_crs_followed.py"),
+    f"{UNIT}/test_crs_infusion.py",
+    *("tests/behaviour/test_crs_ends.py", "tests/behaviour/test_crs_course.py", f"{UNIT}/test_iec_hs.py"),
+)
 CTCAE = (f"{UNIT}/test_ctcae.py", f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae_fever.py")
 TESTS: dict[str, tuple[str, ...]] = {
     "axis": CRS,
     "bands": (f"{UNIT}/test_bands.py", *CTCAE, f"{UNIT}/test_icans.py"),
+    "basis": (f"{UNIT}/test_basis.py",),
     "crs": CRS,
     "ctcae": (*CTCAE, f"{UNIT}/test_ctcae_version.py"),
     "ctcae_chemistry": (f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae.py"),
@@ -55,14 +60,18 @@ TESTS: dict[str, tuple[str, ...]] = {
     "ctcae_fever": (f"{UNIT}/test_ctcae_fever.py", f"{UNIT}/test_ctcae.py"),
     "ctcae_rows": CTCAE,
     "easix": (f"{UNIT}/test_easix.py",),
+    "fever": (f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py", "tests/behaviour/test_crs_ends.py"),
     "hematotox": (f"{UNIT}/test_hematotox.py",),
     "hypotension": (f"{UNIT}/test_hypotension.py", f"{UNIT}/test_crs.py"),
     "hypoxia": (f"{UNIT}/test_hypoxia.py", f"{UNIT}/test_crs.py"),
     "icaht": (f"{UNIT}/test_icaht.py",),
     "icans": (f"{UNIT}/test_icans.py",),
+    "ice": (f"{UNIT}/test_icans.py",),
     "iec_hs": (f"{UNIT}/test_iec_hs.py",),
+    "iec_hs_organs": (f"{UNIT}/test_iec_hs.py",),
     "inputs": (f"{UNIT}/test_inputs.py", f"{UNIT}/test_easix.py"),
     "news2": (f"{UNIT}/test_news2.py",),
+    "pressures": (f"{UNIT}/test_hypotension.py", "tests/behaviour/test_pressures.py"),
     "result": (f"{UNIT}/test_result.py",),
 }
 """The tests that must notice a fault in a module: its own."""

@@ -88,6 +88,9 @@ class Policy(Configuration):
 
     type: Literal["laboratory", "monitor", "record"] = "record"
     time_zone: str | None = Field("site", description="of times without offset; null refuses such times")
+    by: Literal["person", "cuff", "arterial_line", "monitor", "patch", "device"] | None = Field(
+        None, description="who or what takes its vital signs, where their code does not say; monitors do themselves"
+    )
     unverified: bool | None = Field(None, description="take HL7 status R; monitors do unless told otherwise")
     value_beside_x: bool = Field(False, description="take a value that HL7 status X comes with")
     processing: tuple[str, ...] = Field(("P",), description="MSH-11 that counts; others are stored apart")

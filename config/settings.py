@@ -17,12 +17,22 @@ class Settings(BaseSettings):
     namespace: str = Field("cartwatch", description="Prefix of every key in the state store")
     shards: int = Field(16, ge=1, le=1024, description="Chosen once, before go-live: patients belong to shards by it")
     config_dir: Path | None = Field(None, description="Folder with site.yaml, proxies.yaml, units.csv, limits.csv")
+    public_url: str | None = Field(None, description="Where people reach the gateway; pages then carry a link")
     receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
     clock: Literal["system", "simulated"] = Field("system", description="simulated: a replay drives the time")
     log_level: str = "INFO"
-    batch: int = Field(500, ge=1, le=5000, description="Most messages of a shard committed at once")
+    batch: int = Field(1000, ge=1, le=5000, description="Most messages of a shard committed at once")
     lease: int = Field(5, ge=2, description="Seconds after which a shard is taken from a worker that hangs")
     journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for audit and replay; 0 keeps none")
+    secret: str | None = Field(None, min_length=32, repr=False, description="Signs links; made and kept if not set")
+    link_hours: float = Field(24, gt=0, description="Hours after which the link in a page is no longer answered")
+    volatile: bool = Field(False, description="Accept a store that forgets at its end; never where patients are")
+    heartbeat_url: str | None = Field(None, repr=False, description="Asked (GET) while the auditor finds nothing wrong")
+    heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")
+    round_trip_every: float = Field(300, ge=15, description="Seconds between two pages of the synthetic patient")
+    round_trip_channel: str | None = Field(
+        None, description="A channel of site.yaml they go to; none leaves the machine"
+    )
 
     @property
     def broker(self) -> str:

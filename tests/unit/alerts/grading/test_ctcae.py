@@ -473,3 +473,44 @@ def test_the_worst_since_infusion_is_kept_beside_the_current_grade() -> None:
     assert ctcae.worst("platelets", registered, NOW, SITE) == 4
     assert ctcae.worst("platelets", registered, NOW - hours(150), SITE) == 3
     assert ctcae.worst("neutrophils", registered, NOW, SITE) is None
+
+
+def test_there_is_no_worst_before_the_infusion_and_a_first_one_at_it() -> None:
+    infused = NOW - hours(300)
+    never = Chart().admit(Admission(effective=NOW - hours(400)))
+    registered = Chart().admit(Admission(effective=NOW - hours(400), infused=infused))
+    entry = Entry(effective=infused - hours(1), source="lab", id="1", value=Decimal(30), low=Decimal(150))
+    registered, never = (held.fold("platelets", entry, received=NOW) for held in (registered, never))
+    assert ctcae.worst("platelets", registered, infused - hours(0.5), SITE) is None
+    assert ctcae.worst("platelets", registered, infused, SITE) == 3
+    assert ctcae.worst("platelets", never, NOW, SITE) is None
+
+
+def test_a_statement_counts_towards_the_worst_of_its_own_term_alone() -> None:
+    infused = NOW - hours(300)
+    registered = Chart().admit(Admission(effective=NOW - hours(400), infused=infused))
+    said = Entry(effective=NOW - hours(200), source="ward", id="s", code="true")
+    back = Entry(effective=NOW - hours(100), source="ward", id="b", code="false")
+    for entry in (said, back):
+        registered = registered.fold("anemia_life_threatening", entry, received=NOW)
+    assert ctcae.worst("anemia", registered, NOW, SITE) == 4
+    assert ctcae.KINDS["platelets"] == ("platelets",)
+
+
+@pytest.mark.parametrize(
+    ("term", "cells"),
+    [
+        ("anemia", ["<LLN - 10.0", "<10.0 - 8.0", "<8.0", "life-threatening consequences (clinical)"]),
+        ("platelets", ["<LLN - 75", "<75 - 50", "<50 - 25", "<25"]),
+        ("fever", ["38.0 - 39.0", ">39.0 - 40.0", ">40.0 for <= 24 h", ">40.0 for > 24 h"]),
+        ("bilirubin", [">1 - 1.5 x ULN", ">1.5 - 3 x ULN", ">3 - 10 x ULN", ">10 x ULN"]),
+    ],
+)
+def test_the_row_of_a_term_is_shown_as_printed(term: str, cells: list[str]) -> None:
+    shown = ctcae.printed(term, SITE)
+    assert [cell for _, cell in sorted(shown)] == cells
+    assert [grade for grade, _ in sorted(shown)] == list(range(1, 5))
+
+
+def test_febrile_neutropenia_is_printed_with_its_two_grades() -> None:
+    assert [grade for grade, _ in ctcae.printed("febrile_neutropenia", SITE)] == [3, 4]
