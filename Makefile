@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint mutants lock clean
+.PHONY: help install run test check lint mutants bench chaos fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -34,11 +34,21 @@ mutants: $(VENV)/.installed-tests ## mutation testing of the graders, half an ho
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	$(PIP) install --quiet --target "$$tool" 'cosmic-ray>=8.7,<9'; PYTHONPATH="$$tool" $(BIN)/python benchmarks/mutants.py
 
+bench: $(VENV)/.installed-tests ## the benchmarks, ratios of one run on this machine
+	$(BIN)/python benchmarks/run.py
+
+chaos: $(VENV)/.installed-tests ## the long run that tries to lose a message: CHAOS_KILLS=200 CHAOS_MESSAGES=100000 by default
+	$(BIN)/python -m tests.chaos
+
+fuzz: $(VENV)/.installed-tests ## coverage-guided fuzzing of what reads bytes from outside; FUZZ_SECONDS=60 each by default
+	$(PIP) install --quiet 'atheris>=3'
+	$(BIN)/python -m tests.fuzz
+
 lock: ## resolve the dependencies into both lock files; with LOCK_OPTIONS=--upgrade to the newest versions
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; PATH="$$tools/bin:$$PATH"; \
 	$(COMPILE) --output-file requirements.lock; \
-	$(COMPILE) --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
+	$(COMPILE) --extra ical --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
 
 clean: ## remove what was installed and generated; data/ stays
 	rm -rf $(VENV) output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

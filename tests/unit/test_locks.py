@@ -63,7 +63,7 @@ def test_the_lock_file_has_every_declared_dependency() -> None:
 
 
 def test_the_tests_lock_file_has_those_of_the_tests_and_checks_too() -> None:
-    assert declared("build", "test", "check") - set(pins("tests/requirements.lock")) == set()
+    assert declared("build", "ical", "test", "check") - set(pins("tests/requirements.lock")) == set()
 
 
 def test_the_tests_run_with_the_versions_that_are_shipped() -> None:
