@@ -34,12 +34,13 @@ CRASHES_BEFORE_SET_ASIDE = 8
 
 
 class Turn:
-    """What one wake-up achieved: pages to deliver, shards to wake, whether more waits."""
+    """What one wake-up achieved: pages to deliver (some of them urgent), shards to wake, whether more waits."""
 
     def __init__(self) -> None:
         self.batches = 0
         self.messages = 0
         self.pages: list[str] = []
+        self.urgent: set[str] = set()
         self.wake: list[Shard] = []
         self.more = False
 
@@ -61,6 +62,9 @@ def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
             log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
             break
         turn.pages += [owed.page.id for owed in outcome.pages]
+        turn.urgent |= {owed.page.id for owed in outcome.pages if owed.page.urgency == "critical"}
+        if not turn.more:
+            break
     turn.wake += drain_relay(store, shard, clock.now())
     return turn
 
@@ -139,6 +143,7 @@ def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime,
         outcome.set_aside.extend(effects.set_aside)
         outcome.events.extend(effects.events)
         outcome.relayed.extend(effects.faults)
+        outcome.relayed.extend(effects.passed_on)
 
 
 def _step_isolated(

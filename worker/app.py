@@ -1,18 +1,18 @@
 """The Celery application: wake-ups only. What it carries may be lost; every worker's tick makes up for it."""
 
+import logging
+import os
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.exceptions import WorkerShutdown
 from celery.signals import setup_logging
-from kombu import Queue
 
 from config.settings import Settings
 from worker.logs import configure
+from worker.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
 
-QUEUES = ("advance", "ingest", "deliver")
-
-FOREIGN_QUEUE = "celery"
-"""Where a producer that knows nothing of our queues sends `send_task("ingest", ...)`."""
+log = logging.getLogger(__name__)
 
 settings = Settings()
 
@@ -24,9 +24,9 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_default_queue=FOREIGN_QUEUE,
-    # Without a key of their own all would be bound to Celery's default exchange by the same one.
-    task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, FOREIGN_QUEUE)],
-    task_routes={name: {"queue": name} for name in QUEUES},
+    task_queues=declared(settings.broker),
+    # The heartbeat goes the way of a page, so that a way that is closed silences it.
+    task_routes={**{name: {"queue": name} for name in QUEUES}, "heartbeat": {"queue": "deliver"}},
     task_time_limit=60,
     task_soft_time_limit=45,
     worker_prefetch_multiplier=1,
@@ -50,6 +50,13 @@ if settings.broker.startswith(("redis", "unix", "sentinel")):
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
+elif is_amqp(settings.broker):
+    # Without the broker's word for it a message may be lost on its way there.
+    app.conf.broker_transport_options = {"confirm_publish": True}
+    # RabbitMQ gives the queue of a worker's remote control to one worker of a name only: a second one on the same
+    # machine would not start. With Redis it must stay: without it a worker was seen not to notice that its broker had
+    # been restarted, and to take nothing from then on.
+    app.conf.worker_enable_remote_control = False
 
 
 class Tick(bootsteps.StartStopStep):
@@ -58,11 +65,20 @@ class Tick(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Timer",)
 
     def start(self, parent: Any) -> None:
-        """Begin ticking when the worker's timer runs; a worker whose configuration cannot be used does not start."""
+        """Begin ticking when the worker's timer runs.
+
+        A worker whose configuration, or whose store, cannot be used does not start, and says why.
+        """
+        from worker.fitness import UnfitStoreError, refuse_unfit
         from worker.runtime import runtime
         from worker.tick import EVERY_SECONDS, tick
 
-        runtime()
+        run = runtime()
+        try:
+            refuse_unfit(run.store.redis, run.store.keys, run.settings)
+        except UnfitStoreError as error:
+            log.critical("this worker does not start. %s", error)
+            raise WorkerShutdown(os.EX_CONFIG) from error
         parent.timer.call_repeatedly(EVERY_SECONDS, tick)
 
 

@@ -17,8 +17,10 @@ from redis import Redis
 
 from alerts.messages import BadMessage
 from config.settings import Settings
+from worker.fitness import refuse_other_shape
 from worker.inbox import Accepted, accept
 from worker.keys import Keys, Shard
+from worker.queues import declared, is_amqp
 from worker.runtime import connect, keys_of
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,13 @@ class Client:
     def __init__(self, settings: Settings | None = None, redis: "Redis | None" = None) -> None:
         self._settings = settings or Settings()
         self._redis = redis if redis is not None else connect(self._settings.redis_url)
+        self._fits = False
         self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
-        self._celery.conf.update(task_ignore_result=True, broker_transport_options={"socket_connect_timeout": 2})
+        broker = self._settings.broker
+        options: dict[str, Any] = {"confirm_publish": True} if is_amqp(broker) else {"socket_connect_timeout": 2}
+        self._celery.conf.update(
+            task_ignore_result=True, task_queues=declared(broker), broker_transport_options=options
+        )
 
     @property
     def keys(self) -> Keys:
@@ -44,6 +51,7 @@ class Client:
         Raises:
             BadMessage: some cannot be read; the good ones were accepted, the others are set aside.
             redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
+            UnfitStoreError: CARTWATCH_SHARDS is not what the installation was begun with; nothing was accepted.
         """
         accepted = self.send_raw([json.dumps(dict(message)).encode() for message in messages], source)
         if accepted.refused:
@@ -52,6 +60,9 @@ class Client:
 
     def send_raw(self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None) -> Accepted:
         """The same for JSON texts; what cannot be read is set aside and reported in the answer."""
+        if not self._fits:
+            refuse_other_shape(self._redis, self.keys)
+            self._fits = True
         accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source)
         self.wake(accepted.wake)
         return accepted

@@ -24,14 +24,16 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker import torn
 from worker.children import end_with_parent
 
 READY_WITHIN = 120.0
 """Seconds a server may take to answer, replay of its append-only file included."""
 STOP_WITHIN = 15.0
 """Seconds between SIGTERM and SIGKILL."""
-FOLDER_FREE_WITHIN = 1.0
-"""Seconds a data folder may stay in use, e.g. by the server of a process that was just killed."""
+FOLDER_FREE_WITHIN = 5.0
+"""Seconds a data folder may stay in use: by the server of a process that was just killed, or by the child that was
+writing the append-only file anew for a server that was."""
 
 _SERVERS = ("redis-server", "valkey-server")
 _PORT_ATTEMPTS = 5
@@ -250,12 +252,17 @@ class EmbeddedRedis:
                 # Not yet listening, still loading, or a stranger has our port and our server is about to end.
                 with contextlib.suppress(redis.RedisError):
                     if client.ping():
+                        if torn.SAID in self._said(said_before):
+                            torn.rewrite(client)
                         return
                 time.sleep(0.01)
         raise EmbeddedRedisError(f"the Redis server did not answer within {READY_WITHIN:.0f} s; see {self.log}")
 
+    def _said(self, before: int) -> str:
+        return self.log.read_bytes()[before:].decode(errors="replace").strip()
+
     def _failure(self, code: int, said_before: int) -> EmbeddedRedisError:
-        said = self.log.read_bytes()[said_before:].decode(errors="replace").strip()
+        said = self._said(said_before)
         if _PORT_TAKEN in said:
             return _PortTakenError(f"port {self._port} of 127.0.0.1 is in use; choose another")
         last = "\n".join(said.splitlines()[-5:])

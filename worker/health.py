@@ -1,15 +1,28 @@
-"""Which part is ill, in words: the store and its settings, the workers, what waits too long."""
+"""Which part is ill, in words: the store and its settings, the workers by what they do, what waits too long."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from worker.clock import milliseconds
+from worker.audit import Seen, last_look, taken_by
+from worker.delivery.limits import count_held
+from worker.fitness import troubles
+from worker.overdue import find
+from worker.round_trip import ROUND_TRIP
 from worker.store import Store
 
-OVERDUE = timedelta(seconds=10)
-"""A message or a ladder that has waited longer than this is overdue: something is not running."""
+LOOKED_WITHIN = timedelta(minutes=1)
+"""An auditor that has not looked for longer does not run."""
+
+TAKES: dict[str, str] = {
+    "advance": "judging",
+    "ingest": "taking in",
+    "deliver": "delivering",
+    "deliver_urgent": "delivering critical pages",
+    "picture": "sending pictures",
+}
+"""What stands still where nobody takes from a queue."""
 
 
 class Check(NamedTuple):
@@ -26,48 +39,71 @@ def examine(store: Store, now: datetime) -> list[Check]:
         store.redis.ping()
     except RedisError as error:
         return [Check("store", False, f"cannot be reached ({type(error).__name__})")]
-    return [*_store(store), _workers(store), _overdue(store, now), _set_aside(store)]
-
-
-def _store(store: Store) -> list[Check]:
-    memory = cast("dict[str, object]", store.redis.info("memory"))
-    persistence = cast("dict[str, object]", store.redis.info("persistence"))
-    replication = cast("dict[str, object]", store.redis.info("replication"))
-    policy = str(memory.get("maxmemory_policy", "unknown"))
-    kept = persistence.get("aof_enabled") == 1
-    written = persistence.get("aof_last_write_status", "ok") == "ok"
+    look = last_look(store)
     return [
-        Check("store role", replication.get("role") == "master", str(replication.get("role"))),
-        Check("store eviction", policy == "noeviction", f"maxmemory-policy {policy}"),
-        Check("store durability", kept and written, _durability(kept, written)),
+        *_store(store),
+        *_workers(store),
+        _overdue(store, now),
+        _auditor(look, now),
+        _round_trip(look),
+        _heartbeat(look),
+        _held_back(store),
+        _set_aside(store),
     ]
 
 
-def _durability(kept: bool, written: bool) -> str:
-    if not kept:
-        return "append-only file OFF"
-    return "append-only file on" if written else "append-only file CANNOT be written; is the disk full?"
+def _store(store: Store) -> list[Check]:
+    parts = ("store version", "store role", "store eviction", "store durability", "store memory", "shards")
+    found = {trouble.part: str(trouble) for trouble in troubles(store.redis, store.keys, by_writing=False)}
+    return [Check(part, part not in found, found.get(part, "as it must be")) for part in parts]
 
 
-def _workers(store: Store) -> Check:
+def _workers(store: Store) -> list[Check]:
     beats = sum(1 for _ in store.redis.scan_iter(f"{store.keys.namespace}:beat:*"))
-    return Check("workers", beats > 0, f"{beats} ticking")
+    taken = taken_by(store)
+    parts = [Check(f"workers {what}", taken[queue] > 0, f"{taken[queue]} ticking") for queue, what in TAKES.items()]
+    return [Check("workers", beats > 0, f"{beats} ticking"), *parts]
 
 
 def _overdue(store: Store, now: datetime) -> Check:
-    limit = milliseconds(now - OVERDUE)
-    pipe = store.redis.pipeline(transaction=False)
-    shards = store.keys.all()
-    for shard in shards:
-        pipe.xrange(shard.inbox, count=1)
-        pipe.zcount(shard.key("timers"), "-inf", limit)
-        pipe.zcount(shard.key("due"), "-inf", limit)
-    answers = pipe.execute()
-    oldest = [entries[0][0] for entries in answers[0::3] if entries]
-    messages = sum(int(entry.split(b"-")[0]) < limit for entry in oldest)
-    timers, pages = sum(answers[1::3]), sum(answers[2::3])
-    seen = f"{messages} shard(s) with an overdue message, {timers} ladder(s), {pages} page(s)"
-    return Check("overdue", not (messages or timers or pages), seen)
+    overdue = find(store, now)
+    kinds = overdue.kinds()
+    seen = (
+        f"{kinds['messages']} shard(s) with an overdue message, {kinds['ladders']} ladder(s), {kinds['pages']} page(s),"
+        f" {kinds['relayed']} relay(s), {kinds['leases']} lease(s)"
+    )
+    return Check("overdue", not overdue.total, seen)
+
+
+def _auditor(look: Seen, now: datetime) -> Check:
+    if look.looked is None:
+        return Check("auditor", False, "has never looked")
+    seconds = (now - look.looked).total_seconds()
+    told = f"; told: {', '.join(look.told)}" if look.told else ""
+    return Check("auditor", now - look.looked <= LOOKED_WITHIN and not look.told, f"looked {seconds:.0f} s ago{told}")
+
+
+def _round_trip(look: Seen) -> Check:
+    if look.trip_took is None or look.trip_back is None:
+        return Check("round trip", ROUND_TRIP not in look.told, "none has come back yet")
+    seen = f"{look.trip_took.total_seconds():.2f} s, at {look.trip_back:%d %b %H:%M:%S} UTC"
+    return Check("round trip", ROUND_TRIP not in look.told, seen)
+
+
+def _heartbeat(look: Seen) -> Check:
+    sent, failed = look.heartbeat_sent, look.heartbeat_failed
+    if sent is None and failed is None:
+        return Check("heartbeat", True, "none was sent; see CARTWATCH_HEARTBEAT_URL")
+    well = failed is None or (sent is not None and sent > failed)
+    last = sent if well else failed
+    return Check("heartbeat", well, f"{'sent' if well else 'FAILED'} at {last:%d %b %H:%M:%S} UTC")
+
+
+def _held_back(store: Store) -> Check:
+    """Pages that wait because their channel has had as many as it takes: a storm, and no fault of ours."""
+    held = count_held(store.redis, store.keys)
+    seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in held.items())
+    return Check("held back by a limit", True, seen or "none")
 
 
 def _set_aside(store: Store) -> Check:

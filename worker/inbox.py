@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
@@ -21,8 +21,20 @@ WAKE_LASTS_MS = 2000
 
 UNKNOWN = "unknown"
 
+ANSWERS = ("acknowledgement", "hand_on", "silence", "closure")
+"""What may be said of the site's own technical episodes from outside."""
+
 SOURCE_SHOWN = 100
 """Characters of a source's name in a fault, whose own texts are bounded."""
+
+
+class Addressed(Protocol):
+    """What belongs to a patient's shard: a message, or what is known of one that was read before."""
+
+    @property
+    def patient(self) -> str:
+        """The patient it is about."""
+        ...
 
 
 class Accepted(NamedTuple):
@@ -36,7 +48,7 @@ class Accepted(NamedTuple):
 def append(
     redis: Redis,
     keys: Keys,
-    messages: Iterable[tuple[AnyMessage, bytes]],
+    messages: Iterable[tuple[Addressed, bytes]],
     now: datetime,
     pipe: Pipeline | None = None,
 ) -> list[Shard]:
@@ -67,7 +79,7 @@ def accept(redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, sourc
     for raw in raws:
         try:
             message = read_message(raw)
-            if message.patient.startswith("~") and message.type != "acknowledgement":
+            if message.patient.startswith("~") and message.type not in ANSWERS:
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
             good.append((message, raw))
         except BadMessage as error:

@@ -3,9 +3,11 @@
 inbox      stream   messages accepted and not yet taken into the state; an entry leaves it in the transaction
                     that commits what it changed
 watches    hash     patient -> the packed Watch
+revisions  hash     patient -> which batch wrote it last
 timers     zset     patient -> when its ladders are next looked at (ms since 1970)
 outbox     hash     page id -> the packed page and its attempts
 due        zset     page id -> when its delivery is next tried (ms)
+urgent     zset     the same for critical pages, which have workers of their own
 claim:ID   string   which worker is trying to deliver a page now
 set_aside  stream   messages that could not be used, with the reason
 unclaimed  hash     patient -> messages of a patient who is not registered
@@ -19,6 +21,11 @@ woken      string   a wake-up is already on its way
 from typing import NamedTuple
 from zlib import crc32
 
+from config.site import Urgency
+
+SYNTHETIC = "~synthetic"
+"""The subject whose page goes round to show that the way is open; nobody is ever paged about it."""
+
 
 class Shard(NamedTuple):
     """The keys of one shard."""
@@ -29,6 +36,10 @@ class Shard(NamedTuple):
     def key(self, name: str) -> str:
         """One of the keys listed above."""
         return f"{self.prefix}{name}"
+
+    def due(self, urgency: Urgency) -> str:
+        """When pages of an urgency are next tried."""
+        return self.key("urgent" if urgency == "critical" else "due")
 
     @property
     def inbox(self) -> str:
@@ -62,19 +73,54 @@ class Keys(NamedTuple):
 
     def of(self, patient: str) -> Shard:
         """The shard a patient belongs to."""
-        return self.shard(crc32(patient.encode()) % self.shards)
+        return self.loop if patient == SYNTHETIC else self.shard(crc32(patient.encode()) % self.shards)
 
     def all(self) -> list[Shard]:
-        """Every shard."""
+        """Every shard of patients, and with them the site's."""
         return [self.shard(number) for number in range(self.shards)]
+
+    @property
+    def loop(self) -> Shard:
+        """The shard of the synthetic subject alone: what is shown to people is read from the others."""
+        return self.shard(self.shards)
+
+    def advanced(self) -> list[Shard]:
+        """Every shard in which something may wait."""
+        return [*self.all(), self.loop]
 
     def ailing(self, channel: str) -> str:
         """Set while a channel has failed lately."""
         return f"{self.namespace}:ailing:{channel}"
 
-    def trying(self, channel: str) -> str:
-        """Set while a worker tries a channel that ails."""
-        return f"{self.namespace}:trying:{channel}"
+    def trying(self, channel: str, lane: str) -> str:
+        """Set while a worker of a lane sends on a channel."""
+        return f"{self.namespace}:trying:{lane}:{channel}"
+
+    def sending(self, lane: str) -> str:
+        """Everything a lane sends now, by when it began (ms)."""
+        return f"{self.namespace}:sending:{lane}"
+
+    def waiting(self, channel: str, lane: str) -> str:
+        """Pages that found their channel busy, by when (ms)."""
+        return f"{self.namespace}:waiting:{lane}:{channel}"
+
+    def sent(self, channel: str) -> str:
+        """What a channel was sent lately, by when (ms)."""
+        return f"{self.namespace}:sent:{channel}"
+
+    def held(self, channel: str) -> str:
+        """Pages over a channel's limit, by when they were held back (ms)."""
+        return f"{self.namespace}:held:{channel}"
+
+    @property
+    def audit(self) -> str:
+        """What the auditor saw at its last look."""
+        return f"{self.namespace}:audit"
+
+    @property
+    def shape(self) -> str:
+        """The number of shards the installation was begun with."""
+        return f"{self.namespace}:shards"
 
     @property
     def clock(self) -> str:

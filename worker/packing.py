@@ -10,14 +10,19 @@ from msgspec import Struct
 
 from alerts.page import Page
 from alerts.watch import SetAside, Watch
+from worker.delivery.outcomes import Said
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet: how often it was tried, and since when it is owed."""
+    """A page that has not been delivered yet.
+
+    `attempts` were begun, `answered` of them came to an end; `said` is what the judgement was told of it.
+    """
 
     page: Page
     attempts: int = 0
-    reported: bool = False
+    answered: int = 0
+    said: Said = ""
 
 
 _FAST = 1

@@ -92,7 +92,7 @@ class Replay:
             self.store = Store(redis, keys_of(self.settings), batch=5000, lease_seconds=5, journal_length=10_000)
             self.clock = SimulatedClock(redis, self.store.keys)
             self.client = Client(self.settings, redis)
-            command = worker_command(["advance", "ingest", "deliver"], self._processes)
+            command = worker_command(["advance", "ingest", "deliver", "deliver_urgent"], self._processes)
             self.worker = stack.enter_context(Supervised(command, environment_of(self.settings), self._log_to))
             self._stack = stack.pop_all()
         return self
@@ -143,7 +143,7 @@ class Replay:
 
     def _nothing_waits(self, at: datetime) -> bool:
         left = pending(self.store, at)
-        if left.shards or left.pages:
+        if left.shards or left.pages or left.urgent:
             return False
         pipe = self.store.redis.pipeline(transaction=False)
         for shard in self.store.keys.all():
@@ -161,8 +161,8 @@ class Replay:
 
     def _next(self, agenda: "_Agenda") -> datetime | None:
         timers = self._earliest("timers")
-        due = self._earliest("due")
-        waiting = [at for at in (agenda.next_at(), timers, due) if at is not None]
+        due = [self._earliest(name) for name in ("due", "urgent")]
+        waiting = [at for at in (agenda.next_at(), timers, *due) if at is not None]
         if not waiting:
             return None
         at = min(waiting)

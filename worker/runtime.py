@@ -1,26 +1,40 @@
 """What a process needs to do its work, made once per process from the settings."""
 
 from functools import cache
-from typing import NamedTuple
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from config.settings import Settings
-from config.site import Site, load_site
+from config.site import Site
 from worker.clock import Clock, SimulatedClock, SystemClock
-from worker.keys import Keys
+from worker.keys import Keys, Shard
+from worker.reload import InForce
 from worker.store import Store
 
 
-class Runtime(NamedTuple):
-    """Settings, site, store and clock of this process."""
+class Runtime:
+    """Settings, site, store and clock of this process. The site is the one in force: ask for it once per task."""
 
-    settings: Settings
-    site: Site
-    store: Store
-    clock: Clock
+    def __init__(self, settings: Settings, site: Site | InForce, store: Store, clock: Clock) -> None:
+        self.settings = settings
+        self.configuration = site if isinstance(site, InForce) else InForce(site)
+        self.store = store
+        self.clock = clock
+
+    @property
+    def site(self) -> Site:
+        """The configuration in force, read again where its folder has changed."""
+        return self.configuration.site
+
+    def site_of(self, shard: Shard) -> Site:
+        """The site a shard is judged and delivered by: the one in force, but for the synthetic patient's."""
+        if shard != self.store.keys.loop:
+            return self.site
+        from worker.loop import site_of
+
+        return site_of(self.site, self.settings.round_trip_channel)
 
 
 def connect(url: str) -> "Redis":
@@ -41,14 +55,18 @@ def keys_of(settings: Settings) -> Keys:
 
 
 def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
-    """A runtime of its own; nothing is shared but what is given."""
+    """A runtime of its own; nothing is shared but what is given.
+
+    Raises:
+        ConfigurationError: the site's configuration cannot be used.
+    """
     keys = keys_of(settings)
     client = redis if redis is not None else connect(settings.redis_url)
     store = Store(
         client, keys, batch=settings.batch, lease_seconds=settings.lease, journal_length=settings.journal_length
     )
     clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else SystemClock()
-    return Runtime(settings, load_site(settings.config_dir), store, clock)
+    return Runtime(settings, InForce.of(settings.config_dir), store, clock)
 
 
 @cache

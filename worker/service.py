@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -12,11 +14,15 @@ from typing import Any
 
 from config.settings import Settings
 from worker.embedded import EmbeddedRedis
+from worker.fitness import refuse_unfit
+from worker.gateway import HOST, PORT
 from worker.receiver import Received, Receiver
 from worker.replay import environment_of
+from worker.runtime import connect, keys_of
 from worker.supervisor import Supervised, worker_command
 
-DELIVERY_PROCESSES = 4
+DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
+"""Processes for each queue of what waits for the outside world."""
 
 
 def card_path() -> Path:
@@ -31,7 +37,7 @@ def _write_card(settings: Settings) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{path.parent} belongs to another user")
-    card = {"redis_url": settings.redis_url, "broker_url": settings.broker}
+    card = {"redis_url": settings.redis_url, "broker_url": settings.broker, "public_url": settings.public_url}
     body = json.dumps({"pid": os.getpid(), **card, "namespace": settings.namespace, "shards": settings.shards})
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(body)
@@ -75,10 +81,16 @@ def serve(
     """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given."""
     with ExitStack() as stack:
         settings = _with_store(stack, data, say)
+        with connect(settings.redis_url) as redis:
+            refuse_unfit(redis, keys_of(settings), settings)
         settings = _with_receiver(stack, settings, say, on_page)
+        port = _gateway_port()
+        settings = _with_address(settings, port, say)
         environment = environment_of(settings)
         stack.enter_context(Supervised(worker_command(["advance", "ingest"], processes), environment))
-        stack.enter_context(Supervised(worker_command(["deliver"], DELIVERY_PROCESSES), environment))
+        for queue, count in DELIVERS.items():
+            stack.enter_context(Supervised(worker_command([queue], count), environment))
+        stack.enter_context(Supervised(gateway_command(port), environment))
         card = _write_card(settings)
         stack.callback(_remove_card, card)
         say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
@@ -104,6 +116,30 @@ def _with_receiver(
     receiver = stack.enter_context(Receiver(on_page))
     say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")
     return settings.model_copy(update={"receiver_url": receiver.url})
+
+
+def gateway_command(port: int) -> list[str]:
+    """The command line of the gateway, on this machine only."""
+    return [sys.executable, "-m", "worker.gateway", "--host", HOST, "--port", str(port)]
+
+
+def _gateway_port() -> int:
+    """The usual port, so that links outlive a restart; another where that is taken."""
+    for port in (PORT, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise OSError("no port is free on this machine")
+
+
+def _with_address(settings: Settings, port: int, say: Callable[[str], None]) -> Settings:
+    here = f"http://{HOST}:{port}"
+    if settings.public_url is not None:
+        say(f"gateway: {settings.public_url}, served at {here}")
+        return settings
+    say(f"gateway: {here}, on THIS MACHINE ONLY; sign in with `cartwatch link --person ID`")
+    return settings.model_copy(update={"public_url": here})
 
 
 def stop_on_signals() -> threading.Event:

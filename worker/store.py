@@ -1,7 +1,8 @@
 """The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
 
 Round trips to Redis for a batch, however many messages and patients it holds: take the lease and read (1), watch
-the lease (1), count the attempt (1), read lease and states (1), commit (1).
+the lease (1), count the attempt (1), read lease, revisions and the states this process does not remember (1, or 2
+where another process has changed one it does), commit (1).
 """
 
 import json
@@ -23,6 +24,7 @@ from alerts.watch import SetAside, Watch
 from worker.clock import milliseconds
 from worker.keys import Keys, Shard
 from worker.packing import Owed, pack, unpack_set_aside, unpack_watch
+from worker.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +76,9 @@ class Store:
         self.redis = redis
         self.keys = keys
         self._batch = batch
-        self._lease_ms = lease_seconds * 1000
+        self.lease_ms = lease_seconds * 1000
         self._journal_length = journal_length
+        self.remembered = Remembered()
 
     # -- taking a batch --------------------------------------------------------------------------
 
@@ -83,7 +86,7 @@ class Store:
         """Take the lease and read what waits; None where another worker has the shard or nothing waits."""
         token = secrets.token_hex(8)
         pipe = self.redis.pipeline(transaction=False)
-        pipe.set(shard.lease, token, nx=True, px=self._lease_ms)
+        pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
         pipe.delete(shard.woken)
         pipe.xrange(shard.inbox, count=limit or self._batch)
         pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=self._batch)
@@ -120,16 +123,20 @@ class Store:
         shard = batch.shard
         for patient, watch in outcome.watches.items():
             self._write_watch(pipe, shard, patient, watch)
+        if outcome.watches:
+            # The token is drawn anew for every batch, so that no two states of a patient have one revision.
+            pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.watches, batch.token))
         for patient in outcome.stuck:
             pipe.zadd(shard.key("timers"), {patient: milliseconds(now + STUCK_WAITS)}, xx=True)
         for owed in outcome.pages:
             pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
-            pipe.zadd(shard.key("due"), {owed.page.id: milliseconds(now)})
+            pipe.zadd(shard.due(owed.page.urgency), {owed.page.id: milliseconds(now)})
         if outcome.heard:
             pipe.hset(shard.key("heard"), items=[part for pair in outcome.heard.items() for part in pair])
         if outcome.cancelled:
             pipe.hdel(shard.key("outbox"), *outcome.cancelled)
             pipe.zrem(shard.key("due"), *outcome.cancelled)
+            pipe.zrem(shard.key("urgent"), *outcome.cancelled)
             # Whoever is sending one of them now can then no longer bring it back.
             pipe.delete(*[shard.claim(page) for page in outcome.cancelled])
         for record in outcome.set_aside:
@@ -231,34 +238,31 @@ class Transaction:
         Raises:
             LostLeaseError: the lease is no longer ours.
         """
-        names = sorted(set(patients))
-        pipe = self._store.redis.pipeline(transaction=False)
-        pipe.get(self._batch.shard.lease)
-        if names:
-            pipe.hmget(self._batch.shard.key("watches"), names)
-        holder, *values = pipe.execute()
-        if holder != self._batch.token.encode():
+        read = self._store.remembered.read(self._store.redis, self._batch.shard, sorted(set(patients)))
+        if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
-        packed = values[0] if values else []
-        return {
-            name: unpack_watch(value) if value is not None else Watch(patient=name)
-            for name, value in zip(names, packed, strict=True)
-        }
+        return read.watches
 
     def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
         """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
+
+        Whoever appends after this finds the wake-up answered and sends another; what was appended before is counted.
 
         Raises:
             LostLeaseError: the lease was taken over; nothing was committed.
         """
         self._pipe.multi()
         self._store.write(self._pipe, batch, outcome, now)
-        self._pipe.delete(batch.shard.lease, batch.shard.key("crashes"))
+        self._pipe.delete(batch.shard.lease, batch.shard.woken, batch.shard.key("crashes"))
         self._pipe.xlen(batch.shard.inbox)
+        self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
         try:
-            return bool(self._pipe.execute()[-1])
+            *_, waiting, due = self._pipe.execute()
         except WatchError as error:
             raise LostLeaseError(batch.shard.number) from error
+        for patient, watch in outcome.watches.items():
+            self._store.remembered.keep(patient, batch.token.encode(), watch)
+        return bool(waiting or due)
 
 
 def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import time
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
@@ -9,12 +12,22 @@ from redis.exceptions import RedisError
 
 from worker.advance import advance as advance_shard
 from worker.app import app
+from worker.delivery.office import office, send_trend, wants_picture
 from worker.delivery.outbox import deliver as deliver_page
-from worker.inbox import accept
+from worker.delivery.turns import DELIVERS, Lane
+from worker.heartbeat import beat
+from worker.inbox import Accepted, accept
 from worker.keys import Shard
-from worker.runtime import runtime
+from worker.runtime import Runtime, runtime
 
 log = logging.getLogger(__name__)
+
+SEND_SECONDS = 15
+"""A send that an answer in drips keeps alive ends after this: longer than both time-outs together, shorter than a
+claim lasts."""
+
+TRIES_AGAIN_SECONDS = (0.5, 1, 2, 4, 8, 8)
+"""How long `ingest` waits between its attempts while the store cannot be reached."""
 
 
 @app.task(name="ingest")
@@ -28,12 +41,23 @@ def ingest(*messages: Any, **named: Any) -> None:
     run = runtime()
     given = (*messages, *named.values())
     flat = [message for item in given for message in (item if isinstance(item, list | tuple) else [item])]
+    texts = [_text(item) for item in flat]
     try:
-        accepted = accept(run.store.redis, run.store.keys, map(_text, flat), run.clock.now(), source="celery")
+        accepted = _accept_in_time(run, texts)
     except (RedisError, SoftTimeLimitExceeded) as error:
         # A task that raises anything else is acknowledged, and its messages are gone.
         raise Reject(type(error).__name__, requeue=True) from error
     wake_shards(accepted.wake)
+
+
+def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
+    """Try for a while: RabbitMQ may drop a message that goes back to its queue more often than its limit says."""
+    for wait in TRIES_AGAIN_SECONDS:
+        try:
+            return accept(run.store.redis, run.store.keys, texts, run.clock.now(), source="celery")
+        except RedisError:
+            time.sleep(wait)
+    return accept(run.store.redis, run.store.keys, texts, run.clock.now(), source="celery")
 
 
 def _text(item: Any) -> bytes:
@@ -50,25 +74,51 @@ def _text(item: Any) -> bytes:
 def advance(shard: int) -> None:
     """Advance a shard, then wake the delivery of each page it owes."""
     run = runtime()
-    turn = advance_shard(run.store, run.store.keys.shard(shard), run.clock, run.site)
+    keys = run.store.keys.shard(shard)
+    turn = advance_shard(run.store, keys, run.clock, run.site_of(keys))
     for page in turn.pages:
-        app.send_task("deliver", (shard, page))
+        app.send_task(DELIVERS["urgent" if page in turn.urgent else "ordinary"], (shard, page))
     wake_shards(turn.wake)
     if turn.more:
         app.send_task("advance", (shard,))
 
 
-@app.task(name="deliver")
+@app.task(name="deliver", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3)
 def deliver(shard: int, page: str) -> None:
     """Try to deliver one page, and wake its shard for the receipt."""
+    _deliver(shard, page, "ordinary")
+
+
+@app.task(name="deliver_urgent", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3)
+def deliver_urgent(shard: int, page: str) -> None:
+    """The same for a critical page, in processes of its own."""
+    _deliver(shard, page, "urgent")
+
+
+def _deliver(shard: int, page: str, lane: Lane) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
-    outcome = deliver_page(run.store, keys, page, run.clock.now(), run.site, run.settings.receiver_url)
-    if outcome is not None:
-        wake_shards([keys])
+    delivered = deliver_page(run.store, keys, page, run.clock.now(), run.site_of(keys), office(run))
+    wake_shards(delivered.receipts)
+    if delivered.following is not None:
+        app.send_task(DELIVERS[lane], tuple(delivered.following))
+    if delivered.sent is not None and wants_picture(run, delivered.sent):
+        app.send_task("picture", (delivered.sent.id, delivered.sent.channel))
 
 
-def wake_shards(shards: list[Shard]) -> None:
+@app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
+def picture(page: str, channel: str) -> None:
+    """Send the trend after a page that was sent: once, whatever becomes of it."""
+    send_trend(runtime(), page, channel)
+
+
+@app.task(name="heartbeat", acks_late=False)
+def heartbeat(found_well_at: str) -> None:
+    """Tell the outside that the auditor found nothing wrong."""
+    beat(runtime(), datetime.fromisoformat(found_well_at))
+
+
+def wake_shards(shards: Iterable[Shard]) -> None:
     """Ask some worker to advance these shards."""
     for shard in shards:
         app.send_task("advance", (shard.number,))

@@ -8,15 +8,20 @@ harmless.
 import logging
 import os
 import socket
+import time
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from worker import alarm, deaf
+from worker.audit import audit
 from worker.clock import milliseconds
 from worker.feeds import watch_feeds
-from worker.runtime import runtime
+from worker.reload import report
+from worker.runtime import Runtime, runtime
 from worker.store import Store
 
 log = logging.getLogger(__name__)
@@ -25,41 +30,54 @@ EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
 BEAT_LASTS_SECONDS = 10
 
+OUTAGE_SECONDS = 15
+"""A store or broker that cannot be used for so long is told without them."""
+
 MOST_WAITING = 1000
 """Wake-ups in a queue beyond which no more are sent: nobody takes them, and in time they would fill the broker."""
 
 
 class Pending(NamedTuple):
-    """Shards to advance, and pages to deliver as (shard, page id)."""
+    """Shards to advance, and pages to deliver as (shard, page id); the critical ones apart."""
 
     shards: list[int]
     pages: list[tuple[int, str]]
+    urgent: list[tuple[int, str]]
 
 
 def pending(store: Store, now: datetime) -> Pending:
     """What waits for a worker at a time: one round trip, whatever the number of shards."""
     pipe = store.redis.pipeline(transaction=False)
     score = milliseconds(now)
-    shards = store.keys.all()
+    shards = store.keys.advanced()
     for shard in shards:
         pipe.exists(shard.lease)
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", score)
         pipe.xlen(shard.key("relay"))
-        pipe.zrangebyscore(shard.key("due"), "-inf", score, start=0, num=PAGES_A_TICK)
+        for name in ("due", "urgent"):
+            pipe.zrangebyscore(shard.key(name), "-inf", score, start=0, num=PAGES_A_TICK)
     answers = pipe.execute()
-    found = Pending([], [])
+    found = Pending([], [], [])
     for index, shard in enumerate(shards):
-        leased, waiting, timers, relayed, due = answers[index * 5 : index * 5 + 5]
+        leased, waiting, timers, relayed, due, urgent = answers[index * 6 : index * 6 + 6]
         if not leased and (waiting or timers or relayed):
             found.shards.append(shard.number)
         found.pages.extend((shard.number, page.decode()) for page in due)
+        found.urgent.extend((shard.number, page.decode()) for page in urgent)
     return found
 
 
 def beat_key(store: Store) -> str:
     """The key by which this worker process says that it ticks."""
     return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
+
+
+def _queues() -> list[str]:
+    """The queues this process takes from: all of them, where it was not told otherwise."""
+    from worker.app import app
+
+    return [str(name) for name in app.amqp.queues.consume_from]
 
 
 def _is_taken_from(queue: str) -> bool:
@@ -72,27 +90,78 @@ def _is_taken_from(queue: str) -> bool:
             found = connection.default_channel.queue_declare(queue, passive=True)
         except connection.channel_errors:
             return True  # it is empty, or not there yet
-        return int(found.message_count) < MOST_WAITING
+    waiting = int(found.message_count)
+    if queue in _queues() and not _ears.hears(queue, waiting, state.total_count[queue]):
+        deaf.end(queue)
+    return waiting < MOST_WAITING
+
+
+class _Outage:
+    """Since when the ticks of this process fail: what cannot be told through the store is told without it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def over(self) -> None:
+        """A tick went well."""
+        self._since = None
+
+    def goes_on(self, error: str) -> None:
+        """One more tick has failed."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        settings = runtime().settings
+        if now - self._since >= OUTAGE_SECONDS and settings.clock == "system":
+            what = f"the store or the broker cannot be used for {now - self._since:.0f} s ({error})"
+            if alarm.ring(what, settings):
+                log.error("tick: %s; told without them", what)
+
+
+_outage = _Outage()
+_ears = deaf.Ears()
 
 
 def tick() -> None:
-    """Wake whatever waits. A store or broker that cannot be reached is tried again at the next tick."""
-    from worker.app import app
-
+    """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next."""
     try:
         run = runtime()
-        run.store.redis.set(beat_key(run.store), os.getpid(), ex=BEAT_LASTS_SECONDS)
-        now = run.clock.now()
-        found = pending(run.store, now)
-        woken = {*found.shards, *(shard.number for shard in watch_feeds(run.store, run.site, now))}
-        if woken and _is_taken_from("advance"):
-            for number in woken:
-                app.send_task("advance", (number,))
-        if found.pages and _is_taken_from("deliver"):
-            for number, page in found.pages:
-                app.send_task("deliver", (number, page))
+        run.store.redis.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
+        _wake(run)
+        _look_over(run)
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
+        _outage.goes_on(type(error).__name__)
     except Exception as error:
         # It runs in the worker's event loop: what left it could end the worker.
         log.error("tick: failed (%s)", type(error).__name__)
+        _outage.goes_on(type(error).__name__)
+    else:
+        _outage.over()
+
+
+def _wake(run: Runtime) -> None:
+    from worker.app import app
+
+    now = run.clock.now()
+    found = pending(run.store, now)
+    noticed = [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)]
+    woken = {*found.shards, *(shard.number for shard in noticed)}
+    if woken and _is_taken_from("advance"):
+        for number in woken:
+            app.send_task("advance", (number,))
+    # A critical page that is still due may be taken by the others too: its own processes may all hang.
+    for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
+        if pages and _is_taken_from(task):
+            for number, page in pages:
+                app.send_task(task, (number, page))
+
+
+def _look_over(run: Runtime) -> None:
+    from worker.app import app
+
+    now = run.clock.now()
+    look = audit(run, now)
+    for shard in look.wake:
+        app.send_task("advance", (shard.number,))
+    if look.heartbeat:
+        app.send_task("heartbeat", (now.isoformat(),))

@@ -25,10 +25,10 @@ from tests.integration.hospital import (
     reachable,
 )
 from worker.advance import advance
-from worker.app import FOREIGN_QUEUE, QUEUES
 from worker.clock import SystemClock
 from worker.embedded import EmbeddedRedis
 from worker.inbox import accept
+from worker.queues import FOREIGN_QUEUE, QUEUES
 from worker.receiver import Receiver
 from worker.runtime import connect, make
 from worker.supervisor import Supervised

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from redis import Redis
 
-from alerts.page import Page
 from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
 from worker.advance import advance
 from worker.clock import SystemClock, milliseconds
 from worker.delivery import outbox
-from worker.delivery.channel import Attempt, Outcome
+from worker.delivery.channel import Office
+from worker.delivery.outcomes import Attempt, Outcome
 from worker.health import examine
 from worker.inbox import accept
 from worker.keys import Keys
@@ -65,18 +65,18 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
 ) -> None:
     send(store, crs2("P1"))
     turn = advance(store, SHARD, SystemClock(), SITE)
-    now = datetime.now(UTC)
+    now, page = datetime.now(UTC), turn.pages[0]
 
-    def slow(_: str, page: Page) -> Attempt:
-        store.redis.pexpire(SHARD.claim(page.id), 20)
-        eventually(lambda: store.redis.pttl(SHARD.claim(page.id)) < 0, "the claim has run out")
+    def slow(*_: object) -> Attempt:
+        store.redis.pexpire(SHARD.claim(page), 20)
+        eventually(lambda: store.redis.pttl(SHARD.claim(page)) < 0, "the claim has run out")
         return Attempt(Outcome.PERMANENT, "the provider answered 404")
 
     monkeypatch.setattr(outbox, "send", slow)
-    assert outbox.deliver(store, SHARD, turn.pages[0], now, SITE, "") is Outcome.PERMANENT
+    assert outbox.deliver(store, SHARD, page, now, SITE, Office()).outcome is Outcome.PERMANENT
     assert store.redis.xlen(SHARD.inbox) == 0, "no receipt"
     again = milliseconds(now + SITE.on_call.delivery.claim_for)
-    assert store.redis.zscore(SHARD.key("due"), turn.pages[0]) == again
+    assert store.redis.zscore(SHARD.key("due"), page) == again
 
 
 def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) -> None:

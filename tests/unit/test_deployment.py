@@ -16,10 +16,13 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {name: service for name, service in SERVICES.items() if name.startswith("worker-")}
+GATEWAY = SERVICES["gateway"]
+OURS = {**WORKERS, "gateway": GATEWAY}
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 every_worker = pytest.mark.parametrize("service", WORKERS.values(), ids=WORKERS)
+each_of_ours = pytest.mark.parametrize("service", OURS.values(), ids=OURS)
 
 
 def seconds(duration: str) -> int:
@@ -75,13 +78,36 @@ def test_every_queue_has_one_service_and_no_service_an_unknown_queue() -> None:
 
 
 def test_pages_are_delivered_apart_from_the_grading() -> None:
-    assert WORKERS["worker-deliver"]["command"][3] == "deliver"
+    for queue in ("deliver", "deliver_urgent", "picture"):
+        assert WORKERS[f"worker-{queue.replace('_', '-')}"]["command"][3] == queue
 
 
 @every_worker
 def test_several_processes_serve_each_queue(service: dict[str, Any]) -> None:
     command = service["command"]
     assert int(command[command.index("--processes") + 1]) > 1
+
+
+def test_the_gateway_s_command_is_one_cartwatch_knows() -> None:
+    options = parse(GATEWAY["command"])
+    assert options["behind_proxy"] is True, "inside the container it listens for the proxy outside"
+
+
+def test_only_a_proxy_on_the_same_machine_reaches_the_gateway() -> None:
+    inside = parse(GATEWAY["command"])["port"]
+    assert GATEWAY["ports"] == [f"127.0.0.1:${{CARTWATCH_GATEWAY_PORT:-8080}}:{inside}"]
+
+
+def test_the_gateway_s_health_check_asks_the_gateway() -> None:
+    kind, program, option, code = GATEWAY["healthcheck"]["test"]
+    assert (kind, program, option) == ("CMD", "python", "-c")
+    compile(code, "healthcheck", "exec")
+    assert f"http://127.0.0.1:{parse(GATEWAY['command'])['port']}/healthz" in code
+
+
+@each_of_ours
+def test_pages_carry_links_to_the_address_that_must_be_set(service: dict[str, Any]) -> None:
+    assert service["environment"]["CARTWATCH_PUBLIC_URL"].startswith("${CARTWATCH_PUBLIC_URL:?")
 
 
 @every_service
@@ -118,7 +144,7 @@ def test_the_logs_are_bounded(service: dict[str, Any]) -> None:
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
 
 
-@every_worker
+@each_of_ours
 def test_a_worker_waits_for_redis_and_finds_it(service: dict[str, Any]) -> None:
     environment = service["environment"]
     assert service["depends_on"]["redis"]["condition"] == "service_healthy"
@@ -126,7 +152,7 @@ def test_a_worker_waits_for_redis_and_finds_it(service: dict[str, Any]) -> None:
         assert environment[name].endswith(f"@redis:{redis_options()['port']}/{database}")
 
 
-@every_worker
+@each_of_ours
 def test_a_worker_reads_the_site_s_own_configuration(service: dict[str, Any]) -> None:
     [mount] = service["volumes"]
     assert mount["target"] == service["environment"]["CARTWATCH_CONFIG_DIR"]
@@ -157,7 +183,7 @@ def test_redis_is_version_7_or_newer() -> None:
 
 def test_the_password_comes_from_outside_and_must_be_set() -> None:
     assert redis_options()["requirepass"].startswith("${CARTWATCH_REDIS_PASSWORD:?")
-    for service in WORKERS.values():
+    for service in OURS.values():
         assert "redis://:${CARTWATCH_REDIS_PASSWORD:?" in service["environment"]["CARTWATCH_REDIS_URL"]
     assert not any("requirepass" in argument for argument in SERVICES["redis"]["command"])
 

@@ -105,6 +105,32 @@ def test_more_than_one_batch_is_taken_in_one_turn(redis: Redis, clock: Clock) ->
     assert (done.batches, done.messages, done.more) == (5, 9, False)
 
 
+def test_a_batch_after_which_nothing_waits_ends_the_turn_at_once(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that is taken to find nothing, and given back, is two writes to disk."""
+    taken: list[Shard] = []
+    take = store.take
+    monkeypatch.setattr(store, "take", lambda shard, *args: taken.append(shard) or take(shard, *args))
+    send(store, crs2())
+    advance(store, SHARD, clock, SITE)
+    assert taken == [SHARD]
+
+
+def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        if len(messages) == 3:
+            send(store, [reading("crp", 85)])
+        return step(watch, messages, now, site)
+
+    monkeypatch.setattr(module, "step", judged)
+    send(store, crs2())
+    done = advance(store, SHARD, clock, SITE)
+    assert (done.batches, done.messages, done.more) == (2, 4, False)
+
+
 def test_a_busy_shard_gives_the_worker_back_and_says_that_more_waits(redis: Redis, clock: Clock) -> None:
     small = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
     send(small, [reading("crp", number) for number in range(BATCHES_A_TURN + 5)])

@@ -1,37 +1,29 @@
 """One page to one channel, against a real receiver: what counts as sent, what is tried again, and in what time."""
 
 import logging
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from apprise.result import AppriseResult, AppriseResultStatus
+from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.page import Page
 from config.site import Channel
-from tests.unit.worker.ward import NOW, SITE
+from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.ward import SITE
 from worker.delivery import channel as module
-from worker.delivery.channel import PERMANENT, Attempt, Outcome, address, judge, send
+from worker.delivery.channel import Office, address, judge, send, send_picture, takes_picture
+from worker.delivery.outcomes import Attempt, Outcome
 from worker.logs import configure
 from worker.receiver import Receiver
+from worker.tasks import SEND_SECONDS
 
-PAGE = Page(
-    id="e7.1",
-    patient="P1",
-    at=NOW,
-    day=2,
-    episode="e7",
-    episodes=("e7",),
-    condition="crs",
-    urgency="high",
-    reason="new",
-    to="haematologist-1",
-    channel="phone-1",
-    title="[HIGH] D+2: CRS grade 2",
-    text="because fever 38.9 °C (>= 38.0)\n<b>not markup</b> & *not* markdown",
-)
+PAGE = page(text="because fever 38.9 °C (>= 38.0)\n<b>not markup</b> & *not* markdown", urgency="high")
 PHONE = SITE.on_call.channels["phone-1"]
 
 
@@ -41,14 +33,19 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
+def link(_: Page) -> str:
+    return "https://cartwatch.example/p/token"
+
+
 def page_to(receiver: Receiver) -> Attempt:
-    return send(address(PHONE, PAGE.id, receiver.url), PAGE)
+    return send(PHONE, [PAGE], Office(receiver.url, link))
 
 
 def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver: Receiver) -> None:
     assert page_to(receiver) == Attempt(Outcome.SENT)
     [page] = receiver.received
-    assert (page.path, page.page_id, page.title, page.body) == ("/phone-1", "e7.1", PAGE.title, PAGE.text)
+    assert (page.path, page.page_id, page.title) == ("/phone-1", "e7.1", PAGE.title)
+    assert page.body == f"{link(PAGE)}\n{PAGE.text}"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -78,7 +75,7 @@ def test_a_provider_in_trouble_is_tried_again(receiver: Receiver, status: int) -
     assert page_to(receiver) == Attempt(Outcome.TEMPORARY, f"the provider answered {status}")
 
 
-@pytest.mark.parametrize("status", sorted(PERMANENT))
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
 def test_a_refusal_for_good_is_permanent(receiver: Receiver, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver) == Attempt(Outcome.PERMANENT, f"the provider answered {status}")
@@ -102,7 +99,7 @@ def test_a_provider_that_is_not_there_is_tried_again() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"json://127.0.0.1:{probe.getsockname()[1]}"
-        assert send(address(PHONE, PAGE.id, nobody), PAGE).outcome is Outcome.TEMPORARY
+        assert send(PHONE, [PAGE], Office(nobody)).outcome is Outcome.TEMPORARY
 
 
 def test_a_provider_that_hangs_is_given_up_after_the_read_timeout(
@@ -111,8 +108,40 @@ def test_a_provider_that_hangs_is_given_up_after_the_read_timeout(
     monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     receiver.behave("/phone-1", delay=30.0)
     began = time.monotonic()
-    assert page_to(receiver).outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN)
+    assert page_to(receiver) == Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
     assert time.monotonic() - began < 5
+
+
+def drips(server: socket.socket) -> None:
+    """Answer one request with a letter each 20 ms, for ever: no wait for a read ever runs out."""
+    taken, _ = server.accept()
+    with taken, suppress(OSError):
+        taken.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            taken.sendall(b"x")
+            time.sleep(0.02)
+
+
+def test_an_answer_in_drips_is_given_up_when_the_task_s_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery raises in the middle of the send; the page is then unknown, and the worker lives."""
+
+    def over(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(module, "READ_SECONDS", 0.3)
+    before = signal.signal(signal.SIGALRM, over)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            dripping = threading.Thread(target=drips, args=(server,))
+            dripping.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.8)
+            attempt = send(PHONE, [PAGE], Office(f"json://127.0.0.1:{server.getsockname()[1]}"))
+        dripping.join(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert attempt == Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+    assert not dripping.is_alive()
 
 
 def test_a_provider_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +149,13 @@ def test_a_provider_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytes
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         url = f"json://127.0.0.1:{silent.getsockname()[1]}"
-        assert send(address(PHONE, PAGE.id, url), PAGE).outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN)
+        assert send(PHONE, [PAGE], Office(url)).outcome is Outcome.UNKNOWN
     assert time.monotonic() - began < 5
 
 
 def test_both_waits_together_end_before_the_claim_does() -> None:
     waits = module.CONNECT_SECONDS + module.READ_SECONDS
-    assert waits < SITE.on_call.delivery.claim_for.total_seconds()
+    assert waits < SEND_SECONDS < SITE.on_call.delivery.claim_for.total_seconds()
 
 
 def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
@@ -135,9 +164,9 @@ def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
     slow.start()
     receiver.wait_for(1)
     try:
-        other = address(SITE.on_call.channels["phone-2"], PAGE.id, receiver.url)
+        other = SITE.on_call.channels["phone-2"]
         began = time.monotonic()
-        assert send(other, PAGE).outcome is Outcome.SENT
+        assert send(other, [PAGE], Office(receiver.url)).outcome is Outcome.SENT
         assert time.monotonic() - began < 5
     finally:
         receiver.close()
@@ -146,7 +175,8 @@ def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
 
 
 def test_an_address_apprise_does_not_know_is_permanent() -> None:
-    assert send("pigeon://loft?cto=1&rto=1", PAGE).outcome is Outcome.PERMANENT
+    attempt = send(Channel(url="pigeon://loft"), [PAGE], Office())
+    assert attempt == Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
 
 
 def test_what_went_wrong_never_repeats_the_page(receiver: Receiver) -> None:
@@ -168,6 +198,57 @@ def test_an_address_without_a_question_mark_gets_one() -> None:
     assert address(channel, "e7.1", "") == "ntfy://topic?cto=4&rto=8"
 
 
+# -- several pages, and the picture -----------------------------------------------------------------
+
+
+def test_pages_that_waited_arrive_as_one_message_under_the_id_of_the_first(receiver: Receiver) -> None:
+    pages = [page("a.1", title="[HIGH] bed 1"), page("b.1", title="[LOW] bed 2")]
+    assert send(PHONE, pages, Office(receiver.url)).outcome is Outcome.SENT
+    [arrived] = receiver.received
+    assert (arrived.page_id, arrived.title) == ("a.1", "[HIGH] bed 1")
+    assert "[LOW] bed 2" in arrived.body
+
+
+def test_a_picture_follows_as_a_message_of_its_own(receiver: Receiver) -> None:
+    attempt = send_picture(PHONE, PAGE.id, b"\x89PNG picture", "CRS 2 since 08:00", receiver.url)
+    assert attempt == Attempt(Outcome.SENT)
+    [arrived] = receiver.received
+    assert (arrived.page_id, arrived.attachments, arrived.body) == ("e7.1.picture", ("trend.png",), "CRS 2 since 08:00")
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_picture_that_is_refused_is_only_said(receiver: Receiver, status: int) -> None:
+    receiver.behave("/phone-1", status=status)
+    assert send_picture(PHONE, PAGE.id, b"x", "words", receiver.url).outcome is not Outcome.SENT
+
+
+def test_a_picture_has_less_time_than_a_page() -> None:
+    assert module.PICTURE_CONNECT_SECONDS + module.PICTURE_READ_SECONDS < module.CONNECT_SECONDS + module.READ_SECONDS
+
+
+NTFY = Channel(url="ntfy://ward-topic")
+
+
+@pytest.mark.parametrize(
+    ("channel", "urgency", "takes"),
+    [
+        (NTFY, "critical", True),
+        (NTFY, "medium", True),
+        (NTFY, "low", False),
+        (NTFY, "technical", False),
+        (Channel(url="ntfy://ward-topic", detail="minimal"), "critical", False),
+        (Channel(url="ntfy://ward-topic", picture=False), "critical", False),
+        (Channel(url=f"twilio://AC{'a' * 32}:{'b' * 32}@15551112222/15553334444", picture=True), "critical", False),
+        (Channel(url="pagerduty://integration@apikey"), "critical", False),
+        (Channel(url="pigeon://loft"), "critical", False),
+        (PHONE, "critical", False),
+        (PHONE.model_copy(update={"picture": True}), "critical", True),
+    ],
+)
+def test_a_picture_follows_only_where_it_is_seen(channel: Channel, urgency: str, takes: bool) -> None:
+    assert takes_picture(channel, page(urgency=urgency), "json://127.0.0.1:9") is takes
+
+
 # -- judging ---------------------------------------------------------------------------------------
 
 
@@ -181,6 +262,11 @@ def test_an_address_without_a_question_mark_gets_one() -> None:
 )
 def test_what_apprise_says_is_judged(status: AppriseResultStatus, outcome: Outcome) -> None:
     assert judge(AppriseResult(status)).outcome is outcome
+
+
+def test_an_address_with_optional_in_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="optional"):
+        Channel(url="ntfy://ward-topic?priority=high&optional=yes")
 
 
 def test_everything_that_is_no_success_is_judged_as_not_sent() -> None:

@@ -9,6 +9,7 @@ from alerts.messages import BadMessage
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, crs2, raw, reading
 from worker.client import Client
+from worker.fitness import UnfitStoreError
 from worker.keys import Keys
 
 SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", namespace="ward", shards=4)
@@ -39,6 +40,16 @@ def test_what_is_accepted_stands_in_the_inbox_and_its_shard_is_woken(
 
 def test_the_keys_are_those_of_the_settings(client: Client) -> None:
     assert client.keys == Keys("ward", 4)
+
+
+def test_with_another_number_of_shards_than_the_workers_nothing_is_accepted(client: Client, redis: Redis) -> None:
+    """It would stand in a shard that no worker looks into."""
+    redis.set(client.keys.shape, 8)
+    with pytest.raises(UnfitStoreError, match="CARTWATCH_SHARDS=8"):
+        client.send(crs2())
+    assert redis.keys("*inbox*") == []
+    redis.set(client.keys.shape, 4)
+    assert client.send(crs2()) == 3
 
 
 def test_a_bad_message_is_an_error_that_names_the_field_and_the_good_ones_are_accepted(

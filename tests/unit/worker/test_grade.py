@@ -23,8 +23,7 @@ def refusal(text: str | bytes) -> str:
 
 
 def graded(*messages: Body, **more: Any) -> dict[str, Any]:
-    case, read = read_case(line(*messages, **more))
-    answer = grade_case(case, read, SITE)
+    answer = grade_case(read_case(line(*messages, **more)), SITE)
     assert json.loads(json.dumps(answer)) == answer, "everything in the answer is JSON"
     return answer
 
@@ -33,9 +32,10 @@ def graded(*messages: Body, **more: Any) -> dict[str, Any]:
 
 
 def test_a_case_is_read_with_its_messages() -> None:
-    case, messages = read_case(line(*crs2(), id="case 1"))
-    assert (case.id, case.at) == ("case 1", NOW)
-    assert [message.id for message in messages] == [body["id"] for body in crs2()]
+    asked = read_case(line(*crs2(), id="case 1"))
+    assert (asked.case.id, asked.case.at) == ("case 1", NOW)
+    assert [message.id for message in asked.messages] == [body["id"] for body in crs2()]
+    assert asked.unread == ()
 
 
 @pytest.mark.parametrize("text", ["{", "", "[]", b"\xff\xfe", "[" * 1000])
@@ -63,24 +63,35 @@ def test_a_time_outside_the_calendar_is_refused_by_name(at: str) -> None:
     assert refusal(line(at=at)) == "at: this time lies outside the calendar"
 
 
+def unread(*messages: Any) -> list[str]:
+    """What is said of the messages that cannot be read."""
+    return [item.why for item in read_case(line(*messages)).unread]
+
+
 def test_a_wrong_message_is_named_by_its_place_and_its_field() -> None:
     wrong = {name: value for name, value in reading("crp", 85).items() if name != "effective"}
-    assert refusal(line(registration(), wrong)) == "messages[1].effective: missing"
+    assert unread(registration(), wrong) == ["messages[1].effective: missing"]
 
 
 def test_every_wrong_field_of_every_message_is_named() -> None:
     first = {name: value for name, value in registration().items() if name not in ("id", "patient")}
     second = reading("crp", "1e15", color="red")
-    said = refusal(line(first, second)).split("; messages")
+    said = "; ".join(unread(first, second)).split("; messages")
     assert [part.partition(":")[0].removeprefix("messages") for part in said] == ["[0].id", "[0].patient", "[1].color"]
 
 
 def test_a_reason_with_a_semicolon_in_it_is_not_taken_for_another_field() -> None:
-    said = refusal(line({"id": "m1"}))
+    [said] = unread({"id": "m1"})
     assert said.startswith("messages[0].type: missing; write one of registration, ")
     assert said.count("messages[") == 1
-    unknown = refusal(line(reading("color", 1)))
+    [unknown] = unread(reading("color", 1))
     assert unknown.count("messages[") == 1
+
+
+@pytest.mark.parametrize("item", [1, None, "reading", []])
+def test_what_is_no_message_at_all_is_named_by_its_place(item: object) -> None:
+    [said] = unread(item)
+    assert said.startswith("messages[0]: ")
 
 
 def test_messages_of_two_patients_are_refused_with_their_names() -> None:
@@ -137,6 +148,46 @@ def test_a_number_without_a_known_unit_is_shown_as_unused_and_never_computed_wit
     [unused] = answer["unused"]
     assert (unused["id"], unused["source"]) == (bad["id"], "monitor-7")
     assert "unit" in unused["why"]
+
+
+def test_a_message_that_cannot_be_read_is_listed_and_takes_no_neighbour_with_it() -> None:
+    items = {"year": 1, "month": 1, "city": 1, "hospital": 1, "naming": 3, "command": 1, "writing": 1, "attention": 1}
+    ice = reading("ice", 4, id="i1", unit=None, items=items)
+    answer = graded(*crs2(), ice, {"type": "telegram"})
+    assert (answer["results"]["crs"]["grade"], answer["results"]["ice"]["score"]) == (2, None)
+    disagree, telegram = answer["unused"]
+    place = len(crs2())
+    assert disagree == {
+        "id": "i1",
+        "source": "monitor-7",
+        "why": f"messages[{place}].value: the total 4 and the items' sum 10 disagree",
+    }
+    assert (telegram["id"], telegram["source"]) == (None, None)
+    assert telegram["why"].startswith(f"messages[{place + 1}].type: not one of ")
+
+
+def test_a_value_far_from_the_usual_is_used_and_flagged_on_what_rests_on_it() -> None:
+    results = graded(registration(), reading("temperature", 42))["results"]
+    remark = "temperature 42 °C: unusual, check it"
+    assert (results["crs"]["grade"], results["ctcae"]["fever"]["grade"]) == (1, 3)
+    assert remark in results["crs"]["flags"]
+    assert remark in results["ctcae"]["fever"]["flags"]
+    assert remark not in results["ctcae"]["platelets"]["flags"]
+
+
+def test_m_easix_says_what_it_was() -> None:
+    def set_of(crp: str, hours: int) -> list[Body]:
+        at = NOW - timedelta(hours=hours)
+        values = {"ldh": "320", "crp": crp, "platelets": "45"}
+        return [reading(kind, value, at=at, unit=None) | UNITS[kind] for kind, value in values.items()]
+
+    m_easix = graded(registration(), *set_of("40", 24), *set_of("85", 0))["results"]["m_easix"]
+    assert round(m_easix["previous"]["value"], 2) == 28.44
+    assert m_easix["previous"]["at"] == (NOW - timedelta(hours=24)).astimezone(UTC).isoformat(timespec="seconds")
+    assert "previous" not in graded(registration(), *set_of("85", 0))["results"]["m_easix"]
+
+
+UNITS = {"ldh": {"unit": "U/L"}, "crp": {"unit": "mg/L"}, "platelets": {"unit": "10*9/L"}}
 
 
 def test_a_reading_after_the_time_asked_for_does_not_count() -> None:

@@ -9,15 +9,18 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, send
+from worker import noted
 from worker.advance import advance
 from worker.clock import milliseconds
-from worker.health import OVERDUE, Check, examine
+from worker.health import TAKES, Check, examine
 from worker.inbox import accept
+from worker.overdue import OVERDUE
 from worker.store import Store
 from worker.tick import beat_key
 
 SHARD = KEYS.of("P1")
 WELL: dict[str, dict[str, Any]] = {
+    "server": {"redis_version": "7.0.15"},
     "memory": {"maxmemory_policy": "noeviction"},
     "persistence": {"aof_enabled": 1, "aof_last_write_status": "ok"},
     "replication": {"role": "master"},
@@ -29,7 +32,8 @@ def said(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, A
     """What the server says of itself; a store in memory says nothing."""
     answers = {section: dict(values) for section, values in WELL.items()}
     monkeypatch.setattr(store.redis, "info", lambda section: answers[section])
-    store.redis.set(beat_key(store), 1)
+    store.redis.set(beat_key(store), ",".join(TAKES))
+    store.redis.hset(KEYS.audit, "looked", NOW.isoformat())
     return answers
 
 
@@ -46,9 +50,9 @@ def test_an_empty_store_with_a_worker_is_well(store: Store) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "part", "seen"),
     [
-        ("memory", "maxmemory_policy", "allkeys-lru", "store eviction", "maxmemory-policy allkeys-lru"),
-        ("persistence", "aof_enabled", 0, "store durability", "append-only file OFF"),
-        ("persistence", "aof_last_write_status", "err", "store durability", "CANNOT be written"),
+        ("memory", "maxmemory_policy", "allkeys-lru", "store eviction", "maxmemory-policy allkeys-lru drops keys; set"),
+        ("persistence", "aof_enabled", 0, "store durability", "appendonly no"),
+        ("persistence", "aof_last_write_status", "err", "store durability", "cannot be written"),
         ("replication", "role", "slave", "store role", "slave"),
     ],
 )
@@ -71,8 +75,40 @@ def test_without_a_worker_that_ticks_it_is_ill(store: Store) -> None:
 @pytest.mark.usefixtures("said")
 def test_the_workers_of_another_installation_do_not_count(redis: Redis, store: Store) -> None:
     redis.delete(beat_key(store))
-    redis.set("other:beat:host:1", 1)
+    redis.set("other:beat:host:1", "advance")
     assert not check(store, "workers").well
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize("queue", TAKES)
+def test_what_nobody_does_is_named(store: Store, queue: str) -> None:
+    store.redis.set(beat_key(store), ",".join(name for name in TAKES if name != queue))
+    assert [item.part for item in examine(store, NOW) if not item.well] == [f"workers {TAKES[queue]}"]
+
+
+@pytest.mark.usefixtures("said")
+def test_an_auditor_that_looks_no_more_is_ill(store: Store) -> None:
+    assert check(store, "auditor", NOW + timedelta(minutes=1)).well
+    assert not check(store, "auditor", NOW + timedelta(seconds=61)).well
+    store.redis.delete(KEYS.audit)
+    assert check(store, "auditor") == Check("auditor", False, "has never looked")
+
+
+@pytest.mark.usefixtures("said")
+def test_what_the_auditor_has_told_is_said(store: Store) -> None:
+    store.redis.hset(KEYS.audit, "notes", noted.pack({"round trip": noted.Noted(1, 1, True)}))
+    assert [item.part for item in examine(store, NOW) if not item.well] == ["auditor", "round trip"]
+
+
+@pytest.mark.usefixtures("said")
+def test_a_heartbeat_that_cannot_be_sent_is_said(store: Store) -> None:
+    assert check(store, "heartbeat").well
+    store.redis.hset(KEYS.audit, "heartbeat_sent", NOW.isoformat())
+    assert check(store, "heartbeat").seen.startswith("sent at")
+    store.redis.hset(KEYS.audit, "heartbeat_failed", (NOW + timedelta(seconds=1)).isoformat())
+    found = check(store, "heartbeat")
+    assert not found.well
+    assert found.seen.startswith("FAILED at")
 
 
 @pytest.mark.usefixtures("said")
@@ -97,10 +133,13 @@ def test_a_page_nobody_tries_is_overdue(redis: Redis, store: Store) -> None:
 
 
 @pytest.mark.usefixtures("said")
-def test_a_message_nobody_takes_is_overdue(redis: Redis, store: Store) -> None:
-    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{milliseconds(NOW)}-0")
-    assert check(store, "overdue", NOW + OVERDUE).well
-    found = check(store, "overdue", NOW + OVERDUE + timedelta(milliseconds=1))
+def test_a_message_nobody_takes_is_overdue_by_the_store_s_own_clock(redis: Redis, store: Store) -> None:
+    seconds, _ = redis.time()
+    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{(seconds - 8) * 1000}-0")
+    assert check(store, "overdue").well
+    redis.delete(SHARD.inbox)
+    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{(seconds - 11) * 1000}-0")
+    found = check(store, "overdue")
     assert not found.well
     assert "1 shard(s)" in found.seen
 

@@ -1,20 +1,23 @@
 """The life of an owed page: sent, tried again, reported, cancelled, and never sent by two at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from alerts.messages import Receipt, read_message
 from alerts.page import Page
+from config.site import Channel
+from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.advance import advance
 from worker.clock import milliseconds
+from worker.delivery import claims
 from worker.delivery import outbox as module
-from worker.delivery.channel import Attempt, Outcome
+from worker.delivery.channel import Office, address
 from worker.delivery.outbox import deliver
+from worker.delivery.outcomes import Attempt, Outcome
 from worker.packing import Owed, pack
 from worker.store import Batch, Store
 from worker.store import Outcome as Changes
@@ -24,7 +27,8 @@ POLICY = SITE.on_call.delivery
 FAILED = Attempt(Outcome.TEMPORARY, "the provider answered 503")
 REFUSED = Attempt(Outcome.PERMANENT, "the provider answered 404")
 SENT = Attempt(Outcome.SENT)
-RECEIVER = "json://127.0.0.1:9"
+UNKNOWN = Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+OFFICE = Office("json://127.0.0.1:9")
 
 
 class Provider:
@@ -32,11 +36,13 @@ class Provider:
 
     def __init__(self) -> None:
         self.answers = SENT
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[str] = []
+        self.urls: list[str] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def send(self, url: str, page: Page) -> Attempt:
-        self.asked.append((url, page.id))
+    def send(self, channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
+        self.asked.append(" ".join(page.id for page in pages))
+        self.urls.append(address(channel, pages[0].id, office.receiver))
         self.meanwhile()
         return self.answers
 
@@ -61,7 +67,7 @@ def page(store: Store) -> str:
 
 
 def attempt(store: Store, page: str, at: datetime = NOW) -> Outcome | None:
-    return deliver(store, SHARD, page, at, SITE, RECEIVER)
+    return deliver(store, SHARD, page, at, SITE, OFFICE).outcome
 
 
 def due(store: Store, page: str) -> timedelta | None:
@@ -102,9 +108,9 @@ def test_a_page_that_was_sent_is_no_longer_owed_and_leaves_a_receipt(store: Stor
 
 def test_the_page_goes_to_its_persons_channel_with_its_id(store: Store, provider: Provider, page: str) -> None:
     attempt(store, page)
-    [(url, sent)] = provider.asked
-    assert url.startswith(f"{RECEIVER}/phone-1?+X-Page-Id={page}&")
-    assert sent == page
+    [url] = provider.urls
+    assert url.startswith(f"{OFFICE.receiver}/phone-1?+X-Page-Id={page}&")
+    assert provider.asked == [page]
 
 
 @pytest.mark.usefixtures("provider")
@@ -148,8 +154,8 @@ def test_a_page_that_may_not_have_arrived_stays_owed_with_the_same_id(
     assert attempt(store, page) is outcome
     provider.answers = SENT
     assert attempt(store, page, NOW + timedelta(seconds=2)) is Outcome.SENT
-    assert [sent for _, sent in provider.asked] == [page, page]
-    assert [receipt.outcome for receipt in receipts(store)] == ["sent"]
+    assert provider.asked == [page, page]
+    assert [receipt.outcome for receipt in receipts(store)][1:] == ["sent"]
 
 
 def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, page: str) -> None:
@@ -160,10 +166,34 @@ def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, 
     assert not store.redis.exists(SHARD.claim(page)), "a claim in vain must not hold up the next attempt"
 
 
-def test_a_failure_for_now_is_no_receipt(store: Store, provider: Provider, page: str) -> None:
+@pytest.mark.parametrize(("answer", "told"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
+def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
+    store: Store, provider: Provider, page: str, answer: Attempt, told: str
+) -> None:
+    provider.answers = answer
+    for _, _wait in zip(range(5), retries(store, page), strict=False):
+        assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [(told, answer.detail)]
+    assert [item.said for item in owed(store)] == [told]
+
+
+def test_what_was_told_is_not_told_again_when_the_kind_of_failure_changes(
+    store: Store, provider: Provider, page: str
+) -> None:
     provider.answers = FAILED
     attempt(store, page)
-    assert receipts(store) == []
+    provider.answers = UNKNOWN
+    attempt(store, page, NOW + timedelta(seconds=2))
+    assert [receipt.outcome for receipt in receipts(store)] == ["failed"]
+
+
+def test_the_judgement_knows_of_the_first_failure(store: Store, provider: Provider, page: str) -> None:
+    provider.answers = FAILED
+    attempt(store, page)
+    advance(store, SHARD, Clock(), SITE)
+    watch = store.watch("P1")
+    assert watch is not None
+    [state] = [item.state for item in watch.episodes["crs"].deliveries if item.page == page]
+    assert state == "failed"
 
 
 # -- undeliverable ---------------------------------------------------------------------------------
@@ -181,12 +211,11 @@ def test_a_page_that_fails_for_long_is_reported_once(store: Store, provider: Pro
     provider.answers = FAILED
     last = NOW + POLICY.undeliverable_after
     for _, wait in zip(range(30), retries(store, page), strict=False):
-        reported = len(receipts(store))
+        told = [receipt.outcome for receipt in receipts(store)]
         following = due(store, page)
         assert following is not None
         tried_at = NOW + following - wait
-        assert reported == (tried_at >= last)
-    assert len(receipts(store)) == 1
+        assert told == ["failed", *(["undeliverable"] if tried_at >= last else [])]
 
 
 def test_a_page_reported_undeliverable_may_still_be_sent_and_says_so(
@@ -216,7 +245,7 @@ def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
 ) -> None:
     channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
     without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
-    assert deliver(store, SHARD, page, NOW, without, RECEIVER) is Outcome.PERMANENT
+    assert deliver(store, SHARD, page, NOW, without, OFFICE).outcome is Outcome.PERMANENT
     assert [receipt.detail for receipt in receipts(store)] == ["the channel is no longer configured"]
     assert provider.asked == []
 
@@ -258,8 +287,8 @@ def test_a_page_cancelled_while_it_is_claimed_stays_cancelled(
         cancel(store.redis, page)
         return unpack(packed)
 
-    unpack = module.unpack_owed
-    monkeypatch.setattr(module, "unpack_owed", cancelled_here)
+    unpack = claims.unpack_owed
+    monkeypatch.setattr(claims, "unpack_owed", cancelled_here)
     assert attempt(store, page) is None
     assert owed(store) == []
     assert provider.asked == []
@@ -281,7 +310,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours handles it."""
 
 
-def dies(store: Store, provider: Provider, page: str) -> None:
+def dies(store: Store, provider: Provider, page: str, at: datetime = NOW) -> None:
     """A deliverer is killed while it sends."""
 
     def die() -> None:
@@ -289,7 +318,7 @@ def dies(store: Store, provider: Provider, page: str) -> None:
 
     provider.meanwhile = die
     with pytest.raises(Killed):
-        attempt(store, page)
+        attempt(store, page, at)
     provider.meanwhile = lambda: None
 
 
@@ -299,15 +328,39 @@ def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_o
     dies(store, provider, page)
     assert due(store, page) == POLICY.claim_for
     assert 0 < store.redis.pttl(SHARD.claim(page)) <= POLICY.claim_for / timedelta(milliseconds=1)
-    store.redis.delete(SHARD.claim(page))  # it runs out
+    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))  # they run out
     assert attempt(store, page, NOW + POLICY.claim_for - timedelta(seconds=1)) is None
     assert attempt(store, page, NOW + POLICY.claim_for) is Outcome.SENT
-    assert [sent for _, sent in provider.asked] == [page, page]
+    assert provider.asked == [page, page]
 
 
 def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str) -> None:
     dies(store, provider, page)
-    assert [item.attempts for item in owed(store)] == [1]
+    assert [(item.attempts, item.answered) for item in owed(store)] == [(1, 0)]
+
+
+def run_out(store: Store, page: str) -> None:
+    """The claim and the turn of a worker that died."""
+    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
+
+
+def test_a_worker_that_was_restarted_is_no_news(store: Store, provider: Provider, page: str) -> None:
+    dies(store, provider, page)
+    run_out(store, page)
+    attempt(store, page, NOW + POLICY.claim_for)
+    assert [receipt.outcome for receipt in receipts(store)] == ["sent"]
+
+
+def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider: Provider, page: str) -> None:
+    """Nobody else would ever say that it is not sent."""
+    dies(store, provider, page)
+    run_out(store, page)
+    dies(store, provider, page, NOW + POLICY.claim_for)
+    run_out(store, page)
+    provider.answers = FAILED
+    attempt(store, page, NOW + 2 * POLICY.claim_for)
+    assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [("unknown", module.DIED.detail)]
+    assert store.redis.exists(KEYS.ailing("phone-1"))
 
 
 def test_a_claim_that_ran_out_does_not_free_the_claim_of_the_next(store: Store, provider: Provider, page: str) -> None:
@@ -328,7 +381,7 @@ def test_a_failure_that_comes_late_does_not_bring_back_a_page_that_another_sent(
     def another_sends() -> None:
         provider.meanwhile = lambda: None
         provider.answers = SENT
-        store.redis.delete(SHARD.claim(page))
+        store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
         assert attempt(store, page, NOW + POLICY.claim_for) is Outcome.SENT
         provider.answers = REFUSED
 
@@ -348,9 +401,8 @@ def test_what_is_logged_names_no_patient(store: Store, page: str, caplog: pytest
 
 
 def test_many_pages_of_one_shard_are_owed_side_by_side(redis: Redis, store: Store, provider: Provider) -> None:
-    template = _page()
     for number in range(5):
-        one = Page(**{**_fields(template), "id": f"e{number}.1"})
+        one = build_page(f"e{number}.1")
         redis.hset(SHARD.key("outbox"), one.id, pack(Owed(page=one)))
         redis.zadd(SHARD.key("due"), {one.id: milliseconds(NOW)})
     provider.answers = FAILED
@@ -358,25 +410,3 @@ def test_many_pages_of_one_shard_are_owed_side_by_side(redis: Redis, store: Stor
     provider.answers = SENT
     assert [attempt(store, f"e{number}.1") for number in (0, 1, 3, 4)] == [Outcome.SENT] * 4
     assert [item.page.id for item in owed(store)] == ["e2.1"]
-
-
-def _fields(page: Page) -> dict[str, Any]:
-    return {name: getattr(page, name) for name in page.__struct_fields__}
-
-
-def _page() -> Page:
-    return Page(
-        id="e.1",
-        patient="P1",
-        at=NOW,
-        day=2,
-        episode="e",
-        episodes=("e",),
-        condition="crs",
-        urgency="high",
-        reason="new",
-        to="haematologist-1",
-        channel="phone-1",
-        title="CRS grade 2",
-        text="because fever",
-    )

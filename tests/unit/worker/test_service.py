@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ CARD = {
     "pid": os.getpid(),
     "redis_url": "redis://:secret@127.0.0.1:7000/0",
     "broker_url": "redis://:secret@127.0.0.1:7000/1",
+    "public_url": "http://127.0.0.1:8080",
     "namespace": "north",
     "shards": 32,
 }
@@ -51,6 +53,7 @@ def test_a_running_service_is_found_with_all_that_decides_where_messages_go() ->
     found = find_settings()
     assert (found.redis_url, found.broker) == (CARD["redis_url"], CARD["broker_url"])
     assert (found.namespace, found.shards) == ("north", 32)
+    assert found.public_url == CARD["public_url"]
 
 
 def test_the_card_of_a_service_that_was_killed_is_not_believed() -> None:
@@ -75,7 +78,8 @@ def test_another_users_card_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_only_its_user_can_read_the_card() -> None:
-    path = service._write_card(Settings(redis_url="redis://:secret@127.0.0.1:7000/0", namespace="north", shards=32))
+    written = {name: value for name, value in CARD.items() if name != "pid"}
+    path = service._write_card(Settings(**written))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text()) == CARD
 
@@ -105,3 +109,25 @@ def test_a_service_that_ends_takes_its_own_card_away_and_no_others() -> None:
     assert path.exists()
     path.unlink()
     service._remove_card(path)
+
+
+def test_without_an_address_of_its_own_the_service_is_reached_on_this_machine() -> None:
+    said: list[str] = []
+    found = service._with_address(Settings(), 8081, said.append)
+    assert found.public_url == "http://127.0.0.1:8081"
+    assert "THIS MACHINE ONLY" in said[0]
+
+
+def test_a_configured_address_is_kept() -> None:
+    found = service._with_address(Settings(public_url="https://cartwatch.example"), 8081, print)
+    assert found.public_url == "https://cartwatch.example"
+
+
+def test_the_gateway_takes_its_usual_port_and_another_where_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        usual = other.getsockname()[1]
+        monkeypatch.setattr(service, "PORT", usual)
+        other.listen()
+        assert service._gateway_port() not in (0, usual)
+    assert service._gateway_port() == usual

@@ -175,6 +175,23 @@ def test_what_came_in_meanwhile_stays_and_is_said_to_wait(store: Store) -> None:
     assert [item.raw for item in taken(store).waiting] == [raw(registration("P1", ward="ICU"))]
 
 
+def test_a_timer_that_is_due_by_then_is_said_to_wait(redis: Redis, store: Store) -> None:
+    send(store, crs2())
+    batch = taken(store)
+    redis.zadd(SHARD.key("timers"), {"P2": milliseconds(NOW)})
+    assert commit(store, batch) is True
+
+
+def test_a_commit_answers_the_wake_up_so_that_the_next_message_sends_another(redis: Redis, store: Store) -> None:
+    """The wake-up of a message that came meanwhile found the shard taken, and was of no use."""
+    send(store, crs2())
+    batch = taken(store)
+    send(store, [registration("P1", ward="ICU")])
+    assert redis.exists(SHARD.woken)
+    commit(store, batch, judged())
+    assert not redis.exists(SHARD.woken)
+
+
 def test_the_beginning_of_a_batch_can_be_committed_alone(store: Store) -> None:
     send(store, crs2())
     batch = taken(store)

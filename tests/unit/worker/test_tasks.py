@@ -11,11 +11,19 @@ from kombu.utils.json import dumps, loads
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from alerts.page import Page
 from config.settings import Settings
+from config.site import Urgency
+from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
-from worker.app import app
-from worker.delivery.channel import Attempt, Outcome
+from worker.advance import Turn
+from worker.app import QUEUES, app
+from worker.clock import milliseconds
+from worker.delivery import turns
+from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.turns import Lane
+from worker.packing import Owed, pack
 from worker.runtime import Runtime
 from worker.store import Store
 
@@ -38,6 +46,7 @@ def ingest(*messages: Any, **named: Any) -> None:
 
 
 ONE, TWO, THREE = crs2()
+SHARD = KEYS.of("P1")
 
 
 @pytest.mark.usefixtures("sent")
@@ -97,10 +106,34 @@ def test_while_the_store_cannot_be_reached_the_messages_go_back_to_the_queue(
         raise error
 
     monkeypatch.setattr(store.redis, "pipeline", fail)
+    monkeypatch.setattr(tasks.time, "sleep", lambda _: None)
     with pytest.raises(Reject) as caught:
         ingest(ONE)
     assert caught.value.requeue is True
     assert sent == []
+
+
+def test_a_store_that_is_away_for_a_moment_sends_nothing_back(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ counts how often a message goes back, and drops it in the end."""
+    pipeline, slept = store.redis.pipeline, []
+
+    def comes_back(wait: float) -> None:
+        slept.append(wait)
+        if len(slept) == 3:
+            monkeypatch.setattr(store.redis, "pipeline", pipeline)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RedisConnectionError("gone")
+
+    monkeypatch.setattr(store.redis, "pipeline", fail)
+    monkeypatch.setattr(tasks.time, "sleep", comes_back)
+    ingest(ONE)
+    assert waiting(store) == 1
+    assert slept == list(tasks.TRIES_AGAIN_SECONDS[:3])
+    assert sum(tasks.TRIES_AGAIN_SECONDS) < 45, "the time limit of a task"
+    assert len(sent) == 1
 
 
 def test_advancing_wakes_the_delivery_of_each_page(store: Store, sent: Sent) -> None:
@@ -124,28 +157,86 @@ def test_advancing_a_shard_that_is_not_done_sends_it_round_again(redis: Redis, s
     assert sent == [("advance", (KEYS.of("P1").number,))]
 
 
-def delivered(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("worker.delivery.outbox.send", lambda url, page: Attempt(Outcome.SENT, url + page.id))
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that takes everything."""
+    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: Attempt(Outcome.SENT))
+
+
+def page_owed(store: Store) -> str:
     send(store, crs2())
-    tasks.advance(KEYS.of("P1").number)
+    tasks.advance(SHARD.number)
     return owed(store)[0].page.id
 
 
-def test_delivering_wakes_the_shard_for_the_receipt(store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = delivered(store, monkeypatch)
+@pytest.mark.usefixtures("provider")
+def test_delivering_wakes_the_shard_for_the_receipt(store: Store, sent: Sent) -> None:
+    page = page_owed(store)
     sent.clear()
-    tasks.deliver(KEYS.of("P1").number, page)
-    assert sent == [("advance", (KEYS.of("P1").number,))]
+    tasks.deliver(SHARD.number, page)
+    assert sent == [("advance", (SHARD.number,))]
 
 
-def test_delivering_what_is_no_longer_owed_wakes_nobody(
-    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = delivered(store, monkeypatch)
-    tasks.deliver(KEYS.of("P1").number, page)
+@pytest.mark.usefixtures("provider")
+def test_delivering_what_is_no_longer_owed_wakes_nobody(store: Store, sent: Sent) -> None:
+    page = page_owed(store)
+    tasks.deliver(SHARD.number, page)
     sent.clear()
-    tasks.deliver(KEYS.of("P1").number, page)
+    tasks.deliver(SHARD.number, page)
     assert sent == []
+
+
+def owe(store: Store, page: Page) -> None:
+    store.redis.hset(SHARD.key("outbox"), page.id, pack(Owed(page=page)))
+    store.redis.zadd(SHARD.due(page.urgency), {page.id: milliseconds(NOW)})
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize(
+    ("task", "urgency", "lane"), [("deliver", "high", "ordinary"), ("deliver_urgent", "critical", "urgent")]
+)
+def test_who_waits_for_the_same_channel_is_woken_after_it(
+    store: Store, sent: Sent, task: str, urgency: Urgency, lane: Lane
+) -> None:
+    owe(store, build_page("e1.1", urgency=urgency))
+    owe(store, build_page("e2.1", urgency=urgency))
+    turns.queue_up(store.redis, KEYS, "phone-1", lane, turns.Place(SHARD.number, "e2.1"), NOW)
+    getattr(tasks, task)(SHARD.number, "e1.1")
+    assert (task, (SHARD.number, "e2.1")) in sent
+
+
+def test_critical_pages_are_delivered_by_processes_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = Turn()
+    turn.pages, turn.urgent = ["e1.1", "e2.1"], {"e1.1"}
+    monkeypatch.setattr(tasks, "advance_shard", lambda *_: turn)
+    tasks.advance(SHARD.number)
+    assert sent == [("deliver_urgent", (SHARD.number, "e1.1")), ("deliver", (SHARD.number, "e2.1"))]
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize(("picture", "tasks_sent"), [(True, ["advance", "picture"]), (None, ["advance"])])
+def test_a_picture_follows_the_page_as_a_task_of_its_own(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, picture: bool | None, tasks_sent: list[str]
+) -> None:
+    channels = SITE.on_call.channels
+    phone = channels["phone-1"].model_copy(update={"picture": picture})
+    site = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": {**channels, "phone-1": phone}}))
+    run = Runtime(Settings(receiver_url="json://127.0.0.1:9"), site, store, Clock())
+    monkeypatch.setattr(tasks, "runtime", lambda: run)
+    owe(store, build_page("e1.1"))
+    tasks.deliver(SHARD.number, "e1.1")
+    assert [name for name, _ in sent] == tasks_sent
+    if picture:
+        assert sent[-1] == ("picture", ("e1.1", "phone-1"))
+
+
+def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[object, ...]] = []
+    run = Runtime(Settings(), SITE, store, Clock())
+    monkeypatch.setattr(tasks, "runtime", lambda: run)
+    monkeypatch.setattr(tasks, "send_trend", lambda *given: drawn.append(given))
+    tasks.picture("e1.1", "phone-1")
+    assert drawn == [(run, "e1.1", "phone-1")]
 
 
 # -- the application -------------------------------------------------------------------------------
@@ -158,15 +249,27 @@ def test_a_task_is_acknowledged_after_its_work_and_again_offered_when_its_worker
 
 
 def test_the_names_and_queues_producers_rely_on_stand() -> None:
-    assert {"ingest", "advance", "deliver"} <= set(app.tasks)
-    assert {queue.name for queue in app.conf.task_queues} == {"ingest", "advance", "deliver", "celery"}
-    for name in ("ingest", "advance", "deliver"):
+    names = {"ingest", "advance", "deliver", "deliver_urgent", "picture"}
+    assert names <= set(app.tasks)
+    assert {queue.name for queue in app.conf.task_queues} == {*names, "celery"}
+    for name in names:
         assert app.amqp.router.route({}, name)["queue"].name == name
 
 
 def test_each_queue_gets_only_what_is_meant_for_it() -> None:
-    queues = [app.amqp.queues[name] for name in ("ingest", "advance", "deliver", "celery")]
-    assert len({(queue.exchange.name, queue.routing_key) for queue in queues}) == 4
+    queues = [app.amqp.queues[name] for name in (*QUEUES, "celery")]
+    assert len({(queue.exchange.name, queue.routing_key) for queue in queues}) == len(QUEUES) + 1
+
+
+@pytest.mark.parametrize("name", ["deliver", "deliver_urgent", "picture"])
+def test_what_waits_for_the_outside_world_ends_before_its_claim_does(name: str) -> None:
+    """An answer in drips never times out by itself."""
+    task = app.tasks[name]
+    assert task.soft_time_limit < task.time_limit < SITE.on_call.delivery.claim_for.total_seconds()
+
+
+def test_a_picture_is_never_sent_again() -> None:
+    assert not app.tasks["picture"].acks_late
 
 
 def test_nothing_but_json_is_taken_from_the_broker() -> None:

@@ -16,13 +16,15 @@ from worker import tick as module
 from worker.advance import advance
 from worker.app import app
 from worker.clock import milliseconds
+from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
+from worker.delivery.outcomes import Attempt, Outcome
 from worker.runtime import Runtime
 from worker.store import Store
 from worker.tick import PAGES_A_TICK, Pending, beat_key, pending, tick
 
 SHARD = KEYS.of("P1")
-NOTHING = Pending([], [])
+NOTHING = Pending([], [], [])
 
 
 def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
@@ -31,7 +33,7 @@ def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
 
 def test_a_message_in_the_inbox_is_found_though_its_wake_up_was_lost(store: Store) -> None:
     send(store, crs2())
-    assert pending(store, NOW) == Pending([SHARD.number], [])
+    assert pending(store, NOW) == Pending([SHARD.number], [], [])
 
 
 def test_messages_of_several_shards_are_found(store: Store) -> None:
@@ -57,11 +59,15 @@ def only_page(store: Store) -> str:
 
 def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     page = only_page(store)
-    assert pending(store, NOW) == Pending([], [(SHARD.number, page)])
+    assert pending(store, NOW) == Pending([], [(SHARD.number, page)], [])
     found: list[Pending] = []
-    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: found.append(pending(store, NOW)))
-    with pytest.raises(AttributeError):
-        deliver(store, SHARD, page, NOW, SITE, "json://127.0.0.1:9")
+
+    def look(*_: object) -> Attempt:
+        found.append(pending(store, NOW))
+        return Attempt(Outcome.SENT)
+
+    monkeypatch.setattr("worker.delivery.outbox.send", look)
+    deliver(store, SHARD, page, NOW, SITE, Office())
     assert found == [NOTHING]
 
 
@@ -82,6 +88,12 @@ def test_a_fault_left_in_the_relay_is_found(redis: Redis, store: Store) -> None:
     message = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
     redis.xadd(SHARD.key("relay"), {"m": message.model_dump_json()})
     assert pending(store, NOW).shards == [SHARD.number]
+
+
+def test_critical_pages_are_found_apart(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
+    assert pending(store, NOW) == Pending([], [(SHARD.number, "e.2")], [(SHARD.number, "e.1")])
 
 
 def test_a_flood_of_pages_is_taken_in_portions(redis: Redis, store: Store) -> None:
@@ -126,22 +138,29 @@ def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
     assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
 
 
+def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
+    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    tick()
+    assert sent == [("deliver_urgent", (SHARD.number, "e.1")), ("deliver", (SHARD.number, "e.1"))]
+
+
 def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
     tick()
     assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
     assert sent == []
 
 
-@pytest.mark.parametrize("stuck", ["advance", "deliver"])
+@pytest.mark.parametrize("stuck", ["advance", "deliver", "deliver_urgent"])
 def test_a_queue_nobody_takes_from_is_not_filled(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
     """As when the deliverers are down for a weekend: each tick would add to the broker's memory."""
     only_page(store)
     send(store, crs2("P2"))
+    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
     monkeypatch.setattr(module, "_is_taken_from", lambda queue: queue != stuck)
     tick()
-    assert {name for name, _ in sent} == {"advance", "deliver"} - {stuck}
+    assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
 
 
 def fails(error: Exception) -> Callable[..., None]:

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from alerts.episodes import DeliveryState, Reason
+from alerts.paging import DeliveryState, Reason
 from config.site import URGENCIES
 from worker.gateway.web import FOLDER
 from worker.gateway.words import CATALOGUED, OWN, preferred, say_in

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from alerts.vocabulary import DRUGS, READINGS
-from config.intake import DRUG, GLASGOW
+from config.codes import DRUG, GLASGOW
 from config.site import DEFAULTS
 from tests.unit.worker.intake.feeds import LOINC, MDC, RXNORM, SNOMED, source
 from worker.intake.codes import Coding, called, find, find_drug, value_of

@@ -183,7 +183,7 @@ def test_a_result_that_is_set_aside_can_be_read_again_without_its_bundle() -> No
 
 
 def _voice() -> Any:
-    from config.intake import Code
+    from config.codes import Code
 
     return Code("consciousness", "accept", "voice")
 

@@ -246,6 +246,9 @@ def test_a_monitor_says_by_whom() -> None:
     assert native(observation("8867-4", 88, "/min"), type="monitor")["by"] == "monitor"
     assert native(observation("76534-7", 107, "mm[Hg]"), type="monitor")["by"] == "cuff"
     assert "by" not in native(observation("8867-4", 88, "/min"))
+    assert native(observation("8867-4", 88, "/min"), type="monitor", by="patch")["by"] == "patch"
+    assert native(observation("76534-7", 107, "mm[Hg]"), by="person")["by"] == "cuff"
+    assert native(observation(), by="person")["by"] == "laboratory"
 
 
 def test_ids_from_identifier_and_from_content() -> None:

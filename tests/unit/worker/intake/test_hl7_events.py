@@ -130,3 +130,8 @@ def test_a_transfer_out_of_a_watched_ward_is_heard() -> None:
 def test_other_wards_register_nobody() -> None:
     assert admission("A01").outcome is Outcome.IGNORED
     assert admission("A01", registers=["ICU"]).outcome is Outcome.IGNORED
+
+
+def test_administrations_without_line_ends_do_not_vanish() -> None:
+    assert one(taken(ras(rxa()).replace(b"\rRXA", b" RXA"))).outcome is Outcome.SET_ASIDE
+    assert one(taken(ras())).outcome is Outcome.IGNORED

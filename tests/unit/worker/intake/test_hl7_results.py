@@ -329,3 +329,20 @@ def test_a_batch_is_read_message_by_message() -> None:
         read.anything(body, "x", INTAKE, TABLES, __import__("datetime").datetime.now(__import__("datetime").UTC))
     )
     assert [len(one_.messages) for one_ in found] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "low", "high"),
+    [("0-5", "0", "5"), ("<5", None, "5"), ("<= 5.0", None, "5.0"), (">60", "60", None), ("< 5 mg", None, None)],
+)
+def test_limits_may_have_one_end(limits: str, low: str | None, high: str | None) -> None:
+    (message,) = one(taken(oru(obx(limits=limits)))).messages
+    assert (message.get("low"), message.get("high")) == (low, high)
+
+
+def test_results_without_line_ends_do_not_vanish() -> None:
+    flat = oru(obx()).replace(b"\rOBX", b" OBX")
+    element = one(taken(flat))
+    assert (element.outcome, element.where) == (Outcome.SET_ASIDE, "ORU")
+    assert "segments must end with CR" in element.why
+    assert one(taken(oru())).outcome is Outcome.IGNORED

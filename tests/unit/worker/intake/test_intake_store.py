@@ -12,6 +12,7 @@ from worker.intake import retry as retrying
 from worker.intake import store as stores
 from worker.intake.keys import SourceKeys
 from worker.intake.store import IntakeStore
+from worker.packing import unpack_set_aside
 
 SITE = KEYS.of(SITE_SUBJECT)
 
@@ -40,6 +41,18 @@ def test_a_repetition_is_stored_once(intake: IntakeStore) -> None:
 def test_a_training_message_is_kept_apart(intake: IntakeStore) -> None:
     intake.put(taken(oru(obx(), processing="T")), NOW)
     assert (waiting(intake), intake.redis.xlen(SITE.key("test"))) == (0, 1)
+
+
+def test_of_a_training_message_so_much_is_kept_as_one_looks_at(intake: IntakeStore) -> None:
+    intake.put(taken(oru(*[obx()] * 1000, processing="T")), NOW)
+    ((_, fields),) = intake.redis.xrange(SITE.key("test"))
+    assert len(unpack_set_aside(fields[b"s"]).raw) == stores.TEST_CHARACTERS
+
+
+def test_a_delivery_is_remembered_for_hours_not_for_days(intake: IntakeStore) -> None:
+    intake.put(taken(oru(obx())), NOW)
+    (seen,) = intake.redis.scan_iter(SITE.key("seen:*"))
+    assert 3600 < intake.redis.ttl(seen) <= 7200
 
 
 def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: IntakeStore) -> None:

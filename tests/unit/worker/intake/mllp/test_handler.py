@@ -160,5 +160,5 @@ def test_what_cannot_be_stored_as_what_it_means_is_stored_as_what_it_is(
 
     monkeypatch.setattr(read, "hl7", unsound)
     bench.take(LAB, oru(obx(), patient=pid("P2^^^HOSP^MR")))
-    assert bench.why() == ["internal error ValidationError"]
+    assert bench.why() == ["internal error KeyError"]
     assert waiting(store, "P1") == 1

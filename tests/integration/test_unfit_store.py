@@ -1,0 +1,72 @@
+"""A store that would lose what it is given: no worker and no service begins on it, and they say why."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from config.settings import Settings
+from tests.integration.hospital import cartwatch
+from worker.embedded import EmbeddedRedis
+from worker.replay import environment_of
+from worker.runtime import connect, keys_of
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def server(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server of the test's own, whose settings it may spoil."""
+    assert redis_server.running
+    with EmbeddedRedis(tmp_path / "data") as made:
+        yield made
+
+
+def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
+    settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system")
+    return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **environment_of(settings)}
+
+
+@pytest.mark.parametrize("command", ["worker", "up"])
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("maxmemory-policy", "allkeys-lru", "set maxmemory-policy noeviction"),
+        ("appendonly", "no", "set appendonly yes"),
+        ("maxmemory", "1", "raise maxmemory"),
+    ],
+)
+def test_it_is_refused_with_the_setting_and_the_mend(
+    server: EmbeddedRedis, tmp_path: Path, command: str, setting: str, value: str, says: str
+) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set(setting, value)
+    ended = cartwatch(command, environment=environment(server, tmp_path))
+    assert ended.returncode == 1
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_read_only_replica_is_refused(server: EmbeddedRedis, tmp_path: Path) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        client.replicaof("127.0.0.1", "1")
+    ended = cartwatch("worker", environment=environment(server, tmp_path))
+    assert ended.returncode == 1
+    assert "address of the primary" in ended.stderr
+
+
+def test_a_celery_worker_started_by_hand_refuses_too(server: EmbeddedRedis, tmp_path: Path) -> None:
+    """Also the one of another number of shards, whose patients would not be found."""
+    settings = Settings(redis_url=server.url)
+    with connect(server.url) as client:
+        client.set(keys_of(settings).shape, 8)
+    command = [sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--pool", "solo"]
+    ended = subprocess.run(  # noqa: S603
+        command, env=environment(server, tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode != 0
+    assert "CARTWATCH_SHARDS=8" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr

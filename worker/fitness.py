@@ -1,0 +1,133 @@
+"""What a store must be to be trusted with patients: refused at the start, and looked at again as long as it is used."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+from redis import Redis
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from config.settings import Settings
+from worker.keys import Keys
+
+OLDEST = (6, 2)
+"""The first Redis that reads a stream from after an entry, as the journal does."""
+
+NEARLY_FULL = 0.9
+"""Of `maxmemory`: the rest is what is left to page about it with."""
+
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
+
+
+class Trouble(NamedTuple):
+    """What of the store is not as it must be, and how it is mended; `bars`: nothing is begun on such a store."""
+
+    part: str
+    seen: str
+    mend: str
+    bars: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.seen}; {self.mend}"
+
+
+class UnfitStoreError(Exception):
+    """The store must not be used; the text names each setting and the mend."""
+
+
+def troubles(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Trouble]:
+    """Everything wrong with the store, as far as it can be seen, and tried by writing.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    info: dict[str, Any] = {}
+    for section in ("server", "memory", "persistence", "replication"):
+        info |= redis.info(section)
+    if info.get("loading"):
+        # While it reads its append-only file it says that it has none.
+        raise BusyLoadingError("the store is being read from its disk")
+    found = [*_settings(info, volatile), *_shape(redis, keys)]
+    if by_writing and not any(trouble.bars for trouble in found):
+        found += _refused_writes(redis, keys)
+    return found
+
+
+def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+    version = str(info.get("redis_version", ""))
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers and numbers < OLDEST:
+        yield Trouble("store version", f"Redis {version}", "install Redis 6.2 or newer, or Valkey")
+    role = info.get("role", "master")
+    if role != "master":
+        yield Trouble(
+            "store role", f"a read-only replica ({role})", "give CARTWATCH_REDIS_URL the address of the primary"
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield Trouble("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
+    yield from _durability(info, volatile)
+    most, used = info.get("maxmemory", 0), info.get("used_memory", 0)
+    if most and used > NEARLY_FULL * most:
+        mend = "raise maxmemory, or free memory: what does not fit is refused"
+        yield Trouble("store memory", f"{used * 100 // most} % of maxmemory is used", mend, bars=False)
+
+
+def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+    if not info.get("aof_enabled", 1) and not volatile:
+        mend = "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
+        yield Trouble("store durability", "appendonly no: what was accepted is lost when the store ends", mend)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        yield Trouble("store durability", "the append-only file cannot be written", "free space on the store's disk")
+
+
+def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Trouble]:
+    try:
+        redis.setnx(keys.shape, keys.shards)
+        redis.set(f"{keys.namespace}:probe", 1, ex=60)
+    except OutOfMemoryError:
+        yield Trouble("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
+    except ReadOnlyError:
+        yield Trouble("store role", "a read-only replica", "give CARTWATCH_REDIS_URL the address of the primary")
+    except ResponseError as error:
+        word = str(error).partition(" ")[0]
+        yield Trouble("store durability", f"writes are refused ({word})", "see the store's log; is its disk full?")
+
+
+def refuse_other_shape(redis: Redis, keys: Keys) -> None:
+    """Return where the installation was begun with this number of shards, or is not begun yet.
+
+    Whoever appends must ask: a message in a shard that no worker knows of would wait for ever.
+
+    Raises:
+        UnfitStoreError: it was begun with another.
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    for trouble in _shape(redis, keys):
+        raise UnfitStoreError(str(trouble))
+
+
+def _shape(redis: Redis, keys: Keys) -> Iterator[Trouble]:
+    begun = int(cast("bytes | None", redis.get(keys.shape)) or keys.shards)
+    if begun != keys.shards:
+        seen = f"CARTWATCH_SHARDS is {keys.shards}, and this installation was begun with {begun}"
+        mend = f"set CARTWATCH_SHARDS={begun}, or another CARTWATCH_NAMESPACE for another installation"
+        yield Trouble("shards", f"{seen}: its patients would not be found", mend)
+
+
+def refuse_unfit(redis: Redis, keys: Keys, settings: Settings) -> None:
+    """Return where the store may be used. One that cannot be reached now is waited for, and looked at later.
+
+    Raises:
+        UnfitStoreError: it must not be used as it is.
+    """
+    try:
+        found = troubles(redis, keys, volatile=settings.volatile)
+    except UNREACHABLE:
+        return
+    except RedisError as error:
+        raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
+    if barred := [trouble for trouble in found if trouble.bars]:
+        raise UnfitStoreError("\n".join(map(str, barred)))
