@@ -44,10 +44,10 @@ LABORATORY = {
 }
 
 
-def day(number: int, chance: random.Random) -> Iterator[AnyMessage]:
+def day(number: int, chance: random.Random, start: datetime = START) -> Iterator[AnyMessage]:
     """One day's messages, in order of time."""
     for minute in range(MINUTES):
-        at = START + timedelta(days=number, minutes=minute)
+        at = start + timedelta(days=number, minutes=minute)
         for kind, (mean, spread, places, unit) in VITALS.items():
             value = (
                 min(100.0, round(chance.gauss(mean, spread), places)) if kind == "spo2" else chance.gauss(mean, spread)
@@ -77,11 +77,16 @@ class Day(NamedTuple):
     watch: Watch
 
 
+def registered(start: datetime, site: Site) -> Watch:
+    """A patient at the beginning of a stay."""
+    body = {"type": "registration", "id": "r", "source": "ehr", "patient": "P", "effective": start, "infused": start}
+    return step(Watch(patient="P"), [MESSAGE.validate_python(body)], start, site)[0]
+
+
 def live(measured: Sequence[int]) -> dict[int, Day]:
     """Live through a stay up to the last of some days, counted from 1; the others are only charted."""
     site, chance = load_site(), random.Random(1)
-    body = {"type": "registration", "id": "r", "source": "ehr", "patient": "P", "effective": START, "infused": START}
-    watch, _ = step(Watch(patient="P"), [MESSAGE.validate_python(body)], START, site)
+    watch = registered(START, site)
     lived: dict[int, Day] = {}
     for number in range(measured[-1]):
         messages = list(day(number, chance))
@@ -96,6 +101,15 @@ def live(measured: Sequence[int]) -> dict[int, Day]:
             hours.append((time.process_time() - began) / len(of_hour))
         lived[number + 1] = Day(median(hours), watch)
     return lived
+
+
+def of_days(count: int, start: datetime) -> Watch:
+    """A patient who has stayed so many days, judged at their end."""
+    site, chance = load_site(), random.Random(1)
+    watch = registered(start, site)
+    for number in range(count):
+        watch = _charted(watch, list(day(number, chance, start)), site)
+    return step(watch, [], start + timedelta(days=count), site)[0]
 
 
 def _charted(watch: Watch, messages: Sequence[AnyMessage], site: Site) -> Watch:

@@ -16,6 +16,8 @@ def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
         yield from _part("missing", item.missing)
         yield from _part("note", item.flags)
         yield from _part("convention", item.conventions)
+        if rules:
+            yield from _part("table", item.row)
         yield from _part("would become, with", item.changed_by)
         if rules and item.rule not in told:
             told.add(item.rule)

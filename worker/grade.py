@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
@@ -27,7 +27,7 @@ class Case(BaseModel):
 
     id: str | int
     at: AwareDatetime
-    messages: list[dict[str, Any]]
+    messages: list[Any]
 
     @field_validator("at")
     @classmethod
@@ -40,40 +40,62 @@ class Case(BaseModel):
 
 _CASE = TypeAdapter(Case)
 
-_ANOTHER_FIELD = re.compile(r"; (?=[\w.]+: )")
+_FIELD = re.compile(r"[\w.]+: ")
+_ANOTHER_FIELD = re.compile(rf"; (?={_FIELD.pattern})")
 
 
-def read_case(line: str | bytes) -> tuple[Case, list[AnyMessage]]:
-    """One case and its messages.
+class Unread(NamedTuple):
+    """A message of a case that cannot be read: its name, where it has one, and every field that is wrong."""
+
+    id: str | None
+    source: str | None
+    why: str
+
+
+class Asked(NamedTuple):
+    """A case with the messages that can be read, and those that cannot."""
+
+    case: Case
+    messages: tuple[AnyMessage, ...]
+    unread: tuple[Unread, ...]
+
+
+def read_case(line: str | bytes) -> Asked:
+    """One case. A message that cannot be read is named with every field that is wrong; its neighbours are read.
 
     Raises:
-        BadMessage: names every field that is wrong, messages by their place in the list.
+        BadMessage: this is no case, or its messages are of several patients.
     """
     try:
         case = _CASE.validate_json(line)
     except ValidationError as error:
         raise BadMessage(explain(error)) from error
     messages: list[AnyMessage] = []
-    wrong: list[str] = []
+    unread: list[Unread] = []
     for place, item in enumerate(case.messages):
         try:
             messages.append(MESSAGE.validate_json(json.dumps(item)))
         except ValidationError as error:
-            wrong += [f"messages[{place}].{part}" for part in _ANOTHER_FIELD.split(explain(error))]
-    if wrong:
-        raise BadMessage("; ".join(wrong))
+            unread.append(_unread(place, item, explain(error)))
     patients = sorted({message.patient for message in messages})
     if len(patients) > 1:
         raise BadMessage(f"messages: of one patient only, these name {', '.join(patients)}")
-    return case, messages
+    return Asked(case, tuple(messages), tuple(unread))
 
 
-def grade_case(case: Case, messages: list[AnyMessage], site: Site) -> dict[str, Any]:
+def _unread(place: int, item: Any, why: str) -> Unread:
+    named = item if isinstance(item, dict) else {}
+    id_, source = (value if isinstance(value := named.get(name), str) else None for name in ("id", "source"))
+    parts = (f"messages[{place}]{'.' if _FIELD.match(part) else ': '}{part}" for part in _ANOTHER_FIELD.split(why))
+    return Unread(id_, source, "; ".join(parts))
+
+
+def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
     """Fold the messages as the worker does, and say everything that can be said at the time asked for."""
-    at = case.at
+    case, at = asked.case, asked.case.at
     chart = Chart()
-    unused = []
-    for message in sorted(messages, key=lambda item: item.effective):
+    unused = [{"id": unread.id, "source": unread.source, "why": unread.why} for unread in asked.unread]
+    for message in sorted(asked.messages, key=lambda item: item.effective):
         charted = chart_message(chart, message, at, site)
         chart = charted.chart
         if charted.unusable:
@@ -125,6 +147,8 @@ def answer(result: Result) -> dict[str, Any]:
         said = {"value": plain(result.value), "log2": plain(result.log2)}
         if result.bound:
             said |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
+        if result.previous_at is not None:
+            said["previous"] = {"value": plain(result.previous), "at": _iso(result.previous_at)}
     return said | {
         "version": result.version,
         "because": list(result.because),

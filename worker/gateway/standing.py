@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from alerts.episodes import Delivery, Episode, Past, episode_id
+from alerts.episodes import Episode, Past, episode_id
+from alerts.paging import Delivery
 from alerts.watch import Watch
 from worker.gateway.links import LinkClaims
 

@@ -1,0 +1,93 @@
+"""From the moment a reading is handed over to the moment its page is at the phone, at a steady pace.
+
+Ours as `cartwatch up` runs it: the client library appends the reading, on disk, and wakes; one process judges, four
+deliver. Bare Celery: a task that sends a second task, which posts; one process for the first, four for the second.
+Alertmanager: one alert a request, where it is installed. Every reading is of another patient, and every one pages.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from statistics import median
+from typing import NamedTuple
+
+from harness import Ground, Row, Size, percentile, say
+from neighbours import NOT_INSTALLED, Alertmanager, Phone, Plain, wait_for
+from ward import Ward, fever, registrations
+
+PACES = (50, 200)
+AIM = 1.5
+SENDERS = 4
+WITHIN = 30
+"""Seconds after which a page counts as one that took so long."""
+
+Hand = Callable[[str], object]
+
+
+class Seen(NamedTuple):
+    """One round, in milliseconds."""
+
+    p50: float
+    p99: float
+
+
+def ours(ground: Ground, phone: Phone, patients: list[str]) -> Hand:
+    """Our service, with every patient registered."""
+    ward = Ward(ground, "pager", f"json://127.0.0.1:{phone.port}")
+    ward.work(["advance"], 1)
+    ward.work(["deliver"], SENDERS)
+    ward.work(["deliver_urgent"], SENDERS)
+    ward.settle(registrations(patients, datetime.now(UTC)))
+    return lambda patient: ward.client.send([fever(patient, datetime.now(UTC))])
+
+
+def bare(ground: Ground, phone: Phone) -> Hand:
+    """Two hops of bare Celery."""
+    plain = Plain(ground, "twohop", phone.url)
+    plain.work("judge", 1)
+    plain.work("tell", SENDERS)
+    return lambda patient: plain.send("judge", [{"patient": patient}])
+
+
+def at_a_pace(hand: Hand, phone: Phone, names: list[str], pace: int) -> Seen:
+    """Hand over readings at a steady pace; how long their pages took."""
+    handed: dict[str, float] = {}
+    begin = time.monotonic() + 0.05
+    for number, name in enumerate(names):
+        time.sleep(max(0.0, begin + number / pace - time.monotonic()))
+        handed[name] = time.monotonic()
+        hand(name)
+    taken = wait_for(phone, names, WITHIN)
+    waits = [(taken.get(name, at + WITHIN) - at) * 1000 for name, at in handed.items()]
+    return Seen(percentile(waits, 0.5), percentile(waits, 0.99))
+
+
+def measure(size: Size) -> list[Row]:
+    """The rows of this measure."""
+    numbers = range(size.pages * len(PACES) * (size.rounds + 1))
+    with Ground(size.fsync) as ground:
+        phone = Phone(ground)
+        hands = {"ours": ours(ground, phone, [f"B0{number:05d}" for number in numbers]), "bare": bare(ground, phone)}
+        if Alertmanager.is_installed():
+            hands["Alertmanager"] = Alertmanager(ground, phone).post
+        else:
+            say(NOT_INSTALLED)
+        fresh = iter(numbers)
+        return [_at(pace, hands, phone, fresh, size) for pace in PACES]
+
+
+def _at(pace: int, hands: dict[str, Hand], phone: Phone, fresh: Iterator[int], size: Size) -> Row:
+    seen: dict[str, list[Seen]] = {name: [] for name in hands}
+    for number in range(size.rounds + 1):
+        patients = list(islice(fresh, size.pages))
+        for place, (name, hand) in enumerate(hands.items()):
+            # Nobody waits for a bed of another's.
+            one = at_a_pace(hand, phone, [f"B{place}{patient:05d}" for patient in patients], pace)
+            if number:
+                seen[name].append(one)
+    shown = {name: Seen(*(median(one[place] for one in rounds) for place in (0, 1))) for name, rounds in seen.items()}
+    ratio = shown["ours"].p99 / shown["bare"].p99
+    figures = "; ".join(f"{name} {one.p50:.1f} / {one.p99:.1f} ms" for name, one in shown.items())
+    what = f"reading to page at {pace}/s, p99 over bare Celery's"
+    return Row(what, f"{ratio:.2f} x", f"<= {AIM} x", ratio <= AIM, f"p50 / p99: {figures}")

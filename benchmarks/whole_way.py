@@ -1,0 +1,104 @@
+"""Readings a second through the whole way, from the inbox to committed state and pages owed, beside Celery's own pace.
+
+A backlog of some minutes of a ward stands in the inboxes while nobody may advance a shard; then it is let go, and the
+clock runs until all of it is judged and committed. One, two and four processes of one worker, and bare Celery with a
+task that does nothing for each reading, in turn.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from harness import Ground, Row, Size, eventually, freeze, in_turn, medians, say, thaw
+from neighbours import Plain
+from ward import Ward, minutes
+
+AIM_OVER_NOOP = 20.0
+AIM_SECOND_PROCESS = 1.7
+
+
+class Backlog:
+    """A ward whose worker has a number of processes: each call is the next minutes of it."""
+
+    def __init__(self, ground: Ground, processes: int, size: Size) -> None:
+        self._size = size
+        self._turn = 0
+        self.ward = Ward(ground, f"way{processes}")
+        self.ward.work(["advance"], processes)
+        # It ends now, so that nothing is late and nothing lies in the future.
+        self._next = datetime.now(UTC) - timedelta(minutes=size.minutes * (size.rounds + 1))
+        start = self._next - timedelta(days=size.days, minutes=5)
+        self.ward.admit([f"P{number}" for number in range(size.patients)], start, size.days)
+        self.bytes_in = self.bytes_out = self.readings = 0
+
+    def __call__(self) -> float:
+        """Readings a second."""
+        self.ward.hold()
+        count = self.ward.fill(minutes(self._size.patients, self._next, self._size.minutes, self._turn))
+        self._next += timedelta(minutes=self._size.minutes)
+        self._turn += 1
+        before = self.ward.redis.info("stats")
+        began = time.perf_counter()
+        self.ward.let_go()
+        eventually(self.ward.idle, "the backlog is judged", within=120)
+        lasted = time.perf_counter() - began
+        after = self.ward.redis.info("stats")
+        self.bytes_in += after["total_net_input_bytes"] - before["total_net_input_bytes"]
+        self.bytes_out += after["total_net_output_bytes"] - before["total_net_output_bytes"]
+        self.readings += count
+        return count / lasted
+
+    def check(self) -> None:
+        """That what was measured was the work: every patient charted, pages owed, nothing set aside."""
+        watches = self.ward.store.watches()
+        charted = sum(1 for watch in watches if "temperature" in watch.chart.entries)
+        assert charted == self._size.patients, f"{charted} of {self._size.patients} patients are charted"
+        assert self.ward.pages_owed() > 0, "nobody is owed a page"
+        assert not self.ward.store.set_aside(), "something was set aside"
+
+
+def noop(ground: Ground, pool: str, size: Size) -> Callable[[], float]:
+    """Tasks a second of a worker that does nothing for each reading."""
+    plain = Plain(ground, f"noop-{pool}")
+    worker = plain.work("celery", 1, pool)
+
+    def measure() -> float:
+        bodies = list(minutes(min(size.tasks, 50), datetime.now(UTC), 1 + size.tasks // 300))[: size.tasks]
+        eventually(lambda: plain.idle("celery"), "the bare worker is idle")
+        freeze(worker)
+        plain.send("noop", bodies)
+        began = time.perf_counter()
+        thaw(worker)
+        eventually(lambda: plain.idle("celery"), "every bare task is done", within=120)
+        return len(bodies) / (time.perf_counter() - began)
+
+    plain.send("noop", [{}])
+    return measure
+
+
+def measure(size: Size) -> list[Row]:
+    """The rows of this measure."""
+    with Ground(size.fsync) as ground:
+        backlogs = {count: Backlog(ground, count, size) for count in size.processes}
+        variants = {f"{count} processes": backlog for count, backlog in backlogs.items()}
+        variants |= {f"noop {pool}": noop(ground, pool, size) for pool in ("solo", "prefork")}
+        found = medians(in_turn(variants, size.rounds))
+        for backlog in backlogs.values():
+            backlog.check()
+        one = backlogs[1]
+        sent, got = one.bytes_in / one.readings, one.bytes_out / one.readings
+        say(f"Redis, a reading: {sent:.0f} bytes in, {got:.0f} out, with one process")
+    return _rows(found, size)
+
+
+def _rows(found: dict[str, float], size: Size) -> list[Row]:
+    one, bare = found["1 processes"], max(found["noop solo"], found["noop prefork"])
+    pace = f"{one:.0f} readings/s; no-op {found['noop solo']:.0f} solo, {found['noop prefork']:.0f} prefork"
+    what = "the whole way, one process, over a no-op task a reading"
+    rows = [Row(what, f"{one / bare:.1f} x", f">= {AIM_OVER_NOOP:.0f} x", one / bare >= AIM_OVER_NOOP, pace)]
+    for count in size.processes[1:]:
+        more = found[f"{count} processes"]
+        met = more / one >= AIM_SECOND_PROCESS if count == 2 else None
+        aim = f">= {AIM_SECOND_PROCESS} x" if count == 2 else "shown"
+        rows.append(Row(f"the same, {count} processes over one", f"{more / one:.2f} x", aim, met, f"{more:.0f}/s"))
+    return rows

@@ -1,0 +1,69 @@
+"""What should have been done by now and was not: the obligations that have waited too long, shard by shard."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from worker.clock import milliseconds
+from worker.store import Store
+
+OVERDUE = timedelta(seconds=10)
+"""What has waited longer than this is overdue: something is not running."""
+
+SPARE_LEASES = 2
+"""A lease that has more than so many of its lengths left was not set by a worker of ours, and would never be given
+back."""
+
+
+class Overdue(NamedTuple):
+    """How much of each kind has waited too long, by the number of its shard."""
+
+    messages: dict[int, int]
+    ladders: dict[int, int]
+    pages: dict[int, int]
+    relayed: dict[int, int]
+    leases: dict[int, int]
+
+    @property
+    def total(self) -> int:
+        """How many in all."""
+        return sum(sum(waits.values()) for waits in self)
+
+    def kinds(self) -> dict[str, int]:
+        """How many of each kind."""
+        return {kind: sum(waits.values()) for kind, waits in self._asdict().items()}
+
+
+def find(store: Store, now: datetime) -> Overdue:
+    """Everything overdue, in one round trip.
+
+    A shard's inbox counts once, however much waits in it. What the store has dated is judged by the store's clock.
+    """
+    pipe = store.redis.pipeline(transaction=False)
+    pipe.time()
+    shards = store.keys.advanced()
+    limit = milliseconds(now - OVERDUE)
+    for shard in shards:
+        pipe.xrange(shard.inbox, count=1)
+        pipe.xrange(shard.key("relay"), count=1)
+        pipe.zcount(shard.key("timers"), "-inf", limit)
+        pipe.zcount(shard.key("due"), "-inf", limit)
+        pipe.zcount(shard.key("urgent"), "-inf", limit)
+        pipe.pttl(shard.lease)
+    (seconds, micro), *answers = pipe.execute()
+    long_ago = seconds * 1000 + micro // 1000 - OVERDUE // timedelta(milliseconds=1)
+    longest_lease = store.lease_ms * SPARE_LEASES
+    found = Overdue({}, {}, {}, {}, {})
+    for index, shard in enumerate(shards):
+        inbox, relay, timers, due, urgent, lease = answers[index * 6 : index * 6 + 6]
+        # -2: there is no lease; -1: one that never ends.
+        stuck = lease == -1 or lease > longest_lease
+        counts = (_is_older(inbox, long_ago), timers, due + urgent, _is_older(relay, long_ago), stuck)
+        for kind, count in zip(found, counts, strict=True):
+            if count:
+                kind[shard.number] = int(count)
+    return found
+
+
+def _is_older(entries: Iterable[tuple[bytes, Any]], limit: int) -> bool:
+    return any(int(entry.split(b"-")[0]) < limit for entry, _ in entries)
