@@ -1,0 +1,194 @@
+"""The independent judge of a campaign: it knows the stories, what was accepted, what the phone took and what stands in
+the store at the end. It asks the software under test nothing about what it should have done.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tests.chaos.scenario import TORN, Body, Patient, Told
+
+FIRST, LADDER = "/phone-1", ("/phone-1", "/phone-2", "/phone-3")
+
+Charted = Mapping[str, Counter[tuple[str, str]]]
+"""Patient -> how often each (message id, value) stands in the chart."""
+
+
+class Page(NamedTuple):
+    """A page as the phone took it."""
+
+    at: float
+    path: str
+    id: str
+    title: str
+
+
+class Accepted(NamedTuple):
+    """A message of which the sender heard that it was accepted, and when first."""
+
+    at: float
+    body: Body
+
+
+class State(NamedTuple):
+    """What stands in the store at the end: charts, who has which patient's episodes, pages by what became of them."""
+
+    charted: Charted
+    holders: Mapping[str, str]
+    deliveries: Mapping[str, str]
+    open: Mapping[str, frozenset[str]]
+
+
+class Verdict(NamedTuple):
+    """What was found. Whatever is in `faults` must not be."""
+
+    accepted: int
+    owed: int
+    received: int
+    duplicates: int
+    delays: list[float]
+    faults: dict[str, list[str]]
+
+    @property
+    def duplicates_per_1000(self) -> float:
+        """Pages that came more than once, of 1 000 that came."""
+        return 1000 * self.duplicates / self.received if self.received else 0.0
+
+
+def judge(
+    patients: Iterable[Patient], accepted: list[Accepted], acked: Mapping[str, str], pages: list[Page], state: State
+) -> Verdict:
+    """Compare; `acked` are accepted acknowledgements, by episode: who."""
+    known = list(patients)
+    owed = list(_owed(known, LADDER))
+    faults = {
+        "messages lost": list(_lost(accepted, state.charted)),
+        "charted twice": list(_twice(state.charted)),
+        "charted without a message": list(_strays(accepted, state.charted)),
+        "pages lost": [
+            f"{name} {told.grade} {path}" for name, told, path in owed if not _came(pages, name, told, path)
+        ],
+        "pages said to be sent that never came": list(_never_came(pages, state.deliveries)),
+        "pages still owed": [
+            page for page, became in state.deliveries.items() if became in ("due", "failed", "unknown")
+        ],
+        "pages without ground": list(_groundless(known, pages)),
+        "acknowledgements lost": [name for name, by in acked.items() if state.holders.get(name) != by],
+        "not taken back": list(_not_taken_back(known, pages, state.open)),
+    }
+    return Verdict(
+        accepted=len(accepted),
+        owed=len(owed),
+        received=len({page.id for page in pages}),
+        duplicates=sum(times - 1 for times in Counter(page.id for page in pages).values()),
+        delays=list(_delays(known, accepted, pages)),
+        faults=faults,
+    )
+
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+def value_of(body: Body) -> str | None:
+    """What stands in the chart of a message; None for one that is not charted by kind."""
+    match body["type"]:
+        case "reading":
+            return str(body["value"])
+        case "treatment":
+            return str(body["action"])
+    return None
+
+
+def _final(accepted: Iterable[Accepted]) -> dict[tuple[str, str], str]:
+    """What each message says in the end: a correction outranks what it corrects, in whatever order they came."""
+    said: dict[tuple[str, str], str] = {}
+    for message in sorted(accepted, key=lambda item: item.body.get("status") == "corrected"):
+        value = value_of(message.body)
+        if value is not None:
+            said[message.body["patient"], message.body["id"]] = value
+    return said
+
+
+def _lost(accepted: Iterable[Accepted], charted: Charted) -> Iterable[str]:
+    for (patient, message), value in _final(accepted).items():
+        if not charted.get(patient, Counter())[message, value]:
+            yield f"{patient}: {message} = {value}"
+
+
+def _twice(charted: Charted) -> Iterable[str]:
+    for patient, entries in charted.items():
+        times = Counter(message for (message, _), often in entries.items() for _ in range(often))
+        yield from (f"{patient}: {message}" for message, often in times.items() if often > 1)
+
+
+def _strays(accepted: Iterable[Accepted], charted: Charted) -> Iterable[str]:
+    sent = {(message.body["patient"], message.body["id"]) for message in accepted}
+    for patient, entries in charted.items():
+        yield from (f"{patient}: {message}" for message, _ in entries if (patient, message) not in sent)
+    if charted.get(TORN):
+        yield TORN
+
+
+# -- pages -----------------------------------------------------------------------------------------
+
+
+def _owed(patients: Iterable[Patient], ladder: Iterable[str]) -> Iterable[tuple[str, Told, str]]:
+    """Everybody who must have been told: the first, and where nobody answers everybody on the ladder."""
+    for patient in patients:
+        for told in patient.story.owed:
+            for path in (FIRST,) if patient.story.answered else ladder:
+                yield patient.name, told, path
+
+
+def _came(pages: Iterable[Page], patient: str, told: Told, path: str) -> bool:
+    return any(
+        page.path == path and f"/{patient}:" in page.title and told.grade in page.title and told.urgency in page.title
+        for page in pages
+    )
+
+
+def _never_came(pages: Iterable[Page], deliveries: Mapping[str, str]) -> Iterable[str]:
+    came = {page.id for page in pages}
+    return (page for page, became in deliveries.items() if became == "sent" and page not in came)
+
+
+def _groundless(patients: Iterable[Patient], pages: Iterable[Page]) -> Iterable[str]:
+    by_name = {patient.name: patient.story for patient in patients}
+    for page in pages:
+        name = page.title.partition("HAEM-2/")[2].partition(":")[0]
+        if not name:
+            continue
+        story = by_name.get(name)
+        if story is None:
+            yield page.title
+            continue
+        may = (*(told.grade for told in story.owed), *story.allowed)
+        retracts = story.over and "retracted" in page.title
+        if not retracts and not any(grade in page.title for grade in may):
+            yield page.title
+
+
+def _not_taken_back(
+    patients: Iterable[Patient], pages: list[Page], still_open: Mapping[str, frozenset[str]]
+) -> Iterable[str]:
+    for patient in patients:
+        if not patient.story.over:
+            continue
+        mine = [page.title for page in pages if f"/{patient.name}:" in page.title]
+        told = any("CRS grade" in title for title in mine)
+        if "crs" in still_open.get(patient.name, ()) or (told and not any("retracted" in title for title in mine)):
+            yield patient.name
+
+
+def _delays(patients: Iterable[Patient], accepted: Iterable[Accepted], pages: Iterable[Page]) -> Iterable[float]:
+    """From the moment the ground of a page was complete and accepted until the first phone had it."""
+    complete: dict[tuple[str, str], float] = {}
+    for message in accepted:
+        key = (message.body["patient"], message.body["id"])
+        complete[key] = max(complete.get(key, 0.0), message.at)
+    for patient in patients:
+        for told in patient.story.owed:
+            came = [page.at for page in pages if f"/{patient.name}:" in page.title and told.grade in page.title]
+            if came:
+                ready = max(complete.get((patient.name, message), 0.0) for message in patient.ground)
+                yield max(0.0, min(came) - ready)

@@ -1,0 +1,40 @@
+"""The phone: a receiver in a process of its own. `python -m tests.chaos.phone LOG PORT`.
+
+It writes each page it took to LOG, one JSON line each. On standard input it is told how a path is to answer from now
+on; when that ends, so does the phone.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from worker.receiver import Received, Receiver
+
+
+class Log:
+    """What the phone took, as it comes."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, page: Received) -> None:
+        """One page. It stands in the file before the sender hears that it was taken."""
+        body = {"at": time.time(), "path": page.path, "id": page.page_id, "title": page.title}
+        self._file.write(json.dumps(body) + "\n")
+        self._file.flush()
+
+
+def main() -> None:
+    """Take pages until standard input ends."""
+    with Path(sys.argv[1]).open("a", encoding="utf-8") as file, Receiver(Log(file).write, int(sys.argv[2])) as phone:
+        sys.stdout.write(f"{phone.url}\n")
+        sys.stdout.flush()
+        for line in sys.stdin:
+            told = json.loads(line)
+            phone.behave(told["path"], status=told["status"], delay=told["delay"], drop=told["drop"])
+
+
+if __name__ == "__main__":
+    main()

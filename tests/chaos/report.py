@@ -1,0 +1,97 @@
+"""The table of a campaign."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+from tests.chaos.campaign import Plan, Result
+from tests.chaos.schedule import KILLS
+
+Column = tuple[str, Plan, Result]
+
+
+def table(columns: Sequence[Column]) -> str:
+    """Markdown: one column a campaign."""
+    rows = [["", *(name for name, _, _ in columns)], ["---", *("---:" for _ in columns)]]
+    rows += [[label, *(cell(plan, result) for _, plan, result in columns)] for label, cell in _ROWS]
+    faults = dict.fromkeys(name for _, _, result in columns for name in result.verdict.faults)
+    rows += [[name, *(str(len(result.verdict.faults.get(name, ()))) for _, _, result in columns)] for name in faults]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+_ROWS = (
+    ("length", lambda plan, _: str(timedelta(seconds=round(plan.seconds)))),
+    ("seed", lambda plan, _: str(plan.seed)),
+    ("processes killed with SIGKILL", lambda _, result: str(result.kills)),
+    ("other blows", lambda _, result: str(sum(result.blows.values()) - result.kills)),
+    ("messages accepted", lambda _, result: str(result.verdict.accepted)),
+    ("sent again by their sender", lambda _, result: str(result.sent_again)),
+    ("pages owed by the stories", lambda _, result: str(result.verdict.owed)),
+    ("pages received", lambda _, result: str(result.verdict.received)),
+    ("received more than once, per 1 000", lambda _, result: f"{result.verdict.duplicates_per_1000:.2f}"),
+    ("accepted to received, median", lambda _, result: _seconds(result.verdict.delays, "median")),
+    ("accepted to received, longest", lambda _, result: _seconds(result.verdict.delays, "max")),
+    ("came to rest", lambda _, result: "yes" if result.settled else "NO"),
+)
+
+
+def _seconds(delays: Sequence[float], which: str) -> str:
+    if not delays:
+        return "-"
+    return f"{median(delays) if which == 'median' else max(delays):.2f} s"
+
+
+def blows(columns: Sequence[Column]) -> str:
+    """Markdown: what fell how often."""
+    kinds = sorted(
+        {kind for _, _, result in columns for kind in result.blows}, key=lambda kind: (kind not in KILLS, kind)
+    )
+    rows = [["blow", *(name for name, _, _ in columns)], ["---", *("---:" for _ in columns)]]
+    rows += [[kind, *(str(result.blows[kind]) for _, _, result in columns)] for kind in kinds]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def examples(columns: Sequence[Column], most: int = 5) -> str:
+    """Some of what must not be, for whoever looks for the cause."""
+    lines = []
+    for name, _, result in columns:
+        for fault, found in result.verdict.faults.items():
+            lines += [f"{name}: {fault}: {item}" for item in sorted(found)[:most]]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """What it ran on."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def document(columns: Sequence[Column], server: str) -> str:
+    """docs/chaos.md."""
+    return f"""# Under fire
+
+`make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved. Then a judge
+looks who knows only the stories of the patients, what was accepted and what the phone took (`tests/chaos/checker.py`).
+"Bare Celery" is the same job as one Celery task a reading, written with care (`benchmarks/bare.py`), under the same
+schedule.
+
+Machine: {machine()}; {server}.
+
+{table(columns)}
+
+"Accepted" means: the append to the inbox returned, or the gateway answered 2xx; with bare Celery, that the broker took
+the task. What is owed includes every person on the ladder of whoever nobody answers; bare Celery owes the first page
+alone.
+
+{blows(columns)}
+"""
