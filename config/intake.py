@@ -1,6 +1,5 @@
-"""Typed form of `intake.yaml` and `codes.csv`: which sources send, how each is read, and what its codes mean."""
+"""Typed form of `intake.yaml`: which sources send, how each is read, and what its codes mean."""
 
-import csv
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -11,49 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
-from alerts.vocabulary import DRUGS, READINGS, Sort
+from alerts.vocabulary import READINGS, Sort
+from config.codes import Codes, SiteMap, check_map, local_codes, read_codes, value_words
 from config.lines import load_model, read_yaml
 from config.listeners import Listener, check_addresses
 from config.problems import ConfigurationError, Problem, of_validation
 from config.site import file_of, load_site
 from config.types import Configuration
-
-TEXT = "text"
-"""The system under which `codes.csv` lists what a coded reading's value may be called in words."""
-
-SYSTEMS: Mapping[str, str] = {
-    **dict.fromkeys(("LN", "LOINC", "urn:oid:2.16.840.1.113883.6.1"), "http://loinc.org"),
-    **dict.fromkeys(("SCT", "SNOMED-CT", "urn:oid:2.16.840.1.113883.6.96"), "http://snomed.info/sct"),
-    **dict.fromkeys(("MDC", "urn:oid:2.16.840.1.113883.6.24"), "urn:iso:std:iso:11073:10101"),
-    **dict.fromkeys(
-        ("RXNORM", "RxNorm", "urn:oid:2.16.840.1.113883.6.88"), "http://www.nlm.nih.gov/research/umls/rxnorm"
-    ),
-    **dict.fromkeys(("ATC", "WC", "urn:oid:2.16.840.1.113883.6.73"), "http://www.whocc.no/atc"),
-}
-"""Other names of the code systems: HL7 table 0396, and object identifiers."""
-
-GLASGOW = "gcs"
-DRUG = "drug:"
-IGNORED = "ignore"
-
-
-class Code(NamedTuple):
-    """What one (system, code) pair means.
-
-    `reading` is a reading, `drug:NAME` or `gcs`; `use` says whether it is taken (`accept`), only groups others
-    (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not wanted (`ignore`); `note` says why.
-    """
-
-    reading: str
-    use: str
-    value: str = ""
-    by: str = ""
-    note: str = ""
-    local: bool = False
-
-
-Codes = Mapping[tuple[str, str], Code]
-SiteMap = dict[str, dict[str, str]]
 
 
 class Identifier(Configuration):
@@ -219,22 +182,6 @@ class Intake(NamedTuple):
         return self.unlisted._replace(name=name or "hl7")
 
 
-def check_map(codes: SiteMap) -> SiteMap:
-    """A site map whose readings are all known.
-
-    Raises:
-        ValueError: names system, code and the reading that is not known.
-    """
-    for system, readings in codes.items():
-        for code, reading in readings.items():
-            known = reading in READINGS or reading in (GLASGOW, IGNORED)
-            if not known and not (reading.startswith(DRUG) and reading[len(DRUG) :] in DRUGS):
-                raise ValueError(
-                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME and not {IGNORED!r}"
-                )
-    return codes
-
-
 def read_map(path: Path) -> SiteMap:
     """A site map from its own file, YAML or JSON: system -> code -> reading.
 
@@ -250,7 +197,7 @@ def read_map(path: Path) -> SiteMap:
 
 def with_map(intake: Intake, codes: SiteMap) -> Intake:
     """The intake with more local codes for every source."""
-    added = _local(codes)
+    added = local_codes(codes)
     sources = {name: source._replace(codes={**source.codes, **added}) for name, source in intake.sources.items()}
     unlisted = intake.unlisted
     unlisted = unlisted._replace(codes={**unlisted.codes, **added}) if unlisted else None
@@ -265,46 +212,12 @@ def load_intake(folder: Path | None = None) -> Intake:
     """
     form = load_model(Form, file_of(folder, "intake.yaml"))
     zone = load_site(folder).zone
-    codes = _read_codes(file_of(folder, "codes.csv")) | _local(form.codes) | _words(form.values)
+    codes = read_codes(file_of(folder, "codes.csv")) | local_codes(form.codes) | value_words(form.values)
 
     def made(name: str, policy: Policy) -> Source:
         named = policy.time_zone
         own = zone if named == "site" else ZoneInfo(named) if named else None
-        return Source(name, policy, own, {**codes, **_local(policy.codes)})
+        return Source(name, policy, own, {**codes, **local_codes(policy.codes)})
 
     sources = {name: made(name, policy) for name, policy in form.sources.items()}
     return Intake(sources, made("unlisted", form.unlisted) if form.unlisted else None, form.listeners)
-
-
-def _read_codes(path: Path) -> dict[tuple[str, str], Code]:
-    codes: dict[tuple[str, str], Code] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                code = Code(row["reading"], row["use"], row["value"], row["by"], row["note"])
-                if code.use == "accept":
-                    check_map({row["system"]: {row["code"]: code.reading}})
-            except (KeyError, ValueError) as error:
-                raise ConfigurationError(Problem(str(path), number, (), f"not a row of codes: {error}")) from error
-            if row["system"] == TEXT:
-                codes[f"{TEXT} {code.reading}", row["code"].casefold()] = code
-                continue
-            for name in (row["code"], *re.findall(r"\bMDC_\w+", row["display"])):
-                codes[row["system"], name] = code
-    return codes
-
-
-def _local(codes: SiteMap) -> dict[tuple[str, str], Code]:
-    return {
-        (system, code): Code(reading, IGNORED if reading == IGNORED else "accept", local=True)
-        for system, readings in codes.items()
-        for code, reading in readings.items()
-    }
-
-
-def _words(values: dict[str, dict[str, str]]) -> dict[tuple[str, str], Code]:
-    return {
-        (f"{TEXT} {reading}", word.casefold()): Code(reading, "accept", value, local=True)
-        for reading, words in values.items()
-        for word, value in words.items()
-    }

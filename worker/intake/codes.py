@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from alerts.vocabulary import DRUGS
-from config.intake import DRUG, IGNORED, SYSTEMS, TEXT, Code, Codes
+from config.codes import DRUG, IGNORED, SYSTEMS, TEXT, Code, Codes
 from worker.intake.taken import Unmapped
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from alerts.fields import Bound, parse_number
 from alerts.quantities import Unusable, canonical
 from alerts.vocabulary import READINGS, Sort
-from config.intake import GLASGOW, Code, Source
+from config.codes import GLASGOW, Code
+from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, value_of
 from worker.intake.taken import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
@@ -144,7 +145,7 @@ def _found_by(reading: str, source: Source) -> str:
         return "laboratory"
     if sort is Sort.SCORE:
         return "person"
-    return "monitor" if source.policy.type == "monitor" else ""
+    return source.policy.by or ("monitor" if source.policy.type == "monitor" else "")
 
 
 def _note(result: Result, source: Source) -> Native:

@@ -20,16 +20,23 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.faults import fault
-from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
+from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.watch import SetAside
-from worker.inbox import SOURCE_SHOWN, append
+from worker.inbox import SOURCE_SHOWN, Addressed, append
 from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
 from worker.keys import Keys, Shard
 from worker.packing import pack, unpack_set_aside
 
-SEEN_FOR = timedelta(days=7)
+SEEN_FOR = timedelta(hours=2)
+"""Longer than an engine goes on sending what it heard no answer to, and no longer: each is a key. What is repeated
+later is appended again, and the chart, which knows a message by source and id, has it already. Only where a sender
+repeats the older of two corrections alone, it holds again: of corrections the one that came last does."""
+
 TOLD_FOR = timedelta(minutes=10)
 TEST_KEPT = 10_000
+TEST_CHARACTERS = 20_000
+"""Of the text of a test message, which is kept to be looked at and never read again."""
+
 COPIES_CHARACTERS = 1024 * 1024
 """Of one text in several records; a message of 4 MiB with a thousand bad results is kept once, not a thousand times."""
 
@@ -90,7 +97,7 @@ class IntakeStore:
         if not new:
             return Put([], repeated=bool(deliveries))
         pipe = self.redis.pipeline(transaction=True)
-        messages: list[tuple[AnyMessage, bytes]] = []
+        messages: list[tuple[Addressed, bytes]] = []
         records: dict[str, int] = {}
         for taken in new:
             if taken.key:
@@ -126,7 +133,8 @@ class IntakeStore:
 
     def _keep_apart(self, taken: Taken, now: datetime, pipe: Pipeline) -> None:
         for item in taken.items:
-            pipe.xadd(self._site.key("test"), {"s": pack(_record(taken, item, "", now))}, maxlen=TEST_KEPT)
+            record = _record(taken, item._replace(raw=item.raw[:TEST_CHARACTERS]), "", now)
+            pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
 
     def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
         """Append native messages that were read already; return the shards to wake."""
@@ -231,8 +239,13 @@ def _record(taken: Taken, item: Item, element: Element | str, now: datetime) -> 
     return SetAside(now, taken.source, element.patient, name, element.why, item.raw, item.form)
 
 
-def _readied(message: Native) -> tuple[AnyMessage, bytes]:
-    return MESSAGE.validate_python(message), json.dumps(message, ensure_ascii=False).encode(errors="replace")
+class _Addressee(NamedTuple):
+    patient: str
+
+
+def _readied(message: Native) -> tuple[Addressed, bytes]:
+    """What is appended: `taken.stored` has found it sound."""
+    return _Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
 
 
 def _field(source: str, unmapped: Unmapped) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
-from config.intake import DRUG, Source
+from config.codes import DRUG
+from config.intake import Source
 from worker.intake.codes import Coding, find_drug
 from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle

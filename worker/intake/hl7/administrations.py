@@ -2,7 +2,8 @@
 
 import hashlib
 
-from config.intake import DRUG, Source
+from config.codes import DRUG
+from config.intake import Source
 from worker.intake.codes import find_drug
 from worker.intake.fhir.medications import administration, retraction
 from worker.intake.hl7.patients import patient_of

@@ -4,7 +4,8 @@ import hashlib
 from typing import NamedTuple
 
 from alerts.vocabulary import READINGS, Sort
-from config.intake import GLASGOW, Source
+from config.codes import GLASGOW
+from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Found, find
 from worker.intake.hl7.patients import patient_of

@@ -7,7 +7,7 @@ from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
 from worker.intake.hl7.tokens import Message
-from worker.intake.taken import Element, Item, Taken, hl7_text, ignored
+from worker.intake.taken import Element, Item, Taken, hl7_text, ignored, set_aside
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
 
@@ -34,9 +34,16 @@ def _elements(message: Message, raw: bytes, source: Source, tables: Tables) -> l
     kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
     if event in RESULTS.get(kind, ()):
         made = results(message, raw, source, tables, specimens=kind == "OUL")
-        return made or [ignored(kind, "no OBX")]
+        return made or [_nothing(kind, "OBX", raw)]
     if kind == "RAS":
-        return administrations(message, source) or [ignored(kind, "no RXA")]
+        return administrations(message, source) or [_nothing(kind, "RXA", raw)]
     if kind == "ADT":
         return admissions(message, event, source)
     return [ignored(kind[:10] or "MSH-9", f"{kind[:10]}^{event[:10]} is acknowledged, never read")]
+
+
+def _nothing(kind: str, name: str, raw: bytes) -> Element:
+    """A message without results is no trouble; one with results in the middle of a line has lost its line ends."""
+    if name.encode() in raw:
+        return set_aside(kind, "", f"{name}: no line begins with it, and one holds it; segments must end with CR")
+    return ignored(kind, f"no {name}")

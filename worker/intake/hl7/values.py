@@ -10,8 +10,10 @@ CODED = frozenset({"CE", "CF", "CWE", "CNE", "IS", "ID"})
 NO_NUMBER = frozenset({"RP", "ED", "DT", "TM", "TS", "DTM", "NA", "MA", "NR"})
 POINTERS = frozenset({"RP", "ED"})
 _RANGE = re.compile(r"\D*?(-?\d+(?:\.\d+)?)\s*(?:-|–|_|to)\s*(\d+(?:\.\d+)?)\D*", re.ASCII)
+_ONE_END = re.compile(r"\s*([<>])=?\s*(-?\d+(?:\.\d+)?)\s*", re.ASCII)
 _EMPTY = ('""', "")
 _LONGEST = 200
+_LONGEST_RANGE = 60
 MDC = "MDC"
 
 
@@ -86,6 +88,11 @@ def units(field: Field) -> tuple[str, ...]:
 
 
 def limits(text: str) -> tuple[str | None, str | None]:
-    """The two ends of a reference range, where it has two."""
-    match = _RANGE.fullmatch(text.strip()) if len(text) < 60 else None
+    """The ends of a reference range: `12-16`, `<5` (no lower one), `>60` (no upper one)."""
+    if len(text) > _LONGEST_RANGE:
+        return None, None
+    one = _ONE_END.fullmatch(text)
+    if one is not None:
+        return (None, one[2]) if one[1] == "<" else (one[2], None)
+    match = _RANGE.fullmatch(text.strip())
     return (match[1], match[2]) if match is not None else (None, None)

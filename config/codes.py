@@ -1,0 +1,104 @@
+"""What codes mean: the form of `codes.csv` and of a site's own maps."""
+
+import csv
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from alerts.vocabulary import DRUGS, READINGS
+from config.problems import ConfigurationError, Problem
+
+TEXT = "text"
+"""The system under which `codes.csv` lists what a coded reading's value may be called in words."""
+
+SYSTEMS: Mapping[str, str] = {
+    **dict.fromkeys(("LN", "LOINC", "urn:oid:2.16.840.1.113883.6.1"), "http://loinc.org"),
+    **dict.fromkeys(("SCT", "SNOMED-CT", "urn:oid:2.16.840.1.113883.6.96"), "http://snomed.info/sct"),
+    **dict.fromkeys(("MDC", "urn:oid:2.16.840.1.113883.6.24"), "urn:iso:std:iso:11073:10101"),
+    **dict.fromkeys(
+        ("RXNORM", "RxNorm", "urn:oid:2.16.840.1.113883.6.88"), "http://www.nlm.nih.gov/research/umls/rxnorm"
+    ),
+    **dict.fromkeys(("ATC", "WC", "urn:oid:2.16.840.1.113883.6.73"), "http://www.whocc.no/atc"),
+}
+"""Other names of the code systems: HL7 table 0396, and object identifiers."""
+
+GLASGOW = "gcs"
+DRUG = "drug:"
+IGNORED = "ignore"
+
+
+class Code(NamedTuple):
+    """What one (system, code) pair means.
+
+    `reading` is a reading, `drug:NAME` or `gcs`; `use` says whether it is taken (`accept`), only groups others
+    (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not wanted (`ignore`); `note` says why.
+    """
+
+    reading: str
+    use: str
+    value: str = ""
+    by: str = ""
+    note: str = ""
+    local: bool = False
+
+
+Codes = Mapping[tuple[str, str], Code]
+SiteMap = dict[str, dict[str, str]]
+
+
+def check_map(codes: SiteMap) -> SiteMap:
+    """A site map whose readings are all known.
+
+    Raises:
+        ValueError: names system, code and the reading that is not known.
+    """
+    for system, readings in codes.items():
+        for code, reading in readings.items():
+            known = reading in READINGS or reading in (GLASGOW, IGNORED)
+            if not known and not (reading.startswith(DRUG) and reading[len(DRUG) :] in DRUGS):
+                raise ValueError(
+                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME and not {IGNORED!r}"
+                )
+    return codes
+
+
+def read_codes(path: Path) -> dict[tuple[str, str], Code]:
+    """The codes of a `codes.csv`.
+
+    Raises:
+        ConfigurationError: names the line that cannot be used.
+    """
+    codes: dict[tuple[str, str], Code] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            try:
+                code = Code(row["reading"], row["use"], row["value"], row["by"], row["note"])
+                if code.use == "accept":
+                    check_map({row["system"]: {row["code"]: code.reading}})
+            except (KeyError, ValueError) as error:
+                raise ConfigurationError(Problem(str(path), number, (), f"not a row of codes: {error}")) from error
+            if row["system"] == TEXT:
+                codes[f"{TEXT} {code.reading}", row["code"].casefold()] = code
+                continue
+            for name in (row["code"], *re.findall(r"\bMDC_\w+", row["display"])):
+                codes[row["system"], name] = code
+    return codes
+
+
+def local_codes(codes: SiteMap) -> dict[tuple[str, str], Code]:
+    """A site map as codes."""
+    return {
+        (system, code): Code(reading, IGNORED if reading == IGNORED else "accept", local=True)
+        for system, readings in codes.items()
+        for code, reading in readings.items()
+    }
+
+
+def value_words(values: dict[str, dict[str, str]]) -> dict[tuple[str, str], Code]:
+    """A site's words for the values of coded readings, as codes."""
+    return {
+        (f"{TEXT} {reading}", word.casefold()): Code(reading, "accept", value, local=True)
+        for reading, words in values.items()
+        for word, value in words.items()
+    }
