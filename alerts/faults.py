@@ -12,7 +12,10 @@ FAULT_QUIET = timedelta(hours=6)
 """A technical episode closes when its fault has not been seen for this long."""
 
 TOLD_TOGETHER = timedelta(minutes=5)
-"""Troubles of one kind that come within this of a page of that kind wait for the next one."""
+"""Feeds that fall silent within this of a page of another silent feed wait for its next one."""
+
+FEED = "feed "
+"""How the condition of a silent feed begins."""
 
 OWN_SOURCE = "cartwatch"
 
@@ -79,15 +82,16 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
 
 
 def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
-    """When a new trouble is told: at once, but with the next page of its kind where one has just been sent.
+    """When a new trouble is told: at once, but a silent feed with the next page of one that has just been told.
 
     Thirty monitors that fall silent one after the other are one trouble, and one page.
     """
-    family = condition.partition(" ")[0]
+    if not condition.startswith(FEED):
+        return now
     waits = [
         episode.next_at
         for episode in watch.episodes.values()
-        if episode.condition.partition(" ")[0] == family
+        if episode.condition.startswith(FEED)
         and episode.next_at is not None
         and episode.pages
         and now < episode.next_at <= now + TOLD_TOGETHER
