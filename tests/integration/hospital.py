@@ -165,7 +165,7 @@ class Hospital:
         newer = [
             other
             for other in written.values()
-            if other["page"] in arrived and other["at"] > event["at"] and (other["to"], other["channel"]) == recipient
+            if other["page"] in arrived and _later(other, event) and (other["to"], other["channel"]) == recipient
         ]
         return {episode for other in newer for episode in other["episodes"]}
 
@@ -176,6 +176,11 @@ class Hospital:
     def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a `cartwatch` command against this installation."""
         return cartwatch(*arguments, environment=self.environment(), given=given)
+
+
+def _later(one: Body, other: Body) -> bool:
+    """Whether a page was written after another; the journal tells the time to the second, so in one its number does."""
+    return (one["at"], int(one["page"].rpartition(".")[2])) > (other["at"], int(other["page"].rpartition(".")[2]))
 
 
 def cartwatch(
