@@ -8,6 +8,9 @@ import redis
 
 from worker.embedded import EmbeddedRedis, NoRedisError
 
+# Before any test imports it: the chaos harness does so as well.
+pytest.register_assert_rewrite("tests.integration.hospital")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # Apprise looks for this module of Python < 3.13 when it loads its plugins, and does without it.

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.integration.hospital import Hospital
 from worker.embedded import EmbeddedRedis
 from worker.receiver import Receiver
 
-pytest.register_assert_rewrite("tests.integration.hospital")
-
-from tests.integration.hospital import Hospital  # noqa: E402
 
 _numbers = count()
 _DATABASES = 16
