@@ -48,7 +48,10 @@ CRS = (
     f"{UNIT}/test_crs_infusion.py",
     *("tests/behaviour/test_crs_ends.py", "tests/behaviour/test_crs_course.py", f"{UNIT}/test_iec_hs.py"),
 )
-CTCAE = (f"{UNIT}/test_ctcae.py", f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae_fever.py")
+CTCAE = (
+    *(f"{UNIT}/test_ctcae.py", f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae_fever.py"),
+    f"{UNIT}/test_boundaries_ctcae.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "axis": CRS,
     "bands": (f"{UNIT}/test_bands.py", *CTCAE, f"{UNIT}/test_icans.py"),
