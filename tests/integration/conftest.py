@@ -11,7 +11,6 @@ from tests.integration.hospital import Hospital
 from worker.embedded import EmbeddedRedis
 from worker.receiver import Receiver
 
-
 _numbers = count()
 _DATABASES = 16
 
