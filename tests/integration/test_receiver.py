@@ -194,9 +194,11 @@ def test_a_get_is_answered_and_recorded_as_nothing(receiver: Receiver) -> None:
     assert receiver.attempts == []
 
 
-def test_it_prints_nothing(receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_nothing(
+    receiver: Receiver, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     receiver.behave("/phone-1", drop=True)
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, "apprise")
     notify(f"{receiver.url}/phone-1")
     notify(f"{receiver.url}/phone-2")
     post(receiver, b"not JSON")
