@@ -230,10 +230,10 @@ class Chart(Struct, frozen=True):
         series = self.entries.get(kind, ())
         if not series or series[-1].effective < moment:
             return ()
-        first = bisect_left(series, moment, key=EFFECTIVE)
-        if series[first].effective != moment:
-            return ()
-        return series[first : bisect_right(series, moment, lo=first, key=EFFECTIVE)]
+        first = end = bisect_left(series, moment, key=EFFECTIVE)
+        while end < len(series) and series[end].effective == moment:
+            end += 1
+        return series[first:end]
 
     def back(self, kind: str, at: datetime, holds: timedelta) -> Iterator[Entry]:
         """Entries of a kind up to a time and at most `holds` old, newest first."""

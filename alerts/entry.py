@@ -18,6 +18,8 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     `sent` is what the sender wrote where it was converted; `note` keeps a reason or the items of a score. `received`
     is kept of a final version within the full resolution, where it is not `effective`. `unusual`: a person is to check
     the value.
+
+    It refers to nothing that could refer back to it, so that the garbage collector need not look at a chart.
     """
 
     effective: datetime

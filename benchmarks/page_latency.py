@@ -16,8 +16,11 @@ from harness import Ground, Row, Size, percentile, say
 from neighbours import NOT_INSTALLED, Alertmanager, Phone, Plain, wait_for
 from ward import Ward, fever, registrations
 
-PACES = (50, 200)
+PACES = (5, 50, 200)
+AIMED_AT = (50, 200)
 AIM = 1.5
+SECONDS = 8
+"""As long as a pace is kept up at most."""
 SENDERS = 4
 WITHIN = 30
 """Seconds after which a page counts as one that took so long."""
@@ -65,7 +68,8 @@ def at_a_pace(hand: Hand, phone: Phone, names: list[str], pace: int) -> Seen:
 
 def measure(size: Size) -> list[Row]:
     """The rows of this measure."""
-    numbers = range(size.pages * len(PACES) * (size.rounds + 1))
+    counts = {pace: min(size.pages, pace * SECONDS) for pace in PACES}
+    numbers = range(sum(counts.values()) * (size.rounds + 1))
     with Ground(size.fsync) as ground:
         phone = Phone(ground)
         hands = {"ours": ours(ground, phone, [f"B0{number:05d}" for number in numbers]), "bare": bare(ground, phone)}
@@ -74,20 +78,21 @@ def measure(size: Size) -> list[Row]:
         else:
             say(NOT_INSTALLED)
         fresh = iter(numbers)
-        return [_at(pace, hands, phone, fresh, size) for pace in PACES]
+        return [_at(pace, count, hands, phone, fresh, size.rounds) for pace, count in counts.items()]
 
 
-def _at(pace: int, hands: dict[str, Hand], phone: Phone, fresh: Iterator[int], size: Size) -> Row:
+def _at(pace: int, count: int, hands: dict[str, Hand], phone: Phone, fresh: Iterator[int], rounds: int) -> Row:
     seen: dict[str, list[Seen]] = {name: [] for name in hands}
-    for number in range(size.rounds + 1):
-        patients = list(islice(fresh, size.pages))
+    for number in range(rounds + 1):
+        patients = list(islice(fresh, count))
         for place, (name, hand) in enumerate(hands.items()):
             # Nobody waits for a bed of another's.
             one = at_a_pace(hand, phone, [f"B{place}{patient:05d}" for patient in patients], pace)
             if number:
                 seen[name].append(one)
-    shown = {name: Seen(*(median(one[place] for one in rounds) for place in (0, 1))) for name, rounds in seen.items()}
+    shown = {name: Seen(*(median(one[place] for one in of) for place in (0, 1))) for name, of in seen.items()}
     ratio = shown["ours"].p99 / shown["bare"].p99
     figures = "; ".join(f"{name} {one.p50:.1f} / {one.p99:.1f} ms" for name, one in shown.items())
     what = f"reading to page at {pace}/s, p99 over bare Celery's"
-    return Row(what, f"{ratio:.2f} x", f"<= {AIM} x", ratio <= AIM, f"p50 / p99: {figures}")
+    aim, met = (f"<= {AIM} x", ratio <= AIM) if pace in AIMED_AT else ("shown", None)
+    return Row(what, f"{ratio:.2f} x", aim, met, f"p50 / p99: {figures}")

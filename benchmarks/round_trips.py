@@ -1,64 +1,83 @@
-"""How often a batch goes to Redis and back: counted, whatever it holds."""
+"""How often a batch, and the delivery of a page, go to Redis and back: counted."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from harness import Ground, Row, Size
+from neighbours import Phone
+from redis import Redis
 from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations
 
 from worker.advance import advance
 from worker.clock import SystemClock
+from worker.delivery.office import office
+from worker.delivery.outbox import deliver
+from worker.delivery.outcomes import Outcome
 from worker.runtime import make
 
 
 class Counted(NamedTuple):
-    """What turns over all shards came to."""
+    """How often something was sent to Redis, and how often that changed something there: then it waits for the disk."""
 
     trips: int
-    batches: int
-    messages: int
+    writes: int
 
 
-@contextmanager
-def trips() -> Iterator[list[int]]:
-    """Count what this process sends to Redis: a pipeline goes as one."""
-    sent: list[int] = []
+def counted(probe: Redis, act: Callable[[], object]) -> Counted:
+    """What this process sends meanwhile; a pipeline goes as one. `probe` asks Redis and is not counted."""
+    changes: list[int] = []
     send = AbstractConnection.send_packed_command
+    asking = False
+
+    def look() -> None:
+        nonlocal asking
+        asking = True
+        changes.append(int(probe.info("persistence")["rdb_changes_since_last_save"]))
+        asking = False
 
     def counting(self: AbstractConnection, *command: Any, **how: Any) -> Any:
-        sent.append(1)
+        if not asking:
+            look()
         return send(self, *command, **how)
 
     with patch.object(AbstractConnection, "send_packed_command", counting):
-        yield sent
+        act()
+    look()
+    return Counted(len(changes) - 1, sum(one != other for one, other in pairwise(changes)))
 
 
 def measure(size: Size) -> list[Row]:
     """The rows of this measure."""
     with Ground(size.fsync) as ground:
-        ward = Ward(ground, "trips")
+        ward = Ward(ground, "trips", f"json://127.0.0.1:{Phone(ground).port}")
         run, clock = make(ward.settings, ward.redis), SystemClock()
         start = datetime.now(UTC) - timedelta(minutes=size.minutes)
 
-        def turns() -> Counted:
-            with trips() as sent:
-                done = [advance(run.store, shard, clock, run.site) for shard in run.store.keys.all()]
-            return Counted(len(sent), sum(turn.batches for turn in done), sum(turn.messages for turn in done))
+        shard = run.store.keys.of("P0")
+        probe = ground.client(ward.settings.redis_url)
+
+        def turn() -> Counted:
+            return counted(probe, lambda: advance(run.store, shard, clock, run.site))
 
         ward.fill(registrations([f"P{number}" for number in range(size.patients)], start))
-        turns()
-        nothing = turns()
+        turn()
+        rows = [_row("a turn that finds nothing", turn())]
         ward.fill(iter([fever("P0", datetime.now(UTC))]))
-        one = turns()
+        rows.append(_row("a turn of one reading", turn()))
+        [page] = ward.redis.hkeys(shard.key("outbox"))
+
+        def send() -> None:
+            sent = deliver(run.store, shard, page.decode(), clock.now(), run.site, office(run))
+            assert sent.outcome is Outcome.SENT
+
+        rows.append(_row("a page delivered", counted(probe, send)))
         ward.fill(minutes(size.patients, start, size.minutes))
-        return [_row("one reading", one, nothing), _row("a backlog", turns(), nothing)]
+        return [*rows, _row("a turn of a backlog", turn())]
 
 
-def _row(what: str, seen: Counted, nothing: Counted) -> Row:
-    trips_a_batch = (seen.trips - nothing.trips) / seen.batches
-    figures = f"{seen.messages / seen.batches:.0f} messages a batch"
-    return Row(f"round trips to Redis, a batch of {what}", f"{trips_a_batch:.0f}", "stated", None, figures)
+def _row(what: str, seen: Counted) -> Row:
+    return Row(f"round trips to Redis, {what}", str(seen.trips), "stated", None, f"{seen.writes} of them write")
