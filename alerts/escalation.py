@@ -189,7 +189,7 @@ def hand_over(episode: Episode, now: datetime, site: Site, *, without: str) -> E
 
 def hand_on(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
     """Somebody cannot take it: the named person is told now and has `answer_within`, else the next of the ladder."""
-    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, next_at=now)
+    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, handed_on_by=by, next_at=now)
     if to is None:
         return hand_over(replace(open_again, ladder_from=now), now, site, without=by)
     planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)

@@ -156,6 +156,9 @@ def _headline(concern: Concern, site: Site, language: Language) -> str:
     ]
     if episode.was is not None and concern.reason == "worse":
         parts.append(say("before: {level}", language, level=episode.was))
+    if episode.handed_on_by:
+        by = site.on_call.people.get(episode.handed_on_by)
+        parts.append(say("handed on by {person}", language, person=by.name if by else episode.handed_on_by))
     return ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from alerts.messages import AnyMessage, read_message
+from alerts.wording.headings import DISCLAIMER
 from config.site import DEFAULTS, URGENCIES, Site, load_site
 from worker.receiver import Received
 from worker.replay import Replay, acknowledgement
@@ -63,8 +64,7 @@ def demonstrate(output: Path, console: Console, config_dir: Path | None = None) 
     site = load_site(config_dir)
     messages = read_case(REFERENCE_CASE)
     console.print(
-        "[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a receiver.\n"
-        "Decision support, not a medical device.\n"
+        f"[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a receiver.\n{DISCLAIMER}\n"
     )
     events: list[dict[str, Any]] = []
     with _progress(console) as progress:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording import (
+    board,
     common,
     conventions,
     crs,
@@ -15,10 +16,12 @@ from alerts.wording import (
     icans,
     interface,
     names,
+    refusals,
     reminders,
     scores,
     screens,
     technical,
+    trend,
 )
 from alerts.wording.template import UNITS, Part, Row, Template, split
 from config.site import Language
@@ -38,7 +41,7 @@ SENTENCES: tuple[Row, ...] = (
 )
 """What graders, rules and faults say, and `translate` recognises."""
 
-SAID: tuple[Row, ...] = (*headings.HEADINGS, *interface.ROWS)
+SAID: tuple[Row, ...] = (*headings.HEADINGS, *headings.TEST, *interface.ROWS, *board.ROWS, *refusals.ROWS, *trend.ROWS)
 """What the code fills in itself, with `say`."""
 
 ROWS = (*SENTENCES, *SAID)

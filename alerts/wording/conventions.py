@@ -2,6 +2,11 @@
 
 from alerts.wording.template import Row
 
+SHOWN: tuple[Row, ...] = (
+    ("{sent} = {span} ({own}; owner: {note})", "{sent} = {span} ({own}; responsabile: {note})"),
+    ("{sent} = {n} ({own}; owner: {note})", "{sent} = {n} ({own}; responsabile: {note})"),
+)
+
 CRS: tuple[Row, ...] = (
     (
         "systolic pressure below 90 mm[Hg], the usual bedside definition",
@@ -186,4 +191,4 @@ SCHEDULE: tuple[Row, ...] = (
     ),
 )
 
-ROWS = (*CRS, *ICANS, *CHART, *SCORES, *CONFIRMATION, *SCHEDULE)
+ROWS = (*SHOWN, *CRS, *ICANS, *CHART, *SCORES, *CONFIRMATION, *SCHEDULE)

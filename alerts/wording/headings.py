@@ -20,7 +20,7 @@ REASONS: tuple[Row, ...] = (
     ("better", "miglioramento"),
     ("resolved", "risolto"),
     ("retracted", "ritirato"),
-    ("handed on", "passato a lei"),
+    ("handed on", "passaggio"),
     ("still on it?", "ancora in carico?"),
 )
 
@@ -62,6 +62,17 @@ HEADINGS: tuple[Row, ...] = (
     ("D{day}", "G{day}"),
     ("cartwatch page {page}", "avviso cartwatch {page}"),
     ("Open the ward board for page {page}.", "Aprire la lavagna di reparto per l'avviso {page}."),
+    ("handed on by {person}", "passato da {person}"),
+    ("To answer: {link}", "Per rispondere: {link}"),
+    ("To answer: {command}", "Per rispondere: {command}"),
+)
+
+TEST: tuple[Row, ...] = (
+    ("[TEST] cartwatch reaches {person} on {channel}", "[PROVA] cartwatch raggiunge {person} su {channel}"),
+    (
+        "This is a test. Nobody is ill, and nothing is to be done.",
+        "Questa è una prova. Nessuno sta male e non c'è nulla da fare.",
+    ),
 )
 
 WORDS = (*URGENCIES, *REASONS, *ENDINGS, *STATEMENT)

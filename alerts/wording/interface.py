@@ -1,149 +1,114 @@
-"""Buttons, headings and states of the acknowledge page and the ward board.
+"""The page on the phone: who has an episode, its parts, its buttons, what became of each page.
 
-Shown with `say`: by the English text, or by the name that code uses (`KEYS`) for states and roles.
+Shown with `say`: by the English text, or by the name that code uses (`KEYS`) for states. `{time}` is a time of day,
+which may carry a day; `{at}` is always both.
 """
 
 from alerts.wording.template import Row
 
-ANSWERS: tuple[Row, ...] = (
+STANDING: tuple[Row, ...] = (
+    ("{day} {time}", "{time} ({day})"),
+    ("since {time}", "dalle {time}"),
+    ("until {time}", "fino alle {time}"),
+    ("Nobody has it yet", "Nessuno l'ha ancora preso in carico"),
+    ("You have it since {time}", "È in carico a lei dalle {time}"),
+    ("{person} has it since {time}", "In carico a {person} dalle {time}"),
+    (
+        "until {time}, then it asks whether somebody is still on it",
+        "fino alle {time}, poi si chiede se qualcuno lo segue ancora",
+    ),
+    ("until it worsens", "finché non peggiora"),
+    (
+        "Are you still on it? Without an answer the ladder starts again at {time}",
+        "È ancora in carico a lei? Senza risposta le chiamate ricominciano alle {time}",
+    ),
+    ("{person} is being told since {time}", "Avviso in corso a {person} dalle {time}"),
+    (
+        "Silenced until {time}. Worsening breaks through.",
+        "Silenziato fino alle {time}. Un peggioramento interrompe il silenzio.",
+    ),
+    ("This is over", "È concluso"),
+    ("This is over since {time}", "È concluso dalle {time}"),
+    (
+        "This was taken back at {time}: what it rested on was corrected",
+        "Ritirato alle {time}: il dato su cui si basava è stato corretto",
+    ),
+    ("Nothing needs to be answered any more.", "Non serve più alcuna risposta."),
+    ("It has worsened since this page", "È peggiorato dopo questo avviso"),
+    (
+        "This link answers only what its page told. What stands below is the state now: answer it by the newer page's"
+        " link, or on the ward board.",
+        "Questo collegamento risponde solo a ciò che il suo avviso diceva. Qui sotto c'è lo stato attuale: rispondere"
+        " dal collegamento dell'avviso più recente, o dalla lavagna di reparto.",
+    ),
+)
+
+PARTS: tuple[Row, ...] = (
+    ("Page {page}", "Avviso {page}"),
+    ("patient {patient}", "paziente {patient}"),
+    ("Grade", "Grado"),
+    ("Before", "Prima"),
+    ("Now", "Ora"),
+    ("Readings", "Rilievi"),
+    ("Reading", "Voce"),
+    ("Value", "Valore"),
+    ("Time", "Ora"),
+    ("Source", "Fonte"),
+    ("Because", "Motivo"),
+    ("Missing", "Manca"),
+    ("Notes", "Note"),
+    ("Conventions", "Convenzioni"),
+    ("The rules say nothing more of it now.", "Al momento le regole non aggiungono altro."),
+    ("Trend", "Andamento"),
+    ("In words", "In parole"),
+    ("Protocol reminder", "Promemoria di protocollo"),
+    ("Source: {source}. A reminder, not an order.", "Fonte: {source}. Un promemoria, non una prescrizione."),
+    ("Grades now", "Gradi attuali"),
+    ("m-EASIX cannot be computed.", "m-EASIX non calcolabile."),
+    (
+        "m-EASIX alone never wakes anybody; no cut-off for it is accepted.",
+        "m-EASIX da solo non sveglia nessuno; nessun cut-off è accettato.",
+    ),
+    ("Treatments", "Trattamenti"),
+    ("Given", "Somministrati"),
+    ("None charted.", "Nessuno registrato."),
+    ("Told", "Avvisati"),
+    ("Nobody yet.", "Ancora nessuno."),
+    ("Also open for this patient", "Altri allarmi aperti per questo paziente"),
+)
+
+BUTTONS: tuple[Row, ...] = (
+    ("Answer", "Rispondi"),
     ("I have it", "Lo prendo in carico"),
     ("I am still on it", "Lo seguo ancora"),
     ("Hand on", "Passa ad altri"),
-    ("to whom", "a chi"),
+    ("Hand on to", "Passa a"),
     ("the next on the ladder", "il prossimo reperibile"),
+    ("Why (may stay empty)", "Perché (facoltativo)"),
     ("Silence for", "Silenzia per"),
-    ("1 h", "1 h"),
-    ("2 h", "2 h"),
-    ("4 h", "4 h"),
-    ("until", "fino a"),
-    ("until {time}", "fino alle {time}"),
-    ("why", "perché"),
+    ("Silence it", "Silenzia"),
+    ("Why", "Perché"),
     ("False alarm because", "Falso allarme perché"),
-    ("It is over because", "È risolto perché"),
-    ("Send", "Invia"),
-    ("Cancel", "Annulla"),
-    ("Back", "Indietro"),
-    ("Say why", "Indicare il motivo"),
-    ("Thank you: noted at {time}", "Grazie: registrato alle {time}"),
-    ("To answer: {link}", "Per rispondere: {link}"),
-    ("To answer: {command}", "Per rispondere: {command}"),
-)
-
-PAGE: tuple[Row, ...] = (
-    ("Page", "Avviso"),
-    ("Page {page}", "Avviso {page}"),
-    ("What", "Che cosa"),
-    ("Urgency", "Urgenza"),
-    ("Since", "Dal"),
-    ("Before", "Prima"),
-    ("Now", "Ora"),
-    ("Because", "Motivo"),
-    ("Readings", "Rilievi"),
-    ("Missing", "Manca"),
-    ("Notes", "Note"),
-    ("Treatments", "Trattamenti"),
-    ("Given", "Somministrati"),
-    ("Protocol reminder", "Promemoria di protocollo"),
-    ("Conventions", "Convenzioni"),
-    ("Trend", "Andamento"),
-    ("Trend of the last {hours} h", "Andamento delle ultime {hours} h"),
-    ("Told", "Avvisati"),
-    ("Told {person} at {time}", "Avvisato {person} alle {time}"),
-    ("Acknowledged by", "Preso in carico da"),
-    ("Acknowledged by {person} at {time}", "Preso in carico da {person} alle {time}"),
-    ("Handed on by {person} at {time}", "Passato da {person} alle {time}"),
-    ("Silenced by {person} until {time}: {why}", "Silenziato da {person} fino alle {time}: {why}"),
-    ("Nobody has it yet", "Nessuno l'ha ancora preso in carico"),
-    ("You have it", "È in carico a lei"),
-    ("This episode is over", "Questo episodio è concluso"),
-    ("This page is about nothing that is still open", "Questo avviso non riguarda più nulla di aperto"),
-)
-
-LINKS: tuple[Row, ...] = (
-    ("This link has expired", "Questo collegamento è scaduto"),
-    ("This link is not valid", "Questo collegamento non è valido"),
-    ("This link is for somebody else", "Questo collegamento è di un'altra persona"),
-    ("Ask for a new one", "Chiederne uno nuovo"),
-    ("Open the ward board", "Aprire la lavagna di reparto"),
-    ("You may look, not answer", "Può consultare, non rispondere"),
+    ("Close as false alarm", "Chiudi come falso allarme"),
+    ("Being taken…", "In corso…"),
     (
-        "Something went wrong; nothing was recorded. Try again",
-        "Qualcosa non ha funzionato; nulla è stato registrato. Riprovare",
+        "Your answer is stored. It shows here as soon as it has taken effect.",
+        "La risposta è salvata. Appare qui appena ha effetto.",
     ),
-)
-
-BOARD: tuple[Row, ...] = (
-    ("Ward board", "Lavagna di reparto"),
-    ("Patients", "Pazienti"),
-    ("Patient", "Paziente"),
-    ("Place", "Posto"),
-    ("Day", "Giorno"),
-    ("Product", "Prodotto"),
-    ("Infused", "Infuso"),
-    ("Grades", "Gradi"),
-    ("Grade", "Grado"),
-    ("Open episodes", "Episodi aperti"),
-    ("No open episode", "Nessun episodio aperto"),
-    ("Overdue", "In ritardo"),
-    ("Nothing is overdue", "Nulla in ritardo"),
-    ("Feeds", "Flussi dati"),
-    ("Last heard", "Ultimo dato"),
-    ("heard", "attivo"),
-    ("silent", "silente"),
-    ("Silences", "Silenzi"),
-    ("Technical", "Tecnici"),
-    ("Deliveries", "Consegne"),
-    ("On call", "Reperibili"),
-    ("Unclaimed", "Non registrati"),
-    ("Last update {time}", "Ultimo aggiornamento {time}"),
-    ("Live", "In diretta"),
-    ("Not live: reload the page", "Non in diretta: ricaricare la pagina"),
-    ("Sign in", "Accedi"),
-    ("Sign out", "Esci"),
-    ("Signed in as {person}", "Accesso come {person}"),
-    ("You are signed out", "Accesso terminato"),
-    (
-        "Your session has ended: open a personal link again",
-        "Sessione terminata: aprire di nuovo un collegamento personale",
-    ),
-    ("yes", "sì"),
-    ("no", "no"),
-    ("none", "nessuno"),
-)
-
-AMOUNTS: tuple[Row, ...] = (
-    ("days", "giorni"),
-    ("{count} h", "{count} h"),
-    ("{count} min ago", "{count} min fa"),
-    ("{count} h ago", "{count} h fa"),
-    ("just now", "adesso"),
-    ("{count} open episodes", "{count} episodi aperti"),
-    ("{count} overdue", "{count} in ritardo"),
+    ("Look again", "Aggiorna"),
+    ("Your answer was stored but changed nothing", "La risposta è salvata ma non ha cambiato nulla"),
+    ("See below how it stands now.", "Sotto c'è lo stato attuale."),
 )
 
 STATES: tuple[Row, ...] = (
-    ("due", "da inviare"),
+    ("waiting to be sent", "da inviare"),
     ("sent", "inviato"),
     ("failed for now", "non riuscito, si riprova"),
     ("failed for good", "non consegnabile"),
     ("unknown", "esito non noto"),
     ("acknowledged", "preso in carico"),
     ("cancelled", "annullato"),
-    ("silenced", "silenziato"),
 )
 
-ROLES: tuple[Row, ...] = (
-    ("haematologist on call", "ematologo reperibile"),
-    ("second on call", "secondo reperibile"),
-    ("consultant", "ematologo responsabile"),
-    ("technician", "tecnico"),
-    ("worklist", "lista di lavoro"),
-)
-
-ROWS = (*ANSWERS, *PAGE, *LINKS, *BOARD, *AMOUNTS, *STATES, *ROLES)
-KEYS = {
-    "failed": "failed for now",
-    "undeliverable": "failed for good",
-    "on_call": "haematologist on call",
-    "second_on_call": "second on call",
-}
+ROWS = (*STANDING, *PARTS, *BUTTONS, *STATES)
+KEYS = {"due": "waiting to be sent", "failed": "failed for now", "undeliverable": "failed for good"}

@@ -107,6 +107,7 @@ DEVICES: tuple[Row, ...] = (
 )
 
 CODES: tuple[Row, ...] = (
+    ("none", "assente"),
     ("spontaneous", "vigile"),
     ("voice", "risvegliabile alla voce"),
     ("touch", "risvegliabile solo allo stimolo tattile"),
@@ -120,6 +121,7 @@ CODES: tuple[Row, ...] = (
     ("repetitive", "ripetuta"),
     ("seizure {what}", "crisi epilettica {what}"),
     ("motor weakness none", "nessun deficit motorio"),
+    ("deep focal", "focale profondo"),
     ("motor weakness deep focal", "deficit motorio focale profondo"),
     ("cerebral oedema none", "nessun edema cerebrale"),
     ("focal", "focale"),

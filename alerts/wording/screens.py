@@ -3,6 +3,7 @@
 from alerts.wording.template import Row
 
 IEC_HS: tuple[Row, ...] = (
+    ("consider", "considerare"),
     ("consider IEC-HS", "considerare IEC-HS"),
     ("no reason to consider IEC-HS", "nessun motivo per considerare IEC-HS"),
     ("IEC-HS is not suspected", "IEC-HS non sospetta"),

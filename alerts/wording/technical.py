@@ -48,4 +48,26 @@ FAULTS: tuple[Row, ...] = (
     ),
 )
 
-ROWS = (*CONDITIONS, *FAULTS)
+PARTS: tuple[Row, ...] = (
+    ("store", "archivio"),
+    ("store version", "versione dell'archivio"),
+    ("store role", "ruolo dell'archivio"),
+    ("store eviction", "eliminazione di dati dall'archivio"),
+    ("store durability", "durabilità dell'archivio"),
+    ("store memory", "memoria dell'archivio"),
+    ("shards", "partizioni"),
+    ("workers", "worker"),
+    ("workers {what}", "worker: {what}"),
+    ("judging", "valutazione"),
+    ("taking in", "ricezione"),
+    ("delivering", "consegna"),
+    ("delivering critical pages", "consegna degli avvisi critici"),
+    ("sending pictures", "invio delle immagini"),
+    ("overdue", "scadenze superate"),
+    ("auditor", "controllore"),
+    ("round trip", "prova di andata e ritorno"),
+    ("heartbeat", "segnale di vita"),
+)
+"""The parts of the service that may be ill (`worker/health.py`)."""
+
+ROWS = (*CONDITIONS, *FAULTS, *PARTS)

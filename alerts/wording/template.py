@@ -1,6 +1,6 @@
 """One row of the catalogue as a template: what may stand in its braces, and how a sentence is recognised by it.
 
-    {at}      a date and time; its month is named in the other language
+    {at}      a date, mostly with its time; its month is named in the other language
     {n}       a number, which may be a bound
     {amount}  a number and its unit
     {sign}    <, <=, > or >=
@@ -36,7 +36,7 @@ _NUMBER = r"[<>]?=?[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _UNIT = "|".join(re.escape(unit) for unit in UNITS)
 
 KINDS = {
-    "at": r"\d{4}-\d\d-\d\d \d\d:\d\d|\d\d [A-Z][a-z]{2}(?: \d{4})? \d\d:\d\d",
+    "at": r"\d{4}-\d\d-\d\d \d\d:\d\d|\d\d [A-Z][a-z]{2}(?: \d{4})?(?: \d\d:\d\d)?",
     "n": _NUMBER,
     "amount": rf"{_NUMBER}(?: (?:{_UNIT}))?",
     "sign": "[<>]=?",

@@ -262,6 +262,7 @@ def test_a_page_handed_on_is_told_to_the_next_person_at_once(ward: Ward) -> None
     page = critical(ward)
     ward.jump(minutes=1)
     ward.hand_on(page)
+    assert "handed on by Haematologist on call" in ward.pages[-1].text
     assert ward.told() == [("10:01", SECOND, "repeat")]
 
 
@@ -269,16 +270,18 @@ def test_a_page_handed_on_by_name_is_told_to_that_person_and_climbs_on_without_a
     page = critical(ward)
     ward.jump(minutes=1)
     ward.hand_on(page, to=CONSULTANT)
+    assert "handed on by Haematologist on call" in ward.pages[-1].text
     ward.to("10:06")
     assert ward.told() == [("10:01", CONSULTANT, "handed_on"), ("10:06", ON_CALL, "repeat")]
 
 
 def test_whoever_it_was_handed_on_to_can_take_it(ward: Ward) -> None:
     ward.hand_on(critical(ward), to=CONSULTANT)
+    assert ward.episode("icans").handed_on_by == ON_CALL
     ward.ack(ward.page(), by=CONSULTANT)
     ward.to("10:30")
     assert ward.told() == []
-    assert ward.episode("icans").acknowledged_by == CONSULTANT
+    assert (ward.episode("icans").acknowledged_by, ward.episode("icans").handed_on_by) == (CONSULTANT, "")
 
 
 def test_a_page_that_was_taken_can_still_be_handed_on(ward: Ward) -> None:

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from alerts.episodes import Episode
+from alerts.paging import Delivery
 from tests.integration.barriers import barriers
 from tests.integration.hospital import Hospital, course, crs2, eventually, iso
 from worker.gateway.links import Links, links_of
@@ -37,6 +38,8 @@ WORSE = "worse"
 """A patient with everything charted."""
 
 OTHER = "other"
+ITALIAN = "technician-1"
+"""Somebody who reads Italian, which is longer."""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,7 @@ def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
+    speaking_italian(Path(hospital.settings.config_dir or "") / "site.yaml")
     hospital.settings = hospital.settings.model_copy(update={"public_url": address})
     command = [sys.executable, "-m", "worker.gateway", "--port", str(port)]
     log = str(hospital.log.with_name("gateway.log"))
@@ -70,6 +74,14 @@ def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
         eventually(lambda: link_of(hospital, WORSE) and link_of(hospital, OTHER), "pages with links have arrived")
         eventually(hospital.idle, "nothing is left to be judged or sent")
         yield hospital
+
+
+def speaking_italian(site: Path) -> None:
+    """Let one person read Italian."""
+    written = site.read_text(encoding="utf-8")
+    spoken = written.replace(f"  {ITALIAN}:\n", f"  {ITALIAN}:\n    language: it\n")
+    assert spoken != written
+    site.write_text(spoken, encoding="utf-8")
 
 
 def answers(address: str) -> bool:
@@ -195,6 +207,38 @@ def test_without_javascript_it_is_handed_on_and_silenced(ward: Hospital, browser
     episode = episode_of(ward, OTHER, link)
     assert [told.to for told in episode.deliveries if told.reason == "handed_on"] == ["consultant-1"]
     assert episode.silenced_until is not None
+
+
+def handed_to(ward: Hospital, patient: str, person: str) -> str:
+    """Hand a patient's page on to somebody; the link they get."""
+    episode = episode_of(ward, patient, link_of(ward, patient))
+    answer = {"type": "hand_on", "id": f"to {person}", "source": "gateway", "patient": patient, "to": person}
+    ward.client.send([answer | {"episode": episode.id, "by": "haematologist-1", "effective": iso(datetime.now(UTC))}])
+
+    def told() -> list[Delivery]:
+        deliveries = episode_of(ward, patient, link_of(ward, patient)).deliveries
+        return [delivery for delivery in deliveries if delivery.to == person]
+
+    eventually(told, f"{person} is told")
+    return links(ward).page(told()[-1].page, person, told()[-1].at)
+
+
+def test_an_italian_page_fits_on_the_phone(ward: Hospital, browser: Browser) -> None:
+    link = handed_to(ward, WORSE, ITALIAN)
+    with opened(browser, PHONE) as page:
+        page.goto(link)
+        expect(page.get_by_role("img", name="Andamento dal")).to_be_visible()
+        expect(page.get_by_role("button", name="Lo prendo in carico")).to_be_in_viewport()
+        picture(page, "phone-page-italian")
+        assert barriers(page) == []
+        sign_in(ward, page, ITALIAN)
+        expect(page.get_by_text("In diretta", exact=True)).to_be_visible()
+        picture(page, "phone-board-italian")
+        assert barriers(page) == []
+        page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
+        expect(page.get_by_role("heading", name="Perché i gradi sono questi")).to_be_visible()
+        picture(page, "phone-patient-italian")
+        assert barriers(page) == []
 
 
 def test_a_changed_link_is_refused_in_words(ward: Hospital, browser: Browser) -> None:

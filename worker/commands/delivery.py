@@ -44,7 +44,9 @@ def test_page(site: "Site", person: str, channel: str, now: "datetime") -> "Page
     """A page that speaks of no patient and asks for no answer, of the urgency that makes the least noise."""
     from alerts.messages import SITE_SUBJECT
     from alerts.page import Page
+    from alerts.wording.catalogue import say
 
+    known = site.on_call.people[person]
     stamp = f"{now:%Y%m%d%H%M%S}"
     return Page(
         id=f"test.{stamp}",
@@ -58,7 +60,7 @@ def test_page(site: "Site", person: str, channel: str, now: "datetime") -> "Page
         reason="new",
         to=person,
         channel=channel,
-        title=f"[TEST] cartwatch reaches {site.on_call.people[person].name} on {channel}",
-        text="This is a test. Nobody is ill, and nothing is to be done.",
-        language=site.on_call.people[person].language,
+        title=say("[TEST] cartwatch reaches {person} on {channel}", known.language, person=known.name, channel=channel),
+        text=say("This is a test. Nobody is ill, and nothing is to be done.", known.language),
+        language=known.language,
     )

@@ -3,6 +3,8 @@
 import logging
 
 from alerts.page import Page
+from alerts.watch import Watch
+from config.site import Language, Site
 from worker.delivery.channel import Office, send_picture, takes_picture
 from worker.gateway.links import links_of
 from worker.runtime import Runtime
@@ -43,6 +45,15 @@ def send_trend(run: Runtime, page_id: str, channel_name: str) -> None:
     if channel is None or watch is None:
         return
     now = run.clock.now()
-    drawn, told = png(watch.chart, now, site), describe(watch.chart, now, site)
+    language = _language(watch, page_id, channel_name, site)
+    drawn, told = png(watch.chart, now, site, language), describe(watch.chart, now, site, language)
     attempt = send_picture(channel, page_id, drawn, told, run.settings.receiver_url)
     log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)
+
+
+def _language(watch: Watch, page_id: str, channel_name: str, site: Site) -> Language:
+    """The language of whoever the page went to; of one that is no longer known, that of the channel's person."""
+    told = (told.to for episode in watch.episodes.values() for told in episode.deliveries if told.page == page_id)
+    theirs = (name for name, person in site.on_call.people.items() if channel_name in person.channels)
+    known = (site.on_call.people[name] for name in (*told, *theirs) if name in site.on_call.people)
+    return next((person.language for person in known), "en")

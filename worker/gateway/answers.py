@@ -23,7 +23,7 @@ LOOK_EVERY = 0.03
 
 
 class UnusableAnswer(Exception):
-    """A form that cannot be used; the text is the key of the words that say why."""
+    """A form that cannot be used; the text says why, in words of the catalogue."""
 
 
 class Tap(NamedTuple):
@@ -47,6 +47,13 @@ class Tap(NamedTuple):
         said = sorted(self.form.items())
         whole = repr((self.action, self.person, self.episode, self.page, said))
         return hashlib.blake2s(whole.encode(), digest_size=12).hexdigest()
+
+
+class Asked(NamedTuple):
+    """What a tap asked for, and of which episode."""
+
+    action: str
+    episode: str
 
 
 class Answers:
@@ -73,7 +80,8 @@ class Answers:
             shard = self._store.keys.of(tap.patient)
             # After it stands in the inbox, so that a tap is never taken for given that was not.
             last = self._store.redis.xinfo_stream(shard.inbox)["last-generated-id"]
-            self._store.redis.set(self._key(tap.id), f"{shard.number} {last.decode()} {tap.action}", ex=KEPT)
+            given = f"{shard.number} {last.decode()} {tap.action} {tap.episode}"
+            self._store.redis.set(self._key(tap.id), given, ex=KEPT)
         self._client.wake(wake)
         return tap.id
 
@@ -82,15 +90,15 @@ class Answers:
         held = self._given(id)
         if not held:
             return True
-        number, last, _ = held
+        number, last, *_ = held
         inbox = self._store.keys.shard(int(number)).inbox
         waiting = cast("list[tuple[bytes, object]]", self._store.redis.xrange(inbox, count=1))
         return not waiting or _order(waiting[0][0].decode()) > _order(last)
 
-    def action(self, id: str) -> str:
-        """What a tap of the last minutes was for; empty where it is not known."""
+    def asked(self, id: str) -> Asked | None:
+        """What a tap of the last minutes was for, if it is known."""
         held = self._given(id)
-        return held[-1] if held else ""
+        return Asked(*held[2:]) if held else None
 
     def wait(self, id: str, seconds: float, pause: Callable[[float], None] = time.sleep) -> bool:
         """Wait so long at most until a tap has been judged; return whether it was."""
@@ -133,7 +141,7 @@ def message_of(tap: Tap, now: datetime, site: Site) -> AnyMessage:
         case "false-alarm":
             body |= {"type": "closure", "verdict": "false_alarm", "why": _why(tap)}
         case _:
-            raise UnusableAnswer("form_unknown")
+            raise UnusableAnswer("This answer is not known here")
     return MESSAGE.validate_python(body)
 
 
@@ -150,21 +158,21 @@ def receivers(person: str, site: Site) -> dict[str, str]:
 def _receiver(tap: Tap, site: Site) -> str | None:
     to = tap.form.get("to", "")
     if to and to not in receivers(tap.person, site):
-        raise UnusableAnswer("form_to")
+        raise UnusableAnswer("Choose somebody from the list")
     return to or None
 
 
 def _length(tap: Tap, site: Site) -> timedelta:
     hours = tap.form.get("hours", "")
     if hours not in {str(length) for length in lengths(site)}:
-        raise UnusableAnswer("form_hours")
+        raise UnusableAnswer("Choose for how long")
     return timedelta(hours=int(hours))
 
 
 def _why(tap: Tap, *, needed: bool = True) -> str | None:
     why = " ".join(tap.form.get("why", "").split())[:WHY_AT_MOST]
     if needed and not why:
-        raise UnusableAnswer("form_why")
+        raise UnusableAnswer("Say why")
     return why or None
 
 

@@ -17,8 +17,9 @@ from worker.gateway.guard import Guard
 from worker.gateway.limits import BadTries
 from worker.gateway.links import Links
 from worker.gateway.live import EVERY_SECONDS, Live
+from worker.gateway.refusals import Refused
 from worker.gateway.sessions import Sessions
-from worker.gateway.web import FOLDER, Gateway, Refused, refusal
+from worker.gateway.web import FOLDER, Gateway, refusal
 from worker.gateway.wellness import MetricsAccess
 from worker.runtime import Runtime
 

@@ -24,12 +24,13 @@ from worker.gateway.board_view import board
 from worker.gateway.links import LinkClaims
 from worker.gateway.live import HEARTBEAT_SECONDS, Live
 from worker.gateway.page import give
+from worker.gateway.refusals import NO_SUCH, NOT_OURS, VIEW_ONLY, Refused
 from worker.gateway.sessions import Session, digest
 from worker.gateway.signing import session_of
 from worker.gateway.standing import NoSuchEpisode, episode_of, standing
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
-from worker.gateway.web import Gateway, Refused, form_of, html, tap_of, templates
+from worker.gateway.web import Gateway, form_of, html, tap_of, templates
 
 PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
 
@@ -153,7 +154,7 @@ def _by_opaque(gateway: Gateway, live: Live, opaque: str, language: Language, *,
     for watch in live.ward(fresh=fresh).watches:
         if hmac.compare_digest(gateway.links.opaque(watch.patient).encode(), opaque.encode()):
             return watch
-    raise Refused(404, "no_such", language=language)
+    raise Refused(NO_SUCH, language)
 
 
 # -- answers -----------------------------------------------------------------------------------------
@@ -163,9 +164,9 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
     session = session_of(gateway, request)
     reader = gateway.reader(session.person)
     if not gateway.may_act(session.person):
-        raise Refused(403, "view_only", language=reader.language)
+        raise Refused(VIEW_ONLY, reader.language)
     if not hmac.compare_digest(form.pop("proof", "").encode(), gateway.links.proof(session.id).encode()):
-        raise Refused(403, "refused", language=reader.language)
+        raise Refused(NOT_OURS, reader.language)
     watch = _by_episode(gateway, request.path_params["episode"], reader)
     back = f"/board/patient/{gateway.links.opaque(watch.patient)}" if "course" in form else "/board"
     tap = _tap(watch, request, form, reader)
@@ -178,7 +179,7 @@ def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> Watch:
     patient = gateway.run.store.patient_of(episode)
     watch = gateway.run.store.watch(patient) if patient is not None else None
     if watch is None:
-        raise Refused(404, "no_such", language=reader.language)
+        raise Refused(NO_SUCH, reader.language)
     return watch
 
 
@@ -187,7 +188,7 @@ def _tap(watch: Watch, request: Request, form: dict[str, str], reader: Reader) -
     try:
         episode = episode_of(watch, request.path_params["episode"])
     except NoSuchEpisode as error:
-        raise Refused(404, "no_such", language=reader.language) from error
+        raise Refused(NO_SUCH, reader.language) from error
     page = form.get("page", "")
     page = page if PAGE_ID.fullmatch(page) else ""
     if episode is None:

@@ -80,7 +80,7 @@ def board(
         rows=tuple(rows),
         technical=tuple(technical),
         feeds=tuple(_feeds(heard, reader)),
-        ill=tuple(check.part for check in checks if not check.well),
+        ill=tuple(reader.clinical(check.part) for check in checks if not check.well),
         open=len(shown),
         unanswered=sum(item.free for item in shown),
     )
@@ -94,7 +94,7 @@ def _row(watch: Watch, reader: Reader, links: Links) -> Row:
         opaque=links.opaque(watch.patient),
         name=watch.patient,
         place=place(watch),
-        note="discharged" if watch.discharged_at else "" if watch.registered else "not_registered",
+        note="discharged" if watch.discharged_at else "" if watch.registered else "not registered",
         day=watch.chart.day(reader.now, reader.site.zone),
         crs=watch.standing.get("crs") or "",
         icans=watch.standing.get("icans") or "",

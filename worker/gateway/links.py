@@ -29,7 +29,11 @@ class BadLink(Exception):
 
 
 class ExpiredLink(Exception):
-    """A link that was good once."""
+    """A link that was good once, for a person."""
+
+    def __init__(self, person: str) -> None:
+        super().__init__()
+        self.person = person
 
 
 class LinkClaims(NamedTuple):
@@ -87,7 +91,7 @@ class Links:
         # A page's id is that of the episode it tells of first, and a number.
         claims = LinkClaims(page, page.rpartition(".")[0], unquote(person), _time(int(at, 16)))
         if now - claims.at > self._page_within:
-            raise ExpiredLink
+            raise ExpiredLink(claims.person)
         return claims
 
     def sign_in(self, person: str, at: datetime) -> str:
@@ -105,7 +109,7 @@ class Links:
         mark, person, at = _loaded(self._sign_ins, token, 3)
         claims = SignIn(str(mark), str(person), _time(at))
         if now - claims.at > SIGN_IN_WITHIN:
-            raise ExpiredLink
+            raise ExpiredLink(claims.person)
         return claims
 
     def opaque(self, patient: str) -> str:
@@ -125,8 +129,11 @@ def secret_of(redis: "Redis", keys: Keys, settings: Settings) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     name = f"{keys.namespace}:secret"
-    redis.set(name, secrets.token_hex(32), nx=True)
-    return cast(bytes, redis.get(name))
+    found = cast("bytes | None", redis.get(name))
+    if found is None:
+        redis.set(name, secrets.token_hex(32), nx=True)
+        found = cast(bytes, redis.get(name))
+    return found
 
 
 def links_of(redis: "Redis", keys: Keys, settings: Settings, public_url: str) -> Links:

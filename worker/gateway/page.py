@@ -13,8 +13,9 @@ from alerts.episodes import Episode
 from alerts.watch import Watch
 from config.site import URGENCIES
 from worker.gateway import view
-from worker.gateway.answers import Tap, UnusableAnswer, lengths, receivers
+from worker.gateway.answers import Asked, Tap, UnusableAnswer, lengths, receivers
 from worker.gateway.links import BadLink, ExpiredLink, LinkClaims
+from worker.gateway.refusals import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
 from worker.gateway.standing import (
     NoSuchEpisode,
     Standing,
@@ -27,7 +28,7 @@ from worker.gateway.standing import (
 )
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
-from worker.gateway.web import Gateway, Refused, form_of, html, tap_of
+from worker.gateway.web import Gateway, form_of, html, tap_of
 
 
 class Opened(NamedTuple):
@@ -63,25 +64,25 @@ def _open(gateway: Gateway, request: Request) -> Opened:
     except BadLink as error:
         raise gateway.bad_link(request) from error
     except ExpiredLink as error:
-        raise Refused(410, "expired_link") from error
+        raise Refused(EXPIRED_LINK, gateway.language_of(error.person)) from error
     if claims.person not in gateway.site.on_call.people:
-        raise Refused(403, "foreign_link")
+        raise Refused(FOREIGN_LINK)
     reader = gateway.reader(claims.person)
     patient = gateway.run.store.patient_of(claims.episode)
     watch = gateway.run.store.watch(patient) if patient is not None else None
     if watch is None:
-        raise Refused(404, "no_such", language=reader.language)
+        raise Refused(NO_SUCH, reader.language)
     try:
         episode = episode_of(watch, claims.episode)
     except NoSuchEpisode as error:
-        raise Refused(404, "no_such", language=reader.language) from error
+        raise Refused(NO_SUCH, reader.language) from error
     if episode is None:
         episode = _left_of(watch, claims)
     if episode is None:
         return Opened(claims, reader, watch, None, over(watch, claims.episode))
     claims = claims._replace(episode=episode.id)
     if not may_answer(episode, claims):
-        raise Refused(403, "foreign_link", language=reader.language)
+        raise Refused(FOREIGN_LINK, reader.language)
     return Opened(claims, reader, watch, episode, standing(episode, claims.person, now, claims=claims))
 
 
@@ -109,7 +110,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
         "over_title": _over_title(opened),
         "trend": trend(opened.watch.chart, opened.reader),
         "taking": taking,
-        "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.action(tap), opened.standing),
+        "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.asked(tap), opened),
         "mark": secrets.token_hex(8),
         "lengths": lengths(gateway.site),
         "receivers": receivers(opened.claims.person, gateway.site),
@@ -126,17 +127,21 @@ def _over_title(opened: Opened) -> str:
     return opened.reader.clinical(found[0].upper().replace("_", " ")) if found is not None else ""
 
 
-def _has_effect(action: str, standing: Standing) -> bool:
+def _has_effect(asked: Asked | None, opened: Opened) -> bool:
     """Whether what stands is what a tap asked for; one that is no longer known of is not judged."""
-    match action:
+    if asked is None:
+        return True
+    episode = next((item for item in opened.watch.episodes.values() if item.id == asked.episode), None)
+    stands = over(opened.watch, asked.episode) if episode is None else _standing(episode, opened)
+    match asked.action:
         case "have-it":
-            return standing.holder != "nobody"
+            return stands.holder != "nobody"
         case "hand-on":
-            return bool(standing.handed_to)
+            return bool(stands.handed_to)
         case "silence":
-            return standing.silenced_until is not None
+            return stands.silenced_until is not None
         case "false-alarm":
-            return not standing.is_open
+            return not stands.is_open
     return True
 
 
@@ -166,7 +171,11 @@ def _asked_of(opened: Opened, form: dict[str, str]) -> Episode | None:
 
 
 def _is_stale(episode: Episode, opened: Opened) -> bool:
-    return standing(episode, opened.claims.person, opened.reader.now, claims=opened.claims).stale
+    return _standing(episode, opened).stale
+
+
+def _standing(episode: Episode, opened: Opened) -> Standing:
+    return standing(episode, opened.claims.person, opened.reader.now, claims=opened.claims)
 
 
 def give(gateway: Gateway, tap: Tap, reader: Reader) -> str:
@@ -179,6 +188,6 @@ def give(gateway: Gateway, tap: Tap, reader: Reader) -> str:
     try:
         id = gateway.answers.give(tap, now, gateway.site)
     except UnusableAnswer as error:
-        raise Refused(400, str(error), "form_more", reader.language) from error
+        raise Refused(unusable(str(error)), reader.language) from error
     gateway.answers.wait(id, gateway.patience)
     return id

@@ -6,8 +6,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from worker.gateway.links import BadLink, ExpiredLink, SignIn
+from worker.gateway.refusals import FOREIGN_LINK, SIGN_IN_EXPIRED, SIGN_IN_NEEDED, SIGN_IN_USED, Refused
 from worker.gateway.sessions import LASTS, Session
-from worker.gateway.web import Gateway, Refused, form_of, html
+from worker.gateway.web import Gateway, form_of, html
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -45,7 +46,7 @@ def session_of(gateway: Gateway, request: Request, *, active: bool = True) -> Se
     id = request.cookies.get(cookie_name(gateway), "")
     session = gateway.sessions.find(id, gateway.now(), active=active)
     if session is None or session.person not in gateway.site.on_call.people:
-        raise Refused(401, "sign_in_needed")
+        raise Refused(SIGN_IN_NEEDED)
     return session
 
 
@@ -55,9 +56,9 @@ def _claims(gateway: Gateway, request: Request) -> SignIn:
     except BadLink as error:
         raise gateway.bad_link(request) from error
     except ExpiredLink as error:
-        raise Refused(410, "expired_link", "sign_in_needed_more") from error
+        raise Refused(SIGN_IN_EXPIRED, gateway.language_of(error.person)) from error
     if claims.person not in gateway.site.on_call.people:
-        raise Refused(403, "foreign_link")
+        raise Refused(FOREIGN_LINK)
     return claims
 
 
@@ -71,8 +72,7 @@ def _sign_in(gateway: Gateway, request: Request) -> Response:
     claims = _claims(gateway, request)
     session = gateway.sessions.begin(claims, gateway.now())
     if session is None:
-        language = gateway.reader(claims.person).language
-        raise Refused(410, "sign_in_used", "sign_in_needed_more", language)
+        raise Refused(SIGN_IN_USED, gateway.language_of(claims.person))
     response = RedirectResponse("/board", 303)
     response.set_cookie(
         cookie_name(gateway),

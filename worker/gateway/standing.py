@@ -14,7 +14,8 @@ Holder = Literal["nobody", "you", "other", "over", "retracted"]
 class Standing(NamedTuple):
     """Who has an episode, since when and until when; `asked`: it was taken, and is to be confirmed by `until`.
 
-    `stale`: it has worsened since the page that is answered. `handed_to` is being told because somebody handed it on.
+    `stale`: it has worsened since the page that is answered. `handed_to` is being told because `handed_by` handed it
+    on, to them or to the next of the ladder.
     """
 
     holder: Holder
@@ -23,6 +24,7 @@ class Standing(NamedTuple):
     until: datetime | None = None
     silenced_until: datetime | None = None
     handed_to: str = ""
+    handed_by: str = ""
     asked: bool = False
     stale: bool = False
 
@@ -77,6 +79,7 @@ def standing(episode: Episode, person: str, now: datetime, *, claims: LinkClaims
             until=episode.next_at,
             silenced_until=silenced,
             handed_to=last.to if last is not None and last.reason == "handed_on" else "",
+            handed_by=episode.handed_on_by,
             asked=last is not None and last.reason == "still_on_it" and last.to == person,
             stale=stale,
         )

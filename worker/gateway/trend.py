@@ -20,7 +20,7 @@ def trend(chart: Chart, reader: Reader) -> Course | None:
     """The course of the last days; None where no sign was ever charted."""
     if not any(chart.entries.get(kind) for kind in SIGNS):
         return None
-    words = describe(chart, reader.now, reader.site).splitlines()
+    words = describe(chart, reader.now, reader.site, reader.language).splitlines()
     # The picture escapes what stands in it.
-    picture = Markup(svg(chart, reader.now, reader.site))  # noqa: S704
-    return Course(picture, tuple(map(reader.clinical, words)))
+    picture = Markup(svg(chart, reader.now, reader.site, reader.language))  # noqa: S704
+    return Course(picture, tuple(words))

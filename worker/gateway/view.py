@@ -1,6 +1,6 @@
 """What the page shows of a patient and an episode, as plain values: pure, in the reader's language."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ from alerts.messages import SITE_SUBJECT
 from alerts.reminders import REMINDERS
 from alerts.vocabulary import DRUGS, READINGS, label, shown_unit
 from alerts.watch import Watch
+from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
-from worker.gateway.words import Say, clinical_in, say_in
 
 TOLD_SHOWN = 12
 DOSES_SHOWN = 8
@@ -34,15 +34,13 @@ class Reader(NamedTuple):
     language: Language
     now: datetime
 
-    @property
-    def say(self) -> Say:
-        """The gateway's own words."""
-        return say_in(self.language)
+    def say(self, words: str, **values: object) -> str:
+        """A text of the gateway, with its braces filled in."""
+        return say(words, self.language, **values)
 
-    @property
-    def clinical(self) -> Callable[[str], str]:
+    def clinical(self, text: str) -> str:
         """What graders and rules say."""
-        return clinical_in(self.language)
+        return translate(text, self.language)
 
     def clock(self, at: datetime | None) -> str:
         """The time of day, and the day where it is not today."""
@@ -51,12 +49,12 @@ class Reader(NamedTuple):
         local = at.astimezone(self.site.zone)
         if local.date() == self.now.astimezone(self.site.zone).date():
             return local.strftime("%H:%M")
-        return self.clinical(local.strftime("%d %b %H:%M"))
+        return self.say("{day} {time}", day=self.clinical(local.strftime("%d %b")), time=local.strftime("%H:%M"))
 
     def name(self, person: str) -> str:
         """How a person is called."""
         held = self.site.on_call.people.get(person)
-        return self.clinical(held.name) if held is not None else person
+        return held.name if held is not None else person
 
 
 class ReadingRow(NamedTuple):
@@ -188,7 +186,7 @@ def _levels(episode: Episode, reader: Reader) -> tuple[str, str]:
     """The grade before and the grade now, of a condition that has one."""
     if episode.condition not in GRADED:
         return "", ""
-    before = reader.say("none_before") if episode.was is None else str(episode.was)
+    before = reader.say("none") if episode.was is None else str(episode.was)
     return before, str(episode.level)
 
 
@@ -220,7 +218,7 @@ def _value(kind: str, entry: Entry, reader: Reader) -> str:
     unit = entry.unit or shown_unit(kind)
     value = f"{entry.comparator}{entry.value.normalize():f} {unit}".strip()
     said = f" ({entry.sent})" if entry.sent else ""
-    return f"{value} {reader.clinical(words)}" if is_dose else f"{value}{said}"
+    return reader.clinical(f"{value} {words}") if is_dose else f"{value}{said}"
 
 
 def convention(name: str, reader: Reader) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -14,30 +14,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from alerts.wording.catalogue import say
 from config.site import Language, Site
 from worker.client import Client
 from worker.gateway.answers import Answers
 from worker.gateway.limits import BadTries
 from worker.gateway.links import Links
+from worker.gateway.refusals import BAD_LINK, BROKEN, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
 from worker.gateway.sessions import Sessions
 from worker.gateway.view import Reader
-from worker.gateway.words import preferred, say_in
 from worker.runtime import Runtime
 
 FOLDER = Path(__file__).parent
 LARGEST_FORM = 16 * 1024
 TAP = re.compile(r"[0-9a-f]{24}")
-
-
-class Refused(Exception):
-    """A request that is not answered; the words under the key say why, and `key_more` what to do."""
-
-    def __init__(self, status: int, key: str, more: str = "", language: Language | None = None) -> None:
-        super().__init__(key)
-        self.status = status
-        self.key = key
-        self.more = more or f"{key}_more"
-        self.language = language
 
 
 class Gateway(NamedTuple):
@@ -64,6 +54,11 @@ class Gateway(NamedTuple):
         """How what a person reads is said to them."""
         return Reader(person, self.site, self.site.on_call.people[person].language, self.now())
 
+    def language_of(self, person: str) -> Language | None:
+        """The language of somebody who may have left this hospital."""
+        held = self.site.on_call.people.get(person)
+        return held.language if held is not None else None
+
     def may_act(self, person: str) -> bool:
         """Whether a person may answer on the board."""
         return self.site.on_call.people[person].may == "act"
@@ -72,8 +67,8 @@ class Gateway(NamedTuple):
         """The refusal of a link that was not made here, noted against whoever tried it."""
         address = request.client.host if request.client is not None else ""
         if self.bad_tries.note(address, self.now()):
-            return Refused(429, "too_many")
-        return Refused(403, "bad_link")
+            return Refused(TOO_MANY)
+        return Refused(BAD_LINK)
 
 
 @cache
@@ -85,16 +80,17 @@ def templates() -> Environment:
 
 def html(name: str, language: Language, values: Mapping[str, object], status: int = 200) -> Response:
     """A whole page."""
-    text = templates().get_template(name).render(language=language, say=say_in(language), **values)
+    text = templates().get_template(name).render(language=language, say=partial(say, language=language), **values)
     return HTMLResponse(text, status)
 
 
 def refusal(request: Request, error: Exception) -> Response:
     """A page that says why not. Nothing of the request stands in it."""
     refused = error if isinstance(error, Refused) else _refused(error)
-    language = refused.language or preferred(request.headers.get("accept-language", ""))
-    response = html("refused.html.j2", language, {"key": refused.key, "more": refused.more}, refused.status)
-    if refused.status == 429:
+    why = refused.refusal
+    language = refused.language or _asked_for(request)
+    response = html("refused.html.j2", language, {"refusal": why}, why.status)
+    if why.status == 429:
         response.headers["retry-after"] = "60"
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
@@ -103,10 +99,16 @@ def refusal(request: Request, error: Exception) -> Response:
 
 def _refused(error: Exception) -> Refused:
     if isinstance(error, RedisError):
-        return Refused(503, "store_down")
+        return Refused(STORE_DOWN)
     if isinstance(error, HTTPException):
-        return Refused(error.status_code, "no_such" if error.status_code == 404 else "refused")
-    return Refused(500, "broken")
+        return Refused(NO_SUCH if error.status_code == 404 else NOT_OURS._replace(status=error.status_code))
+    return Refused(BROKEN)
+
+
+def _asked_for(request: Request) -> Language:
+    """The language a browser asks for first, of those there are, where it is not known who asks."""
+    first = request.headers.get("accept-language", "").partition(",")[0]
+    return "it" if first.strip().lower().startswith("it") else "en"
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -116,18 +118,18 @@ async def form_of(request: Request) -> dict[str, str]:
         Refused: it comes from another site, is no form, or is too large.
     """
     if not _is_ours(request):
-        raise Refused(403, "refused")
+        raise Refused(NOT_OURS)
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise Refused(415, "refused")
+        raise Refused(NOT_OURS._replace(status=415))
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_FORM:
-            raise Refused(413, "refused")
+            raise Refused(NOT_OURS._replace(status=413))
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
     except ValueError as error:
-        raise Refused(400, "refused") from error
+        raise Refused(NOT_OURS._replace(status=400)) from error
 
 
 def _is_ours(request: Request) -> bool:

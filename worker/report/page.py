@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
 from alerts.vocabulary import label
+from alerts.wording.headings import DISCLAIMER
 from worker.report.course import Course
 from worker.report.days import days
 from worker.report.events import SentPage
@@ -32,6 +33,7 @@ def render(course: Course, png: bytes) -> str:
         course=course,
         picture=b64encode(png).decode("ascii"),
         alt=describe(course),
+        disclaimer=DISCLAIMER,
         days=days(course),
         stay=stay(course),
         told=told(course),

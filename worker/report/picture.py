@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from alerts.wording.headings import DISCLAIMER
 from worker.report.course import Course
 from worker.report.palette import GRADES, UNDETERMINED
 from worker.report.panels import INK, SOFT, Panel, mark_urgent, panels
@@ -48,11 +49,11 @@ def _heading(figure: Figure, course: Course, height: float) -> None:
     left, right, line = LEFT / WIDTH, 1 - RIGHT / WIDTH, 0.18 / height
     figure.text(left, 1 - line, f"{course.patient}, {product}", fontsize=9.5, weight="bold", color=INK)
     figure.text(right, 1 - line, day_zero, fontsize=7.5, ha="right", color=SOFT)
-    figure.text(left, 1 - 1.9 * line, "Decision support, not a medical device.", fontsize=7, color=SOFT)
+    figure.text(left, 1 - 1.9 * line, DISCLAIMER, fontsize=6.5, color=SOFT)
     synthesised = course.provenance.get("synthesised")
     if synthesised:
         text = f"{synthesised} of {sum(course.provenance.values())} records synthesised"
-        figure.text(right, 1 - 1.9 * line, text, fontsize=7, ha="right", color=SOFT)
+        figure.text(right, 1 - 1.9 * line, text, fontsize=6.5, ha="right", color=SOFT)
 
 
 def _strip(figure: Figure, course: Course, strip: Panel, top: float, height: float, *, first: bool, last: bool) -> None:

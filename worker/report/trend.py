@@ -1,6 +1,6 @@
 """The trend of one patient: the last three days of a chart on one time axis, as PNG, as SVG and in words."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +12,8 @@ from alerts.entry import ABSENT
 from alerts.grading import crs
 from alerts.held import Kept
 from alerts.vocabulary import DRUGS, label, shown_unit
-from config.site import Site
+from alerts.wording.catalogue import say, translate
+from config.site import Language, Site
 from worker.report.palette import NIGHT, Theme
 from worker.report.scene import Scene, to_png, to_svg
 
@@ -65,27 +66,29 @@ class Trend(Struct, frozen=True):
     lanes: tuple[Lane, ...]
 
 
-def png(chart: Chart, now: datetime, site: Site, width: int = PIXELS, theme: Theme = NIGHT) -> bytes:
+def png(
+    chart: Chart, now: datetime, site: Site, language: Language, width: int = PIXELS, theme: Theme = NIGHT
+) -> bytes:
     """The trend as PNG, for a phone at night."""
-    return to_png(_scene(chart, now, site, theme), width)
+    return to_png(_scene(chart, now, site, language, theme), width)
 
 
-def svg(chart: Chart, now: datetime, site: Site, theme: Theme = NIGHT) -> str:
+def svg(chart: Chart, now: datetime, site: Site, language: Language, theme: Theme = NIGHT) -> str:
     """The trend as SVG, to stand in a web page as it is."""
-    return to_svg(_scene(chart, now, site, theme))
+    return to_svg(_scene(chart, now, site, language, theme))
 
 
-def describe(chart: Chart, now: datetime, site: Site) -> str:
+def describe(chart: Chart, now: datetime, site: Site, language: Language) -> str:
     """The trend in words, for those who do not see it."""
-    return in_words(gather(chart, now, site), site)
+    return in_words(gather(chart, now, site), site, language)
 
 
-def _scene(chart: Chart, now: datetime, site: Site, theme: Theme) -> Scene:
+def _scene(chart: Chart, now: datetime, site: Site, language: Language, theme: Theme) -> Scene:
     # The layout reads the structures of this file.
     from worker.report.trend_picture import scene
 
     trend = gather(chart, now, site)
-    return scene(trend, site.zone, theme, in_words(trend, site))
+    return scene(trend, site.zone, language, theme, in_words(trend, site, language))
 
 
 def gather(chart: Chart, now: datetime, site: Site) -> Trend:
@@ -173,30 +176,45 @@ def _lane(chart: Chart, drug: str, start: datetime, now: datetime) -> Lane:
     return Lane(drug, tuple(given), tuple((max(one, start), end) for one, end in ran if end > start))
 
 
-def in_words(trend: Trend, site: Site) -> str:
+def in_words(trend: Trend, site: Site, language: Language) -> str:
     """The trend in words: grades first, then each sign with its last and worst value, then treatments."""
 
     def clock(at: datetime) -> str:
-        return at.astimezone(site.zone).strftime("%d %b %H:%M")
+        return translate(at.astimezone(site.zone).strftime("%d %b %H:%M"), language)
 
-    parts = [f"Trend from {clock(trend.start)} to {clock(trend.end)}."]
+    parts = [say("Trend from {at} to {at2}.", language, at=clock(trend.start), at2=clock(trend.end))]
     for name, bands in trend.grades.items():
-        steps = ", ".join(f"{'undetermined' if b.grade is None else b.grade} from {clock(b.since)}" for b in bands[-6:])
-        parts.append(f"{name} grade: {steps}.")
-    for kind, points in trend.series.items():
-        find = max if kind in HIGHEST else min
-        worst = find(points, key=lambda point: point.value)
-        unit = f" {shown_unit(kind)}" if shown_unit(kind) else ""
-        which = "highest" if kind in HIGHEST else "lowest"
-        parts.append(
-            f"{label(kind)}: last {plain(points[-1].value)}{unit} ({clock(points[-1].at)}), "
-            f"{which} {plain(worst.value)}{unit} ({clock(worst.at)})."
+        steps = ", ".join(
+            say("{grade} from {at}", language, grade=_graded(band, language), at=clock(band.since))
+            for band in bands[-6:]
         )
+        parts.append(say("{name} grade: {steps}.", language, name=name, steps=steps))
+    for kind, points in trend.series.items():
+        parts.append(_sign(kind, points, clock, language))
     for lane in trend.lanes:
-        told = [f"given {clock(at)}" for at in lane.given]
-        told += [f"from {clock(since)} to {clock(until)}" for since, until in lane.ran]
-        parts.append(f"{label(lane.name)}: {', '.join(told)}.")
+        told = [say("given {at}", language, at=clock(at)) for at in lane.given]
+        told += [say("from {at} to {at2}", language, at=clock(since), at2=clock(until)) for since, until in lane.ran]
+        parts.append(f"{translate(label(lane.name), language)}: {', '.join(told)}.")
     return "\n".join(parts)
+
+
+def _graded(band: Band, language: Language) -> str:
+    return translate("undetermined", language) if band.grade is None else str(band.grade)
+
+
+def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str], language: Language) -> str:
+    def value(point: Point) -> str:
+        return f"{plain(point.value)} {shown_unit(kind)}".strip()
+
+    last = points[-1]
+    told = {"name": translate(label(kind), language), "value": value(last), "at": clock(last.at)}
+    if kind in HIGHEST:
+        most = max(points, key=lambda point: point.value)
+        words = "{name}: last {value} ({at}), highest {highest} ({at2})."
+        return say(words, language, **told, highest=value(most), at2=clock(most.at))
+    least = min(points, key=lambda point: point.value)
+    words = "{name}: last {value} ({at}), lowest {lowest} ({at2})."
+    return say(words, language, **told, lowest=value(least), at2=clock(least.at))
 
 
 def plain(value: Decimal) -> str:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from alerts.vocabulary import label
+from alerts.wording.catalogue import say, translate
+from config.site import Language
 from worker.report.palette import Theme, Tint
 from worker.report.scene import Box, Dot, Path, Scene, Shape, Text
 from worker.report.trend import HIGHEST, Band, Lane, Point, Trend
@@ -43,6 +45,7 @@ SHORT = {
     "immunoglobulin": "immunoglob.",
     "norepinephrine": "norepineph.",
     "dexamethasone": "dexameth.",
+    "phenylephrine": "phenyleph.",
 }
 
 
@@ -66,22 +69,31 @@ class Panel(NamedTuple):
     decimals: int = 0
 
 
-def panels(theme: Theme) -> tuple[Panel, ...]:
+def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
     """The panels from top to bottom; one without a reading is left out."""
     return (
         Panel(
-            "temperature °C", (Line("temperature", theme.temperature),), 132, 36.0, 39.4, (36, 37, 38, 39, 40, 41), 1
+            f"{say('temperature', language)} °C",
+            (Line("temperature", theme.temperature),),
+            132,
+            36.0,
+            39.4,
+            (36, 37, 38, 39, 40, 41),
+            1,
         ),
         Panel(
-            "pressure mmHg",
-            (Line("systolic_bp", theme.systolic, "sys"), Line("mean_bp", theme.mean, "mean")),
+            f"{say('pressure', language)} mmHg",
+            (
+                Line("systolic_bp", theme.systolic, say("sys", language)),
+                Line("mean_bp", theme.mean, say("mean", language)),
+            ),
             132,
             58,
             124,
             (40, 60, 80, 100, 120, 140, 160, 180, 200),
         ),
         Panel("SpO2 %", (Line("spo2", theme.saturation),), 104, 88, 100.6, (70, 75, 80, 85, 90, 95, 100)),
-        Panel("ICE of 10", (Line("ice", theme.ice),), 104, -0.5, 10.5, (0, 3, 7, 10)),
+        Panel(say("ICE of 10", language), (Line("ice", theme.ice),), 104, -0.5, 10.5, (0, 3, 7, 10)),
     )
 
 
@@ -94,36 +106,36 @@ class _Axis(NamedTuple):
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
 
-def scene(trend: Trend, zone: ZoneInfo, theme: Theme, words: str) -> Scene:
+def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words: str) -> Scene:
     """The whole picture; `words` say what it shows."""
     axis = _Axis(trend.start, trend.end)
-    shapes: list[Shape] = [*_heading(trend, zone, theme)]
+    shapes: list[Shape] = [*_heading(trend, zone, language, theme)]
     y: float = 58
     top = y
     for name, bands in trend.grades.items():
         shapes += _grade_row(name, bands, axis, y, theme)
         y += GRADE_ROW
     y += GAP
-    for panel in panels(theme):
+    for panel in panels(theme, language):
         curves = [(line, trend.series[line.kind]) for line in panel.lines if line.kind in trend.series]
         if curves:
             shapes += _panel(panel, curves, axis, y, theme)
             y += HEAD + panel.height + GAP
     for lane in trend.lanes:
-        shapes += _lane(lane, axis, y, theme)
+        shapes += _lane(lane, axis, y, language, theme)
         y += LANE_ROW
-    grid, names = _times(axis, zone, top, y + 4, theme)
+    grid, names = _times(axis, zone, top, y + 4, language, theme)
     height = round(y + 74)
     return Scene(WIDTH, height, theme.ground, (*grid, *shapes, *names), words)
 
 
-def _heading(trend: Trend, zone: ZoneInfo, theme: Theme) -> list[Shape]:
-    day = "" if trend.day is None else f"D{trend.day:+d}" if trend.day else "D0"
-    left = "  ".join(part for part in (trend.place, day) if part) or "trend"
-    at = trend.end.astimezone(zone).strftime("%d %b %H:%M")
+def _heading(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme) -> list[Shape]:
+    day = "" if trend.day is None else say("D{day}", language, day=f"{trend.day:+d}" if trend.day else "0")
+    left = "  ".join(part for part in (trend.place, day) if part) or say("Trend", language)
+    at = translate(trend.end.astimezone(zone).strftime("%d %b %H:%M"), language)
     return [
         Text(16, 38, left, LARGE, theme.ink, bold=True),
-        Text(WIDTH - RIGHT, 38, f"until {at}", SIZE, theme.soft, "end"),
+        Text(WIDTH - RIGHT, 38, say("until {at}", language, at=at), SIZE, theme.soft, "end"),
     ]
 
 
@@ -206,10 +218,10 @@ def _curve(points: tuple[Point, ...], colour: str, axis: _Axis, height: Callable
     return shapes
 
 
-def _lane(lane: Lane, axis: _Axis, y: float, theme: Theme) -> list[Shape]:
+def _lane(lane: Lane, axis: _Axis, y: float, language: Language, theme: Theme) -> list[Shape]:
     middle = y + LANE_ROW / 2
     shapes: list[Shape] = [
-        Text(16, middle + 8, SHORT.get(lane.name, label(lane.name)), SMALL + 2, theme.ink),
+        Text(16, middle + 8, say(SHORT.get(lane.name, label(lane.name)), language), SMALL + 2, theme.ink),
         Path(((LEFT, middle), (WIDTH - RIGHT, middle)), theme.hairline, 1.0),
     ]
     for since, until in lane.ran:
@@ -219,7 +231,9 @@ def _lane(lane: Lane, axis: _Axis, y: float, theme: Theme) -> list[Shape]:
     return shapes
 
 
-def _times(axis: _Axis, zone: ZoneInfo, top: float, bottom: float, theme: Theme) -> tuple[list[Shape], list[Shape]]:
+def _times(
+    axis: _Axis, zone: ZoneInfo, top: float, bottom: float, language: Language, theme: Theme
+) -> tuple[list[Shape], list[Shape]]:
     """Upright lines at round hours, and their names below: the hour, and at midnight the date."""
     span = axis.end - axis.start
     step = next((step for step in STEPS if span / step <= LABELS), STEPS[-1])
@@ -234,6 +248,7 @@ def _times(axis: _Axis, zone: ZoneInfo, top: float, bottom: float, theme: Theme)
             if x <= WIDTH - 26:
                 names.append(Text(x, bottom + 26, at.strftime("%H:%M"), SMALL, theme.soft, "middle"))
             if midnight and x <= WIDTH - 40:
-                names.append(Text(x, bottom + 54, at.strftime("%d %b"), SMALL, theme.ink, "middle", bold=True))
+                date = translate(at.strftime("%d %b"), language)
+                names.append(Text(x, bottom + 54, date, SMALL, theme.ink, "middle", bold=True))
         at += step
     return grid, names

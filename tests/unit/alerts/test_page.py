@@ -126,6 +126,16 @@ def test_a_minimal_page_names_only_urgency_and_page() -> None:
     assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {translate(DISCLAIMER, 'it')}"
 
 
+def test_the_text_says_by_whom_it_was_handed_on() -> None:
+    said = finding()
+    passed = Concern(replace(episode(said), handed_on_by="haematologist-1"), "handed_on", said)
+    first = "CRS grade 2 (handed on), since 17 Jun 2024 08:00, handed on by Haematologist on call"
+    assert page_text(passed).splitlines()[0] == first
+    assert page_text(passed, language="it").splitlines()[0].endswith(", passato da Haematologist on call")
+    gone = replace(passed, episode=replace(passed.episode, handed_on_by="left-last-year"))
+    assert page_text(gone).splitlines()[0].endswith(", handed on by left-last-year")
+
+
 # -- text ------------------------------------------------------------------------------------------
 
 

@@ -73,6 +73,28 @@ def test_the_trend_of_the_pages_patient_arrives_with_its_words(
         assert secret not in caplog.text
 
 
+def in_italian(site: Site, person: str) -> Site:
+    """A site of which one person reads Italian."""
+    people = {**site.on_call.people, person: site.on_call.people[person].model_copy(update={"language": "it"})}
+    return site._replace(on_call=site.on_call.model_copy(update={"people": people}))
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, sent_page: str, over: bool) -> None:
+    if over:
+        episode = sent_page.rpartition(".")[0]
+        closure = {"type": "closure", "id": "c", "source": "gateway", "patient": "P1", "effective": NOW.isoformat()}
+        closed = {"episode": episode, "by": "haematologist-1", "verdict": "false_alarm", "why": "x"}
+        send(store, [closure | closed])
+        advance(store, KEYS.of("P1"), Clock(), SITE)
+    with Receiver() as receiver:
+        send_trend(
+            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url), sent_page, "phone-1"
+        )
+        [arrived] = receiver.received
+    assert "temperatura: ultimo valore 38.9 °C" in arrived.body
+
+
 def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_page: str) -> None:
     before = store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)
     with Receiver() as receiver:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.unit.worker.ward import NOW, SITE
 from worker.commands.delivery import send_test
+from worker.commands.delivery import test_page as made
 from worker.receiver import Receiver
 
 
@@ -28,6 +30,14 @@ def test_a_test_page_arrives_and_says_that_it_is_one(receiver: Receiver) -> None
     assert (page.path, page.page_id[:5]) == ("/phone-1", "test.")
     assert page.title == "[TEST] cartwatch reaches Haematologist on call on phone-1"
     assert "cartwatch ack" not in page.body
+
+
+def test_it_is_in_the_language_of_its_person() -> None:
+    rossi = SITE.on_call.people["haematologist-1"].model_copy(update={"name": "Anna Rossi", "language": "it"})
+    site = SITE._replace(on_call=SITE.on_call.model_copy(update={"people": {"rossi": rossi}}))
+    page = made(site, "rossi", "phone-1", NOW)
+    assert page.title == "[PROVA] cartwatch raggiunge Anna Rossi su phone-1"
+    assert page.text == "Questa è una prova. Nessuno sta male e non c'è nulla da fare."
 
 
 @pytest.mark.usefixtures("service")

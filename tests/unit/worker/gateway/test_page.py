@@ -31,7 +31,7 @@ def test_it_shows_what_is_wrong_how_urgent_since_when_and_on_which_readings(desk
 
 def test_it_shows_what_was_missing_and_which_conventions_were_used(desk: Desk) -> None:
     shown = words(desk.get(desk.link(desk.fall_ill())))
-    assert "Provisional: at least this grade" in shown
+    assert "provisional: at least this grade" in shown
     assert "Missing" in shown
     assert "crs.hypotension_systolic" in shown
 
@@ -179,14 +179,16 @@ def test_handed_on_to_a_person(desk: Desk) -> None:
     there = desk.tap(path, "hand-on", to="consultant-1", why="in theatre").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "consultant-1"
-    assert "Consultant haematologist is being told since 10:00" in words(desk.get(there))
+    said = "Consultant haematologist is being told since 10:00; handed on by Haematologist on call"
+    assert said in words(desk.get(there))
 
 
 def test_handed_on_to_the_next_of_the_ladder(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    desk.tap(path, "hand-on")
+    there = desk.tap(path, "hand-on").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "haematologist-2"
+    assert "Nobody has it yet; handed on by Haematologist on call" in words(desk.get(there))
 
 
 def test_handing_on_to_somebody_unknown_is_refused(desk: Desk) -> None:
@@ -289,10 +291,11 @@ def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> Non
     assert watch is not None
     icans = watch.episodes["icans"]
     assert icans.deliveries[-1].page == desk.crs().deliveries[-1].page, "one page told of both"
-    desk.tap(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id)
+    there = desk.tap(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id).headers["location"]
     desk.work()
-    shown = words(desk.get(path))
+    shown = words(desk.get(there))
     assert "ICANS grade 2" in shown
+    assert "changed nothing" not in shown
     desk.tap(path, "have-it")
     desk.work()
     after = desk.store.watch("P1")

@@ -4,17 +4,22 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 
 from alerts.chart import Chart
 from alerts.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from config.site import load_site
+from alerts.vocabulary import DRUGS
+from config.site import Language, load_site
 from worker.report.palette import DAY, NIGHT, Theme
+from worker.report.scene import FONT, Text
 from worker.report.trend import MOMENTS, SHOWN, describe, gather, moments, png, svg
+from worker.report.trend_picture import LEFT, SMALL, WIDTH, scene
 
 SITE = load_site()
 INFUSED = datetime(2024, 6, 12, 10, 0, tzinfo=SITE.zone)
@@ -132,7 +137,7 @@ def test_it_is_graded_at_a_bounded_number_of_moments_among_them_the_worst() -> N
 
 
 def test_it_is_told_in_words(chart: Chart) -> None:
-    words = describe(chart, NOW, SITE)
+    words = describe(chart, NOW, SITE, "en")
     assert "temperature: last 36.9 °C (17 Jun 06:00), highest 38.9 °C (15 Jun 18:00)." in words
     assert "systolic pressure: last 121 mmHg (17 Jun 06:00), lowest 84 mmHg (16 Jun 04:00)." in words
     assert "tocilizumab: given 16 Jun 05:00." in words
@@ -140,10 +145,22 @@ def test_it_is_told_in_words(chart: Chart) -> None:
     assert "CRS grade: " in words
 
 
+def test_an_italian_reader_is_told_in_italian(chart: Chart) -> None:
+    lines = describe(chart, NOW, SITE, "it").splitlines()
+    assert lines[0] == "Andamento dal 14 giu 10:00 al 17 giu 10:00."
+    assert lines[1].startswith("CRS, grado: indeterminato dal 14 giu 10:00, 1 dal 15 giu 18:00")
+    assert "temperatura: ultimo valore 36.9 °C (17 giu 06:00), massimo 38.9 °C (15 giu 18:00)." in lines
+    assert "pressione sistolica: ultimo valore 121 mmHg (17 giu 06:00), minimo 84 mmHg (16 giu 04:00)." in lines
+    assert "tocilizumab: somministrazione il 16 giu 05:00." in lines
+    assert "noradrenalina: dal 16 giu 06:00 al 16 giu 14:00." in lines
+
+
 def test_nothing_charted_is_told_and_drawn_too() -> None:
-    assert describe(Chart(), NOW, SITE).startswith("Trend from 14 Jun 10:00 to 17 Jun 10:00.\nCRS grade: undetermined")
-    assert ElementTree.fromstring(svg(Chart(), NOW, SITE)).tag.endswith("svg")  # noqa: S314 - our own
-    assert png(Chart(), NOW, SITE).startswith(b"\x89PNG")
+    assert describe(Chart(), NOW, SITE, "en").startswith(
+        "Trend from 14 Jun 10:00 to 17 Jun 10:00.\nCRS grade: undetermined"
+    )
+    assert ElementTree.fromstring(svg(Chart(), NOW, SITE, "en")).tag.endswith("svg")  # noqa: S314 - our own
+    assert png(Chart(), NOW, SITE, "en").startswith(b"\x89PNG")
 
 
 # -- drawn -----------------------------------------------------------------------------------------
@@ -151,7 +168,7 @@ def test_nothing_charted_is_told_and_drawn_too() -> None:
 
 @pytest.mark.parametrize("theme", [NIGHT, DAY])
 def test_the_svg_is_well_formed_and_says_what_it_shows(chart: Chart, theme: Theme) -> None:
-    drawn = svg(chart, NOW, SITE, theme)
+    drawn = svg(chart, NOW, SITE, "en", theme)
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
     assert root.get("role") == "img"
     assert "CRS grade" in (root.get("aria-label") or "")
@@ -160,14 +177,61 @@ def test_the_svg_is_well_formed_and_says_what_it_shows(chart: Chart, theme: Them
     assert any('<HAEM>/1"2' in text for text in texts)
 
 
+def texts(drawn: str) -> list[str]:
+    """What is written in a picture."""
+    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    return ["".join(item.itertext()) for item in root.iter() if item.tag.endswith("text")]
+
+
+def test_the_labels_are_in_the_reader_s_language(chart: Chart) -> None:
+    both = [texts(svg(chart, NOW, SITE, language)) for language in ("en", "it")]
+    named = {english: italian for english, italian in zip(*both, strict=True) if english != italian}
+    assert named == {
+        '<HAEM>/1"2  D+5': '<HAEM>/1"2  G+5',
+        "until 17 Jun 10:00": "fino al 17 giu 10:00",
+        "temperature °C": "temperatura °C",
+        "pressure mmHg": "pressione mmHg",
+        "sys": "PAS",
+        "ICE of 10": "ICE su 10",
+        "norepineph.": "noradren.",
+        "15 Jun": "15 giu",
+        "16 Jun": "16 giu",
+        "17 Jun": "17 giu",
+    }
+
+
+def extent(text: Text) -> tuple[float, float, float, float]:
+    """Where a text begins and ends, from left to right and from top to bottom."""
+    font = FontProperties(family=FONT, size=text.size, weight="bold" if text.bold else "normal")
+    width, height, below = TextToPath().get_text_width_height_descent(text.text, font, ismath=False)
+    left = text.x - {"start": 0, "middle": width / 2, "end": width}[text.anchor]
+    return left, left + width, text.y - height + below, text.y + below
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_no_label_lies_on_another(language: Language) -> None:
+    given = [treatment(drug, "given", 20) for drug in DRUGS]
+    means = [reading("mean_bp", 65, 30), reading("mean_bp", 88, 4)]
+    full = gather(charted([*COURSE, *means, *given]), NOW, SITE)
+    assert len(full.lanes) == len(DRUGS)
+    written = [shape for shape in scene(full, SITE.zone, language, NIGHT, "").shapes if isinstance(shape, Text)]
+    for one, other in combinations(written, 2):
+        (left, right, top, bottom), (left2, right2, top2, bottom2) = extent(one), extent(other)
+        assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, (one.text, other.text)
+    assert all(left >= 0 and right <= WIDTH for left, right, *_ in map(extent, written))
+    lanes = {text.text: extent(text)[1] for text in written if text.size == SMALL + 2}
+    assert len(lanes) == len(DRUGS)
+    assert {name for name, right in lanes.items() if right > LEFT} == set()
+
+
 def test_the_svg_passes_a_strict_policy(chart: Chart) -> None:
-    drawn = svg(chart, NOW, SITE)
+    drawn = svg(chart, NOW, SITE, "en")
     for forbidden in ("<script", "style=", "<style", "href", "onload", "<HAEM>"):
         assert forbidden not in drawn
 
 
 def test_nothing_is_drawn_outside_the_picture(chart: Chart) -> None:
-    root = ElementTree.fromstring(svg(chart, NOW, SITE))  # noqa: S314 - our own
+    root = ElementTree.fromstring(svg(chart, NOW, SITE, "en"))  # noqa: S314 - our own
     _, _, width, height = map(float, (root.get("viewBox") or "").split())
     for item in root.iter():
         x, y = float(item.get("x", item.get("cx", 0))), float(item.get("y", item.get("cy", 0)))
@@ -176,13 +240,13 @@ def test_nothing_is_drawn_outside_the_picture(chart: Chart) -> None:
 
 
 def test_the_png_is_as_wide_as_asked_and_the_same_each_time(chart: Chart) -> None:
-    drawn = png(chart, NOW, SITE, width=720)
+    drawn = png(chart, NOW, SITE, "en", width=720)
     assert int.from_bytes(drawn[16:20], "big") == 720
-    assert drawn == png(chart, NOW, SITE, width=720)
+    assert drawn == png(chart, NOW, SITE, "en", width=720)
 
 
 def test_a_long_monitor_strip_costs_no_more_than_a_short_picture() -> None:
-    assert len(svg(monitored(), NOW, SITE)) < 60_000
+    assert len(svg(monitored(), NOW, SITE, "en")) < 60_000
 
 
 def test_importing_the_trend_does_not_import_matplotlib() -> None:

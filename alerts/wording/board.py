@@ -1,0 +1,53 @@
+"""The ward board: signing in, the ward, one patient."""
+
+from alerts.wording.template import Row
+
+SIGNING_IN: tuple[Row, ...] = (
+    ("Sign in as {person}", "Accedi come {person}"),
+    (
+        "The link is good for one sign-in. On a shared screen, sign out when you leave.",
+        "Il collegamento vale per un solo accesso. Su uno schermo condiviso, uscire quando ci si allontana.",
+    ),
+    ("Signed in as {person}", "Accesso come {person}"),
+    ("may look", "sola lettura"),
+    ("may act", "può agire"),
+    ("Sign out", "Esci"),
+)
+
+WARD: tuple[Row, ...] = (
+    ("Ward board", "Lavagna di reparto"),
+    ("Live", "In diretta"),
+    ("Not live: reload the page", "Non in diretta: ricaricare la pagina"),
+    ("Last update {time}", "Ultimo aggiornamento: {time}"),
+    (
+        "Without JavaScript this page reloads itself every 30 seconds.",
+        "Senza JavaScript questa pagina si ricarica da sola ogni 30 secondi.",
+    ),
+    ("{count} open", "{count} aperti"),
+    ("{count} unanswered", "{count} senza risposta"),
+    ("Service", "Servizio"),
+    ("well", "regolare"),
+    ("ILL", "GUASTO"),
+    ("Feeds", "Flussi dati"),
+    ("heard {time}", "ultimo dato alle {time}"),
+    ("SILENT since {time}", "SILENTE dalle {time}"),
+    ("No feed is configured to be watched.", "Nessun flusso da sorvegliare è configurato."),
+    ("Technical", "Tecnici"),
+    ("Patients", "Pazienti"),
+    ("No patient is watched.", "Nessun paziente in sorveglianza."),
+    ("Place", "Posto"),
+    ("Day", "Giorno"),
+    ("CTCAE counts", "Emocromo (CTCAE)"),
+    ("Open episodes", "Episodi aperti"),
+    ("No open episode", "Nessun episodio aperto"),
+    ("Overdue", "In ritardo"),
+    ("not registered", "non registrato"),
+    ("discharged", "dimesso"),
+)
+
+COURSE: tuple[Row, ...] = (
+    ("Why the grades are as they are", "Perché i gradi sono questi"),
+    ("What would change it", "Che cosa lo cambierebbe"),
+)
+
+ROWS = (*SIGNING_IN, *WARD, *COURSE)

@@ -1,0 +1,59 @@
+"""Why a request is not answered, and what to do then: each with its status."""
+
+from typing import NamedTuple
+
+from config.site import Language
+
+
+class Refusal(NamedTuple):
+    """A status, why, and what to do; the words are the catalogue's."""
+
+    status: int
+    why: str
+    more: str
+
+
+_PERSONAL_LINK = "Ask for a personal link: cartwatch link --person YOUR-ID"
+
+BAD_LINK = Refusal(
+    403,
+    "This link is not valid",
+    "It was not made here, or it was changed on its way. Open the page's link again, or the ward board.",
+)
+EXPIRED_LINK = Refusal(
+    410,
+    "This link has expired",
+    "If the alert still stands, the newest page has a link that works. The ward board shows all.",
+)
+FOREIGN_LINK = Refusal(
+    403,
+    "This link is for somebody else",
+    "It was made for somebody else, or for a page that was sent to somebody else.",
+)
+TOO_MANY = Refusal(429, "Too many wrong links", "Wait a minute. Links in pages still work.")
+SIGN_IN_NEEDED = Refusal(401, "Sign in to see the board", _PERSONAL_LINK)
+SIGN_IN_EXPIRED = Refusal(410, "This link has expired", _PERSONAL_LINK)
+SIGN_IN_USED = Refusal(410, "This link was used already", _PERSONAL_LINK)
+VIEW_ONLY = Refusal(
+    403,
+    "You may look, not answer",
+    "Your role on the board is to view. The page sent to whoever is on call can be answered.",
+)
+NO_SUCH = Refusal(404, "There is nothing here", "The address leads to nothing that is known here.")
+NOT_OURS = Refusal(403, "This cannot be done", "The request does not come from a page of this service.")
+STORE_DOWN = Refusal(503, "The state store cannot be reached", "Nothing was taken. Try again, and call the ward.")
+BROKEN = Refusal(500, "This did not work", "Nothing is known to have been taken. Try again, and call the ward.")
+
+
+def unusable(why: str) -> Refusal:
+    """A form in which something is missing or wrong."""
+    return Refusal(400, why, "Nothing was taken. Go back and try again.")
+
+
+class Refused(Exception):
+    """A request that is not answered, said in the language of whoever is known to ask."""
+
+    def __init__(self, refusal: Refusal, language: Language | None = None) -> None:
+        super().__init__(refusal.why)
+        self.refusal = refusal
+        self.language = language
