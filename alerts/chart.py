@@ -32,6 +32,7 @@ from alerts.thinning import horizon, thin
 
 PLACE = attrgetter("place")
 EFFECTIVE = attrgetter("effective")
+ID = attrgetter("id")
 
 UNUSED_KEPT = 20
 VERSIONS_KEPT = 500
@@ -150,8 +151,10 @@ class Chart(Struct, frozen=True):
         if final.effective < start:
             return None
         first = bisect_left(series, start, key=EFFECTIVE) if series and series[0].effective < start else 0
-        same = [held for held in series[first:] if held.id == final.id and held.source == final.source]
-        return same[0] if same else None
+        recent = series[first:]
+        if final.id not in map(ID, recent):  # most often so, and much faster to find than below
+            return None
+        return next((held for held in recent if held.id == final.id and held.source == final.source), None)
 
     def _insert(self, kind: str, entry: Entry) -> "Chart":
         series = self.entries.get(kind, ())
@@ -200,6 +203,10 @@ class Chart(Struct, frozen=True):
         if self.unused is not before.unused:
             kinds |= {item.kind for item in {*self.unused} ^ {*before.unused}}
         return kinds
+
+    def knows_version(self, source: str, message: str) -> bool:
+        """Whether a version of a message is held, or was, that was not the final one."""
+        return _key(source, message) in self.versions
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -1,12 +1,12 @@
 """Journal lines: what changed, as JSON objects. `cartwatch replay --json` prints them as they are."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from alerts.assessment import Assessment
 from alerts.episodes import Episode
 from alerts.grading.iec_hs import Screen
-from alerts.grading.result import Grade, Points, Result, Score
+from alerts.grading.result import Evidence, Grade, Points, Result, Score
 from alerts.page import Page
 from alerts.silences import Silenced
 from alerts.watch import Watch
@@ -18,13 +18,27 @@ def local(at: datetime, site: Site) -> str:
     return at.astimezone(site.zone).isoformat(timespec="seconds")
 
 
+GradeStatus = Literal["final", "amended", "entered_in_error"]
+"""`amended`: given before for the same time, and otherwise; `entered_in_error`: taken back, it never was so."""
+
+
 def grade_event(
-    patient: str, system: str, result: Result, was: str | None, assessment: Assessment, site: Site
+    patient: str,
+    system: str,
+    result: Result,
+    was: str | None,
+    assessment: Assessment,
+    site: Site,
+    *,
+    id: str,
+    status: GradeStatus = "final",
 ) -> dict[str, Any]:
-    """A grade or score that changed."""
+    """A grade or score that changed; its evidence names the messages it rests on."""
     event: dict[str, Any] = {
         "at": local(assessment.at, site),
         "kind": "grade",
+        "id": id,
+        "status": status,
         "patient": patient,
         "day": assessment.day,
         "system": system,
@@ -37,8 +51,21 @@ def grade_event(
     elif isinstance(result, Screen):
         event |= {"suspected": result.suspected}
     elif isinstance(result, Score):
-        event |= {"value": plain(result.value), "log2": plain(result.log2), "bound": result.bound}
-    return event | {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
+        event |= {"value": plain(result.value), "log2": plain(result.log2)}
+        event |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
+    event |= {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
+    return event | {"proxies": list(result.proxies), "evidence": [evidence(item, site) for item in result.evidence]}
+
+
+def evidence(item: Evidence, site: Site) -> dict[str, str]:
+    """What a result rests on, by the name its message has."""
+    entry = item.entry
+    return {"kind": item.kind, "source": entry.source, "id": entry.id, "at": local(entry.effective, site)}
+
+
+def regrade_event(said: dict[str, Any], status: GradeStatus) -> dict[str, Any]:
+    """A grade given before that was corrected, or taken back; `said` is how it is assessed now."""
+    return {**said, "kind": "regrade", "status": status}
 
 
 def plain(number: Any) -> float | None:

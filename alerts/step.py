@@ -10,6 +10,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -18,11 +19,23 @@ from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart
 from alerts.charting import chart_message
 from alerts.episodes import Episode
-from alerts.events import closed_event, grade_event
+from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
 from alerts.finding import Finding
 from alerts.findings import findings, next_review, seen
+from alerts.graded import (
+    Corrections,
+    Shaken,
+    given,
+    grade_id,
+    keeping,
+    next_number,
+    replacing,
+    shaken,
+    standing_at,
+)
 from alerts.grading import pressures
+from alerts.grading.result import Result
 from alerts.merging import passed_on
 from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
 from alerts.paging import Reason
@@ -46,8 +59,11 @@ def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site
     answered = run.fold(messages)
     if run.corrected:
         run.take_back()
+    if run.corrections.messages:
+        run.take_grades_back()
     run.look_back()
     run.walk(answered)
+    run.correct_grades()
     run.tell()
     return run.watch, run.effects
 
@@ -64,6 +80,8 @@ class _Step:
         self.tidings = Tidings()
         self.moments: set[datetime] = set()
         self.corrected = False
+        self.corrections = Corrections()
+        self.shaken: list[Shaken] = []
         self.latest: Assessment | None = None
 
     # -- 1. folding ------------------------------------------------------------------------------
@@ -83,12 +101,18 @@ class _Step:
                 self.effects.faults.append(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
                 self.corrected = self.corrected or charted.corrects
+                if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
+                    self.corrections = self.corrections.and_by(message)
                 self._take_over(message, charted.chart, charted.corrects)
             else:
                 rest.append(message)
         self._count_contradicted(messages)
         self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
         return rest
+
+    def _finalises(self, message: AnyMessage) -> bool:
+        """Whether it is the final version of a preliminary one, on which grades may rest."""
+        return self.watch.chart.knows_version(message.source, message.id)
 
     def _count_contradicted(self, messages: Sequence[AnyMessage]) -> None:
         """Pressures that no body can have together are charted, and listed with what was not used."""
@@ -142,6 +166,24 @@ class _Step:
                 self.watch = self.watch.holding(lowered)
                 if episode.told:
                     self.tidings.end(episode, "retracted", None, left=lowered.title)
+
+    def take_grades_back(self) -> None:
+        """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""
+        for one in shaken(self.watch.graded, self.watch.chart, self.corrections, self.site):
+            if not one.is_lost(self.watch.chart):
+                self.shaken.append(one)
+                continue
+            self.effects.events.append(regrade_event(self._said_now(one), "entered_in_error"))
+            gone = replace(one.given, taken_back=True)
+            self.watch = replace(self.watch, graded=replacing(self.watch.graded, one.system, one.given, gone))
+
+    def _said_now(self, one: Shaken) -> dict[str, Any]:
+        """The journal line of a result as it is assessed now, under the id it was given with."""
+        number = one.given.number
+        id = grade_id(self.watch.patient, one.system, one.given.at, number)
+        return grade_event(
+            self.watch.patient, one.system, one.result, one.given.value, one.now, self.site, id=id, status="amended"
+        )
 
     # -- 2. looking back -------------------------------------------------------------------------
 
@@ -229,10 +271,40 @@ class _Step:
         for system, result in assessment.grades().items():
             value = shown_value(result)
             if standing.get(system) != value:
-                event = grade_event(self.watch.patient, system, result, standing.get(system), assessment, self.site)
-                self.effects.events.append(event)
+                self._give(system, result, assessment)
                 standing[system] = value
         self.watch = replace(self.watch, standing=standing)
+
+    def _give(self, system: str, result: Result, assessment: Assessment) -> None:
+        """Tell a grade that changed, and remember it. Of one time it is the same grade, until it is taken back."""
+        watch = self.watch
+        before = standing_at(watch.graded, system, assessment.at)
+        number = next_number(before)
+        amends = before is not None and not before.taken_back
+        event = grade_event(
+            watch.patient,
+            system,
+            result,
+            watch.standing.get(system),
+            assessment,
+            self.site,
+            id=grade_id(watch.patient, system, assessment.at, number),
+            status="amended" if amends else "final",
+        )
+        self.effects.events.append(event)
+        graded = keeping(watch.graded, system, given(event, result, assessment.at, number))
+        self.watch = replace(watch, graded=graded)
+
+    def correct_grades(self) -> None:
+        """Correct the grades of late that are given otherwise now, unless the walk has given them anew."""
+        for one in self.shaken:
+            if standing_at(self.watch.graded, one.system, one.given.at) != one.given:
+                continue
+            event = self._said_now(one)
+            corrected = given(event, one.result, one.given.at, one.given.number)
+            if corrected != one.given:
+                self.effects.events.append(regrade_event(event, "amended"))
+                self.watch = replace(self.watch, graded=replacing(self.watch.graded, one.system, one.given, corrected))
 
     # -- 4. telling ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from alerts.chart import Chart
 from alerts.episodes import Episode, Followed, Past
 from alerts.finding import Seen
+from alerts.graded import Graded
 from alerts.grading.crs import Course
 from alerts.held import Kept
 from alerts.messages import AnyMessage, Fault
@@ -36,6 +37,7 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kept: Kept = Kept()
     seen: Seen = Seen()
     standing: dict[str, str | None] = {}
+    graded: Graded = {}
     at: datetime | None = None
     review_at: datetime | None = None
     episodes: dict[str, Episode] = {}

@@ -71,7 +71,7 @@ def measure(size: Size) -> list[Row]:
         [page] = ward.redis.hkeys(shard.key("outbox"))
 
         def send() -> None:
-            sent = deliver(run.store, shard, page.decode(), clock.now(), run.site, office(run))
+            sent = deliver(run.store, shard, page.decode(), clock, run.site, office(run))
             assert sent.outcome is Outcome.SENT
 
         rows.append(_row("a page delivered", counted(probe, send)))

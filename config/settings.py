@@ -33,6 +33,15 @@ class Settings(BaseSettings):
     round_trip_channel: str | None = Field(
         None, description="A channel of site.yaml they go to; none leaves the machine"
     )
+    fhir_base: str | None = Field(None, description="Where grades and pages are exported as FHIR R4; none, nowhere")
+    fhir_token: str | None = Field(None, repr=False, description="Sent to it as a bearer token")
+    fhir_system: str | None = Field(None, description="The system of the identifier that patients are known by there")
+    fhir_detail: Literal["full", "minimal"] = Field("full", description="What an exported page says")
+
+    @property
+    def exports(self) -> bool:
+        """Whether anything is exported. Never from a replay: its patients are in nobody's record."""
+        return bool(self.fhir_base) and self.clock == "system"
 
     @property
     def broker(self) -> str:

@@ -15,12 +15,14 @@ from celery.exceptions import SoftTimeLimitExceeded
 from alerts.faults import fault
 from alerts.fields import Status
 from alerts.messages import AnyMessage, BadMessage, Fault, read_message
+from alerts.page import Page
 from alerts.step import step
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.inbox import SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
+from worker.outbound.owed import Item, owed
 from worker.packing import Owed
 from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
 
@@ -34,15 +36,15 @@ CRASHES_BEFORE_SET_ASIDE = 8
 
 
 class Turn:
-    """What one wake-up achieved: pages to deliver (some of them urgent), shards to wake, whether more waits."""
+    """What one wake-up achieved: pages to deliver, shards to wake, whether more waits, whether there is to export."""
 
     def __init__(self) -> None:
         self.batches = 0
         self.messages = 0
-        self.pages: list[str] = []
-        self.urgent: set[str] = set()
+        self.pages: list[Page] = []
         self.wake: list[Shard] = []
         self.more = False
+        self.exports = False
 
 
 def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
@@ -61,8 +63,8 @@ def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
         except LostLeaseError:
             log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
             break
-        turn.pages += [owed.page.id for owed in outcome.pages]
-        turn.urgent |= {owed.page.id for owed in outcome.pages if owed.page.urgency == "critical"}
+        turn.pages += [item.page for item in outcome.pages]
+        turn.exports = turn.exports or bool(outcome.exports)
         if not turn.more:
             break
     turn.wake += drain_relay(store, shard, clock.now())
@@ -77,7 +79,8 @@ def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn
         messages, outcome = _read(store.keys, batch, now, crashes)
         due = [] if outcome.stuck else batch.due
         watches = transaction.watches({message.patient for message in messages} | set(due))
-        _judge(watches, messages, now, site, outcome)
+        exports = _judge(watches, messages, now, site, outcome, exporting=store.exports)
+        outcome = outcome._replace(exports=exports)
         turn.more = transaction.commit(batch, outcome, now)
     turn.batches += 1
     turn.messages += len(batch.waiting)
@@ -127,7 +130,17 @@ def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) 
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
-def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime, site: Site, outcome: Outcome) -> None:
+def _judge(
+    watches: dict[str, Watch],
+    messages: list[AnyMessage],
+    now: datetime,
+    site: Site,
+    outcome: Outcome,
+    *,
+    exporting: bool,
+) -> list[Item]:
+    """Add to the outcome what follows of the messages; return what the record system is to be told of it."""
+    exports: list[Item] = []
     by_patient: dict[str, list[AnyMessage]] = defaultdict(list)
     for message in messages:
         by_patient[message.patient].append(message)
@@ -144,6 +157,9 @@ def _judge(watches: dict[str, Watch], messages: list[AnyMessage], now: datetime,
         outcome.events.extend(effects.events)
         outcome.relayed.extend(effects.faults)
         outcome.relayed.extend(effects.passed_on)
+        if exporting:
+            exports.extend(owed(advanced, by_patient[patient], effects))
+    return exports
 
 
 def _step_isolated(

@@ -11,6 +11,7 @@ from redis.client import Pipeline
 from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from alerts.watch import SetAside
+from worker import bounds
 from worker.keys import Keys, Shard
 from worker.packing import pack
 
@@ -38,11 +39,15 @@ class Addressed(Protocol):
 
 
 class Accepted(NamedTuple):
-    """What became of a batch: how many were stored, how many set aside, which shards are to be woken."""
+    """What became of a batch: how many were stored, which not, which shards are to be woken.
+
+    What was refused is set aside; not `kept` where there was no room for it.
+    """
 
     stored: int
     refused: list[SetAside]
     wake: list[Shard]
+    kept: bool = True
 
 
 def append(
@@ -63,17 +68,25 @@ def append(
         shard = keys.of(message.patient)
         touched[shard.number] = shard
         pipe.xadd(shard.inbox, {"m": raw, "r": received})
-    shards = list(touched.values())
+    return unanswered(redis, list(touched.values()), pipe)
+
+
+def unanswered(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
+    """Of these shards, those for which no wake-up is on its way; it is noted that one now is. `pipe` goes first."""
+    pipe = redis.pipeline(transaction=True) if pipe is None else pipe
     for shard in shards:
         pipe.set(shard.woken, 1, nx=True, px=WAKE_LASTS_MS)
     answers = pipe.execute()
-    if not shards:
-        return []
-    return [shard for shard, first in zip(shards, answers[-len(shards) :], strict=True) if first]
+    return [shard for shard, first in zip(shards, answers[len(answers) - len(shards) :], strict=True) if first]
 
 
-def accept(redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, source: str = UNKNOWN) -> Accepted:
-    """Read native messages from their JSON texts: store the good ones, set the others aside, lose none."""
+def accept(
+    redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, source: str = UNKNOWN, *, bounded: bool = False
+) -> Accepted:
+    """Read native messages from their JSON texts: store the good ones, set the others aside, lose none.
+
+    `bounded`: the sender hears of what is refused, and keeps it where the list of what is set aside is full.
+    """
     good: list[tuple[AnyMessage, bytes]] = []
     refused: list[SetAside] = []
     for raw in raws:
@@ -84,11 +97,12 @@ def accept(redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, sourc
             good.append((message, raw))
         except BadMessage as error:
             refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:20_000]))
-    if refused:
+    stored = len(good)
+    kept = not (refused and bounded and bounds.count(redis, keys) + len(refused) > bounds.MOST)
+    if refused and kept:
         _set_aside(redis, keys, refused)
         good.append(_refusal(refused, source, now))
-    wake = append(redis, keys, good, now)
-    return Accepted(len(good) - bool(refused), refused, wake)
+    return Accepted(stored, refused, append(redis, keys, good, now), kept)
 
 
 def _set_aside(redis: Redis, keys: Keys, refused: list[SetAside]) -> None:

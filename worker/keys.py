@@ -9,11 +9,16 @@ outbox     hash     page id -> the packed page and its attempts
 due        zset     page id -> when its delivery is next tried (ms)
 urgent     zset     the same for critical pages, which have workers of their own
 claim:ID   string   which worker is trying to deliver a page now
+begun:ID   string   attempts on a page that were begun and of which nothing was heard
 set_aside  stream   messages that could not be used, with the reason
 unclaimed  hash     patient -> messages of a patient who is not registered
 episodes   hash     episode id -> patient
 relay      stream   messages of this shard for other shards (faults go to the site's own shard)
 journal    stream   every batch: what came in, what followed
+exports    stream   of every batch what the record system is to be told; only where one is configured
+exporting  string   which worker exports this shard now
+page:ID    string   an exported page, to which what becomes of it is added
+refused    stream   resources that the record system refused, with the reason
 lease      string   which worker advances this shard now
 woken      string   a wake-up is already on its way
 """
@@ -60,6 +65,24 @@ class Shard(NamedTuple):
         """Who sends a page now."""
         return self.key(f"claim:{page}")
 
+    @property
+    def exports(self) -> str:
+        """Stream of what is to be exported."""
+        return self.key("exports")
+
+    @property
+    def exporting(self) -> str:
+        """Who exports the shard."""
+        return self.key("exporting")
+
+    def page(self, page: str) -> str:
+        """An exported page."""
+        return self.key(f"page:{page}")
+
+    def begun(self, page: str) -> str:
+        """How many attempts on a page were begun and never heard of again."""
+        return self.key(f"begun:{page}")
+
 
 class Keys(NamedTuple):
     """All shards of one installation."""
@@ -101,7 +124,7 @@ class Keys(NamedTuple):
         return f"{self.namespace}:sending:{lane}"
 
     def waiting(self, channel: str, lane: str) -> str:
-        """Pages that found their channel busy, by when (ms)."""
+        """Pages that found their channel busy, by when they were owed (ms)."""
         return f"{self.namespace}:waiting:{lane}:{channel}"
 
     def sent(self, channel: str) -> str:
@@ -111,6 +134,11 @@ class Keys(NamedTuple):
     def held(self, channel: str) -> str:
         """Pages over a channel's limit, by when they were held back (ms)."""
         return f"{self.namespace}:held:{channel}"
+
+    @property
+    def fhir_base(self) -> str:
+        """Since when the FHIR base fails, why, and when it is tried again; absent while it takes what it is sent."""
+        return f"{self.namespace}:fhir_base"
 
     @property
     def audit(self) -> str:

@@ -14,14 +14,10 @@ from worker.delivery.outcomes import Said
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet.
-
-    `attempts` were begun, `answered` of them came to an end; `said` is what the judgement was told of it.
-    """
+    """A page that has not been delivered yet, after so many attempts; `said` is what the judgement was told of it."""
 
     page: Page
     attempts: int = 0
-    answered: int = 0
     said: Said = ""
 
 

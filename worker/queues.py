@@ -2,9 +2,9 @@
 
 from kombu import Queue
 
-QUEUES = ("advance", "ingest", "deliver", "deliver_urgent", "picture")
+QUEUES = ("advance", "ingest", "deliver", "deliver_urgent", "picture", "export")
 """One queue for each task. Those that wait for the outside world have processes of their own: critical pages are not
-held up by others, and nothing by a picture."""
+held up by others, and nothing by a picture or by a record system."""
 
 FOREIGN_QUEUE = "celery"
 """Where a producer that knows nothing of our queues sends `send_task("ingest", ...)`."""

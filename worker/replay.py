@@ -22,7 +22,7 @@ from config.settings import Settings
 from worker.client import Client
 from worker.clock import SimulatedClock
 from worker.embedded import EmbeddedRedis
-from worker.inbox import append
+from worker.inbox import append, unanswered
 from worker.receiver import Received, Receiver
 from worker.runtime import connect, keys_of
 from worker.store import Store
@@ -132,7 +132,16 @@ class Replay:
         while not self._quiet(at):
             if time.monotonic() > deadline:
                 raise StuckError(f"nothing moves at {at.isoformat()}: {pending(self.store, at)}")
+            self._wake_what_waits()
             time.sleep(QUIET_POLL_SECONDS)
+
+    def _wake_what_waits(self) -> None:
+        """For receipts, which otherwise wait for the tick."""
+        pipe = self.store.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.xlen(shard.inbox)
+        waiting = [shard for shard, count in zip(self.store.keys.all(), pipe.execute(), strict=True) if count]
+        self.client.wake(unanswered(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
         """Whether no message, timer or page is left to be worked on at this simulated time.
@@ -182,7 +191,7 @@ class Replay:
             for entry, record in self.store.journal(shard, last[shard.number]):
                 last[shard.number] = entry
                 found += record["events"]
-        order = {"grade": 0, "acknowledged": 1, "closed": 2, "page": 3}
+        order = {"regrade": 0, "grade": 0, "acknowledged": 1, "closed": 2, "page": 3}
         return sorted(found, key=lambda event: (event["at"], event["patient"], order.get(event["kind"], 9)))
 
 

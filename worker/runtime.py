@@ -63,7 +63,12 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
     keys = keys_of(settings)
     client = redis if redis is not None else connect(settings.redis_url)
     store = Store(
-        client, keys, batch=settings.batch, lease_seconds=settings.lease, journal_length=settings.journal_length
+        client,
+        keys,
+        batch=settings.batch,
+        lease_seconds=settings.lease,
+        journal_length=settings.journal_length,
+        exports=settings.exports,
     )
     clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else SystemClock()
     return Runtime(settings, InForce.of(settings.config_dir), store, clock)

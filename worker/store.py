@@ -7,9 +7,8 @@ where another process has changed one it does), commit (1).
 
 import json
 import logging
-import secrets
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -22,13 +21,21 @@ from redis.exceptions import WatchError
 from alerts.messages import AnyMessage
 from alerts.watch import SetAside, Watch
 from worker.clock import milliseconds
+from worker.holding import while_held
 from worker.keys import Keys, Shard
+from worker.liveness import token as new_token
+from worker.outbound.owed import Item
+from worker.outbound.owed import pack as pack_exports
 from worker.packing import Owed, pack, unpack_set_aside, unpack_watch
 from worker.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
 STUCK_WAITS = timedelta(minutes=1)
+
+EXPORTS_KEPT = 10_000
+"""Batches of a shard that wait for the record system at most. A record system that is gone for good must not fill the
+store: beyond these the oldest are dropped, days after that was paged."""
 
 
 class Waiting(NamedTuple):
@@ -52,7 +59,7 @@ class Outcome(NamedTuple):
     """What a batch led to, ready to be committed.
 
     `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later;
-    `heard` is when (ms) each source last sent something.
+    `heard` is when (ms) each source last sent something; `exports` are for the record system.
     """
 
     watches: dict[str, Watch]
@@ -63,6 +70,7 @@ class Outcome(NamedTuple):
     relayed: list[AnyMessage]
     stuck: list[str]
     heard: Mapping[str, int] = MappingProxyType({})
+    exports: Sequence[Item] = ()
 
 
 class LostLeaseError(Exception):
@@ -70,10 +78,20 @@ class LostLeaseError(Exception):
 
 
 class Store:
-    """The state store of one installation."""
+    """The state store of one installation; `exports`: a record system is to be told what follows."""
 
-    def __init__(self, redis: Redis, keys: Keys, *, batch: int, lease_seconds: int, journal_length: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        batch: int,
+        lease_seconds: int,
+        journal_length: int,
+        exports: bool = False,
+    ) -> None:
         self.redis = redis
+        self.exports = exports
         self.keys = keys
         self._batch = batch
         self.lease_ms = lease_seconds * 1000
@@ -84,7 +102,7 @@ class Store:
 
     def take(self, shard: Shard, now: datetime, limit: int | None = None) -> Batch | None:
         """Take the lease and read what waits; None where another worker has the shard or nothing waits."""
-        token = secrets.token_hex(8)
+        token = new_token()
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
         pipe.delete(shard.woken)
@@ -102,15 +120,9 @@ class Store:
 
     def release(self, batch: Batch) -> None:
         """Give the lease back without committing, if it is still ours."""
-        with self.redis.pipeline() as pipe:
-            try:
-                pipe.watch(batch.shard.lease)  # type: ignore[no-untyped-call]
-                if pipe.get(batch.shard.lease) == batch.token.encode():
-                    pipe.multi()
-                    pipe.delete(batch.shard.lease)
-                    pipe.execute()
-            except WatchError:
-                log.info("shard %d was taken over while it was given back", batch.shard.number)
+        lease = batch.shard.lease
+        if not while_held(self.redis, lease, batch.token.encode(), lambda pipe: pipe.delete(lease)):
+            log.info("shard %d was taken over before it was given back", batch.shard.number)
 
     # -- committing ------------------------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class Store:
             pipe.zrem(shard.key("due"), *outcome.cancelled)
             pipe.zrem(shard.key("urgent"), *outcome.cancelled)
             # Whoever is sending one of them now can then no longer bring it back.
-            pipe.delete(*[shard.claim(page) for page in outcome.cancelled])
+            pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
         for record in outcome.set_aside:
             pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
         for message in outcome.relayed:
@@ -146,6 +158,13 @@ class Store:
         if self._journal_length and (batch.waiting or outcome.events):
             record_ = journal_record(batch.waiting, outcome.events, now)
             pipe.xadd(shard.key("journal"), {"j": record_}, maxlen=self._journal_length, approximate=True)
+        if outcome.exports:
+            pipe.xadd(
+                shard.exports,
+                {"at": milliseconds(now), "e": pack_exports(outcome.exports)},
+                maxlen=EXPORTS_KEPT,
+                approximate=True,
+            )
         if batch.waiting:
             pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
 

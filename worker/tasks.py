@@ -4,20 +4,25 @@ import json
 import logging
 import time
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
+from alerts.page import Page
 from worker.advance import advance as advance_shard
 from worker.app import app
+from worker.delivery import turns
 from worker.delivery.office import office, send_trend, wants_picture
+from worker.delivery.outbox import AT_A_STRETCH
 from worker.delivery.outbox import deliver as deliver_page
-from worker.delivery.turns import DELIVERS, Lane
+from worker.delivery.turns import Lane, Place
 from worker.heartbeat import beat
 from worker.inbox import Accepted, accept
 from worker.keys import Shard
+from worker.outbound.export import export as export_shard
+from worker.outbound.server import fhir_base
 from worker.runtime import Runtime, runtime
 
 log = logging.getLogger(__name__)
@@ -25,6 +30,12 @@ log = logging.getLogger(__name__)
 SEND_SECONDS = 15
 """A send that an answer in drips keeps alive ends after this: longer than both time-outs together, shorter than a
 claim lasts."""
+
+DELIVER_SECONDS = SEND_SECONDS + AT_A_STRETCH // timedelta(seconds=1)
+"""The last send of a stretch may begin at its end."""
+
+EXPORT_SECONDS = 45
+"""Shorter than the claim on what is exported lasts."""
 
 TRIES_AGAIN_SECONDS = (0.5, 1, 2, 4, 8, 8)
 """How long `ingest` waits between its attempts while the store cannot be reached."""
@@ -76,20 +87,28 @@ def advance(shard: int) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
     turn = advance_shard(run.store, keys, run.clock, run.site_of(keys))
-    for page in turn.pages:
-        app.send_task(DELIVERS["urgent" if page in turn.urgent else "ordinary"], (shard, page))
+    _wake_deliveries(run, [(Place(shard, page.id), page) for page in turn.pages])
     wake_shards(turn.wake)
+    if turn.exports:
+        app.send_task("export", (shard,))
     if turn.more:
         app.send_task("advance", (shard,))
 
 
-@app.task(name="deliver", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3)
+def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
+    look_again = run.site.on_call.delivery.retry_waits[0]
+    for lane, place in turns.spread(run.store.redis, run.store.keys, owed, run.clock.now(), look_again):
+        app.send_task(turns.DELIVERS[lane], tuple(place))
+
+
+@app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver(shard: int, page: str) -> None:
-    """Try to deliver one page, and wake its shard for the receipt."""
+    """Deliver a page and those that wait for its channel. The judgement hears at once of what failed; the tick brings
+    it the receipts of what was sent."""
     _deliver(shard, page, "ordinary")
 
 
-@app.task(name="deliver_urgent", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3)
+@app.task(name="deliver_urgent", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver_urgent(shard: int, page: str) -> None:
     """The same for a critical page, in processes of its own."""
     _deliver(shard, page, "urgent")
@@ -98,12 +117,13 @@ def deliver_urgent(shard: int, page: str) -> None:
 def _deliver(shard: int, page: str, lane: Lane) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
-    delivered = deliver_page(run.store, keys, page, run.clock.now(), run.site_of(keys), office(run))
-    wake_shards(delivered.receipts)
+    delivered = deliver_page(run.store, keys, page, run.clock, run.site_of(keys), office(run))
+    wake_shards(delivered.news)
     if delivered.following is not None:
-        app.send_task(DELIVERS[lane], tuple(delivered.following))
-    if delivered.sent is not None and wants_picture(run, delivered.sent):
-        app.send_task("picture", (delivered.sent.id, delivered.sent.channel))
+        app.send_task(turns.DELIVERS[lane], tuple(delivered.following))
+    for sent in delivered.sent:
+        if wants_picture(run, sent):
+            app.send_task("picture", (sent.id, sent.channel))
 
 
 @app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
@@ -116,6 +136,16 @@ def picture(page: str, channel: str) -> None:
 def heartbeat(found_well_at: str) -> None:
     """Tell the outside that the auditor found nothing wrong."""
     beat(runtime(), datetime.fromisoformat(found_well_at))
+
+
+@app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)
+def export(shard: int) -> None:
+    """Tell the record system what has followed in a shard. Only where one is configured."""
+    run = runtime()
+    if run.settings.exports and export_shard(
+        run.store, run.store.keys.shard(shard), run.clock, run.settings, fhir_base(run.settings)
+    ):
+        app.send_task("export", (shard,))
 
 
 def wake_shards(shards: Iterable[Shard]) -> None:

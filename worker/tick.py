@@ -20,6 +20,8 @@ from worker import alarm, deaf
 from worker.audit import audit
 from worker.clock import milliseconds
 from worker.feeds import watch_feeds
+from worker.outbound import backlog
+from worker.recovery import recover
 from worker.reload import report
 from worker.runtime import Runtime, runtime
 from worker.store import Store
@@ -143,12 +145,17 @@ def _wake(run: Runtime) -> None:
     from worker.app import app
 
     now = run.clock.now()
+    recover(run.store, now)
     found = pending(run.store, now)
     noticed = [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)]
     woken = {*found.shards, *(shard.number for shard in noticed)}
     if woken and _is_taken_from("advance"):
         for number in woken:
             app.send_task("advance", (number,))
+    owed = backlog.due(run.store, now) if run.settings.exports else []
+    if owed and _is_taken_from("export"):
+        for number in owed:
+            app.send_task("export", (number,))
     # A critical page that is still due may be taken by the others too: its own processes may all hang.
     for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
         if pages and _is_taken_from(task):

@@ -19,6 +19,7 @@ from tests.integration.hospital import (
     Body,
     Hospital,
     course,
+    crs2,
     descendants,
     eventually,
     kill,
@@ -115,6 +116,28 @@ def test_workers_killed_in_the_middle_lose_nothing_and_page_nothing_twice(hospit
         under_fire(hospital, worker, messages, KILLS)
         holds(hospital, messages)
         assert worker.starts > sum(victims is not pool_child for victims in KILLS)
+
+
+@pytest.mark.parametrize("victims", [pool_child, whole_worker])
+def test_the_page_of_a_killed_sender_does_not_wait_for_its_claim_to_run_out(
+    hospital: Hospital, victims: Callable[[int], list[int]]
+) -> None:
+    patient = f"held {victims.__name__}"
+    site = hospital.settings.config_dir / "site.yaml"  # type: ignore[operator]
+    before = site.read_text(encoding="utf-8")
+    site.write_text(before.replace("claim_for: 3 s", "claim_for: 10 min"), encoding="utf-8")
+    hospital.receiver.behave("/phone-1", delay=60)
+    try:
+        with hospital.workers(1) as worker:
+            hospital.client.send(crs2(patient))
+            keys = hospital.store.keys.of(patient)
+            eventually(lambda: list(hospital.redis.scan_iter(keys.claim("*"))), "the page is being sent")
+            kill(*victims(worker.pid or 0))
+            hospital.receiver.behave("/phone-1")
+            eventually(lambda: hospital.paged("CRS grade 2", patient), "it was sent again at once")
+    finally:
+        hospital.receiver.behave("/phone-1")
+        site.write_text(before, encoding="utf-8")
 
 
 # -- the broker ------------------------------------------------------------------------------------

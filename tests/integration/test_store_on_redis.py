@@ -10,6 +10,7 @@ from redis import Redis
 
 from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
+from tests.unit.worker.ward import Clock
 from worker.advance import advance
 from worker.clock import SystemClock, milliseconds
 from worker.delivery import outbox
@@ -65,7 +66,7 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
 ) -> None:
     send(store, crs2("P1"))
     turn = advance(store, SHARD, SystemClock(), SITE)
-    now, page = datetime.now(UTC), turn.pages[0]
+    clock, page = Clock(datetime.now(UTC)), turn.pages[0].id
 
     def slow(*_: object) -> Attempt:
         store.redis.pexpire(SHARD.claim(page), 20)
@@ -73,9 +74,9 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
         return Attempt(Outcome.PERMANENT, "the provider answered 404")
 
     monkeypatch.setattr(outbox, "send", slow)
-    assert outbox.deliver(store, SHARD, page, now, SITE, Office()).outcome is Outcome.PERMANENT
+    assert outbox.deliver(store, SHARD, page, clock, SITE, Office()).outcome is Outcome.PERMANENT
     assert store.redis.xlen(SHARD.inbox) == 0, "no receipt"
-    again = milliseconds(now + SITE.on_call.delivery.claim_for)
+    again = milliseconds(clock.at + SITE.on_call.delivery.claim_for)
     assert store.redis.zscore(SHARD.key("due"), page) == again
 
 

@@ -1,86 +1,124 @@
 """The claim on a page: one worker sends it, and whoever lost the claim can no longer change what is owed."""
 
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
-from msgspec.structs import replace
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
 
 from alerts.page import Page
 from config.site import Delivery
 from worker.clock import milliseconds
-from worker.keys import Shard
-from worker.packing import Owed, pack, unpack_owed
+from worker.delivery.turns import Place
+from worker.holding import while_held
+from worker.keys import Keys, Shard
+from worker.liveness import token as new_token
+from worker.packing import Owed, unpack_owed
+
+REMEMBERED = timedelta(hours=1)
+"""How long an attempt of which nothing more was heard is counted."""
 
 
 class Claim(NamedTuple):
-    """A page this worker alone may send for now."""
+    """A page this worker alone may send for now; `died` attempts before were begun and never heard of again."""
 
     shard: Shard
     owed: Owed
     token: str
+    died: int
 
     @property
     def page(self) -> Page:
         """The page itself."""
         return self.owed.page
 
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.shard.number, self.page.id)
+
+    @property
+    def number(self) -> int:
+        """Which attempt this is: the first is 1."""
+        return self.owed.attempts + self.died + 1
+
+
+class Taken(NamedTuple):
+    """What came of claiming pages: those claimed, and those that are no longer owed."""
+
+    claims: list[Claim]
+    gone: list[Place]
+
 
 def take(
-    redis: Redis, shard: Shard, page_id: str, now: datetime, held: timedelta, *, early: bool = False
-) -> Claim | None:
-    """Claim a page for `held`; None where it is no longer owed, another worker's, or (unless `early`) not yet due."""
-    token = secrets.token_hex(8)
+    redis: Redis, keys: Keys, places: Sequence[Place], now: datetime, held: timedelta, *, early: bool = False
+) -> Taken:
+    """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet."""
     pipe = redis.pipeline(transaction=False)
-    pipe.set(shard.claim(page_id), token, nx=True, px=held)
-    pipe.hget(shard.key("outbox"), page_id)
-    pipe.zscore(shard.key("due"), page_id)
-    pipe.zscore(shard.key("urgent"), page_id)
-    claimed, packed, *due = pipe.execute()
-    if not claimed:
-        return None
-    at = next((score for score in due if score is not None), None)
-    if packed is None or at is None or (at > milliseconds(now) and not early):
-        redis.delete(shard.claim(page_id))
-        return None
-    return Claim(shard, unpack_owed(cast("bytes", packed)), token)
+    shards = [keys.shard(place.shard) for place in places]
+    tokens = [new_token() for _ in places]
+    for shard, place, token in zip(shards, places, tokens, strict=True):
+        pipe.set(shard.claim(place.page), token, nx=True, px=held)
+        pipe.hget(shard.key("outbox"), place.page)
+        pipe.zscore(shard.key("due"), place.page)
+        pipe.zscore(shard.key("urgent"), place.page)
+        pipe.get(shard.begun(place.page))
+    answers = iter(pipe.execute())
+    taken = Taken([], [])
+    back = redis.pipeline(transaction=False)
+    for shard, place, token in zip(shards, places, tokens, strict=True):
+        claimed, packed, *due, begun = (next(answers) for _ in range(5))
+        at = next((score for score in due if score is not None), None)
+        if packed is None or at is None:
+            taken.gone.append(place)
+        elif claimed and (early or at <= milliseconds(now)):
+            taken.claims.append(Claim(shard, unpack_owed(packed), token, int(begun or 0)))
+            continue
+        if claimed:
+            back.delete(shard.claim(place.page))
+    if len(back):
+        back.execute()
+    return taken
 
 
-def begin(redis: Redis, claim: Claim, now: datetime, policy: Delivery) -> Claim | None:
-    """Count an attempt and move the due time past the claim: a worker that dies now is noticed. None where the page
-    was cancelled meanwhile."""
-    begun = claim._replace(owed=replace(claim.owed, attempts=claim.owed.attempts + 1))
+def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: Delivery) -> None:
+    """Count an attempt and move the due time past the claim: a worker that dies now is noticed.
 
-    def count(pipe: Pipeline) -> None:
-        pipe.hset(claim.shard.key("outbox"), claim.page.id, pack(begun.owed))
-        pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + policy.claim_for)})
+    A page that was cancelled meanwhile stays cancelled (XX); `has_begun` says so.
+    """
+    begun = claim.shard.begun(claim.page.id)
+    pipe.get(claim.shard.claim(claim.page.id))
+    pipe.incr(begun)
+    pipe.pexpire(begun, REMEMBERED)
+    pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + policy.claim_for)}, xx=True)
 
-    return begun if while_ours(redis, claim, count) else None
+
+def has_begun(answers: Iterator[Any], claim: Claim) -> bool:
+    """Read the answers to `begin`: whether the page was still ours to send."""
+    token, *_ = (next(answers) for _ in range(4))
+    return bool(token == claim.token.encode())
 
 
-def put_off(redis: Redis, claim: Claim, until: datetime) -> None:
-    """Look at a page again later, without counting an attempt; a page cancelled meanwhile stays cancelled (XX)."""
-    pipe = redis.pipeline(transaction=True)
+def settle(pipe: Pipeline, claim: Claim) -> None:
+    """A page is no longer owed."""
+    pipe.hdel(claim.shard.key("outbox"), claim.page.id)
+    pipe.zrem(claim.shard.due(claim.page.urgency), claim.page.id)
+    pipe.delete(claim.shard.claim(claim.page.id), claim.shard.begun(claim.page.id))
+
+
+def put_off(pipe: Pipeline, claim: Claim, until: datetime) -> None:
+    """An attempt was begun and not made: look at the page again later. One cancelled meanwhile stays cancelled (XX)."""
+    pipe.decr(claim.shard.begun(claim.page.id))
     pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(until)}, xx=True)
+    give_back(pipe, claim)
+
+
+def give_back(pipe: Pipeline, claim: Claim) -> None:
+    """Another may claim a page, of which no attempt was begun; when it is due does not change."""
     pipe.delete(claim.shard.claim(claim.page.id))
-    pipe.execute()
 
 
 def while_ours(redis: Redis, claim: Claim, write: Callable[[Pipeline], None]) -> bool:
     """Write in one transaction, if the claim is still ours; whether it was."""
-    key = claim.shard.claim(claim.page.id)
-    with redis.pipeline(transaction=True) as pipe:
-        pipe.watch(key)  # type: ignore[no-untyped-call]
-        if pipe.get(key) != claim.token.encode():
-            return False
-        pipe.multi()
-        write(pipe)
-        try:
-            pipe.execute()
-        except WatchError:
-            return False
-    return True
+    return while_held(redis, claim.shard.claim(claim.page.id), claim.token.encode(), write)

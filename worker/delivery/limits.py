@@ -1,10 +1,12 @@
 """How many messages a channel takes in a time: what is over it waits and is then told in one. Nothing is dropped."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
+from redis.client import Pipeline
 
 from config.site import Limit
 from worker.clock import milliseconds
@@ -15,43 +17,49 @@ BUNDLED_AT_ONCE = 60
 """Pages told in one message at most; the rest follows in the next."""
 
 
-def full_until(redis: Redis, keys: Keys, channel: str, limit: Limit, now: datetime) -> datetime | None:
-    """When a channel takes a message again; None where it takes one now."""
+class Answer(NamedTuple):
+    """Until when a channel is full, if it is, and the pages that wait because of its limit, longest first. Some of
+    them may no longer be owed."""
+
+    full_until: datetime | None
+    held: list[Place]
+
+
+NONE = Answer(None, [])
+"""For a page that passes every limit."""
+
+
+def ask(pipe: Pipeline, keys: Keys, channel: str, limit: Limit, now: datetime) -> None:
+    """Ask whether a channel takes a message now, and what waits until it does; `answered` reads the answers."""
     key = keys.sent(channel)
-    pipe = redis.pipeline(transaction=False)
     pipe.zremrangebyscore(key, "-inf", milliseconds(now - limit.within))
     # Once the first of the last `pages` messages is old enough there is room.
     pipe.zrange(key, -limit.pages, -limit.pages, withscores=True)
-    _, first = pipe.execute()
-    return datetime.fromtimestamp(first[0][1] / 1000, UTC) + limit.within if first else None
+    pipe.zrange(keys.held(channel), 0, BUNDLED_AT_ONCE - 1)
 
 
-def note_sent(redis: Redis, keys: Keys, channel: str, limit: Limit, now: datetime) -> None:
+def answered(answers: Iterator[Any], limit: Limit) -> Answer:
+    """Read the answers to `ask`."""
+    _, first, held = (next(answers) for _ in range(3))
+    full_until = datetime.fromtimestamp(first[0][1] / 1000, UTC) + limit.within if first else None
+    return Answer(full_until, [place(item) for item in held])
+
+
+def note_sent(pipe: Pipeline, keys: Keys, channel: str, limit: Limit, now: datetime) -> None:
     """A message went to a channel, or may have."""
-    pipe = redis.pipeline(transaction=False)
     pipe.zadd(keys.sent(channel), {secrets.token_hex(8): milliseconds(now)})
     pipe.pexpire(keys.sent(channel), limit.within)
-    pipe.execute()
 
 
-def hold(redis: Redis, keys: Keys, channel: str, limit: Limit, waits: Place, now: datetime) -> None:
+def hold(pipe: Pipeline, keys: Keys, channel: str, limit: Limit, waits: Place, now: datetime) -> None:
     """Note a page that is over the limit, for the message that will tell of all of them."""
-    pipe = redis.pipeline(transaction=False)
     pipe.zadd(keys.held(channel), {waits.text: milliseconds(now)}, nx=True)
     pipe.pexpire(keys.held(channel), 2 * limit.within + timedelta(hours=1))
-    pipe.execute()
 
 
-def held(redis: Redis, keys: Keys, channel: str) -> list[Place]:
-    """The pages that wait for a channel because of its limit, longest first; some may no longer be owed."""
-    found = cast("list[bytes]", redis.zrange(keys.held(channel), 0, BUNDLED_AT_ONCE - 1))
-    return [place(item) for item in found]
-
-
-def let_go(redis: Redis, keys: Keys, channel: str, places: list[Place]) -> None:
+def let_go(pipe: Pipeline, keys: Keys, channel: str, places: Sequence[Place]) -> None:
     """These pages wait no longer."""
-    if places:
-        redis.zrem(keys.held(channel), *[item.text for item in places])
+    pipe.zrem(keys.held(channel), *[item.text for item in places])
 
 
 def count_held(redis: Redis, keys: Keys) -> dict[str, int]:

@@ -2,35 +2,37 @@
 
 1. Claim the page, so that no other worker sends it at the same time; the claim runs out by itself, and is taken
    away when the page is cancelled.
-2. Take the turn on its channel; a page that finds it busy waits for it.
-3. A page over the channel's limit waits for room, and is then told together with the others that wait. Critical pages
-   pass every limit.
-4. Move its due time past the claim and count the attempt, so that a worker that dies here is noticed and the page
-   is tried again with the same id.
-5. Send.
-6. Record the outcome and, in the same transaction, append a receipt to the inbox, if it is news. A failure is recorded
+2. Take the turn on its channel; a page that finds it busy waits for it. A page over the channel's limit waits for
+   room, and is then told together with the others that wait. Critical pages pass every limit. In the same round trip
+   the attempt is counted and the due time moved past the claim, so that a worker that dies here is noticed and the
+   page is tried again with the same id.
+3. Send.
+4. Record the outcome and, in the same transaction, append a receipt to the inbox, if it is news. A failure is recorded
    only while the claim is still ours: otherwise the page is another worker's, or no longer owed.
+
+Whoever has the turn then sends the pages that wait for the same channel, one after another: what records one begins
+the next, so that each costs one round trip and one write to disk.
 """
 
 import logging
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from redis import Redis
 from redis.client import Pipeline
 
 from alerts.messages import Receipt
 from alerts.page import Page
-from config.site import Channel, Delivery, Site
-from worker.clock import milliseconds
+from config.site import Channel, Site
+from worker.clock import Clock, milliseconds
 from worker.delivery import claims, limits, turns
 from worker.delivery.channel import Office, send
 from worker.delivery.claims import Claim
 from worker.delivery.outcomes import Attempt, Outcome, Told, to_tell
 from worker.delivery.rendering import in_order
 from worker.delivery.turns import Place
-from worker.keys import Keys, Shard
+from worker.keys import Shard
 from worker.packing import pack
 from worker.store import Store
 
@@ -44,166 +46,253 @@ DEATHS = 2
 
 DIED = Attempt(Outcome.UNKNOWN, "the worker that sent it ended before there was an answer")
 
+AHEAD = 8
+"""Pages that wait for a channel are claimed so many at a time."""
+
+AT_A_STRETCH = timedelta(seconds=1)
+"""How long one task goes on with the pages that wait for its channel; another then takes over."""
+
 
 class Delivered(NamedTuple):
-    """What one call achieved: the outcome, if anything was sent; shards that have receipts; the page whose turn is
-    next; and the page alone in the message, if it was sent."""
+    """What one call achieved: the outcome for the page it was asked for, if it was sent; shards whose judgement is to
+    hear of a failure at once; the page whose turn is next; and the pages that were sent, each alone in its message."""
 
     outcome: Outcome | None = None
-    receipts: tuple[Shard, ...] = ()
+    news: tuple[Shard, ...] = ()
     following: Place | None = None
-    sent: Page | None = None
+    sent: tuple[Page, ...] = ()
 
 
 NOTHING = Delivered()
 
 
-def deliver(store: Store, shard: Shard, page_id: str, now: datetime, site: Site, office: Office) -> Delivered:
-    """Try to deliver one page; nothing comes of it where it is no longer owed, not yet due, claimed by another worker,
-    or has to wait for its channel."""
-    redis, keys, policy = store.redis, store.keys, site.on_call.delivery
-    claim = claims.take(redis, shard, page_id, now, policy.claim_for)
-    if claim is None:
-        return NOTHING
-    name, lane = claim.page.channel, turns.lane(claim.page.urgency)
-    turn = turns.take(redis, keys, name, lane, now, policy.claim_for)
-    here = Place(shard.number, page_id)
-    if turn is None:
-        turns.queue_up(redis, keys, name, lane, here, now)
-        claims.put_off(redis, claim, now + policy.retry_waits[0])
-        return NOTHING
-    channel = site.on_call.channels.get(name, GONE)
-    full_until = limits.full_until(redis, keys, name, channel.limit, now) if lane == "ordinary" else None
-    if full_until is not None:
-        limits.hold(redis, keys, name, channel.limit, here, now)
-        claims.put_off(redis, claim, full_until)
-        turns.give_back(redis, keys, turn)
-        return NOTHING
-    bundle = [claim, *(_held(redis, keys, claim, now, policy) if lane == "ordinary" else ())]
-    begun = _begin(redis, keys, bundle, now, policy)
-    attempt = _send(channel, begun, office) if begun else None
-    if attempt is None:
-        turns.give_back(redis, keys, turn)
-        return NOTHING
-    for each in begun:
-        _record(redis, each, attempt, now, policy)
-        log.info("page %s on %s: %s %s", each.page.id, name, attempt.outcome, attempt.detail)
-    if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
-        limits.note_sent(redis, keys, name, channel.limit, now)
-    if attempt.outcome is Outcome.SENT:
-        limits.let_go(redis, keys, name, [Place(each.shard.number, each.page.id) for each in begun])
-    turns.give_back(redis, keys, turn, attempt.outcome)
-    sent = begun[0].page if attempt.outcome is Outcome.SENT and len(begun) == 1 else None
-    shards = tuple({each.shard.number: each.shard for each in begun}.values())
-    return Delivered(attempt.outcome, shards, _following(redis, keys, turn, attempt.outcome, now), sent)
+def deliver(store: Store, shard: Shard, page_id: str, clock: Clock, site: Site, office: Office) -> Delivered:
+    """Try to deliver one page, and then those that wait for its channel; nothing comes of it where it is no longer
+    owed, not yet due, claimed by another worker, or has to wait for its channel."""
+    now = clock.now()
+    policy = site.on_call.delivery
+    taken = claims.take(store.redis, store.keys, [Place(shard.number, page_id)], now, policy.claim_for)
+    return Stretch(store, clock, site, office, taken.claims[0]).run() if taken.claims else NOTHING
 
 
-def _held(redis: Redis, keys: Keys, first: Claim, now: datetime, policy: Delivery) -> list[Claim]:
-    """Claims on the other pages that wait because of the limit of a page's channel; those no longer owed are let go."""
-    channel = first.page.channel
-    found: list[Claim] = []
-    for waits in limits.held(redis, keys, channel):
-        if waits.page == first.page.id:
-            continue
-        shard = keys.shard(waits.shard)
-        claim = claims.take(redis, shard, waits.page, now, policy.claim_for, early=True)
-        if claim is not None:
-            found.append(claim)
-        elif not redis.hexists(shard.key("outbox"), waits.page):
-            limits.let_go(redis, keys, channel, [waits])
-    return found
+class Stretch:
+    """What one task sends on a channel: a page, and those that wait behind it."""
 
+    def __init__(self, store: Store, clock: Clock, site: Site, office: Office, first: Claim) -> None:
+        self._redis, self._keys, self._clock = store.redis, store.keys, clock
+        self._policy, self._office, self._first = site.on_call.delivery, office, first
+        self._turn = turns.turn(first.page.channel, turns.lane(first.page.urgency))
+        self._channel = site.on_call.channels.get(first.page.channel, GONE)
+        self._began = self._kept = clock.now()
+        self._ahead: list[Claim] = []
+        self._waiting = 0
+        self._well = True
+        self._outcome: Outcome | None = None
+        self._news: dict[int, Shard] = {}
+        self._sent: list[Page] = []
 
-def _begin(redis: Redis, keys: Keys, bundle: list[Claim], now: datetime, policy: Delivery) -> list[Claim]:
-    """Count the attempt on each page; the most urgent first. A page over which workers die is told as unknown."""
-    begun: list[Claim] = []
-    for claim in bundle:
-        if claim.owed.attempts - claim.owed.answered >= DEATHS:
-            turns.note_failure(redis, keys, claim.page.channel)
-            claim = _told(redis, claim, now, policy)
-        started = claims.begin(redis, claim, now, policy)
-        if started is not None:
-            begun.append(started)
-    order = [page.id for page in in_order(claim.page for claim in begun)]
-    return sorted(begun, key=lambda claim: order.index(claim.page.id))
+    def run(self) -> Delivered:
+        """Send as long as the channel answers, something waits for it, and there is time."""
+        claim: Claim | None = self._first
+        while claim is not None:
+            claim = self._one_turn(claim)
+        following = self._hand_over() if self._well and self._waiting else None
+        return Delivered(self._outcome, tuple(self._news.values()), following, tuple(self._sent))
 
+    def _one_turn(self, claim: Claim) -> Claim | None:
+        """Take the turn and send; the page to ask for another turn with, where one came to wait at the last moment."""
+        message = self._take_turn(claim)
+        if message is None:
+            return self._next(self._kept)
+        while True:
+            pipe = self._redis.pipeline(transaction=True)
+            if message:
+                self._deliver(pipe, message)
+            now = self._clock.now()
+            following = self._next(now)
+            if following is None:
+                break
+            message = self._go_on(pipe, following, now)
+        self._end(pipe, now)
+        return self._next(now)
 
-def _told(redis: Redis, claim: Claim, now: datetime, policy: Delivery) -> Claim:
-    news = to_tell(DIED.outcome, claim.owed.said, overdue=_is_overdue(claim, now, policy))
-    if news is None or news == "sent":
-        return claim
-    noted = claim._replace(owed=replace(claim.owed, said=news))
+    # -- whose turn it is ------------------------------------------------------------------------
 
-    def tell(pipe: Pipeline) -> None:
-        pipe.hset(claim.shard.key("outbox"), claim.page.id, pack(noted.owed))
-        _receipt(pipe, claim, news, DIED, now)
+    def _take_turn(self, claim: Claim) -> list[Claim] | None:
+        """What to send now, which may be nothing; None where it is another's turn, for which the page then waits."""
+        now = self._kept = self._clock.now()
+        pipe = self._redis.pipeline(transaction=True)
+        turns.ask(pipe, self._keys, self._turn, now, self._policy.claim_for)
+        self._begin(pipe, claim, now)
+        answers = iter(pipe.execute())
+        channel = turns.answered(answers)
+        if not channel.ours:
+            pipe = self._redis.pipeline(transaction=True)
+            turns.end(pipe, self._keys, self._turn, ours=channel.free)
+            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page)])
+            claims.put_off(pipe, claim, now + self._policy.retry_waits[0])
+            turns.is_taken(pipe, self._keys, self._turn)
+            *_, taken = pipe.execute()
+            # Who had it may have ended it before this page stood in the queue.
+            self._waiting = 0 if taken or channel.free else 1
+            return None
+        if channel.ails:
+            turns.count_as_slow(self._redis, self._keys, self._turn, now)
+        self._waiting = channel.waiting
+        return self._message(answers, claim, now)
 
-    return noted if claims.while_ours(redis, claim, tell) else claim
+    def _go_on(self, pipe: Pipeline, claim: Claim, now: datetime) -> list[Claim]:
+        """Begin the next page in the round trip that records the last; what to send now, which may be nothing."""
+        recorded = len(pipe)
+        self._kept = now
+        turns.keep(pipe, self._keys, self._turn, now, self._policy.claim_for)
+        self._begin(pipe, claim, now)
+        answers = iter(pipe.execute()[recorded:])
+        self._waiting = turns.kept(answers)
+        return self._message(answers, claim, now)
 
+    def _next(self, now: datetime) -> Claim | None:
+        """The next page that waits for the channel."""
+        if not self._well or now - self._began >= AT_A_STRETCH:
+            return None
+        if self._waiting and not self._ahead:
+            places = turns.next_waiting(self._redis, self._keys, self._turn, AHEAD)
+            self._waiting -= len(places)
+            taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
+            self._ahead = taken.claims
+        return self._ahead.pop(0) if self._ahead else None
 
-def _send(channel: Channel, begun: list[Claim], office: Office) -> Attempt:
-    if channel is GONE:
-        return Attempt(Outcome.PERMANENT, "the channel is no longer configured")
-    return send(channel, [claim.page for claim in begun], office)
+    def _end(self, pipe: Pipeline, now: datetime) -> None:
+        """Let another have the turn; pages that were claimed ahead wait again."""
+        if self._ahead:
+            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in self._ahead])
+        for claim in self._ahead:
+            claims.give_back(pipe, claim)
+        self._ahead = []
+        turns.end(pipe, self._keys, self._turn, ours=now - self._kept < self._policy.claim_for)
+        *_, self._waiting = pipe.execute()
 
+    def _hand_over(self) -> Place | None:
+        """The page another task goes on with, made due."""
+        following = turns.next_waiting(self._redis, self._keys, self._turn)
+        for place in following:
+            turns.due(self._redis, self._keys, self._turn.lane, place, self._clock.now())
+        return following[0] if following else None
 
-def _following(redis: Redis, keys: Keys, turn: turns.Turn, outcome: Outcome, now: datetime) -> Place | None:
-    """The next page for a channel that answers, made due now; one that ails is tried when its pages are due."""
-    if outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN):
-        return None
-    following = turns.next_waiting(redis, keys, turn.channel, turn.lane)
-    if following is not None:
-        shard = keys.shard(following.shard)
-        due = shard.due("critical" if turn.lane == "urgent" else "low")
-        redis.zadd(due, {following.page: milliseconds(now)}, xx=True)
-    return following
+    # -- what is sent ----------------------------------------------------------------------------
 
+    def _begin(self, pipe: Pipeline, claim: Claim, now: datetime) -> None:
+        if self._turn.lane == "ordinary":
+            limits.ask(pipe, self._keys, self._turn.channel, self._channel.limit, now)
+        claims.begin(pipe, claim, now, self._policy)
 
-def _is_overdue(claim: Claim, now: datetime, policy: Delivery) -> bool:
-    return now - claim.page.at >= policy.undeliverable_after
+    def _message(self, answers: Iterator[Any], claim: Claim, now: datetime) -> list[Claim]:
+        """The pages to tell in one message, as the answers to `_begin` say: most often one, or none where it was
+        cancelled meanwhile or is over the limit."""
+        limit = limits.answered(answers, self._channel.limit) if self._turn.lane == "ordinary" else limits.NONE
+        if not claims.has_begun(answers, claim):
+            return []
+        if limit.full_until is not None:
+            pipe = self._redis.pipeline(transaction=True)
+            limits.hold(pipe, self._keys, self._turn.channel, self._channel.limit, claim.place, now)
+            claims.put_off(pipe, claim, limit.full_until)
+            pipe.execute()
+            return []
+        others = [place for place in limit.held if place != claim.place]
+        bundle = [claim, *(self._held(others, now) if others else ())]
+        told = [self._tell_of_deaths(each, now) if each.died >= DEATHS else each for each in bundle]
+        order = [page.id for page in in_order(each.page for each in told)]
+        return sorted(told, key=lambda each: order.index(each.page.id))
 
+    def _held(self, places: list[Place], now: datetime) -> list[Claim]:
+        """The other pages that wait because of the limit; those no longer owed are let go."""
+        taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
+        pipe = self._redis.pipeline(transaction=True)
+        for claim in taken.claims:
+            claims.begin(pipe, claim, now, self._policy)
+        if taken.gone:
+            limits.let_go(pipe, self._keys, self._turn.channel, taken.gone)
+        answers = iter(pipe.execute())
+        return [claim for claim in taken.claims if claims.has_begun(answers, claim)]
 
-def _record(redis: Redis, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
-    if attempt.outcome is not Outcome.SENT:
-        claims.while_ours(redis, claim, lambda pipe: _put_off(pipe, claim, attempt, now, policy))
-        return
-    page = claim.page
-    pipe = redis.pipeline(transaction=True)
-    pipe.hdel(claim.shard.key("outbox"), page.id)
-    pipe.zrem(claim.shard.due(page.urgency), page.id)
-    pipe.delete(claim.shard.claim(page.id))
-    _receipt(pipe, claim, "sent", attempt, now)
-    pipe.execute()
+    def _tell_of_deaths(self, claim: Claim, now: datetime) -> Claim:
+        """A page over which workers die is told as unknown: nobody else would ever say that it is not sent."""
+        turns.note(self._redis, self._keys, self._turn.channel, DIED.outcome)
+        news = to_tell(DIED.outcome, claim.owed.said, overdue=self._is_overdue(claim, now))
+        if news is None or news == "sent":
+            return claim
+        noted = claim._replace(owed=replace(claim.owed, said=news))
 
+        def tell(pipe: Pipeline) -> None:
+            pipe.hset(claim.shard.key("outbox"), claim.page.id, pack(noted.owed))
+            self._receipt(pipe, claim, news, DIED, now)
 
-def _put_off(pipe: Pipeline, claim: Claim, attempt: Attempt, now: datetime, policy: Delivery) -> None:
-    """Try again later. Say at once that it failed, and once that it does not get through."""
-    page, owed = claim.page, claim.owed
-    news = to_tell(attempt.outcome, owed.said, overdue=_is_overdue(claim, now, policy))
-    waits = policy.retry_waits
-    lost = "undeliverable" in (news, owed.said)
-    wait = waits[-1] if lost else waits[min(owed.attempts, len(waits)) - 1]
-    said = owed.said if news is None or news == "sent" else news
-    pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(owed, answered=owed.attempts, said=said)))
-    pipe.zadd(claim.shard.due(page.urgency), {page.id: milliseconds(now + wait)})
-    pipe.delete(claim.shard.claim(page.id))
-    if news is not None:
-        _receipt(pipe, claim, news, attempt, now)
+        return noted if claims.while_ours(self._redis, claim, tell) else claim
 
+    def _deliver(self, pipe: Pipeline, message: list[Claim]) -> None:
+        """Send a message and record what became of it: a success with what `pipe` does next, a failure at once."""
+        attempt = self._send(message)
+        now = self._clock.now()
+        for claim in message:
+            log.info("page %s on %s: %s %s", claim.page.id, self._turn.channel, attempt.outcome, attempt.detail)
+            if attempt.outcome is Outcome.SENT:
+                self._receipt(pipe, claim, "sent", attempt, now)
+                claims.settle(pipe, claim)
+            else:
+                self._put_off(claim, attempt, now)
+        turns.note(pipe, self._keys, self._turn.channel, attempt.outcome)
+        if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
+            limits.note_sent(pipe, self._keys, self._turn.channel, self._channel.limit, now)
+        if attempt.outcome is Outcome.SENT:
+            limits.let_go(pipe, self._keys, self._turn.channel, [claim.place for claim in message])
+            self._sent += [claim.page for claim in message] if len(message) == 1 else []
+        if self._first.place in [claim.place for claim in message]:
+            self._outcome = attempt.outcome
+        self._well = attempt.outcome in (Outcome.SENT, Outcome.PERMANENT)
 
-def _receipt(pipe: Pipeline, claim: Claim, outcome: Told, attempt: Attempt, now: datetime) -> None:
-    page = claim.page
-    receipt = Receipt.model_validate(
-        {
-            "type": "receipt",
-            "id": f"{page.id} {claim.owed.attempts} {outcome}",
-            "source": "cartwatch",
-            "patient": page.patient,
-            "effective": now,
-            "page": page.id,
-            "channel": page.channel,
-            "outcome": outcome,
-            "detail": attempt.detail,
-        }
-    )
-    pipe.xadd(claim.shard.inbox, {"m": receipt.model_dump_json(exclude_none=True), "r": now.isoformat()})
+    def _send(self, message: list[Claim]) -> Attempt:
+        if self._channel is GONE:
+            return Attempt(Outcome.PERMANENT, "the channel is no longer configured")
+        return send(self._channel, [claim.page for claim in message], self._office)
+
+    # -- what became of it -----------------------------------------------------------------------
+
+    def _is_overdue(self, claim: Claim, now: datetime) -> bool:
+        return now - claim.page.at >= self._policy.undeliverable_after
+
+    def _put_off(self, claim: Claim, attempt: Attempt, now: datetime) -> None:
+        """Try again later. Say at once that it failed, and once that it does not get through."""
+        page, owed = claim.page, claim.owed
+        news = to_tell(attempt.outcome, owed.said, overdue=self._is_overdue(claim, now))
+        waits = self._policy.retry_waits
+        lost = "undeliverable" in (news, owed.said)
+        wait = waits[-1] if lost else waits[min(claim.number, len(waits)) - 1]
+        said = owed.said if news is None or news == "sent" else news
+
+        def record(pipe: Pipeline) -> None:
+            pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(owed, attempts=claim.number, said=said)))
+            pipe.zadd(claim.shard.due(page.urgency), {page.id: milliseconds(now + wait)})
+            pipe.delete(claim.shard.claim(page.id), claim.shard.begun(page.id))
+            if news is not None:
+                self._receipt(pipe, claim, news, attempt, now)
+
+        claims.while_ours(self._redis, claim, record)
+
+    def _receipt(self, pipe: Pipeline, claim: Claim, outcome: Told, attempt: Attempt, now: datetime) -> None:
+        page = claim.page
+        receipt = Receipt.model_validate(
+            {
+                "type": "receipt",
+                "id": f"{page.id} {claim.number} {outcome}",
+                "source": "cartwatch",
+                "patient": page.patient,
+                "effective": now,
+                "page": page.id,
+                "channel": page.channel,
+                "outcome": outcome,
+                "detail": attempt.detail,
+            }
+        )
+        pipe.xadd(claim.shard.inbox, {"m": receipt.model_dump_json(exclude_none=True), "r": now.isoformat()})
+        if outcome != "sent":
+            self._news[claim.shard.number] = claim.shard

@@ -5,17 +5,20 @@ a lane of their own: they never wait for a lesser page on the same channel. Of c
 take long, a lane tries only a few at once: the other processes stay free for those that answer.
 """
 
-import secrets
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from redis import Redis
+from redis.client import Pipeline
 
+from alerts.page import Page
 from config.site import Urgency
 from worker.clock import milliseconds
 from worker.delivery.outcomes import Outcome
 from worker.keys import Keys
+from worker.liveness import token as new_token
 
 Lane = Literal["urgent", "ordinary"]
 
@@ -42,6 +45,27 @@ class Turn(NamedTuple):
     lane: Lane
     token: str
 
+    @property
+    def text(self) -> str:
+        """As it stands among what its lane sends; `held` is the inverse."""
+        return f"{self.token} {self.channel}"
+
+
+def held(text: bytes, lane: Lane) -> Turn:
+    """A turn among what a lane sends."""
+    token, _, channel = text.decode().partition(" ")
+    return Turn(channel, lane, token)
+
+
+class Answer(NamedTuple):
+    """What a channel says to who asks for its turn: whether nobody had it, whether it may be used, whether the channel
+    ails, and how many pages wait for it."""
+
+    free: bool
+    ours: bool
+    ails: bool
+    waiting: int
+
 
 class Place(NamedTuple):
     """Where a page stands: the number of its shard, and its id."""
@@ -66,50 +90,115 @@ def lane(urgency: Urgency) -> Lane:
     return "urgent" if urgency == "critical" else "ordinary"
 
 
-def take(redis: Redis, keys: Keys, channel: str, lane: Lane, now: datetime, held: timedelta) -> Turn | None:
-    """The turn on a channel, kept for `held`; None where another has it, or where too many channels ail just now."""
-    turn = Turn(channel, lane, secrets.token_hex(8))
-    pipe = redis.pipeline(transaction=False)
-    pipe.set(keys.trying(channel, lane), turn.token, nx=True, px=held)
-    pipe.exists(keys.ailing(channel))
-    pipe.zremrangebyscore(keys.sending(lane), "-inf", milliseconds(now - held))
-    pipe.zcount(keys.sending(lane), "-inf", milliseconds(now - SLOW))
-    taken, ails, _, slow = pipe.execute()
-    if not taken:
-        return None
-    if ails and slow >= AILING_AT_ONCE:
-        redis.delete(keys.trying(channel, lane))
-        return None
-    began = now - SLOW if ails else now
-    redis.zadd(keys.sending(lane), {turn.token: milliseconds(began)})
-    return turn
+def turn(channel: str, lane: Lane) -> Turn:
+    """The turn to ask for."""
+    return Turn(channel, lane, new_token())
 
 
-def give_back(redis: Redis, keys: Keys, turn: Turn, outcome: Outcome | None = None) -> None:
-    """End a turn and note how it went, if anything was sent. A refusal for good is an answer, and comes at once."""
+def ask(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
+    """Ask for the turn on a channel, to be kept for `held`; `answered` reads the answers."""
+    pipe.set(keys.trying(turn.channel, turn.lane), turn.token, nx=True, px=held)
+    pipe.exists(keys.ailing(turn.channel))
+    pipe.zremrangebyscore(keys.sending(turn.lane), "-inf", milliseconds(now - held))
+    pipe.zcount(keys.sending(turn.lane), "-inf", milliseconds(now - SLOW))
+    pipe.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now)})
+    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+
+
+def answered(answers: Iterator[Any]) -> Answer:
+    """Read the answers to `ask`. Where another has the turn it is not given back, only no longer asked for."""
+    taken, ails, _, slow, _, waiting = (next(answers) for _ in range(6))
+    return Answer(bool(taken), bool(taken) and not (ails and slow >= AILING_AT_ONCE), bool(ails), int(waiting))
+
+
+def keep(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
+    """Go on: the next send on the channel begins, and the turn lasts on from now."""
+    pipe.pexpire(keys.trying(turn.channel, turn.lane), held)
+    pipe.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now)})
+    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+
+
+def kept(answers: Iterator[Any]) -> int:
+    """Read the answers to `keep`: how many pages wait for the channel."""
+    *_, waiting = (next(answers) for _ in range(3))
+    return int(waiting)
+
+
+def count_as_slow(redis: Redis, keys: Keys, turn: Turn, now: datetime) -> None:
+    """A send on a channel that ails counts from its beginning like one that takes long."""
+    redis.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now - SLOW)})
+
+
+def end(pipe: Pipeline, keys: Keys, turn: Turn, *, ours: bool) -> None:
+    """Send no more; where the turn is (still) ours, another may have it. The last answer is how many pages wait for
+    the channel: who queued up before this found it busy."""
+    pipe.zrem(keys.sending(turn.lane), turn.text)
+    if ours:
+        pipe.delete(keys.trying(turn.channel, turn.lane))
+    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+
+
+def is_taken(pipe: Pipeline, keys: Keys, turn: Turn) -> None:
+    """Ask whether somebody has the turn."""
+    pipe.exists(keys.trying(turn.channel, turn.lane))
+
+
+def note(redis: Redis, keys: Keys, channel: str, outcome: Outcome) -> None:
+    """Note how a send went. A refusal for good is an answer, and comes at once."""
     if outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN):
-        note_failure(redis, keys, turn.channel)
-    elif outcome is not None:
-        redis.delete(keys.ailing(turn.channel))
-    redis.zrem(keys.sending(turn.lane), turn.token)
-    if redis.get(keys.trying(turn.channel, turn.lane)) == turn.token.encode():
-        redis.delete(keys.trying(turn.channel, turn.lane))
+        redis.set(keys.ailing(channel), 1, px=REMEMBERED)
+    else:
+        redis.delete(keys.ailing(channel))
 
 
-def note_failure(redis: Redis, keys: Keys, channel: str) -> None:
-    """A channel has just failed."""
-    redis.set(keys.ailing(channel), 1, px=REMEMBERED)
+def queue_up(pipe: Pipeline, keys: Keys, turn: Turn, waits: Iterable[tuple[Place, Page]]) -> None:
+    """Note pages that find their channel busy: whoever has the turn sends them after its own, the oldest first."""
+    pipe.zadd(keys.waiting(turn.channel, turn.lane), {place.text: milliseconds(page.at) for place, page in waits})
+    pipe.pexpire(keys.waiting(turn.channel, turn.lane), FORGOTTEN)
 
 
-def queue_up(redis: Redis, keys: Keys, channel: str, lane: Lane, waits: Place, now: datetime) -> None:
-    """Note a page that found its channel busy: whoever has the turn wakes it when done."""
+def due(redis: Redis, keys: Keys, kind: Lane, waits: Place, at: datetime) -> None:
+    """When the tick looks at a page; one that is no longer owed stays so (XX)."""
+    shard = keys.shard(waits.shard)
+    redis.zadd(shard.due("critical" if kind == "urgent" else "low"), {waits.page: milliseconds(at)}, xx=True)
+
+
+def next_waiting(redis: Redis, keys: Keys, turn: Turn, count: int = 1) -> list[Place]:
+    """The oldest pages that wait for a channel; they no longer stand in the queue."""
+    found = cast("list[tuple[bytes, float]]", redis.zpopmin(keys.waiting(turn.channel, turn.lane), count))
+    return [place(text) for text, _ in found]
+
+
+def spread(
+    redis: Redis, keys: Keys, owed: Iterable[tuple[Place, Page]], now: datetime, look_again: timedelta
+) -> list[tuple[Lane, Place]]:
+    """The pages to wake a process for: one for each channel. The others wait behind it, or behind who sends there now.
+
+    One round trip where each page has a channel of its own that nobody sends on. All of them are owed: should whoever
+    has the turn die, the tick finds the others after `look_again`.
+    """
+    groups: dict[Turn, list[tuple[Place, Page]]] = defaultdict(list)
+    for place, page in owed:
+        groups[Turn(page.channel, lane(page.urgency), "")].append((place, page))
+    if not groups:
+        return []
+    busy = _busy(redis, keys, groups)
+    pipe = redis.pipeline(transaction=True)
+    for turn, pages in groups.items():
+        if behind := pages if turn in busy else pages[1:]:
+            queue_up(pipe, keys, turn, behind)
+        for place, _ in behind:
+            due(pipe, keys, turn.lane, place, now + look_again)
+    if len(pipe):
+        pipe.execute()
+        # Whoever had a turn may have ended it before these stood in its queue.
+        busy &= _busy(redis, keys, groups)
+    return [(turn.lane, pages[0][0]) for turn, pages in groups.items() if turn not in busy]
+
+
+def _busy(redis: Redis, keys: Keys, turns: Collection[Turn]) -> set[Turn]:
+    """The turns that somebody has now."""
     pipe = redis.pipeline(transaction=False)
-    pipe.zadd(keys.waiting(channel, lane), {waits.text: milliseconds(now)})
-    pipe.pexpire(keys.waiting(channel, lane), FORGOTTEN)
-    pipe.execute()
-
-
-def next_waiting(redis: Redis, keys: Keys, channel: str, lane: Lane) -> Place | None:
-    """The page that has waited longest for a channel; it no longer stands in the queue."""
-    first = cast("list[tuple[bytes, float]]", redis.zpopmin(keys.waiting(channel, lane)))
-    return place(first[0][0]) if first else None
+    for turn in turns:
+        is_taken(pipe, keys, turn)
+    return {turn for turn, taken in zip(turns, pipe.execute(), strict=True) if taken}

@@ -21,7 +21,7 @@ WATCH = Watch(patient="P1")
 
 def event(system: str, *items: Item, was: str | None = None) -> dict[str, Any]:
     assessment = assess(chart(*items), NOW, SITE)
-    return grade_event("P1", system, assessment.grades()[system], was, assessment, SITE)
+    return grade_event("P1", system, assessment.grades()[system], was, assessment, SITE, id="g1")
 
 
 def episode() -> Episode:
@@ -53,6 +53,14 @@ def test_a_grade_that_changed() -> None:
     assert "vasopressor" in found["missing"]
 
 
+def test_a_grade_names_the_messages_it_rests_on_and_the_conventions() -> None:
+    found = event("crs", reading("temperature", "38.5", NOW, id="t1"), reading("systolic_bp", 84, NOW, id="p1"))
+    assert (found["id"], found["status"]) == ("g1", "final")
+    assert {"kind": "temperature", "source": "ward", "id": "t1", "at": "2024-06-17T10:00:00+02:00"} in found["evidence"]
+    assert {item["id"] for item in found["evidence"]} >= {"t1", "p1"}
+    assert found["proxies"] == ["crs.hypotension_systolic"]
+
+
 def test_a_grade_that_is_undetermined_is_null_and_never_0() -> None:
     found = event("crs", was="1")
     assert found["grade"] is None
@@ -73,6 +81,13 @@ def test_a_score_carries_value_logarithm_and_bound() -> None:
     sample = (reading("ldh", 320, day(3)), reading("crp", 85, day(3)), reading("platelets", 45, day(3)))
     found = event("m_easix", *sample)
     assert (found["value"], found["log2"], found["bound"]) == (60.4444444444, 5.917538, "")
+    assert found["bound_value"] is None
+
+
+def test_a_score_of_which_only_a_bound_is_known_carries_that() -> None:
+    sample = (reading("ldh", "<100", NOW), reading("crp", 97, NOW), reading("platelets", 50, NOW))
+    found = event("m_easix", *sample)
+    assert (found["value"], found["bound"], found["bound_value"]) == (None, "<", 19.4)
 
 
 def test_a_page_stands_in_the_journal_as_it_was_written() -> None:

@@ -47,7 +47,7 @@ def turn(store: Store, clock: Clock) -> Callable[..., module.Turn]:
         done = advance(store, shard, clock, SITE)
         known = {unpack_owed(value) for value in store.redis.hvals(shard.key("outbox"))}
         followed = {item.page.id for item in known if of_interest(item.page)}
-        done.pages = [page for page in done.pages if page in followed]
+        done.pages = [page for page in done.pages if page.id in followed]
         return done
 
     return advanced
@@ -86,7 +86,7 @@ def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., m
     send(store, crs2())
     done = turn()
     assert (done.batches, done.messages, done.more) == (1, 3, False)
-    assert [item.page.id for item in owed(store)] == done.pages
+    assert [item.page for item in owed(store)] == done.pages
     assert titles(store) == ["[HIGH] D+2 HAEM-2/12: CRS grade 2: fever plus hypotension (new)"]
     assert waiting(store) == 0
 
@@ -171,7 +171,7 @@ def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
     send(store, [acknowledgement(episode, at=clock.forward(minutes=2))], clock.at)
     turn()
     assert owed(store) == []
-    assert redis.zscore(SHARD.key("due"), page) is None
+    assert redis.zscore(SHARD.key("due"), page.id) is None
     clock.forward(hours=1)
     assert turn().pages == []
 

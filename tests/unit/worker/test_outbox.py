@@ -67,7 +67,7 @@ def page(store: Store) -> str:
 
 
 def attempt(store: Store, page: str, at: datetime = NOW) -> Outcome | None:
-    return deliver(store, SHARD, page, at, SITE, OFFICE).outcome
+    return deliver(store, SHARD, page, Clock(at), SITE, OFFICE).outcome
 
 
 def due(store: Store, page: str) -> timedelta | None:
@@ -245,7 +245,7 @@ def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
 ) -> None:
     channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
     without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
-    assert deliver(store, SHARD, page, NOW, without, OFFICE).outcome is Outcome.PERMANENT
+    assert deliver(store, SHARD, page, Clock(), without, OFFICE).outcome is Outcome.PERMANENT
     assert [receipt.detail for receipt in receipts(store)] == ["the channel is no longer configured"]
     assert provider.asked == []
 
@@ -336,7 +336,12 @@ def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_o
 
 def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str) -> None:
     dies(store, provider, page)
-    assert [(item.attempts, item.answered) for item in owed(store)] == [(1, 0)]
+    assert store.redis.get(SHARD.begun(page)) == b"1"
+    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
+    provider.answers = FAILED
+    attempt(store, page, NOW + POLICY.claim_for)
+    assert [item.attempts for item in owed(store)] == [2]
+    assert not store.redis.exists(SHARD.begun(page))
 
 
 def run_out(store: Store, page: str) -> None:

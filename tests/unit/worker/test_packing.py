@@ -17,7 +17,7 @@ def test_a_watch_with_chart_and_episodes_survives() -> None:
     watch, effects = step(Watch(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     assert watch.episodes
     assert unpack_watch(pack(watch)) == watch
-    owed = Owed(page=effects.pages[0], attempts=3, answered=2, said="failed")
+    owed = Owed(page=effects.pages[0], attempts=3, said="failed")
     assert unpack_owed(pack(owed)) == owed
 
 

@@ -26,6 +26,7 @@ from worker.delivery.turns import Lane
 from worker.packing import Owed, pack
 from worker.runtime import Runtime
 from worker.store import Store
+from worker.tick import pending
 
 Sent = list[tuple[str, tuple[Any, ...]]]
 
@@ -170,9 +171,21 @@ def page_owed(store: Store) -> str:
 
 
 @pytest.mark.usefixtures("provider")
-def test_delivering_wakes_the_shard_for_the_receipt(store: Store, sent: Sent) -> None:
+def test_a_page_that_was_sent_wakes_nobody_its_receipt_is_found_by_the_tick(store: Store, sent: Sent) -> None:
     page = page_owed(store)
     sent.clear()
+    tasks.deliver(SHARD.number, page)
+    assert sent == []
+    assert SHARD.number in pending(store, NOW).shards
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.PERMANENT, Outcome.UNKNOWN])
+def test_a_failure_wakes_the_judgement_at_once(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    page = page_owed(store)
+    sent.clear()
+    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: Attempt(outcome))
     tasks.deliver(SHARD.number, page)
     assert sent == [("advance", (SHARD.number,))]
 
@@ -195,26 +208,31 @@ def owe(store: Store, page: Page) -> None:
 @pytest.mark.parametrize(
     ("task", "urgency", "lane"), [("deliver", "high", "ordinary"), ("deliver_urgent", "critical", "urgent")]
 )
-def test_who_waits_for_the_same_channel_is_woken_after_it(
-    store: Store, sent: Sent, task: str, urgency: Urgency, lane: Lane
+def test_when_its_time_is_over_a_task_hands_over_to_another(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, task: str, urgency: Urgency, lane: Lane
 ) -> None:
+    monkeypatch.setattr("worker.delivery.outbox.AT_A_STRETCH", timedelta())
     owe(store, build_page("e1.1", urgency=urgency))
     owe(store, build_page("e2.1", urgency=urgency))
-    turns.queue_up(store.redis, KEYS, "phone-1", lane, turns.Place(SHARD.number, "e2.1"), NOW)
+    with store.redis.pipeline() as pipe:
+        turns.queue_up(
+            pipe, KEYS, turns.turn("phone-1", lane), [(turns.Place(SHARD.number, "e2.1"), build_page("e2.1"))]
+        )
+        pipe.execute()
     getattr(tasks, task)(SHARD.number, "e1.1")
     assert (task, (SHARD.number, "e2.1")) in sent
 
 
 def test_critical_pages_are_delivered_by_processes_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     turn = Turn()
-    turn.pages, turn.urgent = ["e1.1", "e2.1"], {"e1.1"}
+    turn.pages = [build_page("e1.1", urgency="critical"), build_page("e2.1")]
     monkeypatch.setattr(tasks, "advance_shard", lambda *_: turn)
     tasks.advance(SHARD.number)
     assert sent == [("deliver_urgent", (SHARD.number, "e1.1")), ("deliver", (SHARD.number, "e2.1"))]
 
 
 @pytest.mark.usefixtures("provider")
-@pytest.mark.parametrize(("picture", "tasks_sent"), [(True, ["advance", "picture"]), (None, ["advance"])])
+@pytest.mark.parametrize(("picture", "tasks_sent"), [(True, ["picture"]), (None, [])])
 def test_a_picture_follows_the_page_as_a_task_of_its_own(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, picture: bool | None, tasks_sent: list[str]
 ) -> None:
@@ -249,7 +267,7 @@ def test_a_task_is_acknowledged_after_its_work_and_again_offered_when_its_worker
 
 
 def test_the_names_and_queues_producers_rely_on_stand() -> None:
-    names = {"ingest", "advance", "deliver", "deliver_urgent", "picture"}
+    names = {"ingest", "advance", "deliver", "deliver_urgent", "picture", "export"}
     assert names <= set(app.tasks)
     assert {queue.name for queue in app.conf.task_queues} == {*names, "celery"}
     for name in names:

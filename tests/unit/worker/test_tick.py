@@ -67,7 +67,7 @@ def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monke
         return Attempt(Outcome.SENT)
 
     monkeypatch.setattr("worker.delivery.outbox.send", look)
-    deliver(store, SHARD, page, NOW, SITE, Office())
+    deliver(store, SHARD, page, Clock(), SITE, Office())
     assert found == [NOTHING]
 
 

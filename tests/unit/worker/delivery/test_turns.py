@@ -1,11 +1,15 @@
 """Whose turn it is on a channel: one sender at a time, critical pages apart, and few on channels that fail."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import KEYS, NOW, SITE
+from worker.clock import milliseconds
+from worker.delivery import turns
 from worker.delivery.outcomes import Outcome
 from worker.delivery.turns import (
     AILING_AT_ONCE,
@@ -15,12 +19,16 @@ from worker.delivery.turns import (
     Lane,
     Place,
     Turn,
-    give_back,
+    answered,
+    ask,
+    count_as_slow,
+    end,
+    keep,
     lane,
     next_waiting,
-    note_failure,
+    note,
     queue_up,
-    take,
+    spread,
 )
 from worker.service import DELIVERS as PROCESSES
 
@@ -30,7 +38,36 @@ HELD = timedelta(seconds=20)
 def turn(
     redis: Redis, channel: str = "phone-1", kind: Lane = "ordinary", after: timedelta = timedelta()
 ) -> Turn | None:
-    return take(redis, KEYS, channel, kind, NOW + after, HELD)
+    """As `Stretch` asks for it."""
+    wanted, now = turns.turn(channel, kind), NOW + after
+    pipe = redis.pipeline()
+    ask(pipe, KEYS, wanted, now, HELD)
+    channel_says = answered(iter(pipe.execute()))
+    if not channel_says.ours:
+        done(redis, wanted, ours=channel_says.free)
+        return None
+    if channel_says.ails:
+        count_as_slow(redis, KEYS, wanted, now)
+    return wanted
+
+
+def done(redis: Redis, held: Turn, *, ours: bool = True) -> int:
+    """The turn ends; how many pages wait for the channel."""
+    pipe = redis.pipeline()
+    end(pipe, KEYS, held, ours=ours)
+    *_, waiting = pipe.execute()
+    return int(waiting)
+
+
+def give_back(redis: Redis, held: Turn, outcome: Outcome) -> None:
+    note(redis, KEYS, held.channel, outcome)
+    done(redis, held)
+
+
+def queue(redis: Redis, held: Turn, where: Place, after: int = 0) -> None:
+    pipe = redis.pipeline()
+    queue_up(pipe, KEYS, held, [(where, page(where.page, at=NOW + timedelta(seconds=after)))])
+    pipe.execute()
 
 
 def taken(redis: Redis, channel: str = "phone-1") -> Turn:
@@ -59,10 +96,26 @@ def test_critical_pages_are_a_lane_of_their_own(urgency: str, expected: Lane) ->
     assert lane(urgency) == expected
 
 
-@pytest.mark.parametrize("outcome", [*Outcome, None])
-def test_a_turn_that_was_given_back_is_the_next_ones(redis: Redis, outcome: Outcome | None) -> None:
-    give_back(redis, KEYS, taken(redis), outcome)
+def test_a_turn_that_has_ended_is_the_next_ones(redis: Redis) -> None:
+    done(redis, taken(redis))
     assert turn(redis)
+
+
+def test_who_asks_in_vain_does_not_end_the_turn_of_the_other(redis: Redis) -> None:
+    taken(redis)
+    assert [turn(redis) for _ in range(3)] == [None] * 3
+
+
+def test_a_turn_lasts_on_from_each_page(redis: Redis) -> None:
+    held = taken(redis)
+    redis.pexpire(KEYS.trying("phone-1", "ordinary"), 10)
+    pipe = redis.pipeline()
+    keep(pipe, KEYS, held, NOW + SLOW, HELD)
+    pipe.execute()
+    assert redis.pttl(KEYS.trying("phone-1", "ordinary")) > 10
+    ails(redis, "a", "b")
+    assert turn(redis, "a", after=SLOW)
+    assert turn(redis, "b", after=SLOW), "the send on phone-1 has only just begun"
 
 
 def test_the_turn_of_a_worker_that_died_runs_out(redis: Redis) -> None:
@@ -74,18 +127,18 @@ def test_a_turn_that_ran_out_does_not_end_the_next(redis: Redis) -> None:
     first = taken(redis)
     redis.delete(KEYS.trying("phone-1", "ordinary"))
     assert turn(redis)
-    give_back(redis, KEYS, first, Outcome.SENT)
+    done(redis, first, ours=False)
     assert turn(redis) is None
 
 
 def ails(redis: Redis, *channels: str) -> None:
     for channel in channels:
-        note_failure(redis, KEYS, channel)
+        note(redis, KEYS, channel, Outcome.TEMPORARY)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
 def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
-    give_back(redis, KEYS, taken(redis), outcome)
+    give_back(redis, taken(redis), outcome)
     assert 0 < redis.pttl(KEYS.ailing("phone-1")) <= REMEMBERED / timedelta(milliseconds=1)
     assert max(SITE.on_call.delivery.retry_waits) < REMEMBERED
 
@@ -93,7 +146,7 @@ def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.PERMANENT])
 def test_a_channel_that_answers_is_well_again(redis: Redis, outcome: Outcome) -> None:
     ails(redis, "phone-1")
-    give_back(redis, KEYS, taken(redis), outcome)
+    give_back(redis, taken(redis), outcome)
     assert not redis.exists(KEYS.ailing("phone-1"))
 
 
@@ -103,7 +156,7 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
     tried = [found for channel in channels if (found := turn(redis, channel))]
     assert len(tried) == AILING_AT_ONCE
     assert turn(redis, "well") is not None
-    give_back(redis, KEYS, tried[0], Outcome.UNKNOWN)
+    give_back(redis, tried[0], Outcome.UNKNOWN)
     assert turn(redis, channels[-1])
 
 
@@ -131,8 +184,68 @@ def test_a_lane_has_more_processes_than_it_gives_to_channels_that_ail(kind: Lane
 
 
 def test_who_has_waited_longest_is_next(redis: Redis) -> None:
+    held = taken(redis)
     for number, after in ((3, 0), (1, 2), (2, 1)):
-        queue_up(redis, KEYS, "phone-1", "ordinary", Place(number, f"e {number}.1"), NOW + timedelta(seconds=after))
-    found = [next_waiting(redis, KEYS, "phone-1", "ordinary") for _ in range(4)]
-    assert found == [Place(3, "e 3.1"), Place(2, "e 2.1"), Place(1, "e 1.1"), None]
-    assert next_waiting(redis, KEYS, "phone-1", "urgent") is None
+        queue(redis, held, Place(number, f"e {number}.1"), after=after)
+    assert done(redis, held) == 3
+    assert next_waiting(redis, KEYS, held, 2) == [Place(3, "e 3.1"), Place(2, "e 2.1")]
+    assert next_waiting(redis, KEYS, held, 2) == [Place(1, "e 1.1")]
+    assert next_waiting(redis, KEYS, held, 2) == []
+
+
+def test_the_lanes_of_a_channel_wait_apart(redis: Redis) -> None:
+    queue(redis, turns.turn("phone-1", "ordinary"), Place(1, "e1.1"))
+    assert next_waiting(redis, KEYS, turns.turn("phone-1", "urgent")) == []
+
+
+# -- who is woken for what is owed ---------------------------------------------------------------------
+
+OWED = [
+    (Place(0, "a.1"), page("a.1", channel="phone-1")),
+    (Place(1, "b.1"), page("b.1", channel="phone-1")),
+    (Place(2, "c.1"), page("c.1", channel="phone-2")),
+    (Place(3, "d.1"), page("d.1", channel="phone-1", urgency="critical")),
+]
+
+
+def woken(redis: Redis) -> list[tuple[Lane, Place]]:
+    return spread(redis, KEYS, OWED, NOW, timedelta(seconds=2))
+
+
+def test_one_process_is_woken_for_each_channel_and_the_others_wait_behind(redis: Redis) -> None:
+    assert woken(redis) == [("ordinary", Place(0, "a.1")), ("ordinary", Place(2, "c.1")), ("urgent", Place(3, "d.1"))]
+    assert next_waiting(redis, KEYS, turns.turn("phone-1", "ordinary"), 9) == [Place(1, "b.1")]
+    assert next_waiting(redis, KEYS, turns.turn("phone-2", "ordinary"), 9) == []
+
+
+def test_nobody_is_woken_for_a_channel_that_somebody_sends_on(redis: Redis) -> None:
+    taken(redis)
+    assert woken(redis) == [("ordinary", Place(2, "c.1")), ("urgent", Place(3, "d.1"))]
+    assert next_waiting(redis, KEYS, turns.turn("phone-1", "ordinary"), 9) == [Place(0, "a.1"), Place(1, "b.1")]
+
+
+def test_who_ends_a_turn_while_pages_are_queued_leaves_none_behind(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = taken(redis)
+
+    def queue_late(*given: Any) -> None:
+        done(redis, held)
+        queue_up(*given)
+
+    monkeypatch.setattr(turns, "queue_up", queue_late)
+    assert ("ordinary", Place(0, "a.1")) in woken(redis)
+
+
+def test_the_tick_looks_at_what_waits_a_little_later(redis: Redis) -> None:
+    """Should whoever has the turn die."""
+    for place, _ in OWED:
+        redis.zadd(KEYS.shard(place.shard).key("due"), {place.page: milliseconds(NOW)})
+    woken(redis)
+    assert redis.zscore(KEYS.shard(0).key("due"), "a.1") == milliseconds(NOW)
+    assert redis.zscore(KEYS.shard(1).key("due"), "b.1") == milliseconds(NOW + timedelta(seconds=2))
+
+
+def test_a_page_that_was_cancelled_meanwhile_is_not_owed_again(redis: Redis) -> None:
+    woken(redis)
+    assert not redis.exists(KEYS.shard(1).key("due"))

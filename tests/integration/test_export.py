@@ -1,0 +1,86 @@
+"""Real workers tell a record system on loopback what follows, and are killed over it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.integration.hospital import Hospital, crs2, descendants, eventually, kill
+from tests.record_system import RecordSystem
+from worker.replay import environment_of
+from worker.service import DELIVERS
+from worker.supervisor import Supervised, worker_command
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def record() -> Iterator[RecordSystem]:
+    with RecordSystem() as system:
+        yield system
+
+
+@contextmanager
+def exporting(hospital: Hospital, record: RecordSystem) -> Iterator[Supervised]:
+    """The hospital's workers, told of a record system: one that judges and delivers, one that exports."""
+    base = {"fhir_base": record.base, "fhir_token": "a-token", "fhir_system": "urn:oid:1.2.3"}
+    environment = environment_of(hospital.settings.model_copy(update=base))
+    others = worker_command(["advance", "ingest", *DELIVERS], 2)
+    with (
+        Supervised(others, environment, str(hospital.log)),
+        Supervised(worker_command(["export"], 1), environment, str(hospital.log)) as exporter,
+    ):
+        eventually(lambda: len(hospital.beats()) == 2, "both workers tick")
+        yield exporter
+
+
+def waits(hospital: Hospital) -> int:
+    return sum(hospital.redis.xlen(shard.exports) for shard in hospital.store.keys.all())
+
+
+def page(record: RecordSystem) -> dict[str, Any]:
+    """The Communication about CRS; there is one."""
+    [found] = [held for held in record.held("Communication") if held["topic"]["text"] == "crs"]
+    return found
+
+
+def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resource_once(
+    hospital: Hospital, record: RecordSystem
+) -> None:
+    shard = hospital.store.keys.of("killed")
+    left: list[int] = []
+    with exporting(hospital, record) as exporter:
+
+        def kill_once() -> None:
+            if not left:
+                pid = exporter.pid or 0
+                kill(pid, *descendants(pid))
+                left.append(waits(hospital))
+                hospital.redis.delete(shard.key("exporting"))  # in time its claim runs out
+
+        record.on_taken = kill_once
+        hospital.client.send(crs2("killed"))
+        eventually(lambda: left, "it was killed")
+        eventually(lambda: not waits(hospital) and page(record)["status"] == "completed", "all of it was exported")
+    assert left[0] > 0, "nothing had been taken off the stream"
+    assert exporter.starts == 2
+    taken = [versions[-1]["identifier"][0]["value"] for versions in record.resources]
+    assert len(taken) == len(set(taken))
+    assert max(map(len, record.resources)) > 1, "it was sent again"
+    [crs] = [held for held in record.held("Observation") if held["code"]["coding"][0]["code"] == "crs"]
+    assert set(record.statuses(crs)) == {"final"}
+    assert page(record)["about"][0]["identifier"] == crs["identifier"][0]
+
+
+def test_a_wake_up_that_is_lost_and_a_base_that_is_down_cost_time_and_no_resource(
+    hospital: Hospital, record: RecordSystem
+) -> None:
+    record.answers = [(503, {"Retry-After": "1"}), (500, {})]
+    with exporting(hospital, record):
+        hospital.client.send(crs2("PAT-4711"))
+        eventually(lambda: len(record.requests) > 2 and not waits(hospital), "it was exported after all")
+    [crs] = [held for held in record.held("Observation") if held["code"]["coding"][0]["code"] == "crs"]
+    assert crs["subject"]["identifier"] == {"system": "urn:oid:1.2.3", "value": "PAT-4711"}
+    assert "a-token" not in hospital.log.read_text()
+    assert "PAT-4711" not in hospital.log.read_text()

@@ -1,0 +1,261 @@
+"""One task sends the pages that wait for its channel one after another, each as safely as if it were alone."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from redis import Redis
+
+from alerts.page import Page
+from config.site import Channel
+from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
+from worker.clock import milliseconds
+from worker.delivery import outbox, turns
+from worker.delivery.channel import Office
+from worker.delivery.outbox import AHEAD, AT_A_STRETCH, Delivered, deliver
+from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.turns import Place
+from worker.packing import Owed, pack, unpack_owed
+from worker.store import Store
+
+ORDINARY = turns.turn("phone-1", "ordinary")
+CLAIM = SITE.on_call.delivery.claim_for
+"""No limit but time: twenty messages are the shipped one."""
+
+
+class Provider:
+    """Takes what it is given, and then does what it is told."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+        self.answers: dict[str, Outcome] = {}
+        self.after: dict[str, Callable[[], object]] = {}
+
+    def send(self, _: Channel, pages: Sequence[Page], __: Office) -> Attempt:
+        [only] = pages
+        self.given.append(only.id)
+        self.after.get(only.id, lambda: None)()
+        return Attempt(self.answers.get(only.id, Outcome.SENT))
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
+    standing = Provider()
+    monkeypatch.setattr(outbox, "send", standing.send)
+    return standing
+
+
+def place_of(item: Page) -> Place:
+    return Place(KEYS.of(item.patient).number, item.id)
+
+
+def owe(redis: Redis, count: int) -> list[Page]:
+    """Pages to one phone, of patients in every shard; all but the first wait behind it."""
+    pages = [
+        page(f"e{number}.1", patient=f"P{number}", at=NOW + timedelta(milliseconds=number)) for number in range(count)
+    ]
+    pipe = redis.pipeline()
+    for item in pages:
+        shard = KEYS.of(item.patient)
+        pipe.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
+        pipe.zadd(shard.key("due"), {item.id: milliseconds(NOW)})
+    for item in pages[1:]:
+        turns.queue_up(pipe, KEYS, ORDINARY, [(place_of(item), item)])
+    pipe.execute()
+    return pages
+
+
+def send(store: Store, item: Page, clock: Clock | None = None) -> Delivered:
+    return deliver(store, KEYS.of(item.patient), item.id, clock or Clock(), SITE, Office())
+
+
+def left(redis: Redis) -> list[str]:
+    return sorted(name.decode() for shard in KEYS.all() for name in redis.hkeys(shard.key("outbox")))
+
+
+def is_due(redis: Redis, item: Page) -> timedelta | None:
+    score = redis.zscore(KEYS.of(item.patient).key("due"), item.id)
+    return None if score is None else timedelta(milliseconds=score - milliseconds(NOW))
+
+
+def keys_left(redis: Redis) -> list[str]:
+    """Claims, counts of attempts and turns that are still there."""
+    names = [name.decode() for name in redis.scan_iter("*")]
+    return [name for name in names if any(part in name for part in (":claim:", ":begun:", ":trying:"))]
+
+
+def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
+    pages = owe(redis, AHEAD + 4)
+    done = send(store, pages[0])
+    assert provider.given == [item.id for item in pages]
+    assert [item.id for item in done.sent] == provider.given
+    assert (done.outcome, done.following, done.news) == (Outcome.SENT, None, ())
+    assert left(redis) == []
+    receipts = [fields[b"m"].decode() for shard in KEYS.all() for _, fields in store.stream(shard.inbox)]
+    assert sorted(text.split('"page":"')[1].split('"')[0] for text in receipts) == sorted(provider.given)
+    assert keys_left(redis) == []
+
+
+def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provider: Provider) -> None:
+    def trips(count: int) -> int:
+        pages = owe(redis, count)
+        sent = 0
+        original = redis.pipeline
+
+        def counting(*given: object, **named: object) -> object:
+            nonlocal sent
+            pipe = original(*given, **named)
+            execute = pipe.execute
+
+            def counted(*more: object) -> object:
+                nonlocal sent
+                sent += bool(len(pipe))
+                return execute(*more)
+
+            pipe.execute = counted
+            return pipe
+
+        with patch.object(redis, "pipeline", counting):
+            send(store, pages[0])
+        return sent
+
+    alone, row = trips(1), trips(1 + AHEAD)
+    assert alone == 3, "claim, begin, record"
+    assert row - alone == AHEAD + 1, "one each, and one to claim them all"
+    assert len(provider.given) == 2 + AHEAD
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
+def test_after_a_failure_the_others_wait_for_their_own_time(
+    redis: Redis, store: Store, provider: Provider, outcome: Outcome
+) -> None:
+    pages = owe(redis, 5)
+    provider.answers[pages[1].id] = outcome
+    done = send(store, pages[0])
+    assert provider.given == [pages[0].id, pages[1].id]
+    assert left(redis) == [item.id for item in pages[1:]]
+    assert [shard.number for shard in done.news] == [KEYS.of(pages[1].patient).number]
+    assert done.following is None
+    assert keys_left(redis) == [], "nobody holds what was claimed ahead"
+    assert [is_due(redis, item) for item in pages[2:]] == [timedelta()] * 3
+    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+
+
+def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: Store, provider: Provider) -> None:
+    pages = owe(redis, 3)
+    provider.answers[pages[1].id] = Outcome.PERMANENT
+    send(store, pages[0])
+    assert provider.given == [item.id for item in pages]
+    assert left(redis) == [pages[1].id]
+
+
+def test_when_time_is_over_another_goes_on_with_who_waited_longest(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
+    pages, clock = owe(redis, 5), Clock()
+    provider.after[pages[1].id] = lambda: clock.forward(seconds=AT_A_STRETCH.total_seconds())
+    done = send(store, pages[0], clock)
+    assert provider.given == [pages[0].id, pages[1].id]
+    assert done.following == place_of(pages[2])
+    assert is_due(redis, pages[2]) == AT_A_STRETCH
+    assert keys_left(redis) == []
+    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[3:]]
+
+
+def test_a_page_that_comes_to_wait_while_the_last_is_sent_is_sent_too(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
+    [first] = owe(redis, 1)
+    later = page("late.1", patient="P9")
+
+    def comes() -> None:
+        shard = KEYS.of(later.patient)
+        redis.hset(shard.key("outbox"), later.id, pack(Owed(page=later)))
+        redis.zadd(shard.key("due"), {later.id: milliseconds(NOW)})
+        assert send(store, later).outcome is None
+
+    provider.after[first.id] = comes
+    send(store, first)
+    assert provider.given == [first.id, later.id]
+
+
+def test_who_finds_the_channel_busy_just_before_it_is_free_asks_again(
+    redis: Redis, store: Store, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its page would wait for the tick."""
+    [only] = owe(redis, 1)
+    redis.set(KEYS.trying("phone-1", "ordinary"), "another")
+    queue_up = turns.queue_up
+
+    def ends(*given: object) -> None:
+        redis.delete(KEYS.trying("phone-1", "ordinary"))
+        queue_up(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(turns, "queue_up", ends)
+    assert send(store, only).outcome is Outcome.SENT
+    assert provider.given == [only.id]
+
+
+def test_a_page_cancelled_while_it_waits_behind_another_is_not_sent(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
+    pages = owe(redis, 4)
+    shard = KEYS.of(pages[2].patient)
+
+    def cancel() -> None:
+        redis.hdel(shard.key("outbox"), pages[2].id)
+        redis.zrem(shard.key("due"), pages[2].id)
+        redis.delete(shard.claim(pages[2].id), shard.begun(pages[2].id))
+
+    provider.after[pages[1].id] = cancel  # it is claimed ahead by then
+    send(store, pages[0])
+    assert provider.given == [pages[0].id, pages[1].id, pages[3].id]
+    assert left(redis) == []
+    assert is_due(redis, pages[2]) is None
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
+    pages = owe(redis, 5)
+
+    def die() -> None:
+        raise Killed
+
+    provider.after[pages[2].id] = die
+    with pytest.raises(Killed):
+        send(store, pages[0])
+    provider.after.clear()
+    assert left(redis) == [item.id for item in pages[2:]]
+    assert is_due(redis, pages[2]) == CLAIM, "noticed when its claim has run out"
+    assert all(is_due(redis, item) == timedelta() for item in pages[3:])
+    assert redis.get(KEYS.of(pages[2].patient).begun(pages[2].id)) == b"1"
+    for name in redis.scan_iter("*"):
+        if b":claim:" in name or b":trying:" in name:
+            assert 0 < redis.pttl(name) <= CLAIM / timedelta(milliseconds=1)
+            redis.delete(name)  # it runs out
+    clock = Clock(NOW + CLAIM)
+    for item in pages[2:]:
+        send(store, item, clock)
+    assert left(redis) == []
+    assert sorted(provider.given[3:]) == [item.id for item in pages[2:]]
+
+
+def test_what_failed_before_counts_its_attempts_in_a_row_too(redis: Redis, store: Store, provider: Provider) -> None:
+    first, second = owe(redis, 2)
+    shard = KEYS.of(second.patient)
+    redis.hset(shard.key("outbox"), second.id, pack(Owed(page=second, attempts=3, said="failed")))
+    provider.answers[second.id] = Outcome.TEMPORARY
+    send(store, first)
+    packed = redis.hget(shard.key("outbox"), second.id)
+    assert packed is not None
+    assert unpack_owed(packed).attempts == 4
+    assert is_due(redis, second) == SITE.on_call.delivery.retry_waits[3]

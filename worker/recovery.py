@@ -1,0 +1,72 @@
+"""What a killed process held is given to the next at once, instead of when it runs out.
+
+The lease of a shard, the claim on its exports, the turn on a channel and the claims on pages all run out by themselves,
+some after a minute. Each second the tick looks whether the processes that hold them are still there.
+"""
+
+import logging
+from datetime import datetime
+from functools import partial
+from typing import cast
+
+from redis import Redis
+from redis.client import Pipeline
+
+from worker.clock import milliseconds
+from worker.delivery import turns
+from worker.holding import while_held
+from worker.keys import Shard
+from worker.liveness import is_gone
+from worker.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def recover(store: Store, now: datetime) -> None:
+    """Free what processes of this machine held when they were killed: one round trip where there is nothing."""
+    held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.exporting)]
+    pipe = store.redis.pipeline(transaction=False)
+    pipe.mget(held)
+    for lane in turns.DELIVERS:
+        pipe.zrange(store.keys.sending(lane), 0, -1)
+    holders, *sends = pipe.execute()
+    for key, holder in zip(held, holders, strict=True):
+        if holder is not None and is_gone(holder):
+            log.warning("the worker that held %s was killed; it is free", key)
+            _free(store.redis, key, holder)
+    for lane, sending in zip(turns.DELIVERS, sends, strict=True):
+        for turn in [turns.held(item, lane) for item in sending]:
+            if is_gone(turn.token.encode()):
+                _end(store, turn, now)
+
+
+def _end(store: Store, turn: turns.Turn, now: datetime) -> None:
+    """A worker was killed while it sent: its channel is free, and the pages it had claimed are due."""
+    log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
+    _free_claims(store, now)
+    _free(store.redis, store.keys.trying(turn.channel, turn.lane), turn.token.encode())
+    # Last, so that whoever is killed here leaves the rest to be found.
+    store.redis.zrem(store.keys.sending(turn.lane), turn.text)
+
+
+def _free_claims(store: Store, now: datetime) -> None:
+    shards = store.keys.advanced()
+    pipe = store.redis.pipeline(transaction=False)
+    for shard in shards:
+        pipe.hkeys(shard.key("outbox"))
+    places = [(shard, page.decode()) for shard, pages in zip(shards, pipe.execute(), strict=True) for page in pages]
+    claims = [shard.claim(page) for shard, page in places]
+    holders = cast("list[bytes | None]", store.redis.mget(claims)) if claims else []
+    for (shard, page), holder in zip(places, holders, strict=True):
+        if holder is not None and is_gone(holder):
+            while_held(store.redis, shard.claim(page), holder, partial(_due, shard=shard, page=page, now=now))
+
+
+def _due(pipe: Pipeline, *, shard: Shard, page: str, now: datetime) -> None:
+    pipe.delete(shard.claim(page))
+    for name in ("due", "urgent"):
+        pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
+
+
+def _free(redis: Redis, key: str, holder: bytes) -> None:
+    while_held(redis, key, holder, lambda pipe: pipe.delete(key))
