@@ -21,13 +21,12 @@ from statistics import median
 
 from redis import Redis
 
-from config.intake import load_intake
 from config.listeners import Listener
-from config.site import load_site
 from worker.embedded import EmbeddedRedis
+from worker.intake.in_force import IntakeInForce
 from worker.intake.mllp.answers import Received, Verdict
 from worker.intake.mllp.frames import FrameReader, wrap
-from worker.intake.mllp.handler import Configured, StoringHandler
+from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
 from worker.intake.taken import Outcome
@@ -77,9 +76,9 @@ async def serve_ours(url: str, raw: bool) -> None:
         pipe.execute()
         return [Verdict(Outcome.STORED)] * len(messages)
 
-    intake, tables = load_intake(), load_site().tables
+    configured = IntakeInForce(None).value
     store = IntakeStore(redis, Keys("benchmark", 16))
-    handler = StoringHandler(store, lambda: Configured(intake, tables), lambda _: None, lambda: datetime.now(UTC))
+    handler = StoringHandler(store, lambda: configured, lambda _: None, lambda: datetime.now(UTC))
     listener = MllpListener("mllp", Listener(port=0), append_raw if raw else handler, lambda: datetime.now(UTC))
     await listener.start()
     print(listener.port, flush=True)  # noqa: T201

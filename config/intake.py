@@ -15,7 +15,7 @@ from config.codes import Codes, SiteMap, check_map, local_codes, read_codes, val
 from config.lines import load_model, read_yaml
 from config.listeners import Listener, check_addresses
 from config.problems import ConfigurationError, Problem, of_validation
-from config.site import file_of, load_site
+from config.site import Site, file_of, load_site
 from config.types import Configuration
 
 
@@ -204,14 +204,16 @@ def with_map(intake: Intake, codes: SiteMap) -> Intake:
     return intake._replace(sources=sources, unlisted=unlisted)
 
 
-def load_intake(folder: Path | None = None) -> Intake:
+def load_intake(folder: Path | None = None, site: Site | None = None) -> Intake:
     """Read `intake.yaml` and `codes.csv` of a configuration folder, the shipped ones where it has none.
+
+    `site` is that of the folder, where it is read already.
 
     Raises:
         ConfigurationError: names file, line and every key that cannot be used.
     """
     form = load_model(Form, file_of(folder, "intake.yaml"))
-    zone = load_site(folder).zone
+    zone = (site or load_site(folder)).zone
     codes = read_codes(file_of(folder, "codes.csv")) | local_codes(form.codes) | value_words(form.values)
 
     def made(name: str, policy: Policy) -> Source:

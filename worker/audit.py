@@ -18,12 +18,13 @@ from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
 from config.settings import Settings
 from config.site import Site
-from worker import alarm, noted
+from worker import alarm, bounds, noted
 from worker.clock import milliseconds
 from worker.fitness import troubles
 from worker.inbox import append
 from worker.keys import SYNTHETIC, Keys, Shard
 from worker.noted import MISSED, Notes
+from worker.outbound import pauses
 from worker.overdue import Overdue, find
 from worker.packing import Owed, pack
 from worker.queues import QUEUES
@@ -43,6 +44,10 @@ DRIFT_KNOWN = timedelta(minutes=2)
 
 DELIVERS = ("deliver", "deliver_urgent")
 JUDGES = "advance"
+EXPORTS = "export"
+
+FHIR_BASE = "FHIR base"
+"""The condition under which a record system that takes nothing is told."""
 
 SITE_STUCK = "the site's shard"
 """Noted like a trouble of its own, and told past the judgement."""
@@ -66,7 +71,7 @@ def audit(run: Runtime, now: datetime) -> Look:
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
     overdue = find(store, now)
-    found = _found(run, overdue)
+    found = _found(run, overdue, now)
     every = timedelta(seconds=run.settings.round_trip_every)
     trip = RoundTrip(state, store.watch(SYNTHETIC), every, now)
     found |= trip.late()
@@ -83,7 +88,7 @@ def audit(run: Runtime, now: datetime) -> Look:
 # -- what is looked for ------------------------------------------------------------------------------
 
 
-def _found(run: Runtime, overdue: Overdue) -> dict[str, str]:
+def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
     """Everything that is wrong now, by condition, in words without a patient."""
     store = run.store
     found = {}
@@ -97,8 +102,11 @@ def _found(run: Runtime, overdue: Overdue) -> dict[str, str]:
         found[SITE_STUCK] = "nothing is judged in the shard that tells of technical trouble"
     for trouble in troubles(store.redis, store.keys, volatile=run.settings.volatile):
         found[trouble.part] = str(trouble)
+    found |= _set_aside(store)
+    if run.settings.exports:
+        found |= _fhir_base(store, now)
     taken = taken_by(store)
-    for queue in (*DELIVERS, JUDGES):
+    for queue in (*DELIVERS, JUDGES, *((EXPORTS,) if run.settings.exports else ())):
         if not taken[queue]:
             found[f"{MISSED}{queue}"] = f"no worker takes from the queue {queue}: start one"
     for machine, seconds in drifts(store).items():
@@ -106,6 +114,25 @@ def _found(run: Runtime, overdue: Overdue) -> dict[str, str]:
             what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
             found[f"clock drift {machine}"] = what
     return found
+
+
+def _set_aside(store: Store) -> dict[str, str]:
+    """That the list of what is set aside fills up, and that it is full."""
+    held = bounds.count(store.redis, store.keys)
+    seen = f"{held} messages are set aside, of {bounds.MOST} at most: see `cartwatch set-aside`, and empty the list"
+    found = {"set aside": seen} if held >= bounds.MANY else {}
+    if held >= bounds.MOST:
+        found["set aside full"] = f"what cannot be used is no longer kept but refused to its sender; {seen}"
+    return found
+
+
+def _fhir_base(store: Store, now: datetime) -> dict[str, str]:
+    """That the record system has taken nothing for too long."""
+    pause = pauses.read(store.redis, store.keys)
+    if pause is None or not pause.is_to_be_told(now):
+        return {}
+    minutes = (now - pause.since) // timedelta(minutes=1)
+    return {FHIR_BASE: f"the FHIR base has taken nothing for {minutes} min ({pause.why}); what it is owed is kept"}
 
 
 def taken_by(store: Store) -> dict[str, int]:

@@ -12,6 +12,7 @@ from worker.commands import (
     intake,
     mllp,
     offline,
+    outbound,
     patients,
     route,
     service,
@@ -56,7 +57,7 @@ for command in (
     *(service.up, service.worker, service.send, service.health),
     *(answers.ack, answers.hand_on, answers.silence, answers.close),
     *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
-    *(patients.board, patients.explain, intake.set_aside, intake.unmapped),
+    *(patients.board, patients.explain, intake.set_aside, intake.unmapped, outbound.exports),
     *(configuration.check, route.route, delivery.send_test),
     *(offline.grade, intake.parse, offline.replay, offline.demo),
 ):

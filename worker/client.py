@@ -17,6 +17,7 @@ from redis import Redis
 
 from alerts.messages import BadMessage
 from config.settings import Settings
+from worker.bounds import FULL
 from worker.fitness import refuse_other_shape
 from worker.inbox import Accepted, accept
 from worker.keys import Keys, Shard
@@ -49,13 +50,15 @@ class Client:
         """Append messages, one or many; return how many were accepted.
 
         Raises:
-            BadMessage: some cannot be read; the good ones were accepted, the others are set aside.
+            BadMessage: some cannot be read; the good ones were accepted, the others are set aside. Where the text says
+                so, they were not kept either: the list is full.
             redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
             UnfitStoreError: CARTWATCH_SHARDS is not what the installation was begun with; nothing was accepted.
         """
         accepted = self.send_raw([json.dumps(dict(message)).encode() for message in messages], source)
         if accepted.refused:
-            raise BadMessage("; ".join(record.why for record in accepted.refused))
+            why = "; ".join(record.why for record in accepted.refused)
+            raise BadMessage(why if accepted.kept else f"{FULL}: {why}")
         return accepted.stored
 
     def send_raw(self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None) -> Accepted:
@@ -63,7 +66,7 @@ class Client:
         if not self._fits:
             refuse_other_shape(self._redis, self.keys)
             self._fits = True
-        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source)
+        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source, bounded=True)
         self.wake(accepted.wake)
         return accepted
 

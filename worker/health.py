@@ -6,8 +6,10 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from worker.audit import Seen, last_look, taken_by
+from worker.bounds import MOST, count
 from worker.delivery.limits import count_held
 from worker.fitness import troubles
+from worker.outbound.backlog import backlog
 from worker.overdue import find
 from worker.round_trip import ROUND_TRIP
 from worker.store import Store
@@ -22,7 +24,7 @@ TAKES: dict[str, str] = {
     "deliver_urgent": "delivering critical pages",
     "picture": "sending pictures",
 }
-"""What stands still where nobody takes from a queue."""
+"""What stands still where nobody takes from a queue. Exporting is asked for only where it is configured."""
 
 
 class Check(NamedTuple):
@@ -49,6 +51,7 @@ def examine(store: Store, now: datetime) -> list[Check]:
         _heartbeat(look),
         _held_back(store),
         _set_aside(store),
+        *([_exports(store, now)] if store.exports else []),
     ]
 
 
@@ -61,7 +64,8 @@ def _store(store: Store) -> list[Check]:
 def _workers(store: Store) -> list[Check]:
     beats = sum(1 for _ in store.redis.scan_iter(f"{store.keys.namespace}:beat:*"))
     taken = taken_by(store)
-    parts = [Check(f"workers {what}", taken[queue] > 0, f"{taken[queue]} ticking") for queue, what in TAKES.items()]
+    takes = TAKES | ({"export": "exporting"} if store.exports else {})
+    parts = [Check(f"workers {what}", taken[queue] > 0, f"{taken[queue]} ticking") for queue, what in takes.items()]
     return [Check("workers", beats > 0, f"{beats} ticking"), *parts]
 
 
@@ -107,8 +111,16 @@ def _held_back(store: Store) -> Check:
 
 
 def _set_aside(store: Store) -> Check:
-    pipe = store.redis.pipeline(transaction=False)
-    for shard in store.keys.all():
-        pipe.xlen(shard.key("set_aside"))
-    count = sum(pipe.execute())
-    return Check("set aside", True, f"{count} message(s); see `cartwatch set-aside`")
+    held = count(store.redis, store.keys)
+    full = f", of {MOST} at most: FULL" if held >= MOST else ""
+    return Check("set aside", not full, f"{held} message(s){full}; see `cartwatch set-aside`")
+
+
+def _exports(store: Store, now: datetime) -> Check:
+    waits = backlog(store, now)
+    seen = f"{waits.batches} batch(es) wait, the oldest for {waits.oldest.total_seconds():.0f} s"
+    if waits.pause is not None:
+        seen += f"; it fails since {waits.pause.since:%d %b %H:%M:%S} UTC ({waits.pause.why})"
+    if waits.refused:
+        seen += f"; {waits.refused} refused, see `cartwatch exports`"
+    return Check("FHIR base", waits.is_well(now), seen)

@@ -27,7 +27,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib"):
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     apprise = logging.getLogger("apprise")
     apprise.setLevel(logging.WARNING)

@@ -24,6 +24,13 @@ from worker.supervisor import Supervised, worker_command
 DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
 """Processes for each queue of what waits for the outside world."""
 
+EXPORTS = 1
+"""Processes that tell the record system, where one is configured."""
+
+
+MLLP_COMMAND = [sys.executable, "-m", "worker.intake.mllp"]
+"""The command line of the process that takes HL7 on every listener."""
+
 
 def card_path() -> Path:
     """Where a service started by this user says how it is reached."""
@@ -38,6 +45,7 @@ def _write_card(settings: Settings) -> Path:
     if path.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{path.parent} belongs to another user")
     card = {"redis_url": settings.redis_url, "broker_url": settings.broker, "public_url": settings.public_url}
+    card["fhir_base"] = settings.fhir_base
     body = json.dumps({"pid": os.getpid(), **card, "namespace": settings.namespace, "shards": settings.shards})
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(body)
@@ -74,11 +82,15 @@ def serve(
     *,
     data: Path | None,
     processes: int,
+    listens: bool,
     say: Callable[[str], None],
     on_page: Callable[[Received], None],
     stop: threading.Event,
 ) -> None:
-    """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given."""
+    """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given.
+
+    `listens`: the configuration names listeners of MLLP.
+    """
     with ExitStack() as stack:
         settings = _with_store(stack, data, say)
         with connect(settings.redis_url) as redis:
@@ -90,7 +102,11 @@ def serve(
         stack.enter_context(Supervised(worker_command(["advance", "ingest"], processes), environment))
         for queue, count in DELIVERS.items():
             stack.enter_context(Supervised(worker_command([queue], count), environment))
+        if settings.exports:
+            stack.enter_context(Supervised(worker_command(["export"], EXPORTS), environment))
         stack.enter_context(Supervised(gateway_command(port), environment))
+        if listens:
+            stack.enter_context(Supervised(MLLP_COMMAND, environment))
         card = _write_card(settings)
         stack.callback(_remove_card, card)
         say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")

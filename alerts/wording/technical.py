@@ -42,6 +42,39 @@ FAULTS: tuple[Row, ...] = (
     ),
     ("no answer", "nessuna risposta"),
     (
+        "{free} messages are set aside, of {free2} at most: see `cartwatch set-aside`, and empty the list",
+        "{free} messaggi messi da parte, su {free2} al massimo: vedere `cartwatch set-aside` e svuotare l'elenco",
+    ),
+    (
+        "what cannot be used is no longer kept but refused to its sender; {what}",
+        "ciò che non è utilizzabile non viene più conservato ma rifiutato al mittente; {what}",
+    ),
+    (
+        "the FHIR base has taken nothing for {free} min ({free2}); what it is owed is kept",
+        "il server FHIR non accetta nulla da {free} min ({free2}); ciò che gli è dovuto è conservato",
+    ),
+    (
+        "the FHIR base refuses {free} of what it was sent; see `cartwatch exports`",
+        "il server FHIR rifiuta {free} delle risorse inviate; vedere `cartwatch exports`",
+    ),
+    (
+        "{free} overdue {free2} in shard(s) {free3}: see `cartwatch health`",
+        "in ritardo nelle partizioni {free3}: {free} ({free2}); vedere `cartwatch health`",
+    ),
+    (
+        "nothing is judged in the shard that tells of technical trouble",
+        "nulla viene valutato nella partizione che segnala i problemi tecnici",
+    ),
+    (
+        "no worker takes from the queue {free}: start one",
+        "nessun worker preleva dalla coda {free}: avviarne uno",
+    ),
+    (
+        "the clock of {free} is {free2} s off the store's: check the time service of both",
+        "l'orologio di {free} differisce di {free2} s da quello dell'archivio: controllare l'ora di entrambi",
+    ),
+    ("{free} is over", "{free}: risolto"),
+    (
         "nobody holds the role {free}: the last resort is told in its place; see `cartwatch check`",
         "nessuno ricopre il ruolo {free}: si avvisa al suo posto il contatto di ultima istanza; "
         "vedere `cartwatch check`",
@@ -67,6 +100,7 @@ PARTS: tuple[Row, ...] = (
     ("auditor", "controllore"),
     ("round trip", "prova di andata e ritorno"),
     ("heartbeat", "segnale di vita"),
+    ("set aside", "messaggi messi da parte"),
 )
 """The parts of the service that may be ill (`worker/health.py`)."""
 

@@ -1,8 +1,8 @@
 """`python -m tests.chaos`: a campaign, its table, and with CHAOS_WRITE a page of the documentation.
 
 CHAOS_SECONDS, CHAOS_KILLS, CHAOS_MESSAGES, CHAOS_SEED say how long, how hard and how many; CHAOS_ONLY names the
-campaigns (`cartwatch`, `clock`, `bare`, `rabbitmq`; the last where this machine has a RabbitMQ); CHAOS_KEEP a folder to
-keep the logs in; CHAOS_WRITE a file for the results.
+campaigns (`cartwatch`, `clock`, `bare`, `rabbitmq`; the last where this machine has a RabbitMQ), CHAOS_AT_ONCE how many
+of them run at the same time; CHAOS_KEEP a folder to keep the logs in; CHAOS_WRITE a file for the results.
 """
 
 import os
@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.chaos import against_bare, against_cartwatch, report
@@ -53,13 +55,22 @@ def with_rabbit(plan: Plan, folder: Path) -> Result:
 
 def main() -> int:
     """Run them, print, and say by the exit code whether anything was lost."""
-    columns: list[report.Column] = []
-    with tempfile.TemporaryDirectory(prefix="cartwatch-chaos-") as temporary:
+    campaigns = plans(dict(os.environ))
+    at_once = int(os.environ.get("CHAOS_AT_ONCE", 1))
+    # A process each: the children of a campaign end with the thread that started them.
+    with (
+        tempfile.TemporaryDirectory(prefix="cartwatch-chaos-") as temporary,
+        ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes,
+    ):
         folder = Path(os.environ.get("CHAOS_KEEP", temporary))
-        for name, (plan, run) in plans(dict(os.environ)).items():
+        under_way = {
+            name: processes.submit(run, plan, folder / name.replace(" ", "-"))
+            for name, (plan, run) in campaigns.items()
+        }
+        for name, (plan, _) in campaigns.items():
             sys.stdout.write(f"{name}: {plan.messages} messages, {plan.kills} kills in {plan.seconds:.0f} s\n")
-            sys.stdout.flush()
-            columns.append((name, plan, run(plan, folder / name.replace(" ", "-"))))
+        sys.stdout.flush()
+        columns: list[report.Column] = [(name, plan, under_way[name].result()) for name, (plan, _) in campaigns.items()]
     sys.stdout.write(f"\n{report.table(columns)}\n\n{report.blows(columns)}\n\n{report.examples(columns)}\n")
     if target := os.environ.get("CHAOS_WRITE"):
         command = find_server() or ["redis-server"]

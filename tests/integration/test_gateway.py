@@ -15,6 +15,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
 from worker.advance import advance
 from worker.clock import SystemClock
@@ -96,6 +97,22 @@ def test_hospital_systems_send_to_it_with_their_key(hospital: Hospital) -> None:
         assert sent.headers["x-content-type-options"] == "nosniff"
     assert sent.status_code == 202
     assert hospital.redis.xlen(hospital.store.keys.of("bed 8").inbox) == 1
+
+
+def test_an_intake_that_can_no_longer_be_used_is_told_though_nothing_is_sent(hospital: Hospital) -> None:
+    path = Path(str(hospital.settings.config_dir)) / "intake.yaml"
+    inbox = hospital.store.keys.of(SITE_SUBJECT).inbox
+
+    def told() -> bool:
+        entries = [fields[b"m"] for _, fields in hospital.store.stream(inbox)]
+        return any(b"the one before stays in force" in entry and b"intake.yaml" in entry for entry in entries)
+
+    with gateway(hospital):
+        path.write_text("codes: {LAB: {C1: crpp}}\n", encoding="utf-8")
+        try:
+            eventually(told, "the technician is told")
+        finally:
+            path.unlink()
 
 
 def test_with_a_certificate_it_speaks_tls_and_nothing_else(hospital: Hospital, folder: Path) -> None:

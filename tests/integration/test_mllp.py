@@ -1,5 +1,6 @@
 """HL7 v2 over MLLP into a real store: what a sender hears, and what is then in the chart."""
 
+import itertools
 import socket
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,27 @@ def test_with_the_store_down_nothing_is_acknowledged_and_what_is_sent_again_is_s
             sender.send(result("down", 2, 85), result("down", 3, 90))
             assert sender.answers(2) == ["AA 2", "AA 3"]
     assert values(hospital, "down") == ["80", "85", "90"]
+
+
+def test_a_mended_map_holds_without_a_restart_and_new_listeners_are_said_to_need_one(hospital: Hospital) -> None:
+    configure(hospital)
+    with listening(hospital) as running, Sender(running.port) as sender:
+        numbers = itertools.count()
+
+        def is_stored() -> bool:
+            number = next(numbers)
+            sender.send(result("mapped", f"m{number}", 85, code="C1^CRP^LAB"))
+            assert sender.answers(1) == [f"AA m{number}"]
+            return bool(values(hospital, "mapped"))
+
+        assert not is_stored()
+        path = Path(str(hospital.settings.config_dir)) / "intake.yaml"
+        path.write_text("codes: {LAB: {C1: crp}}\nlisteners: {lab: {port: 1}}\n", encoding="utf-8")
+        eventually(is_stored, "the local code is taken")
+        eventually(
+            lambda: "listeners of intake.yaml have changed" in hospital.log.read_text(encoding="utf-8"),
+            "it is said that the listeners are the old ones",
+        )
 
 
 def test_a_port_in_use_a_missing_certificate_and_no_listener_are_said_in_words(hospital: Hospital) -> None:

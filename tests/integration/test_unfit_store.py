@@ -1,4 +1,4 @@
-"""A store that would lose what it is given: no worker and no service begins on it, and they say why."""
+"""A store that would lose what it is given: nothing that takes or judges begins on it, and says why."""
 
 import subprocess
 import sys
@@ -26,11 +26,13 @@ def server(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[EmbeddedRedi
 
 
 def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
-    settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system")
+    """Of a site that has a listener of MLLP."""
+    (folder / "intake.yaml").write_text("listeners: {lab: {port: 0}}\n", encoding="utf-8")
+    settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system", config_dir=folder)
     return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **environment_of(settings)}
 
 
-@pytest.mark.parametrize("command", ["worker", "up"])
+@pytest.mark.parametrize("command", ["worker", "up", "gateway", "mllp"])
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
@@ -50,12 +52,22 @@ def test_it_is_refused_with_the_setting_and_the_mend(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_read_only_replica_is_refused(server: EmbeddedRedis, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["worker", "gateway", "mllp"])
+def test_a_read_only_replica_is_refused(server: EmbeddedRedis, tmp_path: Path, command: str) -> None:
     with redis.Redis.from_url(server.url) as client:
         client.replicaof("127.0.0.1", "1")
-    ended = cartwatch("worker", environment=environment(server, tmp_path))
+    ended = cartwatch(command, environment=environment(server, tmp_path))
     assert ended.returncode == 1
     assert "address of the primary" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["gateway", "mllp"])
+def test_another_number_of_shards_is_refused(server: EmbeddedRedis, tmp_path: Path, command: str) -> None:
+    with connect(server.url) as client:
+        client.set(keys_of(Settings()).shape, 8)
+    ended = cartwatch(command, environment=environment(server, tmp_path))
+    assert ended.returncode == 1
+    assert "CARTWATCH_SHARDS=8" in ended.stderr
 
 
 def test_a_celery_worker_started_by_hand_refuses_too(server: EmbeddedRedis, tmp_path: Path) -> None:

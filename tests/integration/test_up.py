@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, kill
+from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
+from tests.integration.senders import Sender, result
 from worker.embedded import EmbeddedRedis
 from worker.runtime import make
+from worker.service import DELIVERS
 
 pytestmark = pytest.mark.server
 
@@ -27,7 +30,7 @@ class Terminal:
         self.screen = folder / "screen"
         self.card = folder / "cartwatch-service.json"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("CARTWATCH_")}
-        self.environment |= {"XDG_RUNTIME_DIR": str(folder), "COLUMNS": "250"}
+        self.environment |= {"XDG_RUNTIME_DIR": str(folder), "COLUMNS": "250", "PYTHONUNBUFFERED": "1"}
 
     @contextmanager
     def up(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -37,7 +40,7 @@ class Terminal:
             service = subprocess.Popen(command, env=self.environment, stdout=screen, stderr=screen)  # noqa: S603
         started: list[int] = []
         try:
-            eventually(self.ticks, "both workers of the service tick", within=60)
+            eventually(self.ticks, "every worker of the service ticks", within=60)
             started = descendants(service.pid)
             yield service
         finally:
@@ -45,11 +48,11 @@ class Terminal:
             service.wait(10)
 
     def ticks(self) -> bool:
-        """Whether the service has left its card and both its workers say that they live."""
+        """Whether the service has left its card and each of its workers says that it lives."""
         if not self.card.exists():
             return False
         with Redis.from_url(json.loads(self.card.read_text(encoding="utf-8"))["redis_url"]) as redis:
-            return len(list(redis.scan_iter("cartwatch:beat:*"))) == 2
+            return len(list(redis.scan_iter("cartwatch:beat:*"))) == 1 + len(DELIVERS)
 
     def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return cartwatch(*arguments, environment=self.environment, given=given)
@@ -86,6 +89,52 @@ def test_a_service_stopped_and_started_again_still_knows_its_patients(terminal: 
         board = terminal.run("board").stdout
         assert "HAEM-2/bed 7" in board
         assert "CRS grade 2" in board
+
+
+def test_the_listeners_of_the_configuration_are_kept_running(terminal: Terminal, tmp_path: Path) -> None:
+    site = impatient(tmp_path / "site")
+    (site / "intake.yaml").write_text("listeners: {lab: {port: 0}}\n", encoding="utf-8")
+    terminal.environment["CARTWATCH_CONFIG_DIR"] = str(site)
+
+    def ports() -> list[int]:
+        text = terminal.screen.read_text(encoding="utf-8")
+        return [int(port) for port in re.findall(r"lab: listening on 127.0.0.1 port (\d+)\n", text)]
+
+    with terminal.up() as service:
+        eventually(ports, "the listener listens")
+        with Sender(ports()[0]) as sender:
+            sender.send(result("bed 5", 1, 85))
+            assert sender.answers(1) == ["AA 1"]
+        [listener] = [pid for pid in descendants(service.pid) if b"worker.intake.mllp" in command_line(pid)]
+        os.kill(listener, signal.SIGKILL)
+        eventually(lambda: len(ports()) == 2, "the listener listens again")
+        with Sender(ports()[1]) as sender:
+            sender.send(result("bed 5", 2, 86))
+            assert sender.answers(1) == ["AA 2"]
+        running = descendants(service.pid)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(60) == 0
+        assert [pid for pid in running if alive(pid)] == []
+
+
+def test_where_no_listener_is_named_none_is_started(terminal: Terminal) -> None:
+    with terminal.up() as service:
+        commands = [command_line(pid) for pid in descendants(service.pid)]
+        assert [command for command in commands if b"worker.gateway" in command]
+        assert [command for command in commands if b"mllp" in command] == []
+
+
+def test_an_intake_that_cannot_be_used_is_said_at_the_start(terminal: Terminal, tmp_path: Path) -> None:
+    site = impatient(tmp_path / "site")
+    (site / "intake.yaml").write_text("listeners: {lab: {port: 70000}}\n", encoding="utf-8")
+    terminal.environment["CARTWATCH_CONFIG_DIR"] = str(site)
+    said = terminal.run("up", "--data", str(terminal.data))
+    assert said.returncode == 1
+    assert "intake.yaml:1: listeners.lab.port" in said.stderr
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_killed_service_leaves_no_process_behind_and_loses_nothing_it_accepted(terminal: Terminal) -> None:

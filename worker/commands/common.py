@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 if TYPE_CHECKING:
+    from config.intake import Intake
     from config.site import Site
     from worker.runtime import Runtime
 
@@ -25,6 +26,17 @@ def configuration(folder: Path | None) -> "Site":
         raise click.ClickException(str(error)) from error
 
 
+def intake_of(folder: Path | None) -> "Intake":
+    """A site's intake, or what is wrong with it."""
+    from config.intake import load_intake
+    from config.problems import ConfigurationError
+
+    try:
+        return load_intake(folder)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def runtime() -> "Runtime":
     """The store of the service this command speaks to."""
     from worker.runtime import make
@@ -33,6 +45,16 @@ def runtime() -> "Runtime":
     settings = find_settings()
     configuration(settings.config_dir)
     return make(settings)
+
+
+def refuse_unfit_store(run: "Runtime") -> None:
+    """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
+    from worker.fitness import UnfitStoreError, refuse_unfit
+
+    try:
+        refuse_unfit(run.store.redis, run.store.keys, run.settings)
+    except UnfitStoreError as error:
+        raise click.ClickException(str(error)) from error
 
 
 config_option = click.option(

@@ -14,11 +14,13 @@ from worker.commands.common import config_option, configuration
 @click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day looked at; today where not given.")
 @config_option
 def check(days: int, start: datetime | None, config_dir: Path | None) -> None:
-    """Check all configuration: site, conventions, tables, intake, and the rota of the days to come.
+    """Check all configuration: site, conventions, tables, intake, export, and the rota of the days to come.
 
     Names file, line, key and the mend of everything at once. Errors end with 1; warnings are printed and end with 0.
     """
+    from config.settings import Settings
     from worker.checks.examine import doubtful, unusable
+    from worker.checks.outbound import check_fhir_base
     from worker.delivery.addresses import takes
 
     faults = unusable(config_dir)
@@ -26,7 +28,7 @@ def check(days: int, start: datetime | None, config_dir: Path | None) -> None:
         raise click.ClickException("\n".join(faults))
     site = configuration(config_dir)
     first = start.replace(tzinfo=site.zone) if start is not None else _now()
-    found = list(doubtful(config_dir, site, takes, first, timedelta(days=days)))
+    found = [*doubtful(config_dir, site, takes, first, timedelta(days=days)), *check_fhir_base(Settings())]
     for problem in sorted(found, key=lambda problem: (problem.warning, problem.file, problem.line or 0)):
         click.echo(f"{'warning' if problem.warning else 'error'}: {problem}", err=True)
     errors = sum(not problem.warning for problem in found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import refuse_unfit_store, runtime
 from worker.gateway import HOST, PORT
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def gateway(
         raise click.BadParameter(str(error), param_hint="--metrics-from") from error
     run = runtime()
     configure(run.settings.log_level)
+    refuse_unfit_store(run)
     try:
         serve(run, Listening(host, port, certificate, key, behind_proxy), access)
     except ConfigurationError as error:

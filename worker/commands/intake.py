@@ -7,21 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration, runtime
+from worker.commands.common import config_option, configuration, intake_of, runtime
 
 if TYPE_CHECKING:
-    from config.intake import Intake
+    from alerts.watch import SetAside
     from worker.intake.store import IntakeStore
-
-
-def _intake(folder: Path | None) -> "Intake":
-    from config.intake import load_intake
-    from config.problems import ConfigurationError
-
-    try:
-        return load_intake(folder)
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
 
 
 @click.command()
@@ -43,7 +33,7 @@ def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_di
     from worker.intake.parse import parsed
 
     tables = configuration(config_dir).tables
-    intake = _intake(config_dir)
+    intake = intake_of(config_dir)
     try:
         intake = with_map(intake, read_map(site_map)) if site_map is not None else intake
     except ConfigurationError as error:
@@ -66,7 +56,7 @@ def add_key(source: str) -> None:
     from worker.intake.keys import SourceKeys
 
     run = runtime()
-    if _intake(run.settings.config_dir).source(source) is None:
+    if intake_of(run.settings.config_dir).source(source) is None:
         raise click.BadParameter(f"{source}: not listed in intake.yaml", param_hint="SOURCE")
     click.echo(SourceKeys(run.store.redis, run.store.keys).add(source, datetime.now(UTC)))
 
@@ -114,21 +104,58 @@ def unmapped(as_json: bool, forget: bool) -> None:
 @click.command("set-aside")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
 @click.option("--retry", "again", is_flag=True, help="Read them again, after a map, a table or a policy was mended.")
-def set_aside(as_json: bool, again: bool) -> None:
+@click.option(
+    "--move-to",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the messages to the end of FILE, JSON lines, and take them off the list.",
+)
+def set_aside(as_json: bool, again: bool, file: Path | None) -> None:
     """List the messages that could not be used, with the reason, and the patients nobody has registered."""
     from worker.client import Client
     from worker.intake.retry import retry
     from worker.service import find_settings
 
+    if again and file is not None:
+        raise click.UsageError("give --retry first, and then --move-to for what is left")
+    if file is not None:
+        try:
+            click.echo(f"{_move(_store(), file)} moved to {file}")
+        except OSError as error:
+            raise click.ClickException(f"{file}: cannot be written: {error.strerror}; nothing was moved") from error
+        return
     if not again:
         _list_set_aside(as_json)
         return
     run = runtime()
-    done = retry(_store(), _intake(run.settings.config_dir), run.site.tables, datetime.now(UTC))
+    done = retry(_store(), intake_of(run.settings.config_dir), run.site.tables, datetime.now(UTC))
     Client(find_settings()).wake(done.wake)
     click.echo(f"{done.stored} stored, {done.dropped} no longer wanted, {done.kept} still set aside")
     if done.kept:
         sys.exit(1)
+
+
+def _move(store: "IntakeStore", file: Path) -> int:
+    """Move every record: off the list only once it is on the disk."""
+    import json
+    import os
+
+    records = store.set_aside()
+    # What it holds is for nobody else on this machine.
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "a", encoding="utf-8") as out:
+        for shard, entry, record in records:
+            body = _body(f"{shard.number}/{entry.decode()}", record)
+            out.write(json.dumps(body | {"form": record.form}, ensure_ascii=False) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    store.take_off(records)
+    return len(records)
+
+
+def _body(listed: str, record: "SetAside") -> dict[str, str]:
+    body = {"listed": listed, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
+    return body | {"id": record.id, "why": record.why, "raw": record.raw}
 
 
 def _list_set_aside(as_json: bool) -> None:
@@ -136,8 +163,7 @@ def _list_set_aside(as_json: bool) -> None:
 
     store = runtime().store
     for listed, record in store.set_aside():
-        body = {"listed": listed, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
-        body |= {"id": record.id, "why": record.why, "raw": record.raw}
+        body = _body(listed, record)
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
     for patient, note in store.unclaimed().items():
         count, first, last = note.split()

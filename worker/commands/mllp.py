@@ -2,7 +2,7 @@
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import refuse_unfit_store, runtime
 
 
 @click.command()
@@ -14,9 +14,9 @@ def mllp(names: tuple[str, ...]) -> None:
     """
     import asyncio
 
-    from config.intake import load_intake
     from config.problems import ConfigurationError
     from worker.client import Client
+    from worker.intake.in_force import IntakeInForce
     from worker.intake.mllp.errors import ListenerError
     from worker.intake.mllp.run import serve, stop_on_signals
     from worker.logs import configure
@@ -25,18 +25,20 @@ def mllp(names: tuple[str, ...]) -> None:
     run = runtime()
     configure(run.settings.log_level)
     try:
-        intake = load_intake(run.settings.config_dir)
+        in_force = IntakeInForce(run.settings.config_dir)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
-    if not intake.listeners:
+    listeners = in_force.value.intake.listeners
+    if not listeners:
         raise click.ClickException("no listeners in intake.yaml: add one, as docs/intake.md shows")
-    unknown = sorted(set(names) - set(intake.listeners))
+    unknown = sorted(set(names) - set(listeners))
     if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(intake.listeners)}", param_hint="NAMES")
-    chosen = {name: listener for name, listener in intake.listeners.items() if not names or name in names}
+        raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(listeners)}", param_hint="NAMES")
+    chosen = {name: listener for name, listener in listeners.items() if not names or name in names}
+    refuse_unfit_store(run)
 
     async def listen() -> None:
-        await serve(chosen, intake, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
+        await serve(chosen, in_force, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
 
     try:
         asyncio.run(listen())

@@ -95,9 +95,12 @@ def _in_words(event: dict[str, Any]) -> str:
     at = event["at"][:16].replace("T", " ")
     if event["kind"] == "page":
         return f"{at}  PAGE to {event['to']}: {event['title']}"
-    if event["kind"] == "grade":
+    if event["kind"] in ("grade", "regrade"):
         value = next((event[key] for key in ("grade", "score", "value") if key in event), None)
-        return f"{at}  {event['system']} {'undetermined' if value is None else value}"
+        shown = "undetermined" if value is None else value
+        if event["kind"] == "regrade":
+            shown = "taken back" if event["status"] == "entered_in_error" else f"corrected to {shown}"
+        return f"{at}  {event['system']} {shown}"
     return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
 
 

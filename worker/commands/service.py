@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 import click
 
-from worker.commands.common import BAD_INPUT, configuration, lines, runtime
+from worker.commands.common import BAD_INPUT, configuration, intake_of, lines, runtime
 
-EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture"
+EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture,export"
 
 
 @click.command()
@@ -28,11 +28,13 @@ def up(data: Path | None, processes: int) -> None:
     settings = Settings()
     configure(settings.log_level)
     configuration(settings.config_dir)
+    listens = bool(intake_of(settings.config_dir).listeners)
     console = Console()
     try:
         serve(
             data=data,
             processes=processes,
+            listens=listens,
             say=lambda text: click.echo(text),
             on_page=lambda page: print_page(console, page),
             stop=stop_on_signals(),
@@ -79,6 +81,7 @@ def send(file: BinaryIO, source: str) -> None:
     """
     from redis.exceptions import RedisError
 
+    from worker.bounds import FULL
     from worker.client import Client
     from worker.fitness import UnfitStoreError
     from worker.service import find_settings
@@ -90,9 +93,12 @@ def send(file: BinaryIO, source: str) -> None:
         raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
         raise click.ClickException(f"the state store cannot be reached, nothing was accepted: {error}") from error
-    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} set aside")
+    ended = "set aside" if accepted.kept else "refused"
+    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} {ended}")
+    if not accepted.kept:
+        click.echo(FULL, err=True)
     for record in accepted.refused:
-        click.echo(f"set aside: {record.why}", err=True)
+        click.echo(f"{ended}: {record.why}", err=True)
     if accepted.refused:
         sys.exit(BAD_INPUT)
 

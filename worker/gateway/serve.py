@@ -1,6 +1,8 @@
 """The gateway as a process: uvicorn on an address, stopped gracefully."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from types import FrameType
@@ -9,7 +11,6 @@ from typing import NamedTuple
 import uvicorn
 from starlette.routing import Route
 
-from config.intake import load_intake
 from worker.client import Client
 from worker.gateway.app import create_app
 from worker.gateway.links import links_of
@@ -17,8 +18,10 @@ from worker.gateway.live import Live
 from worker.gateway.wellness import LOOPBACK, MetricsAccess
 from worker.intake.http import Door
 from worker.intake.http import routes as ways_in
+from worker.intake.in_force import IntakeInForce, look_over
 from worker.intake.keys import SourceKeys
 from worker.intake.store import IntakeStore
+from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
 
 STOP_SECONDS = 5
@@ -64,7 +67,8 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
     settings, store = run.settings, run.store
     client = Client(settings, store.redis)
     links = links_of(store.redis, store.keys, settings, settings.public_url or listening.url)
-    app = create_app(run, links, intake_routes(run, client), client=client, access=access)
+    in_force = IntakeInForce(settings.config_dir)
+    app = create_app(run, links, intake_routes(run, client, in_force), client=client, access=access)
     config = uvicorn.Config(
         app,
         host=listening.host,
@@ -82,18 +86,35 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16 * 1024,
     )
-    _Server(config, app.state.live).run()
+    with _watched(in_force, run, client):
+        _Server(config, app.state.live).run()
 
 
-def intake_routes(run: Runtime, client: Client) -> list[Route]:
-    """Where hospital systems send: what they may send is read once, at the start."""
+@contextmanager
+def _watched(in_force: IntakeInForce, run: Runtime, client: Client) -> Iterator[None]:
+    """Look over the intake's configuration every few seconds."""
+    over = threading.Event()
+
+    def watch() -> None:
+        look_over(in_force, run, client)
+        while not over.wait(LOOK_EVERY_SECONDS):
+            look_over(in_force, run, client)
+
+    # A daemon: while the store is down it may wait for it longer than the gateway's end may take.
+    threading.Thread(target=watch, name="intake", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def intake_routes(run: Runtime, client: Client, in_force: IntakeInForce) -> list[Route]:
+    """Where hospital systems send."""
     redis, keys = run.store.redis, run.store.keys
-    intake = load_intake(run.settings.config_dir)
     door = Door(
         store=IntakeStore(redis, keys),
         keys=SourceKeys(redis, keys),
-        intake=lambda: intake,
-        tables=lambda: run.site.tables,
+        configured=lambda: in_force.value,
         wake=client.wake,
         now=run.clock.now,
     )

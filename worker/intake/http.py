@@ -13,12 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from alerts.messages import AnyMessage, BadMessage, read_message
-from config.intake import Intake, Source
+from config.intake import Source
 from config.tables import Tables
+from worker.bounds import FULL
+from worker.fitness import UnfitStoreError
+from worker.intake import read
 from worker.intake.fhir.take import Unreadable, decode, take_resource
+from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
 from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
 from worker.intake.store import IntakeStore
+from worker.intake.taken import Outcome
 from worker.keys import Shard
 
 LARGEST = 4 * 1024 * 1024
@@ -36,15 +41,21 @@ OUR_OWN = ("receipt", "fault")
 
 
 class Door(NamedTuple):
-    """What the routes need. `intake` and `tables` are asked at each request, `wake` after each append."""
+    """What the routes need. `configured` is asked once at each request, `wake` after each append."""
 
     store: IntakeStore
     keys: SourceKeys
-    intake: Callable[[], Intake]
-    tables: Callable[[], Tables]
+    configured: Callable[[], Configured]
     wake: Callable[[Iterable[Shard]], None]
     now: Callable[[], datetime]
     largest: int = LARGEST
+
+
+class _Sender(NamedTuple):
+    """Whose a request is, and what it is read by."""
+
+    source: Source
+    tables: Tables
 
 
 class _Refused(Exception):
@@ -60,18 +71,21 @@ def routes(door: Door) -> list[Route]:
     """The two ways in."""
 
     def taking(
-        kinds: tuple[str, ...], take: Callable[[Door, Source, bytes, str], tuple[int, dict[str, Any]]]
+        kinds: tuple[str, ...], take: Callable[[Door, _Sender, bytes, str], tuple[int, dict[str, Any]]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                source = await _source(request, door)
+                sender = await run_in_threadpool(_sender, request, door)
                 kind = _type(request, kinds)
                 body = await _body(request, door.largest)
-                status, answer = await run_in_threadpool(take, door, source, body, kind)
+                status, answer = await run_in_threadpool(take, door, sender, body, kind)
             except _Refused as refused:
                 return _answer(refused.status, outcome(*refused.issues))
             except RedisError:
                 said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
+            except UnfitStoreError:
+                said = issue("the state store may not be used as it is; nothing was stored", code="transient")
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
             return _answer(status, answer)
 
@@ -83,17 +97,18 @@ def routes(door: Door) -> list[Route]:
     ]
 
 
-async def _source(request: Request, door: Door) -> Source:
+def _sender(request: Request, door: Door) -> _Sender:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    name = await run_in_threadpool(door.keys.source_of, key.strip()) if scheme.lower() == "bearer" else None
+    name = door.keys.source_of(key.strip()) if scheme.lower() == "bearer" else None
     if name is None:
         said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
         raise _Refused(HTTPStatus.UNAUTHORIZED, said)
-    source = door.intake().source(name)
+    configured = door.configured()
+    source = configured.intake.source(name)
     if source is None:
         said = issue(f"the source {name} is not listed in intake.yaml", code="forbidden")
         raise _Refused(HTTPStatus.FORBIDDEN, said)
-    return source
+    return _Sender(source, configured.tables)
 
 
 def _type(request: Request, kinds: tuple[str, ...]) -> str:
@@ -125,21 +140,23 @@ async def _body(request: Request, largest: int) -> bytes:
     return b"".join(parts)
 
 
-def _fhir(door: Door, source: Source, body: bytes, _: str) -> tuple[int, dict[str, Any]]:
+def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[str, Any]]:
     now = door.now()
     try:
         resource = decode(body)
-        taken = take_resource(resource, source, door.tables(), now)
+        taken = take_resource(resource, sender.source, sender.tables, now)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
-    door.wake(door.store.put(taken, now).wake)
+    put = door.store.put(taken, now)
+    door.wake(put.wake)
+    (taken,) = put.taken
     if resource["resourceType"] == "Bundle":
         return HTTPStatus.OK, of_bundle(taken, str(resource.get("type", "")))
     item = taken.items[0]
     return int(STATUS[item.outcome][:3]), of_item(item)
 
 
-def _native(door: Door, source: Source, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
+def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
     raws = _lines(body) if kind in LINE_TYPES else _pieces(body)
     if not raws:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue("no message: send one JSON object, a list, or one a line"))
@@ -147,16 +164,24 @@ def _native(door: Door, source: Source, body: bytes, kind: str) -> tuple[int, di
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(f"at most {MOST_MESSAGES} messages a request"))
     good: list[tuple[AnyMessage, bytes]] = []
     issues: list[dict[str, Any]] = []
+    full, no_room = door.store.is_full(), False
     for index, raw in enumerate(raws):
         try:
-            good.append((_allowed(read_message(raw), source), raw))
+            message = _allowed(read_message(raw), sender.source)
         except BadMessage as error:
             issues.append(issue(str(error), where=f"[{index}]"))
+            continue
+        if full and read.native(raw, sender.tables).outcome is Outcome.SET_ASIDE:
+            issues.append(issue(FULL, code="transient", where=f"[{index}]"))
+            no_room = True
+            continue
+        good.append((message, raw))
     if good:
         door.wake(door.store.put_native(good, door.now()))
     taken = issue(f"{len(good)} of {len(raws)} accepted", "information", "informational")
     if issues:
-        raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, *issues[:100], taken)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if no_room else HTTPStatus.UNPROCESSABLE_ENTITY
+        raise _Refused(status, *issues[:100], taken)
     return HTTPStatus.ACCEPTED, outcome(taken)
 
 

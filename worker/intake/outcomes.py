@@ -9,12 +9,14 @@ STATUS = {
     Outcome.SET_ASIDE: "202 Accepted",
     Outcome.IGNORED: "200 OK",
     Outcome.REFUSED: "422 Unprocessable Entity",
+    Outcome.NO_ROOM: "503 Service Unavailable",
 }
 _SEVERITY = {
     Outcome.STORED: ("information", "informational"),
     Outcome.SET_ASIDE: ("warning", "business-rule"),
     Outcome.IGNORED: ("information", "informational"),
     Outcome.REFUSED: ("error", "invalid"),
+    Outcome.NO_ROOM: ("error", "transient"),
 }
 
 

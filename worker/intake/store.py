@@ -22,7 +22,10 @@ from redis.client import Pipeline
 from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.watch import SetAside
+from worker import bounds
+from worker.fitness import refuse_other_shape
 from worker.inbox import SOURCE_SHOWN, Addressed, append
+from worker.intake.room import is_kept, is_turned_away, needed, within_bounds
 from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
 from worker.keys import Keys, Shard
 from worker.packing import pack, unpack_set_aside
@@ -59,10 +62,12 @@ class Count(NamedTuple):
 
 
 class Put(NamedTuple):
-    """What became of a delivery: whether it had been stored before, and which shards are to be woken."""
+    """What became of deliveries: which shards are to be woken, whether all had been stored before, and each as it was
+    kept; what the list of what is set aside has no room for stands in it as `Outcome.NO_ROOM`."""
 
     wake: list[Shard]
-    repeated: bool = False
+    repeated: bool
+    taken: tuple[Taken, ...]
 
 
 class IntakeStore:
@@ -71,6 +76,7 @@ class IntakeStore:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
+        self._fits = False
 
     @property
     def _site(self) -> Shard:
@@ -84,18 +90,20 @@ class IntakeStore:
 
         Raises:
             redis.exceptions.RedisError: nothing was stored.
+            UnfitStoreError: the installation was begun with another number of shards; nothing was stored.
         """
         return self.put_all([taken], now)
 
     def put_all(self, deliveries: Sequence[Taken], now: datetime) -> Put:
-        """The same for several deliveries, in one transaction; `repeated` says whether all of them were repetitions.
+        """The same for several deliveries, in one transaction.
 
         Raises:
-            redis.exceptions.RedisError: nothing was stored.
+            redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
         """
-        new = self._new(deliveries)
+        self._refuse_other_shape()
+        new, placed = self._new(deliveries)
         if not new:
-            return Put([], repeated=bool(deliveries))
+            return Put([], bool(placed) and not any(map(is_turned_away, placed)), placed)
         pipe = self.redis.pipeline(transaction=True)
         messages: list[tuple[Addressed, bytes]] = []
         records: dict[str, int] = {}
@@ -115,18 +123,39 @@ class IntakeStore:
             messages += self._told(source, number, now, pipe)
         # Of feeds on trial as well: a site completes its map before go-live.
         self._count(new, pipe)
-        return Put(append(self.redis, self.keys, messages, now, pipe))
+        return Put(append(self.redis, self.keys, messages, now, pipe), False, placed)
 
-    def _new(self, deliveries: Sequence[Taken]) -> list[Taken]:
-        """Those that were not stored before, each once."""
+    def _refuse_other_shape(self) -> None:
+        """Once: a store that was away when this process began is known only now."""
+        if not self._fits:
+            refuse_other_shape(self.redis, self.keys)
+            self._fits = True
+
+    def _new(self, deliveries: Sequence[Taken]) -> tuple[list[Taken], tuple[Taken, ...]]:
+        """Those that were not stored before, each once, and all of them as they are kept.
+
+        One that there is no room for is not among the new: it is not remembered, and is new when it is sent again.
+        """
         look = self.redis.pipeline(transaction=False)
         for taken in deliveries:
             look.exists(self._seen(taken))
+        # Where all can be used nobody asks how much room there is.
+        asked = any(needed(item) for taken in deliveries for item in taken.items)
+        for shard in self.keys.all() if asked else ():
+            look.xlen(shard.key("set_aside"))
+        answers = look.execute()
+        known, held = answers[: len(deliveries)], sum(answers[len(deliveries) :])
         first: dict[str, Taken] = {}
-        for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
-            if not taken.key or not seen:
-                first.setdefault(taken.key or f" {number}", taken)
-        return list(first.values())
+        placed: list[Taken] = []
+        for number, (taken, seen) in enumerate(zip(deliveries, known, strict=True)):
+            if taken.key and seen:
+                placed.append(taken)
+                continue
+            name = taken.key or f" {number}"
+            if name not in first:
+                first[name], held = within_bounds(taken, held)
+            placed.append(first[name])
+        return [taken for taken in first.values() if not is_turned_away(taken)], tuple(placed)
 
     def _seen(self, taken: Taken) -> str:
         return self._site.key(f"seen:{taken.key}")
@@ -137,7 +166,12 @@ class IntakeStore:
             pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
 
     def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
-        """Append native messages that were read already; return the shards to wake."""
+        """Append native messages that were read already; return the shards to wake.
+
+        Raises:
+            redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
+        """
+        self._refuse_other_shape()
         return append(self.redis, self.keys, messages, now)
 
     def _told(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
@@ -202,6 +236,17 @@ class IntakeStore:
             found += [(shard, entry, unpack_set_aside(fields[b"s"])) for entry, fields in entries]
         return sorted(found, key=lambda item: (item[2].at, item[0].number, item[1]))
 
+    def is_full(self) -> bool:
+        """Whether nothing more is to be set aside."""
+        return bounds.count(self.redis, self.keys) >= bounds.MOST
+
+    def take_off(self, records: Iterable[tuple[Shard, bytes, SetAside]]) -> None:
+        """Take records off the list that are kept elsewhere."""
+        pipe = self.redis.pipeline(transaction=True)
+        for shard, entry, _ in records:
+            pipe.xdel(shard.key("set_aside"), entry)
+        pipe.execute()
+
     def done_with(self, shard: Shard, entry: bytes, messages: list[Native], now: datetime) -> list[Shard]:
         """Append what a record has become and take it off the list; return the shards to wake.
 
@@ -218,18 +263,11 @@ def _records(taken: Taken, now: datetime) -> list[SetAside]:
 
 def _records_of(taken: Taken, item: Item, now: datetime) -> list[SetAside]:
     """One for each element that is kept; or one for all where the text, which stands in each, is long."""
-    kept = [element for element in item.elements if _kept(item, element)]
+    kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > 1 and len(kept) * len(item.raw) > COPIES_CHARACTERS:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
         kept = [Element(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
     return [_record(taken, item, element, now) for element in kept]
-
-
-def _kept(item: Item, element: Element) -> bool:
-    """Whether the text is kept here: the chart itself sets aside what it can show."""
-    if element.outcome is Outcome.SET_ASIDE:
-        return not element.messages
-    return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
 
 
 def _record(taken: Taken, item: Item, element: Element | str, now: datetime) -> SetAside:

@@ -1,4 +1,4 @@
-"""What became of one thing that came in: every element ends in exactly one of four ways."""
+"""What became of one thing that came in: every element ends in exactly one of five ways."""
 
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     SET_ASIDE = "set aside"
     IGNORED = "ignored"
     REFUSED = "refused"
+    NO_ROOM = "no room"
 
 
 class Unmapped(NamedTuple):
@@ -90,7 +91,7 @@ class Item(NamedTuple):
     def outcome(self) -> Outcome:
         """The worst of its elements that concerns the sender: refused only where nothing of it was kept."""
         found = {element.outcome for element in self.elements}
-        for outcome in (Outcome.SET_ASIDE, Outcome.STORED, Outcome.REFUSED):
+        for outcome in (Outcome.NO_ROOM, Outcome.SET_ASIDE, Outcome.STORED, Outcome.REFUSED):
             if outcome in found:
                 return outcome
         return Outcome.IGNORED

@@ -73,6 +73,7 @@ def _placed(match: re.Match[str], offset: str, zone: tzinfo | None, text: str) -
     return When(_written(local), local)
 
 
+@lru_cache(maxsize=64)
 def _fixed(offset: str) -> tzinfo | None:
     if not offset:
         return None

@@ -13,7 +13,6 @@ from typing import Any, Self
 import httpx
 
 from alerts.messages import AnyMessage
-from config.intake import load_intake
 from config.listeners import Listener
 from tests.integration.senders import Sender
 from tests.integration.wire import fhir, hl7
@@ -21,8 +20,9 @@ from tests.integration.wire.codes import SOURCES, configure
 from worker.gateway.app import create_app
 from worker.gateway.links import links_of
 from worker.gateway.serve import intake_routes
+from worker.intake.in_force import IntakeInForce
 from worker.intake.keys import SourceKeys
-from worker.intake.mllp.handler import Configured, StoringHandler
+from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
 from worker.keys import Shard
@@ -113,9 +113,9 @@ class OverMllp(OverTheWire):
     def _listening(self) -> Iterator[int]:
         """The port of a listener in an event loop of its own."""
         run = make(self.settings, self.store.redis)
-        configured = Configured(load_intake(self.settings.config_dir), run.site.tables)
+        in_force = IntakeInForce(self.settings.config_dir)
         store = IntakeStore(run.store.redis, run.store.keys)
-        handler = StoringHandler(store, lambda: configured, self.client.wake, run.clock.now)
+        handler = StoringHandler(store, lambda: in_force.value, self.client.wake, run.clock.now)
         listener = MllpListener("wire", Listener(port=0), handler, run.clock.now)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
@@ -143,7 +143,8 @@ class OverHttp(OverTheWire):
         keys = SourceKeys(run.store.redis, run.store.keys)
         self._keys = {name: keys.add(name, datetime.now().astimezone()) for name in SOURCES}
         links = links_of(run.store.redis, run.store.keys, self.settings, "http://gateway")
-        self._app = create_app(run, links, intake_routes(run, self.client), client=self.client)
+        in_force = IntakeInForce(self.settings.config_dir)
+        self._app = create_app(run, links, intake_routes(run, self.client, in_force), client=self.client)
         return self
 
     def send(self, messages: list[AnyMessage], at: datetime) -> None:

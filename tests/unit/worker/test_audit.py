@@ -66,10 +66,10 @@ def work_for_the_site(run: Runtime) -> None:
 
 def go_round(run: Runtime) -> None:
     """What the workers do with what waits in the synthetic patient's shard."""
-    loop, now = KEYS.loop, run.clock.now()
+    loop = KEYS.loop
     advance(run.store, loop, run.clock, run.site_of(loop))
     for page in run.store.redis.zrange(loop.key("due"), 0, -1):
-        deliver(run.store, loop, page.decode(), now, run.site_of(loop), Office())
+        deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), Office())
     advance(run.store, loop, run.clock, run.site_of(loop))
 
 
@@ -223,6 +223,24 @@ def test_what_ails_the_store_is_told(run: Runtime, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "troubles", lambda *_, **__: [trouble])
     assert not look(run).heartbeat
     assert told(run.store) == {"store eviction"}
+
+
+def test_a_list_of_what_is_set_aside_that_fills_up_is_told_and_so_is_that_it_is_full(
+    run: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.bounds, "MANY", 2)
+    monkeypatch.setattr(module.bounds, "MOST", 4)
+    aside = SHARD.key("set_aside")
+    seen = []
+    for number in range(1, 5):
+        run.store.redis.xadd(aside, {"s": b""}, id=f"{number}-0")
+        look(run)
+        seen.append(told(run.store))
+    assert seen == [set(), {"set aside"}, {"set aside"}, {"set aside", "set aside full"}]
+    run.store.redis.delete(aside)
+    forward(run, timedelta(minutes=1))
+    look(run)
+    assert not {name for name in told(run.store) if name.startswith("set aside")}
 
 
 # -- the round trip --------------------------------------------------------------------------------

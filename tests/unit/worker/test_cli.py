@@ -157,6 +157,15 @@ def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> N
     assert {record.source for _, record in service.set_aside()} == {"night export"}
 
 
+def test_send_says_what_was_not_kept(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.bounds.MOST", 0)
+    said = run("send", given=raw(crs2()[0]) + b"\n{\n")
+    assert (said.exit_code, said.stdout) == (2, "1 accepted, 1 refused\n")
+    assert said.stderr.startswith("not kept: the list of what is set aside is full")
+    assert "refused: not JSON" in said.stderr
+    assert (waiting(service), service.set_aside()) == (1, [])
+
+
 def test_send_says_when_nothing_was_accepted() -> None:
     said = run("send", given=raw(crs2()[0]))
     assert said.exit_code == 1
@@ -393,6 +402,15 @@ def test_replay_prints_events_in_words(fake: type[FakeReplay]) -> None:
         "2024-06-14 10:00  PAGE to haematologist-1: CRS – 2",
         "2024-06-14 10:04  acknowledged: crs haematologist-1",
         "2024-06-14 10:00  crs undetermined",
+    ]
+
+
+def test_replay_says_in_words_what_became_of_an_earlier_grade(fake: type[FakeReplay]) -> None:
+    again = GRADE | {"kind": "regrade"}
+    fake.events = (again | {"status": "amended"}, again | {"status": "entered_in_error"})
+    assert run("replay", given=raw(registration())).stdout.splitlines() == [
+        "2024-06-14 10:00  crs corrected to 2",
+        "2024-06-14 10:00  crs taken back",
     ]
 
 

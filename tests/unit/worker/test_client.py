@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from alerts.messages import BadMessage
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, crs2, raw, reading
+from worker import bounds
 from worker.client import Client
 from worker.fitness import UnfitStoreError
 from worker.keys import Keys
@@ -64,6 +65,17 @@ def test_json_texts_are_answered_for_one_by_one(client: Client) -> None:
     accepted = client.send_raw([raw(crs2()[0]), b"{"], now=NOW)
     assert accepted.stored == 1
     assert [record.raw for record in accepted.refused] == ["{"]
+
+
+def test_what_cannot_be_read_is_not_kept_where_there_is_no_room_and_its_sender_hears_it(
+    client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST", 1)
+    assert client.send_raw([raw(crs2()[0]), b"{"], now=NOW).kept
+    with pytest.raises(BadMessage, match=f"^{bounds.FULL}: .*value: the number is too large"):
+        client.send([*crs2(), reading("crp", "1e15")])
+    assert redis.xlen(client.keys.of("P1").inbox) == 4
+    assert bounds.count(redis, client.keys) == 1
 
 
 def test_nothing_sent_wakes_nobody(client: Client, woken: list[tuple[str, tuple[int, ...], str]]) -> None:

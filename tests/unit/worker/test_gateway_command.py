@@ -26,7 +26,8 @@ def run(command: click.Command, *arguments: str) -> Result:
 
 @pytest.fixture
 def settings(store: Store, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings of the service that the commands find."""
+    """The settings of the service that the commands find, on a store as it must be."""
+    monkeypatch.setattr(store.redis, "info", lambda _: {})
     found = Settings(public_url="https://cartwatch.example", namespace=KEYS.namespace, shards=KEYS.shards)
     monkeypatch.setattr(commands, "runtime", lambda: Runtime(found, SITE, store, Clock()))
     return found
@@ -71,6 +72,16 @@ def test_other_machines_are_served_with_a_certificate_or_behind_a_proxy(served: 
     assert served[0][0].url == f"https://{EVERYWHERE}:8080"
     assert served[1][1].networks == ()
     assert run(commands.gateway, *tls[:2]).exit_code == 2
+
+
+@pytest.mark.usefixtures("settings")
+def test_nothing_is_served_from_a_store_that_drops_keys(
+    served: Served, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "info", lambda _: {"maxmemory_policy": "allkeys-lru"})
+    said = run(commands.gateway)
+    assert (said.exit_code, served) == (1, [])
+    assert "set maxmemory-policy noeviction" in said.stderr
 
 
 @pytest.mark.usefixtures("settings", "served")

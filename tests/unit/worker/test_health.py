@@ -149,7 +149,17 @@ def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None
     accept(store.redis, KEYS, [b"{", b"["], NOW)
     found = check(store, "set aside")
     assert found.well
-    assert found.seen.startswith("2 message(s)")
+    assert found.seen.startswith("2 message(s); see")
+
+
+@pytest.mark.usefixtures("said")
+def test_a_full_list_of_what_is_set_aside_is_ill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.health.MOST", 2)
+    accept(store.redis, KEYS, [b"{"], NOW)
+    assert check(store, "set aside").well
+    accept(store.redis, KEYS, [b"["], NOW)
+    found = check(store, "set aside")
+    assert (found.well, found.seen) == (False, "2 message(s), of 2 at most: FULL; see `cartwatch set-aside`")
 
 
 @pytest.mark.parametrize("error", [RedisConnectionError("refused"), BusyLoadingError("loading")])

@@ -33,6 +33,12 @@ def take(store: Store, *raws: bytes, source: str = "lab") -> Accepted:
     return accept(store.redis, KEYS, raws, NOW, source)
 
 
+def test_what_nobody_could_be_told_of_is_kept_beyond_every_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.bounds.MOST", 0)
+    assert take(store, b"{").kept
+    assert len(store.set_aside()) == 1
+
+
 def inbox(store: Store, patient: str) -> list[dict[bytes, bytes]]:
     return [fields for _, fields in store.stream(KEYS.of(patient).inbox)]
 

@@ -137,7 +137,7 @@ def test_the_shipped_example_never_takes_the_place_of_a_file_that_vanished(
     later(in_force, timer)
     (tmp_path / "site.yaml").unlink()
     assert later(in_force, timer) == "Another hospital"
-    assert in_force.refused == "site.yaml: no longer there: put it back, or restart the workers"
+    assert in_force.refused == "site.yaml: no longer there: put it back, or restart"
 
 
 def test_a_folder_that_vanished_leaves_everything_in_force(in_force: InForce, timer: Timer, tmp_path: Path) -> None:

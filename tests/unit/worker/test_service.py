@@ -6,6 +6,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import pytest
 
 from config.settings import Settings
 from worker import service
-from worker.service import card_path, find_settings
+from worker.service import card_path, find_settings, serve
 
 CARD = {
     "pid": os.getpid(),
     "redis_url": "redis://:secret@127.0.0.1:7000/0",
     "broker_url": "redis://:secret@127.0.0.1:7000/1",
     "public_url": "http://127.0.0.1:8080",
+    "fhir_base": "https://record.example/fhir",
     "namespace": "north",
     "shards": 32,
 }
@@ -131,3 +134,26 @@ def test_the_gateway_takes_its_usual_port_and_another_where_that_is_taken(monkey
         other.listen()
         assert service._gateway_port() not in (0, usual)
     assert service._gateway_port() == usual
+
+
+@pytest.mark.parametrize(("base", "exporters"), [("https://record.example/fhir", 1), (None, 0)])
+def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
+    monkeypatch: pytest.MonkeyPatch, base: str | None, exporters: int
+) -> None:
+    commands: list[list[str]] = []
+
+    class Started(nullcontext[None]):
+        def __init__(self, command: list[str], _: object) -> None:
+            super().__init__()
+            commands.append(command)
+
+    settings = Settings(fhir_base=base)
+    monkeypatch.setattr(service, "Supervised", Started)
+    monkeypatch.setattr(service, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(service, "refuse_unfit", lambda *_: None)
+    monkeypatch.setattr(service, "_with_store", lambda *_: settings)
+    monkeypatch.setattr(service, "_with_receiver", lambda *_: settings)
+    stop = threading.Event()
+    stop.set()
+    serve(data=None, processes=1, listens=False, say=lambda _: None, on_page=lambda _: None, stop=stop)
+    assert sum("export" in command for command in commands) == exporters

@@ -8,7 +8,7 @@ from typing import Any
 from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, find
-from worker.intake.fhir.resources import Component, Concept, DiagnosticReport, Observation, Period, Quantity
+from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
 from worker.intake.results import Life, Result, Use, Value, judge
 from worker.intake.taken import Element, ignored, set_aside
 from worker.intake.times import NEVER, When, fhir
@@ -35,9 +35,12 @@ def elements(
     source: Source,
     tables: Tables,
     where: str,
-    whole: dict[str, Any],
+    name: str,
 ) -> list[Element]:
-    """What an Observation becomes; `inherited` is the time of the report that lists it."""
+    """What an Observation becomes.
+
+    `inherited` is the time of the report that lists it, `name` what its messages are called (`identifier_of`).
+    """
     life = LIVES.get(observation.status)
     if life is None:
         return [set_aside(where, patient, f"status: {observation.status[:40]!r} is none of {', '.join(LIVES)}")]
@@ -46,7 +49,6 @@ def elements(
     else:
         absent = life.word if life.use is Use.NO_VALUE else ""
     when = time_of(observation, inherited, source)
-    base = identifier_of(observation, whole)
     made: list[Element] = []
     for spot, (part, suffix) in enumerate(_parts(observation)):
         place = f"{where}.component[{spot - 1}]" if spot else where
@@ -66,7 +68,7 @@ def elements(
             made.append(ignored(place, "a panel: its values stand in its components", patient, own=True))
             continue
         value = Value(absent=absent) if absent else value_of(part)
-        identifier = f"{base}#{suffix}" if suffix else base
+        identifier = f"{name}#{suffix}" if suffix else name
         made.append(judge(Result(place, patient, identifier, found.code, life, when, value), source, tables))
     return made
 
@@ -146,8 +148,9 @@ def reason(concept: Concept) -> str:
 
 def time_of(observation: Observation, inherited: When | None, source: Source) -> When:
     """When it was so: its own time, that of its report, else when it was issued."""
-    period = observation.effectivePeriod or Period()
-    own = observation.effectiveDateTime or observation.effectiveInstant or period.end or period.start
+    own = observation.effectiveDateTime or observation.effectiveInstant
+    if not own and observation.effectivePeriod is not None:
+        own = observation.effectivePeriod.end or observation.effectivePeriod.start
     if own:
         return fhir(own, source.zone)
     if inherited is not None:
@@ -155,7 +158,7 @@ def time_of(observation: Observation, inherited: When | None, source: Source) ->
     return fhir(observation.issued, source.zone) if observation.issued else NEVER
 
 
-def time_of_report(report: DiagnosticReport, source: Source) -> When | None:
+def time_of_report(report: Around, source: Source) -> When | None:
     """The time that a report lends to the results it lists."""
     period = report.effectivePeriod or Period()
     own = report.effectiveDateTime or period.end or period.start
@@ -164,12 +167,18 @@ def time_of_report(report: DiagnosticReport, source: Source) -> When | None:
 
 def identifier_of(resource: Any, whole: dict[str, Any]) -> str:
     """What a resource is called, so that its correction finds it: id, else identifier, else a hash of it."""
-    kind = type(resource).__name__
+    kind = whole["resourceType"]
     names = [resource.id, *(f"{item.system}|{item.value}" for item in resource.identifier if item.value)]
     for name in names:
         if name:
             return f"{kind}/{name if len(name) <= _LONGEST_NAME else _hash(name)}"
     return f"{kind}/{_hash(json.dumps(whole, sort_keys=True, default=str))}"
+
+
+def name_inside(around: str, observation: Observation, whole: dict[str, Any]) -> str:
+    """What a contained Observation is called: its id says something only in the resource around it."""
+    name = f"{around}/{observation.id or _hash(json.dumps(whole, sort_keys=True, default=str))}"
+    return name if len(name) <= _LONGEST_NAME else f"{around.partition('/')[0]}/{_hash(name)}"
 
 
 def _hash(text: str) -> str:

@@ -59,6 +59,7 @@ class Subjects:
     def __init__(self, bundle: Bundle, source: Source) -> None:
         self._bundle = bundle
         self._policy = source.policy
+        self._chosen: dict[tuple[Identity, ...], Identity] = {}
 
     def of(self, subject: Reference | None, base: str) -> Identity:
         """The patient of a `subject`.
@@ -69,7 +70,7 @@ class Subjects:
         if subject is None or not (subject.reference or subject.identifier):
             raise Unidentified("subject: no patient; send a reference or an identifier")
         if subject.identifier is not None and subject.identifier.value:
-            return choose(self._identities((subject.identifier,)), self._policy.identifiers)
+            return self._choose((subject.identifier,))
         entry = self._bundle.find(subject.reference, base)
         if entry is not None and entry.resource.get("resourceType") == "Patient":
             known = self._in_bundle(entry)
@@ -90,7 +91,7 @@ class Subjects:
             raise Unidentified("subject: the Patient of this Bundle cannot be read") from error
         if not patient.identifier:
             return None
-        return choose(self._identities(patient.identifier), self._policy.identifiers)
+        return self._choose(patient.identifier)
 
     def patient(self, patient: Patient) -> Identity:
         """The patient a Patient resource is about.
@@ -99,14 +100,18 @@ class Subjects:
             Unidentified: it has neither a usable identifier nor an id.
         """
         if patient.identifier:
-            return choose(self._identities(patient.identifier), self._policy.identifiers)
+            return self._choose(patient.identifier)
         if not patient.id:
             raise Unidentified("identifier: missing")
         reference = Reference(reference=f"Patient/{patient.id}")
         return self.of(reference, "")
 
-    def _identities(self, identifiers: tuple[Identifier, ...]) -> list[Identity]:
-        return [Identity(item.value, item.system, _type(item.type)) for item in identifiers]
+    def _choose(self, identifiers: tuple[Identifier, ...]) -> Identity:
+        """The identifier that names the patient; most results of a delivery are of one."""
+        sent = tuple(Identity(item.value, item.system, _type(item.type)) for item in identifiers)
+        if sent not in self._chosen:
+            self._chosen[sent] = choose(sent, self._policy.identifiers)
+        return self._chosen[sent]
 
 
 def _type(concept: Concept | None) -> str:

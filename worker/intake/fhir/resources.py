@@ -111,14 +111,20 @@ class Observation(_Measured):
     component: tuple[Component, ...] = ()
 
 
-class DiagnosticReport(_Fhir):
-    """A report: the time and the patient of the results it lists."""
+class Around(_Fhir):
+    """What a resource of any kind lends to the results in it: name, patient, and of some kinds the time."""
 
     id: Short = ""
+    identifier: tuple[Identifier, ...] = ()
     status: Short = ""
     subject: Reference | None = None
     effectiveDateTime: Short = ""  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
+
+
+class DiagnosticReport(Around):
+    """A report: the time and the patient of the results it lists."""
+
     result: tuple[Reference, ...] = ()
 
 

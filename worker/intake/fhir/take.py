@@ -12,6 +12,7 @@ from config.tables import Tables
 from worker.intake.fhir import medications, observations
 from worker.intake.fhir.references import Bundle, Entry, Subjects
 from worker.intake.fhir.resources import (
+    Around,
     DiagnosticReport,
     MedicationAdministration,
     Meta,
@@ -114,12 +115,17 @@ class _Reader:
     def item(self, entry: Entry, where: str) -> Item:
         """What one resource becomes."""
         kind = entry.resource["resourceType"]
-        if kind not in READ:
+        inside = _contained(entry.resource)
+        if kind not in READ and not inside:
             return Item("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
         raw = ""
+        owners: dict[int, Identity] = {}
         try:
             raw = _encode(entry.resource)
             elements, identity = self._elements(entry, kind, where)
+            for spot, resource in inside:
+                found, owners[spot] = self._inside(entry, resource, f"{where}.contained[{spot}]")
+                elements += found
         except RecursionError:
             elements, identity = [refused(where, f"{kind}: nested too deeply")], None
         except ValidationError as error:
@@ -128,13 +134,17 @@ class _Reader:
             elements, identity = [set_aside(where, "", str(error))], None
         identifier = entry.resource.get("id")
         if identity is not None and any(element.outcome is Outcome.SET_ASIDE for element in elements):
-            raw = self._alone(entry, identity)
+            raw = self._alone(entry, identity, owners)
         return Item("fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements))
 
     def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[Element], Identity | None]:
         whole = entry.resource
+        if kind not in READ:
+            why = f"{kind[:60]} is not read, but for the Observations in it"
+            return [ignored(where, why)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "DiagnosticReport":
-            return [ignored(where, "a report: its results are read where they stand", own=True)], None
+            why = "a report: its results are read where they stand"
+            return [ignored(where, why, own=True)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "Patient":
             return [self._patient(Patient.model_validate(whole), where)], None
         when, lent = self._lent.get(entry.number, (None, None))
@@ -145,17 +155,39 @@ class _Reader:
         else:
             observation = Observation.model_validate(whole)
             identity, nobody = self._whose(observation.subject or lent, entry.base)
-            elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, whole)
+            name = observations.identifier_of(observation, whole)
+            elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, name)
         if nobody:
             elements = [_nobodys(element, nobody) for element in elements]
         return elements, identity
+
+    def _inside(self, entry: Entry, resource: dict[str, Any], where: str) -> tuple[list[Element], Identity]:
+        """An Observation that stands inside another resource, and has no life of its own.
+
+        Patient and time are those of the resource around it where it has none; what is taken back with that resource
+        is taken back. Its id says something only there, so that it is named after both.
+        """
+        around = _around(entry.resource)
+        try:
+            observation = Observation.model_validate(resource)
+        except ValidationError as error:
+            return [refused(where, f"Observation: {explain(error)}")], NOBODY
+        if around.status == RETRACTED:
+            observation = observation.model_copy(update={"status": RETRACTED})
+        when, lent = self._lent.get(entry.number, (None, None))
+        if entry.resource["resourceType"] in LEND_TIME:
+            when = observations.time_of_report(around, self._source) or when
+        identity, nobody = self._whose(observation.subject or around.subject or lent, entry.base)
+        name = observations.name_inside(observations.identifier_of(around, entry.resource), observation, resource)
+        elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, name)
+        return ([_nobodys(element, nobody) for element in elements] if nobody else elements), identity
 
     def _whose(self, subject: Reference | None, base: str) -> tuple[Identity, str]:
         """The patient; where there is none, a stand-in and why, since what is not watched needs none."""
         try:
             return self._subjects.of(subject, base), ""
         except Unidentified as error:
-            return Identity("", "", ""), str(error)
+            return NOBODY, str(error)
 
     def _patient(self, patient: Patient, where: str) -> Element:
         if not patient.birthDate:
@@ -192,14 +224,15 @@ class _Reader:
                 if isinstance(member, dict) and isinstance(member.get("reference"), str):
                     waiting.append((member["reference"], found.base))
 
-    def _alone(self, entry: Entry, identity: Identity) -> str:
-        """The text of a resource that can be tried again without its Bundle: who and when, and its product."""
-        resource = {**entry.resource}
-        if identity.type == "reference":
-            resource["subject"] = {"reference": identity.id}
-        elif identity.id:
-            kind = {"type": {"coding": [{"code": identity.type}]}} if identity.type else {}
-            resource["subject"] = {"identifier": {"system": identity.authority, "value": identity.id, **kind}}
+    def _alone(self, entry: Entry, identity: Identity, owners: dict[int, Identity]) -> str:
+        """The text of a resource that can be tried again without its Bundle: who and when, and its product.
+
+        `owners` are the patients of the Observations it contains, by their place.
+        """
+        resource = _of(entry.resource, identity)
+        if owners:
+            inside = enumerate(entry.resource["contained"])
+            resource["contained"] = [_of(one, owners[spot]) if spot in owners else one for spot, one in inside]
         when, _ = self._lent.get(entry.number, (None, None))
         if when is not None and not any(name in resource for name in _EFFECTIVE):
             resource["effectiveDateTime"] = when.shown
@@ -207,12 +240,47 @@ class _Reader:
         name = reference.get("reference") if isinstance(reference, dict) else None
         product = self._bundle.find(name, entry.base) if isinstance(name, str) and not name.startswith("#") else None
         if product is not None:
-            resource["contained"] = [{**product.resource, "id": "product"}]
+            resource["contained"] = [*resource.get("contained", ()), {**product.resource, "id": "product"}]
             resource["medicationReference"] = {"reference": "#product"}
         return _encode(resource)
 
 
+NOBODY = Identity("", "", "")
+RETRACTED = "entered-in-error"
+LEND_TIME = ("DiagnosticReport", "Observation")
+"""Resources whose own time is that of the Observations they contain."""
+
 _EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
+
+
+def _contained(resource: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """The Observations inside a resource, each with its place."""
+    held = resource.get("contained")
+    if not isinstance(held, list):
+        return []
+    return [
+        (spot, one)
+        for spot, one in enumerate(held)
+        if isinstance(one, dict) and one.get("resourceType") == "Observation"
+    ]
+
+
+def _around(resource: dict[str, Any]) -> Around:
+    """What a resource lends to those in it; nothing where it cannot be read."""
+    try:
+        return Around.model_validate(resource)
+    except ValidationError:
+        return Around()
+
+
+def _of(resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
+    """A copy of a resource whose patient can be told without its Bundle."""
+    if not identity.id:
+        return {**resource}
+    if identity.type == "reference":
+        return resource | {"subject": {"reference": identity.id}}
+    kind = {"type": {"coding": [{"code": identity.type}]}} if identity.type else {}
+    return resource | {"subject": {"identifier": {"system": identity.authority, "value": identity.id, **kind}}}
 
 
 def _nobodys(element: Element, why: str) -> Element:

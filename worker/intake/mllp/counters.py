@@ -1,8 +1,4 @@
-"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient.
-
-Counted are connections, turned_away, bytes, received, stored, set_aside, ignored, refused, not_stored (the store was
-down, and the message was not acknowledged), skipped_bytes (outside any frame) and broken_frames.
-"""
+"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +10,21 @@ from worker.keys import Keys
 
 MOST_PEERS = 500
 """Beyond this many the rest are counted together, so that nobody can fill the store by connecting."""
+
+COUNTED = {
+    "connections": "Connections",
+    "turned_away": "Connections that were not let in",
+    "bytes": "Bytes that came",
+    "received": "Messages that came",
+    "stored": "Messages that were stored",
+    "set_aside": "Messages that were set aside",
+    "ignored": "Messages that hold nothing watched",
+    "refused": "Messages that were answered AE",
+    "not_stored": "Messages that were not acknowledged because the store was down",
+    "skipped_bytes": "Bytes outside any frame",
+    "broken_frames": "Frames that broke off",
+}
+"""What is counted of a peer, and what it is."""
 
 OTHERS = "others"
 LAST_SEEN = "last_seen"
@@ -67,6 +78,7 @@ def write(redis: Redis, keys: Keys, listener: str, change: Change) -> None:
     if not (change.amounts or change.seen):
         return
     pipe = redis.pipeline(transaction=True)
+    pipe.sadd(_listeners(keys), listener)
     for (peer, name), amount in change.amounts.items():
         pipe.hincrby(_key(keys, listener), f"{peer} {name}", amount)
     for peer, at_ms in change.seen.items():
@@ -81,6 +93,16 @@ def read(redis: Redis, keys: Keys, listener: str) -> dict[str, dict[str, int]]:
         peer, _, name = field.decode().rpartition(" ")
         found.setdefault(peer, {})[name] = int(value)
     return found
+
+
+def read_all(redis: Redis, keys: Keys) -> dict[str, dict[str, dict[str, int]]]:
+    """The same of every listener that has counted something, by its name."""
+    names = sorted(name.decode() for name in cast("set[bytes]", redis.smembers(_listeners(keys))))
+    return {name: read(redis, keys, name) for name in names}
+
+
+def _listeners(keys: Keys) -> str:
+    return f"{keys.namespace}:mllp"
 
 
 def _key(keys: Keys, listener: str) -> str:

@@ -4,29 +4,23 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from config.intake import Intake, Source
-from config.tables import Tables
+from worker import bounds
+from worker.fitness import UnfitStoreError
 from worker.intake import read
 from worker.intake.hl7.header import message_key
+from worker.intake.in_force import Configured
 from worker.intake.mllp.answers import Received, Verdict
-from worker.intake.store import IntakeStore
+from worker.intake.store import IntakeStore, Put
 from worker.intake.taken import Item, Outcome, Taken, set_aside
 from worker.keys import Shard
 
 log = logging.getLogger(__name__)
 
 NOT_THIS_PEER = "this address may not send for this source"
-
-
-class Configured(NamedTuple):
-    """What messages are read by: asked for with each batch, so that a mended map holds at once."""
-
-    intake: Intake
-    tables: Tables
 
 
 class StoringHandler:
@@ -55,49 +49,52 @@ class StoringHandler:
         """Store what may be stored; what cannot be read is set aside with its text.
 
         Raises:
-            redis.exceptions.RedisError: nothing was stored.
+            redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
         """
         configured = self._configured()
         source = configured.intake.source(self._source) if self._source is not None else None
-        verdicts: list[Verdict] = []
+        places: list[int | None] = []
         kept: list[Taken] = []
         for message in messages:
             taken = _read(message.raw, configured, source)
             if not _may_send(taken, message.peer, source, configured.intake):
-                verdicts.append(Verdict(Outcome.REFUSED, NOT_THIS_PEER))
+                places.append(None)
                 continue
+            places.append(len(kept))
             kept.append(taken)
             if message.doubt:
                 kept.append(_doubted(taken, message))
-            verdicts.append(_verdict(taken))
-        self._put(kept)
-        return verdicts
+        placed = self._put(kept)
+        return [Verdict(Outcome.REFUSED, NOT_THIS_PEER) if at is None else _verdict(placed[at]) for at in places]
 
     def close(self) -> None:
         """Send the wake-ups that wait."""
         self._waker.shutdown()
 
-    def _put(self, kept: list[Taken]) -> None:
+    def _put(self, kept: list[Taken]) -> list[Taken]:
+        """What was kept of each."""
         now = self._now()
         try:
-            wake = self._store.put_all(kept, now).wake
-        except RedisError:
+            puts = [self._store.put_all(kept, now)]
+        except (RedisError, UnfitStoreError):
             raise
         except Exception as error:
             log.error("a batch of %d message(s) is stored one by one (%s)", len(kept), type(error).__name__)
-            wake = [shard for taken in kept for shard in self._put_alone(taken, now)]
+            puts = [self._put_alone(taken, now) for taken in kept]
+        wake = [shard for put in puts for shard in put.wake]
         if wake:
             self._waker.submit(self._wake, wake)
+        return [taken for put in puts for taken in put.taken]
 
-    def _put_alone(self, taken: Taken, now: datetime) -> list[Shard]:
+    def _put_alone(self, taken: Taken, now: datetime) -> Put:
         """One that cannot be stored as what it means is stored as what it is."""
         try:
-            return self._store.put(taken, now).wake
+            return self._store.put(taken, now)
         except RedisError:
             raise
         except Exception as error:
             items = tuple(_unusable(item.raw, error) for item in taken.items)
-            return self._store.put(Taken(taken.source, items, key=taken.key), now).wake
+            return self._store.put(Taken(taken.source, items, key=taken.key), now)
 
 
 def _read(raw: bytes, configured: Configured, source: Source | None) -> Taken:
@@ -121,6 +118,8 @@ def _may_send(taken: Taken, peer: str, source: Source | None, intake: Intake) ->
 
 def _verdict(taken: Taken) -> Verdict:
     outcome = taken.items[0].outcome
+    if outcome is Outcome.NO_ROOM:
+        return Verdict(Outcome.REFUSED, bounds.FULL)
     # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
     return Verdict(Outcome.SET_ASIDE if outcome is Outcome.REFUSED else outcome)
 

@@ -8,29 +8,32 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from config.intake import Intake
 from config.listeners import Listener
 from worker.client import Client
+from worker.intake.in_force import IntakeInForce, look_over
 from worker.intake.mllp.counters import write
-from worker.intake.mllp.handler import Configured, StoringHandler
+from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-WRITE_EVERY_SECONDS = 5.0
+EVERY_SECONDS = 5.0
+"""How often counts are written, and the configuration is looked at."""
 
 
 async def serve(
     listeners: Mapping[str, Listener],
-    intake: Intake,
+    in_force: IntakeInForce,
     run: Runtime,
     client: Client,
     say: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
     """Listen until `stop` is set; then answer what was received, and end.
+
+    What messages are read by is `in_force`; addresses, peers and certificates are those of `listeners` to the end.
 
     Raises:
         ListenerError: one of them cannot start; then none stays.
@@ -40,17 +43,20 @@ async def serve(
     started: list[MllpListener] = []
     try:
         for name, listener in listeners.items():
-            handler = StoringHandler(
-                store, lambda: Configured(intake, run.site.tables), client.wake, run.clock.now, listener.source
-            )
+            handler = StoringHandler(store, lambda: in_force.value, client.wake, run.clock.now, listener.source)
             handlers.append(handler)
             made = MllpListener(name, listener, handler, run.clock.now)
             await made.start()
             started.append(made)
             say(f"{name}: listening on {listener.host} port {made.port}{' with TLS' if listener.tls else ''}")
+        begun_with = in_force.value.intake.listeners
         while not stop.is_set():
+            await asyncio.to_thread(look_over, in_force, run, client)
+            if in_force.value.intake.listeners != begun_with:
+                begun_with = in_force.value.intake.listeners
+                log.warning("the listeners of intake.yaml have changed: restart this to have them changed")
             with suppress(TimeoutError):
-                async with asyncio.timeout(WRITE_EVERY_SECONDS):
+                async with asyncio.timeout(EVERY_SECONDS):
                     await stop.wait()
             await _write_counts(started, run)
     finally:

@@ -1,6 +1,7 @@
 """`cartwatch parse`, `key`, `unmapped` and `set-aside --retry`."""
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,33 @@ def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pyt
     running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
     result = run(commands.set_aside, "--retry")
     assert (result.output, result.exit_code) == ("0 stored, 0 no longer wanted, 1 still set aside\n", 1)
+
+
+def test_what_is_set_aside_is_moved_to_a_file(running: IntakeStore, tmp_path: Path) -> None:
+    file = tmp_path / "aside.ndjson"
+    for word in ("sleepy", "dozy"):
+        running.put(fhir(observation("67775-7", valueQuantity=None, valueString=word)), NOW)
+        assert run(commands.set_aside, "--move-to", str(file)).output == f"1 moved to {file}\n"
+    assert running.set_aside() == []
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [json.loads(line["raw"])["valueString"] for line in lines] == ["sleepy", "dozy"]
+    assert {line["form"] for line in lines} == {"fhir"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_cannot_be_written_stays_on_the_list(running: IntakeStore, tmp_path: Path) -> None:
+    running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
+    said = run(commands.set_aside, "--move-to", str(tmp_path / "nowhere" / "file"))
+    assert (said.exit_code, "cannot be written" in said.output) == (1, True)
+    assert len(running.set_aside()) == 1
+    assert run(commands.set_aside, "--retry", "--move-to", str(tmp_path / "file")).exit_code == 2
+
+
+def test_how_often_each_was_met_is_shown_the_most_frequent_first(running: IntakeStore) -> None:
+    for control in range(12):
+        codes = [obx("X1^Potassium^LAB")] + [obx("X2^Sodium^LAB")] * (control % 2)
+        running.put(taken(oru(*codes, control=str(control))), NOW)
+    assert [line.split()[1:4] for line in run(commands.unmapped).output.splitlines()] == [
+        ["12", "code", "LAB:"],
+        ["6", "code", "LAB:"],
+    ]

@@ -13,7 +13,9 @@ from starlette.applications import Starlette
 
 from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, observation
 from tests.unit.worker.ward import KEYS, reading, registration
+from worker import bounds
 from worker.intake.http import Door, routes
+from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
 from worker.intake.store import IntakeStore
 
@@ -33,8 +35,7 @@ class Ward:
         door = Door(
             self.store,
             keys,
-            lambda: INTAKE,
-            lambda: TABLES,
+            lambda: Configured(INTAKE, TABLES),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
             largest=100_000,
@@ -183,3 +184,50 @@ def test_a_store_that_is_down_accepts_nothing_and_asks_for_another_try(
     monkeypatch.setattr(ward.redis, "pipeline", down)
     answer = ward.post(path, body, JSON)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.parametrize(("path", "body"), [("/fhir", observation()), ("/messages", reading("crp", 85))])
+def test_a_store_of_another_number_of_shards_accepts_nothing(ward: Ward, path: str, body: Any) -> None:
+    ward.redis.set(KEYS.shape, KEYS.shards + 1)
+    answer = ward.post(path, body, JSON)
+    assert (answer.status_code, answer.headers["Retry-After"], ward.waiting) == (503, "5", 0)
+    assert "nothing was stored" in issues(answer)
+
+
+SLEEPY = observation("67775-7", id="s", valueQuantity=None, valueString="sleepy")
+
+
+@pytest.fixture
+def full(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> Ward:
+    """The list of what is set aside has one record, and has room for no other."""
+    ward.redis.xadd(KEYS.shard(0).key("set_aside"), {"s": b""})
+    monkeypatch.setattr(bounds, "MOST", 1)
+    return ward
+
+
+def test_with_the_list_full_a_resource_that_cannot_be_used_is_to_be_sent_again(full: Ward) -> None:
+    answer = full.post("/fhir", SLEEPY, FHIR)
+    assert (answer.status_code, answer.headers["Retry-After"], issues(answer)) == (503, "5", bounds.FULL)
+    assert full.post("/fhir", observation(), FHIR).status_code == 201
+    assert full.waiting == 1
+
+
+def test_with_the_list_full_a_bundle_says_so_of_each_entry(full: Ward) -> None:
+    answer = full.post("/fhir", bundle(observation(), SLEEPY), FHIR)
+    first, second = (entry["response"] for entry in answer.json()["entry"])
+    assert (answer.status_code, first["status"], second["status"]) == (200, "201 Created", "503 Service Unavailable")
+    assert second["outcome"]["issue"][0]["diagnostics"] == bounds.FULL
+    assert full.waiting == 1
+
+
+def test_with_the_list_full_a_native_message_that_the_chart_cannot_use_is_to_be_sent_again(full: Ward) -> None:
+    bad = reading("crp", 85) | {"unit": "furlong"}
+    answer = full.post("/messages", [reading("crp", 85), bad], JSON)
+    assert (answer.status_code, answer.headers["Retry-After"], full.waiting) == (503, "5", 1)
+    assert answer.json()["issue"][0]["expression"] == ["[1]"]
+    assert bounds.FULL in issues(answer)
+    assert full.post("/messages", {"type": "reading"}, JSON).status_code == 422
+
+
+def test_with_room_the_chart_sets_it_aside(ward: Ward) -> None:
+    assert ward.post("/messages", reading("crp", 85) | {"unit": "furlong"}, JSON).status_code == 202

@@ -8,10 +8,13 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
 from tests.unit.worker.ward import KEYS
+from worker import bounds
+from worker.fitness import UnfitStoreError
 from worker.intake import retry as retrying
 from worker.intake import store as stores
 from worker.intake.keys import SourceKeys
-from worker.intake.store import IntakeStore
+from worker.intake.store import IntakeStore, Put
+from worker.intake.taken import Outcome, Taken
 from worker.packing import unpack_set_aside
 
 SITE = KEYS.of(SITE_SUBJECT)
@@ -181,3 +184,95 @@ def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_
     assert record.raw == raw.decode()
     assert record.why.startswith("60 elements cannot be used; the first: ")
     assert retrying.retry(intake, INTAKE, TABLES, NOW).kept == 1
+
+
+# -- how much is set aside ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for two records, and for one more where something is usable as well."""
+    monkeypatch.setattr(bounds, "MOST", 2)
+    monkeypatch.setattr(bounds, "RESERVE", 1)
+
+
+def unusable(control: str, *more: str) -> Taken:
+    return taken(oru(obx("67775-7^LOC^LN", f"word {control}", "", kind="ST"), *more, control=control))
+
+
+def outcomes(put: Put) -> list[Outcome]:
+    return [item.outcome for one in put.taken for item in one.items]
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_usable_is_always_taken(intake: IntakeStore) -> None:
+    for control in ("1", "2", "3"):
+        intake.put(unusable(control), NOW)
+    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
+    assert waiting(intake) == 1
+
+
+@pytest.mark.usefixtures("small")
+def test_what_there_is_no_room_for_is_turned_away_and_new_once_there_is(intake: IntakeStore) -> None:
+    assert outcomes(intake.put_all([unusable("1"), unusable("2"), unusable("3"), unusable("3")], NOW)) == [
+        Outcome.SET_ASIDE,
+        Outcome.SET_ASIDE,
+        Outcome.NO_ROOM,
+        Outcome.NO_ROOM,
+    ]
+    again = intake.put(unusable("3"), NOW)
+    assert (outcomes(again), again.repeated, len(intake.set_aside())) == ([Outcome.NO_ROOM], False, 2)
+    intake.take_off(intake.set_aside()[:1])
+    assert outcomes(intake.put(unusable("3"), NOW)) == [Outcome.SET_ASIDE]
+    assert intake.put(unusable("3"), NOW).repeated
+
+
+@pytest.mark.usefixtures("small")
+def test_a_message_that_was_kept_is_still_known_when_the_list_is_full(intake: IntakeStore) -> None:
+    for control in ("1", "2"):
+        intake.put(unusable(control), NOW)
+    assert outcomes(intake.put(unusable("1"), NOW)) == [Outcome.SET_ASIDE]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_message_with_something_usable_is_turned_away_last_and_whole(intake: IntakeStore) -> None:
+    for control in ("1", "2"):
+        intake.put(unusable(control), NOW)
+    assert outcomes(intake.put(unusable("3", obx()), NOW)) == [Outcome.SET_ASIDE]
+    assert waiting(intake) == 1
+    assert outcomes(intake.put(unusable("4", obx()), NOW)) == [Outcome.NO_ROOM]
+    assert (waiting(intake), len(intake.set_aside())) == (1, 3)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_the_chart_would_set_aside_needs_room_too(intake: IntakeStore) -> None:
+    for shard in KEYS.all()[:2]:
+        intake.redis.xadd(shard.key("set_aside"), {"s": b""})
+    assert outcomes(intake.put(taken(oru(obx(unit="furlong"))), NOW)) == [Outcome.NO_ROOM]
+    assert waiting(intake) == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_of_a_bundle_the_entries_without_room_are_turned_away_alone(intake: IntakeStore) -> None:
+    bad = [observation("67775-7", id=f"b{number}", valueQuantity=None, valueString="sleepy") for number in range(3)]
+    put = intake.put(fhir(bundle(*bad, observation())), NOW)
+    assert outcomes(put) == [Outcome.SET_ASIDE, Outcome.SET_ASIDE, Outcome.NO_ROOM, Outcome.STORED]
+    assert (waiting(intake), len(intake.set_aside())) == (1, 2)
+
+
+@pytest.mark.usefixtures("small")
+def test_test_messages_need_no_room(intake: IntakeStore) -> None:
+    for control in ("1", "2"):
+        intake.put(unusable(control), NOW)
+    raw = oru(obx("67775-7^LOC^LN", "sleepy", "", kind="ST"), processing="T", control="9")
+    assert outcomes(intake.put(taken(raw), NOW)) == [Outcome.SET_ASIDE]
+    assert intake.redis.xlen(SITE.key("test")) == 1
+
+
+def test_a_store_of_another_number_of_shards_takes_nothing(redis: Redis) -> None:
+    redis.set(KEYS.shape, KEYS.shards + 1)
+    with pytest.raises(UnfitStoreError, match=f"CARTWATCH_SHARDS={KEYS.shards + 1}"):
+        IntakeStore(redis, KEYS).put(taken(oru(obx())), NOW)
+    with pytest.raises(UnfitStoreError):
+        IntakeStore(redis, KEYS).put_native([], NOW)
+    assert redis.keys() == [KEYS.shape.encode()]

@@ -11,9 +11,12 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
 from tests.unit.worker.intake.feeds import INTAKE, TABLES, hl7, obx, oru, pid
 from tests.unit.worker.ward import KEYS, waiting
+from worker import bounds
+from worker.fitness import UnfitStoreError
 from worker.intake import read
+from worker.intake.in_force import Configured
 from worker.intake.mllp.answers import Received
-from worker.intake.mllp.handler import Configured, StoringHandler
+from worker.intake.mllp.handler import StoringHandler
 from worker.intake.store import IntakeStore
 from worker.intake.taken import Outcome
 from worker.keys import Shard
@@ -162,3 +165,35 @@ def test_what_cannot_be_stored_as_what_it_means_is_stored_as_what_it_is(
     bench.take(LAB, oru(obx(), patient=pid("P2^^^HOSP^MR")))
     assert bench.why() == ["internal error KeyError"]
     assert waiting(store, "P1") == 1
+
+
+UNUSABLE = oru(obx("67775-7^LOC^LN", "sleepy", "", kind="ST"), control="7")
+
+
+def test_with_the_list_full_what_cannot_be_used_is_refused_with_the_reason(
+    bench: Bench, redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis.xadd(KEYS.shard(0).key("set_aside"), {"s": b""})
+    monkeypatch.setattr(bounds, "MOST", 1)
+    refused, taken = bench.handler([Received(UNUSABLE, "10.0.0.1"), Received(LAB, "10.0.0.1")])
+    assert (refused.outcome, refused.why) == (Outcome.REFUSED, bounds.FULL)
+    assert taken.outcome is Outcome.STORED
+    assert waiting(store, "P1") == 1
+    redis.delete(KEYS.shard(0).key("set_aside"))
+    assert bench.take(UNUSABLE) == [Outcome.SET_ASIDE]
+
+
+def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
+    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], peers=["10.0.0.0/24"]))
+    messages = [Received(LAB, "10.0.1.1"), Received(UNUSABLE, "10.0.0.1", "one is missing"), Received(LAB, "10.0.0.1")]
+    assert [verdict.outcome for verdict in bench.handler(messages)] == [
+        Outcome.REFUSED,
+        Outcome.SET_ASIDE,
+        Outcome.STORED,
+    ]
+
+
+def test_a_store_of_another_number_of_shards_takes_nothing(bench: Bench, redis: Redis) -> None:
+    redis.set(KEYS.shape, KEYS.shards + 1)
+    with pytest.raises(UnfitStoreError):
+        bench.take(LAB)

@@ -1,0 +1,53 @@
+"""What messages are read by, as one version: sources, codes, units and limits. Read again when its files change."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from config.intake import Intake, load_intake
+from config.site import load_site
+from config.tables import Tables
+from worker.client import Client
+from worker.reload import FILES, Reloaded, report
+from worker.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Configured(NamedTuple):
+    """Asked for once with each batch or request, so that a mended map holds at once and for all of it."""
+
+    intake: Intake
+    tables: Tables
+
+
+class IntakeInForce(Reloaded[Configured]):
+    """The intake of a folder, or the shipped one, which is not looked at again.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+
+    files = FILES | {"intake.yaml", "codes.csv"}
+    part = "intake"
+
+    def __init__(self, folder: Path | None, timer: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(_load(folder), folder, _load, timer)
+
+
+def _load(folder: Path | None) -> Configured:
+    site = load_site(folder)
+    return Configured(load_intake(folder, site), site.tables)
+
+
+def look_over(in_force: IntakeInForce, run: Runtime, client: Client) -> None:
+    """Look at the files, also where nothing is sent, and say so where they cannot be used."""
+    in_force.refresh()
+    try:
+        client.wake(report(run.store, in_force, run.clock.now()))
+    except RedisError as error:
+        log.warning("how the intake is configured cannot be reported (%s)", type(error).__name__)
