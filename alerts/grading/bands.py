@@ -93,7 +93,7 @@ def levels(entry: Entry, cuts: tuple[Cut, ...]) -> Levels:
     answers = [(cut.level, cut.reached(entry)) for cut in cuts]
     lowest = max((level for level, reached in answers if reached), default=0)
     highest = max((level for level, reached in answers if reached is not False), default=0)
-    return Levels(lowest, max(lowest, highest))
+    return Levels(lowest, highest)
 
 
 def cell(level: int, cuts: tuple[Cut, ...]) -> str:

@@ -215,7 +215,7 @@ def _read(chart: Chart, at: datetime, site: Site, known: Course) -> _Read:
     calm = False if pressure.level or oxygen.level else None if None in (pressure.level, oxygen.level) else True
     if not temperature.level and not waived:
         return _Read(_without_fever(temperature, pressure, oxygen), calm)
-    return _Read(_with_fever(temperature, waived, pressure, oxygen), calm)
+    return _Read(_with_fever(temperature, pressure, oxygen), calm)
 
 
 def _before_infusion(temperature: Axis) -> Axis:
@@ -235,16 +235,17 @@ def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
     return temperature._replace(flags=tuple(flags))
 
 
-def _with_fever(temperature: Axis, waived: bool, pressure: Axis, oxygen: Axis) -> Axis:
+def _with_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
+    """With fever, or without where it is not required."""
     axes = (temperature, pressure, oxygen)
     worst = max(axis.level or 0 for axis in axes)
     missing = tuple(name for axis in axes if axis.level is None for name in axis.missing)
-    deciding = [axis for axis in axes if axis.level == worst and worst > 0] or [axis for axis in axes if axis.because]
+    deciding = [axis for axis in axes if axis.level == worst] if worst else [axis for axis in axes if axis.because]
     reasons = [axis.because for axis in deciding]
-    if waived and not temperature.level:
-        reasons.append("fever not required: treated after CRS was diagnosed")
-    elif temperature.level and temperature not in deciding:
+    if temperature.level:
         reasons.insert(0, temperature.because)
+    else:
+        reasons.append("fever not required: treated after CRS was diagnosed")
     because = "; ".join(dict.fromkeys(reasons))
     undetermined = worst == 0 and bool(missing)
     supporting = axes if worst else deciding
@@ -256,15 +257,15 @@ def _with_fever(temperature: Axis, waived: bool, pressure: Axis, oxygen: Axis) -
         provisional=provisional and not undetermined,
         missing=missing + tuple(name for axis in deciding if axis.provisional for name in axis.missing),
         flags=tuple(flag for axis in axes for flag in axis.flags),
-        proxies=_proxies([axis for axis in axes if axis in deciding or axis.level or axis.flags], temperature, waived),
+        proxies=_proxies([axis for axis in axes if axis in deciding or axis.level or axis.flags], temperature),
         rows=tuple(row for row, axis in zip(ROWS, axes, strict=True) if axis.level),
     )
 
 
-def _proxies(saying: list[Axis], temperature: Axis, waived: bool) -> tuple[str, ...]:
-    """The conventions of the rows that decide or have something to say, and the waiver where fever is not required."""
+def _proxies(saying: list[Axis], temperature: Axis) -> tuple[str, ...]:
+    """The conventions of the rows that decide or have something to say, and the waiver where there is no fever."""
     names = [name for axis in saying for name in axis.proxies]
-    return tuple(dict.fromkeys([*names, "crs.waiver_tail"] if waived and not temperature.level else names))
+    return tuple(dict.fromkeys(names if temperature.level else [*names, "crs.waiver_tail"]))
 
 
 def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:

@@ -39,7 +39,7 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
 def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
     """Whether there is a fever that the row leaves out; where nothing is left out, no temperature is looked at."""
     infused = _infused(chart)
-    may_be_old = infused is not None and at - infused <= site.proxies.chart.temperature_holds.value
+    may_be_old = infused is not None and at - infused < site.proxies.chart.temperature_holds.value
     return (may_be_old or _has_other_cause(chart, at, site)) and bool(measured_fever(chart, at, site).level)
 
 

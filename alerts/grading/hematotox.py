@@ -123,10 +123,8 @@ def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timed
     """The name of a component that was not charted in time, and why."""
     name = name_missing(chart, kind, until, holds, site.zone)
     infused = chart.admission.infused if chart.admission else None
-    if name == kind and infused is not None and until < at:
-        later = latest_number(chart, kind, min(at, infused))
-        if later is not None and later.effective > until:
-            return f"{kind} (charted only after day {site.proxies.hematotox.not_later_than_day.value})"
+    if name == kind and infused is not None and latest_number(chart, kind, min(at, infused)):
+        return f"{kind} (charted only after day {site.proxies.hematotox.not_later_than_day.value})"
     return name
 
 

@@ -79,7 +79,7 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
         flag = "positive pressure not given for hypoxia: not grade 4"
         return Axis(0, flags=(flag,), proxies=("crs.other_cause_holds",))
     text = f"oxygen by {device.code.replace('_', ' ')}: grade {level}"
-    seen = own if own is not None and own.above(Decimal(0)) and own.effective > device.effective else device
+    seen = max(device, own, key=lambda entry: entry.effective) if own and own.above(Decimal(0)) else device
     return _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
 
 

@@ -211,8 +211,8 @@ def _reached(bands: list[int]) -> Duration | None:
 
 def _rests_on(counted: dict[int, Count], last: int) -> list[int]:
     """The days with a count in the window, and the neighbours that a day at its ends is filled from."""
-    first = 0 if 0 in counted else max((day for day in counted if day < 0), default=0)
-    end = last if last in counted else min((day for day in counted if day > last), default=last)
+    first = max((day for day in counted if day <= 0), default=0)
+    end = min((day for day in counted if day >= last), default=last)
     return sorted(day for day in counted if first <= day <= end)
 
 

@@ -10,6 +10,7 @@ One is enough: fibrinogen < 150 mg/dL; AST or ALT > 5 x ULN; a new grade 4 cytop
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from itertools import takewhile
 
 from alerts.chart import Chart
 from alerts.entry import Entry
@@ -114,13 +115,10 @@ def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
 def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
     """Stated to be grade 4 since not longer than a while; where it is not stated, it is not so."""
     said = [entry for entry in chart.until(ANAEMIA, at) if entry.code in ("true", "false")]
-    if not said or not said[-1].is_true:
+    in_a_row = list(takewhile(lambda entry: entry.is_true, reversed(said)))
+    if not in_a_row:
         return Axis(NO)
-    first = said[-1]
-    for entry in reversed(said):
-        if not entry.is_true:
-            break
-        first = entry
+    first = in_a_row[-1]
     window = site.proxies.iec_hs.cytopenia_new_for.value
     text = f"{label(ANAEMIA)} by a clinician's statement: grade {GRADE_4} since {clock(first.effective, site.zone)}"
     row = Axis(YES, f"{text}: new", evidence((ANAEMIA, first)), proxies=("iec_hs.cytopenia_new_for",))

@@ -40,7 +40,7 @@ class Pressures(NamedTuple):
 
 
 def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
-    """Whether a pressure fits the others of its set; a bound contradicts nothing.
+    """Whether a pressure fits the others of its set; a bound, and one that was not taken, contradict nothing.
 
     Of two that stand for one kind, as where times are cut to the minute, one that fits is enough.
     """
@@ -102,7 +102,7 @@ def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, sit
     for entry in chart.back(kind, at, site.proxies.chart.vitals_hold.value):
         if used is not None and entry.effective <= used.effective:
             break
-        if entry.value is not None and not is_sound(chart, kind, entry, site):
+        if not is_sound(chart, kind, entry, site):
             return f"pressures of {clock(entry.effective, site.zone)} contradict each other: not used"
     return ""
 

@@ -48,7 +48,6 @@ def page(record: RecordSystem) -> dict[str, Any]:
 def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resource_once(
     hospital: Hospital, record: RecordSystem
 ) -> None:
-    shard = hospital.store.keys.of("killed")
     left: list[int] = []
     with exporting(hospital, record) as exporter:
 
@@ -57,7 +56,6 @@ def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resou
                 pid = exporter.pid or 0
                 kill(pid, *descendants(pid))
                 left.append(waits(hospital))
-                hospital.redis.delete(shard.key("exporting"))  # in time its claim runs out
 
         record.on_taken = kill_once
         hospital.client.send(crs2("killed"))

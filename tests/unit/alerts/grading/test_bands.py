@@ -97,5 +97,10 @@ def test_what_is_measured_apart_is_apart(sign: str, value: str) -> None:
     assert Cut(1, sign, Decimal(3), "", Reference.HIGH).reached(reading("ldh", value, high=THIRD)[1]) is True
 
 
+@pytest.mark.parametrize(("value", "below"), [("0.999999999999999999", False), ("0.999999999999999998", True)])
+def test_a_multiple_is_met_where_no_more_than_a_rounding_parts_it(value: str, below: bool) -> None:
+    assert Cut(1, "<", Decimal(1), "", scaled=True).reached(reading("ldh", value)[1]) is below
+
+
 def test_a_printed_bound_is_compared_as_it_stands() -> None:
     assert Cut(1, "<", Decimal(1), "").reached(reading("ldh", 3 * THIRD)[1]) is True

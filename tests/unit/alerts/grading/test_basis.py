@@ -51,6 +51,10 @@ def test_before_and_after_the_infusion_are_two() -> None:
     assert unchanging(basis, folded, INFUSED) == (INFUSED, None)
 
 
+def test_of_a_patient_who_was_never_registered_nothing_is_bounded() -> None:
+    assert unchanging(WEEK, Chart(), NOW) == (None, None)
+
+
 class Watched(dict[str, tuple[Entry, ...]]):
     """A chart's entries, which remember the kinds they were asked for."""
 

@@ -25,6 +25,27 @@ def test_a_dose_charted_together_with_the_signs_already_waives_the_fever() -> No
     assert grade == read_afterwards(folded, NOW)
 
 
+def test_the_one_low_pressure_of_a_monitor_counts_in_the_set_that_opens_an_episode_under_the_waiver() -> None:
+    """What opens it is the hypoxia; from then on the patient is one with CRS, in whom every low pressure counts."""
+    early = [reading("temperature", 38.6, NOW - hours(20)), dose("tocilizumab", NOW - hours(19))]
+    clear = [
+        item
+        for age in (14, 8)
+        for item in (
+            reading("temperature", 36.8, NOW - hours(age)),
+            reading("systolic_bp", 118, NOW - hours(age)),
+            reading("spo2", 97, NOW - hours(age)),
+        )
+    ]
+    again = [reading("temperature", 36.9), reading("spo2", 89), by_monitor("systolic_bp", 86, NOW)]
+    folded = chart(*early, *clear, *again)
+    assert not crs.course(folded, NOW - hours(8), SITE).is_open
+    course, grade = crs.followed(folded, NOW, SITE)
+    assert course.opened_at == NOW
+    assert grade.rows == ("hypotension", "hypoxia")
+    assert grade == read_afterwards(folded, NOW)
+
+
 def test_a_set_with_a_low_pressure_closes_nothing_and_is_read_as_that_of_an_open_episode() -> None:
     """Resolved is CRS when the hypotension is gone too; the one low value of a monitor counts while it is open."""
     early = [reading("temperature", 38.6, NOW - hours(12)), reading("systolic_bp", 118, NOW - hours(12))]

@@ -28,6 +28,7 @@ def test_a_fever_of_the_very_moment_of_infusion_counts_and_one_before_it_does_no
     before = chart(reading("temperature", 38.6, INFUSED - INSTANT), *sets(1, temperature=36.8))
     assert crs.grade(before, INFUSED - INSTANT, SITE).because == ("before infusion",)
     assert crs.course(before, INFUSED + hours(2), SITE).episodes == 0
+    assert crs.course(before, INFUSED, SITE).as_of is None
 
 
 def test_a_course_that_is_carried_on_is_the_one_that_would_be_found_anew() -> None:
@@ -41,6 +42,7 @@ def test_a_course_that_is_carried_on_is_the_one_that_would_be_found_anew() -> No
 def test_of_a_patient_who_never_had_crs_nothing_was_ever_lower() -> None:
     well = crs.course(chart(*sets(1, 5, temperature=36.8)), day(1), SITE)
     assert (well.lower_since, well.clear_since, well.episodes) == (None, None, 0)
+    assert (well.treated, well.highest) == (False, 0)
     unknown = crs.course(chart(*sets(1, temperature=38.6), reading("spo2", 97, INFUSED + hours(40))), day(2), SITE)
     assert (unknown.is_open, unknown.lower_since) == (True, None)
 

@@ -145,6 +145,12 @@ def test_a_temperature_without_a_value_or_too_old_is_none() -> None:
     assert graded(*vitals(NOW - hours(24) - MINUTE)).grade is None
 
 
+def test_a_grade_is_read_at_the_time_that_is_asked_for_not_at_that_of_the_last_signs() -> None:
+    stay = chart(*vitals(NOW - hours(30)), *vitals(NOW - hours(25)))
+    assert crs.grade(stay, NOW - hours(25), SITE).grade == 1
+    assert crs.grade(stay, NOW, SITE).grade is None
+
+
 def test_a_temperature_that_is_only_a_bound_leaves_fever_open() -> None:
     result = graded(reading("temperature", "<39"))
     assert (result.grade, result.missing, kinds(result)) == (None, ("temperature",), ["temperature"])
@@ -330,6 +336,7 @@ def test_a_dose_in_the_tail_prolongs_it_and_one_after_it_does_not() -> None:
     assert course(*closed, dose("dexamethasone", within)).last_dose == within
     assert course(*closed, dose("dexamethasone", after)).last_dose == day(1) + hours(1)
     assert not course(*closed, dose("dexamethasone", within)).treated
+    assert not course(*closed).treated
 
 
 def test_a_course_may_be_carried_on_from_where_it_was_known() -> None:

@@ -1,5 +1,7 @@
 """CTCAE chemistry and coagulation, every boundary from both sides."""
 
+from decimal import Decimal
+
 import pytest
 
 from alerts.fields import Status
@@ -203,6 +205,54 @@ def test_a_transaminase_without_its_limit_is_undetermined(baseline: int | None) 
     assert (result.grade, result.missing) == (None, ("alt: upper reference limit",))
 
 
+@pytest.mark.parametrize(
+    ("before", "grade"),
+    [
+        (((-3, 40),), 0),
+        (((-3, 100),), None),
+        (((-3, 99),), 0),
+        (((-3, 40), (-2, None)), 0),
+        (((-3, 120), (-2, 40)), 0),
+        (((-3, 40), (-2, 120)), None),
+        (((-14, 40), (-2, None)), 0),
+        (((-14.1, 40), (-2, None)), None),
+        (((-2, None), (0, 40)), None),
+    ],
+    ids=[
+        "its own limit",
+        "at its limit",
+        "just above its limit",
+        "the last limit that came",
+        "the last was passed",
+        "the last was not passed",
+        "at the beginning of the window",
+        "before the window",
+        "with the infusion",
+    ],
+)
+def test_a_result_without_its_limit_is_read_by_that_of_the_baseline(
+    before: tuple[tuple[float, int | None], ...], grade: int | None
+) -> None:
+    """The baseline is 100; 130 is 1.3 times that, and above every limit."""
+    result = graded("alt", *(reading("alt", 100, day(at), high=limit) for at, limit in before), reading("alt", 130))
+    assert result.grade == grade
+    assert result.missing == (() if grade == 0 else ("alt: upper reference limit",))
+
+
+def test_the_result_of_before_infusion_by_whose_limit_the_baseline_is_abnormal_is_shown() -> None:
+    limited = reading("alt", 100, day(-3), high=40)
+    items = (limited, reading("alt", 100, day(-2)))
+    assert [item.entry.effective for item in graded("alt", *items, reading("alt", 350)).evidence] == [NOW, day(-3)]
+    by_its_own = graded("alt", *items, reading("alt", 350, high=40))
+    assert [item.entry.effective for item in by_its_own.evidence] == [NOW]
+    assert (by_its_own.grade, by_its_own.missing) == (2, ())
+
+
+def test_fibrinogen_without_its_limit_is_read_by_that_of_the_baseline() -> None:
+    before = reading("fibrinogen", 160, day(-2), low=200)
+    assert graded("fibrinogen", before, reading("fibrinogen", 110)).grade == 2
+
+
 def test_before_infusion_there_is_no_baseline_yet() -> None:
     patient = chart(reading("alt", 100, day(-3), high=40), reading("alt", 130, day(-1), high=40))
     assert ctcae.grade("alt", patient, day(-1), SITE).grade == 2
@@ -287,6 +337,13 @@ def test_without_the_limit_the_baseline_gives_at_least_a_grade(
     result = high("creatinine", value, baseline="1.0")
     assert (result.grade, result.provisional) == (grade, provisional)
     assert result.missing == ("creatinine: upper reference limit",)
+
+
+@pytest.mark.parametrize(("micromol", "grade"), [(84, 0), (85, 2), (168, 2), (169, 3)])
+def test_a_multiple_of_a_baseline_that_was_converted_is_met_exactly(micromol: int, grade: int) -> None:
+    """84 umol/L is 1.5 times 56 umol/L, though in mg/dL it is a last digit more."""
+    of_mg = Decimal("88.4")
+    assert high("creatinine", micromol / of_mg, baseline=56 / of_mg, limit="2").grade == grade
 
 
 def test_without_baseline_and_limit_creatinine_is_undetermined() -> None:

@@ -1,7 +1,7 @@
 """The EASIX family against its formulas, and what may and may not go into one score."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -107,6 +107,7 @@ def test_a_score_says_what_it_was_when_it_was_so_and_where_it_goes(crp: object, 
     assert (rounded(score.previous), score.previous_at) == (was, before)
     assert score.because[-1] == f"m-EASIX 60.44, was {was} on 2024-06-16 08:00: {change}"
     assert score.because[0] == "LDH 320 U/L (2024-06-17 10:00), 0.0 h old"
+    assert score.because[2] == "platelets 45 ×10⁹/L (2024-06-17 10:00), 0.0 h old"
     assert score.because[-2].startswith("m-EASIX = 320 U/L x 8.5 mg/dL")
 
 
@@ -122,6 +123,11 @@ def test_what_it_was_rests_on_inputs_that_were_all_drawn_before() -> None:
     shared = (*labs(first, crp=40), *labs(second, crp=60), reading("crp", 85))
     score = easix.m_easix(chart(*shared), NOW, SITE)
     assert (rounded(score.value), rounded(score.previous), score.previous_at) == ("60.44", "28.44", first)
+
+
+def test_inputs_of_the_instant_before_are_earlier_ones() -> None:
+    before = NOW - timedelta(microseconds=1)
+    assert easix.m_easix(chart(*labs(before, crp=40), *labs()), NOW, SITE).previous_at == before
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """CAR-HEMATOTOX against its table (Rejeski 2021), every boundary from both sides."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from alerts.grading.result import Points
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
 
 BEFORE = day(-6)
+INSTANT = timedelta(microseconds=1)
 BEST: dict[str, object] = {
     "platelets": 200,
     "neutrophils": "3.0",
@@ -205,10 +206,9 @@ END_OF_DAY_MINUS_5 = datetime(2024, 6, 8, tzinfo=SITE.zone)
 """Midnight of the hospital's calendar."""
 
 
-@pytest.mark.parametrize(("minutes", "score"), [(-1, 1), (0, 0)])
-def test_a_value_counts_until_the_day_has_ended_by_the_hospitals_calendar(minutes: float, score: int) -> None:
-    late = reading("platelets", 150, END_OF_DAY_MINUS_5 + hours(minutes / 60))
-    assert scored(*labs(), late).score == score
+@pytest.mark.parametrize(("after", "score"), [(-hours(1), 1), (-INSTANT, 1), (hours(0), 0)])
+def test_a_value_counts_until_the_day_has_ended_by_the_hospitals_calendar(after: timedelta, score: int) -> None:
+    assert scored(*labs(), reading("platelets", 150, END_OF_DAY_MINUS_5 + after)).score == score
 
 
 def test_the_day_is_the_sites_convention() -> None:
@@ -221,6 +221,10 @@ def test_the_day_is_the_sites_convention() -> None:
     assert hematotox.score(patient, NOW, SITE).score == 0
 
 
+def test_without_a_time_of_infusion_a_missing_component_is_named_alone() -> None:
+    assert hematotox.score(chart(*without("crp"), infused=None), NOW, SITE).missing == ("crp",)
+
+
 def test_where_only_later_values_exist_there_is_no_score_and_it_is_said() -> None:
     result = scored(*labs(day(-4)))
     assert (result.score, result.risk, result.evidence) == (None, None, ())
@@ -229,6 +233,20 @@ def test_where_only_later_values_exist_there_is_no_score_and_it_is_said() -> Non
 
 def test_a_value_of_after_infusion_is_no_late_one() -> None:
     assert scored(*without("ferritin"), reading("ferritin", 300, day(1))).missing == ("ferritin",)
+
+
+def test_why_a_value_is_missing_explains_more_than_one_that_was_charted_too_late() -> None:
+    late = reading("ferritin", 300, day(-3))
+    result = scored(*without("ferritin"), absent("ferritin", "no serum", BEFORE), late)
+    assert result.missing == ("ferritin (not done: no serum)",)
+
+
+@pytest.mark.parametrize(("before", "found"), [(14, True), (14.1, False)])
+def test_before_lymphodepletion_a_value_counts_for_the_length_of_the_baseline_window(
+    before: float, found: bool
+) -> None:
+    patient = chart(*without("ferritin"), reading("ferritin", 300, BEFORE - timedelta(days=before)))
+    assert (hematotox.score(patient, BEFORE, SITE).score is not None) is found
 
 
 def test_before_lymphodepletion_the_latest_values_so_far_are_used() -> None:

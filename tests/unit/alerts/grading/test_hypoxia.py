@@ -40,7 +40,7 @@ def kinds(axis: Axis) -> list[str]:
 def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> None:
     result = row(CANNULA, reading("oxygen_flow", flow))
     assert (result.level, result.because, result.provisional, result.missing) == (level, text, False, ())
-    assert kinds(result) == ["oxygen_device", "oxygen_flow"]
+    assert (kinds(result), result.proxies) == (["oxygen_device", "oxygen_flow"], ())
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,9 @@ def test_a_flow_charted_after_its_cannula_is_that_of_the_cannula() -> None:
     assert row(reading("oxygen_device", "nasal_cannula", NOW - hours(1)), reading("oxygen_flow", 8)).level == 3
 
 
-def test_a_flow_just_before_its_cannula_is_that_of_the_cannula_and_names_the_convention() -> None:
-    result = row(reading("oxygen_flow", 8, NOW - 5 * MINUTE), CANNULA)
+@pytest.mark.parametrize("before", [1, 15])
+def test_a_flow_just_before_its_cannula_is_that_of_the_cannula_and_names_the_convention(before: int) -> None:
+    result = row(reading("oxygen_flow", 8, NOW - before * MINUTE), CANNULA)
     assert (result.level, result.provisional, result.proxies) == (3, False, ("chart.one_set",))
 
 
@@ -147,10 +148,12 @@ def test_oxygen_ends_when_the_patient_leaves(left: float, level: int) -> None:
     assert hypoxia(patient.discharge(NOW - hours(left)), NOW, SITE).level == level
 
 
-def test_oxygen_of_which_a_flow_was_charted_since_is_not_old() -> None:
+@pytest.mark.parametrize(("flow", "old"), [("8", False), ("0.5", False), ("0", True)])
+def test_oxygen_of_which_a_flow_was_charted_since_is_not_old(flow: str, old: bool) -> None:
     device = reading("oxygen_device", "venturi_mask", NOW - hours(30))
-    result = row(device, reading("oxygen_flow", 8, NOW))
-    assert (result.level, result.provisional, result.flags) == (3, False, ())
+    result = row(device, reading("oxygen_flow", flow, NOW))
+    flags = ("oxygen device last charted 30 h ago",) if old else ()
+    assert (result.level, result.provisional, result.flags) == (3, old, flags)
 
 
 @pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 4)])
@@ -237,6 +240,22 @@ def test_a_flow_above_that_before_infusion_is_newly_started_though_its_device_wa
     assert (result.level, result.provisional) == (3, False)
 
 
+@pytest.mark.parametrize(("age", "level"), [(1, 2), (24, 2), (24.1, 0)])
+def test_a_cannula_after_a_mask_of_a_higher_flow_is_as_before_infusion_only_when_that_flow_is_old(
+    age: float, level: int
+) -> None:
+    before = (reading("oxygen_device", "nasal_cannula", BEFORE), reading("oxygen_flow", 2, BEFORE))
+    mask = NOW - hours(age)
+    result = row(
+        reading("spo2", 97),
+        *before,
+        reading("oxygen_device", "face_mask", mask),
+        reading("oxygen_flow", 8, mask),
+        CANNULA,
+    )
+    assert (result.level, "oxygen as before infusion: not newly started" in result.flags) == (level, level == 0)
+
+
 @pytest.mark.parametrize(("days", "level"), [(13, 0), (14.1, 4)])
 def test_a_cpap_of_the_nights_before_infusion_is_as_before_though_it_was_off_by_day(days: float, level: int) -> None:
     night = reading("oxygen_device", "cpap", INFUSED - hours(24 * days))
@@ -297,6 +316,11 @@ def test_a_low_sample_of_a_monitor_is_shown_as_not_yet_confirmed() -> None:
     result = row(by("monitor", reading("spo2", 97, NOW - 20 * MINUTE)), by("monitor", reading("spo2", 89)))
     assert (result.level, result.flags) == (0, ("SpO2 89 % by monitor: not yet confirmed",))
     assert result.because == result.flags[0]
+
+
+def test_only_the_newest_of_the_unconfirmed_samples_is_shown() -> None:
+    samples = (by("device", reading("spo2", 90, NOW - MINUTE)), by("monitor", reading("spo2", 89)))
+    assert row(reading("spo2", 97, NOW - hours(1)), *samples).flags == ("SpO2 89 % by monitor: not yet confirmed",)
 
 
 def test_a_low_saturation_by_a_person_stands_behind_a_low_sample_and_both_are_shown() -> None:

@@ -107,6 +107,15 @@ def test_the_lowest_count_of_a_day_holds() -> None:
     assert result.evidence[0].entry.value == Decimal("0.4")
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"), [(("0.4", "0"), "0"), (("0.1", "<0.1"), "<0.1"), (("<0.1", "0.1"), "<0.1")]
+)
+def test_the_count_that_is_shown_of_a_day_is_its_lowest(values: tuple[str, str], shown: str) -> None:
+    result = early(*(anc(part, value) for part, value in zip((0, 0.1), values, strict=True)), *daily(ENOUGH, 1, 30))
+    entry = result.evidence[0].entry
+    assert f"{entry.comparator}{entry.value}" == shown
+
+
 def test_a_day_with_a_low_and_a_very_low_count_is_very_low() -> None:
     twice = tuple(anc(number + part, value) for number in range(7) for part, value in ((0, LOW), (0.1, VERY_LOW)))
     result = early(*twice, *daily(ENOUGH, 7, 30))
@@ -143,6 +152,13 @@ def test_a_count_before_infusion_is_evidence_only_where_day_0_has_none() -> None
     assert (len(with_day_0.evidence), len(without.evidence)) == (31, 31)
     assert before[1] in [item.entry for item in without.evidence]
     assert before[1] not in [item.entry for item in with_day_0.evidence]
+
+
+def test_a_count_after_day_30_is_evidence_only_where_day_30_has_none() -> None:
+    after = anc(32, LOW)
+    with_day_30 = early(*daily(LOW, 0, 30), after, on=40)
+    without = early(*daily(LOW, 0, 29), after, on=40)
+    assert [result.evidence[-1].entry.effective for result in (with_day_30, without)] == [day(30), day(32)]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +363,7 @@ def test_two_reports_of_one_time_are_one_count() -> None:
 @pytest.mark.parametrize(
     ("values", "grade", "provisional"),
     [
+        (("<1.5", "<1.5"), 1, True),
         (("<0.5", "<0.5"), 3, True),
         (("<0.5", "0.4"), 3, False),
         (("<0.5", "0.05"), 3, True),

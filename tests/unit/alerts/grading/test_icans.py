@@ -97,6 +97,12 @@ def test_ice_at_its_baseline_carries_no_flag() -> None:
     assert ice.score(patient, NOW, SITE).flags == ()
 
 
+def test_the_baseline_is_complete_at_the_moment_of_infusion() -> None:
+    patient = chart(reading("ice", 10, day(-1)), reading("ice", 9, INFUSED - hours(1)))
+    assert ice.score(patient, INFUSED - hours(1), SITE).flags == ()
+    assert ice.score(patient, INFUSED, SITE).flags == ("below the baseline of 9.5",)
+
+
 def test_before_infusion_no_baseline_is_taken_from_what_is_still_to_come() -> None:
     patient = chart(reading("ice", 8, day(-3)), reading("ice", 10, day(-1)))
     result = ice.score(patient, day(-3), SITE)
@@ -192,6 +198,7 @@ def test_each_cell_grades_with_ice_10(kind: str, code: str, grade: int) -> None:
     result = graded(reading("ice", 10), reading(kind, code))
     assert (result.grade, result.provisional) == (grade, False)
     assert {item.kind for item in result.evidence} == {"ice", kind}
+    assert any(f"{code.replace('_', ' ')}: grade {grade} (" in line for line in result.because)
 
 
 @pytest.mark.parametrize(("points", "grade"), [(10, 0), (9, 1), (7, 1), (6, 2)])
@@ -288,6 +295,7 @@ def test_a_milder_seizure_does_not_lift_a_worse_one() -> None:
 
 def test_a_seizure_before_the_last_none_does_not_come_back() -> None:
     items = (
+        reading("seizure", "none", NOW - hours(4)),
         reading("seizure", "prolonged", NOW - hours(3)),
         reading("seizure", "none", NOW - hours(2)),
         reading("seizure", "brief", NOW - hours(1)),

@@ -7,7 +7,7 @@ import pytest
 from alerts.fields import Status
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 
 def signs(celsius: str, at: datetime, systolic: int = 120) -> tuple[Item, ...]:
@@ -118,13 +118,31 @@ def test_not_above_the_limit_and_the_value_at_infusion_not_known_is_open() -> No
 
 @pytest.mark.parametrize(
     ("at_infusion", "value", "suspected"),
-    [(">1500", 9000, None), (">1500", 3000, False), ("<500", 1001, True), ("<500", 1000, None), ("<=500", 1001, True)],
+    [
+        (">1500", 9000, None),
+        (">=1500", 9000, None),
+        (">1500", 3000, False),
+        ("<500", 1001, True),
+        ("<500", 1000, None),
+        ("<=500", 1001, True),
+        ("<=500", 1000, None),
+    ],
 )
 def test_a_value_at_infusion_that_is_only_a_bound_decides_as_far_as_it_goes(
     at_infusion: str, value: int, suspected: bool | None
 ) -> None:
     before = (ferritin(at_infusion, day(0), 100000), ferritin(500, NOW - hours(24), 100000))
     assert screened(*CLOSED, *before, ferritin(value, high=100000), *ORGAN).suspected is suspected
+
+
+def test_the_ferritin_at_infusion_is_not_held_against_itself() -> None:
+    patient = chart(ferritin(700, INFUSED))
+    assert iec_hs.criteria(patient, INFUSED, SITE).read[0].missing == ("ferritin at infusion",)
+
+
+def test_criteria_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        iec_hs.criteria(chart(), NOW, SITE).flags = ()
 
 
 def test_a_ferritin_never_charted_is_open() -> None:
@@ -222,6 +240,26 @@ def test_crs_that_is_clear_but_not_yet_closed_has_improved() -> None:
     result = screened(*CRS, *signs("36.8", NOW - hours(2)), *RISING, *ORGAN)
     assert result.suspected is True
     assert result.because[3] == "CRS below its highest, grade 1, since 2024-06-17 08:00"
+
+
+def test_crs_that_is_closed_at_the_time_of_the_ferritin_is_said_to_be_closed() -> None:
+    result = screened(*CRS, *signs("36.8", NOW - hours(6)), *signs("36.8", NOW), *RISING, *ORGAN)
+    assert result.suspected is True
+    assert result.because[3] == "CRS closed on 2024-06-17 10:00, before the latest ferritin"
+
+
+def test_crs_that_is_lower_at_the_time_of_the_ferritin_has_improved() -> None:
+    result = screened(*CRS, *signs("36.8", NOW), *RISING, *ORGAN)
+    assert result.suspected is True
+    assert result.because[3] == "CRS below its highest, grade 1, since 2024-06-17 10:00"
+
+
+def test_crs_that_returns_at_the_time_of_the_ferritin_is_at_its_height() -> None:
+    result = screened(*CLOSED, *signs("38.5", NOW), *RISING, *ORGAN)
+    assert (result.suspected, result.because[0]) == (
+        False,
+        "CRS at its highest, grade 1, when the latest ferritin was drawn",
+    )
 
 
 def test_a_new_episode_has_a_height_of_its_own() -> None:

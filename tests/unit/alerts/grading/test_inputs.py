@@ -70,10 +70,32 @@ def test_a_value_set_aside_of_another_reading_explains_nothing() -> None:
     assert missing(unused=(aside("ldh", "85", "ldh: the unit is missing; send it"),)) == "crp"
 
 
+def test_the_numbers_of_a_reading_are_those_that_hold_newest_first() -> None:
+    old, first, last = (reading("crp", value, NOW - hours(age)) for value, age in ((1, 169), (2, 168), (3, 1)))
+    patient = chart(old, first, absent("crp", "clotted", NOW - hours(2)), last)
+    assert list(inputs.numbers(patient, "crp", NOW, WEEK)) == [last[1], first[1]]
+
+
+@pytest.mark.parametrize(("minutes", "named"), [(0, ()), (15, ()), (16, ("chart.vitals_hold",))])
+def test_a_value_that_is_not_of_the_set_of_this_time_names_how_long_it_holds(
+    minutes: int, named: tuple[str, ...]
+) -> None:
+    entry = reading("spo2", 97, NOW - timedelta(minutes=minutes))[1]
+    assert inputs.if_old(entry, NOW, SITE, "chart.vitals_hold") == named
+
+
 def test_what_came_with_the_value_in_use_or_before_it_is_not_newer() -> None:
     used = reading("crp", 5)
     patient = chart(used, unused=(aside("crp", "85", UNITLESS), aside("crp", "86", UNITLESS, NOW - hours(1))))
     assert inputs.passed_over(patient, "crp", used[1], NOW) == ()
+
+
+def test_what_came_an_instant_after_the_value_in_use_is_newer() -> None:
+    used = reading("crp", 5, NOW - timedelta(microseconds=1))
+    patient = chart(used, unused=(aside("crp", "85", UNITLESS),))
+    assert inputs.passed_over(patient, "crp", used[1], NOW) == (
+        "newer CRP: 85 was set aside: the unit is missing; the value before it is used",
+    )
 
 
 @pytest.mark.parametrize(

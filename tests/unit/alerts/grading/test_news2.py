@@ -339,6 +339,16 @@ def test_a_reading_that_was_not_possible_says_why() -> None:
     assert scored(*without("spo2"), absent("spo2", "cold hands")).missing == ("spo2 (not done: cold hands)",)
 
 
+def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_and_is_flagged() -> None:
+    refused = "pressures of 2024-06-17 10:00 contradict each other: not used"
+    contradicting = (reading("systolic_bp", 80), reading("diastolic_bp", 95))
+    alone = scored(*without("systolic_bp"), *contradicting)
+    assert (alone.score, alone.missing, alone.flags) == (None, (f"systolic_bp ({refused})",), (refused,))
+    after_another = scored(*without("systolic_bp"), reading("systolic_bp", 105, NOW - hours(1)), *contradicting)
+    assert (after_another.score, after_another.parts["systolic_bp"], after_another.flags) == (1, 1, (refused,))
+    assert "chart.pulse_pressure_least" in after_another.proxies
+
+
 def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:
     items = (*without("heart_rate"), reading("heart_rate", 95, NOW - hours(1)))
     unused = aside("heart_rate", "0 /min", "heart_rate 0 /min is not plausible; check value and unit")

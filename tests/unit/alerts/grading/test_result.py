@@ -31,10 +31,13 @@ def test_evidence_cannot_be_changed() -> None:
         Evidence(kind, entry).kind = "crp"
 
 
-@pytest.mark.parametrize(("kind", "own"), [(Grade, 1), (Score, None), (Points, 1), (Screen, True), (News2, {})])
-def test_the_fields_of_a_result_go_by_name(kind: type[Result], own: object) -> None:
+@pytest.mark.parametrize(
+    ("kind", "own", "others"),
+    [(Grade, 1, {}), (Score, None, {}), (Points, 1, {}), (Screen, True, {}), (News2, {}, {"score": 1})],
+)
+def test_the_fields_of_a_result_go_by_name(kind: type[Result], own: object, others: dict[str, object]) -> None:
     with pytest.raises(TypeError):
-        kind(own, **COMMON)
+        kind(own, **others, **COMMON)
 
 
 def test_a_grade_is_not_provisional_unless_it_is_said_to_be() -> None:

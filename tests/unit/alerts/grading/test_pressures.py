@@ -1,0 +1,61 @@
+"""Which pressures of a set may be used, one by one; what follows from it: tests/behaviour/test_pressures.py."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from alerts.grading import pressures
+from config.site import Site
+from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, hours, reading
+
+SYSTOLIC = "systolic_bp"
+
+
+def of_set(systolic: object, diastolic: object, at: datetime = NOW) -> tuple[Item, Item]:
+    return reading(SYSTOLIC, systolic, at), reading("diastolic_bp", diastolic, at)
+
+
+def sound(*items: Item, site: Site = SITE) -> bool:
+    kind, entry = items[0]
+    return pressures.is_sound(chart(*items), kind, entry, site)
+
+
+def with_least_pulse_pressure(value: int) -> Site:
+    least = SITE.proxies.chart.pulse_pressure_least.model_copy(update={"value": Decimal(value)})
+    chart_proxies = SITE.proxies.chart.model_copy(update={"pulse_pressure_least": least})
+    return SITE._replace(proxies=SITE.proxies.model_copy(update={"chart": chart_proxies}))
+
+
+@pytest.mark.parametrize(("systolic", "expected"), [(79, False), (80, False), (81, True)])
+def test_a_systolic_must_lie_above_its_diastolic_whatever_pulse_pressure_the_site_allows(
+    systolic: int, expected: bool
+) -> None:
+    assert sound(*of_set(systolic, 80), site=with_least_pulse_pressure(0)) is expected
+
+
+@pytest.mark.parametrize("items", [of_set("<60", 70), (of_set(60, 70)[0], reading("diastolic_bp", ">70"))])
+def test_a_bound_contradicts_nothing(items: tuple[Item, Item]) -> None:
+    assert sound(*items)
+
+
+def test_a_pressure_that_was_not_taken_contradicts_nothing() -> None:
+    items = (absent(SYSTOLIC, "cuff off"), *of_set(80, 95, NOW - hours(1)))
+    assert pressures.contradiction(chart(*items), SYSTOLIC, None, NOW, SITE).startswith("pressures of 2024-06-17 09:00")
+    assert pressures.contradiction(chart(items[0]), SYSTOLIC, None, NOW, SITE) == ""
+
+
+def test_of_two_sets_of_one_time_the_contradicting_one_is_not_said_to_be_newer() -> None:
+    used = reading(SYSTOLIC, 120, source="monitor")
+    patient = chart(used, *of_set(80, 95))
+    assert pressures.latest(patient, NOW, None, SITE).systolic == used[1]
+    assert pressures.contradiction(patient, SYSTOLIC, used[1], NOW, SITE) == ""
+
+
+def test_a_message_is_contradicted_by_the_set_it_came_in_and_by_no_other() -> None:
+    patient = chart(reading(SYSTOLIC, 120, source="monitor", id="a"), *of_set(80, 95))
+    assert not pressures.is_contradicted(patient, SYSTOLIC, NOW, "monitor", "a", SITE)
+    ward = of_set(80, 95)[0][1]
+    assert pressures.is_contradicted(patient, SYSTOLIC, NOW, ward.source, ward.id, SITE)
+    both = chart(reading(SYSTOLIC, 120, source="monitor", id=ward.id), *of_set(80, 95))
+    assert not pressures.is_contradicted(both, SYSTOLIC, NOW, "monitor", ward.id, SITE)
