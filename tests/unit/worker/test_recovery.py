@@ -8,7 +8,7 @@ from redis import Redis
 
 from alerts.page import Page
 from config.site import Channel
-from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, everything, send, waiting
 from worker import recovery
 from worker.advance import advance
@@ -18,7 +18,6 @@ from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Attempt, Outcome
 from worker.keys import Shard
-from worker.packing import Owed, pack
 from worker.recovery import recover
 from worker.store import Store
 
@@ -35,13 +34,6 @@ def is_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
         monkeypatch.setattr(recovery, "is_gone", lambda _: gone)
 
     return say
-
-
-def owe(redis: Redis, *pages: Page) -> None:
-    for item in pages:
-        shard = KEYS.of(item.patient)
-        redis.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
-        redis.zadd(shard.due(item.urgency), {item.id: milliseconds(NOW)})
 
 
 def die_while_sending(store: Store, item: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from redis import Redis
+
 from alerts.page import Page
-from tests.unit.worker.ward import NOW
+from tests.unit.worker.ward import KEYS, NOW
+from worker.clock import milliseconds
+from worker.packing import Owed, pack
 
 
 def page(id: str = "e7.1", **more: Any) -> Page:
@@ -24,3 +28,11 @@ def page(id: str = "e7.1", **more: Any) -> Page:
         "text": "because fever 38.9 °C (>= 38.0)",
     }
     return Page(**{**fields, **more})
+
+
+def owe(redis: Redis, *pages: Page) -> None:
+    """Pages that are due now, each in the shard its patient belongs to."""
+    for item in pages:
+        shard = KEYS.of(item.patient)
+        redis.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
+        redis.zadd(shard.due(item.urgency), {item.id: milliseconds(NOW)})

@@ -8,7 +8,7 @@ from redis import Redis
 
 from alerts.page import Page
 from config.site import Channel, Limit, Site
-from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
 from worker.clock import milliseconds
 from worker.delivery import outbox
@@ -44,14 +44,6 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
     standing = Provider()
     monkeypatch.setattr(outbox, "send", standing.send)
     return standing
-
-
-def owe(redis: Redis, *pages: Page) -> None:
-    """Each page stands in the shard its patient belongs to."""
-    for item in pages:
-        shard = KEYS.of(item.patient)
-        redis.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
-        redis.zadd(shard.due(item.urgency), {item.id: milliseconds(NOW)})
 
 
 def storm(count: int = 8) -> list[Page]:

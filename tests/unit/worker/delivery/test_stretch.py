@@ -9,7 +9,7 @@ from redis import Redis
 
 from alerts.page import Page
 from config.site import Channel
-from tests.unit.worker.delivery.builders import page
+from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
 from worker.clock import milliseconds
 from worker.delivery import outbox, turns
@@ -51,16 +51,13 @@ def place_of(item: Page) -> Place:
     return Place(KEYS.of(item.patient).number, item.id)
 
 
-def owe(redis: Redis, count: int) -> list[Page]:
+def row(redis: Redis, count: int) -> list[Page]:
     """Pages to one phone, of patients in every shard; all but the first wait behind it."""
     pages = [
         page(f"e{number}.1", patient=f"P{number}", at=NOW + timedelta(milliseconds=number)) for number in range(count)
     ]
+    owe(redis, *pages)
     pipe = redis.pipeline()
-    for item in pages:
-        shard = KEYS.of(item.patient)
-        pipe.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
-        pipe.zadd(shard.key("due"), {item.id: milliseconds(NOW)})
     for item in pages[1:]:
         turns.queue_up(pipe, KEYS, ORDINARY, [(place_of(item), item)])
     pipe.execute()
@@ -89,7 +86,7 @@ def keys_left(redis: Redis) -> list[str]:
 def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    pages = owe(redis, AHEAD + 4)
+    pages = row(redis, AHEAD + 4)
     done = send(store, pages[0])
     assert provider.given == [item.id for item in pages]
     assert [item.id for item in done.sent] == provider.given
@@ -102,7 +99,7 @@ def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
 
 def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provider: Provider) -> None:
     def trips(count: int) -> int:
-        pages = owe(redis, count)
+        pages = row(redis, count)
         sent = 0
         original = redis.pipeline
 
@@ -123,9 +120,9 @@ def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provid
             send(store, pages[0])
         return sent
 
-    alone, row = trips(1), trips(1 + AHEAD)
+    alone, several = trips(1), trips(1 + AHEAD)
     assert alone == 3, "claim, begin, record"
-    assert row - alone == AHEAD + 1, "one each, and one to claim them all"
+    assert several - alone == AHEAD + 1, "one each, and one to claim them all"
     assert len(provider.given) == 2 + AHEAD
 
 
@@ -133,7 +130,7 @@ def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provid
 def test_after_a_failure_the_others_wait_for_their_own_time(
     redis: Redis, store: Store, provider: Provider, outcome: Outcome
 ) -> None:
-    pages = owe(redis, 5)
+    pages = row(redis, 5)
     provider.answers[pages[1].id] = outcome
     done = send(store, pages[0])
     assert provider.given == [pages[0].id, pages[1].id]
@@ -146,7 +143,7 @@ def test_after_a_failure_the_others_wait_for_their_own_time(
 
 
 def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: Store, provider: Provider) -> None:
-    pages = owe(redis, 3)
+    pages = row(redis, 3)
     provider.answers[pages[1].id] = Outcome.PERMANENT
     send(store, pages[0])
     assert provider.given == [item.id for item in pages]
@@ -156,7 +153,7 @@ def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: St
 def test_when_time_is_over_another_goes_on_with_who_waited_longest(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    pages, clock = owe(redis, 5), Clock()
+    pages, clock = row(redis, 5), Clock()
     provider.after[pages[1].id] = lambda: clock.forward(seconds=AT_A_STRETCH.total_seconds())
     done = send(store, pages[0], clock)
     assert provider.given == [pages[0].id, pages[1].id]
@@ -169,13 +166,11 @@ def test_when_time_is_over_another_goes_on_with_who_waited_longest(
 def test_a_page_that_comes_to_wait_while_the_last_is_sent_is_sent_too(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    [first] = owe(redis, 1)
+    [first] = row(redis, 1)
     later = page("late.1", patient="P9")
 
     def comes() -> None:
-        shard = KEYS.of(later.patient)
-        redis.hset(shard.key("outbox"), later.id, pack(Owed(page=later)))
-        redis.zadd(shard.key("due"), {later.id: milliseconds(NOW)})
+        owe(redis, later)
         assert send(store, later).outcome is None
 
     provider.after[first.id] = comes
@@ -187,7 +182,7 @@ def test_who_finds_the_channel_busy_just_before_it_is_free_asks_again(
     redis: Redis, store: Store, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise its page would wait for the tick."""
-    [only] = owe(redis, 1)
+    [only] = row(redis, 1)
     redis.set(KEYS.trying("phone-1", "ordinary"), "another")
     queue_up = turns.queue_up
 
@@ -203,7 +198,7 @@ def test_who_finds_the_channel_busy_just_before_it_is_free_asks_again(
 def test_a_page_cancelled_while_it_waits_behind_another_is_not_sent(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    pages = owe(redis, 4)
+    pages = row(redis, 4)
     shard = KEYS.of(pages[2].patient)
 
     def cancel() -> None:
@@ -225,7 +220,7 @@ class Killed(BaseException):
 def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    pages = owe(redis, 5)
+    pages = row(redis, 5)
 
     def die() -> None:
         raise Killed
@@ -250,7 +245,7 @@ def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
 
 
 def test_what_failed_before_counts_its_attempts_in_a_row_too(redis: Redis, store: Store, provider: Provider) -> None:
-    first, second = owe(redis, 2)
+    first, second = row(redis, 2)
     shard = KEYS.of(second.patient)
     redis.hset(shard.key("outbox"), second.id, pack(Owed(page=second, attempts=3, said="failed")))
     provider.answers[second.id] = Outcome.TEMPORARY
