@@ -1,6 +1,7 @@
 """One message to one channel, through Apprise, in this process and in bounded time."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from apprise import Apprise, AppriseAsset, AppriseAttachment
@@ -63,10 +64,15 @@ def takes_picture(channel: Channel, page: Page, receiver: str) -> bool:
     if channel.detail != "full" or page.urgency not in ("critical", "high", "medium"):
         return False
     service = services.schema(channel.url.replace("{receiver}", receiver))
-    plugin = _open(address(channel, page.id, receiver))
-    return plugin is not None and services.takes_picture(
-        service, attachments=plugin.attachment_support, sms=service in SMS, asked=channel.picture
-    )
+    attachments = _takes_attachments(channel.url, receiver)
+    return services.takes_picture(service, attachments=attachments, sms=service in SMS, asked=channel.picture)
+
+
+@lru_cache
+def _takes_attachments(url: str, receiver: str) -> bool:
+    """Whether the service at a channel's address takes attachments: the same for every page."""
+    plugin = _open(address(Channel(url=url), "any", receiver))
+    return plugin is not None and bool(plugin.attachment_support)
 
 
 def send_picture(channel: Channel, page_id: str, picture: bytes, text: str, receiver: str) -> Attempt:
