@@ -19,8 +19,11 @@ exports    stream   of every batch what the record system is to be told; only wh
 exporting  string   which worker exports this shard now
 page:ID    string   an exported page, to which what becomes of it is added
 refused    stream   resources that the record system refused, with the reason
+crashes    string   how often the shard was taken since its last commit
 lease      string   which worker advances this shard now
 woken      string   a wake-up is already on its way
+ticked     string   the tick of some worker has just woken it
+receipts   string   how many of the entries in the inbox are receipts of pages that were sent
 """
 
 from typing import NamedTuple
@@ -60,6 +63,16 @@ class Shard(NamedTuple):
     def woken(self) -> str:
         """Whether a wake-up is on its way."""
         return self.key("woken")
+
+    @property
+    def crashes(self) -> str:
+        """How often the shard was taken since it was last committed."""
+        return self.key("crashes")
+
+    @property
+    def receipts(self) -> str:
+        """How many receipts of sent pages wait in the inbox: nobody hurries for them."""
+        return self.key("receipts")
 
     def claim(self, page: str) -> str:
         """Who sends a page now."""

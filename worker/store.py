@@ -1,8 +1,8 @@
 """The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
 
-Round trips to Redis for a batch, however many messages and patients it holds: take the lease and read (1), watch
-the lease (1), count the attempt (1), read lease, revisions and the states this process does not remember (1, or 2
-where another process has changed one it does), commit (1).
+Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
+the lease, count the attempt and read (1), watch the lease (1), read lease, revisions and the states this process does
+not remember (1, or 2 where another process has changed one it does), commit (1). The second and the last write.
 """
 
 import json
@@ -47,12 +47,14 @@ class Waiting(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one worker has taken of a shard: entries, and patients whose timers are due."""
+    """What one worker has taken of a shard: entries, and patients whose timers are due. `crashes` is how often the
+    shard was taken since its last commit, this time included."""
 
     shard: Shard
     token: str
     waiting: list[Waiting]
     due: list[str]
+    crashes: int = 1
 
 
 class Outcome(NamedTuple):
@@ -100,28 +102,43 @@ class Store:
 
     # -- taking a batch --------------------------------------------------------------------------
 
+    def is_idle(self, shard: Shard, now: datetime) -> bool:
+        """Whether nothing waits in a shard. Many a wake-up comes when its message was taken with others before: that
+        costs one round trip and no write."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.xlen(shard.inbox)
+        pipe.zcount(shard.key("timers"), "-inf", milliseconds(now))
+        pipe.xlen(shard.key("relay"))
+        return not any(pipe.execute())
+
     def take(self, shard: Shard, now: datetime, limit: int | None = None) -> Batch | None:
         """Take the lease and read what waits; None where another worker has the shard or nothing waits."""
         token = new_token()
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
-        pipe.delete(shard.woken)
         pipe.xrange(shard.inbox, count=limit or self._batch)
         pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=self._batch)
-        leased, _, entries, due = pipe.execute()
+        pipe.incr(shard.crashes)
+        leased, entries, due, crashes = pipe.execute()
         if not leased:
+            self.redis.decr(shard.crashes)
             return None
         waiting = [Waiting(entry, fields.get(b"m", b""), _accepted_at(entry, fields, now)) for entry, fields in entries]
-        batch = Batch(shard, token, waiting, [patient.decode() for patient in due])
+        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], crashes)
         if not batch.waiting and not batch.due:
             self.release(batch)
             return None
         return batch
 
     def release(self, batch: Batch) -> None:
-        """Give the lease back without committing, if it is still ours."""
-        lease = batch.shard.lease
-        if not while_held(self.redis, lease, batch.token.encode(), lambda pipe: pipe.delete(lease)):
+        """Give the lease back without committing, if it is still ours: nobody died over it."""
+        shard = batch.shard
+
+        def give_back(pipe: Pipeline) -> None:
+            pipe.delete(shard.lease)
+            pipe.decr(shard.crashes)
+
+        if not while_held(self.redis, shard.lease, batch.token.encode(), give_back):
             log.info("shard %d was taken over before it was given back", batch.shard.number)
 
     # -- committing ------------------------------------------------------------------------------
@@ -247,10 +264,6 @@ class Transaction:
     def __exit__(self, *_: object) -> None:
         self._pipe.reset()
 
-    def count_crash(self) -> int:
-        """How often this shard was taken and never committed, this time included; a commit sets it back."""
-        return self._store.redis.incr(self._batch.shard.key("crashes"))
-
     def watches(self, patients: Iterable[str]) -> dict[str, Watch]:
         """The states of the batch's patients; a patient not seen before gets a fresh one.
 
@@ -272,7 +285,8 @@ class Transaction:
         """
         self._pipe.multi()
         self._store.write(self._pipe, batch, outcome, now)
-        self._pipe.delete(batch.shard.lease, batch.shard.woken, batch.shard.key("crashes"))
+        shard = batch.shard
+        self._pipe.delete(shard.lease, shard.woken, shard.receipts, shard.crashes)
         self._pipe.xlen(batch.shard.inbox)
         self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
         try:

@@ -81,9 +81,13 @@ def _text(item: Any) -> bytes:
     return json.dumps(item, default=str).encode()
 
 
-@app.task(name="advance")
+@app.task(name="advance", acks_late=False)
 def advance(shard: int) -> None:
-    """Advance a shard, then wake the delivery of each page it owes."""
+    """Advance a shard, then wake the delivery of each page it owes.
+
+    It is acknowledged first, so that the next is fetched meanwhile: one that dies with its worker is made up for by the
+    tick, which also sees that the shard's lease is free.
+    """
     run = runtime()
     keys = run.store.keys.shard(shard)
     turn = advance_shard(run.store, keys, run.clock, run.site_of(keys))

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,6 +31,13 @@ log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
+
+RECEIPT_TURNS = 3
+"""Of the shards where only receipts wait, one in so many is woken each second."""
+
+TICKED_LASTS_MS = 800
+"""Less than the time between two ticks of a worker."""
+
 BEAT_LASTS_SECONDS = 10
 
 OUTAGE_SECONDS = 15
@@ -40,11 +48,13 @@ MOST_WAITING = 1000
 
 
 class Pending(NamedTuple):
-    """Shards to advance, and pages to deliver as (shard, page id); the critical ones apart."""
+    """Shards to advance, and pages to deliver as (shard, page id); the critical ones apart. In `receipts` stand shards
+    where nothing waits but receipts of pages that were sent."""
 
     shards: list[int]
     pages: list[tuple[int, str]]
     urgent: list[tuple[int, str]]
+    receipts: tuple[int, ...] = ()
 
 
 def pending(store: Store, now: datetime) -> Pending:
@@ -57,17 +67,21 @@ def pending(store: Store, now: datetime) -> Pending:
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", score)
         pipe.xlen(shard.key("relay"))
+        pipe.get(shard.receipts)
         for name in ("due", "urgent"):
             pipe.zrangebyscore(shard.key(name), "-inf", score, start=0, num=PAGES_A_TICK)
     answers = pipe.execute()
     found = Pending([], [], [])
+    receipts = []
     for index, shard in enumerate(shards):
-        leased, waiting, timers, relayed, due, urgent = answers[index * 6 : index * 6 + 6]
-        if not leased and (waiting or timers or relayed):
+        leased, waiting, timers, relayed, told, due, urgent = answers[index * 7 : index * 7 + 7]
+        if not leased and (waiting > int(told or 0) or timers or relayed):
             found.shards.append(shard.number)
+        elif not leased and waiting:
+            receipts.append(shard.number)
         found.pages.extend((shard.number, page.decode()) for page in due)
         found.urgent.extend((shard.number, page.decode()) for page in urgent)
-    return found
+    return found._replace(receipts=tuple(receipts))
 
 
 def beat_key(store: Store) -> str:
@@ -148,9 +162,9 @@ def _wake(run: Runtime) -> None:
     recover(run.store, now)
     found = pending(run.store, now)
     noticed = [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)]
-    woken = {*found.shards, *(shard.number for shard in noticed)}
-    if woken and _is_taken_from("advance"):
-        for number in woken:
+    waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now), *(shard.number for shard in noticed)}
+    if waiting and _is_taken_from("advance"):
+        for number in _nobody_has_woken(run.store, waiting):
             app.send_task("advance", (number,))
     owed = backlog.due(run.store, now) if run.settings.exports else []
     if owed and _is_taken_from("export"):
@@ -161,6 +175,20 @@ def _wake(run: Runtime) -> None:
         if pages and _is_taken_from(task):
             for number, page in pages:
                 app.send_task(task, (number, page))
+
+
+def _whose_turn_it_is(receipts: Iterable[int], now: datetime) -> Iterator[int]:
+    """Receipts change nothing that anybody waits for: most are taken with the next message. Where none comes, their
+    shards take turns, so that all together do not hold up the messages of a second."""
+    return (number for number in receipts if number % RECEIPT_TURNS == int(now.timestamp()) % RECEIPT_TURNS)
+
+
+def _nobody_has_woken(store: Store, numbers: Collection[int]) -> list[int]:
+    """Those shards that the tick of no other worker has woken in this second."""
+    pipe = store.redis.pipeline(transaction=False)
+    for number in numbers:
+        pipe.set(store.keys.shard(number).key("ticked"), 1, nx=True, px=TICKED_LASTS_MS)
+    return [number for number, first in zip(numbers, pipe.execute(), strict=True) if first]
 
 
 def _look_over(run: Runtime) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.chaos import against_bare, against_cartwatch, report
 from tests.chaos.campaign import Plan, Result
-from tests.chaos.rabbit import Rabbit, find_rabbit
+from tests.chaos.rabbit import find_rabbit
 from worker.embedded import find_server
 
 SHORTER = 10
@@ -42,15 +42,9 @@ def plans(environment: dict[str, str]) -> dict[str, tuple[Plan, Run]]:
         "clock jumps": (short._replace(clock="simulated"), against_cartwatch.run),
     }
     if find_rabbit() is not None:
-        found["RabbitMQ"] = (short, with_rabbit)
+        found["RabbitMQ"] = (short, against_cartwatch.run_with_rabbit)
     only = environment.get("CHAOS_ONLY", "").split(",")
     return {name: found[name] for name in found if not only[0] or name.partition(" ")[0].lower() in only}
-
-
-def with_rabbit(plan: Plan, folder: Path) -> Result:
-    """The campaign against cartwatch with a RabbitMQ of its own as broker."""
-    with Rabbit(folder / "rabbit") as rabbit:
-        return against_cartwatch.run(plan._replace(broker=rabbit.url), folder)
 
 
 def main() -> int:

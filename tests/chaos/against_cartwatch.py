@@ -16,6 +16,7 @@ from tests.chaos import blows
 from tests.chaos.campaign import Campaign, Plan, Result
 from tests.chaos.checker import Page, State
 from tests.chaos.mail import Send, over_http
+from tests.chaos.rabbit import Rabbit
 from tests.chaos.scenario import SOURCE, Body
 from tests.chaos.schedule import Blow
 from tests.chaos.stand import Cartwatch
@@ -35,6 +36,12 @@ def run(plan: Plan, folder: Path) -> Result:
     """Carry it out."""
     with Cartwatch(folder, plan.broker, plan.clock) as stand:
         return AgainstCartwatch(plan, stand).run()
+
+
+def run_with_rabbit(plan: Plan, folder: Path) -> Result:
+    """Carry it out with a RabbitMQ of its own as broker."""
+    with Rabbit(folder / "rabbit") as rabbit:
+        return run(plan._replace(broker=rabbit.url), folder)
 
 
 class AgainstCartwatch(Campaign):

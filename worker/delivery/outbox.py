@@ -237,6 +237,7 @@ class Stretch:
             log.info("page %s on %s: %s %s", claim.page.id, self._turn.channel, attempt.outcome, attempt.detail)
             if attempt.outcome is Outcome.SENT:
                 self._receipt(pipe, claim, "sent", attempt, now)
+                pipe.incr(claim.shard.receipts)
                 claims.settle(pipe, claim)
             else:
                 self._put_off(claim, attempt, now)

@@ -7,7 +7,8 @@ import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, Fault, read_message
-from tests.unit.worker.ward import KEYS, NOW, acknowledgement, message, raw, reading, registration, waiting
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, acknowledgement, message, raw, reading, registration, waiting
+from worker.advance import advance
 from worker.inbox import WAKE_LASTS_MS, Accepted, accept, append
 from worker.keys import Keys
 from worker.store import Store
@@ -116,11 +117,11 @@ def test_an_acknowledgement_of_a_technical_episode_is_taken(store: Store) -> Non
     assert take(store, raw(acknowledgement("e1", SITE_SUBJECT))).stored == 1
 
 
-def test_a_shard_is_woken_once_until_somebody_answers(store: Store) -> None:
+def test_a_shard_is_woken_once_until_somebody_answers(store: Store, clock: Clock) -> None:
     first, second = take(store, GOOD), take(store, raw(reading("crp", 85)))
     assert [shard.number for shard in first.wake] == [KEYS.of("P1").number]
     assert second.wake == []
-    store.take(KEYS.of("P1"), NOW)
+    advance(store, KEYS.of("P1"), clock, SITE)
     assert [shard.number for shard in take(store, GOOD).wake] == [KEYS.of("P1").number]
 
 

@@ -67,7 +67,7 @@ def test_what_waits_is_taken_in_order(store: Store) -> None:
 
 def test_where_nothing_waits_there_is_no_batch_and_no_lease(redis: Redis, store: Store) -> None:
     assert store.take(SHARD, NOW) is None
-    assert redis.keys() == []
+    assert not redis.exists(SHARD.lease)
 
 
 def test_a_second_worker_gets_nothing_while_the_first_has_the_shard(store: Store) -> None:
@@ -106,9 +106,14 @@ def test_no_more_is_taken_than_a_batch_or_the_limit_holds(redis: Redis) -> None:
     assert len(one.waiting) == 1
 
 
-def test_taking_answers_the_wake_up_so_that_the_next_message_sends_another(redis: Redis, store: Store) -> None:
+def test_only_the_commit_answers_the_wake_up(redis: Redis, store: Store) -> None:
+    """Who appends before it is seen by the commit and need wake nobody; who appends after it wakes."""
     send(store, crs2())
-    taken(store)
+    batch = taken(store)
+    assert redis.exists(SHARD.woken)
+    with store.transaction(batch) as transaction:
+        transaction.watches([])
+        transaction.commit(batch, NOTHING, NOW)
     assert not redis.exists(SHARD.woken)
 
 
@@ -272,16 +277,38 @@ def test_a_lease_given_back_is_free_and_the_entries_stay(redis: Redis, store: St
     assert len(taken(store).waiting) == 3
 
 
-def test_crashes_are_counted_until_something_is_committed(store: Store) -> None:
+def test_crashes_are_counted_until_something_is_committed(redis: Redis, store: Store) -> None:
     send(store, crs2())
+    for number in (1, 2, 3):
+        batch = taken(store)
+        assert batch.crashes == number
+        assert store.take(SHARD, NOW) is None, "who comes in vain has not crashed"
+        redis.delete(SHARD.lease)  # its worker is killed, and the lease runs out
     batch = taken(store)
     with store.transaction(batch) as transaction:
-        assert [transaction.count_crash() for _ in range(3)] == [1, 2, 3]
         transaction.watches([])
         transaction.commit(batch, NOTHING, NOW)
     send(store, crs2())
-    with store.transaction(taken(store)) as transaction:
-        assert transaction.count_crash() == 1
+    assert taken(store).crashes == 1
+
+
+def test_what_is_given_back_was_no_crash(store: Store) -> None:
+    send(store, crs2())
+    store.release(taken(store))
+    assert taken(store).crashes == 1
+
+
+@pytest.mark.parametrize("waits", ["message", "timer", "relay"])
+def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: str) -> None:
+    assert store.is_idle(SHARD, NOW)
+    match waits:
+        case "message":
+            send(store, crs2())
+        case "timer":
+            redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
+        case _:
+            redis.xadd(SHARD.key("relay"), {"m": "{}"})
+    assert not store.is_idle(SHARD, NOW)
 
 
 def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:

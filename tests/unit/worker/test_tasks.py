@@ -176,7 +176,7 @@ def test_a_page_that_was_sent_wakes_nobody_its_receipt_is_found_by_the_tick(stor
     sent.clear()
     tasks.deliver(SHARD.number, page)
     assert sent == []
-    assert SHARD.number in pending(store, NOW).shards
+    assert pending(store, NOW).receipts == (SHARD.number,)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.PERMANENT, Outcome.UNKNOWN])

@@ -21,7 +21,7 @@ from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Attempt, Outcome
 from worker.runtime import Runtime
 from worker.store import Store
-from worker.tick import PAGES_A_TICK, Pending, beat_key, pending, tick
+from worker.tick import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_TURNS, Pending, beat_key, pending, tick
 
 SHARD = KEYS.of("P1")
 NOTHING = Pending([], [], [])
@@ -200,3 +200,33 @@ def test_no_error_whatever_ends_the_ticking(
     send(store, crs2())
     tick()
     assert "KeyError" in caplog.text
+
+
+# -- several workers, and receipts -----------------------------------------------------------------
+
+
+def test_of_the_ticks_of_several_workers_one_wakes_a_shard(store: Store, sent: Sent) -> None:
+    send(store, crs2())
+    for _ in range(3):
+        module._wake(module.runtime())
+    assert sent == [("advance", (SHARD.number,))]
+    assert 0 < store.redis.pttl(SHARD.key("ticked")) < EVERY_SECONDS * 1000
+
+
+def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: Sent, clock: Clock) -> None:
+    send(store, crs2())
+    store.redis.set(SHARD.receipts, 3)
+    assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
+    woken = []
+    for _ in range(2 * RECEIPT_TURNS):
+        module._wake(module.runtime())
+        store.redis.delete(SHARD.key("ticked"))
+        woken.append(len(sent))
+        clock.forward(seconds=1)
+    assert woken[-1] == 2, "once in so many seconds"
+
+
+def test_a_message_beside_receipts_is_not_kept_waiting(store: Store) -> None:
+    send(store, crs2())
+    store.redis.set(SHARD.receipts, 2)
+    assert pending(store, NOW).shards == [SHARD.number]
