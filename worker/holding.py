@@ -20,3 +20,8 @@ def while_held(redis: Redis, key: str, token: bytes, write: Callable[[Pipeline],
         except WatchError:
             return False
     return True
+
+
+def free(redis: Redis, key: str, token: bytes) -> bool:
+    """Let another have a key, if it still has this token; whether it had."""
+    return while_held(redis, key, token, lambda pipe: pipe.delete(key))

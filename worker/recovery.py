@@ -5,16 +5,16 @@ some after a minute. Each second the tick looks whether the processes that hold 
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import cast
 
-from redis import Redis
 from redis.client import Pipeline
 
 from worker.clock import milliseconds
 from worker.delivery import turns
-from worker.holding import while_held
+from worker.holding import free, while_held
 from worker.keys import Shard
 from worker.liveness import is_gone
 from worker.store import Store
@@ -22,29 +22,37 @@ from worker.store import Store
 log = logging.getLogger(__name__)
 
 
-def recover(store: Store, now: datetime) -> None:
-    """Free what processes of this machine held when they were killed: one round trip where there is nothing."""
+def recover(store: Store, channels: Iterable[str], now: datetime) -> None:
+    """Free what processes of this machine held when they were killed: one round trip where there is nothing.
+
+    A turn is looked for in two places: in what a lane sends, and at its channel, where it stays though a lane that
+    has come to hold its turns for a shorter time no longer counts it.
+    """
     held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.exporting)]
+    asked = [(channel, lane) for channel in channels for lane in turns.DELIVERS]
     pipe = store.redis.pipeline(transaction=False)
-    pipe.mget(held)
+    pipe.mget([*held, *(store.keys.trying(channel, lane) for channel, lane in asked)])
     for lane in turns.DELIVERS:
         pipe.zrange(store.keys.sending(lane), 0, -1)
     holders, *sends = pipe.execute()
-    for key, holder in zip(held, holders, strict=True):
+    for key, holder in zip(held, holders, strict=False):
         if holder is not None and is_gone(holder):
             log.warning("the worker that held %s was killed; it is free", key)
-            _free(store.redis, key, holder)
-    for lane, sending in zip(turns.DELIVERS, sends, strict=True):
-        for turn in [turns.held(item, lane) for item in sending]:
-            if is_gone(turn.token.encode()):
-                _end(store, turn, now)
+            free(store.redis, key, holder)
+    found = {
+        turns.Turn(*place, token.decode()) for place, token in zip(asked, holders[len(held) :], strict=True) if token
+    }
+    found |= {turns.held(item, lane) for lane, sending in zip(turns.DELIVERS, sends, strict=True) for item in sending}
+    for turn in found:
+        if is_gone(turn.token.encode()):
+            _end(store, turn, now)
 
 
 def _end(store: Store, turn: turns.Turn, now: datetime) -> None:
     """A worker was killed while it sent: its channel is free, and the pages it had claimed are due."""
     log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
     _free_claims(store, now)
-    _free(store.redis, store.keys.trying(turn.channel, turn.lane), turn.token.encode())
+    free(store.redis, store.keys.trying(turn.channel, turn.lane), turn.token.encode())
     # Last, so that whoever is killed here leaves the rest to be found.
     store.redis.zrem(store.keys.sending(turn.lane), turn.text)
 
@@ -66,7 +74,3 @@ def _due(pipe: Pipeline, *, shard: Shard, page: str, now: datetime) -> None:
     pipe.delete(shard.claim(page))
     for name in ("due", "urgent"):
         pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
-
-
-def _free(redis: Redis, key: str, holder: bytes) -> None:
-    while_held(redis, key, holder, lambda pipe: pipe.delete(key))

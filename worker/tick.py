@@ -159,7 +159,7 @@ def _wake(run: Runtime) -> None:
     from worker.app import app
 
     now = run.clock.now()
-    recover(run.store, now)
+    recover(run.store, run.site.on_call.channels, now)
     found = pending(run.store, now)
     noticed = [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)]
     waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now), *(shard.number for shard in noticed)}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from redis import Redis
 from redis.exceptions import RedisError
@@ -18,12 +19,12 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
+from worker.clock import milliseconds
 from worker.receiver import Received, Receiver
 from worker.replay import environment_of
 from worker.runtime import connect, make
 from worker.service import DELIVERS
 from worker.supervisor import Supervised, worker_command
-from worker.tick import pending
 
 CARTWATCH = [sys.executable, "-c", "from worker.cli import main; main()"]
 """The command `cartwatch`, also where it is not on PATH."""
@@ -31,11 +32,14 @@ CARTWATCH = [sys.executable, "-c", "from worker.cli import main; main()"]
 Body = dict[str, Any]
 
 
-def eventually(condition: Callable[[], object], what: str, within: float = 40.0) -> None:
-    """Wait until something is so; what it was comes out when it is not in time."""
+def eventually(
+    condition: Callable[[], object], what: str, within: float = 40.0, instead: Callable[[], object] = lambda: ""
+) -> None:
+    """Wait until something is so; what it was, and what is so `instead`, comes out when it is not in time."""
     deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, f"within {within:.0f} s it did not come true that {what}"
+        if time.monotonic() > deadline:
+            pytest.fail(f"within {within:.0f} s it did not come true that {what} {instead()}")
         time.sleep(0.02)
 
 
@@ -108,15 +112,28 @@ class Hospital:
         eventually(lambda: self.redis.delete(*self.beats(), "nothing") is not None, "the store answers")
         eventually(self.beats, "a worker ticks")
 
+    def left(self) -> Body:
+        """What is left to be judged or sent now, shard by shard, and who is about it."""
+        found = {}
+        for shard in self.store.keys.all():
+            pipe = self.redis.pipeline(transaction=True)
+            pipe.xlen(shard.inbox)
+            pipe.zcount(shard.key("timers"), "-inf", milliseconds(datetime.now(UTC)))
+            pipe.hkeys(shard.key("outbox"))
+            pipe.get(shard.lease)
+            if any(waits := pipe.execute()):
+                claims = {page: self.redis.get(shard.claim(page.decode())) for page in waits[2]}
+                due = {name: self.redis.zrange(shard.key(name), 0, -1, withscores=True) for name in ("due", "urgent")}
+                found[str(shard.number)] = [*waits, claims, due]
+        return found
+
     def idle(self) -> bool:
         """Whether nothing is left to be judged or sent now."""
-        left = pending(self.store, datetime.now(UTC))
-        pipe = self.redis.pipeline(transaction=False)
-        for shard in self.store.keys.all():
-            pipe.xlen(shard.inbox)
-            pipe.hlen(shard.key("outbox"))
-            pipe.exists(shard.lease)
-        return not (left.shards or left.pages or left.urgent or any(pipe.execute()))
+        return not self.left()
+
+    def is_idle_soon(self, within: float = 40.0) -> None:
+        """Wait until everything has been judged and sent."""
+        eventually(self.idle, "everything has been judged and sent", within, instead=self.left)
 
     # -- what came out -------------------------------------------------------------------------
 

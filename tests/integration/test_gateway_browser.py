@@ -72,7 +72,7 @@ def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
         hospital.client.send(course([WORSE, OTHER], datetime.now(UTC)))
         hospital.client.send(laboratory(WORSE))
         eventually(lambda: link_of(hospital, WORSE) and link_of(hospital, OTHER), "pages with links have arrived")
-        eventually(hospital.idle, "nothing is left to be judged or sent")
+        hospital.is_idle_soon()
         yield hospital
 
 

@@ -57,7 +57,7 @@ def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, Watch]:
 
 def holds(hospital: Hospital, messages: list[Body]) -> None:
     """Nothing was lost, nothing counted twice, and every page owed has arrived."""
-    eventually(hospital.idle, "everything has been judged and sent", within=60)
+    hospital.is_idle_soon(within=60)
     assert hospital.store.set_aside() == []
     for patient, expected in undisturbed(hospital, messages).items():
         found = hospital.store.watch(patient)

@@ -115,7 +115,7 @@ def test_killed_between_storing_and_answering_it_takes_effect_once(hospital: Hos
         sender.send(message)
         assert sender.answers(1) == ["AA 8"]
     with hospital.workers():
-        eventually(hospital.idle, "everything is judged")
+        hospital.is_idle_soon()
     watch = hospital.store.watch("killed")
     assert watch is not None
     assert [str(entry.value) for entry in watch.chart.entries["crp"]] == ["85"]

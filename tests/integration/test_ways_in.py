@@ -113,7 +113,7 @@ def test_bad_messages_by_every_way_are_listed_with_their_reason_and_the_good_one
     for patient, stranger in sent.values():
         eventually(lambda place=patient: hospital.paged("CRS grade 2", place), f"the page for {patient} arrives")
         eventually(lambda other=stranger: other in hospital.store.unclaimed(), f"{stranger} is unclaimed")
-    eventually(hospital.idle, "everything has been judged and sent")
+    hospital.is_idle_soon()
 
     listed = hospital.command("set-aside", "--json")
     assert (listed.returncode, listed.stderr) == (0, "")
@@ -132,7 +132,7 @@ def test_bad_messages_reach_the_technician(hospital: Hospital) -> None:
         lambda: any(event["condition"] == "intake a mute monitor" for event in hospital.events("page")),
         "a technical page is owed",
     )
-    eventually(hospital.idle, "everything has been sent")
+    hospital.is_idle_soon()
     technical = [page for page in hospital.receiver.received if page.path == "/phone-4"]
     assert technical
     assert not any("bad" in page.body or "stranger" in page.body for page in technical)
@@ -142,7 +142,7 @@ def test_bad_messages_reach_the_technician(hospital: Hospital) -> None:
 
 
 def test_everything_owed_has_arrived_and_health_is_well(hospital: Hospital) -> None:
-    eventually(hospital.idle, "everything has been judged and sent")
+    hospital.is_idle_soon()
     hospital.every_page_owed_has_arrived()
     said = hospital.command("health")
     assert (said.returncode, said.stderr) == (0, "")

@@ -11,8 +11,9 @@ from alerts.page import Page
 from config.site import Delivery
 from worker.clock import milliseconds
 from worker.delivery.turns import Place
-from worker.holding import while_held
+from worker.holding import free, while_held
 from worker.keys import Keys, Shard
+from worker.liveness import is_gone
 from worker.liveness import token as new_token
 from worker.packing import Owed, unpack_owed
 
@@ -54,12 +55,16 @@ class Taken(NamedTuple):
 def take(
     redis: Redis, keys: Keys, places: Sequence[Place], now: datetime, held: timedelta, *, early: bool = False
 ) -> Taken:
-    """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet."""
+    """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet.
+
+    A claim of a process that was killed is taken away, so that whoever looks next may claim the page.
+    """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
     tokens = [new_token() for _ in places]
     for shard, place, token in zip(shards, places, tokens, strict=True):
         pipe.set(shard.claim(place.page), token, nx=True, px=held)
+        pipe.get(shard.claim(place.page))
         pipe.hget(shard.key("outbox"), place.page)
         pipe.zscore(shard.key("due"), place.page)
         pipe.zscore(shard.key("urgent"), place.page)
@@ -68,7 +73,7 @@ def take(
     taken = Taken([], [])
     back = redis.pipeline(transaction=False)
     for shard, place, token in zip(shards, places, tokens, strict=True):
-        claimed, packed, *due, begun = (next(answers) for _ in range(5))
+        claimed, holder, packed, *due, begun = (next(answers) for _ in range(6))
         at = next((score for score in due if score is not None), None)
         if packed is None or at is None:
             taken.gone.append(place)
@@ -77,6 +82,8 @@ def take(
             continue
         if claimed:
             back.delete(shard.claim(place.page))
+        elif holder is not None and is_gone(holder):
+            free(redis, shard.claim(place.page), holder)
     if len(back):
         back.execute()
     return taken

@@ -13,7 +13,7 @@ from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, everything, sen
 from worker import recovery
 from worker.advance import advance
 from worker.clock import milliseconds
-from worker.delivery import outbox, turns
+from worker.delivery import claims, outbox, turns
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Attempt, Outcome
@@ -60,7 +60,7 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
     die_while_sending(store, item, monkeypatch)
     is_gone(True)
     later = Clock(NOW + timedelta(seconds=1))
-    recover(store, later.now())
+    recover(store, SITE.on_call.channels, later.now())
     assert due(redis, shard, item) == milliseconds(later.now())
     assert deliver(store, shard, item.id, later, SITE, Office()).outcome is Outcome.SENT
     assert not redis.exists(shard.key("outbox"))
@@ -90,8 +90,36 @@ def test_pages_it_had_claimed_ahead_are_free_too(
         deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, Office())
     assert len(list(redis.scan_iter("*:claim:*"))) == 2
     is_gone(True)
-    recover(store, NOW)
+    recover(store, SITE.on_call.channels, NOW)
     assert list(redis.scan_iter("*:claim:*")) == []
+
+
+def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+) -> None:
+    """Somebody asked for another channel when turns had come to last less long."""
+    item = page()
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    redis.delete(KEYS.sending("ordinary"))
+    is_gone(True)
+    recover(store, SITE.on_call.channels, NOW)
+    assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
+
+
+def test_the_claim_of_who_was_killed_before_it_had_a_turn_is_free_to_the_next_but_one(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = page()
+    shard = KEYS.of(item.patient)
+    owe(redis, item)
+    claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], NOW, timedelta(minutes=1))
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
+    assert redis.exists(shard.claim(item.id)), "whoever has it is there"
+    monkeypatch.setattr(claims, "is_gone", lambda _: True)
+    monkeypatch.setattr(outbox, "send", lambda *_: Attempt(Outcome.SENT))
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
 
 
 def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Callable[[bool], None]) -> None:
@@ -100,7 +128,7 @@ def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Cal
     assert store.take(shard, NOW) is not None
     assert advance(store, shard, Clock(), SITE).batches == 0
     is_gone(True)
-    recover(store, NOW)
+    recover(store, SITE.on_call.channels, NOW)
     assert advance(store, shard, Clock(), SITE).batches == 1
     assert waiting(store) == 0
 
@@ -115,7 +143,7 @@ def test_what_a_process_holds_that_is_there_is_not_touched(
     send(store, crs2("P2"))
     assert store.take(KEYS.of("P2"), NOW) is not None
     before = everything(redis)
-    recover(store, NOW + timedelta(seconds=1))
+    recover(store, SITE.on_call.channels, NOW + timedelta(seconds=1))
     assert everything(redis) == before
 
 
@@ -128,7 +156,7 @@ def test_a_page_cancelled_meanwhile_stays_cancelled(
     die_while_sending(store, item, monkeypatch)
     redis.zrem(shard.key("due"), item.id)
     is_gone(True)
-    recover(store, NOW)
+    recover(store, SITE.on_call.channels, NOW)
     assert due(redis, shard, item) is None
 
 
@@ -148,5 +176,5 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
         return held != b"another"
 
     monkeypatch.setattr(recovery, "is_gone", another_takes_it)
-    recover(store, NOW)
+    recover(store, SITE.on_call.channels, NOW)
     assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")
