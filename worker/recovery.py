@@ -7,15 +7,10 @@ some after a minute. Each second the tick looks whether the processes that hold 
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import cast
 
-from redis.client import Pipeline
-
-from worker.clock import milliseconds
-from worker.delivery import turns
-from worker.holding import free, while_held
-from worker.keys import Shard
+from worker.delivery import claims, turns
+from worker.holding import free
 from worker.liveness import is_gone
 from worker.store import Store
 
@@ -63,14 +58,8 @@ def _free_claims(store: Store, now: datetime) -> None:
     for shard in shards:
         pipe.hkeys(shard.key("outbox"))
     places = [(shard, page.decode()) for shard, pages in zip(shards, pipe.execute(), strict=True) for page in pages]
-    claims = [shard.claim(page) for shard, page in places]
-    holders = cast("list[bytes | None]", store.redis.mget(claims)) if claims else []
+    asked = [shard.claim(page) for shard, page in places]
+    holders = cast("list[bytes | None]", store.redis.mget(asked)) if asked else []
     for (shard, page), holder in zip(places, holders, strict=True):
         if holder is not None and is_gone(holder):
-            while_held(store.redis, shard.claim(page), holder, partial(_due, shard=shard, page=page, now=now))
-
-
-def _due(pipe: Pipeline, *, shard: Shard, page: str, now: datetime) -> None:
-    pipe.delete(shard.claim(page))
-    for name in ("due", "urgent"):
-        pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
+            claims.take_away(store.redis, shard, page, holder, now)

@@ -39,7 +39,7 @@ def card_path() -> Path:
 
 
 def _write_card(settings: Settings) -> Path:
-    """Readable by this user only: it holds the store's password."""
+    """Readable by this user only, as it holds the store's password; in its place only when it is whole."""
     path = card_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.parent.stat().st_uid != os.getuid():
@@ -47,8 +47,9 @@ def _write_card(settings: Settings) -> Path:
     card = {"redis_url": settings.redis_url, "broker_url": settings.broker, "public_url": settings.public_url}
     card["fhir_base"] = settings.fhir_base
     body = json.dumps({"pid": os.getpid(), **card, "namespace": settings.namespace, "shards": settings.shards})
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
         file.write(body)
+    os.replace(file.name, path)
     return path
 
 

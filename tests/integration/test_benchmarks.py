@@ -12,8 +12,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MEASURES = ("whole_way", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")
 
 
-def run(*arguments: str) -> str:
-    command = [sys.executable, str(BENCHMARKS / "run.py"), "--tiny", *arguments]
+def run(*arguments: str, script: str = "run.py") -> str:
+    command = [sys.executable, str(BENCHMARKS / script), "--tiny", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)  # noqa: S603 - our own command
     assert ended.returncode == 0, ended.stderr[-3000:]
     return ended.stdout
@@ -26,6 +26,14 @@ def test_a_measure_runs_and_gives_its_rows(measure: str) -> None:
     said = run("--only", measure, "--fsync", "everysec")
     assert "| measure | ratio or figure | aim |" in said
     assert said.count("| **") >= 1
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("redis_server")
+def test_the_profile_says_where_the_time_of_a_reading_and_of_a_page_goes() -> None:
+    said = run(script="profiled.py")
+    assert "A reading takes" in said
+    assert "A page takes" in said
 
 
 def test_every_measure_is_run_by_default() -> None:

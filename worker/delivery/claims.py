@@ -11,7 +11,7 @@ from alerts.page import Page
 from config.site import Delivery
 from worker.clock import milliseconds
 from worker.delivery.turns import Place
-from worker.holding import free, while_held
+from worker.holding import while_held
 from worker.keys import Keys, Shard
 from worker.liveness import is_gone
 from worker.liveness import token as new_token
@@ -57,7 +57,7 @@ def take(
 ) -> Taken:
     """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet.
 
-    A claim of a process that was killed is taken away, so that whoever looks next may claim the page.
+    A claim of a process that was killed is taken away, so that whoever looks next claims the page.
     """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
@@ -83,10 +83,21 @@ def take(
         if claimed:
             back.delete(shard.claim(place.page))
         elif holder is not None and is_gone(holder):
-            free(redis, shard.claim(place.page), holder)
+            take_away(redis, shard, place.page, holder, now)
     if len(back):
         back.execute()
     return taken
+
+
+def take_away(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) -> None:
+    """Whoever claimed a page was killed: it is due. One that was cancelled meanwhile stays cancelled (XX)."""
+
+    def write(pipe: Pipeline) -> None:
+        pipe.delete(shard.claim(page))
+        for name in ("due", "urgent"):
+            pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
+
+    while_held(redis, shard.claim(page), holder, write)
 
 
 def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: Delivery) -> None:

@@ -107,13 +107,19 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
     assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
 
 
-def test_the_claim_of_who_was_killed_before_it_had_a_turn_is_free_to_the_next_but_one(
-    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begun", [False, True])
+def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is_due(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
+    """It was killed before it had a turn, or had moved the due time on already."""
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
-    claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], NOW, timedelta(minutes=1))
+    claim = claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], NOW, timedelta(minutes=1)).claims[0]
+    if begun:
+        with redis.pipeline() as pipe:
+            claims.begin(pipe, claim, NOW, SITE.on_call.delivery)
+            pipe.execute()
     assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
     assert redis.exists(shard.claim(item.id)), "whoever has it is there"
     monkeypatch.setattr(claims, "is_gone", lambda _: True)

@@ -87,6 +87,15 @@ def test_only_its_user_can_read_the_card() -> None:
     assert json.loads(path.read_text()) == CARD
 
 
+def test_whoever_reads_a_card_while_another_is_written_reads_a_whole_one() -> None:
+    path = service._write_card(Settings(namespace="before"))
+    with path.open() as reading:
+        service._write_card(Settings(namespace="after"))
+        assert json.load(reading)["namespace"] == "before"
+    assert json.loads(path.read_text())["namespace"] == "after"
+    assert [item.name for item in path.parent.iterdir() if item.name.startswith(path.name)] == [path.name]
+
+
 def test_a_card_in_another_users_folder_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError):
