@@ -69,7 +69,8 @@ def main() -> int:
     if target := os.environ.get("CHAOS_WRITE"):
         command = find_server() or ["redis-server"]
         server = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-        Path(target).write_text(report.document(columns, server.stdout.strip().partition(" sha=")[0]), encoding="utf-8")
+        version = server.stdout.strip().partition(" sha=")[0]
+        Path(target).write_text(report.document(columns, version, at_once), encoding="utf-8")
     ours = [result for name, _, result in columns if not name.startswith("bare")]
     return int(any(not result.settled or any(result.verdict.faults.values()) for result in ours))
 

@@ -76,7 +76,7 @@ def machine() -> str:
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
-def document(columns: Sequence[Column], server: str) -> str:
+def document(columns: Sequence[Column], server: str, at_once: int) -> str:
     """docs/chaos.md."""
     return f"""# Under fire
 
@@ -85,7 +85,7 @@ looks who knows only the stories of the patients, what was accepted and what the
 "Bare Celery" is the same job as one Celery task a reading, written with care (`benchmarks/bare.py`), under the same
 schedule.
 
-Machine: {machine()}; {server}.
+Machine: {machine()}; {server}; {at_once} campaign(s) at a time.
 
 {table(columns)}
 
