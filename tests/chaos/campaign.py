@@ -20,7 +20,7 @@ from tests.chaos.stand import Stand
 SENDERS = 4
 SETTLES_WITHIN = 180.0
 LADDER_SECONDS = 20.0
-"""After the last blow: so long the ladders still climb."""
+"""After the last page that a message brought about: so long the ladders still climb."""
 
 
 class Plan(NamedTuple):
@@ -75,7 +75,9 @@ class Campaign:
             settled = self._settle()
             stopped.set()
             self.mail.stop()
-        verdict = judge(self.patients, self.counted(), self.acked, self.stand.phone.pages(), self.state())
+        # The pages last: what is said to be sent has come by then.
+        state = self.state()
+        verdict = judge(self.patients, self.counted(), self.acked, self.stand.phone.pages(), state)
         starts = sum(process.starts for process in self.stand.processes.all())
         return Result(verdict, self.dealt, starts, self.mail.sent_again, settled)
 
@@ -103,12 +105,14 @@ class Campaign:
         time.sleep(max(0.0, began + self.plan.seconds - time.monotonic()))
 
     def _settle(self) -> bool:
-        """Wait until everything is accepted, the ladders have climbed, and nothing is left to be done."""
+        """Wait until everything is accepted, judged and sent, then until the ladders of what came last have climbed."""
         until = time.monotonic() + SETTLES_WITHIN
-        climbed = time.monotonic() + LADDER_SECONDS
+        climbed: float | None = None
         while time.monotonic() < until:
-            if self.mail.is_done() and time.monotonic() > climbed and self.is_idle():
-                return True
+            if self.mail.is_done() and self.is_idle():
+                climbed = climbed or time.monotonic() + LADDER_SECONDS
+                if time.monotonic() > climbed:
+                    return True
             time.sleep(0.2)
         return False
 
