@@ -1,8 +1,8 @@
 """The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
 
 Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
-the lease, count the attempt and read (1), watch the lease (1), read lease, revisions and the states this process does
-not remember (1, or 2 where another process has changed one it does), commit (1). The second and the last write.
+the lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states this process
+does not remember (1, or 2 where another process has changed one it does), commit (1). Lease, count and commit write.
 """
 
 import json
@@ -118,13 +118,12 @@ class Store:
         pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
         pipe.xrange(shard.inbox, count=limit or self._batch)
         pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=self._batch)
-        pipe.incr(shard.crashes)
-        leased, entries, due, crashes = pipe.execute()
+        leased, entries, due = pipe.execute()
         if not leased:
-            self.redis.decr(shard.crashes)
             return None
         waiting = [Waiting(entry, fields.get(b"m", b""), _accepted_at(entry, fields, now)) for entry, fields in entries]
-        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], crashes)
+        # Only who has the lease counts: a count that others may leave behind would set good messages aside.
+        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], self.redis.incr(shard.crashes))
         if not batch.waiting and not batch.due:
             self.release(batch)
             return None
