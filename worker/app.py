@@ -33,7 +33,9 @@ app.conf.update(
     worker_max_tasks_per_child=10_000,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
-    worker_cancel_long_running_tasks_on_connection_loss=True,
+    # A sender that knows its page was taken must live to record it. What is delivered again as it could not be
+    # acknowledged finds nothing to do.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=10,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from worker.clock import SystemClock
 from worker.embedded import EmbeddedRedis
 from worker.inbox import accept
 from worker.queues import FOREIGN_QUEUE, QUEUES
-from worker.receiver import Receiver
+from worker.receiver import Received, Receiver
 from worker.runtime import connect, make
 from worker.supervisor import Supervised
 
@@ -232,3 +233,45 @@ def test_a_store_killed_in_the_middle_keeps_what_it_accepted_and_what_it_owes(
         # The tick is what climbs the ladders: it must not have ended with a lost connection.
         hospital.wait_until_ticking()
         assert hospital.command("health").returncode == 0
+
+
+def goes(server: EmbeddedRedis) -> Callable[[], None]:
+    """The store dies; how it is mended."""
+    server.kill()
+    return server.start
+
+
+def is_full(server: EmbeddedRedis) -> Callable[[], None]:
+    """The store takes no more; how it is mended."""
+
+    def limit(most: int) -> None:
+        with connect(server.url) as redis:
+            redis.config_set("maxmemory", most)
+
+    limit(1)
+    return lambda: limit(0)
+
+
+@pytest.mark.parametrize("trouble", [goes, is_full])
+def test_what_the_phone_took_before_it_could_be_recorded_is_not_sent_twice(
+    redis_server: EmbeddedRedis, tmp_path: Path, trouble: Callable[[EmbeddedRedis], Callable[[], None]]
+) -> None:
+    assert redis_server.running
+    mends: list[Callable[[], None]] = []
+
+    def taken(_: Received) -> None:
+        if not mends:
+            mends.append(trouble(server))
+
+    with EmbeddedRedis(tmp_path / "data") as server, Receiver(taken) as receiver:
+        hospital = Hospital(server.url, server.broker_url, receiver, tmp_path, "unrecorded")
+        with hospital.workers(1):
+            hospital.client.send(crs2("unrecorded"))
+            eventually(lambda: mends, "a page is at the phone")
+            said = "the store does not take what was sent"
+            eventually(lambda: said in hospital.log.read_text(encoding="utf-8"), "its sender holds on to that")
+            mends[0]()
+            hospital.is_idle_soon(within=60)
+            hospital.every_page_owed_has_arrived()
+        hospital.close()
+        assert all(times == 1 for times in Counter(page.page_id for page in receiver.received).values())

@@ -8,19 +8,23 @@
    page is tried again with the same id.
 3. Send.
 4. Record the outcome and, in the same transaction, append a receipt to the inbox, if it is news. A failure is recorded
-   only while the claim is still ours: otherwise the page is another worker's, or no longer owed.
+   only while the claim is still ours: otherwise the page is another worker's, or no longer owed. While the store does
+   not take it, that a page was sent is kept and recorded again and again: forgotten, it would be sent twice.
 
 Whoever has the turn then sends the pages that wait for the same channel, one after another: what records one begins
 the next, so that each costs one round trip and one write to disk.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
+from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
+from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from alerts.messages import Receipt
 from alerts.page import Page
@@ -52,6 +56,10 @@ AHEAD = 8
 AT_A_STRETCH = timedelta(seconds=1)
 """How long one task goes on with the pages that wait for its channel; another then takes over."""
 
+AGAIN = Retry(ExponentialBackoff(cap=0.5, base=0.05), 20, supported_errors=(RedisError,))
+"""How what was sent is recorded while the store is down or full: until it takes it, for ten seconds or until the task's
+time is over."""
+
 
 class Delivered(NamedTuple):
     """What one call achieved: the outcome for the page it was asked for, if it was sent; shards whose judgement is to
@@ -64,6 +72,9 @@ class Delivered(NamedTuple):
 
 
 NOTHING = Delivered()
+
+Record = Callable[[Pipeline], None]
+"""Adds to a transaction what became of a message."""
 
 
 def deliver(store: Store, shard: Shard, page_id: str, clock: Clock, site: Site, office: Office) -> Delivered:
@@ -105,15 +116,19 @@ class Stretch:
         if message is None:
             return self._next(self._kept)
         while True:
-            pipe = self._redis.pipeline(transaction=True)
-            if message:
-                self._deliver(pipe, message)
+            record = self._deliver(message) if message else _nothing
             now = self._clock.now()
-            following = self._next(now)
-            if following is None:
+            following: Claim | None = None
+            try:
+                following = self._next(now)
+                if following is None:
+                    break
+                message = self._go_on(record, following, now)
+            except RedisError:
+                self._ahead[:0] = [following] if following is not None else []
+                self._well = False
                 break
-            message = self._go_on(pipe, following, now)
-        self._end(pipe, now)
+        AGAIN.call_with_retry(lambda: self._end(record), _say_so)
         return self._next(now)
 
     # -- whose turn it is ------------------------------------------------------------------------
@@ -141,8 +156,10 @@ class Stretch:
         self._waiting = channel.waiting
         return self._message(answers, claim, now)
 
-    def _go_on(self, pipe: Pipeline, claim: Claim, now: datetime) -> list[Claim]:
+    def _go_on(self, record: Record, claim: Claim, now: datetime) -> list[Claim]:
         """Begin the next page in the round trip that records the last; what to send now, which may be nothing."""
+        pipe = self._redis.pipeline(transaction=True)
+        record(pipe)
         recorded = len(pipe)
         self._kept = now
         turns.keep(pipe, self._keys, self._turn, now, self._policy.claim_for)
@@ -162,15 +179,18 @@ class Stretch:
             self._ahead = taken.claims
         return self._ahead.pop(0) if self._ahead else None
 
-    def _end(self, pipe: Pipeline, now: datetime) -> None:
-        """Let another have the turn; pages that were claimed ahead wait again."""
+    def _end(self, record: Record) -> None:
+        """Record the last and let another have the turn; pages that were claimed ahead wait again."""
+        lasted = self._clock.now() - self._kept
+        pipe = self._redis.pipeline(transaction=True)
+        record(pipe)
         if self._ahead:
             turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in self._ahead])
         for claim in self._ahead:
             claims.give_back(pipe, claim)
-        self._ahead = []
-        turns.end(pipe, self._keys, self._turn, ours=now - self._kept < self._policy.claim_for)
+        turns.end(pipe, self._keys, self._turn, ours=lasted < self._policy.claim_for)
         *_, self._waiting = pipe.execute()
+        self._ahead = []
 
     def _hand_over(self) -> Place | None:
         """The page another task goes on with, made due."""
@@ -229,27 +249,32 @@ class Stretch:
 
         return noted if claims.while_ours(self._redis, claim, tell) else claim
 
-    def _deliver(self, pipe: Pipeline, message: list[Claim]) -> None:
-        """Send a message and record what became of it: a success with what `pipe` does next, a failure at once."""
+    def _deliver(self, message: list[Claim]) -> Record:
+        """Send a message. A failure is recorded at once; the rest is, by what this returns, with what is done next."""
         attempt = self._send(message)
         now = self._clock.now()
         for claim in message:
             log.info("page %s on %s: %s %s", claim.page.id, self._turn.channel, attempt.outcome, attempt.detail)
-            if attempt.outcome is Outcome.SENT:
-                self._receipt(pipe, claim, "sent", attempt, now)
-                pipe.incr(claim.shard.receipts)
-                claims.settle(pipe, claim)
-            else:
+            if attempt.outcome is not Outcome.SENT:
                 self._put_off(claim, attempt, now)
-        turns.note(pipe, self._keys, self._turn.channel, attempt.outcome)
-        if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
-            limits.note_sent(pipe, self._keys, self._turn.channel, self._channel.limit, now)
-        if attempt.outcome is Outcome.SENT:
-            limits.let_go(pipe, self._keys, self._turn.channel, [claim.place for claim in message])
-            self._sent += [claim.page for claim in message] if len(message) == 1 else []
+        if attempt.outcome is Outcome.SENT and len(message) == 1:
+            self._sent.append(message[0].page)
         if self._first.place in [claim.place for claim in message]:
             self._outcome = attempt.outcome
         self._well = attempt.outcome in (Outcome.SENT, Outcome.PERMANENT)
+        return lambda pipe: self._record(pipe, message, attempt, now)
+
+    def _record(self, pipe: Pipeline, message: list[Claim], attempt: Attempt, now: datetime) -> None:
+        """What the channel is found to be, and of what was sent that it is owed no longer. Repeating it is harmless."""
+        if attempt.outcome is Outcome.SENT:
+            for claim in message:
+                self._receipt(pipe, claim, "sent", attempt, now)
+                pipe.incr(claim.shard.receipts)
+                claims.settle(pipe, claim)
+            limits.let_go(pipe, self._keys, self._turn.channel, [claim.place for claim in message])
+        if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
+            limits.note_sent(pipe, self._keys, self._turn.channel, self._channel.limit, now)
+        turns.note(pipe, self._keys, self._turn.channel, attempt.outcome)
 
     def _send(self, message: list[Claim]) -> Attempt:
         if self._channel is GONE:
@@ -297,3 +322,11 @@ class Stretch:
         pipe.xadd(claim.shard.inbox, {"m": receipt.model_dump_json(exclude_none=True), "r": now.isoformat()})
         if outcome != "sent":
             self._news[claim.shard.number] = claim.shard
+
+
+def _nothing(_: Pipeline) -> None:
+    """Nothing was sent: there is nothing to record."""
+
+
+def _say_so(error: Exception) -> None:
+    log.warning("the store does not take what was sent (%s); it is recorded as soon as it does", type(error).__name__)

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError
 
 from alerts.page import Page
 from config.site import Channel
@@ -38,6 +39,28 @@ class Provider:
         self.given.append(only.id)
         self.after.get(only.id, lambda: None)()
         return Attempt(self.answers.get(only.id, Outcome.SENT))
+
+
+class Outage:
+    """The store is not reached, until that was waited for a few times."""
+
+    LASTS = 5
+
+    def __init__(self, redis: Redis) -> None:
+        self._server = redis.connection_pool.connection_kwargs["server"]
+        self.waited = 0
+        self.lasts = self.LASTS
+
+    def begin(self) -> None:
+        self._server.connected = False
+
+    def end(self) -> None:
+        self._server.connected = True
+
+    def wait(self, _: float) -> None:
+        self.waited += 1
+        if self.waited >= self.lasts:
+            self.end()
 
 
 @pytest.fixture
@@ -148,6 +171,56 @@ def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: St
     send(store, pages[0])
     assert provider.given == [item.id for item in pages]
     assert left(redis) == [pages[1].id]
+
+
+@pytest.fixture
+def outage(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    """A store that goes and comes back."""
+    standing = Outage(redis)
+    monkeypatch.setattr("redis.retry.sleep", standing.wait)
+    return standing
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_was_sent_while_the_store_went_is_recorded_when_it_is_back(
+    redis: Redis, store: Store, provider: Provider, outage: Outage, count: int
+) -> None:
+    """Forgotten, it would be sent twice. What was to follow waits for the tick."""
+    pages = row(redis, count)
+    provider.after[pages[0].id] = outage.begin
+    done = send(store, pages[0])
+    assert outage.waited == Outage.LASTS
+    assert provider.given == [pages[0].id]
+    assert [item.id for item in done.sent] == provider.given
+    assert left(redis) == [item.id for item in pages[1:]]
+    assert [len(list(store.stream(shard.inbox))) for shard in KEYS.all() if shard == KEYS.of(pages[0].patient)] == [1]
+    assert keys_left(redis) == []
+    assert [is_due(redis, item) for item in pages[1:]] == [timedelta()] * (count - 1)
+
+
+def test_a_page_claimed_ahead_is_given_back_when_the_store_goes(
+    redis: Redis, store: Store, provider: Provider, outage: Outage
+) -> None:
+    pages = row(redis, 4)
+    provider.after[pages[1].id] = outage.begin
+    send(store, pages[0])
+    assert provider.given == [pages[0].id, pages[1].id]
+    assert left(redis) == [item.id for item in pages[2:]]
+    assert keys_left(redis) == []
+    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+
+
+def test_a_store_that_stays_away_is_an_error_and_the_page_is_sent_again(
+    redis: Redis, store: Store, provider: Provider, outage: Outage
+) -> None:
+    [only] = row(redis, 1)
+    outage.lasts = 10_000
+    provider.after[only.id] = outage.begin
+    with pytest.raises(ConnectionError):
+        send(store, only)
+    outage.end()
+    assert left(redis) == [only.id]
+    assert is_due(redis, only) == CLAIM
 
 
 def test_when_time_is_over_another_goes_on_with_who_waited_longest(
