@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -64,7 +65,13 @@ def main() -> int:
         for name, (plan, _) in campaigns.items():
             sys.stdout.write(f"{name}: {plan.messages} messages, {plan.kills} kills in {plan.seconds:.0f} s\n")
         sys.stdout.flush()
-        columns: list[report.Column] = [(name, plan, under_way[name].result()) for name, (plan, _) in campaigns.items()]
+        columns: list[report.Column] = []
+        for name, (plan, _) in campaigns.items():
+            if error := under_way[name].exception():
+                # What the others found is worth its hours all the same.
+                traceback.print_exception(error)
+            else:
+                columns.append((name, plan, under_way[name].result()))
     sys.stdout.write(f"\n{report.table(columns)}\n\n{report.blows(columns)}\n\n{report.examples(columns)}\n")
     if target := os.environ.get("CHAOS_WRITE"):
         command = find_server() or ["redis-server"]
@@ -72,7 +79,10 @@ def main() -> int:
         version = server.stdout.strip().partition(" sha=")[0]
         Path(target).write_text(report.document(columns, version, at_once), encoding="utf-8")
     ours = [result for name, _, result in columns if not name.startswith("bare")]
-    return int(any(not result.settled or any(result.verdict.faults.values()) for result in ours))
+    return int(
+        len(columns) < len(campaigns)
+        or any(not result.settled or any(result.verdict.faults.values()) for result in ours)
+    )
 
 
 if __name__ == "__main__":

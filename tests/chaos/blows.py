@@ -166,7 +166,9 @@ def _queues_emptied(stand: Stand, _: random.Random) -> None:
         return
     with suppress(OSError), Connection(stand.broker) as connection:
         for queue in stand.queues:
-            Queue(queue, channel=connection.default_channel).purge()
+            # One that no worker has declared yet is empty; the broker closes the channel of whoever asks.
+            with suppress(*connection.channel_errors):
+                Queue(queue, channel=connection.channel()).purge()
 
 
 def direct(url: str) -> Redis:
