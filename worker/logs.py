@@ -3,12 +3,17 @@
 import logging
 import sys
 
+DECIDED = "worker_cancel_long_running_tasks_on_connection_loss"
+"""Celery advises about it at each lost connection; what it is set to, and why, stands in `worker/app.py`."""
+
 
 class _Discreet(logging.Filter):
     """Celery reports a message it cannot use with its whole body, and requests with their arguments."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave the first line of such a report, without what it was to be filled with."""
+        """Leave the first line of such a report, without what it was to be filled with; nothing of old advice."""
+        if record.name == "py.warnings" and DECIDED in record.getMessage():
+            return False
         text = str(record.msg)
         if record.name.startswith("celery") and ("body" in text or "request %r" in text):
             record.msg, record.args, record.exc_info = text.partition("\n")[0].partition("%")[0], (), None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from celery.worker.consumer import consumer
 
+from worker.app import app
 from worker.logs import configure
 
 
@@ -41,6 +42,18 @@ def test_celery_never_prints_what_a_task_was_called_with(capsys: pytest.CaptureF
         logging.getLogger(name).info("Task ingest received: [{'patient': 'P1'}]")
         logging.getLogger(name).debug("Task ingest received: [{'patient': 'P1'}]")
     assert capsys.readouterr().err == ""
+
+
+def test_what_celery_advises_at_each_outage_is_not_said_and_other_warnings_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("INFO")
+    for text in (consumer.CANCEL_TASKS_BY_DEFAULT, "the certificate ends tomorrow"):
+        logging.getLogger("py.warnings").warning("%s", text)
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "the certificate ends tomorrow" in said
+    assert app.conf.worker_cancel_long_running_tasks_on_connection_loss is False
 
 
 @pytest.mark.parametrize(
