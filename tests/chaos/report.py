@@ -76,6 +76,12 @@ def machine() -> str:
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
+def command(plan: Plan, at_once: int) -> str:
+    """How it is run once more."""
+    given = {"SECONDS": f"{plan.seconds:.0f}", "KILLS": plan.kills, "MESSAGES": plan.messages, "SEED": plan.seed}
+    return " ".join(f"CHAOS_{name}={value}" for name, value in {**given, "AT_ONCE": at_once}.items()) + " make chaos"
+
+
 def document(columns: Sequence[Column], server: str, at_once: int) -> str:
     """docs/chaos.md."""
     return f"""# Under fire
@@ -85,7 +91,7 @@ looks who knows only the stories of the patients, what was accepted and what the
 "Bare Celery" is the same job as one Celery task a reading, written with care (`benchmarks/bare.py`), under the same
 schedule.
 
-Machine: {machine()}; {server}; {at_once} campaign(s) at a time.
+`{command(columns[0][1], at_once)}`: {machine()}; {server}.
 
 {table(columns)}
 
