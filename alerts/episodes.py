@@ -24,6 +24,10 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at` is when the
     ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood before it last
     worsened, should that be corrected away.
+
+    `level` is the highest that was not yet followed by two clear sets; `level_now` is that of the newest assessment
+    (None: undetermined), unbroken since `level_now_since`. A page names `level_now`, never more. `event` is what
+    happened when it was last opened or raised.
     """
 
     id: str
@@ -32,7 +36,10 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: Reason
     title: str
     level: int
+    level_now: int | None
+    level_now_since: datetime
     was: int | None
+    event: str = ""
     urgency: Urgency
     highest: Urgency
     members: tuple[str, ...] = ()
@@ -110,6 +117,7 @@ def follow(
     """Carry an episode on by what a rule found at a clinical time `at`, known at the time `now`."""
     if episode is None:
         return _without_episode(patient, past, finding, at, now)
+    episode = now_at(episode, finding.level, at)
     if _exceeds(episode, finding):
         return Followed(_raise(episode, finding, at, now), past, "worse")
     if finding.level < episode.level:
@@ -131,7 +139,10 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         reason=reason,
         title=finding.title,
         level=finding.level,
+        level_now=finding.level,
+        level_now_since=at,
         was=None,
+        event=finding.event,
         urgency=finding.urgency,
         highest=finding.urgency,
         members=finding.members,
@@ -142,6 +153,13 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         next_at=now,
     )
     return Followed(episode, past, reason)
+
+
+def now_at(episode: Episode, level: int | None, at: datetime) -> Episode:
+    """The episode with its level by an assessment at `at`; a late one changes nothing of what is so now."""
+    if level == episode.level_now or at < episode.level_now_since:
+        return episode
+    return replace(episode, level_now=level, level_now_since=at)
 
 
 def _exceeds(known: Standing | Episode, finding: Finding) -> bool:
@@ -164,6 +182,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         title=finding.title,
         was=episode.level if episode.pages else episode.was,
         level=max(finding.level, episode.level),
+        event=finding.event,
         urgency=urgency,
         highest=urgency if higher(urgency, episode.highest) else episode.highest,
         members=tuple(sorted({*episode.members, *finding.members})),
@@ -240,6 +259,7 @@ def taken_back(episode: Episode, left: Finding) -> Episode:
         deliveries=episode.deliveries,
         highest=episode.highest,
         told_from=episode.told_from,
+        level_now=left.level,
     )
 
 

@@ -69,6 +69,8 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         reason="recurrent" if past else "new",
         title=message.what,
         level=1,
+        level_now=1,
+        level_now_since=message.effective,
         was=None,
         urgency="technical",
         highest="technical",

@@ -44,6 +44,8 @@ def opened(urgency: Urgency, at: datetime) -> Episode:
         reason="new",
         title="",
         level=1,
+        level_now=1,
+        level_now_since=at,
         was=None,
         urgency=urgency,
         highest=urgency,

@@ -234,6 +234,7 @@ class _Step:
         found = findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning)
         for finding in found:
             self._follow(finding, moment)
+        self._undetermined({finding.condition for finding in found}, moment)
         self._note_grades(assessment)
         # A sender whose clock runs ahead must not make what others send now look late.
         self.watch = replace(
@@ -244,6 +245,12 @@ class _Step:
             kept=kept,
             seen=seen(assessment, self.watch.chart, self.watch.seen),
         )
+
+    def _undetermined(self, known: set[str], moment: datetime) -> None:
+        """Of the open episodes whose condition no rule answers any more, the level now is not known."""
+        for condition, episode in list(self.watch.episodes.items()):
+            if condition not in known and episode.level_now is not None:
+                self.watch = self.watch.holding(episodes.now_at(episode, None, moment))
 
     def _follow(self, finding: Finding, moment: datetime) -> None:
         condition = finding.condition

@@ -378,3 +378,27 @@ def test_each_yes_gives_twice_the_time_up_to_the_most(renewals: int, lasts: int)
 def test_somebody_else_who_takes_it_begins_with_the_first_time_again() -> None:
     episode = episodes.acknowledge(asked(2), "haematologist-2", NOW)
     assert (episode.next_at, episode.renewals) == (NOW + hours(1), 0)
+
+
+# -- the level now ---------------------------------------------------------------------------------
+
+
+def test_the_level_now_follows_the_newest_assessment_while_the_episode_keeps_its_own() -> None:
+    lower = carried(opened(3), finding(1, measured=NOW + hours(1)), NOW + hours(1)).episode
+    assert lower is not None
+    assert (lower.level, lower.level_now, lower.level_now_since) == (3, 1, NOW + hours(1))
+    same = carried(lower, finding(1, measured=NOW + hours(2)), NOW + hours(2)).episode
+    assert same is not None
+    assert same.level_now_since == NOW + hours(1)
+
+
+def test_what_is_charted_late_does_not_change_the_level_now() -> None:
+    lower = carried(opened(2), finding(0, measured=NOW + hours(2)), NOW + hours(2)).episode
+    assert lower is not None
+    late = carried(lower, finding(3, "critical"), NOW + hours(1)).episode
+    assert late is not None
+    assert (late.level, late.level_now) == (3, 0)
+
+
+def test_a_level_that_cannot_be_determined_any_more_is_none() -> None:
+    assert episodes.now_at(opened(3), None, NOW + hours(24)).level_now is None
