@@ -59,6 +59,6 @@ for command in (
     *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
     *(patients.board, patients.explain, intake.set_aside, intake.unmapped, outbound.exports),
     *(configuration.check, route.route, delivery.send_test),
-    *(offline.grade, intake.parse, offline.replay, offline.demo),
+    *(offline.example, offline.grade, intake.parse, offline.replay, offline.demo),
 ):
     main.add_command(command)

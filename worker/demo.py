@@ -1,4 +1,4 @@
-"""`make run`: the reference case at speed through the real tasks, seen as the on-call phone sees it."""
+"""`make run`: the reference case at speed through the real tasks, and every page as the on-call phone shows it."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,27 +6,36 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.rule import Rule
 from rich.table import Table
+from rich.text import Text
 
 from alerts.messages import AnyMessage, read_message
 from alerts.wording.headings import DISCLAIMER
-from config.site import DEFAULTS, URGENCIES, Site, load_site
+from config.site import URGENCIES, Site, load_site
+from worker.example import REFERENCE_CASE
 from worker.receiver import Received
 from worker.replay import Replay, acknowledgement
-from worker.report.course import course_from
+from worker.report.course import Course, course_from
 from worker.report.days import SYSTEMS, DayGrade, DayRow, days
 from worker.report.page import render
 from worker.report.picture import draw
 
-REFERENCE_CASE = DEFAULTS / "reference_case.ndjson"
-
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "technical": "magenta"}
 
 ANSWERS_AFTER = timedelta(minutes=4)
+
+PAGES = "pages.txt"
+"""The file of every page as the phone shows it, with the answers between them."""
+
+PAGE_WIDTH = 110
+
+GRADES_WIDTH = 56
+"""What the columns of grades take of a line of the table; the rest is the report's."""
 
 
 def read_case(path: Path) -> list[AnyMessage]:
@@ -60,25 +69,35 @@ class People:
 
 
 def demonstrate(output: Path, console: Console, config_dir: Path | None = None) -> None:
-    """Replay the reference case, print every page as it arrives, and write picture and page of the course."""
+    """Replay the reference case; write every page, the picture and the page of its course; end with its table."""
     site = load_site(config_dir)
     messages = read_case(REFERENCE_CASE)
     console.print(
-        f"[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a receiver.\n{DISCLAIMER}\n"
+        f"[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a receiver.\n{DISCLAIMER}"
     )
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / PAGES).open("w", encoding="utf-8") as file:
+        events, received = _replay(messages, Console(file=file, width=PAGE_WIDTH), console, config_dir)
+    owed = sum(event["kind"] == "page" for event in events)
+    console.print(f"{owed} pages owed, {received} received, {_acknowledged(events)} acknowledged.")
+    _write(output, messages, events, site, console)
+
+
+def _replay(
+    messages: list[AnyMessage], pages: Console, console: Console, config_dir: Path | None
+) -> tuple[list[dict[str, Any]], int]:
+    """Every event of the replay, and how many pages the receiver took; what the phone shows goes to `pages`."""
     events: list[dict[str, Any]] = []
     with _progress(console) as progress:
         task = progress.add_task("replay", total=1.0)
-        with Replay(config_dir=config_dir, on_page=lambda page: print_page(console, page)) as replay:
+        with Replay(config_dir=config_dir, on_page=lambda page: print_page(pages, page)) as replay:
             for event in replay.run(messages, People().respond):
                 events.append(event)
-                _print_other(console, event)
+                _print_other(pages, event)
                 progress.update(task, completed=_share(event, messages))
             received = len(replay.receiver.received)
         progress.update(task, completed=1.0)
-    owed = sum(event["kind"] == "page" for event in events)
-    console.print(f"\n{owed} pages owed, {received} received, {_acknowledged(events)} acknowledged.\n")
-    _write(output, messages, events, site, console)
+    return events, received
 
 
 def _progress(console: Console) -> Progress:
@@ -91,13 +110,11 @@ def _share(event: dict[str, Any], messages: list[AnyMessage]) -> float:
 
 
 def print_page(console: Console, page: Received) -> None:
-    """One page as the phone shows it."""
+    """One page as the phone shows it. No line is broken: its link can be opened from the terminal."""
     urgency = next((name for name in URGENCIES if page.title.startswith(f"[{name.upper()}]")), "low")
-    colour = COLOURS[urgency]
-    phone = page.path.lstrip("/")
-    console.print(
-        Panel(escape(page.body), title=f"[{colour}]{escape(page.title)}[/]", subtitle=phone, border_style=colour)
-    )
+    console.print(Rule(escape(page.path.lstrip("/")), align="left", style=COLOURS[urgency]))
+    console.print(Text(page.title, style=COLOURS[urgency]), soft_wrap=True)
+    console.print(Text(page.body), soft_wrap=True)
 
 
 def _print_other(console: Console, event: dict[str, Any]) -> None:
@@ -117,18 +134,29 @@ def _write(
 ) -> None:
     course = course_from(messages, events, site.zone, site.tables)
     png = draw(course)
-    output.mkdir(parents=True, exist_ok=True)
     (output / "course.png").write_bytes(png)
     (output / "course.html").write_text(render(course, png), encoding="utf-8")
     with (output / "events.ndjson").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
-    table = Table(title="Worst grade of each day, beside what the report states")
-    for heading in ("day", "CRS", "ICANS", "anaemia", "platelets", "ANC", "m-EASIX", "the report"):
-        table.add_column(heading)
+    console.print(_table(course, console.width))
+    names = ("course.png", "course.html", "events.ndjson", PAGES)
+    console.print(f"Written to {output}: {', '.join(names)} (every page as the phone shows it)", soft_wrap=True)
+
+
+def _table(course: Course, width: int) -> Table:
+    """One line a day, so that it stands on one screen; what the report states is whole in `course.html`."""
+    table = Table(
+        title="Worst grade of each day, beside what the report states",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("day", "CRS", "ICANS", "anaemia", "platelets", "ANC", "m-EASIX"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("the report", no_wrap=True, max_width=width - GRADES_WIDTH)
     for row in days(course):
         table.add_row(*_cells(row))
-    console.print(table)
-    console.print(f"Written: {output / 'course.png'}, {output / 'course.html'}, {output / 'events.ndjson'}")
+    return table
 
 
 def _cells(row: DayRow) -> list[str]:

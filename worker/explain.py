@@ -1,6 +1,7 @@
-"""Explanations as lines of text."""
+"""Explanations as lines of text, and as values for JSON."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from alerts.explain import Explanation
 
@@ -23,6 +24,13 @@ def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
             told.add(item.rule)
             yield from (f"    | {line}" for line in item.rule.splitlines())
         yield ""
+
+
+def as_values(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[dict[str, Any]]:
+    """Every explanation by the names of its fields; the table and the source of its rule only with `rules`."""
+    for item in explanations:
+        values = item._asdict()
+        yield values if rules else {name: values[name] for name in values if name not in ("row", "rule")}
 
 
 def _part(name: str, texts: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alerts import escalation
 from alerts.episodes import Episode
@@ -36,6 +36,24 @@ class Route(NamedTuple):
             yield from self._rung(step) if isinstance(step, Rung) else [self._handover(step)]
         yield from self._end(found)
 
+    def notifications(self) -> Iterator[dict[str, Any]]:
+        """One value for everybody who will be notified: when, why, on which channels in which order, and the gaps."""
+        for rung in rungs(self.episode, self.silences, self.now, self.site):
+            for telling in rung.tellings:
+                for recipient in telling.recipients:
+                    yield {
+                        "at": rung.at,
+                        "reason": telling.reason,
+                        "person": recipient.person,
+                        "channels": self._channels(recipient),
+                        "roles_nobody_holds": rung.gaps,
+                    }
+
+    def _channels(self, recipient: Recipient) -> tuple[str, ...]:
+        """The channels of a person, from the one they are notified on."""
+        channels = self.site.on_call.people[recipient.person].channels
+        return channels[channels.index(recipient.channel) :] if recipient.channel else channels
+
     def _standing(self) -> Iterator[str]:
         """What has happened so far: who was told on which channel, who has it, what is silenced."""
         for told in self.episode.deliveries:
@@ -58,8 +76,7 @@ class Route(NamedTuple):
     def _recipient(self, recipient: Recipient) -> str:
         on_call = self.site.on_call
         person = on_call.people[recipient.person]
-        channels = person.channels[person.channels.index(recipient.channel) :] if recipient.channel else person.channels
-        ways = ", then ".join(f"{name} ({on_call.channels[name].detail})" for name in channels)
+        ways = ", then ".join(f"{name} ({on_call.channels[name].detail})" for name in self._channels(recipient))
         last = " [last resort]" if recipient.person in on_call.last_resort else ""
         return f"{self._name(recipient.person)}{last}: {ways}, in {person.language}"
 

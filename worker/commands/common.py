@@ -66,6 +66,16 @@ config_option = click.option(
 )
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+
+
+def echo_json(value: object) -> None:
+    """Print one value as a JSON line; times as ISO 8601."""
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False, default=lambda at: at.isoformat()))
+
+
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """The lines that hold something, numbered, without the mark Windows puts before the first."""
     for number, line in enumerate(file, 1):

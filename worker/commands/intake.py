@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration, intake_of, runtime
+from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
     from alerts.watch import SetAside
@@ -62,13 +62,17 @@ def add_key(source: str) -> None:
 
 
 @key.command("list")
-def list_keys() -> None:
+@json_option
+def list_keys(as_json: bool) -> None:
     """List the keys: id, source, when made."""
     from worker.intake.keys import SourceKeys
 
     run = runtime()
-    for held in SourceKeys(run.store.redis, run.store.keys).all():
-        click.echo(f"{held.id}  {held.made}  {held.source}")
+    for known in SourceKeys(run.store.redis, run.store.keys).all():
+        if as_json:
+            echo_json(known._asdict())
+        else:
+            click.echo(f"{known.id}  {known.made}  {known.source}")
 
 
 @key.command("revoke")
@@ -84,16 +88,14 @@ def revoke_key(id: str) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@json_option
 @click.option("--forget", is_flag=True, help="Count from nothing again, after a map was mended.")
 def unmapped(as_json: bool, forget: bool) -> None:
     """Codes, units and values that nothing is known about, per source, with an example and how often each was met."""
-    import json
-
     store = _store()
     for count in store.unmapped():
         if as_json:
-            click.echo(json.dumps(count._asdict(), ensure_ascii=False))
+            echo_json(count._asdict())
             continue
         what = f"{count.system}: {count.code or '(none)'}" if count.system else count.code
         click.echo(f"{count.source}  {count.times:>6}  {count.sort}  {what}  {count.example}".rstrip())
@@ -102,7 +104,7 @@ def unmapped(as_json: bool, forget: bool) -> None:
 
 
 @click.command("set-aside")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@json_option
 @click.option("--retry", "again", is_flag=True, help="Read them again, after a map, a table or a policy was mended.")
 @click.option(
     "--move-to",

@@ -1,4 +1,4 @@
-"""Commands that need no running service: grade, replay, look around."""
+"""Commands that need no running service: an example, grade, replay, look around."""
 
 import sys
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from worker.commands.common import BAD_INPUT, config_option, configuration, lines
+from worker.commands.common import BAD_INPUT, config_option, configuration, json_option, lines
 
 
 @click.command()
@@ -47,7 +47,7 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@json_option
 @click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Somebody takes each page after this long.")
 @config_option
 def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_dir: Path | None) -> None:
@@ -102,6 +102,24 @@ def _in_words(event: dict[str, Any]) -> str:
             shown = "taken back" if event["status"] == "entered_in_error" else f"corrected to {shown}"
         return f"{at}  {event['system']} {shown}"
     return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
+
+
+@click.command()
+@click.option("--now", "as_of_now", is_flag=True, help="A patient who has fever and hypotension at this moment.")
+@click.option("--patient", help="The patient's id with --now; by default one that is new each second.")
+def example(as_of_now: bool, patient: str | None) -> None:
+    """Print the reference case as native messages: `cartwatch example --now | cartwatch send`.
+
+    Without --now it is the whole case as it was in June 2024, for `replay`.
+    """
+    from datetime import UTC, datetime
+
+    from worker.example import as_it_was, up_to
+
+    if patient is not None and not as_of_now:
+        raise click.UsageError("--patient goes with --now: the whole case keeps its patient")
+    now = datetime.now(UTC).replace(microsecond=0)
+    click.echo(up_to(now, patient or f"EXAMPLE-{now:%d%H%M%S}") if as_of_now else as_it_was(), nl=False)
 
 
 @click.command()

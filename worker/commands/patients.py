@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import echo_json, json_option, runtime
 
 if TYPE_CHECKING:
     from alerts.episodes import Episode
@@ -64,15 +64,21 @@ def _standing(episode: "Episode", site: "Site") -> str:
 @click.argument("patient")
 @click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]), help="On the hospital's clock.")
 @click.option("--rules", is_flag=True, help="Print each rule's table and source as well.")
-def explain(patient: str, at: datetime | None, rules: bool) -> None:
+@json_option
+def explain(patient: str, at: datetime | None, rules: bool, as_json: bool) -> None:
     """Explain every grade of a patient: readings, rule, what was missing, what would change it."""
     from alerts.explain import explain as explained
-    from worker.explain import lines
+    from worker.explain import as_values, lines
 
     run = runtime()
     watch = run.store.watch(patient)
     if watch is None:
         raise click.ClickException(f"no patient {patient}; see `cartwatch board`")
     moment = at.replace(tzinfo=run.site.zone) if at is not None else run.clock.now()
-    for line in lines(explained(watch.chart, moment, run.site), rules=rules):
+    found = explained(watch.chart, moment, run.site)
+    if as_json:
+        for values in as_values(found, rules=rules):
+            echo_json(values)
+        return
+    for line in lines(found, rules=rules):
         click.echo(line)

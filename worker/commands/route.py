@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration, runtime
+from worker.commands.common import config_option, configuration, echo_json, json_option, runtime
 
 if TYPE_CHECKING:
     from worker.route import Route
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
     help="On the hospital's clock; now where not given. With --urgency.",
 )
+@json_option
 @config_option
-def route(episode: str | None, urgency: str | None, at: datetime | None, config_dir: Path | None) -> None:
+def route(
+    episode: str | None, urgency: str | None, at: datetime | None, as_json: bool, config_dir: Path | None
+) -> None:
     """Show who would be told when, if nobody answers: the ladder, with the rota at each minute.
 
     With EPISODE as it stands now in the running service: who was told, who has it, what is silenced, what follows. With
@@ -36,6 +39,10 @@ def route(episode: str | None, urgency: str | None, at: datetime | None, config_
     if episode is not None and at is not None:
         raise click.UsageError("--at goes with --urgency: an episode is shown as it stands now")
     found = _of_episode(episode) if episode is not None else _of_urgency(str(urgency), at, config_dir)
+    if as_json:
+        for notification in found.notifications():
+            echo_json(notification)
+        return
     for line in found.lines():
         click.echo(line)
 

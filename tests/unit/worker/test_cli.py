@@ -3,18 +3,21 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from alerts.messages import read_message
 from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import replay as replaying
 from worker.advance import advance
 from worker.cli import main
 from worker.embedded import NoRedisError
+from worker.example import REFERENCE_CASE, up_to
 from worker.health import Check
 from worker.inbox import accept
 from worker.receiver import Received
@@ -446,13 +449,94 @@ def test_replay_says_in_words_why_it_could_not_go_on(fake: type[FakeReplay], err
 # -- pages on the terminal -------------------------------------------------------------------------
 
 
-def test_a_page_is_printed_as_it_is_whatever_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_is_printed_as_it_is_and_its_link_whole_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
     from worker.demo import print_page
 
-    page = Received("/phone-1", "e7.1", "[HIGH] D+2 HAEM-2/12: CRS grade 2", "pressure [84] mm[Hg]", 0)
-    print_page(Console(width=100), page)
-    shown = capsys.readouterr().out
-    for text in ("[HIGH] D+2 HAEM-2/12", "pressure [84] mm[Hg]", "phone-1"):
-        assert text in shown
+    link = f"http://127.0.0.1:8080/p/{'x' * 100}"
+    page = Received("/phone-1", "e7.1", "[HIGH] HAEM-2/12 P1 D+2", f"{link}\npressure [84] mm[Hg]", 0)
+    print_page(Console(width=60), page)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:] == ["[HIGH] HAEM-2/12 P1 D+2", link, "pressure [84] mm[Hg]"]
+    assert shown[0].startswith("phone-1 ")
+
+
+# -- explain ---------------------------------------------------------------------------------------
+
+
+def test_explain_gives_each_grade_as_a_json_line_and_its_rule_where_asked(service: Store) -> None:
+    send(service, crs2())
+    advance(service, service.keys.of("P1"), Clock(NOW), SITE)
+    arguments = ("explain", "P1", "--at", NOW.astimezone(SITE.zone).strftime("%Y-%m-%dT%H:%M"), "--json")
+    crs = json.loads(run(*arguments).stdout.splitlines()[0])
+    assert (crs["system"], crs["value"], crs["provisional"]) == ("crs", "2", True)
+    assert any("84" in reading for reading in crs["readings"])
+    assert "rule" not in crs
+    assert "ASTCT" in json.loads(run(*arguments, "--rules").stdout.splitlines()[0])["rule"]
+
+
+# -- an example ------------------------------------------------------------------------------------
+
+
+def test_the_example_is_the_reference_case_as_it_was() -> None:
+    assert run("example").stdout == REFERENCE_CASE.read_text(encoding="utf-8")
+
+
+def test_the_example_as_of_now_is_a_patient_who_gets_fever_and_hypotension_now(service: Store) -> None:
+    patient = "P-example"
+    lines = up_to(NOW, patient)
+    sent = [read_message(line) for line in lines.splitlines()]
+    assert {message.patient for message in sent} == {patient}
+    assert max(message.received or message.effective for message in sent) == NOW
+    assert run("send", given=lines).stdout.startswith(f"{len(sent)} accepted, 0 ")
+    advance(service, service.keys.of(patient), Clock(NOW), SITE)
+    [page] = [item.page for item in owed(service, patient)]
+    assert (page.urgency, page.at, page.day) == ("high", NOW, 2)
+
+
+def test_an_example_sent_a_second_time_is_another_patient() -> None:
+    first, second = (run("example", "--now", "--patient", name).stdout for name in ("P1", "P2"))
+    assert {json.loads(line)["id"] for line in first.splitlines()}.isdisjoint(
+        json.loads(line)["id"] for line in second.splitlines()
+    )
+
+
+def test_the_whole_example_keeps_its_patient() -> None:
+    said = run("example", "--patient", "P1")
+    assert said.exit_code == 2
+    assert "--patient goes with --now" in said.stderr
+
+
+# -- the demonstration -----------------------------------------------------------------------------
+
+
+def test_the_demonstration_ends_on_one_screen_and_writes_every_page_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay that plays the first day only: the table and the files are the same."""
+    from rich.console import Console
+
+    from worker import demo
+
+    class ShortReplay(FakeReplay):
+        def __init__(self, on_page: Callable[[Received], None], **_: object) -> None:
+            super().__init__()
+            self.show = on_page
+            self.receiver = SimpleNamespace(received=[1])
+
+        def run(self, *_: object) -> Iterator[dict[str, Any]]:
+            self.show(Received("/phone-1", "e1.1", "[MEDIUM] CRS 1", "fever\n" * 500, 0))
+            yield {"kind": "acknowledged", "at": NOW.isoformat(), "by": "one", "condition": "crs", "episode": "e1"}
+
+    monkeypatch.setattr(demo, "Replay", ShortReplay)
+    with (tmp_path / "screen").open("w", encoding="utf-8") as screen:
+        demo.demonstrate(tmp_path / "output", Console(file=screen, width=80))
+    shown = (tmp_path / "screen").read_text(encoding="utf-8").splitlines()
+    assert len(shown) <= 30
+    assert max(map(len, shown[:-1])) <= 80
+    assert sum(line.startswith(" D") for line in shown) == 16
+    pages = (tmp_path / "output" / demo.PAGES).read_text(encoding="utf-8")
+    assert pages.count("fever") == 500
+    assert "one has it" in pages
+    assert {path.name for path in (tmp_path / "output").iterdir()} >= {"course.png", "course.html", "events.ndjson"}

@@ -1,5 +1,6 @@
 """`cartwatch route`: who would be told when, in the words the ladder itself decides by."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +46,18 @@ def told(found: list[str]) -> list[tuple[str, str]]:
 
 def route(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["route", *arguments], catch_exceptions=False)
+
+
+def test_the_ladder_as_json_lines() -> None:
+    said = route("--urgency", "critical", "--at", "2026-01-05T07:52", "--json")
+    first = json.loads(said.stdout.splitlines()[0])
+    assert first == {
+        "at": "2026-01-05T06:52:00+00:00",
+        "reason": "new",
+        "person": ONE,
+        "channels": ["phone-1"],
+        "roles_nobody_holds": [],
+    }
 
 
 # -- a page that would be new ----------------------------------------------------------------------

@@ -116,6 +116,7 @@ def test_a_key_is_made_listed_and_revoked() -> None:
     assert made.startswith("cw_")
     listed = run(commands.key, "list").output.split()
     assert (listed[0], listed[2]) == (made.split("_")[1], "lab")
+    assert json.loads(run(commands.key, "list", "--json").output)["source"] == "lab"
     assert run(commands.key, "revoke", listed[0]).exit_code == 0
     assert run(commands.key, "revoke", listed[0]).exit_code == 1
     assert run(commands.key, "list").output == ""
