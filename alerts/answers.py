@@ -18,7 +18,7 @@ from alerts.messages import (
     Closure,
     Discharge,
     Fault,
-    HandOn,
+    HandOver,
     Merge,
     Receipt,
     Silence,
@@ -43,7 +43,7 @@ def take(watch: Watch, message: AnyMessage, now: datetime, site: Site, effects: 
             return _merge(watch, message, now, site, effects)
         case Silence():
             return _silence(watch, message, now, site, effects)
-        case Acknowledgement() | HandOn() | Closure():
+        case Acknowledgement() | HandOver() | Closure():
             return _person(watch, message, now, site, effects)
     return watch
 
@@ -52,7 +52,7 @@ def take(watch: Watch, message: AnyMessage, now: datetime, site: Site, effects: 
 
 
 def _person(
-    watch: Watch, message: Acknowledgement | HandOn | Closure, now: datetime, site: Site, effects: Effects
+    watch: Watch, message: Acknowledgement | HandOver | Closure, now: datetime, site: Site, effects: Effects
 ) -> Watch:
     if message.status is Status.ENTERED_IN_ERROR:
         return watch
@@ -61,8 +61,8 @@ def _person(
         return watch
     if isinstance(message, Acknowledgement):
         return _acknowledge(watch, episode, message, now, site, effects)
-    if isinstance(message, HandOn):
-        return _hand_on(watch, episode, message, now, site, effects)
+    if isinstance(message, HandOver):
+        return _hand_over(watch, episode, message, now, site, effects)
     reason = "false_alarm" if message.verdict == "false_alarm" else "resolved"
     return _close(watch, episode, now, site, effects, by=message.by, why=message.why, reason=reason, accepted=True)
 
@@ -112,8 +112,8 @@ def _acknowledge(
     return watch
 
 
-def _hand_on(watch: Watch, episode: Episode, message: HandOn, now: datetime, site: Site, effects: Effects) -> Watch:
-    """Whoever cannot take it passes it on; it counts as taken by nobody."""
+def _hand_over(watch: Watch, episode: Episode, message: HandOver, now: datetime, site: Site, effects: Effects) -> Watch:
+    """Whoever cannot take it hands it over; it counts as taken by nobody."""
     if message.to is not None and message.to not in site.on_call.people:
         why = f"to: {message.to!r} is nobody in site.yaml; name one of {', '.join(site.on_call.people)}"
         effects.set_aside.append(sets_aside(message, why, now))
@@ -123,9 +123,9 @@ def _hand_on(watch: Watch, episode: Episode, message: HandOn, now: datetime, sit
         passed = other
         for told in theirs:
             passed = episodes.settled(passed, told.page, "cancelled", now)
-        watch = watch.holding(escalation.hand_on(passed, now, site, by=message.by, to=message.to))
+        watch = watch.holding(escalation.reassign(passed, now, site, by=message.by, to=message.to))
         effects.cancelled.extend(watch.no_longer_owed(told.page for told in theirs))
-        effects.events.append(answer_event("handed_on", watch, other, now, site, by=message.by, to=message.to or ""))
+        effects.events.append(answer_event("handed_over", watch, other, now, site, by=message.by, to=message.to or ""))
     return watch
 
 

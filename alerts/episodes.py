@@ -20,10 +20,10 @@ from config.site import Urgency, higher
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
 
-    `handed_on_by` is who handed it on, until somebody takes it. `highest` is the highest urgency it was ever told at.
-    `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at` is when the
-    ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood before it last
-    worsened, should that be corrected away.
+    `handed_over_by` is who handed it over, until somebody takes it. `highest` is the highest urgency it was ever
+    told at. `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at` is
+    when the ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood
+    before it last worsened, should that be corrected away.
 
     `level` is the highest that was not yet followed by two clear sets; `level_now` is that of the newest assessment
     (None: undetermined), unbroken since `level_now_since`. A page names `level_now`, never more. `event` is what
@@ -52,7 +52,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at: datetime | None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
-    handed_on_by: str = ""
+    handed_over_by: str = ""
     renewals: int = 0
     silenced_until: datetime | None = None
     told: tuple[str, ...] = ()
@@ -195,7 +195,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         next_at=now,
         acknowledged_by="",
         acknowledged_at=None,
-        handed_on_by="",
+        handed_over_by="",
         renewals=0,
         silenced_until=None,
         plan=None,
@@ -285,7 +285,7 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
         episode,
         acknowledged_by=by,
         acknowledged_at=at,
-        handed_on_by="",
+        handed_over_by="",
         renewals=renewals,
         next_at=_runs_out(episode.plan, at, renewals),
         deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),

@@ -152,7 +152,7 @@ def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
     return Due(released, (Telling("still_on_it", (Recipient(holder),)),))
 
 
-# -- when somebody cannot be told, or hands it on ----------------------------------------------------
+# -- when somebody cannot be told, or hands it over ----------------------------------------------------
 
 
 def fall_through(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
@@ -164,10 +164,10 @@ def fall_through(episode: Episode, failed: Delivery, now: datetime, site: Site) 
     left = [channel for channel in later if channel not in tried]
     if left:
         return replace(episode, summons=(*episode.summons, Summons(failed.to, left[0], failed.reason)))
-    return hand_over(episode, now, site, without=failed.to)
+    return escalate_now(episode, now, site, without=failed.to)
 
 
-def hand_over(episode: Episode, now: datetime, site: Site, *, without: str) -> Episode:
+def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -> Episode:
     """The next step that names somebody else is due now; where none is left, the last resort. Repeats keep their pace.
 
     A page of an episode that is acknowledged, or that nobody is told of at present, hands over nothing.
@@ -187,23 +187,23 @@ def hand_over(episode: Episode, now: datetime, site: Site, *, without: str) -> E
     return replace(episode, summons=(*episode.summons, *summons))
 
 
-def hand_on(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
+def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
     """Somebody cannot take it: the named person is told now and has `answer_within`, else the next of the ladder."""
-    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, handed_on_by=by, next_at=now)
+    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, handed_over_by=by, next_at=now)
     if to is None:
-        return hand_over(replace(open_again, ladder_from=now), now, site, without=by)
+        return escalate_now(replace(open_again, ladder_from=now), now, site, without=by)
     planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)
     later = now + planned.answer_within
     start = episode.ladder_from
     if episode.steps_taken < len(planned.steps):
         start = later - planned.steps[episode.steps_taken].after
-    summons = (*episode.summons, Summons(to, "", "handed_on"))
+    summons = (*episode.summons, Summons(to, "", "handed_over"))
     return replace(open_again, plan=planned, summons=summons, ladder_from=start, next_at=later)
 
 
 def put_off(episode: Episode, until: datetime) -> Episode:
     """A silenced episode: nobody is told until then, when the ladder goes on where it stood."""
-    by_name = tuple(item for item in episode.summons if item.reason == "handed_on")
+    by_name = tuple(item for item in episode.summons if item.reason == "handed_over")
     if episode.next_at is None or episode.next_at >= until:
         return replace(episode, silenced_until=until, summons=by_name)
     start = episode.ladder_from

@@ -94,7 +94,7 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
 
 
 def answer_event(kind: str, watch: Watch, episode: Episode, now: datetime, site: Site, **said: str) -> dict[str, Any]:
-    """What a person did about an episode: `acknowledged`, `handed_on`."""
+    """What a person did about an episode: `acknowledged`, `handed_over`."""
     return {
         "at": local(now, site),
         "kind": kind,

@@ -191,10 +191,10 @@ class Acknowledgement(Answer):
     type: Literal["acknowledgement"]
 
 
-class HandOn(Answer):
+class HandOver(Answer):
     """Somebody cannot take it: `to` is told now, or where nobody is named the next of the ladder."""
 
-    type: Literal["hand_on"]
+    type: Literal["hand_over"]
     to: Text | None = None
     why: LongText | None = None
 
@@ -275,7 +275,7 @@ AnyMessage = Annotated[
     | Treatment
     | Note
     | Acknowledgement
-    | HandOn
+    | HandOver
     | Silence
     | Closure
     | Receipt

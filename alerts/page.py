@@ -156,9 +156,9 @@ def _headline(concern: Concern, site: Site, language: Language) -> str:
     ]
     if episode.was is not None and concern.reason == "worse":
         parts.append(say("before: {level}", language, level=episode.was))
-    if episode.handed_on_by:
-        by = site.on_call.people.get(episode.handed_on_by)
-        parts.append(say("handed on by {person}", language, person=by.name if by else episode.handed_on_by))
+    if episode.handed_over_by:
+        by = site.on_call.people.get(episode.handed_over_by)
+        parts.append(say("handed over by {person}", language, person=by.name if by else episode.handed_over_by))
     return ", ".join(parts)
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from config.site import Urgency
 
-Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_on", "still_on_it"]
+Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_over", "still_on_it"]
 
 DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]
 """`failed`: for now; `unknown`: it may have arrived; `undeliverable`: for good. All three are tried again."""

@@ -55,7 +55,7 @@ def main() -> None:
 
 for command in (
     *(service.up, service.worker, service.send, service.health),
-    *(answers.ack, answers.hand_on, answers.silence, answers.close),
+    *(answers.ack, answers.hand_over, answers.silence, answers.close),
     *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
     *(patients.board, patients.explain, intake.set_aside, intake.unmapped, outbound.exports),
     *(configuration.check, route.route, delivery.send_test),

@@ -22,7 +22,7 @@ WAKE_LASTS_MS = 2000
 
 UNKNOWN = "unknown"
 
-ANSWERS = ("acknowledgement", "hand_on", "silence", "closure")
+ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
 """What may be said of the site's own technical episodes from outside."""
 
 SOURCE_SHOWN = 100

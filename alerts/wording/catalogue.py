@@ -46,7 +46,7 @@ SAID: tuple[Row, ...] = (*headings.HEADINGS, *headings.TEST, *interface.ROWS, *b
 
 ROWS = (*SENTENCES, *SAID)
 KEYS = {**headings.KEYS, **interface.KEYS}
-"""Names used in code for words of the catalogue: `handed_on` is "handed on"."""
+"""Names used in code for words of the catalogue: `handed_over` is "handed over"."""
 
 MONTHS = dict(names.MONTHS)
 

@@ -20,7 +20,7 @@ REASONS: tuple[Row, ...] = (
     ("better", "miglioramento"),
     ("resolved", "risolto"),
     ("retracted", "ritirato"),
-    ("handed on", "passaggio"),
+    ("handed over", "passaggio di consegne"),
     ("still on it?", "ancora in carico?"),
 )
 
@@ -62,7 +62,7 @@ HEADINGS: tuple[Row, ...] = (
     ("D{day}", "G{day}"),
     ("cartwatch page {page}", "avviso cartwatch {page}"),
     ("Open the ward board for page {page}.", "Aprire la lavagna di reparto per l'avviso {page}."),
-    ("handed on by {person}", "passato da {person}"),
+    ("handed over by {person}", "passato da {person}"),
     ("To answer: {link}", "Per rispondere: {link}"),
     ("To answer: {command}", "Per rispondere: {command}"),
 )
@@ -78,4 +78,4 @@ TEST: tuple[Row, ...] = (
 WORDS = (*URGENCIES, *REASONS, *ENDINGS, *STATEMENT)
 """What `translate` recognises; the headings are filled in with `say`."""
 
-KEYS = {"handed_on": "handed on", "still_on_it": "still on it?"}
+KEYS = {"handed_over": "handed over", "still_on_it": "still on it?"}

@@ -255,45 +255,45 @@ def test_a_taking_by_somebody_who_is_no_longer_configured_runs_out_into_the_ladd
     assert ward.told() == [("11:00", ON_CALL, "repeat")]
 
 
-# -- handed on -------------------------------------------------------------------------------------
+# -- handed over -------------------------------------------------------------------------------------
 
 
-def test_a_page_handed_on_is_told_to_the_next_person_at_once(ward: Ward) -> None:
+def test_a_page_handed_over_is_told_to_the_next_person_at_once(ward: Ward) -> None:
     page = critical(ward)
     ward.jump(minutes=1)
-    ward.hand_on(page)
-    assert "handed on by Haematologist on call" in ward.pages[-1].text
+    ward.hand_over(page)
+    assert "handed over by Haematologist on call" in ward.pages[-1].text
     assert ward.told() == [("10:01", SECOND, "repeat")]
 
 
-def test_a_page_handed_on_by_name_is_told_to_that_person_and_climbs_on_without_an_answer(ward: Ward) -> None:
+def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without_an_answer(ward: Ward) -> None:
     page = critical(ward)
     ward.jump(minutes=1)
-    ward.hand_on(page, to=CONSULTANT)
-    assert "handed on by Haematologist on call" in ward.pages[-1].text
+    ward.hand_over(page, to=CONSULTANT)
+    assert "handed over by Haematologist on call" in ward.pages[-1].text
     ward.to("10:06")
-    assert ward.told() == [("10:01", CONSULTANT, "handed_on"), ("10:06", ON_CALL, "repeat")]
+    assert ward.told() == [("10:01", CONSULTANT, "handed_over"), ("10:06", ON_CALL, "repeat")]
 
 
-def test_whoever_it_was_handed_on_to_can_take_it(ward: Ward) -> None:
-    ward.hand_on(critical(ward), to=CONSULTANT)
-    assert ward.episode("icans").handed_on_by == ON_CALL
+def test_whoever_it_was_handed_over_to_can_take_it(ward: Ward) -> None:
+    ward.hand_over(critical(ward), to=CONSULTANT)
+    assert ward.episode("icans").handed_over_by == ON_CALL
     ward.ack(ward.page(), by=CONSULTANT)
     ward.to("10:30")
     assert ward.told() == []
-    assert (ward.episode("icans").acknowledged_by, ward.episode("icans").handed_on_by) == (CONSULTANT, "")
+    assert (ward.episode("icans").acknowledged_by, ward.episode("icans").handed_over_by) == (CONSULTANT, "")
 
 
-def test_a_page_that_was_taken_can_still_be_handed_on(ward: Ward) -> None:
+def test_a_page_that_was_taken_can_still_be_handed_over(ward: Ward) -> None:
     page = critical(ward)
     ward.ack(page)
     ward.jump(minutes=20)
-    ward.hand_on(page)
+    ward.hand_over(page)
     assert (ward.told(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "repeat")], "")
 
 
-def test_a_page_handed_on_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
-    ward.hand_on(critical(ward), to="nobody")
+def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
+    ward.hand_over(critical(ward), to="nobody")
     (aside,) = ward.set_aside
     assert "nobody in site.yaml" in aside.why
     ward.to("10:05")

@@ -304,10 +304,10 @@ class Ward:
         """Somebody takes a page."""
         self.send(answer(page, at or self.now, by))
 
-    def hand_on(self, page: Page, by: str = "haematologist-1", to: str | None = None) -> None:
-        """Somebody cannot take a page and passes it on."""
+    def hand_over(self, page: Page, by: str = "haematologist-1", to: str | None = None) -> None:
+        """Somebody cannot take a page and hands it over."""
         body = {"patient": page.patient, "source": "gateway", "episode": page.episode, "page": page.id, "by": by}
-        self.send(message("hand_on", self.now, to=to, **body))
+        self.send(message("hand_over", self.now, to=to, **body))
 
     def silence(self, page: Page, until: datetime) -> AnyMessage:
         """Somebody silences the episode of a page."""

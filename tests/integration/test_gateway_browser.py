@@ -189,30 +189,30 @@ def test_the_same_page_on_a_desk(ward: Hospital, browser: Browser) -> None:
         picture(page, "desk-page")
 
 
-def test_without_javascript_it_is_handed_on_and_silenced(ward: Hospital, browser: Browser) -> None:
+def test_without_javascript_it_is_handed_over_and_silenced(ward: Hospital, browser: Browser) -> None:
     link = link_of(ward, OTHER)
     with opened(browser, PHONE, scripts=False) as page:
         page.goto(link)
-        page.locator("summary", has_text="Hand on").first.click()
-        page.get_by_label("Hand on to").first.select_option(label="Consultant haematologist")
-        picture(page, "phone-page-hand-on")
-        page.get_by_role("button", name="Hand on", exact=True).first.click()
+        page.locator("summary", has_text="Hand over").first.click()
+        page.get_by_label("Hand over to").first.select_option(label="Consultant haematologist")
+        picture(page, "phone-page-hand-over")
+        page.get_by_role("button", name="Hand over", exact=True).first.click()
         expect(page.get_by_role("heading", name="Consultant haematologist is being told")).to_be_visible()
-        picture(page, "phone-page-handed-on")
+        picture(page, "phone-page-handed-over")
         page.locator("summary", has_text="Silence for").first.click()
         page.get_by_role("radio", name="2 h").first.check()
         page.get_by_label("Why", exact=True).first.fill("fluids running, seen at the bedside")
         page.get_by_role("button", name="Silence it").first.click()
         expect(page.get_by_text("Worsening breaks through")).to_be_visible()
     episode = episode_of(ward, OTHER, link)
-    assert [told.to for told in episode.deliveries if told.reason == "handed_on"] == ["consultant-1"]
+    assert [told.to for told in episode.deliveries if told.reason == "handed_over"] == ["consultant-1"]
     assert episode.silenced_until is not None
 
 
 def handed_to(ward: Hospital, patient: str, person: str) -> str:
     """Hand a patient's page on to somebody; the link they get."""
     episode = episode_of(ward, patient, link_of(ward, patient))
-    answer = {"type": "hand_on", "id": f"to {person}", "source": "gateway", "patient": patient, "to": person}
+    answer = {"type": "hand_over", "id": f"to {person}", "source": "gateway", "patient": patient, "to": person}
     ward.client.send([answer | {"episode": episode.id, "by": "haematologist-1", "effective": iso(datetime.now(UTC))}])
 
     def told() -> list[Delivery]:

@@ -1,4 +1,4 @@
-"""Commands by which a person answers: take an episode, hand it on, silence it, close it.
+"""Commands by which a person answers: take an episode, hand it over, silence it, close it.
 
 Each is a message in the inbox like any other; what becomes of it stands on the board a moment later.
 """
@@ -28,18 +28,18 @@ def ack(episode: str, by: str, page: str | None) -> None:
     click.echo(f"{by} has {episode}")
 
 
-@click.command("hand-on")
+@click.command("hand-over")
 @click.argument("episode")
 @by_option
 @page_option
 @click.option("--to", help="Who is to be told now; without it the next of the ladder is.")
-def hand_on(episode: str, by: str, page: str | None, to: str | None) -> None:
-    """Hand an episode on to somebody who can take it."""
+def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
+    """Hand an episode over to somebody who can take it."""
     run = runtime()
     if to is not None:
         _person(run, to, "--to")
-    _send(run, episode, {"type": "hand_on", "by": _person(run, by), "page": page, "to": to})
-    click.echo(f"{episode} is handed on to {to or 'the next of the ladder'}")
+    _send(run, episode, {"type": "hand_over", "by": _person(run, by), "page": page, "to": to})
+    click.echo(f"{episode} is handed over to {to or 'the next of the ladder'}")
 
 
 @click.command()

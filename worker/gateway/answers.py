@@ -134,8 +134,8 @@ def message_of(tap: Tap, now: datetime, site: Site) -> AnyMessage:
     match tap.action:
         case "have-it":
             body |= {"type": "acknowledgement"}
-        case "hand-on":
-            body |= {"type": "hand_on", "to": _receiver(tap, site), "why": _why(tap, needed=False)}
+        case "hand-over":
+            body |= {"type": "hand_over", "to": _receiver(tap, site), "why": _why(tap, needed=False)}
         case "silence":
             body |= {"type": "silence", "until": now + _length(tap, site), "why": _why(tap), "urgency": tap.urgency}
         case "false-alarm":
@@ -151,7 +151,7 @@ def lengths(site: Site) -> list[int]:
 
 
 def receivers(person: str, site: Site) -> dict[str, str]:
-    """The people an episode can be handed on to, by id: everybody but oneself."""
+    """The people an episode can be handed over to, by id: everybody but oneself."""
     return {key: held.name for key, held in site.on_call.people.items() if key != person}
 
 

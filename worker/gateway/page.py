@@ -136,7 +136,7 @@ def _has_effect(asked: Asked | None, opened: Opened) -> bool:
     match asked.action:
         case "have-it":
             return stands.holder != "nobody"
-        case "hand-on":
+        case "hand-over":
             return bool(stands.handed_to)
         case "silence":
             return stands.silenced_until is not None

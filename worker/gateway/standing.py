@@ -15,7 +15,7 @@ class Standing(NamedTuple):
     """Who has an episode, since when and until when; `asked`: it was taken, and is to be confirmed by `until`.
 
     `stale`: it has worsened since the page that is answered. `handed_to` is being told because `handed_by` handed it
-    on, to them or to the next of the ladder.
+    over, to them or to the next on the ladder.
     """
 
     holder: Holder
@@ -78,8 +78,8 @@ def standing(episode: Episode, person: str, now: datetime, *, claims: LinkClaims
             since=last.at if last is not None else None,
             until=episode.next_at,
             silenced_until=silenced,
-            handed_to=last.to if last is not None and last.reason == "handed_on" else "",
-            handed_by=episode.handed_on_by,
+            handed_to=last.to if last is not None and last.reason == "handed_over" else "",
+            handed_by=episode.handed_over_by,
             asked=last is not None and last.reason == "still_on_it" and last.to == person,
             stale=stale,
         )

@@ -34,7 +34,7 @@ RETRY_AFTER = "5"
 FHIR_TYPES = ("application/fhir+json", "application/json")
 LINE_TYPES = ("application/x-ndjson", "application/ndjson")
 NATIVE_TYPES = ("application/json", *LINE_TYPES)
-ANSWERS = ("acknowledgement", "hand_on", "silence", "closure")
+ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
 """What a person says of an episode: taken from a hospital's record system, never from a monitor or a laboratory."""
 
 OUR_OWN = ("receipt", "fault")

@@ -50,12 +50,12 @@ def taken(episode: Episode) -> Episode:
     return episodes.acknowledge(told(episode), "haematologist-1", NOW + hours(0.1))
 
 
-def test_a_worsening_forgets_by_whom_it_was_handed_on() -> None:
-    passed = escalation.hand_on(told(opened()), NOW + hours(0.2), SITE, by="haematologist-1", to=None)
-    assert passed.handed_on_by == "haematologist-1"
+def test_a_worsening_forgets_by_whom_it_was_handed_over() -> None:
+    passed = escalation.reassign(told(opened()), NOW + hours(0.2), SITE, by="haematologist-1", to=None)
+    assert passed.handed_over_by == "haematologist-1"
     worse = carried(passed, finding(3, "high"), NOW + hours(1)).episode
     assert worse is not None
-    assert worse.handed_on_by == ""
+    assert worse.handed_over_by == ""
 
 
 # -- opening ---------------------------------------------------------------------------------------

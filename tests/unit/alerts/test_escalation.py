@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.episodes import Episode, follow
-from alerts.escalation import due, hand_over
+from alerts.escalation import due, escalate_now
 from alerts.finding import Finding
 from config.rota import always
 from config.site import Site, Step, Urgency
@@ -149,7 +149,7 @@ def after(number: float) -> Episode:
 
 def test_a_hand_over_makes_the_next_step_due_now() -> None:
     at = NOW + minutes(6)
-    telling = due(hand_over(after(6), at, SITE, without=ON_CALL), at, SITE)
+    telling = due(escalate_now(after(6), at, SITE, without=ON_CALL), at, SITE)
     assert telling is not None
     assert telling.people == (SECOND,)
     assert telling.episode.next_at == at + minutes(5)
@@ -157,13 +157,13 @@ def test_a_hand_over_makes_the_next_step_due_now() -> None:
 
 def test_two_failures_at_once_hand_over_once() -> None:
     at = NOW + minutes(6)
-    once = hand_over(after(6), at, SITE, without=ON_CALL)
-    assert hand_over(once, at, SITE, without=ON_CALL) == once
+    once = escalate_now(after(6), at, SITE, without=ON_CALL)
+    assert escalate_now(once, at, SITE, without=ON_CALL) == once
 
 
 def test_a_late_failure_never_slows_the_ladder_down() -> None:
     at = NOW + minutes(9.5)
-    handed = hand_over(after(9.5), at, SITE, without=ON_CALL)
+    handed = escalate_now(after(9.5), at, SITE, without=ON_CALL)
     assert handed.ladder_from <= NOW
     assert handed.next_at == at
 
@@ -178,4 +178,4 @@ def test_a_late_failure_never_slows_the_ladder_down() -> None:
     ids=["acknowledged", "at the top", "silenced"],
 )
 def test_a_failure_changes_nothing_where_no_step_is_left_or_wanted(episode: Episode) -> None:
-    assert hand_over(episode, NOW + minutes(16), SITE, without=ON_CALL) == episode
+    assert escalate_now(episode, NOW + minutes(16), SITE, without=ON_CALL) == episode

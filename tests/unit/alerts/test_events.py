@@ -142,7 +142,7 @@ def test_every_line_is_json() -> None:
         event("crs", reading("temperature", "38.5", NOW)),
         event("hematotox"),
         event("m_easix"),
-        answer_event("handed_on", WATCH, episode(), NOW, SITE, by="haematologist-2", to=""),
+        answer_event("handed_over", WATCH, episode(), NOW, SITE, by="haematologist-2", to=""),
         closed_event(WATCH, episode(), "resolved", NOW, SITE),
     ]
     assert [json.loads(json.dumps(line)) for line in lines] == lines

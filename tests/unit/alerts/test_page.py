@@ -81,7 +81,7 @@ def test_the_urgency_leads_in_the_readers_language(urgency: Urgency, tag: str) -
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"), [("handed_on", "(handed on)"), ("still_on_it", "(still on it?)"), ("repeat", "(repeat)")]
+    ("reason", "words"), [("handed_over", "(handed over)"), ("still_on_it", "(still on it?)"), ("repeat", "(repeat)")]
 )
 def test_the_title_says_why_in_words(reason: Reason, words: str) -> None:
     assert page_title(concern(finding(), reason)).endswith(f"CRS grade 2 {words}")
@@ -126,14 +126,14 @@ def test_a_minimal_page_names_only_urgency_and_page() -> None:
     assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {translate(DISCLAIMER, 'it')}"
 
 
-def test_the_text_says_by_whom_it_was_handed_on() -> None:
+def test_the_text_says_by_whom_it_was_handed_over() -> None:
     said = finding()
-    passed = Concern(replace(episode(said), handed_on_by="haematologist-1"), "handed_on", said)
-    first = "CRS grade 2 (handed on), since 17 Jun 2024 08:00, handed on by Haematologist on call"
+    passed = Concern(replace(episode(said), handed_over_by="haematologist-1"), "handed_over", said)
+    first = "CRS grade 2 (handed over), since 17 Jun 2024 08:00, handed over by Haematologist on call"
     assert page_text(passed).splitlines()[0] == first
     assert page_text(passed, language="it").splitlines()[0].endswith(", passato da Haematologist on call")
-    gone = replace(passed, episode=replace(passed.episode, handed_on_by="left-last-year"))
-    assert page_text(gone).splitlines()[0].endswith(", handed on by left-last-year")
+    gone = replace(passed, episode=replace(passed.episode, handed_over_by="left-last-year"))
+    assert page_text(gone).splitlines()[0].endswith(", handed over by left-last-year")
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_of_several_concerns_each_is_named_before_any_is_explained() -> None:
 
 def test_an_episode_told_for_two_reasons_is_explained_once() -> None:
     said = finding(because=("fever",))
-    both = Concern(episode(said), "new", said), Concern(episode(said), "handed_on", said)
+    both = Concern(episode(said), "new", said), Concern(episode(said), "handed_over", said)
     assert page_text(*both).count("because fever") == 1
 
 
@@ -288,7 +288,7 @@ def test_the_background_gives_what_m_easix_was() -> None:
 @pytest.mark.parametrize(
     ("reason", "reminded"),
     [
-        *((reason, True) for reason in ("new", "worse", "recurrent", "repeat", "handed_on", "still_on_it", "better")),
+        *((reason, True) for reason in ("new", "worse", "recurrent", "repeat", "handed_over", "still_on_it", "better")),
         ("resolved", False),
         ("retracted", False),
     ],

@@ -38,14 +38,14 @@ def test_a_page_that_is_named_is_what_is_answered(service: Store, episode: str) 
     assert crs(service).acknowledged_by == "haematologist-1"
 
 
-def test_an_episode_is_handed_on_to_a_named_person(service: Store, episode: str) -> None:
-    said = run("hand-on", episode, *BY, "--to", "consultant-1")
-    assert (said.exit_code, said.stdout) == (0, f"{episode} is handed on to consultant-1\n")
+def test_an_episode_is_handed_over_to_a_named_person(service: Store, episode: str) -> None:
+    said = run("hand-over", episode, *BY, "--to", "consultant-1")
+    assert (said.exit_code, said.stdout) == (0, f"{episode} is handed over to consultant-1\n")
     assert "consultant-1" in {told.to for told in crs(service).deliveries}
 
 
-def test_an_episode_is_not_handed_on_to_somebody_unknown(service: Store, episode: str) -> None:
-    said = run("hand-on", episode, *BY, "--to", "nobody")
+def test_an_episode_is_not_handed_over_to_somebody_unknown(service: Store, episode: str) -> None:
+    said = run("hand-over", episode, *BY, "--to", "nobody")
     assert (said.exit_code, "--to" in said.stderr, "consultant-1" in said.stderr) == (2, True, True)
     assert service.redis.xlen(KEYS.of("P1").inbox) == 0
 

@@ -89,7 +89,7 @@ def test_it_works_for_a_technical_episode(desk: Desk) -> None:
     episode = next(iter(watch.episodes.values()))
     path = desk.link(episode)
     assert "technical" in words(desk.get(path))
-    assert desk.tap(path, "hand-on", to="technician-1").status_code == 303
+    assert desk.tap(path, "hand-over", to="technician-1").status_code == 303
     desk.work()
     assert "Integration technician is being told" in words(desk.get(path))
 
@@ -114,7 +114,7 @@ def test_a_preview_has_nothing_to_quote(desk: Desk) -> None:
     assert "CRS" not in head
 
 
-@pytest.mark.parametrize("action", ["have-it", "hand-on", "silence", "false-alarm"])
+@pytest.mark.parametrize("action", ["have-it", "hand-over", "silence", "false-alarm"])
 def test_the_address_of_an_answer_cannot_be_opened(desk: Desk, action: str) -> None:
     path = desk.link(desk.fall_ill())
     before = everything(desk.redis)
@@ -156,9 +156,9 @@ def test_a_double_tap_is_one_message(desk: Desk) -> None:
 def test_a_tap_after_the_first_was_judged_is_still_the_same(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     for _ in range(2):
-        desk.post(f"{path}/hand-on", data={"mark": "0123", "to": "consultant-1"})
+        desk.post(f"{path}/hand-over", data={"mark": "0123", "to": "consultant-1"})
         desk.work()
-    assert [told.to for told in desk.crs().deliveries if told.reason == "handed_on"] == ["consultant-1"]
+    assert [told.to for told in desk.crs().deliveries if told.reason == "handed_over"] == ["consultant-1"]
 
 
 def test_somebody_else_has_it_already(desk: Desk) -> None:
@@ -174,26 +174,26 @@ def test_somebody_else_has_it_already(desk: Desk) -> None:
     assert desk.crs().acknowledged_by == PERSON
 
 
-def test_handed_on_to_a_person(desk: Desk) -> None:
+def test_handed_over_to_a_person(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "hand-on", to="consultant-1", why="in theatre").headers["location"]
+    there = desk.tap(path, "hand-over", to="consultant-1", why="in theatre").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "consultant-1"
-    said = "Consultant haematologist is being told since 10:00; handed on by Haematologist on call"
+    said = "Consultant haematologist is being told since 10:00; handed over by Haematologist on call"
     assert said in words(desk.get(there))
 
 
-def test_handed_on_to_the_next_of_the_ladder(desk: Desk) -> None:
+def test_handed_over_to_the_next_of_the_ladder(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "hand-on").headers["location"]
+    there = desk.tap(path, "hand-over").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "haematologist-2"
-    assert "Nobody has it yet; handed on by Haematologist on call" in words(desk.get(there))
+    assert "Nobody has it yet; handed over by Haematologist on call" in words(desk.get(there))
 
 
-def test_handing_on_to_somebody_unknown_is_refused(desk: Desk) -> None:
+def test_handing_over_to_somebody_unknown_is_refused(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    refused = desk.tap(path, "hand-on", to="nobody-9")
+    refused = desk.tap(path, "hand-over", to="nobody-9")
     assert refused.status_code == 400
     assert "Choose somebody from the list" in words(refused)
     assert waiting(desk.store) == 0
