@@ -220,7 +220,9 @@ def _discharge(watch: Watch, message: Discharge, now: datetime, site: Site, effe
         return replace(here, discharged_at=None) if watch.discharged_at == at else here
     for episode in list(watch.episodes.values()):
         watch = _close(watch, episode, now, site, effects, by="discharge", accepted=False)
-    return replace(watch, chart=watch.chart.discharge(at), course=known, discharged_at=at, review_at=None)
+    return replace(
+        watch, chart=watch.chart.discharge(at), course=known, discharged_at=at, review_at=None, unregistered=None
+    )
 
 
 def _merge(watch: Watch, message: Merge, now: datetime, site: Site, effects: Effects) -> Watch:
@@ -233,4 +235,4 @@ def _merge(watch: Watch, message: Merge, now: datetime, site: Site, effects: Eff
     for episode in list(watch.episodes.values()):
         watch = _close(watch, episode, now, site, effects, by="merge", reason="merged", accepted=False)
     effects.passed_on.extend(charted_again(watch.chart, message.into, now))
-    return replace(watch, merged_into=message.into, review_at=None)
+    return replace(watch, merged_into=message.into, review_at=None, unregistered=None)

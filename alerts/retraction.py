@@ -5,7 +5,7 @@ from datetime import datetime
 from alerts.assessment import assess
 from alerts.episodes import Episode
 from alerts.finding import Finding
-from alerts.findings import findings
+from alerts.unregistered import findings_of
 from alerts.watch import Watch
 from config.site import Site
 
@@ -38,4 +38,4 @@ def _moments(watch: Watch, episode: Episode) -> list[datetime]:
 
 def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
     assessment = assess(watch.chart, at, site)
-    return {found.condition: found for found in findings(watch.seen, assessment, watch.chart, site, watch.returning)}
+    return {found.condition: found for found in findings_of(watch, assessment, site)}

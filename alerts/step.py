@@ -21,8 +21,8 @@ from alerts.charting import chart_message
 from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
-from alerts.finding import Finding
-from alerts.findings import findings, next_review, seen
+from alerts.finding import Finding, Seen
+from alerts.findings import next_review, seen
 from alerts.graded import (
     Corrections,
     Shaken,
@@ -41,7 +41,8 @@ from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Sta
 from alerts.paging import Reason
 from alerts.retraction import lost_ground
 from alerts.telling import Tidings
-from alerts.watch import Effects, Unclaimed, Watch, sets_aside
+from alerts.unregistered import findings_of
+from alerts.watch import Effects, Unregistered, Watch, sets_aside
 from config.site import Site
 
 ENDING_IS_TOLD = ("critical", "high")
@@ -97,6 +98,7 @@ class _Step:
             charted = chart_message(self.watch.chart, message, self.now, self.site)
             if charted.unusable:
                 self.watch = replace(self.watch, chart=charted.chart)
+                self._count_unregistered(message)
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
                 self.effects.faults.append(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
@@ -137,11 +139,18 @@ class _Step:
             returned = watch.discharged_at is not None and moment > watch.discharged_at
             discharged_at = None if returned else watch.discharged_at
             self.moments |= self._moments_so_far(chart)
-            watch = replace(watch, registered=True, unclaimed=None, discharged_at=discharged_at)
-        elif not watch.registered:
-            known = watch.unclaimed or Unclaimed(0, self.now, self.now)
-            watch = replace(watch, unclaimed=Unclaimed(known.count + 1, known.first, self.now))
+            if not (watch.registered or watch.episodes or watch.past):
+                # Nobody was paged before the registration: walk through what was charted as if it came in now.
+                self.before, watch = None, replace(watch, seen=Seen())
+            watch = replace(watch, registered=True, unregistered=None, discharged_at=discharged_at)
         self.watch = watch
+        self._count_unregistered(message)
+
+    def _count_unregistered(self, message: AnyMessage) -> None:
+        """Count a message that is charted, or shown as unusable, for a patient nobody has registered."""
+        if not self.watch.registered and isinstance(message, Reading | Statement | Treatment):
+            known = self.watch.unregistered or Unregistered(0, self.now, self.now)
+            self.watch = replace(self.watch, unregistered=known.and_by(message.source, self.now))
 
     def _moments_so_far(self, chart: Chart) -> set[datetime]:
         """What was charted before the first registration, as far back as a finding may still page."""
@@ -189,11 +198,11 @@ class _Step:
 
     def look_back(self) -> None:
         """Of what was charted late, page what nobody was told about its time."""
-        if self.before is None or not self.watch.is_graded:
+        if self.before is None or not self.watch.is_assessed:
             return
         for moment in sorted(moment for moment in self.moments if self.pages_since <= moment < self.before):
             assessment = assess(self.watch.chart, moment, self.site)
-            for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning):
+            for finding in findings_of(self.watch, assessment, self.site):
                 episode = self.watch.episodes.get(finding.condition)
                 past = self.watch.past.get(finding.condition)
                 if episodes.news_of_the_past(episode, past, finding, moment):
@@ -227,15 +236,16 @@ class _Step:
         return all(self.before - moment > apart for moment in self.moments)
 
     def _assess(self, moment: datetime) -> None:
-        if not self.watch.is_graded:
+        if not self.watch.is_assessed:
             return
         assessment, kept = assess_onward(self.watch.chart, moment, self.site, self.watch.course, self.watch.kept)
         self.latest = assessment
-        found = findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning)
+        found = findings_of(self.watch, assessment, self.site)
         for finding in found:
             self._follow(finding, moment)
         self._undetermined({finding.condition for finding in found}, moment)
-        self._note_grades(assessment)
+        if self.watch.is_graded:
+            self._note_grades(assessment)
         # A sender whose clock runs ahead must not make what others send now look late.
         self.watch = replace(
             self.watch,
@@ -335,11 +345,11 @@ class _Step:
 
     def _assess_for_repeats(self) -> Assessment | None:
         """What a page says when a ladder alone calls for it: the patient as charted now."""
-        if not self.watch.is_graded or self.watch.patient == SITE_SUBJECT:
+        if not self.watch.is_assessed or self.watch.patient == SITE_SUBJECT:
             return None
         at = max(self.now, self.watch.chart.newest or self.now)
         assessment, _ = assess_onward(self.watch.chart, at, self.site, self.watch.course, self.watch.kept)
-        for finding in findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning):
+        for finding in findings_of(self.watch, assessment, self.site):
             episode = self.watch.episodes.get(finding.condition)
             if episode is not None:
                 self.tidings.know(episode.id, finding)

@@ -17,13 +17,26 @@ from alerts.messages import AnyMessage, Fault
 from alerts.page import Page
 from alerts.silences import Silenced
 
+SOURCES_LISTED = 8
 
-class Unclaimed(Struct, frozen=True):
-    """Messages of a patient who is not registered yet: charted, counted, never graded."""
+
+class Unregistered(Struct, frozen=True):
+    """Messages of a patient nobody has registered: how many, since when, from which sources.
+
+    They are charted, and graded as far as no infusion date is needed (`alerts/unregistered.py`). `open`, set where the
+    state is written: an episode of this patient is open.
+    """
 
     count: int
     first: datetime
     last: datetime
+    sources: tuple[str, ...] = ()
+    open: bool = False
+
+    def and_by(self, source: str, now: datetime) -> "Unregistered":
+        """With one more message; of many sources the first few are listed."""
+        sources = self.sources if source in self.sources else (*self.sources, source)[:SOURCES_LISTED]
+        return replace(self, count=self.count + 1, last=now, sources=sources)
 
 
 class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,7 +57,7 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     past: dict[str, Past] = {}
     registered: bool = False
     discharged_at: datetime | None = None
-    unclaimed: Unclaimed | None = None
+    unregistered: Unregistered | None = None
     silences: tuple[Silenced, ...] = ()
     merged_into: str = ""
 
@@ -52,6 +65,12 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_graded(self) -> bool:
         """Whether what is charted is judged: known, here, and not frozen by a merge."""
         return self.registered and self.discharged_at is None and not self.merged_into
+
+    @property
+    def is_assessed(self) -> bool:
+        """Whether anything at all of what is charted may page: graded, or nobody has registered the patient yet."""
+        unregistered = self.unregistered is not None and self.discharged_at is None and not self.merged_into
+        return self.is_graded or unregistered
 
     @property
     def returning(self) -> frozenset[str]:

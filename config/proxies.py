@@ -115,6 +115,13 @@ class ScheduleProxies(Configuration):
     ice_until_day: Proxy[int]
 
 
+class UnregisteredProxies(Configuration):
+    """How long a patient may be without registration before it is paged, and how many such patients are kept."""
+
+    page_after: Proxy[Duration]
+    at_most: Proxy[int]
+
+
 class IecHsProxies(Configuration):
     """What counts as a rise of ferritin (ug/L) after CRS, and as a new cytopenia, in the IEC-HS screen."""
 
@@ -136,6 +143,7 @@ class Proxies(Configuration):
     counts: CountProxies
     confirmation: ConfirmationProxies
     schedule: ScheduleProxies
+    unregistered: UnregisteredProxies
     iec_hs: IecHsProxies
 
     @cached_property

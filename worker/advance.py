@@ -8,15 +8,17 @@ import logging
 import traceback
 from collections import defaultdict
 from datetime import datetime
+from math import ceil
 from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from alerts.faults import fault
+from alerts.faults import fault, intake_fault
 from alerts.fields import Status
 from alerts.messages import AnyMessage, BadMessage, Fault, read_message
 from alerts.page import Page
 from alerts.step import step
+from alerts.unregistered import would_be_unregistered
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock, milliseconds
@@ -33,6 +35,8 @@ BATCHES_A_TURN = 20
 
 CRASHES_BEFORE_ONE_BY_ONE = 3
 CRASHES_BEFORE_SET_ASIDE = 8
+
+TO_MAKE_ROOM = "register them, or discharge those who are not to be watched"
 
 
 class Turn:
@@ -81,6 +85,8 @@ def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn
         messages, outcome = _read(store.keys, batch, now, crashes)
         due = [] if outcome.stuck else batch.due
         watches = transaction.watches({message.patient for message in messages} | set(due))
+        room = ceil(site.proxies.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
+        messages = _without_room(watches, messages, room, now, site, outcome)
         exports = _judge(watches, messages, now, site, outcome, exporting=store.exports)
         outcome = outcome._replace(exports=exports)
         turn.more = transaction.commit(batch, outcome, now)
@@ -132,6 +138,33 @@ def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) 
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
+def _without_room(
+    watches: dict[str, Watch], messages: list[AnyMessage], room: int, now: datetime, site: Site, outcome: Outcome
+) -> list[AnyMessage]:
+    """Dead-letter what would be charted of unregistered patients beyond those for whom there is `room`.
+
+    Who is known already keeps what they have. Returns the messages that are left, in their order.
+    """
+    coming: dict[str, list[AnyMessage]] = defaultdict(list)
+    for message in messages:
+        coming[message.patient].append(message)
+    turned_away = set()
+    for patient, theirs in coming.items():
+        if watches[patient] == Watch(patient=patient) and would_be_unregistered(theirs):
+            room -= 1
+            if room < 0:
+                turned_away.add(patient)
+                del watches[patient]
+    if not turned_away:
+        return messages
+    why = f"too many unregistered patients ({site.proxies.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
+    refused = [message for message in messages if message.patient in turned_away]
+    outcome.set_aside.extend(sets_aside(message, why, now) for message in refused)
+    by_source = {message.source: message for message in refused}
+    outcome.relayed.extend(intake_fault(message, why, now) for message in by_source.values())
+    return [message for message in messages if message.patient not in turned_away]
+
+
 def _judge(
     watches: dict[str, Watch],
     messages: list[AnyMessage],
@@ -148,11 +181,11 @@ def _judge(
         by_patient[message.patient].append(message)
     for patient, watch in watches.items():
         advanced, effects, error = _step_isolated(watch, by_patient[patient], now, site)
-        if error is None:
-            outcome.watches[patient] = advanced
-        else:
+        if error is not None:
             episodes = ", ".join(sorted(episode.id for episode in watch.episodes.values())[:5])
             _put_off(outcome, [patient], f"episode {episodes}", type(error).__name__, now)
+        elif advanced != Watch(patient=patient):  # else nothing is known, and there is nothing to keep
+            outcome.watches[patient] = advanced
         outcome.pages.extend(Owed(page=page) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
         outcome.set_aside.extend(effects.set_aside)

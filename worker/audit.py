@@ -18,7 +18,7 @@ from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
 from config.settings import Settings
 from config.site import Site
-from worker import alarm, bounds, noted
+from worker import alarm, bounds, noted, unregistered
 from worker.clock import milliseconds
 from worker.fitness import troubles
 from worker.inbox import append
@@ -71,11 +71,12 @@ def audit(run: Runtime, now: datetime) -> Look:
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
     overdue = find(store, now)
+    before = noted.unpack(state.get(b"notes"))
     found = _found(run, overdue, now)
+    found |= unregistered.overdue(store, run.site.proxies.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.round_trip_every)
     trip = RoundTrip(state, store.watch(SYNTHETIC), every, now)
     found |= trip.late()
-    before = noted.unpack(state.get(b"notes"))
     change = noted.compare(before, found, milliseconds(now))
     faults = [*trip.messages(), *_faults(change.begun, change.over, found, now)]
     _tell_past_the_judgement(run, change, found, now)

@@ -13,6 +13,7 @@ from worker.outbound.backlog import backlog
 from worker.overdue import find
 from worker.round_trip import ROUND_TRIP
 from worker.store import Store
+from worker.unregistered import CONDITION, tally
 
 LOOKED_WITHIN = timedelta(minutes=1)
 """An auditor that has not looked for longer does not run."""
@@ -51,6 +52,7 @@ def examine(store: Store, now: datetime) -> list[Check]:
         _heartbeat(look),
         _held_back(store),
         _set_aside(store),
+        _unregistered(store, look),
         *([_exports(store, now)] if store.exports else []),
     ]
 
@@ -114,6 +116,11 @@ def _set_aside(store: Store) -> Check:
     held = count(store.redis, store.keys)
     full = f", of {MOST} at most: FULL" if held >= MOST else ""
     return Check("set aside", not full, f"{held} message(s){full}; see `cartwatch set-aside`")
+
+
+def _unregistered(store: Store, look: Seen) -> Check:
+    late = any(condition.startswith(CONDITION) for condition in look.told)
+    return Check("unregistered", not late, str(tally(store.unregistered().values())))
 
 
 def _exports(store: Store, now: datetime) -> Check:

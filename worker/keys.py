@@ -11,7 +11,7 @@ urgent     zset     the same for critical pages, which have workers of their own
 claim:ID   string   which worker is trying to deliver a page now
 begun:ID   string   attempts on a page that were begun and of which nothing was heard
 set_aside  stream   messages that could not be used, with the reason
-unclaimed  hash     patient -> messages of a patient who is not registered
+unregistered hash  patient -> how many messages of a patient nobody has registered, since when, from whom
 episodes   hash     episode id -> patient
 relay      stream   messages of this shard for other shards (faults go to the site's own shard)
 journal    stream   every batch: what came in, what followed

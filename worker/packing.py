@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.page import Page
-from alerts.watch import SetAside, Watch
+from alerts.watch import SetAside, Unregistered, Watch
 from worker.delivery.outcomes import Said
 
 
@@ -27,9 +27,10 @@ _encoder = msgspec.msgpack.Encoder()
 _watch = msgspec.msgpack.Decoder(Watch)
 _owed = msgspec.msgpack.Decoder(Owed)
 _set_aside = msgspec.msgpack.Decoder(SetAside)
+_unregistered = msgspec.msgpack.Decoder(Unregistered)
 
 
-def pack(value: Watch | Owed | SetAside) -> bytes:
+def pack(value: Watch | Owed | SetAside | Unregistered) -> bytes:
     """To bytes."""
     packed = _encoder.encode(value)
     return zlib.compress(packed, _FAST) if isinstance(value, Watch) else packed
@@ -48,3 +49,8 @@ def unpack_owed(packed: bytes) -> Owed:
 def unpack_set_aside(packed: bytes) -> SetAside:
     """A message that was set aside."""
     return _set_aside.decode(packed)
+
+
+def unpack_unregistered(packed: bytes) -> Unregistered:
+    """What is noted of a patient nobody has registered."""
+    return _unregistered.decode(packed)

@@ -28,14 +28,16 @@ class Known(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Who holds the lease, and the patients' states as they stand."""
+    """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered."""
 
     holder: bytes | None
     watches: dict[str, Watch]
+    unregistered: int
 
 
 class _Fetched(NamedTuple):
     holder: bytes | None
+    unregistered: int
     revisions: dict[str, bytes | None]
     packed: dict[str, bytes | None]
 
@@ -67,7 +69,8 @@ class Remembered:
         changed = [name for name, one in known.items() if one is not None and one.revision != fetched.revisions[name]]
         if changed:
             again = _fetch(redis, shard, changed, changed)
-            fetched = _Fetched(again.holder, fetched.revisions | again.revisions, fetched.packed | again.packed)
+            revisions, states = fetched.revisions | again.revisions, fetched.packed | again.packed
+            fetched = again._replace(revisions=revisions, packed=states)
         watches: dict[str, Watch] = {}
         for name in names:
             one = known[name]
@@ -78,17 +81,18 @@ class Remembered:
             watches[name] = Watch(patient=name) if packed is None else unpack_watch(packed)
             if revision is not None:
                 self.keep(name, revision, watches[name])
-        return Read(fetched.holder, watches)
+        return Read(fetched.holder, watches, fetched.unregistered)
 
 
 def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:
     """The lease, the revisions of some patients and the packed states of others, as they stand at one moment."""
     pipe = redis.pipeline(transaction=True)
     pipe.get(shard.lease)
+    pipe.hlen(shard.key("unregistered"))
     for key, fields in (("revisions", names), ("watches", wanted)):
         if fields:
             pipe.hmget(shard.key(key), list(fields))
-    holder, *answers = pipe.execute()
+    holder, unregistered, *answers = pipe.execute()
     found = iter(answers)
     revisions, packed = (dict(zip(fields, next(found), strict=True)) if fields else {} for fields in (names, wanted))
-    return _Fetched(holder, revisions, packed)
+    return _Fetched(holder, unregistered, revisions, packed)

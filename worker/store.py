@@ -14,19 +14,20 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from msgspec import structs
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from alerts.messages import AnyMessage
-from alerts.watch import SetAside, Watch
+from alerts.watch import SetAside, Unregistered, Watch
 from worker.clock import milliseconds
 from worker.holding import while_held
 from worker.keys import Keys, Shard
 from worker.liveness import token as new_token
 from worker.outbound.owed import Item
 from worker.outbound.owed import pack as pack_exports
-from worker.packing import Owed, pack, unpack_set_aside, unpack_watch
+from worker.packing import Owed, pack, unpack_set_aside, unpack_unregistered, unpack_watch
 from worker.remembered import Remembered
 
 log = logging.getLogger(__name__)
@@ -191,11 +192,11 @@ class Store:
             pipe.zrem(shard.key("timers"), patient)
         else:
             pipe.zadd(shard.key("timers"), {patient: milliseconds(next_at)})
-        if watch.unclaimed is not None:
-            note = f"{watch.unclaimed.count} {watch.unclaimed.first.isoformat()} {watch.unclaimed.last.isoformat()}"
-            pipe.hset(shard.key("unclaimed"), patient, note)
+        if watch.unregistered is not None:
+            note = structs.replace(watch.unregistered, open=bool(watch.episodes))
+            pipe.hset(shard.key("unregistered"), patient, pack(note))
         else:
-            pipe.hdel(shard.key("unclaimed"), patient)
+            pipe.hdel(shard.key("unregistered"), patient)
         for episode in watch.episodes.values():
             pipe.hset(shard.key("episodes"), episode.id, patient)
 
@@ -207,11 +208,14 @@ class Store:
         return unpack_watch(packed) if packed is not None else None
 
     def watches(self) -> list[Watch]:
-        """Every patient's state."""
+        """The state of every patient who is registered or has an open episode, and of the site."""
         found: list[Watch] = []
         for shard in self.keys.all():
-            packed = cast("list[bytes]", self.redis.hvals(shard.key("watches")))
-            found += [unpack_watch(value) for value in packed]
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("unregistered"))
+            packed, notes = cast("list[dict[bytes, bytes]]", pipe.execute())
+            found += [unpack_watch(value) for patient, value in packed.items() if is_shown(notes.get(patient))]
         return sorted(found, key=lambda watch: watch.patient)
 
     def patient_of(self, episode: str) -> str | None:
@@ -229,12 +233,14 @@ class Store:
                 found.append((f"{shard.number}/{entry.decode()}", unpack_set_aside(fields[b"s"])))
         return sorted(found, key=lambda item: (item[1].at, item[0]))
 
-    def unclaimed(self) -> dict[str, str]:
-        """Patients who are not registered: how many messages wait, since when, until when."""
-        found: dict[str, str] = {}
+    def unregistered(self) -> dict[str, Unregistered]:
+        """Patients nobody has registered, in one round trip: how many messages, since when, from which sources."""
+        pipe = self.redis.pipeline(transaction=False)
         for shard in self.keys.all():
-            notes = cast("dict[bytes, bytes]", self.redis.hgetall(shard.key("unclaimed")))
-            found |= {patient.decode(): note.decode() for patient, note in notes.items()}
+            pipe.hgetall(shard.key("unregistered"))
+        found = {
+            patient.decode(): unpack_unregistered(note) for notes in pipe.execute() for patient, note in notes.items()
+        }
         return dict(sorted(found.items()))
 
     def stream(self, key: str, after: str = "-") -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -249,12 +255,16 @@ class Store:
 
 
 class Transaction:
-    """The commit of one batch, guarded by the lease: a worker that lost it cannot commit."""
+    """The commit of one batch, guarded by the lease: a worker that lost it cannot commit.
+
+    `unregistered`: how many patients of the shard nobody has registered, as read with the batch's states.
+    """
 
     def __init__(self, store: Store, batch: Batch) -> None:
         self._store = store
         self._batch = batch
         self._pipe = store.redis.pipeline(transaction=True)
+        self.unregistered = 0
 
     def __enter__(self) -> "Transaction":
         self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
@@ -272,6 +282,7 @@ class Transaction:
         read = self._store.remembered.read(self._store.redis, self._batch.shard, sorted(set(patients)))
         if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
+        self.unregistered = read.unregistered
         return read.watches
 
     def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
@@ -295,6 +306,11 @@ class Transaction:
         for patient, watch in outcome.watches.items():
             self._store.remembered.keep(patient, batch.token.encode(), watch)
         return bool(waiting or due)
+
+
+def is_shown(unregistered: bytes | None) -> bool:
+    """Whether the board shows a patient, by the note of those nobody has registered: these only while they page."""
+    return unregistered is None or unpack_unregistered(unregistered).open
 
 
 def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:

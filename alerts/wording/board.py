@@ -42,6 +42,10 @@ WARD: tuple[Row, ...] = (
     ("No open episode", "Nessun episodio aperto"),
     ("Overdue", "In ritardo"),
     ("not registered", "non registrato"),
+    (
+        "Not registered: {count}, since {time}, from {sources}",
+        "Non registrati: {count}, dalle {time}, da {sources}",
+    ),
     ("discharged", "dimesso"),
 )
 

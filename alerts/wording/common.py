@@ -37,6 +37,11 @@ VALUES: tuple[Row, ...] = (
     ("day {n}", "giorno {n}"),
     ("1 day", "1 giorno"),
     ("{n} days", "{n} giorni"),
+    ("unregistered patient: would be {what}", "paziente non registrato: sarebbe {what}"),
+    (
+        "not registered, infusion date unknown: register the patient (`cartwatch register`, or on the ward board)",
+        "non registrato, data dell'infusione ignota: registrare il paziente (`cartwatch register`, o sulla lavagna)",
+    ),
     ("{what} (charted late)", "{what} (registrato in ritardo)"),
     ("provisional result", "risultato provvisorio"),
     ("unusual, check it", "insolito, da verificare"),

@@ -191,4 +191,16 @@ SCHEDULE: tuple[Row, ...] = (
     ),
 )
 
-ROWS = (*SHOWN, *CRS, *ICANS, *CHART, *SCORES, *CONFIRMATION, *SCHEDULE)
+UNREGISTERED: tuple[Row, ...] = (
+    (
+        "readings that come in for 15 min without a registration are a fault of the registration",
+        "dati che arrivano per 15 min senza una registrazione indicano una registrazione mancata",
+    ),
+    (
+        "480 unregistered patients, shared evenly by the shards, are more than a hospital forgets to register",
+        "480 pazienti non registrati, divisi in parti uguali tra le partizioni, sono più di quanti un ospedale"
+        " dimentichi di registrare",
+    ),
+)
+
+ROWS = (*UNREGISTERED, *SHOWN, *CRS, *ICANS, *CHART, *SCORES, *CONFIRMATION, *SCHEDULE)

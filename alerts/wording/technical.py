@@ -8,6 +8,7 @@ CONDITIONS: tuple[Row, ...] = (
     ("CHANNEL {free}", "canale {free}"),
     ("JUDGEMENT {free}", "valutazione {free}"),
     ("ROTA {free}", "turni {free}"),
+    ("UNREGISTERED PATIENTS SINCE {at}", "pazienti non registrati dal {at}"),
 )
 
 FAULTS: tuple[Row, ...] = (
@@ -73,6 +74,16 @@ FAULTS: tuple[Row, ...] = (
         "the clock of {free} is {free2} s off the store's: check the time service of both",
         "l'orologio di {free} differisce di {free2} s da quello dell'archivio: controllare l'ora di entrambi",
     ),
+    (
+        "{free} unregistered patients send readings, from {free2};"
+        " register them with `cartwatch register`, on the ward board or by the EHR",
+        "arrivano dati di {free} pazienti non registrati, da {free2};"
+        " registrarli con `cartwatch register`, sulla lavagna di reparto o dalla cartella clinica",
+    ),
+    (
+        "too many unregistered patients ({free} are kept): register them, or discharge those who are not to be watched",
+        "troppi pazienti non registrati (se ne conservano {free}): registrarli, o dimettere chi non va sorvegliato",
+    ),
     ("{free} is over", "{free}: risolto"),
     (
         "nobody holds the role {free}: the last resort is told in its place; see `cartwatch check`",
@@ -101,6 +112,7 @@ PARTS: tuple[Row, ...] = (
     ("round trip", "prova di andata e ritorno"),
     ("heartbeat", "segnale di vita"),
     ("set aside", "messaggi messi da parte"),
+    ("unregistered", "pazienti non registrati"),
 )
 """The parts of the service that may be ill (`worker/health.py`)."""
 

@@ -11,28 +11,29 @@ from tests.behaviour.ward import Ward, changed, message
 # -- before the registration -----------------------------------------------------------------------
 
 
-def test_readings_of_an_unregistered_patient_are_kept_counted_and_page_nobody() -> None:
+def test_readings_of_an_unregistered_patient_are_kept_and_counted_with_their_sources() -> None:
     ward = Ward()
-    ward.vitals(temp=39.0, sbp=70)
+    ward.vitals(temp=38.5, sbp=120)
     ward.jump(minutes=5)
-    ward.ice(1)
-    unclaimed = ward.watch().unclaimed
-    assert unclaimed is not None
-    assert (unclaimed.count, unclaimed.first, unclaimed.last) == (3, ward.ago(minutes=5), ward.now)
+    ward.send(message("reading", ward.now, reading="ice", value=9, by="person", source="tablet"))
+    unregistered = ward.watch().unregistered
+    assert unregistered is not None
+    assert (unregistered.count, unregistered.sources) == (3, ("nurse", "tablet"))
+    assert (unregistered.first, unregistered.last) == (ward.ago(minutes=5), ward.now)
     assert len(ward.charted("temperature")) == 1
     ward.jump(hours=3)
-    assert ward.pages == []
+    assert ward.pages == [], "a fever alone, or an ICE of 9, would be grade 1"
     assert ward.events == []
 
 
 def test_the_registration_makes_what_came_before_it_count() -> None:
     ward = Ward()
-    ward.vitals(temp=39.0, sbp=70)
+    ward.vitals(temp=39.0, sbp=120)
     ward.jump(minutes=5)
     ward.send(ward.registration())
     page = ward.page()
-    assert (page.urgency, page.reason, page.day) == ("high", "new", 1)
-    assert ward.watch().unclaimed is None
+    assert (page.urgency, page.reason, page.day) == ("medium", "new", 1)
+    assert ward.watch().unregistered is None
 
 
 def test_a_registration_pages_nothing_that_is_older_than_a_day() -> None:

@@ -112,7 +112,7 @@ def test_bad_messages_by_every_way_are_listed_with_their_reason_and_the_good_one
         WAYS[name](hospital, [good[0], *bad_messages(patient).values(), unknown, *good[1:]])
     for patient, stranger in sent.values():
         eventually(lambda place=patient: hospital.paged("CRS grade 2", place), f"the page for {patient} arrives")
-        eventually(lambda other=stranger: other in hospital.store.unclaimed(), f"{stranger} is unclaimed")
+        eventually(lambda other=stranger: other in hospital.store.unregistered(), f"{stranger} is listed")
     hospital.is_idle_soon()
 
     listed = hospital.command("set-aside", "--json")

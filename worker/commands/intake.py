@@ -167,10 +167,13 @@ def _list_set_aside(as_json: bool) -> None:
     for listed, record in store.set_aside():
         body = _body(listed, record)
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
-    for patient, note in store.unclaimed().items():
-        count, first, last = note.split()
-        body = {"patient": patient, "count": count, "first": first, "last": last, "why": "patient not registered"}
-        text = f"patient {patient}: not registered; {count} message(s) kept since {first}; send its registration"
+    for patient, note in store.unregistered().items():
+        body = {"patient": patient, "count": str(note.count), "first": note.first.isoformat()}
+        body |= {"last": note.last.isoformat(), "sources": ", ".join(note.sources), "why": "patient not registered"}
+        text = (
+            f"patient {patient}: not registered; {note.count} message(s) kept since {body['first']}"
+            f" from {body['sources']}; register with `cartwatch register {patient}`"
+        )
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
 
 

@@ -70,8 +70,8 @@ def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_
                 click.echo(json.dumps(event, ensure_ascii=False) if as_json else _in_words(event))
             for _, record in run.store.set_aside():
                 click.echo(f"set aside: {record.source} {record.id}: {record.why}", err=True)
-            for patient, note in run.store.unclaimed().items():
-                click.echo(f"set aside: patient {patient} is not registered: {note.split()[0]} message(s)", err=True)
+            for patient, note in run.store.unregistered().items():
+                click.echo(f"set aside: patient {patient} is not registered: {note.count} message(s)", err=True)
     except (EmbeddedRedisError, StuckError) as error:
         raise click.ClickException(str(error)) from error
     if bad:

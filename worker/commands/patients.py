@@ -22,6 +22,7 @@ def board() -> None:
     from alerts.messages import SITE_SUBJECT
     from alerts.page import clock
     from alerts.silences import in_force
+    from worker.unregistered import tally
 
     table = Table()
     for heading in ("patient", "place", "CRS", "ICANS", "open episodes"):
@@ -44,6 +45,9 @@ def board() -> None:
         grades = [watch.standing.get(system) or "undetermined" for system in ("crs", "icans")]
         table.add_row(*(escape(cell) for cell in (watch.patient, place, *grades, "\n".join(episodes))))
     Console().print(table)
+    unregistered = tally(run.store.unregistered().values())
+    if unregistered.patients:
+        click.echo(f"not registered: {unregistered}; see `cartwatch set-aside`, `cartwatch register --help`")
 
 
 def _standing(episode: "Episode", site: "Site") -> str:

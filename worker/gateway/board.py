@@ -75,6 +75,7 @@ def _board_values(gateway: Gateway, live: Live, session: Session, *, fresh: bool
     reader = gateway.reader(session.person)
     return {
         "reader": reader,
+        "unregistered": ward.unregistered,
         "board": board(ward.watches, ward.heard, ward.checks, reader, gateway.links),
         "at": ward.at,
         "may_act": gateway.may_act(session.person),

@@ -10,21 +10,26 @@ from alerts.watch import Watch
 from worker.feeds import last_heard
 from worker.gateway.sessions import Sessions
 from worker.health import Check, examine
-from worker.packing import unpack_watch
+from worker.packing import unpack_unregistered, unpack_watch
 from worker.runtime import Runtime
+from worker.store import is_shown
+from worker.unregistered import NOBODY, Tally, tally
 
 EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
 
 
 class Ward(NamedTuple):
-    """Everything the board shows, as read at one moment; `sessions` are the digests of those that last."""
+    """Everything the board shows, as read at one moment. Who is not registered is only counted, unless they page;
+    `sessions` are the digests of those that last.
+    """
 
     at: datetime
     watches: tuple[Watch, ...]
     heard: dict[str, datetime]
     checks: tuple[Check, ...]
     sessions: frozenset[str]
+    unregistered: Tally = NOBODY
 
 
 class Live:
@@ -67,11 +72,16 @@ class Live:
         pipe.hgetall(self._sessions.key)
         for shard in store.keys.all():
             pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("unregistered"))
         sessions, *packed = cast("list[dict[bytes, bytes]]", pipe.execute())
-        held = {patient: watch for shard in packed for patient, watch in shard.items()}
+        notes = {patient: note for shard in packed[1::2] for patient, note in shard.items()}
+        held = {
+            patient: watch for shard in packed[::2] for patient, watch in shard.items() if is_shown(notes.get(patient))
+        }
         return Ward(
             at=now,
             watches=self._unpacked(held),
+            unregistered=tally(map(unpack_unregistered, notes.values())),
             heard=last_heard(store, site, now) if site.on_call.feeds else {},
             checks=self._checks(now),
             sessions=self._sessions.alive(sessions, now),

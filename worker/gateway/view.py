@@ -9,11 +9,11 @@ from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.episodes import Episode
 from alerts.finding import Finding
-from alerts.findings import findings
 from alerts.grading.result import Evidence
 from alerts.ledger import Ledger, ledger
 from alerts.messages import SITE_SUBJECT
 from alerts.reminders import REMINDERS
+from alerts.unregistered import findings_of
 from alerts.vocabulary import DRUGS, READINGS, label, shown_unit
 from alerts.watch import Watch
 from alerts.wording.catalogue import say, translate
@@ -130,7 +130,7 @@ def patient(watch: Watch, reader: Reader) -> Patient:
     now = _assessed(watch, reader)
     found: dict[str, Finding] = {}
     if now is not None:
-        found = {item.condition: item for item in findings(watch.seen, now, watch.chart, reader.site)}
+        found = {item.condition: item for item in findings_of(watch, now, reader.site)}
     given = ledger(watch.chart, now.at) if now is not None else None
     return Patient(
         id="" if watch.patient == SITE_SUBJECT else watch.patient,
@@ -151,7 +151,7 @@ def place(watch: Watch) -> str:
 
 
 def _assessed(watch: Watch, reader: Reader) -> Assessment | None:
-    if not watch.registered or watch.patient == SITE_SUBJECT:
+    if not (watch.registered or watch.is_assessed) or watch.patient == SITE_SUBJECT:
         return None
     at = max(reader.now, watch.chart.newest or reader.now)
     return assess_onward(watch.chart, at, reader.site, watch.course, watch.kept)[0]

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import count, islice
+from math import ceil
 from typing import Any
 
 import pytest
@@ -176,16 +178,18 @@ def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
     assert turn().pages == []
 
 
-def test_a_patient_nobody_registered_is_charted_listed_and_paged_once_registered(
+def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
     store: Store, turn: Callable[..., module.Turn]
 ) -> None:
     first, *rest = crs2()
     send(store, rest)
-    assert turn().pages == []
-    assert store.unclaimed()["P1"].startswith("2 ")
+    [page] = turn().pages
+    assert (page.urgency, page.condition) == ("high", "crs")
+    assert store.unregistered()["P1"].count == 2
+    assert [watch.patient for watch in store.watches()] == ["P1"], "who pages is shown, registered or not"
     send(store, [first])
-    assert len(turn().pages) == 1
-    assert store.unclaimed() == {}
+    assert turn().pages == [], "the same thing is not paged again"
+    assert store.unregistered() == {}
 
 
 def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
@@ -523,3 +527,45 @@ def test_a_relay_drained_twice_tells_the_site_the_same_thing_once(
 
 def test_an_empty_relay_wakes_nobody(store: Store) -> None:
     assert drain_relay(store, SHARD, NOW) == []
+
+
+# -- unregistered patients ---------------------------------------------------------------------------
+
+
+def stranger(number: int) -> str:
+    """One of many patients of one shard."""
+    names = (f"X{n}" for n in count())
+    return next(islice((name for name in names if KEYS.of(name) == SHARD), number, None))
+
+
+def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_cost_nobody(
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    made_up = [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share + 5)]
+    send(store, made_up)
+    turn()
+    assert len(store.unregistered()) == share
+    assert redis.hlen(SHARD.key("watches")) == share
+    records = [record for _, record in store.set_aside()]
+    assert [record.patient for record in records] == [stranger(n) for n in range(share, share + 5)]
+    assert all("too many unregistered patients" in record.why for record in records)
+    advance(store, KEYS.of(SITE_SUBJECT), clock, SITE)
+    site = store.watch(SITE_SUBJECT)
+    assert site is not None
+    assert "made-up" in site.episodes["intake made-up"].title
+    assert store.watches() == [site]
+
+    send(store, [reading("temperature", 37, patient=stranger(0), source="made-up", id="again")])
+    turn()
+    assert store.unregistered()[stranger(0)].count == 2, "who is kept goes on being kept"
+    send(store, crs2())
+    assert len(turn().pages) == 1, "a registered patient is not touched by the limit"
+
+
+def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, [acknowledgement("no-such-episode", at=NOW)])
+    turn()
+    assert redis.hlen(SHARD.key("watches")) == 0

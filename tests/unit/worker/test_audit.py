@@ -9,7 +9,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, reading, registration, send
 from worker import audit as module
 from worker.advance import advance
 from worker.audit import Look, audit, drifts, last_look
@@ -295,3 +295,49 @@ def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
     assert [watch.patient for watch in run.store.watches()] == []
     pages: list[Any] = [page for shard in KEYS.all() for page in run.store.redis.hvals(shard.key("outbox"))]
     assert pages == []
+
+
+# -- unregistered patients ---------------------------------------------------------------------------
+
+
+def unregistered_episodes(run: Runtime) -> list[str]:
+    watch = run.store.watch(SITE_SUBJECT)
+    found = watch.episodes.values() if watch is not None else ()
+    return [episode.title for episode in found if episode.condition.startswith("unregistered")]
+
+
+def test_patients_who_stay_unregistered_are_paged_after_a_while_and_closed_when_they_are_registered(
+    run: Runtime,
+) -> None:
+    send(run.store, [reading("temperature", 37, source="monitor-7")])
+    advance(run.store, KEYS.of("P1"), run.clock, SITE)
+    forward(run, timedelta(minutes=14))
+    look(run)
+    assert unregistered_episodes(run) == []
+    forward(run, timedelta(minutes=1))
+    look(run)
+    [title] = unregistered_episodes(run)
+    assert title.startswith("1 unregistered patients send readings, from monitor-7; register them with")
+    send(run.store, [registration()])
+    advance(run.store, KEYS.of("P1"), run.clock, SITE)
+    for _ in range(6):
+        forward(run, ROUND)
+        look(run)
+    assert unregistered_episodes(run) == []
+
+
+def test_another_patient_who_stays_unregistered_pages_anew_and_at_most_once_in_the_wait(run: Runtime) -> None:
+    for number, patient in enumerate(("P1", "P2", "P3")):
+        send(run.store, [reading("temperature", 37, patient=patient, source=f"monitor-{number}")])
+        advance(run.store, KEYS.of(patient), run.clock, SITE)
+        forward(run, timedelta(minutes=2))
+    forward(run, timedelta(minutes=10))
+    titles = []
+    for _ in range(80):
+        look(run)
+        titles += unregistered_episodes(run)
+        forward(run, ROUND)
+    assert [title.split(";")[0] for title in dict.fromkeys(titles)] == [
+        "1 unregistered patients send readings, from monitor-0",
+        "3 unregistered patients send readings, from monitor-0, monitor-1, monitor-2",
+    ]

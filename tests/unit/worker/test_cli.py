@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.messages import read_message
+from alerts.watch import Unregistered
 from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import replay as replaying
 from worker.advance import advance
@@ -372,8 +373,8 @@ class FakeReplay:
     def set_aside(self) -> list[Any]:
         return []
 
-    def unclaimed(self) -> dict[str, str]:
-        return {"P9": f"3 {NOW.isoformat()} {NOW.isoformat()}"}
+    def unregistered(self) -> dict[str, Unregistered]:
+        return {"P9": Unregistered(3, NOW, NOW, ("monitor-7",))}
 
 
 @pytest.fixture

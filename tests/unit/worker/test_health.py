@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, send
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
 from worker import noted
 from worker.advance import advance
 from worker.clock import milliseconds
@@ -17,6 +17,7 @@ from worker.inbox import accept
 from worker.overdue import OVERDUE
 from worker.store import Store
 from worker.tick import beat_key
+from worker.unregistered import CONDITION
 
 SHARD = KEYS.of("P1")
 WELL: dict[str, dict[str, Any]] = {
@@ -171,3 +172,15 @@ def test_a_store_that_cannot_be_reached_is_the_only_thing_said(
 
     monkeypatch.setattr(store.redis, "ping", fail)
     assert examine(store, NOW) == [Check("store", False, f"cannot be reached ({type(error).__name__})")]
+
+
+@pytest.mark.usefixtures("said")
+def test_unregistered_patients_are_counted_with_their_sources_and_ill_once_they_were_paged(store: Store) -> None:
+    send(store, [reading("temperature", 37, source="monitor-7")])
+    advance(store, SHARD, Clock(), SITE)
+    assert check(store, "unregistered") == Check(
+        "unregistered", True, f"1 patient(s) since {Clock().now():%d %b %H:%M} UTC, from monitor-7"
+    )
+    notes = {f"{CONDITION}2024-06-14 08:00": noted.Noted(0, milliseconds(NOW), told=True)}
+    store.redis.hset(KEYS.audit, "notes", noted.pack(notes))
+    assert not check(store, "unregistered").well

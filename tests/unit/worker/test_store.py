@@ -9,7 +9,7 @@ from redis import Redis
 
 from alerts.faults import fault
 from alerts.step import step
-from alerts.watch import SetAside, Unclaimed, Watch
+from alerts.watch import SetAside, Unregistered, Watch
 from tests.unit.worker.ward import (
     KEYS,
     NOW,
@@ -351,11 +351,13 @@ def test_a_page_written_and_cancelled_in_one_batch_is_not_owed(redis: Redis, sto
 
 
 def test_a_patient_nobody_registered_is_listed_until_somebody_does(store: Store) -> None:
-    watch = Watch(patient="P1", unclaimed=Unclaimed(3, NOW, NOW + timedelta(hours=1)))
-    committed(store, outcome(watches={"P1": watch}))
-    assert store.unclaimed() == {"P1": f"3 {NOW.isoformat()} {(NOW + timedelta(hours=1)).isoformat()}"}
+    note = Unregistered(3, NOW, NOW + timedelta(hours=1), ("monitor-7",))
+    committed(store, outcome(watches={"P1": Watch(patient="P1", unregistered=note)}))
+    assert store.unregistered() == {"P1": note}
+    assert store.watches() == [], "whoever is not registered and does not page costs the board nothing"
     committed(store, outcome(watches={"P1": Watch(patient="P1", registered=True)}))
-    assert store.unclaimed() == {}
+    assert store.unregistered() == {}
+    assert [watch.patient for watch in store.watches()] == ["P1"]
 
 
 def test_an_episode_leads_to_its_patient_also_when_it_is_over(store: Store) -> None:
