@@ -167,6 +167,8 @@ class Site(NamedTuple):
     tables: Tables
     zone: ZoneInfo
     release: str = ""
+    written: int = 0
+    """When `site.yaml` came to stand where it was read (ms since 1970): of two versions the later is newer."""
 
 
 Part = TypeVar("Part")
@@ -195,9 +197,18 @@ def load_site(folder: Path | None = None) -> Site:
             refused.append(str(error))
             return None
 
+    written = _written(file_of(folder, "site.yaml"))
     on_call = attempt(lambda: load_model(OnCall, file_of(folder, "site.yaml"), unresolved))
     proxies = attempt(lambda: load_model(Proxies, file_of(folder, "proxies.yaml")))
     tables = attempt(lambda: load_tables(folder or DEFAULTS, DEFAULTS))
     if on_call is None or proxies is None or tables is None:
         raise ConfigurationError(*refused)
-    return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone), version("cartwatch"))
+    return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone), version("cartwatch"), written)
+
+
+def _written(path: Path) -> int:
+    """When a file was last changed or put in its place. The time of its content may be that of a copy's original."""
+    try:
+        return path.stat().st_ctime_ns // 1_000_000
+    except OSError:
+        return 0

@@ -22,10 +22,10 @@ from alerts.unregistered import would_be_unregistered
 from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock, milliseconds
+from worker.delivery.agreement import owing
 from worker.inbox import SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
 from worker.outbound.owed import Item, owed
-from worker.packing import Owed
 from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
 
 log = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ def _judge(
             _put_off(outcome, [patient], f"episode {episodes}", type(error).__name__, now)
         elif advanced != Watch(patient=patient):  # else nothing is known, and there is nothing to keep
             outcome.watches[patient] = advanced
-        outcome.pages.extend(Owed(page=page) for page in effects.pages)
+        outcome.pages.extend(owing(page, site) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
         outcome.set_aside.extend(effects.set_aside)
         outcome.events.extend(effects.events)

@@ -2,11 +2,12 @@
 
 import logging
 import os
+import threading
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.exceptions import WorkerShutdown
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
 
 from config.settings import Settings
 from worker.logs import configure
@@ -85,6 +86,14 @@ class Tick(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(Tick)
+
+
+@worker_process_init.connect
+def _watch_configuration(**_: object) -> None:
+    """In every process of the pool, so that one that idles has the configuration that the others have."""
+    from worker.runtime import runtime
+
+    runtime().configuration.watch(threading.Event())
 
 
 @setup_logging.connect

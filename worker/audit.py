@@ -20,13 +20,14 @@ from config.settings import Settings
 from config.site import Site
 from worker import alarm, bounds, noted, unregistered
 from worker.clock import milliseconds
+from worker.delivery.agreement import owing
 from worker.fitness import troubles
 from worker.inbox import append
 from worker.keys import SYNTHETIC, Keys, Shard
 from worker.noted import MISSED, Notes
 from worker.outbound import pauses
 from worker.overdue import Overdue, find
-from worker.packing import Owed, pack
+from worker.packing import pack
 from worker.queues import QUEUES
 from worker.round_trip import RoundTrip
 from worker.runtime import Runtime
@@ -195,7 +196,7 @@ def put_in_outbox(store: Store, site: Site, what: str, now: datetime) -> None:
     shard = store.keys.of(SITE_SUBJECT)
     pipe = store.redis.pipeline(transaction=True)
     for page in alarm.pages(site, what, now):
-        pipe.hset(shard.key("outbox"), page.id, pack(Owed(page=page)))
+        pipe.hset(shard.key("outbox"), page.id, pack(owing(page, site)))
         pipe.zadd(shard.due(page.urgency), {page.id: milliseconds(now)})
     pipe.execute()
 

@@ -14,11 +14,18 @@ from worker.delivery.outcomes import Said
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet, after so many attempts; `said` is what the judgement was told of it."""
+    """A page that has not been delivered yet, after so many attempts; `said` is what the judgement was told of it.
+
+    `address` and `written` say which version of its channel it was made under, `left_since` (ms) since when senders
+    with an older one leave it to others: see `worker.delivery.agreement`.
+    """
 
     page: Page
     attempts: int = 0
     said: Said = ""
+    address: str = ""
+    written: int = 0
+    left_since: int = 0
 
 
 _FAST = 1

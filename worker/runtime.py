@@ -19,7 +19,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, site: Site | InForce, store: Store, clock: Clock) -> None:
         self.settings = settings
-        self.configuration = site if isinstance(site, InForce) else InForce(site)
+        self.configuration = site if isinstance(site, InForce) else InForce.always(site)
         self.store = store
         self.clock = clock
 
@@ -35,6 +35,11 @@ class Runtime:
         from worker.loop import site_of
 
         return site_of(self.site, self.settings.round_trip_channel)
+
+    def newest_site_of(self, shard: Shard) -> Site:
+        """The same, after a look at the files at once."""
+        self.configuration.refresh(at_once=True)
+        return self.site_of(shard)
 
 
 def connect(url: str) -> "Redis":

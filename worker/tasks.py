@@ -14,6 +14,7 @@ from alerts.page import Page
 from worker.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery import turns
+from worker.delivery.agreement import mark
 from worker.delivery.office import office, send_trend, wants_picture
 from worker.delivery.outbox import AT_A_STRETCH
 from worker.delivery.outbox import deliver as deliver_page
@@ -121,19 +122,20 @@ def deliver_urgent(shard: int, page: str) -> None:
 def _deliver(shard: int, page: str, lane: Lane) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
-    delivered = deliver_page(run.store, keys, page, run.clock, run.site_of(keys), office(run))
+    site = run.site_of(keys)
+    delivered = deliver_page(run.store, keys, page, run.clock, site, office(run), lambda: run.newest_site_of(keys))
     wake_shards(delivered.news)
     if delivered.following is not None:
         app.send_task(turns.DELIVERS[lane], tuple(delivered.following))
     for sent in delivered.sent:
         if wants_picture(run, sent):
-            app.send_task("picture", (sent.id, sent.channel))
+            app.send_task("picture", (sent.id, sent.channel, mark(run.site.on_call.channels.get(sent.channel))))
 
 
 @app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
-def picture(page: str, channel: str) -> None:
-    """Send the trend after a page that was sent: once, whatever becomes of it."""
-    send_trend(runtime(), page, channel)
+def picture(page: str, channel: str, address: str) -> None:
+    """Send the trend after a page that was sent: once, to the same address, whatever becomes of it."""
+    send_trend(runtime(), page, channel, address)
 
 
 @app.task(name="heartbeat", acks_late=False)

@@ -5,6 +5,7 @@ import logging
 from alerts.page import Page
 from alerts.watch import Watch
 from config.site import Language, Site
+from worker.delivery.agreement import mark
 from worker.delivery.channel import Office, send_picture, takes_picture
 from worker.gateway.links import links_of
 from worker.runtime import Runtime
@@ -34,15 +35,19 @@ def wants_picture(run: Runtime, page: Page) -> bool:
     return channel is not None and takes_picture(channel, page, run.settings.receiver_url)
 
 
-def send_trend(run: Runtime, page_id: str, channel_name: str) -> None:
-    """Draw the trend of a page's patient and send it, once. Whatever becomes of it, the page was sent before."""
+def send_trend(run: Runtime, page_id: str, channel_name: str, address: str) -> None:
+    """Draw the trend of a page's patient and send it, once. Whatever becomes of it, the page was sent before.
+
+    Nothing is sent where the channel is not, or no longer, at the address (its mark) that the page went to.
+    """
     from worker.report.trend import describe, png
 
+    run.configuration.refresh(at_once=True)
     site = run.site
     channel = site.on_call.channels.get(channel_name)
     patient = run.store.patient_of(page_id.rpartition(".")[0])
     watch = run.store.watch(patient) if patient is not None else None
-    if channel is None or watch is None:
+    if channel is None or watch is None or mark(channel) != address:
         return
     now = run.clock.now()
     language = _language(watch, page_id, channel_name, site)

@@ -30,12 +30,13 @@ from alerts.messages import Receipt
 from alerts.page import Page
 from config.site import Channel, Site
 from worker.clock import Clock, milliseconds
-from worker.delivery import claims, limits, turns
+from worker.delivery import agreement, claims, limits, turns
 from worker.delivery.channel import Office, send
 from worker.delivery.claims import Claim
 from worker.delivery.outcomes import Attempt, Outcome, Told, to_tell
 from worker.delivery.rendering import in_order
 from worker.delivery.turns import Place
+from worker.inbox import append
 from worker.keys import Shard
 from worker.packing import pack
 from worker.store import Store
@@ -77,13 +78,37 @@ Record = Callable[[Pipeline], None]
 """Adds to a transaction what became of a message."""
 
 
-def deliver(store: Store, shard: Shard, page_id: str, clock: Clock, site: Site, office: Office) -> Delivered:
+def deliver(
+    store: Store,
+    shard: Shard,
+    page_id: str,
+    clock: Clock,
+    site: Site,
+    office: Office,
+    newest_site: Callable[[], Site] | None = None,
+) -> Delivered:
     """Try to deliver one page, and then those that wait for its channel; nothing comes of it where it is no longer
-    owed, not yet due, claimed by another worker, or has to wait for its channel."""
+    owed, not yet due, claimed by another worker, or has to wait for its channel.
+
+    `newest_site` looks at the configuration again, where the page was made under another. Where that one is newer than
+    what this machine has, the page is left to others for a while.
+    """
     now = clock.now()
     policy = site.on_call.delivery
     taken = claims.take(store.redis, store.keys, [Place(shard.number, page_id)], now, policy.claim_for)
-    return Stretch(store, clock, site, office, taken.claims[0]).run() if taken.claims else NOTHING
+    if not taken.claims:
+        return NOTHING
+    [claim] = taken.claims
+    if newest_site is not None and not agreement.agrees(claim.owed, site):
+        site = newest_site()
+    if not agreement.is_behind(claim.owed, site):
+        return Stretch(store, clock, site, office, claim).run()
+    if agreement.leave(store.redis, claim, now):
+        return NOTHING
+    message = agreement.behind_fault(claim, now)
+    wake = append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)
+    delivered = Stretch(store, clock, site, office, claim).run()
+    return delivered._replace(news=(*delivered.news, *wake))
 
 
 class Stretch:
@@ -92,12 +117,14 @@ class Stretch:
     def __init__(self, store: Store, clock: Clock, site: Site, office: Office, first: Claim) -> None:
         self._redis, self._keys, self._clock = store.redis, store.keys, clock
         self._policy, self._office, self._first = site.on_call.delivery, office, first
+        self._site = site
         self._turn = turns.turn(first.page.channel, turns.lane(first.page.urgency))
         self._channel = site.on_call.channels.get(first.page.channel, GONE)
         self._began = self._kept = clock.now()
         self._ahead: list[Claim] = []
         self._waiting = 0
         self._well = True
+        self._newer_waits = False
         self._outcome: Outcome | None = None
         self._news: dict[int, Shard] = {}
         self._sent: list[Page] = []
@@ -169,14 +196,19 @@ class Stretch:
         return self._message(answers, claim, now)
 
     def _next(self, now: datetime) -> Claim | None:
-        """The next page that waits for the channel."""
-        if not self._well or now - self._began >= AT_A_STRETCH:
+        """The next page that waits for the channel; none where it was made under a newer configuration than ours."""
+        if not self._well or self._newer_waits or now - self._began >= AT_A_STRETCH:
             return None
         if self._waiting and not self._ahead:
             places = turns.next_waiting(self._redis, self._keys, self._turn, AHEAD)
             self._waiting -= len(places)
             taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
             self._ahead = taken.claims
+        if self._ahead and agreement.is_behind(self._ahead[0].owed, self._site):
+            self._newer_waits = True
+            pipe = self._redis.pipeline(transaction=True)
+            self._waiting += self._wait_again(pipe)
+            pipe.execute()
         return self._ahead.pop(0) if self._ahead else None
 
     def _end(self, record: Record) -> None:
@@ -184,13 +216,23 @@ class Stretch:
         lasted = self._clock.now() - self._kept
         pipe = self._redis.pipeline(transaction=True)
         record(pipe)
-        if self._ahead:
-            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in self._ahead])
-        for claim in self._ahead:
-            claims.give_back(pipe, claim)
+        ahead = self._ahead
+        self._wait_again(pipe)
         turns.end(pipe, self._keys, self._turn, ours=lasted < self._policy.claim_for)
-        *_, self._waiting = pipe.execute()
-        self._ahead = []
+        try:
+            *_, self._waiting = pipe.execute()
+        except RedisError:
+            self._ahead = ahead
+            raise
+
+    def _wait_again(self, pipe: Pipeline) -> int:
+        """Pages that were claimed ahead wait for the channel again; how many."""
+        ahead, self._ahead = self._ahead, []
+        if ahead:
+            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in ahead])
+        for claim in ahead:
+            claims.give_back(pipe, claim)
+        return len(ahead)
 
     def _hand_over(self) -> Place | None:
         """The page another task goes on with, made due."""
@@ -228,12 +270,16 @@ class Stretch:
         """The other pages that wait because of the limit; those no longer owed are let go."""
         taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
         pipe = self._redis.pipeline(transaction=True)
-        for claim in taken.claims:
+        ours = [claim for claim in taken.claims if not agreement.is_behind(claim.owed, self._site)]
+        for claim in ours:
             claims.begin(pipe, claim, now, self._policy)
+        for claim in taken.claims:
+            if claim not in ours:
+                claims.give_back(pipe, claim)
         if taken.gone:
             limits.let_go(pipe, self._keys, self._turn.channel, taken.gone)
         answers = iter(pipe.execute())
-        return [claim for claim in taken.claims if claims.has_begun(answers, claim)]
+        return [claim for claim in ours if claims.has_begun(answers, claim)]
 
     def _tell_of_deaths(self, claim: Claim, now: datetime) -> Claim:
         """A page over which workers die is told as unknown: nobody else would ever say that it is not sent."""
@@ -277,6 +323,8 @@ class Stretch:
         turns.note(pipe, self._keys, self._turn.channel, attempt.outcome)
 
     def _send(self, message: list[Claim]) -> Attempt:
+        if self._channel is GONE and any(agreement.is_behind(claim.owed, self._site) for claim in message):
+            return Attempt(Outcome.TEMPORARY, "this machine's configuration is older and does not know the channel")
         if self._channel is GONE:
             return Attempt(Outcome.PERMANENT, "the channel is no longer configured")
         return send(self._channel, [claim.page for claim in message], self._office)

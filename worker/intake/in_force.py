@@ -35,8 +35,13 @@ class IntakeInForce(Reloaded[Configured]):
     files = FILES | {"intake.yaml", "codes.csv"}
     part = "intake"
 
-    def __init__(self, folder: Path | None, timer: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(_load(folder), folder, _load, timer)
+    def __init__(
+        self,
+        folder: Path | None,
+        timer: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(_load, folder, timer, wall)
 
 
 def _load(folder: Path | None) -> Configured:
@@ -47,6 +52,7 @@ def _load(folder: Path | None) -> Configured:
 def look_over(in_force: IntakeInForce, run: Runtime, client: Client) -> None:
     """Look at the files, also where nothing is sent, and say so where they cannot be used."""
     in_force.refresh()
+    run.configuration.refresh()
     try:
         client.wake(report(run.store, in_force, run.clock.now()))
     except RedisError as error:

@@ -21,6 +21,7 @@ from worker.advance import Turn
 from worker.app import QUEUES, app
 from worker.clock import milliseconds
 from worker.delivery import turns
+from worker.delivery.agreement import mark
 from worker.delivery.outcomes import Attempt, Outcome
 from worker.delivery.turns import Lane
 from worker.packing import Owed, pack
@@ -245,7 +246,7 @@ def test_a_picture_follows_the_page_as_a_task_of_its_own(
     tasks.deliver(SHARD.number, "e1.1")
     assert [name for name, _ in sent] == tasks_sent
     if picture:
-        assert sent[-1] == ("picture", ("e1.1", "phone-1"))
+        assert sent[-1] == ("picture", ("e1.1", "phone-1", mark(phone)))
 
 
 def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,8 +254,8 @@ def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch
     run = Runtime(Settings(), SITE, store, Clock())
     monkeypatch.setattr(tasks, "runtime", lambda: run)
     monkeypatch.setattr(tasks, "send_trend", lambda *given: drawn.append(given))
-    tasks.picture("e1.1", "phone-1")
-    assert drawn == [(run, "e1.1", "phone-1")]
+    tasks.picture("e1.1", "phone-1", "5e1f")
+    assert drawn == [(run, "e1.1", "phone-1", "5e1f")]
 
 
 # -- the application -------------------------------------------------------------------------------

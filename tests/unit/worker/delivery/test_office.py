@@ -11,11 +11,14 @@ from config.site import Site
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.advance import advance
+from worker.delivery.agreement import mark
 from worker.delivery.office import office, send_trend, wants_picture
 from worker.gateway.links import links_of
 from worker.receiver import Receiver
 from worker.runtime import Runtime
 from worker.store import Store
+
+ADDRESS = mark(SITE.on_call.channels["phone-1"])
 
 
 def run(store: Store, site: Site = SITE, **settings: object) -> Runtime:
@@ -65,7 +68,7 @@ def test_the_trend_of_the_pages_patient_arrives_with_its_words(
     store: Store, sent_page: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Receiver() as receiver, caplog.at_level(logging.INFO):
-        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1")
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS)
         [arrived] = receiver.received
     assert arrived.attachments == ("trend.png",)
     assert "temperature: last 38.9 °C" in arrived.body
@@ -89,7 +92,10 @@ def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, 
         advance(store, KEYS.of("P1"), Clock(), SITE)
     with Receiver() as receiver:
         send_trend(
-            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url), sent_page, "phone-1"
+            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url),
+            sent_page,
+            "phone-1",
+            ADDRESS,
         )
         [arrived] = receiver.received
     assert "temperatura: ultimo valore 38.9 °C" in arrived.body
@@ -99,9 +105,16 @@ def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_
     before = store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)
     with Receiver() as receiver:
         receiver.behave("/phone-1", status=503)
-        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1")
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS)
         assert len(receiver.attempts) == 1
     assert (store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)) == before
+
+
+def test_a_picture_goes_nowhere_but_where_its_page_went(store: Store, sent_page: str) -> None:
+    with Receiver() as receiver:
+        other = mark(SITE.on_call.channels["phone-2"])
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", other)
+        assert receiver.attempts == []
 
 
 @pytest.mark.parametrize(("page_id", "channel"), [("nobody.1", "phone-1"), (None, "gone")])
@@ -109,5 +122,5 @@ def test_nothing_is_drawn_for_nobody_and_nowhere(
     store: Store, sent_page: str, page_id: str | None, channel: str
 ) -> None:
     with Receiver() as receiver:
-        send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel, ADDRESS)
         assert receiver.attempts == []
