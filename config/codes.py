@@ -1,6 +1,5 @@
 """What codes mean: the form of `codes.csv` and of a site's own maps."""
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 from alerts.vocabulary import DRUGS, READINGS
 from config.problems import ConfigurationError, Problem
+from config.tables import read_rows
 
 TEXT = "text"
 """The system under which `codes.csv` lists what a coded reading's value may be called in words."""
@@ -22,6 +22,8 @@ SYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("ATC", "WC", "urn:oid:2.16.840.1.113883.6.73"), "http://www.whocc.no/atc"),
 }
 """Other names of the code systems: HL7 table 0396, and object identifiers."""
+
+COLUMNS = ("reading", "system", "code", "display", "use", "value", "by", "note")
 
 GLASGOW = "gcs"
 DRUG = "drug:"
@@ -67,22 +69,24 @@ def read_codes(path: Path) -> dict[tuple[str, str], Code]:
     """The codes of a `codes.csv`.
 
     Raises:
-        ConfigurationError: names the line that cannot be used.
+        ConfigurationError: names every line that cannot be used.
     """
     codes: dict[tuple[str, str], Code] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                code = Code(row["reading"], row["use"], row["value"], row["by"], row["note"])
-                if code.use == "accept":
-                    check_map({row["system"]: {row["code"]: code.reading}})
-            except (KeyError, ValueError) as error:
-                raise ConfigurationError(Problem(str(path), number, (), f"not a row of codes: {error}")) from error
-            if row["system"] == TEXT:
-                codes[f"{TEXT} {code.reading}", row["code"].casefold()] = code
-                continue
-            for name in (row["code"], *re.findall(r"\bMDC_\w+", row["display"])):
-                codes[row["system"], name] = code
+    problems = []
+    for number, row in read_rows(path, COLUMNS):
+        code = Code(row["reading"], row["use"], row["value"], row["by"], row["note"])
+        try:
+            if code.use == "accept":
+                check_map({row["system"]: {row["code"]: code.reading}})
+        except ValueError as error:
+            problems.append(Problem(str(path), number, (), f"not a row of codes: {error}"))
+        if row["system"] == TEXT:
+            codes[f"{TEXT} {code.reading}", row["code"].casefold()] = code
+            continue
+        for name in (row["code"], *re.findall(r"\bMDC_\w+", row["display"])):
+            codes[row["system"], name] = code
+    if problems:
+        raise ConfigurationError(*problems)
     return codes
 
 

@@ -14,7 +14,7 @@ from alerts.vocabulary import READINGS, Sort
 from config.codes import Codes, SiteMap, check_map, local_codes, read_codes, value_words
 from config.lines import load_model, read_yaml
 from config.listeners import Listener, check_addresses
-from config.problems import ConfigurationError, Problem, of_validation
+from config.problems import Attempts, ConfigurationError, Problem, of_validation
 from config.site import Site, file_of, load_site
 from config.types import Configuration
 
@@ -188,8 +188,11 @@ def read_map(path: Path) -> SiteMap:
     Raises:
         ConfigurationError: it cannot be read, or names a reading that is not known.
     """
+    document = read_yaml(path)
+    if document.twice:
+        raise ConfigurationError(*document.twice)
     try:
-        return Form.model_validate({"codes": read_yaml(path).data}).codes
+        return Form.model_validate({"codes": document.data}).codes
     except ValidationError as error:
         problems = [Problem(str(path), None, key[1:], what) for key, what in of_validation(error)]
         raise ConfigurationError(*problems) from error
@@ -212,9 +215,14 @@ def load_intake(folder: Path | None = None, site: Site | None = None) -> Intake:
     Raises:
         ConfigurationError: names file, line and every key that cannot be used.
     """
-    form = load_model(Form, file_of(folder, "intake.yaml"))
-    zone = (site or load_site(folder)).zone
-    codes = read_codes(file_of(folder, "codes.csv")) | local_codes(form.codes) | value_words(form.values)
+    attempts = Attempts()
+    form = attempts.read(lambda: load_model(Form, file_of(folder, "intake.yaml")))
+    shipped = attempts.read(lambda: read_codes(file_of(folder, "codes.csv")))
+    site = site or attempts.read(lambda: load_site(folder))
+    if form is None or shipped is None or site is None:
+        raise ConfigurationError(*attempts.problems)
+    zone = site.zone
+    codes = shipped | local_codes(form.codes) | value_words(form.values)
 
     def made(name: str, policy: Policy) -> Source:
         named = policy.time_zone

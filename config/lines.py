@@ -18,6 +18,8 @@ class Document(NamedTuple):
     path: Path
     data: Any
     lines: dict[Key, int]
+    twice: tuple[Problem, ...] = ()
+    """Keys that stand twice, of which one would be lost."""
 
     def line(self, key: Key) -> int:
         """The line of a key, or of the nearest one around it that is written in the file."""
@@ -34,7 +36,7 @@ def read_yaml(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        ConfigurationError: it cannot be read, is not YAML, or has a key twice, of which one would be lost.
+        ConfigurationError: it cannot be read, or is not YAML.
     """
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
@@ -52,9 +54,7 @@ def read_yaml(path: Path) -> Document:
         raise ConfigurationError(_not_yaml(path, error)) from error
     finally:
         loader.dispose()
-    if twice:
-        raise ConfigurationError(*twice)
-    return Document(path, data, dict(_places(node, (), ())))
+    return Document(path, data, dict(_places(node, (), ())), tuple(twice))
 
 
 def load_model(
@@ -72,8 +72,8 @@ def load_model(
         loaded = model.model_validate(document.data, context={"folder": path.parent})
     except ValidationError as error:
         refused += of_validation(error)
-    if loaded is None or refused:
-        problems = [document.problem(key, what) for key, what in refused]
+    if loaded is None or refused or document.twice:
+        problems = [*document.twice, *(document.problem(key, what) for key, what in refused)]
         raise ConfigurationError(*sorted(problems, key=lambda problem: problem.line or 0))
     return loaded
 

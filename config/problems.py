@@ -1,8 +1,8 @@
 """What is wrong with a configuration, said so that whoever maintains it can mend it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -29,8 +29,27 @@ class Problem(NamedTuple):
 class ConfigurationError(Exception):
     """A configuration cannot be used; the text names file, line, key and mend, one problem per line."""
 
-    def __init__(self, *problems: Problem | str) -> None:
+    def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """Several parts of a configuration, each read whatever is wrong with another."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def read(self, load: Callable[[], T]) -> T | None:
+        """What `load` reads; None where it cannot be used, and its problems are kept."""
+        try:
+            return load()
+        except ConfigurationError as error:
+            self.problems += (problem for problem in error.problems if problem not in self.problems)
+            return None
 
 
 def cannot_be_read(path: Path, error: OSError) -> Problem:

@@ -1,17 +1,16 @@
 """One hospital's configuration: its time zone, people, channels, ladders and clinical conventions."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
 from config.lines import load_model
-from config.problems import ConfigurationError
+from config.problems import Attempts, ConfigurationError, Problem
 from config.proxies import Proxies
 from config.references import unresolved
 from config.rota import Role
@@ -171,9 +170,6 @@ class Site(NamedTuple):
     """When `site.yaml` came to stand where it was read (ms since 1970): of two versions the later is newer."""
 
 
-Part = TypeVar("Part")
-
-
 def file_of(folder: Path | None, name: str) -> Path:
     """A file of a configuration folder, or the shipped default where it is absent there."""
     own = (folder or DEFAULTS) / name
@@ -181,29 +177,29 @@ def file_of(folder: Path | None, name: str) -> Path:
 
 
 def load_site(folder: Path | None = None) -> Site:
-    """Read a configuration folder; a file that is absent there is taken from the shipped defaults.
+    """Read a configuration folder; a file that is absent there, but `site.yaml`, is taken from the shipped defaults.
 
     Raises:
         ConfigurationError: names every file, line and key that cannot be used, with the mend.
     """
     if folder is not None and not folder.is_dir():
-        raise ConfigurationError(f"{folder}: is not a folder that can be read")
-    refused: list[str] = []
-
-    def attempt(load: Callable[[], Part]) -> Part | None:
-        try:
-            return load()
-        except ConfigurationError as error:
-            refused.append(str(error))
-            return None
-
+        raise ConfigurationError(Problem(str(folder), None, (), "is not a folder that can be read"))
+    attempts = Attempts()
     written = _written(file_of(folder, "site.yaml"))
-    on_call = attempt(lambda: load_model(OnCall, file_of(folder, "site.yaml"), unresolved))
-    proxies = attempt(lambda: load_model(Proxies, file_of(folder, "proxies.yaml")))
-    tables = attempt(lambda: load_tables(folder or DEFAULTS, DEFAULTS))
+    on_call = attempts.read(lambda: load_model(OnCall, _own_site(folder), unresolved))
+    proxies = attempts.read(lambda: load_model(Proxies, file_of(folder, "proxies.yaml")))
+    tables = attempts.read(lambda: load_tables(folder or DEFAULTS, DEFAULTS))
     if on_call is None or proxies is None or tables is None:
-        raise ConfigurationError(*refused)
+        raise ConfigurationError(*attempts.problems)
     return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone), version("cartwatch"), written)
+
+
+def _own_site(folder: Path | None) -> Path:
+    """`site.yaml`. The shipped example, which pages nobody, never takes the place of a hospital's own."""
+    path = (folder or DEFAULTS) / "site.yaml"
+    if not path.exists():
+        raise ConfigurationError(Problem(str(path), None, (), "is missing: copy the shipped example and make it yours"))
+    return path
 
 
 def _written(path: Path) -> int:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from config.problems import ConfigurationError, Problem, cannot_be_read
+from config.problems import Attempts, ConfigurationError, Problem, cannot_be_read
 
 UNIT_COLUMNS = ("group", "alias", "canonical", "factor", "offset", "note")
 LIMIT_COLUMNS = ("reading", "canonical", "reject_below", "reject_above", "confirm_below", "confirm_above")
@@ -126,7 +126,12 @@ def _alike(row: Row) -> Alike | None:
     return Alike(unit, _decimal(row, "alike_from"), _decimal(row, "alike_to"), looks_like) if unit else None
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    """The rows of a CSV file, each with its line.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has not all of the columns.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", restkey="")
@@ -147,7 +152,7 @@ def _table(
     """A CSV file as rules by name; every line that cannot be used is said."""
     table: dict[Name, Rule] = {}
     problems = []
-    for line, row in _rows(path, columns):
+    for line, row in read_rows(path, columns):
         if name(row) in table:
             problems.append(Problem(str(path), line, (), f"{name(row)} stands twice: take one line out"))
         try:
@@ -169,15 +174,13 @@ def load_tables(folder: Path, otherwise: Path | None = None) -> Tables:
     def find(name: str) -> Path:
         return folder / name if otherwise is None or (folder / name).exists() else otherwise / name
 
-    refused = []
-    try:
-        units = _table(find("units.csv"), UNIT_COLUMNS, lambda row: (row["group"], row["alias"]), _unit_rule)
-    except ConfigurationError as error:
-        refused.append(error)
-    try:
-        limits = _table(find("limits.csv"), LIMIT_COLUMNS, lambda row: row["reading"], _limits)
-    except ConfigurationError as error:
-        refused.append(error)
-    if refused:
-        raise ConfigurationError(*map(str, refused))
+    attempts = Attempts()
+    units = attempts.read(lambda: _table(find("units.csv"), UNIT_COLUMNS, _unit_name, _unit_rule))
+    limits = attempts.read(lambda: _table(find("limits.csv"), LIMIT_COLUMNS, lambda row: row["reading"], _limits))
+    if units is None or limits is None:
+        raise ConfigurationError(*attempts.problems)
     return Tables(units, limits)
+
+
+def _unit_name(row: Row) -> tuple[str, str]:
+    return row["group"], row["alias"]

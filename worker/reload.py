@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from alerts.faults import fault
-from config.problems import ConfigurationError
+from config.problems import ConfigurationError, Problem
 from config.site import Site, load_site
 from worker.inbox import append
 from worker.keys import Shard
@@ -145,7 +145,7 @@ class Reloaded(Generic[T]):
     def _load_again(self, seen: Seen, folder: Path) -> T:
         gone = sorted((self.files & self._read.keys()) - seen.keys())
         if gone:
-            raise ConfigurationError(f"{', '.join(gone)}: no longer there: put it back, or restart")
+            raise ConfigurationError(Problem(", ".join(gone), None, (), "no longer there: put it back, or restart"))
         return self._load(folder)
 
     def _has_settled(self, seen: Seen, folder: Path) -> bool:

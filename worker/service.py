@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
+from config.site import load_site
+from worker.checks.channels import RECEIVER
 from worker.embedded import EmbeddedRedis
 from worker.fitness import refuse_unfit
 from worker.gateway import HOST, PORT
@@ -128,7 +130,8 @@ def _with_store(stack: ExitStack, data: Path | None, say: Callable[[str], None])
 def _with_receiver(
     stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[Received], None]
 ) -> Settings:
-    if "CARTWATCH_RECEIVER_URL" in os.environ:
+    channels = load_site(settings.config_dir).on_call.channels.values()
+    if "CARTWATCH_RECEIVER_URL" in os.environ or not any(RECEIVER in channel.url for channel in channels):
         return settings
     receiver = stack.enter_context(Receiver(on_page))
     say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from config.settings import Settings
-from tests.integration.hospital import cartwatch
+from tests.integration.hospital import cartwatch, impatient
 from worker.embedded import EmbeddedRedis
 from worker.replay import environment_of
 from worker.runtime import connect, keys_of
@@ -27,6 +27,7 @@ def server(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[EmbeddedRedi
 
 def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
     """Of a site that has a listener of MLLP."""
+    impatient(folder)
     (folder / "intake.yaml").write_text("listeners: {lab: {port: 0}}\n", encoding="utf-8")
     settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system", config_dir=folder)
     return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **environment_of(settings)}

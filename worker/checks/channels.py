@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from config.rota import everybody
 from config.site import OnCall, Urgency
 from worker.checks.remark import Remark, error
+from worker.delivery.services import forced_priority
 
 CLINICAL: tuple[Urgency, ...] = ("critical", "high", "medium")
 
 RECEIVER = "{receiver}"
+
+NOT_TAKEN = "is not an address that Apprise takes: compare it with the page of its service in Apprise's wiki"
 
 
 def check_channels(on_call: OnCall, takes: Callable[[str], bool]) -> Iterator[Remark]:
@@ -18,8 +21,10 @@ def check_channels(on_call: OnCall, takes: Callable[[str], bool]) -> Iterator[Re
         if name not in used:
             yield Remark(("channels", name), "nobody uses it: give it to somebody under people, or take it out")
         if not takes(channel.url):
-            what = "is not an address that Apprise takes: compare it with the page of its service in Apprise's wiki"
-            yield error(("channels", name, "url"), what)
+            yield error(("channels", name, "url"), NOT_TAKEN)
+        if forced := forced_priority(channel.url):
+            what = f"`{forced}` holds for every page, a worklist notice included: without it each has its own urgency"
+            yield Remark(("channels", name, "url"), what)
     printed = [name for name, channel in on_call.channels.items() if RECEIVER in channel.url]
     if printed:
         names = ", ".join(printed)

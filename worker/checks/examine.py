@@ -6,24 +6,40 @@ from pathlib import Path
 
 from config.intake import load_intake
 from config.lines import read_yaml
-from config.problems import ConfigurationError, Problem
+from config.problems import Attempts, ConfigurationError, Problem
 from config.site import Site, file_of, load_site
-from worker.checks.channels import check_channels
+from worker.checks.channels import NOT_TAKEN, check_channels
 from worker.checks.ladders import check_ladders
 from worker.checks.remark import Remark
 from worker.checks.rota import check_rota
 from worker.checks.tables import check_limits, check_units
 
 
-def unusable(folder: Path | None) -> list[str]:
-    """Every fault that keeps a configuration folder from being used, in all of its files, one per line."""
-    said: list[str] = []
-    for load in (load_site, load_intake):
-        try:
-            load(folder)
-        except ConfigurationError as error:
-            said += str(error).splitlines()
-    return list(dict.fromkeys(said))
+def unusable(folder: Path | None, takes: Callable[[str], bool]) -> list[Problem]:
+    """Every fault that keeps a configuration folder from being used, in all of its files.
+
+    `takes` says whether Apprise takes an address: addresses are looked at as they are written, whatever else is wrong.
+    """
+    attempts = Attempts()
+    attempts.read(lambda: load_site(folder))
+    if folder is None or folder.is_dir():
+        attempts.read(lambda: load_intake(folder))
+        if attempts.problems:
+            attempts.read(lambda: _bad_addresses(file_of(folder, "site.yaml"), takes))
+    return attempts.problems
+
+
+def _bad_addresses(path: Path, takes: Callable[[str], bool]) -> None:
+    document = read_yaml(path)
+    channels = document.data.get("channels") if isinstance(document.data, dict) else None
+    urls = {
+        ("channels", name, "url"): channel.get("url")
+        for name, channel in (channels.items() if isinstance(channels, dict) else ())
+        if isinstance(channel, dict)
+    }
+    bad = [key for key, url in urls.items() if isinstance(url, str) and not takes(url)]
+    if bad:
+        raise ConfigurationError(*(document.problem(key, NOT_TAKEN) for key in bad))
 
 
 def doubtful(

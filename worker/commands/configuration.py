@@ -1,41 +1,80 @@
 """Commands about the configuration."""
 
+import json
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration
+if TYPE_CHECKING:
+    from config.problems import Problem
+    from config.site import Site
 
 
 @click.command()
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 400), help="How far to look ahead.")
 @click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day looked at; today where not given.")
-@config_option
-def check(days: int, start: datetime | None, config_dir: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(path_type=Path),
+    envvar="CARTWATCH_CONFIG_DIR",
+    help="Folder with site.yaml and proxies.yaml; the shipped example where not given.",
+)
+def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | None) -> None:
     """Check all configuration: site, conventions, tables, intake, export, and the rota of the days to come.
 
     Names file, line, key and the mend of everything at once. Errors end with 1; warnings are printed and end with 0.
     """
     from config.settings import Settings
+    from config.site import load_site
     from worker.checks.examine import doubtful, unusable
     from worker.checks.outbound import check_fhir_base
     from worker.delivery.addresses import takes
 
-    faults = unusable(config_dir)
-    if faults:
-        raise click.ClickException("\n".join(faults))
-    site = configuration(config_dir)
-    first = start.replace(tzinfo=site.zone) if start is not None else _now()
-    found = [*doubtful(config_dir, site, takes, first, timedelta(days=days)), *check_fhir_base(Settings())]
-    for problem in sorted(found, key=lambda problem: (problem.warning, problem.file, problem.line or 0)):
+    found = unusable(config_dir, takes)
+    site = load_site(config_dir) if not found else None
+    if site is not None:
+        first = start.replace(tzinfo=site.zone) if start is not None else _now()
+        found += doubtful(config_dir, site, takes, first, timedelta(days=days))
+    found += check_fhir_base(Settings())
+    found.sort(key=lambda problem: (problem.warning, problem.file, problem.line or 0))
+    _print_json(site, found) if as_json else _print_lines(site, found)
+    if not _is_usable(found):
+        sys.exit(1)
+
+
+def _is_usable(found: "Sequence[Problem]") -> bool:
+    return all(problem.warning for problem in found)
+
+
+def _print_json(site: "Site | None", found: "Sequence[Problem]") -> None:
+    problems = [
+        {
+            "severity": "warning" if problem.warning else "error",
+            "file": problem.file,
+            "line": problem.line,
+            "key": ".".join(map(str, problem.key)),
+            "what": problem.what,
+        }
+        for problem in found
+    ]
+    name, zone = (site.on_call.name, site.on_call.time_zone) if site is not None else (None, None)
+    click.echo(json.dumps({"usable": _is_usable(found), "name": name, "time_zone": zone, "problems": problems}))
+
+
+def _print_lines(site: "Site | None", found: "Sequence[Problem]") -> None:
+    for problem in found:
         click.echo(f"{'warning' if problem.warning else 'error'}: {problem}", err=True)
     errors = sum(not problem.warning for problem in found)
-    if errors:
+    if errors or site is None:
         click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
-        sys.exit(1)
-    click.echo(f"{site.on_call.name}: configuration is usable; time zone {site.on_call.time_zone}")
+    else:
+        click.echo(f"{site.on_call.name}: configuration is usable; time zone {site.on_call.time_zone}")
 
 
 def _now() -> datetime:

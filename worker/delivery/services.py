@@ -142,6 +142,14 @@ def quietly(service: str) -> dict[str, str]:
     return {takes.priority: takes.priorities["low"]} if takes is not None and takes.priority else {}
 
 
+def forced_priority(url: str) -> str:
+    """What an address itself says of the urgency, as `priority=max`; empty where a page has its own."""
+    takes = SERVICES.get(schema(url))
+    written = parse_qsl(url.partition("?")[2])
+    said = [f"{name}={value}" for name, value in written if takes is not None and name.lower() == takes.priority]
+    return said[0] if said else ""
+
+
 def with_extras(url: str, given: Mapping[str, str]) -> str:
     """An address with parameters added; what the site wrote in it itself always holds."""
     written = set(_written(url))

@@ -1,8 +1,11 @@
 """What the senders call things, and the `intake.yaml` of a site that knows them."""
 
+import shutil
 from pathlib import Path
 
 import yaml
+
+from config.site import DEFAULTS
 
 LOINC = {
     "temperature": "8310-5",
@@ -68,5 +71,6 @@ def configure(folder: Path, registers: str) -> Path:
         "values": {"consciousness": {WORDS["spontaneous"]: "spontaneous"}},
     }
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(DEFAULTS / "site.yaml", folder)
     (folder / "intake.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
     return folder

@@ -8,9 +8,11 @@ import pytest
 from config.intake import load_intake, read_map, with_map
 from config.problems import ConfigurationError
 from config.site import DEFAULTS
+from tests.unit.config.builders import folder as shipped
 
 
 def written(folder: Path, text: str) -> Path:
+    shipped(folder)
     (folder / "intake.yaml").write_text(text, encoding="utf-8")
     return folder
 

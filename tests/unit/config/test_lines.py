@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config.lines import read_yaml
+from config.lines import load_model, read_yaml
 from config.problems import ConfigurationError
+from config.types import Configuration
 
 TEXT = """\
 # a comment
@@ -65,10 +66,20 @@ def refused(path: Path, content: str | bytes) -> str:
     return str(caught.value).replace(str(path), "site.yaml")
 
 
+class Form(Configuration):
+    a: int
+    b: dict[str, int]
+
+
 def test_a_key_that_stands_twice_is_refused_as_one_would_be_lost(path: Path) -> None:
-    assert refused(path, "a: 1\nb:\n  c: 1\n  c: 2\na: 3\n") == (
-        "site.yaml:4: b.c: stands twice: take one out\nsite.yaml:5: a: stands twice: take one out"
-    )
+    """Beside whatever else is wrong."""
+    path.write_text("a: 1\nb:\n  c: x\n  c: y\na: 3\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_model(Form, path)
+    twice, more, last = str(caught.value).replace(str(path), "site.yaml").splitlines()
+    assert twice == "site.yaml:4: b.c: stands twice: take one out"
+    assert more.startswith("site.yaml:4: b.c: Input should be a valid integer")
+    assert last == "site.yaml:5: a: stands twice: take one out"
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,15 @@ def test_a_folder_that_is_not_there_is_refused_and_not_taken_for_the_shipped_one
         load_site(tmp_path / "absent")
 
 
+def test_a_folder_without_a_site_is_refused_and_not_taken_for_the_shipped_one(tmp_path: Path) -> None:
+    """The shipped example pages nobody."""
+    (tmp_path / "limits.csv").write_text("nonsense\n")
+    with pytest.raises(ConfigurationError, match=r"site\.yaml: is missing"):
+        load_site(tmp_path)
+
+
 def test_an_absent_file_is_the_shipped_one(tmp_path: Path) -> None:
+    folder(tmp_path)
     (tmp_path / "limits.csv").write_text(
         "reading,canonical,reject_below,reject_above,confirm_below,confirm_above\ncrp,mg/L,0,900,,\n"
     )

@@ -1,6 +1,9 @@
 """`cartwatch check`: what is wrong and what is doubtful, each with its line and the mend."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -69,6 +72,102 @@ def test_faults_of_every_file_are_said_at_once(tmp_path: Path) -> None:
         "intake.yaml:3: sources.lab.time_zone: 'Rome' is not a time zone",
     ):
         assert said.stderr.count(complaint) == 1, complaint
+
+
+def empty(path: Path) -> Path:
+    return path
+
+
+def absent(path: Path) -> Path:
+    return path / "absent"
+
+
+def without_site(path: Path) -> Path:
+    folder(path, limits_csv="reading\ncrp\n")
+    (path / "site.yaml").unlink()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (empty, ["site.yaml: is missing"]),
+        (absent, ["absent: is not a folder that can be read"]),
+        (without_site, ["site.yaml: is missing", "limits.csv:1: no column canonical"]),
+    ],
+)
+def test_a_folder_without_a_site_is_an_error(
+    tmp_path: Path, make: Callable[[Path], Path], says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    for said in (check(path), _by_environment(path, monkeypatch)):
+        assert said.exit_code == 1
+        assert "usable" not in said.stdout
+        for complaint in says:
+            assert said.stderr.count(complaint) == 1
+
+
+def _by_environment(path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    monkeypatch.setenv("CARTWATCH_CONFIG_DIR", str(path))
+    return CliRunner().invoke(main, ["check"], catch_exceptions=False)
+
+
+def test_what_is_wrong_with_one_file_hides_nothing_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARTWATCH_FHIR_BASE", "nowhere")
+    path = clean(
+        tmp_path,
+        ("time_zone: Europe/Rome", "time_zone: Rome\nname: twice"),
+        ("json://127.0.0.1/phone-2", "nonsense"),
+        proxies_yaml="a: [\n",
+        units_csv="nonsense\n",
+        intake_yaml="codes: {L: {X: crpp}}\n",
+        codes_csv="reading,system,code,display,use,value,by,note\ncrpp,L,1,,accept,,,\ncrqq,L,2,,accept,,,\n",
+    )
+    said = check(path)
+    for complaint in (
+        "name: stands twice",
+        "time_zone: 'Rome' is not a time zone",
+        "channels.phone-2.url: is not an address that Apprise takes",
+        "proxies.yaml:2: not YAML",
+        "units.csv:1: no column",
+        "intake.yaml:1: codes: L.X: 'crpp'",
+        "codes.csv:2: not a row of codes",
+        "codes.csv:3: not a row of codes",
+        "CARTWATCH_FHIR_BASE",
+    ):
+        assert said.stderr.count(complaint) == 1, complaint
+    assert said.stderr.endswith(" error(s), 1 warning(s)\n")
+
+
+# -- as JSON ---------------------------------------------------------------------------------------
+
+
+def as_json(path: Path) -> dict[str, Any]:
+    said = check(path, "--json")
+    assert said.stderr == ""
+    found: dict[str, Any] = json.loads(said.stdout)
+    assert said.exit_code == (0 if found["usable"] else 1)
+    return found
+
+
+def test_what_a_program_reads(tmp_path: Path) -> None:
+    found = as_json(clean(tmp_path, ("name: Example hospital", "name: St. Anna")))
+    assert found == {"usable": True, "name": "St. Anna", "time_zone": "Europe/Rome", "problems": []}
+
+
+def test_a_program_reads_where_each_problem_is(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("time_zone: Europe/Rome", "time_zone: Rome"))
+    found = as_json(path)
+    assert (found["usable"], found["name"]) == (False, None)
+    [problem] = found["problems"]
+    assert problem.pop("what").startswith("'Rome' is not a time zone")
+    assert problem == {"severity": "error", "file": str(path / "site.yaml"), "line": 2, "key": "time_zone"}
+
+
+def test_a_program_reads_warnings_of_what_is_usable(tmp_path: Path) -> None:
+    found = as_json(folder(tmp_path))
+    assert found["usable"]
+    assert {problem["severity"] for problem in found["problems"]} == {"warning"}
 
 
 # -- rota ------------------------------------------------------------------------------------------
@@ -264,3 +363,26 @@ def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
     path = folder(tmp_path, ("acknowledged_for: 60 min", "acknowledged_for: 3 min"))
     kinds = [line.partition(":")[0] for line in remarks(path)]
     assert kinds == ["error", "warning", "1 error(s), 1 warning(s)"]
+
+
+@pytest.mark.parametrize(
+    ("url", "forced"),
+    [
+        ("ntfy://ntfy.example/rossi?priority=max", "priority=max"),
+        ("pagerduty://key@routing?severity=critical", "severity=critical"),
+        ("bark://bark.example/device?Level=critical", "Level=critical"),
+        ("ntfy://ntfy.example/rossi?tags=cart", None),
+        ("json://127.0.0.1/phone-1?priority=max", None),
+    ],
+)
+def test_an_address_that_gives_every_page_one_urgency_is_remarked(tmp_path: Path, url: str, forced: str | None) -> None:
+    path = clean(tmp_path, ("json://127.0.0.1/phone-1?+X-Page-Id={page_id}", url))
+    said = [line for line in remarks(path) if "holds for every page" in line]
+    assert [line.partition("`")[2].partition("`")[0] for line in said] == ([forced] if forced else [])
+    assert all(line.startswith(f"warning: {at(path, url, 'channels.phone-1.url')}") for line in said)
+
+
+def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("json://127.0.0.1/phone-2?", "{receiver}/phone-2?"))
+    [warning] = remarks(path)
+    assert "channels: phone-2: {receiver} only prints pages" in warning

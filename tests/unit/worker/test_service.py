@@ -7,13 +7,14 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.settings import Settings
+from config.site import DEFAULTS
 from worker import service
 from worker.service import card_path, find_settings, serve
 
@@ -166,3 +167,17 @@ def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
     stop.set()
     serve(data=None, processes=1, listens=False, say=lambda _: None, on_page=lambda _: None, stop=stop)
     assert sum("export" in command for command in commands) == exporters
+
+
+@pytest.mark.parametrize("uses_it", [True, False])
+def test_the_receiver_runs_and_is_spoken_of_only_where_a_channel_uses_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uses_it: bool
+) -> None:
+    monkeypatch.delenv("CARTWATCH_RECEIVER_URL", raising=False)
+    text = (DEFAULTS / "site.yaml").read_text(encoding="utf-8")
+    (tmp_path / "site.yaml").write_text(text if uses_it else text.replace('"{receiver}/', '"json://127.0.0.1:9/'))
+    said: list[str] = []
+    settings = Settings(config_dir=tmp_path)
+    with ExitStack() as stack:
+        changed = service._with_receiver(stack, settings, said.append, lambda _: None)
+        assert (changed.receiver_url != settings.receiver_url, len(said)) == (uses_it, int(uses_it))
