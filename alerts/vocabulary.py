@@ -121,6 +121,27 @@ DRUGS = (
     "immunoglobulin",
 )
 
+PRODUCTS = {
+    "axicabtagene": "axicabtagene ciloleucel",
+    "tisagenlecleucel": "tisagenlecleucel",
+    "lisocabtagene": "lisocabtagene maraleucel",
+    "brexucabtagene": "brexucabtagene autoleucel",
+    "idecabtagene": "idecabtagene vicleucel",
+    "ciltacabtagene": "ciltacabtagene autoleucel",
+    "obecabtagene": "obecabtagene autoleucel",
+}
+"""The CAR-T products by code, each with its international nonproprietary name."""
+
+TRADE_NAMES = {
+    "axicabtagene": "yescarta",
+    "tisagenlecleucel": "kymriah",
+    "lisocabtagene": "breyanzi",
+    "brexucabtagene": "tecartus",
+    "idecabtagene": "abecma",
+    "ciltacabtagene": "carvykti",
+    "obecabtagene": "aucatzyl",
+}
+
 ICE_ITEMS = {
     "year": 1,
     "month": 1,
@@ -136,6 +157,12 @@ ICE_ITEMS = {
 
 SCORE_HIGHEST = {"ice": sum(ICE_ITEMS.values()), "capd": 32}
 """The most points a bedside score can have."""
+
+
+def product_code(text: str) -> str:
+    """The code of a CAR-T product by its code, its name or its trade name; empty where it is none of these."""
+    word = text.strip().casefold()
+    return next((code for code, name in PRODUCTS.items() if word in (code, name, TRADE_NAMES[code])), "")
 
 
 def label(name: str) -> str:

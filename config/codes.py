@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.vocabulary import DRUGS, READINGS
+from alerts.vocabulary import DRUGS, PRODUCTS, READINGS
 from config.problems import ConfigurationError, Problem
 from config.tables import read_rows
 
@@ -27,14 +27,28 @@ COLUMNS = ("reading", "system", "code", "display", "use", "value", "by", "note")
 
 GLASGOW = "gcs"
 DRUG = "drug:"
+PRODUCT = "product:"
+INFUSION = "infusion"
 IGNORED = "ignore"
+
+
+MEANINGS = frozenset(
+    (
+        *READINGS,
+        *(f"{DRUG}{name}" for name in DRUGS),
+        *(f"{PRODUCT}{name}" for name in PRODUCTS),
+        *(GLASGOW, INFUSION, IGNORED),
+    )
+)
+"""Everything a code may mean."""
 
 
 class Code(NamedTuple):
     """What one (system, code) pair means.
 
-    `reading` is a reading, `drug:NAME` or `gcs`; `use` says whether it is taken (`accept`), only groups others
-    (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not wanted (`ignore`); `note` says why.
+    `reading` is a reading, `drug:NAME`, `product:NAME`, `infusion` (of CAR-T cells) or `gcs`; `use` says whether it is
+    taken (`accept`), only groups others (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not
+    wanted (`ignore`); `note` says why.
     """
 
     reading: str
@@ -57,10 +71,10 @@ def check_map(codes: SiteMap) -> SiteMap:
     """
     for system, readings in codes.items():
         for code, reading in readings.items():
-            known = reading in READINGS or reading in (GLASGOW, IGNORED)
-            if not known and not (reading.startswith(DRUG) and reading[len(DRUG) :] in DRUGS):
+            if reading not in MEANINGS:
                 raise ValueError(
-                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME and not {IGNORED!r}"
+                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME, no product:NAME"
+                    f" and neither {INFUSION!r} nor {IGNORED!r}"
                 )
     return codes
 

@@ -137,3 +137,13 @@ def test_what_was_charted_long_before_the_registration_is_judged_with_it() -> No
     assert [page.condition for page in ward.new_pages()] == ["cytopenia"]
     ward.send(ward.registration())
     assert [(page.condition, page.urgency) for page in ward.new_pages() if page.urgency != "low"] == [("crs", "medium")]
+
+
+def test_without_a_date_of_birth_an_ice_is_graded_and_a_capd_alone_leaves_icans_undetermined() -> None:
+    ward = Ward()
+    ward.send(ward.registration())
+    ward.code("capd", 10)
+    assert ward.grade("icans") is None
+    ward.jump(hours=1)
+    ward.ice(5)
+    assert ward.grade("icans") == "2"

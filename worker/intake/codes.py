@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from alerts.vocabulary import DRUGS
-from config.codes import DRUG, IGNORED, SYSTEMS, TEXT, Code, Codes
+from alerts.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
+from config.codes import DRUG, IGNORED, PRODUCT, SYSTEMS, TEXT, Code, Codes
 from worker.intake.taken import Unmapped
 
 
@@ -34,6 +34,7 @@ ALSO_CALLED = {
     "dopamine": ("dopamin",),
     "vasopressin": ("argipressin",),
     "tocilizumab": ("tocilizumabum",),
+    **{product: (name,) for product, name in TRADE_NAMES.items()},
 }
 
 
@@ -82,18 +83,18 @@ def find(codes: Codes, codings: Iterable[Coding]) -> Found:
 
 
 def find_drug(codes: Codes, codings: list[Coding]) -> Found:
-    """The drug of its codings: code and name must agree.
+    """The drug, or the CAR-T product, of its codings: code and name must agree.
 
     A name that is a watched drug's under a code that is not known is trouble, never a guess.
     """
     found = find(codes, codings)
     names = [coding.name for coding in codings if coding.name]
-    named = {drug for drug in DRUGS for name in names if called(name, drug)}
-    if found.code is None or not found.code.reading.startswith(DRUG):
+    named = {drug for drug in (*DRUGS, *PRODUCTS) for name in names if called(name, drug)}
+    if found.code is None or not found.code.reading.startswith((DRUG, PRODUCT)):
         if named and found.unmapped is not None:
             return found._replace(why=f"{found.why}, but is named like {_list(named)}; map its code", trouble=True)
         return found
-    drug = found.code.reading.removeprefix(DRUG)
+    drug = found.code.reading.removeprefix(DRUG).removeprefix(PRODUCT)
     if found.code.local or drug in named:
         return found
     if not names:

@@ -75,6 +75,8 @@ def judge(result: Result, source: Source, tables: Tables) -> Element:
     4. A value that cannot be read, converted or believed: set aside, never corrected by guess.
     """
     life, value = result.life, result.value
+    if result.code.reading not in READINGS and result.code.reading != GLASGOW:
+        return ignored(result.where, f"{result.code.reading} is no reading", result.patient)
     if life.use is Use.NOT_USABLE:
         use = "ambiguous" if value.trouble else "not-usable" if value.given else "no-value"
         return ignored(

@@ -12,6 +12,7 @@ from worker.intake.codes import Coding, find_drug
 from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
+from worker.intake.infusions import infusion, product_named
 from worker.intake.taken import Element, Native, Shown, ignored, set_aside, stored
 from worker.intake.times import NEVER, When, fhir
 
@@ -38,6 +39,8 @@ def elements(
     name = next((coding.name for coding in codings if coding.name), "")[:60]
     start, end = _times(given, source)
     use = {RETRACTED: "retract"}.get(given.status, "given" if given.status in GIVEN else "not-given")
+    if found.code is not None and (product := product_named(found.code.reading)):
+        return [_infusion(given, patient, product, start, source, where, whole)]
     if found.code is None or not found.code.reading.startswith(DRUG):
         shown = Shown("drug", name or None, None, start.shown, given.status, use)
         if found.trouble:
@@ -64,6 +67,34 @@ def elements(
     else:
         natives = administration(name, common, start.at, end)
     return [stored(where, patient, natives, shown)]
+
+
+def _infusion(
+    given: MedicationAdministration,
+    patient: str,
+    product: str,
+    start: When,
+    source: Source,
+    where: str,
+    whole: dict[str, Any],
+) -> Element:
+    """The CAR-T cells themselves were given."""
+    if given.status not in (*GIVEN, RETRACTED):
+        if given.status not in NOT_GIVEN:
+            return set_aside(where, patient, f"status: {given.status[:40]!r} is not known")
+        return ignored(where, f"status {given.status}: not given", patient, own=True)
+    return infusion(
+        identifier_of(given, whole),
+        patient,
+        product,
+        start,
+        source,
+        where,
+        field="effective",
+        status=given.status,
+        taken_back=given.status == RETRACTED,
+        changed=fhir(given.meta.lastUpdated, source.zone).at if given.meta is not None else None,
+    )
 
 
 def administration(identifier: str, common: Native, start: datetime, end: When | None) -> tuple[Native, ...]:

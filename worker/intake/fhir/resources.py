@@ -128,6 +128,13 @@ class DiagnosticReport(Around):
     result: tuple[Reference, ...] = ()
 
 
+class Meta(_Fhir):
+    """When a resource was changed, and its labels."""
+
+    lastUpdated: Short = ""  # noqa: N815
+    security: tuple[Coding, ...] = ()
+
+
 class Ingredient(_Fhir):
     """What a product is made of."""
 
@@ -161,13 +168,27 @@ class MedicationAdministration(_Fhir):
     effectiveDateTime: Short = ""  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
     dosage: Dosage | None = None
+    meta: Meta | None = None
 
 
-class Meta(_Fhir):
-    """When a resource was changed, and its labels."""
+class Coded(_Fhir):
+    """A resource of any kind by what it is of."""
 
-    lastUpdated: Short = ""  # noqa: N815
-    security: tuple[Coding, ...] = ()
+    code: Concept = Concept()
+
+
+class Procedure(Coded):
+    """Something that was done; its time is called `performed` in R4 and `occurrence` in R5."""
+
+    id: Short = ""
+    identifier: tuple[Identifier, ...] = ()
+    status: Short
+    subject: Reference | None = None
+    performedDateTime: Short = ""  # noqa: N815
+    performedPeriod: Period | None = None  # noqa: N815
+    occurrenceDateTime: Short = ""  # noqa: N815
+    occurrencePeriod: Period | None = None  # noqa: N815
+    meta: Meta | None = None
 
 
 class Patient(_Fhir):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from config.intake import Source
 from config.tables import Tables
-from worker.intake.fhir import medications, observations
+from worker.intake.fhir import medications, observations, procedures
 from worker.intake.fhir.references import Bundle, Entry, Subjects
 from worker.intake.fhir.resources import (
     Around,
@@ -18,6 +18,7 @@ from worker.intake.fhir.resources import (
     Meta,
     Observation,
     Patient,
+    Procedure,
     Reference,
 )
 from worker.intake.identity import Identity, Unidentified
@@ -27,6 +28,7 @@ from worker.intake.times import When, fhir
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
 MOST_ENTRIES = 10_000
 TEST_LABEL = "HTEST"
+WHOLE_DATE = len("1955-05-01")
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -116,7 +118,7 @@ class _Reader:
         """What one resource becomes."""
         kind = entry.resource["resourceType"]
         inside = _contained(entry.resource)
-        if kind not in READ and not inside:
+        if not self._reads(entry.resource) and not inside:
             return Item("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
         raw = ""
         owners: dict[int, Identity] = {}
@@ -137,9 +139,13 @@ class _Reader:
             raw = self._alone(entry, identity, owners)
         return Item("fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements))
 
+    def _reads(self, resource: dict[str, Any]) -> bool:
+        """Whether more of a resource is read than the Observations in it."""
+        return resource["resourceType"] in READ or procedures.is_infusion(resource, self._source)
+
     def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[Element], Identity | None]:
         whole = entry.resource
-        if kind not in READ:
+        if not self._reads(whole):
             why = f"{kind[:60]} is not read, but for the Observations in it"
             return [ignored(where, why)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "DiagnosticReport":
@@ -152,6 +158,10 @@ class _Reader:
             given = MedicationAdministration.model_validate(whole)
             identity, nobody = self._whose(given.subject or lent, entry.base)
             elements = medications.elements(given, identity.id, self._bundle, entry.base, self._source, where, whole)
+        elif kind == "Procedure":
+            done = Procedure.model_validate(whole)
+            identity, nobody = self._whose(done.subject or lent, entry.base)
+            elements = [procedures.element(done, identity.id, self._source, where, whole)]
         else:
             observation = Observation.model_validate(whole)
             identity, nobody = self._whose(observation.subject or lent, entry.base)
@@ -190,8 +200,6 @@ class _Reader:
             return NOBODY, str(error)
 
     def _patient(self, patient: Patient, where: str) -> Element:
-        if not patient.birthDate:
-            return ignored(where, "a Patient without birthDate holds nothing to take")
         if "*" not in self._source.policy.registers:
             why = "this source registers nobody; set `registers` to ['*'] if each of its patients is to be watched"
             return ignored(where, why, own=True)
@@ -203,7 +211,9 @@ class _Reader:
             "id": f"Patient/{patient.id or identity.id}"[:180],
             "source": self._source.name,
         }
-        native |= {"patient": identity.id, "effective": at, "born": patient.birthDate}
+        native |= {"patient": identity.id, "effective": at}
+        if len(patient.birthDate) == WHOLE_DATE:  # a year, or a month, is no date; the age is then not known
+            native["born"] = patient.birthDate
         return stored(where, identity.id, (native,))
 
     def _lend(self, entry: Entry) -> None:

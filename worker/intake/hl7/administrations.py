@@ -10,6 +10,7 @@ from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import codings, units
 from worker.intake.identity import Unidentified
+from worker.intake.infusions import infusion, product_named
 from worker.intake.taken import Element, Shown, ignored, refused, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
@@ -46,6 +47,8 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, order: 
     status, action = rxa.field(20).component(1).strip().upper(), rxa.field(21).component(1).strip().upper()
     use = "retract" if action == DELETED else "given" if status in GIVEN else "not-given"
     word = "entered-in-error" if action == DELETED else {"": "completed", "CP": "completed"}.get(status, status)
+    if found.code is not None and (product := product_named(found.code.reading)):
+        return _infusion(rxa, where, patient, nobody, product, source)
     if found.code is None or not found.code.reading.startswith(DRUG):
         shown = Shown("drug", name or None, None, start.shown, word, use)
         if found.trouble:
@@ -66,6 +69,24 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, order: 
     if action == DELETED:
         return stored(where, patient, retraction(identifier, common, start.at), shown)
     return stored(where, patient, administration(identifier, common, start.at, _end(rxa, start, source)), shown)
+
+
+def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str, source: Source) -> Element:
+    """The CAR-T cells themselves were given."""
+    start = _when(rxa, 3, source)
+    status = rxa.field(20).component(1).strip().upper()
+    if nobody:
+        return set_aside(where, patient, nobody)
+    if status in NOT_GIVEN:
+        return ignored(where, f"RXA-20 {status}: not given", patient, own=True)
+    if status not in GIVEN:
+        return set_aside(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
+    parts = (patient, "infusion", rxa.field(2).text, product, start.shown or "")
+    identifier = f"hl7/{hashlib.sha256(chr(31).join(parts).encode(errors='surrogatepass')).hexdigest()[:32]}"
+    taken_back = rxa.field(21).component(1).strip().upper() == DELETED
+    return infusion(
+        identifier, patient, product, start, source, where, field="RXA-3", status=status or "CP", taken_back=taken_back
+    )
 
 
 def _trouble(start: When, status: str) -> str:

@@ -161,6 +161,14 @@ def test_a_patient_registers_only_where_the_source_says_so() -> None:
     }
 
 
+@pytest.mark.parametrize("born", [{}, {"birthDate": "1955"}, {"birthDate": "1955-05"}])
+def test_a_patient_whose_date_of_birth_is_not_known_registers_without_it(born: dict[str, str]) -> None:
+    held = patient(identifier=[typed("P1", "MR")], meta={"lastUpdated": AT}, **born)
+    (message,) = one(fhir(held, source(registers=["*"]))).messages
+    assert (message["type"], message["patient"]) == ("registration", "P1")
+    assert "born" not in message
+
+
 def test_test_data_is_marked() -> None:
     assert fhir(observation(meta={"security": [{"code": "HTEST"}]})).test
     assert not fhir(observation()).test

@@ -1,0 +1,63 @@
+"""A Procedure: the infusion of CAR-T cells. No other procedure is read."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.codes import INFUSION
+from config.intake import Source
+from worker.intake.codes import find
+from worker.intake.fhir.observations import coded, identifier_of
+from worker.intake.fhir.resources import Coded, Period, Procedure
+from worker.intake.infusions import infusion, product_named
+from worker.intake.taken import Element, ignored, set_aside
+from worker.intake.times import NEVER, When, fhir
+
+BEGUN = ("in-progress", "completed", "stopped")
+NOT_BEGUN = ("preparation", "not-done", "on-hold", "unknown")
+RETRACTED = "entered-in-error"
+
+
+def is_infusion(resource: dict[str, Any], source: Source) -> bool:
+    """Whether a resource is a Procedure that infuses CAR-T cells; any other is not looked at."""
+    return resource["resourceType"] == "Procedure" and _meaning(resource, source) is not None
+
+
+def _meaning(resource: dict[str, Any], source: Source) -> str | None:
+    """The product of an infusion, empty where it is not said; None where it is no infusion."""
+    try:
+        code = Coded.model_validate(resource).code
+    except ValidationError:
+        return None
+    found = find(source.codes, coded(code))
+    if found.code is None:
+        return None
+    return product_named(found.code.reading) or ("" if found.code.reading == INFUSION else None)
+
+
+def element(done: Procedure, patient: str, source: Source, where: str, whole: dict[str, Any]) -> Element:
+    """What the Procedure of an infusion becomes."""
+    if done.status not in (*BEGUN, RETRACTED):
+        if done.status not in NOT_BEGUN:
+            return set_aside(where, patient, f"status: {done.status[:40]!r} is not known")
+        return ignored(where, f"status {done.status}: not infused", patient, own=True)
+    return infusion(
+        identifier_of(done, whole),
+        patient,
+        _meaning(whole, source) or "",
+        _start(done, source),
+        source,
+        where,
+        field="performed",
+        status=done.status,
+        taken_back=done.status == RETRACTED,
+        changed=fhir(done.meta.lastUpdated, source.zone).at if done.meta is not None else None,
+    )
+
+
+def _start(done: Procedure, source: Source) -> When:
+    """When it began: R4 says `performed`, R5 `occurrence`."""
+    periods = (done.performedPeriod or Period(), done.occurrencePeriod or Period())
+    texts = (done.performedDateTime, done.occurrenceDateTime, *(period.start for period in periods))
+    text = next((text for text in texts if text), "")
+    return fhir(text, source.zone) if text else NEVER

@@ -1,0 +1,60 @@
+"""The infusion of a CAR-T product, as records chart it: it registers the patient, with day 0 and the product.
+
+It comes as a FHIR Procedure, or as the administration of the product (FHIR MedicationAdministration, HL7 RAS).
+"""
+
+from datetime import datetime
+
+from alerts.vocabulary import PRODUCTS
+from config.codes import PRODUCT
+from config.intake import Source
+from worker.intake.taken import Element, Shown, ignored, set_aside, stored
+from worker.intake.times import When
+
+NOT_A_RECORD = "registers nobody: only a source of type record, or one with `registers`, says who was infused"
+RETRACTED = (
+    "an infusion that is taken back does not take the registration back: send the right one, or `cartwatch register`"
+)
+
+
+def product_named(reading: str) -> str:
+    """The name of the product that a code of `codes.csv` means; empty for any other code."""
+    return PRODUCTS.get(reading.removeprefix(PRODUCT), "") if reading.startswith(PRODUCT) else ""
+
+
+def infusion(
+    identifier: str,
+    patient: str,
+    product: str,
+    start: When,
+    source: Source,
+    where: str,
+    *,
+    field: str,
+    status: str,
+    taken_back: bool = False,
+    changed: datetime | None = None,
+) -> Element:
+    """The registration that follows of an infusion which has begun.
+
+    `field` names what held its time; `changed` is when the record of it was last changed, where that is known: of two
+    times of infusion the one recorded later holds.
+    """
+    use = "retract" if taken_back else "given"
+    shown = Shown("infusion", product or None, None, start.shown, status, use)
+    if source.policy.type != "record" and not source.policy.registers:
+        return ignored(where, f"{source.name} {NOT_A_RECORD}", patient, own=True, shown=shown)
+    if taken_back:
+        return set_aside(where, patient, RETRACTED, shown)
+    if start.at is None or start.day:
+        why = start.why or f"{start.shown} is a day, and the infusion needs the hour"
+        return set_aside(where, patient, f"{field}: {why}", shown)
+    native = {
+        "type": "registration",
+        "id": identifier,
+        "source": source.name,
+        "patient": patient,
+        "effective": max(start.at, changed or start.at).isoformat(),
+        "infused": start.at.isoformat(),
+    }
+    return stored(where, patient, (native | ({"product": product} if product else {}),), shown)
