@@ -1,8 +1,14 @@
 """The command that takes HL7 v2 over MLLP."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import click
 
 from worker.commands.common import refuse_unfit_store, runtime
+
+if TYPE_CHECKING:
+    from config.listeners import Listener
 
 
 @click.command()
@@ -34,11 +40,14 @@ def mllp(names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(listeners))
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(listeners)}", param_hint="NAMES")
-    chosen = {name: listener for name, listener in listeners.items() if not names or name in names}
+
+    def choose(listeners: "Mapping[str, Listener]") -> "Mapping[str, Listener]":
+        return {name: listener for name, listener in listeners.items() if not names or name in names}
+
     refuse_unfit_store(run)
 
     async def listen() -> None:
-        await serve(chosen, in_force, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
+        await serve(choose, in_force, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
 
     try:
         asyncio.run(listen())
