@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from alerts.admission import Admission
 from alerts.chart import Chart, Unused
 from alerts.entry import ABSENT, Entry
@@ -21,9 +23,39 @@ class Charted(NamedTuple):
     corrects: bool = False
 
 
+BY_HAND = ("", "person", "cuff")
+"""Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
+
+
+def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool:
+    """Whether a person charted a reading before its time, by no more than the site allows (`chart.ahead_within`).
+
+    It was true when it came in: a nurse who writes at 07:45 "for 08:00" has looked at 07:45.
+    """
+    if message.effective <= came_in or not isinstance(message, Reading):
+        return False
+    conventions = site.proxies.chart
+    ahead = message.effective - came_in
+    return conventions.future_tolerance.value < ahead <= conventions.ahead_within.value and _by_hand(message, site)
+
+
+def _by_hand(message: Reading, site: Site) -> bool:
+    """Whether a person charted it. A laboratory never does; a source that a site lists does, whatever measured it."""
+    if message.by == "laboratory" or READINGS[message.reading].sort is Sort.LABORATORY:
+        return False
+    return (message.by or "") in BY_HAND or message.source in site.proxies.chart.charted_by_hand.value
+
+
+def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
+    """When a message was true: at its effective time; what a person charted ahead, when it came in."""
+    came_in = message.received or now
+    return (came_in if is_charted_ahead(message, came_in, site) else message.effective).astimezone(UTC)
+
+
 def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
     """Fold one message into a chart; a message that is not charted leaves it as it was."""
-    if message.effective > now + site.proxies.chart.future_tolerance.value:
+    moment = moment_of(message, now, site)
+    if moment > now + site.proxies.chart.future_tolerance.value:
         return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
     if isinstance(message, Registration):
         return Charted(chart.admit(_admission(message)))
@@ -33,7 +65,9 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
         kind, entry = _entry(message, site)
     except Unusable as reason:
         return _refuse(chart, message, str(reason))
-    received = message.received or message.effective
+    if moment != entry.effective:
+        entry = replace(entry, effective=moment, charted_for=entry.effective)
+    received = message.received or moment
     folded = chart.fold(kind, entry, received=received, supersedes=message.supersedes or "")
     corrects = message.status >= Status.CORRECTED or message.supersedes is not None
     return Charted(folded, corrects=corrects)

@@ -17,7 +17,7 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     `comparator` makes `value` a bound. `low` and `high` are the laboratory's limits, converted like the value.
     `sent` is what the sender wrote where it was converted; `note` keeps a reason or the items of a score. `received`
     is kept of a final version within the full resolution, where it is not `effective`. `unusual`: a person is to check
-    the value.
+    the value. `charted_for` is the time a person charted it for, where they did so ahead of it.
 
     It refers to nothing that could refer back to it, so that the garbage collector need not look at a chart.
     """
@@ -37,6 +37,7 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     note: str = ""
     received: datetime | None = None
     unusual: bool = False
+    charted_for: datetime | None = None
 
     @property
     def is_true(self) -> bool:

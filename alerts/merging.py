@@ -33,11 +33,13 @@ def charted_again(chart: Chart, into: str, now: datetime) -> Iterator[AnyMessage
 
 
 def _message(body: dict[str, Any], into: str, now: datetime) -> AnyMessage:
-    return MESSAGE.validate_python(body | {"patient": into, "received": now})
+    return MESSAGE.validate_python({"received": now, **body, "patient": into})
 
 
 def _body(kind: str, entry: Entry) -> dict[str, Any]:
     body: dict[str, Any] = {"id": entry.id, "source": entry.source, "effective": entry.effective}
+    if entry.charted_for is not None:
+        body |= {"effective": entry.charted_for, "received": entry.effective}
     body |= {"status": Status(entry.status), "by": entry.by or None}
     if kind in STATEMENTS:
         return body | {"type": "statement", "statement": kind, "value": entry.is_true}

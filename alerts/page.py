@@ -183,7 +183,13 @@ def shown(item: Evidence, site: Site, language: Language) -> str:
     """One reading with value, unit, time and source, as a page shows it."""
     entry = item.entry
     value = translate(f"{label(item.kind)} {_value(item.kind, entry)}", language)
-    return f"{value} ({clock(entry.effective, site, language)}, {entry.source})"
+    return f"{value} ({clock(entry.effective, site, language)}, {entry.source}{_charted_for(entry, site, language)})"
+
+
+def _charted_for(entry: Entry, site: Site, language: Language) -> str:
+    if entry.charted_for is None:
+        return ""
+    return f", {say('charted for {time}', language, time=f'{entry.charted_for.astimezone(site.zone):%H:%M}')}"
 
 
 def _value(kind: str, entry: Entry) -> str:

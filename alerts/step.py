@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from alerts import answers, episodes, escalation, telling
 from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart
-from alerts.charting import chart_message
+from alerts.charting import chart_message, moment_of
 from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
@@ -121,14 +121,14 @@ class _Step:
         for message in messages:
             if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
                 continue
-            at = message.effective.astimezone(UTC)
+            at = moment_of(message, self.now, self.site)
             chart = self.watch.chart
             if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, self.site):
                 why = f"{message.reading}: {pressures.CONTRADICTED}"
                 self.effects.set_aside.append(sets_aside(message, why, self.now))
 
     def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
-        moment = message.effective.astimezone(UTC)
+        moment = moment_of(message, self.now, self.site)
         self.moments.add(moment)
         course = self.watch.course
         changes_the_past = corrects or isinstance(message, Registration)

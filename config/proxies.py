@@ -48,6 +48,8 @@ class ChartProxies(Configuration):
     laboratory_holds: Proxy[Duration]
     baseline_window: Proxy[Duration]
     future_tolerance: Proxy[Duration]
+    ahead_within: Proxy[Duration]
+    charted_by_hand: Proxy[tuple[str, ...]]
     late_page_within: Proxy[Duration]
 
 

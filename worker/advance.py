@@ -13,6 +13,7 @@ from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from alerts.charting import is_charted_ahead
 from alerts.faults import fault, intake_fault
 from alerts.fields import Status
 from alerts.messages import AnyMessage, BadMessage, Fault, read_message
@@ -82,7 +83,7 @@ def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn
         crashes = batch.crashes
         if crashes > CRASHES_BEFORE_ONE_BY_ONE:
             batch = _one_thing(batch)
-        messages, outcome = _read(store.keys, batch, now, crashes)
+        messages, outcome = _read(store.keys, batch, now, crashes, site)
         due = [] if outcome.stuck else batch.due
         watches = transaction.watches({message.patient for message in messages} | set(due))
         room = ceil(site.proxies.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
@@ -102,7 +103,7 @@ def _one_thing(batch: Batch) -> Batch:
     return batch._replace(due=batch.due[:1])
 
 
-def _read(keys: Keys, batch: Batch, now: datetime, crashes: int) -> tuple[list[AnyMessage], Outcome]:
+def _read(keys: Keys, batch: Batch, now: datetime, crashes: int, site: Site) -> tuple[list[AnyMessage], Outcome]:
     """Parse what waits. Producers may append to the stream directly: what cannot be read is set aside, what belongs
     to another shard is moved there."""
     heard: dict[str, int] = {}
@@ -123,12 +124,18 @@ def _read(keys: Keys, batch: Batch, now: datetime, crashes: int) -> tuple[list[A
             outcome.relayed.append(_poison(message, "worker died", now))
         elif keys.of(message.patient) != batch.shard:
             outcome.relayed.append(message)
-        elif message.status is not Status.FINAL and message.received is None:
-            # Of two corrections the one accepted later holds, so the time of acceptance must be known.
+        elif message.received is None and _depends_on_acceptance(message, waiting.received, site):
             messages.append(message.model_copy(update={"received": waiting.received}))
         else:
             messages.append(message)
     return messages, outcome
+
+
+def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> bool:
+    """Whether the time of acceptance must be known: of two corrections the one accepted later holds, and what a person
+    charted ahead was true when it was accepted.
+    """
+    return message.status is not Status.FINAL or is_charted_ahead(message, accepted, site)
 
 
 def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) -> None:

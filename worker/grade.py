@@ -96,7 +96,9 @@ def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
     chart = Chart()
     unused = [{"id": unread.id, "source": unread.source, "why": unread.why} for unread in asked.unread]
     for message in sorted(asked.messages, key=lambda item: item.effective):
-        charted = chart_message(chart, message, at, site)
+        # `at` is not when a message came in: one that does not say so came in when it was true.
+        known = message.model_copy(update={"received": message.received or message.effective})
+        charted = chart_message(chart, known, at, site)
         chart = charted.chart
         if charted.unusable:
             unused.append({"id": message.id, "source": message.source, "why": charted.unusable})
@@ -167,6 +169,7 @@ def _evidence(kind: str, entry: Entry) -> dict[str, Any]:
         "effective": _iso(entry.effective),
         "source": entry.source,
         "id": entry.id,
+        **({"charted_for": _iso(entry.charted_for)} if entry.charted_for else {}),
     }
 
 

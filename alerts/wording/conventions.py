@@ -108,6 +108,16 @@ CHART: tuple[Row, ...] = (
         "un'ora del dato oltre 5 min avanti rispetto all'orologio è un errore di orologio",
     ),
     (
+        "a reading that a person charts up to 60 min before its time is true when it comes in; in one intensive care "
+        "unit 12 % of vital signs were entered before their time, by up to 60 min",
+        "un rilievo registrato da una persona fino a 60 min prima della sua ora vale da quando arriva; in una terapia "
+        "intensiva il 12 % dei parametri vitali era inserito prima della sua ora, fino a 60 min",
+    ),
+    (
+        "in these sources a person charts what a device measured, and may do so before its time",
+        "in queste fonti una persona registra ciò che un dispositivo ha misurato, e può farlo prima della sua ora",
+    ),
+    (
         "a finding charted late still pages when it is at most 24 h old",
         "un rilievo registrato in ritardo avvisa ancora se ha al massimo 24 h",
     ),

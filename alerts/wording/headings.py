@@ -46,6 +46,7 @@ HEADINGS: tuple[Row, ...] = (
     ("before: {level}", "prima: {level}"),
     ("because {reason}", "motivo: {reason}"),
     ("readings: {readings}", "rilievi: {readings}"),
+    ("charted for {time}", "registrato per le {time}"),
     ("missing: {names}", "manca: {names}"),
     ("note: {flag}", "nota: {flag}"),
     ("conventions: {conventions}", "convenzioni: {conventions}"),

@@ -137,7 +137,7 @@ def test_a_value_that_looks_like_another_unit_is_set_aside_and_not_guessed(ward:
 
 
 def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
-    ward.vitals(at=ward.now + timedelta(minutes=5, seconds=1), temp=39.0)
+    ward.send(ward.vital("temp", 39.0, ward.now + timedelta(minutes=5, seconds=1), by="monitor"))
     (aside,) = ward.set_aside
     assert "lies in the future" in aside.why
     assert ward.charted("temperature")[-1].effective < ward.now

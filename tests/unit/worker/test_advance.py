@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count, islice
 from math import ceil
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 
-from alerts.messages import SITE_SUBJECT, AnyMessage
+from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
 from alerts.step import step
 from alerts.watch import Effects, Watch
 from config.site import Site
@@ -251,6 +251,26 @@ def test_a_message_that_can_be_read_and_not_used_is_set_aside_with_the_reason(
     assert why in record.why
     assert (record.source, record.patient, record.id) == (bad["source"], "P1", bad["id"])
     assert json.loads(record.raw)["id"] == bad["id"]
+
+
+def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journal_places_it_there_again(
+    store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    """However long it waits for a worker, and in a replay of the journal."""
+    send(store, [registration(), reading("temperature", "38.9", at=NOW + timedelta(minutes=45))])
+    clock.forward(minutes=20)
+    turn()
+    watch = store.watch("P1")
+    assert watch is not None
+    (entry,) = watch.chart.entries["temperature"]
+    assert (entry.effective, entry.charted_for) == (NOW, NOW + timedelta(minutes=45))
+    [(_, record)] = store.journal(SHARD)
+    again = [
+        read_message(item["message"]).model_copy(update={"received": datetime.fromisoformat(item["received"])})
+        for item in record["in"]
+    ]
+    replayed, _ = step(Watch(patient="P1"), again, NOW + timedelta(days=1), SITE)
+    assert replayed.chart.entries["temperature"] == (entry,)
 
 
 def test_a_message_in_another_patients_shard_is_moved_to_its_own(
