@@ -10,7 +10,6 @@ from itertools import count
 from harness import Ground, Row, Size, eventually, in_turn, medians
 from ward import Ward, registrations
 
-from worker.replay import environment_of
 from worker.supervisor import Supervised, worker_command
 
 AIM_HELP = 0.3
@@ -33,7 +32,7 @@ def first_task(ward: Ward, ground: Ground, patient: str) -> float:
     ward.client.wake([ward.store.keys.of(patient)])
     command = worker_command(["advance", "ingest"], 1)
     began = time.perf_counter()
-    with Supervised(command, environment_of(ward.settings), str(ground.logs / "start.log")):
+    with Supervised(command, ward.settings.as_environment(), str(ground.logs / "start.log")):
         eventually(ward.idle, "its first task is done", every=0.002)
         return time.perf_counter() - began
 

@@ -16,7 +16,6 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
 from worker.packing import pack
-from worker.replay import environment_of
 from worker.runtime import make
 from worker.supervisor import Supervised, worker_command
 
@@ -63,7 +62,7 @@ class Ward:
         """A worker, once it ticks."""
         before = self._beats()
         command = worker_command(queues, processes, pool)
-        worker = self._ground.run(f"{self.name}-{queues[0]}", command, environment_of(self.settings))
+        worker = self._ground.run(f"{self.name}-{queues[0]}", command, self.settings.as_environment())
         eventually(lambda: self._beats() > before, f"the worker of {self.name} ticks")
         return worker
 

@@ -52,3 +52,7 @@ class Settings(BaseSettings):
         if base.endswith("/") or not database.isdigit():
             return self.redis_url
         return f"{base}/{int(database) + 1}"
+
+    def as_environment(self) -> dict[str, str]:
+        """The same settings as the environment variables of another process."""
+        return {f"CARTWATCH_{name.upper()}": str(value) for name, value in self.model_dump(exclude_none=True).items()}

@@ -93,7 +93,7 @@ class Replay:
             self.clock = SimulatedClock(redis, self.store.keys)
             self.client = Client(self.settings, redis)
             command = worker_command(["advance", "ingest", "deliver", "deliver_urgent"], self._processes)
-            self.worker = stack.enter_context(Supervised(command, environment_of(self.settings), self._log_to))
+            self.worker = stack.enter_context(Supervised(command, self.settings.as_environment(), self._log_to))
             self._stack = stack.pop_all()
         return self
 
@@ -224,12 +224,6 @@ class _Agenda:
         while self._heap and self._heap[0][0] <= at:
             found += heapq.heappop(self._heap)[2]
         return found
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings as the environment variables of a worker process."""
-    values = settings.model_dump(exclude_none=True)
-    return {f"CARTWATCH_{name.upper()}": str(value) for name, value in values.items()}
 
 
 def acknowledge_after(wait: timedelta, by: str = "haematologist-1") -> Responder:

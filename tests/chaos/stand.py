@@ -22,7 +22,6 @@ from tests.chaos.scenario import SOURCE
 from worker.children import end_with_parent
 from worker.embedded import EmbeddedRedis
 from worker.queues import FOREIGN_QUEUE, QUEUES
-from worker.replay import environment_of
 from worker.runtime import connect
 from worker.supervisor import Supervised, worker_command
 
@@ -135,7 +134,7 @@ class Cartwatch(Stand):
         )
         self.broker = self.settings.broker
         self.queues = (*QUEUES, FOREIGN_QUEUE)
-        environment = environment_of(self.settings)
+        environment = self.settings.as_environment()
         judging = self.supervised(stack, worker_command(["advance", "ingest"], 2), environment, "judging")
         delivering = worker_command(["deliver", "deliver_urgent", "picture"], 3)
         port = free_port()

@@ -21,7 +21,6 @@ from config.site import DEFAULTS
 from worker.client import Client
 from worker.clock import milliseconds
 from worker.receiver import Received, Receiver
-from worker.replay import environment_of
 from worker.runtime import connect, make
 from worker.service import DELIVERS
 from worker.supervisor import Supervised, worker_command
@@ -86,7 +85,7 @@ class Hospital:
     def workers(self, processes: int = 2) -> Iterator[Supervised]:
         """One supervised prefork worker for all queues, once it ticks."""
         command = worker_command(["advance", "ingest", *DELIVERS], processes)
-        with Supervised(command, environment_of(self.settings), str(self.log)) as worker:
+        with Supervised(command, self.settings.as_environment(), str(self.log)) as worker:
             self.wait_until_ticking()
             yield worker
 
@@ -99,7 +98,7 @@ class Hospital:
                 *(([queue], count) for queue, count in DELIVERS.items()),
             ):
                 command = worker_command(queues, processes)
-                stack.enter_context(Supervised(command, environment_of(self.settings), str(self.log)))
+                stack.enter_context(Supervised(command, self.settings.as_environment(), str(self.log)))
             eventually(lambda: len(self.beats()) == 1 + len(DELIVERS), "every worker ticks")
             yield
 
@@ -188,7 +187,7 @@ class Hospital:
 
     def environment(self) -> dict[str, str]:
         """The environment of a command that is to find this installation, on a wide terminal."""
-        return {**os.environ, **environment_of(self.settings), "COLUMNS": "250"}
+        return {**os.environ, **self.settings.as_environment(), "COLUMNS": "250"}
 
     def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a `cartwatch` command against this installation."""

@@ -8,7 +8,6 @@ import pytest
 
 from tests.integration.hospital import Hospital, crs2, descendants, eventually, kill
 from tests.record_system import RecordSystem
-from worker.replay import environment_of
 from worker.service import DELIVERS
 from worker.supervisor import Supervised, worker_command
 
@@ -25,7 +24,7 @@ def record() -> Iterator[RecordSystem]:
 def exporting(hospital: Hospital, record: RecordSystem) -> Iterator[Supervised]:
     """The hospital's workers, told of a record system: one that judges and delivers, one that exports."""
     base = {"fhir_base": record.base, "fhir_token": "a-token", "fhir_system": "urn:oid:1.2.3"}
-    environment = environment_of(hospital.settings.model_copy(update=base))
+    environment = hospital.settings.model_copy(update=base).as_environment()
     others = worker_command(["advance", "ingest", *DELIVERS], 2)
     with (
         Supervised(others, environment, str(hospital.log)),

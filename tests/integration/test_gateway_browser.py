@@ -21,7 +21,6 @@ from tests.integration.barriers import barriers
 from tests.integration.hospital import Hospital, course, crs2, eventually, iso
 from worker.gateway.links import Links, links_of
 from worker.gateway.sessions import Sessions
-from worker.replay import environment_of
 from worker.supervisor import Supervised
 
 pytestmark = pytest.mark.server
@@ -67,7 +66,7 @@ def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
     hospital.settings = hospital.settings.model_copy(update={"public_url": address})
     command = [sys.executable, "-m", "worker.gateway", "--port", str(port)]
     log = str(hospital.log.with_name("gateway.log"))
-    with Supervised(command, environment_of(hospital.settings), log), hospital.workers():
+    with Supervised(command, hospital.settings.as_environment(), log), hospital.workers():
         eventually(lambda: answers(address), "the gateway answers")
         hospital.client.send(course([WORSE, OTHER], datetime.now(UTC)))
         hospital.client.send(laboratory(WORSE))

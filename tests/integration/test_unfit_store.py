@@ -11,7 +11,6 @@ import redis
 from config.settings import Settings
 from tests.integration.hospital import cartwatch, impatient
 from worker.embedded import EmbeddedRedis
-from worker.replay import environment_of
 from worker.runtime import connect, keys_of
 
 pytestmark = pytest.mark.server
@@ -30,7 +29,7 @@ def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
     impatient(folder)
     (folder / "intake.yaml").write_text("listeners: {lab: {port: 0}}\n", encoding="utf-8")
     settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system", config_dir=folder)
-    return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **environment_of(settings)}
+    return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **settings.as_environment()}
 
 
 @pytest.mark.parametrize("command", ["worker", "up", "gateway", "mllp"])

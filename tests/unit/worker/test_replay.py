@@ -11,7 +11,7 @@ from alerts.messages import Acknowledgement, AnyMessage
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, message, reading, send
 from worker.advance import advance
-from worker.replay import Replay, _Agenda, acknowledge_after, acknowledgement, environment_of, moments
+from worker.replay import Replay, _Agenda, acknowledge_after, acknowledgement, moments
 from worker.store import Store
 
 SHARD = KEYS.of("P1")
@@ -165,11 +165,11 @@ def test_a_worker_process_reads_the_settings_it_was_started_with(monkeypatch: py
         receiver_url="json://127.0.0.1:9",
         lease=7,
     )
-    for name, value in environment_of(settings).items():
+    for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
 
 
 def test_what_is_not_set_is_not_handed_on() -> None:
-    assert "CARTWATCH_BROKER_URL" not in environment_of(Settings(broker_url=None))
-    assert "CARTWATCH_CONFIG_DIR" not in environment_of(Settings(config_dir=None))
+    assert "CARTWATCH_BROKER_URL" not in Settings(broker_url=None).as_environment()
+    assert "CARTWATCH_CONFIG_DIR" not in Settings(config_dir=None).as_environment()
