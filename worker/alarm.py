@@ -1,87 +1,108 @@
 """A page about the paging itself, for when the usual way may be what is broken.
 
-`pages` writes it for the outbox without the judgement. `ring` sends it without the store, from a process of its own:
-a Celery worker's main process must not send through Apprise, or the sends of its pool would hang.
+`pages` writes it without an evaluation. `send_directly` sends it without the store, from a process of its own: a Celery
+worker's main process must not send through Apprise, or the sends of its pool would hang.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 from alerts.messages import SITE_SUBJECT
 from alerts.page import Page
 from alerts.rota import holders
+from alerts.wording.catalogue import translate
 from config.settings import Settings
-from config.site import Site, load_site
+from config.site import Site, Urgency, load_site
 
-AGAIN_AFTER_SECONDS = 900
-"""A machine rings about the same thing once in this time: each of its workers sees it."""
+CANNOT_PAGE = "cartwatch cannot page"
+PAGES_AGAIN = "cartwatch pages again"
+
+ADVICE = (
+    "until this is fixed nobody is paged about any patient: watch the patients; see `cartwatch health` on the server"
+)
+
+RETRY_SECONDS = (2, 5, 15, 30, 60, 60, 60)
+"""Waits before a person is tried again whom no channel has reached."""
 
 
-def pages(site: Site, what: str, now: datetime) -> Iterator[Page]:
-    """One page for everybody whom the first step of the technical ladder tells, on their first channel."""
+def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: Urgency) -> Iterator[Page]:
+    """One page for each channel of everybody whom the first step of the critical or the technical ladder pages.
+
+    `title` and `lines` are English sentences of the catalogue; each person reads their own language. Nothing can be
+    answered: there is no episode.
+    """
     on_call = site.on_call
-    roles = on_call.ladders["technical"].steps[0].tell
-    people = dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
-    for number, person in enumerate(people, 1):
+    for person in _people(site, now):
         known = on_call.people[person]
-        yield Page(
-            id=f"alarm{now:%Y%m%d%H%M%S}.{number}",
-            patient=SITE_SUBJECT,
-            at=now,
-            day=None,
-            episode="alarm",
-            episodes=(),
-            condition="alarm",
-            urgency="technical",
-            reason="new",
-            to=person,
-            channel=known.channels[0],
-            title=f"[TECHNICAL] {on_call.name}: cartwatch cannot page",
-            text=f"{what}\nUntil it is mended nobody is told of any patient. See `cartwatch health`.",
-            language=known.language,
-        )
+        for number, channel in enumerate(known.channels, 1):
+            yield Page(
+                id=f"alarm.{person}.{now:%Y%m%d%H%M%S%f}.{number}",
+                patient=SITE_SUBJECT,
+                at=now,
+                day=None,
+                episode="alarm",
+                episodes=(),
+                condition="alarm",
+                urgency=urgency,
+                reason="resolved" if title == PAGES_AGAIN else "new",
+                to=person,
+                channel=channel,
+                title=f"[{translate('technical', known.language).upper()}] {on_call.name}: "
+                f"{translate(title, known.language)}",
+                text="\n".join(translate(line, known.language) for line in lines),
+                language=known.language,
+            )
 
 
-def ring(what: str, settings: Settings) -> bool:
-    """Send it in a process of its own, unless this machine has just done so; whether it was started."""
-    if not _my_turn(settings.namespace):
-        return False
-    # Its end is not waited for: Popen reaps the one before when the next is started.
-    subprocess.Popen([sys.executable, "-m", "worker.alarm", what], stdin=subprocess.DEVNULL)  # noqa: S603
-    return True
+def _people(site: Site, now: datetime) -> Iterable[str]:
+    on_call = site.on_call
+    roles = [role for ladder in ("critical", "technical") for role in on_call.ladders[ladder].steps[0].tell]
+    return dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
 
 
-def _my_turn(namespace: str) -> bool:
-    """Whether nobody on this machine has rung lately; a file says so, because the store may be gone."""
-    mark = Path(tempfile.gettempdir()) / f"cartwatch-alarm-{os.getuid()}-{namespace}"
-    with contextlib.suppress(OSError):
-        if time.time() - mark.stat().st_mtime < AGAIN_AFTER_SECONDS:
-            return False
-        mark.unlink()
-    try:
-        os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return False
-    except OSError:
-        return True  # the disk is full: said twice is better than not said
-    return True
+def send_directly(settings: Settings, title: str, *lines: str) -> "subprocess.Popen[bytes]":
+    """Send such pages from a process of its own, which outlives this one."""
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "worker.alarm", title, *lines],
+        env={**os.environ, **settings.as_environment()},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def main() -> None:
-    """Send the page named on the command line to whoever is to be told of technical trouble."""
-    from worker.delivery.channel import Office, send
+    """Send the page of the command line to each person on their first channel that takes it; try again until one does.
 
+    People are paged side by side: a channel that hangs delays nobody else.
+    """
+    title, *lines = sys.argv[1:]
     settings = Settings()
     site = load_site(settings.config_dir)
-    for page in pages(site, sys.argv[1], datetime.now(UTC)):
-        send(site.on_call.channels[page.channel], [page], Office(settings.receiver_url))
+    urgency: Urgency = "critical" if title == CANNOT_PAGE else "technical"
+    for_people: dict[str, list[Page]] = {}
+    for page in pages(site, title, lines, datetime.now(UTC), urgency):
+        for_people.setdefault(page.to, []).append(page)
+    with ThreadPoolExecutor(len(for_people) or 1) as threads:
+        list(threads.map(lambda theirs: _reach(site, settings, theirs), for_people.values()))
+
+
+def _reach(site: Site, settings: Settings, theirs: list[Page]) -> None:
+    for wait in (*RETRY_SECONDS, None):
+        if any(_sent(site, settings, page) for page in theirs) or wait is None:
+            return
+        time.sleep(wait)
+
+
+def _sent(site: Site, settings: Settings, page: Page) -> bool:
+    from worker.delivery.channel import Office, send
+    from worker.delivery.outcomes import Outcome
+
+    return send(site.on_call.channels[page.channel], [page], Office(settings.receiver_url)).outcome is Outcome.SENT
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class Tick(bootsteps.StartStopStep):
 
         A worker whose configuration, or whose store, cannot be used does not start, and says why.
         """
+        from worker import last_alarm
         from worker.fitness import UnfitStoreError, refuse_unfit
         from worker.runtime import runtime
         from worker.tick import EVERY_SECONDS, tick
@@ -81,8 +82,10 @@ class Tick(bootsteps.StartStopStep):
             refuse_unfit(run.store.redis, run.store.keys, run.settings)
         except UnfitStoreError as error:
             log.critical("this worker does not start. %s", error)
+            last_alarm.refused(run.settings, error)
             raise WorkerShutdown(os.EX_CONFIG) from error
         parent.timer.call_repeatedly(EVERY_SECONDS, tick)
+        last_alarm.start(run.settings)
 
 
 app.steps["worker"].add(Tick)

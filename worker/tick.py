@@ -8,7 +8,6 @@ harmless.
 import logging
 import os
 import socket
-import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from worker import alarm, deaf
+from worker import deaf
 from worker.audit import audit
 from worker.clock import milliseconds
 from worker.feeds import watch_feeds
@@ -39,9 +38,6 @@ TICKED_LASTS_MS = 800
 """Less than the time between two ticks of a worker."""
 
 BEAT_LASTS_SECONDS = 10
-
-OUTAGE_SECONDS = 15
-"""A store or broker that cannot be used for so long is told without them."""
 
 MOST_WAITING = 1000
 """Wake-ups in a queue beyond which no more are sent: nobody takes them, and in time they would fill the broker."""
@@ -112,28 +108,6 @@ def _is_taken_from(queue: str) -> bool:
     return waiting < MOST_WAITING
 
 
-class _Outage:
-    """Since when the ticks of this process fail: what cannot be told through the store is told without it."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def over(self) -> None:
-        """A tick went well."""
-        self._since = None
-
-    def goes_on(self, error: str) -> None:
-        """One more tick has failed."""
-        now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        settings = runtime().settings
-        if now - self._since >= OUTAGE_SECONDS and settings.clock == "system":
-            what = f"the store or the broker cannot be used for {now - self._since:.0f} s ({error})"
-            if alarm.ring(what, settings):
-                log.error("tick: %s; told without them", what)
-
-
-_outage = _Outage()
 _ears = deaf.Ears()
 
 
@@ -146,13 +120,9 @@ def tick() -> None:
         _look_over(run)
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
-        _outage.goes_on(type(error).__name__)
     except Exception as error:
         # It runs in the worker's event loop: what left it could end the worker.
         log.error("tick: failed (%s)", type(error).__name__)
-        _outage.goes_on(type(error).__name__)
-    else:
-        _outage.over()
 
 
 def _wake(run: Runtime) -> None:

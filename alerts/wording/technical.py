@@ -85,6 +85,30 @@ FAULTS: tuple[Row, ...] = (
         "troppi pazienti non registrati (se ne conservano {free}): registrarli, o dimettere chi non va sorvegliato",
     ),
     ("{free} is over", "{free}: risolto"),
+    ("cartwatch cannot page", "cartwatch non può inviare avvisi"),
+    ("cartwatch pages again", "cartwatch invia di nuovo gli avvisi"),
+    (
+        "until this is fixed nobody is paged about any patient: watch the patients; "
+        "see `cartwatch health` on the server",
+        "finché non è risolto nessuno riceve avvisi su alcun paziente: sorvegliare i pazienti; "
+        "vedere `cartwatch health` sul server",
+    ),
+    ("the outage is over; it lasted {free} s", "l'interruzione è terminata; è durata {free} s"),
+    ("the state store cannot be used: {what}", "l'archivio non è utilizzabile: {what}"),
+    ("the broker cannot be used: {what}", "il broker non è utilizzabile: {what}"),
+    ("it does not answer ({free})", "non risponde ({free})"),
+    ("it fails ({free})", "non funziona ({free})"),
+    ("it is still reading its data from disk", "sta ancora leggendo i dati dal disco"),
+    ("its memory is full (maxmemory)", "la sua memoria è piena (maxmemory)"),
+    ("it is a read-only replica", "è una replica di sola lettura"),
+    ("it refuses to write; its disk may be full", "rifiuta di scrivere; il suo disco potrebbe essere pieno"),
+    (
+        "its settings are unsafe and no worker starts",
+        "le sue impostazioni non sono sicure e nessun worker si avvia",
+    ),
+    ("pages are owed and none is sent", "ci sono avvisi da inviare e nessuno viene inviato"),
+    ("messages wait and none is evaluated", "ci sono messaggi in attesa e nessuno viene valutato"),
+    ("no worker runs", "nessun worker è in funzione"),
     (
         "nobody holds the role {free}: the last resort is told in its place; see `cartwatch check`",
         "nessuno ricopre il ruolo {free}: si avvisa al suo posto il contatto di ultima istanza; "

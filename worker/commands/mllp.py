@@ -1,14 +1,8 @@
 """The command that takes HL7 v2 over MLLP."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import click
 
 from worker.commands.common import refuse_unfit_store, runtime
-
-if TYPE_CHECKING:
-    from config.listeners import Listener
 
 
 @click.command()
@@ -25,8 +19,8 @@ def mllp(names: tuple[str, ...]) -> None:
     from worker.intake.in_force import IntakeInForce
     from worker.intake.mllp.errors import ListenerError
     from worker.intake.mllp.run import serve, stop_on_signals
+    from worker.last_alarm import watching
     from worker.logs import configure
-    from worker.service import find_settings
 
     run = runtime()
     configure(run.settings.log_level)
@@ -40,16 +34,14 @@ def mllp(names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(listeners))
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(listeners)}", param_hint="NAMES")
-
-    def choose(listeners: "Mapping[str, Listener]") -> "Mapping[str, Listener]":
-        return {name: listener for name, listener in listeners.items() if not names or name in names}
-
+    chosen = {name: listener for name, listener in listeners.items() if not names or name in names}
     refuse_unfit_store(run)
 
     async def listen() -> None:
-        await serve(choose, in_force, run, Client(find_settings(), run.store.redis), click.echo, stop_on_signals())
+        await serve(chosen, in_force, run, Client(run.settings, run.store.redis), click.echo, stop_on_signals())
 
     try:
-        asyncio.run(listen())
+        with watching(run.settings):
+            asyncio.run(listen())
     except ListenerError as error:
         raise click.ClickException(str(error)) from error

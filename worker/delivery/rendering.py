@@ -55,8 +55,8 @@ class Answer(NamedTuple):
 
 
 def asks(page: Page) -> bool:
-    """Whether a page wants an answer."""
-    return page.urgency != "low" and page.reason not in ENDS
+    """Whether a page wants an answer. One about no episode cannot be answered."""
+    return bool(page.episodes) and page.urgency != "low" and page.reason not in ENDS
 
 
 def answer(page: Page, link: str) -> Answer:

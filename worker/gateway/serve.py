@@ -21,6 +21,7 @@ from worker.intake.http import routes as ways_in
 from worker.intake.in_force import IntakeInForce, look_over
 from worker.intake.keys import SourceKeys
 from worker.intake.store import IntakeStore
+from worker.last_alarm import watching
 from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
 
@@ -86,7 +87,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16 * 1024,
     )
-    with _watched(in_force, run, client):
+    with _watched(in_force, run, client), watching(settings):
         _Server(config, app.state.live).run()
 
 

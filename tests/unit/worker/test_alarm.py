@@ -2,31 +2,20 @@
 
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, SITE
-from worker import alarm, tick
+from worker import alarm
+from worker.delivery.channel import Office
 from worker.delivery.outcomes import Attempt, Outcome
-from worker.runtime import Runtime
-from worker.store import Store
+from worker.delivery.rendering import answer
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The processes that were started."""
-    found: list[list[str]] = []
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: found.append(command))
-    return found
-
-
-def test_it_goes_to_whoever_is_told_of_technical_trouble() -> None:
-    pages = list(alarm.pages(SITE, "the store is gone", NOW))
+def test_it_goes_to_whoever_is_paged_first_for_patients_and_for_technical_trouble() -> None:
+    pages = list(alarm.pages(SITE, alarm.CANNOT_PAGE, ("the store is gone", alarm.ADVICE), NOW, "critical"))
     assert [(page.to, page.channel) for page in pages] == [
         ("haematologist-1", "phone-1"),
         ("technician-1", "phone-4"),
@@ -35,47 +24,31 @@ def test_it_goes_to_whoever_is_told_of_technical_trouble() -> None:
     assert len({page.id for page in pages}) == 2
 
 
-def test_a_machine_rings_once_though_all_its_workers_see_it(started: list[list[str]]) -> None:
-    assert alarm.ring("gone", Settings())
-    assert not alarm.ring("gone", Settings())
-    assert [command[1:] for command in started] == [["-m", "worker.alarm", "gone"]]
-    assert alarm.ring("gone", Settings(namespace="another"))
+def test_it_asks_for_no_answer_that_nobody_can_give() -> None:
+    page = next(alarm.pages(SITE, alarm.CANNOT_PAGE, ("gone",), NOW, "critical"))
+    assert answer(page, "") == ("", "")
 
 
-def test_it_rings_again_after_a_while(started: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    alarm.ring("gone", Settings())
-    monkeypatch.setattr(alarm, "AGAIN_AFTER_SECONDS", 0)
-    assert alarm.ring("gone", Settings())
-    assert len(started) == 2
+def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda command, env, **_: started.append((command, env)))
+    alarm.send_directly(Settings(receiver_url="json://phone"), alarm.CANNOT_PAGE, "gone")
+    [(command, environment)] = started
+    assert command[1:] == ["-m", "worker.alarm", alarm.CANNOT_PAGE, "gone"]
+    assert environment["CARTWATCH_RECEIVER_URL"] == "json://phone"
 
 
-def test_its_process_sends_to_the_channels_without_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_process_tries_a_person_again_until_a_channel_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
-    def send(channel: Any, pages: Any, office: Any) -> Attempt:
+    def send(channel: Any, pages: Any, office: Office) -> Attempt:
         del channel, office
         sent.extend(page.to for page in pages)
-        return Attempt(Outcome.SENT)
+        return Attempt(Outcome.SENT if len(sent) > 3 else Outcome.TEMPORARY)
 
     monkeypatch.setattr("worker.delivery.channel.send", send)
-    monkeypatch.setattr(sys, "argv", ["alarm", "gone"])
+    monkeypatch.setattr(alarm.time, "sleep", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["alarm", alarm.CANNOT_PAGE, "gone"])
     alarm.main()
-    assert sent == ["haematologist-1", "technician-1"]
-
-
-def test_ticks_that_go_on_failing_ring(store: Store, started: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    run = Runtime(Settings(), SITE, store, tick.runtime().clock)
-    monkeypatch.setattr(tick, "runtime", lambda: run)
-    outage = tick._Outage()
-    outage.goes_on("ConnectionError")
-    now[0] = tick.OUTAGE_SECONDS - 0.1
-    outage.goes_on("ConnectionError")
-    outage.over()
-    now[0] += 10
-    outage.goes_on("ConnectionError")
-    assert started == []
-    now[0] += tick.OUTAGE_SECONDS
-    outage.goes_on("ConnectionError")
-    assert len(started) == 1
+    assert set(sent) == {"haematologist-1", "technician-1"}
+    assert len(sent) == 5

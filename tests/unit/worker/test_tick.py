@@ -126,7 +126,6 @@ def sent(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Sent:
     found: Sent = []
     run = Runtime(Settings(), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
-    monkeypatch.setattr(module, "_outage", module._Outage())  # none goes on since another test
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
     monkeypatch.setattr(module, "_is_taken_from", lambda _: True)
     return found
