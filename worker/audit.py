@@ -2,8 +2,8 @@
 and was not, and for what the store and the machines must not be; it says so as a fault, in the log and as counts.
 
 Where the shard that would tell of it is what stands still, its page is put into the outbox past the judgement. Where no
-process delivers, it is sent past the outbox. While nothing is wrong, the outside hears a heartbeat; that it stays away
-is told by somebody who needs nothing of ours.
+process delivers or looks, `worker/last_alarm.py` pages directly. While nothing is wrong, the outside hears a heartbeat;
+that it stays away is told by somebody who needs nothing of ours.
 """
 
 import logging
@@ -26,7 +26,7 @@ from worker.inbox import append
 from worker.keys import SYNTHETIC, Keys, Shard
 from worker.noted import MISSED, Notes
 from worker.outbound import pauses
-from worker.overdue import Overdue, find
+from worker.overdue import OVERDUE, Overdue, find
 from worker.packing import pack
 from worker.queues import QUEUES
 from worker.round_trip import RoundTrip
@@ -49,6 +49,9 @@ EXPORTS = "export"
 
 FHIR_BASE = "FHIR base"
 """The condition under which a record system that takes nothing is told."""
+
+BEHIND = "overdue "
+"""How the conditions of what waits too long begin."""
 
 SITE_STUCK = "the site's shard"
 """Noted like a trouble of its own, and told past the judgement."""
@@ -76,6 +79,10 @@ def audit(run: Runtime, now: datetime) -> Look:
     found = _found(run, overdue, now)
     found |= unregistered.overdue(store, run.site.proxies.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.round_trip_every)
+    if _nobody_looked(state, now):
+        # What is overdue now could not be done while no worker ran; the next look judges those that do.
+        found = {part: what for part, what in found.items() if part != SITE_STUCK and not part.startswith(BEHIND)}
+        state.pop(b"trip_began", None)
     trip = RoundTrip(state, store.watch(SYNTHETIC), every, now)
     found |= trip.late()
     change = noted.compare(before, found, milliseconds(now))
@@ -97,7 +104,7 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
     for kind, waits in overdue._asdict().items():
         if waits:
             shards = ", ".join(str(number) for number in waits)
-            found[f"overdue {kind}"] = (
+            found[f"{BEHIND}{kind}"] = (
                 f"{sum(waits.values())} overdue {kind} in shard(s) {shards}: see `cartwatch health`"
             )
     if store.keys.of(SITE_SUBJECT).number in {*overdue.messages, *overdue.leases}:
@@ -135,6 +142,12 @@ def _fhir_base(store: Store, now: datetime) -> dict[str, str]:
         return {}
     minutes = (now - pause.since) // timedelta(minutes=1)
     return {FHIR_BASE: f"the FHIR base has taken nothing for {minutes} min ({pause.why}); what it is owed is kept"}
+
+
+def _nobody_looked(state: Mapping[bytes, bytes], now: datetime) -> bool:
+    """Whether no worker has looked when one should have: the service was away, and has just begun again."""
+    looked = state.get(b"looked")
+    return looked is not None and now - datetime.fromisoformat(looked.decode()) > EVERY + OVERDUE
 
 
 def taken_by(store: Store) -> dict[str, int]:
@@ -183,19 +196,16 @@ def _faults(begun: Iterable[str], over: Iterable[str], found: Mapping[str, str],
 
 
 def _tell_past_the_judgement(run: Runtime, change: noted.Change, found: Mapping[str, str], now: datetime) -> None:
-    """Once, where the site's shard stands still: into its outbox; where nobody delivers: to the channels themselves."""
+    """Once, where the site's shard stands still: into its outbox."""
     if SITE_STUCK in change.begun:
         put_in_outbox(run.store, run.site, found[SITE_STUCK], now)
-    for condition in change.begun:
-        if condition in {f"{MISSED}{queue}" for queue in DELIVERS}:
-            alarm.ring(found[condition], run.settings)
 
 
 def put_in_outbox(store: Store, site: Site, what: str, now: datetime) -> None:
     """Owe a page about the paging to whoever is told of technical trouble, without the judgement."""
     shard = store.keys.of(SITE_SUBJECT)
     pipe = store.redis.pipeline(transaction=True)
-    for page in alarm.pages(site, what, now):
+    for page in alarm.pages(site, alarm.CANNOT_PAGE, (what, alarm.ADVICE), now, "technical"):
         pipe.hset(shard.key("outbox"), page.id, pack(owing(page, site)))
         pipe.zadd(shard.due(page.urgency), {page.id: milliseconds(now)})
     pipe.execute()

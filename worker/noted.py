@@ -14,6 +14,9 @@ MENDED_MS = timedelta(minutes=1) // timedelta(milliseconds=1)
 MISSED = "no worker "
 """How the conditions begin that are told after `WAITS_MS`."""
 
+GAP_MS = 40_000
+"""Looks further apart than this say nothing about the time between them: nobody looked."""
+
 
 class Noted(msgspec.Struct, array_like=True):
     """One trouble: since when (ms), when last, whether it was told."""
@@ -39,8 +42,8 @@ def compare(before: Mapping[str, Noted], found: Mapping[str, str], now: int) -> 
     change = Change([], [], {})
     for condition in found:
         known = before.get(condition)
-        since = known.since if known is not None else now
         told = known is not None and known.told
+        since = known.since if known is not None and (told or now - known.seen <= GAP_MS) else now
         if not told and (not condition.startswith(MISSED) or now - since >= WAITS_MS):
             change.begun.append(condition)
             told = True
@@ -48,9 +51,11 @@ def compare(before: Mapping[str, Noted], found: Mapping[str, str], now: int) -> 
     for condition, known in before.items():
         if condition in found:
             continue
+        if not known.told:
+            continue  # a worker that was being started
         if now - known.seen < MENDED_MS:
             change.notes[condition] = known
-        elif known.told:
+        else:
             change.over.append(condition)
     return change
 

@@ -31,17 +31,8 @@ ROUND = timedelta(seconds=15)
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was sent past the outbox."""
-    found: list[str] = []
-    monkeypatch.setattr("worker.alarm.ring", lambda what, _: found.append(what))
-    return found
-
-
-@pytest.fixture
-def run(store: Store, clock: Clock, rung: list[str], monkeypatch: pytest.MonkeyPatch) -> Runtime:
+def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """An installation that is well."""
-    del rung
     monkeypatch.setattr(module, "troubles", lambda *_, **__: [])
     monkeypatch.setattr(store.redis, "info", lambda _: {"run_id": "one"})
     store.redis.set(beat_key(store), ",".join(QUEUES))
@@ -180,18 +171,53 @@ def test_where_the_site_s_own_shard_stands_still_the_page_is_put_past_the_judgem
 # -- workers and clocks ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("queue", "rings"), [("advance", 0), ("deliver", 1), ("deliver_urgent", 1)])
-def test_workers_that_stay_away_are_missed_after_a_minute(
-    run: Runtime, rung: list[str], queue: str, rings: int
-) -> None:
+def without(run: Runtime, queue: str) -> None:
+    """Its workers no longer say that they tick."""
     run.store.redis.set(beat_key(run.store), ",".join(name for name in QUEUES if name != queue))
-    assert not look(run).heartbeat
-    assert told(run.store) == set()
-    go_round(run)
-    forward(run, timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("queue", ["advance", "deliver", "deliver_urgent"])
+def test_workers_that_stay_away_are_missed_after_a_minute(run: Runtime, queue: str) -> None:
+    without(run, queue)
+    for _ in range(4):
+        assert not look(run).heartbeat
+        assert told(run.store) == set()
+        go_round(run)
+        forward(run, ROUND)
     look(run)
     assert told(run.store) == {f"no worker {queue}"}
-    assert len(rung) == rings, "what nobody delivers is told past the outbox"
+
+
+@pytest.mark.parametrize("away", [timedelta(seconds=5), timedelta(hours=2)])
+def test_after_a_restart_a_worker_that_is_still_being_started_is_not_missed(run: Runtime, away: timedelta) -> None:
+    """Nor by what was seen when the service was started the time before."""
+    without(run, "deliver")
+    look(run)
+    go_round(run)
+    run.store.redis.set(beat_key(run.store), ",".join(QUEUES))
+    for _ in range(3):
+        forward(run, ROUND)
+        look(run)
+        go_round(run)
+    forward(run, away)
+    without(run, "deliver")
+    look(run)
+    assert told(run.store) == set()
+
+
+@pytest.mark.parametrize("kind", ["due", "timers"])
+def test_after_a_restart_what_could_not_be_done_meanwhile_is_no_fault_until_the_next_look(
+    run: Runtime, kind: str
+) -> None:
+    look(run)
+    forward(run, timedelta(hours=2))
+    run.store.redis.zadd(SHARD.key(kind), {"x": milliseconds(NOW)})
+    look(run)
+    assert told(run.store) == set()
+    go_round(run)
+    forward(run, ROUND)
+    look(run)
+    assert told(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
 
 
 def test_a_clock_that_differs_from_the_store_s_is_told(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +301,9 @@ def test_it_goes_round_again_on_its_timer(run: Runtime) -> None:
 
 def test_one_that_does_not_come_back_is_told_and_the_next_that_does_mends_it(run: Runtime) -> None:
     look(run)
-    forward(run, LATE)
-    look(run)
+    for _ in range(LATE // ROUND):
+        forward(run, ROUND)
+        look(run)
     assert told(run.store) == set()
     forward(run, timedelta(seconds=1))
     assert not look(run).heartbeat
