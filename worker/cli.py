@@ -1,5 +1,6 @@
 """`cartwatch ...`: the group of every command in `worker/commands/`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from worker.commands import (
     route,
     service,
 )
+from worker.commands.common import data_option
 
 
 class _Commands(click.Group):
@@ -62,3 +64,15 @@ for command in (
     *(offline.example, offline.grade, intake.parse, offline.replay, offline.demo),
 ):
     main.add_command(command)
+
+WITHOUT_SERVICE = frozenset({"up", "worker", "check", "parse", "grade", "replay", "demo"})
+
+
+def _speaking_to_service(group: click.Group) -> Iterator[click.Command]:
+    for name, command in group.commands.items():
+        if name not in WITHOUT_SERVICE:
+            yield from _speaking_to_service(command) if isinstance(command, click.Group) else [command]
+
+
+for command in _speaking_to_service(main):
+    command.params.append(data_option)

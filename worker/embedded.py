@@ -117,6 +117,7 @@ class EmbeddedRedis:
         self._password = secrets.token_hex(24)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
+        self._stop: threading.Event | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -156,10 +157,14 @@ class EmbeddedRedis:
         """What the server says."""
         return self.folder / "redis.log"
 
-    def start(self) -> None:
-        """Start the server and wait until it answers; does nothing when it is running."""
+    def start(self, stop: threading.Event | None = None) -> None:
+        """Start the server and wait until it answers; does nothing when it is running.
+
+        With `stop` it waits until that is set, however long the server reads its append-only file.
+        """
         if self.running:
             return
+        self._stop = stop
         command = find_server()
         if command is None:
             raise NoRedisError
@@ -246,7 +251,7 @@ class EmbeddedRedis:
         with redis.Redis.from_url(
             self.url, retry=Retry(NoBackoff(), 0), socket_timeout=1, socket_connect_timeout=1
         ) as client:
-            while time.monotonic() < deadline:
+            while not self._stop.is_set() if self._stop is not None else time.monotonic() < deadline:
                 if process.poll() is not None:
                     raise self._failure(process.returncode, said_before)
                 # Not yet listening, still loading, or a stranger has our port and our server is about to end.
@@ -256,6 +261,8 @@ class EmbeddedRedis:
                             torn.rewrite(client)
                         return
                 time.sleep(0.01)
+        if self._stop is not None:
+            return
         raise EmbeddedRedisError(f"the Redis server did not answer within {READY_WITHIN:.0f} s; see {self.log}")
 
     def _said(self, before: int) -> str:

@@ -32,6 +32,20 @@ def is_gone(token: bytes) -> bool:
         return False
 
 
+def lives(token: bytes) -> bool:
+    """Whether the process of a token runs on this machine now. Without Linux any process of its number will do."""
+    try:
+        machine, number, began, _ = token.decode().split("-")
+        if machine != _machine():
+            return False
+        if machine:
+            return _began(int(number)) == began
+        os.kill(int(number), 0)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 @cache
 def _machine() -> str:
     """This boot of this machine, as its processes see each other; empty where that cannot be told."""

@@ -1,5 +1,6 @@
 """The live service in the foreground: a store, workers that are kept running, and somewhere for pages to go."""
 
+import hashlib
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from config.settings import Settings
 from config.site import load_site
 from worker.checks.channels import RECEIVER
 from worker.embedded import EmbeddedRedis
-from worker.fitness import refuse_unfit
+from worker.fitness import UnfitStoreError, refuse_unfit
 from worker.gateway import HOST, PORT
+from worker.last_alarm import refused, watching
+from worker.liveness import lives, token
+from worker.private_folder import open_private, private_folder
 from worker.receiver import Received, Receiver
-from worker.replay import environment_of
 from worker.runtime import connect, keys_of
-from worker.supervisor import Supervised, worker_command
+from worker.supervisor import Supervised, keep_running, keep_short, worker_command
 
 DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
 """Processes for each queue of what waits for the outside world."""
@@ -29,56 +32,79 @@ DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
 EXPORTS = 1
 """Processes that tell the record system, where one is configured."""
 
+CARD = "cartwatch-service-"
+"""How the files begin by which commands find the services of their user."""
+
+REACHED_BY = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace", "shards")
+
+LOG = "cartwatch.log"
 
 MLLP_COMMAND = [sys.executable, "-m", "worker.intake.mllp"]
 """The command line of the process that takes HL7 on every listener."""
 
 
-def card_path() -> Path:
-    """Where a service started by this user says how it is reached."""
-    folder = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(tempfile.gettempdir(), f"cartwatch-{os.getuid()}")
-    return Path(folder) / "cartwatch-service.json"
+class ServiceError(Exception):
+    """No running service can be meant, or more than one; the text says which run and how to choose."""
 
 
-def _write_card(settings: Settings) -> Path:
+def card_path(data: Path | None) -> Path:
+    """Where the service of a data folder says how it is reached; one without a folder is named by its process."""
+    name = str(data.resolve()) if data is not None else f"process {os.getpid()}"
+    return private_folder() / f"{CARD}{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}.json"
+
+
+def _write_card(settings: Settings, data: Path | None) -> Path:
     """Readable by this user only, as it holds the store's password; in its place only when it is whole."""
-    path = card_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.stat().st_uid != os.getuid():
-        raise PermissionError(f"{path.parent} belongs to another user")
-    card = {"redis_url": settings.redis_url, "broker_url": settings.broker, "public_url": settings.public_url}
-    card["fhir_base"] = settings.fhir_base
-    body = json.dumps({"pid": os.getpid(), **card, "namespace": settings.namespace, "shards": settings.shards})
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(body)
+    path = card_path(data)
+    card = {
+        "process": token(),
+        "data": str(data.resolve()) if data is not None else None,
+        "settings": {name: getattr(settings, name) for name in REACHED_BY},
+    }
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
+        json.dump(card, file)
     os.replace(file.name, path)
     return path
 
 
-def _remove_card(path: Path) -> None:
-    """Unless another service of this user has put its own there meanwhile."""
-    with suppress(OSError, ValueError):
-        if json.loads(path.read_text())["pid"] == os.getpid():
-            path.unlink()
+def find_settings(data: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a command: those of the service on a data folder where one is named; else from the environment,
+    else those of the only service this user runs.
 
-
-def find_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a command: from the environment, else those of the service this user runs."""
-    if "CARTWATCH_REDIS_URL" in environment:
+    Raises:
+        ServiceError: none runs on that folder, or several run and none is named.
+    """
+    if data is None and "CARTWATCH_REDIS_URL" in environment:
         return Settings()
-    return _read_card() or Settings()
+    services = dict(_running())
+    if data is not None:
+        if (found := services.get(str(data.resolve()))) is None:
+            raise ServiceError(f"no service runs on {data}{_listed(services)}")
+        return found
+    if len(services) > 1:
+        raise ServiceError(f"several services run: name one by --data or CARTWATCH_DATA{_listed(services)}")
+    return next(iter(services.values()), None) or Settings()
 
 
-def _read_card() -> Settings | None:
-    path = card_path()
+def _listed(services: Mapping[str, Settings]) -> str:
+    return "".join(f"\n  {name}" for name in sorted(services))
+
+
+def _running() -> Iterator[tuple[str, Settings]]:
+    """The services this user runs, by data folder or process. The cards of those that ended are removed."""
     try:
-        if path.stat().st_uid != os.getuid():
-            return None
-        card: dict[str, Any] = json.loads(path.read_text())
-        os.kill(card.pop("pid"), 0)
-        return Settings(**card)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        paths = sorted(private_folder().glob(f"{CARD}*.json"))
+    except OSError:
+        return
+    for path in paths:
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with open(open_private(path, os.O_RDONLY), encoding="utf-8") as file:
+                card: dict[str, Any] = json.load(file)
+            process: str = card["process"]
+            if lives(process.encode()):
+                yield card["data"] or f"(no data folder, process {process.split('-')[1]})", Settings(**card["settings"])
+            else:
+                path.unlink()
 
 
 def serve(
@@ -93,38 +119,70 @@ def serve(
     """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given.
 
     `listens`: the configuration names listeners of MLLP.
+
+    Raises:
+        UnfitStoreError: the store must not be used as it is.
+        EmbeddedRedisError: the embedded one cannot be had.
     """
     with ExitStack() as stack:
-        settings = _with_store(stack, data, say)
-        with connect(settings.redis_url) as redis:
-            refuse_unfit(redis, keys_of(settings), settings)
+        server, settings = _with_store(stack, data, say)
         settings = _with_receiver(stack, settings, say, on_page)
+        _refuse_unfit(settings)
         port = _gateway_port()
         settings = _with_address(settings, port, say)
-        environment = environment_of(settings)
-        stack.enter_context(Supervised(worker_command(["advance", "ingest"], processes), environment))
-        for queue, count in DELIVERS.items():
-            stack.enter_context(Supervised(worker_command([queue], count), environment))
-        if settings.exports:
-            stack.enter_context(Supervised(worker_command(["export"], EXPORTS), environment))
-        stack.enter_context(Supervised(gateway_command(port), environment))
-        if listens:
-            stack.enter_context(Supervised(MLLP_COMMAND, environment))
-        card = _write_card(settings)
-        stack.callback(_remove_card, card)
+        log = (data or (server.folder if server is not None else private_folder())) / LOG
+        say(f"log: {log}")
+        running = [
+            Supervised(command, settings.as_environment(), str(log), name)
+            for name, command in _commands(settings, processes, port, listens=listens).items()
+        ]
+        for process in running:
+            stack.enter_context(process)
+        stack.enter_context(watching(settings))
+        card = _write_card(settings, data)
+        stack.callback(card.unlink, missing_ok=True)
+        threading.Thread(target=keep_short, args=(log, stop), name="log", daemon=True).start()
         say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
-        stop.wait()
+        if server is not None:
+            keep_running(server, stop)
+        else:
+            stop.wait()
         say("stopping")
+        for process in running:
+            process.ask_to_end()
 
 
-def _with_store(stack: ExitStack, data: Path | None, say: Callable[[str], None]) -> Settings:
+def _refuse_unfit(settings: Settings) -> None:
+    try:
+        with connect(settings.redis_url) as redis:
+            refuse_unfit(redis, keys_of(settings), settings)
+    except UnfitStoreError as error:
+        refused(settings, error)
+        raise
+
+
+def _commands(settings: Settings, processes: int, port: int, *, listens: bool) -> dict[str, list[str]]:
+    """What is kept running, by the name it has in the log."""
+    found = {"worker advance, ingest": worker_command(["advance", "ingest"], processes)}
+    found |= {f"worker {queue}": worker_command([queue], count) for queue, count in DELIVERS.items()}
+    if settings.exports:
+        found["worker export"] = worker_command(["export"], EXPORTS)
+    found["gateway"] = gateway_command(port)
+    if listens:
+        found["mllp"] = MLLP_COMMAND
+    return found
+
+
+def _with_store(
+    stack: ExitStack, data: Path | None, say: Callable[[str], None]
+) -> tuple[EmbeddedRedis | None, Settings]:
     if "CARTWATCH_REDIS_URL" in os.environ:
         say("state store: CARTWATCH_REDIS_URL")
-        return Settings()
+        return None, Settings()
     server = stack.enter_context(EmbeddedRedis(data))
     kept = f"kept in {data}" if data else "NOT kept: give --data FOLDER to keep patients over a restart"
     say(f"state store: embedded, {kept}")
-    return Settings(redis_url=server.url, broker_url=server.broker_url)
+    return server, Settings(redis_url=server.url, broker_url=server.broker_url)
 
 
 def _with_receiver(

@@ -1,22 +1,29 @@
-"""Keeps worker processes running: a Celery worker whose Redis died may exit, and must be started again."""
+"""Keeps processes running: a Celery worker whose Redis died may exit, and must be started again; so must that Redis."""
 
+import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from worker.children import end_with_parent
+from worker.embedded import EmbeddedRedis, EmbeddedRedisError
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 60
 """A prefork worker under load was seen to take 32 s to end; killing it earlier only costs a redelivery."""
+
+LOG_BYTES = 20 * 1024 * 1024
+LOG_LOOK_SECONDS = 60.0
 
 QUICK_SECONDS = 0.2
 SLOW_SECONDS = 5.0
@@ -37,8 +44,15 @@ def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork")
 class Supervised:
     """One process that is started again whenever it ends, until it is stopped."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_to: str | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_to: str | None = None,
+        name: str = "worker process",
+    ) -> None:
         self._command = list(command)
+        self._name = name
         self._environment = {**os.environ, **environment}
         self._log_to = log_to
         self._stopping = threading.Event()
@@ -61,12 +75,18 @@ class Supervised:
     ) -> None:
         self.stop()
 
+    def ask_to_end(self) -> None:
+        """Ask the process to end, and start it no more. Several can be asked before one is waited for."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            if (process := self._process) is not None and process.poll() is None:
+                process.terminate()
+
     def stop(self) -> None:
         """Ask the process to end, wait, and end it."""
-        self._stopping.set()
+        self.ask_to_end()
         process = self._process
         if process is not None and process.poll() is None:
-            process.terminate()
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -81,11 +101,11 @@ class Supervised:
                 ended_well = self._once()
             except OSError as error:
                 # No memory, no process to be had, no disk for the log: may pass.
-                log.error("worker process cannot be started (%s)", error)
+                log.error("%s cannot be started (%s)", self._name, error)
                 ended_well = False
             if self._stopping.is_set():
                 return
-            log.warning("worker process ended (%s), starting it again", "well" if ended_well else "badly")
+            log.warning("%s ended (%s), starting it again", self._name, "well" if ended_well else "badly")
             if time.monotonic() - began > SLOW_SECONDS:
                 wait = QUICK_SECONDS
             self._stopping.wait(wait)
@@ -100,6 +120,8 @@ class Supervised:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                # Ctrl-C goes to the whole process group: its supervisor asks it to end, once.
+                process_group=0,
                 # This thread lives until the process has ended.
                 preexec_fn=end_with_parent(),
             )
@@ -111,3 +133,33 @@ class Supervised:
         finally:
             if output is not None:
                 output.close()
+
+
+def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
+    """Start an embedded Redis again whenever it ends, at the same address and on the same folder, until `stop` is set.
+
+    From the thread that lives as long as the server may: the server ends with it.
+    """
+    wait = QUICK_SECONDS
+    while not stop.wait(wait):
+        if server.running:
+            wait = QUICK_SECONDS
+            continue
+        log.warning("the embedded Redis ended, starting it again")
+        try:
+            server.start(stop)
+        except (EmbeddedRedisError, OSError) as error:
+            log.error("the embedded Redis cannot be started again, trying on (%s)", error)
+            wait = min(wait * 2, SLOW_SECONDS)
+
+
+def keep_short(log: Path, stop: threading.Event) -> None:
+    """Move what a log says to a second file whenever it is long, until `stop` is set; the one before is dropped.
+
+    Those who write append to it, so they go on at its new end. A line that is written meanwhile may be lost.
+    """
+    while not stop.wait(LOG_LOOK_SECONDS):
+        with contextlib.suppress(OSError):
+            if log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(log, log.with_suffix(".log.1"))
+                os.truncate(log, 0)

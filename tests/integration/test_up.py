@@ -16,7 +16,7 @@ from config.settings import Settings
 from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
 from tests.integration.senders import Sender, result
 from worker.embedded import EmbeddedRedis
-from worker.runtime import make
+from worker.runtime import connect, make
 from worker.service import DELIVERS
 
 pytestmark = pytest.mark.server
@@ -28,7 +28,8 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.screen = folder / "screen"
-        self.card = folder / "cartwatch-service.json"
+        self.folder = folder
+        self.log = self.data / "cartwatch.log"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("CARTWATCH_")}
         self.environment |= {"XDG_RUNTIME_DIR": str(folder), "COLUMNS": "250", "PYTHONUNBUFFERED": "1"}
 
@@ -49,10 +50,20 @@ class Terminal:
 
     def ticks(self) -> bool:
         """Whether the service has left its card and each of its workers says that it lives."""
-        if not self.card.exists():
+        if not list(self.folder.glob("cartwatch-service-*.json")):
             return False
-        with Redis.from_url(json.loads(self.card.read_text(encoding="utf-8"))["redis_url"]) as redis:
-            return len(list(redis.scan_iter("cartwatch:beat:*"))) == 1 + len(DELIVERS)
+        with self.redis() as redis:
+            alive = [number for beat in redis.scan_iter("cartwatch:beat:*") if (number := int(beat.split(b":")[-1]))]
+            return sum(Path(f"/proc/{number}").exists() for number in alive) == 1 + len(DELIVERS)
+
+    def redis(self) -> Redis:
+        """A connection to the service's store."""
+        [card] = self.folder.glob("cartwatch-service-*.json")
+        return connect(json.loads(card.read_text(encoding="utf-8"))["settings"]["redis_url"])
+
+    def alarms(self) -> int:
+        """How many people were paged directly that cartwatch cannot page."""
+        return self.screen.read_text(encoding="utf-8").count("cartwatch cannot page")
 
     def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return cartwatch(*arguments, environment=self.environment, given=given)
@@ -97,7 +108,7 @@ def test_the_listeners_of_the_configuration_are_kept_running(terminal: Terminal,
     terminal.environment["CARTWATCH_CONFIG_DIR"] = str(site)
 
     def ports() -> list[int]:
-        text = terminal.screen.read_text(encoding="utf-8")
+        text = terminal.log.read_text(encoding="utf-8")
         return [int(port) for port in re.findall(r"lab: listening on 127.0.0.1 port (\d+)\n", text)]
 
     with terminal.up() as service:
@@ -131,6 +142,59 @@ def test_an_intake_that_cannot_be_used_is_said_at_the_start(terminal: Terminal, 
     said = terminal.run("up", "--data", str(terminal.data))
     assert said.returncode == 1
     assert "intake.yaml:1: listeners.lab.port" in said.stderr
+
+
+def redis_of(service: subprocess.Popen[bytes]) -> int:
+    """The process of the embedded Redis."""
+    [found] = [pid for pid in descendants(service.pid) if b"redis-server" in command_line(pid)]
+    return found
+
+
+def test_the_embedded_redis_that_is_killed_is_started_again_with_what_it_has(terminal: Terminal) -> None:
+    with terminal.up() as service:
+        before = redis_of(service)
+        terminal.send(*crs2("bed 3"))
+        os.kill(before, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{before}").exists(), "the killed one is no zombie")
+        eventually(lambda: "CRS grade 2" in terminal.run("board").stdout, "the patient is known")
+        assert redis_of(service) != before
+        eventually(lambda: terminal.shows("HAEM-2/bed 3"), "the page arrives")
+        terminal.send(*crs2("bed 4"))
+        eventually(lambda: terminal.shows("HAEM-2/bed 4"), "the next patient is paged")
+        assert terminal.alarms() == 0
+
+
+def test_a_store_that_hangs_is_paged_directly_once_and_so_is_its_end(terminal: Terminal) -> None:
+    people = 2
+    with terminal.up() as service:
+        store = redis_of(service)
+        for outage in (1, 2):
+            os.kill(store, signal.SIGSTOP)
+            eventually(lambda: terminal.alarms() == people * outage, "it is paged", 30)  # noqa: B023
+            os.kill(store, signal.SIGCONT)
+            over = "cartwatch pages again"
+            eventually(
+                lambda: terminal.screen.read_text().count(over) == people * outage,  # noqa: B023
+                "its end is told",
+                30,
+            )
+            assert terminal.alarms() == people * outage
+
+
+def test_a_killed_service_that_is_started_again_alarms_nobody(terminal: Terminal) -> None:
+    """Not even where it was killed while it was being started, so that workers were missing then too."""
+    for _ in range(2):
+        with terminal.up() as service:
+            service.kill()
+    with terminal.up() as service, terminal.redis() as redis:
+        terminal.send(*crs2("bed 8"))
+        eventually(lambda: terminal.shows("HAEM-2/bed 8"), "pages flow")
+        looks = int(redis.hget("cartwatch:audit", "looks") or 0)  # type: ignore[arg-type]
+        seen = lambda: int(redis.hget("cartwatch:audit", "looks") or 0)  # type: ignore[arg-type]  # noqa: E731
+        eventually(lambda: seen() >= looks + 5, "the auditor has looked for longer than it waits for a worker", 120)
+        assert terminal.alarms() == 0
+        assert not terminal.shows("[TECHNICAL]")
+        assert service.poll() is None
 
 
 def command_line(pid: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import runtime, settings_of_service
 
 if TYPE_CHECKING:
     from worker.runtime import Runtime
@@ -136,9 +136,8 @@ def _send(run: "Runtime", episode: str | None, body: dict[str, Any], patient: st
 def _append(message: dict[str, Any]) -> None:
     from alerts.messages import BadMessage
     from worker.client import Client
-    from worker.service import find_settings
 
     try:
-        Client(find_settings()).send([message], source="cli")
+        Client(settings_of_service()).send([message], source="cli")
     except BadMessage as error:
         raise click.ClickException(str(error)) from error

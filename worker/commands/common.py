@@ -1,13 +1,16 @@
 """What several commands need. Imports stand inside the functions, so that `--help` answers at once."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from config.intake import Intake
+    from config.settings import Settings
     from config.site import Site
     from worker.runtime import Runtime
 
@@ -37,12 +40,42 @@ def intake_of(folder: Path | None) -> "Intake":
         raise click.ClickException(str(error)) from error
 
 
+DATA = "CARTWATCH_DATA"
+
+
+def _name_service(context: click.Context, option: click.Parameter, folder: Path | None) -> None:
+    """A store named by the environment comes before a folder that is: so `cartwatch up` tells its own processes."""
+    from_environment = context.get_parameter_source(option.name or "") is ParameterSource.ENVIRONMENT
+    context.meta[DATA] = None if from_environment and "CARTWATCH_REDIS_URL" in os.environ else folder
+
+
+data_option = click.Option(
+    ["--data"],
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar=DATA,
+    expose_value=False,
+    callback=_name_service,
+    help="The service on this data folder, where several run.",
+)
+"""For every command that speaks to a running service (`worker/cli.py`)."""
+
+
+def settings_of_service() -> "Settings":
+    """The settings of the running service this command speaks to."""
+    from worker.service import ServiceError, find_settings
+
+    context = click.get_current_context(silent=True)
+    try:
+        return find_settings(context.meta.get(DATA) if context is not None else None)
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def runtime() -> "Runtime":
     """The store of the service this command speaks to."""
     from worker.runtime import make
-    from worker.service import find_settings
 
-    settings = find_settings()
+    settings = settings_of_service()
     configuration(settings.config_dir)
     return make(settings)
 
@@ -50,10 +83,12 @@ def runtime() -> "Runtime":
 def refuse_unfit_store(run: "Runtime") -> None:
     """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
     from worker.fitness import UnfitStoreError, refuse_unfit
+    from worker.last_alarm import refused
 
     try:
         refuse_unfit(run.store.redis, run.store.keys, run.settings)
     except UnfitStoreError as error:
+        refused(run.settings, error)
         raise click.ClickException(str(error)) from error
 
 

@@ -116,7 +116,6 @@ def set_aside(as_json: bool, again: bool, file: Path | None) -> None:
     """List the messages that could not be used, with the reason, and the patients nobody has registered."""
     from worker.client import Client
     from worker.intake.retry import retry
-    from worker.service import find_settings
 
     if again and file is not None:
         raise click.UsageError("give --retry first, and then --move-to for what is left")
@@ -131,7 +130,7 @@ def set_aside(as_json: bool, again: bool, file: Path | None) -> None:
         return
     run = runtime()
     done = retry(_store(), intake_of(run.settings.config_dir), run.site.tables, datetime.now(UTC))
-    Client(find_settings()).wake(done.wake)
+    Client(run.settings).wake(done.wake)
     click.echo(f"{done.stored} stored, {done.dropped} no longer wanted, {done.kept} still set aside")
     if done.kept:
         sys.exit(1)

@@ -6,13 +6,18 @@ from typing import BinaryIO
 
 import click
 
-from worker.commands.common import BAD_INPUT, configuration, intake_of, lines, runtime
+from worker.commands.common import BAD_INPUT, DATA, configuration, intake_of, lines, runtime, settings_of_service
 
 EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture,export"
 
 
 @click.command()
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep patients in this folder.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar=DATA,
+    help="Keep patients in this folder; commands find the service by it.",
+)
 @click.option("--processes", default=2, show_default=True, help="Processes that judge; nine more deliver.")
 def up(data: Path | None, processes: int) -> None:
     """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
@@ -52,6 +57,7 @@ def worker(queues: str, processes: int) -> None:
 
     from config.settings import Settings
     from worker.fitness import UnfitStoreError, refuse_unfit
+    from worker.last_alarm import refused
     from worker.queues import QUEUES
     from worker.runtime import connect, keys_of
     from worker.supervisor import worker_command
@@ -66,6 +72,7 @@ def worker(queues: str, processes: int) -> None:
         with connect(settings.redis_url) as redis:
             refuse_unfit(redis, keys_of(settings), settings)
     except UnfitStoreError as error:
+        refused(settings, error)
         raise click.ClickException(str(error)) from error
     command = worker_command(names, processes)
     os.execv(command[0], command)  # noqa: S606
@@ -84,11 +91,10 @@ def send(file: BinaryIO, source: str) -> None:
     from worker.bounds import FULL
     from worker.client import Client
     from worker.fitness import UnfitStoreError
-    from worker.service import find_settings
 
     raws = [line for _, line in lines(file)]
     try:
-        accepted = Client(find_settings()).send_raw(raws, source)
+        accepted = Client(settings_of_service()).send_raw(raws, source)
     except UnfitStoreError as error:
         raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
@@ -105,13 +111,19 @@ def send(file: BinaryIO, source: str) -> None:
 
 @click.command()
 @click.option("--quiet", is_flag=True, help="Only the exit code: 0 well, 1 ill.")
-def health(quiet: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for a program to read.")
+def health(quiet: bool, as_json: bool) -> None:
     """Say which part is ill: store, durability, workers, what waits too long."""
+    import json
+
     from worker.health import examine
 
     run = runtime()
     checks = examine(run.store, run.clock.now())
-    for check in checks if not quiet else ():
+    well = all(check.well for check in checks)
+    if as_json:
+        click.echo(json.dumps({"well": well, "parts": [check._asdict() for check in checks]}))
+    for check in checks if not (quiet or as_json) else ():
         click.echo(f"{'well' if check.well else 'ILL '}  {check.part}: {check.seen}")
-    if not all(check.well for check in checks):
+    if not well:
         sys.exit(1)

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker import service
-from worker.service import card_path, find_settings, serve
+from worker.cli import main
+from worker.liveness import token
+from worker.service import ServiceError, find_settings, serve
 
-CARD = {
-    "pid": os.getpid(),
+SETTINGS = {
     "redis_url": "redis://:secret@127.0.0.1:7000/0",
     "broker_url": "redis://:secret@127.0.0.1:7000/1",
     "public_url": "http://127.0.0.1:8080",
@@ -31,13 +33,26 @@ CARD = {
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     for name in [name for name in os.environ if name.startswith("CARTWATCH_")]:
         monkeypatch.delenv(name)
 
 
-def leave(card: Any) -> None:
-    card_path().write_text(card if isinstance(card, str) else json.dumps(card))
+def leave(folder: Path | None = None, process: str = "", **more: Any) -> Path:
+    """The card of a service that runs, or of another process."""
+    path = service._write_card(Settings(**SETTINGS | more), folder)
+    if process:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"process": process}))
+    return path
+
+
+def gone() -> str:
+    """The token of a process that has ended."""
+    number = subprocess.Popen([sys.executable, "-c", ""])
+    number.wait()
+    machine, _, began, random = token().split("-")
+    return f"{machine}-{number.pid}-{began}-{random}"
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -45,83 +60,80 @@ def test_without_anything_the_defaults_hold() -> None:
 
 
 def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave(CARD)
+    leave()
     monkeypatch.setenv("CARTWATCH_REDIS_URL", "redis://elsewhere:6379/0")
     found = find_settings()
     assert found.redis_url == "redis://elsewhere:6379/0"
     assert found.broker == "redis://elsewhere:6379/1"
 
 
-def test_a_running_service_is_found_with_all_that_decides_where_messages_go() -> None:
-    leave(CARD)
+def test_a_running_service_is_found_with_all_that_decides_where_messages_go(tmp_path: Path) -> None:
+    leave(tmp_path / "data")
     found = find_settings()
-    assert (found.redis_url, found.broker) == (CARD["redis_url"], CARD["broker_url"])
-    assert (found.namespace, found.shards) == ("north", 32)
-    assert found.public_url == CARD["public_url"]
+    assert {name: getattr(found, name) for name in SETTINGS} == SETTINGS
+    assert found == find_settings(tmp_path / "data")
 
 
-def test_the_card_of_a_service_that_was_killed_is_not_believed() -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    leave(CARD | {"pid": gone.pid})
+def test_of_several_services_one_is_named_by_its_data_folder(tmp_path: Path) -> None:
+    leave(tmp_path / "one", namespace="one")
+    leave(tmp_path / "two", namespace="two")
+    assert find_settings(tmp_path / "one").namespace == "one"
+    assert find_settings(tmp_path / "x" / ".." / "two").namespace == "two"
+    with pytest.raises(ServiceError, match=r"several services run: name one by --data[\s\S]*/one\n.*/two"):
+        find_settings()
+    with pytest.raises(ServiceError, match=r"no service runs on .*three[\s\S]*/one"):
+        find_settings(tmp_path / "three")
+
+
+def test_the_card_of_a_service_that_was_killed_is_removed(tmp_path: Path) -> None:
+    path = leave(tmp_path / "killed", process=gone())
+    leave(tmp_path / "lives", namespace="lives")
+    assert find_settings().namespace == "lives"
+    assert not path.exists()
+
+
+def test_a_later_process_of_the_same_number_is_not_the_service(tmp_path: Path) -> None:
+    machine, number, _, random = token().split("-")
+    leave(tmp_path, process=f"{machine}-{number}-1-{random}")
     assert find_settings() == Settings()
 
 
-@pytest.mark.parametrize(
-    "card", ["", "{", "[]", "null", "7", '"pid"', {}, {"pid": "x"}, {"pid": None}, CARD | {"shards": "many"}]
-)
-def test_a_damaged_card_is_not_believed(card: Any) -> None:
-    leave(card)
+@pytest.mark.parametrize("card", ["", "{", "[]", "null", "7", '"process"', "{}", '{"process": 7}'])
+def test_a_damaged_card_is_not_believed(card: str) -> None:
+    leave().write_text(card)
     assert find_settings() == Settings()
 
 
 def test_another_users_card_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave(CARD)
+    leave()
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     assert find_settings() == Settings()
 
 
 def test_only_its_user_can_read_the_card() -> None:
-    written = {name: value for name, value in CARD.items() if name != "pid"}
-    path = service._write_card(Settings(**written))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(path.read_text()) == CARD
+    assert stat.S_IMODE(leave().stat().st_mode) == 0o600
 
 
-def test_whoever_reads_a_card_while_another_is_written_reads_a_whole_one() -> None:
-    path = service._write_card(Settings(namespace="before"))
+def test_whoever_reads_a_card_while_another_is_written_reads_a_whole_one(tmp_path: Path) -> None:
+    path = leave(tmp_path, namespace="before")
     with path.open() as reading:
-        service._write_card(Settings(namespace="after"))
-        assert json.load(reading)["namespace"] == "before"
-    assert json.loads(path.read_text())["namespace"] == "after"
-    assert [item.name for item in path.parent.iterdir() if item.name.startswith(path.name)] == [path.name]
+        leave(tmp_path, namespace="after")
+        assert json.load(reading)["settings"]["namespace"] == "before"
+    assert find_settings(tmp_path).namespace == "after"
+    assert [item.name for item in path.parent.iterdir() if path.name in item.name] == [path.name]
 
 
 def test_a_card_in_another_users_folder_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError):
-        service._write_card(Settings())
+        leave()
 
 
-def test_without_a_runtime_folder_the_card_lies_in_a_private_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr(service.tempfile, "gettempdir", lambda: str(tmp_path))
-    path = service._write_card(Settings())
-    assert path == tmp_path / f"cartwatch-{os.getuid()}" / "cartwatch-service.json"
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-
-
-def test_a_service_that_ends_takes_its_own_card_away_and_no_others() -> None:
-    path = service._write_card(Settings())
-    service._remove_card(path)
-    assert not path.exists()
-    leave(CARD | {"pid": 1})
-    service._remove_card(path)
-    assert path.exists()
-    path.unlink()
-    service._remove_card(path)
+@pytest.mark.parametrize("arguments", [["health", "--data"], ["key", "list", "--data"]])
+def test_commands_take_the_data_folder(tmp_path: Path, arguments: list[str]) -> None:
+    said = CliRunner().invoke(main, [*arguments, str(tmp_path / "nowhere")])
+    assert said.exit_code == 1
+    assert "no service runs on" in said.output
 
 
 def test_without_an_address_of_its_own_the_service_is_reached_on_this_machine() -> None:
@@ -153,16 +165,20 @@ def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
     commands: list[list[str]] = []
 
     class Started(nullcontext[None]):
-        def __init__(self, command: list[str], _: object) -> None:
+        def __init__(self, command: list[str], *_: object) -> None:
             super().__init__()
             commands.append(command)
+
+        def ask_to_end(self) -> None:
+            pass
 
     settings = Settings(fhir_base=base)
     monkeypatch.setattr(service, "Supervised", Started)
     monkeypatch.setattr(service, "connect", lambda _: nullcontext())
     monkeypatch.setattr(service, "refuse_unfit", lambda *_: None)
-    monkeypatch.setattr(service, "_with_store", lambda *_: settings)
+    monkeypatch.setattr(service, "_with_store", lambda *_: (None, settings))
     monkeypatch.setattr(service, "_with_receiver", lambda *_: settings)
+    monkeypatch.setattr(service, "watching", lambda _: nullcontext())
     stop = threading.Event()
     stop.set()
     serve(data=None, processes=1, listens=False, say=lambda _: None, on_page=lambda _: None, stop=stop)
