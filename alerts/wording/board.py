@@ -49,9 +49,30 @@ WARD: tuple[Row, ...] = (
     ("discharged", "dimesso"),
 )
 
+REGISTER: tuple[Row, ...] = (
+    ("Register a patient", "Registra un paziente"),
+    ("Register", "Registra"),
+    ("Patient id, as readings bear it", "Codice del paziente, come nei dati in arrivo"),
+    ("Infusion, day and hour", "Infusione, giorno e ora"),
+    ("Product", "Prodotto"),
+    ("Date of birth", "Data di nascita"),
+    ("Ward", "Reparto"),
+    ("Bed", "Letto"),
+    ("Team", "Équipe"),
+    ("Not registered", "Non registrati"),
+    (
+        "What is left empty changes nothing. Without the infusion no day is known.",
+        "Ciò che resta vuoto non cambia nulla. Senza l'infusione il giorno non è noto.",
+    ),
+    (
+        "The registration is stored. The patient stands on the board as soon as it has taken effect.",
+        "La registrazione è salvata. Il paziente appare sulla lavagna appena ha effetto.",
+    ),
+)
+
 COURSE: tuple[Row, ...] = (
     ("Why the grades are as they are", "Perché i gradi sono questi"),
     ("What would change it", "Che cosa lo cambierebbe"),
 )
 
-ROWS = (*SIGNING_IN, *WARD, *COURSE)
+ROWS = (*SIGNING_IN, *WARD, *REGISTER, *COURSE)

@@ -65,4 +65,24 @@ TROUBLE: tuple[Row, ...] = (
     ),
 )
 
-ROWS = (*LINKS, *ANSWERS, *TROUBLE)
+REGISTRATION: tuple[Row, ...] = (
+    (
+        "Patient: write the id that readings come in with; it does not begin with ~",
+        "Paziente: scrivere il codice con cui arrivano i dati; non inizia con ~",
+    ),
+    ("A field has at most 200 characters", "Un campo ha al massimo 200 caratteri"),
+    (
+        "Infusion: write day and hour on the hospital's clock, as in 2024-06-12T10:00",
+        "Infusione: scrivere giorno e ora dell'ospedale, come in 2024-06-12T10:00",
+    ),
+    (
+        "Infusion: more than 30 days ahead; correct the date",
+        "Infusione: oltre 30 giorni nel futuro; correggere la data",
+    ),
+    (
+        "Date of birth: write it as in 1955-05-01; it does not lie ahead",
+        "Data di nascita: scriverla come in 1955-05-01; non può essere nel futuro",
+    ),
+)
+
+ROWS = (*REGISTRATION, *LINKS, *ANSWERS, *TROUBLE)

@@ -37,7 +37,7 @@ def board() -> None:
         place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
         if watch.patient == SITE_SUBJECT:
             place = "technical"
-        episodes = [_standing(item, run.site) for item in watch.episodes.values()]
+        episodes = [standing_line(item, run.site) for item in watch.episodes.values()]
         episodes += [
             f"silence {item.id}: {item.condition} until {at(item.until)} ({item.by}: {item.why})"
             for item in in_force(watch.silences, run.clock.now())
@@ -50,7 +50,7 @@ def board() -> None:
         click.echo(f"not registered: {unregistered}; see `cartwatch set-aside`, `cartwatch register --help`")
 
 
-def _standing(episode: "Episode", site: "Site") -> str:
+def standing_line(episode: "Episode", site: "Site") -> str:
     """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
     from alerts.page import clock
 

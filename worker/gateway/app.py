@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from worker.client import Client
-from worker.gateway import board, page, signing, wellness
+from worker.gateway import board, page, registering, signing, wellness
 from worker.gateway.answers import Answers
 from worker.gateway.guard import Guard
 from worker.gateway.limits import BadTries
@@ -48,6 +48,7 @@ def create_app(
             Route("/", _home, methods=["GET"]),
             *page.routes(gateway),
             *board.routes(gateway, live),
+            *registering.routes(gateway),
             *signing.routes(gateway),
             *wellness.routes(gateway, live, access or MetricsAccess()),
             *intake_routes,

@@ -133,7 +133,8 @@ def _patient(gateway: Gateway, live: Live, request: Request) -> Response:
     session = session_of(gateway, request)
     tap = tap_of(request)
     reader = gateway.reader(session.person)
-    watch = _by_opaque(gateway, live, request.path_params["opaque"], reader.language, fresh=bool(tap))
+    fresh = bool(tap) or "registered" in request.query_params
+    watch = _by_opaque(gateway, live, request.path_params["opaque"], reader.language, fresh=fresh)
     values = {
         "reader": reader,
         "patient": view.patient(watch, reader),
