@@ -8,13 +8,21 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from config.bounded import read_text
+from config.problems import ConfigurationError
 from config.wall_clock import moment
 
 MONTHS_KEPT = 36
+
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
+
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+MOST_A_DAY = 24
 
 
 class Shift(NamedTuple):
@@ -106,17 +114,35 @@ def read_shifts(path: Path) -> Shifts:
     except ImportError as error:
         raise ValueError("reading a calendar needs the extra: pip install 'cartwatch[ical]'") from error
     try:
-        calendar: Any = icalendar.Calendar.from_ical(path.read_bytes())
+        calendar: Any = icalendar.Calendar.from_ical(read_text(path))
+        for event in calendar.walk("VEVENT"):
+            _refuse_endless(event)
         shifts = Shifts(recurring_ical_events.of(calendar), path.name)
         # What is malformed inside an event comes to light when its times are worked out.
         for event in calendar.walk("VEVENT"):
             _refuse_without_length(event)
             shifts.at(_moment(event["DTSTART"].dt, ZoneInfo("UTC")), ZoneInfo("UTC"))
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ConfigurationError as error:
+        raise ValueError("; ".join(f"{path.name} {problem.what}" for problem in error.problems)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path.name} is not a calendar that can be read: {' '.join(str(error).split())}") from error
     return shifts
+
+
+def _refuse_endless(event: Any) -> None:
+    """Refuse an event that would be worked out for ever: one that recurs within a day, or is of no time of ours."""
+    whose = f"the event {str(event.get('SUMMARY', ''))!r}"
+    for key in ("DTSTART", "DTEND"):
+        if key in event and not EARLIEST_YEAR <= event[key].dt.year <= LATEST_YEAR:
+            raise ValueError(f"{whose}: {key} is of the year {event[key].dt.year}: correct it")
+    rules = event.get("RRULE", [])
+    for rule in rules if isinstance(rules, list) else [rules]:
+        often = str(rule.get("FREQ", [""])[0]).upper()
+        times = prod(len(rule.get(part, [])) or 1 for part in ("BYHOUR", "BYMINUTE", "BYSECOND"))
+        if often not in FREQUENCIES or times > MOST_A_DAY:
+            raise ValueError(f"{whose} recurs {often or 'as nobody says'}, {times} times: a shift recurs DAILY or less")
+        if rule.get("BYMONTHDAY") and often != "MONTHLY" and often != "YEARLY":
+            raise ValueError(f"{whose} recurs {often} with BYMONTHDAY: let it recur MONTHLY")
 
 
 def _refuse_without_length(event: Any) -> None:

@@ -7,7 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from config.problems import ConfigurationError, Key, Problem, cannot_be_read, of_validation
+from config.bounded import read_text
+from config.problems import ConfigurationError, Key, Problem, of_validation
+
+MOST_VALUES = 100_000
+"""Of a YAML file, each counted as often as it is referred to."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -39,22 +43,42 @@ def read_yaml(path: Path) -> Document:
         ConfigurationError: it cannot be read, or is not YAML.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigurationError(cannot_be_read(path, error)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(Problem(str(path), None, (), "not UTF-8: save it as UTF-8")) from error
+        loader = yaml.SafeLoader(read_text(path))
     except yaml.YAMLError as error:
         raise ConfigurationError(_not_yaml(path, error)) from error
     try:
         node = loader.get_single_node()
+        _refuse_expansion(path, node)
         twice = [Problem(str(path), line, key, "stands twice: take one out") for key, line in _twice(node, (), ())]
         data = loader.construct_document(node) if node is not None else {}
-    except (yaml.YAMLError, ValueError) as error:
+    except RecursionError as error:
+        line = loader.line + 1
+        raise ConfigurationError(Problem(str(path), line, (), "is nested too deeply: write it flatter")) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigurationError(_not_yaml(path, error)) from error
     finally:
         loader.dispose()
     return Document(path, data, dict(_places(node, (), ())), tuple(twice))
+
+
+def _refuse_expansion(path: Path, node: yaml.Node | None) -> None:
+    """Refuse a file that is short as written and endless once each alias stands for what it names."""
+    weights: dict[int, int] = {}
+
+    def weight(node: yaml.Node) -> int:
+        if id(node) not in weights:
+            weights[id(node)] = 0  # for one that contains itself
+            inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+            parts = inner if isinstance(node, yaml.CollectionNode) else ()
+            weights[id(node)] = 1 + sum(map(weight, parts))
+            if weights[id(node)] > MOST_VALUES:
+                line = node.start_mark.line + 1
+                what = f"is more than {MOST_VALUES} values once its aliases are written out: name fewer"
+                raise ConfigurationError(Problem(str(path), line, (), what))
+        return weights[id(node)]
+
+    if node is not None:
+        weight(node)
 
 
 def load_model(

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
-from config.ical import Shifts, read_shifts
+from config.ical import EARLIEST_YEAR, LATEST_YEAR, Shifts, read_shifts
 from config.types import Configuration, Duration
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -65,6 +65,8 @@ def parse_wall_time(value: Any) -> Any:
             raise ValueError(f"{value!r} is not a time: {advice}") from error
     if not isinstance(value, datetime):
         raise ValueError(f"{str(value)!r} is not a time: {advice}")
+    if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise ValueError(f"{value.year} is no year of a rota: write one from {EARLIEST_YEAR} to {LATEST_YEAR}")
     if value.tzinfo is not None:
         raise ValueError(f"{value.isoformat()!r} has an offset: {advice}")
     return value

@@ -1,17 +1,27 @@
 """Units and artefact limits: the data files behind every number that comes in."""
 
 import csv
+import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from config.problems import Attempts, ConfigurationError, Problem, cannot_be_read
+from config.bounded import read_text
+from config.problems import Attempts, ConfigurationError, Problem
+from config.types import is_of_use
 
 UNIT_COLUMNS = ("group", "alias", "canonical", "factor", "offset", "note")
 LIMIT_COLUMNS = ("reading", "canonical", "reject_below", "reject_above", "confirm_below", "confirm_above")
 """A table may have besides these `lowest_from`, and `alike_unit`, `alike_from`, `alike_to` and `looks_like`."""
+
+
+LONGEST_FACTOR = 40
+
+_EXPONENT = re.compile(r"[eE][-+]?\d{3,}")
+"""Of a factor: `1E999999999` is a number of a billion digits."""
 
 
 class UnitRule(NamedTuple):
@@ -70,13 +80,15 @@ def _decimal(row: Row, column: str) -> Decimal | None:
         number = Decimal(text) if text else None
     except InvalidOperation as error:
         raise ValueError(f"{column}: {text!r} is not a number: write it with a point, as in 41.5") from error
-    if number is not None and not number.is_finite():
+    if number is not None and not is_of_use(number):
         raise ValueError(f"{column}: {text!r} is not a number that can be compared")
     return number
 
 
 def _factor(row: Row) -> Fraction:
     try:
+        if len(row["factor"]) > LONGEST_FACTOR or _EXPONENT.search(row["factor"]):
+            raise ValueError("its digits would fill the memory")
         factor = Fraction(row["factor"] or "1")
     except (ValueError, ZeroDivisionError) as error:
         raise ValueError(f"factor: {row['factor']!r} is not a number: write 0.1, 1E-9 or 5/9") from error
@@ -132,18 +144,15 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]
     Raises:
         ConfigurationError: it cannot be read, or has not all of the columns.
     """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="", restkey="")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ConfigurationError(Problem(str(path), 1, (), f"no column {', '.join(missing)}: add it"))
-            for row in reader:
-                yield reader.line_num, row
-    except OSError as error:
-        raise ConfigurationError(cannot_be_read(path, error)) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(Problem(str(path), None, (), f"not a CSV file in UTF-8: {error}")) from error
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ConfigurationError(Problem(str(path), 1, (), f"no column {', '.join(missing)}: add it"))
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise ConfigurationError(Problem(str(path), reader.line_num, (), f"not a CSV file: {error}")) from error
 
 
 def _table(

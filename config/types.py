@@ -2,11 +2,18 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 T = TypeVar("T")
+
+LONGEST = timedelta(days=3660)
+"""Ten years: a time that begins now and lasts so long can still be reckoned with."""
+
+LONGEST_NUMBER = 20
+"""Decimal places before or behind the point."""
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
@@ -23,7 +30,15 @@ def parse_duration(text: Any) -> Any:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and one of s, min, h, d, as in '15 min'")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is longer than {LONGEST.days} days")
+    return timedelta(seconds=seconds)
+
+
+def is_of_use(number: Decimal) -> bool:
+    """Whether a number can be compared and written out: `1E+999999999` has a billion digits."""
+    return number.is_finite() and -LONGEST_NUMBER <= number.adjusted() <= LONGEST_NUMBER
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -41,3 +56,10 @@ class Proxy(Configuration, Generic[T]):
     value: T
     basis: str = Field(min_length=1, description="Where the convention comes from, in words")
     owner: str = Field(min_length=1, description="Who may change it")
+
+    @field_validator("value")
+    @classmethod
+    def _of_use(cls, value: T) -> T:
+        if isinstance(value, Decimal) and not is_of_use(value):
+            raise ValueError(f"{value} is not a number that can be compared")
+        return value

@@ -86,7 +86,7 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     [said] = refused(tmp_path, "limits.csv", LIMITS.encode() + b"crp,\xb5g/L,,,,,\n")
-    assert said.startswith("limits.csv: not a CSV file in UTF-8")
+    assert said.startswith("limits.csv: not UTF-8")
 
 
 def test_a_file_as_windows_writes_it_is_read(tmp_path: Path) -> None:
