@@ -55,6 +55,7 @@ REGISTER: tuple[Row, ...] = (
     ("Patient id, as readings bear it", "Codice del paziente, come nei dati in arrivo"),
     ("Infusion, day and hour", "Infusione, giorno e ora"),
     ("Product", "Prodotto"),
+    ("not known yet", "non ancora noto"),
     ("Date of birth", "Data di nascita"),
     ("Ward", "Reparto"),
     ("Bed", "Letto"),

@@ -290,6 +290,35 @@ def test_the_board_ends_with_the_session(ward: Hospital, browser: Browser) -> No
         expect(page.get_by_role("heading", name="Sign in to see the board")).to_be_visible()
 
 
+def test_a_patient_nobody_registered_is_registered_on_the_phone(ward: Hospital, browser: Browser) -> None:
+    registration, *readings = crs2("new admission")
+    ward.client.send(readings)
+    eventually(lambda: "new admission" in ward.store.unregistered(), "the readings are charted")
+    with opened(browser, PHONE) as page:
+        sign_in(ward, page, ITALIAN)
+        page.get_by_role("link", name="Registra un paziente").click()
+        picture(page, "phone-register-italian")
+        assert barriers(page) == []
+        sign_in(ward, page)
+        page.get_by_role("link", name="Register a patient").click()
+        picture(page, "phone-register")
+        assert barriers(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.get_by_label("Patient id").fill("new admission")
+        page.get_by_label("Infusion").fill(f"{datetime.fromisoformat(registration['infused']):%Y-%m-%dT%H:%M}")
+        page.get_by_label("Product").select_option("axicabtagene ciloleucel")
+        page.get_by_label("Ward", exact=True).fill("HAEM-2")
+        page.get_by_label("Bed").fill("new admission")
+        page.get_by_role("button", name="Register").click()
+        expect(page.get_by_role("heading", name="HAEM-2 / new admission")).to_be_visible()
+        expect(page.get_by_text("axicabtagene ciloleucel")).to_be_visible()
+        picture(page, "phone-registered")
+    watch = ward.store.watch("new admission")
+    assert watch is not None
+    assert (watch.registered, watch.episodes["crs"].level) == (True, 2)
+    assert watch.episodes["crs"].number == 1, "the episode of before the registration goes on"
+
+
 # -- for everybody -----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import runtime, settings_of_service
 
 if TYPE_CHECKING:
     from alerts.watch import Watch
@@ -30,7 +30,6 @@ def register(patient: str, **said: str) -> None:
     from alerts.messages import BadMessage
     from worker.client import Client
     from worker.registering import BadFieldError, is_processed, registration
-    from worker.service import find_settings
 
     run = runtime()
     now = run.clock.now()
@@ -38,7 +37,7 @@ def register(patient: str, **said: str) -> None:
     try:
         name = f"register-{int(now.timestamp() * 1000)}"
         message = registration({"patient": patient, **said}, name, "cli", now, run.site)
-        Client(find_settings()).send([message], source="cli")
+        Client(settings_of_service()).send([message], source="cli")
     except BadFieldError as error:
         hint = "PATIENT" if error.field == "patient" else f"--{error.field}"
         raise click.BadParameter(str(error), param_hint=hint) from error
