@@ -4,12 +4,14 @@ The file is read once. Recurrences are worked out a month at a time and kept, so
 search in a short list. Needs the optional extra `[ical]`.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from math import prod
 from pathlib import Path
+from time import thread_time
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -23,6 +25,9 @@ EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 MOST_A_DAY = 24
+
+MOST_SECONDS = 5
+"""Of a processor. A roster of 3000 shifts takes one."""
 
 
 class Shift(NamedTuple):
@@ -114,14 +119,24 @@ def read_shifts(path: Path) -> Shifts:
     except ImportError as error:
         raise ValueError("reading a calendar needs the extra: pip install 'cartwatch[ical]'") from error
     try:
-        calendar: Any = icalendar.Calendar.from_ical(read_text(path))
+        text = read_text(path)
+        _refuse_endless_rules(text)
+        calendar: Any = icalendar.Calendar.from_ical(text)
+        spent = _Spent()
         for event in calendar.walk("VEVENT"):
-            _refuse_endless(event)
+            _refuse_far(event)
+            if "RRULE" in event:
+                # Alone, so that many that are slow together are noticed one by one.
+                alone = icalendar.Calendar()
+                alone.add_component(event)
+                recurring_ical_events.of(alone).at(event["DTSTART"].dt)
+                spent.refuse_more()
         shifts = Shifts(recurring_ical_events.of(calendar), path.name)
         # What is malformed inside an event comes to light when its times are worked out.
         for event in calendar.walk("VEVENT"):
             _refuse_without_length(event)
             shifts.at(_moment(event["DTSTART"].dt, ZoneInfo("UTC")), ZoneInfo("UTC"))
+            spent.refuse_more()
     except ConfigurationError as error:
         raise ValueError("; ".join(f"{path.name} {problem.what}" for problem in error.problems)) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -129,20 +144,49 @@ def read_shifts(path: Path) -> Shifts:
     return shifts
 
 
-def _refuse_endless(event: Any) -> None:
-    """Refuse an event that would be worked out for ever: one that recurs within a day, or is of no time of ours."""
-    whose = f"the event {str(event.get('SUMMARY', ''))!r}"
+class _Spent:
+    """The processor time that one calendar takes."""
+
+    def __init__(self) -> None:
+        self._since = thread_time()
+
+    def refuse_more(self) -> None:
+        if thread_time() - self._since > MOST_SECONDS:
+            raise ValueError(f"takes more than {MOST_SECONDS} s to work out: take past events and odd rules out")
+
+
+_RULE = re.compile(r"^(?:RRULE|EXRULE)[^:\n]*:(.*)$", re.MULTILINE | re.IGNORECASE)
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "BYMONTHDAY": ("MONTHLY", "YEARLY"),
+    "BYSETPOS": ("MONTHLY", "YEARLY"),
+    "BYYEARDAY": ("YEARLY",),
+    "BYWEEKNO": ("YEARLY",),
+}
+"""With another frequency they may name days that never come, for which each day until the year 9999 is looked at."""
+
+
+def _refuse_endless_rules(text: str) -> None:
+    """Refuse rules that recur within a day, in events and in time zones, before anything is worked out."""
+    for rule in _RULE.findall(re.sub(r"\r?\n[ \t]", "", text)):
+        parts = dict(part.partition("=")[::2] for part in rule.strip().upper().split(";"))
+        often = parts.get("FREQ", "").strip()
+        times = prod(part.count(",") + 1 for name in ("BYHOUR", "BYMINUTE", "BYSECOND") if (part := parts.get(name)))
+        if often not in FREQUENCIES or times > MOST_A_DAY:
+            raise ValueError(
+                f"an event recurs {often or 'as nobody says'}, {times} times: a shift recurs DAILY or less"
+            )
+        for part, allowed in PARTS.items():
+            if part in parts and often not in allowed:
+                raise ValueError(f"an event recurs {often} with {part}: let it recur {allowed[0]}")
+
+
+def _refuse_far(event: Any) -> None:
+    """Refuse an event of no time of ours."""
     for key in ("DTSTART", "DTEND"):
         if key in event and not EARLIEST_YEAR <= event[key].dt.year <= LATEST_YEAR:
+            whose = f"the event {str(event.get('SUMMARY', ''))!r}"
             raise ValueError(f"{whose}: {key} is of the year {event[key].dt.year}: correct it")
-    rules = event.get("RRULE", [])
-    for rule in rules if isinstance(rules, list) else [rules]:
-        often = str(rule.get("FREQ", [""])[0]).upper()
-        times = prod(len(rule.get(part, [])) or 1 for part in ("BYHOUR", "BYMINUTE", "BYSECOND"))
-        if often not in FREQUENCIES or times > MOST_A_DAY:
-            raise ValueError(f"{whose} recurs {often or 'as nobody says'}, {times} times: a shift recurs DAILY or less")
-        if rule.get("BYMONTHDAY") and often != "MONTHLY" and often != "YEARLY":
-            raise ValueError(f"{whose} recurs {often} with BYMONTHDAY: let it recur MONTHLY")
 
 
 def _refuse_without_length(event: Any) -> None:

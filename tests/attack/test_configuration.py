@@ -107,6 +107,35 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         roster(event("20260105T080000Z", "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")),
         "recurs DAILY with BYMONTHDAY",
     ),
+    "a fifth of one day": (
+        roster(event("20260105T080000Z", "RRULE:FREQ=DAILY;BYSETPOS=5")),
+        "recurs DAILY with BYSETPOS",
+    ),
+    "a folded rule": (roster(event("20260105T080000Z", "RRULE:FREQ=SEC\r\n ONDLY")), "recurs SECONDLY"),
+    "a time zone that is turned each second": (
+        roster(
+            event("20260105T080000Z", "").replace(
+                "BEGIN:VEVENT",
+                "BEGIN:VTIMEZONE\r\nTZID:X\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0100\r\n"
+                "TZOFFSETTO:+0200\r\nRRULE:FREQ=SECONDLY\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT",
+            )
+        ),
+        "recurs SECONDLY",
+    ),
+    "a thousand days that never come": (
+        roster(
+            event("19700105T080000Z", "RRULE:FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30").replace(
+                "BEGIN:VEVENT",
+                "".join(
+                    f"BEGIN:VEVENT\r\nUID:n{n}\r\nSUMMARY:x\r\nDTSTART:19700105T080000Z\r\nDURATION:PT1H\r\n"
+                    "RRULE:FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30\r\nEND:VEVENT\r\n"
+                    for n in range(1000)
+                )
+                + "BEGIN:VEVENT",
+            )
+        ),
+        "takes more than 5 s to work out",
+    ),
     "an event of year 1": (roster(event("00010101T000000Z", "RRULE:FREQ=DAILY")), "is of the year 1"),
     "an event until year 9999": (roster(event("20260105T080000Z", "", "99991231T235959Z")), "is of the year 9999"),
     "a pipe for a calendar": (
