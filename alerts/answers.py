@@ -139,7 +139,12 @@ def _silence(watch: Watch, message: Silence, now: datetime, site: Site, effects:
         if episode is None:
             return watch
     silence = silences.placed(message, episode, site)
-    watch = replace(watch, silences=(*silences.in_force(watch.silences, now), silence))
+    others = [held for held in silences.in_force(watch.silences, now) if held.named != silence.named]
+    if len(others) >= silences.SILENCES_AT_MOST:
+        why = f"silence: {len(others)} are in force for this patient; end one of them first"
+        effects.set_aside.append(sets_aside(message, why, now))
+        return watch
+    watch = replace(watch, silences=(*others, silence))
     for other in list(watch.episodes.values()):
         if silences.hiding((silence,), other, now):
             watch = watch.holding(replace(other, silenced_until=silence.until))
@@ -148,7 +153,7 @@ def _silence(watch: Watch, message: Silence, now: datetime, site: Site, effects:
 
 
 def _end_silence(watch: Watch, message: Silence, now: datetime, site: Site, effects: Effects) -> Watch:
-    ended = [silence for silence in watch.silences if (silence.source, silence.id) == (message.source, message.id)]
+    ended = [silence for silence in watch.silences if silence.named == (message.source, message.id)]
     left = tuple(silence for silence in watch.silences if silence not in ended)
     watch = replace(watch, silences=left)
     for silence in ended:

@@ -68,6 +68,19 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Ids of the pages that may still be delivered."""
         return tuple(delivery.page for delivery in self.deliveries if delivery.is_owed)
 
+    @property
+    def is_notified(self) -> bool:
+        """Whether somebody was paged since it last worsened."""
+        return any(delivery.at >= self.told_from for delivery in self.deliveries)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When its ladder is next due; never while the newest assessment is clear and somebody was paged before.
+
+        `next_at` stays: what falls due in a clear time is due at once if the condition is abnormal again.
+        """
+        return None if self.level_now == 0 and self.is_notified else self.next_at
+
 
 class Past(Struct, frozen=True, omit_defaults=True):
     """The last closed episode of a condition.
@@ -296,8 +309,13 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
 def _runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
     if plan is None or plan.acknowledged_for is None:
         return None
-    longer: timedelta = plan.acknowledged_for * 2**renewals
-    return at + min(longer, max(plan.acknowledged_for, plan.acknowledged_at_most))
+    longest = max(plan.acknowledged_for, plan.acknowledged_at_most)
+    length = plan.acknowledged_for
+    for _ in range(renewals):
+        if length >= longest:
+            break
+        length *= 2
+    return at + min(length, longest)
 
 
 def _answered(delivery: Delivery, by: str, at: datetime) -> Delivery:

@@ -63,7 +63,7 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
 def due(episode: Episode, now: datetime, site: Site) -> Due | None:
     """Who is to be told now, or None. Steps missed while nothing ran are made up for at once."""
     told = _summoned(episode)
-    if episode.next_at is not None and episode.next_at <= now:
+    if episode.due_at is not None and episode.due_at <= now:
         climbed = _ask_again(told.episode, now, site) if episode.acknowledged_by else _climb(told.episode, now, site)
         told = Due(climbed.episode, (*told.tellings, *climbed.tellings), climbed.gaps)
     elif not told.tellings:
@@ -178,13 +178,22 @@ def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -
     taken = episode.steps_taken
     while taken < len(steps) and set(steps[taken].people) <= {without}:
         taken += 1
+    if taken < len(steps) and episode.due_at is None:
+        # Clear now: its ladder stands still, but whoever should hear of it first is paged all the same.
+        people = [person for person in steps[taken].people if person != without]
+        return _with_summons(episode, people, episode.reason)
     if taken < len(steps):
         earlier = min(episode.ladder_from, now - steps[taken].after)
         return replace(episode, steps_taken=taken, ladder_from=earlier, next_at=now)
     known = {*episode.told, *(item.person for item in episode.summons), without}
     others = [person for person in site.on_call.last_resort if person not in known]
-    summons = tuple(Summons(person, "", episode.reason) for person in others)
-    return replace(episode, summons=(*episode.summons, *summons))
+    return _with_summons(episode, others, episode.reason)
+
+
+def _with_summons(episode: Episode, people: Iterable[str], reason: Reason) -> Episode:
+    """The episode with some people to be paged now, each once."""
+    asked = [Summons(person, "", reason) for person in people]
+    return replace(episode, summons=tuple(dict.fromkeys([*episode.summons, *asked])))
 
 
 def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:

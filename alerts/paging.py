@@ -35,6 +35,13 @@ class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
         return self.state not in SETTLED
 
 
+def with_delivery(deliveries: tuple[Delivery, ...], delivery: Delivery) -> tuple[Delivery, ...]:
+    """The deliveries and a new one: the last `DELIVERIES_KEPT`, and every older one that may still be delivered."""
+    kept = (*deliveries, delivery)
+    owed = tuple(older for older in kept[:-DELIVERIES_KEPT] if older.is_owed)
+    return (*owed, *kept[-DELIVERIES_KEPT:])
+
+
 class PlannedStep(Struct, frozen=True, array_like=True):
     """One step of a ladder as it was when the episode was told: roles, and who held them for that minute."""
 

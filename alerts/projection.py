@@ -68,9 +68,9 @@ def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site:
             repeats += not taken and not episode.acknowledged_by
             yield Rung(at, due.tellings, _gaps(due.episode, taken, at, site))
         episode = due.episode
-        if episode.next_at is None:
+        if episode.due_at is None:
             return
-        at = max(at, episode.next_at)
+        at = max(at, episode.due_at)
 
 
 def _gaps(episode: Episode, taken: range, at: datetime, site: Site) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from alerts.episodes import Episode
 from alerts.messages import Silence
 from config.site import Site, Urgency, higher
 
+SILENCES_AT_MOST = 50
+"""So many can be in force for one patient at a time; a further one is refused, and so hides nothing."""
+
 
 class Silenced(Struct, frozen=True, array_like=True):
     """A silence in force: by whom, why, until when, of what, and the most urgent page it hides."""
@@ -26,6 +29,11 @@ class Silenced(Struct, frozen=True, array_like=True):
     urgency: Urgency
     condition: str
     episode: str = ""
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The source and id of the message that asked for it."""
+        return self.source, self.id
 
     def names(self, episode: Episode) -> bool:
         """Whether it speaks of this episode."""

@@ -13,7 +13,7 @@ from alerts.escalation import Due
 from alerts.events import page_event
 from alerts.finding import Finding
 from alerts.page import Concern, Page
-from alerts.paging import DELIVERIES_KEPT, Delivery, Reason
+from alerts.paging import Delivery, Reason, with_delivery
 from alerts.watch import Watch
 from config.site import Site
 
@@ -139,7 +139,7 @@ def _remember(watch: Watch, page: Page) -> tuple[Watch, list[str]]:
         for earlier in older:
             episode = episodes.settled(episode, earlier, "cancelled", page.at)
         delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
-        kept = (*episode.deliveries, delivery)[-DELIVERIES_KEPT:]
+        kept = with_delivery(episode.deliveries, delivery)
         watch = watch.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
         replaced += older
     return watch, watch.no_longer_owed(replaced)

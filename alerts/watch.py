@@ -114,7 +114,7 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def next_at(self) -> datetime | None:
         """When this patient is next to be looked at, if nothing comes in before."""
-        ladders = [episode.next_at for episode in self.episodes.values() if episode.next_at is not None]
+        ladders = [due for episode in self.episodes.values() if (due := episode.due_at) is not None]
         return min([*ladders, *([self.review_at] if self.review_at else [])], default=None)
 
 

@@ -59,7 +59,7 @@ class Route(NamedTuple):
         for told in self.episode.deliveries:
             yield f"  {self._hour(told.at)}  {told.reason:<12} {self._name(told.to)} on {told.channel}: {told.state}"
         if self.episode.acknowledged_by:
-            yield f"  {self._name(self.episode.acknowledged_by)} has it {self._until(self.episode.next_at)}"
+            yield f"  {self._name(self.episode.acknowledged_by)} has it {self._until(self.episode.due_at)}"
         silence = hiding(self.silences, self.episode, self.now)
         if silence is not None:
             yield f"  silenced by {self._name(silence.by)} until {self._moment(silence.until)}: {silence.why}"

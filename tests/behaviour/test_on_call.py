@@ -9,7 +9,7 @@ from alerts.messages import SITE_SUBJECT
 from alerts.page import Page
 from config.rota import Role
 from config.site import Site
-from tests.behaviour.ward import OTHER, SITE, Ward, answer, changed, message
+from tests.behaviour.ward import NORMAL, OTHER, SITE, Ward, answer, changed, message
 
 ON_CALL, SECOND, CONSULTANT = "haematologist-1", "haematologist-2", "consultant-1"
 
@@ -255,6 +255,75 @@ def test_a_taking_by_somebody_who_is_no_longer_configured_runs_out_into_the_ladd
     assert ward.told() == [("11:00", ON_CALL, "repeat")]
 
 
+# -- clear -----------------------------------------------------------------------------------------
+
+
+def clear_after(ward: Ward, minutes: int) -> None:
+    """A full set without any finding, so many minutes later."""
+    ward.jump(minutes=minutes)
+    ward.normal()
+
+
+def test_while_the_newest_set_is_clear_no_ladder_climbs(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    clear_after(ward, 5)
+    ward.new_pages()
+    ward.to("13:00")
+    assert ward.told() == []
+    assert ward.episode("crs").acknowledged_by == ""
+
+
+def test_an_abnormal_set_after_a_clear_one_pages_at_once_what_was_due_meanwhile(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    clear_after(ward, 5)
+    ward.new_pages()
+    ward.to("10:25")
+    ward.normal(temp=38.5, sbp=84)
+    assert ward.told() == [("10:25", ON_CALL, "repeat"), ("10:25", SECOND, "repeat")]
+
+
+def test_an_abnormal_set_before_the_next_step_leaves_the_ladder_as_it_was(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    clear_after(ward, 3)
+    ward.new_pages()
+    ward.to("10:06")
+    ward.normal(temp=38.5, sbp=84)
+    ward.to("10:10")
+    assert ward.told() == [("10:10", ON_CALL, "repeat")]
+
+
+def test_while_it_is_clear_nobody_is_asked_whether_they_are_still_on_it(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    ward.start("norepinephrine")
+    ward.ack(ward.pages[-1])
+    ward.jump(minutes=30)
+    ward.stop("norepinephrine")
+    ward.normal()
+    ward.new_pages()
+    ward.to("13:00")
+    assert ward.told() == []
+    ward.normal(temp=38.5)
+    ward.start("norepinephrine")
+    assert ward.told() == [("13:00", ON_CALL, "still_on_it")]
+
+
+def test_what_was_charted_late_and_is_clear_by_now_is_paged_once(ward: Ward) -> None:
+    ward.to("12:00")
+    abnormal = [ward.vital(name, value, ward.at("11:00")) for name, value in {"temp": 38.5, "sbp": 84}.items()]
+    ward.send(*abnormal, *(ward.vital(name, value) for name, value in NORMAL.items()))
+    ward.to("18:00")
+    assert [(at, who) for at, who, _ in ward.told()] == [("12:00", ON_CALL)]
+
+
+def test_a_first_page_that_fails_goes_to_the_next_person_though_it_is_clear_by_now() -> None:
+    ward = ward_with(SITE)
+    ward.normal(temp=38.5, sbp=84)
+    page = ward.page()
+    clear_after(ward, 1)
+    ward.receipt(page, "failed")
+    assert clinical(ward) == [("10:01", SECOND, "phone-2")]
+
+
 # -- handed over -------------------------------------------------------------------------------------
 
 
@@ -414,3 +483,12 @@ def test_a_fault_of_another_kind_is_told_at_once(ward: Ward) -> None:
     ward.jump(seconds=30)
     ward.fault("channel phone-1")
     assert {page.condition for page in ward.new_pages()} == {"channel phone-1"}
+
+
+def test_no_more_than_50_silences_are_in_force_for_one_patient(ward: Ward) -> None:
+    for _ in range(60):
+        ward.silence_condition("cytopenia", "medium", until=ward.at("20:00"))
+    assert len(ward.watch().silences) == 50
+    assert {aside.why for aside in ward.set_aside} == {
+        "silence: 50 are in force for this patient; end one of them first"
+    }

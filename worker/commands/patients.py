@@ -55,8 +55,8 @@ def standing_line(episode: "Episode", site: "Site") -> str:
     from alerts.page import clock
 
     held = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
-    if episode.next_at is not None:
-        held += f", {'asked again' if episode.acknowledged_by else 'next told'} {clock(episode.next_at, site, 'en')}"
+    if episode.due_at is not None:
+        held += f", {'asked again' if episode.acknowledged_by else 'next told'} {clock(episode.due_at, site, 'en')}"
     if episode.silenced_until is not None:
         held += f", silenced until {clock(episode.silenced_until, site, 'en')}"
     last = episode.deliveries[-1] if episode.deliveries else None

@@ -76,7 +76,7 @@ def standing(episode: Episode, person: str, now: datetime, *, claims: LinkClaims
         return Standing(
             "nobody",
             since=last.at if last is not None else None,
-            until=episode.next_at,
+            until=episode.due_at,
             silenced_until=silenced,
             handed_to=last.to if last is not None and last.reason == "handed_over" else "",
             handed_by=episode.handed_over_by,
@@ -85,7 +85,7 @@ def standing(episode: Episode, person: str, now: datetime, *, claims: LinkClaims
         )
     holder: Holder = "you" if episode.acknowledged_by == person else "other"
     return Standing(
-        holder, episode.acknowledged_by, episode.acknowledged_at, episode.next_at, silenced_until=silenced, stale=stale
+        holder, episode.acknowledged_by, episode.acknowledged_at, episode.due_at, silenced_until=silenced, stale=stale
     )
 
 

@@ -402,3 +402,9 @@ def test_what_is_charted_late_does_not_change_the_level_now() -> None:
 
 def test_a_level_that_cannot_be_determined_any_more_is_none() -> None:
     assert episodes.now_at(opened(3), None, NOW + hours(24)).level_now is None
+
+
+@pytest.mark.parametrize("renewals", [36, 10**9])
+def test_however_often_it_is_renewed_an_acknowledgement_lasts_the_most_at_most(renewals: int) -> None:
+    episode = episodes.acknowledge(asked(renewals), "haematologist-1", NOW)
+    assert episode.next_at == NOW + hours(12)
