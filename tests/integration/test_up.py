@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -166,20 +166,40 @@ def test_the_embedded_redis_that_is_killed_is_started_again_with_what_it_has(ter
         assert terminal.alarms() == 0
 
 
-def test_a_store_that_hangs_is_paged_directly_once_and_so_is_its_end(terminal: Terminal) -> None:
+def hang(service: subprocess.Popen[bytes], _: Redis) -> None:
+    os.kill(redis_of(service), signal.SIGSTOP)
+
+
+def go_on(service: subprocess.Popen[bytes], _: Redis) -> None:
+    os.kill(redis_of(service), signal.SIGCONT)
+
+
+def fill(_: subprocess.Popen[bytes], redis: Redis) -> None:
+    redis.config_set("maxmemory", 1)
+
+
+def empty(_: subprocess.Popen[bytes], redis: Redis) -> None:
+    redis.config_set("maxmemory", 0)
+
+
+Blow = Callable[[subprocess.Popen[bytes], Redis], None]
+
+
+@pytest.mark.parametrize(("blow", "mend"), [(hang, go_on), (fill, empty)])
+def test_a_store_that_cannot_be_used_is_paged_directly_once_and_so_is_its_end(
+    terminal: Terminal, blow: Blow, mend: Blow
+) -> None:
     people = 2
-    with terminal.up() as service:
-        store = redis_of(service)
+
+    def ends() -> int:
+        return terminal.screen.read_text(encoding="utf-8").count("cartwatch pages again")
+
+    with terminal.up() as service, terminal.redis() as redis:
         for outage in (1, 2):
-            os.kill(store, signal.SIGSTOP)
+            blow(service, redis)
             eventually(lambda: terminal.alarms() == people * outage, "it is paged", 30)  # noqa: B023
-            os.kill(store, signal.SIGCONT)
-            over = "cartwatch pages again"
-            eventually(
-                lambda: terminal.screen.read_text().count(over) == people * outage,  # noqa: B023
-                "its end is told",
-                30,
-            )
+            mend(service, redis)
+            eventually(lambda: ends() == people * outage, "its end is told", 30)  # noqa: B023
             assert terminal.alarms() == people * outage
 
 
