@@ -27,6 +27,9 @@ BY_HAND = ("", "person", "cuff")
 """Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
 
 
+NOT_TAKEN_BACK = "a registration is not taken back; send the right one"
+
+
 def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool:
     """Whether a person charted a reading before its time, by no more than the site allows (`chart.ahead_within`).
 
@@ -58,6 +61,8 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
     if moment > now + site.proxies.chart.future_tolerance.value:
         return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
     if isinstance(message, Registration):
+        if message.status is Status.ENTERED_IN_ERROR:
+            return _refuse(chart, message, NOT_TAKEN_BACK)
         return Charted(chart.admit(_admission(message)))
     if not isinstance(message, Reading | Statement | Treatment):
         return Charted(chart)

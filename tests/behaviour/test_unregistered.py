@@ -147,3 +147,11 @@ def test_without_a_date_of_birth_an_ice_is_graded_and_a_capd_alone_leaves_icans_
     ward.jump(hours=1)
     ward.ice(5)
     assert ward.grade("icans") == "2"
+
+
+def test_a_registration_that_is_entered_in_error_registers_nobody_and_says_what_to_send() -> None:
+    ward = Ward()
+    ward.vitals(temp=38.5)
+    ward.send(changed(ward.registration(), status="entered_in_error", received=ward.now))
+    assert not ward.watch().registered
+    assert [record.why for record in ward.set_aside] == ["a registration is not taken back; send the right one"]

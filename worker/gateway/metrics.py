@@ -97,6 +97,7 @@ def _of_the_ward(ward: Ward) -> Iterable[str]:
     by_state = Counter(str(told.state) for episode in episodes for told in episode.deliveries)
     watched = sum(watch.registered and watch.discharged_at is None for watch in ward.watches)
     yield from _gauge("patients", "Patients under watch", {"": watched})
+    yield from _gauge("unregistered_patients", "Patients nobody has registered", {"": ward.unregistered.patients})
     yield from _gauge("open_episodes", "Open episodes", {_labels(urgency=name): by_urgency[name] for name in URGENCIES})
     yield from _gauge("unacknowledged_episodes", "Open episodes that nobody has", {"": sum(map(is_free, episodes))})
     yield from _gauge("overdue_items", "Assessments that are overdue", {"": sum(map(is_overdue, episodes))})

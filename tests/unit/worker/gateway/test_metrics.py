@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 from tests.unit.worker.gateway.desk import Desk
-from tests.unit.worker.ward import KEYS, NOW
+from tests.unit.worker.ward import KEYS, NOW, reading
 from worker import bounds, noted
 from worker.clock import milliseconds
 from worker.intake.mllp.counters import COUNTED, Counters, write
@@ -81,6 +81,12 @@ def test_how_much_is_set_aside_of_how_much(desk: Desk) -> None:
     found = counts(desk)
     assert found["cartwatch_set_aside_messages"] == 1
     assert found["cartwatch_set_aside_limit"] == bounds.MOST
+
+
+def test_how_many_patients_nobody_has_registered(desk: Desk) -> None:
+    desk.send(reading("temperature", 37, "P2"), reading("temperature", 37, "P3"))
+    found = counts(desk)
+    assert (found["cartwatch_unregistered_patients"], found["cartwatch_patients"]) == (2, 0)
 
 
 def test_what_each_peer_sent_by_mllp(desk: Desk) -> None:
