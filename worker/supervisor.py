@@ -140,17 +140,20 @@ def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
 
     From the thread that lives as long as the server may: the server ends with it.
     """
-    wait = QUICK_SECONDS
-    while not stop.wait(wait):
+    wait, began = QUICK_SECONDS, time.monotonic()
+    while not stop.wait(QUICK_SECONDS):
         if server.running:
-            wait = QUICK_SECONDS
             continue
+        if time.monotonic() - began > SLOW_SECONDS:
+            wait = QUICK_SECONDS
+        elif stop.wait(wait):
+            return
+        began, wait = time.monotonic(), min(wait * 2, SLOW_SECONDS)
         log.warning("the embedded Redis ended, starting it again")
         try:
             server.start(stop)
         except (EmbeddedRedisError, OSError) as error:
             log.error("the embedded Redis cannot be started again, trying on (%s)", error)
-            wait = min(wait * 2, SLOW_SECONDS)
 
 
 def keep_short(log: Path, stop: threading.Event) -> None:

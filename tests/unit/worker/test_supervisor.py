@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from worker import supervisor as module
-from worker.supervisor import Supervised, worker_command
+from worker.embedded import EmbeddedRedis, EmbeddedRedisError
+from worker.supervisor import Supervised, keep_running, keep_short, worker_command
 
 LIVES = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DIES = [sys.executable, "-c", "import sys; sys.exit(3)"]
@@ -137,6 +140,64 @@ if sys.platform == "linux":  # only Linux ends a child with its parent
             assert alive(pid)
             parent.kill()
         eventually(lambda: not alive(pid))
+
+
+# -- the embedded Redis ----------------------------------------------------------------------------
+
+
+class Server:
+    """An embedded Redis that ends again as often as it is told to."""
+
+    def __init__(self, ends: int, stop: threading.Event, error: Exception | None = None) -> None:
+        self.starts = 0
+        self._ends, self._stop, self._error = ends, stop, error
+
+    @property
+    def running(self) -> bool:
+        return False
+
+    def start(self, stop: threading.Event) -> None:
+        assert stop is self._stop
+        self.starts += 1
+        if self.starts == self._ends:
+            stop.set()
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize("error", [None, EmbeddedRedisError("the disk is full"), OSError(28, "no space left")])
+def test_an_embedded_redis_is_started_again_ever_more_slowly_whatever_fails(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    stop, waits = threading.Event(), []
+    wait = stop.wait
+    monkeypatch.setattr(stop, "wait", lambda seconds: waits.append(seconds) or wait(0.001))
+    server = Server(12, stop, error)
+    keep_running(cast("EmbeddedRedis", server), stop)
+    assert server.starts == 12
+    assert max(waits) == module.SLOW_SECONDS
+    assert [seconds for seconds in waits if seconds > module.QUICK_SECONDS][:2] == [
+        module.QUICK_SECONDS * 2,
+        module.QUICK_SECONDS * 4,
+    ]
+
+
+def test_a_log_that_is_long_is_begun_anew_and_its_writers_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_BYTES", 10)
+    monkeypatch.setattr(module, "LOG_LOOK_SECONDS", 0.001)
+    log, stop = tmp_path / "cartwatch.log", threading.Event()
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"a line that is long\n")
+        keeper = threading.Thread(target=keep_short, args=(log, stop))
+        keeper.start()
+        eventually(lambda: log.stat().st_size == 0)
+        writer.write(b"next\n")
+        stop.set()
+        keeper.join()
+    assert log.read_text() == "next\n"
+    assert (tmp_path / "cartwatch.log.1").read_text() == "a line that is long\n"
 
 
 # -- the command of a worker -----------------------------------------------------------------------
