@@ -8,7 +8,6 @@ import yaml
 
 from tests.integration.hospital import Hospital, crs2, eventually, impatient
 from worker.reload import SETTLED_SECONDS, look
-from worker.replay import environment_of
 from worker.service import DELIVERS
 from worker.supervisor import Supervised, worker_command
 
@@ -77,7 +76,7 @@ def test_a_machine_whose_files_are_older_leaves_the_page_to_one_that_has_the_new
     hospital.settings = hospital.settings.model_copy(update={"config_dir": newer})
     delivering = worker_command(list(DELIVERS), 2)
     patients = [f"moved {number}" for number in range(12)]
-    with Supervised(delivering, environment_of(behind), str(folder / "behind.log")), hospital.workers(processes=2):
+    with Supervised(delivering, behind.as_environment(), str(folder / "behind.log")), hospital.workers(processes=2):
         eventually(lambda: len(hospital.beats()) == 2, "both machines tick")
         hospital.client.send([message for patient in patients for message in crs2(patient)])
         eventually(lambda: all(hospital.paged("CRS grade 2", patient) for patient in patients), "all are paged")
