@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 REGISTRATIONS_KEPT = 20
 
 
 class Admission(Struct, frozen=True):
-    """One registration, or several merged."""
+    """One registration, or several merged. `received` is when it came in, where that is later than `effective`."""
 
     effective: datetime
     infused: datetime | None = None
@@ -18,6 +19,13 @@ class Admission(Struct, frozen=True):
     ward: str = ""
     bed: str = ""
     team: str = ""
+    setting: str = ""
+    received: datetime | None = None
+
+    @property
+    def known_from(self) -> datetime:
+        """From when on anything could be expected of the patient."""
+        return max(self.effective, self.received or self.effective)
 
     def age(self, at: datetime) -> int | None:
         """Completed years at a time; None where the date of birth is not known."""
@@ -37,7 +45,8 @@ def merged(registrations: Iterable[Admission]) -> Admission:
 
 def with_registration(held: tuple[Admission, ...], registration: Admission) -> tuple[Admission, ...]:
     """The registrations in order of time, whatever the order they came in."""
-    if registration in held:
-        return held
-    ordered = sorted((*held, registration), key=lambda item: (item.effective, repr(item)))
+    same = [item for item in held if replace(item, received=None) == replace(registration, received=None)]
+    first = min((registration, *same), key=lambda item: item.known_from)
+    others = (item for item in held if item not in same)
+    ordered = sorted((*others, first), key=lambda item: (item.effective, repr(item)))
     return tuple(ordered[-REGISTRATIONS_KEPT:])

@@ -223,6 +223,10 @@ def _discharge(watch: Watch, message: Discharge, now: datetime, site: Site, effe
     if message.status is Status.ENTERED_IN_ERROR:
         here = replace(watch, chart=watch.chart.undo_discharge(at), course=known)
         return replace(here, discharged_at=None) if watch.discharged_at == at else here
+    if message.to is not None:
+        # Watching goes on under the other setting's schedule, which is looked at next.
+        chart = watch.chart.discharge(at, message.to)
+        return replace(watch, chart=chart, course=known, discharged_at=None, review_at=now)
     for episode in list(watch.episodes.values()):
         watch = _close(watch, episode, now, site, effects, by="discharge", accepted=False)
     return replace(

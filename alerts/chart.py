@@ -20,6 +20,7 @@ from decimal import Decimal
 from itertools import islice
 from operator import attrgetter
 from statistics import median
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -57,6 +58,20 @@ class Version(Struct, frozen=True, array_like=True):
     received: datetime
 
 
+class Leaving(Struct, frozen=True, order=True, array_like=True):
+    """When the patient left the ward, and the setting the discharge leads to; empty where it is for good."""
+
+    at: datetime
+    to: str = ""
+
+
+class Setting(NamedTuple):
+    """Where a patient is cared for: `inpatient`, `outpatient` or `follow_up`; `since` where it is known."""
+
+    name: str
+    since: datetime | None = None
+
+
 class Chart(Struct, frozen=True):
     """The chart itself. Every method that changes it returns a new one."""
 
@@ -65,7 +80,7 @@ class Chart(Struct, frozen=True):
     unused: tuple[Unused, ...] = ()
     registrations: tuple[Admission, ...] = ()
     admission: Admission | None = None
-    discharges: tuple[datetime, ...] = ()
+    discharges: tuple[Leaving, ...] = ()
     newest: datetime | None = None
 
     # -- folding -------------------------------------------------------------------------------
@@ -178,13 +193,14 @@ class Chart(Struct, frozen=True):
         held = with_registration(self.registrations, registration)
         return replace(self, registrations=held, admission=merged(held))
 
-    def discharge(self, at: datetime) -> "Chart":
-        """Note that the patient left."""
-        return replace(self, discharges=tuple(sorted({*self.discharges, at})[-DISCHARGES_KEPT:]))
+    def discharge(self, at: datetime, to: str = "") -> "Chart":
+        """Note that the patient left, and for which setting."""
+        left = self.undo_discharge(at).discharges
+        return replace(self, discharges=tuple(sorted((*left, Leaving(at, to)))[-DISCHARGES_KEPT:]))
 
     def undo_discharge(self, at: datetime) -> "Chart":
         """Take back that the patient left."""
-        return replace(self, discharges=tuple(left for left in self.discharges if left != at))
+        return replace(self, discharges=tuple(left for left in self.discharges if left.at != at))
 
     def set_aside(self, unused: Unused) -> "Chart":
         """Keep, for showing only, a value that must not be computed with."""
@@ -269,7 +285,33 @@ class Chart(Struct, frozen=True):
 
     def stay_since(self, at: datetime) -> datetime | None:
         """When the patient last left before a time."""
-        return max((left for left in self.discharges if left <= at), default=None)
+        return max((left.at for left in self.discharges if left.at <= at), default=None)
+
+    def setting(self, at: datetime) -> Setting:
+        """Where the patient is cared for at a time, and since when: as registrations and discharges say.
+
+        A registration that does not say leaves the setting as it was; the first, and one after a discharge for good,
+        then mean `inpatient`.
+        """
+        found = Setting((self.registrations[0].setting if self.registrations else "") or "inpatient")
+        name = ""
+        for when, known, said in self._settings():
+            if when > at:
+                break
+            if said is None:
+                name, found = "", Setting("inpatient")
+            elif (said or name or "inpatient") != name:
+                name = said or name or "inpatient"
+                found = Setting(name, known)
+        return found
+
+    def _settings(self) -> list[tuple[datetime, datetime, str | None]]:
+        """What was said of the setting, by time, and from when on it was known; None is a discharge for good."""
+        said: list[tuple[datetime, datetime, str | None]] = [
+            (left.at, left.at, left.to or None) for left in self.discharges
+        ]
+        said += [(one.effective, one.known_from, one.setting) for one in self.registrations]
+        return sorted(said, key=lambda item: item[0])
 
     def says(self, statement: str, at: datetime, holds: timedelta | None = None) -> bool | None:
         """What the latest statement says; None where none was made or it has lapsed."""

@@ -87,14 +87,17 @@ def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
 
 
 def _admission(message: Registration) -> Admission:
+    effective, received = message.effective.astimezone(UTC), message.received and message.received.astimezone(UTC)
     return Admission(
-        effective=message.effective.astimezone(UTC),
+        effective=effective,
         infused=message.infused.astimezone(UTC) if message.infused else None,
         product=message.product or "",
         born=message.born,
         ward=message.ward or "",
         bed=message.bed or "",
         team=message.team or "",
+        setting=message.setting or "",
+        received=received if received is not None and received > effective else None,
     )
 
 

@@ -60,6 +60,8 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     """Fever by a stream: enough of the last samples, or lasting long enough, or so high that it counts at once."""
     if latest.by not in STREAMS:
         return Confirmed(bool(febrile(latest)), (latest,))
+    if site.proxies.outpatient.fever_at_once.value and chart.setting(latest.effective).name == "outpatient":
+        return Confirmed(bool(febrile(latest)), (latest,), "outpatient.fever_at_once")
     rules = site.proxies.confirmation
     if latest.at_least(rules.temperature_at_once.value):
         return Confirmed(True, (latest,), "confirmation.temperature_at_once")

@@ -25,6 +25,8 @@ RULES: tuple[Rule, ...] = (
     scores.hematotox,
     overdue.overdue_vitals,
     overdue.overdue_ice,
+    overdue.overdue_check_in,
+    overdue.overdue_routine,
 )
 
 

@@ -26,7 +26,13 @@ def charted_again(chart: Chart, into: str, now: datetime) -> Iterator[AnyMessage
         body = {name: getattr(registration, name) for name in registration.__struct_fields__}
         said = {name: value for name, value in body.items() if value not in (None, "")}
         about = f"merged {registration.effective.isoformat()}"
-        yield _message(said | {"type": "registration", "id": about, "source": "cartwatch"}, into, now)
+        known = {"id": about, "source": "cartwatch", "received": registration.known_from}
+        yield _message(said | {"type": "registration"} | known, into, now)
+    for left in chart.discharges:
+        if left.to:
+            about = f"merged discharge {left.at.isoformat()}"
+            body = {"type": "discharge", "id": about, "source": "cartwatch", "effective": left.at, "to": left.to}
+            yield _message(body, into, now)
     for kind, series in chart.entries.items():
         for entry in series:
             yield _message(_body(kind, entry), into, now)

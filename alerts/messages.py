@@ -50,6 +50,7 @@ class Registration(Message):
     ward: Text | None = None
     bed: Text | None = None
     team: Text | None = None
+    setting: Literal["inpatient", "outpatient", "follow_up"] | None = None
 
 
 class Reading(Message):
@@ -256,9 +257,10 @@ class Fault(Message):
 
 
 class Discharge(Message):
-    """The patient left: watching ends, open episodes close."""
+    """The patient left. Without `to` for good: watching ends, open episodes close. Else watching goes on there."""
 
     type: Literal["discharge"]
+    to: Literal["outpatient", "follow_up"] | None = None
 
 
 class Merge(Message):

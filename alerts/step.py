@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from alerts import answers, episodes, escalation, telling
+from alerts.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart
 from alerts.charting import chart_message, moment_of
@@ -22,7 +23,7 @@ from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
 from alerts.finding import Finding, Seen
-from alerts.findings import next_review, seen
+from alerts.findings import findings, next_review, seen
 from alerts.graded import (
     Corrections,
     Shaken,
@@ -75,6 +76,7 @@ class _Step:
     def __init__(self, watch: Watch, now: datetime, site: Site) -> None:
         self.watch = close_quiet(watch, now)
         self.before = watch.at
+        self.discharged_before = watch.discharged_at is not None
         self.now = now
         self.site = site
         self.effects = Effects()
@@ -143,6 +145,9 @@ class _Step:
                 # Nobody was paged before the registration: walk through what was charted as if it came in now.
                 self.before, watch = None, replace(watch, seen=Seen())
             watch = replace(watch, registered=True, unregistered=None, discharged_at=discharged_at)
+            notice = watch.episodes.get(AFTER_DISCHARGE)
+            if returned and notice is not None:
+                watch = watch.following(AFTER_DISCHARGE, episodes.closed(notice, self.now, "resolved"))
         self.watch = watch
         self._count_unregistered(message)
 
@@ -237,6 +242,7 @@ class _Step:
 
     def _assess(self, moment: datetime) -> None:
         if not self.watch.is_assessed:
+            self._report_after_discharge(moment)
             return
         assessment, kept = assess_onward(self.watch.chart, moment, self.site, self.watch.course, self.watch.kept)
         self.latest = assessment
@@ -255,6 +261,19 @@ class _Step:
             kept=kept,
             seen=seen(assessment, self.watch.chart, self.watch.seen),
         )
+
+    def _report_after_discharge(self, moment: datetime) -> None:
+        """One low notice of what has come in of a patient who is discharged for good, with the grade it would have."""
+        left = self.watch.discharged_at
+        if left is None or not self.watch.registered or self.watch.merged_into:
+            return
+        assessment = assess(self.watch.chart, moment, self.site, self.watch.course)
+        found = findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning)
+        late = self.moments if self.discharged_before else frozenset[datetime]()
+        told = [one for one in found if one.level and rests_on_news(one, left, late)]
+        if told or AFTER_DISCHARGE in self.watch.episodes:
+            self.latest = assessment
+            self._follow(after_discharge(told), moment)
 
     def _undetermined(self, known: set[str], moment: datetime) -> None:
         """Of the open episodes whose condition no rule answers any more, the level now is not known."""

@@ -5,8 +5,9 @@ from functools import cached_property
 from typing import Literal
 from zlib import crc32
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
+from alerts.vocabulary import READINGS
 from config.types import Configuration, Duration, Proxy
 
 
@@ -124,6 +125,37 @@ class UnregisteredProxies(Configuration):
     at_most: Proxy[int]
 
 
+class OutpatientProxies(Configuration):
+    """What holds of a patient at home: a fever, and a check-in that is not answered. Hours are the hospital's clock."""
+
+    fever_at_once: Proxy[bool]
+    unanswered_after: Proxy[Duration]
+    day_from_hour: Proxy[int]
+    day_until_hour: Proxy[int]
+
+
+EXPECTED_GROUPS = ("neurological_check", "laboratory")
+"""What can be expected besides single readings."""
+
+
+class Expected(Configuration):
+    """Something that is to be charted of patients in a setting other than the ward, from a day since infusion on."""
+
+    setting: Literal["outpatient", "follow_up"]
+    what: str
+    from_day: int = 0
+    to_day: int | None = None
+    urgency: Literal["low", "medium"]
+    every: Proxy[Duration]
+
+    @field_validator("what")
+    @classmethod
+    def _can_be_charted(cls, what: str) -> str:
+        if what not in READINGS and what not in EXPECTED_GROUPS:
+            raise ValueError(f"{what!r} is neither a reading nor one of {', '.join(EXPECTED_GROUPS)}")
+        return what
+
+
 class IecHsProxies(Configuration):
     """What counts as a rise of ferritin (ug/L) after CRS, and as a new cytopenia, in the IEC-HS screen."""
 
@@ -145,6 +177,8 @@ class Proxies(Configuration):
     counts: CountProxies
     confirmation: ConfirmationProxies
     schedule: ScheduleProxies
+    outpatient: OutpatientProxies
+    expected: tuple[Expected, ...] = ()
     unregistered: UnregisteredProxies
     iec_hs: IecHsProxies
 

@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from alerts.charting import is_charted_ahead
 from alerts.faults import fault, intake_fault
 from alerts.fields import Status
-from alerts.messages import AnyMessage, BadMessage, Fault, read_message
+from alerts.messages import AnyMessage, BadMessage, Fault, Registration, read_message
 from alerts.page import Page
 from alerts.step import step
 from alerts.unregistered import would_be_unregistered
@@ -132,10 +132,12 @@ def _read(keys: Keys, batch: Batch, now: datetime, crashes: int, site: Site) -> 
 
 
 def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> bool:
-    """Whether the time of acceptance must be known: of two corrections the one accepted later holds, and what a person
-    charted ahead was true when it was accepted.
+    """Whether the time of acceptance must be known: of two corrections the one accepted later holds, what a person
+    charted ahead was true when it was accepted, and nothing is overdue of a patient before the registration is known.
     """
-    return message.status is not Status.FINAL or is_charted_ahead(message, accepted, site)
+    if message.status is not Status.FINAL or isinstance(message, Registration):
+        return True
+    return is_charted_ahead(message, accepted, site)
 
 
 def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) -> None:

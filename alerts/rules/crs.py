@@ -7,7 +7,8 @@ from config.site import Urgency
 def crs(scene: Scene) -> Finding | None:
     """New, worse or returning CRS: grade 2 is high, and critical together with any ICANS; 3 and more are critical.
 
-    A return is high at grade 1 too, whether the episode before it ended by itself or a person closed it.
+    A return is high at grade 1 too, whether the episode before it ended by itself or a person closed it; so is the
+    fever of an outpatient, whom nobody else sees.
     """
     grade = scene.now.crs.grade
     if grade is None:
@@ -19,8 +20,24 @@ def crs(scene: Scene) -> Finding | None:
         flags = (*flags, f"CRS 2 together with ICANS {scene.now.icans.grade}")
     if grade == 1 and (scene.now.course.episodes > 1 or "crs" in scene.returning):
         urgency = "high"
+    proxies = scene.now.crs.proxies
+    if grade == 1 and _fever_at_home(scene):
+        urgency, proxies = "high", tuple(dict.fromkeys((*proxies, "outpatient.fever_at_once")))
     title = f"CRS grade {grade}: {' plus '.join(scene.now.crs.rows)}" if scene.now.crs.rows else f"CRS grade {grade}"
     over = grade == 0 and not scene.now.course.is_open
     return of_result(
-        scene.now.crs, "crs", grade, urgency, title, flags=flags, over=over, provisional=scene.now.crs.provisional
+        scene.now.crs,
+        "crs",
+        grade,
+        urgency,
+        title,
+        flags=flags,
+        proxies=proxies,
+        over=over,
+        provisional=scene.now.crs.provisional,
     )
+
+
+def _fever_at_home(scene: Scene) -> bool:
+    at_once = scene.site.proxies.outpatient.fever_at_once.value
+    return at_once and scene.chart.setting(scene.now.at).name == "outpatient"

@@ -1,13 +1,15 @@
 """When a patient has not been looked at for too long: missing data says so itself, and clears itself."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from alerts.finding import Finding, Scene
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
 from alerts.rules.scores import m_easix_over
-from alerts.vocabulary import label
+from alerts.vocabulary import READINGS, Sort, label
+from config.proxies import Expected
+from config.site import Urgency
 from config.types import Proxy
 
 SET = ("temperature", "systolic_bp", "spo2")
@@ -67,17 +69,26 @@ def _by_capd(scene: Scene) -> bool:
 
 def overdue_vitals(scene: Scene) -> Finding | None:
     """Vital signs at least every 4 h, every 2 h while febrile or where m-EASIX is over the threshold: low."""
-    return _finding("overdue_vitals", vitals_due(scene), scene)
+    return _finding("overdue_vitals", _on_the_ward(vitals_due(scene), scene), scene)
 
 
 def overdue_ice(scene: Scene) -> Finding | None:
     """ICE at least every 12 h on days 0-14, every 8 h where m-EASIX is over the threshold: low."""
-    return _finding("overdue_ice", ice_due(scene), scene)
+    return _finding("overdue_ice", _on_the_ward(ice_due(scene), scene), scene)
+
+
+def _on_the_ward(due: Due | None, scene: Scene) -> Due | None:
+    """The ward's schedule is that of inpatients; elsewhere it is over."""
+    inpatient = scene.chart.setting(scene.now.at).name == "inpatient"
+    return due if due is None or inpatient else due._replace(told_at=None)
 
 
 def _watched_since(scene: Scene) -> datetime | None:
+    """From when on somebody had to look: from the infusion, or since the patient is known in this setting."""
     infused = scene.chart.admission.infused if scene.chart.admission else None
-    return infused if infused is not None and scene.now.at >= infused else None
+    if infused is None or scene.now.at < infused:
+        return None
+    return max(infused, scene.chart.setting(scene.now.at).since or infused)
 
 
 def _last(scene: Scene, kind: str) -> datetime | None:
@@ -99,15 +110,111 @@ def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
         return None
     late = due.told_at is not None and scene.now.at >= due.told_at
     hours = due.every / timedelta(hours=1)
-    zone = scene.site.zone
-    last = due.last.astimezone(zone).strftime("%d %b %H:%M") if due.last else "never"
+    last = _last_said(due.last, scene)
     return Finding(
         condition=condition,
         level=int(late),
         urgency="low",
-        title=f"{due.what} overdue: last {last}, to be charted every {hours:g} h" if late else f"{due.what} in time",
-        because=(f"last {last}; due every {hours:g} h, told when late by half of that",),
+        title=f"{due.what} overdue: {last}, to be charted every {hours:g} h" if late else f"{due.what} in time",
+        because=(f"{last}; due every {hours:g} h, told when late by half of that",),
         proxies=(due.proxy,),
         over=not late,
         due=due.told_at,
     )
+
+
+def _last_said(last: datetime | None, scene: Scene) -> str:
+    """When it was last charted; of a value from before the patient was known in this setting, that none came since."""
+    since = scene.chart.setting(scene.now.at).since
+    if last is not None and since is not None and last < since:
+        return f"none since {_clock(since, scene)}"
+    return f"last {_clock(last, scene) if last else 'never'}"
+
+
+def _clock(at: datetime, scene: Scene) -> str:
+    return at.astimezone(scene.site.zone).strftime("%d %b %H:%M")
+
+
+# -- patients who are not on the ward ----------------------------------------------------------------
+
+GROUPS = {
+    "neurological_check": ("ice", "capd", "consciousness", "new_confusion"),
+    "laboratory": tuple(kind.name for kind in READINGS.values() if kind.sort is Sort.LABORATORY),
+}
+GROUP_NAMES = {"neurological_check": "neurological check", "laboratory": "laboratory values"}
+
+
+class CheckIn(NamedTuple):
+    """Something expected of a patient who is not on the ward: its last, and when its lack is told."""
+
+    expected: Expected
+    last: datetime | None
+    told_at: datetime
+
+    @property
+    def name(self) -> str:
+        """Its name in a sentence."""
+        return GROUP_NAMES.get(self.expected.what) or label(self.expected.what)
+
+
+def overdue_check_in(scene: Scene) -> Finding | None:
+    """What a patient who is not on the ward was to tell (`expected` in `proxies.yaml`) and did not: medium."""
+    return _not_charted("overdue_check_in", "medium", scene)
+
+
+def overdue_routine(scene: Scene) -> Finding | None:
+    """What else is expected of such a patient, mostly laboratory values: low."""
+    return _not_charted("overdue_routine", "low", scene)
+
+
+def _not_charted(condition: str, urgency: Urgency, scene: Scene) -> Finding:
+    due = [item for item in _check_ins(scene) if item.expected.urgency == urgency]
+    late = [item for item in due if item.told_at <= scene.now.at]
+    return Finding(
+        condition=condition,
+        level=int(bool(late)),
+        urgency=urgency,
+        title=f"no check-in: {', '.join(item.name for item in late)}" if late else "check-ins in time",
+        because=(*(_check_in_said(item, scene) for item in late), *(item.expected.every.basis for item in late)),
+        proxies=("outpatient.unanswered_after",) if late else (),
+        members=tuple(item.expected.what for item in late),
+        over=not late,
+        due=min((item.told_at for item in due if item.told_at > scene.now.at), default=None),
+    )
+
+
+def _check_in_said(item: CheckIn, scene: Scene) -> str:
+    since = _watched_since(scene)
+    last = _last_said(item.last, scene) if item.last or since is None else f"none since {_clock(since, scene)}"
+    return f"{item.name}: {last}, due every {item.expected.every.value / timedelta(hours=1):g} h"
+
+
+def _check_ins(scene: Scene) -> list[CheckIn]:
+    since, setting = _watched_since(scene), scene.chart.setting(scene.now.at).name
+    if since is None:
+        return []
+    found = []
+    for one in scene.site.proxies.expected:
+        if one.setting != setting:
+            continue
+        kinds = GROUPS.get(one.what, (one.what,))
+        charted = [entry.effective for kind in kinds if (entry := scene.chart.latest(kind, scene.now.at)) is not None]
+        last = max(charted, default=None)
+        asked = _by_day(max(last or since, since) + one.every.value, scene)
+        day = scene.chart.day(asked, scene.site.zone)
+        if day is not None and one.from_day <= day and (one.to_day is None or day <= one.to_day):
+            unanswered = asked + scene.site.proxies.outpatient.unanswered_after.value
+            found.append(CheckIn(one, last, _by_day(unanswered, scene)))
+    return found
+
+
+def _by_day(at: datetime, scene: Scene) -> datetime:
+    """A time, or the next morning where it falls into the night."""
+    home = scene.site.proxies.outpatient
+    local = at.astimezone(scene.site.zone)
+    morning = local.replace(hour=home.day_from_hour.value, minute=0, second=0, microsecond=0)
+    if local < morning:
+        return morning.astimezone(UTC)
+    if local.hour >= home.day_until_hour.value:
+        return (morning + timedelta(days=1)).astimezone(UTC)
+    return at

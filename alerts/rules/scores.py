@@ -33,8 +33,8 @@ def _threshold(scene: Scene) -> EasixThreshold | None:
 
 
 def hematotox(scene: Scene) -> Finding | None:
-    """CAR-HEMATOTOX high before lymphodepletion: low."""
-    if scene.now.hematotox.risk is None:
+    """CAR-HEMATOTOX high before lymphodepletion: low. Once day 0 has passed it says nothing that is news."""
+    if scene.now.hematotox.risk is None or (scene.now.day or 0) > 0:
         return None
     high = scene.now.hematotox.risk == "high"
     points = "at least 2" if scene.now.hematotox.score is None else scene.now.hematotox.score

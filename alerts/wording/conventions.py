@@ -152,6 +152,41 @@ SCORES: tuple[Row, ...] = (
     ),
 )
 
+AT_HOME: tuple[Row, ...] = (
+    (
+        "38.0 °C once in an outpatient counts at once and is high; a repeat takes hours at home",
+        "38.0 °C una volta in un paziente ambulatoriale conta subito ed è alto; a casa una ripetizione richiede ore",
+    ),
+    (
+        "a check-in of an outpatient that is not answered within 2 h, by day, is a notice",
+        "un riscontro mancato di un paziente ambulatoriale si segnala dopo 2 h, di giorno",
+    ),
+    (
+        "an outpatient is expected to check in between 08:00 and 22:00",
+        "i riscontri di un paziente ambulatoriale sono attesi tra le 08:00 e le 22:00",
+    ),
+    (
+        "an outpatient takes the temperature three times a day on days 0-7",
+        "il paziente ambulatoriale misura la temperatura tre volte al giorno nei giorni 0-7",
+    ),
+    (
+        "an outpatient takes the temperature twice a day on days 8-14",
+        "il paziente ambulatoriale misura la temperatura due volte al giorno nei giorni 8-14",
+    ),
+    (
+        "an outpatient has a short neurological check twice a day on days 0-7",
+        "il paziente ambulatoriale ha un breve controllo neurologico due volte al giorno nei giorni 0-7",
+    ),
+    (
+        "an outpatient has a short neurological check once a day on days 8-14",
+        "il paziente ambulatoriale ha un breve controllo neurologico una volta al giorno nei giorni 8-14",
+    ),
+    (
+        "an outpatient has laboratory values every two or three days on days 0-14",
+        "il paziente ambulatoriale ha esami di laboratorio ogni due o tre giorni nei giorni 0-14",
+    ),
+)
+
 CONFIRMATION: tuple[Row, ...] = (
     (
         "fever by a stream or patch counts when 3 of its last 5 samples are febrile",
@@ -213,4 +248,4 @@ UNREGISTERED: tuple[Row, ...] = (
     ),
 )
 
-ROWS = (*UNREGISTERED, *SHOWN, *CRS, *ICANS, *CHART, *SCORES, *CONFIRMATION, *SCHEDULE)
+ROWS = (*UNREGISTERED, *SHOWN, *CRS, *ICANS, *CHART, *AT_HOME, *SCORES, *CONFIRMATION, *SCHEDULE)

@@ -73,6 +73,22 @@ OVERDUE: tuple[Row, ...] = (
         "{what} overdue: last never, to be charted every {n} h",
         "{what} in ritardo: mai registrato, da registrare ogni {n} h",
     ),
+    (
+        "{what} overdue: none since {at}, to be charted every {n} h",
+        "{what} in ritardo: nessun rilievo dal {at}, da registrare ogni {n} h",
+    ),
+    (
+        "none since {at}; due every {n} h, told when late by half of that",
+        "nessun rilievo dal {at}; previsto ogni {n} h, segnalato con un ritardo di metà intervallo",
+    ),
+    ("no check-in: {list}", "nessun riscontro: {list}"),
+    ("check-ins in time", "riscontri nei tempi"),
+    ("neurological check", "controllo neurologico"),
+    ("laboratory values", "esami di laboratorio"),
+    ("{what}: last {at}, due every {n} h", "{what}: ultimo rilievo {at}, previsto ogni {n} h"),
+    ("{what}: none since {at}, due every {n} h", "{what}: nessun rilievo dal {at}, previsto ogni {n} h"),
+    ("after discharge, would be {what}", "dopo la dimissione, sarebbe {what}"),
+    ("nothing to report after discharge", "nulla da segnalare dopo la dimissione"),
     ("{what} in time", "{what} nei tempi"),
     (
         "last {at}; due every {n} h, told when late by half of that",

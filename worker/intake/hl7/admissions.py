@@ -13,6 +13,9 @@ MERGES = ("A40", "A34", "A18", "A39")
 REGISTERS = ("A01", "A02", "A08", "A13")
 DISCHARGES = ("A03",)
 
+SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
+"""Patient class (PV1-2, HL7 table 0004) to setting; a recurring patient comes to the day clinic."""
+
 
 def admissions(message: Message, event: str, source: Source) -> list[Element]:
     """What an ADT message becomes."""
@@ -57,6 +60,8 @@ def _admission(pid: Segment, pv1: Segment | None, source: Source) -> Native:
     if pv1 is not None:
         place = {"ward": _said(pv1.field(3), 1), "bed": _said(pv1.field(3), 3)}
         found |= {name: text for name, text in place.items() if text}
+        if setting := SETTINGS.get(_said(pv1.field(2), 1)):
+            found["setting"] = setting
     return found
 
 

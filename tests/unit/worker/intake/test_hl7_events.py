@@ -114,7 +114,16 @@ def test_an_admission_to_a_watched_ward(event: str) -> None:
         "born": "1955-05-01",
         "ward": "HAEM-2",
         "bed": "12",
+        "setting": "inpatient",
     }
+
+
+@pytest.mark.parametrize(
+    ("patient_class", "setting"), [("O", "outpatient"), ("R", "outpatient"), ("E", None), ('""', None), ("", None)]
+)
+def test_the_patient_class_says_the_setting(patient_class: str, setting: str | None) -> None:
+    (message,) = admission("A08", f"PV1|1|{patient_class}|HAEM-2^R1^12", registers=["*"]).messages
+    assert message.get("setting") == setting
 
 
 def test_a_discharge() -> None:
