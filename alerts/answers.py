@@ -101,14 +101,19 @@ def _spoken_of(watch: Watch, episode: Episode, message: Answer) -> list[Episode]
 def _acknowledge(
     watch: Watch, episode: Episode, message: Acknowledgement, now: datetime, site: Site, effects: Effects
 ) -> Watch:
-    """Take what was told; the first who takes it has it."""
+    """Take what was told. The first who takes it has it, unless somebody takes it over from them by name."""
+    at = min(message.effective.astimezone(UTC), now)
     for other in _spoken_of(watch, episode, message):
-        if other.acknowledged_by:
+        before = other.acknowledged_by
+        if before and (before != message.take_over_from or before == message.by):
             continue
-        taken = episodes.acknowledge(other, message.by, message.effective.astimezone(UTC))
+        taken = (
+            escalation.take_over(other, message.by, at, site) if before else episodes.acknowledge(other, message.by, at)
+        )
         watch = watch.holding(taken)
         effects.cancelled.extend(watch.no_longer_owed(other.pending))
-        effects.events.append(answer_event("acknowledged", watch, taken, now, site, by=message.by))
+        said = {"by": message.by} | ({"take_over_from": before} if before else {})
+        effects.events.append(answer_event("acknowledged", watch, taken, now, site, **said))
     return watch
 
 
@@ -119,11 +124,15 @@ def _hand_over(watch: Watch, episode: Episode, message: HandOver, now: datetime,
         effects.set_aside.append(sets_aside(message, why, now))
         return watch
     for other in _spoken_of(watch, episode, message):
+        if other.acknowledged_by not in ("", message.by):
+            continue
+        handed = escalation.reassign(other, now, site, by=message.by, to=message.to)
+        if handed is other:
+            continue
         theirs = [told for told in other.deliveries if told.to == message.by and told.is_owed]
-        passed = other
         for told in theirs:
-            passed = episodes.settled(passed, told.page, "cancelled", now)
-        watch = watch.holding(escalation.reassign(passed, now, site, by=message.by, to=message.to))
+            handed = episodes.settled(handed, told.page, "cancelled", now)
+        watch = watch.holding(handed)
         effects.cancelled.extend(watch.no_longer_owed(told.page for told in theirs))
         effects.events.append(answer_event("handed_over", watch, other, now, site, by=message.by, to=message.to or ""))
     return watch

@@ -13,16 +13,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.finding import Finding
-from alerts.paging import Delivery, DeliveryState, Plan, Reason, Summons
+from alerts.paging import Delivery, DeliveryState, HandedOver, Plan, Reason, Summons
 from config.site import Urgency, higher
 
 
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
 
-    `handed_over_by` is who handed it over, until somebody takes it. `highest` is the highest urgency it was ever
-    told at. `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at` is
-    when the ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood
+    `handed_over` is who handed it over, oldest first, until somebody takes it. `highest` is the highest urgency it was
+    ever told at. `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at`
+    is when the ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood
     before it last worsened, should that be corrected away.
 
     `level` is the highest that was not yet followed by two clear sets; `level_now` is that of the newest assessment
@@ -52,7 +52,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at: datetime | None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
-    handed_over_by: str = ""
+    handed_over: tuple[HandedOver, ...] = ()
     renewals: int = 0
     silenced_until: datetime | None = None
     told: tuple[str, ...] = ()
@@ -67,6 +67,11 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def pending(self) -> tuple[str, ...]:
         """Ids of the pages that may still be delivered."""
         return tuple(delivery.page for delivery in self.deliveries if delivery.is_owed)
+
+    @property
+    def handed_over_by(self) -> str:
+        """Who handed it over last, until somebody takes it; else ""."""
+        return self.handed_over[-1].by if self.handed_over else ""
 
     @property
     def is_notified(self) -> bool:
@@ -208,7 +213,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         next_at=now,
         acknowledged_by="",
         acknowledged_at=None,
-        handed_over_by="",
+        handed_over=(),
         renewals=0,
         silenced_until=None,
         plan=None,
@@ -298,7 +303,7 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
         episode,
         acknowledged_by=by,
         acknowledged_at=at,
-        handed_over_by="",
+        handed_over=(),
         renewals=renewals,
         next_at=_runs_out(episode.plan, at, renewals),
         deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),

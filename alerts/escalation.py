@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes import Episode
-from alerts.paging import Delivery, Plan, PlannedStep, Reason, Summons
+from alerts.episodes import Episode, acknowledge
+from alerts.paging import Delivery, HandedOver, Plan, PlannedStep, Reason, Summons
 from alerts.rota import holders
 from alerts.silences import Silenced, hiding
 from config.site import Site, Urgency
@@ -101,8 +101,7 @@ def _climb(episode: Episode, now: datetime, site: Site) -> Due:
     steps = planned.steps if again else planned.steps[episode.steps_taken : taken]
     roles = tuple(dict.fromkeys(role for step in steps for role in step.roles))
     people = _on_duty(roles, now, site) if again else _still_there(steps, site)
-    if roles and not people:
-        people = site.on_call.last_resort
+    people = _rested(people, site, resting(episode, now)) if roles else people
     reason = episode.reason if episode.steps_taken == 0 else "repeat"
     climbed = replace(episode, plan=planned, steps_taken=taken, next_at=_next(episode, planned, taken, now))
     gaps = tuple(role for role in roles if not holders(site.on_call, role, now))
@@ -115,6 +114,13 @@ def _still_there(steps: Iterable[PlannedStep], site: Site) -> tuple[str, ...]:
     for step in steps:
         people += [person for person in step.people if person in site.on_call.people] or site.on_call.last_resort
     return tuple(dict.fromkeys(people))
+
+
+def _rested(people: tuple[str, ...], site: Site, away: frozenset[str]) -> tuple[str, ...]:
+    """People without those who are away; if nobody is left the last resort, and if that is nobody too, everybody."""
+    choices = (people, site.on_call.last_resort)
+    left = [tuple(person for person in group if person not in away) for group in choices]
+    return left[0] or left[1] or people or choices[1]
 
 
 def _on_duty(roles: Iterable[str], at: datetime, site: Site) -> tuple[str, ...]:
@@ -197,22 +203,55 @@ def _with_summons(episode: Episode, people: Iterable[str], reason: Reason) -> Ep
 
 
 def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
-    """Somebody cannot take it: the named person is told now and has `answer_within`, else the next of the ladder."""
-    open_again = replace(episode, acknowledged_by="", acknowledged_at=None, handed_over_by=by, next_at=now)
-    if to is None:
-        return escalate_now(replace(open_again, ladder_from=now), now, site, without=by)
+    """Somebody hands it over: the named person, or the next on the ladder, is paged now and has `answer_within`.
+
+    Then the ladder goes on, without whoever handed it over for the ladder's own pace of repeats (`resting`). Where
+    nobody else is left, nothing changes.
+    """
     planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)
+    handed = (*(item for item in episode.handed_over if item.by != by), HandedOver(by, now))
+    freed = replace(episode, plan=planned, acknowledged_by="", acknowledged_at=None, handed_over=handed)
+    away = resting(freed, now)
+    receivers = (to,) if to is not None else _next_people(freed, away, now, site)
+    if not receivers:
+        return episode
+    taken = freed.steps_taken
+    while taken < len(planned.steps) and set(planned.steps[taken].people) <= {*away, *receivers}:
+        taken += 1
     later = now + planned.answer_within
-    start = episode.ladder_from
-    if episode.steps_taken < len(planned.steps):
-        start = later - planned.steps[episode.steps_taken].after
-    summons = (*episode.summons, Summons(to, "", "handed_over"))
-    return replace(open_again, plan=planned, summons=summons, ladder_from=start, next_at=later)
+    start = later - planned.steps[taken].after if taken < len(planned.steps) else freed.ladder_from
+    called = _with_summons(freed, receivers, "handed_over")
+    return replace(called, steps_taken=taken, ladder_from=start, next_at=later)
+
+
+def resting(episode: Episode, now: datetime) -> frozenset[str]:
+    """Who handed an episode over so lately that its ladder leaves them out: within one pace of its repeats."""
+    if episode.plan is None:
+        return frozenset(item.by for item in episode.handed_over)
+    rest = episode.plan.then_every or episode.plan.answer_within
+    return frozenset(item.by for item in episode.handed_over if now < item.at + rest)
+
+
+def _next_people(episode: Episode, away: frozenset[str], now: datetime, site: Site) -> tuple[str, ...]:
+    """The next who can be paged: the next step that names somebody else, else the last resort, else everybody."""
+    steps = episode.plan.steps if episode.plan is not None else ()
+    groups = [step.people for step in steps[episode.steps_taken :]]
+    groups.append(tuple(person for person in site.on_call.last_resort if person not in episode.told))
+    groups.append((*_on_duty((role for step in steps for role in step.roles), now, site), *site.on_call.last_resort))
+    known = ([p for p in dict.fromkeys(group) if p not in away and p in site.on_call.people] for group in groups)
+    return tuple(next(filter(None, known), ()))
+
+
+def take_over(episode: Episode, by: str, at: datetime, site: Site) -> Episode:
+    """Somebody else takes what another person has; that person is notified."""
+    before = episode.acknowledged_by
+    taken = acknowledge(replace(episode, acknowledged_by=""), by, at)
+    return _with_summons(taken, [before] if before in site.on_call.people else [], "taken_over")
 
 
 def put_off(episode: Episode, until: datetime) -> Episode:
     """A silenced episode: nobody is told until then, when the ladder goes on where it stood."""
-    by_name = tuple(item for item in episode.summons if item.reason == "handed_over")
+    by_name = tuple(item for item in episode.summons if item.reason in ("handed_over", "taken_over"))
     if episode.next_at is None or episode.next_at >= until:
         return replace(episode, silenced_until=until, summons=by_name)
     start = episode.ladder_from

@@ -187,9 +187,14 @@ class Answer(Message):
 
 
 class Acknowledgement(Answer):
-    """Somebody took the page: its episodes stop climbing the ladder until they worsen, or the taking runs out."""
+    """Somebody took the page: its episodes stop climbing the ladder until they worsen, or the taking runs out.
+
+    `take_over_from` names who has it, where somebody else takes it over. Where a third person has it by then, it does
+    nothing.
+    """
 
     type: Literal["acknowledgement"]
+    take_over_from: Text | None = None
 
 
 class HandOver(Answer):

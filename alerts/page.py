@@ -156,10 +156,16 @@ def _headline(concern: Concern, site: Site, language: Language) -> str:
     ]
     if episode.was is not None and concern.reason == "worse":
         parts.append(say("before: {level}", language, level=episode.was))
+    if concern.reason == "taken_over":
+        parts.append(say("taken over by {person}", language, person=_person(episode.acknowledged_by, site)))
     if episode.handed_over_by:
-        by = site.on_call.people.get(episode.handed_over_by)
-        parts.append(say("handed over by {person}", language, person=by.name if by else episode.handed_over_by))
+        parts.append(say("handed over by {person}", language, person=_person(episode.handed_over_by, site)))
     return ", ".join(parts)
+
+
+def _person(key: str, site: Site) -> str:
+    known = site.on_call.people.get(key)
+    return known.name if known is not None else key
 
 
 def _details(finding: Finding | None, site: Site, language: Language) -> list[str]:

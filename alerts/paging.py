@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from config.site import Urgency
 
-Reason = Literal["new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_over", "still_on_it"]
+Reason = Literal[
+    "new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_over", "taken_over", "still_on_it"
+]
 
 DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]
 """`failed`: for now; `unknown`: it may have arrived; `undeliverable`: for good. All three are tried again."""
@@ -59,6 +61,13 @@ class Plan(Struct, frozen=True, array_like=True):
     acknowledged_for: timedelta | None
     acknowledged_at_most: timedelta
     answer_within: timedelta
+
+
+class HandedOver(Struct, frozen=True, array_like=True):
+    """Who handed an episode over, and when."""
+
+    by: str
+    at: datetime
 
 
 class Summons(Struct, frozen=True, array_like=True):

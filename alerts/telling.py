@@ -15,7 +15,10 @@ from alerts.finding import Finding
 from alerts.page import Concern, Page
 from alerts.paging import Delivery, Reason, with_delivery
 from alerts.watch import Watch
-from config.site import Site
+from config.site import Site, Urgency, higher
+
+_MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
+"""A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
 
 
 class Tidings:
@@ -77,7 +80,11 @@ def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[s
 
     for due in dues:
         for telling in due.tellings:
-            concern = Concern(due.episode, telling.reason, tidings.findings.get(due.episode.id))
+            most = _MOST_URGENT.get(telling.reason, due.episode.urgency)
+            urgency = most if higher(due.episode.urgency, most) else due.episode.urgency
+            concern = Concern(
+                replace(due.episode, urgency=urgency), telling.reason, tidings.findings.get(due.episode.id)
+            )
             for recipient in telling.recipients:
                 add(recipient.person, recipient.channel, concern)
     for concern, people in tidings.ended:

@@ -21,6 +21,7 @@ REASONS: tuple[Row, ...] = (
     ("resolved", "risolto"),
     ("retracted", "ritirato"),
     ("handed over", "passaggio di consegne"),
+    ("taken over", "presa in carico da altri"),
     ("still on it?", "ancora in carico?"),
 )
 
@@ -64,6 +65,7 @@ HEADINGS: tuple[Row, ...] = (
     ("cartwatch page {page}", "avviso cartwatch {page}"),
     ("Open the ward board for page {page}.", "Aprire la lavagna di reparto per l'avviso {page}."),
     ("handed over by {person}", "passato da {person}"),
+    ("taken over by {person}", "preso in carico da {person}"),
     ("To answer: {link}", "Per rispondere: {link}"),
     ("To answer: {command}", "Per rispondere: {command}"),
 )
@@ -79,4 +81,4 @@ TEST: tuple[Row, ...] = (
 WORDS = (*URGENCIES, *REASONS, *ENDINGS, *STATEMENT)
 """What `translate` recognises; the headings are filled in with `say`."""
 
-KEYS = {"handed_over": "handed over", "still_on_it": "still on it?"}
+KEYS = {"handed_over": "handed over", "taken_over": "taken over", "still_on_it": "still on it?"}

@@ -22,7 +22,7 @@ STANDING: tuple[Row, ...] = (
         "Are you still on it? Without an answer the ladder starts again at {time}",
         "È ancora in carico a lei? Senza risposta le chiamate ricominciano alle {time}",
     ),
-    ("{person} is being told since {time}", "Avviso in corso a {person} dalle {time}"),
+    ("Handed over to {person}, paged at {time}", "Passato a {person}, avvisato alle {time}"),
     (
         "Silenced until {time}. Worsening breaks through.",
         "Silenziato fino alle {time}. Un peggioramento interrompe il silenzio.",
@@ -81,6 +81,9 @@ BUTTONS: tuple[Row, ...] = (
     ("Answer", "Rispondi"),
     ("I have it", "Lo prendo in carico"),
     ("I am still on it", "Lo seguo ancora"),
+    ("Take over", "Subentra"),
+    ("Take over from {person}", "Subentra a {person}"),
+    ("They are notified.", "Riceve un avviso."),
     ("Hand over", "Passa ad altri"),
     ("Hand over to", "Passa a"),
     ("the next on the ladder", "il prossimo reperibile"),

@@ -332,7 +332,7 @@ def test_a_page_handed_over_is_told_to_the_next_person_at_once(ward: Ward) -> No
     ward.jump(minutes=1)
     ward.hand_over(page)
     assert "handed over by Haematologist on call" in ward.pages[-1].text
-    assert ward.told() == [("10:01", SECOND, "repeat")]
+    assert ward.told() == [("10:01", SECOND, "handed_over")]
 
 
 def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without_an_answer(ward: Ward) -> None:
@@ -341,7 +341,7 @@ def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without
     ward.hand_over(page, to=CONSULTANT)
     assert "handed over by Haematologist on call" in ward.pages[-1].text
     ward.to("10:06")
-    assert ward.told() == [("10:01", CONSULTANT, "handed_over"), ("10:06", ON_CALL, "repeat")]
+    assert ward.told() == [("10:01", CONSULTANT, "handed_over"), ("10:06", SECOND, "repeat")]
 
 
 def test_whoever_it_was_handed_over_to_can_take_it(ward: Ward) -> None:
@@ -358,7 +358,7 @@ def test_a_page_that_was_taken_can_still_be_handed_over(ward: Ward) -> None:
     ward.ack(page)
     ward.jump(minutes=20)
     ward.hand_over(page)
-    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "repeat")], "")
+    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "handed_over")], "")
 
 
 def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
@@ -367,6 +367,91 @@ def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: War
     assert "nobody in site.yaml" in aside.why
     ward.to("10:05")
     assert ("10:05", ON_CALL, "repeat") in ward.told()
+
+
+def test_whoever_handed_over_is_left_out_until_one_pace_of_repeats_has_passed(ward: Ward) -> None:
+    page = critical(ward)
+    ward.jump(minutes=1)
+    ward.hand_over(page)
+    ward.to("10:21")
+    assert ward.told() == [
+        ("10:01", SECOND, "handed_over"),
+        ("10:06", CONSULTANT, "repeat"),
+        ("10:21", ON_CALL, "repeat"),
+        ("10:21", SECOND, "repeat"),
+        ("10:21", CONSULTANT, "repeat"),
+    ]
+
+
+def test_whoever_hands_over_is_not_paged_again_though_everybody_holds_the_role() -> None:
+    everybody = [ON_CALL, SECOND, CONSULTANT]
+    ward = ward_with(site_with(roles=dict.fromkeys(("on_call", "second_on_call", "consultant"), everybody)))
+    ward.code("seizure", "brief")
+    (page,) = [page for page in ward.new_pages() if page.to == ON_CALL]
+    ward.jump(minutes=1)
+    ward.hand_over(page)
+    assert [(who, why) for _, who, why in ward.told()] == [(SECOND, "handed_over"), (CONSULTANT, "handed_over")]
+    ward.to("10:15")
+    assert ON_CALL not in {who for _, who, _ in ward.told()}
+
+
+def test_whoever_is_handed_it_and_hands_it_over_does_not_send_it_back(ward: Ward) -> None:
+    ward.hand_over(critical(ward))
+    second = ward.new_pages()[-1]
+    ward.hand_over(second, by=SECOND)
+    assert [who for _, who, _ in ward.told()] == [CONSULTANT]
+
+
+def test_where_nobody_else_is_left_a_hand_over_changes_nothing() -> None:
+    alone = {role: [CONSULTANT] for role in ("on_call", "second_on_call", "consultant")}
+    ward = ward_with(site_with(roles=alone))
+    page = critical(ward)
+    before = ward.episode("icans")
+    ward.hand_over(page, by=CONSULTANT)
+    assert ward.episode("icans") == before
+    ward.to("10:05")
+    assert ward.told()[-1] == ("10:05", CONSULTANT, "repeat")
+
+
+def test_what_somebody_has_nobody_else_can_hand_over(ward: Ward) -> None:
+    page = critical(ward)
+    ward.ack(page)
+    ward.hand_over(page, by=SECOND)
+    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
+
+
+# -- taken over ------------------------------------------------------------------------------------
+
+
+def take_over(ward: Ward, page: Page, by: str, of: str) -> None:
+    ward.send(changed(answer(page, ward.now, by), take_over_from=of))
+
+
+def test_somebody_else_takes_over_and_the_first_is_notified(ward: Ward) -> None:
+    page = critical(ward)
+    ward.ack(page)
+    ward.jump(minutes=5)
+    take_over(ward, page, SECOND, of=ON_CALL)
+    assert ward.episode("icans").acknowledged_by == SECOND
+    (notice,) = ward.new_pages()
+    assert (notice.to, notice.reason, notice.urgency) == (ON_CALL, "taken_over", "low")
+    assert "taken over by Second haematologist on call" in notice.text
+    assert ward.events[-2]["take_over_from"] == ON_CALL
+
+
+def test_of_two_who_take_over_at_once_the_first_has_it(ward: Ward) -> None:
+    page = critical(ward)
+    ward.ack(page)
+    take_over(ward, page, SECOND, of=ON_CALL)
+    take_over(ward, page, CONSULTANT, of=ON_CALL)
+    assert ward.episode("icans").acknowledged_by == SECOND
+
+
+def test_an_acknowledgement_takes_nothing_from_whoever_has_it(ward: Ward) -> None:
+    page = critical(ward)
+    ward.ack(page)
+    ward.ack(page, by=SECOND)
+    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
 
 
 # -- which page was answered -----------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_the_worklist_is_told_of_car_hematotox_and_m_easix_once_each(case: Ward)
 
 def test_while_it_is_critical_whoever_has_it_is_asked_ever_more_seldom_whether_they_are_still_on_it(case: Ward) -> None:
     asked = [page for page in case.pages if page.reason == "still_on_it"]
-    assert {page.urgency for page in asked} == {"critical"}
+    assert {page.urgency for page in asked} == {"high"}
     apart = [later.at - earlier.at for earlier, later in pairwise(asked)]
     assert apart == sorted(apart)
     assert apart[-1] == timedelta(hours=12, minutes=4)

@@ -134,6 +134,8 @@ def message_of(tap: Tap, now: datetime, site: Site) -> AnyMessage:
     match tap.action:
         case "have-it":
             body |= {"type": "acknowledgement"}
+        case "take-over":
+            body |= {"type": "acknowledgement", "take_over_from": tap.form.get("from", "")[:200] or None}
         case "hand-over":
             body |= {"type": "hand_over", "to": _receiver(tap, site), "why": _why(tap, needed=False)}
         case "silence":

@@ -136,6 +136,8 @@ def _has_effect(asked: Asked | None, opened: Opened) -> bool:
     match asked.action:
         case "have-it":
             return stands.holder != "nobody"
+        case "take-over":
+            return stands.holder == "you"
         case "hand-over":
             return bool(stands.handed_to)
         case "silence":

@@ -14,7 +14,7 @@ from alerts.episodes import Episode, follow
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
 from alerts.page import TITLE_LENGTH, Concern, clock, minimal_text, most_urgent_first, shown, text, title
-from alerts.paging import Reason
+from alerts.paging import HandedOver, Reason
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency
@@ -128,11 +128,11 @@ def test_a_minimal_page_names_only_urgency_and_page() -> None:
 
 def test_the_text_says_by_whom_it_was_handed_over() -> None:
     said = finding()
-    passed = Concern(replace(episode(said), handed_over_by="haematologist-1"), "handed_over", said)
+    passed = Concern(replace(episode(said), handed_over=(HandedOver("haematologist-1", NOW),)), "handed_over", said)
     first = "CRS grade 2 (handed over), since 17 Jun 2024 08:00, handed over by Haematologist on call"
     assert page_text(passed).splitlines()[0] == first
     assert page_text(passed, language="it").splitlines()[0].endswith(", passato da Haematologist on call")
-    gone = replace(passed, episode=replace(passed.episode, handed_over_by="left-last-year"))
+    gone = replace(passed, episode=replace(passed.episode, handed_over=(HandedOver("left-last-year", NOW),)))
     assert page_text(gone).splitlines()[0].endswith(", handed over by left-last-year")
 
 

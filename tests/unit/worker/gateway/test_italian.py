@@ -170,7 +170,7 @@ def pressors(at: str) -> list[dict[str, Any]]:
     ("action", "fields", "said"),
     [
         ("have-it", {}, "È in carico a lei dalle 10:00"),
-        ("hand-over", {"to": "consultant-1"}, "Avviso in corso a Carla Neri dalle 10:00; passato da Anna Rossi"),
+        ("hand-over", {"to": "consultant-1"}, "Passato a Carla Neri, avvisato alle 10:00; passato da Anna Rossi"),
         ("hand-over", {}, "passato da Anna Rossi"),
         ("silence", {"hours": "2", "why": "liquidi in corso"}, "Silenziato fino alle 12:00"),
     ],

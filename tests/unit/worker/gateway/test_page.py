@@ -91,7 +91,7 @@ def test_it_works_for_a_technical_episode(desk: Desk) -> None:
     assert "technical" in words(desk.get(path))
     assert desk.tap(path, "hand-over", to="technician-1").status_code == 303
     desk.work()
-    assert "Integration technician is being told" in words(desk.get(path))
+    assert "Handed over to Integration technician" in words(desk.get(path))
 
 
 # -- looking changes nothing -------------------------------------------------------------------------
@@ -174,12 +174,42 @@ def test_somebody_else_has_it_already(desk: Desk) -> None:
     assert desk.crs().acknowledged_by == PERSON
 
 
+def test_somebody_else_takes_over_from_whoever_has_it(desk: Desk) -> None:
+    desk.fall_ill()
+    desk.clock.forward(minutes=21)
+    desk.work()
+    first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
+    desk.tap(first, "have-it")
+    desk.work()
+    assert "Take over from Haematologist on call" in words(desk.get(second))
+    there = desk.tap(second, "take-over", **{"from": PERSON}).headers["location"]
+    desk.work()
+    assert desk.crs().acknowledged_by == "haematologist-2"
+    assert "You have it since 10:21" in words(desk.get(there))
+    assert "Second haematologist on call has it since 10:21" in words(desk.get(first))
+    assert [told.to for told in desk.crs().deliveries if told.reason == "taken_over"] == [PERSON]
+
+
+def test_a_take_over_from_somebody_who_has_it_no_longer_says_that_it_changed_nothing(desk: Desk) -> None:
+    desk.fall_ill()
+    desk.clock.forward(minutes=21)
+    desk.work()
+    first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
+    desk.tap(first, "have-it")
+    desk.work()
+    there = desk.tap(second, "take-over", **{"from": "consultant-1"}).headers["location"]
+    desk.work()
+    shown = words(desk.get(there))
+    assert "Your answer was stored but changed nothing" in shown
+    assert "Haematologist on call has it since 10:21" in shown
+
+
 def test_handed_over_to_a_person(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     there = desk.tap(path, "hand-over", to="consultant-1", why="in theatre").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "consultant-1"
-    said = "Consultant haematologist is being told since 10:00; handed over by Haematologist on call"
+    said = "Handed over to Consultant haematologist, paged at 10:00; handed over by Haematologist on call"
     assert said in words(desk.get(there))
 
 
@@ -188,7 +218,9 @@ def test_handed_over_to_the_next_of_the_ladder(desk: Desk) -> None:
     there = desk.tap(path, "hand-over").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "haematologist-2"
-    assert "Nobody has it yet; handed over by Haematologist on call" in words(desk.get(there))
+    shown = words(desk.get(there))
+    assert "Handed over to Second haematologist on call, paged at 10:00" in shown
+    assert "changed nothing" not in shown
 
 
 def test_handing_over_to_somebody_unknown_is_refused(desk: Desk) -> None:
