@@ -37,16 +37,36 @@ WARD: tuple[Row, ...] = (
     ("No patient is watched.", "Nessun paziente in sorveglianza."),
     ("Place", "Posto"),
     ("Day", "Giorno"),
-    ("CTCAE counts", "Emocromo (CTCAE)"),
+    ("BP", "PA"),
+    ("Plt", "PLT"),
+    ("neutrophils, ×10⁹/L", "neutrofili, ×10⁹/L"),
+    ("platelets, ×10⁹/L", "piastrine, ×10⁹/L"),
+    ("haemoglobin, g/dL", "emoglobina, g/dL"),
     ("Open episodes", "Episodi aperti"),
     ("No open episode", "Nessun episodio aperto"),
-    ("Overdue", "In ritardo"),
     ("not registered", "non registrato"),
     (
         "Not registered: {count}, since {time}, from {sources}",
         "Non registrati: {count}, dalle {time}, da {sources}",
     ),
     ("discharged", "dimesso"),
+    ("Discharged", "Dimessi"),
+    ("and", "e"),
+    ("to be looked at", "da controllare"),
+)
+
+VALUES: tuple[Row, ...] = (
+    ("{name}: none charted", "{name}: nessun dato"),
+    ("{name} {value} at {time}", "{name} {value} alle {time}"),
+    ("{name} in 24 h: {low} to {high}, last {value}", "{name} in 24 h: da {low} a {high}, ultimo {value}"),
+    ("older than it should be", "più vecchio del dovuto"),
+    ("on O2", "con O2"),
+    ("over limit", "oltre soglia"),
+    ("rising", "in aumento"),
+    ("falling", "in calo"),
+    ("prel.", "provv."),
+    ("now", "ora"),
+    ("{n} d", "{n} gg"),
 )
 
 REGISTER: tuple[Row, ...] = (
@@ -76,4 +96,4 @@ COURSE: tuple[Row, ...] = (
     ("What would change it", "Che cosa lo cambierebbe"),
 )
 
-ROWS = (*SIGNING_IN, *WARD, *REGISTER, *COURSE)
+ROWS = (*SIGNING_IN, *WARD, *VALUES, *REGISTER, *COURSE)

@@ -1,13 +1,12 @@
 """The ward board: who is signed in sees every patient, live; who may act answers from it."""
 
 import asyncio
-import hashlib
 import hmac
 import re
 import secrets
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +21,7 @@ from worker.gateway import view
 from worker.gateway.answers import Tap, lengths, receivers
 from worker.gateway.board_view import board
 from worker.gateway.links import LinkClaims
-from worker.gateway.live import HEARTBEAT_SECONDS, Live
+from worker.gateway.live import HEARTBEAT_SECONDS, Live, Ward
 from worker.gateway.page import give
 from worker.gateway.refusals import NO_SUCH, NOT_OURS, VIEW_ONLY, Refused
 from worker.gateway.sessions import Session, digest
@@ -66,17 +65,16 @@ def _show(gateway: Gateway, live: Live, request: Request) -> Response:
     session = session_of(gateway, request, active="refresh" not in request.query_params)
     tap = tap_of(request)
     taking = bool(tap) and not gateway.answers.is_settled(tap)
-    values = _board_values(gateway, live, session, fresh=bool(tap))
+    values = _board_values(gateway, live, session, live.ward(fresh=bool(tap)))
     return html("board.html.j2", values["reader"].language, values | {"taking": taking})
 
 
-def _board_values(gateway: Gateway, live: Live, session: Session, *, fresh: bool = False) -> dict[str, Any]:
-    ward = live.ward(fresh=fresh)
+def _board_values(gateway: Gateway, live: Live, session: Session, ward: Ward) -> dict[str, Any]:
     reader = gateway.reader(session.person)
     return {
         "reader": reader,
         "unregistered": ward.unregistered,
-        "board": board(ward.watches, ward.heard, ward.checks, reader, gateway.links),
+        "board": board(live.overviews(ward), ward.heard, ward.checks, reader, gateway.links),
         "at": ward.at,
         "may_act": gateway.may_act(session.person),
         "proof": gateway.links.proof(session.id),
@@ -87,38 +85,48 @@ def _board_values(gateway: Gateway, live: Live, session: Session, *, fresh: bool
 # -- live --------------------------------------------------------------------------------------------
 
 
+class Event(NamedTuple):
+    """What a live board is sent; `version` is that of the ward it shows, None where it shows none."""
+
+    name: str
+    text: str = ""
+    version: int | None = None
+
+
 async def _events(gateway: Gateway, live: Live, session: Session) -> AsyncIterator[bytes]:
     """The board whenever it has changed, a heartbeat in between, and `end` when the session has ended."""
-    known = ""
+    shown: int | None = None
     spoke = time.monotonic()
     while not live.closing.is_set():
-        name, text = await run_in_threadpool(_event, gateway, live, session)
-        seen = hashlib.sha256(text.encode()).hexdigest()
-        if name != "board" or seen != known:
-            yield _sent(name, text)
-            spoke, known = time.monotonic(), seen if name == "board" else ""
+        event = await run_in_threadpool(_event, gateway, live, session, shown)
+        if event is not None:
+            yield _sent(event.name, event.text)
+            spoke, shown = time.monotonic(), event.version
+            if event.name == "end":
+                return
         elif time.monotonic() - spoke > HEARTBEAT_SECONDS:
             yield _sent("still", "")
             spoke = time.monotonic()
-        if name == "end":
-            return
         await asyncio.sleep(live.every)
 
 
-def _event(gateway: Gateway, live: Live, session: Session) -> tuple[str, str]:
+def _event(gateway: Gateway, live: Live, session: Session, shown: int | None) -> Event | None:
+    """What is to be sent after the version that is shown; nothing while that is what there is to see."""
     try:
         # Somebody may have signed in after the ward was last read.
         if not any(digest(session.id) in live.ward(fresh=fresh).sessions for fresh in (False, True)):
-            return "end", ""
+            return Event("end")
         if session.person not in gateway.site.on_call.people:
-            return "end", ""
-        values = _board_values(gateway, live, session)
+            return Event("end")
+        ward = live.ward()
+        if ward.version == shown:
+            return None
+        values = _board_values(gateway, live, session, ward)
     except RedisError:
-        return "down", ""
-    # The time it was read and the mark of its forms change always: the board has not changed for that.
-    values |= {"at": None, "mark": "live"}
+        return Event("down")
     say = values["reader"].say
-    return "board", templates().get_template("ward.html.j2").render(say=say, **values)
+    text = templates().get_template("ward.html.j2").render(say=say, **values | {"mark": "live"})
+    return Event("board", text, ward.version)
 
 
 def _sent(name: str, text: str) -> bytes:

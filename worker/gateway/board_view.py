@@ -1,21 +1,29 @@
-"""The ward board as plain values: every patient, what is open and who has it, what is overdue, what is silent."""
+"""The ward board in the reader's language: a row a patient, and the technical matters beside them."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from alerts.episodes import Episode
-from alerts.grading.ctcae_counts import TERMS as COUNTS
 from alerts.messages import SITE_SUBJECT
-from alerts.vocabulary import label
+from alerts.overview import Count, Level, Overview, Sign, is_free, most_urgent, most_urgent_first
+from alerts.vocabulary import label, shown_unit
 from alerts.watch import Watch
-from config.site import URGENCIES
 from worker.gateway.links import Links
-from worker.gateway.standing import Standing, is_free, is_overdue, standing
-from worker.gateway.view import Reader, place
+from worker.gateway.sparkline import sparkline
+from worker.gateway.standing import Standing, standing
+from worker.gateway.view import Reader
 from worker.health import Check
 
-COUNTS_SHOWN = 3
+ID_LENGTH = 20
+"""Characters of a patient's id that have room in a row; a longer one is shortened."""
+
+ARROWS = {"rising": " ↗", "falling": " ↘"}
+
+COUNTED_AGE = timedelta(hours=48)
+"""Up to this an age is said in hours, then in days."""
 
 
 class EpisodeRow(NamedTuple):
@@ -30,22 +38,54 @@ class EpisodeRow(NamedTuple):
     standing: Standing
 
 
+class Cell(NamedTuple):
+    """One value as it stands in the table, `words` for who points at it, `quiet` for who hears what colours say.
+
+    `value` is empty where none was charted.
+    """
+
+    value: str = ""
+    age: str = ""
+    old: bool = False
+    words: str = ""
+    quiet: str = ""
+    note: str = ""
+    grade: str = ""
+    picture: Markup = Markup("")
+
+
 class Row(NamedTuple):
-    """One patient on the board."""
+    """One patient. `short_id` differs from every other on the board."""
 
     opaque: str
-    name: str
-    place: str
-    note: str
+    id: str
+    short_id: str
+    ward: str
+    bed: str
     day: int | None
-    crs: str
-    icans: str
-    ice: str
-    counts: tuple[tuple[str, str], ...]
-    m_easix: str
+    note: str
+    crs: Level
+    icans: Level
+    ice: Cell
+    signs: tuple[Cell, ...]
+    counts: tuple[Cell, ...]
+    m_easix: Cell
     episodes: tuple[EpisodeRow, ...]
-    overdue: tuple[EpisodeRow, ...]
-    rank: int
+
+    @property
+    def answerable(self) -> EpisodeRow | None:
+        """The most urgent that nobody has: what the button of the row takes, and all its page told of."""
+        return next((item for item in self.episodes if item.free), None)
+
+    @property
+    def others(self) -> tuple[EpisodeRow, ...]:
+        """What else is open."""
+        return tuple(item for item in self.episodes if item is not self.first)
+
+    @property
+    def first(self) -> EpisodeRow | None:
+        """What the row says: what is still to be taken, else the most urgent."""
+        return self.answerable or next(iter(self.episodes), None)
 
 
 class FeedRow(NamedTuple):
@@ -60,24 +100,37 @@ class Board(NamedTuple):
     """The whole board."""
 
     rows: tuple[Row, ...]
+    discharged: tuple[Row, ...]
     technical: tuple[EpisodeRow, ...]
     feeds: tuple[FeedRow, ...]
     ill: tuple[str, ...]
     open: int
     unanswered: int
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing technical needs anybody: no part is ill, no feed silent, nothing open."""
+        return not (self.ill or self.technical or any(feed.silent for feed in self.feeds))
+
 
 def board(
-    watches: Iterable[Watch], heard: Mapping[str, datetime], checks: Iterable[Check], reader: Reader, links: Links
+    overviews: Iterable[Overview],
+    heard: Mapping[str, datetime],
+    checks: Iterable[Check],
+    reader: Reader,
+    links: Links,
 ) -> Board:
     """What a reader sees of the ward, the most urgent first."""
-    held = list(watches)
-    patients = [watch for watch in held if watch.patient != SITE_SUBJECT]
-    technical = [row for watch in held if watch.patient == SITE_SUBJECT for row in _episodes(watch, reader)]
-    rows = sorted((_row(watch, reader, links) for watch in patients), key=lambda row: (-row.rank, row.place, row.name))
-    shown = [*technical, *(item for row in rows for item in row.episodes)]
+    known = list(overviews)
+    patients = most_urgent_first(item for item in known if item.on_the_ward)
+    discharged = most_urgent_first(item for item in known if item.discharged)
+    short = shortened(item.watch.patient for item in (*patients, *discharged))
+    technical = [row for item in known if item.watch.patient == SITE_SUBJECT for row in _episodes(item.watch, reader)]
+    rows = [_row(item, short[item.watch.patient], reader, links) for item in patients]
+    shown = [*technical, *(episode for row in rows for episode in row.episodes)]
     return Board(
         rows=tuple(rows),
+        discharged=tuple(_row(item, short[item.watch.patient], reader, links) for item in discharged),
         technical=tuple(technical),
         feeds=tuple(_feeds(heard, reader)),
         ill=tuple(reader.clinical(check.part) for check in checks if not check.well),
@@ -86,61 +139,142 @@ def board(
     )
 
 
-def _row(watch: Watch, reader: Reader, links: Links) -> Row:
-    episodes = _episodes(watch, reader)
-    overdue = [item for item, episode in zip(episodes, _ordered(watch), strict=True) if is_overdue(episode)]
-    others = [item for item in episodes if item not in overdue]
+def shortened(ids: Iterable[str], length: int = ID_LENGTH) -> dict[str, str]:
+    """Ids as they have room in a row, none like another: both ends, else the part that differs, else the whole."""
+    known = sorted(set(ids))
+    short = {one: _both_ends(one, length) for one in known}
+    for one in known:
+        alike = [other for other in known if short[other] == short[one]]
+        if len(alike) > 1:
+            parts = {other: _from(other, _differ_at(alike), length) for other in alike}
+            short |= parts if len(set(parts.values())) == len(alike) else dict(zip(alike, alike, strict=True))
+    return short if len(set(short.values())) == len(known) else {one: one for one in known}
+
+
+def _both_ends(text: str, length: int) -> str:
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-(length - 1 - half) :]}"
+
+
+def _differ_at(texts: list[str]) -> int:
+    """The first place at which some texts, none like another, differ."""
+    return next(spot for spot in range(max(map(len, texts)) + 1) if len({text[: spot + 1] for text in texts}) > 1)
+
+
+def _from(text: str, start: int, length: int) -> str:
+    start = max(0, min(start - 4, len(text) - length + 2))
+    end = start + length - 2
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
+    watch = patient.watch
+    admission = watch.chart.admission
     return Row(
         opaque=links.opaque(watch.patient),
-        name=watch.patient,
-        place=place(watch),
-        note="discharged" if watch.discharged_at else "" if watch.registered else "not registered",
+        id=watch.patient,
+        short_id=short_id,
+        ward=(admission.ward or "") if admission else "",
+        bed=(admission.bed or "") if admission else "",
         day=watch.chart.day(reader.now, reader.site.zone),
-        crs=watch.standing.get("crs") or "",
-        icans=watch.standing.get("icans") or "",
-        ice=watch.standing.get("ice") or "",
-        counts=_counts(watch, reader),
-        m_easix=watch.standing.get("m_easix") or "",
-        episodes=tuple(others),
-        overdue=tuple(overdue),
-        rank=_rank(others),
+        note="" if watch.is_graded else "discharged" if watch.discharged_at else "not registered",
+        crs=patient.crs,
+        icans=patient.icans,
+        ice=_sign(patient.ice, reader),
+        signs=tuple(_sign(sign, reader) for sign in (patient.temperature, patient.pressure, patient.spo2)),
+        counts=tuple(_count(count, reader) for count in patient.counts),
+        m_easix=_m_easix(patient, reader),
+        episodes=tuple(_episodes(watch, reader)),
     )
 
 
-def _rank(episodes: Iterable[EpisodeRow]) -> int:
-    """The most urgent first; of equally urgent ones what nobody has."""
-    ranks = [2 * _urgency(item.urgency) + item.free for item in episodes]
-    return max(ranks, default=-1)
-
-
-def _urgency(name: str) -> int:
-    return [str(urgency) for urgency in URGENCIES].index(name)
-
-
-def _ordered(watch: Watch) -> list[Episode]:
-    return sorted(watch.episodes.values(), key=lambda item: (-_urgency(item.urgency), item.opened_at, item.id))
-
-
 def _episodes(watch: Watch, reader: Reader) -> list[EpisodeRow]:
-    return [
-        EpisodeRow(
-            id=episode.id,
-            page=episode.deliveries[-1].page if episode.deliveries else "",
-            title=reader.clinical(episode.title),
-            urgency=episode.urgency,
-            since=reader.clock(episode.opened_at),
-            free=is_free(episode),
-            standing=standing(episode, reader.person, reader.now),
-        )
-        for episode in _ordered(watch)
-    ]
+    return [_episode(episode, reader) for episode in most_urgent(watch.episodes.values())]
 
 
-def _counts(watch: Watch, reader: Reader) -> tuple[tuple[str, str], ...]:
-    """The worst grades of the counts now, worst first."""
-    held = {term: watch.standing.get(f"ctcae.{term}") or "0" for term in COUNTS}
-    graded = sorted(((grade, term) for term, grade in held.items() if grade != "0"), key=lambda item: -int(item[0]))
-    return tuple((reader.clinical(label(term)), grade) for grade, term in graded[:COUNTS_SHOWN])
+def _episode(episode: Episode, reader: Reader) -> EpisodeRow:
+    return EpisodeRow(
+        id=episode.id,
+        page=episode.deliveries[-1].page if episode.deliveries else "",
+        title=reader.clinical(episode.title),
+        urgency=episode.urgency,
+        since=reader.clock(episode.opened_at),
+        free=is_free(episode),
+        standing=standing(episode, reader.person, reader.now),
+    )
+
+
+# -- values ------------------------------------------------------------------------------------------
+
+
+def _sign(sign: Sign, reader: Reader) -> Cell:
+    """A sign with its age and its trend."""
+    name = reader.clinical(label(sign.name))
+    if not sign.value:
+        return Cell(words=reader.say("{name}: none charted", name=name))
+    notes = {"mean_bp": reader.say("mean"), "capd": name}
+    note = reader.say("on O2") if sign.oxygen else notes.get(sign.name, "")
+    old = sign.old_at is not None and reader.now >= sign.old_at
+    return Cell(
+        value=sign.value,
+        age=age(sign.at, reader),
+        old=old,
+        words=_words(name, f"{sign.value} {shown_unit(sign.name)}".strip(), sign.at, reader),
+        quiet=reader.say("older than it should be") if old else "",
+        note=note,
+        picture=sparkline(sign.points, name, reader),
+    )
+
+
+def _count(count: Count, reader: Reader) -> Cell:
+    name = reader.clinical(label(count.name))
+    if not count.value:
+        return Cell(words=reader.say("{name}: none charted", name=name))
+    old = count.old_at is not None and reader.now >= count.old_at
+    grade = count.level.text
+    quiet = [*([reader.say("older than it should be")] if old else []), *([f"CTCAE {grade}"] if grade else [])]
+    return Cell(
+        value=count.value,
+        age=age(count.at, reader),
+        old=old,
+        words=", ".join((_words(name, f"{count.value} {shown_unit(count.name)}", count.at, reader), *quiet)),
+        quiet=", ".join(quiet),
+        note=reader.say("prel.") if count.preliminary else "",
+        grade=grade,
+    )
+
+
+def _m_easix(patient: Overview, reader: Reader) -> Cell:
+    score = patient.m_easix
+    if not score.value:
+        return Cell(words=reader.say("m-EASIX cannot be computed."))
+    notes = [*([reader.say("over limit")] if score.over else []), *map(reader.clinical, score.flags)]
+    change = [reader.say(score.change)] if score.change else []
+    return Cell(
+        value=f"{score.value}{ARROWS.get(score.change, '')}",
+        words=", ".join((f"m-EASIX {score.value}", *change, *notes)),
+        quiet=", ".join(change),
+        note=", ".join(notes),
+        grade="over" if score.over else "",
+    )
+
+
+def _words(name: str, value: str, at: datetime | None, reader: Reader) -> str:
+    return reader.say("{name} {value} at {time}", name=name, value=value, time=reader.clock(at))
+
+
+def age(at: datetime | None, reader: Reader) -> str:
+    """How long ago something was, in its largest unit."""
+    if at is None:
+        return ""
+    ago = reader.now - at
+    if ago < timedelta(minutes=1):
+        return reader.say("now") if ago > -timedelta(minutes=1) else reader.clock(at)
+    if ago < timedelta(hours=1):
+        return f"{ago // timedelta(minutes=1)} min"
+    if ago < COUNTED_AGE:
+        return f"{ago // timedelta(hours=1)} h"
+    return reader.say("{n} d", n=ago // timedelta(days=1))
 
 
 def _feeds(heard: Mapping[str, datetime], reader: Reader) -> Iterable[FeedRow]:

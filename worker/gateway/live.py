@@ -6,7 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, cast
 
+from alerts.overview import Overview, overview
 from alerts.watch import Watch
+from config.site import Site
 from worker.feeds import last_heard
 from worker.gateway.sessions import Sessions
 from worker.health import Check, examine
@@ -21,7 +23,7 @@ HEARTBEAT_SECONDS = 15.0
 
 class Ward(NamedTuple):
     """Everything the board shows, as read at one moment. Who is not registered is only counted, unless they page;
-    `sessions` are the digests of those that last.
+    `sessions` are the digests of those that last. Of two with the same `version` a board shows the same.
     """
 
     at: datetime
@@ -29,6 +31,7 @@ class Ward(NamedTuple):
     heard: dict[str, datetime]
     checks: tuple[Check, ...]
     sessions: frozenset[str]
+    version: int
     unregistered: Tally = NOBODY
 
 
@@ -50,6 +53,9 @@ class Live:
         self._lock = threading.Lock()
         self._read: tuple[float, Ward] | None = None
         self._decoded: dict[bytes, tuple[bytes, Watch]] = {}
+        self._overviews: dict[str, tuple[Site, Overview]] = {}
+        self._shown: object = None
+        self._version = 0
 
     def ward(self, *, fresh: bool = False) -> Ward:
         """The ward, at most one interval old; `fresh`: as it is now.
@@ -65,6 +71,19 @@ class Live:
             self._read = (now, ward)
             return ward
 
+    def overviews(self, ward: Ward) -> list[Overview]:
+        """Every patient as the board shows them. One who has not changed is not assessed again, whoever looks."""
+        site = self._run.site
+        with self._lock:
+            known = self._overviews
+            self._overviews = {
+                watch.patient: known[watch.patient]
+                if watch.patient in known and known[watch.patient][0] is site and known[watch.patient][1].watch is watch
+                else (site, overview(watch, site))
+                for watch in ward.watches
+            }
+            return [one for _, one in self._overviews.values()]
+
     def _look(self) -> Ward:
         now = self._run.clock.now()
         store, site = self._run.store, self._run.site
@@ -78,14 +97,36 @@ class Live:
         held = {
             patient: watch for shard in packed[::2] for patient, watch in shard.items() if is_shown(notes.get(patient))
         }
+        watches, checks = self._unpacked(held), self._checks(now)
+        heard = last_heard(store, site, now) if site.on_call.feeds else {}
+        unregistered = tally(map(unpack_unregistered, notes.values()))
         return Ward(
             at=now,
-            watches=self._unpacked(held),
-            unregistered=tally(map(unpack_unregistered, notes.values())),
-            heard=last_heard(store, site, now) if site.on_call.feeds else {},
-            checks=self._checks(now),
+            watches=watches,
+            unregistered=unregistered,
+            heard=heard,
+            checks=checks,
             sessions=self._sessions.alive(sessions, now),
+            version=self._version_of(now, watches, heard, checks, unregistered),
         )
+
+    def _version_of(
+        self,
+        now: datetime,
+        watches: tuple[Watch, ...],
+        heard: dict[str, datetime],
+        checks: tuple[Check, ...],
+        unregistered: Tally,
+    ) -> int:
+        """One more each time the board would look otherwise; it shows no seconds."""
+        minutes = {name: _minute(at) for name, at in heard.items()}
+        parts = tuple((check.part, check.well) for check in checks)
+        # Those of the last look were kept until these had been decoded: none has the identity of another.
+        shown = (_minute(now), minutes, parts, [id(watch) for watch in watches], unregistered, id(self._run.site))
+        if shown != self._shown:
+            self._shown = shown
+            self._version += 1
+        return self._version
 
     def _checks(self, now: datetime) -> tuple[Check, ...]:
         """How the service is. What cannot be examined is ill, and takes nothing else of the board away."""
@@ -101,3 +142,7 @@ class Live:
             decoded[patient] = known if known is not None and known[0] == packed else (packed, unpack_watch(packed))
         self._decoded = decoded
         return tuple(watch for _, (_, watch) in sorted(decoded.items()))
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from alerts.overview import is_free
 from config.site import URGENCIES
 from worker import bounds
 from worker.audit import Seen, last_look
 from worker.clock import milliseconds
 from worker.gateway.live import Ward
-from worker.gateway.standing import is_free, is_overdue
+from worker.gateway.standing import is_overdue
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
 from worker.outbound.backlog import Backlog, backlog
 from worker.store import Store

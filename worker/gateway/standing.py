@@ -89,11 +89,6 @@ def standing(episode: Episode, person: str, now: datetime, *, claims: LinkClaims
     )
 
 
-def is_free(episode: Episode) -> bool:
-    """Whether somebody has still to take it; what is of low urgency asks nobody."""
-    return not episode.acknowledged_by and episode.urgency != "low"
-
-
 def is_overdue(episode: Episode) -> bool:
     """Whether it says that somebody has not been looked at for too long."""
     return episode.condition.startswith("overdue_")

@@ -25,7 +25,12 @@ function show(html) {
   }
   waiting = null;
   const focused = document.activeElement && document.activeElement.id;
+  const unfolded = [...ward.querySelectorAll("details[open]")].map((element) => element.id);
   ward.innerHTML = html;
+  for (const id of unfolded) {
+    const element = document.getElementById(id);
+    if (element) element.open = true;
+  }
   const again = focused && document.getElementById(focused);
   if (again) again.focus({ preventScroll: true });
 }

@@ -123,8 +123,8 @@ def test_it_shows_every_patient_with_grades_and_who_has_what(desk: Desk) -> None
     desk.send(registration("P2", desk.clock.now(), bed="7"), reading("temperature", "36.8", "P2"))
     desk.sign_in()
     shown = words(desk.get("/board"))
-    assert "HAEM-2 / 12 P1 +2 2" in shown
-    assert "high CRS grade 2: fever plus hypotension since 10:00 Nobody has it yet" in shown
+    assert "HAEM-2 / 12 P1 D+2 ≥2" in shown
+    assert "high CRS grade 2: fever plus hypotension Nobody has it yet" in shown
     assert "HAEM-2 / 7 P2" in shown
     assert shown.index("HAEM-2 / 12") < shown.index("HAEM-2 / 7"), "the most urgent first"
     assert "1 unanswered" in shown

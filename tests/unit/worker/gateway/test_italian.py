@@ -267,7 +267,7 @@ def test_a_patient_of_whom_nothing_is_open(desk: Desk) -> None:
     discharge = {"type": "discharge", "id": "d", "source": "ehr", "patient": "P2", "effective": at}
     desk.send(crs2("P2", desk.clock.now())[0], discharge)
     signed_in(desk)
-    assert "P2, dimesso" in is_italian(desk.get("/board"))
+    assert "P2 dimesso" in is_italian(desk.get("/board"))
     assert "Nessun episodio aperto" in is_italian(desk.get(f"/board/patient/{desk.links.opaque('P2')}"))
 
 

@@ -1,0 +1,262 @@
+"""One patient as a ward board shows it: the grades, the last signs and counts, and what is open, the worst first.
+
+Values without a language and without an age: whoever shows them puts them into words at the time they are looked at.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from alerts.assessment import Assessment, assess_onward
+from alerts.chart import Chart
+from alerts.entry import Entry
+from alerts.episodes import Episode
+from alerts.fields import Status
+from alerts.finding import Scene
+from alerts.grading import pressures
+from alerts.grading.inputs import latest_number, number
+from alerts.grading.result import Grade, Score
+from alerts.messages import SITE_SUBJECT
+from alerts.rules.overdue import LATE
+from alerts.rules.scores import m_easix_over
+from alerts.watch import Watch
+from config.site import URGENCIES, Site
+
+TREND = timedelta(hours=24)
+"""How far back the small trend beside a sign reaches."""
+
+SLICES = 24
+"""A trend keeps the most abnormal value of each slice: a monitor's thousand values draw no finer line."""
+
+COUNTS = ("neutrophils", "platelets", "hemoglobin")
+TERMS = {"neutrophils": "neutrophils", "platelets": "platelets", "hemoglobin": "anemia"}
+"""The CTCAE term that grades a count."""
+
+
+class Point(NamedTuple):
+    """One value of a trend."""
+
+    at: datetime
+    value: Decimal
+
+
+class Sign(NamedTuple):
+    """The last value of a vital sign or of a bedside score.
+
+    `value` is empty where none was ever charted. From `old_at` on it is older than the site's schedule allows. `name`
+    says which of several it is (a mean in place of a systolic pressure, CAPD in place of ICE).
+    """
+
+    name: str
+    value: str = ""
+    at: datetime | None = None
+    old_at: datetime | None = None
+    oxygen: bool = False
+    points: tuple[Point, ...] = ()
+
+
+class Level(NamedTuple):
+    """A grade; None: undetermined. `provisional`: at least this."""
+
+    grade: int | None = None
+    provisional: bool = False
+
+    @property
+    def text(self) -> str:
+        """As it is written; empty where it is undetermined."""
+        return "" if self.grade is None else f"{'≥' if self.provisional else ''}{self.grade}"
+
+
+class Count(NamedTuple):
+    """The last blood count, in its canonical unit, with the CTCAE grade it gives now."""
+
+    name: str
+    value: str = ""
+    at: datetime | None = None
+    old_at: datetime | None = None
+    level: Level = Level()
+    preliminary: bool = False
+
+
+class MEasix(NamedTuple):
+    """m-EASIX, or the bound of it; `change` is against the score of the inputs before, `over` the site's threshold."""
+
+    value: str = ""
+    flags: tuple[str, ...] = ()
+    change: str = ""
+    over: bool = False
+
+
+class Overview(NamedTuple):
+    """One patient."""
+
+    watch: Watch
+    crs: Level
+    icans: Level
+    ice: Sign
+    temperature: Sign
+    pressure: Sign
+    spo2: Sign
+    counts: tuple[Count, ...]
+    m_easix: MEasix
+    episodes: tuple[Episode, ...]
+
+    @property
+    def on_the_ward(self) -> bool:
+        """Whether the patient belongs among those who are watched: graded, or with something open."""
+        return self.watch.patient != SITE_SUBJECT and (self.watch.is_graded or bool(self.episodes))
+
+    @property
+    def discharged(self) -> bool:
+        """Whether the patient has left, and nothing is open."""
+        return self.watch.discharged_at is not None and not self.on_the_ward and not self.watch.merged_into
+
+
+def overview(watch: Watch, site: Site) -> Overview:
+    """A patient as last evaluated: the same grades as the pages that were written then."""
+    now = _assessed(watch, site)
+    chart, at = watch.chart, watch.at or watch.chart.newest
+    return Overview(
+        watch=watch,
+        crs=_level(now.crs) if now else Level(),
+        icans=_level(now.icans) if now else Level(),
+        ice=_bedside_score(chart, at, site),
+        temperature=_sign(chart, "temperature", at, site),
+        pressure=_pressure(chart, at, site),
+        spo2=_sign(chart, "spo2", at, site)._replace(oxygen=_on_oxygen(chart, at, site)),
+        counts=tuple(_count(chart, name, at, now, site) for name in COUNTS),
+        m_easix=_m_easix(watch, now, site) if now else MEasix(),
+        episodes=most_urgent(watch.episodes.values()),
+    )
+
+
+def most_urgent(episodes: Iterable[Episode]) -> tuple[Episode, ...]:
+    """Open episodes, the most urgent first; of equally urgent ones what nobody has, then what has lasted longest."""
+    return tuple(sorted(episodes, key=lambda one: (-_urgency(one), bool(one.acknowledged_by), one.opened_at, one.id)))
+
+
+def most_urgent_first(patients: Iterable[Overview]) -> list[Overview]:
+    """The order of a ward board: by what is open, then by the grades, then by place."""
+    return sorted(patients, key=_rank)
+
+
+def is_free(episode: Episode) -> bool:
+    """Whether somebody has still to take it; what is of low urgency asks nobody."""
+    return not episode.acknowledged_by and episode.urgency != "low"
+
+
+def _rank(patient: Overview) -> tuple[object, ...]:
+    open_ = max(((_urgency(item), is_free(item)) for item in patient.episodes), default=(-1, False))
+    grades = [level.grade if level.grade is not None else -1 for level in (patient.crs, patient.icans)]
+    place = patient.watch.chart.admission
+    where = f"{place.ward} {place.bed}" if place else ""
+    return -open_[0], not open_[1], -max(grades), -sum(grades), _natural(where), patient.watch.patient
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Bed 9 stands before bed 12."""
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
+
+
+def _urgency(episode: Episode) -> int:
+    return URGENCIES.index(episode.urgency)
+
+
+def _assessed(watch: Watch, site: Site) -> Assessment | None:
+    if not watch.is_graded or watch.at is None or watch.patient == SITE_SUBJECT:
+        return None
+    return assess_onward(watch.chart, watch.at, site, watch.course, watch.kept)[0]
+
+
+def _level(result: Grade) -> Level:
+    return Level(result.grade, result.provisional)
+
+
+# -- signs -------------------------------------------------------------------------------------------
+
+
+def _sign(chart: Chart, kind: str, at: datetime | None, site: Site) -> Sign:
+    entry = latest_number(chart, kind, at) if at else None
+    if entry is None or at is None:
+        return Sign(kind)
+    highest = kind == "temperature"
+    points = _trend(chart.between(kind, at - TREND, at), at, highest=highest)
+    return Sign(kind, _amount(entry), entry.effective, _old_at(entry, "vitals_every", site), points=points)
+
+
+def _pressure(chart: Chart, at: datetime | None, site: Site) -> Sign:
+    """Systolic over the diastolic of the same set; a mean where that alone was measured since."""
+    held = pressures.latest(chart, at, None, site) if at else None
+    entry = held.newest if held else None
+    if held is None or entry is None or at is None:
+        return Sign("systolic_bp")
+    kind = "systolic_bp" if entry is held.systolic else "mean_bp"
+    under = next((item for item in chart.at("diastolic_bp", entry.effective) if item.value is not None), None)
+    value = f"{_amount(entry)}/{_amount(under)}" if kind == "systolic_bp" and under is not None else _amount(entry)
+    sound = [item for item in chart.between(kind, at - TREND, at) if pressures.is_sound(chart, kind, item, site)]
+    return Sign(kind, value, entry.effective, _old_at(entry, "vitals_every", site), points=_trend(sound, at))
+
+
+def _bedside_score(chart: Chart, at: datetime | None, site: Site) -> Sign:
+    """ICE, or of a child CAPD: whichever was assessed last."""
+    found = [(entry.effective, kind) for kind in ("ice", "capd") if at and (entry := latest_number(chart, kind, at))]
+    kind = max(found)[1] if found else "ice"
+    entry = latest_number(chart, kind, at) if at else None
+    return Sign(kind, _amount(entry), entry.effective, _old_at(entry, "ice_every", site)) if entry else Sign(kind)
+
+
+def _on_oxygen(chart: Chart, at: datetime | None, site: Site) -> bool:
+    entry = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value) if at else None
+    return entry is not None and entry.code != "none"
+
+
+def _old_at(entry: Entry, every: str, site: Site) -> datetime:
+    """When a sign is as late as the notice that it is overdue."""
+    allowed: timedelta = getattr(site.proxies.schedule, every).value
+    return entry.effective + allowed * LATE
+
+
+def _amount(entry: Entry) -> str:
+    return f"{entry.comparator}{number(entry.value)}" if entry.value is not None else ""
+
+
+def _trend(entries: Iterable[Entry], at: datetime, *, highest: bool = False) -> tuple[Point, ...]:
+    """Of each slice of the time up to `at` its highest or lowest value, and the last value of all."""
+    points = [Point(entry.effective, entry.value) for entry in entries if entry.value is not None]
+    worst: dict[int, Point] = {}
+    for point in points:
+        number_ = int((at - point.at) / TREND * SLICES)
+        known = worst.get(number_)
+        if known is None or (point.value > known.value if highest else point.value < known.value):
+            worst[number_] = point
+    return tuple(sorted({*worst.values(), *points[-1:]}))
+
+
+# -- the laboratory ----------------------------------------------------------------------------------
+
+
+def _count(chart: Chart, name: str, at: datetime | None, now: Assessment | None, site: Site) -> Count:
+    entry = latest_number(chart, name, at) if at else None
+    if entry is None:
+        return Count(name)
+    holds = site.proxies.chart.laboratory_holds.value
+    level = _level(now.ctcae[TERMS[name]]) if now else Level()
+    preliminary = entry.status == Status.PRELIMINARY
+    return Count(name, _amount(entry), entry.effective, entry.effective + holds, level, preliminary)
+
+
+def _m_easix(watch: Watch, now: Assessment, site: Site) -> MEasix:
+    score = now.m_easix
+    change = ""
+    if score.value is not None and score.previous is not None and score.value != score.previous:
+        change = "rising" if score.value > score.previous else "falling"
+    over = m_easix_over(Scene(watch.seen, now, watch.chart, site))
+    return MEasix(_written(score), score.flags, change, over)
+
+
+def _written(score: Score) -> str:
+    value = score.value if score.value is not None else score.bound_value
+    return "" if value is None else f"{score.bound}{value:.1f}"
