@@ -203,6 +203,22 @@ def test_a_store_that_cannot_be_used_is_paged_directly_once_and_so_is_its_end(
             assert terminal.alarms() == people * outage
 
 
+def test_pages_that_nobody_delivers_are_paged_directly(terminal: Terminal) -> None:
+    """Both kinds of senders stand still, as they do that are cut off."""
+    with terminal.up() as service:
+        senders = [pid for pid in descendants(service.pid) if b"deliver" in command_line(pid)]
+        for pid in senders:
+            os.kill(pid, signal.SIGSTOP)
+        terminal.send(*crs2("bed 6"))
+        eventually(lambda: terminal.alarms() == 2, "it is paged", 60)
+        assert terminal.shows("pages are owed and none is sent")
+        assert not terminal.shows("HAEM-2/bed 6")
+        for pid in senders:
+            os.kill(pid, signal.SIGCONT)
+        eventually(lambda: terminal.shows("HAEM-2/bed 6"), "the page arrives", 60)
+        assert terminal.alarms() == 2
+
+
 def test_a_killed_service_that_is_started_again_alarms_nobody(terminal: Terminal) -> None:
     """Not even where it was killed while it was being started, so that workers were missing then too."""
     for _ in range(2):
