@@ -31,7 +31,10 @@ ENDED: tuple[Reason, ...] = ("resolved", "retracted")
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page to one person on one channel. The id stays the same however often delivery is tried."""
+    """One page to one person on one channel. The id stays the same however often delivery is tried.
+
+    `assessed_at` is the clinical time of the grades it names.
+    """
 
     id: str
     patient: str
@@ -47,6 +50,7 @@ class Page(Struct, frozen=True, kw_only=True):
     title: str
     text: str
     language: Language = "en"
+    assessed_at: datetime | None = None
 
 
 class Concern(Struct, frozen=True):

@@ -127,6 +127,7 @@ def _page(
         title=title,
         text=text,
         language=language,
+        assessed_at=assessment.at if assessment is not None else None,
     )
 
 

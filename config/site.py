@@ -53,6 +53,22 @@ class Limit(Configuration):
     within: Duration = timedelta(minutes=5)
 
 
+TEXT_IN_URL = frozenset(
+    {
+        *("clickatell", "enigma2", "enigma2s", "join", "kavenegar", "notifico", "notificos", "pushme", "sfr"),
+        *("smsmanager", "smsmgr", "threema", "voipms"),
+    }
+)
+"""Services whose plugin of Apprise 2.2 writes title and text of a message into the query of its request."""
+
+
+def puts_text_in_url(url: str) -> bool:
+    """Whether the text of a message stands in the address of the request that an Apprise address leads to."""
+    service = url.partition("://")[0].strip().lower()
+    by_get = service in ("form", "forms") and re.search(r"[?&]method=get\b", url, re.IGNORECASE) is not None
+    return service in TEXT_IN_URL or by_get
+
+
 class Channel(Configuration):
     """One Apprise address: one recipient. `picture` None: a trend picture goes where a service shows one to people."""
 
@@ -67,6 +83,15 @@ class Channel(Configuration):
         if re.search(r"[?&]optional=", url, re.IGNORECASE):
             raise ValueError("take `optional=` out: with it a page that was not sent counts as sent")
         return url
+
+    @model_validator(mode="after")
+    def _nothing_of_a_patient_in_a_url(self) -> "Channel":
+        if self.detail == "full" and puts_text_in_url(self.url):
+            raise ValueError(
+                "this service is sent the text in the address of a request, which every proxy on the way logs: "
+                "write `detail: minimal`, or take another service"
+            )
+        return self
 
 
 class Step(Configuration):

@@ -128,14 +128,15 @@ def _deliver(shard: int, page: str, lane: Lane) -> None:
     if delivered.following is not None:
         app.send_task(turns.DELIVERS[lane], tuple(delivered.following))
     for sent in delivered.sent:
-        if wants_picture(run, sent):
-            app.send_task("picture", (sent.id, sent.channel, mark(run.site.on_call.channels.get(sent.channel))))
+        if sent.assessed_at is not None and wants_picture(run, sent):
+            address = mark(run.site.on_call.channels.get(sent.channel))
+            app.send_task("picture", (sent.id, sent.channel, address, sent.assessed_at.isoformat()))
 
 
 @app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
-def picture(page: str, channel: str, address: str) -> None:
+def picture(page: str, channel: str, address: str, assessed_at: str) -> None:
     """Send the trend after a page that was sent: once, to the same address, whatever becomes of it."""
-    send_trend(runtime(), page, channel, address)
+    send_trend(runtime(), page, channel, address, datetime.fromisoformat(assessed_at))
 
 
 @app.task(name="heartbeat", acks_late=False)

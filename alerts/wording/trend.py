@@ -14,6 +14,9 @@ LABELS: tuple[Row, ...] = (
     ("norepineph.", "noradren."),
     ("dexameth.", "desametas."),
     ("phenyleph.", "fenilefrina"),
+    ("neutroph.", "neutrofili"),
+    ("lymphoc.", "linfociti"),
+    ("haemogl.", "emoglob."),
 )
 
 WORDS: tuple[Row, ...] = (

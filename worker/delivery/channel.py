@@ -9,8 +9,9 @@ from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.page import Page
-from config.site import Channel
-from worker.delivery import services
+from config.site import Channel, Urgency
+from worker.delivery import ntfy, services
+from worker.delivery.http import bound_answers
 from worker.delivery.outcomes import Attempt, Outcome, judge_failure
 from worker.delivery.rendering import Answer, Room, Words, answer, caption, link_label, render, render_bundle
 from worker.delivery.rooms import SMS, room_of
@@ -20,6 +21,9 @@ READ_SECONDS = 8
 
 PICTURE_CONNECT_SECONDS = 2
 PICTURE_READ_SECONDS = 6
+PICTURE_NAME = "trend.png"
+
+bound_answers()
 
 
 class Office(NamedTuple):
@@ -59,9 +63,9 @@ def written(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Wor
     return render_bundle(pages, answers, room)
 
 
-def takes_picture(channel: Channel, page: Page, receiver: str) -> bool:
-    """Whether a trend picture may follow a page on this channel."""
-    if channel.detail != "full" or page.urgency not in ("critical", "high", "medium"):
+def takes_picture(channel: Channel, urgency: Urgency, receiver: str) -> bool:
+    """Whether a trend picture may follow a page of an urgency on this channel."""
+    if channel.detail != "full" or urgency not in ("critical", "high", "medium"):
         return False
     service = services.schema(channel.url.replace("{receiver}", receiver))
     attachments = _takes_attachments(channel.url, receiver)
@@ -75,17 +79,19 @@ def _takes_attachments(url: str, receiver: str) -> bool:
     return plugin is not None and bool(plugin.attachment_support)
 
 
-def send_picture(channel: Channel, page_id: str, picture: bytes, text: str, receiver: str) -> Attempt:
+def send_picture(channel: Channel, page_id: str, picture: bytes, words: Words, receiver: str) -> Attempt:
     """Send a trend picture after its page: silently, once, and in less time than a page may take."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", f"{page_id}.picture")
     waits = {"cto": str(PICTURE_CONNECT_SECONDS), "rto": str(PICTURE_READ_SECONDS)}
     service = services.schema(url)
-    plugin = _open(services.with_extras(url, {**waits, **services.quietly(service)}))
+    plugin = _open(services.with_extras(services.as_quiet(url), waits))
     if plugin is None:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+    words = caption(words, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+    if service in ntfy.SERVICES:
+        return ntfy.send_picture(plugin, picture, PICTURE_NAME, words)
     attached = AppriseAttachment()
-    attached.add(AttachMemory(content=picture, name="trend.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
-    words = caption(text, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+    attached.add(AttachMemory(content=picture, name=PICTURE_NAME, mimetype="image/png"))  # type: ignore[no-untyped-call]
     return _notify(plugin, service, words, "info", PICTURE_READ_SECONDS, attached)
 
 
@@ -94,9 +100,16 @@ def _open(url: str) -> Any:
 
     The settings matter: `service_timeout=0` keeps the send in this process and thread (a pool would not survive a
     fork, and one stuck provider would block the others); redirects are refused, because a redirected POST
-    becomes an empty GET that reports success.
+    becomes an empty GET that reports success; and without addresses of images no phone fetches an icon from elsewhere.
     """
-    asset = AppriseAsset(service_timeout=0, async_mode=False, http_redirects=False, app_id="cartwatch")
+    asset = AppriseAsset(
+        service_timeout=0,
+        async_mode=False,
+        http_redirects=False,
+        app_id="cartwatch",
+        image_url_mask="",
+        image_url_logo="",
+    )
     return Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 

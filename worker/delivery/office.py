@@ -1,12 +1,16 @@
 """What a delivery process needs of its installation: how links are made, and the trend picture that follows a page."""
 
 import logging
+from datetime import datetime
+from typing import NamedTuple
 
+from alerts.episodes import Episode
 from alerts.page import Page
 from alerts.watch import Watch
-from config.site import Language, Site
+from config.site import URGENCIES, Language, Site, Urgency
 from worker.delivery.agreement import mark
 from worker.delivery.channel import Office, send_picture, takes_picture
+from worker.delivery.rendering import Words
 from worker.gateway.links import links_of
 from worker.runtime import Runtime
 
@@ -32,15 +36,18 @@ def office(run: Runtime) -> Office:
 def wants_picture(run: Runtime, page: Page) -> bool:
     """Whether a trend picture is to follow a page that was sent."""
     channel = run.site.on_call.channels.get(page.channel)
-    return channel is not None and takes_picture(channel, page, run.settings.receiver_url)
+    return channel is not None and takes_picture(channel, page.urgency, run.settings.receiver_url)
 
 
-def send_trend(run: Runtime, page_id: str, channel_name: str, address: str) -> None:
-    """Draw the trend of a page's patient and send it, once. Whatever becomes of it, the page was sent before.
+def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, assessed_at: datetime) -> None:
+    """Draw the trend of a page's patient, as it was assessed for the page, and send it once, where the page went.
 
-    Nothing is sent where the channel is not, or no longer, at the address (its mark) that the page went to.
+    Whatever becomes of it, the page was sent before. Nothing is sent where the channel is not, or no longer, at the
+    address (its mark) that the page went to.
     """
-    from worker.report.trend import describe, png
+    from worker.report.subject import subjects
+    from worker.report.trend import describe, png, title
+
 
     run.configuration.refresh(at_once=True)
     site = run.site
@@ -49,16 +56,41 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str) -> N
     watch = run.store.watch(patient) if patient is not None else None
     if channel is None or watch is None or mark(channel) != address:
         return
-    now = run.clock.now()
-    language = _language(watch, page_id, channel_name, site)
-    drawn, told = png(watch.chart, now, site, language), describe(watch.chart, now, site, language)
-    attempt = send_picture(channel, page_id, drawn, told, run.settings.receiver_url)
+    sent = _sent(watch, page_id, channel_name)
+    if sent is None or not takes_picture(channel, sent.urgency, run.settings.receiver_url):
+        log.warning("no picture for page %s on %s: the page did not go there", page_id, channel_name)
+        return
+    chart, language = watch.chart, sent.language(site)
+    about = subjects(sent.episodes)
+    words = Words(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
+    drawn = png(chart, assessed_at, site, language, about)
+    attempt = send_picture(channel, page_id, drawn, words, run.settings.receiver_url)
     log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)
 
 
-def _language(watch: Watch, page_id: str, channel_name: str, site: Site) -> Language:
-    """The language of whoever the page went to; of one that is no longer known, that of the channel's person."""
-    told = (told.to for episode in watch.episodes.values() for told in episode.deliveries if told.page == page_id)
-    theirs = (name for name, person in site.on_call.people.items() if channel_name in person.channels)
-    known = (site.on_call.people[name] for name in (*told, *theirs) if name in site.on_call.people)
-    return next((person.language for person in known), "en")
+class _Sent(NamedTuple):
+    """A page that went to a channel: the open episodes it told of, and to whom it was sent."""
+
+    episodes: tuple[Episode, ...]
+    to: str
+
+    @property
+    def urgency(self) -> Urgency:
+        """The most urgent of the episodes."""
+        return max((episode.urgency for episode in self.episodes), key=URGENCIES.index)
+
+    def language(self, site: Site) -> Language:
+        """What its reader reads."""
+        person = site.on_call.people.get(self.to)
+        return person.language if person is not None else "en"
+
+
+def _sent(watch: Watch, page_id: str, channel_name: str) -> _Sent | None:
+    """What is known of a page on a channel; None where it did not go there, or all it told of is over."""
+    found = [
+        (episode, told.to)
+        for episode in watch.episodes.values()
+        for told in episode.deliveries
+        if (told.page, told.channel) == (page_id, channel_name)
+    ]
+    return _Sent(tuple(episode for episode, _ in found), found[0][1]) if found else None

@@ -42,6 +42,12 @@ def is_permanent(status: int) -> bool:
     return 400 <= status < 500 and status not in PASSING
 
 
+def judge_status(status: int) -> Attempt:
+    """What an HTTP status that is no success means."""
+    outcome = Outcome.PERMANENT if is_permanent(status) else Outcome.TEMPORARY
+    return Attempt(outcome, f"the provider answered {status}")
+
+
 def status_in(said: str, schema: str = "") -> int | None:
     """The HTTP status in what Apprise logged, which is the only place it stands in; None where there is none.
 
@@ -63,8 +69,7 @@ def judge_failure(said: str, schema: str, seconds: float, waits: float) -> Attem
     """
     status = status_in(said, schema)
     if status is not None:
-        outcome = Outcome.PERMANENT if is_permanent(status) else Outcome.TEMPORARY
-        return Attempt(outcome, f"the provider answered {status}")
+        return judge_status(status)
     if seconds >= waits:
         return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
     code = _CODE.search(said)

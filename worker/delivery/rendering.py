@@ -90,10 +90,12 @@ def render_bundle(pages: Sequence[Page], answers: Sequence[Answer], room: Room) 
     return _fit(pages[0].title, answers[0], entries, room, marker)
 
 
-def caption(text: str, room: Room) -> Words:
-    """The words under a picture: as many whole lines as fit, and never many."""
+def caption(words: Words, room: Room) -> Words:
+    """The words of a picture: a title where there is one, as many whole lines as fit, and never many."""
     most = min(room.text, CAPTION_MOST)
-    return Words("", _text("", text.splitlines(), most, room, lambda _: CUT))
+    lines = words.text.splitlines() if room.title else [words.title, *words.text.splitlines()]
+    title = _cut(words.title, room.title, room) if room.title else ""
+    return Words(title, _text("", lines, most, room, lambda _: CUT))
 
 
 def in_order(pages: Iterable[Page]) -> list[Page]:

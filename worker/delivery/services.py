@@ -41,6 +41,8 @@ class Extras(NamedTuple):
     also: tuple[str, ...] = ()
     """Other names of the key, by which a site may have written one itself."""
     fixed: tuple[tuple[str, str], ...] = ()
+    quiet: tuple[tuple[str, str], ...] = ()
+    """What makes the least noise, where the priority of `low` is not that already."""
     link: Callable[[str, str], dict[str, str]] | None = None
 
 
@@ -57,7 +59,9 @@ def _click(link: str, _: str) -> dict[str, str]:
 
 
 _OPSGENIE = Extras("priority", _NUMBERS, key="alias", fixed=(("action", "new"),))
-_NTFY = Extras("priority", _by("max", "high", "default", "low", "default"), link=_ntfy_link)
+_NTFY = Extras(
+    "priority", _by("max", "high", "default", "low", "default"), quiet=(("priority", "min"),), link=_ntfy_link
+)
 _GOTIFY = Extras("priority", _WORDS)
 _PUSHSAFER = Extras("priority", _WORDS)
 _BARK = Extras("level", _by("critical", "timeSensitive", "active", "passive", "active"), link=_click)
@@ -65,6 +69,7 @@ _GOALERT = Extras(key="dedup", fixed=(("action", "trigger"),))
 _SPLUNK = Extras("action", _by("critical", "critical", "warning", "info", "warning"), key="entity_id")
 
 SERVICES: Mapping[str, Extras] = {
+    "tgram": Extras(quiet=(("silent", "yes"),)),
     "ntfy": _NTFY,
     "ntfys": _NTFY,
     "pover": Extras("priority", _WORDS, link=_pushover_link),
@@ -138,8 +143,17 @@ def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:
 
 def quietly(service: str) -> dict[str, str]:
     """The parameters by which a service makes the least noise."""
-    takes = SERVICES.get(service)
-    return {takes.priority: takes.priorities["low"]} if takes is not None and takes.priority else {}
+    takes = SERVICES.get(service, Extras())
+    lowest = {takes.priority: takes.priorities["low"]} if takes.priority else {}
+    return lowest | dict(takes.quiet)
+
+
+def as_quiet(url: str) -> str:
+    """An address by which a service makes the least noise, whatever priority the site wrote in it for its pages."""
+    quiet = quietly(schema(url))
+    before, mark, query = url.partition("?")
+    kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in quiet)
+    return with_extras(f"{before}{mark}{kept}", quiet)
 
 
 def forced_priority(url: str) -> str:

@@ -108,7 +108,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
         "stale": {item.episode.id for item in told if _is_stale(item.episode, opened)},
         "others": [item for item in shown.concerns if item not in told],
         "over_title": _over_title(opened),
-        "trend": trend(opened.watch.chart, opened.reader),
+        "trend": trend(opened.watch.chart, opened.reader, [item.episode for item in told]),
         "taking": taking,
         "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.asked(tap), opened),
         "mark": secrets.token_hex(8),

@@ -1,11 +1,14 @@
 """The picture on the page: what led here, drawn into the page itself, and the same in words."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from alerts.chart import Chart
+from alerts.episodes import Episode
 from worker.gateway.view import Reader
+from worker.report.subject import subjects
 from worker.report.trend import SIGNS, describe, svg
 
 
@@ -16,11 +19,12 @@ class Course(NamedTuple):
     words: tuple[str, ...]
 
 
-def trend(chart: Chart, reader: Reader) -> Course | None:
-    """The course of the last days; None where no sign was ever charted."""
-    if not any(chart.entries.get(kind) for kind in SIGNS):
+def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> Course | None:
+    """The course of the last days, with what some episodes are about; None where nothing of it was ever charted."""
+    about = subjects(episodes)
+    if not any(chart.entries.get(kind) for kind in (*SIGNS, *about)):
         return None
-    words = describe(chart, reader.now, reader.site, reader.language).splitlines()
+    words = describe(chart, reader.now, reader.site, reader.language, about).splitlines()
     # The picture escapes what stands in it.
-    picture = Markup(svg(chart, reader.now, reader.site, reader.language))  # noqa: S704
+    picture = Markup(svg(chart, reader.now, reader.site, reader.language, about))  # noqa: S704
     return Course(picture, tuple(words))

@@ -1,4 +1,4 @@
-"""The trend of one patient: the last three days of a chart on one time axis, as PNG, as SVG and in words."""
+"""The trend of one patient: the last days of a chart on one time axis, as PNG, as SVG and in words."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -9,15 +9,19 @@ from msgspec import Struct
 from alerts.assessment import assess_onward
 from alerts.chart import Chart
 from alerts.entry import ABSENT
-from alerts.grading import crs
+from alerts.grading import crs, easix
 from alerts.held import Kept
-from alerts.vocabulary import DRUGS, label, shown_unit
+from alerts.vocabulary import DRUGS, label
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
 from worker.report.palette import NIGHT, Theme
 from worker.report.scene import Scene, to_png, to_svg
+from worker.report.subject import SCORE, name, unit
 
 SHOWN = timedelta(hours=72)
+SUBJECTS_SHOWN = timedelta(days=7)
+"""Laboratory values come once a day: a page about them shows a week."""
+
 LEAST = timedelta(hours=6)
 
 MOMENTS = 60
@@ -25,8 +29,9 @@ MOMENTS = 60
 
 SLICES = 8
 LOWEST = ("systolic_bp", "mean_bp", "spo2", "ice")
-HIGHEST = ("temperature",)
-SIGNS = (*HIGHEST, *LOWEST)
+SIGNS = ("temperature", *LOWEST)
+HIGHEST = ("temperature", SCORE, "ldh", "crp", "ferritin")
+"""What is the worse the higher it is; everything else drawn is the worse the lower."""
 
 PIXELS = 1080
 
@@ -61,53 +66,87 @@ class Trend(Struct, frozen=True):
     end: datetime
     place: str
     day: int | None
+    subjects: tuple[str, ...]
     series: dict[str, tuple[Point, ...]]
     grades: dict[str, tuple[Band, ...]]
     lanes: tuple[Lane, ...]
 
 
 def png(
-    chart: Chart, now: datetime, site: Site, language: Language, width: int = PIXELS, theme: Theme = NIGHT
+    chart: Chart,
+    at: datetime,
+    site: Site,
+    language: Language,
+    about: tuple[str, ...] = (),
+    width: int = PIXELS,
+    theme: Theme = NIGHT,
 ) -> bytes:
-    """The trend as PNG, for a phone at night."""
-    return to_png(_scene(chart, now, site, language, theme), width)
+    """The trend up to a time as PNG, for a phone at night; `about` names what is drawn besides the signs."""
+    return to_png(_scene(gather(chart, at, site, about), site, language, theme), width)
 
 
-def svg(chart: Chart, now: datetime, site: Site, language: Language, theme: Theme = NIGHT) -> str:
+def svg(
+    chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = (), theme: Theme = NIGHT
+) -> str:
     """The trend as SVG, to stand in a web page as it is."""
-    return to_svg(_scene(chart, now, site, language, theme))
+    return to_svg(_scene(gather(chart, at, site, about), site, language, theme))
 
 
-def describe(chart: Chart, now: datetime, site: Site, language: Language) -> str:
+def describe(chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = ()) -> str:
     """The trend in words, for those who do not see it."""
-    return in_words(gather(chart, now, site), site, language)
+    return in_words(gather(chart, at, site, about), site, language)
 
 
-def _scene(chart: Chart, now: datetime, site: Site, language: Language, theme: Theme) -> Scene:
+def title(chart: Chart, at: datetime, site: Site, language: Language) -> str:
+    """Whose trend it is and of which day: the subject of a mail."""
+    return f"{say('Trend', language)}: {heading(place_of(chart), chart.day(at, site.zone), language)}".rstrip(" :")
+
+
+def heading(place: str, day: int | None, language: Language) -> str:
+    """Place and day since the infusion, as far as they are known."""
+    since = "" if day is None else say("D{day}", language, day=f"{day:+d}" if day else "0")
+    return "  ".join(part for part in (place, since) if part)
+
+
+def place_of(chart: Chart) -> str:
+    """Ward and bed."""
+    admission = chart.admission
+    return "/".join(part for part in (admission.ward, admission.bed) if part) if admission else ""
+
+
+def _scene(trend: Trend, site: Site, language: Language, theme: Theme) -> Scene:
     # The layout reads the structures of this file.
     from worker.report.trend_picture import scene
 
-    trend = gather(chart, now, site)
     return scene(trend, site.zone, language, theme, in_words(trend, site, language))
 
 
-def gather(chart: Chart, now: datetime, site: Site) -> Trend:
-    """What a chart holds of the last three days, or of the time since the infusion where that is shorter."""
+def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) -> Trend:
+    """What a chart holds of the days before a time, or of the time since the infusion where that is shorter."""
     infused = chart.admission.infused if chart.admission else None
-    start = now - SHOWN
-    if infused is not None and start < infused <= now:
-        start = min(infused, now - LEAST)
-    series = {kind: _points(chart, kind, start, now) for kind in SIGNS}
-    admission = chart.admission
+    start = at - (SUBJECTS_SHOWN if about else SHOWN)
+    if infused is not None and start < infused <= at:
+        start = min(infused, at - LEAST)
+    series = {kind: _points(chart, kind, start, at) for kind in dict.fromkeys((*about, *SIGNS)) if kind != SCORE}
+    if SCORE in about:
+        series = {SCORE: _scores(chart, start, at, site)} | series
     return Trend(
         start=start,
-        end=now,
-        place="/".join(part for part in (admission.ward, admission.bed) if part) if admission else "",
-        day=chart.day(now, site.zone),
+        end=at,
+        place=place_of(chart),
+        day=chart.day(at, site.zone),
+        subjects=tuple(kind for kind in about if series[kind]),
         series={kind: points for kind, points in series.items() if points},
-        grades=_grades(chart, moments(chart, start, now), now, site),
-        lanes=tuple(lane for drug in DRUGS if (lane := _lane(chart, drug, start, now)).given or lane.ran),
+        grades=_grades(chart, moments(chart, start, at), at, site),
+        lanes=tuple(lane for drug in DRUGS if (lane := _lane(chart, drug, start, at)).given or lane.ran),
     )
+
+
+def _scores(chart: Chart, start: datetime, until: datetime, site: Site) -> tuple[Point, ...]:
+    """m-EASIX at each time one of its inputs was drawn, the newest `MOMENTS` of them."""
+    drawn = chart.times(easix.M_EASIX.inputs, until, start)[-MOMENTS:]
+    scores = ((at, easix.m_easix(chart, at, site).value) for at in drawn)
+    return tuple(Point(at, value) for at, value in scores if value is not None)
 
 
 def _points(chart: Chart, kind: str, start: datetime, now: datetime) -> tuple[Point, ...]:
@@ -149,13 +188,13 @@ def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict
         assessment, kept = assess_onward(chart, moment, site, known, kept)
         known = assessment.course
         until = at[number + 1] if number + 1 < len(at) else now
-        for name, grade in (("CRS", assessment.crs.grade), ("ICANS", assessment.icans.grade)):
-            bands = found[name]
+        for system, grade in (("CRS", assessment.crs.grade), ("ICANS", assessment.icans.grade)):
+            bands = found[system]
             if bands and bands[-1].grade == grade:
                 bands[-1] = Band(bands[-1].since, until, grade)
             else:
                 bands.append(Band(moment, until, grade))
-    return {name: tuple(bands) for name, bands in found.items()}
+    return {system: tuple(bands) for system, bands in found.items()}
 
 
 def _lane(chart: Chart, drug: str, start: datetime, now: datetime) -> Lane:
@@ -183,12 +222,12 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
         return translate(at.astimezone(site.zone).strftime("%d %b %H:%M"), language)
 
     parts = [say("Trend from {at} to {at2}.", language, at=clock(trend.start), at2=clock(trend.end))]
-    for name, bands in trend.grades.items():
+    for system, bands in trend.grades.items():
         steps = ", ".join(
             say("{grade} from {at}", language, grade=_graded(band, language), at=clock(band.since))
             for band in bands[-6:]
         )
-        parts.append(say("{name} grade: {steps}.", language, name=name, steps=steps))
+        parts.append(say("{name} grade: {steps}.", language, name=system, steps=steps))
     for kind, points in trend.series.items():
         parts.append(_sign(kind, points, clock, language))
     for lane in trend.lanes:
@@ -204,10 +243,10 @@ def _graded(band: Band, language: Language) -> str:
 
 def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str], language: Language) -> str:
     def value(point: Point) -> str:
-        return f"{plain(point.value)} {shown_unit(kind)}".strip()
+        return f"{plain(point.value)} {unit(kind)}".strip()
 
     last = points[-1]
-    told = {"name": translate(label(kind), language), "value": value(last), "at": clock(last.at)}
+    told = {"name": translate(name(kind), language), "value": value(last), "at": clock(last.at)}
     if kind in HIGHEST:
         most = max(points, key=lambda point: point.value)
         words = "{name}: last {value} ({at}), highest {highest} ({at2})."
@@ -218,5 +257,6 @@ def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str]
 
 
 def plain(value: Decimal) -> str:
-    """A number as it is read aloud: without an exponent or idle zeros."""
-    return f"{value.normalize():f}"
+    """A number as it is read aloud: without an exponent or idle zeros, and no more digits than anybody needs."""
+    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{round(value, places).normalize():f}"

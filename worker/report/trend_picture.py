@@ -1,11 +1,13 @@
 """How the trend is laid out: made for a phone held upright at night, at arm's length.
 
-Two rows of grades on top, then a panel for each sign with its last value in large figures, then a lane for each
-treatment, and one time axis under all of them.
+Two rows of grades on top, then a panel for each value the page is about and for each sign, with its last value in
+large figures, then a lane for each treatment, and one time axis under all of them.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
+from math import floor, log10
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,9 @@ from alerts.wording.catalogue import say, translate
 from config.site import Language
 from worker.report.palette import Theme, Tint
 from worker.report.scene import Box, Dot, Path, Scene, Shape, Text
-from worker.report.trend import HIGHEST, Band, Lane, Point, Trend
+from worker.report.subject import heading as subject_heading
+from worker.report.subject import unit
+from worker.report.trend import HIGHEST, Band, Lane, Point, Trend, heading, plain
 
 WIDTH = 720
 LEFT = 172
@@ -34,6 +38,12 @@ FEVER = 38.0
 
 BREAK = timedelta(hours=13)
 """A line is not drawn across a longer time without a reading."""
+
+SUBJECT_BREAK = timedelta(hours=49)
+"""The same of what a laboratory measures once a day."""
+
+NOW_WIDTH = 32
+"""What holds at the end is drawn this wide at least: a grade that has just changed must be seen, with its number."""
 
 STEPS = tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24))
 LABELS = 7
@@ -66,7 +76,12 @@ class Panel(NamedTuple):
     low: float
     high: float
     ticks: tuple[float, ...]
-    decimals: int = 0
+    decimals: int | None = 0
+    gap: timedelta = BREAK
+
+    def shown(self, value: Decimal) -> str:
+        """A value as the panel writes it; without fixed decimals as few as say it."""
+        return plain(value) if self.decimals is None else f"{value:.{self.decimals}f}"
 
 
 def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
@@ -97,13 +112,33 @@ def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
     )
 
 
+def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[Panel, ...]:
+    """A panel for each value the page is about, on the scale of what was measured."""
+    found = []
+    for kind in trend.subjects:
+        values = [float(point.value) for point in trend.series[kind]]
+        low, high = min(0.0, *values), max(values) or 1.0
+        name = f"{translate(subject_heading(kind), language)} {unit(kind)}".strip()
+        line = Line(kind, theme.saturation)
+        found.append(Panel(name, (line,), 104, low, high * 1.1, (0, *_round_ticks(high)), None, SUBJECT_BREAK))
+    return tuple(found)
+
+
+def _round_ticks(high: float) -> tuple[float, ...]:
+    """Two round values below the highest: a half and the whole of one, two or five times a power of ten."""
+    power = 10.0 ** floor(log10(high))
+    top = next(step * power for step in (5, 2, 1) if step * power <= high)
+    return (top / 2, top)
+
+
 class _Axis(NamedTuple):
     start: datetime
     end: datetime
+    """When the strip of what holds now begins, `NOW_WIDTH` before the right edge."""
 
     def x(self, at: datetime) -> float:
         share = (at - self.start) / (self.end - self.start)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return LEFT + share * (WIDTH - LEFT - RIGHT - NOW_WIDTH)
 
 
 def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words: str) -> Scene:
@@ -116,7 +151,7 @@ def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words:
         shapes += _grade_row(name, bands, axis, y, theme)
         y += GRADE_ROW
     y += GAP
-    for panel in panels(theme, language):
+    for panel in (*subject_panels(trend, theme, language), *panels(theme, language)):
         curves = [(line, trend.series[line.kind]) for line in panel.lines if line.kind in trend.series]
         if curves:
             shapes += _panel(panel, curves, axis, y, theme)
@@ -130,8 +165,7 @@ def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words:
 
 
 def _heading(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme) -> list[Shape]:
-    day = "" if trend.day is None else say("D{day}", language, day=f"{trend.day:+d}" if trend.day else "0")
-    left = "  ".join(part for part in (trend.place, day) if part) or say("Trend", language)
+    left = heading(trend.place, trend.day, language) or say("Trend", language)
     at = translate(trend.end.astimezone(zone).strftime("%d %b %H:%M"), language)
     return [
         Text(16, 38, left, LARGE, theme.ink, bold=True),
@@ -142,7 +176,7 @@ def _heading(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme) -> 
 def _grade_row(name: str, bands: tuple[Band, ...], axis: _Axis, y: float, theme: Theme) -> list[Shape]:
     shapes: list[Shape] = [Text(16, y + 31, name, SIZE, theme.ink, bold=True)]
     for band in bands:
-        left, right = axis.x(band.since), axis.x(band.until)
+        left, right = axis.x(band.since), axis.x(band.until) + (NOW_WIDTH if band is bands[-1] else 0)
         tint = Tint(theme.ground, theme.soft) if band.grade is None else theme.grades[min(max(band.grade, 0), 5)]
         shapes.append(Box(left, y + 3, max(right - left, 2), GRADE_ROW - 8, tint.fill, theme.hairline))
         shown = "?" if band.grade is None else str(band.grade)
@@ -180,7 +214,7 @@ def _panel(
         at = height(FEVER)
         shapes.append(Path(((LEFT, at), (WIDTH - RIGHT, at)), theme.fever, 2.0, dashed=True))
     for line, points in curves:
-        shapes += _curve(points, line.colour, axis, height)
+        shapes += _curve(points, line.colour, axis, height, panel.gap)
     return shapes
 
 
@@ -188,10 +222,10 @@ def _figures(panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], y: floa
     """The last value of each curve, large, in its colour; and the worst of the first."""
     first, values = curves[0][0], [point.value for point in curves[0][1]]
     which, worst = ("max", max(values)) if first.kind in HIGHEST else ("min", min(values))
-    shapes: list[Shape] = [Text(WORST_AT, y, f"{which} {worst:.{panel.decimals}f}", SMALL, theme.soft)]
+    shapes: list[Shape] = [Text(WORST_AT, y, f"{which} {panel.shown(worst)}", SMALL, theme.soft)]
     right: float = WIDTH - RIGHT
     for line, points in reversed(curves):
-        shown = f"{points[-1].value:.{panel.decimals}f}"
+        shown = panel.shown(points[-1].value)
         shapes.append(Text(right, y, shown, LARGE, line.colour, "end", bold=True))
         right -= 20 * len(shown) + 8
         if line.name:
@@ -200,12 +234,14 @@ def _figures(panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], y: floa
     return shapes
 
 
-def _curve(points: tuple[Point, ...], colour: str, axis: _Axis, height: Callable[[float], float]) -> list[Shape]:
+def _curve(
+    points: tuple[Point, ...], colour: str, axis: _Axis, height: Callable[[float], float], gap: timedelta
+) -> list[Shape]:
     shapes: list[Shape] = []
     run: list[tuple[float, float]] = []
     before: datetime | None = None
     for point in points:
-        if before is not None and point.at - before > BREAK:
+        if before is not None and point.at - before > gap:
             shapes.append(Path(tuple(run), colour, 2.5))
             run = []
         run.append((axis.x(point.at), height(float(point.value))))

@@ -13,18 +13,20 @@ from apprise.result import AppriseResult, AppriseResultStatus
 from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.page import Page
-from config.site import Channel
+from config.site import Channel, Urgency
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import SITE
 from worker.delivery import channel as module
 from worker.delivery.channel import Office, address, judge, send, send_picture, takes_picture
 from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.rendering import Words
 from worker.logs import configure
 from worker.receiver import Receiver
 from worker.tasks import SEND_SECONDS
 
 PAGE = page(text="because fever 38.9 °C (>= 38.0)\n<b>not markup</b> & *not* markdown", urgency="high")
 PHONE = SITE.on_call.channels["phone-1"]
+CAPTION = Words("Trend: HAEM-2/12  D+2", "CRS 2 since 08:00\ntemperature: last 38.9 °C")
 
 
 @pytest.fixture
@@ -210,16 +212,17 @@ def test_pages_that_waited_arrive_as_one_message_under_the_id_of_the_first(recei
 
 
 def test_a_picture_follows_as_a_message_of_its_own(receiver: Receiver) -> None:
-    attempt = send_picture(PHONE, PAGE.id, b"\x89PNG picture", "CRS 2 since 08:00", receiver.url)
+    attempt = send_picture(PHONE, PAGE.id, b"\x89PNG picture", CAPTION, receiver.url)
     assert attempt == Attempt(Outcome.SENT)
     [arrived] = receiver.received
-    assert (arrived.page_id, arrived.attachments, arrived.body) == ("e7.1.picture", ("trend.png",), "CRS 2 since 08:00")
+    assert (arrived.page_id, arrived.attachments) == ("e7.1.picture", ("trend.png",))
+    assert (arrived.title, arrived.body) == CAPTION, "a mail has a subject"
 
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_a_picture_that_is_refused_is_only_said(receiver: Receiver, status: int) -> None:
     receiver.behave("/phone-1", status=status)
-    assert send_picture(PHONE, PAGE.id, b"x", "words", receiver.url).outcome is not Outcome.SENT
+    assert send_picture(PHONE, PAGE.id, b"x", CAPTION, receiver.url).outcome is not Outcome.SENT
 
 
 def test_a_picture_has_less_time_than_a_page() -> None:
@@ -245,8 +248,8 @@ NTFY = Channel(url="ntfy://ward-topic")
         (PHONE.model_copy(update={"picture": True}), "critical", True),
     ],
 )
-def test_a_picture_follows_only_where_it_is_seen(channel: Channel, urgency: str, takes: bool) -> None:
-    assert takes_picture(channel, page(urgency=urgency), "json://127.0.0.1:9") is takes
+def test_a_picture_follows_only_where_it_is_seen(channel: Channel, urgency: Urgency, takes: bool) -> None:
+    assert takes_picture(channel, urgency, "json://127.0.0.1:9") is takes
 
 
 # -- judging ---------------------------------------------------------------------------------------

@@ -242,11 +242,11 @@ def test_a_picture_follows_the_page_as_a_task_of_its_own(
     site = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": {**channels, "phone-1": phone}}))
     run = Runtime(Settings(receiver_url="json://127.0.0.1:9"), site, store, Clock())
     monkeypatch.setattr(tasks, "runtime", lambda: run)
-    owe(store, build_page("e1.1"))
+    owe(store, build_page("e1.1", assessed_at=NOW))
     tasks.deliver(SHARD.number, "e1.1")
     assert [name for name, _ in sent] == tasks_sent
     if picture:
-        assert sent[-1] == ("picture", ("e1.1", "phone-1", mark(phone)))
+        assert sent[-1] == ("picture", ("e1.1", "phone-1", mark(phone), NOW.isoformat()))
 
 
 def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +254,8 @@ def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch
     run = Runtime(Settings(), SITE, store, Clock())
     monkeypatch.setattr(tasks, "runtime", lambda: run)
     monkeypatch.setattr(tasks, "send_trend", lambda *given: drawn.append(given))
-    tasks.picture("e1.1", "phone-1", "5e1f")
-    assert drawn == [(run, "e1.1", "phone-1", "5e1f")]
+    tasks.picture("e1.1", "phone-1", "5e1f", NOW.isoformat())
+    assert drawn == [(run, "e1.1", "phone-1", "5e1f", NOW)]
 
 
 # -- the application -------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What a delivery process needs of its installation: links in pages, and the picture that follows one."""
 
 import logging
+import re
+from datetime import timedelta
 
 import pytest
 from redis import Redis
@@ -68,7 +70,7 @@ def test_the_trend_of_the_pages_patient_arrives_with_its_words(
     store: Store, sent_page: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Receiver() as receiver, caplog.at_level(logging.INFO):
-        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW)
         [arrived] = receiver.received
     assert arrived.attachments == ("trend.png",)
     assert "temperature: last 38.9 °C" in arrived.body
@@ -82,30 +84,50 @@ def in_italian(site: Site, person: str) -> Site:
     return site._replace(on_call=site.on_call.model_copy(update={"people": people}))
 
 
-@pytest.mark.parametrize("over", [False, True])
-def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, sent_page: str, over: bool) -> None:
+def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, sent_page: str) -> None:
+    with Receiver() as receiver:
+        send_trend(
+            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW
+        )
+        [arrived] = receiver.received
+    assert "temperatura: ultimo valore 38.9 °C" in arrived.body
+
+
+def test_a_picture_ends_as_the_page_was_assessed_whenever_it_is_drawn(store: Store, sent_page: str) -> None:
+    """The pressure of 84 holds for 12 h: drawn a day later the strip ended in 1, under a page of CRS 2."""
+    assessed = owed(store)[0].page.assessed_at
+    assert assessed is not None
+    with Receiver() as receiver:
+        late = Runtime(Settings(receiver_url=receiver.url), pictured(), store, Clock(NOW + timedelta(hours=30)))
+        send_trend(late, sent_page, "phone-1", ADDRESS, assessed)
+        [arrived] = receiver.received
+    day = owed(store)[0].page.day
+    assert arrived.title == f"Trend: HAEM-2/12  D{day:+d}"
+    grades = next(line for line in arrived.body.splitlines() if line.startswith("CRS grade:"))
+    assert re.search(r"2 from [^,]*\.$", grades)
+
+
+@pytest.mark.parametrize(("channel", "over"), [("phone-2", False), ("phone-1", True)])
+def test_a_picture_goes_only_where_its_page_went(store: Store, sent_page: str, channel: str, over: bool) -> None:
     if over:
         episode = sent_page.rpartition(".")[0]
         closure = {"type": "closure", "id": "c", "source": "gateway", "patient": "P1", "effective": NOW.isoformat()}
         closed = {"episode": episode, "by": "haematologist-1", "verdict": "false_alarm", "why": "x"}
         send(store, [closure | closed])
         advance(store, KEYS.of("P1"), Clock(), SITE)
+    site = pictured()
+    channels = {name: one.model_copy(update={"picture": True}) for name, one in site.on_call.channels.items()}
+    site = site._replace(on_call=site.on_call.model_copy(update={"channels": channels}))
     with Receiver() as receiver:
-        send_trend(
-            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url),
-            sent_page,
-            "phone-1",
-            ADDRESS,
-        )
-        [arrived] = receiver.received
-    assert "temperatura: ultimo valore 38.9 °C" in arrived.body
+        send_trend(run(store, site, receiver_url=receiver.url), sent_page, channel, mark(site.on_call.channels[channel]), NOW)
+        assert receiver.attempts == []
 
 
 def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_page: str) -> None:
     before = store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)
     with Receiver() as receiver:
         receiver.behave("/phone-1", status=503)
-        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW)
         assert len(receiver.attempts) == 1
     assert (store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)) == before
 
@@ -122,5 +144,5 @@ def test_nothing_is_drawn_for_nobody_and_nowhere(
     store: Store, sent_page: str, page_id: str | None, channel: str
 ) -> None:
     with Receiver() as receiver:
-        send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel, ADDRESS)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel, ADDRESS, NOW)
         assert receiver.attempts == []

@@ -137,8 +137,8 @@ def test_a_page_that_wants_no_answer_has_no_command_but_its_link(urgency: str, r
 
 @pytest.mark.parametrize(("room", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])
 def test_the_words_under_a_picture_are_few(room: Room, most: int) -> None:
-    words = caption("\n".join(LINES), room)
-    assert words.title == ""
+    words = caption(Words("Trend", "\n".join(LINES)), room)
+    assert words.title == "Trend"[: room.title]
     assert most - 60 < len(words.text) <= most
     assert words.text.endswith("\n...")
 

@@ -22,6 +22,7 @@ from worker.delivery.services import (
 LINK = "https://cartwatch.example/p/abc.DEF-_123"
 
 ADDRESSES = {
+    "tgram": "tgram://123456789:abcdefg_hijklmnop/12315544/",
     "ntfy": "ntfy://ward-topic",
     "ntfys": "ntfys://ntfy.example/ward-topic",
     "pover": f"pover://{'u' * 30}@{'a' * 30}",
@@ -230,7 +231,8 @@ def test_a_picture_goes_where_it_is_shown_to_a_person(
 
 
 def test_a_picture_makes_the_least_noise() -> None:
-    assert quietly("ntfy") == {"priority": "low"}
+    assert quietly("ntfy") == {"priority": "min"}
+    assert quietly("tgram") == {"silent": "yes"}
     assert quietly("opsgenie") == {"priority": "p5"}
     assert quietly("json") == {}
     assert quietly("signl4") == {}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -133,6 +134,55 @@ def test_it_is_graded_at_a_bounded_number_of_moments_among_them_the_worst() -> N
     assert NOW - timedelta(hours=31) in at
 
 
+@pytest.mark.parametrize("ago", [0.0, 0.05])
+def test_a_grade_that_has_just_changed_is_seen_with_its_number(ago: float) -> None:
+    """A page comes at the moment of its reading: the band of its grade had no width, and the strip ended in 1."""
+    found = [REGISTERED, reading("temperature", "38.9", 10), reading("systolic_bp", 118, 10)]
+    found.append(message("statement", NOW - timedelta(hours=ago), statement="hypotension", value=True, by="person"))
+    drawn = scene(gather(charted(found), NOW, SITE), SITE.zone, "en", NIGHT, "")
+    row = [shape for shape in drawn.shapes if isinstance(shape, Text) and shape.anchor == "middle" and shape.bold]
+    first = [text.text for text in row if text.y == min(shape.y for shape in row)]
+    assert first[-2:] == ["1", "2"]
+
+
+SUBJECT = [
+    REGISTERED,
+    *(
+        message("reading", NOW - timedelta(hours=ago), reading=kind, value=value, unit=unit, by="laboratory")
+        for ago, values in ((50, (612, "42.5", 71)), (26, (840, "85", 38)), (2, (1295, "181.4", 18)))
+        for kind, value, unit in zip(("ldh", "crp", "platelets"), values, ("U/L", "mg/L", "10*9/L"), strict=True)
+    ),
+    reading("temperature", "38.9", 2),
+]
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_a_page_about_m_easix_shows_it_and_its_parts_first(language: Language) -> None:
+    about = ("m_easix", "ldh", "crp", "platelets")
+    trend = gather(charted(SUBJECT), NOW, SITE, about)
+    assert trend.subjects == about
+    assert [round(point.value, 1) for point in trend.series["m_easix"]][-1] == round(
+        Decimal(1295) * Decimal("18.14") / 18, 1
+    )
+    drawn = scene(trend, SITE.zone, language, NIGHT, "")
+    titles = [shape.text for shape in drawn.shapes if isinstance(shape, Text) and shape.x == 16]
+    names = ["m-EASIX", "LDH U/L", "CRP mg/L", "platelets ×10⁹/L", "temperature °C"]
+    assert [title for title in titles if title not in ("CRS", "ICANS")][1:6] == (
+        names if language == "en" else ["m-EASIX", "LDH U/L", "PCR mg/L", "piastrine ×10⁹/L", "temperatura °C"]
+    )
+    assert "m-EASIX: " in describe(charted(SUBJECT), NOW, SITE, language, about)
+    written = [shape for shape in drawn.shapes if isinstance(shape, Text)]
+    for one, other in combinations(written, 2):
+        (left, right, top, bottom), (left2, right2, top2, bottom2) = extent(one), extent(other)
+        assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, (one.text, other.text)
+
+
+def test_a_page_about_platelets_shows_platelets() -> None:
+    trend = gather(charted(SUBJECT), NOW, SITE, ("platelets",))
+    assert [str(point.value) for point in trend.series["platelets"]] == ["71", "38", "18"]
+    assert trend.subjects == ("platelets",)
+
+
 # -- in words --------------------------------------------------------------------------------------
 
 
@@ -168,7 +218,7 @@ def test_nothing_charted_is_told_and_drawn_too() -> None:
 
 @pytest.mark.parametrize("theme", [NIGHT, DAY])
 def test_the_svg_is_well_formed_and_says_what_it_shows(chart: Chart, theme: Theme) -> None:
-    drawn = svg(chart, NOW, SITE, "en", theme)
+    drawn = svg(chart, NOW, SITE, "en", theme=theme)
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
     assert root.get("role") == "img"
     assert "CRS grade" in (root.get("aria-label") or "")
