@@ -48,7 +48,6 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
     from worker.report.subject import subjects
     from worker.report.trend import describe, png, title
 
-
     run.configuration.refresh(at_once=True)
     site = run.site
     channel = site.on_call.channels.get(channel_name)

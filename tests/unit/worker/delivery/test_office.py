@@ -87,7 +87,11 @@ def in_italian(site: Site, person: str) -> Site:
 def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, sent_page: str) -> None:
     with Receiver() as receiver:
         send_trend(
-            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW
+            run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url),
+            sent_page,
+            "phone-1",
+            ADDRESS,
+            NOW,
         )
         [arrived] = receiver.received
     assert "temperatura: ultimo valore 38.9 °C" in arrived.body
@@ -119,7 +123,9 @@ def test_a_picture_goes_only_where_its_page_went(store: Store, sent_page: str, c
     channels = {name: one.model_copy(update={"picture": True}) for name, one in site.on_call.channels.items()}
     site = site._replace(on_call=site.on_call.model_copy(update={"channels": channels}))
     with Receiver() as receiver:
-        send_trend(run(store, site, receiver_url=receiver.url), sent_page, channel, mark(site.on_call.channels[channel]), NOW)
+        send_trend(
+            run(store, site, receiver_url=receiver.url), sent_page, channel, mark(site.on_call.channels[channel]), NOW
+        )
         assert receiver.attempts == []
 
 
@@ -135,7 +141,7 @@ def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_
 def test_a_picture_goes_nowhere_but_where_its_page_went(store: Store, sent_page: str) -> None:
     with Receiver() as receiver:
         other = mark(SITE.on_call.channels["phone-2"])
-        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", other)
+        send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", other, NOW)
         assert receiver.attempts == []
 
 
