@@ -67,12 +67,21 @@ def test_the_counts(desk: Desk) -> None:
     assert found["cartwatch_patients"] == "2"
     assert found['cartwatch_open_episodes{urgency="high"}'] == "2"
     assert found["cartwatch_unacknowledged_episodes"] == "1"
-    assert found["cartwatch_overdue_items"] == "4"
+    assert found["cartwatch_overdue_items"] == "0"
     assert found["cartwatch_inbox_messages"] == "0"
     assert found["cartwatch_set_aside_messages"] == "0"
     assert found["cartwatch_feeds_silent"] == "0"
     assert found["cartwatch_well"] == "0"
     assert sum(int(value) for name, value in found.items() if name.startswith("cartwatch_pages")) >= 2
+
+
+def test_overdue_assessments_are_counted(desk: Desk) -> None:
+    """Two patients who were registered 19 h ago, of whom nothing was charted since: vital signs and ICE of each."""
+    desk.fall_ill("P1")
+    desk.fall_ill("P2")
+    desk.clock.forward(hours=19)
+    desk.work()
+    assert counts(desk)["cartwatch_overdue_items"] == "4"
 
 
 def test_no_patient_stands_in_the_counts(desk: Desk) -> None:
