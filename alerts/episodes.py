@@ -80,11 +80,14 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def due_at(self) -> datetime | None:
-        """When its ladder is next due; never while the newest assessment is clear and somebody was paged before.
+        """When its ladder is next due, once somebody was paged of it; `next_at` stays meanwhile.
 
-        `next_at` stays: what falls due in a clear time is due at once if the condition is abnormal again.
+        Never while the newest assessment is clear; and whoever has it is not asked while it is lower than the episode.
+        What falls due in such a time is due at once when the condition is as bad again.
         """
-        return None if self.level_now == 0 and self.is_notified else self.next_at
+        now = self.level_now
+        rests = now == 0 or (now is not None and now < self.level and bool(self.acknowledged_by))
+        return None if rests and self.is_notified else self.next_at
 
 
 class Past(Struct, frozen=True, omit_defaults=True):

@@ -307,6 +307,20 @@ def test_while_it_is_clear_nobody_is_asked_whether_they_are_still_on_it(ward: Wa
     assert ward.told() == [("13:00", ON_CALL, "still_on_it")]
 
 
+def test_whoever_has_it_is_not_asked_while_it_is_lower_than_it_was(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    ward.start("norepinephrine")
+    ward.ack(ward.pages[-1])
+    ward.jump(minutes=30)
+    ward.stop("norepinephrine")
+    ward.normal(temp=38.5)
+    ward.new_pages()
+    ward.to("13:00")
+    assert ward.told() == []
+    ward.start("norepinephrine")
+    assert ward.told() == [("13:00", ON_CALL, "still_on_it")]
+
+
 def test_what_was_charted_late_and_is_clear_by_now_is_paged_once(ward: Ward) -> None:
     ward.to("12:00")
     abnormal = [ward.vital(name, value, ward.at("11:00")) for name, value in {"temp": 38.5, "sbp": 84}.items()]

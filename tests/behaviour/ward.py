@@ -155,14 +155,21 @@ class Ward:
         for patient, theirs in by_patient.items():
             self._step(patient, theirs)
 
-    def play(self, messages: Iterable[AnyMessage], answer_after: timedelta | None = None) -> None:
-        """Messages as they come in, each at its own time; where asked for, every page that wants it is answered."""
+    def play(
+        self, messages: Iterable[AnyMessage], answer_after: timedelta | None = None, until: datetime | None = None
+    ) -> None:
+        """Messages as they come in, each at its own time; where asked for, every page that wants it is answered.
+
+        After the last message what falls due goes on `until` a time, if one is given.
+        """
         numbers = count()
         agenda = [(_known_at(item), next(numbers), item) for item in messages]
         heapify(agenda)
-        while agenda:
+        while True:
             due = self.next_at()
-            at = min(agenda[0][0], due) if due is not None else agenda[0][0]
+            if not agenda and (until is None or due is None or due > until):
+                return
+            at = min([*(item[0] for item in agenda[:1]), *([due] if due is not None else [])])
             self.now = at.astimezone(self.site.zone)
             together = []
             while agenda and agenda[0][0] == at:
