@@ -4,14 +4,21 @@ Each is a message in the inbox like any other; what becomes of it stands on the 
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from time import sleep as pause
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from worker.commands.common import runtime, settings_of_service
 
 if TYPE_CHECKING:
+    from alerts.episodes import Episode
     from worker.runtime import Runtime
+
+LOOKS, LOOK_EVERY = 100, 0.1
+"""How often, and how many seconds apart, a command looks whether its answer was processed."""
+
+SEE_BOARD = "see `cartwatch board`"
 
 by_option = click.option("--by", required=True, help="Who answers: an id of people in site.yaml.")
 page_option = click.option("--page", help="The page that is answered; it says what you have been told of.")
@@ -21,25 +28,75 @@ page_option = click.option("--page", help="The page that is answered; it says wh
 @click.argument("episode")
 @by_option
 @page_option
-def ack(episode: str, by: str, page: str | None) -> None:
-    """Acknowledge an episode: its ladder stops until it worsens, or until the taking runs out."""
+@click.option("--take-over", is_flag=True, help="Take it from whoever has it; they are notified.")
+@click.option("--yes", is_flag=True, help="Take over without being asked.")
+def ack(episode: str, by: str, page: str | None, take_over: bool, yes: bool) -> None:
+    """Acknowledge an episode: its ladder stops until it worsens, or until the acknowledgement runs out."""
     run = runtime()
-    _send(run, episode, {"type": "acknowledgement", "by": _person(run, by), "page": page})
-    click.echo(f"{by} has {episode}")
+    before = _open_episode(run, episode) if take_over else None
+    who = before.acknowledged_by if before is not None else ""
+    if who and who != by and not yes:
+        click.confirm(f"{_name(run, who)} has {episode}. Take it over?", abort=True)
+    body = {"type": "acknowledgement", "by": _person(run, by), "page": page, "take_over_from": who or None}
+    now = _answered(run, episode, body)
+    if now is None:
+        raise click.ClickException(f"{episode} is over")
+    if now.acknowledged_by == by:
+        click.echo(f"{by} has {episode}" + (f", taken over from {who}" if who and who != by else ""))
+    elif now.acknowledged_by:
+        how = f"to take it over: cartwatch ack {episode} --by {by} --take-over"
+        raise click.ClickException(f"{now.acknowledged_by} has {episode}; {how}")
+    else:
+        raise click.ClickException(f"nobody has {episode}: it has worsened since, or was not paged; {SEE_BOARD}")
 
 
 @click.command("hand-over")
 @click.argument("episode")
 @by_option
 @page_option
-@click.option("--to", help="Who is to be told now; without it the next of the ladder is.")
+@click.option("--to", help="Who is to be paged now; without it the next on the ladder is.")
 def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
     """Hand an episode over to somebody who can take it."""
     run = runtime()
     if to is not None:
         _person(run, to, "--to")
-    _send(run, episode, {"type": "hand_over", "by": _person(run, by), "page": page, "to": to})
-    click.echo(f"{episode} is handed over to {to or 'the next of the ladder'}")
+    now = _answered(run, episode, {"type": "hand_over", "by": _person(run, by), "page": page, "to": to})
+    if now is None:
+        raise click.ClickException(f"{episode} is over")
+    last = now.deliveries[-1].turn if now.deliveries else 0
+    paged = [item for item in now.deliveries if item.turn == last and item.reason == "handed_over"]
+    if now.handed_over_by != by or not paged:
+        held = (
+            f"{now.acknowledged_by} has it" if now.acknowledged_by else "nobody else is on the ladder: name one by --to"
+        )
+        raise click.ClickException(f"{episode} was not handed over; {held}")
+    at = f"{paged[0].at.astimezone(run.site.zone):%H:%M}"
+    click.echo(f"{episode} is handed over to {', '.join(item.to for item in paged)}, paged at {at}")
+
+
+def _answered(run: "Runtime", episode: str, body: dict[str, Any]) -> "Episode | None":
+    """Send an answer and wait until it was processed; return the episode as it is then, None if it is over."""
+    _send(run, episode, body)
+    shard = run.store.keys.of(run.store.patient_of(episode) or "")
+    last = run.store.redis.xinfo_stream(shard.inbox)["last-generated-id"].decode()
+    for _ in range(LOOKS):
+        waiting = cast("list[tuple[bytes, object]]", run.store.redis.xrange(shard.inbox, max=last, count=1))
+        if not waiting:
+            return _open_episode(run, episode)
+        pause(LOOK_EVERY)
+    raise click.ClickException(f"the answer is stored and not processed yet; {SEE_BOARD}")
+
+
+def _open_episode(run: "Runtime", episode: str) -> "Episode | None":
+    patient = run.store.patient_of(episode)
+    watch = run.store.watch(patient) if patient is not None else None
+    open_ = watch.episodes.values() if watch is not None else ()
+    return next((item for item in open_ if item.id == episode), None)
+
+
+def _name(run: "Runtime", person: str) -> str:
+    known = run.site.on_call.people.get(person)
+    return known.name if known is not None else person
 
 
 @click.command()

@@ -8,6 +8,7 @@ from tests.unit.worker.test_cli import run
 from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
 from worker.advance import advance
 from worker.clock import SystemClock
+from worker.commands import answers
 from worker.store import Store
 
 BY = ("--by", "haematologist-1")
@@ -19,6 +20,12 @@ def episode(service: Store) -> str:
     send(service, crs2())
     advance(service, KEYS.of("P1"), Clock(), SITE)
     return owed(service)[0].page.episode
+
+
+@pytest.fixture(autouse=True)
+def worker(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that runs while a command waits for its answer."""
+    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), SystemClock(), SITE))
 
 
 def settled(service: Store) -> Watch:
@@ -40,7 +47,8 @@ def test_a_page_that_is_named_is_what_is_answered(service: Store, episode: str) 
 
 def test_an_episode_is_handed_over_to_a_named_person(service: Store, episode: str) -> None:
     said = run("hand-over", episode, *BY, "--to", "consultant-1")
-    assert (said.exit_code, said.stdout) == (0, f"{episode} is handed over to consultant-1\n")
+    at = crs(service).deliveries[-1].at.astimezone(SITE.zone)
+    assert (said.exit_code, said.stdout) == (0, f"{episode} is handed over to consultant-1, paged at {at:%H:%M}\n")
     assert "consultant-1" in {told.to for told in crs(service).deliveries}
 
 
@@ -105,3 +113,19 @@ def test_a_false_alarm_closes_the_episode_and_stands_in_the_journal(service: Sto
     events = [event for _, record in service.journal(KEYS.of("P1")) for event in record["events"]]
     (closed,) = [event for event in events if event["kind"] == "closed"]
     assert (closed["reason"], closed["by"], closed["why"]) == ("false_alarm", "haematologist-1", "cuff too small")
+
+
+def test_what_is_printed_is_who_has_it(service: Store, episode: str) -> None:
+    assert run("ack", episode, *BY).stdout == f"haematologist-1 has {episode}\n"
+    second = run("ack", episode, "--by", "haematologist-2")
+    assert (second.exit_code, f"haematologist-1 has {episode}; to take it over" in second.stderr) == (1, True)
+    assert crs(service).acknowledged_by == "haematologist-1"
+    third = run("ack", episode, "--by", "haematologist-2", "--take-over", "--yes")
+    assert third.stdout == f"haematologist-2 has {episode}, taken over from haematologist-1\n"
+    assert crs(service).acknowledged_by == "haematologist-2"
+
+
+def test_handed_over_to_the_next_on_the_ladder_names_them(service: Store, episode: str) -> None:
+    said = run("hand-over", episode, *BY)
+    assert f"{episode} is handed over to haematologist-2, paged at " in said.stdout
+    assert crs(service).deliveries[-1].reason == "handed_over"

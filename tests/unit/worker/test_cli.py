@@ -17,6 +17,7 @@ from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw
 from worker import replay as replaying
 from worker.advance import advance
 from worker.cli import main
+from worker.commands import answers
 from worker.embedded import NoRedisError
 from worker.example import REFERENCE_CASE, up_to
 from worker.health import Check
@@ -237,12 +238,14 @@ def test_board_shows_names_that_look_like_markup_as_they_are(service: Store) -> 
     assert "[bold]/[/bold]" in shown
 
 
-def test_ack_puts_an_acknowledgement_into_the_patients_inbox(service: Store, episode: str) -> None:
-    said = run("ack", episode, "--by", "haematologist-1")
-    assert (said.exit_code, said.stdout) == (0, f"haematologist-1 has {episode}\n")
+def test_ack_puts_an_acknowledgement_into_the_patients_inbox(
+    service: Store, episode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     clock.at = clock.at.replace(year=2100)
-    advance(service, KEYS.of("P1"), clock, SITE)
+    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), clock, SITE))
+    said = run("ack", episode, "--by", "haematologist-1")
+    assert (said.exit_code, said.stdout) == (0, f"haematologist-1 has {episode}\n")
     assert "haematologist-1" in run("board").stdout
     assert owed(service) == []
 
