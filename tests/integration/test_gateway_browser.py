@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from alerts.episodes import Episode
@@ -33,6 +34,9 @@ ARGUMENTS = [
 ]
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1440, "height": 900}
+BOARD = {"phone": (14, 48), "desk": (11, 24)}
+"""The least text and the least target of the board, in px."""
+
 WORSE = "worse"
 """A patient with everything charted."""
 
@@ -233,7 +237,7 @@ def test_an_italian_page_fits_on_the_phone(ward: Hospital, browser: Browser) -> 
         sign_in(ward, page, ITALIAN)
         expect(page.get_by_text("In diretta", exact=True)).to_be_visible()
         picture(page, "phone-board-italian")
-        assert barriers(page) == []
+        assert barriers(page, *BOARD["phone"]) == []
         page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
         expect(page.get_by_role("heading", name="Perché i gradi sono questi")).to_be_visible()
         picture(page, "phone-patient-italian")
@@ -331,6 +335,70 @@ def test_every_page_can_be_read_and_hit_by_everybody(
             page.goto(address)
             assert barriers(page) == [], f"{name} {address}"
         sign_in(ward, page)
-        assert barriers(page) == [], f"{name} board"
+        assert barriers(page, *BOARD[name]) == [], f"{name} board"
         page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
         assert barriers(page) == [], f"{name} patient"
+
+
+# -- a full ward -------------------------------------------------------------------------------------
+
+LONG = "0012345678901234567890-ROSSI-GIAMBATTISTA-"
+SIZES: tuple[ViewportSize, ...] = ({"width": 1440, "height": 900}, {"width": 1280, "height": 900}, PHONE)
+TWO_LINES = 40
+"""Two lines of text and the edge of a row, in px."""
+
+
+def full_ward(ward: Hospital) -> None:
+    """Twenty patients at least, some of them with names that no row has room for."""
+    at = datetime.now(UTC)
+    place = {"ward": "Ematologia e Trapianto di Midollo Osseo - Degenza 2", "bed": "Stanza 12 letto B finestra"}
+    for number in range(18):
+        patient = f"{LONG}{number}" if number < 4 else f"full-{number}"
+        registered, *signs = crs2(patient, at)
+        ward.client.send([registered | (place if number < 4 else {}), *(signs if number % 2 else [])])
+    eventually(lambda: len([watch for watch in ward.store.watches() if watch.registered]) >= 20, "all are registered")
+    ward.is_idle_soon()
+
+
+def rows(page: Page) -> list[dict[str, Any]]:
+    """What stands in the rows of the board, and how high they are."""
+    script = """rows => rows.map(row => ({high: row.getBoundingClientRect().height, urgency: row.className,
+      bottom: row.getBoundingClientRect().bottom, id: row.querySelector(".id").firstChild.textContent}))"""
+    return list(page.locator(".ward tbody tr").evaluate_all(script))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_full_ward_stands_on_one_screen(ward: Hospital, browser: Browser, theme: Any) -> None:
+    full_ward(ward)
+    for size in SIZES:
+        for person in ("haematologist-1", ITALIAN):
+            with opened(browser, size) as page:
+                page.emulate_media(color_scheme=theme)
+                sign_in(ward, page, person)
+                name = f"{size['width']}-full-board-{theme}-{person}"
+                picture(page, name, whole=False)
+                shown = rows(page)
+                assert len(shown) >= 20
+                urgencies = ["critical", "high", "medium", "low", ""]
+                places = [urgencies.index(row["urgency"]) for row in shown]
+                assert places == sorted(places), name
+                assert len({row["id"] for row in shown}) == len(shown), "two ids look the same"
+                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
+                assert page.locator("#technical").get_attribute("open") is None
+                if size["width"] > PHONE["width"]:
+                    assert max(row["high"] for row in shown) <= TWO_LINES, name
+                    assert shown[19]["bottom"] <= size["height"], name
+                found = Axe().run(page)
+                assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page_of_a_link(ward: Hospital, browser: Browser, theme: Any) -> None:
+    for size in (PHONE, DESK):
+        with opened(browser, size) as page:
+            page.emulate_media(color_scheme=theme)
+            page.goto(link_of(ward, WORSE))
+            picture(page, f"{size['width']}-page-{theme}")
+            found = Axe().run(page)
+            assert found.violations_count == 0, f"{size}: {found.generate_report()}"
+            assert barriers(page) == []

@@ -17,7 +17,7 @@ from worker.gateway.standing import Standing, standing
 from worker.gateway.view import Reader
 from worker.health import Check
 
-ID_LENGTH = 20
+ID_LENGTH = 18
 """Characters of a patient's id that have room in a row; a longer one is shortened."""
 
 ARROWS = {"rising": " ↗", "falling": " ↘"}

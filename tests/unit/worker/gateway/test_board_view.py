@@ -1,0 +1,58 @@
+"""What stands in the rows of the ward board."""
+
+from alerts.overview import most_urgent_first, overview
+from tests.unit.worker.gateway.desk import Desk, words
+from tests.unit.worker.ward import SITE, reading, registration
+from worker.gateway.board_view import ID_LENGTH, shortened
+
+
+def test_ids_that_are_shortened_never_look_the_same() -> None:
+    ids = [
+        f"0012345678901234567890-{name}-GIAMBATTISTA-{number}" for name in ("ROSSI", "RUSSO") for number in range(12)
+    ]
+    short = shortened([*ids, "P1"])
+    assert short["P1"] == "P1"
+    assert len(set(short.values())) == len(ids) + 1
+
+
+def test_an_id_alone_is_shortened_to_both_of_its_ends() -> None:
+    short = shortened(["0012345678901234567890-ROSSI-GIAMBATTISTA"])
+    assert list(short.values()) == ["00123456…MBATTISTA"]
+    assert all(len(one) <= ID_LENGTH for one in short.values())
+
+
+def test_what_is_missing_is_no_zero_and_what_is_old_says_so(desk: Desk) -> None:
+    at = desk.clock.now()
+    desk.send(registration("P1", at), reading("temperature", "36.8", "P1", at))
+    desk.clock.forward(hours=5)
+    desk.sign_in()
+    shown = words(desk.get("/board"))
+    assert "older than it should be" not in shown
+    assert "–SpO2: none charted" in shown.replace("– ", "–")
+    desk.clock.forward(minutes=61)
+    desk.sign_in()
+    assert "older than it should be" in words(desk.get("/board"))
+
+
+def test_the_service_is_well_only_while_nothing_technical_is_open(desk: Desk) -> None:
+    desk.sign_in()
+    assert "Service: well" not in words(desk.get("/board"))
+
+
+def test_the_most_urgent_stands_first_and_bed_9_before_bed_12(desk: Desk) -> None:
+    at = desk.clock.now()
+    desk.send(registration("a", at, bed="12"), registration("b", at, bed="9"))
+    desk.fall_ill("z")
+    patients = most_urgent_first(overview(watch, SITE) for watch in desk.store.watches())
+    assert [one.watch.patient for one in patients] == ["z", "b", "a"]
+
+
+def test_a_patient_who_has_not_changed_is_not_assessed_again(desk: Desk) -> None:
+    desk.fall_ill()
+    live = desk.app.state.live
+    first = live.overviews(live.ward(fresh=True))
+    again = live.ward(fresh=True)
+    assert live.overviews(again)[0] is first[0]
+    version = again.version
+    desk.send(reading("spo2", 97, "P1", desk.clock.now()))
+    assert live.ward(fresh=True).version == version + 1
