@@ -11,13 +11,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from alerts.page import Page
-    from config.site import Site
+    from config.site import Site, Urgency
+
+URGENCIES = ("low", "medium", "high", "critical", "technical")
+"""Those of `config.site`, which `--help` need not load."""
 
 
 @click.command("send-test")
 @click.argument("person")
 @click.option("--channel", help="Only this channel; every channel of the person where not given.")
-def send_test(person: str, channel: str | None) -> None:
+@click.option(
+    "--urgency",
+    type=click.Choice(URGENCIES),
+    default="low",
+    show_default=True,
+    help="How it rings: `critical` goes through do-not-disturb as a critical page does.",
+)
+def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
     """Send a test page to a person, as a page is sent, and say what each channel answered (exit 1: none worked)."""
     from worker.delivery.channel import send
     from worker.delivery.office import office
@@ -32,7 +42,7 @@ def send_test(person: str, channel: str | None) -> None:
         raise click.BadParameter(f"{channel}: not one of {', '.join(channels)}", param_hint="--channel")
     worked = False
     for name in channels if channel is None else (channel,):
-        page = test_page(run.site, person, name, run.clock.now())
+        page = test_page(run.site, person, name, run.clock.now(), urgency)
         attempt = send(on_call.channels[name], [page], office(run))
         worked |= attempt.outcome is Outcome.SENT
         click.echo(f"{name}: {attempt.outcome}{f', {attempt.detail}' if attempt.detail else ''}")
@@ -40,8 +50,8 @@ def send_test(person: str, channel: str | None) -> None:
         sys.exit(1)
 
 
-def test_page(site: "Site", person: str, channel: str, now: "datetime") -> "Page":
-    """A page that speaks of no patient and asks for no answer, of the urgency that makes the least noise."""
+def test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
+    """A page that speaks of no patient and says that it is a test, as loud as a page of an urgency."""
     from alerts.messages import SITE_SUBJECT
     from alerts.page import Page
     from alerts.wording.catalogue import say
@@ -56,7 +66,7 @@ def test_page(site: "Site", person: str, channel: str, now: "datetime") -> "Page
         episode="test",
         episodes=(),
         condition="test",
-        urgency="low",
+        urgency=urgency,
         reason="new",
         to=person,
         channel=channel,

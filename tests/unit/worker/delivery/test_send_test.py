@@ -1,13 +1,19 @@
 """`cartwatch send-test`: a test page through the channels as they are."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 
+from alerts.page import Page
+from config.site import Channel, Urgency
 from tests.unit.worker.ward import NOW, SITE
-from worker.commands.delivery import send_test
+from worker.commands.delivery import URGENCIES, send_test
 from worker.commands.delivery import test_page as made
+from worker.delivery import channel as module
+from worker.delivery.channel import Office
+from worker.delivery.outcomes import Attempt, Outcome
 from worker.receiver import Receiver
 
 
@@ -32,10 +38,33 @@ def test_a_test_page_arrives_and_says_that_it_is_one(receiver: Receiver) -> None
     assert "cartwatch ack" not in page.body
 
 
+@pytest.mark.parametrize("urgency", URGENCIES)
+def test_a_test_rings_as_a_page_of_the_urgency_asked_for(urgency: Urgency) -> None:
+    found = made(SITE, "haematologist-1", "phone-1", NOW, urgency)
+    assert found.urgency == urgency
+    assert found.title.startswith("[TEST] ")
+    assert "Nobody is ill" in found.text
+
+
+@pytest.mark.usefixtures("service", "receiver")
+def test_the_urgency_is_an_option_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Page] = []
+
+    def keep(_: Channel, pages: list[Page], __: Office) -> Attempt:
+        sent.extend(pages)
+        return Attempt(Outcome.SENT)
+
+    monkeypatch.setattr(module, "send", keep)
+    assert run("haematologist-1", "--urgency", "critical").exit_code == 0
+    assert run("haematologist-1").exit_code == 0
+    assert [page.urgency for page in sent] == ["critical", "low"]
+    assert set(get_args(Urgency)) == set(URGENCIES)
+
+
 def test_it_is_in_the_language_of_its_person() -> None:
     rossi = SITE.on_call.people["haematologist-1"].model_copy(update={"name": "Anna Rossi", "language": "it"})
     site = SITE._replace(on_call=SITE.on_call.model_copy(update={"people": {"rossi": rossi}}))
-    page = made(site, "rossi", "phone-1", NOW)
+    page = made(site, "rossi", "phone-1", NOW, "low")
     assert page.title == "[PROVA] cartwatch raggiunge Anna Rossi su phone-1"
     assert page.text == "Questa è una prova. Nessuno sta male e non c'è nulla da fare."
 
