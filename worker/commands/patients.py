@@ -1,7 +1,7 @@
 """Commands that look at the patients of a running service."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,45 +9,113 @@ from worker.commands.common import echo_json, json_option, runtime
 
 if TYPE_CHECKING:
     from alerts.episodes import Episode
+    from alerts.overview import Count, Overview, Sign
+    from alerts.watch import Watch
     from config.site import Site
 
 
 @click.command()
-def board() -> None:
-    """Every patient: grades now, open episodes, who has them."""
+@json_option
+def board(as_json: bool) -> None:
+    """Every patient, the most urgent first: grades, last signs, open episodes, who has them."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from alerts.messages import SITE_SUBJECT
-    from alerts.page import clock
+    from alerts.overview import most_urgent_first, overview
     from alerts.silences import in_force
     from worker.unregistered import tally
 
-    table = Table()
-    for heading in ("patient", "place", "CRS", "ICANS", "open episodes"):
-        table.add_column(heading)
     run = runtime()
-
-    def at(moment: datetime) -> str:
-        return clock(moment, run.site, "en")
-
-    for watch in run.store.watches():
-        admission = watch.chart.admission
-        place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
-        if watch.patient == SITE_SUBJECT:
-            place = "technical"
-        episodes = [standing_line(item, run.site) for item in watch.episodes.values()]
+    now = run.clock.now()
+    patients = most_urgent_first(overview(watch, run.site) for watch in run.store.watches())
+    if as_json:
+        for patient in patients:
+            echo_json(_as_json(patient, run.site, now))
+        return
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=PIPED)
+    table = Table()
+    # An id is copied into the next command: it is folded where there is no room, and never cut.
+    for heading in ("patient", "place", "CRS", "ICANS", "last signs", "open episodes"):
+        table.add_column(heading, overflow="fold", no_wrap=not terminal.is_terminal)
+    for patient in patients:
+        watch = patient.watch
+        episodes = [standing_line(item, run.site) for item in patient.episodes]
         episodes += [
-            f"silence {item.id}: {item.condition} until {at(item.until)} ({item.by}: {item.why})"
-            for item in in_force(watch.silences, run.clock.now())
+            f"silence {item.id}: {item.condition} until {_clock(item.until, run.site)} ({item.by}: {item.why})"
+            for item in in_force(watch.silences, now)
         ]
-        grades = [watch.standing.get(system) or "undetermined" for system in ("crs", "icans")]
-        table.add_row(*(escape(cell) for cell in (watch.patient, place, *grades, "\n".join(episodes))))
-    Console().print(table)
+        grades = [level.text or "undetermined" for level in (patient.crs, patient.icans)]
+        cells = (watch.patient, _place(watch), *grades, _signs(patient), "\n".join(episodes))
+        table.add_row(*map(escape, cells))
+    console.print(table)
     unregistered = tally(run.store.unregistered().values())
     if unregistered.patients:
         click.echo(f"not registered: {unregistered}; see `cartwatch set-aside`, `cartwatch register --help`")
+
+
+PIPED = 4000
+"""Characters a line has where no terminal limits it: what reads it must find whole ids."""
+
+
+def _clock(moment: datetime, site: "Site") -> str:
+    from alerts.page import clock
+
+    return clock(moment, site, "en")
+
+
+def _place(watch: "Watch") -> str:
+    from alerts.messages import SITE_SUBJECT
+
+    if watch.patient == SITE_SUBJECT:
+        return "technical"
+    admission = watch.chart.admission
+    place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
+    return f"{place} (discharged)" if watch.discharged_at is not None else place
+
+
+def _signs(patient: "Overview") -> str:
+    named = (("T", patient.temperature), ("BP", patient.pressure), ("SpO2", patient.spo2), ("ICE", patient.ice))
+    return ", ".join(f"{name} {sign.value or '–'}" for name, sign in named)
+
+
+def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]:
+    """One patient as a document: what is missing or undetermined is null."""
+    watch = patient.watch
+    admission = watch.chart.admission
+    grades = {"crs": patient.crs, "icans": patient.icans}
+    signs = {"temperature": patient.temperature, "pressure": patient.pressure, "spo2": patient.spo2}
+    values: dict[str, Sign | Count] = {**signs, "ice": patient.ice, **{count.name: count for count in patient.counts}}
+    return {
+        "patient": watch.patient,
+        "ward": admission.ward if admission else None,
+        "bed": admission.bed if admission else None,
+        "day": watch.chart.day(now, site.zone),
+        "registered": watch.registered,
+        "discharged": watch.discharged_at is not None,
+        **{name: {"grade": level.grade, "provisional": level.provisional} for name, level in grades.items()},
+        **{name: _value(one, now) for name, one in values.items()},
+        "m_easix": {"value": patient.m_easix.value or None, "flags": patient.m_easix.flags},
+        "episodes": [_episode(episode) for episode in patient.episodes],
+    }
+
+
+def _value(one: "Sign | Count", now: datetime) -> dict[str, Any] | None:
+    if one.at is None:
+        return None
+    return {"value": one.value, "at": one.at.isoformat(), "old": one.old_at is not None and now >= one.old_at}
+
+
+def _episode(episode: "Episode") -> dict[str, Any]:
+    return {
+        "id": episode.id,
+        "condition": episode.condition,
+        "title": episode.title,
+        "urgency": episode.urgency,
+        "since": episode.opened_at.isoformat(),
+        "acknowledged_by": episode.acknowledged_by or None,
+    }
 
 
 def standing_line(episode: "Episode", site: "Site") -> str:

@@ -223,6 +223,25 @@ def test_board_shows_the_patient_the_grade_and_the_open_episode(episode: str) ->
         assert text in shown
 
 
+def test_board_never_cuts_an_id(service: Store) -> None:
+    patient = "0012345678901234567890-ROSSI-GIAMBATTISTA-" + "x" * 40
+    send(service, crs2(patient))
+    advance(service, KEYS.of(patient), Clock(), SITE)
+    assert patient in run("board").stdout
+
+
+def test_board_as_json_has_the_most_urgent_first_and_null_for_what_is_missing(service: Store) -> None:
+    send(service, [registration("A1"), *crs2("Z1")])
+    for shard in KEYS.all():
+        advance(service, shard, Clock(), SITE)
+    shown = [json.loads(line) for line in run("board", "--json").stdout.splitlines()]
+    assert [one["patient"] for one in shown] == ["Z1", "A1"]
+    assert shown[0]["crs"] == {"grade": 2, "provisional": True}
+    assert shown[0]["temperature"]["value"] == "38.9"
+    assert shown[0]["spo2"] is None
+    assert shown[0]["episodes"][0]["urgency"] == "high"
+
+
 def test_board_shows_a_patient_nobody_registered(service: Store) -> None:
     send(service, [reading("crp", 85)])
     advance(service, KEYS.of("P1"), Clock(), SITE)
