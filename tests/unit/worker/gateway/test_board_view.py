@@ -4,6 +4,8 @@ from alerts.overview import most_urgent_first, overview
 from tests.unit.worker.gateway.desk import Desk, words
 from tests.unit.worker.ward import SITE, reading, registration
 from worker.gateway.board_view import ID_LENGTH, shortened
+from worker.gateway.web import FOLDER
+from worker.report.palette import DAY, NIGHT
 
 
 def test_ids_that_are_shortened_never_look_the_same() -> None:
@@ -56,3 +58,11 @@ def test_a_patient_who_has_not_changed_is_not_assessed_again(desk: Desk) -> None
     version = again.version
     desk.send(reading("spo2", 97, "P1", desk.clock.now()))
     assert live.ward(fresh=True).version == version + 1
+
+
+def test_by_day_each_colour_of_the_trend_picture_is_that_of_the_day() -> None:
+    css = (FOLDER / "static" / "gateway.css").read_text(encoding="utf-8")
+    for night, day in zip(NIGHT[:-1], DAY[:-1], strict=True):
+        assert f'.trend [fill="{night}"] {{ fill: {day}; }}' in css
+    for grade, tint in NIGHT.grades.items():
+        assert f'.trend rect[fill="{tint.fill}"] {{ fill: {DAY.grades[grade].fill}; }}' in css
