@@ -118,7 +118,7 @@ def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[Pane
     for kind in trend.subjects:
         values = [float(point.value) for point in trend.series[kind]]
         low, high = min(0.0, *values), max(values) or 1.0
-        name = f"{translate(subject_heading(kind), language)} {unit(kind)}".strip()
+        name = f"{say(subject_heading(kind), language)} {unit(kind)}".strip()
         line = Line(kind, theme.saturation)
         found.append(Panel(name, (line,), 104, low, high * 1.1, (0, *_round_ticks(high)), None, SUBJECT_BREAK))
     return tuple(found)

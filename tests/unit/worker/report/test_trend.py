@@ -16,9 +16,11 @@ from alerts.chart import Chart
 from alerts.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
 from alerts.vocabulary import DRUGS
+from alerts.wording.catalogue import say
 from config.site import Language, load_site
 from worker.report.palette import DAY, NIGHT, Theme
 from worker.report.scene import FONT, Text
+from worker.report.subject import OF_CONDITION, heading
 from worker.report.trend import MOMENTS, SHOWN, describe, gather, moments, png, svg
 from worker.report.trend_picture import LEFT, SMALL, WIDTH, scene
 
@@ -145,6 +147,7 @@ def test_a_grade_that_has_just_changed_is_seen_with_its_number(ago: float) -> No
     assert first[-2:] == ["1", "2"]
 
 
+COUNTS_SHOWN = ("hemoglobin", "platelets", "neutrophils", "white_cells", "lymphocytes")
 SUBJECT = [
     REGISTERED,
     *(
@@ -175,6 +178,15 @@ def test_a_page_about_m_easix_shows_it_and_its_parts_first(language: Language) -
     for one, other in combinations(written, 2):
         (left, right, top, bottom), (left2, right2, top2, bottom2) = extent(one), extent(other)
         assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, (one.text, other.text)
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({kind for kinds in OF_CONDITION.values() for kind in kinds} | set(COUNTS_SHOWN))
+)
+def test_every_subject_has_its_name_in_both_languages(kind: str) -> None:
+    english, italian = (say(heading(kind), language) for language in ("en", "it"))
+    assert english == heading(kind)
+    assert italian != english or kind in ("m_easix", "ldh", "igg")
 
 
 def test_a_page_about_platelets_shows_platelets() -> None:
