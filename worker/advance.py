@@ -24,7 +24,7 @@ from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
-from worker.inbox import SOURCE_SHOWN, append
+from worker.inbox import RAW_KEPT, SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
 from worker.outbound.owed import Item, owed
 from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
@@ -141,7 +141,7 @@ def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) 
 
 
 def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) -> None:
-    raw = waiting.raw.decode(errors="replace")[:20_000]
+    raw = waiting.raw.decode(errors="replace")[:RAW_KEPT]
     outcome.set_aside.append(SetAside(now, "inbox", "", "", why, raw))
     what = "a message in the inbox cannot be read; see `cartwatch set-aside`"
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))

@@ -34,6 +34,7 @@ app.conf.update(
     worker_max_tasks_per_child=10_000,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
+    worker_consumer="worker.consumer:TolerantConsumer",
     # A sender that knows its page was taken must live to record it. What is delivered again as it could not be
     # acknowledged finds nothing to do.
     worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -25,6 +25,9 @@ UNKNOWN = "unknown"
 ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
 """What may be said of the site's own technical episodes from outside."""
 
+RAW_KEPT = 20_000
+"""Characters of a message that cannot be read which are kept."""
+
 SOURCE_SHOWN = 100
 """Characters of a source's name in a fault, whose own texts are bounded."""
 
@@ -96,22 +99,28 @@ def accept(
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
             good.append((message, raw))
         except BadMessage as error:
-            refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:20_000]))
+            refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
     stored = len(good)
     kept = not (refused and bounded and bounds.count(redis, keys) + len(refused) > bounds.MOST)
     if refused and kept:
-        _set_aside(redis, keys, refused)
-        good.append(_refusal(refused, source, now))
+        good.append(_keep(redis, keys, refused, source, now))
     return Accepted(stored, refused, append(redis, keys, good, now), kept)
 
 
-def _set_aside(redis: Redis, keys: Keys, refused: list[SetAside]) -> None:
+def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:
+    """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
+    return append(redis, keys, [_keep(redis, keys, refused, source, now)], now)
+
+
+def _keep(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
+    """Write the dead letters; the message that reports them is still to be appended."""
     shard = keys.of(SITE_SUBJECT)
     pipe = redis.pipeline(transaction=True)
     for record in refused:
         pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
     pipe.execute()
     log.warning("set aside %d message(s) from %s", len(refused), refused[0].source)
+    return _refusal(refused, source, now)
 
 
 def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
