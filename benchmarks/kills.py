@@ -109,7 +109,7 @@ class Service:
             return False
         with suppress(RedisError), closing(Redis.from_url(settings.redis_url)) as redis:
             beats = [beat.split(b":")[-1] for beat in redis.scan_iter("cartwatch:beat:*")]
-            return len({int(beat) for beat in beats} & running) == 5
+            return len({int(beat) for beat in beats} & running) == 6
         return False
 
     def main_process(self, word: str) -> list[int]:
@@ -213,7 +213,8 @@ class Victim(NamedTuple):
     send: Send = Service.by_client
 
 
-QUEUES = {"judging": "advance,ingest", "`deliver`": "queues deliver ", "`deliver_urgent`": "queues deliver_urgent"}
+QUEUES = {"judging": "queues advance ", "`ingest`": "queues ingest,"}
+QUEUES |= {"`deliver`": "queues deliver ", "`deliver_urgent`": "queues deliver_urgent"}
 QUEUES |= {"`picture`": "queues picture", "`export`": "queues export"}
 
 VICTIMS = (

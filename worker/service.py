@@ -162,8 +162,8 @@ def _refuse_unfit(settings: Settings) -> None:
 
 
 def _commands(settings: Settings, processes: int, port: int, *, listens: bool) -> dict[str, list[str]]:
-    """What is kept running, by the name it has in the log."""
-    found = {"worker advance, ingest": worker_command(["advance", "ingest"], processes)}
+    """What is kept running, by the name it has in the log. Processes that judge take nothing strangers write."""
+    found = {"worker advance": worker_command(["advance"], processes), "worker ingest": worker_command(["ingest"], 1)}
     found |= {f"worker {queue}": worker_command([queue], count) for queue, count in DELIVERS.items()}
     if settings.exports:
         found["worker export"] = worker_command(["export"], EXPORTS)

@@ -94,12 +94,13 @@ class Hospital:
         """The workers of `cartwatch up`, those that deliver apart from each other, once all of them tick."""
         with ExitStack() as stack:
             for queues, processes in (
-                (["advance", "ingest"], 1),
+                (["advance"], 1),
+                (["ingest"], 1),
                 *(([queue], count) for queue, count in DELIVERS.items()),
             ):
                 command = worker_command(queues, processes)
                 stack.enter_context(Supervised(command, self.settings.as_environment(), str(self.log)))
-            eventually(lambda: len(self.beats()) == 1 + len(DELIVERS), "every worker ticks")
+            eventually(lambda: len(self.beats()) == 2 + len(DELIVERS), "every worker ticks")
             yield
 
     def beats(self) -> set[bytes]:

@@ -82,6 +82,10 @@ def test_pages_are_delivered_apart_from_the_grading() -> None:
         assert WORKERS[f"worker-{queue.replace('_', '-')}"]["command"][3] == queue
 
 
+def test_what_strangers_write_is_read_apart_from_the_grading() -> None:
+    assert WORKERS["worker-ingest"]["command"][3] == "ingest"
+
+
 @every_worker
 def test_several_processes_serve_each_queue(service: dict[str, Any]) -> None:
     command = service["command"]
