@@ -1,7 +1,12 @@
 """The independent judge of a campaign: it knows the stories, what was accepted, what the phone took and what stands in
 the store at the end. It asks the software under test nothing about what it should have done.
+
+A registration may come later than the readings: until it does, a page speaks of an unregistered patient, without a
+place, and what the patient "would be". The registration makes the same episode the ordinary one and pages nobody
+again. So such a page counts for the patient whom it, or another page of its episode, names.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -9,6 +14,8 @@ from typing import NamedTuple
 from tests.chaos.scenario import TORN, Body, Patient, Told
 
 FIRST, LADDER = "/phone-1", ("/phone-1", "/phone-2", "/phone-3")
+
+_PATIENT = re.compile(rf"\b(?:P\d{{4}}|{TORN})\b")
 
 Charted = Mapping[str, Counter[tuple[str, str]]]
 """Patient -> how often each (message id, value) stands in the chart."""
@@ -60,28 +67,31 @@ def judge(
 ) -> Verdict:
     """Compare; `acked` are accepted acknowledgements, by episode: who."""
     known = list(patients)
+    by_patient = _by_patient(pages)
     owed = list(_owed(known, LADDER))
     faults = {
         "messages lost": list(_lost(accepted, state.charted)),
         "charted twice": list(_twice(state.charted)),
         "charted without a message": list(_strays(accepted, state.charted)),
         "pages lost": [
-            f"{name} {told.grade} {path}" for name, told, path in owed if not _came(pages, name, told, path)
+            f"{name} {told.grade} {path}"
+            for name, told, path in owed
+            if not _came(by_patient.get(name, []), told, path)
         ],
         "pages said to be sent that never came": list(_never_came(pages, state.deliveries)),
         "pages still owed": [
             page for page, became in state.deliveries.items() if became in ("due", "failed", "unknown")
         ],
-        "pages without ground": list(_groundless(known, pages)),
+        "pages without ground": list(_groundless(known, by_patient)),
         "acknowledgements lost": [name for name, by in acked.items() if state.holders.get(name) != by],
-        "not taken back": list(_not_taken_back(known, pages, state.open)),
+        "not taken back": list(_not_taken_back(known, by_patient, state.open)),
     }
     return Verdict(
         accepted=len(accepted),
         owed=len(owed),
         received=len({page.id for page in pages}),
         duplicates=sum(times - 1 for times in Counter(page.id for page in pages).values()),
-        delays=list(_delays(known, accepted, pages)),
+        delays=list(_delays(known, accepted, by_patient)),
         faults=faults,
     )
 
@@ -140,11 +150,35 @@ def _owed(patients: Iterable[Patient], ladder: Iterable[str]) -> Iterable[tuple[
                 yield patient.name, told, path
 
 
-def _came(pages: Iterable[Page], patient: str, told: Told, path: str) -> bool:
-    return any(
-        page.path == path and f"/{patient}:" in page.title and told.grade in page.title and told.urgency in page.title
-        for page in pages
-    )
+def patient_of(title: str) -> str:
+    """The patient whom a title names; "" where it names none."""
+    named = _PATIENT.search(title)
+    return named.group() if named else ""
+
+
+def says(title: str, grade: str) -> bool:
+    """Whether a title names a grade, in full or as briefly as a title can ("CRS 2")."""
+    return grade in title or re.search(rf"\b{grade.replace(' grade', '')}\b", title) is not None
+
+
+def _by_patient(pages: Iterable[Page]) -> dict[str, list[Page]]:
+    """The pages of each patient: by its own title, else by that of another page of its episode."""
+    taken = list(pages)
+    of_episode = {_episode(page): name for page in taken if (name := patient_of(page.title))}
+    found: dict[str, list[Page]] = {}
+    for page in taken:
+        name = patient_of(page.title) or of_episode.get(_episode(page), "")
+        found.setdefault(name, []).append(page)
+    found.pop("", None)
+    return found
+
+
+def _episode(page: Page) -> str:
+    return page.id.rpartition(".")[0]
+
+
+def _came(pages: Iterable[Page], told: Told, path: str) -> bool:
+    return any(page.path == path and says(page.title, told.grade) and told.urgency in page.title for page in pages)
 
 
 def _never_came(pages: Iterable[Page], deliveries: Mapping[str, str]) -> Iterable[str]:
@@ -152,35 +186,36 @@ def _never_came(pages: Iterable[Page], deliveries: Mapping[str, str]) -> Iterabl
     return (page for page, became in deliveries.items() if became == "sent" and page not in came)
 
 
-def _groundless(patients: Iterable[Patient], pages: Iterable[Page]) -> Iterable[str]:
-    by_name = {patient.name: patient.story for patient in patients}
-    for page in pages:
-        name = page.title.partition("HAEM-2/")[2].partition(":")[0]
-        if not name:
-            continue
-        story = by_name.get(name)
-        if story is None:
-            yield page.title
-            continue
-        may = (*(told.grade for told in story.owed), *story.allowed)
-        retracts = story.over and "retracted" in page.title
-        if not retracts and not any(grade in page.title for grade in may):
-            yield page.title
+def _took_back(title: str) -> bool:
+    return "retracted" in title or "withdrawn" in title
+
+
+def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]]) -> Iterable[str]:
+    stories = {patient.name: patient.story for patient in patients}
+    for name, pages in by_patient.items():
+        story = stories.get(name)
+        may = (*(told.grade for told in story.owed), *story.allowed) if story else ()
+        for page in pages:
+            retracts = story is not None and story.over and _took_back(page.title)
+            if not retracts and not any(says(page.title, grade) for grade in may):
+                yield page.title
 
 
 def _not_taken_back(
-    patients: Iterable[Patient], pages: list[Page], still_open: Mapping[str, frozenset[str]]
+    patients: Iterable[Patient], by_patient: Mapping[str, list[Page]], still_open: Mapping[str, frozenset[str]]
 ) -> Iterable[str]:
     for patient in patients:
         if not patient.story.over:
             continue
-        mine = [page.title for page in pages if f"/{patient.name}:" in page.title]
-        told = any("CRS grade" in title for title in mine)
-        if "crs" in still_open.get(patient.name, ()) or (told and not any("retracted" in title for title in mine)):
+        mine = [page.title for page in by_patient.get(patient.name, [])]
+        told = any(says(title, "CRS grade 1") for title in mine)
+        if "crs" in still_open.get(patient.name, ()) or (told and not any(map(_took_back, mine))):
             yield patient.name
 
 
-def _delays(patients: Iterable[Patient], accepted: Iterable[Accepted], pages: Iterable[Page]) -> Iterable[float]:
+def _delays(
+    patients: Iterable[Patient], accepted: Iterable[Accepted], by_patient: Mapping[str, list[Page]]
+) -> Iterable[float]:
     """From the moment the ground of a page was complete and accepted until the first phone had it."""
     complete: dict[tuple[str, str], float] = {}
     for message in accepted:
@@ -188,7 +223,7 @@ def _delays(patients: Iterable[Patient], accepted: Iterable[Accepted], pages: It
         complete[key] = max(complete.get(key, 0.0), message.at)
     for patient in patients:
         for told in patient.story.owed:
-            came = [page.at for page in pages if f"/{patient.name}:" in page.title and told.grade in page.title]
+            came = [page.at for page in by_patient.get(patient.name, []) if says(page.title, told.grade)]
             if came:
                 ready = max(complete.get((patient.name, message), 0.0) for message in patient.ground)
                 yield max(0.0, min(came) - ready)

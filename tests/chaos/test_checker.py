@@ -96,6 +96,26 @@ def test_it_sees_a_page_that_never_came(campaign: Campaign, path: str) -> None:
     assert campaign.faults() == {"pages lost", "pages said to be sent that never came"}
 
 
+@pytest.mark.parametrize(
+    "before", ["[HIGH]: unregistered patient: would be CRS grade 2", "[HIGH] {name} (not registered) · would be CRS 2"]
+)
+def test_a_page_before_the_registration_counts_for_the_patient_of_its_episode(campaign: Campaign, before: str) -> None:
+    name = campaign.one("hypotension")
+    title = before.format(name=name)
+    campaign.pages = [
+        page._replace(title=title) if (name in page.title, page.path) == (True, "/phone-1") else page
+        for page in campaign.pages
+    ]
+    assert campaign.faults() == set()
+
+
+def test_an_unregistered_patient_s_page_of_another_episode_counts_for_nobody_else(campaign: Campaign) -> None:
+    name = campaign.one("hypotension")
+    campaign.pages = [page for page in campaign.pages if (name in page.title, page.path) != (True, "/phone-1")]
+    campaign.pages.append(Page(1001.0, "/phone-1", "x.1", "[HIGH]: unregistered patient: would be CRS grade 2"))
+    assert "pages lost" in campaign.faults()
+
+
 def test_it_sees_a_page_of_too_little_urgency(campaign: Campaign) -> None:
     name = campaign.one("pressor")
     campaign.pages = [
