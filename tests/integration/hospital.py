@@ -213,8 +213,9 @@ def cartwatch(
 
 
 def registration(patient: str, at: datetime, **more: Any) -> Body:
-    """A patient two days after infusion, in a bed of the patient's own name."""
+    """A patient two days after infusion, in a bed of the patient's own name; known then, whenever it is accepted."""
     body = {"type": "registration", "id": f"r {patient}", "source": "ehr", "patient": patient, "ward": "HAEM-2"}
+    body["received"] = iso(at)
     return body | {"bed": patient, "effective": iso(at), "infused": iso(at - timedelta(days=2))} | more
 
 

@@ -200,7 +200,7 @@ def test_without_javascript_it_is_handed_over_and_silenced(ward: Hospital, brows
         page.get_by_label("Hand over to").first.select_option(label="Consultant haematologist")
         picture(page, "phone-page-hand-over")
         page.get_by_role("button", name="Hand over", exact=True).first.click()
-        expect(page.get_by_role("heading", name="Consultant haematologist is being told")).to_be_visible()
+        expect(page.get_by_role("heading", name="Handed over to Consultant haematologist, paged at")).to_be_visible()
         picture(page, "phone-page-handed-over")
         page.locator("summary", has_text="Silence for").first.click()
         page.get_by_role("radio", name="2 h").first.check()

@@ -81,7 +81,7 @@ def same(found: Came, native: Came) -> None:
         mark = f'"kind": "{kind}"'
         assert [event for event in found.events if mark in event] == [event for event in native.events if mark in event]
     assert found == native
-    assert sum('"kind": "page"' in event for event in native.events) >= 20
+    assert sum('"kind": "page"' in event for event in native.events) >= 15
 
 
 @pytest.mark.timeout(300)

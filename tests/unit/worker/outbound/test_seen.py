@@ -187,7 +187,7 @@ def test_health_misses_the_workers_that_export(run: Runtime, ward: Exporting) ->
 
 def test_the_metrics_count_what_waits_and_only_where_it_is_configured(ward: Exporting) -> None:
     def counted() -> list[str]:
-        text = exposition(Ward(NOW, (), {}, (), frozenset()), ward.store, ward.clock.now())
+        text = exposition(Ward(NOW, (), {}, (), frozenset(), version=1), ward.store, ward.clock.now())
         return [line for line in text.splitlines() if line.startswith("cartwatch_exports")]
 
     ward.comes(*crs2())
