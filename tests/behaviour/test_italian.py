@@ -7,6 +7,7 @@ import pytest
 
 from alerts.messages import read_message
 from alerts.page import TITLE_LENGTH
+from config.rota import always
 from config.site import DEFAULTS, Site
 from tests.behaviour.ward import SITE, Ward
 from tests.unit.alerts.wording.reader import ENGLISH, assert_italian
@@ -62,7 +63,8 @@ def test_what_is_remembered_and_journalled_as_graded_stays_english(case: Ward) -
 def test_people_of_one_ladder_each_read_their_own_language() -> None:
     people = dict(SITE.on_call.people)
     people["technician-1"] = people["technician-1"].model_copy(update={"language": "it", "channels": ("phone-1",)})
-    ward = Ward(site=SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people})))
+    roles = {**SITE.on_call.roles, "technician": always("haematologist-1", "technician-1")}
+    ward = Ward(site=SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people, "roles": roles})))
     ward.fault("monitor-7 is heard again")
     titles = {page.to: page.title for page in ward.new_pages()}
     assert titles["haematologist-1"].endswith("monitor-7 is heard again (new)")

@@ -29,6 +29,7 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
         yield from _nobody(on_call, urgency, ladder, casts)
         yield from _nobody_new(on_call, urgency, ladder, casts)
         yield from _times(urgency, ladder)
+    yield from _technical(on_call)
     yield from _last_resort(on_call)
     if on_call.silence_at_most > SILENCE_LONG:
         yield Remark(("silence_at_most",), "a silence of more than 48 h outlasts those who know of it: shorten it")
@@ -87,6 +88,19 @@ def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
         yield Remark(key[:2], "whoever takes it is never asked again: add `acknowledged_for`, such as 60 min")
     if urgency == "critical" and ladder.then_every is None:
         yield Remark(key[:2], "ends with its last step though nobody has answered: add `then_every`, such as 15 min")
+
+
+def _technical(on_call: OnCall) -> Iterator[Remark]:
+    """Technical pages that wake whoever is paged for patients: the last alarm does so by itself."""
+    clinical = {
+        role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.tell
+    }
+    for index, step in enumerate(on_call.ladders["technical"].steps):
+        if both := [role for role in step.tell if role in clinical]:
+            what = (
+                f"wakes {', '.join(both)}, who is paged for patients: tell a technician, such as `tell: [technician]`"
+            )
+            yield Remark(("ladders", "technical", "steps", index), what)
 
 
 def _last_resort(on_call: OnCall) -> Iterator[Remark]:

@@ -386,3 +386,10 @@ def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) 
     path = clean(tmp_path, ("json://127.0.0.1/phone-2?", "{receiver}/phone-2?"))
     [warning] = remarks(path)
     assert "channels: phone-2: {receiver} only prints pages" in warning
+
+
+def test_a_technical_ladder_that_wakes_whoever_is_paged_for_patients_is_doubtful(tmp_path: Path) -> None:
+    path = clean(tmp_path, ("- {after: 0 s, tell: [technician]}", "- {after: 0 s, tell: [on_call, technician]}"))
+    what = "wakes on_call, who is paged for patients: tell a technician, such as `tell: [technician]`"
+    line = at(path, "- {after: 0 s, tell: [on_call, technician]}", "ladders.technical.steps.0")
+    assert remarks(path) == [f"warning: {line}{what}"]
