@@ -75,7 +75,7 @@ def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[
         ),
         ("medium", 149, [(0, (ON_CALL,)), (30, (ON_CALL,))]),
         ("low", 10_000, [(0, ("worklist",))]),
-        ("technical", 40, [(minute, (ON_CALL, "technician-1")) for minute in (0, 5, 35)]),
+        ("technical", 40, [(minute, ("technician-1",)) for minute in (0, 5, 35)]),
     ],
 )
 def test_each_ladder_of_the_shipped_policy(
@@ -120,8 +120,12 @@ def test_whoever_was_told_is_remembered_once() -> None:
 
 def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_told() -> None:
     roles = {**SITE.on_call.roles, "on_call": always(ON_CALL, SECOND), "technician": always(ON_CALL)}
-    on_call = SITE.on_call.model_copy(update={"roles": roles})
-    telling = due(opened("technical"), NOW, SITE._replace(on_call=on_call))
+    ladder = SITE.on_call.ladders["high"].model_copy(
+        update={"steps": (Step(after=minutes(0), tell=("on_call", "technician")),)}
+    )
+    ladders = {**SITE.on_call.ladders, "high": ladder}
+    on_call = SITE.on_call.model_copy(update={"roles": roles, "ladders": ladders})
+    telling = due(opened("high"), NOW, SITE._replace(on_call=on_call))
     assert telling is not None
     assert telling.people == (ON_CALL, SECOND)
 

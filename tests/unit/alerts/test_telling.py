@@ -11,11 +11,15 @@ from alerts.finding import Finding
 from alerts.paging import Reason
 from alerts.telling import Tidings, Written, write
 from alerts.watch import Watch
+from config.rota import always
 from config.site import Site, Urgency
 from tests.unit.alerts.builders import NOW, SITE, chart, hours, reading
 
 ON_CALL, SECOND, TECHNICIAN = "haematologist-1", "haematologist-2", "technician-1"
 CHART = chart(reading("temperature", "38.5", NOW))
+# Both of them are technicians here, so that a technical page goes to two people on two channels.
+ROLES = {**SITE.on_call.roles, "technician": always(ON_CALL, TECHNICIAN)}
+BOTH = SITE._replace(on_call=SITE.on_call.model_copy(update={"roles": ROLES}))
 
 
 def finding(condition: str = "crs", urgency: Urgency = "high", **more: object) -> Finding:
@@ -28,8 +32,8 @@ def opened(condition: str = "crs", urgency: Urgency = "high") -> Episode:
     return episode
 
 
-def telling(episode: Episode, after: timedelta = timedelta(0)) -> Due:
-    found = due(episode, NOW + after, SITE)
+def telling(episode: Episode, after: timedelta = timedelta(0), site: Site = SITE) -> Due:
+    found = due(episode, NOW + after, site)
     assert found is not None
     return found
 
@@ -67,7 +71,7 @@ def test_a_page_with_any_news_is_no_mere_repeat() -> None:
 
 
 def test_each_person_gets_a_page_of_their_own_id() -> None:
-    pages = written(telling(opened("intake lab", "technical"))).pages
+    pages = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
     assert [page.to for page in pages] == [ON_CALL, TECHNICIAN]
     assert len({page.id for page in pages}) == 2
 
@@ -82,14 +86,14 @@ def test_a_person_gets_only_what_is_due_to_that_person() -> None:
 
 
 def test_the_detail_of_a_page_is_that_of_its_channel() -> None:
-    on_call, technician = written(telling(opened("intake lab", "technical"))).pages
+    on_call, technician = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
     assert "intake lab 2" in on_call.title
     assert "intake lab" not in technician.title + technician.text
 
 
 def test_the_episodes_remember_the_pages_until_they_are_sent() -> None:
-    first, second = written(telling(opened("intake lab", "technical"))).pages
-    after = written(telling(opened("intake lab", "technical"))).watch.episodes["intake lab"]
+    first, second = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
+    after = written(telling(opened("intake lab", "technical"), site=BOTH)).watch.episodes["intake lab"]
     assert (after.pages, after.pending) == (2, (first.id, second.id))
 
 
@@ -131,7 +135,7 @@ def test_a_page_is_written_in_the_language_of_whoever_gets_it() -> None:
 
 
 def test_every_page_stands_in_the_journal() -> None:
-    done = written(telling(opened("intake lab", "technical")))
+    done = written(telling(opened("intake lab", "technical"), site=BOTH))
     assert [(event["kind"], event["page"]) for event in done.events] == [("page", page.id) for page in done.pages]
 
 

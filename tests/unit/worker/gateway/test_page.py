@@ -87,11 +87,11 @@ def test_it_works_for_a_technical_episode(desk: Desk) -> None:
     watch = desk.store.watch("~site")
     assert watch is not None
     episode = next(iter(watch.episodes.values()))
-    path = desk.link(episode)
+    path = desk.link(episode, "technician-1")
     assert "technical" in words(desk.get(path))
-    assert desk.tap(path, "hand-over", to="technician-1").status_code == 303
+    assert desk.tap(path, "hand-over", to="consultant-1").status_code == 303
     desk.work()
-    assert "Handed over to Integration technician" in words(desk.get(path))
+    assert "Handed over to Consultant haematologist" in words(desk.get(path))
 
 
 # -- looking changes nothing -------------------------------------------------------------------------
