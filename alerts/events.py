@@ -84,6 +84,7 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
         "episode": page.episode,
         "episodes": list(page.episodes),
         "condition": page.condition,
+        "levels": dict(page.levels),
         "urgency": page.urgency,
         "reason": page.reason,
         "to": page.to,

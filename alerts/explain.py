@@ -29,9 +29,9 @@ from alerts.grading import (
 )
 from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
-from alerts.page import shown
+from alerts.values import shown
 from alerts.vocabulary import label, shown_unit
-from config.site import Site
+from config.site import Language, Site
 
 RULES: Mapping[str, ModuleType] = {
     "crs": crs,
@@ -61,7 +61,7 @@ class Probe(NamedTuple):
         """How the probe is told to a person."""
         if self.value is not None:
             return f"{label(self.kind)} {self.value} {shown_unit(self.kind)}".strip()
-        said = {"true": "stated", "false": "denied"}.get(self.code, self.code.replace("_", " "))
+        said = {"true": "stated", "false": "denied"}.get(self.code, label(self.code))
         return f"{label(self.kind)} {said}"
 
 
@@ -124,11 +124,13 @@ class Explanation(NamedTuple):
     rule: str
 
 
-def explain(chart: Chart, at: datetime, site: Site) -> list[Explanation]:
-    """Every result at a time, explained."""
+def explain(chart: Chart, at: datetime, site: Site, language: Language = "en") -> list[Explanation]:
+    """Every result at a time, explained; the readings in a language, the rest as the catalogue knows it."""
     now = assess(chart, at, site)
     changes = _changes(chart, now, site)
-    return [_explained(system, result, changes.get(system, ()), site) for system, result in _results(now).items()]
+    return [
+        _explained(system, result, changes.get(system, ()), site, language) for system, result in _results(now).items()
+    ]
 
 
 def _results(now: Assessment) -> dict[str, Result]:
@@ -141,7 +143,7 @@ def _row(system: str, site: Site) -> tuple[str, ...]:
     return tuple(f"grade {level}: {cell}" for level, cell in ctcae.printed(term, site)) if section == "ctcae" else ()
 
 
-def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site) -> Explanation:
+def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site, language: Language) -> Explanation:
     value = shown_value(result)
     rule = RULES[system].__doc__ or ""
     return Explanation(
@@ -150,7 +152,7 @@ def _explained(system: str, result: Result, changed_by: Iterable[str], site: Sit
         version=result.version,
         provisional=isinstance(result, Grade) and result.provisional,
         because=result.because,
-        readings=tuple(shown(item, site, "en") for item in result.evidence),
+        readings=tuple(shown(item, site, language) for item in result.evidence),
         missing=result.missing,
         flags=result.flags,
         conventions=tuple(_convention(name, site) for name in result.proxies),

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.vocabulary import moment
 
 DAY = timedelta(hours=24)
 
@@ -53,9 +54,7 @@ class Ledger(Struct, frozen=True):
         left = TOCILIZUMAB_IN_ALL - self.tocilizumab
         if self.next_tocilizumab_at is None:
             return f"all {TOCILIZUMAB_IN_ALL} doses of tocilizumab are given"
-        when = (
-            "now" if self.next_tocilizumab_at <= at else f"from {self.next_tocilizumab_at.astimezone(zone):%d %b %H:%M}"
-        )
+        when = "now" if self.next_tocilizumab_at <= at else f"from {moment(self.next_tocilizumab_at, zone)}"
         return f"{left} of {TOCILIZUMAB_IN_ALL} doses of tocilizumab left, the next {when}"
 
 

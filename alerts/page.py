@@ -1,39 +1,35 @@
-"""Words of one page: what, how urgent, since when, on which readings, under which protocol line.
+"""Words of one page: on which readings, since when, why, and under which protocol line.
 
-The lines stand in order of importance: a channel that has room for little cuts from the end, so the first two must
-carry the message. Everything is said in the reader's language (`alerts/wording`).
+The lines stand in order of importance: a channel that has room for little cuts from the end. The first paragraph is a
+line for each finding, with its readings; an empty line ends it, and delivery puts the link there. The title is not
+repeated (`alerts/title.py`). Everything is said in the reader's language (`alerts/wording`).
 """
 
 from datetime import datetime
 
 from msgspec import Struct
 
-from alerts.admission import Admission
 from alerts.assessment import Assessment
 from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.concern import Change, Concern
 from alerts.episodes import Episode
-from alerts.finding import Finding
-from alerts.grading.result import Evidence, Score
+from alerts.grading.result import Score
 from alerts.ledger import Ledger, ledger
 from alerts.paging import Reason
 from alerts.reminders import REMINDERS
-from alerts.vocabulary import label, shown_unit
+from alerts.title import GRADED, Title, name, tag
+from alerts.values import changed, clock, readings
+from alerts.vocabulary import READINGS, label
 from alerts.wording.catalogue import say, translate
 from alerts.wording.headings import DISCLAIMER
-from config.site import URGENCIES, Language, Site, Urgency
-
-TITLE_LENGTH = 110
-"""Characters that a lock screen shows of a title, and every service takes."""
-
-ENDED: tuple[Reason, ...] = ("resolved", "retracted")
-"""Why somebody is told of an episode that is not open any more: no protocol line is quoted."""
+from config.site import Language, Site, Urgency
 
 
 class Page(Struct, frozen=True, kw_only=True):
     """One page to one person on one channel. The id stays the same however often delivery is tried.
 
     `assessed_at` is the clinical time of the grades it names.
+    `levels` is what the title names: each condition with its level by the newest assessment (None: undetermined).
     """
 
     id: str
@@ -43,80 +39,27 @@ class Page(Struct, frozen=True, kw_only=True):
     episode: str
     episodes: tuple[str, ...]
     condition: str
+    levels: tuple[tuple[str, int | None], ...] = ()
     urgency: Urgency
     reason: Reason
     to: str
     channel: str
-    title: str
+    heading: Title
     text: str
     language: Language = "en"
     assessed_at: datetime | None = None
 
-
-class Concern(Struct, frozen=True):
-    """One episode as a page tells it: why it is told, and what the rules say now."""
-
-    episode: Episode
-    reason: Reason
-    finding: Finding | None
+    @property
+    def title(self) -> str:
+        """The whole title; a channel may show less of it."""
+        return str(self.heading)
 
 
-def most_urgent_first(concerns: list[Concern]) -> list[Concern]:
-    """In the order a page tells them; of equally urgent ones the order they came in."""
-    return sorted(concerns, key=lambda concern: -URGENCIES.index(concern.episode.urgency))
-
-
-# -- the title -------------------------------------------------------------------------------------
-
-
-def title(concerns: list[Concern], chart: Chart, now: Assessment | None, site: Site, language: Language) -> str:
-    """One line: urgency, day, place, what, and why it is told. The concerns come most urgent first.
-
-    What does not fit is counted; it stands in the text. A page about no patient has the hospital for its place.
-    """
-    parts = [_tag(concerns, language)]
-    if now is not None and now.day is not None:
-        parts.append(say("D{day}", language, day=f"{now.day:+d}" if now.day else "0"))
-    if place := _place(chart.admission) or ("" if now is not None else site.on_call.name):
-        parts.append(place)
-    start = f"{' '.join(parts)}: "
-    names = [_named(concern, language) for concern in concerns]
-    for told in range(len(names), 0, -1):
-        left = len(names) - told
-        rest = f" {say('and {count} more', language, count=left)}" if left else ""
-        line = f"{start}{'; '.join(names[:told])}{rest}"
-        if len(line) <= TITLE_LENGTH:
-            return line
-    return start + _named(concerns[0], language, TITLE_LENGTH - len(start) - len(rest)) + rest
-
-
-def _tag(concerns: list[Concern], language: Language) -> str:
-    return f"[{translate(concerns[0].episode.urgency, language).upper()}]"
-
-
-def _place(admission: Admission | None) -> str:
-    if admission is None:
-        return ""
-    return "/".join(part for part in (admission.ward, admission.bed) if part)
-
-
-def _named(concern: Concern, language: Language, room: int | None = None) -> str:
-    """The episode's title, shortened to `room`, and why it is told where the title does not say so itself."""
-    name = translate(concern.episode.title, language)
-    why = "" if concern.reason in ENDED else f" ({say(concern.reason, language)})"
-    if room is not None and len(name) + len(why) > room:
-        name = f"{name[: max(room - len(why) - 1, 1)].rstrip()}…"
-    return name + why
-
-
-def minimal_text(concerns: list[Concern], page: str, language: Language) -> tuple[str, str]:
+def minimal_text(concerns: list[Concern], page: str, language: Language) -> tuple[Title, str]:
     """Title and text without any patient detail, for a channel that others may read."""
-    heading = f"{_tag(concerns, language)} {say('cartwatch page {page}', language, page=page)}"
+    heading = f"{tag(concerns[0].urgency, language)} {say('cartwatch page {page}', language, page=page)}"
     body = say("Open the ward board for page {page}.", language, page=page)
-    return heading, f"{body} {translate(DISCLAIMER, language)}"
-
-
-# -- the text --------------------------------------------------------------------------------------
+    return Title(heading), f"{body} {translate(DISCLAIMER, language)}"
 
 
 def text(
@@ -129,16 +72,17 @@ def text(
     page: str,
     language: Language,
 ) -> str:
-    """The whole page, written at the time `at`: what is told, its evidence, the background, and what it rests on."""
-    lines = [_headline(concern, site, language) for concern in concerns]
+    """The whole page, written at the time `at`: the readings of each finding, why, the background, what it rests on."""
+    once = list({concern.episode.id: concern for concern in concerns}.values())
+    lines = [line for concern in concerns for line in _lead(concern, site, language, alone=len(concerns) == 1)]
     if any(concern.reason == "still_on_it" for concern in concerns):
         lines.append(say("still on it? The ladder starts again without an answer", language))
-    episodes = {concern.episode.id: concern for concern in concerns}
-    for concern in episodes.values():
-        details = _details(concern.finding, site, language)
-        if details and len(episodes) > 1:
-            lines.append(translate(concern.episode.title, language))
-        lines += details
+    lines.append("")
+    for concern in once:
+        details = _details(concern, language)
+        if details and len(once) > 1:
+            lines.append(name(concern, language))
+        lines += [f"  {line}" for line in details] if len(once) > 1 else details
     if now is not None:
         lines += _background(concerns, chart, now, site, language)
     lines += _conventions(concerns, site, language)
@@ -147,19 +91,41 @@ def text(
     return "\n".join(lines)
 
 
-def clock(at: datetime, site: Site, language: Language) -> str:
-    """Day and time of day in the hospital's time zone."""
-    return translate(at.astimezone(site.zone).strftime("%d %b %Y %H:%M"), language)
+# -- the first paragraph ---------------------------------------------------------------------------
 
 
-def _headline(concern: Concern, site: Site, language: Language) -> str:
+def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> list[str]:
+    """The readings of a finding, and since when; of several each begins with its name and grade."""
+    known = readings(concern.evidence, site, language)
+    rest = _explanation(concern, language)
+    since = _since(concern, site, language)
+    changes = [_correction(concern, change, site, language) for change in concern.changes]
+    if alone:
+        return [line for line in (*changes, rest, known, since) if line]
+    return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
+
+
+def _explanation(concern: Concern, language: Language) -> str:
+    """What a technical text says after the clause that is its title."""
+    if concern.episode.urgency != "technical":
+        return ""
+    return translate(concern.episode.title, language).partition("; ")[2]
+
+
+def _since(concern: Concern, site: Site, language: Language) -> str:
+    """Since when the grade named is so, and beside it, where that differs, since when the episode is open."""
     episode = concern.episode
-    parts = [
-        _named(concern, language),
-        say("since {at}", language, at=clock(episode.opened_at, site, language)),
-    ]
-    if episode.was is not None and concern.reason == "worse":
-        parts.append(say("before: {level}", language, level=episode.was))
+    opened = clock(episode.opened_at, site, language)
+    began = clock(episode.level_now_since, site, language)
+    parts = []
+    if concern.has_ended:
+        parts.append(say("episode since {at}", language, at=opened))
+    elif concern.is_lower:
+        parts.append(_lowered(episode, began, language))
+    else:
+        parts.append(say("since {at}", language, at=began))
+    if began != opened and not concern.has_ended:
+        parts.append(say("episode since {at}", language, at=opened))
     if concern.reason == "taken_over":
         parts.append(say("taken over by {person}", language, person=_person(episode.acknowledged_by, site)))
     if episode.handed_over_by:
@@ -172,46 +138,56 @@ def _person(key: str, site: Site) -> str:
     return known.name if known is not None else key
 
 
-def _details(finding: Finding | None, site: Site, language: Language) -> list[str]:
-    """Why the rules say so, and on which readings."""
+def _lowered(episode: Episode, began: str, language: Language) -> str:
+    """What became of a finding that the newest assessment no longer gives as the episode has it."""
+    if episode.level_now is None:
+        return say("undetermined since {at}", language, at=began)
+    if episode.condition not in GRADED:
+        return say("no longer so since {at}", language, at=began)
+    words = "was {was}, now {now}, since {at}" if episode.level_now else "was {was}, now {now}, clearing since {at}"
+    return say(words, language, was=episode.level, now=episode.level_now, at=began)
+
+
+def _correction(concern: Concern, change: Change, site: Site, language: Language) -> str:
+    """What a correction changed, when and by whom, and what was withdrawn for it."""
+    what = say(
+        "{change} at {at} by {source}",
+        language,
+        change=changed(change, language),
+        at=clock(change.at, site, language),
+        source=change.source,
+    )
+    if concern.episode.condition not in GRADED and concern.episode.condition != "cytopenia":
+        return f"{what}: {say('notice withdrawn', language)}"
+    return f"{what}: {say('grade {level} withdrawn', language, level=concern.episode.level)}"
+
+
+# -- why -------------------------------------------------------------------------------------------
+
+
+def _details(concern: Concern, language: Language) -> list[str]:
+    """Why the rules say so, why it was first paged, and what is missing."""
+    finding = concern.finding
+    because = [] if finding is None else list(finding.because)
+    lines = [say("because {reason}", language, reason=translate(reason, language)) for reason in because]
+    first = [event for event in concern.episode.event.split("; ") if event and event not in because]
+    if first and not concern.has_ended:
+        reason = "; ".join(translate(event, language) for event in first)
+        lines.insert(0, say("first paged because {reason}", language, reason=reason))
     if finding is None:
-        return []
-    lines = [say("because {reason}", language, reason=translate(reason, language)) for reason in finding.because]
+        return lines
     if finding.provisional:
         lines.append(translate("provisional: at least this grade", language))
-    if finding.evidence:
-        readings = "; ".join(shown(item, site, language) for item in finding.evidence)
-        lines.append(say("readings: {readings}", language, readings=readings))
     if finding.missing:
-        names = ", ".join(translate(name, language) for name in finding.missing)
+        names = ", ".join(missing(item, language) for item in finding.missing)
         lines.append(say("missing: {names}", language, names=names))
-    lines += [say("note: {flag}", language, flag=translate(flag, language)) for flag in finding.flags]
-    return [f"  {line}" for line in lines]
+    return lines + [say("note: {flag}", language, flag=translate(flag, language)) for flag in finding.flags]
 
 
-def shown(item: Evidence, site: Site, language: Language) -> str:
-    """One reading with value, unit, time and source, as a page shows it."""
-    entry = item.entry
-    value = translate(f"{label(item.kind)} {_value(item.kind, entry)}", language)
-    return f"{value} ({clock(entry.effective, site, language)}, {entry.source}{_charted_for(entry, site, language)})"
-
-
-def _charted_for(entry: Entry, site: Site, language: Language) -> str:
-    if entry.charted_for is None:
-        return ""
-    return f", {say('charted for {time}', language, time=f'{entry.charted_for.astimezone(site.zone):%H:%M}')}"
-
-
-def _value(kind: str, entry: Entry) -> str:
-    if entry.value is None:
-        return {"true": "yes", "false": "no"}.get(entry.code, entry.code.replace("_", " "))
-    unit = entry.unit or shown_unit(kind)
-    value = f"{entry.comparator}{entry.value.normalize():f}"
-    if entry.code in ("given", "started", "stopped"):
-        value = f"{value} {unit} {entry.code}"
-        unit = ""
-    sent = f" (sent as {entry.sent})" if entry.sent else ""
-    return f"{value} {unit}".strip() + sent
+def missing(item: str, language: Language) -> str:
+    """What a grader lacked. Graders name a reading as messages do; what follows the name is words."""
+    kind, space, why = item.partition(" ")
+    return translate(f"{label(kind) if kind in READINGS else kind}{space}{why}", language)
 
 
 def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site, language: Language) -> list[str]:
@@ -247,8 +223,8 @@ def _score(score: Score, site: Site, language: Language) -> str:
 
 def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
     """The protocol line of a condition, with its source; of tocilizumab, also what the ledger leaves."""
-    reminder = REMINDERS.get((concern.episode.condition, concern.episode.level))
-    if reminder is None or concern.reason in ENDED:
+    reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
+    if reminder is None or concern.has_ended:
         return ""
     quoted = translate(reminder.text, language)
     if reminder.tocilizumab:
@@ -260,13 +236,13 @@ def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, lang
 def _conventions(concerns: list[Concern], site: Site, language: Language) -> list[str]:
     """Every convention of the site that the page depends on, with its basis."""
     names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.proxies)
-    if not names:
-        return []
-    told = "; ".join(_convention(name, site, language) for name in names)
-    return [say("conventions: {conventions}", language, conventions=told)]
+    bases = filter(None, (basis(name, site, language) for name in names))
+    told = "; ".join(dict.fromkeys(bases))
+    return [say("conventions: {conventions}", language, conventions=told)] if told else []
 
 
-def _convention(name: str, site: Site, language: Language) -> str:
+def basis(name: str, site: Site, language: Language) -> str:
+    """A working convention in words; empty for one that the configuration no longer has."""
     section, _, key = name.partition(".")
     proxy = getattr(getattr(site.proxies, section, None), key, None)
-    return f"{translate(proxy.basis, language)} ({name})" if proxy is not None else name
+    return translate(proxy.shown_basis, language) if proxy is not None else ""

@@ -1,10 +1,17 @@
-"""After a correction: which open episodes have lost their ground, wholly or in part."""
+"""After a correction: which open episodes have lost their ground, wholly or in part, and by which change."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from alerts.assessment import assess
+from alerts.chart import Chart
+from alerts.concern import Change
+from alerts.entry import Entry
 from alerts.episodes import Episode
 from alerts.finding import Finding
+from alerts.messages import Reading, Statement, Treatment
 from alerts.unregistered import findings_of
 from alerts.watch import Watch
 from config.site import Site
@@ -39,3 +46,35 @@ def _moments(watch: Watch, episode: Episode) -> list[datetime]:
 def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
     assessment = assess(watch.chart, at, site)
     return {found.condition: found for found in findings_of(watch, assessment, site)}
+
+
+CHANGES_SHOWN = 3
+"""Corrections that a page names where it cannot be said which of them took the ground of an episode."""
+
+
+def changes(before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime) -> list[Change]:
+    """What a correcting message made of the entries it corrects."""
+    names = {message.id, message.supersedes}
+    at = (message.received or now).astimezone(UTC)
+    found = []
+    for kind, series in before.entries.items():
+        if after.entries.get(kind) is series:
+            continue
+        now_charted = next((item for item in after.entries.get(kind, ()) if _is(item, message.source, names)), None)
+        old = (item for item in series if _is(item, message.source, names) and item != now_charted)
+        found += [Change(kind, entry, now_charted, at, message.source) for entry in old]
+    return found
+
+
+def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
+    return entry.source == source and entry.id in names
+
+
+def took_ground(
+    known: Sequence[Change], watch: Watch, before: Chart, episode: Episode, site: Site
+) -> tuple[Change, ...]:
+    """Those of some corrections that an episode rested on, by the chart as it was before them."""
+    finding = _found(replace(watch, chart=before, course=None), episode.raised_at, site).get(episode.condition)
+    used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
+    found = tuple(change for change in known if (change.kind, change.before.place) in used)
+    return found or tuple(known[:CHANGES_SHOWN])

@@ -19,6 +19,7 @@ from alerts.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_ne
 from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart
 from alerts.charting import chart_message, moment_of
+from alerts.concern import Change, Concern
 from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
@@ -39,8 +40,7 @@ from alerts.grading import pressures
 from alerts.grading.result import Result
 from alerts.merging import passed_on
 from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
-from alerts.paging import Reason
-from alerts.retraction import lost_ground
+from alerts.retraction import changes, lost_ground, took_ground
 from alerts.telling import Tidings
 from alerts.unregistered import findings_of
 from alerts.watch import Effects, Unregistered, Watch, sets_aside
@@ -83,6 +83,8 @@ class _Step:
         self.tidings = Tidings()
         self.moments: set[datetime] = set()
         self.corrected = False
+        self.uncorrected = watch.chart
+        self.changes: list[Change] = []
         self.corrections = Corrections()
         self.shaken: list[Shaken] = []
         self.latest: Assessment | None = None
@@ -107,6 +109,7 @@ class _Step:
                 self.corrected = self.corrected or charted.corrects
                 if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
                     self.corrections = self.corrections.and_by(message)
+                    self.changes += changes(self.watch.chart, charted.chart, message, self.now)
                 self._take_over(message, charted.chart, charted.corrects)
             else:
                 rest.append(message)
@@ -172,14 +175,19 @@ class _Step:
         """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
         for episode, left in lost_ground(self.watch, self.site):
             if left is None:
-                self._end(episode, "retracted", None)
+                self._end(self._retracted(episode))
                 self.watch = self.watch.following(episode.condition, episodes.closed(episode, self.now, "retracted"))
             else:
                 self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
                 lowered = episodes.taken_back(episodes.called_off(episode, self.now), left)
                 self.watch = self.watch.holding(lowered)
                 if episode.told:
-                    self.tidings.end(episode, "retracted", None, left=lowered.title)
+                    self.tidings.end(replace(self._retracted(episode), left=lowered))
+
+    def _retracted(self, episode: Episode) -> Concern:
+        """An episode that lost its ground, with the corrections that took it."""
+        took = took_ground(self.changes, self.watch, self.uncorrected, episode, self.site) if episode.told else ()
+        return Concern(episode, "retracted", None, changes=took)
 
     def take_grades_back(self) -> None:
         """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""
@@ -290,17 +298,18 @@ class _Step:
             finding = replace(finding, title=f"{finding.title} (charted late)")
         followed = episodes.follow(self.watch.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
-            self._end(before, "resolved", finding)
+            self._end(Concern(before, "resolved", finding))
         elif followed.episode is not None:
             self.tidings.know(followed.episode.id, finding)
         self.watch = self.watch.following(condition, followed)
 
-    def _end(self, episode: Episode, reason: Reason, finding: Finding | None) -> None:
+    def _end(self, ended: Concern) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
+        episode = ended.episode
         self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
-        self.effects.events.append(closed_event(self.watch, episode, reason, self.now, self.site))
-        if episode.told and (reason == "retracted" or episode.highest in ENDING_IS_TOLD):
-            self.tidings.end(episode, reason, finding)
+        self.effects.events.append(closed_event(self.watch, episode, ended.reason, self.now, self.site))
+        if episode.told and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
+            self.tidings.end(ended)
 
     def _note_grades(self, assessment: Assessment) -> None:
         standing = dict(self.watch.standing)

@@ -8,17 +8,16 @@ from msgspec.structs import replace
 from alerts import episodes
 from alerts import page as pages
 from alerts.assessment import Assessment
-from alerts.episodes import Episode
+from alerts.concern import Concern, worst_first
 from alerts.escalation import Due
 from alerts.events import page_event
 from alerts.finding import Finding
-from alerts.page import Concern, Page
-from alerts.paging import Delivery, Reason, with_delivery
+from alerts.messages import SITE_SUBJECT
+from alerts.page import Page
+from alerts.paging import Delivery, with_delivery
+from alerts.title import title
 from alerts.watch import Watch
-from config.site import Site, Urgency, higher
-
-_MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
-"""A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
+from config.site import Site
 
 
 class Tidings:
@@ -35,15 +34,10 @@ class Tidings:
             finding = replace(finding, because=(*finding.because, earlier.event))
         self.findings[episode] = finding
 
-    def end(self, episode: Episode, reason: Reason, finding: Finding | None, left: str = "") -> None:
-        """An episode that ended or was taken back, to be told to whoever was paged; `left` is what stands of it."""
-        what = episode.condition.upper().replace("_", " ")
-        if reason == "retracted":
-            words = f"retracted: its ground was corrected away{f'; {left} stands' if left else ''}"
-        else:
-            words = reason
-        named = replace(episode, title=f"{what} {words}", urgency="low")
-        self.ended.append((Concern(named, reason, finding), episode.told))
+    def end(self, concern: Concern) -> None:
+        """An episode that ended or lost its ground, of which whoever was paged is notified with little urgency."""
+        named = replace(concern.episode, urgency="low")
+        self.ended.append((replace(concern, episode=named), concern.episode.told))
 
 
 class Written(NamedTuple):
@@ -61,7 +55,7 @@ def write(
     """One page per person and channel for everything that is due or has ended."""
     written = Written(watch, [], [], [])
     for (person, channel), concerns in _by_recipient(dues, tidings, site).items():
-        page = _page(written, person, channel, pages.most_urgent_first(concerns), assessment, now, site)
+        page = _page(written, person, channel, worst_first(concerns), assessment, now, site)
         watch, cancelled = _remember(written.watch, page)
         written.pages.append(page)
         written.events.append(page_event(page, site))
@@ -80,11 +74,7 @@ def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[s
 
     for due in dues:
         for telling in due.tellings:
-            most = _MOST_URGENT.get(telling.reason, due.episode.urgency)
-            urgency = most if higher(due.episode.urgency, most) else due.episode.urgency
-            concern = Concern(
-                replace(due.episode, urgency=urgency), telling.reason, tidings.findings.get(due.episode.id)
-            )
+            concern = Concern(due.episode, telling.reason, tidings.findings.get(due.episode.id))
             for recipient in telling.recipients:
                 add(recipient.person, recipient.channel, concern)
     for concern, people in tidings.ended:
@@ -107,24 +97,27 @@ def _page(
     language = site.on_call.people[person].language
     number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
     page_id = f"{first.episode.id}.{number}"
+    day = chart.day(now, site.zone)
     if site.on_call.channels[channel].detail == "minimal":
-        title, text = pages.minimal_text(concerns, page_id, language)
+        heading, text = pages.minimal_text(concerns, page_id, language)
     else:
-        title = pages.title(concerns, chart, assessment, site, language)
+        patient = "" if written.watch.patient == SITE_SUBJECT else written.watch.patient
+        heading = title(concerns, patient, chart.admission, day, site, language)
         text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
     return Page(
         id=page_id,
         patient=written.watch.patient,
         at=now,
-        day=chart.day(now, site.zone),
+        day=day,
         episode=first.episode.id,
         episodes=tuple(dict.fromkeys(concern.episode.id for concern in concerns)),
         condition=first.episode.condition,
-        urgency=first.episode.urgency,
+        levels=tuple({c.episode.condition: c.episode.level_now for c in concerns if not c.has_ended}.items()),
+        urgency=first.urgency,
         reason=next((concern.reason for concern in concerns if concern.reason != "repeat"), first.reason),
         to=person,
         channel=channel,
-        title=title,
+        heading=heading,
         text=text,
         language=language,
         assessed_at=assessment.at if assessment is not None else None,

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from alerts.assessment import Assessment
+from alerts.concern import UNREGISTERED
 from alerts.finding import Finding
 from alerts.findings import findings
 from alerts.messages import AnyMessage
@@ -53,7 +54,7 @@ def _unregistered(finding: Finding) -> Finding:
         return finding
     return replace(
         finding,
-        title=f"unregistered patient: would be {finding.title}",
+        title=f"{UNREGISTERED}{finding.title}",
         urgency=HIGHEST if higher(finding.urgency, HIGHEST) else finding.urgency,
         flags=(*finding.flags, REGISTER),
     )

@@ -1,5 +1,6 @@
 """Every name a reading, a statement or a treatment may carry: one table, read from everywhere else."""
 
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ READINGS = _table(
     Kind("ast", Sort.LABORATORY, "U/L", "enzyme", "AST"),
     Kind("crp", Sort.LABORATORY, "mg/L", "crp", "CRP"),
     Kind("platelets", Sort.LABORATORY, "10*9/L", "cell_count", "platelets"),
-    Kind("neutrophils", Sort.LABORATORY, "10*9/L", "cell_count", "neutrophils (ANC)"),
+    Kind("neutrophils", Sort.LABORATORY, "10*9/L", "cell_count", "neutrophils"),
     Kind("white_cells", Sort.LABORATORY, "10*9/L", "cell_count", "white cells"),
     Kind("lymphocytes", Sort.LABORATORY, "10*9/L", "cell_count", "lymphocytes"),
     Kind("hemoglobin", Sort.LABORATORY, "g/dL", "hemoglobin", "haemoglobin"),
@@ -165,14 +166,69 @@ def product_code(text: str) -> str:
     return next((code for code, name in PRODUCTS.items() if word in (code, name, TRADE_NAMES[code])), "")
 
 
+CLINICAL_NAMES = {
+    "anemia": "anaemia",
+    "anemia_life_threatening": "life-threatening anaemia",
+    "febrile_neutropenia_life_threatening": "life-threatening febrile neutropenia",
+    "fever_other_cause": "fever of another cause",
+    "hypotension_other_cause": "hypotension of another cause",
+    "hypoxia_other_cause": "hypoxia of another cause",
+    "consciousness_other_cause": "altered consciousness of another cause",
+    "died_of_crs": "death due to CRS",
+    "died_of_icans": "death due to ICANS",
+    "hypercapnic_failure": "hypercapnic respiratory failure",
+    "cn6_palsy": "sixth nerve palsy",
+    "papilledema": "papilloedema",
+    "cushing": "Cushing's triad",
+    "cpap": "CPAP",
+    "bipap": "BiPAP",
+    "nonrebreather_mask": "non-rebreather mask",
+    "venturi_mask": "Venturi mask",
+    "high_flow_nasal_cannula": "high-flow nasal cannula",
+    "blow_by": "blow-by oxygen",
+    "nonconvulsive_resolving": "non-convulsive, resolving",
+    "deep_focal": "deep focal",
+}
+"""How statements, codes and terms are named for a person where the name in code is not that."""
+
+_UNITS = (
+    ("Cel", "°C"),
+    ("[degF]", "°F"),
+    ("mm[Hg]", "mmHg"),
+    ("10*", "×10^"),
+    ("^9/", "⁹/"),
+    ("^3/", "³/"),
+    ("^6/", "⁶/"),
+    ("^12/", "¹²/"),
+    ("ug", "µg"),
+    ("mcg", "µg"),
+    ("uL", "µL"),
+    ("umol", "µmol"),
+    ("[IU]", "IU"),
+    ("[iU]", "IU"),
+)
+"""UCUM as it is sent, and as a person writes it."""
+
+
 def label(name: str) -> str:
-    """How a reading, statement or drug is named on a page."""
+    """How a reading, statement, drug or code is named for a person."""
     kind = READINGS.get(name)
-    return kind.label if kind else name.replace("_", " ")
+    return kind.label if kind else CLINICAL_NAMES.get(name) or name.replace("_", " ")
+
+
+def unit_label(unit: str) -> str:
+    """A unit as a person writes it: `Cel` is `°C`, `10*9/L` is `×10⁹/L`, `ug/kg/min` is `µg/kg/min`."""
+    for sent, written in _UNITS:
+        unit = unit.replace(sent, written)
+    return "" if unit == "1" else unit
 
 
 def shown_unit(name: str) -> str:
-    """The canonical unit as a person writes it: `Cel` is `°C`, `10*9/L` is `×10⁹/L`."""
+    """The canonical unit of a reading as a person writes it."""
     kind = READINGS.get(name)
-    unit = kind.unit if kind else ""
-    return {"Cel": "°C", "mm[Hg]": "mmHg", "10*9/L": "×10⁹/L", "ug/L": "µg/L", "/uL": "/µL", "1": ""}.get(unit, unit)
+    return unit_label(kind.unit) if kind else ""
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """A time on the hospital's clock, as every page and screen writes it: `17 Jun 10:00`."""
+    return at.astimezone(zone).strftime("%d %b %H:%M")

@@ -50,6 +50,9 @@ class Configuration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+EXAMPLE = "example value, not yet set by this centre"
+
+
 class Proxy(Configuration, Generic[T]):
     """A working convention that no consensus fixes: shown as such on every page that depends on it."""
 
@@ -63,3 +66,8 @@ class Proxy(Configuration, Generic[T]):
         if isinstance(value, Decimal) and not is_of_use(value):
             raise ValueError(f"{value} is not a number that can be compared")
         return value
+
+    @property
+    def shown_basis(self) -> str:
+        """The basis as a clinician reads it: that of a shipped placeholder says only that the value is an example."""
+        return EXAMPLE if self.basis.startswith("placeholder") else self.basis

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from alerts.messages import SITE_SUBJECT
 from alerts.page import Page
 from alerts.rota import holders
+from alerts.title import Title, tag
 from alerts.wording.catalogue import translate
 from config.settings import Settings
 from config.site import Site, Urgency, load_site
@@ -52,8 +53,7 @@ def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: 
                 reason="resolved" if title == PAGES_AGAIN else "new",
                 to=person,
                 channel=channel,
-                title=f"[{translate('technical', known.language).upper()}] {on_call.name}: "
-                f"{translate(title, known.language)}",
+                heading=Title(f"{tag(urgency, known.language)} {on_call.name}", (translate(title, known.language),)),
                 text="\n".join(translate(line, known.language) for line in lines),
                 language=known.language,
             )

@@ -11,7 +11,8 @@ from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import if_old, latest_number, numbers
+from alerts.grading.inputs import amount, charted, if_old, latest_number, numbers
+from alerts.vocabulary import label
 from config.site import Site
 
 FEVER = Decimal("38.0")
@@ -64,7 +65,10 @@ def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
         _febrile,
         lambda entry: confirmation.temperature(chart, entry, _febrile, site),
     )
-    flags = tuple(f"{e.value:f} °C by {e.by}: not yet confirmed as fever" for e in decided.unconfirmed[:1])
+    flags = tuple(
+        f"{amount('temperature', item)} by {label(item.by)}: not yet confirmed as fever"
+        for item in decided.unconfirmed[:1]
+    )
     proxies = (
         *((decided.confirmed.proxy,) if decided.confirmed.proxy else ()),
         *if_old(decided.entry, at, site, "chart.temperature_holds"),
@@ -72,9 +76,10 @@ def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
     if decided.confirmed.counts:
         samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
         highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
-        return Axis(1, f"fever {highest:f} °C (>= {FEVER})", samples, flags=flags, proxies=proxies)
+        text = f"fever {charted('temperature', highest)} °C (>= {FEVER})"
+        return Axis(1, text, samples, flags=flags, proxies=proxies)
     found = evidence(("temperature", decided.entry))
-    text = flags[0] if flags else f"no fever ({decided.entry.value:f} °C < {FEVER})"
+    text = flags[0] if flags else f"no fever ({amount('temperature', decided.entry)} < {FEVER})"
     return Axis(0, text, found, flags=flags, proxies=proxies)
 
 

@@ -12,9 +12,9 @@ from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import if_old
+from alerts.grading.inputs import charted, if_old, number
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
-from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
+from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS, label
 from config.site import Site
 
 NO_VASOPRESSOR = 2
@@ -57,10 +57,16 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
     return Axis(
         level,
         f"hypotension with {row}: grade {level} ({names})",
-        evidence(*counted, *vasopressin),
+        evidence(*counted, *vasopressin, *_charted(chart, at, site)),
         flags=tuple(flags),
         proxies=("crs.single_vasopressor_dose_holds",) if single else (),
     )
+
+
+def _charted(chart: Chart, at: datetime, site: Site) -> list[tuple[str, Entry]]:
+    """The pressures that hold. They stand beside a vasopressor too, though only that decides the grade."""
+    systolic, mean = pressures(chart, at, site)
+    return [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
 
 
 class _Low(NamedTuple):
@@ -72,7 +78,7 @@ class _Low(NamedTuple):
 
 def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     systolic, mean = pressures(chart, at, site)
-    charted = [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
+    charted = _charted(chart, at, site)
     found = evidence(*charted)
     refused = _contradictions(chart, systolic, mean, at, site)
     proxies = PULSE_PRESSURE if refused else ()
@@ -88,7 +94,7 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
             named = (*low.proxies, *by, *proxies)
             return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), flags=refused, proxies=named)
         if low is not None:
-            unconfirmed.append(f"{low.text} by {entry.by.replace('_', ' ')}: not yet confirmed")
+            unconfirmed.append(f"{low.text} by {label(entry.by)}: not yet confirmed")
     aged = tuple(name for _, entry in charted for name in if_old(entry, at, site, "chart.vitals_hold"))
     return Axis(
         0,
@@ -124,17 +130,22 @@ def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     proxies = site.proxies.crs
     if kind == "mean_bp":
         if entry.below(proxies.hypotension_mean.value):
-            return _Low(f"mean {entry.value:f} < {proxies.hypotension_mean.value}", ("crs.hypotension_mean",))
+            return _Low(
+                f"mean {charted('systolic_bp', entry.value)} < {proxies.hypotension_mean.value}",
+                ("crs.hypotension_mean",),
+            )
         return None
     if entry.below(proxies.hypotension_systolic.value):
-        text = f"systolic {entry.value:f} < {proxies.hypotension_systolic.value}"
+        text = f"systolic {charted('systolic_bp', entry.value)} < {proxies.hypotension_systolic.value}"
         return _Low(text, ("crs.hypotension_systolic",))
     if not entry.below(proxies.relative_hypotension_systolic.value):
         return None
     fraction = proxies.relative_hypotension_fraction.value
     before = baseline(chart, site)
     if before is not None and entry.below(before * fraction):
-        return _Low(f"systolic {entry.value:f} < {fraction} x baseline {before:f}", RELATIVE)
+        return _Low(
+            f"systolic {charted('systolic_bp', entry.value)} < {fraction} x baseline {number(before)}", RELATIVE
+        )
     return None
 
 

@@ -12,7 +12,7 @@ from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import if_old, latest_number, numbers
+from alerts.grading.inputs import charted, if_old, latest_number, numbers
 from alerts.vocabulary import label
 from config.site import Site
 
@@ -78,7 +78,7 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     if level == POSITIVE_PRESSURE and _not_for_hypoxia(chart, device, at, site):
         flag = "positive pressure not given for hypoxia: not grade 4"
         return Axis(0, flags=(flag,), proxies=("crs.other_cause_holds",))
-    text = f"oxygen by {device.code.replace('_', ' ')}: grade {level}"
+    text = f"oxygen by {label(device.code)}: grade {level}"
     seen = max(device, own, key=lambda entry: entry.effective) if own and own.above(Decimal(0)) else device
     return _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
 
@@ -121,7 +121,7 @@ def _nasal_cannula(chart: Chart, device: Entry, flow: Entry | None, at: datetime
         return _held(axis, "oxygen_device", device, at, site)
     level = HIGH_FLOW if high else LOW_FLOW
     sign = ">" if high else "<="
-    text = f"nasal cannula {flow.value:f} L/min ({sign} {LOW_FLOW_AT_MOST}): grade {level}"
+    text = f"nasal cannula {charted('oxygen_flow', flow.value)} L/min ({sign} {LOW_FLOW_AT_MOST}): grade {level}"
     before = flow.effective < _since(chart, device)
     axis = Axis(level, text, (*found, *evidence(("oxygen_flow", flow))), proxies=("chart.one_set",) if before else ())
     return _held(axis, "oxygen_flow", flow, at, site)
@@ -132,7 +132,7 @@ def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
     if flow is None or not flow.above(Decimal(0)):
         return None
     level = HIGH_FLOW if flow.above(LOW_FLOW_AT_MOST) else LOW_FLOW
-    text = f"oxygen {flow.value:f} L/min, device not charted: grade {level}"
+    text = f"oxygen {charted('oxygen_flow', flow.value)} L/min, device not charted: grade {level}"
     axis = Axis(level, text, evidence(("oxygen_flow", flow)), provisional=True, missing=("oxygen_device",))
     return _held(axis, "oxygen_flow", flow, at, site)
 
@@ -179,7 +179,10 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     decided = confirmation.decide(
         numbers(chart, "spo2", at, holds), low, lambda entry: confirmation.saturation(chart, entry, low, site)
     )
-    flags = tuple(f"SpO2 {entry.value:f} % by {entry.by}: not yet confirmed" for entry in decided.unconfirmed[:1])
+    flags = tuple(
+        f"SpO2 {charted('spo2', entry.value)} % by {label(entry.by)}: not yet confirmed"
+        for entry in decided.unconfirmed[:1]
+    )
     by = ((decided.confirmed.proxy,) if decided.confirmed.proxy else ()) + if_old(
         decided.entry, at, site, "chart.vitals_hold"
     )
@@ -192,7 +195,7 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     where = "on room air" if device and device.code == "none" else "support not charted"
     return Axis(
         LOW_FLOW,
-        f"hypoxia observed (SpO2 {spo2.value:f} % < {bound}), {where}: at least grade {LOW_FLOW}",
+        f"hypoxia observed (SpO2 {charted('spo2', spo2.value)} % < {bound}), {where}: at least grade {LOW_FLOW}",
         evidence(("spo2", spo2)),
         provisional=True,
         missing=("oxygen_device",),

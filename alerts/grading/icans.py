@@ -252,5 +252,5 @@ def _worst(kind: str, found: list[Entry]) -> Axis:
         return Axis(None)
     entry = max(found, key=lambda entry: CODED_ROWS[kind][entry.code].grade)
     level, row = CODED_ROWS[kind][entry.code]
-    shown = f"{label(kind)} {entry.code.replace('_', ' ')}: grade {level} ({row})"
+    shown = f"{label(kind)} {label(entry.code)}: grade {level} ({row})"
     return Axis(level, shown, evidence((kind, entry)), proxies=("icans.assessment_holds",))

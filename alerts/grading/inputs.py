@@ -10,7 +10,7 @@ from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
 from alerts.fields import Status
 from alerts.grading.result import Evidence
-from alerts.vocabulary import label, shown_unit
+from alerts.vocabulary import label, moment, shown_unit
 from config.site import Site
 
 PROVISIONAL = "provisional result"
@@ -91,21 +91,29 @@ def number(value: Decimal) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
+def charted(kind: str, value: Decimal | None) -> str:
+    """A charted number; a temperature always has its first decimal, as in `39.0`."""
+    if value is None:
+        return ""
+    text = number(value)
+    return f"{text}.0" if kind == "temperature" and "." not in text else text
+
+
 def amount(kind: str, entry: Entry) -> str:
     """A charted number with its comparator and unit, as in `<0.1 ×10⁹/L`."""
-    shown = number(entry.value) if entry.value is not None else entry.code
+    shown = charted(kind, entry.value) if entry.value is not None else entry.code
     return f"{entry.comparator}{shown} {shown_unit(kind)}".strip()
 
 
 def told(kind: str, entry: Entry, zone: ZoneInfo) -> str:
-    """A charted number with its name, unit and time, as in `LDH 320 U/L (2024-06-15 06:00)`."""
+    """A charted number with its name, unit and time, as in `LDH 320 U/L (15 Jun 06:00)`."""
     status = ", preliminary" if entry.status == Status.PRELIMINARY else ""
     return f"{label(kind)} {amount(kind, entry)} ({clock(entry.effective, zone)}{status})"
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     """A time as the ward's clock shows it."""
-    return at.astimezone(zone).isoformat(" ", "minutes")[:16]
+    return moment(at, zone)
 
 
 def span(length: timedelta) -> str:

@@ -203,7 +203,7 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.proxies.chart.oxygen_holds.value
     device = chart.latest("oxygen_device", at, holds)
     if device is not None and device.code != "none":
-        return _given("oxygen_device", device, f"oxygen by {device.code.replace('_', ' ')}")
+        return _given("oxygen_device", device, f"oxygen by {label(device.code)}")
     amounts = [
         (kind, entry, entry.above(nothing))
         for kind, nothing in (("oxygen_flow", Decimal(0)), ("fio2", ROOM_AIR_FIO2))
@@ -237,5 +237,5 @@ def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
         return Axis(None, missing=(missing,), proxies=(ASSESSMENTS,))
     alert = entry.code == "spontaneous"
     points, cell = (ALERT, "A") if alert else (NOT_ALERT, "C V P U")
-    shown = f"{label('consciousness')} {entry.code.replace('_', ' ')} ({clock(entry.effective, site.zone)})"
+    shown = f"{label('consciousness')} {label(entry.code)} ({clock(entry.effective, site.zone)})"
     return Axis(points, f"{shown}: {points} ({cell})", evidence(("consciousness", entry)), proxies=(ASSESSMENTS,))

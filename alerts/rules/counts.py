@@ -2,7 +2,9 @@
 
 from alerts.finding import Finding, Scene, is_preliminary, of_result, once_final
 from alerts.grading.fever import measured_fever
+from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
+from alerts.vocabulary import label
 
 BY_NUMBERS = 3
 """The grade of febrile neutropenia that numbers give; 4 is a clinician's statement."""
@@ -41,7 +43,7 @@ def cytopenia(scene: Scene) -> Finding | None:
         condition="cytopenia",
         level=4 if worst else 0,
         urgency="medium",
-        title="CTCAE grade 4: " + ", ".join(term.replace("_", " ") for term in worst) if worst else "no grade 4 count",
+        title="CTCAE grade 4: " + ", ".join(map(label, worst)) if worst else "no grade 4 count",
         because=tuple(reason for result in results for reason in result.because),
         evidence=tuple(item for result in results for item in result.evidence),
         members=tuple(worst),
@@ -60,7 +62,7 @@ def low_igg(scene: Scene) -> Finding | None:
         level=int(low),
         urgency="low",
         title=f"IgG below {limit.value} mg/dL" if low else "IgG not low",
-        because=(f"{igg.value:f} mg/dL against {limit.value}: {limit.basis}",),
+        because=(f"{charted('igg', igg.value)} mg/dL against {limit.value}: {limit.basis}",),
         evidence=(Evidence("igg", igg),),
         proxies=("counts.igg_low",),
     )

@@ -4,8 +4,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from alerts.chart import Chart
+from alerts.concern import REPEAT_ICE
 from alerts.entry import ABSENT, Entry
 from alerts.finding import Finding, Scene, of_result
+from alerts.vocabulary import label
 from config.site import Urgency, higher
 
 ICE_FALL_CRITICAL = 3
@@ -34,7 +36,7 @@ def icans(scene: Scene) -> Finding | None:
     if scene.now.ice.score is not None:
         title += f", ICE {scene.now.ice.score}/10"
     if urgency == "low":
-        title += ": repeat the ICE in 1-2 h"
+        title += REPEAT_ICE
     result = scene.now.icans
     because = (*result.because, event) if event else result.because
     return of_result(
@@ -79,7 +81,7 @@ def _new_seizure(scene: Scene) -> str:
     if seizure is None or (known is not None and seizure.effective <= known):
         return ""
     holds = scene.site.proxies.icans.assessment_holds.value
-    return f"seizure: {seizure.code.replace('_', ' ')}" if scene.now.at - seizure.effective <= holds else ""
+    return f"seizure: {label(seizure.code)}" if scene.now.at - seizure.effective <= holds else ""
 
 
 def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:

@@ -7,7 +7,7 @@ from alerts.finding import Finding, Scene
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
 from alerts.rules.scores import m_easix_over
-from alerts.vocabulary import READINGS, Sort, label
+from alerts.vocabulary import READINGS, Sort, label, moment
 from config.proxies import Expected
 from config.site import Urgency
 from config.types import Proxy
@@ -132,7 +132,7 @@ def _last_said(last: datetime | None, scene: Scene) -> str:
 
 
 def _clock(at: datetime, scene: Scene) -> str:
-    return at.astimezone(scene.site.zone).strftime("%d %b %H:%M")
+    return moment(at, scene.site.zone)
 
 
 # -- patients who are not on the ward ----------------------------------------------------------------

@@ -15,8 +15,8 @@ def m_easix(scene: Scene) -> Finding | None:
     title = f"m-EASIX {value:.1f}"
     because = scene.now.m_easix.because
     if over and threshold is not None:
-        title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}: watch more closely"
-        because = (*because, f"threshold basis: {threshold.threshold.basis}")
+        title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}"
+        because = (*because, f"threshold basis: {threshold.threshold.shown_basis}")
     return once_final(of_result(scene.now.m_easix, "m_easix", int(over), "low", title, because=because))
 
 

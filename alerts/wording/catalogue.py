@@ -41,7 +41,7 @@ SENTENCES: tuple[Row, ...] = (
 )
 """What graders, rules and faults say, and `translate` recognises."""
 
-SAID: tuple[Row, ...] = (*headings.HEADINGS, *headings.TEST, *interface.ROWS, *board.ROWS, *refusals.ROWS, *trend.ROWS)
+SAID: tuple[Row, ...] = (*headings.SAID, *interface.ROWS, *board.ROWS, *refusals.ROWS, *trend.ROWS)
 """What the code fills in itself, with `say`."""
 
 ROWS = (*SENTENCES, *SAID)

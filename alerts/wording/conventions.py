@@ -9,26 +9,26 @@ SHOWN: tuple[Row, ...] = (
 
 CRS: tuple[Row, ...] = (
     (
-        "systolic pressure below 90 mm[Hg], the usual bedside definition",
-        "pressione sistolica sotto 90 mm[Hg], la definizione abituale al letto",
+        "systolic pressure below 90 mmHg, the usual bedside definition",
+        "pressione sistolica sotto 90 mmHg, la definizione abituale al letto",
     ),
     (
-        "mean pressure below 65 mm[Hg], the usual resuscitation target",
-        "pressione media sotto 65 mm[Hg], l'obiettivo abituale di rianimazione",
+        "mean pressure below 65 mmHg, the usual resuscitation target",
+        "pressione media sotto 65 mmHg, l'obiettivo abituale di rianimazione",
     ),
     (
-        "a fall from baseline counts only below 100 mm[Hg] systolic",
-        "un calo dal basale conta solo sotto 100 mm[Hg] di sistolica",
+        "a fall from baseline counts only below 100 mmHg systolic",
+        "un calo dal basale conta solo sotto 100 mmHg di sistolica",
     ),
     (
         "systolic pressure below 0.8 x the patient's pre-infusion baseline",
         "pressione sistolica sotto 0.8 x il basale del paziente prima dell'infusione",
     ),
     (
-        "systolic pressure below 80 mm[Hg] is severe hypotension",
-        "pressione sistolica sotto 80 mm[Hg]: ipotensione grave",
+        "systolic pressure below 80 mmHg is severe hypotension",
+        "pressione sistolica sotto 80 mmHg: ipotensione grave",
     ),
-    ("mean pressure below 55 mm[Hg] is severe hypotension", "pressione media sotto 55 mm[Hg]: ipotensione grave"),
+    ("mean pressure below 55 mmHg is severe hypotension", "pressione media sotto 55 mmHg: ipotensione grave"),
     ("SpO2 below 92 % on room air", "SpO2 sotto 92 % in aria ambiente"),
     ("SpO2 below 88 % is severe hypoxia", "SpO2 sotto 88 %: ipossia grave"),
     (
@@ -88,12 +88,12 @@ CHART: tuple[Row, ...] = (
         "quanto registrato entro 15 min si legge insieme: le pressioni, e l'ossigeno con il suo flusso",
     ),
     (
-        "a systolic less than 5 mm[Hg] above its diastolic is an artefact, and so is the whole set",
-        "una sistolica a meno di 5 mm[Hg] sopra la sua diastolica è un artefatto, e con lei tutta la misura",
+        "a systolic less than 5 mmHg above its diastolic is an artefact, and so is the whole set",
+        "una sistolica a meno di 5 mmHg sopra la sua diastolica è un artefatto, e con lei tutta la misura",
     ),
     (
-        "a systolic more than 200 mm[Hg] above its diastolic is an artefact, and so is the whole set",
-        "una sistolica a più di 200 mm[Hg] sopra la sua diastolica è un artefatto, e con lei tutta la misura",
+        "a systolic more than 200 mmHg above its diastolic is an artefact, and so is the whole set",
+        "una sistolica a più di 200 mmHg sopra la sua diastolica è un artefatto, e con lei tutta la misura",
     ),
     (
         "a laboratory result describes the patient for at most 7 days",
@@ -137,8 +137,8 @@ SCORES: tuple[Row, ...] = (
         "CAR-HEMATOTOX non usa valori successivi al giorno -5; la linfodeplezione va di solito dal giorno -5 al -3",
     ),
     (
-        "placeholder: replace with your centre's cohort",
-        "valore provvisorio: sostituire con la coorte del proprio centro",
+        "example value, not yet set by this centre",
+        "valore di esempio, non ancora definito da questo centro",
     ),
     (
         "IgG below 400 mg/dL is an institutional low-urgency notice; no CTCAE term exists",

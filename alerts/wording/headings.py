@@ -25,13 +25,23 @@ REASONS: tuple[Row, ...] = (
     ("still on it?", "ancora in carico?"),
 )
 
-ENDINGS: tuple[Row, ...] = (
-    ("{what} resolved", "{what}: episodio risolto"),
-    (
-        "{what} retracted: its ground was corrected away",
-        "{what}: avviso ritirato, il dato su cui si basava è stato corretto",
-    ),
-    ("{what} stands", "resta {what}"),
+FINDINGS: tuple[Row, ...] = (
+    ("{name} {level}", "{name} {level}"),
+    ("{name} now {level}", "{name} ora {level}"),
+    ("{name} undetermined", "{name} indeterminato"),
+    ("{name} resolved", "{name} risolto"),
+    ("{name} withdrawn", "{name} ritirato"),
+    ("{name} stands", "resta {name}"),
+    ("was {level}", "era {level}"),
+    ("no longer", "non più"),
+    ("charted late", "registrato in ritardo"),
+    ("repeat the ICE in 1-2 h", "ripetere l'ICE entro 1-2 h"),
+    ("would be {name}", "sarebbe {name}"),
+    ("{reading} corrected to {value}", "{reading} corretto in {value}"),
+    ("{reading} entered in error", "{reading} inserito per errore"),
+    ("{change} at {at} by {source}", "{change} il {at} da {source}"),
+    ("grade {level} withdrawn", "grado {level} ritirato"),
+    ("notice withdrawn", "avviso ritirato"),
 )
 
 STATEMENT: tuple[Row, ...] = (
@@ -44,9 +54,14 @@ STATEMENT: tuple[Row, ...] = (
 HEADINGS: tuple[Row, ...] = (
     ("{at}, page {page}", "{at}, avviso {page}"),
     ("since {at}", "dal {at}"),
-    ("before: {level}", "prima: {level}"),
+    ("episode since {at}", "episodio dal {at}"),
+    ("undetermined since {at}", "indeterminato dal {at}"),
+    ("no longer so since {at}", "non più presente dal {at}"),
+    ("was {was}, now {now}, since {at}", "era {was}, ora {now}, dal {at}"),
+    ("was {was}, now {now}, clearing since {at}", "era {was}, ora {now}, in risoluzione dal {at}"),
+    ("first paged because {reason}", "primo avviso per: {reason}"),
+    ("sent as {value}", "inviato come {value}"),
     ("because {reason}", "motivo: {reason}"),
-    ("readings: {readings}", "rilievi: {readings}"),
     ("charted for {time}", "registrato per le {time}"),
     ("missing: {names}", "manca: {names}"),
     ("note: {flag}", "nota: {flag}"),
@@ -78,7 +93,9 @@ TEST: tuple[Row, ...] = (
     ),
 )
 
-WORDS = (*URGENCIES, *REASONS, *ENDINGS, *STATEMENT)
+WORDS = (*URGENCIES, *REASONS, *STATEMENT)
 """What `translate` recognises; the headings are filled in with `say`."""
+
+SAID = (*HEADINGS, *FINDINGS, *TEST)
 
 KEYS = {"handed_over": "handed over", "taken_over": "taken over", "still_on_it": "still on it?"}

@@ -8,8 +8,8 @@ EASIX: tuple[Row, ...] = (
     ("m-EASIX", "m-EASIX"),
     ("m-EASIX {n}", "m-EASIX {n}"),
     (
-        "m-EASIX {n} over the site's threshold {n2} for {own}: watch more closely",
-        "m-EASIX {n} oltre la soglia del centro {n2} ({own}): sorvegliare di più",
+        "m-EASIX {n} over the site's threshold {n2} for {own}",
+        "m-EASIX {n} oltre la soglia del centro {n2} ({own})",
     ),
     ("threshold basis: {own}", "origine della soglia: {own}"),
     ("{what}, {n} h old", "{what}, {n} h fa"),

@@ -152,7 +152,7 @@ def test_crs_that_returns_after_a_person_closed_it_is_high_whatever_its_grade(wa
     ward.normal(temp=38.2)
     page = ward.page()
     assert (page.urgency, page.reason) == ("high", "recurrent")
-    assert "CRS grade 1" in page.title
+    assert "CRS 1" in page.title
 
 
 # -- before the infusion ---------------------------------------------------------------------------

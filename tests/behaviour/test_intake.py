@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from tests.behaviour.ward import Ward, changed, message
+from tests.behaviour.ward import PATIENT, SITE, Ward, changed, message
 
 # -- before the registration -----------------------------------------------------------------------
 
@@ -65,16 +65,20 @@ def test_a_second_registration_moves_the_patient_and_pages_nothing_again(ward: W
     assert "ICU/3" in ward.page().title
 
 
-def test_a_page_names_day_ward_and_bed(ward: Ward) -> None:
+def test_a_page_names_place_patient_and_day(ward: Ward) -> None:
     ward.normal(temp=38.5)
-    assert ward.page().title.startswith("[MEDIUM] D+1 HAEM-2/12: ")
+    assert ward.page().title.startswith(f"[MEDIUM] HAEM-2/12 {PATIENT} D+1 · ")
 
 
-def test_a_page_never_names_the_patient(ward: Ward) -> None:
+def test_a_page_on_a_minimal_channel_names_nothing_of_the_patient() -> None:
+    channels = {
+        name: channel.model_copy(update={"detail": "minimal"}) for name, channel in SITE.on_call.channels.items()
+    }
+    ward = Ward(site=SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels})))
     ward.normal(temp=38.5, sbp=84)
     page = ward.page()
-    assert page.patient not in page.title.split()
-    assert page.patient not in page.text.split()
+    assert not {PATIENT, "HAEM-2/12", "38.5", "84"} & {*page.title.split(), *page.text.split()}
+    assert "CRS" not in page.title + page.text
 
 
 # -- what cannot be used ---------------------------------------------------------------------------
@@ -123,7 +127,7 @@ def test_a_value_far_from_the_usual_pages_and_says_that_it_is_to_be_checked(ward
     ward.vitals(temp=42)
     page = ward.page()
     assert page.condition == "crs"
-    assert "  note: temperature 42 °C: unusual, check it" in page.text.splitlines()
+    assert "note: temperature 42.0 °C: unusual, check it" in page.text.splitlines()
 
 
 def test_a_value_that_looks_like_another_unit_is_set_aside_and_not_guessed(ward: Ward) -> None:

@@ -8,7 +8,7 @@ def test_what_would_be_crs_grade_2_pages_at_once_and_urgently() -> None:
     ward.vitals(temp=39.0, sbp=84)
     page = ward.page()
     assert (page.urgency, page.reason, page.condition, page.to) == ("high", "new", "crs", "haematologist-1")
-    assert "unregistered patient: would be CRS grade 2" in page.text
+    assert "(not registered) · would be CRS 2" in page.title
     assert "systolic pressure 84" in page.text
     assert "temperature 39" in page.text
     assert "cartwatch register" in page.text

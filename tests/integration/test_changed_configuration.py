@@ -49,19 +49,19 @@ def test_the_first_page_after_a_change_uses_it(hospital: Hospital) -> None:
     with hospital.workers(processes=2):
         before = [f"before {number}" for number in range(8)]
         hospital.client.send([message for patient in before for message in crs2(patient)])
-        eventually(lambda: all(hospital.paged("CRS grade 2", patient) for patient in before), "the old one pages")
+        eventually(lambda: all(hospital.paged("CRS 2", patient) for patient in before), "the old one pages")
         assert addresses(hospital, "before") == {OLD}
         hospital.is_idle_soon()
         change(folder, phone_1=NEW)
         eventually(lambda: settled(folder), "the file stands still")
         after = [f"after {number}" for number in range(8)]
         hospital.client.send([message for patient in after for message in crs2(patient)])
-        eventually(lambda: all(hospital.paged("CRS grade 2", patient) for patient in after), "the new one pages")
+        eventually(lambda: all(hospital.paged("CRS 2", patient) for patient in after), "the new one pages")
         assert addresses(hospital, "after") == {NEW}
         change(folder, phone_9="/new-channel")
         eventually(lambda: settled(folder), "the file stands still")
         hospital.client.send(crs2("a new channel"))
-        eventually(lambda: hospital.paged("CRS grade 2", "a new channel"), "the new channel is used")
+        eventually(lambda: hospital.paged("CRS 2", "a new channel"), "the new channel is used")
         assert addresses(hospital, "a new channel") == {"/new-channel"}
     assert technical(hospital) == []
 
@@ -79,7 +79,7 @@ def test_a_machine_whose_files_are_older_leaves_the_page_to_one_that_has_the_new
     with Supervised(delivering, behind.as_environment(), str(folder / "behind.log")), hospital.workers(processes=2):
         eventually(lambda: len(hospital.beats()) == 2, "both machines tick")
         hospital.client.send([message for patient in patients for message in crs2(patient)])
-        eventually(lambda: all(hospital.paged("CRS grade 2", patient) for patient in patients), "all are paged")
+        eventually(lambda: all(hospital.paged("CRS 2", patient) for patient in patients), "all are paged")
         hospital.is_idle_soon()
     assert addresses(hospital, "moved") == {NEW}
     assert technical(hospital) == []

@@ -38,6 +38,6 @@ def test_a_channel_that_hangs_delays_no_other_and_fills_no_queue(hospital: Hospi
         assert waiting(broker) < 2 * MOST_WAITING
         hospital.receiver.behave("/phone-1")
         eventually(
-            lambda: all(hospital.paged("CRS grade 2", patient) for patient in patients),
+            lambda: all(hospital.paged("CRS 2", patient) for patient in patients),
             "every page arrives when the phone answers again",
         )

@@ -11,6 +11,7 @@ import yaml
 
 from alerts.messages import Receipt, read_message
 from alerts.page import Page
+from alerts.title import Title
 from config.site import DEFAULTS
 from tests.integration.hospital import Hospital, eventually
 from worker.clock import milliseconds
@@ -63,7 +64,7 @@ def page_all(hospital: Hospital, name: str, urgency: Any) -> set[str]:
             reason="new",
             to="haematologist-1",
             channel=channel,
-            title="[HIGH] CRS grade 2",
+            heading=Title("[HIGH] HAEM-2/12 P1 D+2", ("CRS 2",)),
             text="because fever",
         )
         shard = hospital.store.keys.of(patient)

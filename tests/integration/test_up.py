@@ -88,7 +88,7 @@ def terminal(redis_server: EmbeddedRedis, tmp_path: Path) -> Terminal:
 def test_a_service_stopped_and_started_again_still_knows_its_patients(terminal: Terminal) -> None:
     with terminal.up() as service:
         terminal.send(*crs2("bed 7"))
-        eventually(lambda: terminal.shows("CRS grade 2"), "the page is shown")
+        eventually(lambda: terminal.shows("CRS 2"), "the page is shown")
         assert "HAEM-2/bed 7" in terminal.run("board").stdout
         health = terminal.run("health")
         assert health.returncode == 0, health.stdout

@@ -83,7 +83,7 @@ WAYS: dict[str, Way] = {
 def test_a_feverish_and_hypotensive_patient_is_paged(hospital: Hospital, name: str) -> None:
     place = f"bed {list(WAYS).index(name)}"
     WAYS[name](hospital, [json.dumps(body) for body in crs2(place)])
-    eventually(lambda: hospital.paged("CRS grade 2", place), f"the page for {place} arrives")
+    eventually(lambda: hospital.paged("CRS 2", place), f"the page for {place} arrives")
 
 
 # -- bad messages ----------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_bad_messages_by_every_way_are_listed_with_their_reason_and_the_good_one
         good = [json.dumps(body) for body in crs2(patient)]
         WAYS[name](hospital, [good[0], *bad_messages(patient).values(), unknown, *good[1:]])
     for patient, stranger in sent.values():
-        eventually(lambda place=patient: hospital.paged("CRS grade 2", place), f"the page for {patient} arrives")
+        eventually(lambda place=patient: hospital.paged("CRS 2", place), f"the page for {patient} arrives")
         eventually(lambda other=stranger: other in hospital.store.unregistered(), f"{stranger} is listed")
     hospital.is_idle_soon()
 
@@ -151,7 +151,7 @@ def test_everything_owed_has_arrived_and_health_is_well(hospital: Hospital) -> N
 
 def test_an_acknowledgement_from_the_command_line_reaches_the_episode(hospital: Hospital) -> None:
     hospital.client.send(crs2("bed acknowledged"))
-    eventually(lambda: hospital.paged("CRS grade 2", "bed acknowledged"), "the page arrives")
+    eventually(lambda: hospital.paged("CRS 2", "bed acknowledged"), "the page arrives")
     [page] = [
         event
         for event in hospital.events("page")

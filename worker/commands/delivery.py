@@ -54,6 +54,7 @@ def test_page(site: "Site", person: str, channel: str, now: "datetime", urgency:
     """A page that speaks of no patient and says that it is a test, as loud as a page of an urgency."""
     from alerts.messages import SITE_SUBJECT
     from alerts.page import Page
+    from alerts.title import Title
     from alerts.wording.catalogue import say
 
     known = site.on_call.people[person]
@@ -70,7 +71,9 @@ def test_page(site: "Site", person: str, channel: str, now: "datetime", urgency:
         reason="new",
         to=person,
         channel=channel,
-        title=say("[TEST] cartwatch reaches {person} on {channel}", known.language, person=known.name, channel=channel),
+        heading=Title(
+            say("[TEST] cartwatch reaches {person} on {channel}", known.language, person=known.name, channel=channel)
+        ),
         text=say("This is a test. Nobody is ill, and nothing is to be done.", known.language),
         language=known.language,
     )

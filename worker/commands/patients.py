@@ -60,7 +60,7 @@ PIPED = 4000
 
 
 def _clock(moment: datetime, site: "Site") -> str:
-    from alerts.page import clock
+    from alerts.values import clock
 
     return clock(moment, site, "en")
 
@@ -120,7 +120,7 @@ def _episode(episode: "Episode") -> dict[str, Any]:
 
 def standing_line(episode: "Episode", site: "Site") -> str:
     """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
-    from alerts.page import clock
+    from alerts.values import clock
 
     held = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
     if episode.due_at is not None:

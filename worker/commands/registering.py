@@ -73,7 +73,7 @@ def _what_happened(run: "Runtime", message: dict[str, Any], before: "Watch | Non
 
 
 def _as_known(watch: "Watch", site: "Site", now: datetime) -> str:
-    from alerts.page import clock
+    from alerts.values import clock
 
     known = watch.chart.admission
     if known is None or known.infused is None:

@@ -52,6 +52,8 @@ def send(channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
     if plugin is None:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
     answers = [answer(page, link) for page, link in zip(pages, links, strict=True)]
+    if services.has_link_field(service) and links[0]:
+        answers[0] = Answer()
     words = written(pages, answers, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
     return _notify(plugin, service, words, services.notify_type(first), READ_SECONDS)
 

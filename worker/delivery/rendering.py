@@ -1,13 +1,15 @@
-"""The words of a page, cut to what its channel takes: title first, then how to answer, then as many lines as fit.
+"""The words of a page, cut to what its channel takes: title, readings, how to answer, then as many lines as fit.
 
-The lines of a page stand in order of importance and are taken whole; `...` says that some were left out. A link is
-there whole or not at all.
+The parts of a title and the lines of a page stand in order of importance and are taken whole; `...` says that lines
+were left out. A link is there whole or not at all; it stands after the first paragraph, which has the readings, and is
+no part of the text where the service has a field for it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from alerts.page import Page
+from alerts.title import JOINT, Title
 from alerts.wording.catalogue import say
 from config.site import URGENCIES, Language
 from worker.delivery.gsm import gsm7, septets
@@ -23,6 +25,9 @@ CAPTION_MOST = 1000
 """Telegram takes 1024 letters under a picture; nobody reads more on a phone."""
 
 ENDS = ("resolved", "retracted")
+
+SMS_JOINT = " - "
+"""Between the parts of a title in the letters of a text message."""
 
 
 class Room(NamedTuple):
@@ -74,7 +79,8 @@ def link_label(language: Language) -> str:
 
 def render(page: Page, how: Answer, room: Room) -> Words:
     """One page in the room of its channel."""
-    return _fit(page.title, how, page.text.splitlines(), room)
+    lead, _, rest = page.text.partition("\n\n")
+    return _fit(page.heading, how, lead.splitlines(), rest.splitlines(), room)
 
 
 def render_bundle(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Words:
@@ -87,7 +93,7 @@ def render_bundle(pages: Sequence[Page], answers: Sequence[Answer], room: Room) 
     def marker(left: int) -> str:
         return f"{CUT} {say('and {count} more', pages[0].language, count=left)}"
 
-    return _fit(pages[0].title, answers[0], entries, room, marker)
+    return _fit(pages[0].heading, answers[0], [], entries, room, marker)
 
 
 def caption(words: Words, room: Room) -> Words:
@@ -95,7 +101,7 @@ def caption(words: Words, room: Room) -> Words:
     most = min(room.text, CAPTION_MOST)
     lines = words.text.splitlines() if room.title else [words.title, *words.text.splitlines()]
     title = _cut(words.title, room.title, room) if room.title else ""
-    return Words(title, _text("", lines, most, room, lambda _: CUT))
+    return Words(title, _text("", [], lines, most, room, lambda _: CUT))
 
 
 def in_order(pages: Iterable[Page]) -> list[Page]:
@@ -104,18 +110,29 @@ def in_order(pages: Iterable[Page]) -> list[Page]:
 
 
 def _fit(
-    title: str, how: Answer, lines: Sequence[str], room: Room, marker: Callable[[int], str] = lambda _: CUT
+    heading: Title,
+    how: Answer,
+    lead: Sequence[str],
+    lines: Sequence[str],
+    room: Room,
+    marker: Callable[[int], str] = lambda _: CUT,
 ) -> Words:
-    if room.sms:
-        title, lines = gsm7(title), [gsm7(line) for line in lines]
     way = _that_fits(how, room)
+    if room.sms:
+        lead, lines = [gsm7(line) for line in lead], [gsm7(line) for line in lines]
     if room.title:
-        short = _cut(title, room.title, room)
-        return Words(short, _text(way, lines if short == title else [title, *lines], room.text, room, marker))
+        title, is_whole = _title(heading, room.title, room)
+        return Words(title, _text(way, lead if is_whole else [str(heading), *lead], lines, room.text, room, marker))
     least = [*([way] if way else ()), *([marker(len(lines))] if lines else ())]
-    title = _cut(title, room.text - room.size("\n".join(least)) - BREAK, room)
-    left = room.text - room.size(title) - BREAK
-    return Words(title, _text(way, lines, left, room, marker))
+    title, _ = _title(heading, room.text - room.size("\n".join(least)) - BREAK, room)
+    return Words(title, _text(way, lead, lines, room.text - room.size(title) - BREAK, room, marker))
+
+
+def _title(heading: Title, most: int, room: Room) -> tuple[str, bool]:
+    """As many parts of a title as fit, and whether those that must be there do."""
+    letters = (lambda words: gsm7(words.replace(JOINT, SMS_JOINT))) if room.sms else str
+    title = letters(heading.within(lambda words: room.size(letters(words)) <= most))
+    return _cut(title, most, room), room.size(title) <= most
 
 
 def _that_fits(how: Answer, room: Room) -> str:
@@ -132,12 +149,16 @@ def _cut(words: str, most: int, room: Room) -> str:
     return words.rstrip() + CUT
 
 
-def _text(way: str, lines: Sequence[str], most: int, room: Room, marker: Callable[[int], str]) -> str:
-    """The way to answer, then as many lines as fit together with the mark of those left out."""
-    first = [way] if way else []
-    for taken in range(len(lines), -1, -1):
-        left = len(lines) - taken
-        text = "\n".join([*first, *lines[:taken], *([marker(left)] if left else [])])
+def _text(
+    way: str, lead: Sequence[str], lines: Sequence[str], most: int, room: Room, marker: Callable[[int], str]
+) -> str:
+    """As many lines as fit together with the mark of those left out, and after those of the lead the way to answer."""
+    every = [*lead, *lines]
+    for taken in range(len(every), -1, -1):
+        left = len(every) - taken
+        shown, spot = every[:taken], min(taken, len(lead))
+        parts = [*shown[:spot], *([way] if way else []), *shown[spot:], *([marker(left)] if left else [])]
+        text = "\n".join(parts)
         if room.size(text) <= most:
             return text
     return way

@@ -141,6 +141,12 @@ def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:
     return found
 
 
+def has_link_field(service: str) -> bool:
+    """Whether a service shows the link of a page in a field of its own, so that the text need not hold it."""
+    takes = SERVICES.get(service)
+    return takes is not None and takes.link is not None
+
+
 def quietly(service: str) -> dict[str, str]:
     """The parameters by which a service makes the least noise."""
     takes = SERVICES.get(service, Extras())

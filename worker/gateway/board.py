@@ -148,7 +148,7 @@ def _patient(gateway: Gateway, live: Live, request: Request) -> Response:
         "patient": view.patient(watch, reader),
         "standings": {item.id: standing(item, reader.person, reader.now) for item in watch.episodes.values()},
         "trend": trend(watch.chart, reader, watch.episodes.values()),
-        "explanations": explain(watch.chart, reader.now, reader.site) if watch.registered else [],
+        "explanations": explain(watch.chart, reader.now, reader.site, reader.language) if watch.registered else [],
         "opaque": request.path_params["opaque"],
         "may_act": gateway.may_act(session.person),
         "proof": gateway.links.proof(session.id),

@@ -212,7 +212,7 @@ def reading_row(kind: str, entry: Entry, reader: Reader) -> ReadingRow:
 
 def _value(kind: str, entry: Entry, reader: Reader) -> str:
     is_dose = entry.code in ("given", "started", "stopped")
-    words = {"true": "yes", "false": "no"}.get(entry.code, entry.code.replace("_", " "))
+    words = {"true": "yes", "false": "no"}.get(entry.code, label(entry.code))
     if entry.value is None:
         return reader.clinical(words)
     unit = entry.unit or shown_unit(kind)
@@ -225,7 +225,7 @@ def convention(name: str, reader: Reader) -> str:
     """A working convention by its basis."""
     section, _, key = name.partition(".")
     proxy = getattr(getattr(reader.site.proxies, section, None), key, None)
-    return f"{reader.clinical(proxy.basis)} ({name})" if proxy is not None else name
+    return reader.clinical(proxy.shown_basis) if proxy is not None else name
 
 
 def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:

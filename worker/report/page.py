@@ -8,7 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
-from alerts.vocabulary import label
+from alerts.vocabulary import label, moment
 from alerts.wording.headings import DISCLAIMER
 from worker.report.course import Course
 from worker.report.days import days
@@ -106,7 +106,7 @@ def waited(span: timedelta) -> str:
 
 
 def _clock(course: Course, at: datetime) -> str:
-    return f"{at.astimezone(course.zone):%d %b %H:%M}"
+    return moment(at, course.zone)
 
 
 def _age(course: Course) -> int | None:

@@ -11,7 +11,7 @@ from alerts.chart import Chart
 from alerts.entry import ABSENT
 from alerts.grading import crs, easix
 from alerts.held import Kept
-from alerts.vocabulary import DRUGS, label
+from alerts.vocabulary import DRUGS, label, moment
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
 from worker.report.palette import NIGHT, Theme
@@ -184,8 +184,8 @@ def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict
     known: crs.Course | None = None
     kept = Kept()
     found: dict[str, list[Band]] = {"CRS": [], "ICANS": []}
-    for number, moment in enumerate(at):
-        assessment, kept = assess_onward(chart, moment, site, known, kept)
+    for number, instant in enumerate(at):
+        assessment, kept = assess_onward(chart, instant, site, known, kept)
         known = assessment.course
         until = at[number + 1] if number + 1 < len(at) else now
         for system, grade in (("CRS", assessment.crs.grade), ("ICANS", assessment.icans.grade)):
@@ -193,7 +193,7 @@ def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict
             if bands and bands[-1].grade == grade:
                 bands[-1] = Band(bands[-1].since, until, grade)
             else:
-                bands.append(Band(moment, until, grade))
+                bands.append(Band(instant, until, grade))
     return {system: tuple(bands) for system, bands in found.items()}
 
 
@@ -219,7 +219,7 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
     """The trend in words: grades first, then each sign with its last and worst value, then treatments."""
 
     def clock(at: datetime) -> str:
-        return translate(at.astimezone(site.zone).strftime("%d %b %H:%M"), language)
+        return translate(moment(at, site.zone), language)
 
     parts = [say("Trend from {at} to {at2}.", language, at=clock(trend.start), at2=clock(trend.end))]
     for system, bands in trend.grades.items():

@@ -11,7 +11,7 @@ from math import floor, log10
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alerts.vocabulary import label
+from alerts.vocabulary import label, moment
 from alerts.wording.catalogue import say, translate
 from config.site import Language
 from worker.report.palette import Theme, Tint
@@ -166,7 +166,7 @@ def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words:
 
 def _heading(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme) -> list[Shape]:
     left = heading(trend.place, trend.day, language) or say("Trend", language)
-    at = translate(trend.end.astimezone(zone).strftime("%d %b %H:%M"), language)
+    at = translate(moment(trend.end, zone), language)
     return [
         Text(16, 38, left, LARGE, theme.ink, bold=True),
         Text(WIDTH - RIGHT, 38, say("until {at}", language, at=at), SIZE, theme.soft, "end"),

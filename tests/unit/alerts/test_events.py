@@ -13,6 +13,7 @@ from alerts.episodes import Episode, follow
 from alerts.events import answer_event, closed_event, grade_event, local, page_event, plain
 from alerts.finding import Finding
 from alerts.page import Page
+from alerts.title import Title
 from alerts.watch import Watch
 from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, reading
 
@@ -103,7 +104,8 @@ def test_a_page_stands_in_the_journal_as_it_was_written() -> None:
         reason="new",
         to="haematologist-1",
         channel="phone-1",
-        title="[HIGH]",
+        heading=Title("[HIGH]"),
+        levels=(("crs", 2),),
         text="CRS",
     )
     assert page_event(page, SITE) == {
@@ -115,6 +117,7 @@ def test_a_page_stands_in_the_journal_as_it_was_written() -> None:
         "episode": "e",
         "episodes": ["e", "f"],
         "condition": "crs",
+        "levels": {"crs": 2},
         "urgency": "high",
         "reason": "new",
         "to": "haematologist-1",

@@ -34,7 +34,7 @@ def febrile() -> dict[str, Explanation]:
 
 def test_a_grade_is_told_with_its_readings_and_their_source(febrile: dict[str, Explanation]) -> None:
     assert febrile["crs"].value == "1"
-    assert febrile["crs"].readings[0] == "temperature 38.5 °C (14 Jun 2024 08:30, ward)"
+    assert febrile["crs"].readings[0] == "temperature 38.5 °C (14 Jun 08:30, ward)"
 
 
 def test_what_would_change_a_grade_is_graded_not_remembered(febrile: dict[str, Explanation]) -> None:

@@ -1,24 +1,24 @@
 """The words of one page."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
 
-from alerts.admission import Admission
 from alerts.assessment import assess
 from alerts.chart import Chart
+from alerts.concern import Change, Concern
 from alerts.entry import Entry
-from alerts.episodes import Episode, follow
+from alerts.episodes import Episode, follow, now_at
 from alerts.finding import Finding
 from alerts.grading.result import Evidence
-from alerts.page import TITLE_LENGTH, Concern, clock, minimal_text, most_urgent_first, shown, text, title
+from alerts.page import minimal_text, text
 from alerts.paging import HandedOver, Reason
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, chart, day, dose, hours, reading
+from tests.unit.alerts.builders import NOW, SITE, chart, dose, hours, reading
 
 
 def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", **more: object) -> Finding:
@@ -41,124 +41,113 @@ def page_text(*concerns: Concern, folded: Chart | None = None, language: Languag
     return text(list(concerns), folded, assess(folded, NOW, site), site, at=NOW, page="e.1", language=language)
 
 
-def page_title(*concerns: Concern, folded: Chart | None = None, at: datetime = NOW, language: Language = "en") -> str:
-    folded = folded or chart()
-    return title(list(concerns), folded, assess(folded, at, SITE), SITE, language)
-
-
-def on_the_ward() -> Chart:
-    return chart().admit(Admission(effective=INFUSED, infused=INFUSED, ward="HAEM-2", bed="12"))
-
-
-# -- title -----------------------------------------------------------------------------------------
-
-
-def test_the_most_urgent_concern_leads() -> None:
-    medium, critical = concern(finding(1, "medium")), concern(finding(3, "critical", "icans"))
-    assert most_urgent_first([medium, critical]) == [critical, medium]
-
-
-def test_of_equally_urgent_concerns_the_first_leads() -> None:
-    one, other = concern(finding()), concern(finding(condition="icans"))
-    assert most_urgent_first([one, other]) == [one, other]
-
-
-def test_the_title_says_urgency_day_place_what_and_why() -> None:
-    concerns = [concern(finding(3, "critical", "icans"), "worse"), concern(finding(2))]
-    assert page_title(*concerns, folded=on_the_ward()) == (
-        "[CRITICAL] D+5 HAEM-2/12: ICANS grade 3 (worse); CRS grade 2 (new)"
-    )
-    assert page_title(*concerns, folded=on_the_ward(), language="it") == (
-        "[CRITICO] G+5 HAEM-2/12: ICANS grado 3 (peggioramento); CRS grado 2 (nuovo)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("urgency", "tag"), [("critical", "CRITICO"), ("high", "ALTO"), ("medium", "MEDIO"), ("technical", "TECNICO")]
-)
-def test_the_urgency_leads_in_the_readers_language(urgency: Urgency, tag: str) -> None:
-    assert page_title(concern(finding(2, urgency)), language="it").startswith(f"[{tag}] ")
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"), [("handed_over", "(handed over)"), ("still_on_it", "(still on it?)"), ("repeat", "(repeat)")]
-)
-def test_the_title_says_why_in_words(reason: Reason, words: str) -> None:
-    assert page_title(concern(finding(), reason)).endswith(f"CRS grade 2 {words}")
-
-
-def test_what_has_no_room_in_the_title_is_counted() -> None:
-    long = [concern(finding(2, condition=f"a condition with a long name {number}")) for number in range(4)]
-    said = page_title(*long, folded=on_the_ward())
-    assert len(said) <= TITLE_LENGTH
-    assert said.endswith("A CONDITION WITH A LONG NAME 0 GRADE 2 (new) and 3 more".replace("GRADE", "grade"))
-
-
-def test_a_title_that_is_too_long_keeps_the_reason() -> None:
-    long = replace(concern(finding(1, "technical")), episode=replace(episode(finding()), title="x" * 2000))
-    said = page_title(long, concern(finding()))
-    assert len(said) == TITLE_LENGTH
-    assert said.endswith("x… (new) and 1 more")
-
-
-@pytest.mark.parametrize("language", ["en", "it"])
-def test_the_title_of_a_page_about_no_patient_names_the_hospital(language: Language) -> None:
-    said = title([concern(finding(1, "technical", "feed lab"))], Chart(), None, SITE, language)
-    assert said.split("] ")[1].startswith(f"{SITE.on_call.name}: ")
-
-
-@pytest.mark.parametrize(("since", "shown_day"), [(0, "D0"), (1, "D+1"), (-2, "D-2")])
-def test_the_day_is_counted_from_the_infusion(since: int, shown_day: str) -> None:
-    assert f" {shown_day}" in page_title(concern(finding()), at=day(since))
-
-
-def test_without_an_infusion_and_a_place_the_title_is_shorter() -> None:
-    assert page_title(concern(finding()), folded=chart(infused=None)) == "[HIGH]: CRS grade 2 (new)"
-
-
-def test_a_minimal_page_names_only_urgency_and_page() -> None:
-    said = [concern(finding(3, "critical", "icans"))]
-    heading, body = minimal_text(said, "e.1", "en")
-    assert heading == "[CRITICAL] cartwatch page e.1"
-    assert body == f"Open the ward board for page e.1. {DISCLAIMER}"
-    heading, body = minimal_text(said, "e.1", "it")
-    assert heading == "[CRITICO] avviso cartwatch e.1"
-    assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {translate(DISCLAIMER, 'it')}"
-
-
 def test_the_text_says_by_whom_it_was_handed_over() -> None:
     said = finding()
     passed = Concern(replace(episode(said), handed_over=(HandedOver("haematologist-1", NOW),)), "handed_over", said)
-    first = "CRS grade 2 (handed over), since 17 Jun 2024 08:00, handed over by Haematologist on call"
+    first = "since 17 Jun 08:00, handed over by Haematologist on call"
     assert page_text(passed).splitlines()[0] == first
     assert page_text(passed, language="it").splitlines()[0].endswith(", passato da Haematologist on call")
     gone = replace(passed, episode=replace(passed.episode, handed_over=(HandedOver("left-last-year", NOW),)))
     assert page_text(gone).splitlines()[0].endswith(", handed over by left-last-year")
 
 
+def test_a_minimal_page_names_only_urgency_and_page() -> None:
+    said = [concern(finding(3, "critical", "icans"))]
+    heading, body = minimal_text(said, "e.1", "en")
+    assert str(heading) == "[CRITICAL] cartwatch page e.1"
+    assert body == f"Open the ward board for page e.1. {DISCLAIMER}"
+    heading, body = minimal_text(said, "e.1", "it")
+    assert str(heading) == "[CRITICO] avviso cartwatch e.1"
+    assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {translate(DISCLAIMER, 'it')}"
+
+
 # -- text ------------------------------------------------------------------------------------------
 
 
 def test_the_text_ends_with_the_time_on_the_wards_clock_the_pages_id_and_what_it_is_not() -> None:
-    assert page_text(concern(finding())).endswith(f"\n17 Jun 2024 10:00, page e.1\n{DISCLAIMER}")
+    assert page_text(concern(finding())).endswith(f"\n17 Jun 10:00, page e.1\n{DISCLAIMER}")
 
 
-def test_the_first_two_lines_carry_the_message() -> None:
-    said = finding(because=("fever 38.9 °C (>= 38.0)",), missing=("vasopressor",))
-    assert page_text(concern(said)).splitlines()[:2] == [
-        "CRS grade 2 (new), since 17 Jun 2024 08:00",
-        "  because fever 38.9 °C (>= 38.0)",
+def test_the_first_paragraph_carries_the_readings_and_since_when() -> None:
+    signs = (Evidence(*reading("temperature", "38.9", NOW)), Evidence(*reading("systolic_bp", 84, NOW)))
+    said = finding(because=("fever 38.9 °C (>= 38.0)",), evidence=signs)
+    assert page_text(concern(said)).splitlines()[:4] == [
+        "temperature 38.9 °C, systolic pressure 84 mmHg (17 Jun 10:00, ward)",
+        "since 17 Jun 08:00",
+        "",
+        "because fever 38.9 °C (>= 38.0)",
     ]
 
 
-def test_of_several_concerns_each_is_named_before_any_is_explained() -> None:
-    one, other = (finding(because=(f"reason {name}",), condition=name) for name in ("crs", "icans"))
-    assert page_text(concern(one), concern(other)).splitlines()[:6] == [
-        "CRS grade 2 (new), since 17 Jun 2024 08:00",
-        "ICANS grade 2 (new), since 17 Jun 2024 08:00",
-        "CRS grade 2",
+def test_the_body_does_not_repeat_the_title() -> None:
+    said = concern(finding(2, evidence=(Evidence(*reading("systolic_bp", 84, NOW)),)))
+    lead = page_text(said).partition("\n\n")[0]
+    assert "CRS" not in lead
+    assert "P1" not in lead
+
+
+def test_since_is_when_the_grade_named_began_and_beside_it_stands_the_episodes_beginning() -> None:
+    now = now_at(now_at(episode(finding(2)), 0, NOW - hours(1)), 2, NOW)
+    assert page_text(Concern(now, "repeat", finding(2))).splitlines()[0] == (
+        "since 17 Jun 10:00, episode since 17 Jun 08:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "words", "italian"),
+    [
+        (1, "was 2, now 1, since 17 Jun 10:00", "era 2, ora 1, dal 17 giu 10:00"),
+        (0, "was 2, now 0, clearing since 17 Jun 10:00", "era 2, ora 0, in risoluzione dal 17 giu 10:00"),
+        (None, "undetermined since 17 Jun 10:00", "indeterminato dal 17 giu 10:00"),
+    ],
+)
+def test_an_episode_that_is_lower_now_says_so_and_quotes_no_reminder_of_what_it_was(
+    level: int | None, words: str, italian: str
+) -> None:
+    lower = now_at(episode(finding(2)), level, NOW)
+    said = Concern(lower, "still_on_it", None if level is None else finding(level))
+    assert page_text(said).startswith(f"{words}, episode since 17 Jun 08:00\n")
+    assert page_text(said, language="it").startswith(f"{italian}, episodio dal 17 giu 08:00\n")
+    assert "tocilizumab 8 mg/kg" not in page_text(said)
+
+
+def test_a_repeat_keeps_the_reason_of_the_first_page() -> None:
+    fell = episode(finding(3, "critical", "icans", event="ICE fell by 9, from 10 to 1"))
+    later = Concern(fell, "repeat", finding(3, "critical", "icans", because=("ICE 1: grade 3 (0-2)",)))
+    assert "first paged because ICE fell by 9, from 10 to 1" in page_text(later).splitlines()
+    assert "primo avviso per: ICE sceso di 9, da 10 a 1" in page_text(later, language="it").splitlines()
+
+
+def test_a_retraction_says_what_changed_when_and_by_whom() -> None:
+    before = Entry(NOW, "lis", "p", value=Decimal(18))
+    change = Change("platelets", before, replace(before, value=Decimal(180)), NOW, "lis")
+    counts = episode(finding(4, "low", "cytopenia", members=("platelets",)))
+    taken = Concern(counts, "retracted", None, changes=(change,))
+    assert page_text(taken).splitlines()[0] == ("PLT 18 corrected to 180 at 17 Jun 10:00 by lis: grade 4 withdrawn")
+    assert page_text(taken, language="it").splitlines()[0] == (
+        "PLT 18 corretto in 180 il 17 giu 10:00 da lis: grado 4 ritirato"
+    )
+
+
+def test_a_technical_text_explains_itself_after_the_clause_that_is_the_title() -> None:
+    silent = replace(
+        episode(finding(1, "technical", "feed lab")),
+        title="nothing from lab since 17 Jun 09:12; silence here does not mean that its patients are well",
+    )
+    lines = text([Concern(silent, "new", None)], Chart(), None, SITE, at=NOW, page="e.1", language="en").splitlines()
+    assert lines[:2] == ["silence here does not mean that its patients are well", "since 17 Jun 08:00"]
+
+
+def test_of_several_concerns_each_is_named_with_its_grade_and_readings_before_any_is_explained() -> None:
+    signs = (Evidence(*reading("systolic_bp", 84, NOW)),)
+    one, other = (finding(because=(f"reason {name}",), condition=name, evidence=signs) for name in ("crs", "icans"))
+    assert page_text(concern(one), concern(other)).splitlines()[:7] == [
+        "CRS 2: systolic pressure 84 mmHg (17 Jun 10:00, ward); since 17 Jun 08:00",
+        "ICANS 2: systolic pressure 84 mmHg (17 Jun 10:00, ward); since 17 Jun 08:00",
+        "",
+        "CRS 2",
         "  because reason crs",
-        "ICANS grade 2",
+        "ICANS 2",
         "  because reason icans",
     ]
 
@@ -186,21 +175,11 @@ def test_the_lines_stand_in_order_of_importance() -> None:
     )
     sample = (reading("ldh", 320, NOW), reading("crp", 85, NOW), reading("platelets", 45, NOW))
     lines = page_text(concern(said), folded=chart(*sample)).splitlines()
-    starts = [line.split()[0].rstrip(":") for line in lines]
+    starts = [line.split()[0].rstrip(":") for line in lines if line]
     assert starts == [
-        *("CRS", "because", "readings", "missing", "note"),
+        *("systolic", "since", "because", "missing", "note"),
         *("Now", "m-EASIX", "Given", "Protocol", "conventions", "17", "Decision"),
     ]
-
-
-def test_the_text_says_since_when_and_at_what_level_it_was_before() -> None:
-    worse = replace(episode(finding(2)), was=1)
-    shown_text = page_text(Concern(worse, "worse", finding(2)))
-    assert "CRS grade 2 (worse), since 17 Jun 2024 08:00, before: 1" in shown_text
-
-
-def test_a_repeat_does_not_say_what_was_before() -> None:
-    assert "before:" not in page_text(Concern(replace(episode(finding(2)), was=1), "repeat", finding(2)))
 
 
 def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_the_page() -> None:
@@ -213,25 +192,23 @@ def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_t
         provisional=True,
     )
     lines = page_text(concern(said)).splitlines()
-    assert "  provisional: at least this grade" in lines
-    assert "  because systolic 84 < 90" in lines
-    assert "  readings: systolic pressure 84 mmHg (17 Jun 2024 10:00, ward)" in lines
-    assert "  missing: vasopressor" in lines
-    assert "  note: day 16: attribution to be confirmed" in lines
+    assert "provisional: at least this grade" in lines
+    assert "because systolic 84 < 90" in lines
+    assert "systolic pressure 84 mmHg (17 Jun 10:00, ward)" in lines
+    assert "missing: vasopressor" in lines
+    assert "note: day 16: attribution to be confirmed" in lines
     convention = SITE.proxies.crs.hypotension_systolic.basis
-    assert f"conventions: {convention} (crs.hypotension_systolic)" in lines
+    assert f"conventions: {convention}" in lines
 
 
 def test_a_convention_of_several_concerns_is_told_once() -> None:
     said = [concern(finding(condition=name, proxies=("crs.hypoxia_spo2",))) for name in ("crs", "icans")]
-    assert page_text(*said).count("(crs.hypoxia_spo2)") == 1
+    assert page_text(*said).count(SITE.proxies.crs.hypoxia_spo2.basis) == 1
 
 
 def test_a_page_says_in_either_language_which_conventions_it_depends_on() -> None:
     said = concern(finding(proxies=("crs.hypoxia_spo2", "a.name_of_yesterday")))
-    assert "convenzioni: SpO2 sotto 92 % in aria ambiente (crs.hypoxia_spo2); a.name_of_yesterday" in (
-        page_text(said, language="it")
-    )
+    assert "convenzioni: SpO2 sotto 92 % in aria ambiente\n" in (page_text(said, language="it"))
 
 
 def test_a_sites_own_basis_is_shown_as_it_is_written() -> None:
@@ -239,13 +216,13 @@ def test_a_sites_own_basis_is_shown_as_it_is_written() -> None:
     crs = SITE.proxies.crs.model_copy(update={"hypoxia_spo2": own})
     site = SITE._replace(proxies=SITE.proxies.model_copy(update={"crs": crs}))
     said = concern(finding(proxies=("crs.hypoxia_spo2",)))
-    assert "convenzioni: our own audit of 2023 (crs.hypoxia_spo2)" in page_text(said, language="it", site=site)
+    assert "convenzioni: our own audit of 2023" in page_text(said, language="it", site=site)
 
 
 def test_a_concern_without_a_finding_is_one_line() -> None:
-    alone = page_text(Concern(replace(episode(finding()), title="CRS resolved"), "resolved", None))
+    alone = page_text(Concern(episode(finding()), "resolved", None))
     assert "because" not in alone
-    assert alone.startswith("CRS resolved, since 17 Jun 2024 08:00\nNow: ")
+    assert alone.startswith("episode since 17 Jun 08:00\n\nNow: ")
 
 
 def test_the_background_gives_both_grades_and_the_doses() -> None:
@@ -279,9 +256,9 @@ def test_the_background_gives_what_m_easix_was() -> None:
     before = NOW - hours(24)
     earlier = (reading("ldh", 320, before), reading("crp", 40, before), reading("platelets", 45, before))
     folded = chart(*earlier, reading("ldh", 320, NOW), reading("crp", 85, NOW), reading("platelets", 45, NOW))
-    line = "m-EASIX 60.44, log2 5.92, was 28.44 on 16 Jun 2024 10:00"
+    line = "m-EASIX 60.44, log2 5.92, was 28.44 on 16 Jun 10:00"
     assert line in page_text(concern(finding()), folded=folded).splitlines()
-    translated = "m-EASIX 60.44, log2 5.92, era 28.44 il 16 giu 2024 10:00"
+    translated = "m-EASIX 60.44, log2 5.92, era 28.44 il 16 giu 10:00"
     assert translated in page_text(concern(finding()), folded=folded, language="it").splitlines()
 
 
@@ -321,21 +298,22 @@ def test_a_whole_page_in_italian() -> None:
     folded = chart(*sample, reading("temperature", "38.5", NOW), dose("tocilizumab", NOW - hours(3)))
     worse = Concern(replace(episode(said), was=2), "worse", said)
     assert page_text(worse, folded=folded, language="it").splitlines() == [
-        "CRS grado 3 (peggioramento), dal 17 giu 2024 08:00, prima: 2",
-        "  motivo: ipotensione con un vasopressore: grado 3 (noradrenalina)",
-        "  motivo: words of a later version",
-        "  provvisorio: almeno questo grado",
-        "  rilievi: noradrenalina: inizio (17 giu 2024 10:00, emar); SpO2 93 % (17 giu 2024 10:00, ward)",
-        "  manca: supporto di ossigeno",
-        "  nota: giorno 16: attribuzione da confermare",
+        "noradrenalina, inizio (17 giu 10:00, emar); SpO2 93 % (17 giu 10:00, ward)",
+        "dal 17 giu 08:00",
+        "",
+        "motivo: ipotensione con un vasopressore: grado 3 (noradrenalina)",
+        "motivo: words of a later version",
+        "provvisorio: almeno questo grado",
+        "manca: supporto di ossigeno",
+        "nota: giorno 16: attribuzione da confermare",
         "Ora: CRS 1, ICANS indeterminato",
         "m-EASIX 60.44, log2 5.92 (dopo tocilizumab, influenzato da trattamenti)",
         "Somministrati: tocilizumab: dosi 1 su 4 (1 su 3 in 24 h, ultima 3 h fa); desametasone 0 mg in totale",
         "Promemoria di protocollo (linea guida ASCO, edizione tascabile): terapia intensiva; tocilizumab se restano "
         "dosi, più desametasone 10 mg ogni 6 h [dosi di tocilizumab rimaste: 3 su 4, la prossima dal 17 giu 15:00]",
         "convenzioni: un vasopressore registrato come somministrato, senza inizio e fine, si considera in corso per "
-        "12 h (crs.single_vasopressor_dose_holds)",
-        "17 giu 2024 10:00, avviso e.1",
+        "12 h",
+        "17 giu 10:00, avviso e.1",
         "Supporto decisionale, non è un dispositivo medico. Il monitor al letto resta il riferimento principale.",
     ]
 
@@ -350,59 +328,3 @@ def test_a_page_of_the_site_has_no_background() -> None:
     shown_text = text([said], Chart(), None, SITE, at=NOW, page="e.1", language="en")
     assert "Now:" not in shown_text
     assert "Given:" not in shown_text
-
-
-# -- readings --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("item", "words"),
-    [
-        (reading("temperature", "38.50", NOW), "temperature 38.5 °C"),
-        (reading("neutrophils", "<0.1", NOW), "neutrophils (ANC) <0.1 ×10⁹/L"),
-        (reading("platelets", 100, NOW), "platelets 100 ×10⁹/L"),
-        (reading("ice", 1, NOW), "ICE 1"),
-        (reading("oxygen_device", "high_flow_nasal_cannula", NOW), "oxygen device high flow nasal cannula"),
-        (("hypotension", Entry(NOW, "ward", "s", code="true")), "hypotension yes"),
-        (("hypotension", Entry(NOW, "ward", "s", code="false")), "hypotension no"),
-        (
-            ("tocilizumab", Entry(NOW, "ward", "t", value=Decimal(480), code="given", unit="mg")),
-            "tocilizumab 480 mg given",
-        ),
-        (("norepinephrine", Entry(NOW, "ward", "t", code="started")), "norepinephrine started"),
-        (
-            ("platelets", Entry(NOW, "ward", "p", value=Decimal(26), sent="26000 /mm3")),
-            "platelets 26 ×10⁹/L (sent as 26000 /mm3)",
-        ),
-    ],
-)
-def test_a_reading_is_shown_with_value_unit_time_and_source(item: tuple[str, Entry], words: str) -> None:
-    assert shown(Evidence(*item), SITE, "en") == f"{words} (17 Jun 2024 10:00, ward)"
-
-
-@pytest.mark.parametrize(
-    ("item", "words"),
-    [
-        (
-            reading("oxygen_device", "high_flow_nasal_cannula", NOW),
-            "supporto di ossigeno: cannula nasale ad alti flussi",
-        ),
-        (("hypotension", Entry(NOW, "ward", "s", code="true")), "ipotensione: sì"),
-        (
-            ("tocilizumab", Entry(NOW, "ward", "t", value=Decimal(480), code="given", unit="mg")),
-            "tocilizumab 480 mg: somministrazione",
-        ),
-        (
-            ("platelets", Entry(NOW, "ward", "p", value=Decimal(26), sent="26000 /mm3")),
-            "piastrine 26 ×10⁹/L (inviato come 26000 /mm3)",
-        ),
-        (("ice", Entry(NOW, "ward", "i", code="absent")), "ICE: non eseguito"),
-    ],
-)
-def test_a_reading_is_shown_in_the_readers_language(item: tuple[str, Entry], words: str) -> None:
-    assert shown(Evidence(*item), SITE, "it") == f"{words} (17 giu 2024 10:00, ward)"
-
-
-def test_the_clock_is_that_of_the_hospital() -> None:
-    assert clock(NOW, SITE, "en") == "17 Jun 2024 10:00"
-    assert clock(NOW, SITE, "it") == "17 giu 2024 10:00"

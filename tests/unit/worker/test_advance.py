@@ -89,7 +89,7 @@ def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., m
     done = turn()
     assert (done.batches, done.messages, done.more) == (1, 3, False)
     assert [item.page for item in owed(store)] == done.pages
-    assert titles(store) == ["[HIGH] D+2 HAEM-2/12: CRS grade 2: fever plus hypotension (new)"]
+    assert titles(store) == ["[HIGH] HAEM-2/12 P1 D+2 · CRS 2 · T 38.9 · SBP 84"]
     assert waiting(store) == 0
 
 
@@ -161,7 +161,7 @@ def test_a_ladder_climbs_when_its_time_has_come(store: Store, clock: Clock, turn
     assert turn().pages == []
     clock.forward(seconds=1)
     assert len(turn().pages) == 1
-    assert titles(store)[-1].endswith("(repeat)")
+    assert "CRS 2 (repeat)" in titles(store)[-1]
 
 
 def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(

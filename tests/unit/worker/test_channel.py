@@ -47,7 +47,7 @@ def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver:
     assert page_to(receiver) == Attempt(Outcome.SENT)
     [page] = receiver.received
     assert (page.path, page.page_id, page.title) == ("/phone-1", "e7.1", PAGE.title)
-    assert page.body == f"{link(PAGE)}\n{PAGE.text}"
+    assert page.body == f"{PAGE.text}\n{link(PAGE)}"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

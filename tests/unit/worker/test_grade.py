@@ -168,7 +168,7 @@ def test_a_message_that_cannot_be_read_is_listed_and_takes_no_neighbour_with_it(
 
 def test_a_value_far_from_the_usual_is_used_and_flagged_on_what_rests_on_it() -> None:
     results = graded(registration(), reading("temperature", 42))["results"]
-    remark = "temperature 42 °C: unusual, check it"
+    remark = "temperature 42.0 °C: unusual, check it"
     assert (results["crs"]["grade"], results["ctcae"]["fever"]["grade"]) == (1, 3)
     assert remark in results["crs"]["flags"]
     assert remark in results["ctcae"]["fever"]["flags"]

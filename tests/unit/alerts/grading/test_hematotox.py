@@ -100,7 +100,7 @@ def test_an_end_of_a_printed_band_belongs_to_it_and_is_not_noted(kind: str, valu
 def test_the_result_names_its_system_rows_and_readings() -> None:
     result = scored(*labs(platelets=60))
     assert (result.system, result.version, result.at) == ("CAR-HEMATOTOX", "Rejeski 2021", NOW)
-    assert result.because[0] == "platelets 60 ×10⁹/L (2024-06-06 10:00): 2 (< 75)"
+    assert result.because[0] == "platelets 60 ×10⁹/L (06 Jun 10:00): 2 (< 75)"
     assert result.because[-1] == "2 points: high risk (0-1 low, 2 or more high)"
     assert [item.kind for item in result.evidence] == list(BEST)
     assert result.proxies == ("chart.baseline_window", "hematotox.not_later_than_day")

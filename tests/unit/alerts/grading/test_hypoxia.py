@@ -88,7 +88,7 @@ def test_a_flow_of_another_device_is_not_that_of_the_cannula_after_it() -> None:
 
 def test_a_device_is_named_in_words() -> None:
     result = row(reading("oxygen_device", "high_flow_nasal_cannula"))
-    assert (result.level, result.because) == (3, "oxygen by high flow nasal cannula: grade 3")
+    assert (result.level, result.because) == (3, "oxygen by high-flow nasal cannula: grade 3")
     assert (kinds(result), result.provisional, result.missing) == (["oxygen_device"], False, ())
 
 

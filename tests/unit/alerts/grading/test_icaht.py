@@ -336,8 +336,8 @@ def test_the_late_result_names_its_cell_and_both_counts() -> None:
     result = late(anc(35, "0.9"), anc(40, "2.5"), anc(50, "0.7"))
     assert (result.system, result.version, result.at) == ("ICAHT late", "EHA/EBMT 2023", day(60))
     assert result.because == (
-        "the two lowest since day 31, neutrophils (ANC) 0.7 ×10⁹/L (2024-08-01 10:00) and "
-        "neutrophils (ANC) 0.9 ×10⁹/L (2024-07-17 10:00): grade 2 (<= 1000/µL)",
+        "the two lowest since day 31, neutrophils 0.7 ×10⁹/L (01 Aug 10:00) and "
+        "neutrophils 0.9 ×10⁹/L (17 Jul 10:00): grade 2 (<= 1000/µL)",
     )
     assert [item.entry.effective for item in result.evidence] == [day(50), day(35)]
 

@@ -6,6 +6,7 @@ import pytest
 
 from alerts.grading import icans, ice
 from alerts.grading.result import Grade
+from alerts.vocabulary import label
 from tests.unit.alerts.builders import (
     INFUSED,
     NOW,
@@ -42,7 +43,7 @@ def test_ice_names_its_system_version_time_and_reading() -> None:
     result = ice.score(patient, NOW, SITE)
     assert (result.system, result.version, result.at) == ("ICE", "ASTCT 2019", NOW)
     assert [item.entry for item in result.evidence] == list(patient.entries["ice"])
-    assert result.because == ("ICE 8 of 10 (2024-06-17 10:00)",)
+    assert result.because == ("ICE 8 of 10 (17 Jun 10:00)",)
     assert result.proxies == ("icans.assessment_holds",)
 
 
@@ -56,7 +57,7 @@ def test_ice_holds_for_exactly_the_time_the_site_says() -> None:
     assert ice.score(chart(reading("ice", 9, NOW - hours(24))), NOW, SITE).score == 9
     lapsed = ice.score(chart(reading("ice", 9, NOW - hours(24.01))), NOW, SITE)
     assert lapsed.score is None
-    assert lapsed.missing == ("ice (last 2024-06-16 09:59, more than 24 h ago)",)
+    assert lapsed.missing == ("ice (last 16 Jun 09:59, more than 24 h ago)",)
 
 
 def test_ice_that_was_not_done_says_why() -> None:
@@ -198,7 +199,7 @@ def test_each_cell_grades_with_ice_10(kind: str, code: str, grade: int) -> None:
     result = graded(reading("ice", 10), reading(kind, code))
     assert (result.grade, result.provisional) == (grade, False)
     assert {item.kind for item in result.evidence} == {"ice", kind}
-    assert any(f"{code.replace('_', ' ')}: grade {grade} (" in line for line in result.because)
+    assert any(f"{label(code)}: grade {grade} (" in line for line in result.because)
 
 
 @pytest.mark.parametrize(("points", "grade"), [(10, 0), (9, 1), (7, 1), (6, 2)])

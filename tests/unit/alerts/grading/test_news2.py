@@ -150,13 +150,13 @@ def test_the_result_names_its_system_cells_and_readings() -> None:
     result = scored(*vitals(respiratory_rate=22, consciousness="voice"))
     assert (result.system, result.version, result.at) == ("NEWS2", "RCP 2017", NOW)
     assert result.because == (
-        "respiratory rate 22 /min (2024-06-17 10:00): 2 (21-24)",
-        "SpO2 98 % (2024-06-17 10:00): 0 (>=96)",
+        "respiratory rate 22 /min (17 Jun 10:00): 2 (21-24)",
+        "SpO2 98 % (17 Jun 10:00): 0 (>=96)",
         "room air: 0 (air)",
-        "systolic pressure 120 mmHg (2024-06-17 10:00): 0 (111-219)",
-        "heart rate 70 /min (2024-06-17 10:00): 0 (51-90)",
-        "consciousness voice (2024-06-17 10:00): 3 (C V P U)",
-        "temperature 37 °C (2024-06-17 10:00): 0 (36.1-38.0)",
+        "systolic pressure 120 mmHg (17 Jun 10:00): 0 (111-219)",
+        "heart rate 70 /min (17 Jun 10:00): 0 (51-90)",
+        "consciousness voice (17 Jun 10:00): 3 (C V P U)",
+        "temperature 37.0 °C (17 Jun 10:00): 0 (36.1-38.0)",
         "NEWS2 5",
     )
     assert [item.kind for item in result.evidence] == list(BEST)
@@ -332,7 +332,7 @@ def test_each_reading_holds_for_as_long_as_the_site_says(kind: str, longest: int
 
 def test_an_old_reading_is_named() -> None:
     result = scored(*without("heart_rate"), reading("heart_rate", 70, NOW - hours(12.5)))
-    assert result.missing == ("heart_rate (last 2024-06-16 21:30, more than 12 h ago)",)
+    assert result.missing == ("heart_rate (last 16 Jun 21:30, more than 12 h ago)",)
 
 
 def test_a_reading_that_was_not_possible_says_why() -> None:
@@ -340,7 +340,7 @@ def test_a_reading_that_was_not_possible_says_why() -> None:
 
 
 def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_and_is_flagged() -> None:
-    refused = "pressures of 2024-06-17 10:00 contradict each other: not used"
+    refused = "pressures of 17 Jun 10:00 contradict each other: not used"
     contradicting = (reading("systolic_bp", 80), reading("diastolic_bp", 95))
     alone = scored(*without("systolic_bp"), *contradicting)
     assert (alone.score, alone.missing, alone.flags) == (None, (f"systolic_bp ({refused})",), (refused,))

@@ -41,7 +41,7 @@ def test_a_bound_contradicts_nothing(items: tuple[Item, Item]) -> None:
 
 def test_a_pressure_that_was_not_taken_contradicts_nothing() -> None:
     items = (absent(SYSTOLIC, "cuff off"), *of_set(80, 95, NOW - hours(1)))
-    assert pressures.contradiction(chart(*items), SYSTOLIC, None, NOW, SITE).startswith("pressures of 2024-06-17 09:00")
+    assert pressures.contradiction(chart(*items), SYSTOLIC, None, NOW, SITE).startswith("pressures of 17 Jun 09:00")
     assert pressures.contradiction(chart(items[0]), SYSTOLIC, None, NOW, SITE) == ""
 
 

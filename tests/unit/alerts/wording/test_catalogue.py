@@ -19,7 +19,7 @@ from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES, italian, say, 
 from alerts.wording.template import KINDS, Row, kind
 from config.proxies import Proxies
 from config.site import URGENCIES
-from config.types import Proxy
+from config.types import EXAMPLE, Proxy
 from tests.unit.alerts.builders import SITE
 
 
@@ -73,7 +73,7 @@ def test_every_reading_statement_and_drug_has_a_name(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [(kind.name, code) for kind in READINGS.values() for code in kind.codes])
 def test_every_code_has_a_name(name: str, code: str) -> None:
-    assert italian(f"{label(name)} {code.replace('_', ' ')}").known
+    assert italian(f"{label(name)} {label(code)}").known
 
 
 @pytest.mark.parametrize("cell", [cell.row for cells in CODED_ROWS.values() for cell in cells.values()])
@@ -83,7 +83,7 @@ def test_every_cell_of_the_icans_table_has_a_row(cell: str) -> None:
 
 @pytest.mark.parametrize("basis", sorted(set(bases(SITE.proxies))))
 def test_every_shipped_convention_has_a_row_of_its_own(basis: str) -> None:
-    assert basis in dict(ROWS)
+    assert (EXAMPLE if basis.startswith("placeholder") else basis) in dict(ROWS)
 
 
 def test_the_bases_of_all_conventions_are_looked_at() -> None:
@@ -121,7 +121,7 @@ def test_english_is_as_it_was_said(text: str) -> None:
     [
         "a sentence that nobody has written yet",
         "a sentence: with a joint; and {braces} (and brackets",
-        "platelets 20 ×10⁹/L (2024-06-17 10:00): something of a later version",
+        "platelets 20 ×10⁹/L (17 Jun 10:00): something of a later version",
         "grade 3 in a sentence that has no row",
         "{",
         "",
@@ -176,11 +176,11 @@ def test_a_sites_own_words_are_shown_as_written_in_a_sentence_that_is_known() ->
 
 
 def test_parts_that_are_known_make_a_whole_that_is() -> None:
-    assert translate("spo2 (last 2024-06-17 10:00, more than 12 h ago)", "it") == (
-        "SpO2 (ultimo dato 2024-06-17 10:00, da oltre 12 h)"
+    assert translate("spo2 (last 17 Jun 10:00, more than 12 h ago)", "it") == (
+        "SpO2 (ultimo dato 17 giu 10:00, da oltre 12 h)"
     )
-    assert translate("ferritin 900 µg/L (2024-06-17 10:00) > 2 x ULN (600); fever", "it") == (
-        "ferritina 900 µg/L (2024-06-17 10:00) > 2 x ULN (600); febbre"
+    assert translate("ferritin 900 µg/L (17 Jun 10:00) > 2 x ULN (600); fever", "it") == (
+        "ferritina 900 µg/L (17 giu 10:00) > 2 x ULN (600); febbre"
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from redis import Redis
 
 from alerts.page import Page
+from alerts.title import Title
 from tests.unit.worker.ward import KEYS, NOW
 from worker.clock import milliseconds
 from worker.packing import Owed, pack
@@ -24,9 +25,11 @@ def page(id: str = "e7.1", **more: Any) -> Page:
         "reason": "new",
         "to": "haematologist-1",
         "channel": "phone-1",
-        "title": "[HIGH] D+2 HAEM-2/12: CRS grade 2",
-        "text": "because fever 38.9 °C (>= 38.0)",
+        "heading": Title("[HIGH] HAEM-2/12 P1 D+2", ("CRS 2",), ("T 38.9", "SBP 84")),
+        "text": "T 38.9\n\nbecause fever 38.9 °C (>= 38.0)",
     }
+    if "title" in more:
+        more["heading"] = Title(more.pop("title"))
     return Page(**{**fields, **more})
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from alerts.page import Page
+from alerts.title import Title
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import NOW
-from worker.delivery.gsm import BASIC, EXTENDED
+from worker.delivery.gsm import BASIC, EXTENDED, gsm7
 from worker.delivery.rendering import (
     Answer,
     Room,
@@ -23,7 +24,8 @@ from worker.delivery.rendering import (
 from worker.delivery.rooms import room_of
 
 LINES = [f"line {number}: " + "x" * 40 for number in range(40)]
-LONG = page(text="\n".join(LINES))
+LEAD = "T 38.9 °C, SBP 84 mmHg"
+LONG = page(text=f"{LEAD}\n\n" + "\n".join(LINES))
 LINK = "https://cartwatch.example/p/" + "t" * 40
 WITH_LINK = Answer(LINK)
 
@@ -68,15 +70,15 @@ def test_nothing_is_longer_than_its_room(room: Room, shown: Page) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_link_is_whole_and_comes_before_the_text(room: Room) -> None:
+def test_the_link_is_whole_and_comes_after_the_readings(room: Room) -> None:
     words = render(LONG, WITH_LINK, room)
-    assert words.text.splitlines()[0] == LINK
+    assert words.text.splitlines()[:2] == [gsm7(LEAD) if room.sms else LEAD, LINK]
     assert words.title.startswith("[HIGH]")
 
 
 @pytest.mark.parametrize("room", [PUSHOVER, PAGERDUTY, TEAMS])
 def test_lines_are_whole_and_the_cut_is_marked(room: Room) -> None:
-    _, *lines, last = render(LONG, WITH_LINK, room).text.splitlines()
+    _, _, *lines, last = render(LONG, WITH_LINK, room).text.splitlines()
     assert lines == LINES[: len(lines)]
     assert len(lines) > 10
     assert last == "..."
@@ -84,7 +86,7 @@ def test_lines_are_whole_and_the_cut_is_marked(room: Room) -> None:
 
 def test_what_fits_is_not_marked() -> None:
     words = render(page(), WITH_LINK, JSON)
-    assert words == Words(page().title, f"{LINK}\n{page().text}")
+    assert words == Words(page().title, f"T 38.9\n{LINK}\nbecause fever 38.9 °C (>= 38.0)")
 
 
 def test_one_more_line_would_not_have_fitted() -> None:
@@ -95,13 +97,14 @@ def test_one_more_line_would_not_have_fitted() -> None:
 def test_a_link_too_long_for_a_text_message_gives_way_to_the_command() -> None:
     words = render(page(), Answer("https://x/" + "t" * 150, "To answer: cartwatch ack e7 --by a --page e7.1"), SMS)
     assert "https" not in words.text
-    assert words.text.startswith("To answer: cartwatch ack e7")
+    assert "To answer: cartwatch ack e7" in words.text
 
 
 def test_a_text_message_is_in_letters_of_a_text_message() -> None:
-    shown = page(title="[HIGH] D+2: SpO2 ≤ 90\u00a0%", text="because temp ≥ 38.0 °C – twice")
+    heading = Title("[HIGH] P1", ("SpO2 ≤ 90\u00a0%",))
+    shown = page(heading=heading, text="temp ≥ 38.0 °C – twice\n\nbecause")
     words = render(shown, WITH_LINK, SMS)
-    assert words == Words("[HIGH] D+2: SpO2 <= 90 %", f"{LINK}\nbecause temp >= 38.0 C - twice")
+    assert words == Words("[HIGH] P1 - SpO2 <= 90 %", f"temp >= 38.0 C - twice\n{LINK}\nbecause")
     assert set(whole(words, SMS)) <= BASIC | EXTENDED
 
 
@@ -109,7 +112,15 @@ def test_a_title_that_had_to_be_cut_stands_whole_in_the_text() -> None:
     shown = page(title="[HIGH] " + "t" * 80)
     words = render(shown, WITH_LINK, SPLUNK)
     assert words.title.endswith("...")
-    assert words.text.splitlines()[1] == shown.title
+    assert words.text.splitlines()[0] == shown.title
+
+
+def test_a_title_is_shortened_by_whole_parts_to_the_room_of_its_channel() -> None:
+    heading = Title("[CRITICAL] HAEM-2/12 P1 D+2", ("ICANS 3", "CRS 2", "febrile neutropenia 3"), ("ICE 1", "T 38.9"))
+    shown = page(heading=heading)
+    assert render(shown, WITH_LINK, JSON).title == str(heading)
+    assert render(shown, WITH_LINK, SPLUNK).title == "[CRITICAL] HAEM-2/12 P1 D+2 · ICANS 3, CRS 2 +1"
+    assert "febrile neutropenia 3 - ICE 1" in render(shown, Answer(), SMS).title
 
 
 # -- how to answer ---------------------------------------------------------------------------------
@@ -118,7 +129,7 @@ def test_a_title_that_had_to_be_cut_stands_whole_in_the_text() -> None:
 def test_without_a_link_there_is_a_command() -> None:
     how = answer(page(), "")
     assert how.command == "To answer: cartwatch ack e7 --by haematologist-1 --page e7.1"
-    assert render(page(), how, JSON).text.startswith(how.command)
+    assert render(page(), how, JSON).text.splitlines()[1] == how.command
 
 
 def test_in_the_recipients_language() -> None:
@@ -132,7 +143,7 @@ def test_a_page_that_wants_no_answer_has_no_command_but_its_link(urgency: str, r
     assert not asks(shown)
     assert answer(shown, LINK) == Answer(LINK)
     assert answer(shown, "").command == ""
-    assert render(shown, answer(shown, ""), JSON).text == shown.text
+    assert render(shown, answer(shown, ""), JSON).text == shown.text.replace("\n\n", "\n")
 
 
 @pytest.mark.parametrize(("room", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])

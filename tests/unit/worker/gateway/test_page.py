@@ -33,7 +33,7 @@ def test_it_shows_what_was_missing_and_which_conventions_were_used(desk: Desk) -
     shown = words(desk.get(desk.link(desk.fall_ill())))
     assert "provisional: at least this grade" in shown
     assert "Missing" in shown
-    assert "crs.hypotension_systolic" in shown
+    assert "systolic pressure below 90 mmHg, the usual bedside definition" in shown
 
 
 def test_it_shows_the_reminder_with_its_source_and_the_room_that_is_left(desk: Desk) -> None:
