@@ -168,8 +168,10 @@ class Hospital:
             assert arrived[page_id].path == f"/{event['channel']}"
             if event["channel"] != "phone-4":
                 assert arrived[page_id].title == event["title"]
-                # Before it stands how to answer.
-                assert arrived[page_id].body.endswith(event["text"])
+                # How to answer stands between the readings and the rest.
+                lead, _, rest = event["text"].partition("\n\n")
+                assert arrived[page_id].body.startswith(lead)
+                assert arrived[page_id].body.endswith(rest)
 
     def _told_anew(self, event: Body, arrived: dict[str, Received], written: dict[str, Body]) -> set[str]:
         """The episodes of a cancelled page of which a newer one to the same person on the same channel has arrived."""
