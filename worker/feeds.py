@@ -1,11 +1,13 @@
 """Silent feeds: a source that is configured to be heard and is not, said so once, and again when it is back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 from alerts.faults import fault
-from alerts.messages import Fault
+from alerts.messages import SITE_SUBJECT, Fault
+from alerts.title import place
+from alerts.vocabulary import moment
 from config.site import Site
 from worker.clock import milliseconds
 from worker.inbox import append
@@ -13,6 +15,9 @@ from worker.keys import Shard
 from worker.store import Store
 
 EVERY = timedelta(seconds=15)
+
+PATIENTS_SHOWN = 10
+"""Patients whom the page of a silent feed names."""
 
 
 def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
@@ -24,7 +29,9 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
         return []
     told = cast("dict[bytes, bytes]", store.redis.hgetall(_silent_key(store)))
     silent = {source.decode() for source in told}
-    faults = judge(last_heard(store, site, now), silent, site, now)
+    heard = last_heard(store, site, now)
+    fallen = [source for source in heard if source not in silent and is_silent(heard[source], source, site, now)]
+    faults = judge(heard, silent, site, now, covered(store, fallen))
     if not faults:
         return []
     pipe = store.redis.pipeline(transaction=False)
@@ -40,22 +47,58 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
     return wake
 
 
-def judge(heard: Mapping[str, datetime], silent: set[str], site: Site, now: datetime) -> list[Fault]:
-    """The feeds that have fallen silent since, and those that are back."""
+class Heard(NamedTuple):
+    """When a feed was last heard; not `ever`: when it was first looked for."""
+
+    at: datetime
+    ever: bool = True
+
+
+def is_silent(heard: Heard, source: str, site: Site, now: datetime) -> bool:
+    """Whether a feed has sent nothing for longer than the site allows."""
+    return now - heard.at > site.on_call.feeds[source].silent_after
+
+
+def judge(
+    heard: Mapping[str, Heard], silent: set[str], site: Site, now: datetime, patients: Mapping[str, list[str]]
+) -> list[Fault]:
+    """The feeds that have fallen silent since, with the patients each covered, and those that are back."""
     faults = []
-    for source, feed in site.on_call.feeds.items():
-        is_silent = now - heard[source] > feed.silent_after
-        if is_silent and source not in silent:
-            last = heard[source].astimezone(site.zone).strftime("%d %b %H:%M")
-            what = f"nothing from {source} since {last}; silence here does not mean that its patients are well"
+    for source in site.on_call.feeds:
+        silent_now = is_silent(heard[source], source, site, now)
+        if silent_now and source not in silent:
+            what = silence(source, heard[source], patients.get(source, []), site)
             faults.append(fault(f"feed {source}", what, f"silent {source} {now.isoformat()}", now))
-        elif not is_silent and source in silent:
+        elif not silent_now and source in silent:
             back = fault(f"feed {source}", f"{source} is heard again", f"heard {source} {now.isoformat()}", now)
             faults.append(back.model_copy(update={"over": True}))
     return faults
 
 
-def last_heard(store: Store, site: Site, now: datetime) -> dict[str, datetime]:
+def silence(source: str, heard: Heard, patients: Sequence[str], site: Site) -> str:
+    """What is said of a feed that is silent: since when, and of which patients it sent readings."""
+    at = moment(heard.at, site.zone)
+    parts = [f"nothing from {source} since {at}" if heard.ever else f"{source} was never heard, watched since {at}"]
+    if patients:
+        left = len(patients) - PATIENTS_SHOWN
+        more = f" and {left} more" if left > 0 else ""
+        parts.append(f"patients it sent readings of: {', '.join(patients[:PATIENTS_SHOWN])}{more}")
+    return "; ".join((*parts, "silence here does not mean that its patients are well"))
+
+
+def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
+    """The patients, by place and id, who have readings of each of some feeds. Reads every state: ask only if needed."""
+    found: dict[str, list[str]] = {source: [] for source in sources}
+    for watch in store.watches() if sources else []:
+        if watch.patient == SITE_SUBJECT or watch.discharged_at is not None:
+            continue
+        sent = {entry.source for series in watch.chart.entries.values() for entry in series}
+        for source in sent & set(sources):
+            found[source].append(" ".join(filter(None, (place(watch.chart.admission), watch.patient))))
+    return {source: sorted(patients) for source, patients in found.items()}
+
+
+def last_heard(store: Store, site: Site, now: datetime) -> dict[str, Heard]:
     """When each configured feed was last heard, over all shards."""
     feeds = list(site.on_call.feeds)
     pipe = store.redis.pipeline(transaction=False)
@@ -68,7 +111,8 @@ def last_heard(store: Store, site: Site, now: datetime) -> dict[str, datetime]:
     found = {}
     for index, source in enumerate(feeds):
         times = [int(row[index]) for row in rows if row[index] is not None]
-        found[source] = datetime.fromtimestamp(max(times, default=int(first_looks[index])) / 1000, UTC)
+        at = max(times, default=int(first_looks[index]))
+        found[source] = Heard(datetime.fromtimestamp(at / 1000, UTC), ever=bool(times))
     return found
 
 

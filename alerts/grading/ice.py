@@ -17,6 +17,7 @@ from alerts.entry import ABSENT, Entry
 from alerts.grading.axis import evidence
 from alerts.grading.inputs import clock, name_missing, number, span
 from alerts.grading.result import Points
+from alerts.vocabulary import label
 from config.site import Site
 
 SYSTEM = "ICE"
@@ -76,7 +77,7 @@ def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
 
 def _assessed(entry: Entry, site: Site) -> str:
     """When and by whom, and the items where they were sent."""
-    return ", ".join(part for part in (clock(entry.effective, site.zone), entry.by, entry.note) if part)
+    return ", ".join(part for part in (clock(entry.effective, site.zone), label(entry.by), entry.note) if part)
 
 
 def latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:

@@ -31,6 +31,7 @@ WARD: tuple[Row, ...] = (
     ("Feeds", "Flussi dati"),
     ("heard {time}", "ultimo dato alle {time}"),
     ("SILENT since {time}", "SILENTE dalle {time}"),
+    ("NEVER HEARD, watched since {time}", "MAI RICEVUTO, sorvegliato dalle {time}"),
     ("No feed is configured to be watched.", "Nessun flusso da sorvegliare è configurato."),
     ("Technical", "Tecnici"),
     ("Patients", "Pazienti"),

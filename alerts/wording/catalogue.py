@@ -67,6 +67,8 @@ _WORDLESS = re.compile(
     + "|".join(re.escape(unit) for unit in UNITS if unit[0] not in "%×")
     + r")(?![A-Za-z]))+"
 )
+_NAMES_IN_CODE = [name for name in (*READINGS, *STATEMENTS, *DRUGS) if label(name) != name]
+_NAME_IN_CODE = re.compile(rf"(?<![-\w./`])(?:{'|'.join(sorted(_NAMES_IN_CODE, key=len, reverse=True))})(?![-\w./`])")
 _MONTH = re.compile("[A-Z][a-z]{2}")
 
 
@@ -78,8 +80,13 @@ class Translated(NamedTuple):
 
 
 def translate(text: str, language: Language) -> str:
-    """A text of the catalogue in a language; one that the catalogue lacks is shown as it is, never dropped."""
-    return text if language == "en" or not text else italian(text).text
+    """A text of the catalogue in a language; one that the catalogue lacks is shown as it is, never dropped.
+
+    Graders name a missing reading as messages do; in either language it is named as a person names it.
+    """
+    if not text:
+        return text
+    return _NAME_IN_CODE.sub(lambda found: label(found[0]), text) if language == "en" else italian(text).text
 
 
 def say(words: str, language: Language, **values: object) -> str:

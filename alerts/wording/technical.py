@@ -12,9 +12,13 @@ CONDITIONS: tuple[Row, ...] = (
 )
 
 FAULTS: tuple[Row, ...] = (
+    ("nothing from {free} since {at}", "nessun dato da {free} dal {at}"),
+    ("{free} was never heard, watched since {at}", "{free} non ha mai trasmesso, sorvegliato dal {at}"),
+    ("patients it sent readings of: {who}", "pazienti di cui inviava i dati: {who}"),
+    ("patients it sent readings of: {who} and {n} more", "pazienti di cui inviava i dati: {who} e altri {n}"),
     (
-        "nothing from {free} since {at}; silence here does not mean that its patients are well",
-        "nessun dato da {free} dal {at}; questo silenzio non significa che i suoi pazienti stiano bene",
+        "silence here does not mean that its patients are well",
+        "questo silenzio non significa che i suoi pazienti stiano bene",
     ),
     ("{free} is heard again", "{free} trasmette di nuovo"),
     (
@@ -42,6 +46,10 @@ FAULTS: tuple[Row, ...] = (
         "gli avvisi non arrivano sul canale {free}: {own}",
     ),
     ("no answer", "nessuna risposta"),
+    (
+        "messages from {who} are set aside; see `cartwatch set-aside`",
+        "messaggi da {who} scartati; vedere `cartwatch set-aside`",
+    ),
     (
         "{free} messages are set aside, of {free2} at most: see `cartwatch set-aside`, and empty the list",
         "{free} messaggi messi da parte, su {free2} al massimo: vedere `cartwatch set-aside` e svuotare l'elenco",
@@ -116,6 +124,79 @@ FAULTS: tuple[Row, ...] = (
     ),
 )
 
+DELIVERY: tuple[Row, ...] = (
+    ("the channel is no longer configured", "il canale non è più configurato"),
+    (
+        "this machine's configuration is older and does not know the channel",
+        "la configurazione di questa macchina è meno recente e non conosce il canale",
+    ),
+    ("the channel's address is not one Apprise knows", "l'indirizzo del canale non è riconosciuto da Apprise"),
+    ("the provider did not answer in time", "il fornitore non ha risposto in tempo"),
+    ("no answer from the provider", "nessuna risposta dal fornitore"),
+    ("the provider answered {n}", "il fornitore ha risposto {n}"),
+    ("the provider refused with its code {n}", "il fornitore ha rifiutato con il codice {n}"),
+    (
+        "the worker that sent it ended before there was an answer",
+        "il worker che inviava è terminato prima della risposta",
+    ),
+)
+"""What became of an attempt to send a page."""
+
+CONFIGURATION: tuple[Row, ...] = (
+    (
+        "the configuration on {who} is older than the one pages are made under, and no sender has the newer",
+        "la configurazione su {who} è meno recente di quella con cui si scrivono gli avvisi, e nessun mittente ha la "
+        "nuova",
+    ),
+    (
+        "channel {who} is used as {who2} knows it; bring its files up to date",
+        "il canale {who} è usato come lo conosce {who2}; aggiornare i suoi file",
+    ),
+    (
+        "the configuration on {who} cannot be used; the one before stays in force: {free}",
+        "la configurazione su {who} non è utilizzabile; resta in vigore la precedente: {free}",
+    ),
+)
+
+STORE: tuple[Row, ...] = (
+    ("Redis {free}", "Redis {free}"),
+    ("install Redis 6.2 or newer, or Valkey", "installare Redis 6.2 o successivo, oppure Valkey"),
+    ("a read-only replica", "una replica in sola lettura"),
+    ("a read-only replica ({note})", "una replica in sola lettura ({note})"),
+    ("give CARTWATCH_REDIS_URL the address of the primary", "dare a CARTWATCH_REDIS_URL l'indirizzo del primario"),
+    ("maxmemory-policy {who} drops keys", "maxmemory-policy {who} elimina chiavi"),
+    ("set maxmemory-policy noeviction", "impostare maxmemory-policy noeviction"),
+    ("{n} % of maxmemory is used", "{n} % di maxmemory è in uso"),
+    (
+        "raise maxmemory, or free memory: what does not fit is refused",
+        "aumentare maxmemory, o liberare memoria: ciò che non entra è rifiutato",
+    ),
+    ("full: maxmemory is reached and writes are refused", "pieno: maxmemory è raggiunto e le scritture sono rifiutate"),
+    ("raise maxmemory", "aumentare maxmemory"),
+    (
+        "appendonly no: what was accepted is lost when the store ends",
+        "appendonly no: ciò che è stato accettato va perso quando l'archivio termina",
+    ),
+    (
+        "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)",
+        "impostare appendonly yes e appendfsync always (CARTWATCH_VOLATILE=true per una prova senza pazienti)",
+    ),
+    ("the append-only file cannot be written", "il file AOF non può essere scritto"),
+    ("free space on the store's disk", "liberare spazio sul disco dell'archivio"),
+    ("writes are refused ({note})", "le scritture sono rifiutate ({note})"),
+    ("see the store's log; is its disk full?", "vedere il log dell'archivio; il disco è pieno?"),
+    (
+        "CARTWATCH_SHARDS is {n}, and this installation was begun with {n2}",
+        "CARTWATCH_SHARDS è {n}, e questa installazione è stata avviata con {n2}",
+    ),
+    ("its patients would not be found", "i suoi pazienti non sarebbero trovati"),
+    (
+        "set CARTWATCH_SHARDS={n}, or another CARTWATCH_NAMESPACE for another installation",
+        "impostare CARTWATCH_SHARDS={n}, o un altro CARTWATCH_NAMESPACE per un'altra installazione",
+    ),
+)
+"""What of the store is not as it must be (`worker/fitness.py`), and what to do."""
+
 PARTS: tuple[Row, ...] = (
     ("store", "archivio"),
     ("store version", "versione dell'archivio"),
@@ -140,4 +221,4 @@ PARTS: tuple[Row, ...] = (
 )
 """The parts of the service that may be ill (`worker/health.py`)."""
 
-ROWS = (*CONDITIONS, *FAULTS, *PARTS)
+ROWS = (*CONDITIONS, *FAULTS, *DELIVERY, *CONFIGURATION, *STORE, *PARTS)

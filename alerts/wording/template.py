@@ -11,6 +11,7 @@
     {own}     a text that may be a site's own: translated where the catalogue has it, else shown as it is written
     {free}    whatever somebody wrote: kept
     {note}    the same inside brackets, and so without any
+    {who}     names, which hold no semicolon: kept
     {sent}    a value as somebody sent it: kept
     {formula} numbers with their units and signs: kept
 
@@ -47,6 +48,7 @@ KINDS = {
     "own": ".*?",
     "free": ".*?",
     "note": "[^()]*",
+    "who": "[^;]+",
     "sent": "[^():;,]{1,100}",
     "formula": "[^()=]+",
 }

@@ -11,6 +11,7 @@ from alerts.messages import SITE_SUBJECT
 from alerts.overview import Count, Level, Overview, Sign, is_free, most_urgent, most_urgent_first
 from alerts.vocabulary import label, shown_unit
 from alerts.watch import Watch
+from worker.feeds import Heard, is_silent
 from worker.gateway.links import Links
 from worker.gateway.sparkline import sparkline
 from worker.gateway.standing import Standing, standing
@@ -89,11 +90,12 @@ class Row(NamedTuple):
 
 
 class FeedRow(NamedTuple):
-    """One feed: when it was last heard, and whether that is too long ago."""
+    """One feed: when it was last heard, and whether that is too long ago; not `ever`: watched since then."""
 
     name: str
     at: str
     silent: bool
+    ever: bool = True
 
 
 class Board(NamedTuple):
@@ -115,7 +117,7 @@ class Board(NamedTuple):
 
 def board(
     overviews: Iterable[Overview],
-    heard: Mapping[str, datetime],
+    heard: Mapping[str, Heard],
     checks: Iterable[Check],
     reader: Reader,
     links: Links,
@@ -277,7 +279,6 @@ def age(at: datetime | None, reader: Reader) -> str:
     return reader.say("{n} d", n=ago // timedelta(days=1))
 
 
-def _feeds(heard: Mapping[str, datetime], reader: Reader) -> Iterable[FeedRow]:
-    for name, at in heard.items():
-        silent = reader.now - at > reader.site.on_call.feeds[name].silent_after
-        yield FeedRow(name, reader.clock(at), silent)
+def _feeds(heard: Mapping[str, Heard], reader: Reader) -> Iterable[FeedRow]:
+    for name, last in heard.items():
+        yield FeedRow(name, reader.clock(last.at), is_silent(last, name, reader.site, reader.now), last.ever)

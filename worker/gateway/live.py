@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 from alerts.overview import Overview, overview
 from alerts.watch import Watch
 from config.site import Site
-from worker.feeds import last_heard
+from worker.feeds import Heard, last_heard
 from worker.gateway.sessions import Sessions
 from worker.health import Check, examine
 from worker.packing import unpack_unregistered, unpack_watch
@@ -28,7 +28,7 @@ class Ward(NamedTuple):
 
     at: datetime
     watches: tuple[Watch, ...]
-    heard: dict[str, datetime]
+    heard: dict[str, Heard]
     checks: tuple[Check, ...]
     sessions: frozenset[str]
     version: int
@@ -114,12 +114,12 @@ class Live:
         self,
         now: datetime,
         watches: tuple[Watch, ...],
-        heard: dict[str, datetime],
+        heard: dict[str, Heard],
         checks: tuple[Check, ...],
         unregistered: Tally,
     ) -> int:
         """One more each time the board would look otherwise; it shows no seconds."""
-        minutes = {name: _minute(at) for name, at in heard.items()}
+        minutes = {name: _minute(last.at) for name, last in heard.items()}
         parts = tuple((check.part, check.well) for check in checks)
         # Those of the last look were kept until these had been decoded: none has the identity of another.
         shown = (_minute(now), minutes, parts, [id(watch) for watch in watches], unregistered, id(self._run.site))

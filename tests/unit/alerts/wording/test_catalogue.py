@@ -150,6 +150,7 @@ FILLINGS = {
     "own": "words of this site",
     "free": "lab-7",
     "note": "zz; zz, zz",
+    "who": "zz, zz",
     "sent": "12 mg",
     "formula": "320 U/L x 8.5 mg/dL / 45 ×10⁹/L",
 }

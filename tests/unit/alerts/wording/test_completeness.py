@@ -40,6 +40,9 @@ FREE = "zz zz"
 """What a person wrote: it is kept."""
 
 
+IDENTIFIER = re.compile(r"[a-z]_[a-z]|\b(?:spo2|crp|ldh|igg|Cel|mm\[Hg\]|10\*9|ug)\b|placeholder")
+"""What only code and messages call by such a name."""
+
 # -- charts ----------------------------------------------------------------------------------------
 
 VALUES = {
@@ -158,6 +161,8 @@ def test_everything_said_of_a_chart_is_in_the_catalogue(patient: tuple[Chart, da
     for text in sentences(*patient):
         if text:
             assert_italian(text)
+            for language in ("en", "it"):
+                assert not IDENTIFIER.search(translate(text, language)), translate(text, language)
 
 
 # -- sentences of the rules that few charts bring about --------------------------------------------
