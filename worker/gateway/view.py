@@ -14,7 +14,8 @@ from alerts.ledger import Ledger, ledger
 from alerts.messages import SITE_SUBJECT
 from alerts.reminders import REMINDERS
 from alerts.unregistered import findings_of
-from alerts.vocabulary import DRUGS, READINGS, label, shown_unit
+from alerts.values import DOSED, value
+from alerts.vocabulary import DRUGS, READINGS, label
 from alerts.watch import Watch
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
@@ -211,14 +212,11 @@ def reading_row(kind: str, entry: Entry, reader: Reader) -> ReadingRow:
 
 
 def _value(kind: str, entry: Entry, reader: Reader) -> str:
-    is_dose = entry.code in ("given", "started", "stopped")
-    words = {"true": "yes", "false": "no"}.get(entry.code, label(entry.code))
+    words = reader.clinical({"true": "yes", "false": "no"}.get(entry.code, label(entry.code)))
     if entry.value is None:
-        return reader.clinical(words)
-    unit = entry.unit or shown_unit(kind)
-    value = f"{entry.comparator}{entry.value.normalize():f} {unit}".strip()
-    said = f" ({entry.sent})" if entry.sent else ""
-    return reader.clinical(f"{value} {words}") if is_dose else f"{value}{said}"
+        return words
+    number = value(kind, entry, reader.language)
+    return f"{number}, {words}" if entry.code in DOSED else number
 
 
 def convention(name: str, reader: Reader) -> str:

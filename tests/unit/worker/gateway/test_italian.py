@@ -95,9 +95,9 @@ def ill(desk: Desk) -> str:
     """A patient with CRS and ICANS, with doses, codes and laboratory values; the link of the page that tells of it."""
     at = desk.clock.now()
     lab = dict(zip(UNITS, ("320", "45", "0.3", "900", "89"), strict=True))
-    doses = (("tocilizumab", "given", "480"), ("dexamethasone", "given", "10"), ("norepinephrine", "started", None))
+    doses = (("tocilizumab", "given", "480"), ("dexamethasone", "given", "10"), ("norepinephrine", "started", "0.1"))
     common = {"type": "treatment", "source": "emar", "patient": "P1", "effective": at.isoformat()}
-    given = [{"id": drug, "drug": drug, "action": did, **common} | dosed(dose) for drug, did, dose in doses]
+    given = [{"id": drug, "drug": drug, "action": did, **common} | dosed(dose, did) for drug, did, dose in doses]
     ended = {"id": "end", "drug": "levetiracetam", "action": "stopped", **common}
     coded = [("seizure", "brief"), ("consciousness", "vigorous_touch"), ("motor_weakness", "deep_focal")]
     more = [("cerebral_edema", "none"), ("oxygen_device", "nasal_cannula"), ("ice", 4), ("crp", "85")]
@@ -111,8 +111,8 @@ def ill(desk: Desk) -> str:
     return desk.link(desk.crs())
 
 
-def dosed(dose: str | None) -> dict[str, str]:
-    return {"dose": dose, "unit": "mg"} if dose else {}
+def dosed(dose: str, action: str) -> dict[str, str]:
+    return {"dose": dose, "unit": "ug/kg/min" if action == "started" else "mg"}
 
 
 def is_italian(shown: httpx.Response, status: int = 200) -> str:
@@ -137,7 +137,8 @@ def test_a_page_with_everything_charted(desk: Desk) -> None:
     said = is_italian(desk.get(ill(desk)))
     for text in (
         "Nessuno l'ha ancora preso in carico",
-        "480 mg: somministrazione",
+        "480 mg, somministrazione",
+        "0.1 µg/kg/min, inizio",
         "risvegliabile solo a stimolo vigoroso",
         "temperatura: ultimo valore 38.9 °C (14 giu 10:00)",
         "Andamento",
