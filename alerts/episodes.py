@@ -16,6 +16,9 @@ from alerts.finding import Finding
 from alerts.paging import Delivery, DeliveryState, HandedOver, Plan, Reason, Summons
 from config.site import Urgency, higher
 
+RENEWAL_GROWTH = 12
+"""Each yes to "still on it?" lasts so many times as long as the one before: an hour, half a day, then the most."""
+
 
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
@@ -322,7 +325,7 @@ def _runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None
     for _ in range(renewals):
         if length >= longest:
             break
-        length *= 2
+        length *= RENEWAL_GROWTH
     return at + min(length, longest)
 
 

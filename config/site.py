@@ -106,13 +106,13 @@ class Ladder(Configuration):
 
     Whoever takes a page has it for `acknowledged_for` (None: until it worsens); then they are asked whether they are
     still on it, and without an answer within `answer_within` the ladder starts again. Each time they say yes they have
-    it for twice as long, up to `acknowledged_at_most`: nobody is asked every hour for three days.
+    it for twelve times as long, up to `acknowledged_at_most`: nobody is asked every hour for three days.
     """
 
     steps: tuple[Step, ...] = Field(min_length=1)
     then_every: Duration | None = None
     acknowledged_for: Duration | None = None
-    acknowledged_at_most: Duration = timedelta(hours=12)
+    acknowledged_at_most: Duration = timedelta(hours=48)
     answer_within: Duration = timedelta(minutes=5)
 
     @field_validator("steps")

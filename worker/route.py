@@ -98,7 +98,7 @@ class Route(NamedTuple):
             first = found[0].at
             longer = ""
             if planned.acknowledged_at_most > planned.acknowledged_for:
-                longer = f" Each yes doubles the time, up to {_words(planned.acknowledged_at_most)}."
+                longer = f" Each yes lasts twelve times as long, up to {_words(planned.acknowledged_at_most)}."
             yield (
                 f"Whoever takes it has it for {_words(planned.acknowledged_for)}"
                 f" (taken at {self._hour(first)}: until {self._moment(first + planned.acknowledged_for)}),"

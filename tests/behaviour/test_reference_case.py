@@ -67,14 +67,14 @@ def test_while_it_is_critical_whoever_has_it_is_asked_ever_more_seldom_whether_t
     assert {page.urgency for page in asked} == {"high"}
     apart = [later.at - earlier.at for earlier, later in pairwise(asked)]
     assert apart == sorted(apart)
-    assert apart[-1] == timedelta(hours=12, minutes=4)
+    assert apart == [timedelta(hours=12, minutes=4)]
 
 
 @pytest.mark.parametrize("minutes", [4, 5])
-def test_the_whole_stay_pages_19_times_at_most(minutes: int) -> None:
+def test_the_whole_stay_pages_14_times_at_most(minutes: int) -> None:
     ward = Ward(day=-8)
     ward.play([read_message(line) for line in LINES], answer_after=timedelta(minutes=minutes))
-    assert 0 < len(ward.pages) <= 19
+    assert 0 < len(ward.pages) <= 14
 
 
 def test_a_doctor_who_answers_within_4_minutes_is_the_only_person_disturbed(case: Ward) -> None:

@@ -368,8 +368,8 @@ def asked(renewals: int = 0) -> Episode:
     return replace(told(opened()), plan=plan, renewals=renewals, deliveries=(delivery("e.1"), still))
 
 
-@pytest.mark.parametrize(("renewals", "lasts"), [(0, 2), (1, 4), (2, 8), (3, 12), (30, 12)])
-def test_each_yes_gives_twice_the_time_up_to_the_most(renewals: int, lasts: int) -> None:
+@pytest.mark.parametrize(("renewals", "lasts"), [(0, 12), (1, 48), (30, 48)])
+def test_each_yes_lasts_twelve_times_as_long_up_to_the_most(renewals: int, lasts: int) -> None:
     episode = episodes.acknowledge(asked(renewals), "haematologist-1", NOW)
     assert episode.next_at == NOW + hours(lasts)
     assert episode.renewals == renewals + 1
@@ -407,4 +407,4 @@ def test_a_level_that_cannot_be_determined_any_more_is_none() -> None:
 @pytest.mark.parametrize("renewals", [36, 10**9])
 def test_however_often_it_is_renewed_an_acknowledgement_lasts_the_most_at_most(renewals: int) -> None:
     episode = episodes.acknowledge(asked(renewals), "haematologist-1", NOW)
-    assert episode.next_at == NOW + hours(12)
+    assert episode.next_at == NOW + hours(48)

@@ -81,7 +81,7 @@ def test_the_shipped_ladder_minute_by_minute() -> None:
         "  08:37  +45 min   repeat       Consultant haematologist (consultant-1) [last resort]: phone-3 (full), in en",
         "  and so on every 15 min, until somebody takes it or the condition is gone",
         "Whoever takes it has it for 60 min (taken at 07:52: until 08:52), is then asked, and has 5 min before the "
-        f"ladder starts again. Each yes doubles the time, up to {at_most // timedelta(hours=1)} h.",
+        f"ladder starts again. Each yes lasts twelve times as long, up to {at_most // timedelta(hours=1)} h.",
     ]
 
 
