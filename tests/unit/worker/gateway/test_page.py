@@ -29,6 +29,15 @@ def test_it_shows_what_is_wrong_how_urgent_since_when_and_on_which_readings(desk
     assert "systolic pressure 84 mmHg 10:00 monitor-7" in shown
 
 
+def test_every_finding_of_a_page_stands_in_its_first_lines_before_the_readings(desk: Desk) -> None:
+    platelets = reading("platelets", 18, unit="10*9/L") | {"by": "laboratory"}
+    desk.send(*crs2(at=desk.clock.now()), reading("ice", 3), platelets)
+    shown = words(desk.get(desk.link(desk.crs())))
+    first_lines, _, _ = shown.partition("Before none")
+    for finding in ("CRS grade 2", "ICANS grade 2, ICE 3/10", "CTCAE grade 4: platelets"):
+        assert finding in first_lines
+
+
 def test_it_shows_what_was_missing_and_which_conventions_were_used(desk: Desk) -> None:
     shown = words(desk.get(desk.link(desk.fall_ill())))
     assert "provisional: at least this grade" in shown
