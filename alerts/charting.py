@@ -78,6 +78,14 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
     return Charted(folded, corrects=corrects)
 
 
+def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
+    """Why no chart will use a message, as far as the message itself says: its time, its unit, an impossible value.
+
+    What contradicts the patient's chart is known only when the message is charted.
+    """
+    return chart_message(Chart(), message, now, site).unusable
+
+
 def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
     if not isinstance(message, Reading):
         return Charted(chart, unusable=why)

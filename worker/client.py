@@ -17,6 +17,7 @@ from redis import Redis
 
 from alerts.messages import BadMessage
 from config.settings import Settings
+from config.site import Site
 from worker.bounds import FULL
 from worker.fitness import refuse_other_shape
 from worker.inbox import Accepted, accept
@@ -61,12 +62,17 @@ class Client:
             raise BadMessage(why if accepted.kept else f"{FULL}: {why}")
         return accepted.stored
 
-    def send_raw(self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None) -> Accepted:
-        """The same for JSON texts; what cannot be read is set aside and reported in the answer."""
+    def send_raw(
+        self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None, site: Site | None = None
+    ) -> Accepted:
+        """The same for JSON texts; what cannot be read is set aside and reported in the answer.
+
+        With the installation's `site` the answer also names what will not be used: a time too far ahead, a wrong unit.
+        """
         if not self._fits:
             refuse_other_shape(self._redis, self.keys)
             self._fits = True
-        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source, bounded=True)
+        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source, bounded=True, site=site)
         self.wake(accepted.wake)
         return accepted
 

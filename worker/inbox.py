@@ -8,9 +8,11 @@ from typing import NamedTuple, Protocol
 from redis import Redis
 from redis.client import Pipeline
 
+from alerts.charting import why_unusable
 from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from alerts.watch import SetAside
+from config.site import Site
 from worker import bounds
 from worker.keys import Keys, Shard
 from worker.packing import pack
@@ -44,13 +46,15 @@ class Addressed(Protocol):
 class Accepted(NamedTuple):
     """What became of a batch: how many were stored, which not, which shards are to be woken.
 
-    What was refused is set aside; not `kept` where there was no room for it.
+    What was refused is set aside; not `kept` where there was no room for it. Of what was stored, `unusable` will become
+    dead letters when it is charted: each with its place in the batch and the reason.
     """
 
     stored: int
     refused: list[SetAside]
     wake: list[Shard]
     kept: bool = True
+    unusable: tuple[tuple[int, str], ...] = ()
 
 
 def append(
@@ -84,27 +88,38 @@ def unanswered(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) 
 
 
 def accept(
-    redis: Redis, keys: Keys, raws: Iterable[bytes], now: datetime, source: str = UNKNOWN, *, bounded: bool = False
+    redis: Redis,
+    keys: Keys,
+    raws: Iterable[bytes],
+    now: datetime,
+    source: str = UNKNOWN,
+    *,
+    bounded: bool = False,
+    site: Site | None = None,
 ) -> Accepted:
     """Read native messages from their JSON texts: store the good ones, set the others aside, lose none.
 
-    `bounded`: the sender hears of what is refused, and keeps it where the list of what is set aside is full.
+    `bounded`: the sender hears of what is refused, and keeps it where the list of what is set aside is full. With a
+    `site` the sender also hears of what will not be used.
     """
     good: list[tuple[AnyMessage, bytes]] = []
     refused: list[SetAside] = []
-    for raw in raws:
+    unusable: list[tuple[int, str]] = []
+    for place, raw in enumerate(raws):
         try:
             message = read_message(raw)
             if message.patient.startswith("~") and message.type not in ANSWERS:
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
             good.append((message, raw))
+            if site is not None and (why := why_unusable(message, now, site)):
+                unusable.append((place, why))
         except BadMessage as error:
             refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
     stored = len(good)
     kept = not (refused and bounded and bounds.count(redis, keys) + len(refused) > bounds.MOST)
     if refused and kept:
         good.append(_keep(redis, keys, refused, source, now))
-    return Accepted(stored, refused, append(redis, keys, good, now), kept)
+    return Accepted(stored, refused, append(redis, keys, good, now), kept, tuple(unusable))
 
 
 def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:

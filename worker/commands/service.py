@@ -84,7 +84,7 @@ def worker(queues: str, processes: int) -> None:
 def send(file: BinaryIO, source: str) -> None:
     """Append native messages (one JSON object a line) to the inbox of the running service.
 
-    What is counted as accepted is stored. A line that cannot be read is set aside and named (exit 2).
+    What is counted as accepted is stored. A line that cannot be read, or will not be used, is named (exit 2).
     """
     from redis.exceptions import RedisError
 
@@ -94,7 +94,8 @@ def send(file: BinaryIO, source: str) -> None:
 
     raws = [line for _, line in lines(file)]
     try:
-        accepted = Client(settings_of_service()).send_raw(raws, source)
+        settings = settings_of_service()
+        accepted = Client(settings).send_raw(raws, source, site=configuration(settings.config_dir))
     except UnfitStoreError as error:
         raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
@@ -105,7 +106,9 @@ def send(file: BinaryIO, source: str) -> None:
         click.echo(FULL, err=True)
     for record in accepted.refused:
         click.echo(f"{ended}: {record.why}", err=True)
-    if accepted.refused:
+    for place, why in accepted.unusable:
+        click.echo(f"message {place + 1}: kept, and not used: {why}", err=True)
+    if accepted.refused or accepted.unusable:
         sys.exit(BAD_INPUT)
 
 

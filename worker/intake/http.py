@@ -12,13 +12,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from alerts.charting import why_unusable
 from alerts.messages import AnyMessage, BadMessage, read_message
 from config.intake import Source
-from config.tables import Tables
+from config.site import Site
 from worker.bounds import FULL
 from worker.fitness import UnfitStoreError
 from worker.intake import read
 from worker.intake.fhir.take import Unreadable, decode, take_resource
+from worker.intake.foreseen import foreseen
 from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
 from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
@@ -55,7 +57,7 @@ class _Sender(NamedTuple):
     """Whose a request is, and what it is read by."""
 
     source: Source
-    tables: Tables
+    site: Site
 
 
 class _Refused(Exception):
@@ -108,7 +110,7 @@ def _sender(request: Request, door: Door) -> _Sender:
     if source is None:
         said = issue(f"the source {name} is not listed in intake.yaml", code="forbidden")
         raise _Refused(HTTPStatus.FORBIDDEN, said)
-    return _Sender(source, configured.tables)
+    return _Sender(source, configured.site)
 
 
 def _type(request: Request, kinds: tuple[str, ...]) -> str:
@@ -144,7 +146,7 @@ def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[s
     now = door.now()
     try:
         resource = decode(body)
-        taken = take_resource(resource, sender.source, sender.tables, now)
+        taken = foreseen(take_resource(resource, sender.source, sender.site.tables, now), now, sender.site)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
     put = door.store.put(taken, now)
@@ -164,6 +166,8 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(f"at most {MOST_MESSAGES} messages a request"))
     good: list[tuple[AnyMessage, bytes]] = []
     issues: list[dict[str, Any]] = []
+    unusable: list[dict[str, Any]] = []
+    now = door.now()
     full, no_room = door.store.is_full(), False
     for index, raw in enumerate(raws):
         try:
@@ -171,18 +175,21 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
         except BadMessage as error:
             issues.append(issue(str(error), where=f"[{index}]"))
             continue
-        if full and read.native(raw, sender.tables).outcome is Outcome.SET_ASIDE:
+        if full and read.native(raw, sender.site.tables).outcome is Outcome.SET_ASIDE:
             issues.append(issue(FULL, code="transient", where=f"[{index}]"))
             no_room = True
             continue
         good.append((message, raw))
+        if why := why_unusable(message, now, sender.site):
+            unusable.append(issue(f"kept, and not used: {why}", "warning", "business-rule", f"[{index}]"))
     if good:
-        door.wake(door.store.put_native(good, door.now()))
-    taken = issue(f"{len(good)} of {len(raws)} accepted", "information", "informational")
+        door.wake(door.store.put_native(good, now))
+    used = f", {len(unusable)} of them not used" if unusable else ""
+    taken = issue(f"{len(good)} of {len(raws)} accepted{used}", "information", "informational")
     if issues:
         status = HTTPStatus.SERVICE_UNAVAILABLE if no_room else HTTPStatus.UNPROCESSABLE_ENTITY
-        raise _Refused(status, *issues[:100], taken)
-    return HTTPStatus.ACCEPTED, outcome(taken)
+        raise _Refused(status, *issues[:100], *unusable[:100], taken)
+    return HTTPStatus.ACCEPTED, outcome(*unusable[:100], taken)
 
 
 def _allowed(message: AnyMessage, source: Source) -> AnyMessage:

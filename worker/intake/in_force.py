@@ -9,7 +9,7 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from config.intake import Intake, load_intake
-from config.site import load_site
+from config.site import Site, load_site
 from config.tables import Tables
 from worker.client import Client
 from worker.reload import FILES, Reloaded, report
@@ -22,7 +22,12 @@ class Configured(NamedTuple):
     """Asked for once with each batch or request, so that a mended map holds at once and for all of it."""
 
     intake: Intake
-    tables: Tables
+    site: Site
+
+    @property
+    def tables(self) -> Tables:
+        """Units and limits."""
+        return self.site.tables
 
 
 class IntakeInForce(Reloaded[Configured]):
@@ -46,7 +51,7 @@ class IntakeInForce(Reloaded[Configured]):
 
 def _load(folder: Path | None) -> Configured:
     site = load_site(folder)
-    return Configured(load_intake(folder, site), site.tables)
+    return Configured(load_intake(folder, site), site)
 
 
 def look_over(in_force: IntakeInForce, run: Runtime, client: Client) -> None:

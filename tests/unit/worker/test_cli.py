@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +161,14 @@ def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> N
     assert said.stderr.count("set aside: not JSON") == 2
     assert waiting(service) == 1
     assert {record.source for _, record in service.set_aside()} == {"night export"}
+
+
+def test_send_names_what_will_not_be_used(service: Store) -> None:
+    ahead = reading("crp", 85, at=datetime(2090, 1, 1, tzinfo=UTC))
+    said = run("send", given=raw(crs2()[0]) + b"\n" + raw(ahead) + b"\n")
+    assert (said.exit_code, said.stdout) == (2, "2 accepted, 0 set aside\n")
+    assert said.stderr.startswith("message 2: kept, and not used: the effective time lies in the future")
+    assert waiting(service) == 2
 
 
 def test_send_says_what_was_not_kept(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from config.intake import Intake, Source
 from worker import bounds
 from worker.fitness import UnfitStoreError
 from worker.intake import read
+from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.in_force import Configured
 from worker.intake.mllp.answers import Received, Verdict
@@ -53,10 +54,11 @@ class StoringHandler:
         """
         configured = self._configured()
         source = configured.intake.source(self._source) if self._source is not None else None
+        now = self._now()
         places: list[int | None] = []
         kept: list[Taken] = []
         for message in messages:
-            taken = _read(message.raw, configured, source)
+            taken = _read(message.raw, configured, source, now)
             if not _may_send(taken, message.peer, source, configured.intake):
                 places.append(None)
                 continue
@@ -64,16 +66,15 @@ class StoringHandler:
             kept.append(taken)
             if message.doubt:
                 kept.append(_doubted(taken, message))
-        placed = self._put(kept)
+        placed = self._put(kept, now)
         return [Verdict(Outcome.REFUSED, NOT_THIS_PEER) if at is None else _verdict(placed[at]) for at in places]
 
     def close(self) -> None:
         """Send the wake-ups that wait."""
         self._waker.shutdown()
 
-    def _put(self, kept: list[Taken]) -> list[Taken]:
+    def _put(self, kept: list[Taken], now: datetime) -> list[Taken]:
         """What was kept of each."""
-        now = self._now()
         try:
             puts = [self._store.put_all(kept, now)]
         except (RedisError, UnfitStoreError):
@@ -97,9 +98,9 @@ class StoringHandler:
             return self._store.put(Taken(taken.source, items, key=taken.key), now)
 
 
-def _read(raw: bytes, configured: Configured, source: Source | None) -> Taken:
+def _read(raw: bytes, configured: Configured, source: Source | None, now: datetime) -> Taken:
     try:
-        return read.hl7(raw, configured.intake, configured.tables, source)
+        return foreseen(read.hl7(raw, configured.intake, configured.tables, source), now, configured.site)
     except Exception as error:
         # One message that we fail on must not keep those behind it from being stored.
         log.error("a message cannot be read: internal error %s", type(error).__name__)

@@ -11,8 +11,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as StoreDown
 from starlette.applications import Starlette
 
-from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, observation
-from tests.unit.worker.ward import KEYS, reading, registration
+from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
+from tests.unit.worker.ward import KEYS, SITE, reading, registration
 from worker import bounds
 from worker.intake.http import Door, routes
 from worker.intake.in_force import Configured
@@ -35,7 +35,7 @@ class Ward:
         door = Door(
             self.store,
             keys,
-            lambda: Configured(INTAKE, TABLES),
+            lambda: Configured(INTAKE, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
             largest=100_000,
@@ -127,6 +127,32 @@ def test_a_resource_that_is_not_stored_hears_why(ward: Ward, resource: Any, stat
     answer = ward.post("/fhir", resource, FHIR)
     assert answer.status_code == status
     assert says in issues(answer)
+
+
+UNUSABLE = [
+    ({"effectiveDateTime": "2030-06-15T12:00:00Z"}, {"effective": "2030-06-15T12:00:00Z"}, "in the future"),
+    ({"valueQuantity": quantity(85, "furlong")}, {"unit": "furlong"}, "furlong"),
+    ({"valueQuantity": quantity(99999, "mg/L")}, {"value": 99999}, "not plausible"),
+]
+
+
+@pytest.mark.parametrize(("fhir", "native", "why"), UNUSABLE)
+def test_what_will_not_be_used_is_known_when_it_comes_in(
+    ward: Ward, fhir: dict[str, Any], native: dict[str, Any], why: str
+) -> None:
+    answer = ward.post("/fhir", observation(**fhir), FHIR)
+    assert (answer.status_code, why in issues(answer)) == (202, True), issues(answer)
+    answer = ward.post("/messages", [reading("crp", 85), reading("crp", 86) | native], JSON)
+    assert (answer.status_code, why in issues(answer)) == (202, True), issues(answer)
+    assert answer.json()["issue"][0]["expression"] == ["[1]"]
+    assert "2 of 2 accepted, 1 of them not used" in issues(answer)
+    assert ward.waiting == 3
+
+
+def test_of_a_bundle_each_entry_that_will_not_be_used_hears_why(ward: Ward) -> None:
+    entries = [observation(id=f"o{number}", **fhir) for number, (fhir, _, _) in enumerate(UNUSABLE)]
+    body = ward.post("/fhir", bundle(observation(id="good"), *entries), FHIR).json()
+    assert [entry["response"]["status"][:3] for entry in body["entry"]] == ["201", "202", "202", "202"]
 
 
 def test_a_bundle_is_answered_entry_by_entry_in_order(ward: Ward) -> None:

@@ -61,8 +61,8 @@ def later(in_force: IntakeInForce, timer: Timer) -> None:
 
 def takes(in_force: IntakeInForce) -> int:
     """How many readings the local code becomes."""
-    intake, tables = in_force.value
-    return len(read.hl7(LOCAL, intake, tables).messages)
+    intake, site = in_force.value
+    return len(read.hl7(LOCAL, intake, site.tables).messages)
 
 
 def test_a_mended_map_holds_without_a_restart(in_force: IntakeInForce, timer: Timer, site: Path) -> None:

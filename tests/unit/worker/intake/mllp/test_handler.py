@@ -9,8 +9,8 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
-from tests.unit.worker.intake.feeds import INTAKE, TABLES, hl7, obx, oru, pid
-from tests.unit.worker.ward import KEYS, waiting
+from tests.unit.worker.intake.feeds import INTAKE, hl7, obx, oru, pid
+from tests.unit.worker.ward import KEYS, SITE, waiting
 from worker import bounds
 from worker.fitness import UnfitStoreError
 from worker.intake import read
@@ -32,7 +32,7 @@ class Bench:
     def __init__(self, redis: Redis, intake: Intake = INTAKE, source: str | None = None) -> None:
         self.woken: list[Shard] = []
         self.store = IntakeStore(redis, KEYS)
-        self.handler = StoringHandler(self.store, lambda: Configured(intake, TABLES), self._wake, lambda: NOW, source)
+        self.handler = StoringHandler(self.store, lambda: Configured(intake, SITE), self._wake, lambda: NOW, source)
 
     def _wake(self, shards: Iterable[Shard]) -> None:
         self.woken += shards
@@ -64,6 +64,12 @@ def listed(name: str, **policy: object) -> Intake:
 
 def test_a_result_stands_in_its_patients_inbox(bench: Bench, store: Store) -> None:
     assert bench.take(LAB) == [Outcome.STORED]
+    assert waiting(store, "P1") == 1
+
+
+def test_a_result_that_lies_ahead_is_a_dead_letter_that_its_chart_will_show(bench: Bench, store: Store) -> None:
+    ahead = oru(obx(at="20300615060000+0200"))
+    assert bench.take(ahead) == [Outcome.SET_ASIDE]
     assert waiting(store, "P1") == 1
 
 

@@ -1,0 +1,29 @@
+"""What the chart will refuse of a delivery, known before its sender is answered."""
+
+from datetime import datetime
+
+from alerts.charting import why_unusable
+from alerts.messages import MESSAGE
+from config.site import Site
+from worker.intake.taken import Element, Native, Outcome, Taken
+
+
+def foreseen(taken: Taken, now: datetime, site: Site) -> Taken:
+    """A delivery whose elements that lie too far ahead are dead letters; their messages go on, so that the chart shows
+    them. Units and values were looked at when the elements were read.
+    """
+    items = (item._replace(elements=tuple(_foreseen(one, now, site) for one in item.elements)) for item in taken.items)
+    return taken._replace(items=tuple(items))
+
+
+def _foreseen(element: Element, now: datetime, site: Site) -> Element:
+    if element.outcome is not Outcome.STORED:
+        return element
+    why = next((why for native in element.messages if (why := _why(native, now, site))), "")
+    return element._replace(outcome=Outcome.SET_ASIDE, why=why) if why else element
+
+
+def _why(native: Native, now: datetime, site: Site) -> str:
+    if datetime.fromisoformat(native["effective"]) <= now:
+        return ""
+    return why_unusable(MESSAGE.validate_python(native), now, site)
