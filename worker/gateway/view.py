@@ -167,7 +167,7 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
         before=before,
         now=now,
         finding=finding,
-        because=tuple(map(reader.clinical, finding.because)) if finding else (),
+        because=tuple(map(reader.clinical, _because(episode, finding))) if finding else (),
         readings=tuple(reading_rows(finding.evidence, reader)) if finding else (),
         missing=tuple(_missing(finding.missing, reader)) if finding else (),
         flags=tuple(map(reader.clinical, finding.flags)) if finding else (),
@@ -175,6 +175,13 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
         reminder=_reminder(episode, given, reader),
         told=tuple(told_rows(episode, reader)),
     )
+
+
+def _because(episode: Episode, finding: Finding) -> Iterable[str]:
+    """What happened when somebody was first paged, while it is still so; then what the rules say now."""
+    is_still_so = episode.level_now is not None and episode.level_now >= episode.level
+    events = episode.event.split("; ") if episode.event and is_still_so else []
+    return dict.fromkeys((*events, *finding.because))
 
 
 def _missing(names: Iterable[str], reader: Reader) -> Iterable[str]:

@@ -38,6 +38,12 @@ def test_every_finding_of_a_page_stands_in_its_first_lines_before_the_readings(d
         assert finding in first_lines
 
 
+def test_an_ice_that_fell_says_from_what_to_what(desk: Desk) -> None:
+    at = desk.clock.now()
+    desk.send(*crs2(at=at), reading("ice", 10, at=at - timedelta(hours=12)), reading("ice", 7, at=at))
+    assert "ICE fell by 3, from 10 to 7" in words(desk.get(desk.link(desk.crs())))
+
+
 def test_it_shows_what_was_missing_and_which_conventions_were_used(desk: Desk) -> None:
     shown = words(desk.get(desk.link(desk.fall_ill())))
     assert "provisional: at least this grade" in shown
