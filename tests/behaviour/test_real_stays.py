@@ -1,6 +1,6 @@
 """Every page answered on real intensive-care stays, driven twice as long as a stay can be.
 
-By default the longest and the shortest three; all of them with CARTWATCH_STAYS=all (some minutes).
+By default the three shortest and one of median length; all of them with CARTWATCH_STAYS=all (some minutes).
 """
 
 import gzip
