@@ -6,7 +6,7 @@ from string import Formatter
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -18,7 +18,7 @@ from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES, italian, say, translate
 from alerts.wording.template import KINDS, Row, kind
 from config.proxies import Proxies
-from config.site import URGENCIES
+from config.site import URGENCIES, Language
 from config.types import EXAMPLE, Proxy
 from tests.unit.alerts.builders import SITE
 
@@ -113,7 +113,13 @@ def test_the_laboratorys_limits_have_names(limit: str) -> None:
 
 @given(st.text())
 def test_english_is_as_it_was_said(text: str) -> None:
+    assume(not any(name in text for name in (*READINGS, *STATEMENTS, *DRUGS)))
     assert translate(text, "en") == text
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_a_name_in_code_is_named_as_a_person_names_it(language: Language) -> None:
+    assert "icp_sign" not in translate("icp_sign", language)
 
 
 @pytest.mark.parametrize(
