@@ -27,6 +27,8 @@ BY_HAND = ("", "person", "cuff")
 """Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
 
 
+INFUSION_AHEAD = "the infusion lies too far ahead; correct its date"
+
 NOT_TAKEN_BACK = "a registration is not taken back; send the right one"
 
 
@@ -63,6 +65,9 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
             return _refuse(chart, message, NOT_TAKEN_BACK)
+        latest = (message.received or now) + site.proxies.registration.ahead_within.value
+        if message.infused is not None and message.infused > latest:
+            return _refuse(chart, message, INFUSION_AHEAD)
         return Charted(chart.admit(_admission(message)))
     if not isinstance(message, Reading | Statement | Treatment):
         return Charted(chart)

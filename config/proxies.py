@@ -118,6 +118,12 @@ class ScheduleProxies(Configuration):
     ice_until_day: Proxy[int]
 
 
+class RegistrationProxies(Configuration):
+    """How far ahead an infusion may lie when a patient is registered: until then nothing is graded."""
+
+    ahead_within: Proxy[Duration]
+
+
 class UnregisteredProxies(Configuration):
     """How long a patient may be without registration before it is paged, and how many such patients are kept."""
 
@@ -179,6 +185,7 @@ class Proxies(Configuration):
     schedule: ScheduleProxies
     outpatient: OutpatientProxies
     expected: tuple[Expected, ...] = ()
+    registration: RegistrationProxies
     unregistered: UnregisteredProxies
     iec_hs: IecHsProxies
 

@@ -1,7 +1,7 @@
 """What a person types to register a patient, on the command line or on the board, as a native message."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from alerts.vocabulary import PRODUCTS, product_code
@@ -10,15 +10,13 @@ from worker.store import Store
 
 FIELDS = ("patient", "infused", "product", "born", "ward", "bed", "team")
 LONGEST = 200
-AHEAD_AT_MOST = timedelta(days=30)
-"""An infusion further ahead is a mistyped date: nothing would be graded until then."""
 
 _FIRST_YEAR = 1900
 
 NO_PATIENT = "Patient: write the id that readings come in with; it does not begin with ~"
 TOO_LONG = "A field has at most 200 characters"
 BAD_INFUSED = "Infusion: write day and hour on the hospital's clock, as in 2024-06-12T10:00"
-TOO_FAR_AHEAD = "Infusion: more than 30 days ahead; correct the date"
+TOO_FAR_AHEAD = "Infusion: too far ahead; correct the date"
 BAD_BORN = "Date of birth: write it as in 1955-05-01; it does not lie ahead"
 
 
@@ -59,7 +57,7 @@ def _infused(text: str, now: datetime, site: Site) -> str:
     if len(text) <= len("2024-06-12") or not at.year >= _FIRST_YEAR:
         raise BadFieldError("infused", BAD_INFUSED)
     at = at if at.tzinfo is not None else at.replace(tzinfo=site.zone)
-    if at > now + AHEAD_AT_MOST:
+    if at > now + site.proxies.registration.ahead_within.value:
         raise BadFieldError("infused", TOO_FAR_AHEAD)
     return at.isoformat()
 

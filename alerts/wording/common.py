@@ -80,6 +80,7 @@ REFUSALS: tuple[Row, ...] = (
         "the effective time lies in the future; check the sender's clock",
         "l'ora del dato è nel futuro; controllare l'orologio del mittente",
     ),
+    ("the infusion lies too far ahead; correct its date", "l'infusione è troppo avanti nel tempo; correggere la data"),
     (
         "{what} is not plausible (artefact limits {note} to {note2})",
         "{what} non plausibile (limiti di artefatto da {note} a {note2})",

@@ -242,6 +242,10 @@ UNREGISTERED: tuple[Row, ...] = (
         "dati che arrivano per 15 min senza una registrazione indicano una registrazione mancata",
     ),
     (
+        "an infusion planned more than 30 days ahead is a mistyped date; lymphodepletion begins a week before it",
+        "un'infusione prevista a più di 30 giorni è una data errata; la linfodeplezione inizia una settimana prima",
+    ),
+    (
         "480 unregistered patients, shared evenly by the shards, are more than a hospital forgets to register",
         "480 pazienti non registrati, divisi in parti uguali tra le partizioni, sono più di quanti un ospedale"
         " dimentichi di registrare",

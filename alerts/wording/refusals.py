@@ -76,8 +76,8 @@ REGISTRATION: tuple[Row, ...] = (
         "Infusione: scrivere giorno e ora dell'ospedale, come in 2024-06-12T10:00",
     ),
     (
-        "Infusion: more than 30 days ahead; correct the date",
-        "Infusione: oltre 30 giorni nel futuro; correggere la data",
+        "Infusion: too far ahead; correct the date",
+        "Infusione: troppo avanti nel tempo; correggere la data",
     ),
     (
         "Date of birth: write it as in 1955-05-01; it does not lie ahead",

@@ -1,5 +1,7 @@
 """A patient nobody has registered: what would be grade 2 pages at once, and becomes the ordinary episode."""
 
+from datetime import timedelta
+
 from tests.behaviour.ward import INFUSED, Ward, changed, message
 
 
@@ -155,3 +157,22 @@ def test_a_registration_that_is_entered_in_error_registers_nobody_and_says_what_
     ward.send(changed(ward.registration(), status="entered_in_error", received=ward.now))
     assert not ward.watch().registered
     assert [record.why for record in ward.set_aside] == ["a registration is not taken back; send the right one"]
+
+
+def test_an_infusion_a_year_ahead_registers_nobody_and_silences_nothing() -> None:
+    ward = Ward()
+    mistyped = changed(ward.registration(), infused=ward.now + timedelta(days=365))
+    ward.send(mistyped)
+    [record] = ward.set_aside
+    assert record.why == "the infusion lies too far ahead; correct its date"
+    assert {page.urgency for page in ward.new_pages()} == {"technical"}
+    ward.vitals(temp=39.0, sbp=70, spo2=85)
+    assert (ward.page().urgency, ward.watch().registered) == ("high", False)
+    ward.send(changed(mistyped, infused=INFUSED))
+    assert ward.watch().registered
+
+
+def test_an_infusion_that_is_planned_within_30_days_registers() -> None:
+    ward = Ward()
+    ward.send(changed(ward.registration(), infused=ward.registration().effective + timedelta(days=29)))
+    assert (ward.set_aside, ward.watch().registered) == ([], True)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from alerts.assessment import assess
 from alerts.chart import Chart, Unused
+from alerts.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
 from alerts.faults import gap_fault, intake_fault, undeliverable_fault
 from alerts.fields import Status
 from alerts.finding import Seen
@@ -242,6 +243,8 @@ def test_a_message_that_cannot_be_used_is_told_with_its_reason(kind: str, number
         "monitor-7 is heard again",
         "messages from lab cannot be read; see `cartwatch set-aside`",
         "a message in the inbox cannot be read; see `cartwatch set-aside`",
+        intake_fault(READING, INFUSION_AHEAD, NOW).what,
+        intake_fault(READING, NOT_TAKEN_BACK, NOW).what,
         "a reading from lab could not be judged (KeyError); see `cartwatch set-aside`",
         "a ladder could not be judged (episode ab12: KeyError); it is tried again each minute, see the worker's log",
     ],
