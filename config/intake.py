@@ -131,6 +131,10 @@ class Form(Configuration):
         return sources
 
 
+FROM_ANYBODY = ("reading", "note")
+"""Native messages that any source may send: what was measured. All else speaks of the stay, or for a person."""
+
+
 class Source(NamedTuple):
     """One source as it is read: its name in native messages, its policy, its zone, what its codes mean."""
 
@@ -138,6 +142,11 @@ class Source(NamedTuple):
     policy: Policy
     zone: ZoneInfo | None
     codes: Codes
+    listed: bool = True
+
+    def may_send(self, kind: str) -> bool:
+        """Whether it may send a type of native message: a listed record system, or one that registers, any of them."""
+        return kind in FROM_ANYBODY or (self.listed and (self.policy.type == "record" or bool(self.policy.registers)))
 
     def allows(self, address: str) -> bool:
         """Whether this address may send for it by MLLP."""
@@ -230,4 +239,5 @@ def load_intake(folder: Path | None = None, site: Site | None = None) -> Intake:
         return Source(name, policy, own, {**codes, **local_codes(policy.codes)})
 
     sources = {name: made(name, policy) for name, policy in form.sources.items()}
-    return Intake(sources, made("unlisted", form.unlisted) if form.unlisted else None, form.listeners)
+    unlisted = made("unlisted", form.unlisted)._replace(listed=False) if form.unlisted else None
+    return Intake(sources, unlisted, form.listeners)

@@ -53,6 +53,7 @@ def impatient(folder: Path) -> Path:
         channel["limit"] = {"pages": 1000}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
+    (folder / "intake.yaml").write_text("sources: {ehr: {type: record}}\n", encoding="utf-8")
     return folder
 
 

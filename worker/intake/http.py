@@ -24,6 +24,7 @@ from worker.intake.foreseen import foreseen
 from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
 from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
+from worker.intake.permissions import allowed, permitted
 from worker.intake.store import IntakeStore
 from worker.intake.taken import Outcome
 from worker.keys import Shard
@@ -36,9 +37,6 @@ RETRY_AFTER = "5"
 FHIR_TYPES = ("application/fhir+json", "application/json")
 LINE_TYPES = ("application/x-ndjson", "application/ndjson")
 NATIVE_TYPES = ("application/json", *LINE_TYPES)
-ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
-"""What a person says of an episode: taken from a hospital's record system, never from a monitor or a laboratory."""
-
 OUR_OWN = ("receipt", "fault")
 
 
@@ -146,7 +144,8 @@ def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[s
     now = door.now()
     try:
         resource = decode(body)
-        taken = foreseen(take_resource(resource, sender.source, sender.site.tables, now), now, sender.site)
+        taken = permitted(take_resource(resource, sender.source, sender.site.tables, now), sender.source)
+        taken = foreseen(taken, now, sender.site)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
     put = door.store.put(taken, now)
@@ -197,11 +196,9 @@ def _allowed(message: AnyMessage, source: Source) -> AnyMessage:
         raise BadMessage(f"source: {message.source[:40]!r}, and the key is of {source.name!r}; write that")
     if message.type in OUR_OWN:
         raise BadMessage(f"type: {message.type} is written by cartwatch alone")
-    if message.type in ANSWERS and source.policy.type != "record":
-        raise BadMessage(f"type: {message.type} is not taken from a {source.policy.type}")
     if message.patient.startswith("~") and message.type != "acknowledgement":
         raise BadMessage(f"patient: {message.patient[:40]!r} is reserved")
-    return message
+    return allowed(message, source)
 
 
 def _pieces(body: bytes) -> list[bytes]:

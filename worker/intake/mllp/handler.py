@@ -15,6 +15,7 @@ from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.in_force import Configured
 from worker.intake.mllp.answers import Received, Verdict
+from worker.intake.permissions import permitted
 from worker.intake.store import IntakeStore, Put
 from worker.intake.taken import Item, Outcome, Taken, set_aside
 from worker.keys import Shard
@@ -100,7 +101,9 @@ class StoringHandler:
 
 def _read(raw: bytes, configured: Configured, source: Source | None, now: datetime) -> Taken:
     try:
-        return foreseen(read.hl7(raw, configured.intake, configured.tables, source), now, configured.site)
+        taken = read.hl7(raw, configured.intake, configured.tables, source)
+        sender = source or configured.intake.source(taken.source)
+        return foreseen(permitted(taken, sender) if sender is not None else taken, now, configured.site)
     except Exception as error:
         # One message that we fail on must not keep those behind it from being stored.
         log.error("a message cannot be read: internal error %s", type(error).__name__)

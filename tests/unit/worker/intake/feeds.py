@@ -29,7 +29,7 @@ def source(
     """A source as `intake.yaml` would list it."""
     unlisted = with_map(INTAKE, codes or {}).unlisted
     assert unlisted is not None
-    made = unlisted._replace(name=name, policy=Policy.model_validate(policy))
+    made = unlisted._replace(name=name, policy=Policy.model_validate(policy), listed=True)
     return made if zone else made._replace(zone=None)
 
 

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as StoreDown
 from starlette.applications import Starlette
 
+from config.intake import Intake
 from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
 from tests.unit.worker.ward import KEYS, SITE, reading, registration
 from worker import bounds
@@ -26,7 +27,7 @@ JSON = {"Content-Type": "application/json"}
 class Ward:
     """The routes with a store in memory, and a key of the source `monitor-7`."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, intake: Intake = INTAKE) -> None:
         self.redis = redis
         self.store = IntakeStore(redis, KEYS)
         keys = SourceKeys(redis, KEYS)
@@ -35,7 +36,7 @@ class Ward:
         door = Door(
             self.store,
             keys,
-            lambda: Configured(INTAKE, SITE),
+            lambda: Configured(intake, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
             largest=100_000,

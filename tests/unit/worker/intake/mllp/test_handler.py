@@ -165,7 +165,7 @@ def test_what_cannot_be_stored_as_what_it_means_is_stored_as_what_it_is(
             return taken
         (item,) = taken.items
         (element,) = item.elements
-        return taken._replace(items=(item._replace(elements=(element._replace(messages=({"type": "x"},)),)),))
+        return taken._replace(items=(item._replace(elements=(element._replace(messages=({"type": "reading"},)),)),))
 
     monkeypatch.setattr(read, "hl7", unsound)
     bench.take(LAB, oru(obx(), patient=pid("P2^^^HOSP^MR")))

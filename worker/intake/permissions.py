@@ -1,0 +1,35 @@
+"""Who may say what: devices and laboratories report readings, record systems also the stay and what people say."""
+
+from alerts.messages import AnyMessage, BadMessage, Statement
+from config.intake import Source
+from worker.intake.taken import Element, Taken, refused
+
+
+def allowed(message: AnyMessage, source: Source) -> AnyMessage:
+    """A native message that its source may send.
+
+    Raises:
+        BadMessage: it may not; the text names the field and the fix.
+    """
+    if not source.may_send(message.type):
+        raise BadMessage(f"type: {_why(message.type, source)}")
+    if isinstance(message, Statement) and not message.by:
+        raise BadMessage("by: a statement outranks the numbers, so it names the person who makes it")
+    return message
+
+
+def permitted(taken: Taken, source: Source) -> Taken:
+    """A delivery of FHIR or HL7 without what its source may not say."""
+    items = (item._replace(elements=tuple(_permitted(one, source) for one in item.elements)) for item in taken.items)
+    return taken._replace(items=tuple(items))
+
+
+def _permitted(element: Element, source: Source) -> Element:
+    denied = next((native["type"] for native in element.messages if not source.may_send(native["type"])), "")
+    return refused(element.where, _why(denied, source)) if denied else element
+
+
+def _why(kind: str, source: Source) -> str:
+    if not source.listed:
+        return f"{kind} is not taken from {source.name[:40]!r}, which is not listed in intake.yaml; list it there"
+    return f"{kind} is not taken from a {source.policy.type}; a source of type record, or with `registers`, may send it"
