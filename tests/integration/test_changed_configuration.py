@@ -75,7 +75,7 @@ def test_a_machine_whose_files_are_older_leaves_the_page_to_one_that_has_the_new
     change(newer, phone_1=NEW, phone_9="/new-channel")
     hospital.settings = hospital.settings.model_copy(update={"config_dir": newer})
     delivering = worker_command(list(DELIVERS), 2)
-    patients = [f"moved {number}" for number in range(12)]
+    patients = [f"moved {number}" for number in range(6)]
     with Supervised(delivering, behind.as_environment(), str(folder / "behind.log")), hospital.workers(processes=2):
         eventually(lambda: len(hospital.beats()) == 2, "both machines tick")
         hospital.client.send([message for patient in patients for message in crs2(patient)])
