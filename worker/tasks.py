@@ -14,7 +14,7 @@ from alerts.page import Page
 from worker.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery import turns
-from worker.delivery.agreement import mark
+from worker.delivery.agreement import LOOKED_AT_AGAIN, mark
 from worker.delivery.office import office, send_trend, wants_picture
 from worker.delivery.outbox import AT_A_STRETCH
 from worker.delivery.outbox import deliver as deliver_page
@@ -125,8 +125,11 @@ def _deliver(shard: int, page: str, lane: Lane) -> None:
     site = run.site_of(keys)
     delivered = deliver_page(run.store, keys, page, run.clock, site, office(run), lambda: run.newest_site_of(keys))
     wake_shards(delivered.news)
-    if delivered.following is not None:
-        app.send_task(turns.DELIVERS[lane], tuple(delivered.following))
+    if delivered.left is not None:
+        time.sleep(LOOKED_AT_AGAIN.total_seconds())
+    for place in (delivered.following, delivered.left):
+        if place is not None:
+            app.send_task(turns.DELIVERS[lane], tuple(place))
     for sent in delivered.sent:
         if sent.assessed_at is not None and wants_picture(run, sent):
             address = mark(run.site.on_call.channels.get(sent.channel))

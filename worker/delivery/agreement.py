@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 LEFT_FOR = timedelta(seconds=15)
 """How long a page is left to senders whose configuration is newer."""
 
-LOOKED_AT_AGAIN = timedelta(seconds=1)
+LOOKED_AT_AGAIN = timedelta(seconds=0.1)
+"""How long a sender that is behind steps back, so that another is woken for the page: the wake-up goes to whoever is
+free, and with a second between two of them chance alone could use up `LEFT_FOR`."""
 
 
 def mark(channel: Channel | None) -> str:

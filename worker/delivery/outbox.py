@@ -64,12 +64,14 @@ time is over."""
 
 class Delivered(NamedTuple):
     """What one call achieved: the outcome for the page it was asked for, if it was sent; shards whose judgement is to
-    hear of a failure at once; the page whose turn is next; and the pages that were sent, each alone in its message."""
+    hear of a failure at once; the page whose turn is next; the pages that were sent, each alone in its message; and
+    the page that is left to a sender with a newer configuration."""
 
     outcome: Outcome | None = None
     news: tuple[Shard, ...] = ()
     following: Place | None = None
     sent: tuple[Page, ...] = ()
+    left: Place | None = None
 
 
 NOTHING = Delivered()
@@ -104,7 +106,7 @@ def deliver(
     if not agreement.is_behind(claim.owed, site):
         return Stretch(store, clock, site, office, claim).run()
     if agreement.leave(store.redis, claim, now):
-        return NOTHING
+        return Delivered(left=claim.place)
     message = agreement.behind_fault(claim, now)
     wake = append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)
     delivered = Stretch(store, clock, site, office, claim).run()

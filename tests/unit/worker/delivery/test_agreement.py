@@ -19,6 +19,7 @@ from worker.delivery.agreement import LEFT_FOR, LOOKED_AT_AGAIN, owing
 from worker.delivery.channel import Office
 from worker.delivery.outbox import Delivered, deliver
 from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.turns import Place
 from worker.packing import Owed, pack, unpack_owed
 from worker.store import Store
 
@@ -109,7 +110,8 @@ def test_a_new_channel_is_never_said_to_be_gone(store: Store, clock: Clock, prov
 
 def test_it_is_left_to_a_sender_that_has_the_newer(store: Store, clock: Clock, provider: list[tuple[str, str]]) -> None:
     owe(store.redis, NEW, page())
-    assert delivered(store, clock, OLD).outcome is None
+    left = delivered(store, clock, OLD)
+    assert (left.outcome, left.left) == (None, Place(SHARD.number, "e7.1"))
     assert due_at(store.redis) == milliseconds(NOW + LOOKED_AT_AGAIN)
     assert not store.redis.exists(SHARD.claim("e7.1"), SHARD.begun("e7.1"))
     clock.at += LOOKED_AT_AGAIN
