@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import yaml
 from harness import eventually, machine, say
 from redis import Redis
@@ -49,16 +50,8 @@ class Process(NamedTuple):
 
 def below(pid: int) -> list[Process]:
     """Every process below one, nearest first."""
-    table = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)  # noqa: S607
-    rows = [line.split(None, 2) for line in table.stdout.splitlines()]
-    processes = [Process(int(row[0]), int(row[1]), row[2] if len(row) > 2 else "") for row in rows]
-    found, waiting = [], [pid]
-    while waiting:
-        parent = waiting.pop(0)
-        children = [process for process in processes if process.parent == parent]
-        found += children
-        waiting += [child.pid for child in children]
-    return found
+    children = psutil.Process(pid).children(recursive=True)
+    return [Process(child.pid, child.ppid(), " ".join(child.cmdline())) for child in children]
 
 
 class Service:

