@@ -299,6 +299,13 @@ SITE_SUBJECT = "~site"
 """The subject that faults of no one patient belong to; no patient may be called so."""
 
 
+LONGEST = 64 * 1024
+"""Bytes of one native message, several times what all of its fields may hold."""
+
+MOST_TROUBLES = 20
+"""Of one message, named in the answer to its sender."""
+
+
 class BadMessage(ValueError):
     """A message that cannot be read; the text names each field and the mend."""
 
@@ -306,7 +313,7 @@ class BadMessage(ValueError):
 def explain(error: ValidationError) -> str:
     """Each trouble of a pydantic error as `field: what is wrong`, without echoing the message."""
     parts = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_TROUBLES]:
         path = [str(part) for part in item["loc"]]
         if path and path[0] in _TYPES:
             path = path[1:]
@@ -337,6 +344,8 @@ def read_message(raw: bytes | str) -> AnyMessage:
     Raises:
         BadMessage: not JSON, or not a message; names every field that is wrong.
     """
+    if len(raw) > LONGEST:
+        raise BadMessage(f"a message has at most {LONGEST} bytes")
     try:
         return MESSAGE.validate_json(raw)
     except ValidationError as error:

@@ -38,6 +38,10 @@ ALSO_CALLED = {
 }
 
 
+_CALLED = {drug: frozenset((drug, *ALSO_CALLED.get(drug, ()))) for drug in (*DRUGS, *PRODUCTS)}
+_LONGEST_NAME = 400
+
+
 def lookup(codes: Codes, system: str, code: str) -> Code | None:
     """The code of a pair; a site's own map is asked under the name the sender uses, the tables under any."""
     found = codes.get((system, code))
@@ -89,7 +93,8 @@ def find_drug(codes: Codes, codings: list[Coding]) -> Found:
     """
     found = find(codes, codings)
     names = [coding.name for coding in codings if coding.name]
-    named = {drug for drug in (*DRUGS, *PRODUCTS) for name in names if called(name, drug)}
+    words = {word for name in names for word in _words(name)}
+    named = {drug for drug, known in _CALLED.items() if not words.isdisjoint(known)}
     if found.code is None or not found.code.reading.startswith((DRUG, PRODUCT)):
         if named and found.unmapped is not None:
             return found._replace(why=f"{found.why}, but is named like {_list(named)}; map its code", trouble=True)
@@ -106,8 +111,11 @@ def find_drug(codes: Codes, codings: list[Coding]) -> Found:
 
 def called(name: str, drug: str) -> bool:
     """Whether a product's name holds a drug's as a word of its own."""
-    words = re.findall(r"[^\W\d_]+", name.casefold())
-    return any(known in words for known in (drug, *ALSO_CALLED.get(drug, ())))
+    return not _CALLED[drug].isdisjoint(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", name[:_LONGEST_NAME].casefold())
 
 
 def value_of(codes: Codes, reading: str, codings: Iterable[Coding], text: str) -> str:

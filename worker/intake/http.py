@@ -19,7 +19,8 @@ from config.site import Site
 from worker.bounds import FULL
 from worker.fitness import UnfitStoreError
 from worker.intake import read
-from worker.intake.fhir.take import Unreadable, decode, take_resource
+from worker.intake.budget import Budget, OverBudget
+from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
 from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
@@ -41,7 +42,7 @@ OUR_OWN = ("receipt", "fault")
 
 
 class Door(NamedTuple):
-    """What the routes need. `configured` is asked once at each request, `wake` after each append."""
+    """What the routes need. `configured` and `budget` are asked once at each request, `wake` after each append."""
 
     store: IntakeStore
     keys: SourceKeys
@@ -49,6 +50,7 @@ class Door(NamedTuple):
     wake: Callable[[Iterable[Shard]], None]
     now: Callable[[], datetime]
     largest: int = LARGEST
+    budget: Callable[[], Budget] = Budget
 
 
 class _Sender(NamedTuple):
@@ -81,6 +83,9 @@ def routes(door: Door) -> list[Route]:
                 status, answer = await run_in_threadpool(take, door, sender, body, kind)
             except _Refused as refused:
                 return _answer(refused.status, outcome(*refused.issues))
+            except OverBudget as error:
+                said = issue(f"{error}; nothing was stored", code="too-costly")
+                return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, outcome(said))
             except RedisError:
                 said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
@@ -144,15 +149,15 @@ def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[s
     now = door.now()
     try:
         resource = decode(body)
-        taken = permitted(take_resource(resource, sender.source, sender.site.tables, now), sender.source)
-        taken = foreseen(taken, now, sender.site)
+        understood = take_resource(resource, sender.source, sender.site.tables, now, door.budget())
+        taken = foreseen(permitted(understood, sender.source), now, sender.site)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
     put = door.store.put(taken, now)
     door.wake(put.wake)
     (taken,) = put.taken
     if resource["resourceType"] == "Bundle":
-        return HTTPStatus.OK, of_bundle(taken, str(resource.get("type", "")))
+        return HTTPStatus.OK, of_bundle(taken, kind_of(resource))
     item = taken.items[0]
     return int(STATUS[item.outcome][:3]), of_item(item)
 
@@ -168,7 +173,7 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
     unusable: list[dict[str, Any]] = []
     now = door.now()
     full, no_room = door.store.is_full(), False
-    for index, raw in enumerate(raws):
+    for index, raw in enumerate(door.budget().during(raws)):
         try:
             message = _allowed(read_message(raw), sender.source)
         except BadMessage as error:

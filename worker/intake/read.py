@@ -12,6 +12,7 @@ from alerts.quantities import Unusable, canonical
 from alerts.vocabulary import READINGS
 from config.intake import Intake, Source
 from config.tables import Tables
+from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, take_resource
 from worker.intake.fhir.take import decode as decode_fhir
 from worker.intake.hl7 import tokens
@@ -41,13 +42,14 @@ def hl7(raw: bytes, intake: Intake, tables: Tables, source: Source | None = None
     return take_hl7(message, raw, found, tables)
 
 
-def fhir(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budget | None = None) -> Taken:
     """One FHIR resource or Bundle.
 
     Raises:
         Unreadable: it is neither.
+        OverBudget: to read it costs too much.
     """
-    return take_resource(decode_fhir(raw), source, tables, now)
+    return take_resource(decode_fhir(raw), source, tables, now, budget or Budget())
 
 
 def _sender(raw: bytes) -> str:
@@ -105,7 +107,9 @@ def _lines(raw: bytes) -> list[bytes]:
 def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
     try:
         found: Any = decode_fhir(raw)
-        return take_resource(found, source, tables, now)
+        return take_resource(found, source, tables, now, Budget())
+    except OverBudget as error:
+        return _refusal("fhir", str(error))
     except Unreadable as error:
         if b'"type"' not in raw:
             return _refusal("fhir", str(error))

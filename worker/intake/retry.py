@@ -7,6 +7,7 @@ from alerts.watch import SetAside
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
+from worker.intake.budget import OverBudget
 from worker.intake.fhir.take import Unreadable
 from worker.intake.store import IntakeStore
 from worker.intake.taken import Element, Native, Outcome, Taken, hl7_bytes
@@ -53,13 +54,13 @@ def again(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> li
 
 
 def _taken(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> Taken | None:
-    if record.form.startswith("hl7"):
-        raw = hl7_bytes(record.form, record.raw)
-        return read.hl7(raw, intake, tables, intake.sources.get(record.source))
     source = intake.source(record.source)
     try:
+        if record.form.startswith("hl7"):
+            raw = hl7_bytes(record.form, record.raw)
+            return read.hl7(raw, intake, tables, intake.sources.get(record.source))
         return read.fhir(record.raw.encode(), source, tables, now) if source is not None else None
-    except Unreadable:
+    except (Unreadable, OverBudget):
         return None
 
 

@@ -1,14 +1,14 @@
 """A MedicationAdministration: what was given, or an infusion that started and stopped. Requests are none."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
-from config.codes import DRUG
+from config.codes import DRUG, Codes
 from config.intake import Source
-from worker.intake.codes import Coding, find_drug
+from worker.intake.codes import Coding, Found, find_drug
 from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
@@ -24,23 +24,56 @@ NOT_GIVEN = ("not-done", "on-hold", "unknown")
 RETRACTED = "entered-in-error"
 
 
+class Product(NamedTuple):
+    """What the codings of a product mean, and the first name in them."""
+
+    found: Found
+    name: str
+
+
+class Products:
+    """The products of one delivery: a Medication that many administrations refer to is read once."""
+
+    def __init__(self, bundle: Bundle, codes: Codes) -> None:
+        self._bundle = bundle
+        self._codes = codes
+        self._read: dict[int, Product] = {}
+
+    def of(self, given: MedicationAdministration, base: str) -> Product:
+        """What was given."""
+        if given.medicationCodeableConcept is not None:
+            return self._meaning(coded(given.medicationCodeableConcept))
+        reference = given.medicationReference.reference if given.medicationReference is not None else ""
+        if reference.startswith("#"):
+            return self._meaning(
+                _codings(next((one for one in given.contained if one.get("id") == reference[1:]), None))
+            )
+        entry = self._bundle.find(reference, base) if reference else None
+        if entry is None:
+            return self._meaning([])
+        if entry.number not in self._read:
+            self._read[entry.number] = self._meaning(_codings(entry.resource))
+        return self._read[entry.number]
+
+    def _meaning(self, codings: list[Coding]) -> Product:
+        name = next((coding.name for coding in codings if coding.name), "")[:60]
+        return Product(find_drug(self._codes, codings), name)
+
+
 def elements(
     given: MedicationAdministration,
     patient: str,
-    bundle: Bundle,
-    base: str,
+    product: Product,
     source: Source,
     where: str,
     whole: dict[str, Any],
 ) -> list[Element]:
-    """What an administration becomes."""
-    codings = _codings(given, bundle, base)
-    found = find_drug(source.codes, codings)
-    name = next((coding.name for coding in codings if coding.name), "")[:60]
+    """What an administration of a product becomes."""
+    found, name = product
     start, end = _times(given, source)
     use = {RETRACTED: "retract"}.get(given.status, "given" if given.status in GIVEN else "not-given")
-    if found.code is not None and (product := product_named(found.code.reading)):
-        return [_infusion(given, patient, product, start, source, where, whole)]
+    if found.code is not None and (infused := product_named(found.code.reading)):
+        return [_infusion(given, patient, infused, start, source, where, whole)]
     if found.code is None or not found.code.reading.startswith(DRUG):
         shown = Shown("drug", name or None, None, start.shown, given.status, use)
         if found.trouble:
@@ -131,29 +164,16 @@ def _times(given: MedicationAdministration, source: Source) -> tuple[When, When 
     return fhir(period.start, source.zone), fhir(period.end, source.zone) if period.end else NEVER
 
 
-def _codings(given: MedicationAdministration, bundle: Bundle, base: str) -> list[Coding]:
-    if given.medicationCodeableConcept is not None:
-        return coded(given.medicationCodeableConcept)
-    product = _product(given, bundle, base)
-    if product is None:
+def _codings(raw: dict[str, Any] | None) -> list[Coding]:
+    """The codings of a Medication: its code, else its ingredients; none of what is no Medication."""
+    try:
+        product = Medication.model_validate(raw) if raw is not None else Medication()
+    except ValidationError:
         return []
     if product.code is not None and (product.code.coding or product.code.text):
         return coded(product.code)
     concepts = [item.itemCodeableConcept for item in product.ingredient if item.itemCodeableConcept is not None]
     return [coding for concept in concepts for coding in coded(concept)]
-
-
-def _product(given: MedicationAdministration, bundle: Bundle, base: str) -> Medication | None:
-    reference = given.medicationReference.reference if given.medicationReference is not None else ""
-    if reference.startswith("#"):
-        raw = next((item for item in given.contained if item.get("id") == reference[1:]), None)
-    else:
-        entry = bundle.find(reference, base) if reference else None
-        raw = entry.resource if entry is not None else None
-    try:
-        return Medication.model_validate(raw) if raw is not None else None
-    except ValidationError:
-        return None
 
 
 def _dose(given: MedicationAdministration) -> Native:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from config.intake import Source
-from worker.intake.fhir.resources import Concept, Identifier, Patient, Reference
+from worker.intake.fhir.resources import LONGEST, Concept, Identifier, Patient, Reference
 from worker.intake.identity import Identity, Unidentified, checked, choose
 
 _LITERAL = re.compile(r"(?:(https?://[^\s]+?)/)?([A-Za-z]+/[A-Za-z0-9\-.]{1,128})(?:/_history/[^/]+)?")
@@ -28,14 +28,17 @@ class Bundle:
         self.entries = entries
         self._found: dict[str, Entry] = {}
         for entry in entries:
-            name = f"{entry.resource.get('resourceType')}/{entry.resource.get('id')}"
-            for address in (entry.address, f"{entry.base}/{name}" if entry.base else name):
+            identifier = entry.resource.get("id")
+            name = f"{entry.resource['resourceType']}/{identifier}" if isinstance(identifier, str) else ""
+            for address in (entry.address, f"{entry.base}/{name}" if entry.base and name else name):
                 if address:
                     self._found.setdefault(address, entry)
         self._several = len({entry.base for entry in entries if entry.base}) > 1
 
     def find(self, reference: str, base: str) -> Entry | None:
         """The entry a reference of a resource on `base` means, if it stands in this Bundle."""
+        if len(reference) > LONGEST:
+            return None
         if reference.startswith("urn:"):
             return self._found.get(reference)
         match = _LITERAL.fullmatch(reference)
@@ -60,6 +63,7 @@ class Subjects:
         self._bundle = bundle
         self._policy = source.policy
         self._chosen: dict[tuple[Identity, ...], Identity] = {}
+        self._read: dict[int, Identity | Unidentified | None] = {}
 
     def of(self, subject: Reference | None, base: str) -> Identity:
         """The patient of a `subject`.
@@ -85,6 +89,18 @@ class Subjects:
         return checked(Identity(name, "", "reference"))
 
     def _in_bundle(self, entry: Entry) -> Identity | None:
+        """The patient of an entry, which is read once, however many refer to it."""
+        if entry.number not in self._read:
+            try:
+                self._read[entry.number] = self._identified(entry)
+            except Unidentified as error:
+                self._read[entry.number] = error
+        found = self._read[entry.number]
+        if isinstance(found, Unidentified):
+            raise Unidentified(str(found))
+        return found
+
+    def _identified(self, entry: Entry) -> Identity | None:
         try:
             patient = Patient.model_validate(entry.resource)
         except ValidationError as error:

@@ -5,16 +5,20 @@ come as integers or decimals, never as floats.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, StringConstraints
+
+_T = TypeVar("_T")
 
 
 class _Fhir(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-Short = Annotated[str, StringConstraints(max_length=400)]
+LONGEST = 400
+
+Short = Annotated[str, StringConstraints(max_length=LONGEST)]
 """A code, a reference, an identifier: nothing of it is longer in earnest."""
 
 
@@ -25,6 +29,17 @@ def _exact(value: Any) -> Any:
 
 
 Number = Annotated[Decimal, BeforeValidator(_exact)]
+
+MOST_LISTED = 10_000
+"""References of one report or panel, and resources inside another."""
+
+Some = Annotated[tuple[_T, ...], FailFast(), Field(max_length=100)]
+"""Codings, identifiers, ingredients. The first bad one refuses the list: all errors of it would cost more than it."""
+
+Parts = Annotated[tuple[_T, ...], FailFast(), Field(max_length=1_000)]
+"""Components of one Observation."""
+
+Listed = Annotated[tuple[_T, ...], FailFast(), Field(max_length=MOST_LISTED)]
 
 
 class Coding(_Fhir):
@@ -38,7 +53,7 @@ class Coding(_Fhir):
 class Concept(_Fhir):
     """A CodeableConcept."""
 
-    coding: tuple[Coding, ...] = ()
+    coding: Some[Coding] = ()
     text: str = ""
 
 
@@ -89,7 +104,7 @@ class _Measured(_Fhir):
     valueInteger: Number | None = None  # noqa: N815
     valueRange: Range | None = None  # noqa: N815
     dataAbsentReason: Concept | None = None  # noqa: N815
-    referenceRange: tuple[Range, ...] = ()  # noqa: N815
+    referenceRange: Some[Range] = ()  # noqa: N815
 
 
 class Component(_Measured):
@@ -100,22 +115,22 @@ class Observation(_Measured):
     """A measurement, a result, an assessment, or the panel that groups some."""
 
     id: Short = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Some[Identifier] = ()
     status: Short
     subject: Reference | None = None
     effectiveDateTime: Short = ""  # noqa: N815
     effectiveInstant: Short = ""  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
     issued: Short = ""
-    hasMember: tuple[Reference, ...] = ()  # noqa: N815
-    component: tuple[Component, ...] = ()
+    hasMember: Listed[Reference] = ()  # noqa: N815
+    component: Parts[Component] = ()
 
 
 class Around(_Fhir):
     """What a resource of any kind lends to the results in it: name, patient, and of some kinds the time."""
 
     id: Short = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Some[Identifier] = ()
     status: Short = ""
     subject: Reference | None = None
     effectiveDateTime: Short = ""  # noqa: N815
@@ -125,14 +140,14 @@ class Around(_Fhir):
 class DiagnosticReport(Around):
     """A report: the time and the patient of the results it lists."""
 
-    result: tuple[Reference, ...] = ()
+    result: Listed[Reference] = ()
 
 
 class Meta(_Fhir):
     """When a resource was changed, and its labels."""
 
     lastUpdated: Short = ""  # noqa: N815
-    security: tuple[Coding, ...] = ()
+    security: Some[Coding] = ()
 
 
 class Ingredient(_Fhir):
@@ -146,7 +161,7 @@ class Medication(_Fhir):
 
     id: Short = ""
     code: Concept | None = None
-    ingredient: tuple[Ingredient, ...] = ()
+    ingredient: Some[Ingredient] = ()
 
 
 class Dosage(_Fhir):
@@ -159,11 +174,11 @@ class MedicationAdministration(_Fhir):
     """That something was given, or is running."""
 
     id: Short = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Some[Identifier] = ()
     status: Short
     medicationCodeableConcept: Concept | None = None  # noqa: N815
     medicationReference: Reference | None = None  # noqa: N815
-    contained: tuple[dict[str, Any], ...] = ()
+    contained: Listed[dict[str, Any]] = ()
     subject: Reference | None = None
     effectiveDateTime: Short = ""  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
@@ -181,7 +196,7 @@ class Procedure(Coded):
     """Something that was done; its time is called `performed` in R4 and `occurrence` in R5."""
 
     id: Short = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Some[Identifier] = ()
     status: Short
     subject: Reference | None = None
     performedDateTime: Short = ""  # noqa: N815
@@ -195,6 +210,6 @@ class Patient(_Fhir):
     """A person, by identifiers."""
 
     id: Short = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Some[Identifier] = ()
     birthDate: Short = ""  # noqa: N815
     meta: Meta | None = None

@@ -2,16 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
 
 from config.intake import Source
 from config.tables import Tables
+from worker.intake.budget import Budget
 from worker.intake.fhir import medications, observations, procedures
+from worker.intake.fhir.detached import Detached, TooMuchLent, encode
 from worker.intake.fhir.references import Bundle, Entry, Subjects
 from worker.intake.fhir.resources import (
+    MOST_LISTED,
     Around,
     DiagnosticReport,
     MedicationAdministration,
@@ -31,7 +34,6 @@ TEST_LABEL = "HTEST"
 WHOLE_DATE = len("1955-05-01")
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Unreadable(ValueError):
@@ -53,34 +55,40 @@ def decode(raw: bytes) -> dict[str, Any]:
     return found
 
 
-def take(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime, budget: Budget) -> Taken:
     """What a resource or a Bundle becomes: one item an entry, in order.
 
     Raises:
         Unreadable: it is no FHIR resource.
+        OverBudget: to read it costs too much.
     """
-    return take_resource(decode(raw), source, tables, now)
-
-
-def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime) -> Taken:
-    """The same for a resource that is decoded."""
     if resource["resourceType"] != "Bundle":
         entries = [Entry(0, "", "", resource)]
-        reader = _Reader(Bundle(entries), source, tables, now)
+        reader = _Reader(Bundle(entries), source, tables, now, budget)
         return Taken(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
-    if str(resource.get("type", "")).endswith("-response"):
-        item = Item("fhir", "", "", (ignored("Bundle", f"a {str(resource['type'])[:40]} is an answer, no input"),))
+    if kind_of(resource).endswith("-response"):
+        item = Item("fhir", "", "", (ignored("Bundle", f"a {kind_of(resource)} is an answer, no input"),))
         return Taken(source.name, (item,))
     listed = resource.get("entry", [])
     if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
         raise Unreadable(f"entry: write a list of at most {MOST_ENTRIES} entries")
     read = [_entry(index, entry) for index, entry in enumerate(listed)]
-    reader = _Reader(Bundle([entry for entry in read if isinstance(entry, Entry)]), source, tables, now)
+    reader = _Reader(Bundle([entry for entry in read if isinstance(entry, Entry)]), source, tables, now, budget)
     items = tuple(
         reader.item(entry, f"entry[{entry.number}]") if isinstance(entry, Entry) else Item("fhir", "", "", (entry,))
         for entry in read
     )
     return Taken(source.name, items, test=_is_test(resource))
+
+
+def kind_of(bundle: dict[str, Any]) -> str:
+    """The type of a Bundle; empty where none is written."""
+    return _short(bundle.get("type", ""))
+
+
+def _short(value: Any) -> str:
+    """A word as it was sent; of what is no text its kind, since whatever is written may be nested without end."""
+    return value[:40] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _entry(index: int, entry: Any) -> Entry | Element:
@@ -90,7 +98,7 @@ def _entry(index: int, entry: Any) -> Entry | Element:
     request = entry.get("request")
     method = request.get("method", "POST") if isinstance(request, dict) else "POST"
     if method not in ("POST", "PUT"):
-        return refused(where, f"request.method: {str(method)[:20]} is not supported; send results by POST or PUT")
+        return refused(where, f"request.method: {_short(method)} is not supported; send results by POST or PUT")
     resource = entry.get("resource")
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         return refused(where, "resource: missing")
@@ -100,15 +108,31 @@ def _entry(index: int, entry: Any) -> Entry | Element:
     return Entry(index, address, base, resource)
 
 
+class _Surroundings(NamedTuple):
+    """What a resource lends to the Observations in it: a name, what is said of it, patient and time."""
+
+    name: str
+    status: str
+    subject: Reference | None
+    when: When | None
+    base: str
+
+
+NOTHING_AROUND = _Surroundings("", "", None, None, "")
+
+
 class _Reader:
     """One delivery as it is read."""
 
-    def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime) -> None:
+    def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime, budget: Budget) -> None:
         self._bundle = bundle
         self._source = source
         self._tables = tables
         self._now = now
+        self._budget = budget
+        self._detached = Detached(bundle)
         self._subjects = Subjects(bundle, source)
+        self._products = medications.Products(bundle, source.codes)
         self._lent: dict[int, tuple[When | None, Reference | None]] = {}
         for entry in bundle.entries:
             if entry.resource["resourceType"] == "DiagnosticReport":
@@ -116,18 +140,24 @@ class _Reader:
 
     def item(self, entry: Entry, where: str) -> Item:
         """What one resource becomes."""
+        self._budget.check()
         kind = entry.resource["resourceType"]
         inside = _contained(entry.resource)
+        if len(inside) > MOST_LISTED:
+            return Item("fhir", "", "", (refused(where, f"contained: write at most {MOST_LISTED} of them"),))
         if not self._reads(entry.resource) and not inside:
             return Item("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
         raw = ""
         owners: dict[int, Identity] = {}
         try:
-            raw = _encode(entry.resource)
+            raw = encode(entry.resource)
             elements, identity = self._elements(entry, kind, where)
-            for spot, resource in inside:
-                found, owners[spot] = self._inside(entry, resource, f"{where}.contained[{spot}]")
+            self._budget.spend(len(elements))
+            around = self._around(entry) if inside else NOTHING_AROUND
+            for spot, resource in self._budget.during(inside):
+                found, owners[spot] = self._inside(around, resource, f"{where}.contained[{spot}]")
                 elements += found
+                self._budget.spend(len(found))
         except RecursionError:
             elements, identity = [refused(where, f"{kind}: nested too deeply")], None
         except ValidationError as error:
@@ -136,7 +166,7 @@ class _Reader:
             elements, identity = [set_aside(where, "", str(error))], None
         identifier = entry.resource.get("id")
         if identity is not None and any(element.outcome is Outcome.SET_ASIDE for element in elements):
-            raw = self._alone(entry, identity, owners)
+            raw, elements = self._alone(entry, identity, owners, elements)
         return Item("fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements))
 
     def _reads(self, resource: dict[str, Any]) -> bool:
@@ -157,7 +187,9 @@ class _Reader:
         if kind == "MedicationAdministration":
             given = MedicationAdministration.model_validate(whole)
             identity, nobody = self._whose(given.subject or lent, entry.base)
-            elements = medications.elements(given, identity.id, self._bundle, entry.base, self._source, where, whole)
+            elements = medications.elements(
+                given, identity.id, self._products.of(given, entry.base), self._source, where, whole
+            )
         elif kind == "Procedure":
             done = Procedure.model_validate(whole)
             identity, nobody = self._whose(done.subject or lent, entry.base)
@@ -171,25 +203,30 @@ class _Reader:
             elements = [_nobodys(element, nobody) for element in elements]
         return elements, identity
 
-    def _inside(self, entry: Entry, resource: dict[str, Any], where: str) -> tuple[list[Element], Identity]:
+    def _around(self, entry: Entry) -> _Surroundings:
+        """What a resource lends to those in it, worked out once for all of them."""
+        around = _around(entry.resource)
+        when, lent = self._lent.get(entry.number, (None, None))
+        if entry.resource["resourceType"] in LEND_TIME:
+            when = observations.time_of_report(around, self._source) or when
+        name = observations.identifier_of(around, entry.resource)
+        return _Surroundings(name, around.status, around.subject or lent, when, entry.base)
+
+    def _inside(self, around: _Surroundings, resource: dict[str, Any], where: str) -> tuple[list[Element], Identity]:
         """An Observation that stands inside another resource, and has no life of its own.
 
         Patient and time are those of the resource around it where it has none; what is taken back with that resource
         is taken back. Its id says something only there, so that it is named after both.
         """
-        around = _around(entry.resource)
         try:
             observation = Observation.model_validate(resource)
         except ValidationError as error:
             return [refused(where, f"Observation: {explain(error)}")], NOBODY
         if around.status == RETRACTED:
             observation = observation.model_copy(update={"status": RETRACTED})
-        when, lent = self._lent.get(entry.number, (None, None))
-        if entry.resource["resourceType"] in LEND_TIME:
-            when = observations.time_of_report(around, self._source) or when
-        identity, nobody = self._whose(observation.subject or around.subject or lent, entry.base)
-        name = observations.name_inside(observations.identifier_of(around, entry.resource), observation, resource)
-        elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, name)
+        identity, nobody = self._whose(observation.subject or around.subject, around.base)
+        name = observations.name_inside(around.name, observation, resource)
+        elements = observations.elements(observation, identity.id, around.when, self._source, self._tables, where, name)
         return ([_nobodys(element, nobody) for element in elements] if nobody else elements), identity
 
     def _whose(self, subject: Reference | None, base: str) -> tuple[Identity, str]:
@@ -225,6 +262,7 @@ class _Reader:
         when = observations.time_of_report(report, self._source)
         waiting = [(item.reference, entry.base) for item in report.result]
         while waiting:
+            self._budget.check()
             found = self._bundle.find(*waiting.pop())
             if found is None or found.number in self._lent:
                 continue
@@ -234,33 +272,24 @@ class _Reader:
                 if isinstance(member, dict) and isinstance(member.get("reference"), str):
                     waiting.append((member["reference"], found.base))
 
-    def _alone(self, entry: Entry, identity: Identity, owners: dict[int, Identity]) -> str:
-        """The text of a resource that can be tried again without its Bundle: who and when, and its product.
-
-        `owners` are the patients of the Observations it contains, by their place.
-        """
-        resource = _of(entry.resource, identity)
-        if owners:
-            inside = enumerate(entry.resource["contained"])
-            resource["contained"] = [_of(one, owners[spot]) if spot in owners else one for spot, one in inside]
+    def _alone(
+        self, entry: Entry, identity: Identity, owners: dict[int, Identity], elements: list[Element]
+    ) -> tuple[str, list[Element]]:
+        """The text that is kept of what is set aside; what needs too much of its Bundle for that is refused."""
         when, _ = self._lent.get(entry.number, (None, None))
-        if when is not None and not any(name in resource for name in _EFFECTIVE):
-            resource["effectiveDateTime"] = when.shown
-        reference = resource.get("medicationReference")
-        name = reference.get("reference") if isinstance(reference, dict) else None
-        product = self._bundle.find(name, entry.base) if isinstance(name, str) and not name.startswith("#") else None
-        if product is not None:
-            resource["contained"] = [*resource.get("contained", ()), {**product.resource, "id": "product"}]
-            resource["medicationReference"] = {"reference": "#product"}
-        return _encode(resource)
+        try:
+            return self._detached.text(entry, identity, when, owners), elements
+        except TooMuchLent:
+            why = "not kept: what it refers to is too long to be kept with it; send it with a code of its own"
+        except RecursionError:
+            why = "nested too deeply"
+        return "", [refused(one.where, why) if one.outcome is Outcome.SET_ASIDE else one for one in elements]
 
 
 NOBODY = Identity("", "", "")
 RETRACTED = "entered-in-error"
 LEND_TIME = ("DiagnosticReport", "Observation")
 """Resources whose own time is that of the Observations they contain."""
-
-_EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 
 
 def _contained(resource: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -283,25 +312,11 @@ def _around(resource: dict[str, Any]) -> Around:
         return Around()
 
 
-def _of(resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
-    """A copy of a resource whose patient can be told without its Bundle."""
-    if not identity.id:
-        return {**resource}
-    if identity.type == "reference":
-        return resource | {"subject": {"reference": identity.id}}
-    kind = {"type": {"coding": [{"code": identity.type}]}} if identity.type else {}
-    return resource | {"subject": {"identifier": {"system": identity.authority, "value": identity.id, **kind}}}
-
-
 def _nobodys(element: Element, why: str) -> Element:
     """An element of nobody: what would be charted is set aside."""
     if element.outcome in (Outcome.STORED, Outcome.SET_ASIDE):
         return element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())
     return element
-
-
-def _encode(resource: dict[str, Any]) -> str:
-    return _encoder.encode(resource).decode(errors="replace")
 
 
 def _is_test(resource: dict[str, Any]) -> bool:

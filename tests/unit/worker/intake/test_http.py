@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -13,8 +13,10 @@ from starlette.applications import Starlette
 
 from config.intake import Intake
 from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
+from tests.unit.worker.intake.work import Clock
 from tests.unit.worker.ward import KEYS, SITE, reading, registration
 from worker import bounds
+from worker.intake.budget import Budget
 from worker.intake.http import Door, routes
 from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
@@ -27,7 +29,7 @@ JSON = {"Content-Type": "application/json"}
 class Ward:
     """The routes with a store in memory, and a key of the source `monitor-7`."""
 
-    def __init__(self, redis: Redis, intake: Intake = INTAKE) -> None:
+    def __init__(self, redis: Redis, intake: Intake = INTAKE, budget: Callable[[], Budget] = Budget) -> None:
         self.redis = redis
         self.store = IntakeStore(redis, KEYS)
         keys = SourceKeys(redis, KEYS)
@@ -40,6 +42,7 @@ class Ward:
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
             largest=100_000,
+            budget=budget,
         )
         self.app = Starlette(routes=routes(door))
 
@@ -258,3 +261,27 @@ def test_with_the_list_full_a_native_message_that_the_chart_cannot_use_is_to_be_
 
 def test_with_room_the_chart_sets_it_aside(ward: Ward) -> None:
     assert ward.post("/messages", reading("crp", 85) | {"unit": "furlong"}, JSON).status_code == 202
+
+
+@pytest.mark.parametrize("budget", [lambda: Budget(seconds=5, timer=Clock()), lambda: Budget(results=50)])
+def test_a_body_that_costs_too_much_is_ended_and_nothing_of_it_stored(redis: Redis, budget: Any) -> None:
+    ward = Ward(redis, budget=budget)
+    answer = ward.post("/fhir", bundle(*(observation(id=f"o{at}") for at in range(60))), FHIR)
+    assert answer.status_code == 413
+    assert "send it in parts; nothing was stored" in issues(answer)
+    assert ward.waiting == 0
+    assert ward.post("/fhir", observation(), FHIR).status_code == 201
+
+
+def test_native_messages_that_cost_too_much_are_ended_as_well(redis: Redis) -> None:
+    ward = Ward(redis, budget=lambda: Budget(seconds=5, timer=Clock()))
+    assert ward.post("/messages", [reading("crp", 85)] * 400, JSON).status_code == 413
+    assert ward.waiting == 0
+
+
+def test_one_native_message_is_short_and_its_answer_names_few_of_its_troubles(ward: Ward) -> None:
+    long = ward.post("/messages", reading("crp", 85) | {f"f{at}": 1 for at in range(6_000)}, JSON)
+    assert (long.status_code, issues(long).count("message has at most 65536 bytes")) == (422, 1)
+    many = ward.post("/messages", reading("crp", 85) | {f"f{at}": 1 for at in range(3_000)}, JSON)
+    assert many.status_code == 422
+    assert len(many.content) < 4_000

@@ -1,0 +1,95 @@
+"""A resource by itself: the text of one that is set aside, with what its Bundle lent it, so that it can be tried again.
+
+What others of the Bundle lend is copied into each such resource. All copies of a delivery together are bounded: a
+product of 2 MiB to which 300 administrations refer would be 600 MiB.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from worker.intake.fhir.references import Bundle, Entry
+from worker.intake.identity import Identity
+from worker.intake.times import When
+
+COPIED = 1024 * 1024
+"""Characters that are lent in one delivery."""
+
+_EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class TooMuchLent(Exception):
+    """The text would hold more of its Bundle than may be copied."""
+
+
+class _Product(NamedTuple):
+    resource: dict[str, Any]
+    size: int
+
+
+class Detached:
+    """The texts of one delivery."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._room = COPIED
+        self._products: dict[int, _Product] = {}
+
+    def text(self, entry: Entry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
+        """The text of a resource with its patient, its time and its product in it.
+
+        `owners` are the patients of the Observations it contains, by their place; `when` is the time it was lent.
+
+        Raises:
+            TooMuchLent: it is too long.
+            RecursionError: it is nested too deeply.
+        """
+        contained = entry.resource["contained"] if owners else ()
+        lent = {spot: owner for spot, owner in owners.items() if owner != identity or "subject" in contained[spot]}
+        product = self._product(entry)
+        self._take(sum(len(part) for owner in lent.values() for part in owner) + (product.size if product else 0))
+        resource = _of(entry.resource, identity)
+        if lent:
+            resource["contained"] = [_of(one, lent[at]) if at in lent else one for at, one in enumerate(contained)]
+        if when is not None and not any(name in resource for name in _EFFECTIVE):
+            resource["effectiveDateTime"] = when.shown
+        if product is not None:
+            resource["contained"] = [*resource.get("contained", ()), product.resource]
+            resource["medicationReference"] = {"reference": "#product"}
+        return encode(resource)
+
+    def _take(self, size: int) -> None:
+        if size > self._room:
+            raise TooMuchLent
+        self._room -= size
+
+    def _product(self, entry: Entry) -> _Product | None:
+        """What is read of the Medication elsewhere in the Bundle that an administration refers to."""
+        reference = entry.resource.get("medicationReference")
+        name = reference.get("reference") if isinstance(reference, dict) else None
+        found = self._bundle.find(name, entry.base) if isinstance(name, str) and not name.startswith("#") else None
+        if found is None:
+            return None
+        if found.number not in self._products:
+            read = {
+                part: found.resource[part] for part in ("resourceType", "code", "ingredient") if part in found.resource
+            }
+            product = read | {"id": "product"}
+            self._products[found.number] = _Product(product, len(encode(product)))
+        return self._products[found.number]
+
+
+def encode(resource: dict[str, Any]) -> str:
+    """The text of a resource, its numbers exact."""
+    return _encoder.encode(resource).decode(errors="replace")
+
+
+def _of(resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
+    """A copy of a resource whose patient can be told without its Bundle."""
+    if not identity.id:
+        return {**resource}
+    if identity.type == "reference":
+        return resource | {"subject": {"reference": identity.id}}
+    kind = {"type": {"coding": [{"code": identity.type}]}} if identity.type else {}
+    return resource | {"subject": {"identifier": {"system": identity.authority, "value": identity.id, **kind}}}
