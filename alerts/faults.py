@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from alerts.episodes import Episode, Past, closed, episode_id
+from alerts.fields import visible
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
 from alerts.watch import Watch
 
@@ -24,12 +25,12 @@ def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
     """A fault of the site; `about` makes its id, so that a repetition is the same fault."""
     return Fault(
         type="fault",
-        id=about[-200:],
+        id=visible(about)[-200:],
         source=OWN_SOURCE,
         patient=SITE_SUBJECT,
         effective=now,
-        condition=condition,
-        what=what[:2000],
+        condition=visible(condition)[:300],
+        what=visible(what)[:2000],
     )
 
 

@@ -9,8 +9,34 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+
+def visible(text: str) -> str:
+    """A text with what nobody sees written out: control characters, line ends, marks of direction, empty spaces.
+
+    `\\n` and `\\u200b` stand for them, so that a name begins no line of its own, and two ids that look alike do not.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _written_out(longest: int) -> AfterValidator:
+    def write_out(text: str) -> str:
+        if len(shown := visible(text)) > longest:
+            raise ValueError(f"more than {longest} characters once its invisible ones are written out")
+        return shown
+
+    return AfterValidator(write_out)
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), _written_out(200)]
+LongText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
+    AfterValidator(lambda text: " ".join(text.splitlines())),
+    _written_out(2000),
+]
+"""What a person types: its line ends are spaces."""
 
 _NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.*")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from alerts.fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number
+from alerts.fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
 from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 from config.site import Urgency
 
@@ -63,7 +64,7 @@ class Reading(Message):
     type: Literal["reading"]
     reading: str
     value: ReadingValue | None = None
-    unit: Annotated[str, StringConstraints(max_length=40)] | None = None
+    unit: Annotated[str, StringConstraints(max_length=40), AfterValidator(visible)] | None = None
     by: Literal["person", "cuff", "arterial_line", "monitor", "patch", "device", "laboratory"] | None = None
     low: Number | None = None
     high: Number | None = None

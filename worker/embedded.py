@@ -172,6 +172,7 @@ class EmbeddedRedis:
         if command is None:
             raise NoRedisError
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_to_owner(self.folder)
         self._release_folder()
         self._lock = _lock(self.folder)
         try:
@@ -299,6 +300,19 @@ def _lock(folder: Path) -> int:
             time.sleep(0.02)
         else:
             return lock
+
+
+def _keep_to_owner(folder: Path) -> None:
+    """Nobody else reads a data folder. One that holds other things than a server's is not ours to close."""
+    found = folder.stat()
+    if not found.st_mode & 0o077:
+        return
+    if found.st_uid != os.geteuid() or not ((folder / "redis.conf").exists() or not any(folder.iterdir())):
+        raise EmbeddedRedisError(
+            f"{folder} may be read by other users of this machine and is no data folder of yours: "
+            f"name a new folder, or close it with `chmod 700 {folder}`"
+        )
+    folder.chmod(0o700)
 
 
 def _write_private(path: Path, text: str) -> None:

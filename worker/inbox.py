@@ -10,6 +10,7 @@ from redis.client import Pipeline
 
 from alerts.charting import why_unusable
 from alerts.faults import fault
+from alerts.fields import Status
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from alerts.watch import SetAside
 from config.site import Site
@@ -110,7 +111,7 @@ def accept(
             message = read_message(raw)
             if message.patient.startswith("~") and message.type not in ANSWERS:
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
-            good.append((message, raw))
+            good.append(received_here(message, raw, now))
             if site is not None and (why := why_unusable(message, now, site)):
                 unusable.append((place, why))
         except BadMessage as error:
@@ -120,6 +121,17 @@ def accept(
     if refused and kept:
         good.append(_keep(redis, keys, refused, source, now))
     return Accepted(stored, refused, append(redis, keys, good, now), kept, tuple(unusable))
+
+
+def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMessage, bytes]:
+    """A message as it is appended: the time at which a correction was received is ours, and no time lies ahead.
+
+    Of two corrections the one received later holds, and how far ahead an infusion may lie counts from that time.
+    """
+    if message.received is None or (message.status is Status.FINAL and message.received <= now):
+        return message, raw
+    ours = message.model_copy(update={"received": None})
+    return ours, ours.model_dump_json(exclude_none=True).encode()
 
 
 def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:

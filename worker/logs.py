@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from alerts.fields import visible
+
 DECIDED = "worker_cancel_long_running_tasks_on_connection_loss"
 """Celery advises about it at each lost connection; what it is set to, and why, stands in `worker/app.py`."""
 
@@ -20,6 +22,14 @@ class _Discreet(logging.Filter):
         return True
 
 
+class _OneLine(logging.Formatter):
+    """A line of the log is one line: names that senders choose begin none of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """The line, with what nobody sees written out; a traceback follows it as it is."""
+        return visible(super().formatMessage(record).rstrip())
+
+
 def configure(level: str) -> None:
     """Send this process's log lines to standard error.
 
@@ -27,7 +37,7 @@ def configure(level: str) -> None:
     (`worker/delivery/channel.py`), so that level has to stay open; it is only not printed.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_Discreet())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -193,6 +193,21 @@ def test_a_folder_in_use_is_refused_by_name(own: EmbeddedRedis) -> None:
     assert ask(own.url, "PING")
 
 
+def test_a_data_folder_that_others_may_read_is_closed_to_them(own: EmbeddedRedis) -> None:
+    own.stop()
+    own.folder.chmod(0o755)
+    own.start()
+    assert stat.S_IMODE(own.folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_of_other_things_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("shared")
+    tmp_path.chmod(0o755)
+    with pytest.raises(EmbeddedRedisError, match="chmod 700"):
+        EmbeddedRedis(tmp_path).start()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
 def test_a_folder_with_spaces_and_quotes_serves(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     assert redis_server.running
     with EmbeddedRedis(tmp_path / 'night "shift" of ward 2') as server:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alerts.fields import visible
 from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def unmapped(as_json: bool, forget: bool) -> None:
             echo_json(count._asdict())
             continue
         what = f"{count.system}: {count.code or '(none)'}" if count.system else count.code
-        click.echo(f"{count.source}  {count.times:>6}  {count.sort}  {what}  {count.example}".rstrip())
+        click.echo(visible(f"{count.source}  {count.times:>6}  {count.sort}  {what}  {count.example}".rstrip()))
     if forget:
         store.forget_unmapped()
 
@@ -178,7 +179,7 @@ def _list_set_aside(as_json: bool) -> None:
 
 def _set_aside_line(body: dict[str, str]) -> str:
     what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
-    return f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}"
+    return visible(f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}")
 
 
 def _store() -> "IntakeStore":

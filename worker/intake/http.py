@@ -18,6 +18,7 @@ from config.intake import Source
 from config.site import Site
 from worker.bounds import FULL
 from worker.fitness import UnfitStoreError
+from worker.inbox import received_here
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
@@ -183,7 +184,7 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
             issues.append(issue(FULL, code="transient", where=f"[{index}]"))
             no_room = True
             continue
-        good.append((message, raw))
+        good.append(received_here(message, raw, now))
         if why := why_unusable(message, now, sender.site):
             unusable.append(issue(f"kept, and not used: {why}", "warning", "business-rule", f"[{index}]"))
     if good:

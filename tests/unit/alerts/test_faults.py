@@ -160,3 +160,10 @@ def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:
     watch = taken(noted(trouble()))
     clinical = Watch(patient="P1", episodes={"crs": replace(only(watch), condition="crs", urgency="high")})
     assert close_quiet(clinical, NOW + hours(48)) == clinical
+
+
+def test_a_source_with_line_ends_and_a_long_text_still_makes_a_fault() -> None:
+    made = fault("intake " + "\n" * 300, "\u202e" * 2000, "\n" * 300, NOW)
+    assert made.condition.startswith("intake \\n\\n")
+    assert made.what.startswith("\\u202e")
+    assert (len(made.condition), len(made.what), len(made.id)) == (300, 2000, 200)

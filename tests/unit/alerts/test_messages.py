@@ -384,3 +384,37 @@ def test_who_acts_on_an_episode_says_who_and_why(type_: str, field: str) -> None
 def test_a_time_that_no_patient_lives_in_is_refused(year: str) -> None:
     said = reading_refusal(value=1, effective=f"{year}-06-15T06:00:00+02:00")
     assert said.startswith("effective: the year must lie from 1900 to 2200")
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("HAEM-2\nCRS 4", "HAEM-2\\nCRS 4"),
+        ("HAEM\u202e2", "HAEM\\u202e2"),
+        ("HAEM\x1b[2J", "HAEM\\x1b[2J"),
+        ("HAEM\xa02", "HAEM\\xa02"),
+        ("reparto à è", "reparto à è"),
+    ],
+)
+def test_what_nobody_sees_in_a_name_is_written_out(sent: str, shown: str) -> None:
+    message = read("registration", ward=sent)
+    assert isinstance(message, Registration)
+    assert message.ward == shown
+    assert read_message(message.model_dump_json(exclude_none=True)) == message
+
+
+def test_two_ids_that_look_alike_do_not() -> None:
+    assert read("registration", patient="P1\u200b").patient == "P1\\u200b"
+
+
+def test_an_id_too_long_once_it_is_written_out_is_refused() -> None:
+    why = refusal("registration", patient="P" + "\u200b" * 50)
+    assert why == "patient: more than 200 characters once its invisible ones are written out"
+
+
+def test_line_ends_of_what_a_person_typed_are_spaces() -> None:
+    assert read("note", text="looks ill\r\nsleeps\u202e").model_dump()["text"] == "looks ill sleeps\\u202e"
+
+
+def test_a_unit_is_shown_in_one_line() -> None:
+    assert reading(value="85", unit="mg\n/L").unit == "mg\\n/L"

@@ -1,6 +1,7 @@
 """The way in: the good are stored, the bad set aside with their reason, none is lost."""
 
 import json
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -169,3 +170,21 @@ def test_a_message_with_a_name_in_another_script_is_stored_as_it_came(store: Sto
     text = json.dumps(registration("P1", ward="Hämatologie 2 – 血液"), ensure_ascii=False).encode()
     take(store, text)
     assert inbox(store, "P1")[0][b"m"] == text
+
+
+@pytest.mark.parametrize(
+    ("status", "received", "kept"),
+    [
+        ("corrected", NOW - timedelta(hours=1), False),
+        ("preliminary", NOW - timedelta(hours=1), False),
+        ("final", NOW + timedelta(days=400), False),
+        ("final", NOW - timedelta(hours=1), True),
+    ],
+)
+def test_when_a_correction_was_received_is_not_the_senders_to_say(
+    store: Store, status: str, received: datetime, kept: bool
+) -> None:
+    """Of two corrections the one received later holds; one that lies ahead would let an infusion do so."""
+    take(store, raw(reading("crp", 85, unit="mg/L") | {"status": status, "received": received.isoformat()}))
+    [fields] = inbox(store, "P1")
+    assert read_message(fields[b"m"]).received == (received if kept else None)

@@ -74,4 +74,12 @@ def test_a_message_celery_cannot_use_is_reported_without_what_was_in_it(
 def test_a_lost_connection_is_still_reported_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     logging.getLogger("celery.worker.consumer.consumer").error(consumer.CONNECTION_ERROR, "redis", "refused", "again")
-    assert "consumer: Cannot connect to redis: refused.\nagain" in capsys.readouterr().err
+    assert "consumer: Cannot connect to redis: refused.\\nagain\n" in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_end_begins_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    logging.getLogger("worker.inbox").warning("set aside from %s", "lab\n2026-01-01 ERROR worker: all is well\x1b[2J")
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert r"lab\n2026-01-01 ERROR worker: all is well\x1b[2J" in shown
