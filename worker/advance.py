@@ -1,12 +1,17 @@
-"""Advance a shard: read a batch, judge it patient by patient, commit it whole.
+"""Advance a shard: read a batch, evaluate it patient by patient, commit what is done.
 
-A message on which the judgement fails is a poison message: it is set aside and said so, and its neighbours go on. A
-batch that repeatedly takes its worker down with it is taken one message at a time until the culprit stands alone.
+A turn has a budget of time, far below the lease: when it is spent, what is done is committed and the rest waits. So
+work is never thrown away for being long, and nobody waits long for it.
+A message on which the evaluation fails is a poison message: it becomes a dead letter, and its neighbours go on. After
+each lease that was lost the pieces of work are half as large. After the third the messages are evaluated one at a
+time, until the one that kills its workers stands alone.
 """
 
 import logging
+import time
 import traceback
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -27,12 +32,10 @@ from worker.delivery.agreement import owing
 from worker.inbox import RAW_KEPT, SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
 from worker.outbound.owed import Item, owed
-from worker.store import Batch, LostLeaseError, Outcome, Store, Waiting
+from worker.shares import PIECE, Budget, Piece, Read, Waiting, pieces
+from worker.store import Batch, LostLeaseError, Outcome, Place, Store
 
 log = logging.getLogger(__name__)
-
-BATCHES_A_TURN = 20
-"""Batches one wake-up takes at most, so that one busy shard does not hold a worker for ever."""
 
 CRASHES_BEFORE_ONE_BY_ONE = 3
 CRASHES_BEFORE_SET_ASIDE = 8
@@ -52,64 +55,85 @@ class Turn:
         self.exports = False
 
 
-def advance(store: Store, shard: Shard, clock: Clock, site: Site) -> Turn:
-    """Take a shard as far as it goes."""
+def advance(
+    store: Store, shard: Shard, clock: Clock, site: Site, monotonic: Callable[[], float] = time.monotonic
+) -> Turn:
+    """Take a shard as far as the budget of a turn reaches."""
     turn = Turn()
-    if store.is_idle(shard, clock.now()):
+    place = store.look(shard, clock.now())
+    if place is None:
         return turn
-    limit = None
-    while turn.batches < BATCHES_A_TURN:
-        batch = store.take(shard, clock.now(), limit)
+    budget = store.budget(monotonic)
+    alone = bool(place.suspect)
+    while True:
+        batch = store.take(shard, clock.now(), place, budget)
         if batch is None:
             turn.more = False
             break
         # Read again: a message appended just before it was taken must not seem to come from the future.
         now = clock.now()
+        alone = alone or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE
         try:
-            outcome, limit = _one_batch(store, batch, now, site, turn)
+            outcome, place = _one_batch(store, batch, now, site, turn, budget, alone=alone)
         except LostLeaseError:
             log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
             break
         turn.pages += [item.page for item in outcome.pages]
         turn.exports = turn.exports or bool(outcome.exports)
-        if not turn.more:
+        if not turn.more or budget.is_spent():
             break
     turn.wake += drain_relay(store, shard, clock.now())
     return turn
 
 
-def _one_batch(store: Store, batch: Batch, now: datetime, site: Site, turn: Turn) -> tuple[Outcome, int | None]:
+def _one_batch(
+    store: Store, batch: Batch, now: datetime, site: Site, turn: Turn, budget: Budget, *, alone: bool
+) -> tuple[Outcome, Place]:
+    """Evaluate and commit what the budget allows of a batch; return also where the next begins."""
     with store.transaction(batch) as transaction:
-        crashes = batch.crashes
-        if crashes > CRASHES_BEFORE_ONE_BY_ONE:
-            batch = _one_thing(batch)
-        messages, outcome = _read(store.keys, batch, now, crashes, site)
-        due = [] if outcome.stuck else batch.due
-        watches = transaction.watches({message.patient for message in messages} | set(due))
+        work = _one_thing(store, batch, turn) if alone else batch
+        read, outcome = _read(store.keys, work, now, site)
+        due = [] if outcome.stuck else work.due
+        watches = transaction.watches({item.message.patient for item in read} | set(due))
         room = ceil(site.proxies.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
-        messages = _without_room(watches, messages, room, now, site, outcome)
-        exports = _judge(watches, messages, now, site, outcome, exporting=store.exports)
+        known = _without_room(watches, read, room, now, site, outcome)
+        old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
+        fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
+        todo = pieces(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
+        exports, done = _evaluate(watches, todo, budget, now, site, outcome, exporting=store.exports)
         outcome = outcome._replace(exports=exports)
-        turn.more = transaction.commit(batch, outcome, now)
+        left = {item.entry for item in known} - done
+        committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
+        turn.more = transaction.commit(committed, outcome, now)
     turn.batches += 1
-    turn.messages += len(batch.waiting)
-    return outcome, 1 if crashes > CRASHES_BEFORE_ONE_BY_ONE else None
+    turn.messages += len(committed.waiting)
+    return outcome, committed.place
 
 
-def _one_thing(batch: Batch) -> Batch:
-    """The first message alone, else the first ladder alone: what kills workers must be found out."""
-    if batch.waiting:
-        return batch._replace(waiting=batch.waiting[:1], due=[])
-    return batch._replace(due=batch.due[:1])
+def _one_thing(store: Store, batch: Batch, turn: Turn) -> Batch:
+    """One message alone, else the first ladder alone: what kills workers must be found out.
+
+    The message is noted before it is evaluated, and stays the suspect until something is committed. So that one
+    behind a long backlog is found as well, the oldest messages are chosen from the backlog and from the rest in turn.
+    """
+    if not batch.waiting:
+        return batch._replace(due=batch.due[:1])
+    noted = [waiting for waiting in batch.waiting if waiting.entry == batch.place.suspect]
+    if noted:
+        return batch._replace(waiting=noted, due=[])
+    chosen = batch.waiting[batch.scan.backlog if turn.batches % 2 else 0 :][:1] or batch.waiting[:1]
+    store.suspect(batch, chosen[0].entry)
+    return batch._replace(waiting=chosen, due=[])
 
 
-def _read(keys: Keys, batch: Batch, now: datetime, crashes: int, site: Site) -> tuple[list[AnyMessage], Outcome]:
-    """Parse what waits. Producers may append to the stream directly: what cannot be read is set aside, what belongs
-    to another shard is moved there."""
+def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Read], Outcome]:
+    """Parse what waits. Producers may append to the stream directly: what cannot be read becomes a dead letter, what
+    belongs to another shard is moved there."""
     heard: dict[str, int] = {}
     outcome = Outcome({}, [], [], [], [], [], [], heard)
-    messages: list[AnyMessage] = []
-    if crashes > CRASHES_BEFORE_SET_ASIDE and not batch.waiting:
+    found: list[Read] = []
+    given_up = batch.crashes > CRASHES_BEFORE_SET_ASIDE
+    if given_up and not batch.waiting:
         _put_off(outcome, batch.due, f"shard {batch.shard.number}", "worker died", now)
     for waiting in batch.waiting:
         try:
@@ -118,17 +142,18 @@ def _read(keys: Keys, batch: Batch, now: datetime, crashes: int, site: Site) -> 
             _set_aside_raw(outcome, waiting, str(error), now)
             continue
         heard[message.source] = milliseconds(waiting.received)
-        if crashes > CRASHES_BEFORE_SET_ASIDE:
+        if given_up and waiting.entry == batch.place.suspect:
             why = "a worker died each time it took this message"
             outcome.set_aside.append(sets_aside(message, why, now))
             outcome.relayed.append(_poison(message, "worker died", now))
-        elif keys.of(message.patient) != batch.shard:
+            continue
+        if keys.of(message.patient) != batch.shard:
             outcome.relayed.append(message)
-        elif message.received is None and _depends_on_acceptance(message, waiting.received, site):
-            messages.append(message.model_copy(update={"received": waiting.received}))
-        else:
-            messages.append(message)
-    return messages, outcome
+            continue
+        if message.received is None and _depends_on_acceptance(message, waiting.received, site):
+            message = message.model_copy(update={"received": waiting.received})
+        found.append(Read(waiting.entry, waiting.rank, message))
+    return found, outcome
 
 
 def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> bool:
@@ -148,15 +173,15 @@ def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) 
 
 
 def _without_room(
-    watches: dict[str, Watch], messages: list[AnyMessage], room: int, now: datetime, site: Site, outcome: Outcome
-) -> list[AnyMessage]:
+    watches: dict[str, Watch], read: list[Read], room: int, now: datetime, site: Site, outcome: Outcome
+) -> list[Read]:
     """Dead-letter what would be charted of unregistered patients beyond those for whom there is `room`.
 
     Who is known already keeps what they have. Returns the messages that are left, in their order.
     """
     coming: dict[str, list[AnyMessage]] = defaultdict(list)
-    for message in messages:
-        coming[message.patient].append(message)
+    for item in read:
+        coming[item.message.patient].append(item.message)
     turned_away = set()
     for patient, theirs in coming.items():
         if watches[patient] == Watch(patient=patient) and would_be_unregistered(theirs):
@@ -165,36 +190,42 @@ def _without_room(
                 turned_away.add(patient)
                 del watches[patient]
     if not turned_away:
-        return messages
+        return read
     why = f"too many unregistered patients ({site.proxies.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
-    refused = [message for message in messages if message.patient in turned_away]
+    refused = [item.message for item in read if item.message.patient in turned_away]
     outcome.set_aside.extend(sets_aside(message, why, now) for message in refused)
     by_source = {message.source: message for message in refused}
     outcome.relayed.extend(intake_fault(message, why, now) for message in by_source.values())
-    return [message for message in messages if message.patient not in turned_away]
+    return [item for item in read if item.message.patient not in turned_away]
 
 
-def _judge(
+def _evaluate(
     watches: dict[str, Watch],
-    messages: list[AnyMessage],
+    todo: Iterable[Piece],
+    budget: Budget,
     now: datetime,
     site: Site,
     outcome: Outcome,
     *,
     exporting: bool,
-) -> list[Item]:
-    """Add to the outcome what follows of the messages; return what the record system is to be told of it."""
+) -> tuple[list[Item], set[bytes]]:
+    """Evaluate pieces until the budget is spent, at least one, and add to the outcome what follows.
+
+    Returns what the record system is to be told of it, and the inbox entries that are done.
+    """
     exports: list[Item] = []
-    by_patient: dict[str, list[AnyMessage]] = defaultdict(list)
-    for message in messages:
-        by_patient[message.patient].append(message)
-    for patient, watch in watches.items():
-        advanced, effects, error = _step_isolated(watch, by_patient[patient], now, site)
+    done: set[bytes] = set()
+    for number, (patient, items) in enumerate(todo):
+        if number and budget.is_spent():
+            break
+        watch, messages = watches[patient], [item.message for item in items]
+        done.update(item.entry for item in items)
+        advanced, effects, error = _step_isolated(watch, messages, now, site)
         if error is not None:
             episodes = ", ".join(sorted(episode.id for episode in watch.episodes.values())[:5])
             _put_off(outcome, [patient], f"episode {episodes}", type(error).__name__, now)
         elif advanced != Watch(patient=patient):  # else nothing is known, and there is nothing to keep
-            outcome.watches[patient] = advanced
+            outcome.watches[patient] = watches[patient] = advanced
         outcome.pages.extend(owing(page, site) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
         outcome.set_aside.extend(effects.set_aside)
@@ -202,12 +233,12 @@ def _judge(
         outcome.relayed.extend(effects.faults)
         outcome.relayed.extend(effects.passed_on)
         if exporting:
-            exports.extend(owed(advanced, by_patient[patient], effects))
-    return exports
+            exports.extend(owed(advanced, messages, effects))
+    return exports, done
 
 
 def _step_isolated(
-    watch: Watch, messages: list[AnyMessage], now: datetime, site: Site
+    watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site
 ) -> tuple[Watch, Effects, Exception | None]:
     """`step`, and where it fails, message by message without those it fails on; and the error, if it fails on none."""
     try:

@@ -19,7 +19,10 @@ exports    stream   of every batch what the record system is to be told; only wh
 exporting  string   which worker exports this shard now
 page:ID    string   an exported page, to which what becomes of it is added
 refused    stream   resources that the record system refused, with the reason
-crashes    string   how often the shard was taken since its last commit
+crashes    string   how often the shard was taken and nothing was committed; each commit takes one off
+cursor     string   the inbox entry from which the next scan goes on; what stands before it is the backlog of those who
+                    sent more than their share
+suspect    string   the inbox entry that is evaluated alone, to find out whether it kills workers
 lease      string   which worker advances this shard now
 woken      string   a wake-up is already on its way
 ticked     string   the tick of some worker has just woken it
@@ -66,7 +69,7 @@ class Shard(NamedTuple):
 
     @property
     def crashes(self) -> str:
-        """How often the shard was taken since it was last committed."""
+        """How often the shard was taken and nothing was committed."""
         return self.key("crashes")
 
     @property

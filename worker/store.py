@@ -3,12 +3,13 @@
 Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
 the lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states this process
 does not remember (1, or 2 where another process has changed one it does), commit (1). Lease, count and commit write.
+Only where one patient fills a whole window of the inbox, another trip reads the next window, within the budget.
 """
 
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -29,8 +30,12 @@ from worker.outbound.owed import Item
 from worker.outbound.owed import pack as pack_exports
 from worker.packing import Owed, pack, unpack_set_aside, unpack_unregistered, unpack_watch
 from worker.remembered import Remembered
+from worker.shares import BUDGET_PART, OF_THE_BACKLOG, PATIENTS, SCAN_PART, Budget, Scan, Selection, Waiting, routed
 
 log = logging.getLogger(__name__)
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+"""An entry of a stream: its id and its fields."""
 
 STUCK_WAITS = timedelta(minutes=1)
 
@@ -39,23 +44,38 @@ EXPORTS_KEPT = 10_000
 store: beyond these the oldest are dropped, days after that was paged."""
 
 
-class Waiting(NamedTuple):
-    """One inbox entry: its id, the JSON text, and when it was accepted."""
+class Place(NamedTuple):
+    """Where a shard's inbox is read: the `cursor` of its scans, and the `suspect` that is evaluated alone."""
 
-    entry: bytes
-    raw: bytes
-    received: datetime
+    cursor: bytes = b""
+    suspect: bytes = b""
+
+    @property
+    def before(self) -> bytes:
+        """The end of the backlog, which lies before the cursor."""
+        return self.cursor[1:] if self.cursor.startswith(b"(") else b"(" + self.cursor
+
+
+HEAD = Place()
+"""The beginning of an inbox without backlog."""
 
 
 class Batch(NamedTuple):
     """What one worker has taken of a shard: entries, and patients whose timers are due. `crashes` is how often the
-    shard was taken since its last commit, this time included."""
+    shard was taken in vain lately, this time included; `place` is where the next scan of the inbox begins."""
 
     shard: Shard
     token: str
     waiting: list[Waiting]
     due: list[str]
     crashes: int = 1
+    scan: Scan = Scan()
+    place: Place = HEAD
+
+    def done_with(self, entries: Collection[bytes]) -> "Batch":
+        """The same, of which only these entries have been dealt with."""
+        done = [one for one in self.waiting if one.entry in entries]
+        return self._replace(waiting=done, place=Place(self.scan.after(self.waiting, entries)))
 
 
 class Outcome(NamedTuple):
@@ -103,32 +123,65 @@ class Store:
 
     # -- taking a batch --------------------------------------------------------------------------
 
-    def is_idle(self, shard: Shard, now: datetime) -> bool:
-        """Whether nothing waits in a shard. Many a wake-up comes when its message was taken with others before: that
-        costs one round trip and no write."""
+    def look(self, shard: Shard, now: datetime) -> Place | None:
+        """Where to read a shard's inbox; None where nothing waits in the shard. Many a wake-up comes when its message
+        was taken with others before: that costs one round trip and no write."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", milliseconds(now))
         pipe.xlen(shard.key("relay"))
-        return not any(pipe.execute())
+        pipe.mget(shard.key("cursor"), shard.key("suspect"))
+        *waits, (cursor, suspect) = pipe.execute()
+        return Place(cursor or b"", suspect or b"") if any(waits) else None
 
-    def take(self, shard: Shard, now: datetime, limit: int | None = None) -> Batch | None:
-        """Take the lease and read what waits; None where another worker has the shard or nothing waits."""
+    def budget(self, monotonic: Callable[[], float]) -> Budget:
+        """The time of one turn."""
+        return Budget(self.lease_ms / 1000 / BUDGET_PART, monotonic)
+
+    def take(self, shard: Shard, now: datetime, place: Place = HEAD, budget: Budget | None = None) -> Batch | None:
+        """Take the lease and read what waits; None where another worker has the shard or nothing waits.
+
+        A `place` that is out of date costs time and no message.
+        """
         token = new_token()
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
-        pipe.xrange(shard.inbox, count=limit or self._batch)
-        pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=self._batch)
-        leased, entries, due = pipe.execute()
+        pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
+        pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=PATIENTS)
+        if place.cursor:
+            pipe.xrange(shard.inbox, max=place.before, count=OF_THE_BACKLOG)
+        leased, entries, due, *before = pipe.execute()
         if not leased:
             return None
-        waiting = [Waiting(entry, fields.get(b"m", b""), _accepted_at(entry, fields, now)) for entry, fields in entries]
+        backlog = [_waiting(entry, now) for entry in before[0]] if before else []
+        selection = self._select(shard, entries, now, place, budget)
+        waiting, scan = selection.close(backlog, longer=len(backlog) == OF_THE_BACKLOG)
         # Only who has the lease counts: a count that others may leave behind would set good messages aside.
-        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], self.redis.incr(shard.crashes))
+        crashes = self.redis.incr(shard.crashes)
+        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], crashes, scan, place)
         if not batch.waiting and not batch.due:
             self.release(batch)
             return None
         return batch
+
+    def _select(
+        self, shard: Shard, entries: Sequence[Entry], now: datetime, place: Place, budget: Budget | None
+    ) -> Selection:
+        """Choose from a window of the inbox, and from the next ones while one patient or source fills them."""
+        selection = Selection(self._batch, place.cursor)
+        while True:
+            for entry in entries:
+                selection.offer(_waiting(entry, now))
+            selection.end = len(entries) < self._batch
+            if selection.end or selection.is_full or budget is None or budget.is_spent(SCAN_PART):
+                return selection
+            after = b"(" + entries[-1][0]
+            entries = cast("list[Entry]", self.redis.xrange(shard.inbox, min=after, count=self._batch))
+
+    def suspect(self, batch: Batch, entry: bytes) -> None:
+        """Note that an entry is evaluated alone, if the lease is still ours: should its worker die, it is known."""
+        shard = batch.shard
+        while_held(self.redis, shard.lease, batch.token.encode(), lambda pipe: pipe.set(shard.key("suspect"), entry))
 
     def release(self, batch: Batch) -> None:
         """Give the lease back without committing, if it is still ours: nobody died over it."""
@@ -295,8 +348,7 @@ class Transaction:
         """
         self._pipe.multi()
         self._store.write(self._pipe, batch, outcome, now)
-        shard = batch.shard
-        self._pipe.delete(shard.lease, shard.woken, shard.receipts, shard.crashes)
+        self._move_on(batch)
         self._pipe.xlen(batch.shard.inbox)
         self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
         try:
@@ -307,10 +359,30 @@ class Transaction:
             self._store.remembered.keep(patient, batch.token.encode(), watch)
         return bool(waiting or due)
 
+    def _move_on(self, batch: Batch) -> None:
+        """Give the lease back, and note where the next batch begins and how careful it must be."""
+        shard, cursor = batch.shard, batch.place.cursor
+        gone = [shard.lease, shard.woken, shard.receipts, shard.key("suspect")]
+        if batch.crashes > 2:
+            # It is counted again when the shard is taken: each batch may be larger than the one before.
+            self._pipe.set(shard.crashes, batch.crashes - 2)
+        else:
+            gone.append(shard.crashes)
+        if cursor:
+            self._pipe.set(shard.key("cursor"), cursor)
+        else:
+            gone.append(shard.key("cursor"))
+        self._pipe.delete(*gone)
+
 
 def is_shown(unregistered: bytes | None) -> bool:
     """Whether the board shows a patient, by the note of those nobody has registered: these only while they page."""
     return unregistered is None or unpack_unregistered(unregistered).open
+
+
+def _waiting(entry: Entry, now: datetime) -> Waiting:
+    id, fields = entry
+    return routed(id, fields.get(b"m", b""), _accepted_at(id, fields, now))
 
 
 def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:

@@ -25,6 +25,12 @@ def store(redis: Redis) -> Store:
     return Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000)
 
 
+@pytest.fixture(autouse=True)
+def _turns_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn has minutes; what is about the budget of a turn brings a clock of its own."""
+    monkeypatch.setattr("worker.store.BUDGET_PART", 0.01)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -32,9 +32,10 @@ from tests.unit.worker.ward import (
     waiting,
 )
 from worker import advance as module
-from worker.advance import BATCHES_A_TURN, advance, drain_relay
+from worker.advance import advance, drain_relay
 from worker.keys import Shard
 from worker.packing import unpack_owed
+from worker.shares import PIECE
 from worker.store import Store, Transaction
 
 SHARD = KEYS.of("P1")
@@ -131,14 +132,6 @@ def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
     send(store, crs2())
     done = advance(store, SHARD, clock, SITE)
     assert (done.batches, done.messages, done.more) == (2, 4, False)
-
-
-def test_a_busy_shard_gives_the_worker_back_and_says_that_more_waits(redis: Redis, clock: Clock) -> None:
-    small = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
-    send(small, [reading("crp", number) for number in range(BATCHES_A_TURN + 5)])
-    done = advance(small, SHARD, clock, SITE)
-    assert (done.batches, done.more) == (BATCHES_A_TURN, True)
-    assert waiting(small) == 5
 
 
 def test_where_nothing_waits_nothing_is_done(redis: Redis, turn: Callable[..., module.Turn]) -> None:
@@ -312,9 +305,9 @@ def test_poison_in_a_large_batch_costs_one_judgement_a_message(
         return fails_on(holds_poison, ZeroDivisionError())(watch, messages, now, site)
 
     monkeypatch.setattr(module, "step", counted)
-    send(store, [*[reading("crp", number) for number in range(100)], poison(), *crs2()])
+    send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
     assert len(turn().pages) == 1
-    assert judged == [104, *[1] * 104, 103]
+    assert judged == [PIECE, *[1] * PIECE, PIECE - 1]
     assert [record.id for _, record in store.set_aside()] == [POISON]
 
 
@@ -470,9 +463,19 @@ def test_only_after_the_eighth_crash_a_lone_message_is_given_up(
     redis: Redis, store: Store, turn: Callable[..., module.Turn], crashes: int, set_aside: int
 ) -> None:
     send(store, [registration()])
-    redis.set(SHARD.key("crashes"), crashes)
+    [(entry, _)] = store.stream(SHARD.inbox)
+    redis.mset({SHARD.crashes: crashes, SHARD.key("suspect"): entry})
     turn()
     assert len(store.set_aside()) == set_aside
+
+
+def test_only_the_message_that_was_alone_each_time_is_given_up(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, [registration()])
+    redis.set(SHARD.crashes, 8)
+    turn()
+    assert store.set_aside() == []
 
 
 def test_a_ladder_that_kills_its_worker_costs_no_message(
