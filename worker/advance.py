@@ -11,7 +11,7 @@ import logging
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -32,7 +32,7 @@ from worker.delivery.agreement import owing
 from worker.inbox import RAW_KEPT, SOURCE_SHOWN, append
 from worker.keys import Keys, Shard
 from worker.outbound.owed import Item, owed
-from worker.shares import PIECE, Budget, Piece, Read, Waiting, pieces
+from worker.shares import PIECE, Budget, Piece, Read, Waiting, rounds
 from worker.store import Batch, LostLeaseError, Outcome, Place, Store
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _one_batch(
         known = _without_room(watches, read, room, now, site, outcome)
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
-        todo = pieces(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
+        todo = rounds(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
         exports, done = _evaluate(watches, todo, budget, now, site, outcome, exporting=store.exports)
         outcome = outcome._replace(exports=exports)
         left = {item.entry for item in known} - done
@@ -201,7 +201,7 @@ def _without_room(
 
 def _evaluate(
     watches: dict[str, Watch],
-    todo: Iterable[Piece],
+    todo: Iterable[Sequence[Piece]],
     budget: Budget,
     now: datetime,
     site: Site,
@@ -209,15 +209,13 @@ def _evaluate(
     *,
     exporting: bool,
 ) -> tuple[list[Item], set[bytes]]:
-    """Evaluate pieces until the budget is spent, at least one, and add to the outcome what follows.
+    """Evaluate rounds of work until the budget is spent, at least one, and add to the outcome what follows.
 
     Returns what the record system is to be told of it, and the inbox entries that are done.
     """
     exports: list[Item] = []
     done: set[bytes] = set()
-    for number, (patient, items) in enumerate(todo):
-        if number and budget.is_spent():
-            break
+    for patient, items in _within(budget, todo):
         watch, messages = watches[patient], [item.message for item in items]
         done.update(item.entry for item in items)
         advanced, effects, error = _step_isolated(watch, messages, now, site)
@@ -235,6 +233,13 @@ def _evaluate(
         if exporting:
             exports.extend(owed(advanced, messages, effects))
     return exports, done
+
+
+def _within(budget: Budget, todo: Iterable[Sequence[Piece]]) -> Iterator[Piece]:
+    for round_ in todo:
+        yield from round_
+        if budget.is_spent():
+            return
 
 
 def _step_isolated(

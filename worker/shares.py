@@ -9,7 +9,7 @@ until the budget of time is spent. Pure, but for the monotonic clock that a budg
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from typing import NamedTuple
 
 import msgspec
@@ -207,8 +207,11 @@ class Piece(NamedTuple):
     messages: Sequence[Read]
 
 
-def pieces(fresh: Sequence[Read], backlog: Sequence[Read], due: Iterable[str], size: int = PIECE) -> Iterator[Piece]:
-    """The work of a batch in its order: timers, messages and backlog in turn, so that none of them waits for good.
+def rounds(
+    fresh: Sequence[Read], backlog: Sequence[Read], due: Iterable[str], size: int = PIECE
+) -> Iterator[list[Piece]]:
+    """The work of a batch in its order. In each round a timer, a piece of the messages and one of the backlog have
+    their turn, so that none of them waits for good.
 
     Of the messages each patient's first piece comes before the second of any; live ones come before late ones, and
     those of a source that sent little before those of one that sent much.
@@ -223,7 +226,7 @@ def pieces(fresh: Sequence[Read], backlog: Sequence[Read], due: Iterable[str], s
     have = {piece.patient for piece in ordered}
     timers = [Piece(patient, ()) for patient in due if patient not in have]
     old = [Piece(patient, part) for patient, messages in _by_patient(backlog).items() for part in _cut(messages, size)]
-    return (piece for piece in chain.from_iterable(zip_longest(timers, ordered, old)) if piece is not None)
+    return ([piece for piece in one if piece is not None] for one in zip_longest(timers, ordered, old))
 
 
 def _by_patient(messages: Iterable[Read]) -> dict[str, list[Read]]:

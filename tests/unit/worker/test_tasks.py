@@ -3,12 +3,12 @@
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import pytest
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from kombu.utils.json import dumps, loads
-from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from alerts.page import Page
@@ -26,6 +26,7 @@ from worker.delivery.outcomes import Attempt, Outcome
 from worker.delivery.turns import Lane
 from worker.packing import Owed, pack
 from worker.runtime import Runtime
+from worker.shares import PIECE
 from worker.store import Store
 from worker.tick import pending
 
@@ -151,10 +152,11 @@ def test_advancing_wakes_the_site_after_a_fault(store: Store, sent: Sent) -> Non
     assert ("advance", (KEYS.of("~site").number,)) in sent
 
 
-def test_advancing_a_shard_that_is_not_done_sends_it_round_again(redis: Redis, store: Store, sent: Sent) -> None:
-    send(store, [reading("crp", number) for number in range(30)])
-    monkey = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
-    store.__dict__.update(monkey.__dict__)
+def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.store.BUDGET_PART", inf)
+    send(store, [reading("crp", number) for number in range(PIECE + 1)])
     tasks.advance(KEYS.of("P1").number)
     assert sent == [("advance", (KEYS.of("P1").number,))]
 
