@@ -1,6 +1,7 @@
 """From bytes to what became of them, whatever they are: HL7 v2, FHIR, native messages, alone or many in one body."""
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -27,19 +28,25 @@ _HEADERS = (b"MSH", b"FHS", b"BHS")
 _AROUND = b"\xef\xbb\xbf\x0b\x1c\r\n\t \x00"
 
 
-def hl7(raw: bytes, intake: Intake, tables: Tables, source: Source | None = None) -> Taken:
+def hl7(
+    raw: bytes, intake: Intake, tables: Tables, source: Source | None = None, budget: Budget | None = None
+) -> Taken:
     """One HL7 message; `source` where the way it came says whose it is, else MSH-3 and MSH-4 do.
 
-    Never raises: a message that cannot be read is one refused element, and the store keeps its text.
+    A message that cannot be read is one refused element, and the store keeps its text.
+
+    Raises:
+        OverBudget: to read it costs too much. Nothing else.
     """
+    budget = budget or Budget()
     try:
-        message = tokens.read(raw)
+        message = tokens.read(raw, budget)
     except tokens.Hl7Error as error:
         return _unread(raw, source.name if source is not None else _sender(raw), str(error))
     found = source or source_of(message, intake)
     if found is None:
         return _unread(raw, _sender(raw), "MSH-3, MSH-4: this source is not listed in intake.yaml")
-    return take_hl7(message, raw, found, tables)
+    return take_hl7(message, raw, found, tables, budget)
 
 
 def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budget | None = None) -> Taken:
@@ -69,9 +76,9 @@ def anything(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetim
     """Every message of a file: an HL7 message or batch, a FHIR resource or Bundle, native JSON, a list, or lines."""
     bare = raw.strip(_AROUND)
     if bare[:3] in _HEADERS:
-        batch = split(raw)
+        batch = split(raw, Budget(seconds=math.inf))
         for one in batch.messages:
-            yield hl7(one, intake, tables)
+            yield _hl7(one, intake, tables)
         if not batch.messages:
             yield _unread(raw, UNKNOWN, "a batch without a message")
         return
@@ -81,6 +88,13 @@ def anything(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetim
         return
     for one in _pieces(bare):
         yield _json(one, source, tables, now)
+
+
+def _hl7(raw: bytes, intake: Intake, tables: Tables) -> Taken:
+    try:
+        return hl7(raw, intake, tables)
+    except OverBudget as error:
+        return _unread(raw, _sender(raw), str(error))
 
 
 def _pieces(raw: bytes) -> list[bytes]:

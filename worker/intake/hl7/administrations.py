@@ -1,11 +1,11 @@
 """RAS^O17: each RXA is one administration. Orders and dispenses are other messages, and none."""
 
-import hashlib
-
 from config.codes import DRUG
 from config.intake import Source
+from worker.intake.budget import Budget
 from worker.intake.codes import find_drug
 from worker.intake.fhir.medications import administration, retraction
+from worker.intake.hl7.names import Named, joined
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import codings, units
@@ -19,27 +19,35 @@ NOT_GIVEN = ("RE", "NA")
 DELETED = "D"
 
 
-def administrations(message: Message, source: Source) -> list[Element]:
-    """Every RXA in order."""
+def administrations(message: Message, source: Source, budget: Budget) -> list[Element]:
+    """Every RXA in order.
+
+    Raises:
+        OverBudget: to read them costs too much.
+    """
     made: list[Element] = []
-    patient, nobody, order, index = "", "PID: missing", "", 0
-    for segment in message.segments:
+    patient, nobody, index = "", "PID: missing", 0
+    named = Named(joined(patient, "", ""))
+    for segment in budget.during(message.segments):
         if segment.name == "PID":
             try:
-                patient, nobody, order = patient_of(segment.field(3), source), "", ""
+                patient, nobody = patient_of(segment.field(3), source), ""
             except Unidentified as error:
-                patient, nobody, order = "", f"PID-3: {error}", ""
+                patient, nobody = "", f"PID-3: {error}"
+            named = Named(joined(patient, "", ""))
         elif segment.name == "ORC":
             order = segment.field(3).text.strip() or segment.field(2).text.strip()
+            named = Named(joined(patient, order, ""))
         elif segment.name == "RXA":
             index += 1
-            made.append(_administration(segment, f"RXA[{index}]", patient, nobody, order, source))
+            budget.spend(1)
+            made.append(_administration(segment, f"RXA[{index}]", patient, nobody, named, source))
     if message.first("PID") is None:
         return [refused("PID", "PID: missing; every administration needs its patient")]
     return made
 
 
-def _administration(rxa: Segment, where: str, patient: str, nobody: str, order: str, source: Source) -> Element:
+def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: Named, source: Source) -> Element:
     sent = list(codings(rxa.field(5)))
     found = find_drug(source.codes, sent)
     name = next((coding.name for coding in sent if coding.name), "")[:60]
@@ -63,8 +71,7 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, order: 
     if use == "not-given":
         return ignored(where, f"RXA-20 {status}: not given", patient, own=True, shown=shown)
     assert start.at is not None, "looked at above"
-    parts = (patient, order, rxa.field(2).text, sent[0].code, start.at.isoformat())
-    identifier = f"hl7/{hashlib.sha256(chr(31).join(parts).encode(errors='surrogatepass')).hexdigest()[:32]}"
+    identifier = named.followed_by(joined(rxa.field(2).text, sent[0].code, start.at.isoformat()))
     common = {"source": source.name, "patient": patient, "drug": drug, **_dose(rxa)}
     if action == DELETED:
         return stored(where, patient, retraction(identifier, common, start.at), shown)
@@ -81,8 +88,7 @@ def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str,
         return ignored(where, f"RXA-20 {status}: not given", patient, own=True)
     if status not in GIVEN:
         return set_aside(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
-    parts = (patient, "infusion", rxa.field(2).text, product, start.shown or "")
-    identifier = f"hl7/{hashlib.sha256(chr(31).join(parts).encode(errors='surrogatepass')).hexdigest()[:32]}"
+    identifier = Named(joined(patient, "infusion", rxa.field(2).text, product, start.shown or "")).followed_by(b"")
     taken_back = rxa.field(21).component(1).strip().upper() == DELETED
     return infusion(
         identifier, patient, product, start, source, where, field="RXA-3", status=status or "CP", taken_back=taken_back

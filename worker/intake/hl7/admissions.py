@@ -3,6 +3,7 @@
 import hashlib
 
 from config.intake import Source
+from worker.intake.budget import Budget
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Field, Message, Segment
 from worker.intake.identity import Unidentified
@@ -17,10 +18,14 @@ SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
 """Patient class (PV1-2, HL7 table 0004) to setting; a recurring patient comes to the day clinic."""
 
 
-def admissions(message: Message, event: str, source: Source) -> list[Element]:
-    """What an ADT message becomes."""
+def admissions(message: Message, event: str, source: Source, budget: Budget) -> list[Element]:
+    """What an ADT message becomes.
+
+    Raises:
+        OverBudget: to read it costs too much.
+    """
     if event in MERGES:
-        return _merges(message, event, source)
+        return _merges(message, event, source, budget)
     if event not in (*REGISTERS, *DISCHARGES):
         return [ignored("ADT", f"ADT^{event[:10]} holds nothing to take")]
     pv1, pid = message.first("PV1"), message.first("PID")
@@ -80,26 +85,31 @@ def _time(message: Message, discharged: Segment | None, source: Source) -> When:
     return when if not when.day else When(when.shown, None, why=f"{when.shown} is a day; the hour is needed")
 
 
-def _merges(message: Message, event: str, source: Source) -> list[Element]:
+def _merges(message: Message, event: str, source: Source, budget: Budget) -> list[Element]:
     """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
     made: list[Element] = []
-    pid: Segment | None = None
+    into, nobody = "", "PID: missing"
     when = _time(message, None, source)
-    for segment in message.segments:
+    for segment in budget.during(message.segments):
         if segment.name == "PID":
-            pid = segment
+            into, nobody = _whose(segment.field(3), source)
         elif segment.name == "MRG":
-            made.append(_merge(segment, pid, when, event, source, f"MRG[{len(made) + 1}]"))
+            budget.spend(1)
+            made.append(_merge(segment, into, nobody, when, event, source, f"MRG[{len(made) + 1}]"))
     return made or [set_aside("ADT", "", f"MRG: missing, and ADT^{event} merges nothing without it")]
 
 
-def _merge(mrg: Segment, pid: Segment | None, when: When, event: str, source: Source, where: str) -> Element:
+def _whose(field: Field, source: Source) -> tuple[str, str]:
     try:
-        if pid is None:
-            raise Unidentified("PID: missing")
-        into, prior = patient_of(pid.field(3), source), patient_of(mrg.field(1), source)
+        return patient_of(field, source), ""
     except Unidentified as error:
-        return set_aside(where, "", str(error))
+        return "", str(error)
+
+
+def _merge(mrg: Segment, into: str, nobody: str, when: When, event: str, source: Source, where: str) -> Element:
+    prior, unknown = _whose(mrg.field(1), source)
+    if nobody or unknown:
+        return set_aside(where, "", nobody or unknown)
     if prior == into:
         return ignored(where, "MRG-1 and PID-3 name the same record", into)
     if when.at is None:

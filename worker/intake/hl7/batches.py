@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from worker.intake.budget import Budget
 from worker.intake.hl7.charsets import decode
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -20,16 +21,21 @@ class Batch(NamedTuple):
     doubt: str = ""
 
 
-def split(raw: bytes) -> Batch:
-    """Take a body apart; a single message comes back as it is, and nothing but an empty envelope is left out."""
+def split(raw: bytes, budget: Budget | None = None) -> Batch:
+    """Take a body apart; a single message comes back as it is, and nothing but an empty envelope is left out.
+
+    Raises:
+        OverBudget: it costs too much.
+    """
+    budget = budget or Budget()
     if raw.startswith(b"MSH") and raw.count(b"MSH") == 1 and not any(name in raw for name in _ENVELOPE):
         return Batch([raw])
     if b"\0" in raw[:8]:
-        raw = _narrowed(raw)
+        raw = _narrowed(raw, budget)
     messages: list[list[bytes]] = []
     told: list[bytes] = []
     outside = True
-    for line in _LINE_END.split(raw):
+    for line in budget.during(_LINE_END.split(raw)):
         bare = line.strip(_AROUND)
         name = b"" if bare[3:4].isalnum() or bare[3:4] == b" " else bare[:3]
         if name in _ENVELOPE:
@@ -38,6 +44,7 @@ def split(raw: bytes) -> Batch:
         elif name == b"MSH" or (outside and bare):
             messages.append([line])
             outside = False
+
         elif bare:
             messages[-1].append(line)
     return Batch([b"\r".join(lines) for lines in messages], _doubt(told, len(messages)))
@@ -52,8 +59,8 @@ def _doubt(trailers: list[bytes], came: int) -> str:
     return f"the batch is said to hold {total} message(s) and holds {came}" if total != came else ""
 
 
-def _narrowed(raw: bytes) -> bytes:
+def _narrowed(raw: bytes, budget: Budget) -> bytes:
     """The same in UTF-8; the mark in front outranks what MSH-18 says."""
-    text, _ = decode(raw)
+    text, _ = decode(raw, budget)
     marked = re.sub(r"(?m)(?<![^\r\n\ufeff])MSH", "\ufeffMSH", text.lstrip("\ufeff"))
     return marked.encode("utf-8", errors="replace")

@@ -6,6 +6,8 @@ No byte sequence is refused: a line that is not in its declared set is read as U
 import codecs
 import re
 
+from worker.intake.budget import Budget
+
 _NAMED = {
     "": "utf-8",
     "ASCII": "utf-8",
@@ -48,6 +50,7 @@ _ASCII_COMPATIBLE_WIDE = ((b"M\0S\0H\0", "utf-16-le"), (b"\0M\0S\0H", "utf-16-be
 _SIGNS = re.compile(r"[^A-Z0-9]")
 _LINE_ENDS = re.compile(rb"(\r\n|\r|\n)")
 _LONGEST_NAME = 40
+_LONGEST_NAMES = 400
 _AROUND = b"\x00\x0b\r\n\t "
 
 
@@ -59,16 +62,25 @@ def codec_named(name: str) -> str:
     return _NAMED.get(short, "utf-8")
 
 
-def decode(raw: bytes) -> tuple[str, str]:
-    """The text of a message and the codec it is in; never fails, keeps every line that is in order as it is."""
+def decode(raw: bytes, budget: Budget | None = None) -> tuple[str, str]:
+    """The text of a message and the codec it is in; keeps every line that is in order as it is.
+
+    Raises:
+        OverBudget: to read it costs too much. Nothing else.
+    """
+    budget = budget or Budget()
     raw, marked = _without_mark(raw)
     codec = marked or codec_named(_declared(raw))
     try:
         return raw.decode(codec), codec
     except UnicodeError:
         if codec.startswith(("utf-16", "utf-32")):
-            return (raw.decode(codec, errors="replace"), codec) if marked else (_line_by_line(raw, "utf-8"), "utf-8")
-        return _line_by_line(raw, codec), codec
+            return (
+                (raw.decode(codec, errors="replace"), codec)
+                if marked
+                else (_line_by_line(raw, "utf-8", budget), "utf-8")
+            )
+        return _line_by_line(raw, codec, budget), codec
 
 
 def decode_piece(raw: bytes, codec: str) -> str:
@@ -81,8 +93,8 @@ def decode_piece(raw: bytes, codec: str) -> str:
     return raw.decode("latin-1")
 
 
-def _line_by_line(raw: bytes, codec: str) -> str:
-    return "".join(decode_piece(line, codec) for line in _LINE_ENDS.split(raw))
+def _line_by_line(raw: bytes, codec: str, budget: Budget) -> str:
+    return "".join(decode_piece(line, codec) for line in budget.during(_LINE_ENDS.split(raw)))
 
 
 def _without_mark(raw: bytes) -> tuple[bytes, str | None]:
@@ -102,5 +114,5 @@ def _declared(raw: bytes) -> str:
     if len(fields) <= 17:
         return ""
     repetition = fields[1][1:2] or "~"
-    names = [name.strip() for name in fields[17].split(repetition)]
+    names = [name.strip() for name in fields[17][:_LONGEST_NAMES].split(repetition)]
     return next((name for name in reversed(names) if codec_named(name) != "utf-8"), names[0])

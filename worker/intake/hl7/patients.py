@@ -2,7 +2,9 @@
 
 from config.intake import Source
 from worker.intake.hl7.tokens import Field
-from worker.intake.identity import Identity, choose
+from worker.intake.identity import Identity, Unidentified, choose
+
+MOST_IDENTIFIERS = 100
 
 
 def patient_of(field: Field, source: Source) -> str:
@@ -11,6 +13,8 @@ def patient_of(field: Field, source: Source) -> str:
     Raises:
         Unidentified: none of them is of a configured kind, or two are.
     """
+    if field.count > MOST_IDENTIFIERS:
+        raise Unidentified(f"patient: more than {MOST_IDENTIFIERS} identifiers")
     found = [
         Identity(item.component(1).strip(), item.component(4).strip(), item.component(5).strip())
         for item in field.repetitions

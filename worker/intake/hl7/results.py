@@ -1,13 +1,14 @@
 """ORU^R01 and OUL^R22, laboratories and monitors alike: each OBX is one result."""
 
-import hashlib
 from typing import NamedTuple
 
 from alerts.vocabulary import READINGS, Sort
 from config.codes import GLASGOW
 from config.intake import Source
 from config.tables import Tables
+from worker.intake.budget import Budget
 from worker.intake.codes import Found, find
+from worker.intake.hl7.names import Named, joined
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.statuses import life, worse
 from worker.intake.hl7.tokens import Message, Segment
@@ -30,7 +31,7 @@ NO_ORDER = Order("", "", "")
 
 
 class _Place(NamedTuple):
-    """Where in the message an OBX stands."""
+    """Where in the message an OBX stands. `named` has hashed what its id has in common with those beside it."""
 
     where: str
     number: int
@@ -38,28 +39,37 @@ class _Place(NamedTuple):
     nobody: str
     order: Order
     describes: bool
+    named: Named
 
 
-def results(message: Message, raw: bytes, source: Source, tables: Tables, *, specimens: bool) -> list[Element]:
+def results(
+    message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget, *, specimens: bool
+) -> list[Element]:
     """Every OBX in order. `specimens`: what stands before the OBR describes patient or specimen (OUL).
 
     A message may hold several patients: a PID begins the next one.
+
+    Raises:
+        OverBudget: to read them costs too much.
     """
     made: list[Element] = []
     patient, nobody, order, index = "", "PID: missing", NO_ORDER, 0
     seen_order = False
-    for segment in message.segments:
+    whole = named = Named(raw)
+    for segment in budget.during(message.segments):
         if segment.name == "PID":
             patient, nobody = _whose(segment, source)
-            order, seen_order = NO_ORDER, False
+            order, seen_order, named = NO_ORDER, False, whole
         elif segment.name == "OBR":
             order, seen_order = _order(segment), True
+            named = Named(joined(patient, order.number, "")) if order.number else whole
         elif segment.name == "SPM" and specimens:
             seen_order = False
         elif segment.name == "OBX":
             index += 1
-            place = _Place(f"OBX[{index}]", index, patient, nobody, order, specimens and not seen_order)
-            made += _result(segment, place, raw, source, tables)
+            place = _Place(f"OBX[{index}]", index, patient, nobody, order, specimens and not seen_order, named)
+            made += _result(segment, place, source, tables)
+            budget.spend(1)
     if message.first("PID") is None:
         return [refused("PID", "PID: missing; every result needs its patient")]
     return _without_clashes(made)
@@ -77,7 +87,7 @@ def _order(obr: Segment) -> Order:
     return Order(number, obr.field(25).component(1).strip().upper(), obr.field(7).component(1).strip())
 
 
-def _result(obx: Segment, place: _Place, raw: bytes, source: Source, tables: Tables) -> list[Element]:
+def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list[Element]:
     found = find(source.codes, codings(obx.field(3)))
     if found.code is None or found.code.use == "panel":
         return [_no_code(found, place)]
@@ -96,7 +106,7 @@ def _result(obx: Segment, place: _Place, raw: bytes, source: Source, tables: Tab
     elif kind in CODED and _is_number(found.code.reading) and what.given:
         return [_coded_number(place, found.code.reading, specimen=place.describes)]
     when = _time(obx, place.order, source)
-    result = Result(place.where, place.patient, _identifier(obx, place, when, raw), found.code, lives, when, what)
+    result = Result(place.where, place.patient, _identifier(obx, place, when), found.code, lives, when, what)
     element = judge(result, source, tables)
     if place.describes:
         return [_describes(element)]
@@ -135,18 +145,13 @@ def _time(obx: Segment, order: Order, source: Source) -> When:
     return hl7(text, source.zone) if text and text != '""' else NEVER
 
 
-def _identifier(obx: Segment, place: _Place, when: When, raw: bytes) -> str:
+def _identifier(obx: Segment, place: _Place, when: When) -> str:
     """The same for a result and its correction; where no order number is sent, of this message alone."""
     if place.order.number:
         code = obx.field(3)
         at = when.at.isoformat() if when.at is not None else ""
-        parts = (place.patient, place.order.number, code.component(1), code.component(3), obx.field(4).text, at)
-        return _hash("\x1f".join(parts).encode(errors="surrogatepass"))
-    return _hash(raw + str(place.number).encode())
-
-
-def _hash(data: bytes) -> str:
-    return f"hl7/{hashlib.sha256(data).hexdigest()[:32]}"
+        return place.named.followed_by(joined(code.component(1), code.component(3), obx.field(4).text, at))
+    return place.named.followed_by(str(place.number).encode())
 
 
 def _wrong_patient(element: Element) -> Element:

@@ -2,6 +2,7 @@
 
 from config.intake import Intake, Source
 from config.tables import Tables
+from worker.intake.budget import Budget
 from worker.intake.hl7.administrations import administrations
 from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
@@ -18,10 +19,14 @@ def source_of(message: Message, intake: Intake) -> Source | None:
     return intake.hl7(header.field(3).component(1).strip(), header.field(4).component(1).strip())
 
 
-def take(message: Message, raw: bytes, source: Source, tables: Tables) -> Taken:
-    """What a message becomes. Nothing of it is lost: what cannot be used says so."""
+def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Taken:
+    """What a message becomes. Nothing of it is lost: what cannot be used says so.
+
+    Raises:
+        OverBudget: to read it costs too much.
+    """
     header = message.segments[0]
-    elements = tuple(_elements(message, raw, source, tables))
+    elements = tuple(_elements(message, raw, source, tables, budget))
     control = header.field(10).text.strip()[:100]
     processing = header.field(11).component(1).strip().upper()
     test = bool(processing) and processing not in source.policy.processing
@@ -29,16 +34,16 @@ def take(message: Message, raw: bytes, source: Source, tables: Tables) -> Taken:
     return Taken(source.name, (item,), test=test, key=message_key(raw))
 
 
-def _elements(message: Message, raw: bytes, source: Source, tables: Tables) -> list[Element]:
+def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[Element]:
     header = message.segments[0]
     kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
     if event in RESULTS.get(kind, ()):
-        made = results(message, raw, source, tables, specimens=kind == "OUL")
+        made = results(message, raw, source, tables, budget, specimens=kind == "OUL")
         return made or [_nothing(kind, "OBX", raw)]
     if kind == "RAS":
-        return administrations(message, source) or [_nothing(kind, "RXA", raw)]
+        return administrations(message, source, budget) or [_nothing(kind, "RXA", raw)]
     if kind == "ADT":
-        return admissions(message, event, source)
+        return admissions(message, event, source, budget)
     return [ignored(kind[:10] or "MSH-9", f"{kind[:10]}^{event[:10]} is acknowledged, never read")]
 
 

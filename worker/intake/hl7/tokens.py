@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from worker.intake.budget import Budget
 from worker.intake.hl7.charsets import decode
 from worker.intake.hl7.escapes import unescape
 
@@ -94,6 +95,13 @@ class Field:
         return [Repetition(raw, self._signs) for raw in (self._raw.split(sign) if sign else [self._raw])]
 
     @property
+    def count(self) -> int:
+        """How many values it has, without reading them."""
+        if not self._raw:
+            return 0
+        return self._raw.count(self._signs.repetition) + 1 if self._signs.repetition else 1
+
+    @property
     def text(self) -> str:
         """The first repetition, whole and unescaped."""
         return self._signs.clean(_part(self._raw, self._signs.repetition, 1))
@@ -161,17 +169,19 @@ class Message:
         return [segment for segment in self.segments if segment.name == name]
 
 
-def read(raw: bytes) -> Message:
+def read(raw: bytes, budget: Budget | None = None) -> Message:
     """One message from its bytes.
 
     Raises:
+        OverBudget: to read it costs too much.
         Hl7Error: it does not begin with an MSH, the MSH names no separators, or a second MSH follows
             (`worker.intake.hl7.batches.split` takes those apart).
     """
-    text, codec = decode(raw)
+    budget = budget or Budget()
+    text, codec = decode(raw, budget)
     text = text.strip(_AROUND)
     signs = _separators(text, codec)
-    segments = [Segment(line, signs) for line in _lines(text, signs.field)]
+    segments = [Segment(line, signs) for line in budget.during(_lines(text, signs.field, budget))]
     if sum(segment.name == "MSH" for segment in segments) > 1:
         raise Hl7Error("more than one MSH: this is a batch, not a message")
     return Message(segments, signs)
@@ -203,11 +213,11 @@ def _separators(text: str, codec: str) -> Separators:
     return Separators(field, component, repetition, escape, subcomponent, codec)
 
 
-def _lines(text: str, separator: str) -> list[str]:
+def _lines(text: str, separator: str, budget: Budget) -> list[str]:
     """The lines of a message, one a segment."""
     lines: list[str] = []
     continued: list[str] = []
-    for line in _LINE_ENDS.split(text):
+    for line in budget.during(_LINE_ENDS.split(text)):
         bare = line.lstrip()
         if not bare:
             continue

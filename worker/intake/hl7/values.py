@@ -32,10 +32,10 @@ def codings(field: Field) -> tuple[Coding, ...]:
 def value(obx: Segment) -> Value:
     """The value of an OBX. Two values in one field are no value; text is kept as text."""
     kind, field = obx.field(2).text.strip().upper(), obx.field(5)
-    if field.text.strip() in _EMPTY and len(field.repetitions) < 2:
+    if field.text.strip() in _EMPTY and field.count < 2:
         return Value(absent="no value was sent (OBX-5 is empty)")
-    if len(field.repetitions) > 1:
-        return Value(text=_all(field), trouble=f"OBX-5: {len(field.repetitions)} values in one field")
+    if field.count > 1:
+        return Value(text=_all(field), trouble=f"OBX-5: {field.count} values in one field")
     if kind in NO_NUMBER:
         return Value(text=field.text[:_LONGEST], trouble=f"OBX-2: {kind} holds no single value")
     low, high = limits(obx.field(7).text)

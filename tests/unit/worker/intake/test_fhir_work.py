@@ -99,10 +99,7 @@ BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
 def test_twice_the_body_is_twice_the_work(
     made: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = (
-        work_of(monkeypatch, lambda size=size: fhir(made(size)))  # type: ignore[misc]
-        for size in (45, 90)
-    )
+    one, two = (work_of(monkeypatch, fhir, made(size)) for size in (45, 90))
     assert two.is_within(2.2, one), (one, two)
 
 

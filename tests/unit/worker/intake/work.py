@@ -5,9 +5,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
+
+_T = TypeVar("_T")
 
 
 class Work(NamedTuple):
@@ -54,9 +56,9 @@ def counting(patch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         yield counted
 
 
-def work_of(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> Work:
+def work_of(patch: pytest.MonkeyPatch, do: Callable[[_T], object], of: _T) -> Work:
     """What a call costs; it is made once before, so that caches are filled alike."""
-    do()
+    do(of)
     calls = 0
 
     def note(_frame: FrameType, event: str, _of: object) -> None:
@@ -66,7 +68,7 @@ def work_of(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> Work:
     with counting(patch) as hashed:
         sys.setprofile(note)
         try:
-            do()
+            do(of)
         finally:
             sys.setprofile(None)
     return Work(calls, sum(hashed))
