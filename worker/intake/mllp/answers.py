@@ -1,4 +1,7 @@
-"""From frames to acknowledgements: one for each message, in order, and AA only of what was stored before."""
+"""From frames to acknowledgements: one for each message, in order, and AA only of what was stored before.
+
+A request is answered in slices, so that others are answered in between however much one of them holds.
+"""
 
 import logging
 from collections import Counter
@@ -9,6 +12,7 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from config.listeners import Listener
+from worker.intake.budget import OverBudget
 from worker.intake.hl7.ack import acknowledge, asked_for
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import Header, read_header
@@ -21,6 +25,17 @@ NOT_STORED = "not stored, send it again"
 TOO_LONG = "longer than 4 MiB"
 NO_HEADER = "not HL7 v2: it does not begin with MSH"
 NO_MESSAGE = "a batch without a message"
+
+MOST_MESSAGES = 10_000
+"""In one frame; the same as a request to `/messages`."""
+
+TOO_MANY = f"more than {MOST_MESSAGES} messages; send them in parts"
+
+SLICE = 128 * 1024
+"""The weight of what is done of one request at once. A message that weighs more is a slice by itself."""
+
+MESSAGE_WEIGHT = 1024
+"""What a message costs beside its length, in bytes that cost as much."""
 
 _COUNTED = {
     Outcome.STORED: "stored",
@@ -56,9 +71,9 @@ class Request(NamedTuple):
     frames: Sequence[Frame]
 
     @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(len(frame.body) for frame in self.frames)
+    def weight(self) -> int:
+        """What it costs at most to answer: bytes, and messages as far as they can be counted without reading them."""
+        return sum(len(frame.body) + MESSAGE_WEIGHT * frame.body.count(b"MSH") for frame in self.frames)
 
 
 class Reply(NamedTuple):
@@ -79,20 +94,75 @@ class _Piece(NamedTuple):
     last: bool = False
 
 
+class Progress:
+    """How far one request is answered. `reply` is None until it is to the end."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.reply: Reply | None = None
+        self._pieces = (piece for frame in request.frames for piece in _pieces(frame, request.peer))
+        self._over = False
+        self._data: list[bytes] = []
+        self._counts: Counter[str] = Counter()
+
+    def slice(self) -> list[_Piece]:
+        """The next pieces to be answered, together as heavy as a slice."""
+        taken: list[_Piece] = []
+        weight = 0
+        for piece in self._pieces:
+            taken.append(piece)
+            weight += MESSAGE_WEIGHT + (len(piece.received.raw) if piece.received is not None else 0)
+            if weight >= SLICE:
+                return taken
+        self._over = True
+        return taken
+
+    def answered(self, pieces: Sequence[tuple[_Piece, Verdict | None]], listener: Listener, now: datetime) -> None:
+        """Write the acknowledgements of a slice."""
+        self._counts["received"] += len(pieces)
+        self._counts.update("not_stored" if verdict is None else _COUNTED[verdict.outcome] for _, verdict in pieces)
+        if any(self._ends(piece, verdict, listener, now) for piece, verdict in pieces):
+            # What follows must not be answered either: its answer would be taken for that of this one.
+            left = [name for _ in self._pieces for name in ("received", "not_stored")]
+            self._counts.update(left)
+            self._done(close=True)
+        elif self._over:
+            self._done(close=False)
+
+    def _ends(self, piece: _Piece, verdict: Verdict | None, listener: Listener, now: datetime) -> bool:
+        """Answer one message, and whether the connection is to be closed with it."""
+        good = verdict is not None and verdict.outcome is not Outcome.REFUSED
+        if verdict is None and listener.when_store_is_down == "close":
+            return True
+        if not piece.silent:
+            if listener.answers == "always" or asked_for(piece.header, good):
+                why = NOT_STORED if verdict is None else verdict.why
+                self._data.append(wrap(acknowledge(piece.header, good, now, why)))
+            elif not good:
+                # A sender that wants to hear of nothing notices at least this.
+                return True
+        return piece.last
+
+    def _done(self, *, close: bool) -> None:
+        self.reply = Reply(b"".join(self._data), close, self._counts)
+
+
 class Answerer:
-    """Answers the requests of many connections together, with one call of the handler."""
+    """Answers the requests of many connections together, with one call of the handler for a slice of each."""
 
     def __init__(self, handler: Handler, listener: Listener, now: Callable[[], datetime]) -> None:
         self._handler = handler
         self._listener = listener
         self._now = now
 
-    def __call__(self, requests: Sequence[Request]) -> list[Reply]:
-        """A reply for each request, in their order. Never raises."""
-        pieces = [[piece for frame in request.frames for piece in _pieces(frame, request.peer)] for request in requests]
+    def __call__(self, requests: Sequence[Progress]) -> None:
+        """Go on with each request by one slice. Never raises."""
+        pieces = [request.slice() for request in requests]
         waiting = [piece.received for row in pieces for piece in row if piece.received is not None]
         verdicts = iter(self._handled(waiting))
-        return [self._reply([(piece, piece.verdict or next(verdicts)) for piece in row], self._now()) for row in pieces]
+        for request, row in zip(requests, pieces, strict=True):
+            answered = [(piece, piece.verdict or next(verdicts)) for piece in row]
+            request.answered(answered, self._listener, self._now())
 
     def _handled(self, waiting: Sequence[Received]) -> Sequence[Verdict | None]:
         """The handler's verdicts; None of each message where nothing was stored."""
@@ -107,35 +177,18 @@ class Answerer:
             log.error("%d message(s) cannot be handled (%s)", len(waiting), type(error).__name__)
         return [None] * len(waiting)
 
-    def _reply(self, answered: Sequence[tuple[_Piece, Verdict | None]], now: datetime) -> Reply:
-        data: list[bytes] = []
-        counts: Counter[str] = Counter(received=len(answered))
-        for piece, verdict in answered:
-            counts["not_stored" if verdict is None else _COUNTED[verdict.outcome]] += 1
-            good = verdict is not None and verdict.outcome is not Outcome.REFUSED
-            if verdict is None and self._listener.when_store_is_down == "close":
-                # What follows must not be answered either: its answer would be taken for that of this one.
-                counts["not_stored"] += len(answered) - sum(counts[name] for name in (*_COUNTED.values(), "not_stored"))
-                return Reply(b"".join(data), True, counts)
-            if not piece.silent:
-                wanted = self._listener.answers == "always" or asked_for(piece.header, good)
-                if wanted:
-                    why = NOT_STORED if verdict is None else verdict.why
-                    data.append(wrap(acknowledge(piece.header, good, now, why)))
-                elif not good:
-                    # A sender that wants to hear of nothing notices at least this.
-                    return Reply(b"".join(data), True, counts)
-            if piece.last:
-                return Reply(b"".join(data), True, counts)
-        return Reply(b"".join(data), False, counts)
-
 
 def _pieces(frame: Frame, peer: str) -> list[_Piece]:
     if frame.too_long:
         return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, TOO_LONG), last=True)]
     if not frame.body.strip():
         return []
-    batch = split(frame.body)
+    try:
+        batch = split(frame.body)
+    except OverBudget as error:
+        return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, str(error)))]
+    if len(batch.messages) > MOST_MESSAGES:
+        return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, TOO_MANY))]
     headers = [read_header(message) for message in batch.messages]
     if not any(headers):
         why = NO_HEADER if headers else NO_MESSAGE

@@ -17,7 +17,7 @@ from worker.intake.mllp.frames import FrameReader
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 GRACE_SECONDS = 0.25
 """A connection that is to end and has been silent for this long has sent everything."""
 

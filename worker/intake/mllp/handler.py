@@ -11,6 +11,7 @@ from config.intake import Intake, Source
 from worker import bounds
 from worker.fitness import UnfitStoreError
 from worker.intake import read
+from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.in_force import Configured
@@ -38,12 +39,14 @@ class StoringHandler:
         wake: Callable[[Iterable[Shard]], None],
         now: Callable[[], datetime],
         source: str | None = None,
+        budget: Callable[[], Budget] = Budget,
     ) -> None:
         self._store = store
         self._configured = configured
         self._wake = wake
         self._now = now
         self._source = source
+        self._budget = budget
         # A broker that answers slowly must not keep a sender waiting for what is stored already.
         self._waker = ThreadPoolExecutor(1, thread_name_prefix="mllp-wake")
 
@@ -56,19 +59,23 @@ class StoringHandler:
         configured = self._configured()
         source = configured.intake.source(self._source) if self._source is not None else None
         now = self._now()
-        places: list[int | None] = []
+        places: list[int | Verdict] = []
         kept: list[Taken] = []
         for message in messages:
-            taken = _read(message.raw, configured, source, now)
+            try:
+                taken = _read(message.raw, configured, source, now, self._budget())
+            except OverBudget as error:
+                places.append(Verdict(Outcome.REFUSED, str(error)))
+                continue
             if not _may_send(taken, message.peer, source, configured.intake):
-                places.append(None)
+                places.append(Verdict(Outcome.REFUSED, NOT_THIS_PEER))
                 continue
             places.append(len(kept))
             kept.append(taken)
             if message.doubt:
                 kept.append(_doubted(taken, message))
         placed = self._put(kept, now)
-        return [Verdict(Outcome.REFUSED, NOT_THIS_PEER) if at is None else _verdict(placed[at]) for at in places]
+        return [at if isinstance(at, Verdict) else _verdict(placed[at]) for at in places]
 
     def close(self) -> None:
         """Send the wake-ups that wait."""
@@ -99,11 +106,13 @@ class StoringHandler:
             return self._store.put(Taken(taken.source, items, key=taken.key), now)
 
 
-def _read(raw: bytes, configured: Configured, source: Source | None, now: datetime) -> Taken:
+def _read(raw: bytes, configured: Configured, source: Source | None, now: datetime, budget: Budget) -> Taken:
     try:
-        taken = read.hl7(raw, configured.intake, configured.tables, source)
+        taken = read.hl7(raw, configured.intake, configured.tables, source, budget)
         sender = source or configured.intake.source(taken.source)
         return foreseen(permitted(taken, sender) if sender is not None else taken, now, configured.site)
+    except OverBudget:
+        raise
     except Exception as error:
         # One message that we fail on must not keep those behind it from being stored.
         log.error("a message cannot be read: internal error %s", type(error).__name__)

@@ -7,8 +7,12 @@ import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
 from config.listeners import Listener
+from tests.unit.worker.intake.work import Clock
+from worker.intake.budget import Budget
+from worker.intake.hl7.batches import split
 from worker.intake.hl7.tokens import read
-from worker.intake.mllp.answers import Answerer, Received, Reply, Request, Verdict
+from worker.intake.mllp import answers
+from worker.intake.mllp.answers import MESSAGE_WEIGHT, SLICE, Answerer, Progress, Received, Reply, Request, Verdict
 from worker.intake.mllp.frames import Frame, FrameReader
 from worker.intake.taken import Outcome
 
@@ -41,12 +45,13 @@ def reply(shelf: Shelf, *bodies: bytes | Frame, **settings: object) -> Reply:
 
 def replies(shelf: Shelf, requests: Sequence[Sequence[bytes | Frame]], **settings: object) -> list[Reply]:
     answerer = Answerer(shelf, Listener.model_validate({"port": 0, **settings}), lambda: NOW)
-    return answerer(
-        [
-            Request(f"10.0.0.{number}", [body if isinstance(body, Frame) else Frame(body) for body in bodies])
-            for number, bodies in enumerate(requests, 1)
-        ]
-    )
+    progress = [
+        Progress(Request(f"10.0.0.{number}", [body if isinstance(body, Frame) else Frame(body) for body in bodies]))
+        for number, bodies in enumerate(requests, 1)
+    ]
+    while waiting := [one for one in progress if one.reply is None]:
+        answerer(waiting)
+    return [one.reply for one in progress if one.reply is not None]
 
 
 def said(answered: Reply) -> list[str]:
@@ -165,3 +170,49 @@ def test_or_none_where_that_is_configured() -> None:
 def test_a_sender_that_wants_no_answer_notices_a_refusal_by_the_end_of_the_connection() -> None:
     answered = reply(Shelf(Outcome.REFUSED), message(1, "|||NE|NE"), message(2), answers="as_asked")
     assert (answered.data, answered.close) == (b"", True)
+
+
+def batch(number: int) -> bytes:
+    return b"\r".join(message(at) for at in range(number))
+
+
+def test_a_batch_is_answered_in_slices_in_its_order() -> None:
+    shelf = Shelf()
+    assert said(reply(shelf, batch(300), message("next"))) == [*(f"AA {at}" for at in range(300)), "AA next"]
+    assert len(shelf.calls) == 3
+    assert all(sum(len(one.raw) + MESSAGE_WEIGHT for one in call[:-1]) < SLICE for call in shelf.calls)
+
+
+def test_with_the_store_down_in_the_middle_what_was_stored_before_is_answered() -> None:
+    class Failing(Shelf):
+        def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+            if self.calls:
+                raise NoConnection
+            return super().__call__(messages)
+
+    shelf = Failing()
+    answered = reply(shelf, batch(300))
+    (stored,) = map(len, shelf.calls)
+    assert said(answered) == [f"AA {at}" for at in range(stored)]
+    assert answered.close
+    assert answered.counts == {"received": 300, "stored": stored, "not_stored": 300 - stored}
+
+
+def test_a_frame_of_more_messages_than_any_in_earnest_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_MESSAGES", 20)
+    shelf = Shelf()
+    assert said(reply(shelf, batch(21), message("next"))) == ["AE 0", "AA next"]
+    assert said(reply(Shelf(), batch(20))) == [f"AA {at}" for at in range(20)]
+    assert len(shelf.calls) == 1
+
+
+def test_a_frame_that_takes_too_long_to_take_apart_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "split", lambda body: split(body, Budget(seconds=2, timer=Clock())))
+    answered = reply(Shelf(), batch(200))
+    assert said(answered) == ["AE 0"]
+    assert b"reading takes longer than 2 s; send it in parts" in answered.data
+
+
+def test_a_request_weighs_what_it_may_cost() -> None:
+    assert Request("", [Frame(b"MSH|" * 300_000)]).weight > 100 * SLICE
+    assert Request("", [Frame(message(1))] * 10).weight < SLICE

@@ -14,8 +14,9 @@ from tests.unit.worker.ward import KEYS, SITE, waiting
 from worker import bounds
 from worker.fitness import UnfitStoreError
 from worker.intake import read
+from worker.intake.budget import Budget
 from worker.intake.in_force import Configured
-from worker.intake.mllp.answers import Received
+from worker.intake.mllp.answers import Received, Verdict
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.store import IntakeStore
 from worker.intake.taken import Outcome
@@ -203,3 +204,14 @@ def test_a_store_of_another_number_of_shards_takes_nothing(bench: Bench, redis: 
     redis.set(KEYS.shape, KEYS.shards + 1)
     with pytest.raises(UnfitStoreError):
         bench.take(LAB)
+
+
+def test_what_costs_too_much_is_refused_with_the_reason_and_its_neighbours_are_stored(
+    store: Store, bench: Bench
+) -> None:
+    bench.handler._budget = lambda: Budget(results=2)
+    long = oru(obx(), obx(sub="2"), obx(sub="3"))
+    first, second = bench.handler([Received(long, "10.0.0.1"), Received(LAB, "10.0.0.1")])
+    assert first == Verdict(Outcome.REFUSED, "more than 2 results; send it in parts")
+    assert second.outcome is Outcome.STORED
+    assert waiting(store, "P1") == 1

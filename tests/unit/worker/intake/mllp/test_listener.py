@@ -16,7 +16,7 @@ import pytest
 from config.listeners import Listener, Tls
 from worker.intake.hl7.tokens import read
 from worker.intake.mllp import tls
-from worker.intake.mllp.answers import Received, Verdict
+from worker.intake.mllp.answers import MESSAGE_WEIGHT, SLICE, Received, Verdict
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.frames import MOST_BYTES, Frame, FrameReader, wrap
 from worker.intake.mllp.listener import MllpListener
@@ -149,13 +149,43 @@ def test_messages_of_many_connections_are_stored_together() -> None:
             async with connected(listener) as second, connected(listener) as third:
                 for sender in (second, third):
                     sender.writer.write(wrap(message(1)))
-                while len(listener._gatherer._waiting) < 2:
+                while len(listener._gatherer._short._replies) < 3:
                     await asyncio.sleep(0)
                 shelf.open.set()
                 for sender in (first, second, third):
                     assert len(await sender.answers(1)) == 1
 
     assert run(scene).batches == [1, 2]
+
+
+def batch(number: int) -> bytes:
+    """A frame that is answered in slices."""
+    return wrap(b"\r".join(message(at) for at in range(number)))
+
+
+def test_while_a_long_frame_is_worked_on_others_are_answered() -> None:
+    async def scene(shelf: Shelf) -> None:
+        real, answered = shelf.__call__, threading.Event()
+
+        def waiting(messages: Sequence[Received]) -> list[Verdict]:
+            if len(messages) > 1:
+                assert answered.wait(WITHIN), "the other sender is answered first"
+            return real(messages)
+
+        made = MllpListener("lab", Listener.model_validate({"port": 0}), waiting, lambda: NOW)
+        await made.start()
+        async with connected(made) as long, connected(made) as short:
+            long.writer.write(batch(1000))
+            while not made._gatherer._long._replies:
+                await asyncio.sleep(0)
+            for number in range(3):
+                short.writer.write(wrap(message(number)))
+                assert await short.answers(1) == [f"AA {number}"]
+            answered.set()
+            assert await long.answers(1000) == [f"AA {number}" for number in range(1000)]
+        await made.stop()
+
+    assert max(run(scene).batches) <= SLICE // MESSAGE_WEIGHT
 
 
 def test_a_frame_over_the_cap_is_refused_and_the_connection_closed() -> None:
