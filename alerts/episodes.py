@@ -311,13 +311,14 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
         acknowledged_at=at,
         handed_over=(),
         renewals=renewals,
-        next_at=_runs_out(episode.plan, at, renewals),
+        next_at=runs_out(episode.plan, at, renewals),
         deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),
         summons=(),
     )
 
 
-def _runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
+def runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
+    """When whoever acknowledged an episode at a time is asked whether they are still on it; None: never."""
     if plan is None or plan.acknowledged_for is None:
         return None
     longest = max(plan.acknowledged_for, plan.acknowledged_at_most)

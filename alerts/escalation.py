@@ -5,12 +5,12 @@ cannot strand it. A role that nobody holds falls to the last resort.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes import Episode, acknowledge
+from alerts.episodes import Episode, acknowledge, runs_out
 from alerts.paging import Delivery, HandedOver, Plan, PlannedStep, Reason, Summons
 from alerts.rota import holders
 from alerts.silences import Silenced, hiding
@@ -79,9 +79,32 @@ def due(episode: Episode, now: datetime, site: Site) -> Due | None:
 def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Due:
     """The same, and the episode as it stands where nobody is to be told. What a silence hides is put off."""
     silence = hiding(silenced, episode, now)
-    if silence is not None:
-        episode = put_off(episode, silence.until)
+    episode = put_off(episode, silence.until) if silence is not None else due_in_time(episode, now, site)
     return due(episode, now, site) or Due(episode)
+
+
+def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
+    """An episode whose ladder is due later than its waits explain is due now: the clock that set its time was ahead."""
+    tolerance = site.proxies.chart.future_tolerance.value
+    if episode.due_at is None or episode.due_at <= now + _longest_wait(episode, now, site) + tolerance:
+        return episode
+    start = min(episode.ladder_from, now)
+    if episode.plan is not None and episode.steps_taken < len(episode.plan.steps):
+        start = min(start, now - episode.plan.steps[episode.steps_taken].after)
+    return replace(episode, next_at=now, ladder_from=start)
+
+
+def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
+    """How far ahead the ladder of an episode that is not silenced may be due, as it stands."""
+    if episode.acknowledged_by:
+        asked_again = runs_out(episode.plan, now, episode.renewals)
+        return asked_again - now if asked_again is not None else timedelta()
+    ladder = episode.plan or site.on_call.ladders[episode.urgency]
+    steps, taken = ladder.steps, episode.steps_taken
+    if taken >= len(steps):
+        return ladder.then_every or timedelta()
+    before = steps[taken - 1].after if taken else timedelta()
+    return max(steps[taken].after - before, ladder.answer_within)
 
 
 def _summoned(episode: Episode) -> Due:

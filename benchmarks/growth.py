@@ -13,7 +13,6 @@ from ward import Ward, minutes, registrations
 
 from alerts.watch import Watch
 from worker.advance import advance
-from worker.clock import SystemClock
 from worker.packing import pack
 from worker.runtime import make
 
@@ -27,12 +26,12 @@ SHARE = 20
 
 def drain(ward: Ward) -> Callable[[], float]:
     """Advance every shard until nothing waits, in this process."""
-    run, clock = make(ward.settings, ward.redis), SystemClock()
+    run = make(ward.settings, ward.redis)
 
     def advance_all() -> float:
         count, began = 0, time.process_time()
         for shard in run.store.keys.all():
-            count += advance(run.store, shard, clock, run.site).messages
+            count += advance(run.store, shard, run.clock, run.site).messages
         return (time.process_time() - began) / count
 
     return advance_all

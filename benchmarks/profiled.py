@@ -20,7 +20,6 @@ from ward import Ward, fever, minutes, registrations
 
 from alerts.page import Page
 from worker.advance import advance
-from worker.clock import SystemClock
 from worker.delivery.office import office
 from worker.delivery.outbox import deliver
 from worker.keys import Shard
@@ -115,12 +114,12 @@ def judging(size: Size) -> Spent:
     """Readings on the whole way from the inbox to the committed state."""
     with Ground(size.fsync) as ground:
         ward = Ward(ground, "judging")
-        run, clock = make(ward.settings, ward.redis), SystemClock()
+        run = make(ward.settings, ward.redis)
         at = datetime.now(UTC) - timedelta(minutes=size.minutes * (size.rounds + 1))
         ward.admit([f"P{n}" for n in range(size.patients)], at - timedelta(days=size.days, minutes=5), size.days)
 
         def judge() -> int:
-            return sum(advance(run.store, shard, clock, run.site).messages for shard in run.store.keys.all())
+            return sum(advance(run.store, shard, run.clock, run.site).messages for shard in run.store.keys.all())
 
         rounds = []
         for turn in range(size.rounds + 1):
@@ -139,17 +138,19 @@ def delivering(size: Size) -> Spent:
     """Pages, each the first of its patient, to one channel, one after another."""
     with Ground(size.fsync) as ground:
         ward = Ward(ground, "delivering", f"json://127.0.0.1:{Phone(ground).port}")
-        run, clock = make(ward.settings, ward.redis), SystemClock()
+        run = make(ward.settings, ward.redis)
         patients = [f"B{number:06d}" for number in range(size.pages * size.rounds)]
         ward.fill(registrations(patients, datetime.now(UTC)))
         ward.fill(fever(patient, datetime.now(UTC)) for patient in patients)
         pages = [
-            (shard, page) for shard in run.store.keys.all() for page in advance(run.store, shard, clock, run.site).pages
+            (shard, page)
+            for shard in run.store.keys.all()
+            for page in advance(run.store, shard, run.clock, run.site).pages
         ]
 
         def send(some: Sequence[tuple[Shard, Page]]) -> int:
             for shard, page in some:
-                deliver(run.store, shard, page.id, clock, run.site, office(run))
+                deliver(run.store, shard, page.id, run.clock, run.site, office(run))
             return len(some)
 
         # With the first, Apprise reads its plugins.

@@ -13,7 +13,6 @@ from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations
 
 from worker.advance import advance
-from worker.clock import SystemClock
 from worker.delivery.office import office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Outcome
@@ -54,14 +53,14 @@ def measure(size: Size) -> list[Row]:
     """The rows of this measure."""
     with Ground(size.fsync) as ground:
         ward = Ward(ground, "trips", f"json://127.0.0.1:{Phone(ground).port}")
-        run, clock = make(ward.settings, ward.redis), SystemClock()
+        run = make(ward.settings, ward.redis)
         start = datetime.now(UTC) - timedelta(minutes=size.minutes)
 
         shard = run.store.keys.of("P0")
         probe = ground.client(ward.settings.redis_url)
 
         def turn() -> Counted:
-            return counted(probe, lambda: advance(run.store, shard, clock, run.site))
+            return counted(probe, lambda: advance(run.store, shard, run.clock, run.site))
 
         ward.fill(registrations([f"P{number}" for number in range(size.patients)], start))
         turn()
@@ -71,7 +70,7 @@ def measure(size: Size) -> list[Row]:
         [page] = ward.redis.hkeys(shard.key("outbox"))
 
         def send() -> None:
-            sent = deliver(run.store, shard, page.decode(), clock, run.site, office(run))
+            sent = deliver(run.store, shard, page.decode(), run.clock, run.site, office(run))
             assert sent.outcome is Outcome.SENT
 
         rows.append(_row("a page delivered", counted(probe, send)))

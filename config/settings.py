@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     config_dir: Path | None = Field(None, description="Folder with site.yaml, proxies.yaml, units.csv, limits.csv")
     public_url: str | None = Field(None, description="Where people reach the gateway; pages then carry a link")
     receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
-    clock: Literal["system", "simulated"] = Field("system", description="simulated: a replay drives the time")
+    clock: Literal["store", "simulated"] = Field("store", description="simulated: a replay drives the time")
     log_level: str = "INFO"
     batch: int = Field(1000, ge=1, le=5000, description="Most messages of a shard committed at once")
     lease: int = Field(5, ge=2, description="Seconds after which a shard is taken from a worker that hangs")
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     @property
     def exports(self) -> bool:
         """Whether anything is exported. Never from a replay: its patients are in nobody's record."""
-        return bool(self.fhir_base) and self.clock == "system"
+        return bool(self.fhir_base) and self.clock == "store"
 
     @property
     def broker(self) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 
 from alerts.messages import SITE_SUBJECT
 from alerts.page import Page
@@ -65,10 +65,10 @@ def _people(site: Site, now: datetime) -> Iterable[str]:
     return dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
 
 
-def send_directly(settings: Settings, title: str, *lines: str) -> "subprocess.Popen[bytes]":
-    """Send such pages from a process of its own, which outlives this one."""
+def send_directly(settings: Settings, title: str, *lines: str, at: datetime) -> "subprocess.Popen[bytes]":
+    """Send such pages from a process of its own, which outlives this one: to whoever is on duty at a time."""
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "worker.alarm", title, *lines],
+        [sys.executable, "-m", "worker.alarm", at.isoformat(), title, *lines],
         env={**os.environ, **settings.as_environment()},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -80,12 +80,12 @@ def main() -> None:
 
     People are paged side by side: a channel that hangs delays nobody else.
     """
-    title, *lines = sys.argv[1:]
+    at, title, *lines = sys.argv[1:]
     settings = Settings()
     site = load_site(settings.config_dir)
     urgency: Urgency = "critical" if title == CANNOT_PAGE else "technical"
     for_people: dict[str, list[Page]] = {}
-    for page in pages(site, title, lines, datetime.now(UTC), urgency):
+    for page in pages(site, title, lines, datetime.fromisoformat(at), urgency):
         for_people.setdefault(page.to, []).append(page)
     with ThreadPoolExecutor(len(for_people) or 1) as threads:
         list(threads.map(lambda theirs: _reach(site, settings, theirs), for_people.values()))

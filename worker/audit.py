@@ -18,12 +18,12 @@ from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
 from config.settings import Settings
 from config.site import Site
-from worker import alarm, bounds, noted, unregistered
-from worker.clock import milliseconds
+from worker import alarm, bounds, clock_jump, noted, unregistered
+from worker.clock import StoreClock, milliseconds
 from worker.delivery.agreement import owing
 from worker.fitness import troubles
 from worker.inbox import append
-from worker.keys import SYNTHETIC, Keys, Shard
+from worker.keys import SYNTHETIC, Shard
 from worker.noted import MISSED, Notes
 from worker.outbound import pauses
 from worker.overdue import OVERDUE, Overdue, find
@@ -69,11 +69,11 @@ def audit(run: Runtime, now: datetime) -> Look:
     if run.settings.clock == "simulated":
         return Look()
     store = run.store
-    _look_at_clock(store.redis, store.keys)
     if not _turn(store.redis, f"{store.keys.audit}:turn", EVERY):
         return Look()
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
+    clock_jump.look_again(store, now)
     overdue = find(store, now)
     before = noted.unpack(state.get(b"notes"))
     found = _found(run, overdue, now)
@@ -111,6 +111,7 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
         found[SITE_STUCK] = "nothing is judged in the shard that tells of technical trouble"
     for trouble in troubles(store.redis, store.keys, volatile=run.settings.volatile):
         found[trouble.part] = str(trouble)
+    found |= clock_jump.found(store)
     found |= _set_aside(store)
     if run.settings.exports:
         found |= _fhir_base(store, now)
@@ -119,9 +120,8 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
         if not taken[queue]:
             found[f"{MISSED}{queue}"] = f"no worker takes from the queue {queue}: start one"
     for machine, seconds in drifts(store).items():
-        if abs(seconds) > MOST_DRIFT_SECONDS:
-            what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
-            found[f"clock drift {machine}"] = what
+        what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
+        found[f"clock drift {machine}"] = what
     return found
 
 
@@ -160,19 +160,18 @@ def taken_by(store: Store) -> dict[str, int]:
     return counts
 
 
-def _look_at_clock(redis: Redis, keys: Keys) -> None:
-    """Note by how much this machine's clock differs from the store's."""
-    machine = socket.gethostname()
-    if not _turn(redis, f"{keys.audit}:clock:{machine}", EVERY):
-        return
-    before = datetime.now(UTC).timestamp()
-    seconds, micro = redis.time()
-    here = (before + datetime.now(UTC).timestamp()) / 2
-    redis.set(f"{keys.namespace}:drift:{machine}", f"{here - seconds - micro / 1e6:.3f}", px=DRIFT_KNOWN)
+def note_drift(store: Store, clock: StoreClock) -> None:
+    """Note by how much this machine's clock differs from the store's, where that is too much.
+
+    Nothing is judged by a machine's clock; but where several differ, it is the store's that is wrong.
+    """
+    seconds = (datetime.now(UTC) - clock.estimate()).total_seconds()
+    if abs(seconds) > MOST_DRIFT_SECONDS:
+        store.redis.set(f"{store.keys.namespace}:drift:{socket.gethostname()}", f"{seconds:.3f}", px=DRIFT_KNOWN)
 
 
 def drifts(store: Store) -> dict[str, float]:
-    """By how many seconds each machine's clock is ahead of the store's."""
+    """By how many seconds the clock of each machine that differs too much is ahead of the store's."""
     prefix = f"{store.keys.namespace}:drift:"
     names = [name.decode() for name in store.redis.scan_iter(f"{prefix}*")]
     values = cast("list[bytes | None]", store.redis.mget(names)) if names else []

@@ -8,7 +8,7 @@ client.send([{"type": "reading", ...}])
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from celery import Celery
@@ -19,6 +19,7 @@ from alerts.messages import BadMessage
 from config.settings import Settings
 from config.site import Site
 from worker.bounds import FULL
+from worker.clock import StoreClock
 from worker.fitness import refuse_other_shape
 from worker.inbox import Accepted, accept
 from worker.keys import Keys, Shard
@@ -34,6 +35,7 @@ class Client:
     def __init__(self, settings: Settings | None = None, redis: "Redis | None" = None) -> None:
         self._settings = settings or Settings()
         self._redis = redis if redis is not None else connect(self._settings.redis_url)
+        self._clock = StoreClock(self._redis)
         self._fits = False
         self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
         broker = self._settings.broker
@@ -72,7 +74,7 @@ class Client:
         if not self._fits:
             refuse_other_shape(self._redis, self.keys)
             self._fits = True
-        accepted = accept(self._redis, self.keys, raws, now or datetime.now(UTC), source, bounded=True, site=site)
+        accepted = accept(self._redis, self.keys, raws, now or self._clock.now(), source, bounded=True, site=site)
         self.wake(accepted.wake)
         return accepted
 

@@ -1,12 +1,24 @@
-"""The one place that reads the clock."""
+"""The time: whatever is due or judged goes by the store's clock, which all machines of an installation share.
 
+A machine's own clock is for its log, and for commands that need no store.
+"""
+
+import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 
 from worker.keys import Keys
+
+READ_AGAIN_SECONDS = 5.0
+"""A reading of the store's clock is carried on by the machine's monotonic clock for so long: a quartz that is off by
+100 ppm is off by 0.5 ms then. One trip in so long is what it costs; the tick reads it with the trip that it makes."""
+
+JUMP_SECONDS = 5.0
+"""A step of the store's clock that is no jump: time services correct smaller ones gradually, or at once unnoticed."""
 
 
 class Clock(Protocol):
@@ -17,12 +29,72 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clock."""
+class _Reading(NamedTuple):
+    """What the store's clock showed (seconds since 1970), between two moments of the monotonic clock."""
+
+    shown: float
+    asked: float
+    answered: float
+
+
+class StoreClock:
+    """The store's clock (Redis `TIME`), carried on by the monotonic clock between two readings.
+
+    It is behind the store's by the way of an answer, at most: under a millisecond in one network. A setting of the
+    machine's clock does not change it. While the store does not answer it goes on by the last reading.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._reading: _Reading | None = None
+        self._read_again_at = 0.0
+        self._jumped = 0.0
 
     def now(self) -> datetime:
-        """The time, in UTC."""
-        return datetime.now(UTC)
+        """The time, in UTC.
+
+        Raises:
+            redis.exceptions.RedisError: the store does not answer, and never did.
+        """
+        if self._reading is None or time.monotonic() >= self._read_again_at:
+            self._read()
+        return self.estimate()
+
+    def estimate(self) -> datetime:
+        """The same without asking the store: the machine's time where it was never read."""
+        reading = self._reading
+        if reading is None:
+            return datetime.now(UTC)
+        return datetime.fromtimestamp(reading.shown + time.monotonic() - reading.answered, UTC)
+
+    def learn(self, answer: tuple[int, int], asked: float) -> None:
+        """Take over what the store answered to `TIME`; `asked` is when (by the monotonic clock)."""
+        seconds, micro = answer
+        before, after = self._reading, _Reading(seconds + micro / 1e6, asked, time.monotonic())
+        self._reading, self._read_again_at = after, after.answered + READ_AGAIN_SECONDS
+        if before is not None:
+            self._jumped += _jump(before, after)
+
+    def jumped(self) -> float:
+        """By how many seconds the store's clock has jumped since this was last asked; back is negative."""
+        seconds, self._jumped = self._jumped, 0.0
+        return seconds
+
+    def _read(self) -> None:
+        asked = time.monotonic()
+        try:
+            self.learn(self._redis.time(), asked)
+        except RedisError:
+            if self._reading is None:
+                raise
+            self._read_again_at = time.monotonic() + READ_AGAIN_SECONDS
+
+
+def _jump(before: _Reading, after: _Reading) -> float:
+    """The seconds between two readings that did not pass; 0 where the ways of the answers may explain them."""
+    seconds = after.shown - before.shown - (after.answered - before.answered)
+    unsure = max(before.answered - before.asked, after.answered - after.asked)
+    return seconds if abs(seconds) > JUMP_SECONDS + unsure else 0.0
 
 
 class SimulatedClock:

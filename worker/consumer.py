@@ -66,11 +66,11 @@ class TolerantConsumer(Consumer):
         """Keep it as a dead letter, then reject it; where the store is away, leave it in the queue."""
         task = _task_of(message)
         run = runtime()
-        now = run.clock.now()
         # A source has an incident of its own: invented names share one.
         source = f"celery {task}" if task in self.strategies else "celery"
-        record = SetAside(now, source, "", "", f"task {task}: {why}", _text(message.body))
         try:
+            now = run.clock.now()
+            record = SetAside(now, source, "", "", f"task {task}: {why}", _text(message.body))
             shards = dead_letter(run.store.redis, run.store.keys, [record], source, now)
         except RedisError as error:
             log.error("a message for task %s %s; it waits for the store (%s)", task, why, type(error).__name__)

@@ -41,7 +41,7 @@ def examine(store: Store, now: datetime) -> list[Check]:
     try:
         store.redis.ping()
     except RedisError as error:
-        return [Check("store", False, f"cannot be reached ({type(error).__name__})")]
+        return [unreachable(error)]
     look = last_look(store)
     return [
         *_store(store),
@@ -55,6 +55,11 @@ def examine(store: Store, now: datetime) -> list[Check]:
         _unregistered(store, look),
         *([_exports(store, now)] if store.exports else []),
     ]
+
+
+def unreachable(error: RedisError) -> Check:
+    """What is said of a store that does not answer."""
+    return Check("store", False, f"cannot be reached ({type(error).__name__})")
 
 
 def _store(store: Store) -> list[Check]:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from worker import alarm
+from worker.clock import StoreClock, milliseconds
 from worker.fitness import UNREACHABLE, UnfitStoreError, troubles
 from worker.keys import Keys
 from worker.outages import Outage
@@ -83,7 +85,8 @@ class LastAlarm:
         self._broker_outage = _outage(settings, "broker", PAGE_AFTER_SECONDS, OVER_AFTER_SECONDS)
         self._flow_outage = _outage(settings, "flow", 0.0, FLOWS_AFTER_SECONDS)
         self._since: dict[str, float] = {}
-        self._flow = _Flow(self._redis, self._keys)
+        self._clock = StoreClock(self._redis)
+        self._flow = _Flow(self._redis, self._keys, self._clock)
         self._sending: list[subprocess.Popen[bytes]] = []
 
     def look(self) -> None:
@@ -98,7 +101,7 @@ class LastAlarm:
             self._report(self._broker_outage, "the broker cannot be used", broker, began)
         if reason or broker:
             # What stands still because of them is told already.
-            self._flow = _Flow(self._redis, self._keys)
+            self._flow = _Flow(self._redis, self._keys, self._clock)
             return
         try:
             stands = self._flow.trouble(time.monotonic())
@@ -140,36 +143,36 @@ class LastAlarm:
     def _send(self, what: str, reason: str) -> None:
         line = f"{what}: {reason}" if reason.strip() else what
         log.error("last alarm: %s; paged directly", line)
-        self._sending.append(alarm.send_directly(self._settings, alarm.CANNOT_PAGE, line, alarm.ADVICE))
+        at = self._clock.estimate()
+        self._sending.append(alarm.send_directly(self._settings, alarm.CANNOT_PAGE, line, alarm.ADVICE, at=at))
 
     def _send_end(self, seconds: float) -> None:
         log.warning("last alarm: the outage is over after %.0f s; paged directly", seconds)
         line = f"the outage is over; it lasted {seconds:.0f} s"
-        self._sending.append(alarm.send_directly(self._settings, alarm.PAGES_AGAIN, line))
+        self._sending.append(alarm.send_directly(self._settings, alarm.PAGES_AGAIN, line, at=self._clock.estimate()))
 
 
 class _Flow:
     """Whether pages and messages move, and workers look."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis, self._keys = redis, keys
+    def __init__(self, redis: Redis, keys: Keys, clock: StoreClock) -> None:
+        self._redis, self._keys, self._clock = redis, keys, clock
         self._pages, self._messages, self._looks = Progress(), Progress(), Progress()
-        self._ahead = -float("inf")
-        """By how many seconds the store's clock is ahead of the monotonic one; the first look learns it."""
 
     def trouble(self, now: float) -> str:
         """What stands still for too long; empty where nothing does. One round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._keys.audit, "looked")
         pipe.time()
-        limit = max(0, (now + self._ahead - OVERDUE.total_seconds()) * 1000)
+        limit = milliseconds(self._clock.estimate() - OVERDUE)
         shards = self._keys.advanced()
         for shard in shards:
             pipe.xrange(shard.inbox, count=1)
             for name in ("due", "urgent"):
                 pipe.zrangebyscore(shard.key(name), "-inf", limit, start=0, num=1)
-        looked, (seconds, _), *answers = pipe.execute()
-        self._ahead = seconds - now
+        looked, shown, *answers = pipe.execute()
+        self._clock.learn(shown, now)
+        seconds, _ = shown
         pages, messages = set(), set()
         for index, shard in enumerate(shards):
             inbox, due, urgent = answers[index * 3 : index * 3 + 3]
@@ -244,14 +247,15 @@ def refused(settings: Settings, error: UnfitStoreError) -> None:
     now = time.monotonic()
     if store_outage(settings).trouble(now, now):
         log.error("last alarm: %s; paged directly", error)
-        alarm.send_directly(settings, alarm.CANNOT_PAGE, f"the state store cannot be used: {UNFIT}", alarm.ADVICE)
+        what = f"the state store cannot be used: {UNFIT}"
+        alarm.send_directly(settings, alarm.CANNOT_PAGE, what, alarm.ADVICE, at=datetime.now(UTC))
 
 
 @contextmanager
 def watching(settings: Settings) -> Iterator[None]:
     """Look every two seconds, in a thread of this process, until the end. A replay has no outages."""
     over = threading.Event()
-    if settings.clock == "system":
+    if settings.clock == "store":
         start(settings, over)
     try:
         yield

@@ -43,7 +43,7 @@ def compare(before: Mapping[str, Noted], found: Mapping[str, str], now: int) -> 
     for condition in found:
         known = before.get(condition)
         told = known is not None and known.told
-        since = known.since if known is not None and (told or now - known.seen <= GAP_MS) else now
+        since = min(known.since, now) if known is not None and (told or now - known.seen <= GAP_MS) else now
         if not told and (not condition.startswith(MISSED) or now - since >= WAITS_MS):
             change.begun.append(condition)
             told = True
@@ -53,7 +53,7 @@ def compare(before: Mapping[str, Noted], found: Mapping[str, str], now: int) -> 
             continue
         if not known.told:
             continue  # a worker that was being started
-        if now - known.seen < MENDED_MS:
+        if 0 <= now - known.seen < MENDED_MS:
             change.notes[condition] = known
         else:
             change.over.append(condition)

@@ -8,7 +8,7 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from config.site import Site
-from worker.clock import Clock, SimulatedClock, SystemClock
+from worker.clock import Clock, SimulatedClock, StoreClock
 from worker.keys import Keys, Shard
 from worker.reload import InForce
 from worker.store import Store
@@ -75,7 +75,7 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
         journal_length=settings.journal_length,
         exports=settings.exports,
     )
-    clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else SystemClock()
+    clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else StoreClock(client)
     return Runtime(settings, InForce.of(settings.config_dir), store, clock)
 
 

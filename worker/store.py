@@ -39,6 +39,10 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 STUCK_WAITS = timedelta(minutes=1)
 
+LOOK_AT_LEAST_EVERY = timedelta(hours=6)
+"""A patient is looked at again after this though nothing is due before: a next look that lies further ahead was written
+by a wrong clock, and is due (`worker/clock_jump.py`)."""
+
 EXPORTS_KEPT = 10_000
 """Batches of a shard that wait for the record system at most. A record system that is gone for good must not fill the
 store: beyond these the oldest are dropped, days after that was paged."""
@@ -204,7 +208,7 @@ class Store:
         """Queue everything one batch changes onto an open MULTI."""
         shard = batch.shard
         for patient, watch in outcome.watches.items():
-            self._write_watch(pipe, shard, patient, watch)
+            self._write_watch(pipe, shard, patient, watch, now)
         if outcome.watches:
             # The token is drawn anew for every batch, so that no two states of a patient have one revision.
             pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.watches, batch.token))
@@ -238,13 +242,13 @@ class Store:
         if batch.waiting:
             pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
 
-    def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch) -> None:
+    def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch, now: datetime) -> None:
         pipe.hset(shard.key("watches"), patient, pack(watch))
         next_at = watch.next_at()
         if next_at is None:
             pipe.zrem(shard.key("timers"), patient)
         else:
-            pipe.zadd(shard.key("timers"), {patient: milliseconds(next_at)})
+            pipe.zadd(shard.key("timers"), {patient: milliseconds(min(next_at, now + LOOK_AT_LEAST_EVERY))})
         if watch.unregistered is not None:
             note = structs.replace(watch.unregistered, open=bool(watch.episodes))
             pipe.hset(shard.key("unregistered"), patient, pack(note))

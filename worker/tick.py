@@ -8,6 +8,7 @@ harmless.
 import logging
 import os
 import socket
+import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,9 +17,9 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from worker import deaf
-from worker.audit import audit
-from worker.clock import milliseconds
+from worker import clock_jump, deaf
+from worker.audit import audit, note_drift
+from worker.clock import StoreClock, milliseconds
 from worker.feeds import watch_feeds
 from worker.outbound import backlog
 from worker.recovery import recover
@@ -115,7 +116,7 @@ def tick() -> None:
     """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next."""
     try:
         run = runtime()
-        run.store.redis.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
+        _beat(run)
         _wake(run)
         _look_over(run)
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
@@ -123,6 +124,20 @@ def tick() -> None:
     except Exception as error:
         # It runs in the worker's event loop: what left it could end the worker.
         log.error("tick: failed (%s)", type(error).__name__)
+
+
+def _beat(run: Runtime) -> None:
+    """Say that this worker ticks, and read the store's clock in the same trip."""
+    pipe = run.store.redis.pipeline(transaction=False)
+    asked = time.monotonic()
+    pipe.time()
+    pipe.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
+    pipe.hget(run.store.keys.audit, "looked")
+    answer, _, looked = pipe.execute()
+    if isinstance(run.clock, StoreClock):
+        run.clock.learn(answer, asked)
+        clock_jump.notice(run.store, run.clock, looked)
+        note_drift(run.store, run.clock)
 
 
 def _wake(run: Runtime) -> None:

@@ -83,6 +83,12 @@ FAULTS: tuple[Row, ...] = (
         "l'orologio di {free} differisce di {free2} s da quello dell'archivio: controllare l'ora di entrambi",
     ),
     (
+        "the store's clock has jumped by {free} s: check its time service; until it is right, readings may"
+        " count as old or be refused as of the future, and episodes may be paged early or again",
+        "l'orologio dell'archivio è saltato di {free} s: controllarne il servizio orario; finché non è corretto, i dati"
+        " possono risultare vecchi o essere scartati come futuri, e gli avvisi possono partire in anticipo o di nuovo",
+    ),
+    (
         "{free} unregistered patients send readings, from {free2};"
         " register them with `cartwatch register`, on the ward board or by the EHR",
         "arrivano dati di {free} pazienti non registrati, da {free2};"

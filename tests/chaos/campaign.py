@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     messages: int
     seed: int
     broker: str = ""
-    clock: str = "system"
+    clock: str = "store"
 
     @property
     def patients(self) -> int:
@@ -88,7 +88,7 @@ class Campaign:
         agenda: list[tuple[float, int, Blow | Callable[[], None]]] = [
             (blow.at, next(order), blow)
             for blow in schedule(
-                self.plan.seed, self.plan.seconds, self.plan.kills, clock_jumps=self.plan.clock != "system"
+                self.plan.seed, self.plan.seconds, self.plan.kills, clock_jumps=self.plan.clock != "store"
             )
         ]
         heapq.heapify(agenda)

@@ -115,7 +115,7 @@ class Stand:
 class Cartwatch(Stand):
     """The whole of cartwatch: workers that judge, workers that deliver, a gateway."""
 
-    def __init__(self, folder: Path, broker: str = "", clock: str = "system") -> None:
+    def __init__(self, folder: Path, broker: str = "", clock: str = "store") -> None:
         super().__init__(folder)
         self._broker = broker
         self._clock = clock
@@ -128,7 +128,7 @@ class Cartwatch(Stand):
             receiver_url=self.phone.url,
             config_dir=site(self.folder / "site"),
             secret=secrets.token_hex(32),
-            clock="simulated" if self._clock == "simulated" else "system",
+            clock="simulated" if self._clock == "simulated" else "store",
             round_trip_every=20,
             journal_length=100_000,
         )

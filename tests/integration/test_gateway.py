@@ -18,7 +18,7 @@ import pytest
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
 from worker.advance import advance
-from worker.clock import SystemClock
+from worker.clock import StoreClock
 from worker.gateway.links import links_of
 from worker.intake.keys import SourceKeys
 from worker.runtime import make
@@ -63,7 +63,7 @@ def judge(hospital: Hospital) -> None:
     """What a worker would do."""
     site = make(hospital.settings, hospital.redis).site
     for shard in hospital.store.keys.all():
-        advance(hospital.store, shard, SystemClock(), site)
+        advance(hospital.store, shard, StoreClock(hospital.redis), site)
 
 
 def test_it_stops_soon_though_a_board_is_open_and_has_logged_no_address(hospital: Hospital) -> None:

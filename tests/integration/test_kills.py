@@ -27,7 +27,7 @@ from tests.integration.hospital import (
     reachable,
 )
 from worker.advance import advance
-from worker.clock import SystemClock
+from worker.clock import StoreClock
 from worker.embedded import EmbeddedRedis
 from worker.inbox import accept
 from worker.queues import FOREIGN_QUEUE, QUEUES
@@ -52,7 +52,7 @@ def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, Watch]:
     site = load_site(hospital.settings.config_dir)
     for message in messages:
         accept(store.redis, store.keys, [json.dumps(message).encode()], datetime.now(UTC))
-        advance(store, store.keys.of(message["patient"]), SystemClock(), site)
+        advance(store, store.keys.of(message["patient"]), StoreClock(store.redis), site)
     return {watch.patient: watch for watch in store.watches()}
 
 

@@ -12,7 +12,7 @@ from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
 from tests.unit.worker.ward import Clock
 from worker.advance import advance
-from worker.clock import SystemClock, milliseconds
+from worker.clock import StoreClock, milliseconds
 from worker.delivery import outbox
 from worker.delivery.channel import Office
 from worker.delivery.outcomes import Attempt, Outcome
@@ -65,7 +65,7 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2("P1"))
-    turn = advance(store, SHARD, SystemClock(), SITE)
+    turn = advance(store, SHARD, StoreClock(store.redis), SITE)
     clock, page = Clock(datetime.now(UTC)), turn.pages[0].id
 
     def slow(*_: object) -> Attempt:
@@ -89,7 +89,7 @@ def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) 
     def work(_: int) -> int:
         judged = 0
         while sent < len(messages) or any(store.redis.xlen(shard.inbox) for shard in KEYS.all()):
-            judged += sum(advance(store, shard, SystemClock(), SITE).messages for shard in KEYS.all())
+            judged += sum(advance(store, shard, StoreClock(store.redis), SITE).messages for shard in KEYS.all())
         return judged
 
     with ThreadPoolExecutor(8) as pool:

@@ -28,7 +28,7 @@ def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
     """Of a site that has a listener of MLLP."""
     impatient(folder)
     (folder / "intake.yaml").write_text("listeners: {lab: {port: 0}}\n", encoding="utf-8")
-    settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="system", config_dir=folder)
+    settings = Settings(redis_url=server.url, receiver_url="json://127.0.0.1:9", clock="store", config_dir=folder)
     return {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", **settings.as_environment()}
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | N
     found = unusable(config_dir, takes)
     site = load_site(config_dir) if not found else None
     if site is not None:
-        first = start.replace(tzinfo=site.zone) if start is not None else _now()
+        first = start.replace(tzinfo=site.zone) if start is not None else datetime.now(UTC)
         found += doubtful(config_dir, site, takes, first, timedelta(days=days))
     found += check_fhir_base(Settings())
     found.sort(key=lambda problem: (problem.warning, problem.file, problem.line or 0))
@@ -75,9 +75,3 @@ def _print_lines(site: "Site | None", found: "Sequence[Problem]") -> None:
         click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
     else:
         click.echo(f"{site.on_call.name}: configuration is usable; time zone {site.on_call.time_zone}")
-
-
-def _now() -> datetime:
-    from worker.clock import SystemClock
-
-    return SystemClock().now()

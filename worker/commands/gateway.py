@@ -1,7 +1,6 @@
 """Commands of the gateway: serve it, and let people in to the board and out again."""
 
 import ipaddress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,7 @@ def link(person: str) -> None:
     if run.settings.public_url is None:
         raise click.ClickException("set CARTWATCH_PUBLIC_URL to the address people reach the gateway by")
     links = links_of(run.store.redis, run.store.keys, run.settings, run.settings.public_url)
-    click.echo(links.sign_in(person, datetime.now(UTC)))
+    click.echo(links.sign_in(person, run.clock.now()))
 
 
 @click.command("sign-out")

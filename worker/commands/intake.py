@@ -59,7 +59,7 @@ def add_key(source: str) -> None:
     run = runtime()
     if intake_of(run.settings.config_dir).source(source) is None:
         raise click.BadParameter(f"{source}: not listed in intake.yaml", param_hint="SOURCE")
-    click.echo(SourceKeys(run.store.redis, run.store.keys).add(source, datetime.now(UTC)))
+    click.echo(SourceKeys(run.store.redis, run.store.keys).add(source, run.clock.now()))
 
 
 @key.command("list")
@@ -130,7 +130,7 @@ def set_aside(as_json: bool, again: bool, file: Path | None) -> None:
         _list_set_aside(as_json)
         return
     run = runtime()
-    done = retry(_store(), intake_of(run.settings.config_dir), run.site.tables, datetime.now(UTC))
+    done = retry(_store(), intake_of(run.settings.config_dir), run.site.tables, run.clock.now())
     Client(run.settings).wake(done.wake)
     click.echo(f"{done.stored} stored, {done.dropped} no longer wanted, {done.kept} still set aside")
     if done.kept:

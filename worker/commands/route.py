@@ -1,6 +1,6 @@
 """`cartwatch route`: who would be told when."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +51,10 @@ def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "
     from alerts.projection import opened
     from config.site import URGENCIES
     from config.wall_clock import moment
-    from worker.clock import SystemClock
     from worker.route import Route
 
     site = configuration(config_dir)
-    now = moment(at, site.zone) if at is not None else SystemClock().now()
+    now = moment(at, site.zone) if at is not None else datetime.now(UTC)
     [named] = [known for known in URGENCIES if known == urgency]
     return Route(opened(named, now), (), now, site)
 

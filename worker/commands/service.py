@@ -119,10 +119,15 @@ def health(quiet: bool, as_json: bool) -> None:
     """Say which part is ill: store, durability, workers, what waits too long."""
     import json
 
-    from worker.health import examine
+    from redis.exceptions import RedisError
+
+    from worker.health import examine, unreachable
 
     run = runtime()
-    checks = examine(run.store, run.clock.now())
+    try:
+        checks = examine(run.store, run.clock.now())
+    except RedisError as error:
+        checks = [unreachable(error)]
     well = all(check.well for check in checks)
     if as_json:
         click.echo(json.dumps({"well": well, "parts": [check._asdict() for check in checks]}))

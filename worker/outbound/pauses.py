@@ -28,8 +28,8 @@ class Pause(NamedTuple):
     why: str
 
     def is_on(self, now: datetime) -> bool:
-        """Whether the base is left alone yet."""
-        return milliseconds(now) < self.next_at
+        """Whether the base is left alone yet. A wait that lies further ahead than any was set by a wrong clock."""
+        return milliseconds(now) < self.next_at <= milliseconds(now + LONGEST_WAIT)
 
     def is_to_be_told(self, now: datetime) -> bool:
         """Whether it has lasted too long."""

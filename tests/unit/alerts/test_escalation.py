@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from alerts.episodes import Episode, follow
-from alerts.escalation import due, escalate_now
+from alerts.episodes import Episode, acknowledge, follow
+from alerts.escalation import due, due_in_time, due_unless_silenced, escalate_now, reassign
 from alerts.finding import Finding
 from config.rota import always
 from config.site import Site, Step, Urgency
@@ -88,6 +88,37 @@ def test_nobody_is_due_before_the_time() -> None:
     telling = due(opened(), NOW, SITE)
     assert telling is not None
     assert due(telling.episode, NOW + minutes(4.9), SITE) is None
+
+
+def test_a_ladder_is_in_time_at_each_of_its_steps_and_when_it_is_answered() -> None:
+    for rung in rungs(opened(), NOW + minutes(46)):
+        at = NOW + minutes(rung.minute)
+        answered = acknowledge(rung.episode, ON_CALL, at + minutes(4.9))
+        handed = reassign(rung.episode, at, SITE, by=ON_CALL, to=SECOND)
+        asked = due(answered, at + hours(2), SITE)
+        assert asked is not None
+        for episode, now in ((rung.episode, at), (answered, at), (handed, at), (asked.episode, at + hours(2))):
+            assert due_in_time(episode, now, SITE) == episode
+
+
+@pytest.mark.parametrize("back", [minutes(21), hours(24)])
+def test_a_ladder_goes_on_at_once_when_the_clock_was_set_back(back: timedelta) -> None:
+    for rung in rungs(opened(), NOW + minutes(46)):
+        now = NOW + minutes(rung.minute) - back
+        telling = due_unless_silenced(rung.episode, (), now, SITE)
+        assert telling.people
+        assert telling.episode.next_at is not None
+        assert now < telling.episode.next_at <= now + minutes(15)
+        assert climbed(telling.episode, now + minutes(16))
+
+
+def test_whoever_has_it_is_asked_when_the_clock_was_set_back() -> None:
+    first = due(opened(), NOW, SITE)
+    assert first is not None
+    taken = acknowledge(first.episode, ON_CALL, NOW)
+    asked = due_unless_silenced(taken, (), NOW - hours(24), SITE)
+    assert [telling.reason for telling in asked.tellings] == ["still_on_it"]
+    assert due_unless_silenced(taken, (), NOW - minutes(5), SITE).tellings == ()
 
 
 def test_nobody_is_due_where_no_next_time_stands() -> None:

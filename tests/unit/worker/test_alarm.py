@@ -32,9 +32,9 @@ def test_it_asks_for_no_answer_that_nobody_can_give() -> None:
 def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda command, env, **_: started.append((command, env)))
-    alarm.send_directly(Settings(receiver_url="json://phone"), alarm.CANNOT_PAGE, "gone")
+    alarm.send_directly(Settings(receiver_url="json://phone"), alarm.CANNOT_PAGE, "gone", at=NOW)
     [(command, environment)] = started
-    assert command[1:] == ["-m", "worker.alarm", alarm.CANNOT_PAGE, "gone"]
+    assert command[1:] == ["-m", "worker.alarm", NOW.isoformat(), alarm.CANNOT_PAGE, "gone"]
     assert environment["CARTWATCH_RECEIVER_URL"] == "json://phone"
 
 
@@ -48,7 +48,7 @@ def test_its_process_tries_a_person_again_until_a_channel_takes_it(monkeypatch: 
 
     monkeypatch.setattr("worker.delivery.channel.send", send)
     monkeypatch.setattr(alarm.time, "sleep", lambda _: None)
-    monkeypatch.setattr(sys, "argv", ["alarm", alarm.CANNOT_PAGE, "gone"])
+    monkeypatch.setattr(sys, "argv", ["alarm", NOW.isoformat(), alarm.CANNOT_PAGE, "gone"])
     alarm.main()
     assert set(sent) == {"haematologist-1", "technician-1"}
     assert len(sent) == 5

@@ -7,7 +7,7 @@ from alerts.watch import Watch
 from tests.unit.worker.test_cli import run
 from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
 from worker.advance import advance
-from worker.clock import SystemClock
+from worker.clock import StoreClock
 from worker.commands import answers
 from worker.store import Store
 
@@ -25,12 +25,12 @@ def episode(service: Store) -> str:
 @pytest.fixture(autouse=True)
 def worker(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that runs while a command waits for its answer."""
-    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), SystemClock(), SITE))
+    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE))
 
 
 def settled(service: Store) -> Watch:
     """The patient once everything that was said has been taken in."""
-    advance(service, KEYS.of("P1"), SystemClock(), SITE)
+    advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE)
     watch = service.watch("P1")
     assert watch is not None
     return watch

@@ -1,5 +1,6 @@
 """The auditor finds what should have been done and was not, says so once, and says when it is over."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,8 @@ from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, reading, registration, send
 from worker import audit as module
 from worker.advance import advance
-from worker.audit import Look, audit, drifts, last_look
-from worker.clock import milliseconds
+from worker.audit import Look, audit, drifts, last_look, note_drift
+from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.keys import SYNTHETIC
@@ -220,14 +221,24 @@ def test_after_a_restart_what_could_not_be_done_meanwhile_is_no_fault_until_the_
     assert told(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
 
 
-def test_a_clock_that_differs_from_the_store_s_is_told(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    redis = run.store.redis
-    time = redis.time
-    monkeypatch.setattr(redis, "time", lambda: (time()[0] + 8, 0))
+def clock_ahead_by(store: Store, seconds: float) -> StoreClock:
+    """What a machine knows of the store whose clock is so far ahead of its own."""
+    clock = StoreClock(store.redis)
+    clock.learn((int(time.time() + seconds), 0), time.monotonic())
+    return clock
+
+
+def test_a_clock_that_differs_from_the_store_s_is_told(run: Runtime) -> None:
+    note_drift(run.store, clock_ahead_by(run.store, 8))
     look(run)
     [(machine, seconds)] = drifts(run.store).items()
     assert -9.5 < seconds < -6.5
     assert told(run.store) == {f"clock drift {machine}"}
+
+
+def test_a_clock_that_differs_a_little_is_not_noted(run: Runtime) -> None:
+    note_drift(run.store, clock_ahead_by(run.store, 2))
+    assert drifts(run.store) == {}
 
 
 def test_a_store_that_was_restarted_writes_its_file_anew(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

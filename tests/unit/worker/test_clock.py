@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.unit.worker.ward import KEYS, NOW
-from worker.clock import SimulatedClock, SystemClock, milliseconds
+from worker import clock as module
+from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, SimulatedClock, StoreClock, milliseconds
 
 
 def set_to(redis: Redis, at: datetime) -> SimulatedClock:
@@ -38,10 +40,112 @@ def test_nothing_is_due_before_its_time_nor_a_millisecond_late(microseconds: int
     assert exact <= milliseconds(at) < exact + Decimal("1.001")
 
 
-def test_the_system_clock_reads_utc() -> None:
-    before = datetime.now(UTC)
-    assert before <= SystemClock().now() <= datetime.now(UTC)
-    assert SystemClock().now().utcoffset() == timedelta(0)
+# -- the store's clock -----------------------------------------------------------------------------
+
+
+class Machines:
+    """A store and a machine, each with a clock that is set; `trips` counts how often the store is asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.monotonic = NOW, 100.0
+        self.trips, self.trip_takes, self.is_away = 0, 0.0, False
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.monotonic)
+
+    def time(self) -> tuple[int, int]:
+        self.trips += 1
+        self.monotonic += self.trip_takes
+        if self.is_away:
+            raise RedisConnectionError
+        return int(self.store.timestamp()), self.store.microsecond
+
+    def forward(self, seconds: float) -> None:
+        self.store += timedelta(seconds=seconds)
+        self.monotonic += seconds
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Machines:
+    return Machines(monkeypatch)
+
+
+@pytest.fixture
+def clock(machines: Machines) -> StoreClock:
+    return StoreClock(machines)  # type: ignore[arg-type]
+
+
+def test_it_shows_what_the_store_s_clock_shows_whatever_the_machine_s_does(redis: Redis) -> None:
+    seconds, micro = redis.time()
+    shown = StoreClock(redis).now()
+    assert shown.utcoffset() == timedelta(0)
+    assert abs(shown.timestamp() - seconds - micro / 1e6) < READ_AGAIN_SECONDS
+
+
+def test_between_two_readings_the_monotonic_clock_carries_it_on(machines: Machines, clock: StoreClock) -> None:
+    assert clock.now() == NOW
+    machines.forward(READ_AGAIN_SECONDS - 1)
+    assert clock.now() == machines.store
+    assert machines.trips == 1
+
+
+def test_it_is_read_again_after_a_while(machines: Machines, clock: StoreClock) -> None:
+    clock.now()
+    machines.monotonic += READ_AGAIN_SECONDS
+    assert clock.now() == NOW
+    assert machines.trips == 2
+
+
+def test_what_a_trip_that_is_made_anyway_answers_saves_a_reading(machines: Machines, clock: StoreClock) -> None:
+    for _ in range(10):
+        machines.forward(READ_AGAIN_SECONDS)
+        clock.learn(machines.time(), machines.monotonic)
+        assert clock.now() == machines.store
+    assert machines.trips == 10
+
+
+def test_while_the_store_is_away_it_goes_on_and_asks_no_more_often(machines: Machines, clock: StoreClock) -> None:
+    clock.now()
+    machines.is_away = True
+    for _ in range(3):
+        machines.forward(READ_AGAIN_SECONDS)
+        assert clock.now() == clock.now() == clock.estimate() == machines.store
+    assert machines.trips == 4
+
+
+def test_a_store_that_was_never_read_is_an_error_not_the_machine_s_time(machines: Machines, clock: StoreClock) -> None:
+    machines.is_away = True
+    with pytest.raises(RedisConnectionError):
+        clock.now()
+    assert abs(clock.estimate() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400, JUMP_SECONDS + 1, -JUMP_SECONDS - 1])
+def test_a_jump_of_the_store_s_clock_is_noticed_once(machines: Machines, clock: StoreClock, seconds: float) -> None:
+    clock.now()
+    machines.store += timedelta(seconds=seconds)
+    machines.forward(READ_AGAIN_SECONDS)
+    assert clock.now() == machines.store
+    assert clock.jumped() == pytest.approx(seconds)
+    assert clock.jumped() == 0
+
+
+@pytest.mark.parametrize("seconds", [0, JUMP_SECONDS - 1, 1 - JUMP_SECONDS])
+def test_what_a_time_service_corrects_is_no_jump(machines: Machines, clock: StoreClock, seconds: float) -> None:
+    clock.now()
+    machines.store += timedelta(seconds=seconds)
+    machines.forward(READ_AGAIN_SECONDS)
+    clock.now()
+    assert clock.jumped() == 0
+
+
+def test_an_answer_that_was_long_on_its_way_is_no_jump(machines: Machines, clock: StoreClock) -> None:
+    clock.now()
+    machines.forward(READ_AGAIN_SECONDS)
+    machines.trip_takes = 3 * JUMP_SECONDS
+    clock.now()
+    assert clock.jumped() == 0
+
+
+# -- the time of a replay --------------------------------------------------------------------------
 
 
 def test_the_simulated_clock_reads_what_was_set_in_utc(redis: Redis) -> None:

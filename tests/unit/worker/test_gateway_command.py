@@ -96,7 +96,7 @@ def test_a_personal_link(redis: Redis, settings: Settings) -> None:
     said = run(commands.link, "--person", "haematologist-1")
     links = links_of(redis, KEYS, settings, "https://cartwatch.example")
     assert said.stdout.startswith("https://cartwatch.example/sign-in/")
-    assert links.read_sign_in(said.stdout.strip().rpartition("/")[2], datetime.now(UTC)).person == "haematologist-1"
+    assert links.read_sign_in(said.stdout.strip().rpartition("/")[2], Clock().now()).person == "haematologist-1"
 
 
 @pytest.mark.usefixtures("settings")

@@ -1,5 +1,6 @@
 """The last alarm: what it takes for an outage, and whom it asks."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sent:
         def poll(self) -> int:
             return 0
 
-    def send(_: Settings, *words: str) -> Ended:
+    def send(_: Settings, *words: str, at: datetime) -> Ended:
+        del at
         found.append(words)
         return Ended()
 

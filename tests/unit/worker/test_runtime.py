@@ -9,7 +9,7 @@ from config.settings import Settings
 from config.site import ConfigurationError
 from tests.unit.worker.ward import KEYS, NOW, crs2, send
 from worker.app import Tick
-from worker.clock import SimulatedClock, SystemClock
+from worker.clock import SimulatedClock, StoreClock
 from worker.keys import Keys
 from worker.runtime import connect, keys_of, make, runtime
 
@@ -24,8 +24,8 @@ def test_the_settings_reach_the_store(redis: Redis) -> None:
     assert 8000 < redis.pttl(KEYS.of("P1").lease) <= 9000
 
 
-def test_the_clock_is_the_machines_unless_a_replay_drives_it(redis: Redis) -> None:
-    assert isinstance(make(Settings(), redis).clock, SystemClock)
+def test_the_clock_is_the_stores_unless_a_replay_drives_it(redis: Redis) -> None:
+    assert isinstance(make(Settings(), redis).clock, StoreClock)
     assert isinstance(make(Settings(clock="simulated"), redis).clock, SimulatedClock)
 
 

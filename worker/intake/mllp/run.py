@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from config.listeners import Listener
 from worker.client import Client
+from worker.clock import StoreClock
 from worker.intake.in_force import IntakeInForce, look_over
 from worker.intake.mllp.counters import write
 from worker.intake.mllp.handler import StoringHandler
@@ -39,13 +40,15 @@ async def serve(
         ListenerError: one of them cannot start; then none stays.
     """
     store = IntakeStore(run.store.redis, run.store.keys)
+    # The time in an answer waits for no store.
+    shown = run.clock.estimate if isinstance(run.clock, StoreClock) else run.clock.now
     handlers: list[StoringHandler] = []
     started: list[MllpListener] = []
     try:
         for name, listener in listeners.items():
             handler = StoringHandler(store, lambda: in_force.value, client.wake, run.clock.now, listener.source)
             handlers.append(handler)
-            made = MllpListener(name, listener, handler, run.clock.now)
+            made = MllpListener(name, listener, handler, shown)
             await made.start()
             started.append(made)
             say(f"{name}: listening on {listener.host} port {made.port}{' with TLS' if listener.tls else ''}")

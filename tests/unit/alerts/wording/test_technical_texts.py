@@ -16,6 +16,7 @@ MODULES = (
     "worker/advance.py",
     "worker/alarm.py",
     "worker/audit.py",
+    "worker/clock_jump.py",
     "worker/feeds.py",
     "worker/fitness.py",
     "worker/inbox.py",

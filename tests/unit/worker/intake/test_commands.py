@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from tests.unit.worker.intake.feeds import NOW, fhir, hl7, observation, obx, oru, pid, taken
-from tests.unit.worker.ward import KEYS, reading
+from tests.unit.worker.ward import KEYS, Clock, reading
 from worker.commands import intake as commands
 from worker.intake.store import IntakeStore
 
@@ -100,7 +100,7 @@ class Running:
         from config.site import load_site
 
         self.store = type("Held", (), {"redis": redis, "keys": KEYS})
-        self.settings = Settings()
+        self.settings, self.clock = Settings(), Clock()
         self.site = load_site()
 
 
