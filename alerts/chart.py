@@ -6,11 +6,12 @@ the same messages ends in the same chart. Three rules make it so:
 1. An entry is placed by its effective time, then by source and id.
 2. Of two versions of one message (same source and id) the higher status holds, then the one received later; of one
    that was sent again with another effective time, too, only one is charted.
-3. Old entries are thinned (`alerts/thinning.py`) by a choice that does not depend on the order they came in.
+3. Entries are thinned (`alerts/thinning.py`) by a choice that does not depend on the order they came in.
 
-A correction of an entry that was thinned away cannot bring back what it hid: within the full resolution the chart is
-exact, beyond it a corrected extreme leaves what was kept beside it, and when a final version was received is not known
-any more: two of one message and kind are both charted where either is older.
+A correction of an entry cannot bring back what it hid while it was charted. So where something was dropped, of a
+sender's minute with more than two values or beyond the full resolution, a corrected extreme leaves what was kept beside
+it. Beyond the full resolution it is not known any more when a final version was received: two of one message and kind
+are both charted where either is older.
 """
 
 from bisect import bisect_left, bisect_right
@@ -29,7 +30,7 @@ from msgspec.structs import replace
 from alerts.admission import Admission, merged, with_registration
 from alerts.entry import ABSENT, Entry
 from alerts.fields import Status
-from alerts.thinning import horizon, thin
+from alerts.thinning import horizon, kept_by_the_minute, thinned
 
 PLACE = attrgetter("place")
 EFFECTIVE = attrgetter("effective")
@@ -72,6 +73,28 @@ class Setting(NamedTuple):
     since: datetime | None = None
 
 
+class Ids:
+    """The ids charted of each kind, gathered once for a batch: that a message is new is most often known at once."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, set[str] | None] = {}
+
+    def may_hold(self, kind: str, series: tuple[Entry, ...], id: str) -> bool:
+        """Whether an entry with an id may be charted. The first question of a kind looks through the series."""
+        if kind not in self._of:
+            self._of[kind] = None
+            return id in map(ID, series)
+        known = self._of[kind]
+        if known is None:
+            known = self._of[kind] = set(map(ID, series))
+        return id in known
+
+    def add(self, kind: str, id: str) -> None:
+        """Note that an entry was placed."""
+        if known := self._of.get(kind):
+            known.add(id)
+
+
 class Chart(Struct, frozen=True):
     """The chart itself. Every method that changes it returns a new one."""
 
@@ -86,7 +109,20 @@ class Chart(Struct, frozen=True):
     # -- folding -------------------------------------------------------------------------------
 
     def fold(self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "") -> "Chart":
-        """Place one entry, replace what it corrects, and thin what has grown old."""
+        """Place one entry, replace what it corrects, and thin."""
+        placed = self.place(kind, entry, received=received, supersedes=supersedes)
+        return placed.thinned(self, [(kind, entry.effective)])
+
+    def place(
+        self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "", ids: Ids | None = None
+    ) -> "Chart":
+        """The same without thinning, which is to follow once for all that comes together and shares `ids`."""
+        ids = ids or Ids()
+        placed = self._place(kind, entry, received, supersedes, ids)
+        ids.add(kind, entry.id)
+        return placed
+
+    def _place(self, kind: str, entry: Entry, received: datetime, supersedes: str, ids: Ids) -> "Chart":
         chart = self._reach(entry.effective)
         if supersedes:
             chart = chart._withdraw(entry.source, supersedes, Version(Status.ENTERED_IN_ERROR, received))
@@ -96,22 +132,25 @@ class Chart(Struct, frozen=True):
                 return chart
             if known is not None:
                 chart = chart._forget_preliminary(entry)
-            return chart._place_final(kind, replace(entry, received=received) if received != entry.effective else entry)
+            final = replace(entry, received=received) if received != entry.effective else entry
+            return chart._place_final(kind, final, ids)
         if chart._held_higher(entry, known, received):
             return chart
         chart = chart._withdraw(entry.source, entry.id, Version(entry.status, received))
         return chart if entry.status == Status.ENTERED_IN_ERROR else chart._insert(kind, entry)
 
+    def thinned(self, before: "Chart", touched: Iterable[tuple[str, datetime]]) -> "Chart":
+        """The chart thinned (`alerts/thinning.py`) where something was placed since `before`, or has grown old."""
+        changed = thinned(self.entries, self.newest, before.newest, touched) if self.newest is not None else {}
+        return replace(self, entries={**self.entries, **changed}) if changed else self
+
+    def worth_a_look(self, placed: Iterable[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
+        """Those of the kinds and times of what was placed that are kept by the minute: the others say no more."""
+        return kept_by_the_minute(self.entries, self.newest, placed) if self.newest is not None else set()
+
     def _reach(self, effective: datetime) -> "Chart":
-        """Note the newest time any message speaks of, used or not, and thin what it makes old."""
-        if self.newest is not None and effective <= self.newest:
-            return self
-        chart = replace(self, newest=effective)
-        if self.newest is None or horizon(effective) == horizon(self.newest):
-            return chart
-        before = self.newest
-        thinned = {name: thin(name, held, effective, before) for name, held in self.entries.items()}
-        return replace(chart, entries=thinned)
+        """Note the newest time any message speaks of, used or not."""
+        return self if self.newest is not None and effective <= self.newest else replace(self, newest=effective)
 
     def _held_higher(self, entry: Entry, known: Version | None, received: datetime) -> bool:
         """Whether a version of this message that outranks `entry` is already held."""
@@ -119,7 +158,7 @@ class Chart(Struct, frozen=True):
         if known is not None and (known.status, known.received) > rank:
             return True
         for series in self.entries.values():
-            for held in series:
+            for held in series if entry.id in map(ID, series) else ():
                 if held.id == entry.id and held.source == entry.source:
                     tied = known is not None and (known.status, known.received) == rank
                     return held.status > entry.status or (tied and _content(held) >= _content(entry))
@@ -135,6 +174,8 @@ class Chart(Struct, frozen=True):
     def _withdraw(self, source: str, message: str, version: Version) -> "Chart":
         entries = dict(self.entries)
         for kind, series in self.entries.items():
+            if message not in map(ID, series):  # most often so, and much faster to find than below
+                continue
             kept = tuple(entry for entry in series if entry.id != message or entry.source != source)
             if not kept:
                 del entries[kind]
@@ -149,9 +190,9 @@ class Chart(Struct, frozen=True):
             del versions[next(iter(versions))]
         return replace(self, entries=entries, versions=versions)
 
-    def _place_final(self, kind: str, final: Entry) -> "Chart":
+    def _place_final(self, kind: str, final: Entry, ids: Ids) -> "Chart":
         """Place a final version, unless one of the same message is held that was received later."""
-        held = self._recent(kind, final)
+        held = self._recent(kind, final, ids)
         if held is None:
             return self._insert(kind, final)
         if held == final or _version(held) >= _version(final):
@@ -159,34 +200,27 @@ class Chart(Struct, frozen=True):
         others = tuple(entry for entry in self.entries[kind] if entry is not held)
         return replace(self, entries={**self.entries, kind: others})._insert(kind, final)
 
-    def _recent(self, kind: str, final: Entry) -> Entry | None:
+    def _recent(self, kind: str, final: Entry, ids: Ids) -> Entry | None:
         """The version that is held of a message, within the full resolution."""
         series = self.entries.get(kind, ())
         start = horizon(self.newest or final.effective)
-        if final.effective < start:
+        if final.effective < start or not ids.may_hold(kind, series, final.id):
             return None
-        first = bisect_left(series, start, key=EFFECTIVE) if series and series[0].effective < start else 0
-        recent = series[first:]
-        if final.id not in map(ID, recent):  # most often so, and much faster to find than below
-            return None
-        return next((held for held in recent if held.id == final.id and held.source == final.source), None)
+        first = bisect_left(series, start, key=EFFECTIVE)
+        return next((held for held in series[first:] if held.id == final.id and held.source == final.source), None)
 
     def _insert(self, kind: str, entry: Entry) -> "Chart":
         series = self.entries.get(kind, ())
-        newest = not series or series[-1].effective < entry.effective
-        spot = len(series) if newest else bisect_left(series, entry.place, key=PLACE)
+        if not series or series[-1].effective < entry.effective:
+            return replace(self, entries={**self.entries, kind: series + (entry,)})  # noqa: RUF005 - copies once
+        spot = bisect_left(series, entry.place, key=PLACE)
+        end = spot
         if spot < len(series) and series[spot].place == entry.place:
             if series[spot] == entry or _content(series[spot]) >= _content(entry):
                 return self
-            series = (*series[:spot], *series[spot + 1 :])
-        series = (*series[:spot], entry, *series[spot:])
-        chart = replace(self, entries={**self.entries, kind: series})
-        return chart._thin_one(kind, entry.effective)
-
-    def _thin_one(self, kind: str, effective: datetime) -> "Chart":
-        if self.newest is None or effective >= horizon(self.newest):
-            return self
-        return replace(self, entries={**self.entries, kind: thin(kind, self.entries[kind], self.newest)})
+            end += 1
+        series = (*series[:spot], entry, *series[end:])
+        return replace(self, entries={**self.entries, kind: series})
 
     def admit(self, registration: Admission) -> "Chart":
         """Take a registration; a later one that leaves a field out does not take it away."""

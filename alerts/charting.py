@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from alerts.admission import Admission
-from alerts.chart import Chart, Unused
+from alerts.chart import Chart, Ids, Unused
 from alerts.entry import ABSENT, Entry
 from alerts.fields import Status
 from alerts.messages import AnyMessage, Reading, Registration, Statement, Treatment
@@ -16,11 +16,14 @@ from config.site import Site
 
 
 class Charted(NamedTuple):
-    """The chart afterwards. `unusable` says why a message was not used; `corrects` that it changed the past."""
+    """The chart afterwards. `unusable` says why a message was not used; `corrects` that it changed the past; `placed`
+    which kind of entry was placed at which time.
+    """
 
     chart: Chart
     unusable: str = ""
     corrects: bool = False
+    placed: tuple[str, datetime] | None = None
 
 
 BY_HAND = ("", "person", "cuff")
@@ -59,6 +62,13 @@ def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
 
 def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
     """Fold one message into a chart; a message that is not charted leaves it as it was."""
+    charted = place_message(chart, message, now, site)
+    touched = [charted.placed] if charted.placed else []
+    return charted._replace(chart=charted.chart.thinned(chart, touched))
+
+
+def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
+    """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
     moment = moment_of(message, now, site)
     if moment > now + site.proxies.chart.future_tolerance.value:
         return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
@@ -78,9 +88,9 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
     if moment != entry.effective:
         entry = replace(entry, effective=moment, charted_for=entry.effective)
     received = message.received or moment
-    folded = chart.fold(kind, entry, received=received, supersedes=message.supersedes or "")
+    folded = chart.place(kind, entry, received=received, supersedes=message.supersedes or "", ids=ids)
     corrects = message.status >= Status.CORRECTED or message.supersedes is not None
-    return Charted(folded, corrects=corrects)
+    return Charted(folded, corrects=corrects, placed=(kind, moment))
 
 
 def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
@@ -88,7 +98,7 @@ def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
 
     What contradicts the patient's chart is known only when the message is charted.
     """
-    return chart_message(Chart(), message, now, site).unusable
+    return place_message(Chart(), message, now, site).unusable
 
 
 def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from alerts import answers, episodes, escalation, telling
 from alerts.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.assessment import Assessment, assess, assess_onward, shown_value
-from alerts.chart import Chart
-from alerts.charting import chart_message, moment_of
+from alerts.chart import Chart, Ids
+from alerts.charting import Charted, moment_of, place_message
 from alerts.concern import Change, Concern
 from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
@@ -36,7 +36,7 @@ from alerts.graded import (
     shaken,
     standing_at,
 )
-from alerts.grading import pressures
+from alerts.grading import crs, pressures
 from alerts.grading.result import Result
 from alerts.merging import passed_on
 from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
@@ -95,11 +95,13 @@ class _Step:
         """Chart what can be charted and note the moments it touches; return the messages that are not charted."""
         rest: list[AnyMessage] = []
         before = self.watch.chart
+        placed: list[Charted] = []
+        ids = Ids()
         for message in messages:
             if self.watch.merged_into and isinstance(message, _CHARTED):
                 self.effects.passed_on.append(passed_on(message, self.watch.merged_into, self.now))
                 continue
-            charted = chart_message(self.watch.chart, message, self.now, self.site)
+            charted = place_message(self.watch.chart, message, self.now, self.site, ids)
             if charted.unusable:
                 self.watch = replace(self.watch, chart=charted.chart)
                 self._count_unregistered(message)
@@ -111,11 +113,25 @@ class _Step:
                     self.corrections = self.corrections.and_by(message)
                     self.changes += changes(self.watch.chart, charted.chart, message, self.now)
                 self._take_over(message, charted.chart, charted.corrects)
+                placed.append(charted)
             else:
                 rest.append(message)
+        self._thin(before, placed)
         self._count_contradicted(messages)
         self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
         return rest
+
+    def _thin(self, before: Chart, charted: Sequence[Charted]) -> None:
+        """Thin what was placed, and forget the moments that are not worth a look."""
+        touched = {one.placed for one in charted if one.placed is not None}
+        chart = self.watch.chart.thinned(before, touched)
+        kept = chart.worth_a_look(touched)
+        corrected = {one.placed[1] for one in charted if one.placed is not None and one.corrects}
+        self.moments -= {at for _, at in touched} - {at for _, at in kept} - corrected
+        course = self.watch.course
+        if course is not None and any(kind in crs.KINDS and course.reaches(at) for kind, at in kept):
+            course = None
+        self.watch = replace(self.watch, chart=chart, course=course)
 
     def _finalises(self, message: AnyMessage) -> bool:
         """Whether it is the final version of a preliminary one, on which grades may rest."""
@@ -135,11 +151,8 @@ class _Step:
     def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
         moment = moment_of(message, self.now, self.site)
         self.moments.add(moment)
-        course = self.watch.course
         changes_the_past = corrects or isinstance(message, Registration)
-        if course is not None and (changes_the_past or (course.as_of is not None and moment <= course.as_of)):
-            course = None
-        watch = replace(self.watch, chart=chart, course=course)
+        watch = replace(self.watch, chart=chart, course=None if changes_the_past else self.watch.course)
         if isinstance(message, Registration):
             returned = watch.discharged_at is not None and moment > watch.discharged_at
             discharged_at = None if returned else watch.discharged_at

@@ -104,6 +104,9 @@ STATEMENTS = (
     "hypercapnic_failure",
 )
 
+PRESSURES = ("systolic_bp", "diastolic_bp", "mean_bp")
+"""What is measured together: those of one source, time and way of measuring are one set."""
+
 ANTIPYRETICS = ("paracetamol",)
 ANTICYTOKINE_DRUGS = ("tocilizumab", "siltuximab", "anakinra")
 STEROIDS = ("dexamethasone", "methylprednisolone")

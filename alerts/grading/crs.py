@@ -82,6 +82,10 @@ class Course(Struct, frozen=True):
         """Whether a CRS episode is open."""
         return self.opened_at is not None
 
+    def reaches(self, at: datetime) -> bool:
+        """Whether what is charted at a time comes too late for this course, which is then to be computed anew."""
+        return self.as_of is not None and at <= self.as_of
+
     def waives_fever(self, at: datetime, site: Site) -> bool:
         """Whether fever is no longer required: an open, treated episode, or the tail after the last dose."""
         if self.is_open and self.treated:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from alerts.chart import Chart
 from alerts.entry import Entry
 from alerts.grading.inputs import clock
+from alerts.vocabulary import PRESSURES
 from config.site import Site
 
-KINDS = ("systolic_bp", "diastolic_bp", "mean_bp")
+KINDS = PRESSURES
 
 PULSE_PRESSURE = ("chart.pulse_pressure_least", "chart.pulse_pressure_most")
 """The conventions behind a set that is not used."""
