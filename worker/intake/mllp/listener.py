@@ -60,7 +60,9 @@ class MllpListener:
                 self._connected, self._listener.host, self._listener.port, ssl=secure, limit=READ_BYTES, **timeouts
             )
         except OSError as error:
-            why = _WHY.get(error.errno or 0) or f"cannot be listened on: {error.strerror or error}"
+            # From Python 3.13 on asyncio gives no number where it passed over every address as not of this machine.
+            number = error.errno or errno.EADDRNOTAVAIL
+            why = _WHY.get(number) or f"cannot be listened on: {error.strerror or error}"
             raise ListenerError(f"{self.name}: {self._listener.host} port {self._listener.port} {why}") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
