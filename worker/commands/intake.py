@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerts.fields import visible
 from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def revoke_key(id: str) -> None:
 @click.option("--forget", is_flag=True, help="Count from nothing again, after a map was mended.")
 def unmapped(as_json: bool, forget: bool) -> None:
     """Codes, units and values that nothing is known about, per source, with an example and how often each was met."""
+    from alerts.fields import visible
+
     store = _store()
     for count in store.unmapped():
         if as_json:
@@ -178,6 +179,8 @@ def _list_set_aside(as_json: bool) -> None:
 
 
 def _set_aside_line(body: dict[str, str]) -> str:
+    from alerts.fields import visible
+
     what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
     return visible(f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}")
 
