@@ -65,7 +65,7 @@ class Ground:
     """A Redis that by default writes every change to disk before it answers, and a folder; a context manager."""
 
     def __init__(self, fsync: str = "always") -> None:
-        self._fsync = fsync
+        self.fsync = fsync
         self._stack = ExitStack()
         self._databases = 0
 
@@ -73,7 +73,7 @@ class Ground:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cartwatch-benchmark-")))
         self.logs = Path(os.environ.get(LOGS, self.folder))
         self.server = self._stack.enter_context(EmbeddedRedis())
-        self.client(self.server.url).config_set("appendfsync", self._fsync)
+        self.client(self.server.url).config_set("appendfsync", self.fsync)
         return self
 
     def __exit__(

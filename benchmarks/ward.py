@@ -52,6 +52,7 @@ class Ward:
             namespace=name,
             receiver_url=receiver,
             config_dir=_site(ground.folder / name, people),
+            volatile=ground.fsync != "always",
         )
         self.redis = ground.client(self.settings.redis_url)
         self.store = make(self.settings, self.redis).store

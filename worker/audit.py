@@ -18,11 +18,12 @@ from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
 from config.settings import Settings
 from config.site import Site
-from worker import alarm, bounds, clock_jump, noted, unregistered
+from worker import alarm, clock_jump, dead_letters, noted, unregistered
+from worker.capacity import forget_nothing_waits, trim_streams
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.agreement import owing
 from worker.fitness import troubles
-from worker.inbox import append
+from worker.inbox import SOURCE_SHOWN, append
 from worker.keys import SYNTHETIC, Shard
 from worker.noted import MISSED, Notes
 from worker.outbound import pauses
@@ -57,6 +58,10 @@ SITE_STUCK = "the site's shard"
 """Noted like a trouble of its own, and told past the judgement."""
 
 
+SOURCES_NAMED = 5
+"""Of the sources whose dead letters are dropped so many have an incident of their own."""
+
+
 class Look(NamedTuple):
     """What a look asks for: shards to wake, and a heartbeat."""
 
@@ -74,6 +79,8 @@ def audit(run: Runtime, now: datetime) -> Look:
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
     clock_jump.look_again(store, now)
+    trim_streams(store.redis, store.keys)
+    forget_nothing_waits(store.redis, store.keys)
     overdue = find(store, now)
     before = noted.unpack(state.get(b"notes"))
     found = _found(run, overdue, now)
@@ -112,7 +119,7 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
     for trouble in troubles(store.redis, store.keys, volatile=run.settings.volatile):
         found[trouble.part] = str(trouble)
     found |= clock_jump.found(store)
-    found |= _set_aside(store)
+    found |= _dropped(store, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)
     taken = taken_by(store)
@@ -125,14 +132,16 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
     return found
 
 
-def _set_aside(store: Store) -> dict[str, str]:
-    """That the list of what is set aside fills up, and that it is full."""
-    held = bounds.count(store.redis, store.keys)
-    seen = f"{held} messages are set aside, of {bounds.MOST} at most: see `cartwatch set-aside`, and empty the list"
-    found = {"set aside": seen} if held >= bounds.MANY else {}
-    if held >= bounds.MOST:
-        found["set aside full"] = f"what cannot be used is no longer kept but refused to its sender; {seen}"
-    return found
+def _dropped(store: Store, now: datetime) -> dict[str, str]:
+    """The sources of which dead letters were dropped lately, the first few by name."""
+    dropping = dead_letters.tally(store.redis, store.keys, now).dropping
+    return {
+        f"dead letters {source[:SOURCE_SHOWN]}": (
+            f"{source[:SOURCE_SHOWN]} sends more that cannot be used than is kept: the oldest of it is dropped;"
+            " see `cartwatch set-aside`"
+        )
+        for source in dropping[:SOURCES_NAMED]
+    }
 
 
 def _fhir_base(store: Store, now: datetime) -> dict[str, str]:

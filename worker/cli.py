@@ -40,6 +40,10 @@ def _mendable(error: Exception) -> str | None:
     from pydantic import ValidationError
     from redis.exceptions import RedisError
 
+    from worker.capacity import IntakeStoppedError
+
+    if isinstance(error, IntakeStoppedError):
+        return str(error)
     if isinstance(error, RedisError):
         return f"the state store cannot be reached: {error}"
     if isinstance(error, ValidationError) and error.title == "Settings":

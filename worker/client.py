@@ -18,7 +18,7 @@ from redis import Redis
 from alerts.messages import BadMessage
 from config.settings import Settings
 from config.site import Site
-from worker.bounds import FULL
+from worker.capacity import Capacity
 from worker.clock import StoreClock
 from worker.fitness import refuse_other_shape
 from worker.inbox import Accepted, accept
@@ -36,6 +36,7 @@ class Client:
         self._settings = settings or Settings()
         self._redis = redis if redis is not None else connect(self._settings.redis_url)
         self._clock = StoreClock(self._redis)
+        self._capacity = Capacity(self._redis, self.keys)
         self._fits = False
         self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
         broker = self._settings.broker
@@ -53,15 +54,14 @@ class Client:
         """Append messages, one or many; return how many were accepted.
 
         Raises:
-            BadMessage: some cannot be read; the good ones were accepted, the others are set aside. Where the text says
-                so, they were not kept either: the list is full.
+            BadMessage: some cannot be read; the good ones were accepted, the others are set aside.
+            IntakeStoppedError: the store is nearly full; nothing was accepted, send again later.
             redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
             UnfitStoreError: CARTWATCH_SHARDS is not what the installation was begun with; nothing was accepted.
         """
         accepted = self.send_raw([json.dumps(dict(message)).encode() for message in messages], source)
         if accepted.refused:
-            why = "; ".join(record.why for record in accepted.refused)
-            raise BadMessage(why if accepted.kept else f"{FULL}: {why}")
+            raise BadMessage("; ".join(record.why for record in accepted.refused))
         return accepted.stored
 
     def send_raw(
@@ -74,7 +74,8 @@ class Client:
         if not self._fits:
             refuse_other_shape(self._redis, self.keys)
             self._fits = True
-        accepted = accept(self._redis, self.keys, raws, now or self._clock.now(), source, bounded=True, site=site)
+        now = now or self._clock.now()
+        accepted = accept(self._redis, self.keys, raws, now, source, capacity=self._capacity, site=site)
         self.wake(accepted.wake)
         return accepted
 

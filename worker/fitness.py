@@ -1,7 +1,9 @@
 """What a store must be to be trusted with patients: refused at the start, and looked at again as long as it is used."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
@@ -10,14 +12,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
+from worker.capacity import STOP_AT, WARN_AT, memory_of
 from worker.keys import Keys
+
+log = logging.getLogger(__name__)
+
+ALWAYS = "always"
 
 OLDEST = (7, 0)
 """The oldest Redis that the tests run on. An older one does not know the append-only folder of this one: it would start
 empty on it."""
-
-NEARLY_FULL = 0.9
-"""Of `maxmemory`: the rest is what is left to page about it with."""
 
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
 
@@ -50,7 +54,7 @@ def troubles(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bo
     if info.get("loading"):
         # While it reads its append-only file it says that it has none.
         raise BusyLoadingError("the store is being read from its disk")
-    found = [*_settings(info, volatile), *_shape(redis, keys)]
+    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis)), *_shape(redis, keys)]
     if by_writing and not any(trouble.bars for trouble in found):
         found += _refused_writes(redis, keys)
     return found
@@ -70,10 +74,13 @@ def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
     if policy != "noeviction":
         yield Trouble("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
     yield from _durability(info, volatile)
-    most, used = info.get("maxmemory", 0), info.get("used_memory", 0)
-    if most and used > NEARLY_FULL * most:
-        mend = "raise maxmemory, or free memory: what does not fit is refused"
-        yield Trouble("store memory", f"{used * 100 // most} % of maxmemory is used", mend, bars=False)
+    part = memory_of(info).part
+    if part >= WARN_AT:
+        mend = f"raise maxmemory, or free memory: from {STOP_AT * 100:.0f} % on nothing is taken in"
+        yield Trouble("store memory", f"{int(part * 100)} % of it is used", mend, bars=False)
+    if part >= STOP_AT:
+        mend = "what is left is for pages that are owed: raise maxmemory, or free memory"
+        yield Trouble("intake", f"nothing is taken in while {int(part * 100)} % of the store is used", mend, bars=False)
 
 
 def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
@@ -82,6 +89,27 @@ def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
         yield Trouble("store durability", "appendonly no: what was accepted is lost when the store ends", mend)
     if info.get("aof_last_write_status", "ok") != "ok":
         yield Trouble("store durability", "the append-only file cannot be written", "free space on the store's disk")
+
+
+def _flushed_late(redis: Redis) -> Iterator[Trouble]:
+    """That an answer does not wait for the disk, where the store says."""
+    with suppress(ResponseError):
+        when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
+        if when != ALWAYS:
+            seen = f"appendfsync {when}: a power cut loses the last of what was accepted"
+            yield Trouble("store durability", seen, "set appendfsync always")
+
+
+def advice(redis: Redis) -> Trouble | None:
+    """What of the store should be otherwise, though it can be used.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    if redis.info("memory").get("maxmemory"):
+        return None
+    mend = "set it to half of the machine's at most, so that a write of the append-only file anew has room"
+    return Trouble("store memory", "maxmemory is not set", mend, bars=False)
 
 
 def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Trouble]:
@@ -126,9 +154,12 @@ def refuse_unfit(redis: Redis, keys: Keys, settings: Settings) -> None:
     """
     try:
         found = troubles(redis, keys, volatile=settings.volatile)
+        found += filter(None, [advice(redis)])
     except UNREACHABLE:
         return
     except RedisError as error:
         raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
     if barred := [trouble for trouble in found if trouble.bars]:
         raise UnfitStoreError("\n".join(map(str, barred)))
+    for trouble in found:
+        log.warning("%s", trouble)

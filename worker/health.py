@@ -6,9 +6,9 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from worker.audit import Seen, last_look, taken_by
-from worker.bounds import MOST, count
+from worker.dead_letters import tally as dead_letters
 from worker.delivery.limits import count_held
-from worker.fitness import troubles
+from worker.fitness import advice, troubles
 from worker.outbound.backlog import backlog
 from worker.overdue import find
 from worker.round_trip import ROUND_TRIP
@@ -26,6 +26,10 @@ TAKES: dict[str, str] = {
     "picture": "sending pictures",
 }
 """What stands still where nobody takes from a queue. Exporting is asked for only where it is configured."""
+
+
+WELL = "as it must be"
+MIB = 1024 * 1024
 
 
 class Check(NamedTuple):
@@ -51,7 +55,7 @@ def examine(store: Store, now: datetime) -> list[Check]:
         _round_trip(look),
         _heartbeat(look),
         _held_back(store),
-        _set_aside(store),
+        _set_aside(store, now),
         _unregistered(store, look),
         *([_exports(store, now)] if store.exports else []),
     ]
@@ -63,9 +67,10 @@ def unreachable(error: RedisError) -> Check:
 
 
 def _store(store: Store) -> list[Check]:
-    parts = ("store version", "store role", "store eviction", "store durability", "store memory", "shards")
+    parts = ("store version", "store role", "store eviction", "store durability", "store memory", "intake", "shards")
     found = {trouble.part: str(trouble) for trouble in troubles(store.redis, store.keys, by_writing=False)}
-    return [Check(part, part not in found, found.get(part, "as it must be")) for part in parts]
+    well = {"store memory": str(advice(store.redis) or WELL)}
+    return [Check(part, part not in found, found.get(part, well.get(part, WELL))) for part in parts]
 
 
 def _workers(store: Store) -> list[Check]:
@@ -117,10 +122,11 @@ def _held_back(store: Store) -> Check:
     return Check("held back by a limit", True, seen or "none")
 
 
-def _set_aside(store: Store) -> Check:
-    held = count(store.redis, store.keys)
-    full = f", of {MOST} at most: FULL" if held >= MOST else ""
-    return Check("set aside", not full, f"{held} message(s){full}; see `cartwatch set-aside`")
+def _set_aside(store: Store, now: datetime) -> Check:
+    held = dead_letters(store.redis, store.keys, now)
+    seen = f"{held.letters} message(s), {held.used / MIB:.1f} of {held.limit / MIB:.0f} MiB"
+    dropped = f"; {sum(held.dropped.values())} older ones were dropped" if held.dropped else ""
+    return Check("set aside", not held.dropping, f"{seen}{dropped}; see `cartwatch set-aside`")
 
 
 def _unregistered(store: Store, look: Seen) -> Check:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
@@ -11,12 +11,12 @@ from redis.client import Pipeline
 from alerts.charting import why_unusable
 from alerts.faults import fault
 from alerts.fields import Status
-from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
+from alerts.messages import AnyMessage, BadMessage, read_message
 from alerts.watch import SetAside
 from config.site import Site
-from worker import bounds
+from worker import dead_letters
+from worker.capacity import Capacity
 from worker.keys import Keys, Shard
-from worker.packing import pack
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,13 @@ class Addressed(Protocol):
 class Accepted(NamedTuple):
     """What became of a batch: how many were stored, which not, which shards are to be woken.
 
-    What was refused is set aside; not `kept` where there was no room for it. Of what was stored, `unusable` will become
-    dead letters when it is charted: each with its place in the batch and the reason.
+    What was refused is a dead letter. Of what was stored, `unusable` will become dead letters when it is charted: each
+    with its place in the batch and the reason.
     """
 
     stored: int
     refused: list[SetAside]
     wake: list[Shard]
-    kept: bool = True
     unusable: tuple[tuple[int, str], ...] = ()
 
 
@@ -64,19 +63,33 @@ def append(
     messages: Iterable[tuple[Addressed, bytes]],
     now: datetime,
     pipe: Pipeline | None = None,
+    source: str = "",
 ) -> list[Shard]:
     """Append messages to the inboxes of their shards in one round trip; return the shards to wake.
 
-    Each is given with the JSON text it came in. `pipe` may hold commands that belong to the same transaction.
+    Each is given with the JSON text it came in. `pipe` may hold commands that belong to the same transaction. What is
+    appended for a `source` counts as its own while it waits (`worker.capacity`).
     """
-    received = now.astimezone(UTC).isoformat()
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
+    return unanswered(redis, queue(pipe, keys, messages, now, source), pipe)
+
+
+def queue(
+    pipe: Pipeline, keys: Keys, messages: Iterable[tuple[Addressed, bytes]], now: datetime, source: str = ""
+) -> list[Shard]:
+    """Queue messages onto an open MULTI; return the shards they are for."""
+    received = now.astimezone(UTC).isoformat()
+    of: dict[Any, Any] = {"s": source} if source else {}
     touched: dict[int, Shard] = {}
+    size = 0
     for message, raw in messages:
         shard = keys.of(message.patient)
         touched[shard.number] = shard
-        pipe.xadd(shard.inbox, {"m": raw, "r": received})
-    return unanswered(redis, list(touched.values()), pipe)
+        size += len(raw)
+        pipe.xadd(shard.inbox, {"m": raw, "r": received, **of})
+    if source and size:
+        pipe.hincrby(keys.waiting_bytes, source, size)
+    return list(touched.values())
 
 
 def unanswered(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
@@ -95,17 +108,21 @@ def accept(
     now: datetime,
     source: str = UNKNOWN,
     *,
-    bounded: bool = False,
+    capacity: Capacity | None = None,
     site: Site | None = None,
 ) -> Accepted:
-    """Read native messages from their JSON texts: store the good ones, set the others aside, lose none.
+    """Read native messages from their JSON texts: store the good ones, make the others dead letters, lose none.
 
-    `bounded`: the sender hears of what is refused, and keeps it where the list of what is set aside is full. With a
-    `site` the sender also hears of what will not be used.
+    With a `site` the sender also hears of what will not be used.
+
+    Raises:
+        IntakeStoppedError: the `capacity` of the store has no room for them; nothing was stored. Answers always have.
+        redis.exceptions.RedisError: the store cannot be reached; nothing was stored.
     """
     good: list[tuple[AnyMessage, bytes]] = []
     refused: list[SetAside] = []
     unusable: list[tuple[int, str]] = []
+    size = 0
     for place, raw in enumerate(raws):
         try:
             message = read_message(raw)
@@ -114,13 +131,17 @@ def accept(
             good.append(received_here(message, raw, now))
             if site is not None and (why := why_unusable(message, now, site)):
                 unusable.append((place, why))
+            size += len(raw) if message.type not in ANSWERS else 0
         except BadMessage as error:
             refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
-    stored = len(good)
-    kept = not (refused and bounded and bounds.count(redis, keys) + len(refused) > bounds.MOST)
-    if refused and kept:
-        good.append(_keep(redis, keys, refused, source, now))
-    return Accepted(stored, refused, append(redis, keys, good, now), kept, tuple(unusable))
+            size += len(raw)
+    if capacity is not None and size:
+        capacity.require(source, size)
+    pipe = redis.pipeline(transaction=True)
+    wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source)
+    if refused:
+        dead_letters.trim(redis, keys, now)
+    return Accepted(len(good), refused, wake, tuple(unusable))
 
 
 def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMessage, bytes]:
@@ -136,18 +157,26 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
 
 def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:
     """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
-    return append(redis, keys, [_keep(redis, keys, refused, source, now)], now)
-
-
-def _keep(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
-    """Write the dead letters; the message that reports them is still to be appended."""
-    shard = keys.of(SITE_SUBJECT)
     pipe = redis.pipeline(transaction=True)
-    for record in refused:
-        pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
-    pipe.execute()
+    wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe)
+    dead_letters.trim(redis, keys, now)
+    return wake
+
+
+def _with_letters(
+    pipe: Pipeline,
+    keys: Keys,
+    good: list[tuple[AnyMessage, bytes]],
+    refused: list[SetAside],
+    source: str,
+    now: datetime,
+) -> list[tuple[AnyMessage, bytes]]:
+    """The messages to be appended, with that which reports the dead letters; these are queued onto the same MULTI."""
+    if not refused:
+        return good
+    dead_letters.write(pipe, keys, refused, now)
     log.warning("set aside %d message(s) from %s", len(refused), refused[0].source)
-    return _refusal(refused, source, now)
+    return [*good, _refusal(refused, source, now)]
 
 
 def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:

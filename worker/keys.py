@@ -10,7 +10,6 @@ due        zset     page id -> when its delivery is next tried (ms)
 urgent     zset     the same for critical pages, which have workers of their own
 claim:ID   string   which worker is trying to deliver a page now
 begun:ID   string   attempts on a page that were begun and of which nothing was heard
-set_aside  stream   messages that could not be used, with the reason
 unregistered hash  patient -> how many messages of a patient nobody has registered, since when, from whom
 episodes   hash     episode id -> patient
 relay      stream   messages of this shard for other shards (faults go to the site's own shard)
@@ -155,6 +154,40 @@ class Keys(NamedTuple):
     def fhir_base(self) -> str:
         """Since when the FHIR base fails, why, and when it is tried again; absent while it takes what it is sent."""
         return f"{self.namespace}:fhir_base"
+
+    @property
+    def waiting_bytes(self) -> str:
+        """Hash: source -> bytes of its messages that wait in the inboxes."""
+        return f"{self.namespace}:waiting_bytes"
+
+    @property
+    def dead_letters(self) -> str:
+        """Hash: id -> the packed dead letter (`worker.dead_letters`)."""
+        return f"{self.namespace}:dead_letters"
+
+    @property
+    def dead_letter_times(self) -> str:
+        """Hash: id -> how often it came."""
+        return f"{self.namespace}:dead_letter_times"
+
+    def dead_letters_of(self, source: str) -> str:
+        """Sorted set: ids of a source's dead letters, by when they came last (ms)."""
+        return f"{self.namespace}:dead_letters_of:{source}"
+
+    @property
+    def dead_letter_bytes(self) -> str:
+        """Hash: source -> at most so many bytes its dead letters take."""
+        return f"{self.namespace}:dead_letter_bytes"
+
+    @property
+    def dead_letters_dropped(self) -> str:
+        """Hash: source -> how many of its dead letters were dropped."""
+        return f"{self.namespace}:dead_letters_dropped"
+
+    @property
+    def dead_letters_dropping(self) -> str:
+        """Sorted set: sources by when one of their dead letters was last dropped (ms)."""
+        return f"{self.namespace}:dead_letters_dropping"
 
     @property
     def audit(self) -> str:

@@ -55,7 +55,7 @@ class Budget:
 
 class Waiting(NamedTuple):
     """One inbox entry: its id, the JSON text, when it was accepted, and whose it is as far as can be read. A lower
-    `rank` comes first."""
+    `rank` comes first. `sender` is as whose it was counted (`worker.capacity`)."""
 
     entry: bytes
     raw: bytes
@@ -63,6 +63,7 @@ class Waiting(NamedTuple):
     patient: str = ""
     source: str = ""
     rank: int = 0
+    sender: str = ""
 
     @property
     def order(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ Only where one patient fills a whole window of the inbox, another trip reads the
 import json
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,15 @@ from redis.exceptions import WatchError
 
 from alerts.messages import AnyMessage
 from alerts.watch import SetAside, Unregistered, Watch
+from worker import dead_letters
+from worker.capacity import Capacity
 from worker.clock import milliseconds
 from worker.holding import while_held
 from worker.keys import Keys, Shard
 from worker.liveness import token as new_token
 from worker.outbound.owed import Item
 from worker.outbound.owed import pack as pack_exports
-from worker.packing import Owed, pack, unpack_set_aside, unpack_unregistered, unpack_watch
+from worker.packing import Owed, pack, unpack_unregistered, unpack_watch
 from worker.remembered import Remembered
 from worker.shares import BUDGET_PART, OF_THE_BACKLOG, PATIENTS, SCAN_PART, Budget, Scan, Selection, Waiting, routed
 
@@ -124,6 +127,7 @@ class Store:
         self.lease_ms = lease_seconds * 1000
         self._journal_length = journal_length
         self.remembered = Remembered()
+        self.capacity = Capacity(redis, keys)
 
     # -- taking a batch --------------------------------------------------------------------------
 
@@ -225,8 +229,7 @@ class Store:
             pipe.zrem(shard.key("urgent"), *outcome.cancelled)
             # Whoever is sending one of them now can then no longer bring it back.
             pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
-        for record in outcome.set_aside:
-            pipe.xadd(shard.key("set_aside"), {"s": pack(record)})
+        dead_letters.write(pipe, self.keys, outcome.set_aside, now)
         for message in outcome.relayed:
             pipe.xadd(shard.key("relay"), {"m": message.model_dump_json(exclude_none=True)})
         if self._journal_length and (batch.waiting or outcome.events):
@@ -241,6 +244,8 @@ class Store:
             )
         if batch.waiting:
             pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
+        for source, size in _counted(batch.waiting).items():
+            pipe.hincrby(self.keys.waiting_bytes, source, -size)
 
     def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch, now: datetime) -> None:
         pipe.hset(shard.key("watches"), patient, pack(watch))
@@ -283,12 +288,9 @@ class Store:
         return next((found.decode() for found in pipe.execute() if found is not None), None)
 
     def set_aside(self) -> list[tuple[str, SetAside]]:
-        """Every message that was set aside, oldest first, with the id it is listed under."""
-        found = []
-        for shard in self.keys.all():
-            for entry, fields in self.stream(shard.key("set_aside")):
-                found.append((f"{shard.number}/{entry.decode()}", unpack_set_aside(fields[b"s"])))
-        return sorted(found, key=lambda item: (item[1].at, item[0]))
+        """What could not be used, oldest first: a record for each reason, with the id its letter is listed under."""
+        letters = dead_letters.everything(self.redis, self.keys)
+        return [(one.id, record) for one in letters for record in one.letter.records()]
 
     def unregistered(self) -> dict[str, Unregistered]:
         """Patients nobody has registered, in one round trip: how many messages, since when, from which sources."""
@@ -361,6 +363,8 @@ class Transaction:
             raise LostLeaseError(batch.shard.number) from error
         for patient, watch in outcome.watches.items():
             self._store.remembered.keep(patient, batch.token.encode(), watch)
+        if outcome.set_aside:
+            dead_letters.trim(self._store.redis, self._store.keys, now)
         return bool(waiting or due)
 
     def _move_on(self, batch: Batch) -> None:
@@ -386,7 +390,17 @@ def is_shown(unregistered: bytes | None) -> bool:
 
 def _waiting(entry: Entry, now: datetime) -> Waiting:
     id, fields = entry
-    return routed(id, fields.get(b"m", b""), _accepted_at(id, fields, now))
+    found = routed(id, fields.get(b"m", b""), _accepted_at(id, fields, now))
+    return found._replace(sender=fields[b"s"].decode(errors="replace")) if b"s" in fields else found
+
+
+def _counted(waiting: Iterable[Waiting]) -> Counter[str]:
+    """Bytes of each sender that leave the inbox."""
+    counts: Counter[str] = Counter()
+    for item in waiting:
+        if item.sender:
+            counts[item.sender] += len(item.raw)
+    return counts
 
 
 def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:

@@ -46,9 +46,9 @@ TRIES_AGAIN_SECONDS = (0.5, 1, 2, 4, 8, 8)
 def ingest(*messages: Any, **named: Any) -> None:
     """Take native messages from a Celery producer: one or several, or lists of them, as JSON objects or JSON text.
 
-    The task is acknowledged only after they stand in the inbox; while the store cannot be reached it goes back to the
-    queue. A Redis broker can lose the task itself before it arrives here; a producer that must not lose anything
-    appends with `worker.client.Client`.
+    The task is acknowledged only after they stand in the inbox; while the store cannot be reached or is nearly full it
+    goes back to the queue. A Redis broker can lose the task itself before it arrives here; a producer that must not
+    lose anything appends with `worker.client.Client`.
     """
     run = runtime()
     given = (*messages, *named.values())
@@ -66,10 +66,15 @@ def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
     """Try for a while: RabbitMQ may drop a message that goes back to its queue more often than its limit says."""
     for wait in TRIES_AGAIN_SECONDS:
         try:
-            return accept(run.store.redis, run.store.keys, texts, run.clock.now(), source="celery")
+            return _accept(run, texts)
         except RedisError:
             time.sleep(wait)
-    return accept(run.store.redis, run.store.keys, texts, run.clock.now(), source="celery")
+    return _accept(run, texts)
+
+
+def _accept(run: Runtime, texts: list[bytes]) -> Accepted:
+    store = run.store
+    return accept(store.redis, store.keys, texts, run.clock.now(), source="celery", capacity=store.capacity)
 
 
 def _text(item: Any) -> bytes:

@@ -51,12 +51,9 @@ FAULTS: tuple[Row, ...] = (
         "messaggi da {who} scartati; vedere `cartwatch set-aside`",
     ),
     (
-        "{free} messages are set aside, of {free2} at most: see `cartwatch set-aside`, and empty the list",
-        "{free} messaggi messi da parte, su {free2} al massimo: vedere `cartwatch set-aside` e svuotare l'elenco",
-    ),
-    (
-        "what cannot be used is no longer kept but refused to its sender; {what}",
-        "ciò che non è utilizzabile non viene più conservato ma rifiutato al mittente; {what}",
+        "{who} sends more that cannot be used than is kept: the oldest of it is dropped; see `cartwatch set-aside`",
+        "{who} invia più messaggi inutilizzabili di quanti se ne conservano: i più vecchi sono eliminati;"
+        " vedere `cartwatch set-aside`",
     ),
     (
         "the FHIR base has taken nothing for {free} min ({free2}); what it is owed is kept",
@@ -172,10 +169,18 @@ STORE: tuple[Row, ...] = (
     ("give CARTWATCH_REDIS_URL the address of the primary", "dare a CARTWATCH_REDIS_URL l'indirizzo del primario"),
     ("maxmemory-policy {who} drops keys", "maxmemory-policy {who} elimina chiavi"),
     ("set maxmemory-policy noeviction", "impostare maxmemory-policy noeviction"),
-    ("{n} % of maxmemory is used", "{n} % di maxmemory è in uso"),
+    ("{n} % of it is used", "è in uso per il {n} %"),
     (
-        "raise maxmemory, or free memory: what does not fit is refused",
-        "aumentare maxmemory, o liberare memoria: ciò che non entra è rifiutato",
+        "raise maxmemory, or free memory: from {n} % on nothing is taken in",
+        "aumentare maxmemory, o liberare memoria: dal {n} % in poi non si riceve più nulla",
+    ),
+    (
+        "nothing is taken in while {n} % of the store is used",
+        "non si riceve nulla finché è in uso il {n} % dell'archivio",
+    ),
+    (
+        "what is left is for pages that are owed: raise maxmemory, or free memory",
+        "ciò che resta serve agli avvisi dovuti: aumentare maxmemory, o liberare memoria",
     ),
     ("full: maxmemory is reached and writes are refused", "pieno: maxmemory è raggiunto e le scritture sono rifiutate"),
     ("raise maxmemory", "aumentare maxmemory"),
@@ -187,6 +192,16 @@ STORE: tuple[Row, ...] = (
         "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)",
         "impostare appendonly yes e appendfsync always (CARTWATCH_VOLATILE=true per una prova senza pazienti)",
     ),
+    (
+        "appendfsync {who}: a power cut loses the last of what was accepted",
+        "appendfsync {who}: un'interruzione di corrente fa perdere gli ultimi dati accettati",
+    ),
+    ("maxmemory is not set", "maxmemory non è impostato"),
+    (
+        "set it to half of the machine's at most, so that a write of the append-only file anew has room",
+        "impostarlo al massimo a metà della memoria della macchina, così la riscrittura del file AOF ha spazio",
+    ),
+    ("set appendfsync always", "impostare appendfsync always"),
     ("the append-only file cannot be written", "il file AOF non può essere scritto"),
     ("free space on the store's disk", "liberare spazio sul disco dell'archivio"),
     ("writes are refused ({note})", "le scritture sono rifiutate ({note})"),
@@ -210,6 +225,7 @@ PARTS: tuple[Row, ...] = (
     ("store eviction", "eliminazione di dati dall'archivio"),
     ("store durability", "durabilità dell'archivio"),
     ("store memory", "memoria dell'archivio"),
+    ("intake", "ricezione dei messaggi"),
     ("shards", "partizioni"),
     ("workers", "worker"),
     ("workers {what}", "worker: {what}"),

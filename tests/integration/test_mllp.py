@@ -13,7 +13,6 @@ from tests.integration.hospital import Hospital, eventually, registration
 from tests.integration.senders import Listening, Sender, configure, listening, refused, result
 from worker.embedded import EmbeddedRedis
 from worker.intake.mllp.counters import read as read_counts
-from worker.intake.store import IntakeStore
 from worker.receiver import Receiver
 
 pytestmark = pytest.mark.server
@@ -75,7 +74,7 @@ def test_what_cannot_be_read_is_set_aside_and_acknowledged(hospital: Hospital, l
     with Sender(listener.port) as sender:
         sender.send(unreadable, result("readable", 6, 85))
         assert sender.answers(2) == ["AA 5", "AA 6"]
-    records = [record for _, _, record in IntakeStore(hospital.redis, hospital.store.keys).set_aside()]
+    records = [record for _, record in hospital.store.set_aside()]
     assert [record.raw for record in records if "MSH-2" in record.why] == [unreadable.decode()]
 
 

@@ -10,7 +10,7 @@ import click
 from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
-    from alerts.watch import SetAside
+    from worker.dead_letters import Listed
     from worker.intake.store import IntakeStore
 
 
@@ -143,31 +143,44 @@ def _move(store: "IntakeStore", file: Path) -> int:
     import json
     import os
 
-    records = store.set_aside()
+    letters = store.dead_letters()
+    lines = [body for one in letters for body in _bodies(one)]
     # What it holds is for nobody else on this machine.
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "a", encoding="utf-8") as out:
-        for shard, entry, record in records:
-            body = _body(f"{shard.number}/{entry.decode()}", record)
-            out.write(json.dumps(body | {"form": record.form}, ensure_ascii=False) + "\n")
+        for body in lines:
+            out.write(json.dumps(body, ensure_ascii=False) + "\n")
         out.flush()
         os.fsync(out.fileno())
-    store.take_off(records)
-    return len(records)
+    store.remove(letters)
+    return len(lines)
 
 
-def _body(listed: str, record: "SetAside") -> dict[str, str]:
-    body = {"listed": listed, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
-    return body | {"id": record.id, "why": record.why, "raw": record.raw}
+def _bodies(one: "Listed") -> list[dict[str, str]]:
+    """One for each reason."""
+    seen = {"times": str(one.times), "last": one.last.isoformat()}
+    return [
+        {"listed": one.id, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}
+        | {"id": record.id, "why": record.why, "raw": record.raw, "form": record.form}
+        | seen
+        for record in one.letter.records()
+    ]
 
 
 def _list_set_aside(as_json: bool) -> None:
     import json
 
-    store = runtime().store
-    for listed, record in store.set_aside():
-        body = _body(listed, record)
-        click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
+    from worker import dead_letters
+
+    run = runtime()
+    store = run.store
+    for one in dead_letters.everything(store.redis, store.keys):
+        for body in _bodies(one):
+            click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
+    for source, number in dead_letters.tally(store.redis, store.keys, run.clock.now()).dropped.items():
+        body = {"source": source, "dropped": str(number), "why": "its share of what is kept was full"}
+        text = f"{source}: {number} older message(s) were dropped, {body['why']}"
+        click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
     for patient, note in store.unregistered().items():
         body = {"patient": patient, "count": str(note.count), "first": note.first.isoformat()}
         body |= {"last": note.last.isoformat(), "sources": ", ".join(note.sources), "why": "patient not registered"}
@@ -182,7 +195,8 @@ def _set_aside_line(body: dict[str, str]) -> str:
     from alerts.fields import visible
 
     what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
-    return visible(f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}")
+    often = f" ({body['times']} times, last {body['last'][:19]})" if body["times"] != "1" else ""
+    return visible(f"{body['listed']}  {body['at'][:19]}  {what}: {body['why']}{often}")
 
 
 def _store() -> "IntakeStore":

@@ -88,7 +88,7 @@ def send(file: BinaryIO, source: str) -> None:
     """
     from redis.exceptions import RedisError
 
-    from worker.bounds import FULL
+    from worker.capacity import IntakeStoppedError
     from worker.client import Client
     from worker.fitness import UnfitStoreError
 
@@ -98,14 +98,13 @@ def send(file: BinaryIO, source: str) -> None:
         accepted = Client(settings).send_raw(raws, source, site=configuration(settings.config_dir))
     except UnfitStoreError as error:
         raise click.ClickException(f"nothing was accepted. {error}") from error
+    except IntakeStoppedError as error:
+        raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
         raise click.ClickException(f"the state store cannot be reached, nothing was accepted: {error}") from error
-    ended = "set aside" if accepted.kept else "refused"
-    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} {ended}")
-    if not accepted.kept:
-        click.echo(FULL, err=True)
+    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} set aside")
     for record in accepted.refused:
-        click.echo(f"{ended}: {record.why}", err=True)
+        click.echo(f"set aside: {record.why}", err=True)
     for place, why in accepted.unusable:
         click.echo(f"message {place + 1}: kept, and not used: {why}", err=True)
     if accepted.refused or accepted.unusable:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from alerts.overview import is_free
 from config.site import URGENCIES
-from worker import bounds
 from worker.audit import Seen, last_look
 from worker.clock import milliseconds
+from worker.dead_letters import Tally, tally
 from worker.gateway.live import Ward
 from worker.gateway.standing import is_overdue
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
@@ -35,7 +35,7 @@ class Waits(NamedTuple):
 
     messages: int
     oldest_message: float
-    set_aside: int
+    dead_letters: Tally
     pages: dict[str, int]
     oldest_page: dict[str, float]
 
@@ -70,7 +70,7 @@ def waits(store: Store, now: datetime) -> Waits:
     return Waits(
         messages,
         (stored_at - oldest) / 1000,
-        bounds.count(store.redis, store.keys),
+        tally(store.redis, store.keys, now),
         pages,
         {queue: (score - at) / 1000 for queue, at in first.items()},
     )
@@ -113,8 +113,12 @@ def _of_what_waits(found: Waits) -> Iterable[str]:
     yield from _gauge(
         "inbox_oldest_message_age_seconds", "How long the oldest of them has waited", {"": found.oldest_message}
     )
-    yield from _gauge("set_aside_messages", "Messages that could not be used", {"": found.set_aside})
-    yield from _gauge("set_aside_limit", "Of them so many are kept", {"": bounds.MOST})
+    letters = found.dead_letters
+    yield from _gauge("set_aside_messages", "Messages that could not be used", {"": letters.letters})
+    yield from _gauge("set_aside_bytes", "Bytes that they take, about", {"": letters.used})
+    yield from _gauge("set_aside_limit_bytes", "Of them so many are kept", {"": letters.limit})
+    dropped = sum(letters.dropped.values())
+    yield from _gauge("set_aside_dropped", "Of them dropped since the list was emptied", {"": dropped})
     yield from _gauge("due_pages", "Pages that wait to be sent", _by_queue(found.pages))
     yield from _gauge(
         "due_oldest_page_age_seconds", "How long the first of them has waited", _by_queue(found.oldest_page)

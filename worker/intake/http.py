@@ -16,10 +16,9 @@ from alerts.charting import why_unusable
 from alerts.messages import AnyMessage, BadMessage, read_message
 from config.intake import Source
 from config.site import Site
-from worker.bounds import FULL
+from worker.capacity import IntakeStoppedError
 from worker.fitness import UnfitStoreError
 from worker.inbox import received_here
-from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
@@ -27,8 +26,8 @@ from worker.intake.in_force import Configured
 from worker.intake.keys import SourceKeys
 from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
 from worker.intake.permissions import allowed, permitted
+from worker.intake.room import is_turned_away, why_turned_away
 from worker.intake.store import IntakeStore
-from worker.intake.taken import Outcome
 from worker.keys import Shard
 
 LARGEST = 4 * 1024 * 1024
@@ -87,6 +86,8 @@ def routes(door: Door) -> list[Route]:
             except OverBudget as error:
                 said = issue(f"{error}; nothing was stored", code="too-costly")
                 return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, outcome(said))
+            except IntakeStoppedError as stopped:
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(issue(str(stopped), code="transient")))
             except RedisError:
                 said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
@@ -157,6 +158,8 @@ def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[s
     put = door.store.put(taken, now)
     door.wake(put.wake)
     (taken,) = put.taken
+    if is_turned_away(taken):
+        raise IntakeStoppedError(why_turned_away(taken))
     if resource["resourceType"] == "Bundle":
         return HTTPStatus.OK, of_bundle(taken, kind_of(resource))
     item = taken.items[0]
@@ -173,27 +176,21 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
     issues: list[dict[str, Any]] = []
     unusable: list[dict[str, Any]] = []
     now = door.now()
-    full, no_room = door.store.is_full(), False
     for index, raw in enumerate(door.budget().during(raws)):
         try:
             message = _allowed(read_message(raw), sender.source)
         except BadMessage as error:
             issues.append(issue(str(error), where=f"[{index}]"))
             continue
-        if full and read.native(raw, sender.site.tables).outcome is Outcome.SET_ASIDE:
-            issues.append(issue(FULL, code="transient", where=f"[{index}]"))
-            no_room = True
-            continue
         good.append(received_here(message, raw, now))
         if why := why_unusable(message, now, sender.site):
             unusable.append(issue(f"kept, and not used: {why}", "warning", "business-rule", f"[{index}]"))
     if good:
-        door.wake(door.store.put_native(good, now))
+        door.wake(door.store.put_native(good, now, sender.source.name))
     used = f", {len(unusable)} of them not used" if unusable else ""
     taken = issue(f"{len(good)} of {len(raws)} accepted{used}", "information", "informational")
     if issues:
-        status = HTTPStatus.SERVICE_UNAVAILABLE if no_room else HTTPStatus.UNPROCESSABLE_ENTITY
-        raise _Refused(status, *issues[:100], *unusable[:100], taken)
+        raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, *issues[:100], *unusable[:100], taken)
     return HTTPStatus.ACCEPTED, outcome(*unusable[:100], taken)
 
 

@@ -15,7 +15,7 @@ from worker.keys import Shard
 
 
 class Retried(NamedTuple):
-    """How many records became messages, how many are no longer wanted, how many stay, and whom to wake."""
+    """How many texts became messages, how many are no longer wanted, how many stay, and whom to wake."""
 
     stored: int
     dropped: int
@@ -24,18 +24,24 @@ class Retried(NamedTuple):
 
 
 def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> Retried:
-    """Read every record again. One that still cannot be used stays as it is."""
+    """Read every text again. Of one, what still cannot be used stays as it is."""
     stored = dropped = kept = 0
     wake: dict[int, Shard] = {}
-    for shard, entry, record in store.set_aside():
-        messages = again(record, intake, tables, now)
-        if messages is None:
-            kept += 1
-            continue
-        woken = store.done_with(shard, entry, messages, now)
-        wake |= {shard.number: shard for shard in woken}
-        stored += bool(messages)
-        dropped += not messages
+    for one in store.dead_letters():
+        messages: list[Native] = []
+        left: list[SetAside] = []
+        for record in one.letter.records():
+            became = again(record, intake, tables, now)
+            if became is None:
+                left.append(record)
+            else:
+                messages += [message for message in became if message not in messages]
+        kept += bool(left)
+        if len(left) < len(one.letter.reasons):
+            woken = store.done_with(one, messages, left, now)
+            wake |= {shard.number: shard for shard in woken}
+            stored += bool(messages)
+            dropped += not messages and not left
     return Retried(stored, dropped, kept, list(wake.values()))
 
 

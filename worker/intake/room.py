@@ -1,41 +1,38 @@
-"""Whether there is room to set aside what cannot be used (`worker.bounds`), item by item."""
+"""Deliveries for which the store has no room (`worker.capacity`): nothing of them is kept, and the sender hears why."""
 
-from worker import bounds
 from worker.intake.taken import Element, Item, Outcome, Taken
+
+MESSAGE_SIZE = 400
+"""Bytes of a native message, about."""
 
 
 def is_kept(item: Item, element: Element) -> bool:
-    """Whether the text is kept here: the chart itself sets aside what it can show."""
+    """Whether the text becomes a dead letter here: the chart itself sets aside what it can show."""
     if element.outcome is Outcome.SET_ASIDE:
         return not element.messages
     return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
 
 
-def needed(item: Item) -> int:
-    """For how many records an item needs room, here or where the chart sets it aside."""
-    return sum(element.outcome is Outcome.SET_ASIDE or is_kept(item, element) for element in item.elements)
+def size(taken: Taken) -> int:
+    """Bytes, about, that a delivery takes: of its messages, and of the texts that become dead letters."""
+    letters = (item for item in taken.items if taken.test or any(is_kept(item, element) for element in item.elements))
+    return sum(len(item.raw) for item in letters) + MESSAGE_SIZE * len(taken.messages)
 
 
-def within_bounds(taken: Taken, held: int) -> tuple[Taken, int]:
-    """A delivery without the items for which there is no room beside the `held` records, and how many are held then.
-
-    What holds something usable is turned away last. A notice of our own has no text of its sender, and always room.
-    """
-    if taken.test:
-        return taken, held
-    items = []
-    for item in taken.items:
-        more = needed(item)
-        usable = any(element.outcome is Outcome.STORED for element in item.elements)
-        if more and item.raw and held + more > bounds.MOST + bounds.RESERVE * usable:
-            element = Element(Outcome.NO_ROOM, item.elements[0].where, why=bounds.FULL)
-            items.append(item._replace(elements=(element,)))
-        else:
-            held += more
-            items.append(item)
-    return taken._replace(items=tuple(items)), held
+def turned_away(taken: Taken, why: str) -> Taken:
+    """A delivery of which nothing is kept."""
+    items = (
+        item._replace(elements=(Element(Outcome.NO_ROOM, item.elements[0].where if item.elements else "", why=why),))
+        for item in taken.items
+    )
+    return taken._replace(items=tuple(items))
 
 
 def is_turned_away(taken: Taken) -> bool:
-    """Whether there is no room for anything of it."""
+    """Whether there was no room for it."""
     return bool(taken.items) and all(item.outcome is Outcome.NO_ROOM for item in taken.items)
+
+
+def why_turned_away(taken: Taken) -> str:
+    """The reason, for the sender."""
+    return taken.items[0].elements[0].why

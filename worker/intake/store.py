@@ -2,16 +2,18 @@
 
 All on the site's own shard:
 
-set_aside         stream   texts that could not be used, each with the reason, its form and where in it the trouble is
 test              stream   test and training messages: kept apart, never charted, the oldest dropped
 unmapped          hash     source, sort, system, code -> how often met
 unmapped_examples hash     the same -> an example of its name or value
 sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.keys`)
 seen:KEY          string   a delivery that was stored, so that its repetition is not stored again
 told:SOURCE       string   the technician has just been told that messages of a source are set aside
+
+Texts that could not be used are dead letters (`worker.dead_letters`).
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
@@ -22,13 +24,15 @@ from redis.client import Pipeline
 from alerts.faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.watch import SetAside
-from worker import bounds
+from worker import dead_letters
+from worker.capacity import Capacity
+from worker.dead_letters import Listed
 from worker.fitness import refuse_other_shape
-from worker.inbox import SOURCE_SHOWN, Addressed, append
-from worker.intake.room import is_kept, is_turned_away, needed, within_bounds
+from worker.inbox import ANSWERS, SOURCE_SHOWN, Addressed, append, queue, unanswered
+from worker.intake.room import is_kept, is_turned_away, size, turned_away
 from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
 from worker.keys import Keys, Shard
-from worker.packing import pack, unpack_set_aside
+from worker.packing import pack
 
 SEEN_FOR = timedelta(hours=2)
 """Longer than an engine goes on sending what it heard no answer to, and no longer: each is a key. What is repeated
@@ -40,11 +44,11 @@ TEST_KEPT = 10_000
 TEST_CHARACTERS = 20_000
 """Of the text of a test message, which is kept to be looked at and never read again."""
 
-COPIES_CHARACTERS = 1024 * 1024
-"""Of one text in several records; a message of 4 MiB with a thousand bad results is kept once, not a thousand times."""
+REASONS_KEPT = 50
+"""Of one text; where more of its elements cannot be used, one reason speaks for all."""
 
 WHOLE = "whole.text"
-"""The place of a record that speaks for a whole text, and is the place of no element."""
+"""The place of a reason that speaks for a whole text, and is the place of no element."""
 
 UNMAPPED_KEPT = 2_000
 _BETWEEN = "\x1f"
@@ -63,7 +67,7 @@ class Count(NamedTuple):
 
 class Put(NamedTuple):
     """What became of deliveries: which shards are to be woken, whether all had been stored before, and each as it was
-    kept; what the list of what is set aside has no room for stands in it as `Outcome.NO_ROOM`."""
+    kept; what the store has no room for stands in it as `Outcome.NO_ROOM`."""
 
     wake: list[Shard]
     repeated: bool
@@ -76,6 +80,7 @@ class IntakeStore:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
+        self._capacity = Capacity(redis, keys)
         self._fits = False
 
     @property
@@ -105,25 +110,25 @@ class IntakeStore:
         if not new:
             return Put([], bool(placed) and not any(map(is_turned_away, placed)), placed)
         pipe = self.redis.pipeline(transaction=True)
-        messages: list[tuple[Addressed, bytes]] = []
-        records: dict[str, int] = {}
+        wake: list[Shard] = []
+        records: list[SetAside] = []
         for taken in new:
             if taken.key:
                 pipe.set(self._seen(taken), 1, ex=SEEN_FOR)
             if taken.test:
                 self._keep_apart(taken, now, pipe)
                 continue
-            messages += [_readied(message) for message in taken.messages]
-            found = _records(taken, now)
-            for record in found:
-                pipe.xadd(self._site.key("set_aside"), {"s": pack(record)})
-            if found:
-                records[taken.source] = records.get(taken.source, 0) + len(found)
-        for source, number in records.items():
-            messages += self._told(source, number, now, pipe)
+            wake += queue(pipe, self.keys, map(_readied, taken.messages), now, taken.source)
+            records += _records(taken, now)
+        dead_letters.write(pipe, self.keys, records, now)
+        notices = self._notices(records, now, pipe)
+        wake += queue(pipe, self.keys, notices, now)
         # Of feeds on trial as well: a site completes its map before go-live.
         self._count(new, pipe)
-        return Put(append(self.redis, self.keys, messages, now, pipe), False, placed)
+        woken = unanswered(self.redis, list(dict.fromkeys(wake)), pipe)
+        if records:
+            dead_letters.trim(self.redis, self.keys, now)
+        return Put(woken, False, placed)
 
     def _refuse_other_shape(self) -> None:
         """Once: a store that was away when this process began is known only now."""
@@ -139,23 +144,23 @@ class IntakeStore:
         look = self.redis.pipeline(transaction=False)
         for taken in deliveries:
             look.exists(self._seen(taken))
-        # Where all can be used nobody asks how much room there is.
-        asked = any(needed(item) for taken in deliveries for item in taken.items)
-        for shard in self.keys.all() if asked else ():
-            look.xlen(shard.key("set_aside"))
-        answers = look.execute()
-        known, held = answers[: len(deliveries)], sum(answers[len(deliveries) :])
         first: dict[str, Taken] = {}
         placed: list[Taken] = []
-        for number, (taken, seen) in enumerate(zip(deliveries, known, strict=True)):
+        for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
             if taken.key and seen:
                 placed.append(taken)
                 continue
             name = taken.key or f" {number}"
             if name not in first:
-                first[name], held = within_bounds(taken, held)
+                first[name] = self._with_room(taken)
             placed.append(first[name])
         return [taken for taken in first.values() if not is_turned_away(taken)], tuple(placed)
+
+    def _with_room(self, taken: Taken) -> Taken:
+        """A delivery as it is, or turned away; what is not kept anyway needs no room."""
+        needed = size(taken)
+        why = self._capacity.refusal(taken.source, needed) if needed else ""
+        return turned_away(taken, why) if why else taken
 
     def _seen(self, taken: Taken) -> str:
         return self._site.key(f"seen:{taken.key}")
@@ -165,17 +170,28 @@ class IntakeStore:
             record = _record(taken, item._replace(raw=item.raw[:TEST_CHARACTERS]), "", now)
             pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
 
-    def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime) -> list[Shard]:
-        """Append native messages that were read already; return the shards to wake.
+    def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime, source: str) -> list[Shard]:
+        """Append native messages of a source that were read already; return the shards to wake.
 
         Raises:
+            IntakeStoppedError: there is no room for them; nothing was stored. For answers there always is.
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
         """
         self._refuse_other_shape()
-        return append(self.redis, self.keys, messages, now)
+        needed = sum(len(raw) for message, raw in messages if message.type not in ANSWERS)
+        if needed:
+            self._capacity.require(source, needed)
+        return append(self.redis, self.keys, messages, now, source=source)
+
+    def _notices(self, records: list[SetAside], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
+        """The notice to the technician, once in a while for each source."""
+        return [
+            notice
+            for source, number in Counter(record.source for record in records).items()
+            for notice in self._told(source, number, now, pipe)
+        ]
 
     def _told(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
-        """The notice to the technician, once in a while for each source."""
         told = self._site.key(f"told:{source[:SOURCE_SHOWN]}")
         if self.redis.exists(told):
             return []
@@ -226,35 +242,22 @@ class IntakeStore:
         """Count from nothing again."""
         self.redis.delete(self._site.key("unmapped"), self._site.key("unmapped_examples"))
 
-    # -- what is set aside -----------------------------------------------------------------------
+    # -- dead letters ----------------------------------------------------------------------------
 
-    def set_aside(self) -> list[tuple[Shard, bytes, SetAside]]:
-        """Every record of every shard with its place, oldest first."""
-        found = []
-        for shard in self.keys.all():
-            entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self.redis.xrange(shard.key("set_aside")))
-            found += [(shard, entry, unpack_set_aside(fields[b"s"])) for entry, fields in entries]
-        return sorted(found, key=lambda item: (item[2].at, item[0].number, item[1]))
+    def dead_letters(self) -> list[Listed]:
+        """Every dead letter, oldest first."""
+        return dead_letters.everything(self.redis, self.keys)
 
-    def is_full(self) -> bool:
-        """Whether nothing more is to be set aside."""
-        return bounds.count(self.redis, self.keys) >= bounds.MOST
+    def remove(self, listed: Iterable[Listed]) -> None:
+        """Take letters off the list that are kept elsewhere."""
+        dead_letters.remove(self.redis, self.keys, listed)
 
-    def take_off(self, records: Iterable[tuple[Shard, bytes, SetAside]]) -> None:
-        """Take records off the list that are kept elsewhere."""
+    def done_with(self, one: Listed, messages: list[Native], left: list[SetAside], now: datetime) -> list[Shard]:
+        """Append what a letter has become, and leave of it what still cannot be used; return the shards to wake."""
         pipe = self.redis.pipeline(transaction=True)
-        for shard, entry, _ in records:
-            pipe.xdel(shard.key("set_aside"), entry)
-        pipe.execute()
-
-    def done_with(self, shard: Shard, entry: bytes, messages: list[Native], now: datetime) -> list[Shard]:
-        """Append what a record has become and take it off the list; return the shards to wake.
-
-        In this order: what dies in between is appended again, which has no effect.
-        """
-        wake = append(self.redis, self.keys, [_readied(message) for message in messages], now)
-        self.redis.xdel(shard.key("set_aside"), entry)
-        return wake
+        dead_letters.take_off(pipe, self.keys, one)
+        dead_letters.write(pipe, self.keys, left, now)
+        return append(self.redis, self.keys, map(_readied, messages), now, pipe)
 
 
 def _records(taken: Taken, now: datetime) -> list[SetAside]:
@@ -262,9 +265,9 @@ def _records(taken: Taken, now: datetime) -> list[SetAside]:
 
 
 def _records_of(taken: Taken, item: Item, now: datetime) -> list[SetAside]:
-    """One for each element that is kept; or one for all where the text, which stands in each, is long."""
+    """One for each element that is kept; or one for all where they are many."""
     kept = [element for element in item.elements if is_kept(item, element)]
-    if len(kept) > 1 and len(kept) * len(item.raw) > COPIES_CHARACTERS:
+    if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
         kept = [Element(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
     return [_record(taken, item, element, now) for element in kept]

@@ -1,6 +1,6 @@
 """A store in memory, and the commands run against it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 
 from tests.unit.worker.ward import KEYS, Clock
+from worker.capacity import Memory
 from worker.client import Client
 from worker.store import Store
 
@@ -29,6 +30,17 @@ def store(redis: Redis) -> Store:
 def _turns_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn has minutes; what is about the budget of a turn brings a clock of its own."""
     monkeypatch.setattr("worker.store.BUDGET_PART", 0.01)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Says how many bytes the store uses, of how many: one in memory does not know."""
+
+    def say(used: int, limit: int) -> None:
+        for module in ("worker.capacity", "worker.dead_letters"):
+            monkeypatch.setattr(f"{module}.memory_of", lambda _: Memory(used, limit))
+
+    return say
 
 
 @pytest.fixture

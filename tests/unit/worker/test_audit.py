@@ -17,6 +17,7 @@ from worker.audit import Look, audit, drifts, last_look, note_drift
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
+from worker.inbox import accept
 from worker.keys import SYNTHETIC
 from worker.overdue import OVERDUE, find
 from worker.packing import unpack_owed
@@ -262,22 +263,22 @@ def test_what_ails_the_store_is_told(run: Runtime, monkeypatch: pytest.MonkeyPat
     assert told(run.store) == {"store eviction"}
 
 
-def test_a_list_of_what_is_set_aside_that_fills_up_is_told_and_so_is_that_it_is_full(
-    run: Runtime, monkeypatch: pytest.MonkeyPatch
+def test_a_source_of_which_dead_letters_are_dropped_is_told_once(
+    run: Runtime, memory: Callable[[int, int], None]
 ) -> None:
-    monkeypatch.setattr(module.bounds, "MANY", 2)
-    monkeypatch.setattr(module.bounds, "MOST", 4)
-    aside = SHARD.key("set_aside")
+    memory(10, 1_000_000)
     seen = []
-    for number in range(1, 5):
-        run.store.redis.xadd(aside, {"s": b""}, id=f"{number}-0")
+    for number in range(3):
+        for letter in range(60):
+            accept(run.store.redis, KEYS, [f"junk {number} {letter}".encode()], run.clock.now(), "monitor-7")
         look(run)
-        seen.append(told(run.store))
-    assert seen == [set(), {"set aside"}, {"set aside"}, {"set aside", "set aside full"}]
-    run.store.redis.delete(aside)
-    forward(run, timedelta(minutes=1))
+        seen.append(sorted(name for name in told(run.store) if name.startswith("dead letters")))
+    assert seen == [["dead letters monitor-7"]] * 3
+    forward(run, timedelta(minutes=11))
     look(run)
-    assert not {name for name in told(run.store) if name.startswith("set aside")}
+    forward(run, timedelta(minutes=2))
+    look(run)
+    assert not {name for name in told(run.store) if name.startswith("dead letters")}
 
 
 # -- the round trip --------------------------------------------------------------------------------

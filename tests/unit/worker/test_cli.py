@@ -171,13 +171,12 @@ def test_send_names_what_will_not_be_used(service: Store) -> None:
     assert waiting(service) == 2
 
 
-def test_send_says_what_was_not_kept(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.bounds.MOST", 0)
+def test_send_says_that_the_store_is_nearly_full(service: Store, memory: Callable[[int, int], None]) -> None:
+    memory(90, 100)
     said = run("send", given=raw(crs2()[0]) + b"\n{\n")
-    assert (said.exit_code, said.stdout) == (2, "1 accepted, 1 refused\n")
-    assert said.stderr.startswith("not kept: the list of what is set aside is full")
-    assert "refused: not JSON" in said.stderr
-    assert (waiting(service), service.set_aside()) == (1, [])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "nothing was accepted. not kept: the store is nearly full" in said.stderr
+    assert (waiting(service), service.set_aside()) == (0, [])
 
 
 def test_send_says_when_nothing_was_accepted() -> None:

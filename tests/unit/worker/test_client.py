@@ -1,5 +1,7 @@
 """The client for producers: what it returns for is stored; a broker that is gone costs nothing but a second."""
 
+from collections.abc import Callable
+
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -7,8 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from alerts.messages import BadMessage
 from config.settings import Settings
-from tests.unit.worker.ward import NOW, crs2, raw, reading
-from worker import bounds
+from tests.unit.worker.ward import NOW, acknowledgement, crs2, raw, reading
+from worker.capacity import FULL, IntakeStoppedError
 from worker.client import Client
 from worker.fitness import UnfitStoreError
 from worker.keys import Keys
@@ -67,15 +69,16 @@ def test_json_texts_are_answered_for_one_by_one(client: Client) -> None:
     assert [record.raw for record in accepted.refused] == ["{"]
 
 
-def test_what_cannot_be_read_is_not_kept_where_there_is_no_room_and_its_sender_hears_it(
-    client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_is_nearly_full_takes_answers_only(
+    client: Client, redis: Redis, memory: Callable[[int, int], None]
 ) -> None:
-    monkeypatch.setattr(bounds, "MOST", 1)
-    assert client.send_raw([raw(crs2()[0]), b"{"], now=NOW).kept
-    with pytest.raises(BadMessage, match=f"^{bounds.FULL}: .*value: the number is too large"):
-        client.send([*crs2(), reading("crp", "1e15")])
-    assert redis.xlen(client.keys.of("P1").inbox) == 4
-    assert bounds.count(redis, client.keys) == 1
+    memory(90, 100)
+    with pytest.raises(IntakeStoppedError, match=FULL):
+        client.send(crs2())
+    with pytest.raises(IntakeStoppedError):
+        client.send_raw([b"{"])
+    assert client.send([acknowledgement("crs 1")]) == 1
+    assert redis.xlen(client.keys.of("P1").inbox) == 1
 
 
 def test_nothing_sent_wakes_nobody(client: Client, woken: list[tuple[str, tuple[int, ...], str]]) -> None:

@@ -60,9 +60,32 @@ def test_for_a_look_around_nothing_need_be_kept(redis: Redis, said: dict[str, di
 
 
 def test_memory_that_runs_short_is_said_and_refuses_nobody(redis: Redis, said: dict[str, dict[str, Any]]) -> None:
-    said["memory"] |= {"maxmemory": 100, "used_memory": 91}
-    assert [trouble.part for trouble in troubles(redis, KEYS)] == ["store memory"]
+    parts = []
+    for used in (69, 71, 86):
+        said["memory"] |= {"maxmemory": 100, "used_memory": used}
+        parts.append([trouble.part for trouble in troubles(redis, KEYS)])
+    assert parts == [[], ["store memory"], ["store memory", "intake"]]
     refuse_unfit(redis, KEYS, Settings())
+
+
+@pytest.mark.parametrize("when", ["everysec", "no"])
+def test_a_store_that_answers_before_it_has_written_to_disk_is_refused(
+    redis: Redis, said: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(redis, "config_get", lambda name: {name: when})
+    with pytest.raises(UnfitStoreError, match=f"appendfsync {when}: .*set appendfsync always"):
+        refuse_unfit(redis, KEYS, Settings())
+    refuse_unfit(redis, KEYS, Settings(volatile=True))
+    said["persistence"]["aof_enabled"] = 0
+    assert [trouble.part for trouble in troubles(redis, KEYS, volatile=True)] == []
+
+
+@pytest.mark.usefixtures("said")
+def test_a_store_without_a_bound_on_its_memory_is_used_with_a_warning(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_unfit(redis, KEYS, Settings())
+    assert "store memory: maxmemory is not set" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Health: which part is ill, in words."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,17 +151,16 @@ def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None
     accept(store.redis, KEYS, [b"{", b"["], NOW)
     found = check(store, "set aside")
     assert found.well
-    assert found.seen.startswith("2 message(s); see")
+    assert found.seen == "2 message(s), 0.0 of 64 MiB; see `cartwatch set-aside`"
 
 
 @pytest.mark.usefixtures("said")
-def test_a_full_list_of_what_is_set_aside_is_ill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.health.MOST", 2)
-    accept(store.redis, KEYS, [b"{"], NOW)
-    assert check(store, "set aside").well
-    accept(store.redis, KEYS, [b"["], NOW)
+def test_dead_letters_that_are_dropped_are_said(store: Store, memory: Callable[[int, int], None]) -> None:
+    memory(10, 100_000)
+    for letter in range(10):
+        accept(store.redis, KEYS, [f"junk {letter}".encode()], NOW, "monitor-7")
     found = check(store, "set aside")
-    assert (found.well, found.seen) == (False, "2 message(s), of 2 at most: FULL; see `cartwatch set-aside`")
+    assert (found.well, found.seen.partition("MiB; ")[2][:6]) == (False, "6 olde")
 
 
 @pytest.mark.parametrize("error", [RedisConnectionError("refused"), BusyLoadingError("loading")])

@@ -35,12 +35,6 @@ def take(store: Store, *raws: bytes, source: str = "lab") -> Accepted:
     return accept(store.redis, KEYS, raws, NOW, source)
 
 
-def test_what_nobody_could_be_told_of_is_kept_beyond_every_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.bounds.MOST", 0)
-    assert take(store, b"{").kept
-    assert len(store.set_aside()) == 1
-
-
 def inbox(store: Store, patient: str) -> list[dict[bytes, bytes]]:
     return [fields for _, fields in store.stream(KEYS.of(patient).inbox)]
 
@@ -53,7 +47,7 @@ def faults(store: Store) -> list[Fault]:
 def test_a_good_message_stands_in_its_patients_inbox_as_it_came(store: Store) -> None:
     taken = take(store, GOOD)
     assert (taken.stored, taken.refused) == (1, [])
-    assert inbox(store, "P1") == [{b"m": GOOD, b"r": NOW.isoformat().encode()}]
+    assert inbox(store, "P1") == [{b"m": GOOD, b"r": NOW.isoformat().encode(), b"s": b"lab"}]
 
 
 def test_messages_keep_their_order(store: Store) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from config.intake import Intake, Source
-from worker import bounds
 from worker.fitness import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
@@ -17,6 +16,7 @@ from worker.intake.hl7.header import message_key
 from worker.intake.in_force import Configured
 from worker.intake.mllp.answers import Received, Verdict
 from worker.intake.permissions import permitted
+from worker.intake.room import why_turned_away
 from worker.intake.store import IntakeStore, Put
 from worker.intake.taken import Item, Outcome, Taken, set_aside
 from worker.keys import Shard
@@ -132,7 +132,7 @@ def _may_send(taken: Taken, peer: str, source: Source | None, intake: Intake) ->
 def _verdict(taken: Taken) -> Verdict:
     outcome = taken.items[0].outcome
     if outcome is Outcome.NO_ROOM:
-        return Verdict(Outcome.REFUSED, bounds.FULL)
+        return Verdict(Outcome.REFUSED, why_turned_away(taken))
     # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
     return Verdict(Outcome.SET_ASIDE if outcome is Outcome.REFUSED else outcome)
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import KEYS, NOW, reading
-from worker import bounds, noted
+from worker import dead_letters, noted
 from worker.clock import milliseconds
+from worker.inbox import accept
 from worker.intake.mllp.counters import COUNTED, Counters, write
 
 SHARD = KEYS.shard(2)
@@ -77,10 +78,12 @@ def test_where_nothing_waits_nothing_is_old(desk: Desk) -> None:
 
 
 def test_how_much_is_set_aside_of_how_much(desk: Desk) -> None:
-    desk.redis.xadd(SHARD.key("set_aside"), {"s": b""})
+    accept(desk.redis, KEYS, [b"{", b"{"], NOW)
     found = counts(desk)
     assert found["cartwatch_set_aside_messages"] == 1
-    assert found["cartwatch_set_aside_limit"] == bounds.MOST
+    assert found["cartwatch_set_aside_limit_bytes"] == dead_letters.IN_UNKNOWN_STORE
+    assert found["cartwatch_set_aside_bytes"] > 0
+    assert found["cartwatch_set_aside_dropped"] == 0
 
 
 def test_how_many_patients_nobody_has_registered(desk: Desk) -> None:

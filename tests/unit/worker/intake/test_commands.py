@@ -144,7 +144,7 @@ def test_what_is_set_aside_is_moved_to_a_file(running: IntakeStore, tmp_path: Pa
     for word in ("sleepy", "dozy"):
         running.put(fhir(observation("67775-7", valueQuantity=None, valueString=word)), NOW)
         assert run(commands.set_aside, "--move-to", str(file)).output == f"1 moved to {file}\n"
-    assert running.set_aside() == []
+    assert running.dead_letters() == []
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [json.loads(line["raw"])["valueString"] for line in lines] == ["sleepy", "dozy"]
     assert {line["form"] for line in lines} == {"fhir"}
@@ -155,7 +155,7 @@ def test_what_cannot_be_written_stays_on_the_list(running: IntakeStore, tmp_path
     running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
     said = run(commands.set_aside, "--move-to", str(tmp_path / "nowhere" / "file"))
     assert (said.exit_code, "cannot be written" in said.output) == (1, True)
-    assert len(running.set_aside()) == 1
+    assert len(running.dead_letters()) == 1
     assert run(commands.set_aside, "--retry", "--move-to", str(tmp_path / "file")).exit_code == 2
 
 

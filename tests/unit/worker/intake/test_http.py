@@ -15,7 +15,7 @@ from config.intake import Intake
 from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
 from tests.unit.worker.intake.work import Clock
 from tests.unit.worker.ward import KEYS, SITE, reading, registration
-from worker import bounds
+from worker.capacity import FULL
 from worker.intake.budget import Budget
 from worker.intake.http import Door, routes
 from worker.intake.in_force import Configured
@@ -228,35 +228,25 @@ SLEEPY = observation("67775-7", id="s", valueQuantity=None, valueString="sleepy"
 
 
 @pytest.fixture
-def full(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> Ward:
-    """The list of what is set aside has one record, and has room for no other."""
-    ward.redis.xadd(KEYS.shard(0).key("set_aside"), {"s": b""})
-    monkeypatch.setattr(bounds, "MOST", 1)
+def full(ward: Ward, memory: Callable[[int, int], None]) -> Ward:
+    """The store has no room for more than is owed."""
+    memory(90, 100)
     return ward
 
 
-def test_with_the_list_full_a_resource_that_cannot_be_used_is_to_be_sent_again(full: Ward) -> None:
-    answer = full.post("/fhir", SLEEPY, FHIR)
-    assert (answer.status_code, answer.headers["Retry-After"], issues(answer)) == (503, "5", bounds.FULL)
-    assert full.post("/fhir", observation(), FHIR).status_code == 201
-    assert full.waiting == 1
-
-
-def test_with_the_list_full_a_bundle_says_so_of_each_entry(full: Ward) -> None:
-    answer = full.post("/fhir", bundle(observation(), SLEEPY), FHIR)
-    first, second = (entry["response"] for entry in answer.json()["entry"])
-    assert (answer.status_code, first["status"], second["status"]) == (200, "201 Created", "503 Service Unavailable")
-    assert second["outcome"]["issue"][0]["diagnostics"] == bounds.FULL
-    assert full.waiting == 1
-
-
-def test_with_the_list_full_a_native_message_that_the_chart_cannot_use_is_to_be_sent_again(full: Ward) -> None:
-    bad = reading("crp", 85) | {"unit": "furlong"}
-    answer = full.post("/messages", [reading("crp", 85), bad], JSON)
-    assert (answer.status_code, answer.headers["Retry-After"], full.waiting) == (503, "5", 1)
-    assert answer.json()["issue"][0]["expression"] == ["[1]"]
-    assert bounds.FULL in issues(answer)
-    assert full.post("/messages", {"type": "reading"}, JSON).status_code == 422
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        ("/fhir", observation(), FHIR),
+        ("/fhir", SLEEPY, FHIR),
+        ("/fhir", bundle(observation(), SLEEPY), FHIR),
+        ("/messages", reading("crp", 85), JSON),
+    ],
+)
+def test_a_store_that_is_nearly_full_takes_nothing_and_says_why(full: Ward, path: str, body: Any, kind: Any) -> None:
+    answer = full.post(path, body, kind)
+    assert (answer.status_code, answer.headers["Retry-After"], issues(answer)) == (503, "5", FULL)
+    assert full.waiting == 0
 
 
 def test_with_room_the_chart_sets_it_aside(ward: Ward) -> None:

@@ -1,14 +1,17 @@
 """What the ways in keep: messages once, the rest with its text, counts within bounds."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
+from alerts.watch import SetAside
 from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
-from tests.unit.worker.ward import KEYS
-from worker import bounds
+from tests.unit.worker.ward import KEYS, acknowledgement, message, raw, reading
+from worker import dead_letters
+from worker.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
 from worker.fitness import UnfitStoreError
 from worker.intake import retry as retrying
 from worker.intake import store as stores
@@ -23,6 +26,10 @@ SITE = KEYS.of(SITE_SUBJECT)
 @pytest.fixture
 def intake(redis: Redis) -> IntakeStore:
     return IntakeStore(redis, KEYS)
+
+
+def records(intake: IntakeStore) -> list[SetAside]:
+    return [record for one in intake.dead_letters() for record in one.letter.records()]
 
 
 def waiting(intake: IntakeStore, patient: str = "P1") -> int:
@@ -62,18 +69,18 @@ def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: Int
     raw = oru(obx(), obx("67775-7^LOC^LN", "sleepy", "", kind="ST"))
     intake.put(taken(raw), NOW)
     intake.put(taken(oru(obx("67775-7^LOC^LN", "dozy", "", kind="ST"))), NOW)
-    records = [record for _, _, record in intake.set_aside()]
-    assert [(record.form, record.source, record.id) for record in records] == [
+    found = records(intake)
+    assert [(record.form, record.source, record.id) for record in found] == [
         ("hl7", "lab", "1 OBX[2]"),
         ("hl7", "lab", "1 OBX[1]"),
     ]
-    assert records[0].raw == raw.decode()
+    assert found[0].raw == raw.decode()
     assert waiting(intake, SITE_SUBJECT) == 1
 
 
 def test_what_the_chart_shows_is_set_aside_there(intake: IntakeStore) -> None:
     intake.put(taken(oru(obx(unit="furlong"))), NOW)
-    assert (waiting(intake), intake.set_aside()) == (1, [])
+    assert (waiting(intake), records(intake)) == (1, [])
 
 
 def test_an_unreadable_message_is_kept_whole(intake: IntakeStore) -> None:
@@ -81,12 +88,12 @@ def test_an_unreadable_message_is_kept_whole(intake: IntakeStore) -> None:
 
     intake.put(read.hl7(b"MSH|^~\\&|LAB|HOSP|\rnonsense", INTAKE, TABLES), NOW)
     intake.put(read.hl7(b"\x00\x01", INTAKE, TABLES), NOW)
-    assert len(intake.set_aside()) == 1, "an MSH without a type is read, and ignored"
+    assert len(records(intake)) == 1, "an MSH without a type is read, and ignored"
 
 
 def test_what_http_refuses_is_not_kept(intake: IntakeStore) -> None:
     intake.put(fhir(bundle(observation(value="many"), observation())), NOW)
-    assert (waiting(intake), intake.set_aside()) == (1, [])
+    assert (waiting(intake), records(intake)) == (1, [])
 
 
 def test_unmapped_codes_units_and_values_are_counted(intake: IntakeStore) -> None:
@@ -129,7 +136,7 @@ def test_what_is_mended_is_taken_and_the_rest_stays(intake: IntakeStore, form: s
     done = retrying.retry(intake, mended(sleepy="voice"), TABLES, NOW)
     assert done[:3] == (1, 0, 1)
     assert waiting(intake) == 1
-    assert ["dozy" in record.raw for _, _, record in intake.set_aside()] == [True]
+    assert ["dozy" in record.raw for record in records(intake)] == [True]
 
 
 def test_keys_are_shown_once_and_kept_as_hashes(redis: Redis) -> None:
@@ -167,7 +174,7 @@ def test_a_text_that_is_not_utf_8_can_be_tried_again_as_it_came(intake: IntakeSt
     raw = oru(obx("67775-7^LOC^LN", "schläfrig", "", kind="ST")).decode().encode("latin-1")
     raw = raw.replace(b"|2.5.1\r", b"|2.5.1||||||8859/1\r")
     intake.put(taken(raw), NOW)
-    ((_, _, record),) = intake.set_aside()
+    (record,) = records(intake)
     assert record.form == "hl7/latin-1"
     assert retrying.retry(intake, mended(schläfrig="voice"), TABLES, NOW)[:3] == (1, 0, 0)
 
@@ -180,20 +187,13 @@ def test_what_a_feed_on_trial_sends_is_counted(intake: IntakeStore) -> None:
 def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_whole(intake: IntakeStore) -> None:
     raw = oru(*(obx(value="x" * 1000) for _ in range(60)))
     intake.put(taken(raw), NOW)
-    [(_, _, record)] = intake.set_aside()
+    [record] = records(intake)
     assert record.raw == raw.decode()
     assert record.why.startswith("60 elements cannot be used; the first: ")
     assert retrying.retry(intake, INTAKE, TABLES, NOW).kept == 1
 
 
-# -- how much is set aside ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room for two records, and for one more where something is usable as well."""
-    monkeypatch.setattr(bounds, "MOST", 2)
-    monkeypatch.setattr(bounds, "RESERVE", 1)
+# -- what the store has room for ---------------------------------------------------------------------
 
 
 def unusable(control: str, *more: str) -> Taken:
@@ -204,69 +204,89 @@ def outcomes(put: Put) -> list[Outcome]:
     return [item.outcome for one in put.taken for item in one.items]
 
 
-@pytest.mark.usefixtures("small")
-def test_what_is_usable_is_always_taken(intake: IntakeStore) -> None:
-    for control in ("1", "2", "3"):
-        intake.put(unusable(control), NOW)
-    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
-    assert waiting(intake) == 1
+def test_one_text_is_kept_once_however_many_of_its_elements_cannot_be_used(intake: IntakeStore) -> None:
+    word = obx("67775-7^LOC^LN", "sleepy", "", kind="ST")
+    intake.put(taken(oru(word, word, word)), NOW)
+    [one] = intake.dead_letters()
+    assert [reason.id for reason in one.letter.reasons] == ["1 OBX[1]", "1 OBX[2]", "1 OBX[3]"]
 
 
-@pytest.mark.usefixtures("small")
-def test_what_there_is_no_room_for_is_turned_away_and_new_once_there_is(intake: IntakeStore) -> None:
-    assert outcomes(intake.put_all([unusable("1"), unusable("2"), unusable("3"), unusable("3")], NOW)) == [
-        Outcome.SET_ASIDE,
-        Outcome.SET_ASIDE,
+def test_of_a_text_what_is_mended_is_stored_and_the_rest_stays(intake: IntakeStore) -> None:
+    words = [obx("67775-7^LOC^LN", word, "", kind="ST") for word in ("sleepy", "dozy")]
+    intake.put(taken(oru(*words)), NOW)
+    assert retrying.retry(intake, mended(sleepy="voice"), TABLES, NOW)[:3] == (1, 0, 1)
+    assert ([record.id for record in records(intake)], waiting(intake)) == (["1 OBX[2]"], 1)
+    assert retrying.retry(intake, mended(sleepy="voice", dozy="voice"), TABLES, NOW)[:3] == (1, 0, 0)
+
+
+def test_a_store_that_is_nearly_full_turns_away_what_needs_room_and_it_is_new_once_there_is_some(
+    intake: IntakeStore, memory: Callable[[int, int], None]
+) -> None:
+    memory(86_000_000, 100_000_000)
+    ignored = taken(oru(obx("X1^Potassium^LAB"), control="ignored"))
+    assert outcomes(intake.put_all([taken(oru(obx())), unusable("1"), ignored], NOW)) == [
         Outcome.NO_ROOM,
         Outcome.NO_ROOM,
+        Outcome.IGNORED,
     ]
-    again = intake.put(unusable("3"), NOW)
-    assert (outcomes(again), again.repeated, len(intake.set_aside())) == ([Outcome.NO_ROOM], False, 2)
-    intake.take_off(intake.set_aside()[:1])
-    assert outcomes(intake.put(unusable("3"), NOW)) == [Outcome.SET_ASIDE]
-    assert intake.put(unusable("3"), NOW).repeated
+    assert (waiting(intake), records(intake)) == (0, [])
+    memory(80_000_000, 100_000_000)
+    monotonic_later(intake)
+    again = intake.put(taken(oru(obx())), NOW)
+    assert (outcomes(again), again.repeated, waiting(intake)) == ([Outcome.STORED], False, 1)
 
 
-@pytest.mark.usefixtures("small")
-def test_a_message_that_was_kept_is_still_known_when_the_list_is_full(intake: IntakeStore) -> None:
-    for control in ("1", "2"):
-        intake.put(unusable(control), NOW)
-    assert outcomes(intake.put(unusable("1"), NOW)) == [Outcome.SET_ASIDE]
+def test_what_was_stored_is_still_known_when_the_store_is_full(
+    intake: IntakeStore, memory: Callable[[int, int], None]
+) -> None:
+    intake.put(taken(oru(obx())), NOW)
+    memory(99, 100)
+    monotonic_later(intake)
+    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
 
 
-@pytest.mark.usefixtures("small")
-def test_a_message_with_something_usable_is_turned_away_last_and_whole(intake: IntakeStore) -> None:
-    for control in ("1", "2"):
-        intake.put(unusable(control), NOW)
-    assert outcomes(intake.put(unusable("3", obx()), NOW)) == [Outcome.SET_ASIDE]
+def test_a_source_of_which_too_much_waits_is_turned_away_alone(
+    intake: IntakeStore, memory: Callable[[int, int], None]
+) -> None:
+    memory(6_000, 10_000)
+    intake.redis.hset(KEYS.waiting_bytes, "lab", 1_900)
+    messages = [(message(reading("crp", 85)), raw(reading("crp", 85)))]
+    with pytest.raises(IntakeStoppedError, match=TOO_MUCH_WAITS):
+        intake.put_native(messages, NOW, "lab")
+    assert intake.put_native(messages, NOW, "other") != []
+    assert int(intake.redis.hget(KEYS.waiting_bytes, "other") or 0) == len(messages[0][1])
+
+
+def test_in_a_store_that_is_half_empty_no_source_has_a_share(
+    intake: IntakeStore, memory: Callable[[int, int], None]
+) -> None:
+    memory(1_000, 10_000)
+    intake.redis.hset(KEYS.waiting_bytes, "lab", 9_000)
+    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
+
+
+def test_answers_are_taken_by_a_full_store(intake: IntakeStore, memory: Callable[[int, int], None]) -> None:
+    memory(99, 100)
+    answer = acknowledgement("crs 1")
+    intake.put_native([(message(answer), raw(answer))], NOW, "ehr")
     assert waiting(intake) == 1
-    assert outcomes(intake.put(unusable("4", obx()), NOW)) == [Outcome.NO_ROOM]
-    assert (waiting(intake), len(intake.set_aside())) == (1, 3)
+    with pytest.raises(IntakeStoppedError, match=FULL):
+        intake.put_native([(message(reading("crp", 85)), raw(reading("crp", 85)))], NOW, "ehr")
 
 
-@pytest.mark.usefixtures("small")
-def test_what_the_chart_would_set_aside_needs_room_too(intake: IntakeStore) -> None:
-    for shard in KEYS.all()[:2]:
-        intake.redis.xadd(shard.key("set_aside"), {"s": b""})
-    assert outcomes(intake.put(taken(oru(obx(unit="furlong"))), NOW)) == [Outcome.NO_ROOM]
-    assert waiting(intake) == 0
+def test_the_dead_letters_of_one_delivery_are_bounded(intake: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "WRITTEN_AT_ONCE", 3_000)
+    bad = [observation("67775-7", id=f"b{number}", valueQuantity=None, valueString="sleepy") for number in range(30)]
+    intake.put(fhir(bundle(*bad, observation())), NOW)
+    left = intake.dead_letters()
+    assert 1 < len(left) < 6
+    assert dead_letters.tally(intake.redis, KEYS, NOW).dropped == {"lab": 30 - len(left)}
+    assert waiting(intake) == 1
 
 
-@pytest.mark.usefixtures("small")
-def test_of_a_bundle_the_entries_without_room_are_turned_away_alone(intake: IntakeStore) -> None:
-    bad = [observation("67775-7", id=f"b{number}", valueQuantity=None, valueString="sleepy") for number in range(3)]
-    put = intake.put(fhir(bundle(*bad, observation())), NOW)
-    assert outcomes(put) == [Outcome.SET_ASIDE, Outcome.SET_ASIDE, Outcome.NO_ROOM, Outcome.STORED]
-    assert (waiting(intake), len(intake.set_aside())) == (1, 2)
-
-
-@pytest.mark.usefixtures("small")
-def test_test_messages_need_no_room(intake: IntakeStore) -> None:
-    for control in ("1", "2"):
-        intake.put(unusable(control), NOW)
-    raw = oru(obx("67775-7^LOC^LN", "sleepy", "", kind="ST"), processing="T", control="9")
-    assert outcomes(intake.put(taken(raw), NOW)) == [Outcome.SET_ASIDE]
-    assert intake.redis.xlen(SITE.key("test")) == 1
+def monotonic_later(intake: IntakeStore) -> None:
+    """The store is asked again how full it is."""
+    intake._capacity._looked = float("-inf")
 
 
 def test_a_store_of_another_number_of_shards_takes_nothing(redis: Redis) -> None:
@@ -274,5 +294,5 @@ def test_a_store_of_another_number_of_shards_takes_nothing(redis: Redis) -> None
     with pytest.raises(UnfitStoreError, match=f"CARTWATCH_SHARDS={KEYS.shards + 1}"):
         IntakeStore(redis, KEYS).put(taken(oru(obx())), NOW)
     with pytest.raises(UnfitStoreError):
-        IntakeStore(redis, KEYS).put_native([], NOW)
+        IntakeStore(redis, KEYS).put_native([], NOW, "lab")
     assert redis.keys() == [KEYS.shape.encode()]

@@ -1,6 +1,6 @@
 """The handler: a batch in one transaction, each message's own end, nobody kept from being stored by another."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +11,7 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
 from tests.unit.worker.intake.feeds import INTAKE, hl7, obx, oru, pid
 from tests.unit.worker.ward import KEYS, SITE, waiting
-from worker import bounds
+from worker.capacity import FULL
 from worker.fitness import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget
@@ -43,7 +43,7 @@ class Bench:
         return [verdict.outcome for verdict in verdicts]
 
     def why(self) -> list[str]:
-        return [record.why for _, _, record in self.store.set_aside()]
+        return [record.why for one in self.store.dead_letters() for record in one.letter.records()]
 
 
 def patients(store: Store) -> list[str]:
@@ -100,7 +100,8 @@ def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_s
         Outcome.SET_ASIDE,
         Outcome.STORED,
     ]
-    [(_, _, record)] = bench.store.set_aside()
+    [one] = bench.store.dead_letters()
+    [record] = one.letter.records()
     assert "MSH-2" in record.why
     assert record.raw == doubled.decode()
     assert patients(store) == ["P1", "P2", SITE_SUBJECT]
@@ -177,17 +178,13 @@ def test_what_cannot_be_stored_as_what_it_means_is_stored_as_what_it_is(
 UNUSABLE = oru(obx("67775-7^LOC^LN", "sleepy", "", kind="ST"), control="7")
 
 
-def test_with_the_list_full_what_cannot_be_used_is_refused_with_the_reason(
-    bench: Bench, redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_is_nearly_full_refuses_with_the_reason(
+    bench: Bench, memory: Callable[[int, int], None], store: Store
 ) -> None:
-    redis.xadd(KEYS.shard(0).key("set_aside"), {"s": b""})
-    monkeypatch.setattr(bounds, "MOST", 1)
-    refused, taken = bench.handler([Received(UNUSABLE, "10.0.0.1"), Received(LAB, "10.0.0.1")])
-    assert (refused.outcome, refused.why) == (Outcome.REFUSED, bounds.FULL)
-    assert taken.outcome is Outcome.STORED
-    assert waiting(store, "P1") == 1
-    redis.delete(KEYS.shard(0).key("set_aside"))
-    assert bench.take(UNUSABLE) == [Outcome.SET_ASIDE]
+    memory(90, 100)
+    verdicts = bench.handler([Received(UNUSABLE, "10.0.0.1"), Received(LAB, "10.0.0.1")])
+    assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [(Outcome.REFUSED, FULL)] * 2
+    assert waiting(store, "P1") == 0
 
 
 def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
