@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for audit and replay; 0 keeps none")
     secret: str | None = Field(None, min_length=32, repr=False, description="Signs links; made and kept if not set")
     link_hours: float = Field(24, gt=0, description="Hours after which the link in a page is no longer answered")
+    redis_memory: int | None = Field(
+        None, ge=64, description="MiB the Redis of `cartwatch up` may use; a quarter of the machine's if not set"
+    )
     volatile: bool = Field(False, description="Accept a store that forgets at its end; never where patients are")
     heartbeat_url: str | None = Field(None, repr=False, description="Asked (GET) while the auditor finds nothing wrong")
     heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")

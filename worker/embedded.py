@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,6 +35,11 @@ FOLDER_FREE_WITHIN = 5.0
 """Seconds a data folder may stay in use: by the server of a process that was just killed, or by the child that was
 writing the append-only file anew for a server that was."""
 
+LEAST_MEMORY = 128 * 1024 * 1024
+MOST_MEMORY = 4 * 1024 * 1024 * 1024
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a container's limit stands: of cgroup v2, and of v1."""
+
 _SERVERS = ("redis-server", "valkey-server")
 _PORT_ATTEMPTS = 5
 _PORT_TAKEN = "Address already in use"
@@ -49,6 +55,7 @@ logfile ""
 dir .
 appendonly yes
 appendfsync always
+maxmemory {memory}
 maxmemory-policy noeviction
 save ""
 """
@@ -100,7 +107,8 @@ class EmbeddedRedis:
 
     Without a `folder` the data live in a temporary one, deleted on leaving; a given folder survives and is
     replayed by the next start. `port` is chosen when not given. Port and password stay the same over `stop`,
-    `kill` and `start`. Start it from the main thread: only then does the server end when its parent is killed.
+    `kill` and `start`. `memory` is how many bytes it may use: a quarter of the machine's where not given. Start it
+    from the main thread: only then does the server end when its parent is killed.
 
     Raises:
         NoRedisError: on `start`, when the machine has no server.
@@ -108,7 +116,7 @@ class EmbeddedRedis:
         EmbeddedRedisError: on `start`, when the server ends or does not answer in time.
     """
 
-    def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
+    def __init__(self, folder: Path | None = None, port: int | None = None, memory: int | None = None) -> None:
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="cartwatch-redis-", ignore_cleanup_errors=True)
             if folder is None
@@ -117,6 +125,7 @@ class EmbeddedRedis:
         self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".").absolute()
         self._port_is_settled = port is not None
         self._port = port or _free_port()
+        self._memory = memory or memory_by_default()
         self._password = secrets.token_hex(24)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
@@ -221,7 +230,8 @@ class EmbeddedRedis:
                 return
 
     def _launch(self, command: list[str]) -> None:
-        _write_private(self.folder / "redis.conf", _CONFIGURATION.format(port=self._port, password=self._password))
+        configuration = _CONFIGURATION.format(port=self._port, password=self._password, memory=self._memory)
+        _write_private(self.folder / "redis.conf", configuration)
         said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is a server this module found
@@ -278,6 +288,14 @@ class EmbeddedRedis:
 
 class _PortTakenError(EmbeddedRedisError):
     """The port went to somebody else."""
+
+
+def memory_by_default(limits: Sequence[Path] = CGROUP_LIMITS) -> int:
+    """Bytes an embedded Redis may use: a quarter of what this machine, or its container, has, within bounds."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    texts = [path.read_text(encoding="ascii").strip() for path in limits if path.is_file()]
+    whole = min([machine, *(int(text) for text in texts if text.isdigit())])
+    return min(max(whole // 4, LEAST_MEMORY), MOST_MEMORY)
 
 
 def _free_port() -> int:

@@ -179,7 +179,8 @@ def _with_store(
     if "CARTWATCH_REDIS_URL" in os.environ:
         say("state store: CARTWATCH_REDIS_URL")
         return None, Settings()
-    server = stack.enter_context(EmbeddedRedis(data))
+    mebibytes = Settings().redis_memory
+    server = stack.enter_context(EmbeddedRedis(data, memory=mebibytes * 1024 * 1024 if mebibytes else None))
     kept = f"kept in {data}" if data else "NOT kept: give --data FOLDER to keep patients over a restart"
     say(f"state store: embedded, {kept}")
     return server, Settings(redis_url=server.url, broker_url=server.broker_url)

@@ -16,7 +16,16 @@ import pytest
 import redis
 
 from worker import embedded
-from worker.embedded import EmbeddedRedis, EmbeddedRedisError, FolderInUseError, NoRedisError, find_server
+from worker.embedded import (
+    LEAST_MEMORY,
+    MOST_MEMORY,
+    EmbeddedRedis,
+    EmbeddedRedisError,
+    FolderInUseError,
+    NoRedisError,
+    find_server,
+    memory_by_default,
+)
 
 pytestmark = pytest.mark.server
 
@@ -121,6 +130,22 @@ def test_only_the_owner_can_read_what_it_writes(own: EmbeddedRedis) -> None:
 )
 def test_it_runs_with(own: EmbeddedRedis, option: str, value: str) -> None:
     assert ask(own.url, "CONFIG", "GET", option) == {option: value}
+
+
+def test_it_has_a_bound_on_its_memory(own: EmbeddedRedis) -> None:
+    assert ask(own.url, "CONFIG", "GET", "maxmemory") == {"maxmemory": str(memory_by_default())}
+    with EmbeddedRedis(memory=200_000_000) as given:
+        assert ask(given.url, "CONFIG", "GET", "maxmemory") == {"maxmemory": "200000000"}
+
+
+def test_a_container_s_limit_counts_and_the_share_has_bounds(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    shares = []
+    for text in ("max", "1073741824\n", "1024"):
+        limit.write_text(text)
+        shares.append(memory_by_default([limit, tmp_path / "absent"]))
+    assert LEAST_MEMORY <= shares[0] <= MOST_MEMORY
+    assert shares[1:] == [268_435_456, LEAST_MEMORY]
 
 
 def test_a_killed_server_comes_back_with_its_data_at_the_same_address(own: EmbeddedRedis) -> None:

@@ -173,6 +173,15 @@ def test_redis_keeps_what_it_accepted(option: str, value: str) -> None:
     assert "redis:/data" in SERVICES["redis"]["volumes"]
 
 
+def test_redis_has_a_bound_on_its_memory_with_room_to_write_its_file_anew() -> None:
+    def mebibytes(text: str) -> float:
+        found = re.fullmatch(r"\$\{CARTWATCH_REDIS_\w+:-(\d+)(mb|g)\}", text)
+        assert found is not None
+        return float(found[1]) * {"mb": 1, "g": 1024}[found[2]]
+
+    assert mebibytes(redis_options()["maxmemory"]) * 2 <= mebibytes(SERVICES["redis"]["mem_limit"])
+
+
 def test_redis_reads_those_options() -> None:
     [config] = SERVICES["redis"]["configs"]
     assert config["source"] == "redis"
