@@ -170,6 +170,7 @@ def _bodies(one: "Listed") -> list[dict[str, str]]:
 def _list_set_aside(as_json: bool) -> None:
     import json
 
+    from alerts.fields import visible
     from worker import dead_letters
 
     run = runtime()
@@ -180,7 +181,7 @@ def _list_set_aside(as_json: bool) -> None:
     for source, number in dead_letters.tally(store.redis, store.keys, run.clock.now()).dropped.items():
         body = {"source": source, "dropped": str(number), "why": "its share of what is kept was full"}
         text = f"{source}: {number} older message(s) were dropped, {body['why']}"
-        click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
+        click.echo(json.dumps(body, ensure_ascii=False) if as_json else visible(text))
     for patient, note in store.unregistered().items():
         body = {"patient": patient, "count": str(note.count), "first": note.first.isoformat()}
         body |= {"last": note.last.isoformat(), "sources": ", ".join(note.sources), "why": "patient not registered"}
