@@ -9,15 +9,24 @@ from msgspec.structs import replace
 from alerts.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
 from alerts.grading.inputs import unusual
-from alerts.grading.result import Grade, Points, Result, Score
+from alerts.grading.result import NOT_APPLICABLE, Grade, Points, Result, Score, not_applicable
 from alerts.held import Kept, Moment, conventions
 from config.site import Site
 
 R = TypeVar("R", bound=Result)
 
 
+class WouldBe(Struct, frozen=True):
+    """What CRS and ICANS would be before the infusion, had it been given."""
+
+    crs: Grade
+    icans: Grade
+
+
 class Assessment(Struct, frozen=True):
-    """All results at a time; `course` is what the CRS grade depends on besides the signs."""
+    """All results at a time; `course` is what the CRS grade depends on besides the signs. `would_be` only before the
+    infusion, when CRS and ICANS are not applicable.
+    """
 
     at: datetime
     day: int | None
@@ -34,6 +43,7 @@ class Assessment(Struct, frozen=True):
     icaht_late: Grade
     iec_hs: iec_hs.Screen
     news2: news2.News2
+    would_be: WouldBe | None = None
 
     def grades(self) -> dict[str, Result]:
         """Every result by the name it has in replays, journals and on the wire."""
@@ -60,7 +70,7 @@ def assess_onward(
     chart: Chart, at: datetime, site: Site, known: crs.Course | None, kept: Kept
 ) -> tuple[Assessment, Kept]:
     """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
-    course, severity = crs.followed(chart, at, site, known)
+    course, severity, would_be = crs.followed(chart, at, site, known)
     under = conventions(site)
     kept = kept if kept.under == under else Kept()
     now = Moment(chart, at, site, at.astimezone(site.zone).date())
@@ -70,13 +80,14 @@ def assess_onward(
     counts = now.hold(kept.icaht, icaht.both, icaht.basis)
     neurology = now.hold(kept.icans, icans.both, icans.basis)
     # Who never had CRS is not screened.
-    criteria = now.hold(kept.iec_hs, iec_hs.criteria, iec_hs.basis) if course.episodes else None
+    criteria = now.hold(kept.iec_hs, iec_hs.criteria, iec_hs.basis) if course.episodes and not would_be else None
+    neurotoxicity = _remarked(replace(neurology.result[0], at=at))
     assessment = Assessment(
         at=at,
         day=chart.day(at, site.zone),
         course=course,
         crs=_remarked(severity),
-        icans=_remarked(replace(neurology.result[0], at=at)),
+        icans=not_applicable(icans.SYSTEM, icans.VERSION, at) if would_be else neurotoxicity,
         ice=_remarked(replace(neurology.result[1], at=at)),
         ctcae={term: _remarked(found) for term, found in ctcae.grades(chart, at, site, laboratory.result).items()},
         easix=_remarked(easix.aged(endothelium.result.easix, at)),
@@ -87,6 +98,7 @@ def assess_onward(
         icaht_late=_remarked(replace(counts.result[1], at=at)),
         iec_hs=_remarked(iec_hs.screen(chart, at, site, course, criteria.result if criteria else None)),
         news2=_remarked(news2.score(chart, at, site)),
+        would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
     return assessment, Kept(
         under=under,
@@ -108,8 +120,10 @@ def _remarked(result: R) -> R:
 
 
 def shown_value(result: Result) -> str | None:
-    """The result as one comparable text: a grade, a score, or None where it is undetermined."""
+    """The result as one comparable text: a grade, a score, "not applicable", or None where it is undetermined."""
     if isinstance(result, Grade):
+        if not result.applicable:
+            return NOT_APPLICABLE
         return None if result.grade is None else str(result.grade)
     if isinstance(result, Points):
         return None if result.score is None else str(result.score)

@@ -254,6 +254,11 @@ class Chart(Struct, frozen=True):
             kinds |= {item.kind for item in {*self.unused} ^ {*before.unused}}
         return kinds
 
+    @property
+    def infused(self) -> datetime | None:
+        """When the cells were, or will be, infused, where that is known."""
+        return self.admission.infused if self.admission else None
+
     def knows_version(self, source: str, message: str) -> bool:
         """Whether a version of a message is held, or was, that was not the final one."""
         return _key(source, message) in self.versions
@@ -382,7 +387,7 @@ class Chart(Struct, frozen=True):
         The last value of a day is what thinning never drops, so a baseline does not drift as the stay goes on. A day
         whose last value is not `usable` is left out.
         """
-        infused = self.admission.infused if self.admission else None
+        infused = self.infused
         if infused is None:
             return None
         last_of_day = {
@@ -395,7 +400,7 @@ class Chart(Struct, frozen=True):
 
     def day(self, at: datetime, zone: ZoneInfo) -> int | None:
         """Days since infusion in the hospital's calendar: day 0 is the calendar day of infusion."""
-        infused = self.admission.infused if self.admission else None
+        infused = self.infused
         if infused is None:
             return None
         return (at.astimezone(zone).date() - infused.astimezone(zone).date()).days

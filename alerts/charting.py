@@ -78,7 +78,8 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
         latest = (message.received or now) + site.proxies.registration.ahead_within.value
         if message.infused is not None and message.infused > latest:
             return _refuse(chart, message, INFUSION_AHEAD)
-        return Charted(chart.admit(_admission(message)))
+        admitted = chart.admit(_admission(message))
+        return Charted(admitted, corrects=admitted.infused != chart.infused)
     if not isinstance(message, Reading | Statement | Treatment):
         return Charted(chart)
     try:

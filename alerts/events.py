@@ -6,7 +6,7 @@ from typing import Any, Literal
 from alerts.assessment import Assessment
 from alerts.episodes import Episode
 from alerts.grading.iec_hs import Screen
-from alerts.grading.result import Evidence, Grade, Points, Result, Score
+from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
 from alerts.page import Page
 from alerts.silences import Silenced
 from alerts.watch import Watch
@@ -45,9 +45,10 @@ def grade_event(
         "version": result.version,
     }
     if isinstance(result, Grade):
-        event |= {"grade": result.grade, "was": None if was is None else int(was), "provisional": result.provisional}
+        event |= {"grade": result.grade, "applicable": result.applicable, "was": _number(was)}
+        event |= {"provisional": result.provisional}
     elif isinstance(result, Points):
-        event |= {"score": result.score, "was": None if was is None else int(was), "risk": result.risk}
+        event |= {"score": result.score, "was": _number(was), "risk": result.risk}
     elif isinstance(result, Screen):
         event |= {"suspected": result.suspected}
     elif isinstance(result, Score):
@@ -55,6 +56,11 @@ def grade_event(
         event |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
     event |= {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
     return event | {"proxies": list(result.proxies), "evidence": [evidence(item, site) for item in result.evidence]}
+
+
+def _number(was: str | None) -> int | None:
+    """What a grade or a sum of points was; None where it was undetermined or not applicable."""
+    return None if was in (None, NOT_APPLICABLE) else int(was)
 
 
 def evidence(item: Evidence, site: Site) -> dict[str, str]:

@@ -11,12 +11,13 @@ from datetime import datetime
 from alerts.assessment import Assessment
 from alerts.chart import Chart
 from alerts.finding import Finding, Rule, Scene, Seen
-from alerts.rules import counts, crs, icans, overdue, scores
+from alerts.rules import before_infusion, counts, crs, icans, overdue, scores
 from config.site import Site
 
 RULES: tuple[Rule, ...] = (
     crs.crs,
     icans.icans,
+    before_infusion.before_infusion,
     counts.febrile_neutropenia,
     counts.cytopenia,
     counts.low_igg,
@@ -42,6 +43,7 @@ def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: S
     """When a rule may say something new though nothing came in, after what every rule says now."""
     dues = [finding.due for finding in found]
     dues.append(icans.repeat_awaited_until(Scene(Seen(), now, chart, site)))
+    dues.append(chart.infused)
     return min((at for at in dues if at is not None and at > now.at), default=None)
 
 

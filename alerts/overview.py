@@ -17,7 +17,7 @@ from alerts.fields import Status
 from alerts.finding import Scene
 from alerts.grading import pressures
 from alerts.grading.inputs import latest_number, number
-from alerts.grading.result import Grade, Score
+from alerts.grading.result import NOT_APPLICABLE, Grade, Score
 from alerts.messages import SITE_SUBJECT
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
@@ -58,15 +58,23 @@ class Sign(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A grade; None: undetermined. `provisional`: at least this."""
+    """A grade; None: undetermined, or not `applicable`. `provisional`: at least this."""
 
     grade: int | None = None
     provisional: bool = False
+    applicable: bool = True
 
     @property
     def text(self) -> str:
-        """As it is written; empty where it is undetermined."""
+        """As it is written; empty where there is none."""
         return "" if self.grade is None else f"{'≥' if self.provisional else ''}{self.grade}"
+
+    @property
+    def absent(self) -> str:
+        """Why there is no grade; empty where there is one."""
+        if self.grade is not None:
+            return ""
+        return "undetermined" if self.applicable else NOT_APPLICABLE
 
 
 class Count(NamedTuple):
@@ -172,7 +180,7 @@ def _assessed(watch: Watch, site: Site) -> Assessment | None:
 
 
 def _level(result: Grade) -> Level:
-    return Level(result.grade, result.provisional)
+    return Level(result.grade, result.provisional, result.applicable)
 
 
 # -- signs -------------------------------------------------------------------------------------------

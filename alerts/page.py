@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from alerts.assessment import Assessment
+from alerts.assessment import Assessment, shown_value
 from alerts.chart import Chart
 from alerts.concern import Change, Concern
 from alerts.episodes import Episode
@@ -143,7 +143,7 @@ def _lowered(episode: Episode, began: str, language: Language) -> str:
     if episode.level_now is None:
         return say("undetermined since {at}", language, at=began)
     if episode.condition not in GRADED:
-        return say("no longer so since {at}", language, at=began)
+        return say("since {at}" if episode.level_now else "no longer so since {at}", language, at=began)
     words = "was {was}, now {now}, since {at}" if episode.level_now else "was {was}, now {now}, clearing since {at}"
     return say(words, language, was=episode.level, now=episode.level_now, at=began)
 
@@ -193,8 +193,8 @@ def missing(item: str, language: Language) -> str:
 def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site, language: Language) -> list[str]:
     """Both grades, m-EASIX, what was given, and the protocol lines."""
     grades = ", ".join(
-        f"{name} {translate('undetermined', language) if grade is None else grade}"
-        for name, grade in (("CRS", now.crs.grade), ("ICANS", now.icans.grade))
+        f"{name} {translate(shown_value(grade) or 'undetermined', language)}"
+        for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
     )
     lines = [say("Now: {grades}", language, grades=grades)]
     if score := _score(now.m_easix, site, language):

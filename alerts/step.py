@@ -37,6 +37,7 @@ from alerts.graded import (
     standing_at,
 )
 from alerts.grading import crs, pressures
+from alerts.grading.inputs import clock
 from alerts.grading.result import Result
 from alerts.merging import passed_on
 from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
@@ -85,6 +86,7 @@ class _Step:
         self.corrected = False
         self.uncorrected = watch.chart
         self.changes: list[Change] = []
+        self.infused_before = watch.chart.infused
         self.corrections = Corrections()
         self.shaken: list[Shaken] = []
         self.latest: Assessment | None = None
@@ -200,7 +202,15 @@ class _Step:
     def _retracted(self, episode: Episode) -> Concern:
         """An episode that lost its ground, with the corrections that took it."""
         took = took_ground(self.changes, self.watch, self.uncorrected, episode, self.site) if episode.told else ()
-        return Concern(episode, "retracted", None, changes=took)
+        return Concern(episode, "retracted", self._infusion_moved(episode), changes=took)
+
+    def _infusion_moved(self, episode: Episode) -> Finding | None:
+        """That the ground of an episode went with another time of infusion."""
+        infused = self.watch.chart.infused
+        if infused is None or infused == self.infused_before:
+            return None
+        because = f"the infusion is registered for {clock(infused, self.site.zone)}"
+        return Finding(condition=episode.condition, level=0, urgency="low", title=episode.title, because=(because,))
 
     def take_grades_back(self) -> None:
         """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""

@@ -7,6 +7,7 @@ A grade in a title is that of the newest assessment, never more.
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alerts.admission import Admission
 from alerts.concern import LATE, REPEAT_ICE, UNREGISTERED, Concern
@@ -111,6 +112,8 @@ def name(concern: Concern, language: Language) -> str:
     episode = concern.episode
     if concern.has_ended:
         return _ended(concern, language)
+    if concern.is_lower and episode.level_now and concern.finding and episode.condition not in GRADED:
+        episode = replace(episode, title=concern.finding.title)
     text = graded(episode, episode.level_now, concern.members, language)
     if concern.is_unregistered:
         text = say("would be {name}", language, name=text)
@@ -127,6 +130,8 @@ def _ended(concern: Concern, language: Language) -> str:
     episode = concern.episode
     what = graded(episode, episode.level, episode.members, language)
     if concern.reason == "resolved":
+        if episode.condition not in GRADED and concern.finding is not None and concern.finding.over:
+            return translate(concern.finding.title, language)
         return say("{name} resolved", language, name=what)
     text = say("{name} withdrawn", language, name=what)
     if concern.left is None:
@@ -138,6 +143,8 @@ def _ended(concern: Concern, language: Language) -> str:
 def _lower(episode: Episode, language: Language) -> str:
     if episode.condition in GRADED:
         return f" ({say('was {level}', language, level=episode.level)})"
+    if episode.level_now:
+        return ""
     return f" ({say('undetermined' if episode.level_now is None else 'no longer', language)})"
 
 

@@ -110,7 +110,7 @@ def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
 
 
 def results(now: Assessment) -> dict[str, Any]:
-    """Every result of an assessment as JSON values; null where undetermined."""
+    """Every result of an assessment as JSON values; null where undetermined, or where a grade is not applicable."""
     return {
         "day": now.day,
         "crs": answer(now.crs),
@@ -138,7 +138,7 @@ def answer(result: Result) -> dict[str, Any]:
     """One result as JSON values."""
     said: dict[str, Any] = {}
     if isinstance(result, Grade):
-        said = {"grade": result.grade, "provisional": result.provisional}
+        said = {"grade": result.grade, "applicable": result.applicable, "provisional": result.provisional}
     elif isinstance(result, News2):
         said = {"score": result.score, "parts": dict(result.parts)}
     elif isinstance(result, Screen):

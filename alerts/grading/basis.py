@@ -55,5 +55,5 @@ def _changes(basis: Basis, chart: Chart) -> Iterator[tuple[list[datetime], timed
     series = [[entry.effective for entry in chart.entries[kind]] for kind in basis.kinds & chart.entries.keys()]
     series.append(sorted(item.effective for item in chart.unused if item.kind in basis.kinds))
     yield from ((times, shift) for times in series for shift in shifts)
-    if chart.admission is not None and chart.admission.infused is not None:
-        yield [chart.admission.infused], timedelta(0)
+    if chart.infused is not None:
+        yield [chart.infused], timedelta(0)

@@ -15,6 +15,9 @@ the dose of a vasopressor never change the grade.
 
 *Fever stops being required once an antipyretic, an anticytokine drug or a steroid has been given to a patient
 already diagnosed with CRS. How long that holds is a convention of the site (`crs.waiver_tail`).
+
+Before the infusion, where its time is known, CRS is not applicable. What the grade would be had the infusion been given
+is followed all the same (`would_be`), by what holds without a baseline: a mistyped date must not hide it.
 """
 
 from datetime import datetime, timedelta
@@ -29,7 +32,7 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.fever import fever
 from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
-from alerts.grading.result import Grade
+from alerts.grading.result import Grade, not_applicable
 from alerts.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 from config.site import Site
 
@@ -63,8 +66,9 @@ class Course(Struct, frozen=True):
     """The CRS episodes of a patient up to a time: what a grade at that time depends on besides the signs.
 
     A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as
-    nothing charted at or before its `as_of` has changed. `highest` is the highest grade of the last episode,
-    `lower_since` when it was first lower again.
+    nothing charted at or before its `as_of` has changed. Before the infusion it is that of what would be CRS; from the
+    infusion on nothing of that is left. `highest` is the highest grade of the last episode, `lower_since` when it was
+    first lower again.
     """
 
     as_of: datetime | None = None
@@ -101,25 +105,48 @@ class _Read(NamedTuple):
     calm: bool | None = None
 
 
+class Followed(NamedTuple):
+    """The episodes up to a time, the grade at it, and before the infusion what the grade would be had it been given."""
+
+    course: Course
+    grade: Grade
+    would_be: Grade | None = None
+
+
 def grade(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Grade:
     """The CRS grade at a time, with every reading it rests on."""
-    return followed(chart, at, site, known)[1]
+    return followed(chart, at, site, known).grade
 
 
 def course(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Course:
     """The CRS episodes up to and including a time."""
-    now = known or Course()
-    for moment in _moments(chart, at, now):
-        now = _advance(now, _read(chart, moment, site, now), chart, moment, site)
-    return now
+    return followed(chart, at, site, known).course
 
 
-def followed(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> tuple[Course, Grade]:
-    """The episodes up to a time, and the grade at it.
+def followed(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Followed:
+    """The episodes up to a time, and the grade at it."""
+    if is_before_infusion(chart, at):
+        course, would_be = _followed(_infused_already(chart), at, site, known or Course())
+        return Followed(course, not_applicable(SYSTEM, VERSION, at), would_be)
+    if known is not None and known.as_of is not None and is_before_infusion(chart, known.as_of):
+        known = None
+    return Followed(*_followed(chart, at, site, known or Course()))
 
-    The table is read twice for one moment only where the first reading changed what the second depends on.
-    """
-    now = known or Course()
+
+def is_before_infusion(chart: Chart, at: datetime) -> bool:
+    """Whether the infusion, where its time is known, is still to come."""
+    infused = chart.infused
+    return infused is not None and at < infused
+
+
+def _infused_already(chart: Chart) -> Chart:
+    """The chart as if the infusion had been given, at a time nobody knows."""
+    assert chart.admission is not None, "an infusion still to come stands in an admission"
+    return replace(chart, admission=replace(chart.admission, infused=None))
+
+
+def _followed(chart: Chart, at: datetime, site: Site, now: Course) -> tuple[Course, Grade]:
+    """The table is read twice for one moment only where the first reading changed what the second depends on."""
     before, read = now, None
     for moment in _moments(chart, at, now):
         before, read = now, _read(chart, moment, site, now)
@@ -133,13 +160,9 @@ def followed(chart: Chart, at: datetime, site: Site, known: Course | None = None
 # -- the course ------------------------------------------------------------------------------------
 
 
-def _infused(chart: Chart) -> datetime | None:
-    return chart.admission.infused if chart.admission else None
-
-
 def _moments(chart: Chart, at: datetime, now: Course) -> list[datetime]:
     """What a course has still to go through; nothing from before the infusion is CRS."""
-    after, infused = now.as_of, _infused(chart)
+    after, infused = now.as_of, chart.infused
     if infused is not None and (after is None or after < infused):
         after = infused - _INSTANT
     return chart.times(KINDS, at, after=after)
@@ -210,9 +233,6 @@ def _read(chart: Chart, at: datetime, site: Site, known: Course) -> _Read:
         said = chart.latest("died_of_crs", at)
         return _Read(Axis(5, "death due to CRS: grade 5", evidence(("died_of_crs", said)) if said else ()))
     temperature = fever(chart, at, site)
-    infused = _infused(chart)
-    if infused is not None and at < infused:
-        return _Read(_before_infusion(temperature))
     waived = known.waives_fever(at, site)
     pressure = hypotension(chart, at, site, alert=bool(temperature.level) or known.is_open)
     oxygen = hypoxia(chart, at, site)
@@ -220,13 +240,6 @@ def _read(chart: Chart, at: datetime, site: Site, known: Course) -> _Read:
     if not temperature.level and not waived:
         return _Read(_without_fever(temperature, pressure, oxygen), calm)
     return _Read(_with_fever(temperature, pressure, oxygen), calm)
-
-
-def _before_infusion(temperature: Axis) -> Axis:
-    """No CRS before what could cause it; but nothing is said of a patient of whom nothing is charted."""
-    if temperature.level is None:
-        return temperature._replace(because="no temperature charted, and fever is required")
-    return Axis(0, "before infusion", temperature.evidence)
 
 
 def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:

@@ -103,7 +103,7 @@ def worst(term: str, chart: Chart, at: datetime, site: Site) -> int | None:
 
     Thinning keeps the lowest and the highest of every stretch of time, so the worst is never lost.
     """
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None or at < infused:
         return None
     moments = [infused, *(moment for moment in chart.times(KINDS[term], at, after=infused)), at]

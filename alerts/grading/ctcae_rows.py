@@ -36,7 +36,7 @@ def no_result(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
 
 def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | None:
     """The pre-infusion baseline; None before infusion, when it is still being taken."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None or at < infused:
         return None
     return chart.baseline(kind, site.proxies.chart.baseline_window.value)
@@ -44,7 +44,7 @@ def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | Non
 
 def before_infusion(kind: str, chart: Chart, site: Site) -> tuple[Entry, ...]:
     """The results that the baseline may rest on, oldest first."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None:
         return ()
     found = chart.between(kind, infused - site.proxies.chart.baseline_window.value, infused)

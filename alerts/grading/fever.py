@@ -30,7 +30,7 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     if _has_other_cause(chart, at, site):
         flag = "fever attributed to another cause"
         return Axis(0, flag, axis.evidence, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
-    infused = _infused(chart)
+    infused = chart.infused
     if infused is not None and all(item.entry.effective < infused for item in axis.evidence):
         flag = "fever from before infusion: not CRS"
         return Axis(0, flag, axis.evidence, flags=(flag,), proxies=axis.proxies)
@@ -39,13 +39,9 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
 
 def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
     """Whether there is a fever that the row leaves out; where nothing is left out, no temperature is looked at."""
-    infused = _infused(chart)
+    infused = chart.infused
     may_be_old = infused is not None and at - infused < site.proxies.chart.temperature_holds.value
     return (may_be_old or _has_other_cause(chart, at, site)) and bool(measured_fever(chart, at, site).level)
-
-
-def _infused(chart: Chart) -> datetime | None:
-    return chart.admission.infused if chart.admission else None
 
 
 def _has_other_cause(chart: Chart, at: datetime, site: Site) -> bool:

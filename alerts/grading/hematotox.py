@@ -105,7 +105,7 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
 
 def _latest_use(chart: Chart, site: Site) -> datetime | None:
     """The last instant of the last day whose values count; None where the day of infusion is not known."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None:
         return None
     day = infused.astimezone(site.zone).date() + timedelta(days=site.proxies.hematotox.not_later_than_day.value + 1)
@@ -115,14 +115,14 @@ def _latest_use(chart: Chart, site: Site) -> datetime | None:
 def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -> timedelta:
     """How long before `until` a value counts: from the beginning of the baseline's days, once those have ended."""
     window = site.proxies.chart.baseline_window.value
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     return window if infused is None or until != before else window - (infused.astimezone(UTC) - until)
 
 
 def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timedelta, site: Site) -> str:
     """The name of a component that was not charted in time, and why."""
     name = name_missing(chart, kind, until, holds, site.zone)
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if name == kind and infused is not None and latest_number(chart, kind, min(at, infused)):
         return f"{kind} (charted only after day {site.proxies.hematotox.not_later_than_day.value})"
     return name

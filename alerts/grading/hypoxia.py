@@ -147,7 +147,7 @@ def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> b
 
 def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> bool:
     """Whether the device was in use before infusion, be it at night alone, and at no lower flow."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None:
         return False
     ends = infused

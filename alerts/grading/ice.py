@@ -69,7 +69,7 @@ def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -
 
 def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
     """The pre-infusion ICE; None before infusion, when it is still being taken."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     if infused is None or at < infused:
         return None
     return chart.baseline("ice", site.proxies.chart.baseline_window.value)

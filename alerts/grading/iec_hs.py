@@ -81,7 +81,7 @@ def screen(
     `course` is that of CRS at `at`, and `known` what `criteria` says then, if that is known.
     """
     course = course or crs.course(chart, at, site)
-    if not course.episodes:
+    if not course.episodes or crs.is_before_infusion(chart, at):
         return _screen(at, Criteria(None, (_no_crs(chart, at),), ()))
     found = known or criteria(chart, at, site)
     if found.ferritin is not None and all(criterion.level != NO for criterion in found.read):
@@ -137,7 +137,7 @@ def _high(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 
 
 def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     window = site.proxies.chart.baseline_window.value
     before = latest_number(chart, "ferritin", infused, window) if infused and infused < ferritin.effective else None
     if before is None:

@@ -13,7 +13,7 @@
 
 A reading between two printed bands is first rounded half up to the resolution of the print: 1, for the temperature
 0.1. So 20.5 breaths are 21, and 38.05 °C is 38.1. Scale 2 is for hypercapnic respiratory failure, when a clinician has
-stated it. 38.0 °C is 0 here and a fever in ASTCT: NEWS2 is charted and compared, never paged on.
+stated it. 38.0 °C is 0 here and a fever in ASTCT: NEWS2 is charted and compared, and paged on only before the infusion.
 """
 
 from datetime import datetime
@@ -82,6 +82,9 @@ TEMPERATURE = _bands(
 ON_OXYGEN, ON_AIR = 2, 0
 ALERT, NOT_ALERT = 0, 3
 
+EMERGENCY = 7
+"""Points that call for an emergency assessment (RCP 2017, thresholds and triggers)."""
+
 ROOM_AIR_FIO2 = Decimal(21)
 """Per cent."""
 
@@ -118,6 +121,11 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
         flags=tuple(flag for row in rows.values() for flag in row.flags),
         proxies=tuple(dict.fromkeys(name for row in rows.values() for name in row.proxies)),
     )
+
+
+def at_least(result: News2) -> int:
+    """The points of what is charted: the total, or the least it can be where a part is missing."""
+    return sum(result.parts.values())
 
 
 def _sum(total: int, missing: tuple[str, ...]) -> str:

@@ -32,10 +32,20 @@ class Result(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+NOT_APPLICABLE = "not applicable"
+"""A grade of what there cannot be yet: neither 0 nor undetermined."""
+
+BEFORE_INFUSION = "before infusion"
+"""Why CRS and ICANS are not applicable."""
+
+
 class Grade(Result, frozen=True, kw_only=True):
-    """A grade, or None where it is undetermined. `provisional`: it is at least this. `rows`: what is abnormal."""
+    """A grade; None where it is undetermined, or not `applicable`. `provisional`: it is at least this. `rows`: what is
+    abnormal.
+    """
 
     grade: int | None
+    applicable: bool = True
     provisional: bool = False
     rows: tuple[str, ...] = ()
 
@@ -59,3 +69,8 @@ class Points(Result, frozen=True, kw_only=True):
 
     score: int | None
     risk: str | None = None
+
+
+def not_applicable(system: str, version: str, at: datetime) -> Grade:
+    """The grade of what begins with the infusion, before it."""
+    return Grade(system=system, version=version, at=at, grade=None, applicable=False, because=(BEFORE_INFUSION,))

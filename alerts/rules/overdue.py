@@ -85,7 +85,7 @@ def _on_the_ward(due: Due | None, scene: Scene) -> Due | None:
 
 def _watched_since(scene: Scene) -> datetime | None:
     """From when on somebody had to look: from the infusion, or since the patient is known in this setting."""
-    infused = scene.chart.admission.infused if scene.chart.admission else None
+    infused = scene.chart.infused
     if infused is None or scene.now.at < infused:
         return None
     return max(infused, scene.chart.setting(scene.now.at).since or infused)

@@ -118,6 +118,7 @@ VERDICTS: tuple[Row, ...] = (
     ("grade 0 (lower limit {n})", "grado 0 (limite inferiore {n})"),
     ("grade 0 (upper limit {n})", "grado 0 (limite superiore {n})"),
     ("undetermined", "indeterminato"),
+    ("not applicable", "non applicabile"),
     ("provisional: at least this grade", "provvisorio: almeno questo grado"),
 )
 

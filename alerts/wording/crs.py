@@ -98,6 +98,13 @@ HYPOXIA: tuple[Row, ...] = (
 COURSE: tuple[Row, ...] = (
     ("death due to CRS: grade 5", "decesso per CRS: grado 5"),
     ("before infusion", "prima dell'infusione"),
+    ("before infusion: would be {formula}", "prima dell'infusione: sarebbe {formula}"),
+    (
+        "before infusion: nothing that would be grade {n} or more",
+        "prima dell'infusione: nulla che sarebbe di grado {n} o superiore",
+    ),
+    ("the infusion is registered for {at}", "l'infusione è registrata per il {at}"),
+    ("infusion given: CRS and ICANS are graded", "infusione eseguita: CRS e ICANS vengono graduate"),
     ("day {n}: attribution to be confirmed", "giorno {n}: attribuzione da confermare"),
 )
 

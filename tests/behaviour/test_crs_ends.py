@@ -167,11 +167,11 @@ def before() -> Ward:
 
 
 def test_fever_before_the_infusion_is_no_crs(before: Ward) -> None:
-    before.normal(temp=38.9, sbp=82, device="face_mask")
+    before.normal(temp=38.9)
     assert before.told() == []
-    assert before.grade("crs") == "0"
+    assert before.grade("crs") == "not applicable"
     grade = assess(before.watch(PATIENT).chart, before.now.astimezone(UTC), before.site).crs
-    assert grade.because == ("before infusion",)
+    assert (grade.grade, grade.applicable, grade.because) == (None, False, ("before infusion",))
 
 
 def test_fever_before_the_infusion_is_no_episode_and_its_treatment_waives_nothing(before: Ward) -> None:

@@ -26,7 +26,7 @@ def case() -> Ward:
 def course(case: Ward, system: str) -> list[tuple[int, object]]:
     """Each change of a grade: the day and what it became."""
     return [
-        (event["day"], event["grade"])
+        (event["day"], event["grade"] if event["applicable"] else "not applicable")
         for event in case.events
         if event["kind"] == "grade" and event["system"] == system
     ]
@@ -104,11 +104,11 @@ def test_on_day_5_one_page_tells_of_the_relapse_and_the_falling_ice(case: Ward) 
 
 
 def test_crs_takes_its_course(case: Ward) -> None:
-    assert course(case, "crs") == [(-7, 0), (1, 1), (2, 2), (2, 1), (2, 0), (5, 2), (7, 0)]
+    assert course(case, "crs") == [(-7, "not applicable"), (0, 0), (1, 1), (2, 2), (2, 1), (2, 0), (5, 2), (7, 0)]
 
 
 def test_icans_takes_its_course(case: Ward) -> None:
-    assert course(case, "icans") == [(-7, 0), (5, 3), (5, 2), (6, 1), (8, 0)]
+    assert course(case, "icans") == [(-7, "not applicable"), (0, 0), (5, 3), (5, 2), (6, 1), (8, 0)]
 
 
 @pytest.mark.parametrize(

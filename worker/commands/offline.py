@@ -97,7 +97,8 @@ def _in_words(event: dict[str, Any]) -> str:
         return f"{at}  PAGE to {event['to']}: {event['title']}"
     if event["kind"] in ("grade", "regrade"):
         value = next((event[key] for key in ("grade", "score", "value") if key in event), None)
-        shown = "undetermined" if value is None else value
+        absent = "undetermined" if event.get("applicable", True) else "not applicable"
+        shown = absent if value is None else value
         if event["kind"] == "regrade":
             shown = "taken back" if event["status"] == "entered_in_error" else f"corrected to {shown}"
         return f"{at}  {event['system']} {shown}"

@@ -251,7 +251,7 @@ def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:
 
 def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) -> Background:
     named = (("CRS", now.crs), ("ICANS", now.icans), ("ICE", now.ice))
-    grades = tuple((name, shown_value(result) or reader.say("undetermined")) for name, result in named)
+    grades = tuple((name, reader.clinical(shown_value(result) or "undetermined")) for name, result in named)
     score = now.m_easix
     m_easix = ""
     if score.value is not None:

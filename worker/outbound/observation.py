@@ -1,12 +1,13 @@
 """A computed grade or score as a FHIR R4 Observation. Pure.
 
-What is undetermined has no value and says why (`dataAbsentReason`), never 0. A grade that is at least this much carries
-the comparator `>=`.
+What is undetermined or not applicable has no value and says which (`dataAbsentReason`), never 0. A grade that is at
+least this much carries the comparator `>=`.
 """
 
 from typing import Any
 
 from alerts.grading.inputs import PROVISIONAL
+from alerts.grading.result import NOT_APPLICABLE
 from alerts.vocabulary import DRUGS, label
 from alerts.wording.headings import DISCLAIMER
 from config.settings import Settings
@@ -65,6 +66,8 @@ def _value(item: Item) -> Resource:
             return {"valueQuantity": _quantity(item[name], unit, comparator)}
     if item.get("bound_value") is not None:
         return {"valueQuantity": _quantity(item["bound_value"], UNITS["value"], item["bound"])}
+    if item.get("applicable") is False:
+        return _absent("not-applicable", NOT_APPLICABLE)
     missing = ", ".join(item["missing"])
     return _absent("unknown", f"undetermined: missing {missing}" if missing else "undetermined")
 

@@ -21,6 +21,7 @@ from alerts.watch import Effects, Watch
 Item = dict[str, Any]
 
 ABOUT = {
+    "before_infusion": ("crs", "icans", "news2"),
     "icans": ("icans", "ice"),
     "febrile_neutropenia": ("ctcae.febrile_neutropenia",),
     "cytopenia": ("ctcae.neutrophils", "ctcae.platelets", "ctcae.anemia"),

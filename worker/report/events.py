@@ -18,6 +18,7 @@ class Change(Struct, frozen=True):
     grade: int | None
     value: Decimal | None
     flags: tuple[str, ...]
+    applicable: bool = True
 
 
 class SentPage(Struct, frozen=True):
@@ -60,6 +61,7 @@ def changes_in(events: Iterable[Event]) -> dict[str, tuple[Change, ...]]:
                 grade=event.get("grade"),
                 value=None if value is None else Decimal(str(value)),
                 flags=tuple(event.get("flags") or ()),
+                applicable=event.get("applicable", True),
             )
             systems.setdefault(str(event["system"]), []).append(change)
     return {system: tuple(sorted(found, key=lambda c: c.at)) for system, found in systems.items()}

@@ -179,17 +179,18 @@ def _band(ax: Axes, row: int, since: float, until: float, grade: int | None) -> 
 
 
 def bands(course: Course, system: str) -> list[tuple[float, float, int | None]]:
-    """From, until (days since infusion) and grade, each as long as the grade held."""
-    found: list[tuple[float, float, int | None]] = []
+    """From, until (days since infusion) and grade, each as long as the grade held; none while it is not applicable."""
+    changes = course.changes.get(system, ())
     end = course.position(course.end)
-    for change in course.changes.get(system, ()):
-        since = min(course.position(change.at), end)
-        if found and found[-1][2] == change.grade:
+    starts = [min(course.position(change.at), end) for change in changes]
+    found: list[tuple[float, float, int | None]] = []
+    for change, since, until in zip(changes, starts, [*starts[1:], end], strict=False):
+        if not change.applicable or until <= since:
             continue
-        if found:
-            found[-1] = (found[-1][0], since, found[-1][2])
-        found.append((since, end, change.grade))
-    return [band for band in found if band[1] > band[0]]
+        if found and found[-1][1:] == (since, change.grade):
+            since = found.pop()[0]
+        found.append((since, until, change.grade))
+    return found
 
 
 def draw_temperature(ax: Axes, course: Course) -> None:

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alerts.assessment import assess_onward
 from alerts.chart import Chart
 from alerts.entry import ABSENT
 from alerts.grading import crs, easix
+from alerts.grading.result import NOT_APPLICABLE
 from alerts.held import Kept
 from alerts.vocabulary import DRUGS, label, moment
 from alerts.wording.catalogue import say, translate
@@ -44,11 +46,12 @@ class Point(Struct, frozen=True):
 
 
 class Band(Struct, frozen=True):
-    """A grade for as long as it held; None: it could not be determined."""
+    """A grade for as long as it held; None: it could not be determined, or is not `applicable`."""
 
     since: datetime
     until: datetime
     grade: int | None
+    applicable: bool = True
 
 
 class Lane(Struct, frozen=True):
@@ -123,7 +126,7 @@ def _scene(trend: Trend, site: Site, language: Language, theme: Theme) -> Scene:
 
 def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) -> Trend:
     """What a chart holds of the days before a time, or of the time since the infusion where that is shorter."""
-    infused = chart.admission.infused if chart.admission else None
+    infused = chart.infused
     start = at - (SUBJECTS_SHOWN if about else SHOWN)
     if infused is not None and start < infused <= at:
         start = min(infused, at - LEAST)
@@ -188,12 +191,12 @@ def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict
         assessment, kept = assess_onward(chart, instant, site, known, kept)
         known = assessment.course
         until = at[number + 1] if number + 1 < len(at) else now
-        for system, grade in (("CRS", assessment.crs.grade), ("ICANS", assessment.icans.grade)):
-            bands = found[system]
-            if bands and bands[-1].grade == grade:
-                bands[-1] = Band(bands[-1].since, until, grade)
-            else:
-                bands.append(Band(instant, until, grade))
+        for result in (assessment.crs, assessment.icans):
+            bands = found[result.system]
+            band = Band(instant, until, result.grade, result.applicable)
+            if bands and (bands[-1].grade, bands[-1].applicable) == (band.grade, band.applicable):
+                band = replace(band, since=bands.pop().since)
+            bands.append(band)
     return {system: tuple(bands) for system, bands in found.items()}
 
 
@@ -238,6 +241,8 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
 
 
 def _graded(band: Band, language: Language) -> str:
+    if not band.applicable:
+        return translate(NOT_APPLICABLE, language)
     return translate("undetermined", language) if band.grade is None else str(band.grade)
 
 

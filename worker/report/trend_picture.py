@@ -179,7 +179,7 @@ def _grade_row(name: str, bands: tuple[Band, ...], axis: _Axis, y: float, theme:
         left, right = axis.x(band.since), axis.x(band.until) + (NOW_WIDTH if band is bands[-1] else 0)
         tint = Tint(theme.ground, theme.soft) if band.grade is None else theme.grades[min(max(band.grade, 0), 5)]
         shapes.append(Box(left, y + 3, max(right - left, 2), GRADE_ROW - 8, tint.fill, theme.hairline))
-        shown = "?" if band.grade is None else str(band.grade)
+        shown = str(band.grade) if band.grade is not None else "?" if band.applicable else "–"
         if right - left > 20:
             shapes.append(Text((left + right) / 2, y + 31, shown, SIZE, tint.ink, "middle", bold=True))
     return shapes

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -231,6 +231,13 @@ def test_board_shows_the_patient_the_grade_and_the_open_episode(episode: str) ->
         assert text in shown
 
 
+def test_board_says_before_the_infusion_that_grades_are_not_applicable(service: Store) -> None:
+    at = Clock().now()
+    send(service, [registration("P2", infused=(at + timedelta(days=1)).isoformat())])
+    advance(service, KEYS.of("P2"), Clock(), SITE)
+    assert run("board").stdout.count("not applicable") == 2
+
+
 def test_board_never_cuts_an_id(service: Store) -> None:
     patient = "0012345678901234567890-ROSSI-GIAMBATTISTA-" + "x" * 40
     send(service, crs2(patient))
@@ -244,7 +251,8 @@ def test_board_as_json_has_the_most_urgent_first_and_null_for_what_is_missing(se
         advance(service, shard, Clock(), SITE)
     shown = [json.loads(line) for line in run("board", "--json").stdout.splitlines()]
     assert [one["patient"] for one in shown] == ["Z1", "A1"]
-    assert shown[0]["crs"] == {"grade": 2, "provisional": True}
+    assert shown[0]["crs"] == {"grade": 2, "provisional": True, "applicable": True}
+    assert shown[1]["crs"] == {"grade": None, "provisional": False, "applicable": True}
     assert shown[0]["temperature"]["value"] == "38.9"
     assert shown[0]["spo2"] is None
     assert shown[0]["episodes"][0]["urgency"] == "high"
@@ -429,13 +437,17 @@ def test_replay_prints_events_as_json_lines(fake: type[FakeReplay]) -> None:
     assert "–" in said.stdout
 
 
+NOT_APPLICABLE = {"grade": None, "applicable": False}
+
+
 def test_replay_prints_events_in_words(fake: type[FakeReplay]) -> None:
-    fake.events = (GRADE, PAGE, ACKNOWLEDGED, GRADE | {"grade": None})
+    fake.events = (GRADE, PAGE, ACKNOWLEDGED, GRADE | {"grade": None}, GRADE | NOT_APPLICABLE)
     assert run("replay", given=raw(registration())).stdout.splitlines() == [
         "2024-06-14 10:00  crs 2",
         "2024-06-14 10:00  PAGE to haematologist-1: CRS – 2",
         "2024-06-14 10:04  acknowledged: crs haematologist-1",
         "2024-06-14 10:00  crs undetermined",
+        "2024-06-14 10:00  crs not applicable",
     ]
 
 

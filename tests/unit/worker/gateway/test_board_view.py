@@ -1,5 +1,7 @@
 """What stands in the rows of the ward board."""
 
+from datetime import timedelta
+
 from alerts.overview import most_urgent_first, overview
 from tests.unit.worker.gateway.desk import Desk, words
 from tests.unit.worker.ward import SITE, reading, registration
@@ -34,6 +36,20 @@ def test_what_is_missing_is_no_zero_and_what_is_old_says_so(desk: Desk) -> None:
     desk.clock.forward(minutes=61)
     desk.sign_in()
     assert "older than it should be" in words(desk.get("/board"))
+
+
+def test_before_the_infusion_a_grade_is_not_applicable_and_after_it_undetermined(desk: Desk) -> None:
+    at = desk.clock.now()
+    desk.send(registration("P1", at, infused=(at + timedelta(minutes=5)).isoformat()))
+    desk.sign_in()
+    shown = words(desk.get("/board"))
+    assert shown.count("not applicable") == 2
+    assert "undetermined" not in shown
+    desk.clock.forward(minutes=5)
+    desk.send(reading("heart_rate", 80, "P1", desk.clock.now()))
+    shown = words(desk.get("/board"))
+    assert "not applicable" not in shown
+    assert shown.count("undetermined") == 2
 
 
 def test_the_service_is_well_only_while_nothing_technical_is_open(desk: Desk) -> None:

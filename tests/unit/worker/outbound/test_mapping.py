@@ -9,7 +9,7 @@ from alerts.assessment import assess
 from alerts.events import GradeStatus, grade_event, regrade_event
 from alerts.wording.headings import DISCLAIMER
 from config.settings import Settings
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, dose, hours, reading
+from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, chart, dose, hours, reading
 from worker.outbound.bundle import latest, transaction
 from worker.outbound.communication import Told, carried_on, communication, pack, unpack
 from worker.outbound.observation import observation
@@ -103,6 +103,18 @@ def test_what_is_undetermined_has_no_value_and_says_what_is_missing() -> None:
     assert [name for name in found if name.startswith("value")] == []
     assert found["dataAbsentReason"]["coding"][0]["code"] == "unknown"
     assert found["dataAbsentReason"]["text"] == "undetermined: missing temperature"
+
+
+def test_before_the_infusion_crs_has_no_value_and_is_not_applicable() -> None:
+    at = INFUSED - hours(1)
+    assessment = assess(chart(reading("temperature", "38.9", at)), at, SITE)
+    for system in ("crs", "icans"):
+        event = grade_event("P1", system, assessment.grades()[system], "not applicable", assessment, SITE, id="g1")
+        assert (event["grade"], event["applicable"], event["was"]) == (None, False, None)
+        found = observation(event, ISSUED, SETTINGS)
+        assert [name for name in found if name.startswith("value")] == []
+        assert found["dataAbsentReason"]["coding"][0]["code"] == "not-applicable"
+        assert found["note"][0] == {"text": "before infusion"}
 
 
 def test_it_is_derived_from_the_messages_it_rests_on() -> None:

@@ -225,6 +225,16 @@ def test_nothing_charted_is_told_and_drawn_too() -> None:
     assert png(Chart(), NOW, SITE, "en").startswith(b"\x89PNG")
 
 
+def test_before_the_infusion_the_grades_are_not_applicable() -> None:
+    chart = charted([REGISTERED, message("reading", INFUSED, reading="ice", value=10, by="person")])
+    at = INFUSED + timedelta(minutes=1)
+    assert "ICANS grade: not applicable from 12 Jun 04:01, 0 from 12 Jun 10:00." in describe(chart, at, SITE, "en")
+    assert "ICANS, grado: non applicabile dal 12 giu 04:01, 0 dal 12 giu 10:00." in describe(chart, at, SITE, "it")
+    shown = svg(chart, at, SITE, "en")
+    assert ">–<" in shown
+    assert ">?<" in shown
+
+
 # -- drawn -----------------------------------------------------------------------------------------
 
 

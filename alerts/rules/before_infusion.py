@@ -1,0 +1,89 @@
+"""What pages before the infusion, while CRS and ICANS are not applicable.
+
+A patient can be as ill before the infusion as after it, and its date can be mistyped. So what would be CRS or ICANS of
+grade 2 or more had the infusion been given, an ICE that falls, and a NEWS2 of 7 or more page all the same.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
+
+from alerts.finding import Finding, Scene
+from alerts.grading import news2
+from alerts.grading.result import BEFORE_INFUSION
+from alerts.rules.crs import crs
+from alerts.rules.icans import icans
+
+CONDITION = "before_infusion"
+
+WOULD_BE = 2
+"""The least grade that pages before the infusion."""
+
+NOTHING = f"{BEFORE_INFUSION}: nothing that would be grade {WOULD_BE} or more"
+GIVEN = "infusion given: CRS and ICANS are graded"
+
+
+def before_infusion(scene: Scene) -> Finding | None:
+    """CRS or ICANS that would be grade 2 or more, an ICE that falls, or NEWS2 of 7 or more, before the infusion: high.
+
+    From the infusion on, the first temperature ends it: by that CRS takes over.
+    """
+    if scene.now.would_be is None:
+        return _ended(scene)
+    found = list(_would_be(scene))
+    ill = [one for one in found if one.level >= WOULD_BE or one.event]
+    total = news2.at_least(scene.now.news2)
+    is_emergency = total >= news2.EMERGENCY
+    if not ill and not is_emergency:
+        return _finding(0, NOTHING, found, scene) if any(one.condition == "crs" for one in found) else None
+    names = [f"{one.condition.upper()} {one.level}" for one in ill]
+    parts = [f"would be {', '.join(names)}"] if names else []
+    if is_emergency:
+        parts.append(f"NEWS2 {'>=' if scene.now.news2.score is None else ''}{total}")
+    members = (*(one.condition for one in ill), *(("news2",) if is_emergency else ()))
+    level = max([WOULD_BE, *(one.level for one in ill)])
+    title = f"{BEFORE_INFUSION}: {'; '.join(parts)}"
+    return _finding(level, title, ill, scene, members, with_news2=is_emergency)
+
+
+def _would_be(scene: Scene) -> Iterator[Finding]:
+    """What the rules of CRS and ICANS would say had the infusion been given."""
+    would_be = scene.now.would_be
+    assert would_be is not None, "asked before the infusion"
+    given = replace(scene, now=replace(scene.now, crs=would_be.crs, icans=would_be.icans))
+    yield from (one for rule in (crs, icans) if (one := rule(given)) is not None)
+
+
+def _finding(
+    level: int,
+    title: str,
+    found: Iterable[Finding],
+    scene: Scene,
+    members: tuple[str, ...] = (),
+    *,
+    with_news2: bool = True,
+) -> Finding:
+    results = (*found, *((scene.now.news2,) if with_news2 else ()))
+    return Finding(
+        condition=CONDITION,
+        level=level,
+        urgency="high",
+        title=title,
+        because=tuple(reason for one in results for reason in one.because),
+        evidence=tuple(dict.fromkeys(item for one in results for item in one.evidence)),
+        missing=tuple(dict.fromkeys(name for one in results for name in one.missing)),
+        flags=tuple(dict.fromkeys(flag for one in results for flag in one.flags)),
+        proxies=tuple(dict.fromkeys(name for one in results for name in one.proxies)),
+        provisional=any(one.provisional for one in found),
+        members=members,
+        event="; ".join(one.event for one in found if one.event),
+    )
+
+
+def _ended(scene: Scene) -> Finding | None:
+    """That CRS is graded, since a temperature was charted after the infusion; nothing until then."""
+    infused = scene.chart.infused
+    temperature = scene.chart.latest("temperature", scene.now.at)
+    if infused is None or temperature is None or temperature.effective < infused:
+        return None
+    return Finding(condition=CONDITION, level=0, urgency="high", title=GIVEN, over=True)

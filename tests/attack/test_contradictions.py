@@ -1,0 +1,63 @@
+"""A contradiction never silences: an infusion still to come, a statement against what was measured after it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
+from worker.supervisor import Supervised
+
+pytestmark = pytest.mark.server
+
+WITHIN = 15.0
+"""Seconds in which a page arrives at all; without the mending it never does."""
+
+
+@pytest.fixture(scope="module")
+def worker(hospital: Hospital) -> Iterator[Supervised]:
+    """One worker for every queue."""
+    with hospital.workers(1) as running:
+        yield running
+
+
+def shock(patient: str, at: datetime) -> list[Body]:
+    """Fever, a pressure of 70, a saturation of 85, and norepinephrine."""
+    started = {"type": "treatment", "id": f"n {patient}", "source": "ehr", "patient": patient}
+    started |= {"effective": iso(at), "drug": "norepinephrine", "action": "started"}
+    signs = {"temperature": "39.2", "systolic_bp": 70, "spo2": 85}
+    return [*(reading(kind, value, patient, at) for kind, value in signs.items()), started]
+
+
+def said(statement: str, value: bool, patient: str, at: datetime) -> Body:
+    body = {"type": "statement", "id": f"{statement} {at}", "source": "ehr", "patient": patient, "effective": iso(at)}
+    return body | {"statement": statement, "value": value, "by": "N. N."}
+
+
+def others_are_paged(hospital: Hospital, name: str) -> None:
+    """Another patient falls ill meanwhile, and is paged."""
+    hospital.client.send(crs2(f"other {name}"))
+    eventually(lambda: hospital.paged("CRS", f"other {name}"), "the other patient is paged", WITHIN)
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_infusion_20_days_ahead_hides_nobody(hospital: Hospital) -> None:
+    at = datetime.now(UTC)
+    hospital.client.send([registration("ahead", at, infused=iso(at + timedelta(days=20))), *shock("ahead", at)])
+    others_are_paged(hospital, "ahead")
+    eventually(lambda: hospital.paged("before infusion: would be CRS 3", "ahead"), "the patient is paged", WITHIN)
+    (page,) = [event for event in hospital.events("page") if event["patient"] == "ahead"]
+    assert page["urgency"] == "high"
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_infusion_moved_ahead_of_an_open_episode_hides_nobody(hospital: Hospital) -> None:
+    at = datetime.now(UTC)
+    hospital.client.send(crs2("moved", at))
+    eventually(lambda: hospital.paged("CRS 2", "moved"), "the patient is paged", WITHIN)
+    later = datetime.now(UTC)
+    moved = registration("moved", later, infused=iso(later + timedelta(days=20))) | {"id": "r moved again"}
+    hospital.client.send([moved])
+    others_are_paged(hospital, "moved")
+    eventually(lambda: hospital.paged("before infusion: would be CRS 2", "moved"), "that is paged", WITHIN)
+    eventually(lambda: hospital.paged("CRS 2 withdrawn", "moved"), "the ending is notified", WITHIN)
