@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from io import BytesIO
+from itertools import islice
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from redis.exceptions import RedisError
@@ -34,11 +36,15 @@ LARGEST = 4 * 1024 * 1024
 """Bytes of a body; the same as a frame of MLLP."""
 
 MOST_MESSAGES = 10_000
+TOO_MANY = f"at most {MOST_MESSAGES} messages a request"
 RETRY_AFTER = "5"
 FHIR_TYPES = ("application/fhir+json", "application/json")
 LINE_TYPES = ("application/x-ndjson", "application/ndjson")
 NATIVE_TYPES = ("application/json", *LINE_TYPES)
 OUR_OWN = ("receipt", "fault")
+
+
+_Several = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_MESSAGES)]
 
 
 class Door(NamedTuple):
@@ -171,7 +177,7 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
     if not raws:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue("no message: send one JSON object, a list, or one a line"))
     if len(raws) > MOST_MESSAGES:
-        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(f"at most {MOST_MESSAGES} messages a request"))
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(TOO_MANY))
     good: list[tuple[AnyMessage, bytes]] = []
     issues: list[dict[str, Any]] = []
     unusable: list[dict[str, Any]] = []
@@ -209,16 +215,19 @@ def _pieces(body: bytes) -> list[bytes]:
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
         if body.startswith(b"["):
-            return [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
+            return [bytes(raw) for raw in msgspec.json.decode(body, type=_Several)]
         msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.ValidationError as error:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, issue(TOO_MANY)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(f"not JSON: {str(error)[:200]}")) from error
     return [body]
 
 
 def _lines(body: bytes) -> list[bytes]:
-    lines = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return [line for line in (line.strip() for line in lines) if line]
+    """The lines of a body that hold something, no more of them than show that they are too many."""
+    lines = (line.strip() for line in BytesIO(body.removeprefix(b"\xef\xbb\xbf")))
+    return list(islice(filter(None, lines), MOST_MESSAGES + 1))
 
 
 def _answer(status: int, body: dict[str, Any]) -> Response:

@@ -269,6 +269,16 @@ def test_native_messages_that_cost_too_much_are_ended_as_well(redis: Redis) -> N
     assert ward.waiting == 0
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+def test_more_messages_than_a_request_holds_are_refused_without_reading_them(
+    ward: Ward, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.intake.http.read_message", lambda _: pytest.fail("it is not read"))
+    body = b"[" + b",".join([b"1"] * 10_001) + b"]" if kind == "application/json" else b"1\n" * 10_001
+    answer = ward.post("/messages", body, {"Content-Type": kind})
+    assert (answer.status_code, issues(answer)) == (413, "at most 10000 messages a request")
+
+
 def test_one_native_message_is_short_and_its_answer_names_few_of_its_troubles(ward: Ward) -> None:
     long = ward.post("/messages", reading("crp", 85) | {f"f{at}": 1 for at in range(6_000)}, JSON)
     assert (long.status_code, issues(long).count("message has at most 65536 bytes")) == (422, 1)
