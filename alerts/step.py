@@ -40,7 +40,7 @@ from alerts.grading import crs, pressures
 from alerts.grading.inputs import clock
 from alerts.grading.result import Result
 from alerts.merging import passed_on
-from alerts.messages import SITE_SUBJECT, AnyMessage, Reading, Registration, Statement, Treatment
+from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
 from alerts.retraction import changes, lost_ground, took_ground
 from alerts.telling import Tidings
 from alerts.unregistered import findings_of
@@ -108,7 +108,7 @@ class _Step:
                 self.watch = replace(self.watch, chart=charted.chart)
                 self._count_unregistered(message)
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
-                self.effects.faults.append(intake_fault(message, charted.unusable, self.now))
+                self._report(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
                 self.corrected = self.corrected or charted.corrects
                 if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
@@ -122,6 +122,11 @@ class _Step:
         self._count_contradicted(messages)
         self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
         return rest
+
+    def _report(self, fault: Fault) -> None:
+        """A fault of a source, once for all its messages that come together."""
+        if all(known.condition != fault.condition for known in self.effects.faults):
+            self.effects.faults.append(fault)
 
     def _thin(self, before: Chart, charted: Sequence[Charted]) -> None:
         """Thin what was placed, and forget the moments that are not worth a look."""

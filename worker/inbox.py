@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+from msgspec.structs import replace
 from redis import Redis
 from redis.client import Pipeline
 
 from alerts.charting import why_unusable
 from alerts.faults import fault
 from alerts.fields import Status
-from alerts.messages import AnyMessage, BadMessage, read_message
+from alerts.messages import AnyMessage, BadMessage, Reading, read_message
+from alerts.sampling import WHY as WAVEFORM
+from alerts.sampling import Sampling
 from alerts.watch import SetAside
 from config.site import Site
 from worker import dead_letters
@@ -123,11 +126,13 @@ def accept(
     refused: list[SetAside] = []
     unusable: list[tuple[int, str]] = []
     size = 0
+    sampling = Sampling()
     for place, raw in enumerate(raws):
         try:
             message = read_message(raw)
             if message.patient.startswith("~") and message.type not in ANSWERS:
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
+            refuse_waveform(sampling, message)
             good.append(received_here(message, raw, now))
             if site is not None and (why := why_unusable(message, now, site)):
                 unusable.append((place, why))
@@ -135,6 +140,7 @@ def accept(
         except BadMessage as error:
             refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
             size += len(raw)
+    refused = _waveforms_once(refused)
     if capacity is not None and size:
         capacity.require(source, size)
     pipe = redis.pipeline(transaction=True)
@@ -142,6 +148,27 @@ def accept(
     if refused:
         dead_letters.trim(redis, keys, now)
     return Accepted(len(good), refused, wake, tuple(unusable))
+
+
+def refuse_waveform(sampling: Sampling, message: AnyMessage) -> None:
+    """Look at one more message of a delivery.
+
+    Raises:
+        BadMessage: it is part of a waveform, which is refused from the eleventh value of a second on.
+    """
+    if isinstance(message, Reading) and (
+        why := sampling.why_refused(message.patient, message.source, message.reading, message.effective)
+    ):
+        raise BadMessage(why)
+
+
+def _waveforms_once(refused: list[SetAside]) -> list[SetAside]:
+    """Of the values of waveforms only the first is kept, and their number."""
+    values = [record for record in refused if record.why == WAVEFORM]
+    if len(values) < 2:
+        return refused
+    first = replace(values[0], why=f"{WAVEFORM} ({len(values)} values were refused)")
+    return [first, *(record for record in refused if record.why != WAVEFORM)]
 
 
 def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMessage, bytes]:

@@ -4,23 +4,38 @@ from datetime import datetime
 
 from alerts.charting import why_unusable
 from alerts.messages import MESSAGE
+from alerts.sampling import WHY as WAVEFORM
+from alerts.sampling import Sampling
 from config.site import Site
-from worker.intake.taken import Element, Native, Outcome, Taken
+from worker.intake.taken import Element, Native, Outcome, Taken, refused
 
 
 def foreseen(taken: Taken, now: datetime, site: Site) -> Taken:
     """A delivery whose elements that lie too far ahead are dead letters; their messages go on, so that the chart shows
-    them. Units and values were looked at when the elements were read.
+    them. Units and values were looked at when the elements were read. What is part of a waveform is refused.
     """
-    items = (item._replace(elements=tuple(_foreseen(one, now, site) for one in item.elements)) for item in taken.items)
+    sampling = Sampling()
+    items = (
+        item._replace(elements=tuple(_foreseen(one, sampling, now, site) for one in item.elements))
+        for item in taken.items
+    )
     return taken._replace(items=tuple(items))
 
 
-def _foreseen(element: Element, now: datetime, site: Site) -> Element:
+def _foreseen(element: Element, sampling: Sampling, now: datetime, site: Site) -> Element:
     if element.outcome is not Outcome.STORED:
         return element
+    if any(_is_of_a_waveform(native, sampling) for native in element.messages):
+        return refused(element.where, WAVEFORM)
     why = next((why for native in element.messages if (why := _why(native, now, site))), "")
     return element._replace(outcome=Outcome.SET_ASIDE, why=why) if why else element
+
+
+def _is_of_a_waveform(native: Native, sampling: Sampling) -> bool:
+    if native["type"] != "reading":
+        return False
+    at = datetime.fromisoformat(native["effective"])
+    return bool(sampling.why_refused(native["patient"], native["source"], native["reading"], at))
 
 
 def _why(native: Native, now: datetime, site: Site) -> str:

@@ -16,11 +16,12 @@ from starlette.routing import Route
 
 from alerts.charting import why_unusable
 from alerts.messages import AnyMessage, BadMessage, read_message
+from alerts.sampling import Sampling
 from config.intake import Source
 from config.site import Site
 from worker.capacity import IntakeStoppedError
 from worker.fitness import UnfitStoreError
-from worker.inbox import received_here
+from worker.inbox import received_here, refuse_waveform
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
@@ -182,9 +183,11 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
     issues: list[dict[str, Any]] = []
     unusable: list[dict[str, Any]] = []
     now = door.now()
+    sampling = Sampling()
     for index, raw in enumerate(door.budget().during(raws)):
         try:
             message = _allowed(read_message(raw), sender.source)
+            refuse_waveform(sampling, message)
         except BadMessage as error:
             issues.append(issue(str(error), where=f"[{index}]"))
             continue

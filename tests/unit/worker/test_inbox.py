@@ -92,6 +92,27 @@ def test_many_bad_messages_are_told_to_the_site_once(store: Store) -> None:
     assert "messages from lab cannot be read" in told.what
 
 
+def sampled(each: timedelta, number: int, **fields: object) -> list[bytes]:
+    return [raw(reading("heart_rate", 80, at=NOW + index * each, id=f"h{index}", **fields)) for index in range(number)]
+
+
+def test_a_waveform_is_refused_once_with_field_reason_and_number(store: Store) -> None:
+    accepted = take(store, *sampled(timedelta(milliseconds=8), 250), source="monitor-7")
+    [record] = accepted.refused
+    assert record.why.startswith("effective: more than 10 values a second")
+    assert "at most 10 (230 values were refused)" in record.why
+    assert '"h10"' in record.raw
+    assert (accepted.stored, waiting(store, "P1")) == (20, 20)
+    [told] = faults(store)
+    assert told.condition == "intake monitor-7"
+    assert len(store.set_aside()) == 1
+
+
+def test_ten_a_second_and_many_values_of_one_time_are_no_waveform(store: Store) -> None:
+    assert not take(store, *sampled(timedelta(milliseconds=100), 50)).refused
+    assert not take(store, *sampled(timedelta(0), 50)).refused
+
+
 def test_what_the_site_is_told_says_nothing_of_the_message(store: Store) -> None:
     take(store, raw(reading("crp", 85, patient="P-secret", units="mg/L")))
     assert "secret" not in faults(store)[0].model_dump_json()

@@ -188,6 +188,23 @@ def test_a_bad_message_is_named_and_its_neighbours_are_stored(ward: Ward) -> Non
     assert ward.waiting == 2
 
 
+def test_a_native_waveform_is_refused_with_its_reason_and_its_neighbours_are_stored(ward: Ward) -> None:
+    beats = [reading("heart_rate", 80) | {"effective": f"2024-06-14T06:00:00.{beat:03}Z"} for beat in range(100)]
+    answer = ward.post("/messages", [*beats, reading("crp", 85)], JSON)
+    assert answer.status_code == 422
+    assert "effective: more than 10 values a second, and a waveform is not charted" in issues(answer)
+    assert "11 of 101 accepted" in issues(answer)
+    assert ward.waiting == 11
+
+
+def test_a_waveform_of_fhir_is_refused_entry_by_entry(ward: Ward) -> None:
+    beats = [observation(id=f"o{beat}", effectiveDateTime=f"2024-06-14T06:00:00.{beat:03}Z") for beat in range(30)]
+    body = ward.post("/fhir", bundle(*beats), FHIR).json()
+    assert [entry["response"]["status"][:3] for entry in body["entry"]] == ["201"] * 10 + ["422"] * 20
+    assert "a waveform is not charted" in body["entry"][10]["response"]["outcome"]["issue"][0]["diagnostics"]
+    assert ward.waiting == 10
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

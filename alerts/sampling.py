@@ -1,0 +1,29 @@
+"""How closely a source may sample: a waveform's worth of values is refused, for a chart keeps four of a minute."""
+
+from collections import defaultdict
+from datetime import datetime
+
+VALUES_A_SECOND = 10
+"""Distinct times of one patient, source and kind in one second of one delivery; what comes beyond is refused."""
+
+WHY = (
+    f"effective: more than {VALUES_A_SECOND} values a second, and a waveform is not charted; send one a second, at most"
+    f" {VALUES_A_SECOND}"
+)
+
+
+class Sampling:
+    """The times of one delivery. Values of one time are no waveform, however many: the chart keeps few of them."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, str, str, datetime], set[datetime]] = defaultdict(set)
+
+    def why_refused(self, patient: str, source: str, kind: str, at: datetime) -> str:
+        """Why the next value is refused, as that of a waveform; empty where it is none."""
+        times = self._times[patient, source, kind, at.replace(microsecond=0)]
+        if at in times:
+            return ""
+        if len(times) >= VALUES_A_SECOND:
+            return WHY
+        times.add(at)
+        return ""
