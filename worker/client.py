@@ -40,9 +40,15 @@ class Client:
         self._fits = False
         self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
         broker = self._settings.broker
-        options: dict[str, Any] = {"confirm_publish": True} if is_amqp(broker) else {"socket_connect_timeout": 2}
+        options: dict[str, Any] = {"confirm_publish": True}
+        if not is_amqp(broker):
+            options = {"socket_connect_timeout": 1, "socket_timeout": 1}
         self._celery.conf.update(
-            task_ignore_result=True, task_queues=declared(broker), broker_transport_options=options
+            task_ignore_result=True,
+            task_queues=declared(broker),
+            broker_transport_options=options,
+            # Whoever sends waits for this, and without it the tick wakes the shard within a second.
+            task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
         )
 
     @property

@@ -1,9 +1,12 @@
 """What a process needs to do its work, made once per process from the settings."""
 
 from functools import cache
+from typing import NamedTuple
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import TimeoutError as StoreTimeoutError
 from redis.retry import Retry
 
 from config.settings import Settings
@@ -42,15 +45,31 @@ class Runtime:
         return self.site_of(shard)
 
 
-def connect(url: str) -> "Redis":
+class Patience(NamedTuple):
+    """How long one call to the store may take: to connect and to answer (seconds each), and how often it is repeated
+    after which errors."""
+
+    connect: float
+    answer: float
+    repeats: int
+    after: tuple[type[Exception], ...]
+
+
+WORKER = Patience(3, 5, 3, (StoreConnectionError, StoreTimeoutError))
+GATEWAY = Patience(1, 2, 1, (StoreConnectionError,))
+"""A person or a sender waits: an error within three seconds. A store that does not answer is not asked again; one that
+was restarted has closed the connection, and is."""
+
+
+def connect(url: str, patience: Patience = WORKER) -> "Redis":
     """A client whose calls end: an unreachable store is an error within seconds, never a hang."""
     return Redis.from_url(
         url,
-        socket_timeout=5,
-        socket_connect_timeout=3,
+        socket_timeout=patience.answer,
+        socket_connect_timeout=patience.connect,
         socket_keepalive=True,
         health_check_interval=25,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), patience.repeats, patience.after),
     )
 
 

@@ -24,6 +24,11 @@ LINKS: tuple[Row, ...] = (
         "Wait a minute. Links in pages still work.",
         "Attendere un minuto. I collegamenti degli avvisi funzionano comunque.",
     ),
+    ("Too many live boards", "Troppe lavagne aperte"),
+    (
+        "Close one of the boards that are open elsewhere.",
+        "Chiudere una delle lavagne aperte altrove.",
+    ),
     ("This link was used already", "Questo collegamento è già stato usato"),
     ("Sign in to see the board", "Accedere per vedere la lavagna"),
     (

@@ -80,6 +80,15 @@ def runtime() -> "Runtime":
     return make(settings)
 
 
+def gateway_runtime() -> "Runtime":
+    """The same for a process in which people wait for the store."""
+    from worker.runtime import GATEWAY, connect, make
+
+    settings = settings_of_service()
+    configuration(settings.config_dir)
+    return make(settings, connect(settings.redis_url, GATEWAY))
+
+
 def refuse_unfit_store(run: "Runtime") -> None:
     """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
     from worker.fitness import UnfitStoreError, refuse_unfit

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import refuse_unfit_store, runtime
+from worker.commands.common import gateway_runtime, refuse_unfit_store, runtime
 from worker.gateway import HOST, PORT
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def gateway(
         access = access_of(metrics_from, metrics_token or "", behind_proxy=behind_proxy)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--metrics-from") from error
-    run = runtime()
+    run = gateway_runtime()
     configure(run.settings.log_level)
     refuse_unfit_store(run)
     try:

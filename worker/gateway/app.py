@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from worker.bulkhead import Bulkhead
 from worker.client import Client
 from worker.gateway import board, page, registering, signing, wellness
 from worker.gateway.answers import Answers
@@ -19,12 +20,15 @@ from worker.gateway.links import Links
 from worker.gateway.live import EVERY_SECONDS, Live
 from worker.gateway.refusals import Refused
 from worker.gateway.sessions import Sessions
-from worker.gateway.web import FOLDER, Gateway, refusal
+from worker.gateway.web import FOLDER, Gateway, Threads, refusal
 from worker.gateway.wellness import MetricsAccess
 from worker.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0
 """How long a tap waits for its effect, so that the answer normally shows it."""
+
+LINK_THREADS = 24
+BOARD_THREADS = 12
 
 
 def create_app(
@@ -41,8 +45,9 @@ def create_app(
     store = run.store
     client = client or Client(run.settings, store.redis)
     sessions = Sessions(store.redis, store.keys)
-    gateway = Gateway(run, links, client, Answers(store, client), sessions, BadTries(), patience)
-    live = Live(run, sessions, every)
+    threads = Threads(Bulkhead(LINK_THREADS), Bulkhead(BOARD_THREADS))
+    gateway = Gateway(run, links, client, Answers(store, client), sessions, BadTries(), threads, patience)
+    live = Live(run, sessions, every, Bulkhead(1))
     app = Starlette(
         routes=[
             Route("/", _home, methods=["GET"]),

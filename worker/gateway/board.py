@@ -6,10 +6,10 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -20,12 +20,13 @@ from config.site import Language
 from worker.gateway import view
 from worker.gateway.answers import Tap, lengths, receivers
 from worker.gateway.board_view import board
+from worker.gateway.limits import LiveBoards
 from worker.gateway.links import LinkClaims
 from worker.gateway.live import HEARTBEAT_SECONDS, Live, Ward
 from worker.gateway.page import give
-from worker.gateway.refusals import NO_SUCH, NOT_OURS, VIEW_ONLY, Refused
+from worker.gateway.refusals import NO_SUCH, NOT_OURS, TOO_MANY_BOARDS, VIEW_ONLY, Refused
 from worker.gateway.sessions import Session, digest
-from worker.gateway.signing import session_of
+from worker.gateway.signing import cookie_of, session_of
 from worker.gateway.standing import NoSuchEpisode, episode_of, standing
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
@@ -37,20 +38,31 @@ PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
 def routes(gateway: Gateway, live: Live) -> list[Route]:
     """The board, its live events, one patient, and answers."""
 
+    run = gateway.threads.board.run
+    boards = LiveBoards()
+
     async def show(request: Request) -> Response:
-        return await run_in_threadpool(_show, gateway, live, request)
+        cookie_of(gateway, request)
+        return await run(_show, gateway, request, await live.ward(fresh=bool(tap_of(request))), live)
 
     async def events(request: Request) -> Response:
-        session = await run_in_threadpool(session_of, gateway, request, active=False)
+        cookie_of(gateway, request)
+        session = await run(partial(session_of, gateway, request, active=False))
+        if boards.is_full(session.id):
+            raise Refused(TOO_MANY_BOARDS)
         headers = {"x-accel-buffering": "no"}
-        return StreamingResponse(_events(gateway, live, session), media_type="text/event-stream", headers=headers)
+        events = _events(gateway, live, session, boards)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
     async def patient(request: Request) -> Response:
-        return await run_in_threadpool(_patient, gateway, live, request)
+        cookie_of(gateway, request)
+        fresh = bool(tap_of(request)) or "registered" in request.query_params
+        return await run(_patient, gateway, request, await live.ward(fresh=fresh))
 
     async def answer(request: Request) -> Response:
+        cookie_of(gateway, request)
         form = await form_of(request)
-        return await run_in_threadpool(_answer, gateway, request, form)
+        return await run(_answer, gateway, request, form)
 
     return [
         Route("/board", show, methods=["GET"]),
@@ -60,12 +72,12 @@ def routes(gateway: Gateway, live: Live) -> list[Route]:
     ]
 
 
-def _show(gateway: Gateway, live: Live, request: Request) -> Response:
+def _show(gateway: Gateway, request: Request, ward: Ward, live: Live) -> Response:
     # A page that reloads itself is nobody at the screen.
     session = session_of(gateway, request, active="refresh" not in request.query_params)
     tap = tap_of(request)
     taking = bool(tap) and not gateway.answers.is_settled(tap)
-    values = _board_values(gateway, live, session, live.ward(fresh=bool(tap)))
+    values = _board_values(gateway, live, session, ward)
     return html("board.html.j2", values["reader"].language, values | {"taking": taking})
 
 
@@ -93,37 +105,43 @@ class Event(NamedTuple):
     version: int | None = None
 
 
-async def _events(gateway: Gateway, live: Live, session: Session) -> AsyncIterator[bytes]:
+async def _events(gateway: Gateway, live: Live, session: Session, boards: LiveBoards) -> AsyncIterator[bytes]:
     """The board whenever it has changed, a heartbeat in between, and `end` when the session has ended."""
     shown: int | None = None
     spoke = time.monotonic()
-    while not live.closing.is_set():
-        event = await run_in_threadpool(_event, gateway, live, session, shown)
-        if event is not None:
-            yield _sent(event.name, event.text)
-            spoke, shown = time.monotonic(), event.version
-            if event.name == "end":
-                return
-        elif time.monotonic() - spoke > HEARTBEAT_SECONDS:
-            yield _sent("still", "")
-            spoke = time.monotonic()
-        await asyncio.sleep(live.every)
+    with boards.one(session.id):
+        while not live.closing.is_set():
+            event = await _event(gateway, live, session, shown)
+            if event is not None:
+                yield _sent(event.name, event.text)
+                spoke, shown = time.monotonic(), event.version
+                if event.name == "end":
+                    return
+            elif time.monotonic() - spoke > HEARTBEAT_SECONDS:
+                yield _sent("still", "")
+                spoke = time.monotonic()
+            await asyncio.sleep(live.every)
 
 
-def _event(gateway: Gateway, live: Live, session: Session, shown: int | None) -> Event | None:
+async def _event(gateway: Gateway, live: Live, session: Session, shown: int | None) -> Event | None:
     """What is to be sent after the version that is shown; nothing while that is what there is to see."""
     try:
-        # Somebody may have signed in after the ward was last read.
-        if not any(digest(session.id) in live.ward(fresh=fresh).sessions for fresh in (False, True)):
+        ward = await live.ward()
+        if digest(session.id) not in ward.sessions:
+            # Somebody may have signed in after the ward was last read.
+            ward = await live.ward(fresh=True)
+        if digest(session.id) not in ward.sessions:
             return Event("end")
-        if session.person not in gateway.site.on_call.people:
-            return Event("end")
-        ward = live.ward()
-        if ward.version == shown:
-            return None
-        values = _board_values(gateway, live, session, ward)
+        # A site in which the person is no longer listed is another version.
+        return None if ward.version == shown else await gateway.threads.board.run(_drawn, gateway, live, session, ward)
     except RedisError:
         return Event("down")
+
+
+def _drawn(gateway: Gateway, live: Live, session: Session, ward: Ward) -> Event:
+    if session.person not in gateway.site.on_call.people:
+        return Event("end")
+    values = _board_values(gateway, live, session, ward)
     say = values["reader"].say
     text = templates().get_template("ward.html.j2").render(say=say, **values | {"mark": "live"})
     return Event("board", text, ward.version)
@@ -137,12 +155,11 @@ def _sent(name: str, text: str) -> bytes:
 # -- one patient -------------------------------------------------------------------------------------
 
 
-def _patient(gateway: Gateway, live: Live, request: Request) -> Response:
+def _patient(gateway: Gateway, request: Request, ward: Ward) -> Response:
     session = session_of(gateway, request)
     tap = tap_of(request)
     reader = gateway.reader(session.person)
-    fresh = bool(tap) or "registered" in request.query_params
-    watch = _by_opaque(gateway, live, request.path_params["opaque"], reader.language, fresh=fresh)
+    watch = _by_opaque(gateway, ward, request.path_params["opaque"], reader.language)
     values = {
         "reader": reader,
         "patient": view.patient(watch, reader),
@@ -160,8 +177,8 @@ def _patient(gateway: Gateway, live: Live, request: Request) -> Response:
     return html("patient.html.j2", reader.language, values)
 
 
-def _by_opaque(gateway: Gateway, live: Live, opaque: str, language: Language, *, fresh: bool = False) -> Watch:
-    for watch in live.ward(fresh=fresh).watches:
+def _by_opaque(gateway: Gateway, ward: Ward, opaque: str, language: Language) -> Watch:
+    for watch in ward.watches:
         if hmac.compare_digest(gateway.links.opaque(watch.patient).encode(), opaque.encode()):
             return watch
     raise Refused(NO_SUCH, language)

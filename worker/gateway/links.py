@@ -60,7 +60,9 @@ class Links:
         self.public_url = public_url.rstrip("/")
         self._secret = secret
         self._page_within = timedelta(hours=hours)
-        self._pages = Signer(secret, salt=b"cartwatch page", key_derivation="hmac", algorithm=_Short(hashlib.sha256))
+        short = _Short(hashlib.sha256)
+        self._pages = Signer(secret, salt=b"cartwatch page", key_derivation="hmac", algorithm=short)
+        self._cookies = Signer(secret, salt=b"cartwatch session", key_derivation="hmac", algorithm=short)
         self._sign_ins = URLSafeSerializer(secret, salt=b"cartwatch sign-in", signer_kwargs=_SIGNER)
 
     @property
@@ -93,6 +95,28 @@ class Links:
         if now - claims.at > self._page_within:
             raise ExpiredLink(claims.person)
         return claims
+
+    def is_signed(self, token: str) -> bool:
+        """Whether a page's link was signed here, however old it is. Costs no look at the store or at a clock."""
+        return self._pages.validate(token)
+
+    def is_signed_sign_in(self, token: str) -> bool:
+        """The same of a link to the board."""
+        try:
+            return bool(self._sign_ins.loads(token))
+        except BadData:
+            return False
+
+    def cookie(self, session: str) -> str:
+        """What a browser holds for a session: signed, so that a made-up one is refused without a look at the store."""
+        return _text(self._cookies.sign(session))
+
+    def session(self, cookie: str) -> str | None:
+        """The session of a cookie; None where the cookie was not made here."""
+        try:
+            return _text(self._cookies.unsign(cookie))
+        except BadData:
+            return None
 
     def sign_in(self, person: str, at: datetime) -> str:
         """A link by which one person signs in to the board once, within a quarter of an hour."""

@@ -1,14 +1,18 @@
 """The ward as it is now, read once for everybody who looks."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, cast
 
+from redis.exceptions import TimeoutError as StoreTimeoutError
+
 from alerts.overview import Overview, overview
 from alerts.watch import Watch
 from config.site import Site
+from worker.bulkhead import Bulkhead, SingleFlight
 from worker.feeds import Heard, last_heard
 from worker.gateway.sessions import Sessions
 from worker.health import Check, examine
@@ -19,6 +23,12 @@ from worker.unregistered import NOBODY, Tally, tally
 
 EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
+
+LOOK_SECONDS = 3.0
+"""Who asks for the ward waits so long for a look that is under way; then the last one is shown with its time."""
+
+STALE_SECONDS = 10.0
+"""A look that is older is not shown for the ward as it is."""
 
 
 class Ward(NamedTuple):
@@ -36,13 +46,17 @@ class Ward(NamedTuple):
 
 
 class Live:
-    """One look at the store in each interval, shared by all who ask. A patient who has not changed is not decoded."""
+    """One look at the store in each interval, one at a time, shared by all who ask.
+
+    A patient who has not changed is not decoded.
+    """
 
     def __init__(
         self,
         run: Runtime,
         sessions: Sessions,
         every: float = EVERY_SECONDS,
+        threads: Bulkhead | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.every = every
@@ -51,25 +65,43 @@ class Live:
         self._sessions = sessions
         self._ticks = ticks
         self._lock = threading.Lock()
+        self._flight: SingleFlight[Ward] = SingleFlight(threads or Bulkhead(1))
         self._read: tuple[float, Ward] | None = None
         self._decoded: dict[bytes, tuple[bytes, Watch]] = {}
         self._overviews: dict[str, tuple[Site, Overview]] = {}
         self._shown: object = None
         self._version = 0
 
-    def ward(self, *, fresh: bool = False) -> Ward:
-        """The ward, at most one interval old; `fresh`: as it is now.
+    async def ward(self, *, fresh: bool = False) -> Ward:
+        """The ward, at most one interval old; `fresh`: as it is now. Whoever asks during a look shares it.
+
+        Raises:
+            redis.exceptions.RedisError: the store cannot be reached, or does not answer in time.
+        """
+        if not fresh and (recent := self._younger_than(self.every * 0.9)) is not None:
+            return recent
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._flight.join(self.look, fresh=fresh)
+        except TimeoutError:
+            if (last := self._younger_than(STALE_SECONDS)) is not None:
+                return last
+            raise StoreTimeoutError("the store does not answer in time") from None
+
+    def look(self) -> Ward:
+        """Read the ward as it is now.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached.
         """
-        with self._lock:
-            now = self._ticks()
-            if self._read is not None and not fresh and now - self._read[0] < self.every * 0.9:
-                return self._read[1]
-            ward = self._look()
-            self._read = (now, ward)
-            return ward
+        began = self._ticks()
+        ward = self._look()
+        self._read = (began, ward)
+        return ward
+
+    def _younger_than(self, seconds: float) -> Ward | None:
+        read = self._read
+        return read[1] if read is not None and self._ticks() - read[0] < seconds else None
 
     def overviews(self, ward: Ward) -> list[Overview]:
         """Every patient as the board shows them. One who has not changed is not assessed again, whoever looks."""

@@ -4,7 +4,6 @@ import secrets
 from datetime import datetime
 from typing import NamedTuple
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -45,16 +44,24 @@ def routes(gateway: Gateway) -> list[Route]:
     """The page, and its answers."""
 
     async def show(request: Request) -> Response:
-        return await run_in_threadpool(_show, gateway, request)
+        _refuse_unsigned(gateway, request)
+        return await gateway.threads.links.run(_show, gateway, request)
 
     async def answer(request: Request) -> Response:
+        _refuse_unsigned(gateway, request)
         form = await form_of(request)
-        return await run_in_threadpool(_answer, gateway, request, form)
+        return await gateway.threads.links.run(_answer, gateway, request, form)
 
     return [
         Route("/p/{token}", show, methods=["GET"]),
         Route("/p/{token}/{action}", answer, methods=["POST"]),
     ]
+
+
+def _refuse_unsigned(gateway: Gateway, request: Request) -> None:
+    """Before a body is read, and before a thread or the store is needed."""
+    if not gateway.links.is_signed(request.path_params["token"]):
+        raise gateway.bad_link(request)
 
 
 def _open(gateway: Gateway, request: Request) -> Opened:

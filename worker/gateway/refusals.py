@@ -31,6 +31,7 @@ FOREIGN_LINK = Refusal(
     "It was made for somebody else, or for a page that was sent to somebody else.",
 )
 TOO_MANY = Refusal(429, "Too many wrong links", "Wait a minute. Links in pages still work.")
+TOO_MANY_BOARDS = Refusal(429, "Too many live boards", "Close one of the boards that are open elsewhere.")
 SIGN_IN_NEEDED = Refusal(401, "Sign in to see the board", _PERSONAL_LINK)
 SIGN_IN_EXPIRED = Refusal(410, "This link has expired", _PERSONAL_LINK)
 SIGN_IN_USED = Refusal(410, "This link was used already", _PERSONAL_LINK)

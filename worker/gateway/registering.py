@@ -5,7 +5,6 @@ import re
 import secrets
 import time
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -14,7 +13,7 @@ from alerts.messages import MESSAGE
 from alerts.vocabulary import PRODUCTS
 from worker.gateway.refusals import NOT_OURS, VIEW_ONLY, Refused, unusable
 from worker.gateway.sessions import Session
-from worker.gateway.signing import session_of
+from worker.gateway.signing import cookie_of, session_of
 from worker.gateway.web import Gateway, form_of, html
 from worker.inbox import append
 from worker.registering import BadFieldError, is_processed, registration
@@ -28,11 +27,13 @@ def routes(gateway: Gateway) -> list[Route]:
     """The form, and what it sends."""
 
     async def show(request: Request) -> Response:
-        return await run_in_threadpool(_show, gateway, request)
+        cookie_of(gateway, request)
+        return await gateway.threads.board.run(_show, gateway, request)
 
     async def take(request: Request) -> Response:
+        cookie_of(gateway, request)
         form = await form_of(request)
-        return await run_in_threadpool(_take, gateway, request, form)
+        return await gateway.threads.board.run(_take, gateway, request, form)
 
     return [
         Route("/board/register", show, methods=["GET"]),

@@ -1,33 +1,43 @@
 """The gateway as a process: uvicorn on an address, stopped gracefully."""
 
+import asyncio
+import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import uvicorn
 from starlette.routing import Route
 
+from worker.bulkhead import Bulkhead
 from worker.client import Client
 from worker.gateway.app import create_app
+from worker.gateway.connections import KEEP_ALIVE_SECONDS, Caps, Owing, protocols
+from worker.gateway.limits import BadTries
 from worker.gateway.links import links_of
 from worker.gateway.live import Live
+from worker.gateway.proxy import BehindProxy
 from worker.gateway.wellness import LOOPBACK, MetricsAccess
 from worker.intake.http import Door
 from worker.intake.http import routes as ways_in
 from worker.intake.in_force import IntakeInForce, look_over
-from worker.intake.keys import SourceKeys
+from worker.intake.keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
 from worker.last_alarm import watching
 from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
 
 STOP_SECONDS = 5
-KEEP_ALIVE_SECONDS = 15
 CONNECTIONS = 500
+BACKLOG = 256
+"""Connections accepted at once: together with those that are open fewer than the descriptors a process usually has."""
+
+INTAKE_THREADS = 4
+"""What hospital systems send is computed with, not waited for: more threads would only take time from the pages."""
 
 
 class Listening(NamedTuple):
@@ -70,25 +80,35 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
     links = links_of(store.redis, store.keys, settings, settings.public_url or listening.url)
     in_force = IntakeInForce(settings.config_dir)
     app = create_app(run, links, intake_routes(run, client, in_force), client=client, access=access)
+    # All connections of a proxy have its address: how many one sender may have is for the proxy to say.
+    owing = Owing(Caps(of_one=Caps().of_all) if listening.behind_proxy else Caps())
     config = uvicorn.Config(
-        app,
+        BehindProxy(app) if listening.behind_proxy else app,
         host=listening.host,
         port=listening.port,
-        ssl_certfile=listening.certificate,
-        ssl_keyfile=listening.key,
-        proxy_headers=listening.behind_proxy,
-        forwarded_allow_ips="*" if listening.behind_proxy else None,
+        http=cast("type[asyncio.Protocol]", protocols(owing, _tls(listening))),
+        ws="none",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,
         lifespan="off",
         limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16 * 1024,
     )
     with _watched(in_force, run, client), watching(settings):
         _Server(config, app.state.live).run()
+
+
+def _tls(listening: Listening) -> ssl.SSLContext | None:
+    if listening.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(listening.certificate, listening.key)
+    return context
 
 
 @contextmanager
@@ -114,10 +134,12 @@ def intake_routes(run: Runtime, client: Client, in_force: IntakeInForce) -> list
     redis, keys = run.store.redis, run.store.keys
     door = Door(
         store=IntakeStore(redis, keys),
-        keys=SourceKeys(redis, keys),
+        keys=RememberedKeys(SourceKeys(redis, keys)),
+        wrong_keys=BadTries(),
         configured=lambda: in_force.value,
         wake=client.wake,
         now=run.clock.now,
+        threads=Bulkhead(INTAKE_THREADS),
     )
     return ways_in(door)
 

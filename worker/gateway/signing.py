@@ -1,6 +1,5 @@
 """Signing in to the board by a personal link, and out again."""
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -15,15 +14,17 @@ def routes(gateway: Gateway) -> list[Route]:
     """Sign in and out. Opening the link signs nobody in: a preview would use it up."""
 
     async def show(request: Request) -> Response:
-        return await run_in_threadpool(_show, gateway, request)
+        _refuse_unsigned(gateway, request)
+        return await gateway.threads.board.run(_show, gateway, request)
 
     async def sign_in(request: Request) -> Response:
+        _refuse_unsigned(gateway, request)
         await form_of(request)
-        return await run_in_threadpool(_sign_in, gateway, request)
+        return await gateway.threads.board.run(_sign_in, gateway, request)
 
     async def sign_out(request: Request) -> Response:
         await form_of(request)
-        return await run_in_threadpool(_sign_out, gateway, request)
+        return await gateway.threads.board.run(_sign_out, gateway, request)
 
     return [
         Route("/sign-in/{token}", show, methods=["GET"]),
@@ -37,17 +38,33 @@ def cookie_name(gateway: Gateway) -> str:
     return "__Host-cartwatch" if gateway.links.is_https else "cartwatch"
 
 
+def cookie_of(gateway: Gateway, request: Request) -> str:
+    """The session a request names by a cookie that was made here; nothing of the store is asked.
+
+    Raises:
+        Refused: there is no such cookie.
+    """
+    session = gateway.links.session(request.cookies.get(cookie_name(gateway), ""))
+    if session is None:
+        raise Refused(SIGN_IN_NEEDED)
+    return session
+
+
 def session_of(gateway: Gateway, request: Request, *, active: bool = True) -> Session:
     """Who asks.
 
     Raises:
         Refused: nobody is signed in, or they are no longer among the site's people.
     """
-    id = request.cookies.get(cookie_name(gateway), "")
-    session = gateway.sessions.find(id, gateway.now(), active=active)
+    session = gateway.sessions.find(cookie_of(gateway, request), gateway.now(), active=active)
     if session is None or session.person not in gateway.site.on_call.people:
         raise Refused(SIGN_IN_NEEDED)
     return session
+
+
+def _refuse_unsigned(gateway: Gateway, request: Request) -> None:
+    if not gateway.links.is_signed_sign_in(request.path_params["token"]):
+        raise gateway.bad_link(request)
 
 
 def _claims(gateway: Gateway, request: Request) -> SignIn:
@@ -76,7 +93,7 @@ def _sign_in(gateway: Gateway, request: Request) -> Response:
     response = RedirectResponse("/board", 303)
     response.set_cookie(
         cookie_name(gateway),
-        session.id,
+        gateway.links.cookie(session.id),
         max_age=int(LASTS.total_seconds()),
         path="/",
         secure=gateway.links.is_https,
@@ -87,7 +104,8 @@ def _sign_in(gateway: Gateway, request: Request) -> Response:
 
 
 def _sign_out(gateway: Gateway, request: Request) -> Response:
-    gateway.sessions.end(request.cookies.get(cookie_name(gateway), ""))
+    if (session := gateway.links.session(request.cookies.get(cookie_name(gateway), ""))) is not None:
+        gateway.sessions.end(session)
     response = RedirectResponse("/board", 303)
     response.delete_cookie(
         cookie_name(gateway), path="/", secure=gateway.links.is_https, httponly=True, samesite="strict"

@@ -16,8 +16,10 @@ from starlette.responses import HTMLResponse, Response
 
 from alerts.wording.catalogue import say
 from config.site import Language, Site
+from worker.bulkhead import Bulkhead
 from worker.client import Client
 from worker.gateway.answers import Answers
+from worker.gateway.guard import sender_of
 from worker.gateway.limits import BadTries
 from worker.gateway.links import Links
 from worker.gateway.refusals import BAD_LINK, BROKEN, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
@@ -30,6 +32,13 @@ LARGEST_FORM = 16 * 1024
 TAP = re.compile(r"[0-9a-f]{24}")
 
 
+class Threads(NamedTuple):
+    """Threads for each kind of request. An answer on a page or the board occupies one until it has taken effect."""
+
+    links: Bulkhead
+    board: Bulkhead
+
+
 class Gateway(NamedTuple):
     """The parts of one gateway process. `patience`: seconds a tap waits for its effect before it is answered."""
 
@@ -39,6 +48,7 @@ class Gateway(NamedTuple):
     answers: Answers
     sessions: Sessions
     bad_tries: BadTries
+    threads: Threads
     patience: float
 
     @property
@@ -65,10 +75,7 @@ class Gateway(NamedTuple):
 
     def bad_link(self, request: Request) -> Refused:
         """The refusal of a link that was not made here, noted against whoever tried it."""
-        address = request.client.host if request.client is not None else ""
-        if self.bad_tries.note(address, self.now()):
-            return Refused(TOO_MANY)
-        return Refused(BAD_LINK)
+        return Refused(TOO_MANY if self.bad_tries.note(sender_of(request.scope)) else BAD_LINK)
 
 
 @cache

@@ -5,11 +5,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from worker.bulkhead import SingleFlight
 from worker.gateway.live import Live
 from worker.gateway.metrics import exposition
 from worker.gateway.web import Gateway
@@ -39,27 +39,26 @@ class MetricsAccess(NamedTuple):
 def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
     """`/healthz` and `/metrics`."""
 
+    scrape: SingleFlight[str] = SingleFlight(gateway.threads.board)
+
     async def healthz(_: Request) -> Response:
-        return await run_in_threadpool(_health, live)
+        return await _health(live)
 
     async def metrics(request: Request) -> Response:
         if not access.allows(request):
             return PlainTextResponse("not from here\n", 403)
-        return await run_in_threadpool(_metrics, gateway, live)
+        ward = await live.ward()
+        text = await scrape.join(lambda: exposition(ward, gateway.run.store, gateway.now()))
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return [Route("/healthz", healthz, methods=["GET"]), Route("/metrics", metrics, methods=["GET"])]
 
 
-def _health(live: Live) -> Response:
+async def _health(live: Live) -> Response:
     try:
-        checks = live.ward().checks
+        checks = (await live.ward()).checks
     except RedisError:
         checks = (Check("store", False, ""),)
     well = all(check.well for check in checks)
     parts = [{"part": check.part, "well": check.well} for check in checks]
     return JSONResponse({"well": well, "parts": parts}, 200 if well else 503)
-
-
-def _metrics(gateway: Gateway, live: Live) -> Response:
-    text = exposition(live.ward(), gateway.run.store, gateway.now())
-    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -5,11 +5,10 @@ from datetime import datetime
 from http import HTTPStatus
 from io import BytesIO
 from itertools import islice
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from alerts.messages import AnyMessage, BadMessage, read_message
 from alerts.sampling import Sampling
 from config.intake import Source
 from config.site import Site
+from worker.bulkhead import Bulkhead
 from worker.capacity import IntakeStoppedError
 from worker.fitness import UnfitStoreError
 from worker.inbox import received_here, refuse_waveform
@@ -26,7 +26,7 @@ from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
 from worker.intake.in_force import Configured
-from worker.intake.keys import SourceKeys
+from worker.intake.keys import RememberedKeys
 from worker.intake.outcomes import STATUS, issue, of_bundle, of_item, outcome
 from worker.intake.permissions import allowed, permitted
 from worker.intake.room import is_turned_away, why_turned_away
@@ -48,14 +48,28 @@ OUR_OWN = ("receipt", "fault")
 _Several = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_MESSAGES)]
 
 
+class Tries(Protocol):
+    """Who has tried wrong keys of late, by address."""
+
+    def note(self, address: str) -> bool:
+        """Note one more; return whether they are too many."""
+        ...
+
+    def are_too_many(self, address: str) -> bool:
+        """Whether one more would be too many."""
+        ...
+
+
 class Door(NamedTuple):
     """What the routes need. `configured` and `budget` are asked once at each request, `wake` after each append."""
 
     store: IntakeStore
-    keys: SourceKeys
+    keys: RememberedKeys
+    wrong_keys: Tries
     configured: Callable[[], Configured]
     wake: Callable[[Iterable[Shard]], None]
     now: Callable[[], datetime]
+    threads: Bulkhead
     largest: int = LARGEST
     budget: Callable[[], Budget] = Budget
 
@@ -82,12 +96,15 @@ def routes(door: Door) -> list[Route]:
     def taking(
         kinds: tuple[str, ...], take: Callable[[Door, _Sender, bytes, str], tuple[int, dict[str, Any]]]
     ) -> Callable[[Request], Awaitable[Response]]:
+        def read(name: str, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
+            return take(door, _sender(name, door), body, kind)
+
         async def endpoint(request: Request) -> Response:
             try:
-                sender = await run_in_threadpool(_sender, request, door)
+                name = await _source(request, door)
                 kind = _type(request, kinds)
                 body = await _body(request, door.largest)
-                status, answer = await run_in_threadpool(take, door, sender, body, kind)
+                status, answer = await door.threads.run(read, name, body, kind)
             except _Refused as refused:
                 return _answer(refused.status, outcome(*refused.issues))
             except OverBudget as error:
@@ -111,12 +128,22 @@ def routes(door: Door) -> list[Route]:
     ]
 
 
-def _sender(request: Request, door: Door) -> _Sender:
+async def _source(request: Request, door: Door) -> str:
+    """The name of the source whose key a request brings. A right key is never slowed by wrong ones of its address."""
+    address = request.client.host if request.client is not None else ""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    name = door.keys.source_of(key.strip()) if scheme.lower() == "bearer" else None
-    if name is None:
-        said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
-        raise _Refused(HTTPStatus.UNAUTHORIZED, said)
+    slowed = door.wrong_keys.are_too_many(address)
+    name = await door.keys.source_of(key.strip(), slowed=slowed) if scheme.lower() == "bearer" else None
+    if name is not None:
+        return name
+    if door.wrong_keys.note(address):
+        said = issue("too many wrong keys from this address; wait a minute", code="throttled")
+        raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, said)
+    said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
+    raise _Refused(HTTPStatus.UNAUTHORIZED, said)
+
+
+def _sender(name: str, door: Door) -> _Sender:
     configured = door.configured()
     source = configured.intake.source(name)
     if source is None:
@@ -239,4 +266,6 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = RETRY_AFTER
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers["Retry-After"] = "60"
     return Response(msgspec.json.encode(body), status, headers, "application/fhir+json")

@@ -29,7 +29,8 @@ def settings(store: Store, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings of the service that the commands find, on a store as it must be."""
     monkeypatch.setattr(store.redis, "info", lambda _: {})
     found = Settings(public_url="https://cartwatch.example", namespace=KEYS.namespace, shards=KEYS.shards)
-    monkeypatch.setattr(commands, "runtime", lambda: Runtime(found, SITE, store, Clock()))
+    for name in ("runtime", "gateway_runtime"):
+        monkeypatch.setattr(commands, name, lambda: Runtime(found, SITE, store, Clock()))
     return found
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +11,9 @@ from redis import Redis
 
 from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import Clock, everything, reading, registration, waiting
+from worker.gateway import live as module
 from worker.gateway.board import _events
+from worker.gateway.limits import LiveBoards
 from worker.gateway.links import BadLink
 from worker.gateway.sessions import Session, Sessions
 from worker.store import Store
@@ -101,9 +105,10 @@ def test_a_session_ends_after_twelve_hours_however_busy(desk: Desk) -> None:
 
 def test_signing_out_ends_it(desk: Desk) -> None:
     desk.sign_in()
-    cookie = next(iter(desk.browser.cookies().values()))
+    session = desk.links.session(next(iter(desk.browser.cookies().values()))) or ""
+    assert desk.gateway.sessions.find(session, desk.clock.now()) is not None
     assert desk.post("/sign-out").status_code == 303
-    assert Sessions(desk.redis, desk.store.keys).find(cookie, desk.clock.now()) is None
+    assert desk.gateway.sessions.find(session, desk.clock.now()) is None
     assert desk.get("/board").status_code == 401
 
 
@@ -245,10 +250,10 @@ class Listener:
     """Somebody whose board is open."""
 
     def __init__(self, desk: Desk, runner: asyncio.Runner) -> None:
-        cookie = next(iter(desk.browser.cookies().values()))
-        gateway = desk.gateway
+        session = desk.links.session(next(iter(desk.browser.cookies().values()))) or ""
         self._runner = runner
-        self._events = _events(gateway, desk.app.state.live, Session(cookie, PERSON))
+        self.boards = LiveBoards()
+        self._events = _events(desk.gateway, desk.app.state.live, Session(session, PERSON), self.boards)
 
     def next(self) -> str:
         return self._runner.run(anext(self._events)).decode()
@@ -282,7 +287,7 @@ def test_whoever_has_just_signed_in_is_not_sent_away(
     desk: Desk, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.app.state.live, "every", 60)
-    desk.app.state.live.ward()
+    runner.run(desk.app.state.live.ward())
     desk.sign_in()
     assert Listener(desk, runner).next().startswith("event: board")
 
@@ -317,6 +322,49 @@ def test_all_listeners_share_one_look_at_the_store(desk: Desk, monkeypatch: pyte
     looks = []
     monkeypatch.setattr(live, "_look", lambda: looks.append(1))
     monkeypatch.setattr(live, "every", 60)
-    for _ in range(50):
-        live.ward()
+
+    async def everybody() -> None:
+        await asyncio.gather(*(live.ward() for _ in range(50)))
+
+    asyncio.run(everybody())
     assert len(looks) == 1
+
+
+def test_a_board_whose_look_takes_long_shows_the_last_one_for_a_while_and_then_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = desk.app.state.live
+    desk.sign_in()
+    shown = desk.get("/board")
+    may_end = threading.Event()
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(live, "_look", lambda: may_end.wait(30))
+    try:
+        again = desk.get("/board")
+        assert again.status_code == 200
+        assert "Last update 10:00" in words(shown)
+        assert "Last update 10:00" in words(again)
+        monkeypatch.setattr(live, "_ticks", lambda: time.monotonic() + module.STALE_SECONDS)
+        assert desk.get("/board").status_code == 503
+        assert desk.get("/healthz").json() == {"well": False, "parts": [{"part": "store", "well": False}]}
+    finally:
+        may_end.set()
+
+
+def test_a_session_may_not_open_any_number_of_live_boards(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.sign_in()
+    monkeypatch.setattr(LiveBoards, "OF_ONE", 0)
+    refused = desk.get("/board/events")
+    assert refused.status_code == 429
+    assert "Too many live boards" in words(refused)
+
+
+def test_a_live_board_counts_while_it_is_open(desk: Desk, runner: asyncio.Runner) -> None:
+    desk.sign_in()
+    listener = Listener(desk, runner)
+    listener.next()
+    assert listener.boards._open.total() == 1
+    desk.post("/sign-out")
+    listener.next()
+    assert listener.ended()
+    assert listener.boards._open.total() == 0

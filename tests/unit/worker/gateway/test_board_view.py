@@ -68,12 +68,12 @@ def test_the_most_urgent_stands_first_and_bed_9_before_bed_12(desk: Desk) -> Non
 def test_a_patient_who_has_not_changed_is_not_assessed_again(desk: Desk) -> None:
     desk.fall_ill()
     live = desk.app.state.live
-    first = live.overviews(live.ward(fresh=True))
-    again = live.ward(fresh=True)
+    first = live.overviews(live.look())
+    again = live.look()
     assert live.overviews(again)[0] is first[0]
     version = again.version
     desk.send(reading("spo2", 97, "P1", desk.clock.now()))
-    assert live.ward(fresh=True).version == version + 1
+    assert live.look().version == version + 1
 
 
 def test_by_day_each_colour_of_the_trend_picture_is_that_of_the_day() -> None:

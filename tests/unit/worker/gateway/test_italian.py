@@ -20,6 +20,7 @@ from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import SITE, Clock, crs2, reading
 from worker.gateway import refusals
 from worker.gateway.board import _events
+from worker.gateway.limits import LiveBoards
 from worker.gateway.refusals import Refusal, Refused, unusable
 from worker.gateway.sessions import Session
 from worker.gateway.web import refusal
@@ -248,9 +249,9 @@ def test_the_board_as_it_comes_again(desk: Desk) -> None:
 
     ill(desk)
     signed_in(desk)
-    cookie = next(iter(desk.browser.cookies().values()))
+    session = desk.links.session(next(iter(desk.browser.cookies().values()))) or ""
     with asyncio.Runner() as runner:
-        events = _events(desk.gateway, desk.app.state.live, Session(cookie, PERSON))
+        events = _events(desk.gateway, desk.app.state.live, Session(session, PERSON), LiveBoards())
         event = runner.run(anext(events)).decode()
     assert "Lo prendo in carico" in event
     assert english_left(event.replace("event: board\n", "").replace("data: ", "")) == []

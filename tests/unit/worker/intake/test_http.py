@@ -15,11 +15,13 @@ from config.intake import Intake
 from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
 from tests.unit.worker.intake.work import Clock
 from tests.unit.worker.ward import KEYS, SITE, reading, registration
+from worker.bulkhead import Bulkhead
 from worker.capacity import FULL
+from worker.gateway.limits import BadTries
 from worker.intake.budget import Budget
 from worker.intake.http import Door, routes
 from worker.intake.in_force import Configured
-from worker.intake.keys import SourceKeys
+from worker.intake.keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
 
 FHIR = {"Content-Type": "application/fhir+json"}
@@ -32,15 +34,17 @@ class Ward:
     def __init__(self, redis: Redis, intake: Intake = INTAKE, budget: Callable[[], Budget] = Budget) -> None:
         self.redis = redis
         self.store = IntakeStore(redis, KEYS)
-        keys = SourceKeys(redis, KEYS)
-        self.key = keys.add("monitor-7", NOW)
+        self.keys = SourceKeys(redis, KEYS)
+        self.key = self.keys.add("monitor-7", NOW)
         self.woken: list[int] = []
         door = Door(
             self.store,
-            keys,
+            RememberedKeys(self.keys, lambda: 0.0),
+            BadTries(lambda: 0.0),
             lambda: Configured(intake, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
+            Bulkhead(4),
             largest=100_000,
             budget=budget,
         )
@@ -82,6 +86,55 @@ def test_nobody_sends_without_a_key(ward: Ward, path: str, header: dict[str, str
     answer = ward.request("POST", path, b"{}", {**JSON, **header})
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert ward.waiting == 0
+
+
+def wrong_key(number: int) -> dict[str, str]:
+    return {**JSON, "Authorization": f"Bearer cw_{number:012x}_{'A' * 43}"}
+
+
+def test_wrong_keys_are_slowed_down_and_a_right_one_of_the_same_address_is_not(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    monkeypatch.setattr(ward.keys, "read", lambda: [reads.append(1), SourceKeys(ward.redis, KEYS).read()][1])
+    answers = [ward.request("POST", "/messages", b"{}", wrong_key(number)) for number in range(30)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 10
+    assert answers[-1].headers["Retry-After"] == "60"
+    asked = len(reads)
+    for number in range(30):
+        assert ward.request("POST", "/messages", b"{}", wrong_key(number)).status_code == 429
+    assert len(reads) == asked, "the keys as they are known do"
+    assert ward.post("/messages", reading("crp", 85, unit="mg/L"), JSON).status_code == 202
+
+
+def test_what_is_no_key_and_a_known_key_cost_the_store_no_look(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ward.post("/messages", reading("crp", 85, unit="mg/L"), JSON).status_code == 202
+
+    def read() -> None:
+        raise StoreDown
+
+    monkeypatch.setattr(ward.keys, "read", read)
+    assert ward.request("POST", "/messages", b"{}", {**JSON, "Authorization": "Bearer guess"}).status_code == 401
+    assert ward.post("/messages", reading("crp", 85, unit="mg/L"), JSON).status_code == 202
+    assert ward.request("POST", "/messages", b"{}", wrong_key(1)).status_code == 503
+
+
+def test_a_key_is_known_at_once_and_a_revoked_one_for_two_seconds(redis: Redis) -> None:
+    now = 0.0
+    keys = SourceKeys(redis, KEYS)
+    remembered = RememberedKeys(keys, lambda: now)
+
+    def source_of(key: str) -> str | None:
+        return asyncio.run(remembered.source_of(key))
+
+    first = keys.add("lab", NOW)
+    assert source_of(first) == "lab"
+    second = keys.add("ehr", NOW)
+    assert source_of(second) == "ehr"
+    keys.revoke(first.split("_")[1])
+    assert source_of(first) == "lab"
+    now = 2.0
+    assert source_of(first) is None
 
 
 @pytest.mark.parametrize("path", ["/fhir", "/messages"])

@@ -1,5 +1,6 @@
 """What the ways in keep: messages once, the rest with its text, counts within bounds."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from worker.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
 from worker.fitness import UnfitStoreError
 from worker.intake import retry as retrying
 from worker.intake import store as stores
-from worker.intake.keys import SourceKeys
+from worker.intake.keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
 from worker.intake.taken import Outcome, Taken
 from worker.packing import unpack_set_aside
@@ -139,10 +140,14 @@ def test_what_is_mended_is_taken_and_the_rest_stays(intake: IntakeStore, form: s
     assert ["dozy" in record.raw for record in records(intake)] == [True]
 
 
+def source_of(keys: SourceKeys, key: str) -> str | None:
+    return asyncio.run(RememberedKeys(keys).source_of(key))
+
+
 def test_keys_are_shown_once_and_kept_as_hashes(redis: Redis) -> None:
     keys = SourceKeys(redis, KEYS)
     key = keys.add("lab", NOW)
-    assert keys.source_of(key) == "lab"
+    assert source_of(keys, key) == "lab"
     held = str(redis.hgetall(SITE.key("sources")))
     assert key.rpartition("_")[2] not in held
     assert len({keys.add("lab", NOW) for _ in range(10)}) == 10
@@ -152,14 +157,14 @@ def test_keys_are_shown_once_and_kept_as_hashes(redis: Redis) -> None:
 def test_what_is_no_key_opens_nothing(redis: Redis, wrong: str) -> None:
     keys = SourceKeys(redis, KEYS)
     keys.add("lab", NOW)
-    assert keys.source_of(wrong) is None
+    assert source_of(keys, wrong) is None
 
 
 def test_another_secret_under_a_known_id_opens_nothing(redis: Redis) -> None:
     keys = SourceKeys(redis, KEYS)
     first, second = keys.add("lab", NOW), keys.add("other", NOW)
     mixed = "_".join([*first.split("_")[:2], second.split("_", 2)[2]])
-    assert keys.source_of(mixed) is None
+    assert source_of(keys, mixed) is None
 
 
 def test_a_revoked_key_opens_nothing(redis: Redis) -> None:
@@ -167,7 +172,7 @@ def test_a_revoked_key_opens_nothing(redis: Redis) -> None:
     key = keys.add("lab", NOW)
     (listed,) = keys.all()
     assert (listed.source, keys.revoke(listed.id), keys.revoke(listed.id)) == ("lab", True, False)
-    assert keys.source_of(key) is None
+    assert source_of(keys, key) is None
 
 
 def test_a_text_that_is_not_utf_8_can_be_tried_again_as_it_came(intake: IntakeStore) -> None:

@@ -1,0 +1,65 @@
+"""Threads of their own for one kind of request, and one call at a time for what many ask alike."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from redis.exceptions import TimeoutError as StoreTimeoutError
+
+T = TypeVar("T")
+
+
+class Bulkhead:
+    """A number of threads for one kind of request: whatever the other kinds do, these stay free for it.
+
+    If the store does not answer one call, the calls that queued behind it fail at once with the same error: a queue
+    would multiply the time-out by its length.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._limiter = CapacityLimiter(threads)
+        self._timed_out = float("-inf")
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Call in one of the threads.
+
+        Raises:
+            redis.exceptions.TimeoutError: the store did not answer this call, or one that this call waited for.
+        """
+        asked = time.monotonic()
+
+        def bounded() -> T:
+            if self._timed_out > asked:
+                raise StoreTimeoutError("the store did not answer the call before")
+            try:
+                return call(*args)
+            except StoreTimeoutError:
+                self._timed_out = time.monotonic()
+                raise
+
+        return await to_thread.run_sync(bounded, limiter=self._limiter)
+
+
+class SingleFlight(Generic[T]):
+    """At most one call at a time. If somebody asks meanwhile, they get the result, or the error, of that call."""
+
+    def __init__(self, threads: Bulkhead) -> None:
+        self._threads = threads
+        self._flight: asyncio.Task[T] | None = None
+
+    async def join(self, call: Callable[[], T], *, fresh: bool = False) -> T:
+        """The result of the call under way, else of this one. `fresh`: of one that begins after this moment."""
+        if fresh and self._flight is not None:
+            await asyncio.shield(self._flight)
+        if self._flight is None:
+            self._flight = asyncio.ensure_future(self._threads.run(call))
+            self._flight.add_done_callback(self._landed)
+        return await asyncio.shield(self._flight)
+
+    def _landed(self, flight: "asyncio.Task[T]") -> None:
+        self._flight = None
+        if not flight.cancelled():
+            # Marks the error as seen, also if everybody who waited for it has left.
+            flight.exception()

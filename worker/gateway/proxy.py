@@ -1,0 +1,34 @@
+"""The address of a request that comes by a proxy."""
+
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class BehindProxy:
+    """Takes for the sender's address what the proxy added to `X-Forwarded-For`: the last entry.
+
+    Those before it are what the sender wrote. Uvicorn's own middleware takes the first where every proxy is trusted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            added = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rpartition(",")[2].strip()
+            if (address := _address(added)) is not None:
+                scope = {**scope, "client": (address, 0)}
+        await self._app(scope, receive, send)
+
+
+def _address(text: str) -> str | None:
+    """An address, as proxies write it: also with its port, and in brackets; None for anything else."""
+    for candidate in (text, text.rpartition(":")[0], text[1:-1]):
+        try:
+            return str(ip_address(candidate.strip("[]")))
+        except ValueError:
+            continue
+    return None
