@@ -115,16 +115,20 @@ def test_an_intake_that_can_no_longer_be_used_is_told_though_nothing_is_sent(hos
             path.unlink()
 
 
-def test_with_a_certificate_it_speaks_tls_and_nothing_else(hospital: Hospital, folder: Path) -> None:
+def certificate(folder: Path) -> tuple[str, ...]:
+    """The options of a gateway that speaks TLS, with a certificate of this test only."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not on PATH")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    made += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(made, check=True, capture_output=True)  # noqa: S603 - a certificate for this test only
-    options = ("--certificate", str(certificate), "--key", str(key))
-    with gateway(hospital, *options, scheme="https") as served:
+    made, key = folder / "certificate.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed arguments
+    return "--certificate", str(made), "--key", str(key)
+
+
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(hospital: Hospital, folder: Path) -> None:
+    with gateway(hospital, *certificate(folder), scheme="https") as served:
         answered = httpx.get(f"{served.address}/healthz", verify=False)  # noqa: S501 - its own certificate
         assert answered.headers["strict-transport-security"].startswith("max-age=")
         with pytest.raises(httpx.TransportError):

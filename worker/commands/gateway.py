@@ -21,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--certificate", type=_FILE, help="TLS certificate chain (PEM).")
 @click.option("--key", type=_FILE, help="The certificate's key (PEM).")
 @click.option(
-    "--behind-proxy", is_flag=True, help="A proxy before it speaks TLS: its X-Forwarded headers are believed."
+    "--behind-proxy", is_flag=True, help="A proxy before it speaks TLS: the sender is who it adds to X-Forwarded-For."
 )
 @click.option(
     "--metrics-from", multiple=True, metavar="NETWORK", help="Who may read /metrics; this machine by default."

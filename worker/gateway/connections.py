@@ -1,8 +1,8 @@
 """How long a connection may owe bytes, and how many such connections there may be. Uvicorn limits neither.
 
 A connection owes bytes from its beginning until its request is complete, and while its peer does not read the answer.
-Each phase has its time. If an address has too many such connections, the one that has owed longest is closed, never
-the new one: whoever sends a whole request at once is answered, whatever others behind the same address do.
+Each phase has its time. If an address has too many such connections, one that has owed long is closed, never the new
+one: whoever sends a whole request at once is answered, whatever others behind the same address do.
 """
 
 import asyncio
@@ -47,16 +47,16 @@ SECONDS: dict[Phase, float] = {
 class Caps(NamedTuple):
     """How many connections may owe bytes: of one address, and of all."""
 
-    of_one: int = 64
-    of_all: int = 256
+    of_one: int = 200
+    of_all: int = 400
 
 
 class Closable(Protocol):
     """A connection that can be closed at once."""
 
     @property
-    def is_sending_body(self) -> bool:
-        """Whether it sends a body that is being read: its head was accepted."""
+    def worth(self) -> int:
+        """How much its peer would lose: one of least worth is closed first."""
         ...
 
     def abort(self) -> None:
@@ -91,7 +91,7 @@ class Owing:
 
     def _close_one(self, address: str) -> None:
         *older, newest = self._held[address]
-        found = next((one for one in older if not one.is_sending_body), older[0] if older else newest)
+        found = min(older, key=lambda one: one.worth, default=newest)
         self.discard(address, found)
         found.abort()
 
@@ -108,9 +108,14 @@ class BoundedProtocol(H11Protocol):
         self._is_lost = False
 
     @property
-    def is_sending_body(self) -> bool:
-        """Whether it sends a body that is being read."""
-        return self._phase() is Phase.BODY and not self.cycle.response_complete
+    def worth(self) -> int:
+        """Of one that has sent nothing useful yet 0, of one that was answered and is idle 1, of a body being read 2."""
+        match self._phase():
+            case Phase.NEXT_REQUEST:
+                return 1
+            case Phase.BODY if not self.cycle.response_complete:
+                return 2
+        return 0
 
     def abort(self) -> None:
         """Close it at once."""
@@ -183,7 +188,7 @@ class BoundedProtocol(H11Protocol):
 class _Handshake(asyncio.Protocol):
     """TLS, then HTTP. Uvicorn would know of a connection only after its handshake, for which it has 60 s."""
 
-    is_sending_body = False
+    worth = 0
 
     def __init__(self, http: BoundedProtocol, context: ssl.SSLContext, owing: Owing) -> None:
         self._http = http

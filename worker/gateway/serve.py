@@ -32,9 +32,12 @@ from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
 
 STOP_SECONDS = 5
-CONNECTIONS = 500
-BACKLOG = 256
-"""Connections accepted at once: together with those that are open fewer than the descriptors a process usually has."""
+CONNECTIONS = 700
+"""More than may owe bytes and live boards together; fewer than the descriptors that a process usually has."""
+
+BACKLOG = 64
+"""Connections accepted at once. Three times as many may be accepted before the first of them is read from: fewer than
+an address may have, so that one that brought its request is not closed for those behind it."""
 
 INTAKE_THREADS = 4
 """What hospital systems send is computed with, not waited for: more threads would only take time from the pages."""

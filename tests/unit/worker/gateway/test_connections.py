@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import h11
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -208,6 +209,21 @@ def test_a_body_that_is_being_read_is_spared_while_others_can_be_closed() -> Non
     idle = [door.come() for _ in range(5)]
     assert not is_closed(sender)
     assert [is_closed(one) for one in idle] == [True] * 3 + [False] * 2
+
+
+def test_an_idle_connection_that_was_answered_is_closed_after_those_that_never_asked() -> None:
+    door = Door(Caps(of_one=3, of_all=100))
+    kept = door.come()
+    kept.data_received(b"GET / HTTP/1.1\r\nHost: ward\r\n\r\n")
+    response = h11.Response(status_code=200, headers=[("content-length", "0")])
+    for event in (response, h11.EndOfMessage()):
+        kept.conn.send(event)
+    is_answered(kept)
+    silent = [door.come() for _ in range(5)]
+    assert not is_closed(kept)
+    assert [is_closed(one) for one in silent] == [True] * 3 + [False] * 2
+    door.loop.forward(SECONDS[Phase.NEXT_REQUEST])
+    assert kept.transport.is_closing()
 
 
 def test_half_sent_bodies_alone_do_not_keep_a_new_connection_out() -> None:
