@@ -11,23 +11,31 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 T = TypeVar("T")
 
 
+class BusyError(Exception):
+    """More calls of one kind wait than may."""
+
+
 class Bulkhead:
-    """A number of threads for one kind of request: whatever the other kinds do, these stay free for it.
+    """A number of threads for one kind of request, and a queue: whatever the other kinds do, these stay free for it.
 
     If the store does not answer one call, the calls that queued behind it fail at once with the same error: a queue
     would multiply the time-out by its length.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, queue: int = 100) -> None:
         self._limiter = CapacityLimiter(threads)
+        self._queue = queue
         self._timed_out = float("-inf")
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Call in one of the threads.
 
         Raises:
+            BusyError: too many wait already.
             redis.exceptions.TimeoutError: the store did not answer this call, or one that this call waited for.
         """
+        if self._limiter.statistics().tasks_waiting >= self._queue:
+            raise BusyError
         asked = time.monotonic()
 
         def bounded() -> T:

@@ -24,6 +24,7 @@ LINKS: tuple[Row, ...] = (
         "Wait a minute. Links in pages still work.",
         "Attendere un minuto. I collegamenti degli avvisi funzionano comunque.",
     ),
+    ("Too much is asked at once", "Troppe richieste insieme"),
     ("Too many live boards", "Troppe lavagne aperte"),
     (
         "Close one of the boards that are open elsewhere.",

@@ -48,7 +48,7 @@ class Caps(NamedTuple):
     """How many connections may owe bytes: of one address, and of all."""
 
     of_one: int = 200
-    of_all: int = 400
+    of_all: int = 350
 
 
 class Closable(Protocol):

@@ -84,7 +84,7 @@ class LiveBoards:
     """How many live boards each session has open: of one session, and of all, so many at most."""
 
     OF_ONE = 6
-    OF_ALL = 200
+    OF_ALL = 150
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()

@@ -43,6 +43,7 @@ VIEW_ONLY = Refusal(
 NO_SUCH = Refusal(404, "There is nothing here", "The address leads to nothing that is known here.")
 NOT_OURS = Refusal(403, "This cannot be done", "The request does not come from a page of this service.")
 STORE_DOWN = Refusal(503, "The state store cannot be reached", "Nothing was taken. Try again, and call the ward.")
+BUSY = Refusal(503, "Too much is asked at once", "Nothing was taken. Try again, and call the ward.")
 BROKEN = Refusal(500, "This did not work", "Nothing is known to have been taken. Try again, and call the ward.")
 
 

@@ -32,8 +32,9 @@ from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
 
 STOP_SECONDS = 5
-CONNECTIONS = 700
-"""More than may owe bytes and live boards together; fewer than the descriptors that a process usually has."""
+CONNECTIONS = 900
+"""More than may owe bytes (`Caps`), have a thread or wait for one (`Bulkhead`) and be live boards together; fewer than
+the descriptors that a process usually has."""
 
 BACKLOG = 64
 """Connections accepted at once. Three times as many may be accepted before the first of them is read from: fewer than

@@ -16,13 +16,13 @@ from starlette.responses import HTMLResponse, Response
 
 from alerts.wording.catalogue import say
 from config.site import Language, Site
-from worker.bulkhead import Bulkhead
+from worker.bulkhead import Bulkhead, BusyError
 from worker.client import Client
 from worker.gateway.answers import Answers
 from worker.gateway.guard import sender_of
 from worker.gateway.limits import BadTries
 from worker.gateway.links import Links
-from worker.gateway.refusals import BAD_LINK, BROKEN, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
+from worker.gateway.refusals import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
 from worker.gateway.sessions import Sessions
 from worker.gateway.view import Reader
 from worker.runtime import Runtime
@@ -107,6 +107,8 @@ def refusal(request: Request, error: Exception) -> Response:
 def _refused(error: Exception) -> Refused:
     if isinstance(error, RedisError):
         return Refused(STORE_DOWN)
+    if isinstance(error, BusyError):
+        return Refused(BUSY)
     if isinstance(error, HTTPException):
         return Refused(NO_SUCH if error.status_code == 404 else NOT_OURS._replace(status=error.status_code))
     return Refused(BROKEN)

@@ -18,7 +18,7 @@ from alerts.messages import AnyMessage, BadMessage, read_message
 from alerts.sampling import Sampling
 from config.intake import Source
 from config.site import Site
-from worker.bulkhead import Bulkhead
+from worker.bulkhead import Bulkhead, BusyError
 from worker.capacity import IntakeStoppedError
 from worker.fitness import UnfitStoreError
 from worker.inbox import received_here, refuse_waveform
@@ -112,6 +112,9 @@ def routes(door: Door) -> list[Route]:
                 return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, outcome(said))
             except IntakeStoppedError as stopped:
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(issue(str(stopped), code="transient")))
+            except BusyError:
+                said = issue("too many requests wait; nothing was stored, send again", code="throttled")
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
             except RedisError:
                 said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
-from worker.bulkhead import Bulkhead, SingleFlight
+from worker.bulkhead import Bulkhead, BusyError, SingleFlight
 
 
 class Call:
@@ -59,6 +59,21 @@ def test_who_queued_behind_a_call_that_timed_out_is_not_made_to_wait_as_long() -
         assert all(isinstance(one, StoreTimeoutError) for one in found)
         assert call.count == 1
         assert await threads.run(lambda: 7) == 7, "whoever asks afterwards is answered"
+
+    asyncio.run(queue())
+
+
+def test_only_so_many_calls_wait() -> None:
+    async def queue() -> None:
+        threads = Bulkhead(1, queue=3)
+        call = Call()
+        tasks = [asyncio.ensure_future(threads.run(call)) for _ in range(4)]
+        await begun(call)
+        with pytest.raises(BusyError):
+            await threads.run(call)
+        for _ in tasks:
+            call.may_end.release()
+        assert await asyncio.gather(*tasks) == [1, 2, 3, 4]
 
     asyncio.run(queue())
 

@@ -1,5 +1,7 @@
 """The client for producers: what it returns for is stored; a broker that is gone costs nothing but a second."""
 
+import socket
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -101,3 +103,15 @@ def test_without_the_broker_a_message_is_accepted_all_the_same(
 def test_without_the_store_nothing_is_accepted_and_the_sender_hears_it() -> None:
     with pytest.raises(RedisConnectionError):
         Client(SETTINGS).send(crs2())
+
+
+def test_a_broker_that_accepts_and_never_answers_holds_no_sender(redis: Redis) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = SETTINGS.model_copy(update={"broker_url": f"redis://127.0.0.1:{silent.getsockname()[1]}/1"})
+        client = Client(settings, redis)
+        stored: list[int] = []
+        sending = threading.Thread(target=lambda: stored.append(client.send(crs2())), daemon=True)
+        sending.start()
+        sending.join(20)
+        assert stored == [3]
+        client._celery.close()

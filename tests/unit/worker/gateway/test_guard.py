@@ -230,6 +230,14 @@ def test_a_sender_that_leaves_is_no_failure(desk: Desk, caplog: pytest.LogCaptur
     assert "request failed" not in caplog.text
 
 
+def test_more_than_may_wait_for_a_thread_is_said_to_be_so(desk: Desk) -> None:
+    path = desk.link(desk.fall_ill())
+    desk.gateway.threads.links._queue = 0
+    answer = desk.get(path)
+    assert answer.status_code == 503
+    assert "Too much is asked at once" in words(answer)
+
+
 # -- behind a proxy ----------------------------------------------------------------------------------
 
 

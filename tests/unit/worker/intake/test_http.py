@@ -37,6 +37,7 @@ class Ward:
         self.keys = SourceKeys(redis, KEYS)
         self.key = self.keys.add("monitor-7", NOW)
         self.woken: list[int] = []
+        self.threads = Bulkhead(4)
         door = Door(
             self.store,
             RememberedKeys(self.keys, lambda: 0.0),
@@ -44,7 +45,7 @@ class Ward:
             lambda: Configured(intake, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
-            Bulkhead(4),
+            self.threads,
             largest=100_000,
             budget=budget,
         )
@@ -105,6 +106,13 @@ def test_wrong_keys_are_slowed_down_and_a_right_one_of_the_same_address_is_not(
         assert ward.request("POST", "/messages", b"{}", wrong_key(number)).status_code == 429
     assert len(reads) == asked, "the keys as they are known do"
     assert ward.post("/messages", reading("crp", 85, unit="mg/L"), JSON).status_code == 202
+
+
+def test_more_than_may_wait_is_to_be_sent_again(ward: Ward) -> None:
+    ward.threads._queue = 0
+    answer = ward.post("/messages", reading("crp", 85, unit="mg/L"), JSON)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "nothing was stored" in issues(answer)
 
 
 def test_what_is_no_key_and_a_known_key_cost_the_store_no_look(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
