@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from alerts import episodes, escalation, silences
+from alerts.concern import ENDING_IS_TOLD, Concern, Ending
 from alerts.episodes import Episode, Past
 from alerts.events import answer_event, closed_event, silence_event
 from alerts.faults import note_fault, undeliverable_fault
 from alerts.fields import Status
-from alerts.merging import charted_again
 from alerts.messages import (
     SITE_SUBJECT,
     Acknowledgement,
@@ -19,28 +19,26 @@ from alerts.messages import (
     Discharge,
     Fault,
     HandOver,
-    Merge,
     Receipt,
     Silence,
 )
 from alerts.paging import Delivery
+from alerts.telling import Tidings
 from alerts.watch import Effects, Watch, sets_aside
 from config.site import Site
 
 UNKNOWN_EPISODE = "episode: no such episode of this patient; see `cartwatch board`"
 
 
-def take(watch: Watch, message: AnyMessage, now: datetime, site: Site, effects: Effects) -> Watch:
-    """Carry a watch on by one message that is not charted; what is to be done is added to `effects`."""
+def take(watch: Watch, message: AnyMessage, now: datetime, site: Site, effects: Effects, tidings: Tidings) -> Watch:
+    """Carry a watch on by one message that is not charted; what is to be done is added to `effects` and `tidings`."""
     match message:
         case Receipt():
             return _receipt(watch, message, now, site, effects)
         case Fault():
             return note_fault(watch, message, now)
         case Discharge():
-            return _discharge(watch, message, now, site, effects)
-        case Merge():
-            return _merge(watch, message, now, site, effects)
+            return _discharge(watch, message, now, site, effects, tidings)
         case Silence():
             return _silence(watch, message, now, site, effects)
         case Acknowledgement() | HandOver() | Closure():
@@ -226,31 +224,32 @@ def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, 
 # -- the discharge -----------------------------------------------------------------------------------
 
 
-def _discharge(watch: Watch, message: Discharge, now: datetime, site: Site, effects: Effects) -> Watch:
+def _discharge(
+    watch: Watch, message: Discharge, now: datetime, site: Site, effects: Effects, tidings: Tidings
+) -> Watch:
     at = message.effective.astimezone(UTC)
     known = watch.course if watch.course is None or watch.course.as_of is None or watch.course.as_of < at else None
     if message.status is Status.ENTERED_IN_ERROR:
         here = replace(watch, chart=watch.chart.undo_discharge(at), course=known)
-        return replace(here, discharged_at=None) if watch.discharged_at == at else here
-    if message.to is not None:
-        # Watching goes on under the other setting's schedule, which is looked at next.
-        chart = watch.chart.discharge(at, message.to)
+        return replace(here, discharged_at=None, review_at=now) if watch.discharged_at == at else here
+    if message.to is not None or watch.merges.stays_after(at):
+        # Watching goes on: under the other setting's schedule, which is looked at next, or because another record of
+        # the patient, who had not left, was merged into this one since.
+        chart = watch.chart.discharge(at, message.to or "")
         return replace(watch, chart=chart, course=known, discharged_at=None, review_at=now)
-    for episode in list(watch.episodes.values()):
-        watch = _close(watch, episode, now, site, effects, by="discharge", accepted=False)
+    watch = end_all(watch, Ending("discharged", at, message.source, message.by or ""), now, site, effects, tidings)
     return replace(
         watch, chart=watch.chart.discharge(at), course=known, discharged_at=at, review_at=None, unregistered=None
     )
 
 
-def _merge(watch: Watch, message: Merge, now: datetime, site: Site, effects: Effects) -> Watch:
-    """Freeze a record and chart it again under the other name, where its grades and pages then are."""
-    if message.status is Status.ENTERED_IN_ERROR:
-        return replace(watch, merged_into="")
-    if message.into == watch.patient or message.into.startswith("~"):
-        effects.set_aside.append(sets_aside(message, "into: name the record that goes on, which is another one", now))
-        return watch
+def end_all(watch: Watch, ending: Ending, now: datetime, site: Site, effects: Effects, tidings: Tidings) -> Watch:
+    """Close every open episode because of what somebody said; whoever was paged of an urgent one, or has it, is
+    notified who said it.
+    """
+    by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(watch.episodes.values()):
-        watch = _close(watch, episode, now, site, effects, by="merge", reason="merged", accepted=False)
-    effects.passed_on.extend(charted_again(watch.chart, message.into, now))
-    return replace(watch, merged_into=message.into, review_at=None, unregistered=None)
+        if episode.highest in ENDING_IS_TOLD:
+            tidings.end(Concern(episode, "ended", None, ending=ending))
+        watch = _close(watch, episode, now, site, effects, by=by, reason=reason, accepted=False)
+    return watch

@@ -1,6 +1,7 @@
 """One episode as a page speaks of it: why somebody is paged, and what is so now."""
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -11,8 +12,14 @@ from alerts.grading.result import Evidence
 from alerts.paging import Reason
 from config.site import URGENCIES, Urgency, higher
 
-ENDED: tuple[Reason, ...] = ("resolved", "retracted")
-"""Why somebody is told of an episode that is not open any more: no protocol line is quoted."""
+ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
+"""Why somebody is told of an episode that is not open any more: no protocol line is quoted.
+
+`resolved` by what was measured, `retracted` by a correction, `ended` by what somebody said.
+"""
+
+ENDING_IS_TOLD = ("critical", "high")
+"""That an episode of less urgency is over is seen on the board, and no reason to disturb anybody."""
 
 FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
 """Why somebody is told for the first time of what a page says."""
@@ -42,10 +49,24 @@ class Change(Struct, frozen=True):
     source: str
 
 
+class Ending(Struct, frozen=True):
+    """What ended an episode, where somebody said so: `discharged`, `merged` or a statement, and since when it is so.
+
+    `record` is the one that goes on after a merge. `by` is the person, where one is named.
+    """
+
+    what: Evidence | Literal["discharged", "merged"]
+    at: datetime
+    source: str
+    by: str = ""
+    record: str = ""
+
+
 class Concern(Struct, frozen=True):
     """`finding` is that of the newest assessment, None where it says nothing.
 
     Of one that was retracted, `changes` are the corrections that took its ground, and `left` is what stands of it.
+    `ending`: what somebody said by which it ended, or is lower.
     """
 
     episode: Episode
@@ -53,6 +74,7 @@ class Concern(Struct, frozen=True):
     finding: Finding | None
     changes: tuple[Change, ...] = ()
     left: Episode | None = None
+    ending: Ending | None = None
 
     @property
     def has_ended(self) -> bool:

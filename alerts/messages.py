@@ -27,7 +27,10 @@ from config.site import Urgency
 
 
 class Message(BaseModel):
-    """What every message carries. `id` is unique per source; `effective` is when it was true."""
+    """What every message carries. `id` is unique per source; `effective` is when it was true.
+
+    `hops` is how many merged records have passed it on.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +42,7 @@ class Message(BaseModel):
     provenance: Literal["reported", "synthesised"] | None = None
     supersedes: Text | None = None
     status: StatusName = Status.FINAL
+    hops: Annotated[int, Field(ge=0)] | None = None
 
 
 class Registration(Message):
@@ -263,17 +267,45 @@ class Fault(Message):
 
 
 class Discharge(Message):
-    """The patient left. Without `to` for good: watching ends, open episodes close. Else watching goes on there."""
+    """The patient left. Without `to` for good: watching ends, open episodes close. Else watching goes on there.
+
+    `by` is the person who says so.
+    """
 
     type: Literal["discharge"]
     to: Literal["outpatient", "follow_up"] | None = None
+    by: Text | None = None
 
 
 class Merge(Message):
-    """Two records are one person: `patient` goes on under `into`. What came under the old name is frozen there."""
+    """Two records are one person: `patient` goes on under `into`. `by` is the person who says so.
+
+    Entered in error, it is taken back.
+    """
 
     type: Literal["merge"]
     into: Text
+    by: Text | None = None
+
+    @model_validator(mode="after")
+    def _of_two_records(self) -> Self:
+        if self.into == self.patient or self.into.startswith("~"):
+            raise ValueError("into: name the record that goes on, which is another one")
+        return self
+
+
+class MergeNotice(Message):
+    """What the two records of a merge send each other; it keeps the merge's source, id, times and status.
+
+    `patient` is whom it is for. To `into` it says that `old` is merged into it, and whether `old` `stays`: is watched,
+    and has not left. To `old` it is the answer.
+    """
+
+    type: Literal["merge_notice"]
+    old: Text
+    into: Text
+    by: Text | None = None
+    stays: StrictBool = False
 
 
 AnyMessage = Annotated[
@@ -289,12 +321,16 @@ AnyMessage = Annotated[
     | Receipt
     | Fault
     | Discharge
-    | Merge,
+    | Merge
+    | MergeNotice,
     Field(discriminator="type"),
 ]
 MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
 
 _TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(AnyMessage)[0]))
+
+INTERNAL = ("merge_notice",)
+"""Types of messages that only cartwatch itself writes."""
 
 SITE_SUBJECT = "~site"
 """The subject that faults of no one patient belong to; no patient may be called so."""

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from alerts.assessment import Assessment, shown_value
 from alerts.chart import Chart
-from alerts.concern import Change, Concern
+from alerts.concern import Change, Concern, Ending
 from alerts.episodes import Episode
 from alerts.grading.result import Score
 from alerts.ledger import Ledger, ledger
 from alerts.paging import Reason
 from alerts.reminders import REMINDERS
-from alerts.title import GRADED, Title, name, tag
+from alerts.title import GRADED, Title, ended_by, name, tag
 from alerts.values import changed, clock, readings
 from alerts.vocabulary import READINGS, label
 from alerts.wording.catalogue import say, translate
@@ -100,9 +100,19 @@ def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> l
     rest = _explanation(concern, language)
     since = _since(concern, site, language)
     changes = [_correction(concern, change, site, language) for change in concern.changes]
+    changes += [_ending(concern.ending, site, language)] if concern.ending is not None else []
     if alone:
         return [line for line in (*changes, rest, known, since) if line]
     return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
+
+
+def _ending(ending: Ending, site: Site, language: Language) -> str:
+    """What ended an episode, who says so, and when it was so."""
+    what = ended_by(ending, language)
+    if ending.record:
+        what = say("merged into {record}", language, record=ending.record)
+    who = f"{ending.by} ({ending.source})" if ending.by else ending.source
+    return say("{what}, says {who}, {at}", language, what=what, who=who, at=clock(ending.at, site, language))
 
 
 def _explanation(concern: Concern, language: Language) -> str:

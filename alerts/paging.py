@@ -8,7 +8,17 @@ from msgspec import Struct
 from config.site import Urgency
 
 Reason = Literal[
-    "new", "worse", "repeat", "recurrent", "better", "resolved", "retracted", "handed_over", "taken_over", "still_on_it"
+    "new",
+    "worse",
+    "repeat",
+    "recurrent",
+    "better",
+    "resolved",
+    "retracted",
+    "ended",
+    "handed_over",
+    "taken_over",
+    "still_on_it",
 ]
 
 DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]

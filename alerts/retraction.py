@@ -1,4 +1,4 @@
-"""After a correction: which open episodes have lost their ground, wholly or in part, and by which change."""
+"""What took the ground of an open episode, wholly or in part: a correction, or a statement."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,12 +7,14 @@ from msgspec.structs import replace
 
 from alerts.assessment import assess
 from alerts.chart import Chart
-from alerts.concern import Change
+from alerts.concern import Change, Ending
 from alerts.entry import Entry
 from alerts.episodes import Episode
 from alerts.finding import Finding
+from alerts.grading.result import Evidence
 from alerts.messages import Reading, Statement, Treatment
 from alerts.unregistered import findings_of
+from alerts.vocabulary import STATEMENTS
 from alerts.watch import Watch
 from config.site import Site
 
@@ -78,3 +80,16 @@ def took_ground(
     used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
     found = tuple(change for change in known if (change.kind, change.before.place) in used)
     return found or tuple(known[:CHANGES_SHOWN])
+
+
+def statement_behind(watch: Watch, finding: Finding, since: datetime, at: datetime, site: Site) -> Ending | None:
+    """The newest statement of some time, up to `at`, without which a finding would be higher than it is."""
+    chart = watch.chart
+    statements = [(kind, entry) for kind in STATEMENTS for entry in chart.between(kind, since, at)]
+    for kind, entry in sorted(statements, key=lambda item: item[1].place, reverse=True):
+        others = tuple(item for item in chart.entries[kind] if item is not entry)
+        without = replace(watch, chart=replace(chart, entries={**chart.entries, kind: others}), course=None)
+        found = _found(without, at, site).get(finding.condition)
+        if found is not None and found.level > finding.level:
+            return Ending(Evidence(kind, entry), entry.effective, entry.source, entry.by)
+    return None

@@ -19,7 +19,7 @@ from alerts.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_ne
 from alerts.assessment import Assessment, assess, assess_onward, shown_value
 from alerts.chart import Chart, Ids
 from alerts.charting import Charted, moment_of, place_message
-from alerts.concern import Change, Concern
+from alerts.concern import ENDING_IS_TOLD, Change, Concern, Ending
 from alerts.episodes import Episode
 from alerts.events import closed_event, grade_event, regrade_event
 from alerts.faults import close_quiet, gap_fault, intake_fault
@@ -39,16 +39,13 @@ from alerts.graded import (
 from alerts.grading import crs, pressures
 from alerts.grading.inputs import clock
 from alerts.grading.result import Result
-from alerts.merging import passed_on
+from alerts.merging import pass_on, take_merges, unregistered_of
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
-from alerts.retraction import changes, lost_ground, took_ground
+from alerts.retraction import changes, lost_ground, statement_behind, took_ground
 from alerts.telling import Tidings
 from alerts.unregistered import findings_of
 from alerts.watch import Effects, Unregistered, Watch, sets_aside
 from config.site import Site
-
-ENDING_IS_TOLD = ("critical", "high")
-"""That an episode of less urgency is over is seen on the board, and no reason to disturb anybody."""
 
 _CHARTED = (Reading, Statement, Treatment, Registration)
 
@@ -59,6 +56,7 @@ def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site
     Pure: the same arguments give the same answer. `watch` is not changed.
     """
     run = _Step(watch, now, site)
+    run.merge(messages)
     answered = run.fold(messages)
     if run.corrected:
         run.take_back()
@@ -91,6 +89,25 @@ class _Step:
         self.shaken: list[Shaken] = []
         self.latest: Assessment | None = None
 
+    # -- 0. merging ------------------------------------------------------------------------------
+
+    def merge(self, messages: Sequence[AnyMessage]) -> None:
+        """See under which record this one goes on; freeze it, or evaluate it again."""
+        was_frozen = bool(self.watch.merged_into)
+        self.watch = take_merges(self.watch, messages, self.now, self.site, self.effects)
+        is_frozen = bool(self.watch.merged_into)
+        if is_frozen and not was_frozen:
+            self._freeze()
+        elif was_frozen and not is_frozen:
+            self.watch = replace(self.watch, review_at=self.now, unregistered=unregistered_of(self.watch))
+
+    def _freeze(self) -> None:
+        link = self.watch.merges.frozen_by
+        assert link is not None, "frozen"
+        ending = Ending("merged", link.at, link.source, link.by, record=link.other)
+        self.watch = answers.end_all(self.watch, ending, self.now, self.site, self.effects, self.tidings)
+        self.watch = replace(self.watch, review_at=None, unregistered=None)
+
     # -- 1. folding ------------------------------------------------------------------------------
 
     def fold(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
@@ -99,10 +116,8 @@ class _Step:
         before = self.watch.chart
         placed: list[Charted] = []
         ids = Ids()
+        goes_to = self.watch.merges.goes_to
         for message in messages:
-            if self.watch.merged_into and isinstance(message, _CHARTED):
-                self.effects.passed_on.append(passed_on(message, self.watch.merged_into, self.now))
-                continue
             charted = place_message(self.watch.chart, message, self.now, self.site, ids)
             if charted.unusable:
                 self.watch = replace(self.watch, chart=charted.chart)
@@ -110,6 +125,8 @@ class _Step:
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
                 self._report(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
+                if goes_to is not None:
+                    pass_on(message, goes_to.other, self.now, self.effects)
                 self.corrected = self.corrected or charted.corrects
                 if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
                     self.corrections = self.corrections.and_by(message)
@@ -146,7 +163,7 @@ class _Step:
 
     def _count_contradicted(self, messages: Sequence[AnyMessage]) -> None:
         """Pressures that no body can have together are charted, and listed with what was not used."""
-        for message in messages:
+        for message in () if self.watch.merged_into else messages:
             if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
                 continue
             at = moment_of(message, self.now, self.site)
@@ -176,7 +193,9 @@ class _Step:
 
     def _count_unregistered(self, message: AnyMessage) -> None:
         """Count a message that is charted, or shown as unusable, for a patient nobody has registered."""
-        if not self.watch.registered and isinstance(message, Reading | Statement | Treatment):
+        if self.watch.registered or self.watch.merged_into:
+            return
+        if isinstance(message, Reading | Statement | Treatment):
             known = self.watch.unregistered or Unregistered(0, self.now, self.now)
             self.watch = replace(self.watch, unregistered=known.and_by(message.source, self.now))
 
@@ -266,7 +285,7 @@ class _Step:
             if isinstance(item, datetime):
                 self._assess(item)
             else:
-                self.watch = answers.take(self.watch, item, self.now, self.site, self.effects)
+                self.watch = answers.take(self.watch, item, self.now, self.site, self.effects, self.tidings)
 
     @property
     def _all_late(self) -> bool:
@@ -326,10 +345,26 @@ class _Step:
             finding = replace(finding, title=f"{finding.title} (charted late)")
         followed = episodes.follow(self.watch.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
-            self._end(Concern(before, "resolved", finding))
+            self._end(self._resolved(before, finding, moment))
         elif followed.episode is not None:
             self.tidings.know(followed.episode.id, finding)
+            if before is not None:
+                self._lowered(before, followed.episode, finding, moment)
         self.watch = self.watch.following(condition, followed)
+
+    def _resolved(self, episode: Episode, finding: Finding, moment: datetime) -> Concern:
+        """An episode that is over, with the statement that ended it, if one did."""
+        ending = statement_behind(self.watch, finding, episode.opened_at, moment, self.site)
+        return Concern(episode, "ended" if ending else "resolved", finding, ending=ending)
+
+    def _lowered(self, before: Episode, episode: Episode, finding: Finding, moment: datetime) -> None:
+        """Where a statement that has just come in lowers an urgent episode, whoever was paged is notified by whom."""
+        was, now = before.level_now, episode.level_now
+        if was is None or now is None or now >= was or episode.highest not in ENDING_IS_TOLD:
+            return
+        ending = statement_behind(self.watch, finding, episode.opened_at, moment, self.site)
+        if ending is not None and ending.at in self.moments:
+            self.tidings.end(Concern(episode, "better", finding, ending=ending))
 
     def _end(self, ended: Concern) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""

@@ -35,9 +35,10 @@ class Tidings:
         self.findings[episode] = finding
 
     def end(self, concern: Concern) -> None:
-        """An episode that ended or lost its ground, of which whoever was paged is notified with little urgency."""
-        named = replace(concern.episode, urgency="low")
-        self.ended.append((replace(concern, episode=named), concern.episode.told))
+        """An episode that ended or lost its ground: whoever was paged, or has it, is notified with little urgency."""
+        episode = concern.episode
+        people = dict.fromkeys(person for person in (*episode.told, episode.acknowledged_by) if person)
+        self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
 
 
 class Written(NamedTuple):

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.admission import Admission
-from alerts.concern import LATE, REPEAT_ICE, UNREGISTERED, Concern
+from alerts.concern import LATE, REPEAT_ICE, UNREGISTERED, Concern, Ending
 from alerts.episodes import Episode
-from alerts.values import changed, short_value
+from alerts.grading.result import Evidence
+from alerts.values import changed, named_value, short_value
 from alerts.vocabulary import label
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site, Urgency
@@ -133,11 +134,18 @@ def _ended(concern: Concern, language: Language) -> str:
         if episode.condition not in GRADED and concern.finding is not None and concern.finding.over:
             return translate(concern.finding.title, language)
         return say("{name} resolved", language, name=what)
+    if concern.ending is not None:
+        return say("{name} ended: {what}", language, name=what, what=ended_by(concern.ending, language))
     text = say("{name} withdrawn", language, name=what)
     if concern.left is None:
         return text
     left = graded(concern.left, concern.left.level, concern.left.members, language)
     return f"{text} ({say('{name} stands', language, name=left)})"
+
+
+def ended_by(ending: Ending, language: Language) -> str:
+    """What ended an episode."""
+    return named_value(ending.what, language) if isinstance(ending.what, Evidence) else say(ending.what, language)
 
 
 def _lower(episode: Episode, language: Language) -> str:

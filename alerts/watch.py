@@ -13,6 +13,7 @@ from alerts.finding import Seen
 from alerts.graded import Graded
 from alerts.grading.crs import Course
 from alerts.held import Kept
+from alerts.merges import Merges
 from alerts.messages import AnyMessage, Fault
 from alerts.page import Page
 from alerts.silences import Silenced
@@ -59,7 +60,13 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     discharged_at: datetime | None = None
     unregistered: Unregistered | None = None
     silences: tuple[Silenced, ...] = ()
-    merged_into: str = ""
+    merges: Merges = Merges()
+
+    @property
+    def merged_into(self) -> str:
+        """The record under which a frozen one goes on; else ""."""
+        link = self.merges.frozen_by
+        return link.other if link is not None else ""
 
     @property
     def is_graded(self) -> bool:
@@ -113,9 +120,10 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [page for page in dict.fromkeys(pages) if page not in owed]
 
     def next_at(self) -> datetime | None:
-        """When this patient is next to be looked at, if nothing comes in before."""
+        """When this patient is next to be looked at, if nothing comes in before; who is not assessed has no review."""
         ladders = [due for episode in self.episodes.values() if (due := episode.due_at) is not None]
-        return min([*ladders, *([self.review_at] if self.review_at else [])], default=None)
+        reviews = [self.review_at] if self.review_at is not None and self.is_assessed else []
+        return min([*ladders, *reviews], default=None)
 
 
 class SetAside(Struct, frozen=True):

@@ -21,7 +21,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from alerts.charting import is_charted_ahead
 from alerts.faults import fault, intake_fault
 from alerts.fields import Status
-from alerts.messages import AnyMessage, BadMessage, Fault, Registration, read_message
+from alerts.messages import AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.page import Page
 from alerts.step import step
 from alerts.unregistered import would_be_unregistered
@@ -157,10 +157,11 @@ def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Rea
 
 
 def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> bool:
-    """Whether the time of acceptance must be known: of two corrections the one accepted later holds, what a person
-    charted ahead was true when it was accepted, and nothing is overdue of a patient before the registration is known.
+    """Whether the time of acceptance must be known: of two corrections the one accepted later holds, of two merges of
+    one time likewise; what a person charted ahead was true when it was accepted, and nothing is overdue of a patient
+    before the registration is known.
     """
-    if message.status is not Status.FINAL or isinstance(message, Registration):
+    if message.status is not Status.FINAL or isinstance(message, Registration | Merge):
         return True
     return is_charted_ahead(message, accepted, site)
 

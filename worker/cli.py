@@ -11,6 +11,7 @@ from worker.commands import (
     delivery,
     gateway,
     intake,
+    merges,
     mllp,
     offline,
     outbound,
@@ -64,7 +65,8 @@ for command in (
     *(service.up, service.worker, service.send, service.health),
     *(answers.ack, answers.hand_over, answers.silence, answers.close),
     *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
-    *(patients.board, patients.explain, registering.register, intake.set_aside, intake.unmapped, outbound.exports),
+    *(patients.board, patients.explain, registering.register, merges.merges, merges.unmerge),
+    *(intake.set_aside, intake.unmapped, outbound.exports),
     *(configuration.check, route.route, delivery.send_test),
     *(offline.example, offline.grade, intake.parse, offline.replay, offline.demo),
 ):

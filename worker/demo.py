@@ -14,6 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from alerts.concern import ENDED
 from alerts.messages import AnyMessage, read_message
 from alerts.wording.headings import DISCLAIMER
 from config.site import URGENCIES, Site, load_site
@@ -54,7 +55,7 @@ class People:
 
     def respond(self, event: dict[str, Any]) -> Iterator[AnyMessage]:
         """The acknowledgement that follows a page, if one does."""
-        if event["kind"] != "page" or event["urgency"] == "low" or event["reason"] in ("resolved", "retracted"):
+        if event["kind"] != "page" or event["urgency"] == "low" or event["reason"] in ENDED:
             return
         at = datetime.fromisoformat(event["at"])
         if event["reason"] != "repeat" and self._let_climb.get(event["urgency"], 0):

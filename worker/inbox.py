@@ -12,7 +12,7 @@ from redis.client import Pipeline
 from alerts.charting import why_unusable
 from alerts.faults import fault
 from alerts.fields import Status
-from alerts.messages import AnyMessage, BadMessage, Reading, read_message
+from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
 from alerts.sampling import WHY as WAVEFORM
 from alerts.sampling import Sampling
 from alerts.watch import SetAside
@@ -132,6 +132,8 @@ def accept(
             message = read_message(raw)
             if message.patient.startswith("~") and message.type not in ANSWERS:
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
+            if message.type in INTERNAL:
+                raise BadMessage(f"type: {message.type} is written by cartwatch itself")
             refuse_waveform(sampling, message)
             good.append(received_here(message, raw, now))
             if site is not None and (why := why_unusable(message, now, site)):

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from alerts.concern import ENDED
 from alerts.messages import AnyMessage, read_message
 from config.settings import Settings
 from worker.client import Client
@@ -231,7 +232,7 @@ def acknowledge_after(wait: timedelta, by: str = "haematologist-1") -> Responder
     taken: set[tuple[str, str]] = set()
 
     def respond(event: Event) -> Iterator[AnyMessage]:
-        if event["kind"] != "page" or event["reason"] in ("resolved", "retracted") or event["urgency"] == "low":
+        if event["kind"] != "page" or event["reason"] in ENDED or event["urgency"] == "low":
             return
         if (event["episode"], event["at"]) in taken:
             return

@@ -269,15 +269,16 @@ class Store:
         packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("watches"), patient))
         return unpack_watch(packed) if packed is not None else None
 
-    def watches(self) -> list[Watch]:
-        """The state of every patient who is registered or has an open episode, and of the site."""
+    def watches(self, *, unregistered: bool = False) -> list[Watch]:
+        """The state of every patient who is registered or has an open episode, and of the site; or of all."""
         found: list[Watch] = []
         for shard in self.keys.all():
             pipe = self.redis.pipeline(transaction=False)
             pipe.hgetall(shard.key("watches"))
             pipe.hgetall(shard.key("unregistered"))
             packed, notes = cast("list[dict[bytes, bytes]]", pipe.execute())
-            found += [unpack_watch(value) for patient, value in packed.items() if is_shown(notes.get(patient))]
+            shown = (value for patient, value in packed.items() if unregistered or is_shown(notes.get(patient)))
+            found += [unpack_watch(value) for value in shown]
         return sorted(found, key=lambda watch: watch.patient)
 
     def patient_of(self, episode: str) -> str | None:

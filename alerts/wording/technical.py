@@ -8,6 +8,7 @@ CONDITIONS: tuple[Row, ...] = (
     ("CHANNEL {free}", "canale {free}"),
     ("JUDGEMENT {free}", "valutazione {free}"),
     ("ROTA {free}", "turni {free}"),
+    ("MERGE {free}", "unione di cartelle {free}"),
     ("UNREGISTERED PATIENTS SINCE {at}", "pazienti non registrati dal {at}"),
 )
 
@@ -28,6 +29,19 @@ FAULTS: tuple[Row, ...] = (
     (
         "messages from {free} cannot be read; see `cartwatch set-aside`",
         "messaggi da {free} illeggibili; vedere `cartwatch set-aside`",
+    ),
+    (
+        "a merge from {free} is ended by a newer one the other way; see `cartwatch merges`",
+        "un'unione di cartelle inviata da {free} è annullata da una più recente in senso inverso; "
+        "vedere `cartwatch merges`",
+    ),
+    (
+        "a merge was taken back, says {free}; see `cartwatch merges`",
+        "un'unione di cartelle è stata annullata, secondo {free}; vedere `cartwatch merges`",
+    ),
+    (
+        "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`",
+        "messaggi girano in tondo tra cartelle unite; vedere `cartwatch merges` e `cartwatch set-aside`",
     ),
     (
         "a message in the inbox cannot be read; see `cartwatch set-aside`",

@@ -215,11 +215,12 @@ def test_closing_one_episode_leaves_a_page_owed_that_also_tells_another(ward: Wa
 # -- discharge -------------------------------------------------------------------------------------
 
 
-def test_a_discharge_closes_every_episode_and_nobody_is_told_any_more(ward: Ward) -> None:
+def test_a_discharge_closes_every_episode_and_nobody_is_paged_any_more(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.lab(platelets=10)
     pages = ward.new_pages()
     ward.discharge()
+    assert ward.told() == [("10:00", "haematologist-1", "ended")]
     assert ward.watch().episodes == {}
     assert {page.id for page in pages} <= set(ward.cancelled)
     ward.jump(hours=24)

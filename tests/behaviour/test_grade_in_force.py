@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alerts.concern import ENDED
 from alerts.messages import read_message
 from alerts.page import Page
 from config.site import DEFAULTS
@@ -13,7 +14,6 @@ from tests.behaviour.ward import Ward
 
 LINES = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
 SYSTEMS = {"crs": "CRS", "icans": "ICANS"}
-ENDED = ("resolved", "retracted")
 
 
 def played(answer_after: timedelta | None) -> Ward:

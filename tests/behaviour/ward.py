@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
+from alerts.concern import ENDED
 from alerts.entry import Entry
 from alerts.episodes import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
@@ -68,7 +69,7 @@ def answer(page: Page, at: datetime, by: str = "haematologist-1") -> AnyMessage:
 
 
 def _wants_an_answer(page: Page) -> bool:
-    return page.urgency != "low" and page.reason not in ("resolved", "retracted")
+    return page.urgency != "low" and page.reason not in ENDED
 
 
 def _known_at(item: AnyMessage) -> datetime:
@@ -148,7 +149,7 @@ class Ward:
     # -- messages --------------------------------------------------------------------------------
 
     def send(self, *messages: AnyMessage) -> None:
-        """Messages that come in together, now: one step for each patient, and the faults it raises."""
+        """Messages that come in together, now: one step for each patient, the faults it raises, what it passes on."""
         by_patient: dict[str, list[AnyMessage]] = defaultdict(list)
         for item in messages:
             by_patient[item.patient].append(item)
@@ -183,12 +184,19 @@ class Ward:
                     item = answer(page, self.now + answer_after)
                     heappush(agenda, (_known_at(item), next(numbers), item))
 
-    def _step(self, patient: str, messages: Sequence[AnyMessage]) -> None:
+    def step_alone(self, patient: str, messages: Sequence[AnyMessage]) -> Effects:
+        """One step of one patient; what it asks of others waits with whoever asked for it."""
         before = self.watches.get(patient, Watch(patient=patient))
         self.watches[patient], effects = step(before, messages, self.now.astimezone(UTC), self.site)
         self._keep(effects)
+        return effects
+
+    def _step(self, patient: str, messages: Sequence[AnyMessage]) -> None:
+        effects = self.step_alone(patient, messages)
         if effects.faults:
             self._step(SITE_SUBJECT, effects.faults)
+        for other, theirs in groupby(effects.passed_on, key=lambda item: item.patient):
+            self._step(other, list(theirs))
 
     def _keep(self, effects: Effects) -> None:
         self.pages += effects.pages

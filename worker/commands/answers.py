@@ -37,7 +37,7 @@ def ack(episode: str, by: str, page: str | None, take_over: bool, yes: bool) -> 
     who = before.acknowledged_by if before is not None else ""
     if who and who != by and not yes:
         click.confirm(f"{_name(run, who)} has {episode}. Take it over?", abort=True)
-    body = {"type": "acknowledgement", "by": _person(run, by), "page": page, "take_over_from": who or None}
+    body = {"type": "acknowledgement", "by": person(run, by), "page": page, "take_over_from": who or None}
     now = _answered(run, episode, body)
     if now is None:
         raise click.ClickException(f"{episode} is over")
@@ -59,8 +59,8 @@ def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
     """Hand an episode over to somebody who can take it."""
     run = runtime()
     if to is not None:
-        _person(run, to, "--to")
-    now = _answered(run, episode, {"type": "hand_over", "by": _person(run, by), "page": page, "to": to})
+        person(run, to, "--to")
+    now = _answered(run, episode, {"type": "hand_over", "by": person(run, by), "page": page, "to": to})
     if now is None:
         raise click.ClickException(f"{episode} is over")
     last = now.deliveries[-1].turn if now.deliveries else 0
@@ -120,7 +120,7 @@ def silence(
 ) -> None:
     """Silence an EPISODE, or a condition of a patient, for a while. Anything more urgent still pages."""
     run = runtime()
-    body: dict[str, Any] = {"type": "silence", "by": _person(run, by)}
+    body: dict[str, Any] = {"type": "silence", "by": person(run, by)}
     now = run.clock.now()
     if end is not None:
         _end_silence(run, end, body, now)
@@ -157,11 +157,12 @@ def close(episode: str, by: str, why: str, false_alarm: bool) -> None:
     """Close an episode: it opens again only at a higher level."""
     run = runtime()
     verdict = "false_alarm" if false_alarm else "over"
-    _send(run, episode, {"type": "closure", "by": _person(run, by), "why": why, "verdict": verdict})
+    _send(run, episode, {"type": "closure", "by": person(run, by), "why": why, "verdict": verdict})
     click.echo(f"{episode} is closed")
 
 
-def _person(run: "Runtime", name: str, option: str = "--by") -> str:
+def person(run: "Runtime", name: str, option: str = "--by") -> str:
+    """The id of somebody in site.yaml, as an option names them."""
     if name not in run.site.on_call.people:
         raise click.BadParameter(f"{name}: not one of {', '.join(run.site.on_call.people)}", param_hint=option)
     return name

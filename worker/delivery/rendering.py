@@ -8,6 +8,7 @@ no part of the text where the service has a field for it.
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from alerts.concern import ENDED
 from alerts.page import Page
 from alerts.title import JOINT, Title
 from alerts.wording.catalogue import say
@@ -24,7 +25,6 @@ TITLE_LEAST = 30
 CAPTION_MOST = 1000
 """Telegram takes 1024 letters under a picture; nobody reads more on a phone."""
 
-ENDS = ("resolved", "retracted")
 
 SMS_JOINT = " - "
 """Between the parts of a title in the letters of a text message."""
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 def asks(page: Page) -> bool:
     """Whether a page wants an answer. One about no episode cannot be answered."""
-    return bool(page.episodes) and page.urgency != "low" and page.reason not in ENDS
+    return bool(page.episodes) and page.urgency != "low" and page.reason not in ENDED
 
 
 def answer(page: Page, link: str) -> Answer:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
+from alerts.concern import ENDED
 from alerts.page import Page
 from config.site import Urgency
 
@@ -117,7 +118,7 @@ def schema(url: str) -> str:
 
 def notify_type(page: Page) -> str:
     """How Apprise is to class a page: the end of an alert is a success."""
-    return "success" if page.reason in ("resolved", "retracted") else NOTIFY_TYPE[page.urgency]
+    return "success" if page.reason in ENDED else NOTIFY_TYPE[page.urgency]
 
 
 def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:

@@ -46,6 +46,8 @@ def admissions(message: Message, event: str, source: Source, budget: Budget) -> 
     else:
         native |= {"type": "registration", **_admission(pid, pv1, source)}
     native["id"] = _identifier(event, native)
+    if event in DISCHARGES:
+        native |= _operator(message)
     return [stored("ADT", patient, (native,))]
 
 
@@ -85,17 +87,28 @@ def _time(message: Message, discharged: Segment | None, source: Source) -> When:
     return when if not when.day else When(when.shown, None, why=f"{when.shown} is a day; the hour is needed")
 
 
+def _operator(message: Message) -> Native:
+    """Who says so: EVN-5, by name, else by id."""
+    evn = message.first("EVN")
+    if evn is None:
+        return {}
+    operator = evn.field(5)
+    name = f"{_said(operator, 3)} {_said(operator, 2)}".strip() or _said(operator, 1)
+    return {"by": name} if name else {}
+
+
 def _merges(message: Message, event: str, source: Source, budget: Budget) -> list[Element]:
     """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
     made: list[Element] = []
     into, nobody = "", "PID: missing"
-    when = _time(message, None, source)
+    when, operator = _time(message, None, source), _operator(message)
     for segment in budget.during(message.segments):
         if segment.name == "PID":
             into, nobody = _whose(segment.field(3), source)
         elif segment.name == "MRG":
             budget.spend(1)
-            made.append(_merge(segment, into, nobody, when, event, source, f"MRG[{len(made) + 1}]"))
+            merge = _merge(segment, into, nobody, when, event, source, f"MRG[{len(made) + 1}]")
+            made.append(merge._replace(messages=tuple(native | operator for native in merge.messages)))
     return made or [set_aside("ADT", "", f"MRG: missing, and ADT^{event} merges nothing without it")]
 
 

@@ -86,6 +86,20 @@ def test_a_merge_names_the_record_that_ends_and_the_one_that_goes_on(event: str)
     assert message == {"type": "merge", "source": "lab", "patient": "OLD", "into": "NEW", "effective": AT}
 
 
+@pytest.mark.parametrize(
+    ("operator", "by"), [("77^Rossi^Anna", "Anna Rossi"), ("77", "77"), ("^Rossi", "Rossi"), ('""', None), ("", None)]
+)
+def test_who_enters_a_merge_or_a_discharge_is_named_and_makes_no_other_message(operator: str, by: str | None) -> None:
+    evn = f"{EVN}|||{operator}"
+    merge, same = (
+        one(taken(hl7(event, pid("NEW^^^HOSP^MR"), "MRG|OLD^^^HOSP^MR", event="ADT^A40"))).messages[0]
+        for event in (evn, EVN)
+    )
+    left = one(taken(hl7(evn, pid(), "PV1|1|I|HAEM-2^R1^12", event="ADT^A03"), source(registers=["*"]))).messages[0]
+    assert (merge.get("by"), left.get("by")) == (by, by)
+    assert merge["id"] == same["id"]
+
+
 def test_merges_that_are_none() -> None:
     assert one(taken(hl7(EVN, pid(), "MRG|P1^^^HOSP^MR", event="ADT^A40"))).outcome is Outcome.IGNORED
     assert one(taken(hl7(EVN, pid(), event="ADT^A40"))).outcome is Outcome.SET_ASIDE

@@ -1,0 +1,84 @@
+"""Commands about records that are one person: which goes on under which, and a merge that is taken back."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.commands.answers import by_option, person
+from worker.commands.common import runtime, settings_of_service
+
+if TYPE_CHECKING:
+    from alerts.merges import Link
+    from alerts.watch import Watch
+    from config.site import Site
+
+LOOKS = 100
+LOOK_EVERY_SECONDS = 0.1
+
+
+@click.command()
+def merges() -> None:
+    """List every merge: which record goes on under which, since when, who said so, and what ended it."""
+    run = runtime()
+    for watch in run.store.watches(unregistered=True):
+        for link in watch.merges.into:
+            click.echo(_line(watch, link, run.site))
+
+
+def _line(watch: "Watch", link: "Link", site: "Site") -> str:
+    from alerts.values import clock
+
+    who = f"{link.by} ({link.source})" if link.by else link.source
+    merge = f"{watch.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"
+    if link.is_taken_back:
+        return f"{merge}: taken back"
+    received = watch.merges.newest_received
+    if received is not None and received.age > link.age:
+        return f"{merge}: ended by the newer merge of {received.other} into {watch.patient}"
+    if link is not watch.merges.goes_to:
+        return f"{merge}: replaced by a newer merge"
+    return (
+        f"{merge}: goes on there" if link.known else f"{merge}: waits for the other record; until then both are watched"
+    )
+
+
+@click.command()
+@click.argument("old")
+@by_option
+def unmerge(old: str, by: str) -> None:
+    """Take back that OLD was merged into another record: OLD is watched again, with all that came in under it."""
+    from worker.client import Client
+
+    run = runtime()
+    who = person(run, by)
+    watch = run.store.watch(old)
+    messages = _taken_back(watch, who, run.clock.now().isoformat()) if watch is not None else []
+    if not messages:
+        raise click.ClickException(f"{old} is not merged into another record; see `cartwatch merges`")
+    Client(settings_of_service()).send(messages, source="cli")
+    for _ in range(LOOKS):
+        watch = run.store.watch(old)
+        if watch is not None and not any(link.known and not link.is_taken_back for link in watch.merges.into):
+            break
+        time.sleep(LOOK_EVERY_SECONDS)
+    else:
+        raise click.ClickException(f"{old}: stored, and not processed yet: is a worker running? See `cartwatch health`")
+    others = ", ".join(dict.fromkeys(body["into"] for body in messages if body["patient"] == old))
+    click.echo(f"{old} is watched again, with all that came in under it")
+    click.echo(f"{others} keeps its copy: what belongs to {old} alone is to be entered in error there")
+
+
+def _taken_back(watch: "Watch", by: str, now: str) -> list[dict[str, Any]]:
+    """The merges of a record into others as entered in error, and those the other way that they had ended."""
+    standing = [link for link in watch.merges.into if not link.is_taken_back]
+    found = [_body(watch.patient, link.other, link) for link in standing]
+    for link in watch.merges.received:
+        if not link.is_taken_back and any(one.other == link.other and one.age > link.age for one in standing):
+            found.append(_body(link.other, watch.patient, link))
+    return [body | {"by": by, "received": now} for body in found]
+
+
+def _body(old: str, into: str, link: "Link") -> dict[str, Any]:
+    body = {"type": "merge", "id": link.id, "source": link.source, "patient": old, "into": into}
+    return body | {"effective": link.at.isoformat(), "status": "entered_in_error"}
