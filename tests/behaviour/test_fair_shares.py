@@ -1,0 +1,71 @@
+"""However a batch is cut into pieces and turns, the same is charted and graded, and whoever must know is paged."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+from unittest import mock
+
+from fakeredis import FakeRedis, FakeServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.messages import AnyMessage
+from alerts.watch import Watch
+from tests.behaviour.test_order import NOW, REGISTRATION, charted, encoded, standing
+from tests.behaviour.ward import PATIENT, SITE
+from worker.advance import advance
+from worker.inbox import append
+from worker.keys import Keys
+from worker.store import Store
+
+KEYS = Keys("fair", 1)
+
+RUNS = settings(deadline=None, database=None, max_examples=25)
+
+
+class Standing:
+    """A clock that stands at the end of the stretch."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent: bool) -> Watch:
+    """The state after all turns; `spent`: each turn has time for one round."""
+    with FakeRedis(server=FakeServer(version=(7,))) as redis:
+        store = Store(redis, KEYS, batch=batch, lease_seconds=5, journal_length=100)
+        seconds: Iterator[int] = count(step=10 if spent else 0)
+        for message in messages:
+            append(redis, KEYS, [(message, message.model_dump_json(exclude_none=True).encode())], NOW)
+        shard = KEYS.of(PATIENT)
+        with (
+            mock.patch("worker.advance.PIECE", piece),
+            mock.patch("worker.shares.OF_A_PATIENT", share),
+            mock.patch("worker.store.OF_THE_BACKLOG", share),
+        ):
+            turns = 0
+            while redis.xlen(shard.inbox):
+                advance(store, shard, Standing(), SITE, lambda: next(seconds))
+                turns += 1
+                assert turns <= 10 * len(messages), "it does not come to an end"
+        watch = store.watch(PATIENT)
+        assert watch is not None
+        records = [record for _, record in store.journal(shard)]
+        assert sum(len(record["in"]) for record in records) == len(messages), "each message is taken once"
+        pages = [event for record in records for event in record["events"] if event["kind"] == "page"]
+        assert len({event["page"] for event in pages}) == len(pages), "a page was written twice"
+        return watch
+
+
+@RUNS
+@given(charted(most=20), st.integers(1, 5), st.integers(1, 7), st.integers(1, 9), st.booleans())
+def test_any_cutting_leaves_the_same_chart_and_grades_and_tells_of_what_is_open(
+    drawn: list[AnyMessage], piece: int, share: int, batch: int, spent: bool
+) -> None:
+    messages = [REGISTRATION, *drawn]
+    one = run(messages, piece=1000, share=1000, batch=1000, spent=False)
+    other = run(messages, piece=piece, share=share, batch=batch, spent=spent)
+    assert encoded(other.chart) == encoded(one.chart)
+    assert standing(other) == standing(one)
+    for condition in one.episodes.keys() & other.episodes.keys():
+        assert bool(other.episodes[condition].told) >= bool(one.episodes[condition].told)
