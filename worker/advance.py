@@ -21,7 +21,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from alerts.charting import is_charted_ahead
 from alerts.faults import fault, intake_fault
 from alerts.fields import Status
-from alerts.messages import AnyMessage, BadMessage, Fault, Merge, Registration, read_message
+from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.page import Page
 from alerts.step import step
 from alerts.unregistered import would_be_unregistered
@@ -29,7 +29,7 @@ from alerts.watch import Effects, SetAside, Watch, sets_aside
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
-from worker.inbox import RAW_KEPT, SOURCE_SHOWN, append
+from worker.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
 from worker.keys import Keys, Shard
 from worker.outbound.owed import Item, owed
 from worker.shares import PIECE, Budget, Piece, Read, Waiting, rounds
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 CRASHES_BEFORE_ONE_BY_ONE = 3
 CRASHES_BEFORE_SET_ASIDE = 8
+
+UNREADABLE = "what is stored of a patient cannot be read"
 
 TO_MAKE_ROOM = "register them, or discharge those who are not to be watched"
 
@@ -94,7 +96,10 @@ def _one_batch(
         work = _one_thing(store, batch, turn) if alone else batch
         read, outcome = _read(store.keys, work, now, site)
         due = [] if outcome.stuck else work.due
-        watches = transaction.watches({item.message.patient for item in read} | set(due))
+        asked = {item.message.patient for item in read} | set(due)
+        watches = transaction.watches(asked)
+        if unreadable := asked - watches.keys():
+            read, due = _without_unreadable(unreadable, read, due, now, outcome)
         room = ceil(site.proxies.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
         known = _without_room(watches, read, room, now, site, outcome)
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
@@ -171,6 +176,22 @@ def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) 
     outcome.set_aside.append(SetAside(now, "inbox", "", "", why, raw))
     what = "a message in the inbox cannot be read; see `cartwatch set-aside`"
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
+
+
+def _without_unreadable(
+    patients: set[str], read: list[Read], due: list[str], now: datetime, outcome: Outcome
+) -> tuple[list[Read], list[str]]:
+    """Dead-letter what came in for patients whose state cannot be read, and look at their ladders again later.
+
+    The state stays as it is. Returns what is left for the others.
+    """
+    kept = [item.message for item in read if item.message.patient in patients]
+    outcome.set_aside.extend(sets_aside(message, UNREADABLE, now) for message in kept)
+    outcome.stuck.extend(patient for patient in due if patient in patients)
+    what = f"{UNREADABLE}, who is not watched: see `cartwatch set-aside` and the worker's log"
+    outcome.relayed.append(fault("patient state", what, f"patient state {now.isoformat()}", now))
+    others = [item for item in read if item.message.patient not in patients]
+    return others, [patient for patient in due if patient not in patients]
 
 
 def _without_room(
@@ -304,7 +325,14 @@ def drain_relay(store: Store, shard: Shard, now: datetime) -> list[Shard]:
     entries = store.stream(shard.key("relay"))
     if not entries:
         return []
-    messages = [(read_message(fields[b"m"]), fields[b"m"]) for _, fields in entries]
+    messages: list[tuple[Addressed, bytes]] = []
+    for _, fields in entries:
+        raw = fields.get(b"m", b"")
+        try:
+            messages.append((read_message(raw), raw))
+        except BadMessage:
+            # Not written by us: the site's own shard makes a dead letter of it.
+            messages.append((Addressee(SITE_SUBJECT), raw))
     wake = append(store.redis, store.keys, messages, now)
     store.redis.xdel(shard.key("relay"), *[entry for entry, _ in entries])
     return wake

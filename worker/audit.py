@@ -34,6 +34,7 @@ from worker.round_trip import RoundTrip
 from worker.runtime import Runtime
 from worker.store import Store
 from worker.torn import rewrite_after_restart
+from worker.wrong_types import move_away
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ def audit(run: Runtime, now: datetime) -> Look:
     trim_streams(store.redis, store.keys)
     forget_nothing_waits(store.redis, store.keys)
     overdue = find(store, now)
+    # A key that is only ever set where it is absent never says that it is of another type.
+    moved = move_away(store.redis, store.keys, now) if overdue.total else []
     before = noted.unpack(state.get(b"notes"))
     found = _found(run, overdue, now)
     found |= unregistered.overdue(store, run.site.proxies.unregistered.page_after.value, before, now)
@@ -98,7 +101,7 @@ def audit(run: Runtime, now: datetime) -> Look:
     wake = append(store.redis, store.keys, [(m, m.model_dump_json(exclude_none=True).encode()) for m in faults], now)
     # Noted only after the faults stand in the inbox: said twice is better than not said.
     _note(store, server, change.notes, overdue, trip, now)
-    return Look(tuple(wake), not found and _heartbeat_is_due(store, run.settings))
+    return Look((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
 
 
 # -- what is looked for ------------------------------------------------------------------------------

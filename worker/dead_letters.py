@@ -19,6 +19,7 @@ from alerts.watch import SetAside
 from worker.capacity import Memory, ask_memory, memory_of
 from worker.clock import milliseconds
 from worker.keys import Keys
+from worker.packing import decode, readable
 
 PART_OF_STORE = 0.1
 """Of the store's memory for all dead letters together."""
@@ -158,7 +159,7 @@ def everything(redis: Redis, keys: Keys) -> list[Listed]:
     pipe.hgetall(keys.dead_letters)
     pipe.hgetall(keys.dead_letter_times)
     packed, times = cast("list[dict[bytes, bytes]]", pipe.execute())
-    letters = {id_: _letter.decode(letter) for id_, letter in packed.items()}
+    letters = dict(readable(lambda letter: decode(_letter, letter), packed.items()))
     pipe = redis.pipeline(transaction=False)
     for id_, letter in letters.items():
         pipe.zscore(keys.dead_letters_of(letter.source), id_)

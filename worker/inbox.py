@@ -47,6 +47,12 @@ class Addressed(Protocol):
         ...
 
 
+class Addressee(NamedTuple):
+    """Whom a message is about that was read before, or cannot be."""
+
+    patient: str
+
+
 class Accepted(NamedTuple):
     """What became of a batch: how many were stored, which not, which shards are to be woken.
 

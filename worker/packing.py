@@ -3,7 +3,10 @@
 A patient's state is compressed as well: thirty days of a monitor are 166 kB of MessagePack and 30 kB compressed.
 """
 
+import logging
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +14,15 @@ from msgspec import Struct
 from alerts.page import Page
 from alerts.watch import SetAside, Unregistered, Watch
 from worker.delivery.outcomes import Said
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+
+
+class UnreadableError(ValueError):
+    """What the store holds is not what was packed: it was cut short, or another program wrote it."""
 
 
 class Owed(Struct, frozen=True, kw_only=True):
@@ -44,20 +56,44 @@ def pack(value: Watch | Owed | SetAside | Unregistered) -> bytes:
 
 
 def unpack_watch(packed: bytes) -> Watch:
-    """A patient's state."""
-    return _watch.decode(zlib.decompress(packed))
+    """A patient's state.
+
+    Raises:
+        UnreadableError: it is none, as every function here does.
+    """
+    try:
+        return _watch.decode(zlib.decompress(packed))
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise UnreadableError(f"a patient's state cannot be read ({type(error).__name__})") from error
 
 
 def unpack_owed(packed: bytes) -> Owed:
     """A page that is owed."""
-    return _owed.decode(packed)
+    return decode(_owed, packed)
 
 
 def unpack_set_aside(packed: bytes) -> SetAside:
     """A message that was set aside."""
-    return _set_aside.decode(packed)
+    return decode(_set_aside, packed)
 
 
 def unpack_unregistered(packed: bytes) -> Unregistered:
     """What is noted of a patient nobody has registered."""
-    return _unregistered.decode(packed)
+    return decode(_unregistered, packed)
+
+
+def decode(decoder: "msgspec.msgpack.Decoder[T]", packed: bytes) -> T:
+    """Anything packed, by a decoder for its type."""
+    try:
+        return decoder.decode(packed)
+    except msgspec.MsgspecError as error:
+        raise UnreadableError(f"what is stored cannot be read ({type(error).__name__})") from error
+
+
+def readable(unpack: Callable[[bytes], T], packed: Iterable[tuple[Key, bytes]]) -> Iterator[tuple[Key, T]]:
+    """What can be read of many, each with its key: one that cannot takes nothing of the others away."""
+    for key, value in packed:
+        try:
+            yield key, unpack(value)
+        except UnreadableError as error:
+            log.error("%s", error)

@@ -6,18 +6,31 @@ never what a batch is judged on. After a commit of which no answer came, the old
 commit happened it matches nothing any more, and if it did not it is right.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from redis import Redis
+from redis.client import Pipeline
 
 from alerts.watch import Watch
 from worker.keys import Shard
-from worker.packing import unpack_watch
+from worker.packing import UnreadableError, unpack_watch
+
+log = logging.getLogger(__name__)
 
 MOST = 256
 """States one process remembers: of a long stay, decoded, each takes about 1 MB."""
+
+
+WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
+    *((Pipeline.hlen, key) for key in ("outbox", "watches", "episodes", "heard")),
+    *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
+    *((Pipeline.xlen, key) for key in ("relay", "journal")),
+)
+"""What a commit may write, asked for before it. Where one command of a transaction fails the others are done all the
+same: a state would be kept and its page would not. A key of another type is to be found before."""
 
 
 class Known(NamedTuple):
@@ -62,7 +75,7 @@ class Remembered:
     def read(self, redis: Redis, shard: Shard, names: Sequence[str]) -> Read:
         """Patients' states: in one round trip, and in a second those that others have changed since.
 
-        A patient not seen before gets a fresh one.
+        A patient not seen before gets a fresh one. A state that cannot be read is left out.
         """
         known = {name: self._states.get(name) for name in names}
         fetched = _fetch(redis, shard, names, [name for name in names if known[name] is None])
@@ -78,7 +91,11 @@ class Remembered:
                 watches[name] = one.watch
                 continue
             packed, revision = fetched.packed[name], fetched.revisions[name]
-            watches[name] = Watch(patient=name) if packed is None else unpack_watch(packed)
+            try:
+                watches[name] = Watch(patient=name) if packed is None else unpack_watch(packed)
+            except UnreadableError as error:
+                log.error("%s (shard %d)", error, shard.number)
+                continue
             if revision is not None:
                 self.keep(name, revision, watches[name])
         return Read(fetched.holder, watches, fetched.unregistered)
@@ -89,10 +106,12 @@ def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[st
     pipe = redis.pipeline(transaction=True)
     pipe.get(shard.lease)
     pipe.hlen(shard.key("unregistered"))
+    for ask, key in WRITTEN:
+        ask(pipe, shard.key(key))
     for key, fields in (("revisions", names), ("watches", wanted)):
         if fields:
             pipe.hmget(shard.key(key), list(fields))
     holder, unregistered, *answers = pipe.execute()
-    found = iter(answers)
+    found = iter(answers[len(WRITTEN) :])
     revisions, packed = (dict(zip(fields, next(found), strict=True)) if fields else {} for fields in (names, wanted))
     return _Fetched(holder, unregistered, revisions, packed)

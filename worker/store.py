@@ -31,7 +31,7 @@ from worker.keys import Keys, Shard
 from worker.liveness import token as new_token
 from worker.outbound.owed import Item
 from worker.outbound.owed import pack as pack_exports
-from worker.packing import Owed, pack, unpack_unregistered, unpack_watch
+from worker.packing import Owed, UnreadableError, pack, readable, unpack_unregistered, unpack_watch
 from worker.remembered import Remembered
 from worker.shares import BUDGET_PART, OF_THE_BACKLOG, PATIENTS, SCAN_PART, Budget, Scan, Selection, Waiting, routed
 
@@ -277,8 +277,8 @@ class Store:
             pipe.hgetall(shard.key("watches"))
             pipe.hgetall(shard.key("unregistered"))
             packed, notes = cast("list[dict[bytes, bytes]]", pipe.execute())
-            shown = (value for patient, value in packed.items() if unregistered or is_shown(notes.get(patient)))
-            found += [unpack_watch(value) for value in shown]
+            shown = (item for item in packed.items() if unregistered or is_shown(notes.get(item[0])))
+            found += [watch for _, watch in readable(unpack_watch, shown)]
         return sorted(found, key=lambda watch: watch.patient)
 
     def patient_of(self, episode: str) -> str | None:
@@ -298,10 +298,8 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for shard in self.keys.all():
             pipe.hgetall(shard.key("unregistered"))
-        found = {
-            patient.decode(): unpack_unregistered(note) for notes in pipe.execute() for patient, note in notes.items()
-        }
-        return dict(sorted(found.items()))
+        notes = (item for shard in pipe.execute() for item in shard.items())
+        return dict(sorted((patient.decode(), note) for patient, note in readable(unpack_unregistered, notes)))
 
     def stream(self, key: str, after: str = "-") -> list[tuple[bytes, dict[bytes, bytes]]]:
         """The entries of a stream after an entry, oldest first."""
@@ -386,7 +384,11 @@ class Transaction:
 
 def is_shown(unregistered: bytes | None) -> bool:
     """Whether the board shows a patient, by the note of those nobody has registered: these only while they page."""
-    return unregistered is None or unpack_unregistered(unregistered).open
+    if unregistered is None:
+        return True
+    with suppress(UnreadableError):
+        return unpack_unregistered(unregistered).open
+    return True
 
 
 def _waiting(entry: Entry, now: datetime) -> Waiting:

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
-from redis.exceptions import RedisError
+from celery.signals import task_failure
+from redis.exceptions import RedisError, ResponseError
 
 from alerts.page import Page
+from worker import wrong_types
 from worker.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery import turns
@@ -161,6 +163,19 @@ def export(shard: int) -> None:
         run.store, run.store.keys.shard(shard), run.clock, run.settings, fhir_base(run.settings)
     ):
         app.send_task("export", (shard,))
+
+
+@task_failure.connect
+def _after_failure(exception: BaseException | None = None, **_: object) -> None:
+    if isinstance(exception, ResponseError):
+        move_wrong_types_away(exception)
+
+
+def move_wrong_types_away(error: ResponseError) -> None:
+    """Where a command failed on a key of another type than ours: move such keys out of the way."""
+    if wrong_types.is_meant(error):
+        run = runtime()
+        wake_shards(wrong_types.move_away(run.store.redis, run.store.keys, run.clock.now()))
 
 
 def wake_shards(shards: Iterable[Shard]) -> None:

@@ -9,13 +9,13 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from celery.worker import state
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from worker import clock_jump, deaf
 from worker.audit import audit, note_drift
@@ -26,6 +26,7 @@ from worker.recovery import recover
 from worker.reload import report
 from worker.runtime import Runtime, runtime
 from worker.store import Store
+from worker.tasks import move_wrong_types_away, wake_shards
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def pending(store: Store, now: datetime) -> Pending:
     score = milliseconds(now)
     shards = store.keys.advanced()
     for shard in shards:
-        pipe.exists(shard.lease)
+        pipe.get(shard.lease)  # unlike EXISTS it says that the key is of another type
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", score)
         pipe.xlen(shard.key("relay"))
@@ -114,11 +115,17 @@ _ears = deaf.Ears()
 
 def tick() -> None:
     """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next."""
+    for part in (_beat, _recover, _wake, _watch, _look_over):
+        _try(part)
+
+
+def _try(part: Callable[[Runtime], None]) -> None:
+    """One part of the tick; where it fails the others go on."""
     try:
-        run = runtime()
-        _beat(run)
-        _wake(run)
-        _look_over(run)
+        part(runtime())
+    except ResponseError as error:
+        log.warning("tick: the store refuses a command (%s)", error)
+        move_wrong_types_away(error)
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
     except Exception as error:
@@ -140,14 +147,22 @@ def _beat(run: Runtime) -> None:
         note_drift(run.store, run.clock)
 
 
+def _recover(run: Runtime) -> None:
+    recover(run.store, run.site.on_call.channels, run.clock.now())
+
+
+def _watch(run: Runtime) -> None:
+    """Report feeds that are silent, and a configuration that is refused."""
+    now = run.clock.now()
+    wake_shards([*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
+
+
 def _wake(run: Runtime) -> None:
     from worker.app import app
 
     now = run.clock.now()
-    recover(run.store, run.site.on_call.channels, now)
     found = pending(run.store, now)
-    noticed = [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)]
-    waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now), *(shard.number for shard in noticed)}
+    waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now)}
     if waiting and _is_taken_from("advance"):
         for number in _nobody_has_woken(run.store, waiting):
             app.send_task("advance", (number,))

@@ -1,5 +1,6 @@
 """The claim on a page: one worker sends it, and whoever lost the claim can no longer change what is owed."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,7 +16,9 @@ from worker.holding import while_held
 from worker.keys import Keys, Shard
 from worker.liveness import is_gone
 from worker.liveness import token as new_token
-from worker.packing import Owed, unpack_owed
+from worker.packing import Owed, UnreadableError, unpack_owed
+
+log = logging.getLogger(__name__)
 
 REMEMBERED = timedelta(hours=1)
 """How long an attempt of which nothing more was heard is counted."""
@@ -75,10 +78,11 @@ def take(
     for shard, place, token in zip(shards, places, tokens, strict=True):
         claimed, holder, packed, *due, begun = (next(answers) for _ in range(6))
         at = next((score for score in due if score is not None), None)
-        if packed is None or at is None:
+        owed = _read(packed)
+        if owed is None or at is None:
             taken.gone.append(place)
         elif claimed and (early or at <= milliseconds(now)):
-            taken.claims.append(Claim(shard, unpack_owed(packed), token, int(begun or 0)))
+            taken.claims.append(Claim(shard, owed, token, int(begun or 0)))
             continue
         if claimed:
             back.delete(shard.claim(place.page))
@@ -87,6 +91,15 @@ def take(
     if len(back):
         back.execute()
     return taken
+
+
+def _read(packed: bytes | None) -> Owed | None:
+    """A page that is owed. One that cannot be read stays where it is, and is overdue: the auditor says so."""
+    try:
+        return unpack_owed(packed) if packed is not None else None
+    except UnreadableError as error:
+        log.error("%s", error)
+        return None
 
 
 def take_away(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) -> None:

@@ -16,7 +16,7 @@ from worker.bulkhead import Bulkhead, SingleFlight
 from worker.feeds import Heard, last_heard
 from worker.gateway.sessions import Sessions
 from worker.health import Check, examine
-from worker.packing import unpack_unregistered, unpack_watch
+from worker.packing import readable, unpack_unregistered, unpack_watch
 from worker.runtime import Runtime
 from worker.store import is_shown
 from worker.unregistered import NOBODY, Tally, tally
@@ -129,9 +129,10 @@ class Live:
         held = {
             patient: watch for shard in packed[::2] for patient, watch in shard.items() if is_shown(notes.get(patient))
         }
-        watches, checks = self._unpacked(held), self._checks(now)
+        watches = self._unpacked(held)
+        checks = (*self._checks(now), *_unreadable(len(held) - len(watches)))
         heard = last_heard(store, site, now) if site.on_call.feeds else {}
-        unregistered = tally(map(unpack_unregistered, notes.values()))
+        unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
             at=now,
             watches=watches,
@@ -168,12 +169,17 @@ class Live:
             return (Check("store", False, f"cannot be examined ({type(error).__name__})"),)
 
     def _unpacked(self, held: dict[bytes, bytes]) -> tuple[Watch, ...]:
-        decoded = {}
-        for patient, packed in held.items():
-            known = self._decoded.get(patient)
-            decoded[patient] = known if known is not None and known[0] == packed else (packed, unpack_watch(packed))
-        self._decoded = decoded
+        known = self._decoded
+        same = {patient: known[patient] for patient, packed in held.items() if known.get(patient, (b"",))[0] == packed}
+        changed = ((patient, packed) for patient, packed in held.items() if patient not in same)
+        decoded = {patient: (held[patient], watch) for patient, watch in readable(unpack_watch, changed)}
+        self._decoded = decoded = same | decoded
         return tuple(watch for _, (_, watch) in sorted(decoded.items()))
+
+
+def _unreadable(count: int) -> tuple[Check, ...]:
+    """That patients are missing on the board because what is stored of them cannot be read."""
+    return (Check("patient states", False, f"{count} cannot be read: these patients are not watched"),) if count else ()
 
 
 def _minute(at: datetime) -> datetime:

@@ -28,7 +28,7 @@ from worker import dead_letters
 from worker.capacity import Capacity
 from worker.dead_letters import Listed
 from worker.fitness import refuse_other_shape
-from worker.inbox import ANSWERS, SOURCE_SHOWN, Addressed, append, queue, unanswered
+from worker.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
 from worker.intake.room import is_kept, is_turned_away, size, turned_away
 from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
 from worker.keys import Keys, Shard
@@ -280,13 +280,9 @@ def _record(taken: Taken, item: Item, element: Element | str, now: datetime) -> 
     return SetAside(now, taken.source, element.patient, name, element.why, item.raw, item.form)
 
 
-class _Addressee(NamedTuple):
-    patient: str
-
-
 def _readied(message: Native) -> tuple[Addressed, bytes]:
     """What is appended: `taken.stored` has found it sound."""
-    return _Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
+    return Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
 
 
 def _field(source: str, unmapped: Unmapped) -> str:

@@ -8,7 +8,7 @@ from alerts.watch import SetAside
 from worker.clock import milliseconds
 from worker.outbound import pauses
 from worker.outbound.pauses import Pause
-from worker.packing import unpack_set_aside
+from worker.packing import readable, unpack_set_aside
 from worker.store import Store
 
 
@@ -59,8 +59,8 @@ def backlog(store: Store, now: datetime) -> Backlog:
 def refused(store: Store) -> Iterator[SetAside]:
     """Every resource on the list of what the base refused, shard by shard, oldest first."""
     for shard in store.keys.all():
-        for _, fields in store.stream(shard.key("refused")):
-            yield unpack_set_aside(fields[b"s"])
+        packed = ((entry, fields.get(b"s", b"")) for entry, fields in store.stream(shard.key("refused")))
+        yield from (record for _, record in readable(unpack_set_aside, packed))
 
 
 def forget_refused(store: Store) -> int:
