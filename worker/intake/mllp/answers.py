@@ -34,7 +34,7 @@ TOO_MANY = f"more than {MOST_MESSAGES} messages; send them in parts"
 SLICE = 128 * 1024
 """The weight of what is done of one request at once. A message that weighs more is a slice by itself."""
 
-MESSAGE_WEIGHT = 1024
+MESSAGE_WEIGHT = 256
 """What a message costs beside its length, in bytes that cost as much."""
 
 _COUNTED = {

@@ -14,10 +14,13 @@ from worker.clock import milliseconds
 from worker.intake.mllp.answers import Reply, Request
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.frames import FrameReader
+from worker.intake.mllp.held import Held
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024
+"""Of one connection at once, before the next is read from."""
+
 GRACE_SECONDS = 0.25
 """A connection that is to end and has been silent for this long has sent everything."""
 
@@ -34,6 +37,7 @@ class Connection:
         answer: Callable[[Request], Awaitable[Reply]],
         counters: Counters,
         now: Callable[[], datetime],
+        held: Held,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -42,6 +46,7 @@ class Connection:
         self._answer = answer
         self._counters = counters
         self._now = now
+        self._held = held
         self._frames = FrameReader()
         self._finishing = False
         self._patience: asyncio.Timeout | None = None
@@ -54,6 +59,7 @@ class Connection:
         except (OSError, TimeoutError) as error:
             log.info("connection of %s ended (%s)", self._peer, type(error).__name__)
         finally:
+            self._held.hold(0, self._cut_off)
             self._counters.add(self._peer, {"broken_frames": int(self._frames.inside)})
             await self._close()
 
@@ -72,10 +78,12 @@ class Connection:
             self._counters.add(self._peer, counts, milliseconds(self._now()))
             if skipped and skipped == self._frames.skipped:
                 log.warning("%s sends bytes outside any MLLP frame; they are skipped", self._peer)
+            self._held.hold(self._frames.held + sum(len(frame.body) for frame in frames), self._cut_off)
             if not frames:
                 continue
             reply = await self._answer(Request(self._peer, frames))
             self._counters.add(self._peer, reply.counts)
+            self._held.hold(self._frames.held, self._cut_off)
             self._writer.write(reply.data)
             async with asyncio.timeout(self._listener.frame_within.total_seconds()):
                 await self._writer.drain()
@@ -95,6 +103,9 @@ class Connection:
             return b""
         finally:
             self._patience = None
+
+    def _cut_off(self) -> None:
+        self._writer.transport.abort()
 
     async def _close(self) -> None:
         self._writer.close()

@@ -47,6 +47,11 @@ class FrameReader:
         self.broken = 0
 
     @property
+    def held(self) -> int:
+        """Bytes of a frame that has not ended."""
+        return len(self._held)
+
+    @property
     def inside(self) -> bool:
         """Whether a frame has begun and not ended."""
         return self._inside

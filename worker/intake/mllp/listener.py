@@ -15,6 +15,7 @@ from worker.intake.mllp.connection import READ_BYTES, Connection
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.gather import Gatherer
+from worker.intake.mllp.held import Held
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class MllpListener:
         self._listener = listener
         self._now = now
         self._gatherer = Gatherer(Answerer(handler, listener, now))
+        self._held = Held()
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._turned_away: set[str] = set()
@@ -87,7 +89,9 @@ class MllpListener:
             writer.transport.abort()
             return
         _keep_alive(writer)
-        connection = Connection(reader, writer, peer, self._listener, self._gatherer.do, self.counters, self._now)
+        connection = Connection(
+            reader, writer, peer, self._listener, self._gatherer.do, self.counters, self._now, self._held
+        )
         task = asyncio.current_task()
         assert task is not None
         self._connections[connection] = task

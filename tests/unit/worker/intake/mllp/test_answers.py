@@ -178,7 +178,7 @@ def batch(number: int) -> bytes:
 
 def test_a_batch_is_answered_in_slices_in_its_order() -> None:
     shelf = Shelf()
-    assert said(reply(shelf, batch(300), message("next"))) == [*(f"AA {at}" for at in range(300)), "AA next"]
+    assert said(reply(shelf, batch(900), message("next"))) == [*(f"AA {at}" for at in range(900)), "AA next"]
     assert len(shelf.calls) == 3
     assert all(sum(len(one.raw) + MESSAGE_WEIGHT for one in call[:-1]) < SLICE for call in shelf.calls)
 
@@ -191,11 +191,11 @@ def test_with_the_store_down_in_the_middle_what_was_stored_before_is_answered() 
             return super().__call__(messages)
 
     shelf = Failing()
-    answered = reply(shelf, batch(300))
+    answered = reply(shelf, batch(900))
     (stored,) = map(len, shelf.calls)
     assert said(answered) == [f"AA {at}" for at in range(stored)]
     assert answered.close
-    assert answered.counts == {"received": 300, "stored": stored, "not_stored": 300 - stored}
+    assert answered.counts == {"received": 900, "stored": stored, "not_stored": 900 - stored}
 
 
 def test_a_frame_of_more_messages_than_any_in_earnest_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:

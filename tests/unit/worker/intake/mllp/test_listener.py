@@ -15,7 +15,7 @@ import pytest
 
 from config.listeners import Listener, Tls
 from worker.intake.hl7.tokens import read
-from worker.intake.mllp import tls
+from worker.intake.mllp import held, tls
 from worker.intake.mllp.answers import MESSAGE_WEIGHT, SLICE, Received, Verdict
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.frames import MOST_BYTES, Frame, FrameReader, wrap
@@ -186,6 +186,23 @@ def test_while_a_long_frame_is_worked_on_others_are_answered() -> None:
         await made.stop()
 
     assert max(run(scene).batches) <= SLICE // MESSAGE_WEIGHT
+
+
+def test_whoever_holds_most_of_what_is_unfinished_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "MOST_HELD", 200_000)
+
+    async def scene(shelf: Shelf) -> None:
+        async with listening(shelf) as listener, connected(listener) as most, connected(listener) as less:
+            most.writer.write(b"\x0b" + message(1, 150_000))
+            while listener._held._total < 150_000:
+                await asyncio.sleep(0)
+            less.writer.write(b"\x0b" + message(2, 100_000))
+            assert await most.ended()
+            less.writer.write(b"\x1c\r")
+            assert await less.answers(1) == ["AA 2"]
+            assert listener._held._total == 0
+
+    run(scene)
 
 
 def test_a_frame_over_the_cap_is_refused_and_the_connection_closed() -> None:
