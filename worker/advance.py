@@ -62,7 +62,7 @@ def advance(
 ) -> Turn:
     """Take a shard as far as the budget of a turn reaches."""
     turn = Turn()
-    place = store.look(shard, clock.now())
+    place = store.look(shard, clock)
     if place is None:
         return turn
     budget = store.budget(monotonic)

@@ -5,7 +5,7 @@ A machine's own clock is for its log, and for commands that need no store.
 
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
@@ -15,7 +15,7 @@ from worker.keys import Keys
 
 READ_AGAIN_SECONDS = 5.0
 """A reading of the store's clock is carried on by the machine's monotonic clock for so long: a quartz that is off by
-100 ppm is off by 0.5 ms then. One trip in so long is what it costs; the tick reads it with the trip that it makes."""
+100 ppm is off by 0.5 ms then. Taking a batch or a page and the tick read it with the trip that they make anyway."""
 
 JUMP_SECONDS = 5.0
 """A step of the store's clock that is no jump: time services correct smaller ones gradually, or at once unnoticed."""
@@ -95,6 +95,16 @@ def _jump(before: _Reading, after: _Reading) -> float:
     seconds = after.shown - before.shown - (after.answered - before.answered)
     unsure = max(before.answered - before.asked, after.answered - after.asked)
     return seconds if abs(seconds) > JUMP_SECONDS + unsure else 0.0
+
+
+def read_with(clock: Clock, pipe: Pipeline) -> list[Any]:
+    """Execute what is queued; the same trip reads the store's clock."""
+    asked = time.monotonic()
+    pipe.time()
+    *answers, shown = pipe.execute()
+    if isinstance(clock, StoreClock):
+        clock.learn(shown, asked)
+    return answers
 
 
 class SimulatedClock:

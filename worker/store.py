@@ -25,7 +25,7 @@ from alerts.messages import AnyMessage
 from alerts.watch import SetAside, Unregistered, Watch
 from worker import dead_letters
 from worker.capacity import Capacity
-from worker.clock import milliseconds
+from worker.clock import Clock, milliseconds, read_with
 from worker.holding import while_held
 from worker.keys import Keys, Shard
 from worker.liveness import token as new_token
@@ -131,15 +131,16 @@ class Store:
 
     # -- taking a batch --------------------------------------------------------------------------
 
-    def look(self, shard: Shard, now: datetime) -> Place | None:
+    def look(self, shard: Shard, clock: Clock) -> Place | None:
         """Where to read a shard's inbox; None where nothing waits in the shard. Many a wake-up comes when its message
-        was taken with others before: that costs one round trip and no write."""
+        was taken with others before: that costs one round trip and no write. The trip also reads the store's clock."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.xlen(shard.inbox)
-        pipe.zcount(shard.key("timers"), "-inf", milliseconds(now))
         pipe.xlen(shard.key("relay"))
+        pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
         pipe.mget(shard.key("cursor"), shard.key("suspect"))
-        *waits, (cursor, suspect) = pipe.execute()
+        *waits, timers, (cursor, suspect) = read_with(clock, pipe)
+        waits += [due_at <= milliseconds(clock.now()) for _, due_at in timers]
         return Place(cursor or b"", suspect or b"") if any(waits) else None
 
     def budget(self, monotonic: Callable[[], float]) -> Budget:

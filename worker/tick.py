@@ -19,7 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker import clock_jump, deaf
 from worker.audit import audit, note_drift
-from worker.clock import StoreClock, milliseconds
+from worker.clock import StoreClock, milliseconds, read_with
 from worker.feeds import watch_feeds
 from worker.outbound import backlog
 from worker.recovery import recover
@@ -136,13 +136,10 @@ def _try(part: Callable[[Runtime], None]) -> None:
 def _beat(run: Runtime) -> None:
     """Say that this worker ticks, and read the store's clock in the same trip."""
     pipe = run.store.redis.pipeline(transaction=False)
-    asked = time.monotonic()
-    pipe.time()
     pipe.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
     pipe.hget(run.store.keys.audit, "looked")
-    answer, _, looked = pipe.execute()
+    _, looked = read_with(run.clock, pipe)
     if isinstance(run.clock, StoreClock):
-        run.clock.learn(answer, asked)
         clock_jump.notice(run.store, run.clock, looked)
         note_drift(run.store, run.clock)
 

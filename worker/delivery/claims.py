@@ -10,7 +10,7 @@ from redis.client import Pipeline
 
 from alerts.page import Page
 from config.site import Delivery
-from worker.clock import milliseconds
+from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.turns import Place
 from worker.holding import while_held
 from worker.keys import Keys, Shard
@@ -56,11 +56,12 @@ class Taken(NamedTuple):
 
 
 def take(
-    redis: Redis, keys: Keys, places: Sequence[Place], now: datetime, held: timedelta, *, early: bool = False
+    redis: Redis, keys: Keys, places: Sequence[Place], clock: Clock, held: timedelta, *, early: bool = False
 ) -> Taken:
     """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet.
 
-    A claim of a process that was killed is taken away, so that whoever looks next claims the page.
+    The trip also reads the store's clock. A claim of a process that was killed is taken away, so that whoever looks
+    next claims the page.
     """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
@@ -72,7 +73,8 @@ def take(
         pipe.zscore(shard.key("due"), place.page)
         pipe.zscore(shard.key("urgent"), place.page)
         pipe.get(shard.begun(place.page))
-    answers = iter(pipe.execute())
+    answers = iter(read_with(clock, pipe))
+    now = clock.now()
     taken = Taken([], [])
     back = redis.pipeline(transaction=False)
     for shard, place, token in zip(shards, places, tokens, strict=True):

@@ -95,11 +95,10 @@ def deliver(
     `newest_site` looks at the configuration again, where the page was made under another. Where that one is newer than
     what this machine has, the page is left to others for a while.
     """
-    now = clock.now()
-    policy = site.on_call.delivery
-    taken = claims.take(store.redis, store.keys, [Place(shard.number, page_id)], now, policy.claim_for)
+    taken = claims.take(store.redis, store.keys, [Place(shard.number, page_id)], clock, site.on_call.delivery.claim_for)
     if not taken.claims:
         return NOTHING
+    now = clock.now()
     [claim] = taken.claims
     if newest_site is not None and not agreement.agrees(claim.owed, site):
         site = newest_site()
@@ -204,7 +203,7 @@ class Stretch:
         if self._waiting and not self._ahead:
             places = turns.next_waiting(self._redis, self._keys, self._turn, AHEAD)
             self._waiting -= len(places)
-            taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
+            taken = claims.take(self._redis, self._keys, places, self._clock, self._policy.claim_for, early=True)
             self._ahead = taken.claims
         if self._ahead and agreement.is_behind(self._ahead[0].owed, self._site):
             self._newer_waits = True
@@ -270,7 +269,7 @@ class Stretch:
 
     def _held(self, places: list[Place], now: datetime) -> list[Claim]:
         """The other pages that wait because of the limit; those no longer owed are let go."""
-        taken = claims.take(self._redis, self._keys, places, now, self._policy.claim_for, early=True)
+        taken = claims.take(self._redis, self._keys, places, self._clock, self._policy.claim_for, early=True)
         pipe = self._redis.pipeline(transaction=True)
         ours = [claim for claim in taken.claims if not agreement.is_behind(claim.owed, self._site)]
         for claim in ours:

@@ -12,6 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.unit.worker.ward import KEYS, NOW
 from worker import clock as module
 from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, SimulatedClock, StoreClock, milliseconds
+from worker.delivery import claims
+from worker.delivery.turns import Place
+from worker.store import Store
 
 
 def set_to(redis: Redis, at: datetime) -> SimulatedClock:
@@ -143,6 +146,19 @@ def test_an_answer_that_was_long_on_its_way_is_no_jump(machines: Machines, clock
     machines.trip_takes = 3 * JUMP_SECONDS
     clock.now()
     assert clock.jumped() == 0
+
+
+def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machines: Machines) -> None:
+    """What another process knows of it may be seconds old: after a jump it would judge by the wrong day."""
+    machines.is_away = True
+    for take in (
+        lambda clock: store.look(KEYS.of("P1"), clock),
+        lambda clock: claims.take(store.redis, KEYS, [Place(1, "e.1")], clock, timedelta(seconds=20)),
+    ):
+        clock = StoreClock(machines)  # type: ignore[arg-type]
+        take(clock)
+        assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=60)
+    assert machines.trips == 0
 
 
 # -- the time of a replay --------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
-    claim = claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], NOW, timedelta(minutes=1)).claims[0]
+    claim = claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], Clock(), timedelta(minutes=1)).claims[0]
     if begun:
         with redis.pipeline() as pipe:
             claims.begin(pipe, claim, NOW, SITE.on_call.delivery)

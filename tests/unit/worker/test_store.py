@@ -14,6 +14,7 @@ from tests.unit.worker.ward import (
     KEYS,
     NOW,
     SITE,
+    Clock,
     crs2,
     everything,
     message,
@@ -296,7 +297,7 @@ def test_what_is_given_back_was_no_crash(store: Store) -> None:
 
 @pytest.mark.parametrize("waits", ["message", "timer", "relay"])
 def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: str) -> None:
-    assert store.look(SHARD, NOW) is None
+    assert store.look(SHARD, Clock()) is None
     match waits:
         case "message":
             send(store, crs2())
@@ -304,7 +305,7 @@ def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: 
             redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
         case _:
             redis.xadd(SHARD.key("relay"), {"m": "{}"})
-    assert store.look(SHARD, NOW) == HEAD
+    assert store.look(SHARD, Clock()) == HEAD
 
 
 def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:
