@@ -40,6 +40,7 @@ def notice(store: Store, clock: StoreClock, looked: bytes | None) -> None:
         jumped = -back
         _shorten(store.redis, store.keys, timedelta(seconds=back))
         look_again(store, now, timedelta())
+        _hear_until(store, now)
         store.redis.hset(store.keys.audit, "looked", now.isoformat())
     if jumped:
         log.error("the store's clock has jumped by %+.0f s", jumped)
@@ -74,6 +75,19 @@ def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVER
         pipe.zadd(name, dict.fromkeys(members, milliseconds(now)), xx=True)
     pipe.execute()
     return sum(map(len, ahead.values()))
+
+
+def _hear_until(store: Store, now: datetime) -> None:
+    """A feed that was heard later than now counts as heard now: else nobody would notice its silence for as long."""
+    names = [f"{store.keys.namespace}:feeds", *(shard.key("heard") for shard in store.keys.all())]
+    pipe = store.redis.pipeline(transaction=False)
+    for name in names:
+        pipe.hgetall(name)
+    for name, heard in zip(names, pipe.execute(), strict=True):
+        later = {source: milliseconds(now) for source, at in heard.items() if int(at) > milliseconds(now)}
+        if later:
+            pipe.hset(name, mapping=later)
+    pipe.execute()
 
 
 def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:

@@ -22,8 +22,10 @@ class RoundTrip:
 
     def __init__(self, state: Mapping[bytes, bytes], watch: Watch | None, every: timedelta, now: datetime) -> None:
         began = state.get(b"trip_began")
+        at = datetime.fromisoformat(began.decode()) if began else None
         self._now = now
-        self._began = datetime.fromisoformat(began.decode()) if began else None
+        # One that began later than now began before the store's clock was set back: nothing is known of it.
+        self._began = at if at is not None and at <= now else None
         self._under_way = state.get(b"trip_under_way") == b"1"
         self._took = self._time_of(watch) if self._under_way else None
         self._again = self._began is None or now - self._began >= every

@@ -52,7 +52,7 @@ def note_failure(
     tries = before.tries + 1 if before is not None else 1
     own = WAITS[min(tries, len(WAITS)) - 1]
     until = now + max(own, min(wait or own, LONGEST_WAIT))
-    since = before.since if before is not None else now
+    since = min(before.since, now) if before is not None else now
     redis.hset(
         keys.fhir_base,
         mapping={"since": since.isoformat(), "tries": tries, "next_at": milliseconds(until), "why": why},

@@ -6,11 +6,14 @@ import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
+from config.site import Feed
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker import clock_jump
 from worker.advance import advance
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
 from worker.clock_jump import CONDITION, found, look_again, notice
+from worker.feeds import last_heard
+from worker.round_trip import RoundTrip
 from worker.store import LOOK_AT_LEAST_EVERY, Store
 from worker.tick import pending
 
@@ -127,6 +130,25 @@ def test_pages_that_wait_are_tried_at_once_after_a_jump_back(store: Store) -> No
     after(store, -DAY_SECONDS)
     waits = pending(store, NOW)
     assert (waits.pages, waits.urgent) == ([(SHARD.number, "e.1")], [(SHARD.number, "e.2")])
+
+
+def test_a_feed_heard_tomorrow_counts_as_heard_now_after_a_jump_back(store: Store) -> None:
+    """Else nobody would notice for a day that it has fallen silent."""
+    site = SITE._replace(
+        on_call=SITE.on_call.model_copy(update={"feeds": {"lab": Feed(silent_after=timedelta(hours=1))}})
+    )
+    store.redis.hset(SHARD.key("heard"), "lab", milliseconds(NOW + DAY))
+    store.redis.hset(f"{KEYS.namespace}:feeds", "lab", milliseconds(NOW + DAY))
+    after(store, -DAY_SECONDS)
+    assert last_heard(store, site, NOW)["lab"].at == NOW
+
+
+@pytest.mark.parametrize(("began", "again"), [(DAY, True), (-timedelta(seconds=1), False)])
+def test_a_round_trip_that_began_tomorrow_is_given_up(began: timedelta, again: bool) -> None:
+    state = {b"trip_began": (NOW + began).isoformat().encode(), b"trip_under_way": b"1"}
+    trip = RoundTrip(state, None, timedelta(minutes=5), NOW)
+    assert [message.over for message in trip.messages()] == ([True, False] if again else [])
+    assert trip.late() == {}
 
 
 # -- no next look lies further ahead than it may -----------------------------------------------------
