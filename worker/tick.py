@@ -8,7 +8,6 @@ harmless.
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
