@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -97,6 +98,29 @@ def test_hospital_systems_send_to_it_with_their_key(hospital: Hospital) -> None:
         assert sent.headers["x-content-type-options"] == "nosniff"
     assert sent.status_code == 202
     assert hospital.redis.xlen(hospital.store.keys.of("bed 8").inbox) == 1
+
+
+def test_what_strangers_send_fills_no_log(hospital: Hospital) -> None:
+    with gateway(hospital) as served:
+        address = urlsplit(served.address)
+        before = hospital.log.stat().st_size
+        for _ in range(50):
+            with socket.create_connection((str(address.hostname), address.port or 0), timeout=10) as made:
+                made.sendall(b"no such thing\r\n\r\n")
+                assert made.recv(100).startswith(b"HTTP/1.1 400")
+        assert hospital.log.stat().st_size == before
+
+
+def test_behind_a_proxy_wrong_keys_are_counted_for_the_address_that_it_added(hospital: Hospital) -> None:
+    wrong = {"authorization": f"Bearer cw_000000000000_{'A' * 43}"}
+
+    def status(http: httpx.Client, forwarded: str) -> int:
+        return http.post("/messages", json={}, headers=wrong | {"x-forwarded-for": forwarded}).status_code
+
+    with gateway(hospital, "--behind-proxy") as served, httpx.Client(base_url=served.address) as http:
+        statuses = [status(http, f"10.0.0.{number}, 192.0.2.7") for number in range(25)]
+        assert statuses == [401] * 20 + [429] * 5
+        assert status(http, "192.0.2.7, 192.0.2.8") == 401
 
 
 def test_an_intake_that_can_no_longer_be_used_is_told_though_nothing_is_sent(hospital: Hospital) -> None:

@@ -1,6 +1,7 @@
 """The gateway as a process: uvicorn on an address, stopped gracefully."""
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,8 @@ from worker.intake.store import IntakeStore
 from worker.last_alarm import watching
 from worker.reload import LOOK_EVERY_SECONDS
 from worker.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5
 CONNECTIONS = 900
@@ -95,6 +98,8 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
         proxy_headers=False,
         access_log=False,
         log_config=None,
+        # Strangers would otherwise fill the log: a line for each request that is none.
+        log_level="error",
         server_header=False,
         lifespan="off",
         limit_concurrency=CONNECTIONS,
@@ -103,6 +108,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16 * 1024,
     )
+    log.info("listening on %s", listening.url)
     with _watched(in_force, run, client), watching(settings):
         _Server(config, app.state.live).run()
 
