@@ -72,7 +72,7 @@ def native(redis_server: EmbeddedRedis) -> Came:
 def refused(replay: OverTheWire) -> int:
     """How much of what was sent could not be used, or is not known."""
     store = IntakeStore(replay.store.redis, replay.store.keys)
-    return len(store.set_aside()) + len(store.unmapped())
+    return len(store.dead_letters()) + len(store.unmapped())
 
 
 def same(found: Came, native: Came) -> None:
