@@ -13,6 +13,10 @@ _HL7 = re.compile(
 )
 
 
+_LONGEST = 100
+"""Of what a sender writes for a time; more is none, and is not kept in the cache."""
+
+
 class When(NamedTuple):
     """`shown` is ISO 8601, `at` the moment, or the beginning of a `day` where only that is known; else `why` not."""
 
@@ -25,9 +29,13 @@ class When(NamedTuple):
 NEVER = When(None, None, why="no time of its own: neither when it was observed nor when it was reported")
 
 
-@lru_cache(maxsize=512)
 def fhir(text: str, zone: tzinfo | None) -> When:
     """A FHIR date, dateTime or instant; `zone` says when a day begins where only the day is given."""
+    return _fhir(text[:_LONGEST], zone)
+
+
+@lru_cache(maxsize=512)
+def _fhir(text: str, zone: tzinfo | None) -> When:
     match = _FHIR.fullmatch(text)
     if match is None:
         return When(text[:40], None, why=f"{text[:40]!r} is no FHIR dateTime; write 2024-06-14T08:00:00+02:00")
@@ -36,14 +44,18 @@ def fhir(text: str, zone: tzinfo | None) -> When:
     return _placed(match, match[8] or "", zone, text)
 
 
-@lru_cache(maxsize=512)
 def hl7(text: str, zone: tzinfo | None) -> When:
     """An HL7 timestamp; one without offset is of `zone`, and cannot be placed where that is None."""
-    match = _HL7.fullmatch(text.strip())
+    return _hl7(text.strip()[:_LONGEST], zone)
+
+
+@lru_cache(maxsize=512)
+def _hl7(text: str, zone: tzinfo | None) -> When:
+    match = _HL7.fullmatch(text)
     if match is None:
         return When(text[:40], None, why=f"{text[:40]!r} is no HL7 time; write YYYYMMDDHHMM[SS][+ZZZZ]")
     offset = f"{match[8][:3]}:{match[8][3:]}" if match[8] else ""
-    return _placed(match, offset, zone, text.strip())
+    return _placed(match, offset, zone, text)
 
 
 def _placed(match: re.Match[str], offset: str, zone: tzinfo | None, text: str) -> When:

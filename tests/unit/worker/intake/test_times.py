@@ -1,6 +1,8 @@
 """Times: an offset or a zone, a day at least, and never a guess."""
 
-from datetime import UTC, datetime
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,3 +76,11 @@ def test_without_offset_and_without_zone_there_is_no_time() -> None:
     assert when.at is None
     assert "time_zone" in when.why
     assert times.hl7("20240614080000+0200", None).at is not None
+
+
+@pytest.mark.parametrize("read", [times.fhir, times.hl7])
+def test_a_text_far_too_long_for_a_time_is_none_and_is_not_kept(read: Callable[[str, tzinfo], times.When]) -> None:
+    text = "2" * 100_000
+    before = sys.getrefcount(text)
+    assert read(text, ROME).at is None
+    assert sys.getrefcount(text) == before
