@@ -35,6 +35,7 @@ from alerts.thinning import horizon, kept_by_the_minute, thinned
 PLACE = attrgetter("place")
 EFFECTIVE = attrgetter("effective")
 ID = attrgetter("id")
+NAME = attrgetter("source", "id")
 
 UNUSED_KEPT = 20
 VERSIONS_KEPT = 500
@@ -77,22 +78,22 @@ class Ids:
     """The ids charted of each kind, gathered once for a batch: that a message is new is most often known at once."""
 
     def __init__(self) -> None:
-        self._of: dict[str, set[str] | None] = {}
+        self._of: dict[str, set[tuple[str, str]] | None] = {}
 
-    def may_hold(self, kind: str, series: tuple[Entry, ...], id: str) -> bool:
-        """Whether an entry with an id may be charted. The first question of a kind looks through the series."""
+    def may_hold(self, kind: str, series: tuple[Entry, ...], entry: Entry) -> bool:
+        """Whether a version of an entry may be charted. The first question of a kind looks through the series."""
         if kind not in self._of:
             self._of[kind] = None
-            return id in map(ID, series)
+            return entry.id in map(ID, series)
         known = self._of[kind]
         if known is None:
-            known = self._of[kind] = set(map(ID, series))
-        return id in known
+            known = self._of[kind] = set(map(NAME, series))
+        return (entry.source, entry.id) in known
 
-    def add(self, kind: str, id: str) -> None:
+    def add(self, kind: str, entry: Entry) -> None:
         """Note that an entry was placed."""
         if known := self._of.get(kind):
-            known.add(id)
+            known.add((entry.source, entry.id))
 
 
 class Chart(Struct, frozen=True):
@@ -119,7 +120,7 @@ class Chart(Struct, frozen=True):
         """The same without thinning, which is to follow once for all that comes together and shares `ids`."""
         ids = ids or Ids()
         placed = self._place(kind, entry, received, supersedes, ids)
-        ids.add(kind, entry.id)
+        ids.add(kind, entry)
         return placed
 
     def _place(self, kind: str, entry: Entry, received: datetime, supersedes: str, ids: Ids) -> "Chart":
@@ -204,7 +205,7 @@ class Chart(Struct, frozen=True):
         """The version that is held of a message, within the full resolution."""
         series = self.entries.get(kind, ())
         start = horizon(self.newest or final.effective)
-        if final.effective < start or not ids.may_hold(kind, series, final.id):
+        if final.effective < start or not ids.may_hold(kind, series, final):
             return None
         first = bisect_left(series, start, key=EFFECTIVE)
         return next((held for held in series[first:] if held.id == final.id and held.source == final.source), None)
