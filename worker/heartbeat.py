@@ -36,7 +36,9 @@ def _ask(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=WAITS_SECONDS) as answer:  # noqa: S310
             answer.read(1)
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         # The address may hold a secret, and so may the error's own words.
         log.warning("heartbeat: could not be sent (%s)", type(error).__name__)
         return False

@@ -132,8 +132,11 @@ def over_http(url: str, key: str) -> Send:
     def send(body: Body) -> None:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/messages", json.dumps(body).encode(), headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-            if answer.status not in (200, 202):
-                raise urllib.error.URLError(f"answered {answer.status}")
+        try:
+            with urllib.request.urlopen(request, timeout=5):  # noqa: S310
+                pass
+        except urllib.error.HTTPError as error:
+            with error:
+                raise urllib.error.URLError(f"answered {error.code}") from None
 
     return send

@@ -265,8 +265,11 @@ def iso(at: datetime) -> str:
 
 
 def descendants(pid: int) -> list[int]:
-    """Every process below one, nearest first."""
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    """Every process below one, nearest first; none where it has ended."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def alive(pid: int) -> bool:
