@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from harness import Ground, Row, Size, in_turn, medians
 from stay import live
-from ward import Ward, minutes, registrations
+from ward import Ward, minutes, registrations, unhurried
 
 from alerts.watch import Watch
 from worker.advance import advance
@@ -31,7 +31,7 @@ def drain(ward: Ward) -> Callable[[], float]:
     def advance_all() -> float:
         count, began = 0, time.process_time()
         for shard in run.store.keys.all():
-            count += advance(run.store, shard, run.clock, run.site).messages
+            count += advance(run.store, shard, run.clock, run.site, unhurried).messages
         return (time.process_time() - began) / count
 
     return advance_all

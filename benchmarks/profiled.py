@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from harness import FULL, TINY, Ground, Size, machine, say
 from neighbours import Phone
-from ward import Ward, fever, minutes, registrations
+from ward import Ward, fever, minutes, registrations, unhurried
 
 from alerts.page import Page
 from worker.advance import advance
@@ -119,7 +119,8 @@ def judging(size: Size) -> Spent:
         ward.admit([f"P{n}" for n in range(size.patients)], at - timedelta(days=size.days, minutes=5), size.days)
 
         def judge() -> int:
-            return sum(advance(run.store, shard, run.clock, run.site).messages for shard in run.store.keys.all())
+            turns = (advance(run.store, shard, run.clock, run.site, unhurried) for shard in run.store.keys.all())
+            return sum(turn.messages for turn in turns)
 
         rounds = []
         for turn in range(size.rounds + 1):
@@ -145,7 +146,7 @@ def delivering(size: Size) -> Spent:
         pages = [
             (shard, page)
             for shard in run.store.keys.all()
-            for page in advance(run.store, shard, run.clock, run.site).pages
+            for page in advance(run.store, shard, run.clock, run.site, unhurried).pages
         ]
 
         def send(some: Sequence[tuple[Shard, Page]]) -> int:

@@ -10,7 +10,7 @@ from harness import Ground, Row, Size
 from neighbours import Phone
 from redis import Redis
 from redis.connection import AbstractConnection
-from ward import Ward, fever, minutes, registrations
+from ward import Ward, fever, minutes, registrations, unhurried
 
 from worker.advance import advance
 from worker.delivery.office import office
@@ -60,7 +60,7 @@ def measure(size: Size) -> list[Row]:
         probe = ground.client(ward.settings.redis_url)
 
         def turn() -> Counted:
-            return counted(probe, lambda: advance(run.store, shard, run.clock, run.site))
+            return counted(probe, lambda: advance(run.store, shard, run.clock, run.site, unhurried))
 
         ward.fill(registrations([f"P{number}" for number in range(size.patients)], start))
         turn()

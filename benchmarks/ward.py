@@ -175,5 +175,10 @@ def fever(patient: str, at: datetime) -> Body:
     return reading("temperature", "38.9", "Cel", patient, at, "ward", "person")
 
 
+def unhurried() -> float:
+    """A stopwatch that stands still: a turn then takes all that waits, however long it lasts."""
+    return 0.0
+
+
 def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")

@@ -147,6 +147,20 @@ def test_a_message_nobody_takes_is_overdue_by_the_store_s_own_clock(redis: Redis
 
 
 @pytest.mark.usefixtures("said")
+def test_a_backlog_that_is_worked_off_is_not_overdue_but_what_stands_behind_it_is(redis: Redis, store: Store) -> None:
+    seconds, _ = redis.time()
+    for age in (30, 20):
+        redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{(seconds - age) * 1000}-0")
+    redis.set(SHARD.key("cursor"), f"({(seconds - 20) * 1000}-0")
+    assert check(store, "overdue").well
+    redis.set(SHARD.crashes, 2)
+    assert not check(store, "overdue").well, "nothing is committed"
+    redis.delete(SHARD.crashes)
+    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{(seconds - 11) * 1000}-0")
+    assert not check(store, "overdue").well
+
+
+@pytest.mark.usefixtures("said")
 def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None:
     accept(store.redis, KEYS, [b"{", b"["], NOW)
     found = check(store, "set aside")
