@@ -1,6 +1,7 @@
 """What a store in memory cannot show: expiry under WATCH, what the server says of itself, two workers at once."""
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from redis import Redis
 from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
 from tests.unit.worker.ward import Clock
+from worker import capacity
 from worker.advance import advance
 from worker.clock import StoreClock, milliseconds
 from worker.delivery import outbox
@@ -80,6 +82,19 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
     assert store.redis.zscore(SHARD.key("due"), page) == again
 
 
+def test_what_nothing_waits_for_gives_way_and_the_small_shards_lose_nothing(
+    store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, small = (shard.key("journal") for shard in store.keys.all()[:2])
+    for key, entries in ((large, 2_000), (small, 20)):
+        for _ in range(entries):
+            redis.xadd(key, {"j": os.urandom(1_000)})
+    monkeypatch.setattr(capacity, "memory_of", lambda _: capacity.Memory(0, 4_000_000))
+    capacity.trim_streams(redis, store.keys)
+    assert redis.xlen(small) == 20
+    assert 500_000 < int(redis.memory_usage(large) or 0) + int(redis.memory_usage(small) or 0) <= 1_050_000
+
+
 def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) -> None:
     """Eight threads advance four shards as fast as they can while messages come in."""
     patients = [f"patient {number}" for number in range(8)]
@@ -106,7 +121,11 @@ def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) 
 
 @pytest.mark.parametrize(
     ("option", "value", "part"),
-    [("appendonly", "no", "store durability"), ("maxmemory-policy", "allkeys-lru", "store eviction")],
+    [
+        ("appendonly", "no", "store durability"),
+        ("appendfsync", "everysec", "store durability"),
+        ("maxmemory-policy", "allkeys-lru", "store eviction"),
+    ],
 )
 def test_health_reads_the_settings_of_the_server(store: Store, option: str, value: str, part: str) -> None:
     def ill() -> set[str]:

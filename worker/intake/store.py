@@ -6,7 +6,7 @@ test              stream   test and training messages: kept apart, never charted
 unmapped          hash     source, sort, system, code -> how often met
 unmapped_examples hash     the same -> an example of its name or value
 sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.keys`)
-seen:KEY          string   a delivery that was stored, so that its repetition is not stored again
+seen:SOURCE       zset     deliveries that were stored, by when (ms), so that a repetition is not stored again
 told:SOURCE       string   the technician has just been told that messages of a source are set aside
 
 Texts that could not be used are dead letters (`worker.dead_letters`).
@@ -26,6 +26,7 @@ from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.watch import SetAside
 from worker import dead_letters
 from worker.capacity import Capacity
+from worker.clock import milliseconds
 from worker.dead_letters import Listed
 from worker.fitness import refuse_other_shape
 from worker.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
@@ -35,9 +36,12 @@ from worker.keys import Keys, Shard
 from worker.packing import pack
 
 SEEN_FOR = timedelta(hours=2)
-"""Longer than an engine goes on sending what it heard no answer to, and no longer: each is a key. What is repeated
+"""Longer than an engine goes on sending what it heard no answer to, and no longer: each takes room. What is repeated
 later is appended again, and the chart, which knows a message by source and id, has it already. Only where a sender
 repeats the older of two corrections alone, it holds again: of corrections the one that came last does."""
+
+SEEN_KEPT = 100_000
+"""Of one source: 14 a second for so long, about 12 MB. Of what sends more the oldest are forgotten sooner."""
 
 TOLD_FOR = timedelta(minutes=10)
 TEST_KEPT = 10_000
@@ -106,20 +110,19 @@ class IntakeStore:
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
         """
         self._refuse_other_shape()
-        new, placed = self._new(deliveries)
+        new, placed = self._new(deliveries, now)
         if not new:
             return Put([], bool(placed) and not any(map(is_turned_away, placed)), placed)
         pipe = self.redis.pipeline(transaction=True)
         wake: list[Shard] = []
         records: list[SetAside] = []
         for taken in new:
-            if taken.key:
-                pipe.set(self._seen(taken), 1, ex=SEEN_FOR)
             if taken.test:
                 self._keep_apart(taken, now, pipe)
                 continue
             wake += queue(pipe, self.keys, map(_readied, taken.messages), now, taken.source)
             records += _records(taken, now)
+        self._remember(new, now, pipe)
         dead_letters.write(pipe, self.keys, records, now)
         notices = self._notices(records, now, pipe)
         wake += queue(pipe, self.keys, notices, now)
@@ -136,18 +139,18 @@ class IntakeStore:
             refuse_other_shape(self.redis, self.keys)
             self._fits = True
 
-    def _new(self, deliveries: Sequence[Taken]) -> tuple[list[Taken], tuple[Taken, ...]]:
+    def _new(self, deliveries: Sequence[Taken], now: datetime) -> tuple[list[Taken], tuple[Taken, ...]]:
         """Those that were not stored before, each once, and all of them as they are kept.
 
         One that there is no room for is not among the new: it is not remembered, and is new when it is sent again.
         """
         look = self.redis.pipeline(transaction=False)
         for taken in deliveries:
-            look.exists(self._seen(taken))
+            look.zscore(self._seen(taken.source), taken.key)
         first: dict[str, Taken] = {}
         placed: list[Taken] = []
         for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
-            if taken.key and seen:
+            if taken.key and seen is not None and seen > milliseconds(now - SEEN_FOR):
                 placed.append(taken)
                 continue
             name = taken.key or f" {number}"
@@ -162,8 +165,20 @@ class IntakeStore:
         why = self._capacity.refusal(taken.source, needed) if needed else ""
         return turned_away(taken, why) if why else taken
 
-    def _seen(self, taken: Taken) -> str:
-        return self._site.key(f"seen:{taken.key}")
+    def _seen(self, source: str) -> str:
+        return self._site.key(f"seen:{source}")
+
+    def _remember(self, deliveries: Iterable[Taken], now: datetime, pipe: Pipeline) -> None:
+        """That they were stored: for a while, and of each source the last."""
+        keys: dict[str, dict[str, int]] = {}
+        for taken in deliveries:
+            if taken.key:
+                keys.setdefault(self._seen(taken.source), {})[taken.key] = milliseconds(now)
+        for seen, added in keys.items():
+            pipe.zadd(seen, added)
+            pipe.zremrangebyscore(seen, "-inf", milliseconds(now - SEEN_FOR))
+            pipe.zremrangebyrank(seen, 0, -SEEN_KEPT - 1)
+            pipe.expire(seen, SEEN_FOR)
 
     def _keep_apart(self, taken: Taken, now: datetime, pipe: Pipeline) -> None:
         for item in taken.items:

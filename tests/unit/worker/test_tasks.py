@@ -1,6 +1,7 @@
 """The Celery tasks without a broker: what a producer sends is stored or set aside, and who is woken."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -114,6 +115,16 @@ def test_while_the_store_cannot_be_reached_the_messages_go_back_to_the_queue(
         ingest(ONE)
     assert caught.value.requeue is True
     assert sent == []
+
+
+def test_of_a_store_that_is_nearly_full_a_task_goes_back_to_its_queue(
+    store: Store, sent: Sent, memory: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory(90, 100)
+    monkeypatch.setattr(tasks.time, "sleep", lambda _: None)
+    with pytest.raises(Reject) as caught:
+        ingest(ONE)
+    assert (caught.value.requeue, waiting(store), sent) == (True, 0, [])
 
 
 def test_a_store_that_is_away_for_a_moment_sends_nothing_back(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_delivery_is_remembered_for_hours_not_for_days(intake: IntakeStore) ->
     intake.put(taken(oru(obx())), NOW)
     (seen,) = intake.redis.scan_iter(SITE.key("seen:*"))
     assert 3600 < intake.redis.ttl(seen) <= 7200
+    later = intake.put(taken(oru(obx())), NOW + stores.SEEN_FOR)
+    assert (later.repeated, waiting(intake)) == (False, 2)
+
+
+def test_of_a_source_a_bounded_number_of_deliveries_is_remembered(
+    intake: IntakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "SEEN_KEPT", 3)
+    for number in range(5):
+        intake.put(taken(oru(obx(), control=str(number))), NOW + timedelta(seconds=number))
+    later = NOW + timedelta(seconds=9)
+    assert not intake.put(taken(oru(obx(), control="1")), later).repeated
+    assert intake.put(taken(oru(obx(), control="4")), later).repeated
+    assert intake.redis.zcard(SITE.key("seen:lab")) == 3
 
 
 def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: IntakeStore) -> None:
