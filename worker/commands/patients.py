@@ -72,6 +72,8 @@ def _place(watch: "Watch") -> str:
         return "technical"
     admission = watch.chart.admission
     place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
+    if watch.merged_into:
+        return f"{place} (merged into {watch.merged_into})"
     return f"{place} (discharged)" if watch.discharged_at is not None else place
 
 
