@@ -125,7 +125,7 @@ class _Step:
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
                 self._report(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
-                if goes_to is not None:
+                if goes_to is not None and self._is_news(message, charted.chart):
                     pass_on(message, goes_to.other, self.now, self.effects)
                 self.corrected = self.corrected or charted.corrects
                 if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
@@ -139,6 +139,13 @@ class _Step:
         self._count_contradicted(messages)
         self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
         return rest
+
+    def _is_news(self, message: AnyMessage, chart: Chart) -> bool:
+        """Whether a message changes the chart. What a merged record has already, it has passed on already."""
+        known = self.watch.chart
+        if isinstance(message, Registration):
+            return chart.registrations != known.registrations
+        return chart is not known
 
     def _report(self, fault: Fault) -> None:
         """A fault of a source, once for all its messages that come together."""

@@ -30,9 +30,10 @@ REGISTER = "not registered, infusion date unknown: register the patient (`cartwa
 
 
 def would_be_unregistered(messages: Iterable[AnyMessage]) -> bool:
-    """Whether messages chart something for a patient nobody knows, and none of them registers the patient."""
+    """Whether messages chart something for a patient nobody knows, and none of them registers the patient, or says that
+    another record goes on as this one."""
     kinds = {message.type for message in messages}
-    return "registration" not in kinds and not kinds.isdisjoint(CHARTED)
+    return kinds.isdisjoint(("registration", "merge_notice")) and not kinds.isdisjoint(CHARTED)
 
 
 def findings_of(watch: Watch, now: Assessment, site: Site) -> list[Finding]:

@@ -191,3 +191,11 @@ def test_what_goes_round_becomes_a_dead_letter(ward: Ward) -> None:
     assert incidents(ward) == [
         "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`"
     ]
+
+
+def test_what_a_merged_record_has_already_is_passed_on_once(ward: Ward) -> None:
+    merged(ward)
+    reading = ward.vital("temp", 38.5)
+    assert len(ward.step_alone(PATIENT, [reading]).passed_on) == 1
+    assert ward.step_alone(PATIENT, [reading]).passed_on == []
+    assert ward.step_alone(PATIENT, [ward.registration()]).passed_on == []

@@ -96,7 +96,7 @@ def _of_the_ward(ward: Ward) -> Iterable[str]:
     episodes = [episode for watch in ward.watches for episode in watch.episodes.values()]
     by_urgency = Counter(str(episode.urgency) for episode in episodes)
     by_state = Counter(str(told.state) for episode in episodes for told in episode.deliveries)
-    watched = sum(watch.registered and watch.discharged_at is None for watch in ward.watches)
+    watched = sum(watch.is_graded for watch in ward.watches)
     yield from _gauge("patients", "Patients under watch", {"": watched})
     yield from _gauge("unregistered_patients", "Patients nobody has registered", {"": ward.unregistered.patients})
     yield from _gauge("open_episodes", "Open episodes", {_labels(urgency=name): by_urgency[name] for name in URGENCIES})

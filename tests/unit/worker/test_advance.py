@@ -586,6 +586,22 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
     assert len(turn().pages) == 1, "a registered patient is not touched by the limit"
 
 
+def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
+    store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    old, into = stranger(0), stranger(share + 1)
+    send(store, [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share)])
+    turn()
+    body = {"type": "merge", "id": "1", "source": "ehr", "patient": old, "into": into, "effective": NOW.isoformat()}
+    send(store, [body])
+    for _ in range(4):
+        turn()
+    watch = store.watch(into)
+    assert watch is not None
+    assert "temperature" in watch.chart.entries
+
+
 def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
     redis: Redis, store: Store, turn: Callable[..., module.Turn]
 ) -> None:
