@@ -18,6 +18,9 @@ from worker.intake.mllp.held import Held
 
 log = logging.getLogger(__name__)
 
+MOST_FRAMES = 2000
+"""Read at once. Those of messages are longer, and each costs the event loop its time."""
+
 READ_BYTES = 32 * 1024
 """Of one connection at once, before the next is read from."""
 
@@ -47,7 +50,7 @@ class Connection:
         self._counters = counters
         self._now = now
         self._held = held
-        self._frames = FrameReader()
+        self._frames = FrameReader(most_frames=MOST_FRAMES)
         self._finishing = False
         self._patience: asyncio.Timeout | None = None
 
@@ -78,6 +81,9 @@ class Connection:
             self._counters.add(self._peer, counts, milliseconds(self._now()))
             if skipped and skipped == self._frames.skipped:
                 log.warning("%s sends bytes outside any MLLP frame; they are skipped", self._peer)
+            if len(frames) > MOST_FRAMES:
+                log.warning("%s sends more frames at once than hold messages", self._peer)
+                return
             self._held.hold(self._frames.held + sum(len(frame.body) for frame in frames), self._cut_off)
             if not frames:
                 continue

@@ -4,6 +4,7 @@ A frame is VT, body, FS, CR. Read as tolerantly as senders require: bytes before
 missing, and a VT before a header inside a frame begins anew, since its sender has given up the frame before.
 """
 
+import math
 import re
 from typing import NamedTuple
 
@@ -34,11 +35,13 @@ def wrap(body: bytes) -> bytes:
 class FrameReader:
     """Holds what has come of a frame; never more than one body of the longest size and one feed.
 
+    Of one feed no more than `most_frames` are looked at, and one that shows that they are too many.
     `skipped` counts bytes that stood outside any frame, `broken` frames that were begun and given up.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, most_frames: float = math.inf) -> None:
         self._most = most_bytes
+        self._most_frames = most_frames
         self._held = bytearray()
         self._scanned = 0
         self._inside = False
@@ -57,7 +60,7 @@ class FrameReader:
         return self._inside
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that these bytes complete. After one that is too long nothing is read any more."""
+        """The frames that these bytes complete. After one that is too long, or too many, nothing is read any more."""
         frames: list[Frame] = []
         if self._over:
             return frames
@@ -72,6 +75,7 @@ class FrameReader:
             if found is None:
                 break
             frames.append(found)
+            self._over = self._over or len(frames) > self._most_frames
         del self._held[:begin]
         self._scanned = max(0, self._scanned - begin)
         return frames

@@ -1,7 +1,7 @@
 """Many wait, one works: what has come in while the last work was done is done together, off the event loop.
 
-Addresses take turns, each with one slice of one request. What is long has a lane of its own, so that a message that
-takes seconds is waited for only by others as long.
+Addresses take turns, each with one slice of one request; what is done together weighs about one slice. What is long has
+a lane of its own, so that a message that takes seconds is waited for only by others as long.
 """
 
 import asyncio
@@ -12,9 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from worker.intake.mllp.answers import SLICE, Progress, Reply, Request
 
 MOST_REQUESTS = 100
-MOST_WEIGHT = 2 * SLICE
-"""Of what is done together; the next of all addresses waits for it."""
-
 Work = Callable[[Sequence[Progress]], None]
 
 
@@ -82,7 +79,7 @@ class _Lane:
         """The next of each address in turn; one that has more goes to the end of the row."""
         taken: list[Progress] = []
         weight = 0
-        while self._waiting and len(taken) < self._most and weight < MOST_WEIGHT:
+        while self._waiting and len(taken) < self._most and weight < SLICE:
             peer, row = self._waiting.popitem(last=False)
             taken.append(row.popleft())
             weight += taken[-1].request.weight

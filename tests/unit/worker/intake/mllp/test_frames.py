@@ -141,3 +141,9 @@ def test_many_vts_in_one_text_cost_no_more_than_their_share() -> None:
     reader = FrameReader()
     frames = [frame for _ in range(60) for frame in reader.feed(b"\x0bx" * 30_000)]
     assert frames == []
+
+
+def test_more_frames_at_once_than_hold_messages_are_not_looked_at() -> None:
+    reader = FrameReader(most_frames=100)
+    assert len(reader.feed(b"\x0b\x1c" * 10_000)) == 101
+    assert reader.feed(b"\x0bMSH|1\x1c\r") == []

@@ -188,6 +188,15 @@ def test_while_a_long_frame_is_worked_on_others_are_answered() -> None:
     assert max(run(scene).batches) <= SLICE // MESSAGE_WEIGHT
 
 
+def test_whoever_sends_nothing_but_frames_is_cut_off() -> None:
+    async def scene(shelf: Shelf) -> None:
+        async with listening(shelf) as listener, connected(listener) as sender:
+            sender.writer.write(b"\x0b\x1c" * 20_000)
+            assert await sender.ended()
+
+    run(scene)
+
+
 def test_whoever_holds_most_of_what_is_unfinished_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "MOST_HELD", 200_000)
 
