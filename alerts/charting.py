@@ -32,6 +32,8 @@ BY_HAND = ("", "person", "cuff")
 
 INFUSION_AHEAD = "the infusion lies too far ahead; correct its date"
 
+UNNAMED = "by: a statement outranks the numbers, so it names the person who makes it"
+
 NOT_TAKEN_BACK = "a registration is not taken back; send the right one"
 
 
@@ -82,6 +84,8 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
         return Charted(admitted, corrects=admitted.infused != chart.infused)
     if not isinstance(message, Reading | Statement | Treatment):
         return Charted(chart)
+    if isinstance(message, Statement) and not message.by:
+        return _refuse(chart, message, UNNAMED)
     try:
         kind, entry = _entry(message, site)
     except Unusable as reason:

@@ -18,6 +18,7 @@ from alerts.finding import Scene
 from alerts.grading import pressures
 from alerts.grading.inputs import latest_number, number
 from alerts.grading.result import NOT_APPLICABLE, Grade, Score
+from alerts.grading.statements import is_statement
 from alerts.messages import SITE_SUBJECT
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
@@ -110,6 +111,7 @@ class Overview(NamedTuple):
     counts: tuple[Count, ...]
     m_easix: MEasix
     episodes: tuple[Episode, ...]
+    statements: tuple[str, ...] = ()
 
     @property
     def on_the_ward(self) -> bool:
@@ -137,6 +139,7 @@ def overview(watch: Watch, site: Site) -> Overview:
         counts=tuple(_count(chart, name, at, now, site) for name in COUNTS),
         m_easix=_m_easix(watch, now, site) if now else MEasix(),
         episodes=most_urgent(watch.episodes.values()),
+        statements=_statements(now) if now else (),
     )
 
 
@@ -177,6 +180,12 @@ def _assessed(watch: Watch, site: Site) -> Assessment | None:
     if not watch.is_graded or watch.at is None or watch.patient == SITE_SUBJECT:
         return None
     return assess_onward(watch.chart, watch.at, site, watch.course, watch.kept)[0]
+
+
+def _statements(now: Assessment) -> tuple[str, ...]:
+    """What clinicians state against the numbers, beside these."""
+    results = (now.crs, now.icans, *((now.would_be.crs, now.would_be.icans) if now.would_be else ()))
+    return tuple(dict.fromkeys(flag for result in results for flag in result.flags if is_statement(flag)))
 
 
 def _level(result: Grade) -> Level:

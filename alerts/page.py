@@ -14,6 +14,7 @@ from alerts.chart import Chart
 from alerts.concern import Change, Concern, Ending
 from alerts.episodes import Episode
 from alerts.grading.result import Score
+from alerts.grading.statements import is_statement
 from alerts.ledger import Ledger, ledger
 from alerts.paging import Reason
 from alerts.reminders import REMINDERS
@@ -101,6 +102,7 @@ def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> l
     since = _since(concern, site, language)
     changes = [_correction(concern, change, site, language) for change in concern.changes]
     changes += [_ending(concern.ending, site, language)] if concern.ending is not None else []
+    known = "; ".join(part for part in (known, *_statements(concern, language)) if part)
     if alone:
         return [line for line in (*changes, rest, known, since) if line]
     return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
@@ -113,6 +115,12 @@ def _ending(ending: Ending, site: Site, language: Language) -> str:
         what = say("merged into {record}", language, record=ending.record)
     who = f"{ending.by} ({ending.source})" if ending.by else ending.source
     return say("{what}, says {who}, {at}", language, what=what, who=who, at=clock(ending.at, site, language))
+
+
+def _statements(concern: Concern, language: Language) -> list[str]:
+    """Who states what against the numbers, and until when, or by what the statement ended."""
+    flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
+    return [translate(flag, language) for flag in flags if is_statement(flag)]
 
 
 def _explanation(concern: Concern, language: Language) -> str:
@@ -191,7 +199,8 @@ def _details(concern: Concern, language: Language) -> list[str]:
     if finding.missing:
         names = ", ".join(missing(item, language) for item in finding.missing)
         lines.append(say("missing: {names}", language, names=names))
-    return lines + [say("note: {flag}", language, flag=translate(flag, language)) for flag in finding.flags]
+    notes = [flag for flag in finding.flags if concern.has_ended or not is_statement(flag)]
+    return lines + [say("note: {flag}", language, flag=translate(flag, language)) for flag in notes]
 
 
 def missing(item: str, language: Language) -> str:

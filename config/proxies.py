@@ -26,6 +26,7 @@ class CrsProxies(Configuration):
     clear_sets_apart: Proxy[Duration]
     statement_holds: Proxy[Duration]
     other_cause_holds: Proxy[Duration]
+    worse_ends_statement: Proxy[bool]
     single_vasopressor_dose_holds: Proxy[Duration]
     attribution_until_day: Proxy[int]
 

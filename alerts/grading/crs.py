@@ -33,6 +33,7 @@ from alerts.grading.fever import fever
 from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
 from alerts.grading.result import Grade, not_applicable
+from alerts.grading.statements import is_statement
 from alerts.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 from config.site import Site
 
@@ -249,6 +250,7 @@ def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
     for axis, sign in ((pressure, "hypotension"), (oxygen, "hypoxia")):
         if axis.level:
             flags.append(f"{sign} without fever: not CRS by the table")
+    flags += [flag for axis in (pressure, oxygen) for flag in axis.flags if is_statement(flag)]
     return temperature._replace(flags=tuple(flags))
 
 

@@ -10,13 +10,19 @@ from decimal import Decimal
 from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
+from alerts.grading.hypotension import worse_pressure
+from alerts.grading.hypoxia import worse_oxygen
 from alerts.grading.inputs import amount, charted, if_old, latest_number, numbers
+from alerts.grading.result import Evidence
 from alerts.vocabulary import label
 from config.site import Site
 
 FEVER = Decimal("38.0")
 """Degrees Celsius, inclusive (Lee 2019, table 2)."""
+
+OTHER_CAUSE = "fever_other_cause"
 
 CONFIRMING_SHOWN = 3
 """Samples of a stream that stand on a page as evidence."""
@@ -27,9 +33,14 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     axis = measured_fever(chart, at, site)
     if not axis.level:
         return axis
-    if _has_other_cause(chart, at, site):
-        flag = "fever attributed to another cause"
-        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
+    cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
+    if cause is not None:
+        worse = _worse(chart, cause, at, site)
+        if worse is None:
+            flag = "fever attributed to another cause"
+            row = Axis(0, flag, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
+            return statements.outranking(row, OTHER_CAUSE, cause, axis, site)
+        axis = statements.ended(axis, OTHER_CAUSE, cause, worse, site)
     infused = chart.infused
     if infused is not None and all(item.entry.effective < infused for item in axis.evidence):
         flag = "fever from before infusion: not CRS"
@@ -45,7 +56,13 @@ def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
 
 
 def _has_other_cause(chart: Chart, at: datetime, site: Site) -> bool:
-    return bool(chart.says("fever_other_cause", at, site.proxies.crs.other_cause_holds.value))
+    cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
+    return cause is not None and _worse(chart, cause, at, site) is None
+
+
+def _worse(chart: Chart, cause: Entry, at: datetime, site: Site) -> Evidence | None:
+    """What ends a statement on the fever: not its height, which the table leaves out, but what else CRS would do."""
+    return worse_pressure(chart, cause, at, site) or worse_oxygen(chart, cause, at, site)
 
 
 def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:

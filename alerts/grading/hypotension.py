@@ -11,9 +11,11 @@ from typing import NamedTuple
 from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import Entry
+from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, number
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
+from alerts.grading.result import Evidence
 from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS, label
 from config.site import Site
 
@@ -21,21 +23,25 @@ NO_VASOPRESSOR = 2
 ONE_VASOPRESSOR = 3
 SEVERAL_VASOPRESSORS = 4
 
+OTHER_CAUSE = "hypotension_other_cause"
+
 RELATIVE = ("crs.relative_hypotension_fraction", "crs.relative_hypotension_systolic", "chart.baseline_window")
 """The conventions behind a fall from the patient's own baseline."""
 
 
 def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
     """Grade of the hypotension row at a time: 0, 2, 3, 4, or None where no pressure and no support is charted."""
-    proxies = site.proxies.crs
-    if chart.says("hypotension_other_cause", at, proxies.other_cause_holds.value):
-        return Axis(0, flags=("hypotension attributed to another cause",), proxies=("crs.other_cause_holds",))
     supported = _vasopressors(chart, at, site)
-    if supported is not None:
-        return supported
-    observed = _pressure(chart, at, site, alert)
-    stated = _statement(chart, at, site, observed)
-    return stated or observed
+    found = supported or _pressure(chart, at, site, alert)
+    cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
+    if cause is not None:
+        worse = worse_pressure(chart, cause, at, site)
+        if worse is None:
+            row = Axis(0, flags=("hypotension attributed to another cause",), proxies=("crs.other_cause_holds",))
+            return statements.outranking(row, OTHER_CAUSE, cause, found, site)
+        found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
+    said = chart.latest("hypotension", at, site.proxies.chart.vitals_hold.value)
+    return found if said is None else _stated(chart, at, site, said, found, is_supported=supported is not None)
 
 
 def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
@@ -159,27 +165,49 @@ def _severe(kind: str, entry: Entry, site: Site) -> bool:
     return bool(entry.below(bound.value))
 
 
-def severe(systolic: Entry | None, mean: Entry | None, site: Site) -> tuple[str, ...]:
-    """The conventions by which a pressure is so low that no earlier "no hypotension" stands against it."""
-    found = (("systolic_bp", systolic), ("mean_bp", mean))
-    return tuple(_severe_by(kind) for kind, entry in found if entry is not None and _severe(kind, entry, site))
-
-
-def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis | None:
-    """A clinician's statement outranks the numbers charted before it and for a while after it."""
-    said = chart.latest("hypotension", at, site.proxies.chart.vitals_hold.value)
-    if said is None:
+def worse_pressure(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
+    """What was charted after a statement and ends it: a vasopressor that was started, or a severely low pressure."""
+    if not site.proxies.crs.worse_ends_statement.value:
         return None
+    since = said.effective + statements.INSTANT
+    for kind in ("systolic_bp", "mean_bp"):
+        for entry in chart.between(kind, since, at):
+            if _severe(kind, entry, site) and is_sound(chart, kind, entry, site):
+                return Evidence(kind, entry)
+    for drug in (*VASOPRESSORS, VASOPRESSIN):
+        started = _started(chart, drug, said, at, site)
+        if started is not None:
+            return Evidence(drug, started)
+    return None
+
+
+def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> Entry | None:
+    """The first dose after a statement of a drug that did not run when it was made, or was stopped since."""
+    holds = site.proxies.crs.single_vasopressor_dose_holds.value
+    runs = bool(chart.running((drug,), said.effective, holds))
+    for entry in chart.between(drug, said.effective + statements.INSTANT, at):
+        if entry.code == "stopped":
+            runs = False
+        elif not runs:
+            return entry
+    return None
+
+
+def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
+    """A clinician's statement outranks the pressures charted before it and for a while after it."""
     holds = site.proxies.crs.statement_holds.value
-    systolic, mean = pressures(chart, at, site)
-    newer = [entry for entry in (systolic, mean) if entry and entry.effective > said.effective]
+    newer = [entry for entry in pressures(chart, at, site) if entry and entry.effective > said.effective]
     if any(entry.effective - said.effective > holds for entry in newer):
-        return None
-    found = (*evidence(("hypotension", said)), *observed.evidence)
+        return found
+    worse = None if said.is_true else worse_pressure(chart, said, at, site)
+    if worse is not None:
+        return statements.ended(found, "hypotension", said, worse, site)
+    if is_supported:
+        return found
     proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
         text = f"hypotension by a clinician's statement, no vasopressor: grade {NO_VASOPRESSOR}"
-        return Axis(NO_VASOPRESSOR, text, found, proxies=proxies)
-    if newer and (by := severe(systolic, mean, site)):
-        return observed._replace(proxies=(*observed.proxies, *by))
-    return Axis(0, "no hypotension by a clinician's statement", found, proxies=proxies)
+        row = Axis(NO_VASOPRESSOR, text, proxies=proxies)
+    else:
+        row = Axis(0, "no hypotension by a clinician's statement", proxies=proxies)
+    return statements.outranking(row, "hypotension", said, found, site)

@@ -11,8 +11,10 @@ from decimal import Decimal
 from alerts import confirmation
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
+from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, latest_number, numbers
+from alerts.grading.result import Evidence
 from alerts.vocabulary import label
 from config.site import Site
 
@@ -35,21 +37,27 @@ DEVICE_GRADE = {
 }
 """Every device but the nasal cannula, which its flow decides."""
 
+OTHER_CAUSE = "hypoxia_other_cause"
+NOT_FOR_HYPOXIA = "airway_support_not_for_hypoxia"
+
 _INSTANT = timedelta(microseconds=1)
 
 
 def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
     """Grade of the hypoxia row at a time: 0, 2, 3, 4, or None where neither saturation nor oxygen is charted."""
-    proxies = site.proxies.crs
-    if chart.says("hypoxia_other_cause", at, proxies.other_cause_holds.value):
-        return Axis(0, flags=("hypoxia attributed to another cause",), proxies=("crs.other_cause_holds",))
     supported = _support(chart, at, site)
-    if supported is not None and supported.level:
-        return supported
-    observed = _saturation(chart, at, site)
-    stated = _statement(chart, at, site, observed)
-    axis = stated or observed
-    if supported is None:
+    is_supported = supported is not None and bool(supported.level)
+    found = supported if supported is not None and is_supported else _saturation(chart, at, site)
+    cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
+    if cause is not None:
+        worse = worse_oxygen(chart, cause, at, site)
+        if worse is None:
+            row = Axis(0, flags=("hypoxia attributed to another cause",), proxies=("crs.other_cause_holds",))
+            return statements.outranking(row, OTHER_CAUSE, cause, found, site)
+        found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
+    said = chart.latest("hypoxia", at, site.proxies.chart.vitals_hold.value)
+    axis = found if said is None else _stated(chart, at, site, said, found, is_supported=is_supported)
+    if supported is None or is_supported:
         return axis
     return axis._replace(flags=(*axis.flags, *supported.flags), proxies=(*axis.proxies, *supported.proxies))
 
@@ -75,12 +83,17 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     if device.code == "nasal_cannula":
         return _nasal_cannula(chart, device, own, at, site)
     level = DEVICE_GRADE[device.code]
-    if level == POSITIVE_PRESSURE and _not_for_hypoxia(chart, device, at, site):
-        flag = "positive pressure not given for hypoxia: not grade 4"
-        return Axis(0, flags=(flag,), proxies=("crs.other_cause_holds",))
     text = f"oxygen by {label(device.code)}: grade {level}"
     seen = max(device, own, key=lambda entry: entry.effective) if own and own.above(Decimal(0)) else device
-    return _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
+    axis = _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
+    said = _not_for_hypoxia(chart, device, at, site) if level == POSITIVE_PRESSURE else None
+    if said is None:
+        return axis
+    worse = worse_saturation(chart, said, at, site)
+    if worse is not None:
+        return statements.ended(axis, NOT_FOR_HYPOXIA, said, worse, site)
+    row = Axis(0, flags=("positive pressure not given for hypoxia: not grade 4",), proxies=("crs.other_cause_holds",))
+    return statements.outranking(row, NOT_FOR_HYPOXIA, said, axis, site)
 
 
 def _held(axis: Axis, kind: str, entry: Entry, at: datetime, site: Site) -> Axis:
@@ -137,12 +150,11 @@ def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
     return _held(axis, "oxygen_flow", flow, at, site)
 
 
-def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> bool:
-    """Whether a clinician says so of this use of the device, not of one that ended before it."""
-    said = chart.latest("airway_support_not_for_hypoxia", at, site.proxies.crs.other_cause_holds.value)
-    if said is None or not said.is_true:
-        return False
-    return said.effective >= _since(chart, device) - site.proxies.chart.one_set.value
+def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> Entry | None:
+    """What a clinician says so of this use of the device, not of one that ended before it."""
+    said = statements.other_cause(chart, NOT_FOR_HYPOXIA, at, site)
+    begins = _since(chart, device) - site.proxies.chart.one_set.value
+    return said if said is not None and said.effective >= begins else None
 
 
 def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> bool:
@@ -204,19 +216,53 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     )
 
 
-def _statement(chart: Chart, at: datetime, site: Site, observed: Axis) -> Axis | None:
-    """A clinician's statement outranks the saturation charted before it and for a while after it."""
-    said = chart.latest("hypoxia", at, site.proxies.chart.vitals_hold.value)
-    if said is None:
+def worse_saturation(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
+    """The first severely low saturation charted after a statement, which ends it."""
+    if not site.proxies.crs.worse_ends_statement.value:
         return None
+    bound = site.proxies.crs.severe_spo2.value
+    low = (entry for entry in chart.between("spo2", said.effective + _INSTANT, at) if entry.below(bound))
+    return next((Evidence("spo2", entry) for entry in low), None)
+
+
+def worse_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
+    """What was charted after a statement and ends it: a severely low saturation, or more oxygen of grade 3 or 4."""
+    if not site.proxies.crs.worse_ends_statement.value:
+        return None
+    worse = worse_saturation(chart, said, at, site)
+    return worse or _more_oxygen(chart, said, at, site)
+
+
+def _more_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
+    """Like a vasopressor: support of at least grade 3 that was not in use when a statement was made."""
+    before = max(_level(_support(chart, said.effective, site)), LOW_FLOW)
+    since = said.effective + _INSTANT
+    found = [("oxygen_device", entry) for entry in chart.between("oxygen_device", since, at)]
+    if before < HIGH_FLOW:
+        flows = chart.between("oxygen_flow", since, at)
+        found += [("oxygen_flow", entry) for entry in flows if entry.above(LOW_FLOW_AT_MOST)]
+    more = (item for item in found if _level(_support(chart, item[1].effective, site)) > before)
+    return next((Evidence(kind, entry) for kind, entry in more), None)
+
+
+def _level(support: Axis | None) -> int:
+    return (support.level or 0) if support is not None else 0
+
+
+def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
+    """A clinician's statement outranks the saturation charted before it and for a while after it."""
     spo2 = chart.latest("spo2", at, site.proxies.chart.vitals_hold.value)
     if spo2 and spo2.effective - said.effective > site.proxies.crs.statement_holds.value:
-        return None
-    found = (*evidence(("hypoxia", said)), *observed.evidence)
+        return found
+    worse = None if said.is_true else worse_oxygen(chart, said, at, site)
+    if worse is not None:
+        return statements.ended(found, "hypoxia", said, worse, site)
+    if is_supported:
+        return found
     proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
         text = f"hypoxia by a clinician's statement, support not charted: at least grade {LOW_FLOW}"
-        return Axis(LOW_FLOW, text, found, True, ("oxygen_device",), proxies=proxies)
-    if spo2 and spo2.effective > said.effective and spo2.below(site.proxies.crs.severe_spo2.value):
-        return observed._replace(proxies=(*observed.proxies, "crs.severe_spo2"))
-    return Axis(0, "no hypoxia by a clinician's statement", found, proxies=proxies)
+        row = Axis(LOW_FLOW, text, (), True, ("oxygen_device",), proxies=proxies)
+    else:
+        row = Axis(0, "no hypoxia by a clinician's statement", proxies=proxies)
+    return statements.outranking(row, "hypoxia", said, found, site)

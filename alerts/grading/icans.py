@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 from alerts.chart import Chart
 from alerts.entry import ABSENT, Entry
-from alerts.grading import ice
+from alerts.grading import ice, statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
 from alerts.grading.basis import Basis
 from alerts.grading.ice import latest_scores, points_of
 from alerts.grading.inputs import name_missing, number
-from alerts.grading.result import Grade, Points
+from alerts.grading.result import Evidence, Grade, Points
 from alerts.vocabulary import label
 from config.site import Site
 
@@ -47,6 +47,8 @@ CAPD_ROW = (
 )
 UNAROUSABLE = 4
 """Grade of a patient who cannot be roused: the ICE row's "0 because unarousable" and the row below it."""
+
+OTHER_CAUSE = "consciousness_other_cause"
 
 UNABLE = "unable"
 """How the reason of an absent CAPD begins that is itself the table's "unable"."""
@@ -220,13 +222,28 @@ def _unable(entry: Entry) -> bool:
 
 def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
     """The row of consciousness; not used while a clinician puts it down to another cause."""
-    said = chart.latest("consciousness_other_cause", at, site.proxies.crs.other_cause_holds.value)
+    said = statements.other_cause(chart, OTHER_CAUSE, at, site)
     row = _coded("consciousness", chart, at, site)
-    if said is None or not said.is_true:
+    if said is None:
         return row
+    worse = _worse(chart, said, at, site)
+    if worse is not None:
+        return statements.ended(row, OTHER_CAUSE, said, worse, site)
     flag = "consciousness is put down to another cause: its row is not used"
-    found = (*evidence(("consciousness_other_cause", said)), *row.evidence)
-    return Axis(0, "", found, flags=(flag,), proxies=("crs.other_cause_holds",))
+    unused = Axis(0, "", flags=(flag,), proxies=("crs.other_cause_holds",))
+    return statements.outranking(unused, OTHER_CAUSE, said, row, site)
+
+
+def _worse(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
+    """The first consciousness after a statement that is grade 4 and worse than any that it was made of: it ends it."""
+    if not site.proxies.crs.worse_ends_statement.value:
+        return None
+    before = _coded("consciousness", chart, said.effective, site).level or 0
+    for entry in chart.between("consciousness", said.effective + statements.INSTANT, at):
+        cell = CODED_ROWS["consciousness"].get(entry.code)
+        if cell is not None and cell.grade == UNAROUSABLE > before:
+            return Evidence("consciousness", entry)
+    return None
 
 
 def _seizure(chart: Chart, at: datetime, site: Site) -> Axis:

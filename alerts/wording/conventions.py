@@ -50,6 +50,12 @@ CRS: tuple[Row, ...] = (
         "una dichiarazione di «altra causa» decade dopo 72 h e va poi ripetuta",
     ),
     (
+        "a vasopressor or more oxygen (grade 3 or 4) started after a statement, or a severe value charted after it, "
+        "ends it: whoever made it had not seen that",
+        "un vasopressore o più ossigeno (grado 3 o 4) iniziato dopo una dichiarazione, o un valore grave registrato "
+        "dopo, la annulla: chi l'ha fatta non l'aveva visto",
+    ),
+    (
         "a vasopressor charted as given, without start and stop, counts as running for 12 h",
         "un vasopressore registrato come somministrato, senza inizio e fine, si considera in corso per 12 h",
     ),

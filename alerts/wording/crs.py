@@ -95,6 +95,15 @@ HYPOXIA: tuple[Row, ...] = (
     ("no hypoxia by a clinician's statement", "nessuna ipossia secondo la dichiarazione di un clinico"),
 )
 
+STATEMENTS: tuple[Row, ...] = (
+    ("no hypotension", "nessuna ipotensione"),
+    ("no hypoxia", "nessuna ipossia"),
+    ("{what}, says {who} {at}, until {at2}", "{what}, secondo {who} {at}, fino al {at2}"),
+    ("{what}, says a clinician {at}, until {at2}", "{what}, secondo un clinico {at}, fino al {at2}"),
+    ("{what}, says {who} {at}: ended by {what2}", "{what}, secondo {who} {at}: superata da {what2}"),
+    ("{what}, says a clinician {at}: ended by {what2}", "{what}, secondo un clinico {at}: superata da {what2}"),
+)
+
 COURSE: tuple[Row, ...] = (
     ("death due to CRS: grade 5", "decesso per CRS: grado 5"),
     ("before infusion", "prima dell'infusione"),
@@ -108,4 +117,4 @@ COURSE: tuple[Row, ...] = (
     ("day {n}: attribution to be confirmed", "giorno {n}: attribuzione da confermare"),
 )
 
-ROWS = (*TITLES, *FEVER, *HYPOTENSION, *HYPOXIA, *COURSE)
+ROWS = (*TITLES, *FEVER, *HYPOTENSION, *HYPOXIA, *STATEMENTS, *COURSE)

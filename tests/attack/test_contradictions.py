@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery import Celery
 
+from alerts.charting import UNNAMED
 from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
 from worker.supervisor import Supervised
 
@@ -61,3 +63,33 @@ def test_an_infusion_moved_ahead_of_an_open_episode_hides_nobody(hospital: Hospi
     others_are_paged(hospital, "moved")
     eventually(lambda: hospital.paged("before infusion: would be CRS 2", "moved"), "that is paged", WITHIN)
     eventually(lambda: hospital.paged("CRS 2 withdrawn", "moved"), "the ending is notified", WITHIN)
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    ("statement", "value"), [("hypotension", False), ("hypotension_other_cause", True), ("fever_other_cause", True)]
+)
+def test_no_statement_stands_against_what_is_worse_after_it(hospital: Hospital, statement: str, value: bool) -> None:
+    bed = f"said {statement}"
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    first = [registration(bed, at), reading("temperature", "38.9", bed, at), reading("systolic_bp", 84, bed, at)]
+    hospital.client.send([*first, said(statement, value, bed, at)])
+    others_are_paged(hospital, bed)
+    assert not hospital.paged("CRS 2", bed)
+    now = datetime.now(UTC)
+    hospital.client.send([reading("systolic_bp", 60, bed, now), reading("diastolic_bp", 30, bed, now)])
+    eventually(lambda: hospital.paged("CRS 2", bed), "the pressure is paged", WITHIN)
+    page = next(page for page in hospital.receiver.received if "CRS 2" in page.title and bed in page.title)
+    assert "says N. N." in page.body
+    assert "ended by systolic pressure 60 mmHg" in page.body
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_statement_that_names_nobody_counts_for_nothing_by_way_of_celery_too(hospital: Hospital) -> None:
+    at = datetime.now(UTC)
+    nobody = {name: field for name, field in said("hypotension", False, "nobody", at).items() if name != "by"}
+    tasks = [nobody, *crs2("nobody", at)]
+    with Celery("producer", broker=hospital.settings.broker, set_as_current=False) as app:
+        app.send_task("ingest", [tasks], queue="ingest")
+    eventually(lambda: hospital.paged("CRS 2", "nobody"), "the patient is paged", WITHIN)
+    assert [one.why for _, one in hospital.store.set_aside() if one.patient == "nobody"] == [UNNAMED]

@@ -135,7 +135,7 @@ def test_a_statement_of_hypotension_pages_as_the_number_does(ward: Ward) -> None
 
 def test_fever_with_another_cause_pages_nobody(ward: Ward) -> None:
     ward.send(
-        message("statement", ward.now, statement="fever_other_cause", value=True),
+        message("statement", ward.now, statement="fever_other_cause", value=True, by="N. N."),
         ward.vital("temp", 38.9),
     )
     assert ward.told() == []

@@ -111,7 +111,7 @@ OTHERS = st.one_of(
         for kind, values in CODES.items()
     ),
     _one("reading", reading=st.sampled_from(["platelets", "ice", "temperature"]), absent=st.just("refused")),
-    _one("statement", statement=st.sampled_from(STATEMENTS), value=st.booleans()),
+    _one("statement", statement=st.sampled_from(STATEMENTS), value=st.booleans(), by=st.just("N. N.")),
     _one("treatment", drug=st.sampled_from(DRUGS), action=st.sampled_from(["given", "started", "stopped"])),
     _one(
         "registration",
@@ -143,7 +143,7 @@ class Stay:
         if type_ == "again":
             readings = [item for item in self.sent if item.type == "reading"]
             if not readings:
-                type_, fields = "statement", {"statement": "hypotension", "value": False}
+                type_, fields = "statement", {"statement": "hypotension", "value": False, "by": "N. N."}
             else:
                 original = readings[-1 - fields["nth"] % len(readings)]
                 return changed(original, status=fields["status"], received=self.now)

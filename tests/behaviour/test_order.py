@@ -48,7 +48,11 @@ READINGS = st.one_of(
     _reading("seizure", ["none", "brief"]),
 )
 STATEMENTS = st.fixed_dictionaries(
-    {"statement": st.sampled_from(["hypotension", "fever_other_cause", "hypoxia"]), "value": st.booleans()}
+    {
+        "statement": st.sampled_from(["hypotension", "fever_other_cause", "hypoxia", "hypotension_other_cause"]),
+        "value": st.booleans(),
+        "by": st.just("N. N."),
+    }
 )
 TREATMENTS = st.fixed_dictionaries(
     {

@@ -46,6 +46,7 @@ def board(as_json: bool) -> None:
             f"silence {item.id}: {item.condition} until {_clock(item.until, run.site)} ({item.by}: {item.why})"
             for item in in_force(watch.silences, now)
         ]
+        episodes += patient.statements
         grades = [level.text or level.absent for level in (patient.crs, patient.icans)]
         cells = (watch.patient, _place(watch), *grades, _signs(patient), "\n".join(episodes))
         table.add_row(*map(escape, cells))
@@ -99,6 +100,7 @@ def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]
         **{name: level._asdict() for name, level in grades.items()},
         **{name: _value(one, now) for name, one in values.items()},
         "m_easix": {"value": patient.m_easix.value or None, "flags": patient.m_easix.flags},
+        "statements": patient.statements,
         "episodes": [_episode(episode) for episode in patient.episodes],
     }
 

@@ -72,6 +72,7 @@ class Row(NamedTuple):
     counts: tuple[Cell, ...]
     m_easix: Cell
     episodes: tuple[EpisodeRow, ...]
+    statements: tuple[str, ...]
 
     @property
     def answerable(self) -> EpisodeRow | None:
@@ -187,6 +188,7 @@ def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
         counts=tuple(_count(count, reader) for count in patient.counts),
         m_easix=_m_easix(patient, reader),
         episodes=tuple(_episodes(watch, reader)),
+        statements=tuple(map(reader.clinical, patient.statements)),
     )
 
 

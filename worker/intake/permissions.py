@@ -1,5 +1,6 @@
 """Who may say what: devices and laboratories report readings, record systems also the stay and what people say."""
 
+from alerts.charting import UNNAMED
 from alerts.messages import AnyMessage, BadMessage, Statement
 from config.intake import Source
 from worker.intake.taken import Element, Taken, refused
@@ -14,7 +15,7 @@ def allowed(message: AnyMessage, source: Source) -> AnyMessage:
     if not source.may_send(message.type):
         raise BadMessage(f"type: {_why(message.type, source)}")
     if isinstance(message, Statement) and not message.by:
-        raise BadMessage("by: a statement outranks the numbers, so it names the person who makes it")
+        raise BadMessage(UNNAMED)
     return message
 
 

@@ -82,7 +82,9 @@ def test_a_reading_that_was_not_done_keeps_its_reason() -> None:
 
 @pytest.mark.parametrize(("value", "code"), [(True, "true"), (False, "false")])
 def test_a_statement_is_charted_under_its_own_name(value: bool, code: str) -> None:
-    assert entry(message("statement", statement="hypotension", value=value), kind="hypotension").code == code
+    assert (
+        entry(message("statement", statement="hypotension", value=value, by="N. N."), kind="hypotension").code == code
+    )
 
 
 def test_a_dose_keeps_its_amount_and_unit() -> None:

@@ -86,8 +86,8 @@ def test_without_a_temperature_it_says_that_fever_is_required() -> None:
 def test_fever_by_another_cause_is_said_and_names_the_convention() -> None:
     result = graded(*vitals(), statement("fever_other_cause"))
     assert result.because == ("fever attributed to another cause",)
-    assert (result.flags, result.proxies) == (("fever attributed to another cause",), ("crs.other_cause_holds",))
-    assert kinds(result) == ["temperature"]
+    assert (result.flags[0], result.proxies) == ("fever attributed to another cause", ("crs.other_cause_holds",))
+    assert kinds(result) == ["fever_other_cause", "temperature"]
 
 
 def test_another_cause_is_not_said_where_there_is_no_fever() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.grading.axis import Axis
-from alerts.grading.hypotension import hypotension, pressures, severe
+from alerts.grading.hypotension import hypotension, pressures
 from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, dose, hours, reading, statement
 
 MINUTE = timedelta(minutes=1)
@@ -73,7 +73,7 @@ def test_a_vasopressor_outranks_a_statement_that_there_is_no_hypotension() -> No
 
 @pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 2)])
 def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
-    result = row(statement("hypotension_other_cause", at=NOW - hours(age)), reading("systolic_bp", 70))
+    result = row(statement("hypotension_other_cause", at=NOW - hours(age)), reading("systolic_bp", 80))
     assert result.level == level
     assert ("hypotension attributed to another cause" in result.flags) is (level == 0)
     assert ("crs.other_cause_holds" in result.proxies) is (level == 0)
@@ -231,27 +231,6 @@ def test_a_low_value_of_a_patient_on_alert_counts_at_once() -> None:
 )
 def test_a_severe_value_of_a_cuff_counts_at_once(kind: str, value: int, level: int) -> None:
     assert row(by("cuff", reading(kind, value))).level == level
-
-
-@pytest.mark.parametrize(
-    ("systolic", "mean", "expected"),
-    [
-        (None, None, ()),
-        (80, 55, ()),
-        (79, None, ("crs.severe_systolic",)),
-        (79, 55, ("crs.severe_systolic",)),
-        (None, 54, ("crs.severe_mean",)),
-        (80, 54, ("crs.severe_mean",)),
-    ],
-)
-def test_severe_is_a_systolic_below_80_or_a_mean_below_55(
-    systolic: int | None, mean: int | None, expected: tuple[str, ...]
-) -> None:
-    entries = [
-        None if value is None else reading(kind, value)[1]
-        for kind, value in (("systolic_bp", systolic), ("mean_bp", mean))
-    ]
-    assert severe(*entries, SITE) == expected
 
 
 # -- a clinician's statement -----------------------------------------------------------------------

@@ -194,14 +194,14 @@ def test_positive_pressure_not_for_hypoxia_is_flagged_and_a_mask_still_grades(de
     items = (reading("spo2", 97), reading("oxygen_device", device), statement("airway_support_not_for_hypoxia"))
     result = row(*items)
     assert result.level == level
-    assert result.flags == (("positive pressure not given for hypoxia: not grade 4",) if level == 0 else ())
+    assert ("positive pressure not given for hypoxia: not grade 4" in result.flags) is (level == 0)
 
 
 def test_positive_pressure_not_for_hypoxia_leaves_a_low_saturation() -> None:
     items = (reading("spo2", 85), reading("oxygen_device", "cpap"), statement("airway_support_not_for_hypoxia"))
     result = row(*items)
     assert (result.level, result.provisional) == (2, True)
-    assert result.flags == ("positive pressure not given for hypoxia: not grade 4",)
+    assert result.flags[0] == "positive pressure not given for hypoxia: not grade 4"
 
 
 # -- oxygen from before infusion -------------------------------------------------------------------
@@ -339,14 +339,13 @@ def test_confirmed_samples_name_the_convention_and_show_the_last() -> None:
 # -- statements ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 3)])
+@pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 2)])
 def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
-    items = (statement("hypoxia_other_cause", at=NOW - hours(age)), reading("oxygen_device", "face_mask"))
+    items = (statement("hypoxia_other_cause", at=NOW - hours(age)), reading("spo2", 88))
     result = row(*items)
     assert result.level == level
-    assert (result.flags, result.proxies) == (
-        (("hypoxia attributed to another cause",), ("crs.other_cause_holds",)) if level == 0 else ((), ())
-    )
+    assert ("hypoxia attributed to another cause" in result.flags) is (level == 0)
+    assert ("crs.other_cause_holds" in result.proxies) is (level == 0)
 
 
 def test_hypoxia_by_a_statement_is_at_least_grade_2() -> None:
