@@ -1,4 +1,4 @@
-"""Twenty thousand made-up patients: a bounded number is kept, and the board reads none of them."""
+"""Thousands of made-up patients: a bounded number is kept, and the board reads none of them."""
 
 import json
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from worker import store as stores
 
 pytestmark = pytest.mark.server
 
-IDS = 20_000
+IDS = 6_000
 SITE = load_site()
 
 

@@ -137,6 +137,13 @@ def test_junk_in_the_relay_becomes_a_dead_letter_and_the_rest_moves_on(store: St
     assert len(store.set_aside()) == 2
 
 
+@pytest.mark.parametrize("name", [KEYS.waiting_bytes, KEYS.dead_letters, SITES.key("seen:lab")])
+def test_a_key_of_the_intake_is_moved_as_well(store: Store, name: str) -> None:
+    store.redis.set(name, "text")
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    assert not store.redis.exists(name)
+
+
 @pytest.mark.parametrize("fields", [{b"x": b"y"}, {b"m": b"\xff"}, {b"m": b"null", b"r": b"yesterday"}])
 def test_an_entry_of_an_inbox_that_nobody_can_read_holds_up_nothing(
     store: Store, clock: Clock, fields: dict[bytes, bytes]
