@@ -118,14 +118,14 @@ def _one_batch(
 def _one_thing(store: Store, batch: Batch, turn: Turn) -> Batch:
     """One message alone, else the first ladder alone: what kills workers must be found out.
 
-    The message is noted before it is evaluated, and stays the suspect until something is committed. So that one
-    behind a long backlog is found as well, the oldest messages are chosen from the backlog and from the rest in turn.
+    The message is recorded as the suspect before it is evaluated, and remains so until something is committed. The
+    oldest of the backlog and the oldest of the rest alternate, so that a culprit behind a long backlog is found too.
     """
     if not batch.waiting:
         return batch._replace(due=batch.due[:1])
-    noted = [waiting for waiting in batch.waiting if waiting.entry == batch.place.suspect]
-    if noted:
-        return batch._replace(waiting=noted, due=[])
+    same = [waiting for waiting in batch.waiting if waiting.entry == batch.place.suspect]
+    if same:
+        return batch._replace(waiting=same, due=[])
     chosen = batch.waiting[batch.scan.backlog if turn.batches % 2 else 0 :][:1] or batch.waiting[:1]
     store.suspect(batch, chosen[0].entry)
     return batch._replace(waiting=chosen, due=[])

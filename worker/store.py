@@ -188,7 +188,7 @@ class Store:
             entries = cast("list[Entry]", self.redis.xrange(shard.inbox, min=after, count=self._batch))
 
     def suspect(self, batch: Batch, entry: bytes) -> None:
-        """Note that an entry is evaluated alone, if the lease is still ours: should its worker die, it is known."""
+        """Record that an entry is evaluated alone, if the lease is still ours: should the worker die, it is known."""
         shard = batch.shard
         while_held(self.redis, shard.lease, batch.token.encode(), lambda pipe: pipe.set(shard.key("suspect"), entry))
 
@@ -368,7 +368,7 @@ class Transaction:
         return bool(waiting or due)
 
     def _move_on(self, batch: Batch) -> None:
-        """Give the lease back, and note where the next batch begins and how careful it must be."""
+        """Release the lease, and record where the next batch begins and how careful it must be."""
         shard, cursor = batch.shard, batch.place.cursor
         gone = [shard.lease, shard.woken, shard.receipts, shard.key("suspect")]
         if batch.crashes > 2:
