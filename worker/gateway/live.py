@@ -72,8 +72,10 @@ class Live:
         self._shown: object = None
         self._version = 0
 
-    async def ward(self, *, fresh: bool = False) -> Ward:
+    async def ward(self, *, fresh: bool = False, or_last: bool = True) -> Ward:
         """The ward, at most one interval old; `fresh`: as it is now. Whoever asks during a look shares it.
+
+        `or_last`: where the look takes too long, the last one serves for a while; its time is shown with it.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached, or does not answer in time.
@@ -84,7 +86,7 @@ class Live:
             async with asyncio.timeout(LOOK_SECONDS):
                 return await self._flight.join(self.look, fresh=fresh)
         except TimeoutError:
-            if (last := self._younger_than(STALE_SECONDS)) is not None:
+            if or_last and (last := self._younger_than(STALE_SECONDS)) is not None:
                 return last
             raise StoreTimeoutError("the store does not answer in time") from None
 

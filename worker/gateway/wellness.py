@@ -47,7 +47,7 @@ def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
     async def metrics(request: Request) -> Response:
         if not access.allows(request):
             return PlainTextResponse("not from here\n", 403)
-        ward = await live.ward()
+        ward = await live.ward(or_last=False)
         text = await scrape.join(lambda: exposition(ward, gateway.run.store, gateway.now()))
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -56,7 +56,7 @@ def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
 
 async def _health(live: Live) -> Response:
     try:
-        checks = (await live.ward()).checks
+        checks = (await live.ward(or_last=False)).checks
     except RedisError:
         checks = (Check("store", False, ""),)
     well = all(check.well for check in checks)

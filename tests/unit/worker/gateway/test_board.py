@@ -344,9 +344,9 @@ def test_a_board_whose_look_takes_long_shows_the_last_one_for_a_while_and_then_s
         assert again.status_code == 200
         assert "Last update 10:00" in words(shown)
         assert "Last update 10:00" in words(again)
+        assert desk.get("/healthz").json() == {"well": False, "parts": [{"part": "store", "well": False}]}
         monkeypatch.setattr(live, "_ticks", lambda: time.monotonic() + module.STALE_SECONDS)
         assert desk.get("/board").status_code == 503
-        assert desk.get("/healthz").json() == {"well": False, "parts": [{"part": "store", "well": False}]}
     finally:
         may_end.set()
 
