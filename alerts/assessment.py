@@ -1,5 +1,6 @@
 """Everything that can be said of one patient at one time: every grade and score, with its evidence."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
@@ -109,6 +110,15 @@ def assess_onward(
         icans=neurology,
         iec_hs=criteria,
     )
+
+
+def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterator[Assessment]:
+    """The same for several times, in their order: the course of CRS is followed through them once."""
+    course, kept = None, Kept()
+    for moment in sorted(moments):
+        assessment, kept = assess_onward(chart, moment, site, course, kept)
+        course = assessment.course
+        yield assessment
 
 
 def _remarked(result: R) -> R:

@@ -20,7 +20,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from alerts.assessment import Assessment, assess, shown_value
+from alerts.assessment import Assessment, assess_each, shown_value
 from alerts.chart import Chart
 from alerts.grading.result import Result
 from alerts.messages import Reading, Statement, Treatment
@@ -131,11 +131,12 @@ def shaken(graded: Graded, chart: Chart, corrections: Corrections, site: Site) -
     if chart.newest is None or corrections.since is None:
         return
     from_here = max(horizon(chart.newest), corrections.since)
-    assessed: dict[datetime, Assessment] = {}
-    for system, series in graded.items():
-        for one in series:
-            if one.taken_back or (one.at < from_here and not corrections.messages.intersection(one.rests_on)):
-                continue
-            if one.at not in assessed:
-                assessed[one.at] = assess(chart, one.at, site)
-            yield Shaken(system, one, assessed[one.at])
+    doubtful = [
+        (system, one)
+        for system, series in graded.items()
+        for one in series
+        if not one.taken_back and (one.at >= from_here or corrections.messages.intersection(one.rests_on))
+    ]
+    assessed = {found.at: found for found in assess_each(chart, {one.at for _, one in doubtful}, site)}
+    for system, one in doubtful:
+        yield Shaken(system, one, assessed[one.at])

@@ -1,11 +1,12 @@
 """What took the ground of an open episode, wholly or in part: a correction, or a statement."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from alerts.assessment import assess
+from alerts.assessment import assess, assess_each
 from alerts.chart import Chart
 from alerts.concern import Change, Ending
 from alerts.entry import Entry
@@ -20,35 +21,57 @@ from config.site import Site
 
 
 def lost_ground(watch: Watch, site: Site) -> list[tuple[Episode, Finding | None]]:
-    """Open episodes that stand higher than anything still charted gives, each with the most that is left."""
-    known: dict[datetime, dict[str, Finding]] = {}
+    """Open episodes that stand higher than anything still charted gives, each with the most that is left.
+
+    Looked at are first the moments at which an episode was told, and only then everything charted while it was open.
+    """
+    first = {at for episode in watch.episodes.values() for at in (episode.raised_at, episode.opened_at)}
+    lost = _lost(watch.episodes.values(), _levels(watch, first, site))
+    if not lost:
+        return []
+    opened = min(episode.opened_at for episode, _ in lost)
+    return _lost([episode for episode, _ in lost], _levels(watch, first | _charted(watch, opened), site))
+
+
+Found = dict[datetime, dict[str, Finding]]
+
+
+def _levels(watch: Watch, moments: set[datetime], site: Site) -> Found:
+    """What every rule says at some moments."""
+    return {
+        now.at: {found.condition: found for found in findings_of(watch, now, site)}
+        for now in assess_each(watch.chart, moments, site)
+    }
+
+
+def _lost(episodes: Iterable[Episode], known: Found) -> list[tuple[Episode, Finding | None]]:
     lost = []
-    for episode in watch.episodes.values():
-        left: Finding | None = None
-        for moment in _moments(watch, episode):
-            if moment not in known:
-                known[moment] = _found(watch, moment, site)
-            found = known[moment].get(episode.condition)
-            if found is not None and found.level > (left.level if left else 0):
-                left = found
-            if left is not None and left.level >= episode.level:
-                break
-        else:
+    for episode in episodes:
+        told = (episode.raised_at, episode.opened_at)
+        order = dict.fromkeys((*told, *sorted((at for at in known if at >= episode.opened_at), reverse=True)))
+        grounds = [found for at in order if (found := known[at].get(episode.condition)) is not None and found.level > 0]
+        left = max(grounds, key=lambda ground: ground.level, default=None)
+        if left is None or left.level < episode.level:
             lost.append((episode, left))
     return lost
 
 
-def _moments(watch: Watch, episode: Episode) -> list[datetime]:
-    """Everything charted while the episode was open; first the moments at which it was told."""
-    until = watch.chart.newest or episode.raised_at
-    charted = [at for at in watch.chart.times(watch.chart.entries, until) if at >= episode.opened_at]
-    return list(dict.fromkeys([episode.raised_at, episode.opened_at, *reversed(charted)]))
+def _charted(watch: Watch, since: datetime) -> set[datetime]:
+    """What was charted from a time on; of a stream's minute, which has many moments, the last."""
+    of_minute: dict[datetime, list[datetime]] = defaultdict(list)
+    for at in watch.chart.times(watch.chart.entries, watch.chart.newest or since):
+        if at >= since:
+            of_minute[at.replace(second=0, microsecond=0)].append(at)
+    return {at for times in of_minute.values() for at in (times if len(times) <= MOMENTS_A_MINUTE else times[-1:])}
 
 
 def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
     assessment = assess(watch.chart, at, site)
     return {found.condition: found for found in findings_of(watch, assessment, site)}
 
+
+MOMENTS_A_MINUTE = 4
+"""Of a minute with more moments only the last is looked at for what is left of an episode's ground."""
 
 CHANGES_SHOWN = 3
 """Corrections that a page names where it cannot be said which of them took the ground of an episode."""

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from alerts import answers, episodes, escalation, telling
 from alerts.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
-from alerts.assessment import Assessment, assess, assess_onward, shown_value
+from alerts.assessment import Assessment, assess, assess_each, assess_onward, shown_value
 from alerts.chart import Chart, Ids
 from alerts.charting import Charted, moment_of, place_message
 from alerts.concern import ENDING_IS_TOLD, Change, Concern, Ending
@@ -267,8 +267,9 @@ class _Step:
         """Of what was charted late, page what nobody was told about its time."""
         if self.before is None or not self.watch.is_assessed:
             return
-        for moment in sorted(moment for moment in self.moments if self.pages_since <= moment < self.before):
-            assessment = assess(self.watch.chart, moment, self.site)
+        late = [moment for moment in self.moments if self.pages_since <= moment < self.before]
+        for assessment in assess_each(self.watch.chart, late, self.site):
+            moment = assessment.at
             for finding in findings_of(self.watch, assessment, self.site):
                 episode = self.watch.episodes.get(finding.condition)
                 past = self.watch.past.get(finding.condition)

@@ -8,18 +8,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from harness import Ground, Row, Size, in_turn, medians
-from stay import live
+from stay import live, reading, registered
 from ward import Ward, minutes, registrations, unhurried
 
+from alerts.messages import read_message
+from alerts.step import step
 from alerts.watch import Watch
+from config.site import load_site
 from worker.advance import advance
 from worker.packing import pack
 from worker.runtime import make
 
 AIM = 1.2
 AIM_KIB = 64
+AIM_STREAM = 40
 FEW = 10
 MINUTES = 5
+BATCH = 1000
 SHARE = 20
 """Patients whose memory is taken together."""
 
@@ -54,6 +59,22 @@ def of_ward(ground: Ground, patients: int, rounds: int) -> Callable[[], float]:
     return measure
 
 
+def streamed(every: timedelta, stretch: timedelta) -> float:
+    """Seconds of processor to read and judge the heart rates of a monitor that sends one `every` so long."""
+    site, start = load_site(), datetime(2024, 6, 12, 8, tzinfo=UTC)
+    watch = registered(start, site)
+    sent = [
+        reading(start + number * every, "heart_rate", f"{70 + number * 7 % 60}", "/min", "monitor", id=str(number))
+        for number in range(stretch // every)
+    ]
+    raws = [message.model_dump_json(exclude_none=True).encode() for message in sent]
+    began = time.process_time()
+    for first in range(0, len(raws), BATCH):
+        batch = [read_message(raw) for raw in raws[first : first + BATCH]]
+        watch, _ = step(watch, batch, start + stretch, site)
+    return time.process_time() - began
+
+
 def in_redis(ground: Ground, watch: Watch) -> float:
     """KiB that a patient takes in Redis, its share of the keys included."""
     client = ground.client(ground.database())
@@ -76,7 +97,17 @@ def measure(size: Size) -> list[Row]:
     days = f"day {size.stay[-1]} over day {size.stay[0]} of a stay"
     shown = "; ".join(f"day {day} {one.cost * 1e6:.0f} µs" for day, one in lived.items())
     crowd = f"{many * 1e6:.0f} µs; {few * 1e6:.0f} µs"
+    minutely, each_second = (streamed(every, size.stream) for every in (timedelta(minutes=1), timedelta(seconds=1)))
+    values = size.stream // timedelta(seconds=1)
+    hours = size.stream // timedelta(hours=1)
     return [
+        Row(
+            f"{hours} h of a reading a second over one a minute, which are 60 x as many",
+            f"{each_second / minutely:.0f} x",
+            f"<= {AIM_STREAM} x",
+            each_second / minutely <= AIM_STREAM,
+            f"{each_second / values * 1e6:.0f} µs a reading; {minutely / values * 60e6:.0f} µs",
+        ),
         Row(f"cost of a reading, {days}", f"{last / first:.2f} x", f"<= {AIM} x", last / first <= AIM, shown),
         Row(
             f"cost of a reading, {size.crowd} patients over {FEW}",

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -38,12 +39,24 @@ class Size(NamedTuple):
     pages: int = 150
     stay: tuple[int, ...] = (1, 16, 30)
     crowd: int = 1000
+    stream: timedelta = timedelta(days=1)
     processes: tuple[int, ...] = (1, 2, 4)
     fsync: str = "always"
 
 
 FULL = Size()
-TINY = Size(rounds=1, patients=20, minutes=3, days=1, tasks=20, pages=4, stay=(1, 2), crowd=40, processes=(1, 2))
+TINY = Size(
+    rounds=1,
+    patients=20,
+    minutes=3,
+    days=1,
+    tasks=20,
+    pages=4,
+    stay=(1, 2),
+    crowd=40,
+    stream=timedelta(hours=1),
+    processes=(1, 2),
+)
 
 
 class Row(NamedTuple):

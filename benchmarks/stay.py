@@ -58,9 +58,9 @@ def day(number: int, chance: random.Random, start: datetime = START) -> Iterator
                 yield reading(at, kind, f"{chance.uniform(1, 9):.1f}", unit, "laboratory")
 
 
-def reading(at: datetime, kind: str, value: str, unit: str, by: str) -> AnyMessage:
+def reading(at: datetime, kind: str, value: str, unit: str, by: str, id: str = "") -> AnyMessage:
     """One reading."""
-    body = {"type": "reading", "id": f"{kind}{at:%d%H%M}", "source": by, "patient": "P", "effective": at}
+    body = {"type": "reading", "id": id or f"{kind}{at:%d%H%M}", "source": by, "patient": "P", "effective": at}
     return MESSAGE.validate_python({**body, "reading": kind, "value": value, "unit": unit, "by": by})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from alerts import step as steps
 from alerts.assessment import assess
+from alerts.grading import crs
 from alerts.messages import AnyMessage
 from alerts.step import step
 from alerts.watch import Watch
@@ -56,7 +57,7 @@ def beats(kinds: Sequence[str] = ("heart_rate",), number: int = BEATS) -> list[A
     """Values once a second until now."""
     rng = random.Random(1)
     units = {"heart_rate": "/min", "spo2": "%", "systolic_bp": "mm[Hg]", "diastolic_bp": "mm[Hg]"}
-    means = {"heart_rate": 90, "spo2": 94, "systolic_bp": 112, "diastolic_bp": 70}
+    means = {"heart_rate": 90, "spo2": 96, "systolic_bp": 112, "diastolic_bp": 70}
     return [
         message(
             "reading",
@@ -143,3 +144,46 @@ def test_many_values_that_cannot_be_used_are_one_fault_of_their_source() -> None
     wrong = [changed(item, unit="mm[Hg]") for item in beats(number=30)]
     _, effects = step(Watch(patient=PATIENT), wrong, NOW, SITE)
     assert (len(effects.set_aside), [fault.condition for fault in effects.faults]) == (30, ["intake monitor-7"])
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The moments for which the course of CRS is followed from its beginning."""
+    moments: list[datetime] = []
+    whole = crs.followed
+
+    def counted(chart: Any, at: datetime, site: Any, known: crs.Course | None = None) -> Any:
+        if known is None:
+            moments.append(at)
+        return whole(chart, at, site, known)
+
+    monkeypatch.setattr(crs, "followed", counted)
+    return moments
+
+
+def feverish(*after: AnyMessage) -> Watch:
+    """A patient with CRS since the beginning of a stream of saturations."""
+    begin = NOW - timedelta(seconds=BEATS)
+    fever = message("reading", begin, id="fever", reading="temperature", value="38.9", unit="Cel", by="person")
+    watch, _ = step(Watch(patient=PATIENT), [REGISTRATION, fever], begin, SITE)
+    watch, _ = step(watch, after, NOW, SITE)
+    assert watch.episodes["crs"].level == 1
+    return watch
+
+
+def test_a_correction_follows_the_course_of_a_stream_few_times(anew: list[datetime]) -> None:
+    watch = feverish(*beats(("spo2",)))
+    fever = watch.chart.entries["temperature"][0]
+    fields = {"id": fever.id, "reading": "temperature", "value": "36.9", "unit": "Cel", "status": "corrected"}
+    anew.clear()
+    watch, _ = step(watch, [message("reading", fever.effective, by="person", received=NOW, **fields)], NOW, SITE)
+    assert "crs" not in watch.episodes
+    assert len(anew) <= 6
+
+
+def test_what_comes_late_follows_the_course_of_a_stream_few_times(anew: list[datetime]) -> None:
+    watch = feverish(*beats(("spo2",)))
+    anew.clear()
+    late = [changed(item, source="monitor-8") for item in beats(("spo2",))[60:]]
+    step(watch, late, NOW, SITE)
+    assert len(anew) <= 3
