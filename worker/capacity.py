@@ -34,6 +34,9 @@ LOOK_EVERY_SECONDS = 1.0
 LOOK_AFTER = 0.01
 """Of the memory: after so much was taken in, the store is asked sooner."""
 
+LEAST_MEMORY = 16 * 1024 * 1024
+"""Bytes of the smallest store of which shares are reckoned."""
+
 STREAMS = {"journal": 0.25, "exports": 0.1, "refused": 0.02, "test": 0.02}
 """Of the memory for the streams of all shards together that nothing waits for; the oldest entries are dropped."""
 
@@ -55,6 +58,10 @@ class Memory(NamedTuple):
     def part(self) -> float:
         """In use, of all."""
         return self.used / self.limit if self.limit else 0.0
+
+    def share(self, part: float) -> int:
+        """Bytes of a part. A bound that somebody sets far too low, for a moment, must not empty what is kept."""
+        return int(max(self.limit, LEAST_MEMORY) * part)
 
 
 def memory_of(info: object) -> Memory:
@@ -139,12 +146,12 @@ def trim_streams(redis: Redis, keys: Keys) -> None:
         for shard in shards:
             pipe.memory_usage(shard.key(name))
     info, *sizes = pipe.execute(raise_on_error=False)
-    limit = memory_of(info).limit
-    if not limit:
+    memory = memory_of(info)
+    if not memory.limit:
         return
     for number, (name, part) in enumerate(STREAMS.items()):
         of_shards = [size if isinstance(size, int) else 0 for size in sizes[number * len(shards) :][: len(shards)]]
-        most = _level(of_shards, int(limit * part))
+        most = _level(of_shards, memory.share(part))
         for shard, size in zip(shards, of_shards, strict=True):
             if size > most:
                 length = redis.xlen(shard.key(name))

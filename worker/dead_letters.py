@@ -150,7 +150,7 @@ def trim(redis: Redis, keys: Keys, now: datetime) -> None:
 
 def limit_of(memory: Memory) -> int:
     """Bytes of all dead letters in a store of so much memory."""
-    return min(int(memory.limit * PART_OF_STORE), AT_MOST) if memory.limit else IN_UNKNOWN_STORE
+    return min(memory.share(PART_OF_STORE), AT_MOST) if memory.limit else IN_UNKNOWN_STORE
 
 
 def everything(redis: Redis, keys: Keys) -> list[Listed]:

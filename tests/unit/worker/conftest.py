@@ -36,6 +36,8 @@ def _turns_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> Non
 def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """Says how many bytes the store uses, of how many: one in memory does not know."""
 
+    monkeypatch.setattr("worker.capacity.LEAST_MEMORY", 0)
+
     def say(used: int, limit: int) -> None:
         for module in ("worker.capacity", "worker.dead_letters"):
             monkeypatch.setattr(f"{module}.memory_of", lambda _: Memory(used, limit))
