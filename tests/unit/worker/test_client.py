@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -41,6 +42,16 @@ def test_what_is_accepted_stands_in_the_inbox_and_its_shard_is_woken(
     shard = client.keys.of("P1")
     assert redis.xlen(shard.inbox) == 3
     assert woken == [("advance", (shard.number,), "advance")]
+
+
+def test_it_was_accepted_when_the_store_s_clock_says(
+    client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer's machine may be a day ahead; of two corrections the one accepted later holds."""
+    monkeypatch.setattr(redis, "time", lambda: (int(NOW.timestamp()), 0))
+    client.send(crs2())
+    accepted = [fields[b"r"].decode() for _, fields in redis.xrange(client.keys.of("P1").inbox)]
+    assert all(NOW <= datetime.fromisoformat(at) < NOW + timedelta(minutes=1) for at in accepted)
 
 
 def test_the_keys_are_those_of_the_settings(client: Client) -> None:

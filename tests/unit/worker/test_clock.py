@@ -1,7 +1,9 @@
 """The clock: milliseconds never before their time, and the time a replay sets."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -159,6 +161,25 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
         take(clock)
         assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=60)
     assert machines.trips == 0
+
+
+READS_ITS_OWN = {
+    "audit.py": "compares it with the store's",
+    "clock.py": "a process that never reached the store",
+    "last_alarm.py": "the store may not be used",
+    "commands/configuration.py": "needs no store",
+    "commands/intake.py": "needs no store",
+    "commands/offline.py": "needs no store",
+    "commands/route.py": "needs no store",
+}
+"""Where a machine's own clock is read, and why that may be."""
+
+
+def test_a_machine_s_clock_is_read_nowhere_else() -> None:
+    worker = Path(module.__file__).parent
+    reads = re.compile(r"datetime\.(now|utcnow|today)\(|\btime\.(time|time_ns|localtime|gmtime)\(|SystemClock")
+    found = {str(file.relative_to(worker)) for file in worker.rglob("*.py") if reads.search(file.read_text("utf-8"))}
+    assert found == set(READS_ITS_OWN)
 
 
 # -- the time of a replay --------------------------------------------------------------------------
