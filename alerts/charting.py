@@ -9,7 +9,7 @@ from alerts.admission import Admission
 from alerts.chart import Chart, Ids, Unused
 from alerts.entry import ABSENT, Entry
 from alerts.fields import Status
-from alerts.messages import AnyMessage, Reading, Registration, Statement, Treatment
+from alerts.messages import AnyMessage, Fault, Reading, Receipt, Registration, Statement, Treatment
 from alerts.quantities import Unusable, canonical
 from alerts.vocabulary import READINGS, Sort
 from config.site import Site
@@ -29,6 +29,9 @@ class Charted(NamedTuple):
 BY_HAND = ("", "person", "cuff")
 """Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
 
+
+OUR_OWN = (Receipt, Fault)
+"""Written by cartwatch itself: one of the future was written before the store's clock was set back, and holds."""
 
 INFUSION_AHEAD = "the infusion lies too far ahead; correct its date"
 
@@ -72,7 +75,7 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
 def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
     """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
     moment = moment_of(message, now, site)
-    if moment > now + site.proxies.chart.future_tolerance.value:
+    if moment > now + site.proxies.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
         return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:

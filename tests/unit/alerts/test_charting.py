@@ -190,6 +190,19 @@ def test_anything_from_the_future_is_refused(other: AnyMessage) -> None:
     assert result.chart == Chart()
 
 
+@pytest.mark.parametrize(
+    "ours",
+    [
+        message("receipt", page="p", channel="c", outcome="undeliverable", effective=NOW + hours(24)),
+        message("fault", condition="channel c", what="it does not answer", effective=NOW + hours(24)),
+    ],
+    ids=lambda ours: str(ours.type),
+)
+def test_what_cartwatch_said_itself_before_its_clock_was_set_back_holds(ours: AnyMessage) -> None:
+    """Else nobody would hear that a page does not get through."""
+    assert charted(ours).unusable == ""
+
+
 def test_an_unusable_correction_leaves_the_value_before_it() -> None:
     result = charted(crp("85"), crp("9", status="corrected", unit=None))
     assert result.unusable
