@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.gateway.limits import BodyBudget
+from worker.gateway.limits import SMALL_BODY, BodyBudget
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def _too_large() -> Response:
 
 
 class _Body:
-    """The body of a request, counted as it comes: by itself, and with what all others send."""
+    """The body of a request, counted as it comes: by itself, and what is large of it with what all others send."""
 
     def __init__(self, receive: Receive, budget: BodyBudget, address: str) -> None:
         self._receive = receive
@@ -163,9 +163,9 @@ class _Body:
     async def receive(self) -> Message:
         """What comes next."""
         message = await self._receive()
-        size = len(message.get("body", b""))
-        self._size += size
-        fits = self._budget.add(self._address, size)
+        before = self._large
+        self._size += len(message.get("body", b""))
+        fits = self._budget.add(self._address, self._large - before)
         if self._size > LARGEST_BODY:
             raise TooLarge
         if not fits:
@@ -174,7 +174,11 @@ class _Body:
 
     def release(self) -> None:
         """The request is over."""
-        self._budget.release(self._address, self._size)
+        self._budget.release(self._address, self._large)
+
+    @property
+    def _large(self) -> int:
+        return max(0, self._size - SMALL_BODY)
 
 
 def _note(error: Exception) -> None:

@@ -14,6 +14,9 @@ BODIES_OF_ALL = 64 * 1024 * 1024
 BODIES_OF_ONE = 16 * 1024 * 1024
 """Bytes of bodies that are being received or processed: four of the largest that the intake takes."""
 
+SMALL_BODY = 64 * 1024
+"""So much of each body counts nothing: an answer on a page and a few readings are taken whatever else is under way."""
+
 
 def sender(address: str) -> str:
     """Who is counted as one: an IPv4 address, or the /64 network of an IPv6 address, which one host has for itself."""

@@ -197,15 +197,19 @@ def test_nobody_s_request_costs_the_store_nothing(desk: Desk, monkeypatch: pytes
         assert desk.get(path).status_code == 403
 
 
-def test_more_than_there_is_room_for_is_refused_and_the_room_is_free_again(desk: Desk) -> None:
+def test_more_than_there_is_room_for_is_refused_and_what_is_small_is_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = desk.link(desk.fall_ill())
     assert desk.get(path).status_code == 200
     guard = next(layer for layer in layers(desk) if isinstance(layer, Guard))
-    guard._bodies = BodyBudget(of_all=1000, of_one=1000)
-    answer = desk.post(f"{path}/have-it", data={"why": "x" * 2000})
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    budget = guard._bodies = BodyBudget(of_all=1000, of_one=1000)
+    budget.add("127.0.0.1", 1000)
     assert desk.tap(path, "have-it").status_code == 303
-    assert guard._bodies._all == 0
+    monkeypatch.setattr("worker.gateway.guard.SMALL_BODY", 100)
+    answer = desk.post(f"{path}/silence", data={"why": "x" * 200})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert budget._all == 1000
 
 
 def layers(desk: Desk) -> list[ASGIApp]:
