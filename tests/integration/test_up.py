@@ -148,7 +148,7 @@ def test_an_intake_that_cannot_be_used_is_said_at_the_start(terminal: Terminal, 
 
 def redis_of(service: subprocess.Popen[bytes]) -> int:
     """The process of the embedded Redis."""
-    [found] = [pid for pid in descendants(service.pid) if b"redis-server" in command_line(pid)]
+    [found] = [pid for pid in descendants(service.pid) if b"-server" in command_line(pid)]
     return found
 
 
