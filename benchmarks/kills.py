@@ -215,7 +215,7 @@ VICTIMS = (
     *(Victim(f"worker {name}, a pool process", lambda it, w=word: it.child(w)) for name, word in QUEUES.items()),
     Victim("gateway", lambda it: it.main_process("worker.gateway"), Service.by_http),
     Victim("listener of MLLP", lambda it: it.main_process("worker.intake.mllp"), Service.by_mllp),
-    Victim("embedded Redis", lambda it: it.main_process("redis-server")),
+    Victim("embedded Redis", lambda it: it.main_process("-server")),
     Victim("`cartwatch up` itself, started again at once", lambda it: [it.up.pid]),
 )
 

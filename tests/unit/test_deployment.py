@@ -40,8 +40,14 @@ def parse(line: list[str]) -> dict[str, Any]:
         return dict(context.params)
 
 
+def redis_command() -> str:
+    shell, flag, text = SERVICES["redis"]["command"]
+    assert (shell, flag) == ("sh", "-c")
+    return str(text)
+
+
 def redis_options() -> dict[str, str]:
-    pairs = (line.split(maxsplit=1) for line in COMPOSE["configs"]["redis"]["content"].splitlines())
+    pairs = (line.split(maxsplit=1) for line in redis_command().splitlines()[1:-1])
     return {name: value.strip('"') for name, value in pairs}
 
 
@@ -182,10 +188,11 @@ def test_redis_has_a_bound_on_its_memory_with_room_to_write_its_file_anew() -> N
     assert mebibytes(redis_options()["maxmemory"]) * 2 <= mebibytes(SERVICES["redis"]["mem_limit"])
 
 
-def test_redis_reads_those_options() -> None:
-    [config] = SERVICES["redis"]["configs"]
-    assert config["source"] == "redis"
-    assert SERVICES["redis"]["command"] == ["redis-server", config["target"]]
+def test_redis_reads_those_options_from_its_standard_input() -> None:
+    """A container whose file system is read-only cannot be given a file by Compose."""
+    assert redis_command().splitlines()[0] == "exec redis-server - <<END"
+    assert redis_command().splitlines()[-1] == "END"
+    assert SERVICES["redis"]["read_only"]
 
 
 def test_redis_is_version_7_or_newer() -> None:
@@ -195,10 +202,10 @@ def test_redis_is_version_7_or_newer() -> None:
 
 
 def test_the_password_comes_from_outside_and_must_be_set() -> None:
-    assert redis_options()["requirepass"].startswith("${CARTWATCH_REDIS_PASSWORD:?")
+    assert redis_options()["requirepass"] == "$$REDISCLI_AUTH"
+    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"].startswith("${CARTWATCH_REDIS_PASSWORD:?")
     for service in OURS.values():
         assert "redis://:${CARTWATCH_REDIS_PASSWORD:?" in service["environment"]["CARTWATCH_REDIS_URL"]
-    assert not any("requirepass" in argument for argument in SERVICES["redis"]["command"])
 
 
 def test_the_image_is_built_from_the_lock_file_with_hashes() -> None:
