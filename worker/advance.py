@@ -188,8 +188,8 @@ def _without_unreadable(
     kept = [item.message for item in read if item.message.patient in patients]
     outcome.set_aside.extend(sets_aside(message, UNREADABLE, now) for message in kept)
     outcome.stuck.extend(patient for patient in due if patient in patients)
-    what = f"{UNREADABLE}, who is not watched: see `cartwatch set-aside` and the worker's log"
-    outcome.relayed.append(fault("patient state", what, f"patient state {now.isoformat()}", now))
+    what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`"
+    outcome.relayed.append(fault("patient state", what, f"audit patient state {now.isoformat()}", now))
     others = [item for item in read if item.message.patient not in patients]
     return others, [patient for patient in due if patient not in patients]
 

@@ -176,6 +176,16 @@ CONFIGURATION: tuple[Row, ...] = (
 )
 
 STORE: tuple[Row, ...] = (
+    (
+        "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`",
+        "ciò che è archiviato di un paziente non si può leggere, e il paziente non è sorvegliato; "
+        "vedere `cartwatch set-aside`",
+    ),
+    (
+        "the key {free} held another type than ours and was renamed: find what else writes to this store",
+        "la chiave {free} conteneva un altro tipo ed è stata rinominata: cercare che cos'altro scrive in "
+        "questo archivio",
+    ),
     ("Redis {free}", "Redis {free}"),
     ("install Redis 7 or newer, or Valkey", "installare Redis 7 o successivo, oppure Valkey"),
     ("a read-only replica", "una replica in sola lettura"),

@@ -21,6 +21,7 @@ MODULES = (
     "worker/fitness.py",
     "worker/inbox.py",
     "worker/reload.py",
+    "worker/wrong_types.py",
     "worker/outbound/export.py",
     *(str(path.relative_to(ROOT)) for path in (ROOT / "worker" / "delivery").glob("*.py")),
 )
@@ -73,7 +74,18 @@ def said(text: Pieces) -> Iterator[str]:
         yield "".join(next(filled) if piece is None else piece for piece in text)
 
 
-IDS = ("intake ", "channel ", "rota ", "judgement ", "feed ", "silent ", "heard ", "audit ", "configuration ")
+IDS = (
+    "intake ",
+    "channel ",
+    "rota ",
+    "judgement ",
+    "feed ",
+    "silent ",
+    "heard ",
+    "audit ",
+    "configuration ",
+    "store key ",
+)
 """How the ids and the conditions of faults begin, which nobody reads."""
 
 
