@@ -9,10 +9,10 @@ COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint mutants bench chaos fuzz lock clean
+.PHONY: help install run test test-all check lint mutants bench chaos fuzz lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
 		printf '%-16s %s\n' "$$name" "$$what"; done
 
 install: $(VENV)/.installed ## the command `cartwatch` in .venv, from the lock file
@@ -20,10 +20,13 @@ install: $(VENV)/.installed ## the command `cartwatch` in .venv, from the lock f
 run: install ## a look around: a replayed patient, the grades and the pages in output/
 	$(BIN)/cartwatch demo --output output
 
-test: $(VENV)/.installed-tests ## all tests
+test: $(VENV)/.installed-tests ## unit and behaviour tests, a few minutes: `make run` is their pass over a real Redis and workers
+	$(BIN)/pytest tests/unit tests/behaviour
+
+test-all: $(VENV)/.installed-tests ## every test: also integration, chaos and attacks, on real servers and workers
 	$(BIN)/pytest
 
-check: test lint ## what CI runs: all tests, then linter, format and types
+check: test-all lint ## what CI runs: every test, then linter, format and types
 
 lint: $(VENV)/.installed-tests ## linter, format and types
 	$(BIN)/ruff check .
