@@ -20,7 +20,7 @@ install: $(VENV)/.installed ## the command `cartwatch` in .venv, from the lock f
 run: install ## a look around: a replayed patient, the grades and the pages in output/
 	$(BIN)/cartwatch demo --output output
 
-test: $(VENV)/.installed-tests ## unit and behaviour tests, a few minutes: `make run` is their pass over a real Redis and workers
+test: $(VENV)/.installed-tests ## the unit and behaviour tests, about three minutes
 	$(BIN)/pytest tests/unit tests/behaviour
 
 test-all: $(VENV)/.installed-tests ## every test: also integration, chaos and attacks, on real servers and workers
