@@ -23,7 +23,7 @@ def check_channels(on_call: OnCall, takes: Callable[[str], bool]) -> Iterator[Re
         if not takes(channel.url):
             yield error(("channels", name, "url"), NOT_TAKEN)
         if forced := forced_priority(channel.url):
-            what = f"`{forced}` holds for every page, a worklist notice included: without it each has its own urgency"
+            what = f"`{forced}` makes every page ring alike, a low one too: take it out, and each has its own urgency"
             yield Remark(("channels", name, "url"), what)
     printed = [name for name, channel in on_call.channels.items() if RECEIVER in channel.url]
     if printed:

@@ -377,9 +377,10 @@ def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
 )
 def test_an_address_that_gives_every_page_one_urgency_is_remarked(tmp_path: Path, url: str, forced: str | None) -> None:
     path = clean(tmp_path, ("json://127.0.0.1/phone-1?+X-Page-Id={page_id}", url))
-    said = [line for line in remarks(path) if "holds for every page" in line]
+    said = [line for line in remarks(path) if "makes every page ring alike" in line]
     assert [line.partition("`")[2].partition("`")[0] for line in said] == ([forced] if forced else [])
     assert all(line.startswith(f"warning: {at(path, url, 'channels.phone-1.url')}") for line in said)
+    assert all("take it out" in line for line in said)
 
 
 def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) -> None:
