@@ -150,6 +150,10 @@ DELIVERY: tuple[Row, ...] = (
     ("the channel's address is not one Apprise knows", "l'indirizzo del canale non è riconosciuto da Apprise"),
     ("the provider did not answer in time", "il fornitore non ha risposto in tempo"),
     ("no answer from the provider", "nessuna risposta dal fornitore"),
+    (
+        "the mail server was not reached, or refused (certificate, login, recipient)",
+        "il server di posta non è stato raggiunto o ha rifiutato (certificato, accesso, destinatario)",
+    ),
     ("the provider answered {n}", "il fornitore ha risposto {n}"),
     ("the provider refused with its code {n}", "il fornitore ha rifiutato con il codice {n}"),
     (

@@ -120,13 +120,15 @@ def test_letters_beyond_ascii_and_several_lines_arrive_as_they_are(ntfy: Ntfy) -
 def test_a_page_as_long_as_it_may_be_is_no_attachment(ntfy: Ntfy) -> None:
     """ntfy turns a message of more than 4096 octets into a file, of which no phone shows a word."""
     lines = "\n\n".join(f"{number}: la saturazione è al 92 % ≥ «x»" for number in range(300))
-    assert send(Channel(url=ntfy.url("long")), [page(text=lines)], Office(link=lambda _: "https://c.example/p/x")) == SENT
+    assert (
+        send(Channel(url=ntfy.url("long")), [page(text=lines)], Office(link=lambda _: "https://c.example/p/x")) == SENT
+    )
     [message] = ntfy.messages("long")
     assert "attachment" not in message
     assert 3000 < len(message["message"].encode()) <= 4096
 
 
 def test_a_wrong_password_is_a_permanent_refusal(ntfy: Ntfy) -> None:
-    attempt = send(Channel(url=ntfy.url("refused", password="wrong")), [page()], Office())
+    attempt = send(Channel(url=ntfy.url("refused", password=PASSWORD[::-1])), [page()], Office())
     assert attempt.outcome is Outcome.PERMANENT
     assert ntfy.messages("refused") == []

@@ -34,6 +34,9 @@ that the same request fails again: a wrong address or key, or a message too long
 STATUS_TIMES = {"ntfy": 100, "ntfys": 100}
 """Services that answer with a code of their own, which is the HTTP status times this and a remainder."""
 
+MAIL = frozenset({"mailto", "mailtos"})
+"""Services of which Apprise logs the same whatever the mail server answers."""
+
 _CODE = re.compile(r"\berror=(\d+)\b")
 
 
@@ -75,6 +78,8 @@ def judge_failure(said: str, schema: str, seconds: float, waits: float) -> Attem
     code = _CODE.search(said)
     if code is not None:
         return Attempt(Outcome.TEMPORARY, f"the provider refused with its code {code[1]}")
+    if schema in MAIL:
+        return Attempt(Outcome.TEMPORARY, "the mail server was not reached, or refused (certificate, login, recipient)")
     return Attempt(Outcome.TEMPORARY, "no answer from the provider")
 
 

@@ -67,9 +67,16 @@ _GOTIFY = Extras("priority", _WORDS)
 _PUSHSAFER = Extras("priority", _WORDS)
 _BARK = Extras("level", _by("critical", "timeSensitive", "active", "passive", "active"), link=_click)
 _GOALERT = Extras(key="dedup", fixed=(("action", "trigger"),))
+_MAIL = Extras(
+    "+importance", _by("high", "high", "normal", "low", "normal"), fixed=(("+auto-submitted", "auto-generated"),)
+)
+"""Headers, which Apprise reads from parameters with a `+`: a mail program marks what is important (RFC 4021), and an
+out-of-office reply is not sent to an automatic mail (RFC 3834)."""
 _SPLUNK = Extras("action", _by("critical", "critical", "warning", "info", "warning"), key="entity_id")
 
 SERVICES: Mapping[str, Extras] = {
+    "mailto": _MAIL,
+    "mailtos": _MAIL,
     "tgram": Extras(quiet=(("silent", "yes"),)),
     "ntfy": _NTFY,
     "ntfys": _NTFY,
@@ -166,7 +173,7 @@ def as_quiet(url: str) -> str:
 def forced_priority(url: str) -> str:
     """What an address itself says of the urgency, as `priority=max`; empty where a page has its own."""
     takes = SERVICES.get(schema(url))
-    written = parse_qsl(url.partition("?")[2])
+    written = parse_qsl(_query(url))
     said = [f"{name}={value}" for name, value in written if takes is not None and name.lower() == takes.priority]
     return said[0] if said else ""
 
@@ -185,8 +192,12 @@ def with_extras(url: str, given: Mapping[str, str]) -> str:
 
 
 def _written(url: str) -> Iterable[str]:
-    query = url.partition("?")[2]
-    return (name.lower() for name, _ in parse_qsl(query, keep_blank_values=True))
+    return (name.lower() for name, _ in parse_qsl(_query(url), keep_blank_values=True))
+
+
+def _query(url: str) -> str:
+    """The parameters of an address, in which a `+` is the letter itself."""
+    return url.partition("?")[2].replace("+", "%2B")
 
 
 def _has_path(url: str) -> bool:

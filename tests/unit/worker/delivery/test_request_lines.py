@@ -144,7 +144,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-FULL = sorted(set(ADDRESSES) - {"join"})
+FULL = sorted(set(ADDRESSES) - {"join", "mailto", "mailtos"})
 OTHERS = {
     "slack": f"slack://T1JJ3T3L2/A1BRTD4JD/{'a' * 24}/#nurses",
     "discord": f"discord://{'1' * 10}/{'b' * 64}",

@@ -11,6 +11,7 @@ from worker.delivery.channel import _open
 from worker.delivery.services import (
     MACHINES,
     SERVICES,
+    as_quiet,
     extras,
     notify_type,
     quietly,
@@ -22,6 +23,8 @@ from worker.delivery.services import (
 LINK = "https://cartwatch.example/p/abc.DEF-_123"
 
 ADDRESSES = {
+    "mailto": "mailto://ward:pw@mail.example?to=rossi@hospital.example",
+    "mailtos": "mailtos://ward:pw@mail.example?to=rossi@hospital.example",
     "tgram": "tgram://123456789:abcdefg_hijklmnop/12315544/",
     "ntfy": "ntfy://ward-topic",
     "ntfys": "ntfys://ntfy.example/ward-topic",
@@ -51,7 +54,8 @@ ADDRESSES = {
 
 def opened(service: str, urgency: str = "critical", written: str = "", **more: Any) -> Any:
     """The plugin of a service as it is for a page."""
-    url = ADDRESSES[service] + (f"?{written}" if written else "")
+    separator = "&" if "?" in ADDRESSES[service] else "?"
+    url = ADDRESSES[service] + (f"{separator}{written}" if written else "")
     plugin = _open(with_extras(url, extras(service, page(urgency=urgency, **more), LINK, "To answer")))
     assert plugin is not None, f"{service} does not take its address"
     return plugin
@@ -140,6 +144,17 @@ def test_a_service_that_takes_a_link_gets_it(service: str) -> None:
 def test_pushover_gets_the_link_with_its_label() -> None:
     plugin = opened("pover")
     assert (plugin.supplemental_url, plugin.supplemental_url_title) == (LINK, "To answer")
+
+
+@pytest.mark.parametrize(("urgency", "importance"), [("critical", "high"), ("medium", "normal"), ("low", "low")])
+def test_a_mail_says_how_important_it_is_and_that_nobody_wrote_it(urgency: str, importance: str) -> None:
+    assert opened("mailtos", urgency).headers == {"importance": importance, "auto-submitted": "auto-generated"}
+
+
+def test_a_header_that_the_site_wrote_itself_is_sent_once() -> None:
+    written = opened("mailtos", written="+Importance=low").headers
+    assert {name.lower(): value for name, value in written.items()}["importance"] == "low"
+    assert len(written) == len({name.lower() for name in written})
 
 
 def test_without_a_link_there_is_no_button() -> None:
@@ -234,6 +249,7 @@ def test_a_picture_makes_the_least_noise() -> None:
     assert quietly("ntfy") == {"priority": "min"}
     assert quietly("tgram") == {"silent": "yes"}
     assert quietly("opsgenie") == {"priority": "p5"}
+    assert as_quiet("mailto://a?+Importance=high&to=b") == "mailto://a?to=b&+importance=low"
     assert quietly("json") == {}
     assert quietly("signl4") == {}
 
