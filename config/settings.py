@@ -1,19 +1,31 @@
 """What differs between two installations and is no clinical matter: addresses, folders, sizes. From the environment."""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import quote
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+
+REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 class Settings(BaseSettings):
-    """Environment variables `CARTWATCH_...`."""
+    """Environment variables `CARTWATCH_...`, or files of the same names in the folder `CARTWATCH_SECRETS_DIR`.
+
+    A password in a file is on no command line and in no listing of a container's environment.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CARTWATCH_", extra="ignore", frozen=True)
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="The state store; every accepted message is here")
-    broker_url: str | None = Field(None, description="Celery's broker; database 1 of the state store if not set")
+    redis_url: str = Field(REDIS_URL, repr=False, description="The state store; every accepted message is here")
+    redis_password: str | None = Field(
+        None, repr=False, description="Password of the state store, where the URL has none"
+    )
+    broker_url: str | None = Field(
+        None, repr=False, description="Celery's broker; database 1 of the state store if not set"
+    )
     namespace: str = Field("cartwatch", description="Prefix of every key in the state store")
     shards: int = Field(16, ge=1, le=1024, description="Chosen once, before go-live: patients belong to shards by it")
     config_dir: Path | None = Field(None, description="Folder with site.yaml, proxies.yaml, units.csv, limits.csv")
@@ -30,6 +42,7 @@ class Settings(BaseSettings):
         None, ge=64, description="MiB the Redis of `cartwatch up` may use; a quarter of the machine's if not set"
     )
     volatile: bool = Field(False, description="Accept a store that forgets at its end; never where patients are")
+    metrics_token: str | None = Field(None, repr=False, description="Whoever brings it may read the metrics")
     heartbeat_url: str | None = Field(None, repr=False, description="Asked (GET) while the auditor finds nothing wrong")
     heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")
     round_trip_every: float = Field(300, ge=15, description="Seconds between two pages of the synthetic patient")
@@ -40,6 +53,30 @@ class Settings(BaseSettings):
     fhir_token: str | None = Field(None, repr=False, description="Sent to it as a bearer token")
     fhir_system: str | None = Field(None, description="The system of the identifier that patients are known by there")
     fhir_detail: Literal["full", "minimal"] = Field("full", description="What an exported page says")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment comes before the files."""
+        folder = os.environ.get("CARTWATCH_SECRETS_DIR")
+        usual = super().settings_customise_sources(
+            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+        )
+        return (*usual, SecretsSettingsSource(settings_cls, folder)) if folder else usual
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_password(cls, values: dict[str, Any]) -> dict[str, Any]:
+        scheme, separator, place = str(values.get("redis_url", REDIS_URL)).partition("://")
+        if not values.get("redis_password") or "@" in place:
+            return values
+        return values | {"redis_url": f"{scheme}{separator}:{quote(values['redis_password'], safe='')}@{place}"}
 
     @property
     def exports(self) -> bool:

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -90,8 +90,13 @@ class Listening:
 
 
 @contextmanager
-def listening(hospital: Hospital, program: list[str] | None = None) -> Iterator[Listening]:
-    """`cartwatch mllp` once it listens; or another program that behaves like it."""
+def listening(
+    hospital: Hospital, program: list[str] | None = None, meanwhile: Callable[[], None] | None = None
+) -> Iterator[Listening]:
+    """`cartwatch mllp` once it listens; or another program that behaves like it.
+
+    `meanwhile` is called while the command waits for its first listener.
+    """
     with (
         hospital.log.open("ab") as log,
         subprocess.Popen(  # noqa: S603 - our own command
@@ -105,6 +110,10 @@ def listening(hospital: Hospital, program: list[str] | None = None) -> Iterator[
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
+            if meanwhile is not None:
+                assert "waiting" in said
+                meanwhile()
+                said = process.stdout.readline()
             assert "listening on" in said, hospital.log.read_text(encoding="utf-8")[-2000:]
             yield Listening(process, int(said.split("port ")[1].split()[0]))
         finally:

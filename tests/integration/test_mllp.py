@@ -170,6 +170,13 @@ def test_a_mended_map_holds_without_a_restart_and_new_listeners_are_said_to_need
         )
 
 
+def test_a_listener_that_is_configured_later_is_served_without_a_restart(hospital: Hospital) -> None:
+    (Path(str(hospital.settings.config_dir)) / "intake.yaml").write_text("listeners: {}\n", encoding="utf-8")
+    with listening(hospital, meanwhile=lambda: configure(hospital)) as running, Sender(running.port) as sender:
+        sender.send(result("late", 1, 85))
+        assert sender.answers(1) == ["AA 1"]
+
+
 def test_a_port_in_use_a_missing_certificate_and_no_listener_are_said_in_words(hospital: Hospital) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -9,6 +9,7 @@ import click
 import pytest
 import yaml
 
+from config.settings import Settings
 from worker.app import QUEUES
 from worker.cli import main
 
@@ -17,7 +18,9 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {name: service for name, service in SERVICES.items() if name.startswith("worker-")}
 GATEWAY = SERVICES["gateway"]
-OURS = {**WORKERS, "gateway": GATEWAY}
+PROXY = SERVICES["proxy"]
+OURS = {**WORKERS, "gateway": GATEWAY, "mllp": SERVICES["mllp"]}
+PASSWORD_FILE = f"/run/secrets/{COMPOSE['services']['redis']['secrets'][0]}"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -84,8 +87,22 @@ def test_every_queue_has_one_service_and_no_service_an_unknown_queue() -> None:
 
 
 def test_pages_are_delivered_apart_from_the_grading() -> None:
-    for queue in ("deliver", "deliver_urgent", "picture"):
+    for queue in ("deliver", "deliver_urgent"):
         assert WORKERS[f"worker-{queue.replace('_', '-')}"]["command"][3] == queue
+
+
+def test_everything_that_a_hospital_needs_starts_without_a_profile() -> None:
+    """A queue that nobody serves, or a listener that was forgotten, would be noticed by its silence only."""
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"proxy", "prometheus"}
+    assert parse(SERVICES["mllp"]["command"])["names"] == ()
+
+
+def test_two_of_each_service_that_a_page_passes_through_run() -> None:
+    assert {name: service["scale"] for name, service in SERVICES.items() if "scale" in service} == {
+        "worker-advance": 2,
+        "worker-deliver": 2,
+        "worker-deliver-urgent": 2,
+    }
 
 
 def test_what_strangers_write_is_read_apart_from_the_grading() -> None:
@@ -138,7 +155,7 @@ def test_every_service_says_whether_it_is_well(service: dict[str, Any]) -> None:
     assert {"test", "interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
 
 
-@every_service
+@pytest.mark.parametrize("service", [*OURS.values(), SERVICES["redis"]], ids=[*OURS, "redis"])
 def test_stopping_leaves_time_to_finish(service: dict[str, Any]) -> None:
     assert seconds(service["stop_grace_period"]) >= 60
 
@@ -146,7 +163,23 @@ def test_stopping_leaves_time_to_finish(service: dict[str, Any]) -> None:
 @every_service
 def test_a_published_port_is_published_on_loopback(service: dict[str, Any]) -> None:
     assert "network_mode" not in service
-    assert [port for port in service.get("ports", []) if not str(port).startswith("127.0.0.1:")] == []
+    for port in service.get("ports", []):
+        assert str(port).startswith(("127.0.0.1:", "${CARTWATCH_MLLP_ADDRESS:-127.0.0.1}:")) or service is PROXY
+
+
+@every_service
+def test_the_memory_is_bounded(service: dict[str, Any]) -> None:
+    assert re.fullmatch(r"\d+[mg]|\$\{CARTWATCH_[A-Z]+_LIMIT:-\d+[mg]\}", service["mem_limit"])
+
+
+@every_service
+def test_nothing_is_written_into_a_container(service: dict[str, Any]) -> None:
+    """Which a read-only container forbids: configurations and secrets are files that are mounted."""
+    assert service["read_only"] is True
+    for kind in ("configs", "secrets"):
+        for entry in service.get(kind, []):
+            name = entry if isinstance(entry, str) else entry["source"]
+            assert list(COMPOSE[kind][name]) == ["file"]
 
 
 @every_service
@@ -156,15 +189,28 @@ def test_the_logs_are_bounded(service: dict[str, Any]) -> None:
 
 @each_of_ours
 def test_a_worker_waits_for_redis_and_finds_it(service: dict[str, Any]) -> None:
-    environment = service["environment"]
     assert service["depends_on"]["redis"]["condition"] == "service_healthy"
-    for name, database in (("CARTWATCH_REDIS_URL", "0"), ("CARTWATCH_BROKER_URL", "1")):
-        assert environment[name].endswith(f"@redis:{redis_options()['port']}/{database}")
+    assert service["environment"]["CARTWATCH_REDIS_URL"] == f"redis://redis:{redis_options()['port']}/0"
+
+
+@each_of_ours
+def test_every_variable_of_a_service_is_a_setting(service: dict[str, Any]) -> None:
+    names = {name.removeprefix("CARTWATCH_").lower() for name in service["environment"] if name != "XDG_RUNTIME_DIR"}
+    assert names - set(Settings.model_fields) == {"secrets_dir"}
+
+
+@each_of_ours
+def test_the_containers_page_about_an_outage_once_together(service: dict[str, Any]) -> None:
+    """What they know of it stands in a folder that they share, which only their user can write to."""
+    user, group = service["user"].split(":")
+    assert f"outages:{service['environment']['XDG_RUNTIME_DIR']}" in service["volumes"]
+    options = COMPOSE["volumes"]["outages"]["driver_opts"]
+    assert (options["type"], options["o"].split(",")[:3]) == ("tmpfs", [f"uid={user}", f"gid={group}", "mode=0700"])
 
 
 @each_of_ours
 def test_a_worker_reads_the_site_s_own_configuration(service: dict[str, Any]) -> None:
-    [mount] = service["volumes"]
+    [mount] = [volume for volume in service["volumes"] if isinstance(volume, dict)]
     assert mount["target"] == service["environment"]["CARTWATCH_CONFIG_DIR"]
     assert mount["read_only"] is True
     assert mount["bind"]["create_host_path"] is False
@@ -201,11 +247,40 @@ def test_redis_is_version_7_or_newer() -> None:
     assert int(version[1]) >= 7
 
 
-def test_the_password_comes_from_outside_and_must_be_set() -> None:
-    assert redis_options()["requirepass"] == "$$REDISCLI_AUTH"
-    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"].startswith("${CARTWATCH_REDIS_PASSWORD:?")
-    for service in OURS.values():
-        assert "redis://:${CARTWATCH_REDIS_PASSWORD:?" in service["environment"]["CARTWATCH_REDIS_URL"]
+def test_the_password_comes_from_a_file_outside_that_must_be_named() -> None:
+    assert redis_options()["requirepass"] == f"$$(cat {PASSWORD_FILE})"
+    assert f"REDISCLI_AUTH=$$(cat {PASSWORD_FILE}) redis-cli ping" in SERVICES["redis"]["healthcheck"]["test"][1]
+    for service in [*OURS.values(), SERVICES["redis"]]:
+        assert "cartwatch_redis_password" in service["secrets"]
+    for name, secret in COMPOSE["secrets"].items():
+        assert secret["file"].startswith("${CARTWATCH_SECRETS_DIR:?")
+        assert secret["file"].endswith(f"}}/{name}")
+
+
+def test_a_file_of_a_service_is_a_setting_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARTWATCH_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("CARTWATCH_REDIS_URL", GATEWAY["environment"]["CARTWATCH_REDIS_URL"])
+    for name in GATEWAY["secrets"]:
+        (tmp_path / name).write_text(f"of {name}\n", encoding="utf-8")
+    settings = Settings()
+    assert settings.redis_url == "redis://:of%20cartwatch_redis_password@redis:6379/0"
+    assert settings.metrics_token == f"of {GATEWAY['secrets'][1]}"
+
+
+def test_the_proxy_bounds_what_the_gateway_cannot() -> None:
+    """How many connections an address has, and that what a sender writes about its address is not believed."""
+    lines = {line.strip() for line in (ROOT / "deploy" / "haproxy.cfg").read_text(encoding="utf-8").splitlines()}
+    assert "http-request set-header X-Forwarded-For %[src]" in lines
+    assert "tcp-request connection reject if { sc0_conn_cur gt 200 } || { sc0_conn_rate gt 400 }" in lines
+    assert f"server gateway gateway:{parse(GATEWAY['command'])['port']}" in " ".join(lines)
+
+
+def test_prometheus_asks_the_gateway_with_the_token() -> None:
+    [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"gateway:{parse(GATEWAY['command'])['port']}"]}]
+    token = Path(job["authorization"]["credentials_file"])
+    assert [token.name] == SERVICES["prometheus"]["secrets"]
+    assert token.name in GATEWAY["secrets"]
 
 
 def test_the_image_is_built_from_the_lock_file_with_hashes() -> None:

@@ -26,7 +26,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--metrics-from", multiple=True, metavar="NETWORK", help="Who may read /metrics; this machine by default."
 )
-@click.option("--metrics-token", envvar="CARTWATCH_METRICS_TOKEN", help="Or whoever brings this bearer token.")
 def gateway(
     host: str,
     port: int,
@@ -34,7 +33,6 @@ def gateway(
     key: Path | None,
     behind_proxy: bool,
     metrics_from: tuple[str, ...],
-    metrics_token: str | None,
 ) -> None:
     """Serve the pages' links, the ward board, the intake over HTTP, health and metrics."""
     from config.problems import ConfigurationError
@@ -50,13 +48,13 @@ def gateway(
         )
     if behind_proxy and metrics_from:
         raise click.UsageError(
-            "behind a proxy an address can be made up: give --metrics-token instead of --metrics-from"
+            "behind a proxy an address can be made up: set CARTWATCH_METRICS_TOKEN instead of --metrics-from"
         )
+    run = gateway_runtime()
     try:
-        access = access_of(metrics_from, metrics_token or "", behind_proxy=behind_proxy)
+        access = access_of(metrics_from, run.settings.metrics_token or "", behind_proxy=behind_proxy)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--metrics-from") from error
-    run = gateway_runtime()
     configure(run.settings.log_level)
     refuse_unfit_store(run)
     try:

@@ -10,7 +10,8 @@ from worker.commands.common import refuse_unfit_store, runtime
 def mllp(names: tuple[str, ...]) -> None:
     """Take HL7 v2 over MLLP, on the listeners of intake.yaml: those named, or all of them.
 
-    A message is acknowledged when it is stored. Ctrl-C or SIGTERM answers what was received, and ends it.
+    If intake.yaml has no listeners, the command waits until it has. A message is acknowledged when it is stored.
+    Ctrl-C or SIGTERM answers what was received, and ends it.
     """
     import asyncio
 
@@ -29,16 +30,13 @@ def mllp(names: tuple[str, ...]) -> None:
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     listeners = in_force.value.intake.listeners
-    if not listeners:
-        raise click.ClickException("no listeners in intake.yaml: add one, as docs/intake.md shows")
     unknown = sorted(set(names) - set(listeners))
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(listeners)}", param_hint="NAMES")
-    chosen = {name: listener for name, listener in listeners.items() if not names or name in names}
     refuse_unfit_store(run)
 
     async def listen() -> None:
-        await serve(chosen, in_force, run, Client(run.settings, run.store.redis), click.echo, stop_on_signals())
+        await serve(names, in_force, run, Client(run.settings, run.store.redis), click.echo, stop_on_signals())
 
     try:
         with watching(run.settings):

@@ -90,7 +90,17 @@ def test_who_may_read_the_metrics_must_make_sense() -> None:
     assert run(commands.gateway, "--metrics-from", "here").exit_code == 2
     said = run(commands.gateway, "--behind-proxy", "--metrics-from", "10.0.0.0/24")
     assert said.exit_code == 2
-    assert "--metrics-token" in said.stderr
+    assert "CARTWATCH_METRICS_TOKEN" in said.stderr
+
+
+def test_whoever_brings_the_token_of_the_settings_may_read_the_metrics(
+    served: Served, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_token = settings.model_copy(update={"metrics_token": "0123456789"})
+    monkeypatch.setattr(commands, "gateway_runtime", lambda: Runtime(with_token, SITE, store, Clock()))
+    assert run(commands.gateway, "--behind-proxy").exit_code == 0
+    [(_, access)] = served
+    assert access == serving.MetricsAccess((), "0123456789")
 
 
 def test_a_personal_link(redis: Redis, settings: Settings) -> None:

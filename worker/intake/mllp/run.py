@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from redis.exceptions import RedisError
@@ -25,7 +25,7 @@ EVERY_SECONDS = 5.0
 
 
 async def serve(
-    listeners: Mapping[str, Listener],
+    names: Collection[str],
     in_force: IntakeInForce,
     run: Runtime,
     client: Client,
@@ -34,39 +34,58 @@ async def serve(
 ) -> None:
     """Listen until `stop` is set; then answer what was received, and end.
 
-    What messages are read by is `in_force`; addresses, peers and certificates are those of `listeners` to the end.
+    What messages are read by is `in_force`. Of its listeners those of these names are served, or all; if it has none,
+    the first that appear. Addresses, peers and certificates stay as they are then to the end.
 
     Raises:
         ListenerError: one of them cannot start; then none stays.
     """
+    begun_with = await _first_listeners(in_force, run, client, say, stop)
     store = IntakeStore(run.store.redis, run.store.keys)
     # The time in an answer waits for no store.
     shown = run.clock.estimate if isinstance(run.clock, StoreClock) else run.clock.now
     handlers: list[StoringHandler] = []
     started: list[MllpListener] = []
     try:
-        for name, listener in listeners.items():
+        for name, listener in begun_with.items():
+            if names and name not in names:
+                continue
             handler = StoringHandler(store, lambda: in_force.value, client.wake, run.clock.now, listener.source)
             handlers.append(handler)
             made = MllpListener(name, listener, handler, shown)
             await made.start()
             started.append(made)
             say(f"{name}: listening on {listener.host} port {made.port}{' with TLS' if listener.tls else ''}")
-        begun_with = in_force.value.intake.listeners
         while not stop.is_set():
             await asyncio.to_thread(look_over, in_force, run, client)
             if in_force.value.intake.listeners != begun_with:
                 begun_with = in_force.value.intake.listeners
                 log.warning("the listeners of intake.yaml have changed: restart this to have them changed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_SECONDS):
-                    await stop.wait()
+            await _pause(stop)
             await _write_counts(started, run)
     finally:
         await asyncio.gather(*(listener.stop() for listener in started))
         await _write_counts(started, run)
         for handler in handlers:
             handler.close()
+
+
+async def _first_listeners(
+    in_force: IntakeInForce, run: Runtime, client: Client, say: Callable[[str], None], stop: asyncio.Event
+) -> Mapping[str, Listener]:
+    """The listeners of the configuration, as soon as it has any; none if `stop` is set before."""
+    if not in_force.value.intake.listeners:
+        say("no listeners in intake.yaml, as docs/intake.md shows them: waiting for the first")
+    while not (listeners := in_force.value.intake.listeners) and not stop.is_set():
+        await asyncio.to_thread(look_over, in_force, run, client)
+        await _pause(stop)
+    return listeners
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EVERY_SECONDS):
+            await stop.wait()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -2,6 +2,9 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
+
+import yaml
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import KEYS, NOW, reading
@@ -121,3 +124,10 @@ def test_every_line_is_one_that_prometheus_reads(desk: Desk) -> None:
     counters = [line.split()[2] for line in lines if line.endswith(" counter")]
     assert counters
     assert all(name.endswith("_total") for name in counters)
+
+
+def test_every_alert_rule_reads_a_metric_that_there_is(desk: Desk) -> None:
+    path = Path(__file__).parents[4] / "deploy" / "rules.yml"
+    rules = yaml.safe_load(path.read_text(encoding="utf-8"))["groups"][0]["rules"]
+    read = {name for rule in rules for name in re.findall(r"cartwatch_\w+", rule["expr"])}
+    assert read <= set(re.findall(r"(?m)^# TYPE (\w+)", desk.get("/metrics").text))
