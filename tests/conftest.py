@@ -5,11 +5,19 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from worker.embedded import EmbeddedRedis, NoRedisError
 
 # Before any test imports it: the chaos harness does so as well.
 pytest.register_assert_rewrite("tests.integration.hospital")
+
+# How long an example takes says something of the machine, not of the property: a busy machine fails no test. What says
+# something of the strategy (too much filtered, too large) still fails. A failure prints how to run its example again.
+settings.register_profile(
+    "cartwatch", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("cartwatch")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -20,7 +20,7 @@ from worker.store import Store
 
 KEYS = Keys("fair", 1)
 
-RUNS = settings(deadline=None, database=None, max_examples=25)
+RUNS = settings(max_examples=25)
 
 
 class Standing:

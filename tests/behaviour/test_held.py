@@ -161,7 +161,7 @@ def packed_and_unpacked(kept: Kept) -> Kept:
     return unpack_watch(pack(Watch(patient=PATIENT, kept=kept))).kept
 
 
-RUNS = settings(deadline=None, database=None, max_examples=60)
+RUNS = settings(max_examples=60)
 
 
 @RUNS

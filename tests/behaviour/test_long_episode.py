@@ -36,7 +36,7 @@ def act(ward: Ward, action: str, number: int) -> None:
         ward.close(last)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(ACTIONS, HOURS), min_size=5, max_size=12), st.integers(1, 4))
 def test_a_long_episode_raises_nothing_and_stays_small(steps: list[tuple[str, float]], rounds: int) -> None:
     ward = Ward()

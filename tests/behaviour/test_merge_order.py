@@ -17,7 +17,7 @@ START = INFUSED.astimezone(UTC) + timedelta(days=1)
 NOW = START + timedelta(hours=1)
 MOST_STEPS = 4_000
 
-RUNS = settings(deadline=None, database=None, max_examples=60)
+RUNS = settings(max_examples=60)
 SEEDS = st.integers(0, 2**16)
 
 

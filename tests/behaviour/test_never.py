@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerts.messages import AnyMessage
 from tests.behaviour.ward import Ward, changed, message
 
-RUNS = settings(deadline=None, database=None, max_examples=25)
+RUNS = settings(max_examples=25)
 SEEDS = st.integers(0, 2**32)
 
 VALUES: dict[str, list[object]] = {

@@ -154,7 +154,7 @@ def standing(watch: Watch) -> dict[str, str]:
     return {system: value for system, value in watch.standing.items() if value is not None}
 
 
-RUNS = settings(deadline=None, database=None, max_examples=40)
+RUNS = settings(max_examples=40)
 SEEDS = st.integers(0, 2**16)
 
 

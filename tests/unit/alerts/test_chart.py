@@ -65,7 +65,7 @@ MINUTES = st.integers(min_value=-20 * 24 * 60, max_value=0)
 FINALS = st.lists(st.tuples(MINUTES, st.integers(0, 9), st.sampled_from(["crp", "ldh"])), min_size=1, max_size=60)
 
 
-@settings(deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(FINALS, st.randoms(use_true_random=False))
 def test_any_order_and_any_repetition_of_final_readings_is_the_same_chart(
     drawn: list[tuple[int, int, str]], rng: object
@@ -86,7 +86,7 @@ RECENT = st.lists(
 )
 
 
-@settings(deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(RECENT, st.randoms(use_true_random=False))
 def test_any_order_of_corrections_of_recent_readings_holds_the_same_entries(
     drawn: list[tuple[int, str, Status, int]], rng: object
@@ -110,7 +110,7 @@ VERSIONS = st.lists(
 )
 
 
-@settings(deadline=None, database=None, max_examples=100)
+@settings(max_examples=100)
 @given(VERSIONS, st.randoms(use_true_random=False))
 def test_any_order_of_versions_that_move_a_reading_in_time_holds_the_same_entries(
     drawn: list[tuple[int, str, Status, int]], rng: object

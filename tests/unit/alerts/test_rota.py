@@ -308,7 +308,7 @@ def by_hand(schedule: Mapping[str, Any], wall: datetime) -> set[str]:
     return duty or set(schedule["always"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_at_every_time_exactly_what_the_definition_says(data: st.DataObject) -> None:
     first = data.draw(weeks)

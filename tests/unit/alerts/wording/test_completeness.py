@@ -156,7 +156,7 @@ def sentences(patient: Chart, at: datetime) -> Iterator[str]:
     yield from (given_so_far.sentence(), given_so_far.room(at, SITE.zone))
 
 
-@settings(deadline=None, database=None, max_examples=150)
+@settings(max_examples=150)
 @given(patients())
 def test_everything_said_of_a_chart_is_in_the_catalogue(patient: tuple[Chart, datetime]) -> None:
     for text in sentences(*patient):

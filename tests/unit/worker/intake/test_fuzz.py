@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import MESSAGE
@@ -86,7 +86,7 @@ def accounted_for(taken: Taken, size: int) -> None:
     json.dumps(line(taken, "x"))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(damaged())
 def test_damaged_fhir(body: Any) -> None:
     raw = json.dumps(body).encode(errors="surrogatepass")
@@ -98,7 +98,7 @@ def test_damaged_fhir(body: Any) -> None:
     assert found.items or body["entry"] == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="replace")))
 def test_anything_at_all(raw: bytes) -> None:
     for found in read.anything(raw, "x", INTAKE, TABLES, NOW):
@@ -134,7 +134,7 @@ def damaged_hl7(draw: st.DrawFn) -> bytes:
     return hl7(*segments, event=draw(st.sampled_from(EVENTS)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(damaged_hl7(), st.booleans())
 def test_damaged_hl7(raw: bytes, zoned: bool) -> None:
     of = EVERYTHING if zoned else EVERYTHING._replace(zone=None)
