@@ -20,7 +20,7 @@ from alerts.paging import Reason
 from alerts.reminders import REMINDERS
 from alerts.title import GRADED, Title, ended_by, name, tag
 from alerts.values import changed, clock, readings
-from alerts.vocabulary import READINGS, label
+from alerts.vocabulary import READINGS, STATEMENTS, label
 from alerts.wording.catalogue import say, translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency
@@ -97,12 +97,13 @@ def text(
 
 def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> list[str]:
     """The readings of a finding, and since when; of several each begins with its name and grade."""
-    known = readings(concern.evidence, site, language)
+    statements = _statements(concern, language)
+    evidence = [item for item in concern.evidence if not (statements and item.kind in STATEMENTS)]
+    known = "; ".join(part for part in (readings(evidence, site, language), *statements) if part)
     rest = _explanation(concern, language)
     since = _since(concern, site, language)
     changes = [_correction(concern, change, site, language) for change in concern.changes]
     changes += [_ending(concern.ending, site, language)] if concern.ending is not None else []
-    known = "; ".join(part for part in (known, *_statements(concern, language)) if part)
     if alone:
         return [line for line in (*changes, rest, known, since) if line]
     return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
@@ -118,9 +119,9 @@ def _ending(ending: Ending, site: Site, language: Language) -> str:
 
 
 def _statements(concern: Concern, language: Language) -> list[str]:
-    """Who states what against the numbers, and until when, or by what the statement ended."""
+    """Who states what against the numbers, and until when, or by what the statement ended. The numbers stand before."""
     flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
-    return [translate(flag, language) for flag in flags if is_statement(flag)]
+    return [translate(flag.rpartition("; ")[2], language) for flag in flags if is_statement(flag)]
 
 
 def _explanation(concern: Concern, language: Language) -> str:

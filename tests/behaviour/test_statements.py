@@ -22,7 +22,8 @@ def state(ward: Ward, statement: str, value: bool) -> None:
     ward.send(message("statement", ward.now, source="ehr", statement=statement, value=value, by="N. N."))
 
 
-LINE = "systolic pressure 84 mmHg (13 Jun 08:05); no hypotension, says N. N. 13 Jun 08:05, until 13 Jun 12:05"
+SAID = "no hypotension, says N. N. 13 Jun 08:05, until 13 Jun 12:05"
+LINE = f"systolic pressure 84 mmHg (13 Jun 08:05); {SAID}"
 
 
 def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: Ward) -> None:
@@ -35,7 +36,8 @@ def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: 
     page = ward.page()
     assert "CRS 3" in page.title
     lead, _, rest = page.text.partition("\n\n")
-    assert LINE in lead
+    assert f"systolic pressure 84 mmHg, oxygen device face mask (13 Jun 08:05, nurse); {SAID}" in lead
+    assert lead.count("84 mmHg") == lead.count("hypotension") == 1
     assert "says N. N." not in rest
 
 
