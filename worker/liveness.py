@@ -1,15 +1,22 @@
 """Whether the process that holds something is still there. What a killed process held need not wait to run out.
 
 A token names its process by machine, number and the moment it began, so that neither another machine, nor another
-container on this one, nor a later process of the same number is taken for it. Of a process of another machine nothing
-can be known here, nor without Linux: what it held runs out.
+container on this one, nor a later process of the same number is taken for it. A process of another machine or container
+cannot be looked at, but the store can be asked: the connections of a process close when it ends, and each bears its
+name (`introduce`). Those of one that is paused or cut off stay; what it held runs out, as it does without Linux.
 """
 
 import hashlib
 import os
 import secrets
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from redis import Redis
+from redis.connection import AbstractConnection
+from redis.exceptions import ResponseError
 
 _STATE, _BEGAN = 0, 19
 """Fields of /proc/PID/stat after the name, which stands in brackets."""
@@ -17,10 +24,64 @@ _STATE, _BEGAN = 0, 19
 _ENDED = ("Z", "X")
 
 
+KNOWN_AFTER_SECONDS = 30
+"""How long this process must have been connected to draw conclusions: longer than a process that sends a page goes
+without a word to the store, which may have been restarted meanwhile."""
+
+
+def process() -> str:
+    """The name of this process, with which all its tokens begin."""
+    number = os.getpid()
+    return f"{_machine()}-{number}-{_began(number)}"
+
+
+def process_of(token: bytes) -> str:
+    """The name of the process of a token."""
+    return token.decode(errors="replace").rpartition("-")[0]
+
+
 def token() -> str:
     """A new token of this process."""
-    number = os.getpid()
-    return f"{_machine()}-{number}-{_began(number)}-{secrets.token_hex(8)}"
+    return f"{process()}-{secrets.token_hex(8)}"
+
+
+def introduce(connection: AbstractConnection) -> None:
+    """Begin a connection to the store, and give it the name of this process, where the store allows that."""
+    connection.on_connect()  # type: ignore[no-untyped-call]
+    connection.send_command("CLIENT", "SETNAME", process())  # type: ignore[no-untyped-call]
+    with suppress(ResponseError):
+        connection.read_response()
+
+
+class Elsewhere:
+    """Which processes of other machines have ended, by two looks: what is held for long is looked at, and costs a
+    round trip; most is held for a few thousandths of a second."""
+
+    def __init__(self) -> None:
+        self._held: frozenset[bytes] = frozenset()
+
+    def ended(self, redis: Redis, tokens: Iterable[bytes]) -> frozenset[str]:
+        """The names of those that have, among the processes whose tokens are there as they were at the last look."""
+        held = frozenset(token for token in tokens if _is_elsewhere(token))
+        again, self._held = held & self._held, held
+        return _not_connected(redis, {process_of(token) for token in again}) if again else frozenset()
+
+
+def _is_elsewhere(token: bytes) -> bool:
+    machine, *rest = token.decode(errors="replace").split("-")
+    return len(rest) == 3 and "" not in (machine, _machine()) and machine != _machine()
+
+
+def _not_connected(redis: Redis, names: Collection[str]) -> frozenset[str]:
+    """Those of `names` of which the store has no connection; none where it does not say, or has just been reached."""
+    try:
+        clients = redis.client_list()
+    except ResponseError:
+        return frozenset()
+    here = max((int(client["age"]) for client in clients if client["name"] == process()), default=0)
+    if here < KNOWN_AFTER_SECONDS:
+        return frozenset()
+    return frozenset(names) - {client["name"] for client in clients}
 
 
 def is_gone(token: bytes) -> bool:

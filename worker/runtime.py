@@ -13,6 +13,7 @@ from config.settings import Settings
 from config.site import Site
 from worker.clock import Clock, SimulatedClock, StoreClock
 from worker.keys import Keys, Shard
+from worker.liveness import introduce
 from worker.reload import InForce
 from worker.store import Store
 
@@ -69,6 +70,7 @@ def connect(url: str, patience: Patience = WORKER) -> "Redis":
         socket_connect_timeout=patience.connect,
         socket_keepalive=True,
         health_check_interval=25,
+        redis_connect_func=introduce,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), patience.repeats, patience.after),
     )
 

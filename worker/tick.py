@@ -20,6 +20,7 @@ from worker import clock_jump, deaf
 from worker.audit import audit, note_drift
 from worker.clock import StoreClock, milliseconds, read_with
 from worker.feeds import watch_feeds
+from worker.liveness import Elsewhere
 from worker.outbound import backlog
 from worker.recovery import recover
 from worker.reload import report
@@ -110,6 +111,7 @@ def _is_taken_from(queue: str) -> bool:
 
 
 _ears = deaf.Ears()
+_elsewhere = Elsewhere()
 
 
 def tick() -> None:
@@ -144,7 +146,7 @@ def _beat(run: Runtime) -> None:
 
 
 def _recover(run: Runtime) -> None:
-    recover(run.store, run.site.on_call.channels, run.clock.now())
+    recover(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
 
 
 def _watch(run: Runtime) -> None:

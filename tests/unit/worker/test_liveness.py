@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from worker import liveness
-from worker.liveness import is_gone, token
+from worker.liveness import Elsewhere, is_gone, token
 
 SPEAKER = "from worker.liveness import token; print(token(), flush=True); input()"
 
@@ -65,3 +67,46 @@ def test_what_is_no_token_of_ours_is_left_alone(held: bytes) -> None:
 def test_where_the_kernel_does_not_say_nobody_is_held_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "_machine", lambda: "")
     assert not is_gone(b"-999999999-1-aa")
+
+
+class Clients:
+    """A store that says who is connected, and since when."""
+
+    def __init__(self, *connected: str, since: int = 60, error: Exception | None = None) -> None:
+        self._clients = [{"name": name, "age": str(since)} for name in (liveness.process(), *connected)]
+        self._error = error
+        self.asked = 0
+
+    def client_list(self) -> list[dict[str, str]]:
+        self.asked += 1
+        if self._error is not None:
+            raise self._error
+        return self._clients
+
+
+THERE = b"0123456789ab-7-100-aa"
+
+
+@pytest.mark.parametrize(
+    ("clients", "ended"),
+    [
+        (Clients(), {"0123456789ab-7-100"}),
+        (Clients("0123456789ab-7-99"), {"0123456789ab-7-100"}),
+        (Clients("0123456789ab-7-100"), set()),
+        (Clients(since=5), set()),
+        (Clients(error=ResponseError("NOPERM")), set()),
+    ],
+    ids=["has ended", "a later one of its number", "is there", "reached just now", "the store does not say"],
+)
+def test_a_process_elsewhere_has_ended_when_it_is_connected_no_more(clients: Any, ended: set[str]) -> None:
+    elsewhere = Elsewhere()
+    assert elsewhere.ended(clients, [THERE]) == frozenset(), "one look says nothing: it may be about to give it back"
+    assert elsewhere.ended(clients, [THERE]) == ended
+
+
+def test_the_store_is_asked_only_about_what_was_held_at_the_last_look_and_elsewhere() -> None:
+    clients: Any = Clients()
+    elsewhere = Elsewhere()
+    for tokens in ([THERE], [b"0123456789ab-7-100-bb"], [token().encode()], [], [b"another worker"]):
+        assert elsewhere.ended(clients, tokens) == frozenset()
+    assert clients.asked == 0

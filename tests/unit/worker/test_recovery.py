@@ -18,6 +18,7 @@ from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Attempt, Outcome
 from worker.keys import Shard
+from worker.liveness import Elsewhere
 from worker.recovery import recover
 from worker.store import Store
 
@@ -60,7 +61,7 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
     die_while_sending(store, item, monkeypatch)
     is_gone(True)
     later = Clock(NOW + timedelta(seconds=1))
-    recover(store, SITE.on_call.channels, later.now())
+    recover(store, SITE.on_call.channels, later.now(), Elsewhere())
     assert due(redis, shard, item) == milliseconds(later.now())
     assert deliver(store, shard, item.id, later, SITE, Office()).outcome is Outcome.SENT
     assert not redis.exists(shard.key("outbox"))
@@ -90,7 +91,7 @@ def test_pages_it_had_claimed_ahead_are_free_too(
         deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, Office())
     assert len(list(redis.scan_iter("*:claim:*"))) == 2
     is_gone(True)
-    recover(store, SITE.on_call.channels, NOW)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert list(redis.scan_iter("*:claim:*")) == []
 
 
@@ -103,7 +104,7 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
     die_while_sending(store, item, monkeypatch)
     redis.delete(KEYS.sending("ordinary"))
     is_gone(True)
-    recover(store, SITE.on_call.channels, NOW)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
 
 
@@ -134,7 +135,7 @@ def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Cal
     assert store.take(shard, NOW) is not None
     assert advance(store, shard, Clock(), SITE).batches == 0
     is_gone(True)
-    recover(store, SITE.on_call.channels, NOW)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert advance(store, shard, Clock(), SITE).batches == 1
     assert waiting(store) == 0
 
@@ -149,7 +150,7 @@ def test_what_a_process_holds_that_is_there_is_not_touched(
     send(store, crs2("P2"))
     assert store.take(KEYS.of("P2"), NOW) is not None
     before = everything(redis)
-    recover(store, SITE.on_call.channels, NOW + timedelta(seconds=1))
+    recover(store, SITE.on_call.channels, NOW + timedelta(seconds=1), Elsewhere())
     assert everything(redis) == before
 
 
@@ -162,7 +163,7 @@ def test_a_page_cancelled_meanwhile_stays_cancelled(
     die_while_sending(store, item, monkeypatch)
     redis.zrem(shard.key("due"), item.id)
     is_gone(True)
-    recover(store, SITE.on_call.channels, NOW)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert due(redis, shard, item) is None
 
 
@@ -182,5 +183,5 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
         return held != b"another"
 
     monkeypatch.setattr(recovery, "is_gone", another_takes_it)
-    recover(store, SITE.on_call.channels, NOW)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")

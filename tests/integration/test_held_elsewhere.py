@@ -1,0 +1,94 @@
+"""What a process of another container held is free once its connections have ended, and not while they stand."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from tests.integration.hospital import eventually
+from tests.unit.worker.ward import NOW, SITE, crs2, send
+from worker import liveness
+from worker.liveness import Elsewhere, process
+from worker.recovery import recover
+from worker.runtime import connect, make
+from worker.store import Store
+
+pytestmark = pytest.mark.server
+
+HOLDER = """
+import sys
+from worker import liveness
+from worker.clock import StoreClock
+liveness._machine = lambda: "0123456789ab"  # as another container would be
+from config.settings import Settings
+from worker.runtime import make
+run = make(Settings())
+batch = run.store.take(run.store.keys.of("P1"), StoreClock(run.store.redis).now())
+print(batch.token, flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis, redis_url: str) -> Store:
+    return make(Settings(redis_url=redis_url), redis).store
+
+
+@pytest.fixture
+def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
+    """A judge of another container, who has a shard."""
+    send(store, crs2())
+    settings = Settings(redis_url=redis_url, lease=600)
+    environment = {**settings.as_environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", HOLDER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline().startswith("0123456789ab-")
+        yield started
+        started.kill()
+
+
+def look(store: Store, elsewhere: Elsewhere) -> bool:
+    """Whether the shard is free after one more look."""
+    recover(store, SITE.on_call.channels, NOW, elsewhere)
+    return not store.redis.exists(store.keys.of("P1").lease)
+
+
+def is_connected(redis: Redis, name: str) -> bool:
+    return any(client["name"].startswith(name) for client in redis.client_list())
+
+
+def test_a_connection_bears_the_name_of_its_process(redis: Redis) -> None:
+    assert is_connected(redis, process())
+
+
+def test_the_shard_of_a_judge_of_another_container_is_free_soon_after_it_was_killed(
+    redis: Redis, store: Store, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "KNOWN_AFTER_SECONDS", 0)
+    elsewhere = Elsewhere()
+    assert [look(store, elsewhere) for _ in range(3)] == [False, False, False], "it is there"
+    holder.kill()
+    eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
+    assert look(store, elsewhere)
+
+
+def test_nobody_is_held_for_ended_by_whoever_has_only_just_reached_the_store(
+    redis: Redis, store: Store, holder: "subprocess.Popen[str]"
+) -> None:
+    """The store may have been restarted: then nobody is connected who had nothing to ask it since."""
+    holder.kill()
+    eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
+    elsewhere = Elsewhere()
+    assert [look(store, elsewhere) for _ in range(3)] == [False, False, False]
