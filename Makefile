@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint mutants bench chaos fuzz lock clean
+.PHONY: help install run test test-all check lint mutants bench chaos chaos-containers fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -42,6 +42,9 @@ bench: $(VENV)/.installed-tests ## the benchmarks, ratios of one run on this mac
 
 chaos: $(VENV)/.installed-tests ## the long run that tries to lose a message: CHAOS_KILLS=200 CHAOS_MESSAGES=100000 by default
 	$(BIN)/python -m tests.chaos
+
+chaos-containers: $(VENV)/.installed-tests ## each container of the compose file killed, stopped, paused, cut off in turn; needs Docker, and root
+	$(BIN)/python -m tests.chaos.containers
 
 fuzz: $(VENV)/.installed-tests ## coverage-guided fuzzing of what reads bytes from outside; FUZZ_SECONDS=60 each by default
 	$(PIP) install --quiet 'atheris>=3'

@@ -46,14 +46,17 @@ class Behaviour(msgspec.Struct, frozen=True):
 
 
 class Receiver:
-    """Takes Apprise's `json://` pages at any path of a loopback port; a context manager, safe among threads.
+    """Takes Apprise's `json://` pages at any path of a port; a context manager, safe among threads.
 
-    A page counts as received when the answer is a success, also when that answer comes late; a page that was
-    refused or dropped is only an attempt. `callback` is called with each received page in order, one at a time,
-    before the sender has its answer: it should be quick.
+    It listens on loopback, where no other `host` of this machine is named. A page counts as received when the answer is
+    a success, also when that answer comes late; a page that was refused or dropped is only an attempt. `callback` is
+    called with each received page in order, one at a time, before the sender has its answer: it should be quick.
     """
 
-    def __init__(self, callback: Callable[[Received], None] | None = None, port: int = 0) -> None:
+    def __init__(
+        self, callback: Callable[[Received], None] | None = None, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
+        self._host = host
         self._callback = callback
         self._behaviours: dict[str, Behaviour] = {}
         self._received: list[Received] = []
@@ -61,7 +64,7 @@ class Receiver:
         # Re-entrant, because the callback may look at the receiver.
         self._changed = threading.Condition(threading.RLock())
         self._closing = threading.Event()
-        self._server = _Server(port, self._take)
+        self._server = _Server((host, port), self._take)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="receiver", daemon=True
         )
@@ -77,8 +80,8 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """The Apprise address of this receiver, without a path: `json://127.0.0.1:<port>`."""
-        return f"json://127.0.0.1:{self._server.server_port}"
+        """The Apprise address of this receiver, without a path: `json://<host>:<port>`."""
+        return f"json://{self._host}:{self._server.server_port}"
 
     @property
     def received(self) -> list[Received]:
@@ -153,14 +156,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, port: int, take: Callable[[str, str, dict[str, Any]], Behaviour]) -> None:
+    def __init__(self, address: tuple[str, int], take: Callable[[str, str, dict[str, Any]], Behaviour]) -> None:
         self.take = take
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         # HTTPServer would ask the name service for the host's full name, which can take seconds.
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def handle_error(self, *_: object) -> None:
         # The sender hung up: its affair. The default prints a traceback.

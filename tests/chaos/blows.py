@@ -56,8 +56,8 @@ def _whole(process: Supervised | None) -> list[int]:
     return [pid, *descendants(pid)] if pid is not None else []
 
 
-def _child(process: Supervised, dice: random.Random = random.Random(7)) -> list[int]:  # noqa: B008
-    below = descendants(process.pid) if process.pid is not None else []
+def _child(process: Supervised | None, dice: random.Random = random.Random(7)) -> list[int]:  # noqa: B008
+    below = _whole(process)[1:]
     return [dice.choice(below)] if below else []
 
 

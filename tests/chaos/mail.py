@@ -44,16 +44,22 @@ class Mail:
     def send_all(self, send: Send) -> None:
         """What one sender does until the end: take the next message, and send it until it is accepted."""
         while (body := self._next()) is not None:
-            while not self._over:
-                try:
-                    send(body)
-                except Exception:
-                    # Whatever it was: it is not known to be accepted, so it is sent again.
-                    self.sent_again += 1
-                    time.sleep(AGAIN_SECONDS)
-                else:
-                    self._note(body)
-                    break
+            self.send(body, send)
+            with self._changed:
+                self._under_way -= 1
+
+    def send(self, body: Body, send: Send) -> None:
+        """Send one message until it is accepted, or the campaign is over."""
+        while not self._over:
+            try:
+                send(body)
+            except Exception:
+                # Whatever it was: it is not known to be accepted, so it is sent again.
+                self.sent_again += 1
+                time.sleep(AGAIN_SECONDS)
+            else:
+                self._note(body)
+                break
 
     def _next(self) -> Body | None:
         with self._changed:
@@ -67,7 +73,6 @@ class Mail:
 
     def _note(self, body: Body) -> None:
         with self._changed:
-            self._under_way -= 1
             key = (body["patient"], body["id"], body.get("status", ""))
             if key not in self._seen:
                 self._seen.add(key)

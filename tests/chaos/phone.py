@@ -1,4 +1,4 @@
-"""The phone: a receiver in a process of its own. `python -m tests.chaos.phone LOG PORT`.
+"""The phone: a receiver in a process of its own. `python -m tests.chaos.phone LOG HOST PORT`.
 
 It writes each page it took to LOG, one JSON line each. On standard input it is told how a path is to answer from now
 on; when that ends, so does the phone.
@@ -28,7 +28,8 @@ class Log:
 
 def main() -> None:
     """Take pages until standard input ends."""
-    with Path(sys.argv[1]).open("a", encoding="utf-8") as file, Receiver(Log(file).write, int(sys.argv[2])) as phone:
+    log, host, port = sys.argv[1:]
+    with Path(log).open("a", encoding="utf-8") as file, Receiver(Log(file).write, int(port), host) as phone:
         sys.stdout.write(f"{phone.url}\n")
         sys.stdout.flush()
         for line in sys.stdin:

@@ -101,3 +101,17 @@ alone.
 
 {blows(columns)}
 """
+
+
+def rewrite(file: Path, name: str, text: str) -> None:
+    """Write the part of a document between its two marks anew.
+
+    Raises:
+        ValueError: the document has no such part.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    head, found, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{file.name} has no part {name}")
+    file.write_text(f"{head}{begin}{text}{end}{tail}", encoding="utf-8")

@@ -31,10 +31,10 @@ PATHS = ("/phone-1", "/phone-2", "/phone-3")
 class Phone:
     """The receiver process. It outlives nobody: its standard input ends with us."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self._log = folder / "phone.jsonl"
         self._log.touch()
-        command = [sys.executable, "-m", "tests.chaos.phone", str(self._log), str(free_port())]
+        command = [sys.executable, "-m", "tests.chaos.phone", str(self._log), host, str(port or free_port())]
         self._process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent()
         )
@@ -65,8 +65,8 @@ class Phone:
 class Processes(NamedTuple):
     """Who can be killed, by what they do."""
 
-    judging: Supervised
-    delivering: Supervised
+    judging: Supervised | None = None
+    delivering: Supervised | None = None
     gateway: Supervised | None = None
 
     def all(self) -> list[Supervised]:
