@@ -20,6 +20,8 @@ Send = Callable[[Body], None]
 AGAIN_SECONDS = 0.1
 OPENED_WITHIN = 0.6
 """By this part of a campaign every patient has begun."""
+AT_ONCE = 0.5
+"""The share of the patients who begin at once: fewer would have more to chart in a minute than a chart keeps."""
 
 
 class Mail:
@@ -110,7 +112,7 @@ class Ward:
             share = number / self._messages
             if stopped.wait(max(0.0, started + share * self._seconds - time.monotonic())):
                 return
-            if waiting and len(begun) <= len(self._patients) * share / OPENED_WITHIN:
+            if waiting and len(begun) <= len(self._patients) * max(AT_ONCE, share / OPENED_WITHIN):
                 begun.append(waiting.pop())
                 for body in begun[-1].opening(self.now()):
                     self._post(body)

@@ -2,7 +2,8 @@
 what the software does.
 
 Every patient lives one story, from the first message to the last, so that what is owed does not depend on the order
-or the number of times messages arrive in. Nothing here is older than two hours: a chart keeps all of it.
+or the number of times messages arrive in. A chart keeps all of it (`alerts/thinning.py`): nothing is older than two
+hours, and a person charts every value, few of a kind in a minute.
 """
 
 import random
@@ -143,9 +144,8 @@ class Patient:
         return self._message("reading", at, **self._reading(kind, BODY_OF[kind](self._dice)["value"]))
 
     def _reading(self, kind: str, value: object) -> Body:
-        by = "laboratory" if kind in ("crp", "platelets") else "person"
         unit = {"unit": UNITS[kind]} if kind in UNITS else {}
-        return {"reading": kind, "value": value, "by": by, **unit}
+        return {"reading": kind, "value": value, "by": "person", **unit}
 
     def _message(self, kind: str, at: datetime, **body: Any) -> Body:
         number = f"{self.name} {next(self._numbers)}"
