@@ -117,11 +117,15 @@ def _retry_after(text: str, now: datetime) -> timedelta | None:
 
 
 def _diagnostics(body: bytes) -> str:
-    """What an OperationOutcome says is wrong, shortened."""
+    """What an OperationOutcome says is wrong, and with which elements, shortened."""
     try:
-        outcome: Any = json.loads(body)
-        issues = outcome["issue"]
-        said = [issue.get("diagnostics") or issue.get("details", {}).get("text") or "" for issue in issues]
+        said = [_issue(issue) for issue in json.loads(body)["issue"]]
         return "; ".join(text for text in said if text)[:REASON_KEPT]
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
+
+
+def _issue(issue: dict[str, Any]) -> str:
+    text = issue.get("diagnostics") or issue.get("details", {}).get("text") or ""
+    elements = ", ".join(issue.get("expression") or issue.get("location") or ())
+    return f"{text} ({elements})" if text and elements else text or elements

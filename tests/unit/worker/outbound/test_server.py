@@ -1,9 +1,11 @@
 """One request to the FHIR base, and what its answer means."""
 
+import json
 import logging
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -12,7 +14,7 @@ from config.settings import Settings
 from tests.record_system import RecordSystem
 from tests.unit.worker.ward import NOW
 from worker.outbound import server as module
-from worker.outbound.server import Answer, FhirBase, Verdict, fhir_base
+from worker.outbound.server import Answer, FhirBase, Verdict, _diagnostics, fhir_base
 
 RESOURCE = {
     "resourceType": "Observation",
@@ -137,3 +139,18 @@ def test_nothing_of_it_stands_in_the_log(
 def test_a_process_connects_once() -> None:
     settings = Settings(fhir_base="http://127.0.0.1:9/fhir")
     assert fhir_base(settings) is fhir_base(settings)
+
+
+@pytest.mark.parametrize(
+    ("issue", "said"),
+    [
+        ({"details": {"text": "Missing"}, "expression": ["Observation.code"]}, "Missing (Observation.code)"),
+        ({"diagnostics": "Missing", "location": ["/f:code", "/f:status"]}, "Missing (/f:code, /f:status)"),
+        ({"diagnostics": "Missing"}, "Missing"),
+        ({"expression": ["Observation.code"]}, "Observation.code"),
+        ({"expression": [1]}, ""),
+        ({"details": None}, ""),
+    ],
+)
+def test_a_refusal_names_the_element_it_is_about(issue: dict[str, Any], said: str) -> None:
+    assert _diagnostics(json.dumps({"issue": [issue]}).encode()) == said

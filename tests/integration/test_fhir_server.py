@@ -1,0 +1,183 @@
+"""The export to a FHIR server that nobody here wrote: stored, validated by it, and found again by its search.
+
+Medplum's router is installed by npm for the run, in the version that `fhir_server/package.json` names.
+"""
+
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from fakeredis import FakeRedis, FakeServer
+
+from config.settings import Settings
+from config.site import DEFAULTS
+from tests.integration.hospital import Hospital, crs2, eventually, iso
+from tests.integration.servers import free_port, running
+from tests.unit.worker.ward import KEYS, SITE, Clock
+from worker.advance import advance
+from worker.demo import read_case
+from worker.inbox import accept
+from worker.outbound.backlog import backlog, refused
+from worker.outbound.export import export
+from worker.outbound.names import GRADE, PAGE
+from worker.outbound.owed import Item, unpack
+from worker.outbound.server import Answer, FhirBase, Verdict
+from worker.replay import moments
+from worker.store import Store
+from worker.supervisor import Supervised, worker_command
+
+pytestmark = pytest.mark.server
+
+FOLDER = Path(__file__).with_name("fhir_server")
+TOKEN = "a-token"  # noqa: S105 - of this test
+NODE = (20, 19)
+"""The oldest Node that the router runs on."""
+
+UNTIL = datetime(2024, 6, 17, tzinfo=UTC)
+"""Of the reference case that much: by then every system has been graded, and its search still answers soon."""
+
+PATIENT = "bed 1"
+
+Resource = dict[str, Any]
+
+
+class Medplum(NamedTuple):
+    """The server, as whoever reads the record asks it."""
+
+    base: str
+
+    def find(self, kind: str, **by: str) -> list[Resource]:
+        """What its search finds, all of it."""
+        answer = httpx.get(f"{self.base}/{kind}", params={**by, "_count": "1000"}, headers=_headers())
+        return [entry["resource"] for entry in answer.raise_for_status().json().get("entry", ())]
+
+    def versions(self, resource: Resource) -> list[Resource]:
+        """Every version it has of a resource, the newest first."""
+        answer = httpx.get(f"{self.base}/{resource['resourceType']}/{resource['id']}/_history", headers=_headers())
+        return [entry["resource"] for entry in answer.raise_for_status().json()["entry"]]
+
+
+def _headers() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Medplum]:
+    """The server, installed for this run; skipped where there is no Node, no npm, or no registry that npm reaches."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        pytest.skip("no `node` and `npm` on PATH")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    if tuple(map(int, version.strip("v\n").split(".")[:2])) < NODE:
+        pytest.skip(f"Node {version.strip()} is older than {'.'.join(map(str, NODE))}")
+    folder = tmp_path_factory.mktemp("medplum")
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    install = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=150, check=False)  # noqa: S603
+    if done.returncode:
+        pytest.skip(f"npm could not install the FHIR server: {done.stderr.splitlines()[-1:]}")
+    port = free_port()
+    with running([node, str(folder / "server.mjs"), str(port), TOKEN], port, folder / "server.log"):
+        yield Medplum(f"http://127.0.0.1:{port}/fhir")
+    shutil.rmtree(folder / "node_modules")
+
+
+@pytest.fixture(scope="module")
+def exported(hospital: Hospital, medplum: Medplum) -> Hospital:
+    """A patient whose page was answered, once everything about them was exported."""
+    named = {"fhir_base": medplum.base, "fhir_token": TOKEN, "fhir_system": "urn:oid:1.2.3"}
+    hospital.settings = hospital.settings.model_copy(update=named)
+    exporter = worker_command(["export"], 1)
+    with hospital.workers(), Supervised(exporter, hospital.settings.as_environment(), str(hospital.log)):
+        hospital.client.send(crs2(PATIENT))
+        eventually(lambda: hospital.paged("CRS 2", PATIENT), "the page arrives")
+        hospital.client.send([_acknowledgement(hospital)])
+        eventually(lambda: hospital.events("acknowledged"), "it is answered")
+        hospital.is_idle_soon()
+        eventually(lambda: backlog(hospital.store, datetime.now(UTC)).batches == 0, "everything is exported")
+    return hospital
+
+
+def _acknowledgement(hospital: Hospital) -> Resource:
+    watch = hospital.store.watch(PATIENT)
+    assert watch is not None
+    answer = {"type": "acknowledgement", "id": "a1", "source": "gateway", "patient": PATIENT, "by": "haematologist-1"}
+    return answer | {"episode": watch.episodes["crs"].id, "effective": iso(datetime.now(UTC))}
+
+
+def test_nothing_of_a_stay_is_refused(medplum: Medplum) -> None:
+    """The server validates each resource: elements, types, cardinalities and the invariants of FHIR R4."""
+    settings = Settings(fhir_base=medplum.base, fhir_token=TOKEN)
+    base, clock = FhirBase(settings), Clock()
+    given: list[Item] = []
+    with FakeRedis(server=FakeServer(version=(7,))) as redis, closing(base):
+        store = Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000, exports=True)
+        shard = store.keys.of("REF-1")
+        for at, messages in moments(read_case(DEFAULTS / "reference_case.ndjson")):
+            if at > UNTIL:
+                break
+            clock.at = at
+            accept(redis, KEYS, [message.model_dump_json(exclude_none=True).encode() for message in messages], at)
+            advance(store, shard, clock, SITE)
+        for _, fields in store.stream(shard.exports):
+            given += unpack(fields[b"e"])
+        while export(store, shard, clock, settings, base):
+            pass
+        assert list(refused(store)) == []
+        assert backlog(store, clock.now()).batches == 0
+    grades = {item["id"]: item["system"] for item in given if item["kind"] in ("grade", "regrade")}
+    stored = Counter(found["identifier"][0]["value"] for found in medplum.find("Observation"))
+    assert {id: stored[id] for id in grades} == dict.fromkeys(grades, 1), "each stands once"
+    assert {"crs", "icans", "ice", "m_easix", "news2", "icaht.early"} <= set(grades.values())
+    pages = {item["page"] for item in given if item["kind"] == "page"}
+    assert pages <= {found["identifier"][0]["value"] for found in medplum.find("Communication")}
+    assert pages
+
+
+def test_a_grade_is_found_by_code_and_patient_and_says_what_it_rests_on(exported: Hospital, medplum: Medplum) -> None:
+    found = medplum.find("Observation", code="urn:cartwatch:system|crs", status="final")
+    [crs] = [one for one in found if one["subject"]["identifier"] == {"system": "urn:oid:1.2.3", "value": PATIENT}]
+    [event] = [one for one in exported.events("grade") if (one["patient"], one["system"]) == (PATIENT, "crs")]
+    assert (crs["valueQuantity"]["value"], crs["effectiveDateTime"]) == (event["grade"], event["at"])
+    assert {part["identifier"]["value"] for part in crs["derivedFrom"]} == {
+        f"{used['source']}|{used['id']}" for used in event["evidence"]
+    }
+
+
+def test_a_page_stands_once_with_what_became_of_it(exported: Hospital, medplum: Medplum) -> None:
+    [event] = [one for one in exported.events("page") if (one["patient"], one["condition"]) == (PATIENT, "crs")]
+    [page] = medplum.find("Communication", identifier=f"{PAGE}|{event['page']}")
+    assert [part["contentString"] for part in page["payload"]] == [event["title"], event["text"]]
+    assert (page["status"], page["note"][0]["authorString"]) == ("completed", "haematologist-1")
+    assert page["sent"] <= page["received"]
+    assert len(medplum.versions(page)) >= 1
+    [about] = page["about"]
+    [grade] = medplum.find("Observation", identifier=f"{GRADE}|{about['identifier']['value']}")
+    assert grade["code"]["coding"][0]["code"] == "crs"
+
+
+def test_what_it_refuses_is_listed_with_its_own_reason(medplum: Medplum) -> None:
+    settings = Settings(fhir_base=medplum.base, fhir_token=TOKEN)
+    resource: Resource = {"resourceType": "Observation", "identifier": [{"system": GRADE, "value": "no code"}]}
+    answer = _put(settings, resource | {"status": "final"})
+    assert answer.verdict is Verdict.REFUSED
+    assert answer.said == "Missing required property (Observation.code)"
+    assert medplum.find("Observation", identifier=f"{GRADE}|no code") == []
+
+
+def test_a_token_that_it_does_not_know_keeps_everything(medplum: Medplum) -> None:
+    resource: Resource = {"resourceType": "Observation", "identifier": [{"system": GRADE, "value": "x"}]}
+    answer = _put(Settings(fhir_base=medplum.base, fhir_token=TOKEN[::-1]), resource)
+    assert (answer.verdict, answer.why) == (Verdict.FAILED, "it answered 401: the token is not accepted")
+
+
+def _put(settings: Settings, resource: Resource) -> Answer:
+    with closing(FhirBase(settings)) as base:
+        return base.put([resource], datetime.now(UTC))
