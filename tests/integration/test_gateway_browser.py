@@ -1,28 +1,22 @@
 """The gateway in a real browser: a page opened by its link and answered, and the board beside it."""
 
 import os
-import re
 import shutil
-import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from alerts.episodes import Episode
 from alerts.paging import Delivery
 from tests.integration.barriers import barriers
 from tests.integration.hospital import Hospital, course, crs2, eventually, iso
-from worker.gateway.links import Links, links_of
+from tests.integration.with_gateway import episode_of, link_of, links, with_gateway
 from worker.gateway.sessions import Sessions
-from worker.supervisor import Supervised
 
 pytestmark = pytest.mark.server
 
@@ -62,16 +56,8 @@ def browser() -> Iterator[Browser]:
 def ward(hospital: Hospital, browser: Browser) -> Iterator[Hospital]:
     """A ward with a gateway, workers, and two patients who get worse."""
     del browser
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     speaking_italian(Path(hospital.settings.config_dir or "") / "site.yaml")
-    hospital.settings = hospital.settings.model_copy(update={"public_url": address})
-    command = [sys.executable, "-m", "worker.gateway", "--port", str(port)]
-    log = str(hospital.log.with_name("gateway.log"))
-    with Supervised(command, hospital.settings.as_environment(), log), hospital.workers():
-        eventually(lambda: answers(address), "the gateway answers")
+    with with_gateway(hospital):
         hospital.client.send(course([WORSE, OTHER], datetime.now(UTC)))
         hospital.client.send(laboratory(WORSE))
         eventually(lambda: link_of(hospital, WORSE) and link_of(hospital, OTHER), "pages with links have arrived")
@@ -85,13 +71,6 @@ def speaking_italian(site: Path) -> None:
     spoken = written.replace(f"  {ITALIAN}:\n", f"  {ITALIAN}:\n    language: it\n")
     assert spoken != written
     site.write_text(spoken, encoding="utf-8")
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/healthz", timeout=2).status_code in (200, 503)
-    except httpx.TransportError:
-        return False
 
 
 def laboratory(patient: str) -> list[dict[str, Any]]:
@@ -114,26 +93,6 @@ def laboratory(patient: str) -> list[dict[str, Any]]:
         given = {"type": "treatment", "id": f"given {drug}", "drug": drug, "action": action, **common, "source": "emar"}
         sent.append(given | ({"dose": dose, "unit": "mg"} if dose else {}))
     return sent
-
-
-def link_of(ward: Hospital, patient: str) -> str:
-    """The link in the last page about a patient that reached whoever is on call first."""
-    pages = [page for page in ward.receiver.received if page.path == "/phone-1" and f"/{patient}" in page.title]
-    found = [link[0] for page in pages if (link := re.search(r"http://127\.0\.0\.1:\d+/p/[\w.~-]+", page.body))]
-    return found[-1] if found else ""
-
-
-def links(ward: Hospital) -> Links:
-    """The links as the gateway makes them."""
-    return links_of(ward.redis, ward.store.keys, ward.settings, str(ward.settings.public_url))
-
-
-def episode_of(ward: Hospital, patient: str, link: str) -> Episode:
-    """The episode a link is about, as it stands in the store."""
-    claims = links(ward).read(link.rpartition("/")[2], datetime.now(UTC))
-    watch = ward.store.watch(patient)
-    assert watch is not None
-    return next(episode for episode in watch.episodes.values() if episode.id == claims.episode)
 
 
 @contextmanager
