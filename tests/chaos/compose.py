@@ -80,6 +80,8 @@ class Project:
         services: dict[str, Any] = {name: {"environment": dict(over)} for name in self.services() if name != "redis"}
         for name in PAGES:
             services[name]["scale"] = self._copies
+        if group := os.environ.get("CHAOS_CGROUP"):
+            services = {name: {**services.get(name, {}), "cgroup_parent": group} for name in self.services()}
         disk = {"driver": "local", "driver_opts": {"type": "none", "o": "bind", "device": str(self.disk)}}
         text = yaml.safe_dump({"services": services, "volumes": {"redis": disk}})
         self._override().write_text(text, encoding="utf-8")

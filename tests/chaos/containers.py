@@ -3,8 +3,9 @@
 CHAOS_IMAGE names an image of ours that is built already; CHAOS_COPIES how many containers of what pages there are;
 CHAOS_SERVICES and CHAOS_BLOWS name some of the containers and the first words of some blows; CHAOS_RATE is the
 messages a second; CHAOS_BUSY how many processes of `nice` work run beside it (one a core by default); CHAOS_ENGINE is
-a command that restarts the engine, which is done last, and only where it is given; CHAOS_WRITE is a document whose
-part is written anew.
+a command that restarts the engine, which is done last, and only where it is given; CHAOS_CGROUP a
+control group of yours in which the containers run, where others use the machine as well; CHAOS_WRITE is a document
+whose part is written anew.
 """
 
 import os
