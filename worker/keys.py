@@ -150,6 +150,10 @@ class Keys(NamedTuple):
         """Pages over a channel's limit, by when they were held back (ms)."""
         return f"{self.namespace}:held:{channel}"
 
+    def ticked(self, what: str) -> str:
+        """Set while the tick of some worker has just sent the wake-ups of all pages, or exports, that are due."""
+        return f"{self.namespace}:ticked:{what}"
+
     @property
     def fhir_base(self) -> str:
         """Since when the FHIR base fails, why, and when it is tried again; absent while it takes what it is sent."""

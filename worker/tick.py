@@ -165,9 +165,11 @@ def _wake(run: Runtime) -> None:
         for number in _nobody_has_woken(run.store, waiting):
             app.send_task("advance", (number,))
     owed = backlog.due(run.store, now) if run.settings.exports else []
-    if owed and _is_taken_from("export"):
+    if owed and _is_first(run.store, "exports") and _is_taken_from("export"):
         for number in owed:
             app.send_task("export", (number,))
+    if not (found.urgent or found.pages) or not _is_first(run.store, "pages"):
+        return
     # A critical page that is still due may be taken by the others too: its own processes may all hang.
     for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
         if pages and _is_taken_from(task):
@@ -187,6 +189,12 @@ def _nobody_has_woken(store: Store, numbers: Collection[int]) -> list[int]:
     for number in numbers:
         pipe.set(store.keys.shard(number).key("ticked"), 1, nx=True, px=TICKED_LASTS_MS)
     return [number for number, first in zip(numbers, pipe.execute(), strict=True) if first]
+
+
+def _is_first(store: Store, what: str) -> bool:
+    """Whether no other worker's tick has sent the wake-ups of this second: after an outage, when much is due at once, a
+    wake-up from each of many workers for each page would fill the queues before those that something depends on."""
+    return bool(store.redis.set(store.keys.ticked(what), 1, nx=True, px=TICKED_LASTS_MS))
 
 
 def _look_over(run: Runtime) -> None:

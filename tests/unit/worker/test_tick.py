@@ -138,6 +138,18 @@ def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
     assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
 
 
+def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: Sent) -> None:
+    """After an outage each page would be in the queues as often as there are workers, each second anew."""
+    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
+    tick()
+    once = list(sent)
+    tick()
+    assert sent == once
+    assert len(once) == 3
+    assert redis.pttl(KEYS.ticked("pages")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
+
+
 def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
     store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
     tick()
