@@ -33,6 +33,8 @@ CUT_OFF_SECONDS = 20.0
 """Longer than a claim on a page lasts."""
 
 FULL_SECONDS = 15.0
+SLOW_SECONDS = 8.0
+URGENT = "worker-deliver-urgent"
 
 
 class Struck(NamedTuple):
@@ -48,15 +50,21 @@ class Struck(NamedTuple):
 
 
 class Blow(NamedTuple):
-    """How a container is hit; what is returned mends it after so many seconds."""
+    """How a container is hit; what is returned mends it after so many seconds. `sending`: while it sends a page."""
 
     name: str
     deal: Callable[[Composed, str, str], Callable[[], object] | None]
     lasts: float = 0.0
+    sending: bool = False
 
 
 def _kill(_: Composed, _service: str, container: str) -> None:
     kill_first_process(container)
+
+
+def _kill_all(stand: Composed, service: str, _: str) -> None:
+    for container in stand.project.containers(service):
+        kill_first_process(container)
 
 
 def _stop(_: Composed, _service: str, container: str) -> None:
@@ -92,6 +100,7 @@ BLOWS = (
     Blow(f"paused for {STANDS_STILL_SECONDS:.0f} s", _pause, STANDS_STILL_SECONDS),
     Blow(f"network taken away for {CUT_OFF_SECONDS:.0f} s", _cut_off, CUT_OFF_SECONDS),
 )
+SENDING = Blow("all killed while one sends", _kill_all, sending=True)
 FULL = Blow(f"disk full for {FULL_SECONDS:.0f} s", _fill, FULL_SECONDS)
 
 
@@ -114,6 +123,8 @@ class Order(NamedTuple):
         found = [(name, blow) for name in services if not self.services or name in self.services for blow in BLOWS]
         if not self.services or "redis" in self.services:
             found.insert(len(BLOWS) if found and found[0][0] == "redis" else 0, ("redis", FULL))
+        if not self.services or URGENT in self.services:
+            found.append((URGENT, SENDING))
         kept = [(name, blow) for name, blow in found if not self.blows or blow.name.split()[0] in self.blows]
         return [*kept, *([("redis", engine(self.engine))] if self.engine else [])]
 
@@ -182,6 +193,8 @@ class AgainstContainers(AgainstCartwatch):
         [container, *_] = self.stand.project.containers(service)
         self.dealt[f"{service}: {blow.name}"] += 1
         arrived: dict[str, float] = {}
+        if blow.sending:
+            self._until_it_sends(probes.pop(0), client)
         began = time.monotonic()
         mended: list[float] = []
 
@@ -193,6 +206,7 @@ class AgainstContainers(AgainstCartwatch):
 
         def hit() -> None:
             mend = blow.deal(self.stand, service, container)
+            self.stand.phone.behave()
             struck.append(time.monotonic())
             if mend is not None:
                 time.sleep(max(0.0, began + blow.lasts - time.monotonic()))
@@ -202,7 +216,7 @@ class AgainstContainers(AgainstCartwatch):
         struck: list[float] = []
         # What takes effect at once is dealt before the patients become critical; a stop takes as long as it takes.
         with self._threads([hit]):
-            if blow.lasts or blow.deal is _kill:
+            if blow.lasts or blow.deal in (_kill, _kill_all):
                 until(lambda: struck, "the blow is dealt")
             with self._threads([send]):
                 self._watch(probes, arrived, began)
@@ -210,6 +224,14 @@ class AgainstContainers(AgainstCartwatch):
         self.stand.forget_beats()
         late = [arrived.get(probe.name, float("inf")) for probe in probes]
         return Struck(service, blow.name, max(late), min(late), mended[0], gaps)
+
+    def _until_it_sends(self, probe: Patient, client: Client) -> None:
+        """Make the phone slow, and one patient critical."""
+        self.stand.phone.behave(delay=SLOW_SECONDS)
+        for body in probe.opening(datetime.now(UTC)):
+            self.mail.send(body, self._way(URGENT, client))
+        trying = self.store.keys.trying(FIRST.strip("/"), "urgent")
+        until(lambda: self.store.redis.exists(trying), "the page is being sent")
 
     def _way(self, service: str, client: Client) -> Send:
         if service == "gateway":

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import report
-from tests.chaos.against_containers import BLOWS, FULL, Order, Struck
+from tests.chaos.against_containers import BLOWS, FULL, SENDING, URGENT, Order, Struck
 from tests.chaos.containers import command, table
 
-SERVICES = ["redis", "gateway", "worker-advance"]
+SERVICES = ["redis", "gateway", URGENT]
 
 
 def struck(order: Order) -> list[tuple[str, str]]:
@@ -17,7 +17,10 @@ def struck(order: Order) -> list[tuple[str, str]]:
 
 def test_every_container_is_hit_by_every_blow_and_the_disk_of_redis_fills() -> None:
     found = struck(Order())
-    assert set(found) == {(name, blow.name) for name in SERVICES for blow in BLOWS} | {("redis", FULL.name)}
+    assert set(found) == {(name, blow.name) for name in SERVICES for blow in BLOWS} | {
+        ("redis", FULL.name),
+        (URGENT, SENDING.name),
+    }
     assert len(found) == len(set(found))
 
 
