@@ -66,6 +66,7 @@ _NTFY = Extras(
 _GOTIFY = Extras("priority", _WORDS)
 _PUSHSAFER = Extras("priority", _WORDS)
 _BARK = Extras("level", _by("critical", "timeSensitive", "active", "passive", "active"), link=_click)
+_PINGLET = Extras("priority", _by("urgent", "urgent", "normal", "silent", "normal"))
 _GOALERT = Extras(key="dedup", fixed=(("action", "trigger"),))
 _MAIL = Extras(
     "+importance", _by("high", "high", "normal", "low", "normal"), fixed=(("+auto-submitted", "auto-generated"),)
@@ -86,6 +87,11 @@ SERVICES: Mapping[str, Extras] = {
     "psafer": _PUSHSAFER,
     "psafers": _PUSHSAFER,
     "prowl": Extras("priority", _WORDS),
+    "lauther": Extras("priority", _WORDS, link=_click),
+    "youlmk": Extras("priority", _by("critical", "high", "normal", "low", "normal")),
+    "pinglet": _PINGLET,
+    "pinglets": _PINGLET,
+    "pushward": Extras("level", _by("critical", "time-sensitive", "active", "passive", "active")),
     "join": Extras("priority", _WORDS),
     "bark": _BARK,
     "barks": _BARK,

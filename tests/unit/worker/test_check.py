@@ -371,6 +371,7 @@ def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
         ("ntfy://ntfy.example/rossi?priority=max", "priority=max"),
         ("pagerduty://key@routing?severity=critical", "severity=critical"),
         ("bark://bark.example/device?Level=critical", "Level=critical"),
+        ("pinglets://key@pinglet.example/acme/ward?priority=urgent", "priority=urgent"),
         ("mailtos://a:b@mail.example?+Importance=high", "+Importance=high"),
         ("ntfy://ntfy.example/rossi?tags=cart", None),
         ("json://127.0.0.1/phone-1?priority=max", None),
