@@ -80,6 +80,7 @@ class _Marionette:
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), SECONDS)
+        self._answers = self._socket.makefile("rb")
         self._read()
 
     def __call__(self, _path: str, name: str, /, **given: Any) -> Any:
@@ -91,12 +92,13 @@ class _Marionette:
 
     def _read(self) -> Any:
         digits = b""
-        while (byte := self._socket.recv(1)) != b":":
+        while (byte := self._answers.read(1)) != b":":
             assert byte, "Firefox has ended"
             digits += byte
-        return json.loads(self._socket.recv(int(digits), socket.MSG_WAITALL))
+        return json.loads(self._answers.read(int(digits)))
 
     def close(self) -> None:
+        self._answers.close()
         self._socket.close()
 
 
