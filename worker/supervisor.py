@@ -30,12 +30,17 @@ SLOW_SECONDS = 5.0
 
 
 def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
-    """The command line of one Celery worker. A worker for `ingest` also reads Celery's own default queue."""
+    """The command line of one Celery worker."""
+    return [sys.executable, "-m", "celery", *worker_arguments(queues, processes, pool)]
+
+
+def worker_arguments(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
+    """The same without the program. A worker for `ingest` also reads Celery's own default queue."""
     names = list(queues)
     if "ingest" in names:
         names.append("celery")
     return [
-        *(sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--queues", ",".join(names)),
+        *("--app", "worker.app", "worker", "--queues", ",".join(names)),
         *("--concurrency", str(processes), "--pool", pool, "--without-gossip", "--without-mingle"),
         *("--without-heartbeat", "--loglevel", os.environ.get("CARTWATCH_LOG_LEVEL", "INFO")),
     ]

@@ -53,14 +53,14 @@ def up(data: Path | None, processes: int) -> None:
 @click.option("--processes", default=2, show_default=True, help="Processes of the pool.")
 def worker(queues: str, processes: int) -> None:
     """Run one Celery worker in the foreground, for a supervisor or a container."""
-    import os
+    from celery.bin.celery import celery
 
     from config.settings import Settings
     from worker.fitness import UnfitStoreError, refuse_unfit
     from worker.last_alarm import refused
     from worker.queues import QUEUES
     from worker.runtime import connect, keys_of
-    from worker.supervisor import worker_command
+    from worker.supervisor import worker_arguments
 
     settings = Settings()
     configuration(settings.config_dir)
@@ -74,8 +74,8 @@ def worker(queues: str, processes: int) -> None:
     except UnfitStoreError as error:
         refused(settings, error)
         raise click.ClickException(str(error)) from error
-    command = worker_command(names, processes)
-    os.execv(command[0], command)  # noqa: S606
+    # In this process: what is imported by now need not be imported again.
+    celery(worker_arguments(names, processes), prog_name="celery", auto_envvar_prefix="CELERY")
 
 
 @click.command()

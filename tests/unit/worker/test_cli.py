@@ -345,7 +345,7 @@ def test_a_configuration_that_cannot_be_used_stops_every_command_before_it_begin
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it began")
 
-    monkeypatch.setattr("os.execv", never)
+    monkeypatch.setattr("celery.bin.celery.celery", never)
     monkeypatch.setattr("worker.service.serve", never)
     monkeypatch.setenv("CARTWATCH_CONFIG_DIR", str(broken(tmp_path)))
     said = run(command, given="")
@@ -358,7 +358,7 @@ def test_a_configuration_that_cannot_be_used_stops_every_command_before_it_begin
 
 def test_worker_becomes_a_celery_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
+    monkeypatch.setattr("celery.bin.celery.celery", lambda arguments, **_: became.append(arguments))
     assert run("worker", "--queues", "deliver", "--processes", "4").exit_code == 0
     [command] = became
     assert command[command.index("--queues") + 1] == "deliver"
