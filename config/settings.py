@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     redis_memory: int | None = Field(
         None, ge=64, description="MiB the Redis of `cartwatch up` may use; a quarter of the machine's if not set"
     )
+    health_file: Path | None = Field(None, description="Touched while the process works; for a container's healthcheck")
     volatile: bool = Field(False, description="Accept a store that forgets at its end; never where patients are")
     metrics_token: str | None = Field(None, repr=False, description="Whoever brings it may read the metrics")
     heartbeat_url: str | None = Field(None, repr=False, description="Asked (GET) while the auditor finds nothing wrong")

@@ -85,8 +85,14 @@ class Tick(bootsteps.StartStopStep):
             log.critical("this worker does not start. %s", error)
             last_alarm.refused(run.settings, error)
             raise WorkerShutdown(os.EX_CONFIG) from error
-        parent.timer.call_repeatedly(EVERY_SECONDS, tick)
+        parent.timer.call_repeatedly(EVERY_SECONDS, tick, (lambda: pool_lives(parent.pool),))
         last_alarm.start(run.settings)
+
+
+def pool_lives(pool: Any) -> bool:
+    """Whether every process of a worker's pool lives. Celery starts one that died again, if it can."""
+    processes = getattr(pool._pool, "_pool", None)
+    return processes is None or sum(process.is_alive() for process in processes) >= pool.num_processes
 
 
 app.steps["worker"].add(Tick)

@@ -18,6 +18,7 @@ from kombu.message import Message
 from redis.exceptions import RedisError
 
 from alerts.watch import SetAside
+from worker.deaf import ears
 from worker.inbox import RAW_KEPT, SOURCE_SHOWN, dead_letter
 from worker.runtime import runtime
 from worker.tasks import wake_shards
@@ -50,6 +51,7 @@ class TolerantConsumer(Consumer):
         receive = super().create_task_handler(*arguments)
 
         def receive_checked(message: Message) -> None:
+            ears.taken += 1
             why = check(message, self.strategies)
             if why:
                 self._refuse(message, why)
@@ -60,6 +62,7 @@ class TolerantConsumer(Consumer):
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """What cannot even be decompressed; Celery calls it in the place of the handler."""
+        ears.taken += 1
         self._refuse(message, f"cannot be decoded ({type(exc).__name__})")
 
     def _refuse(self, message: Message, why: str) -> None:

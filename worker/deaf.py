@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 DEAF_SECONDS = 75.0
 """Longer than any task may run: by then a worker that hears has come to take another."""
 
-OFTEN_SECONDS = 5.0
+EVERY_SECONDS = 5.0
+
+OFTEN_SECONDS = 12.0
 """Looks further apart than this say nothing about the time between them."""
 
 
@@ -21,19 +23,30 @@ class Ears:
     """Whether this worker takes from its queues while there is something in them."""
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[float, float, int]] = {}
+        self.taken = 0
+        """How many messages it has taken, whatever became of them."""
+        self._since: float | None = None
+        self._looked, self._before = 0.0, 0
 
-    def hears(self, queue: str, waiting: int, taken: int) -> bool:
-        """Note a look at a queue of which this worker has `taken` so many tasks in all; False once it is deaf."""
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return self._since is None or time.monotonic() - self._looked >= EVERY_SECONDS
+
+    def hears(self, waiting: int) -> bool:
+        """Look while so many messages wait in its queues; False once it is deaf."""
         now = time.monotonic()
-        since, looked, before = self._since.get(queue, (now, now, taken))
-        if not waiting or taken != before or now - looked > OFTEN_SECONDS:
-            since = now
-        self._since[queue] = (since, now, taken)
-        return now - since < DEAF_SECONDS
+        if self._since is None or not waiting or self.taken != self._before or now - self._looked > OFTEN_SECONDS:
+            self._since = now
+        self._looked, self._before = now, self.taken
+        return now - self._since < DEAF_SECONDS
 
 
-def end(queue: str) -> None:
+ears = Ears()
+"""Those of this worker: its consumer counts (`worker/consumer.py`), its tick looks."""
+
+
+def end(queues: str) -> None:
     """End this process as a crash would, which loses nothing; whoever keeps it running starts it again."""
-    log.critical("this worker has taken nothing from %s for %.0f s though it waits; it ends", queue, DEAF_SECONDS)
+    log.critical("this worker has taken nothing from %s for %.0f s though messages wait; it ends", queues, DEAF_SECONDS)
     os._exit(os.EX_TEMPFAIL)

@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from worker import clock_jump, deaf
+from worker import clock_jump, deaf, health_file
 from worker.audit import audit, note_drift
 from worker.clock import StoreClock, milliseconds, read_with
 from worker.feeds import watch_feeds
@@ -96,42 +95,50 @@ def _queues() -> list[str]:
 
 def _is_taken_from(queue: str) -> bool:
     """Whether somebody takes from a queue, so far as its length says."""
+    return _waiting(queue) < MOST_WAITING
+
+
+def _waiting(queue: str) -> int:
     from worker.app import app
 
     pool: Any = app.pool
     with pool.acquire(block=True) as connection:
         try:
-            found = connection.default_channel.queue_declare(queue, passive=True)
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except connection.channel_errors:
-            return True  # it is empty, or not there yet
-    waiting = int(found.message_count)
-    if queue in _queues() and not _ears.hears(queue, waiting, state.total_count[queue]):
-        deaf.end(queue)
-    return waiting < MOST_WAITING
+            return 0  # it is empty, or not there yet
 
 
-_ears = deaf.Ears()
 _elsewhere = Elsewhere()
 
 
-def tick() -> None:
-    """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next."""
-    for part in (_beat, _recover, _wake, _watch, _look_over):
+def tick(pool_lives: Callable[[], bool] = lambda: True) -> None:
+    """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next.
+
+    This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
+    """
+    works = [_try(part) for part in (_beat, _hear)]
+    for part in (_recover, _wake, _watch, _look_over):
         _try(part)
+    if all(works) and pool_lives():
+        health_file.touch(runtime().settings.health_file)
 
 
-def _try(part: Callable[[Runtime], None]) -> None:
-    """One part of the tick; where it fails the others go on."""
+def _try(part: Callable[[Runtime], None]) -> bool:
+    """One part of the tick; where it fails the others go on. False where the store or the broker was not reached."""
     try:
         part(runtime())
+        return True
     except ResponseError as error:
         log.warning("tick: the store refuses a command (%s)", error)
         move_wrong_types_away(error)
+        return True
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
     except Exception as error:
         # It runs in the worker's event loop: what left it could end the worker.
         log.error("tick: failed (%s)", type(error).__name__)
+    return False
 
 
 def _beat(run: Runtime) -> None:
@@ -143,6 +150,14 @@ def _beat(run: Runtime) -> None:
     if isinstance(run.clock, StoreClock):
         clock_jump.notice(run.store, run.clock, looked)
         note_drift(run.store, run.clock)
+
+
+def _hear(_: Runtime) -> None:
+    """End this worker where messages wait in its queues and it takes none."""
+    if deaf.ears.is_due:
+        queues = _queues()
+        if not deaf.ears.hears(sum(map(_waiting, queues))):
+            deaf.end(", ".join(queues))
 
 
 def _recover(run: Runtime) -> None:

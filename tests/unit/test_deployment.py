@@ -1,7 +1,14 @@
 """The container files as data: what they start exists, and they keep what the service promises."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +61,11 @@ def redis_options() -> dict[str, str]:
     return {name: value.strip('"') for name, value in pairs}
 
 
+def shell(program: str, line: str) -> int:
+    """The exit status of a line in a shell."""
+    return subprocess.run([program, "-c", line], check=False, stderr=subprocess.DEVNULL).returncode  # noqa: S603
+
+
 def stages() -> list[list[tuple[str, str]]]:
     """The build stages of the Dockerfile, each a list of (instruction, arguments)."""
     lines = [line.split(maxsplit=1) for line in DOCKERFILE.splitlines() if line and not line.startswith("#")]
@@ -65,6 +77,11 @@ def stages() -> list[list[tuple[str, str]]]:
     return found
 
 
+def copied() -> list[list[str]]:
+    """What each COPY of the build copies into it."""
+    return [arguments.split()[:-1] for name, arguments in stages()[0] if name == "COPY"]
+
+
 def final(instruction: str) -> list[str]:
     return [arguments for name, arguments in stages()[-1] if name == instruction]
 
@@ -74,11 +91,27 @@ def test_a_worker_s_command_is_one_cartwatch_knows(service: dict[str, Any]) -> N
     assert {"queues", "processes"} <= set(parse(service["command"]))
 
 
-@every_worker
-def test_a_worker_s_health_check_is_one_cartwatch_knows(service: dict[str, Any]) -> None:
-    kind, *line = service["healthcheck"]["test"]
-    assert kind == "CMD"
-    assert parse(line)["quiet"] is True
+OF_A_FILE = [name for name in OURS if name != "gateway"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the find of other systems knows no relative times")
+@pytest.mark.parametrize("service", [OURS[name] for name in OF_A_FILE], ids=OF_A_FILE)
+@pytest.mark.parametrize(("age", "status"), [(None, 1), (0, 0), (25, 0), (35, 1), (3600, 1)])
+def test_a_container_is_healthy_while_its_own_file_is_young(
+    service: dict[str, Any], age: int | None, status: int, tmp_path: Path
+) -> None:
+    """A shell looks at the file's age: a Python process for each look costs more than the idle service."""
+    kind, text = service["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    file = tmp_path / "healthy"
+    if age is not None:
+        file.touch()
+        os.utime(file, (time.time() - age,) * 2)
+    named = service["environment"]["CARTWATCH_HEALTH_FILE"]
+    assert Settings(health_file=named).health_file is not None
+    assert Path(named).parent == Path(service["tmpfs"][0]), "a new container must not find the file of the last"
+    line = text.replace("$$", "$").replace(named, str(file))
+    assert shell("/bin/sh", line) == status
 
 
 def test_every_queue_has_one_service_and_no_service_an_unknown_queue() -> None:
@@ -125,11 +158,32 @@ def test_only_a_proxy_on_the_same_machine_reaches_the_gateway() -> None:
     assert GATEWAY["ports"] == [f"127.0.0.1:${{CARTWATCH_GATEWAY_PORT:-8080}}:{inside}"]
 
 
-def test_the_gateway_s_health_check_asks_the_gateway() -> None:
-    kind, program, option, code = GATEWAY["healthcheck"]["test"]
-    assert (kind, program, option) == ("CMD", "python", "-c")
-    compile(code, "healthcheck", "exec")
-    assert f"http://127.0.0.1:{parse(GATEWAY['command'])['port']}/healthz" in code
+class Answers(BaseHTTPRequestHandler):
+    """Is ready or not, as its server says."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status if self.path == "/readyz" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("answer", "status"), [(200, 0), (503, 1), (None, 1)])
+def test_a_gateway_is_healthy_while_it_answers_that_it_is_ready(answer: int | None, status: int) -> None:
+    kind, program, option, text = GATEWAY["healthcheck"]["test"]
+    assert (kind, program, option) == ("CMD", "bash", "-c")
+    address = f"/dev/tcp/127.0.0.1/{parse(GATEWAY['command'])['port']}"
+    assert address in text
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        port = server.server_port
+        if answer is None:
+            server.server_close()
+        else:
+            server.status = answer  # type: ignore[attr-defined]
+            threading.Thread(target=server.handle_request, daemon=True).start()
+        line = text.replace("$$", "$").replace(address, f"/dev/tcp/127.0.0.1/{port}")
+        assert shell("/bin/bash", line) == status
 
 
 @each_of_ours
@@ -295,7 +349,40 @@ def test_the_image_is_built_from_the_lock_file_with_hashes() -> None:
 def test_the_image_that_runs_is_not_the_one_that_builds() -> None:
     assert len(stages()) == 2
     assert final("COPY") == ["--from=build /opt/cartwatch /opt/cartwatch"]
-    assert "tests" not in DOCKERFILE
+    assert "tests" not in [source for arguments in copied() for source in arguments]
+
+
+def test_what_runs_has_neither_pip_nor_what_builds() -> None:
+    [build] = [arguments for name, arguments in stages()[0] if name == "RUN" and "pip uninstall" in arguments]
+    gone = re.search(r"pip uninstall --yes ([\w -]+) &&", " ".join(build.split()))
+    assert gone is not None
+    assert {"hatchling", "pip"} <= set(gone[1].split())
+    [cleaned] = final("RUN")
+    for path in (
+        "/usr/local/bin/pip*",
+        "/usr/local/lib/python3*/site-packages/pip*",
+        "/usr/local/lib/python3*/ensurepip",
+    ):
+        assert path in cleaned.split(), "the base image brings it"
+
+
+def test_byte_code_is_made_while_building_as_no_process_may_write_it() -> None:
+    assert "PYTHONDONTWRITEBYTECODE=1" in final("ENV")[0]
+    [build] = [arguments for name, arguments in stages()[0] if name == "RUN" and "compileall" in arguments]
+    removed, made = build.index("-delete"), build.index("compileall")
+    assert removed < made < build.index("import worker"), "then imports show that nothing is missing"
+    [base] = final("RUN")
+    assert 'compileall -q -j 0 "$(python' in base
+
+
+def test_the_image_is_labelled() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [labels] = final("LABEL")
+    found = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
+    assert found.keys() == {"title", "description", "licenses", "version", "revision"}
+    assert (found["title"], found["licenses"]) == (project["name"], project["license"])
+    assert f"VERSION={project['version']}" in final("ARG")
+    assert SERVICES["gateway"]["image"].endswith(f"cartwatch:{project['version']}}}")
 
 
 def test_the_image_runs_as_the_user_of_the_services() -> None:
@@ -314,5 +401,4 @@ def test_only_what_the_image_is_built_from_is_sent_to_the_builder() -> None:
     ]
     assert first == "*"
     admitted = {line.removeprefix("!") for line in rest if line.startswith("!")}
-    copied = [arguments.split()[:-1] for name, arguments in stages()[0] if name == "COPY"]
-    assert admitted == {source for sources in copied for source in sources}
+    assert admitted == {source for sources in copied() for source in sources}

@@ -1,5 +1,7 @@
-"""How the service is: for a probe, and as counts for Prometheus. No patient, no value."""
+"""How this gateway is (`/livez`, `/readyz`) and how the service is (`/healthz`): for a probe, and as counts for
+Prometheus. No patient, no value."""
 
+import asyncio
 import hmac
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
@@ -9,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from worker.bulkhead import SingleFlight
+from worker.bulkhead import BusyError, SingleFlight
 from worker.gateway.live import Live
 from worker.gateway.metrics import exposition
 from worker.gateway.web import Gateway
 from worker.health import Check
+
+READY_SECONDS = 3.0
+"""A gateway whose threads are all taken for longer, or whose store does not answer so long, answers no link either."""
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -37,9 +42,23 @@ class MetricsAccess(NamedTuple):
 
 
 def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
-    """`/healthz` and `/metrics`."""
+    """`/livez`, `/readyz`, `/healthz` and `/metrics`."""
 
     scrape: SingleFlight[str] = SingleFlight(gateway.threads.board)
+    asked: SingleFlight[object] = SingleFlight(gateway.threads.links)
+
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("serving\n")
+
+    async def readyz(_: Request) -> Response:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await asked.join(gateway.run.store.redis.ping)
+        except BusyError:
+            return PlainTextResponse("too many requests wait\n", 503)
+        except (RedisError, TimeoutError):
+            return PlainTextResponse("the store does not answer\n", 503)
+        return PlainTextResponse("ready\n")
 
     async def healthz(_: Request) -> Response:
         return await _health(live)
@@ -51,7 +70,8 @@ def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
         text = await scrape.join(lambda: exposition(ward, gateway.run.store, gateway.now()))
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return [Route("/healthz", healthz, methods=["GET"]), Route("/metrics", metrics, methods=["GET"])]
+    probes = {"/livez": livez, "/readyz": readyz, "/healthz": healthz, "/metrics": metrics}
+    return [Route(path, answer, methods=["GET"]) for path, answer in probes.items()]
 
 
 async def _health(live: Live) -> Response:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from celery.worker.consumer import Consumer
 from kombu.message import Message
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -12,6 +13,7 @@ from config.settings import Settings
 from tests.unit.worker.ward import SITE, Clock
 from worker import consumer
 from worker.consumer import NAMELESS, TolerantConsumer, check
+from worker.deaf import Ears
 from worker.runtime import Runtime
 from worker.store import Store
 
@@ -132,3 +134,16 @@ def test_while_the_store_is_away_it_goes_back_to_the_queue(
         tolerant._refuse(given, "is wrong")
     assert given.channel.rejected == [True]
     assert store.set_aside() == []
+
+
+def test_whatever_comes_counts_as_taken(tolerant: TolerantConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker to which strangers send nothing but rubbish is not deaf."""
+    ears = Ears()
+    monkeypatch.setattr(consumer, "ears", ears)
+    monkeypatch.setattr(Consumer, "create_task_handler", lambda _: lambda _: None)
+    receive = tolerant.create_task_handler()
+    receive(message(PARTS, HEADERS))
+    receive(message("7", HEADERS))
+    undecodable = message(PARTS, HEADERS | {"compression": "application/x-nothing"})
+    undecodable._reraise_error(tolerant.on_decode_error)
+    assert ears.taken == 3

@@ -1,8 +1,8 @@
-"""A worker that takes nothing though its queue waits is noticed by itself."""
+"""A worker that takes nothing though messages wait in its queues is noticed by itself."""
 
 import pytest
 
-from worker.deaf import DEAF_SECONDS, Ears
+from worker.deaf import DEAF_SECONDS, EVERY_SECONDS, Ears
 
 
 class Time:
@@ -20,22 +20,29 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return made
 
 
-def looks(time: Time, ears: Ears, seconds: float, *, waiting: int = 1, taken: int = 5, every: float = 1.0) -> bool:
+def looks(time: Time, ears: Ears, seconds: float, *, waiting: int = 1, every: float = 1.0) -> bool:
     """Look for so many seconds; whether it heard at the last look."""
-    heard = ears.hears("advance", waiting, taken)
+    heard = ears.hears(waiting)
     for _ in range(int(seconds / every)):
         time.now += every
-        heard = ears.hears("advance", waiting, taken)
+        heard = ears.hears(waiting)
     return heard
 
 
-def test_one_that_takes_nothing_while_its_queue_waits_is_deaf(time: Time) -> None:
+def test_one_that_takes_nothing_while_its_queues_wait_is_deaf(time: Time) -> None:
     ears = Ears()
     assert looks(time, ears, DEAF_SECONDS - 1)
     assert not looks(time, ears, 1)
 
 
-def test_one_whose_queue_is_empty_is_not(time: Time) -> None:
+def test_so_is_one_that_took_something_before(time: Time) -> None:
+    ears = Ears()
+    looks(time, ears, 5, waiting=0)
+    ears.taken += 1
+    assert not looks(time, ears, DEAF_SECONDS, every=EVERY_SECONDS)
+
+
+def test_one_whose_queues_are_empty_is_not(time: Time) -> None:
     ears = Ears()
     assert looks(time, ears, DEAF_SECONDS - 1)
     assert looks(time, ears, 1, waiting=0)
@@ -44,14 +51,19 @@ def test_one_whose_queue_is_empty_is_not(time: Time) -> None:
 
 def test_one_that_takes_now_and_then_is_not(time: Time) -> None:
     ears = Ears()
-    assert all(looks(time, ears, DEAF_SECONDS - 1, taken=taken) for taken in range(4))
+    for _ in range(4):
+        ears.taken += 1
+        assert looks(time, ears, DEAF_SECONDS - 1)
 
 
 def test_looks_far_apart_say_nothing(time: Time) -> None:
-    assert looks(time, Ears(), 10 * DEAF_SECONDS, every=10)
+    assert looks(time, Ears(), 10 * DEAF_SECONDS, every=15)
 
 
-def test_each_queue_is_heard_for_itself(time: Time) -> None:
+def test_a_look_is_due_at_first_and_then_every_few_seconds(time: Time) -> None:
     ears = Ears()
-    looks(time, ears, DEAF_SECONDS)
-    assert ears.hears("deliver", 1, 0)
+    assert ears.is_due
+    ears.hears(0)
+    assert not ears.is_due
+    time.now += EVERY_SECONDS
+    assert ears.is_due

@@ -1,10 +1,13 @@
 """The Celery tasks without a broker: what a producer sends is stored or set aside, and who is woken."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
 from worker.advance import Turn
-from worker.app import QUEUES, app
+from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds
 from worker.delivery import turns
 from worker.delivery.agreement import mark
@@ -317,3 +320,28 @@ def test_a_message_taken_by_a_dead_worker_is_offered_again_within_minutes() -> N
 def test_a_broker_that_is_gone_is_waited_for() -> None:
     assert app.conf.broker_connection_retry_on_startup
     assert app.conf.broker_connection_max_retries is None
+
+
+def test_a_worker_starts_without_what_only_draws() -> None:
+    """Matplotlib and NumPy cost a second of processor time and 60 MiB: the process that draws imports them."""
+    code = (
+        "import sys, worker.app, worker.tasks, worker.tick; sys.exit(bool({'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+class Process:
+    def __init__(self, lives: bool) -> None:
+        self._lives = lives
+
+    def is_alive(self) -> bool:
+        return self._lives
+
+
+@pytest.mark.parametrize(
+    ("lives", "whole"), [([True, True], True), ([True, False], False), ([True], False), ([], False), (None, True)]
+)
+def test_a_pool_lives_while_it_has_all_its_processes(lives: list[bool] | None, whole: bool) -> None:
+    """A pool without processes of its own, as Celery's solo pool, has none that could be missing."""
+    processes = SimpleNamespace(_pool=[Process(one) for one in lives]) if lives is not None else None
+    assert pool_lives(SimpleNamespace(_pool=processes, num_processes=2)) is whole

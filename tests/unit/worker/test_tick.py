@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 
 from alerts.faults import fault
 from config.settings import Settings
@@ -16,9 +18,12 @@ from worker import tick as module
 from worker.advance import advance
 from worker.app import app
 from worker.clock import milliseconds
+from worker.deaf import DEAF_SECONDS, Ears
+from worker.deaf import EVERY_SECONDS as LISTENS_EVERY
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcomes import Attempt, Outcome
+from worker.queues import QUEUES
 from worker.runtime import Runtime
 from worker.store import Store
 from worker.tick import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_TURNS, Pending, beat_key, pending, tick
@@ -122,12 +127,13 @@ Sent = list[tuple[str, tuple[Any, ...]]]
 
 
 @pytest.fixture
-def sent(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Sent:
+def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sent:
     found: Sent = []
-    run = Runtime(Settings(), SITE, store, clock)
+    run = Runtime(Settings(health_file=tmp_path / "healthy"), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
-    monkeypatch.setattr(module, "_is_taken_from", lambda _: True)
+    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr("worker.deaf.ears", Ears())
     return found
 
 
@@ -241,3 +247,86 @@ def test_a_message_beside_receipts_is_not_kept_waiting(store: Store) -> None:
     send(store, crs2())
     store.redis.set(SHARD.receipts, 2)
     assert pending(store, NOW).shards == [SHARD.number]
+
+
+# -- how its container says that it works ------------------------------------------------------------
+
+
+@pytest.fixture
+def healthy(sent: Sent, tmp_path: Path) -> Callable[[], bool]:
+    """Tick once; whether the health file was touched."""
+    assert sent == []
+    file = tmp_path / "healthy"
+
+    def ticked(pool_lives: bool = True) -> bool:
+        file.unlink(missing_ok=True)
+        tick(lambda: pool_lives)
+        return file.exists()
+
+    return ticked
+
+
+def test_a_worker_that_works_touches_its_health_file(healthy: Callable[[], bool]) -> None:
+    assert healthy()
+
+
+def test_one_without_a_health_file_touches_none(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "runtime", lambda: Runtime(Settings(), SITE, store, clock))
+    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr("pathlib.Path.touch", fails(AssertionError("touched")))
+    tick()
+
+
+def test_one_that_misses_a_process_of_its_pool_does_not(healthy: Callable[..., bool]) -> None:
+    assert not healthy(pool_lives=False)
+
+
+def test_one_that_does_not_reach_the_store_does_not(
+    store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.redis, "pipeline", fails(RedisConnectionError("gone")))
+    assert not healthy()
+
+
+def test_one_that_does_not_reach_the_broker_does_not(
+    healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_waiting", fails(OperationalError("gone")))
+    assert not healthy()
+
+
+def test_a_store_that_is_full_or_an_audit_that_fails_is_no_fault_of_this_worker(
+    store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all would be unhealthy for one cause that no new start mends."""
+    monkeypatch.setattr(module, "audit", fails(KeyError("a surprise")))
+    assert healthy()
+    monkeypatch.setattr(store.redis, "pipeline", fails(OutOfMemoryError("OOM command not allowed")))
+    assert healthy()
+
+
+def test_a_health_file_that_cannot_be_written_does_not_end_the_ticking(
+    healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathlib.Path.touch", fails(PermissionError(13, "Permission denied")))
+    assert not healthy()
+    assert "Permission denied" in caplog.text
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.usefixtures("sent")
+def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    ended: list[str] = []
+    monkeypatch.setattr("worker.deaf.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "_queues", lambda: [queue])
+    monkeypatch.setattr(module, "_waiting", lambda name: int(name == queue))
+    monkeypatch.setattr("worker.deaf.end", ended.append)
+    for _ in range(int(DEAF_SECONDS / LISTENS_EVERY)):
+        tick()
+        now[0] += LISTENS_EVERY
+    assert ended == []
+    tick()
+    assert ended == [queue]

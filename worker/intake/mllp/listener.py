@@ -68,6 +68,11 @@ class MllpListener:
             raise ListenerError(f"{self.name}: {self._listener.host} port {self._listener.port} {why}") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether it takes connections."""
+        return self._server is not None and self._server.is_serving()
+
     async def stop(self) -> None:
         """Take no more connections, answer what was received, close."""
         if self._server is not None:
@@ -101,7 +106,7 @@ class MllpListener:
             del self._connections[connection]
 
     def _may_enter(self, peer: str) -> bool:
-        if self._server is None or not self._server.is_serving():
+        if not self.is_serving:
             return False
         if not _allowed(peer, self._listener):
             why = "it is not among the listener's peers"

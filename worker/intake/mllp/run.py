@@ -9,6 +9,7 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from config.listeners import Listener
+from worker import health_file
 from worker.client import Client
 from worker.clock import StoreClock
 from worker.intake.in_force import IntakeInForce, look_over
@@ -57,6 +58,7 @@ async def serve(
             started.append(made)
             say(f"{name}: listening on {listener.host} port {made.port}{' with TLS' if listener.tls else ''}")
         while not stop.is_set():
+            await _show_health(started, run)
             await asyncio.to_thread(look_over, in_force, run, client)
             if in_force.value.intake.listeners != begun_with:
                 begun_with = in_force.value.intake.listeners
@@ -77,6 +79,7 @@ async def _first_listeners(
     if not in_force.value.intake.listeners:
         say("no listeners in intake.yaml, as docs/intake.md shows them: waiting for the first")
     while not (listeners := in_force.value.intake.listeners) and not stop.is_set():
+        await _show_health([], run)
         await asyncio.to_thread(look_over, in_force, run, client)
         await _pause(stop)
     return listeners
@@ -94,6 +97,14 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+async def _show_health(listeners: list[MllpListener], run: Runtime) -> None:
+    """Touch the health file if the listeners take connections and the store answers."""
+    if all(listener.is_serving for listener in listeners):
+        with suppress(RedisError):
+            await asyncio.to_thread(run.store.redis.ping)
+            health_file.touch(run.settings.health_file)
 
 
 async def _write_counts(listeners: list[MllpListener], run: Runtime) -> None:

@@ -1,6 +1,7 @@
 """Health for a probe, and counts for Prometheus."""
 
 import pytest
+from anyio import CapacityLimiter
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import everything
@@ -55,6 +56,36 @@ def test_a_store_that_is_away_is_ill(desk: Desk, monkeypatch: pytest.MonkeyPatch
     answered = desk.get("/healthz")
     assert answered.status_code == 503
     assert answered.json()["parts"] == [{"part": "store", "well": False}]
+
+
+def test_a_gateway_that_serves_and_reaches_the_store_is_ready_whatever_the_workers_do(desk: Desk) -> None:
+    assert desk.get("/healthz").status_code == 503
+    assert desk.get("/livez").status_code == 200
+    assert desk.get("/readyz").status_code == 200
+
+
+def test_a_gateway_that_does_not_reach_the_store_lives_and_is_not_ready(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from redis.exceptions import ConnectionError as RedisConnectionError
+
+    def gone() -> None:
+        raise RedisConnectionError
+
+    monkeypatch.setattr(desk.redis, "ping", gone)
+    assert (desk.get("/readyz").status_code, desk.get("/readyz").text) == (503, "the store does not answer\n")
+    assert desk.get("/livez").status_code == 200
+
+
+def test_a_gateway_whose_threads_are_all_taken_is_not_ready(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.gateway.wellness.READY_SECONDS", 0.05)
+    monkeypatch.setattr(desk.app.state.gateway.threads.links, "_limiter", CapacityLimiter(0))
+    assert desk.get("/readyz").status_code == 503
+
+
+def test_a_gateway_where_too_many_wait_is_not_ready(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.app.state.gateway.threads.links, "_queue", 0)
+    assert (desk.get("/readyz").status_code, desk.get("/readyz").text) == (503, "too many requests wait\n")
 
 
 def test_the_counts(desk: Desk) -> None:

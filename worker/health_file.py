@@ -1,0 +1,21 @@
+"""The health file: a process touches it while it works, and the healthcheck of its container looks at its age.
+
+It says nothing of other processes: the service as a whole is `cartwatch health` and `/healthz`. A shell reads it, since
+a Python process for each look costs more processor time than all that an idle service does.
+"""
+
+import logging
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def touch(path: Path | None) -> None:
+    """Show that this process works; nothing where no file is named. A file that cannot be written only makes the
+    healthcheck fail."""
+    if path is None:
+        return
+    try:
+        path.touch()
+    except OSError as error:
+        log.warning("the health file %s cannot be written (%s)", path, error.strerror)
