@@ -55,7 +55,7 @@ class Terminal:
             return False
         with suppress(RedisError), self.redis() as redis:
             beats = [int(beat.split(b":")[-1]) for beat in redis.scan_iter("cartwatch:beat:*")]
-            return sum(Path(f"/proc/{number}").exists() for number in beats) == 2 + len(DELIVERS)
+            return sum(map(alive, beats)) == 2 + len(DELIVERS)
         return False  # the card is that of a service that was killed
 
     def redis(self) -> Redis:
