@@ -36,6 +36,7 @@ from worker.supervisor import Supervised, worker_command
 pytestmark = pytest.mark.server
 
 FOLDER = Path(__file__).with_name("fhir_server")
+SYSTEM = "urn:oid:1.2.3"
 TOKEN = "a-token"  # noqa: S105 - of this test
 NODE = (20, 19)
 """The oldest Node that the router runs on."""
@@ -43,7 +44,7 @@ NODE = (20, 19)
 UNTIL = datetime(2024, 6, 17, tzinfo=UTC)
 """Of the reference case that much: by then every system has been graded, and its search still answers soon."""
 
-PATIENT = "bed 1"
+PATIENT, CORRECTED = "bed 1", "bed 2"
 
 Resource = dict[str, Any]
 
@@ -57,6 +58,12 @@ class Medplum(NamedTuple):
         """What its search finds, all of it."""
         answer = httpx.get(f"{self.base}/{kind}", params={**by, "_count": "1000"}, headers=_headers())
         return [entry["resource"] for entry in answer.raise_for_status().json().get("entry", ())]
+
+    def grades(self, patient: str) -> list[Resource]:
+        """The grades of CRS that a patient has, found by their code."""
+        found = self.find("Observation", code="urn:cartwatch:system|crs")
+        subject = {"system": SYSTEM, "value": patient}
+        return [one for one in found if one["subject"]["identifier"] == subject]
 
     def versions(self, resource: Resource) -> list[Resource]:
         """Every version it has of a resource, the newest first."""
@@ -91,8 +98,8 @@ def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Medplum]:
 
 @pytest.fixture(scope="module")
 def exported(hospital: Hospital, medplum: Medplum) -> Hospital:
-    """A patient whose page was answered, once everything about them was exported."""
-    named = {"fhir_base": medplum.base, "fhir_token": TOKEN, "fhir_system": "urn:oid:1.2.3"}
+    """A patient whose page was answered and one whose fever was charted in error, once all of it was exported."""
+    named = {"fhir_base": medplum.base, "fhir_token": TOKEN, "fhir_system": SYSTEM}
     hospital.settings = hospital.settings.model_copy(update=named)
     exporter = worker_command(["export"], 1)
     with hospital.workers(), Supervised(exporter, hospital.settings.as_environment(), str(hospital.log)):
@@ -100,6 +107,11 @@ def exported(hospital: Hospital, medplum: Medplum) -> Hospital:
         eventually(lambda: hospital.paged("CRS 2", PATIENT), "the page arrives")
         hospital.client.send([_acknowledgement(hospital)])
         eventually(lambda: hospital.events("acknowledged"), "it is answered")
+        corrected = crs2(CORRECTED)
+        hospital.client.send(corrected)
+        eventually(lambda: medplum.grades(CORRECTED), "the grade is exported")
+        hospital.client.send([{**corrected[1], "status": "entered_in_error"}])
+        eventually(lambda: hospital.events("regrade"), "it is taken back")
         hospital.is_idle_soon()
         eventually(lambda: backlog(hospital.store, datetime.now(UTC)).batches == 0, "everything is exported")
     return hospital
@@ -142,10 +154,13 @@ def test_nothing_of_a_stay_is_refused(medplum: Medplum) -> None:
 
 
 def test_a_grade_is_found_by_code_and_patient_and_says_what_it_rests_on(exported: Hospital, medplum: Medplum) -> None:
-    found = medplum.find("Observation", code="urn:cartwatch:system|crs", status="final")
-    [crs] = [one for one in found if one["subject"]["identifier"] == {"system": "urn:oid:1.2.3", "value": PATIENT}]
+    [crs] = medplum.grades(PATIENT)
     [event] = [one for one in exported.events("grade") if (one["patient"], one["system"]) == (PATIENT, "crs")]
-    assert (crs["valueQuantity"]["value"], crs["effectiveDateTime"]) == (event["grade"], event["at"])
+    assert (crs["status"], crs["valueQuantity"]["value"], crs["effectiveDateTime"]) == (
+        "final",
+        event["grade"],
+        event["at"],
+    )
     assert {part["identifier"]["value"] for part in crs["derivedFrom"]} == {
         f"{used['source']}|{used['id']}" for used in event["evidence"]
     }
@@ -157,10 +172,19 @@ def test_a_page_stands_once_with_what_became_of_it(exported: Hospital, medplum: 
     assert [part["contentString"] for part in page["payload"]] == [event["title"], event["text"]]
     assert (page["status"], page["note"][0]["authorString"]) == ("completed", "haematologist-1")
     assert page["sent"] <= page["received"]
-    assert len(medplum.versions(page)) >= 1
     [about] = page["about"]
     [grade] = medplum.find("Observation", identifier=f"{GRADE}|{about['identifier']['value']}")
     assert grade["code"]["coding"][0]["code"] == "crs"
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_grade_that_is_taken_back_stays_as_entered_in_error_beside_the_one_that_stands(medplum: Medplum) -> None:
+    by_status = {grade["status"]: grade for grade in medplum.grades(CORRECTED)}
+    assert set(by_status) == {"final", "entered-in-error"}
+    back, stands = by_status["entered-in-error"], by_status["final"]
+    assert [version["status"] for version in medplum.versions(back)] == ["entered-in-error", "final"]
+    assert "valueQuantity" not in back
+    assert stands["dataAbsentReason"]["coding"][0]["code"] == "unknown"
 
 
 def test_what_it_refuses_is_listed_with_its_own_reason(medplum: Medplum) -> None:
