@@ -125,7 +125,7 @@ class Order(NamedTuple):
             found.insert(len(BLOWS) if found and found[0][0] == "redis" else 0, ("redis", FULL))
         if not self.services or URGENT in self.services:
             found.append((URGENT, SENDING))
-        kept = [(name, blow) for name, blow in found if not self.blows or blow.name.split()[0] in self.blows]
+        kept = [(name, blow) for name, blow in found if not self.blows or blow.name.split()[0].strip(",") in self.blows]
         return [*kept, *([("redis", engine(self.engine))] if self.engine else [])]
 
 

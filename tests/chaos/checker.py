@@ -161,6 +161,12 @@ def says(title: str, grade: str) -> bool:
     return grade in title or re.search(rf"\b{grade.replace(' grade', '')}\b", title) is not None
 
 
+def _says_it_was(title: str, grade: str) -> bool:
+    """Whether a title names a grade as the one there was before: "CRS now 0 (was 1)"."""
+    scale, _, level = grade.partition(" grade ")
+    return re.search(rf"\b{scale} now \d \(was {level}\)", title) is not None
+
+
 def _by_patient(pages: Iterable[Page]) -> dict[str, list[Page]]:
     """The pages of each patient: by its own title, else by that of another page of its episode."""
     taken = list(pages)
@@ -197,7 +203,7 @@ def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]
         may = (*(told.grade for told in story.owed), *story.allowed) if story else ()
         for page in pages:
             retracts = story is not None and story.over and _took_back(page.title)
-            if not retracts and not any(says(page.title, grade) for grade in may):
+            if not retracts and not any(says(page.title, grade) or _says_it_was(page.title, grade) for grade in may):
                 yield page.title
 
 

@@ -139,6 +139,14 @@ def test_it_sees_a_page_without_ground(campaign: Campaign, story: str, title: st
     assert campaign.faults() == {"pages without ground"}
 
 
+@pytest.mark.parametrize(("was", "faults"), [(1, set()), (2, {"pages without ground"})])
+def test_a_page_about_what_was_has_the_ground_of_what_was(campaign: Campaign, was: int, faults: set[str]) -> None:
+    """A normal temperature came before the correction of the wrong one, and the ladder climbed meanwhile."""
+    title = f"[MEDIUM] HAEM-2/{campaign.one('fever')} D0: CRS now 0 (was {was})"
+    campaign.pages.append(Page(1001.0, "/phone-2", "x.1", title))
+    assert campaign.faults() == faults
+
+
 def test_it_counts_a_page_that_came_twice(campaign: Campaign) -> None:
     campaign.pages.append(campaign.pages[0])
     verdict = campaign.verdict()

@@ -28,11 +28,18 @@ def test_every_container_is_hit_by_every_blow_and_the_disk_of_redis_fills() -> N
     ("order", "expected"),
     [
         (Order(services=("gateway",), blows=("paused",)), [("gateway", "paused for 45 s")]),
+        (Order(services=("gateway",), blows=("stopped",)), [("gateway", "stopped, started")]),
         (Order(blows=("disk",)), [("redis", FULL.name)]),
         (Order(services=("gateway",), blows=("disk",)), []),
         (Order(blows=("disk",), engine="true"), [("redis", FULL.name), ("redis", "engine restarted")]),
     ],
-    ids=["named", "the disk", "the disk of none that has one", "the engine, where it is asked for"],
+    ids=[
+        "named",
+        "by its first word",
+        "the disk",
+        "the disk of none that has one",
+        "the engine, where it is asked for",
+    ],
 )
 def test_only_what_is_named_is_hit(order: Order, expected: list[tuple[str, str]]) -> None:
     assert struck(order) == expected
