@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -129,9 +130,9 @@ class Composed(Cartwatch):
         with ExitStack() as stack:
             self._mount_disk(stack)
             stack.callback(lambda: self.project.compose("down", "--volumes", "--timeout", "20"))
-            self.project.compose("up", "--no-start", "--no-build")
-            gateway = inspect_network(self.project.network)["IPAM"]["Config"][0]["Gateway"]
-            self.phone = Phone(self.folder, gateway)
+            # Of the engine's own network, which stays when that of the project goes.
+            subnet = inspect_network("bridge")["IPAM"]["Config"][0]["Subnet"]
+            self.phone = Phone(self.folder, str(next(ip_network(subnet).hosts())))
             stack.callback(self.phone.close)
             self.receiver = {"CARTWATCH_RECEIVER_URL": self.phone.url, "CARTWATCH_ROUND_TRIP_EVERY": "20"}
             self.project.configure(self.receiver)
