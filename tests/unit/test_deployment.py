@@ -323,14 +323,19 @@ def test_a_file_of_a_service_is_a_setting_of_it(tmp_path: Path, monkeypatch: pyt
 
 def test_the_proxy_bounds_what_the_gateway_cannot() -> None:
     """How many connections an address has, and that what a sender writes about its address is not believed."""
-    lines = {line.strip() for line in (ROOT / "deploy" / "haproxy.cfg").read_text(encoding="utf-8").splitlines()}
+    lines = {
+        line.strip()
+        for line in (ROOT / "config" / "containers" / "haproxy.cfg").read_text(encoding="utf-8").splitlines()
+    }
     assert "http-request set-header X-Forwarded-For %[src]" in lines
     assert "tcp-request connection reject if { sc0_conn_cur gt 200 } || { sc0_conn_rate gt 400 }" in lines
     assert f"server gateway gateway:{parse(GATEWAY['command'])['port']}" in " ".join(lines)
 
 
 def test_prometheus_asks_the_gateway_with_the_token() -> None:
-    [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    [job] = yaml.safe_load((ROOT / "config" / "containers" / "prometheus.yml").read_text(encoding="utf-8"))[
+        "scrape_configs"
+    ]
     assert job["static_configs"] == [{"targets": [f"gateway:{parse(GATEWAY['command'])['port']}"]}]
     token = Path(job["authorization"]["credentials_file"])
     assert [token.name] == SERVICES["prometheus"]["secrets"]

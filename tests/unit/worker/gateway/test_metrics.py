@@ -127,7 +127,7 @@ def test_every_line_is_one_that_prometheus_reads(desk: Desk) -> None:
 
 
 def test_every_alert_rule_reads_a_metric_that_there_is(desk: Desk) -> None:
-    path = Path(__file__).parents[4] / "deploy" / "rules.yml"
+    path = Path(__file__).parents[4] / "config" / "containers" / "rules.yml"
     rules = yaml.safe_load(path.read_text(encoding="utf-8"))["groups"][0]["rules"]
     read = {name for rule in rules for name in re.findall(r"cartwatch_\w+", rule["expr"])}
     assert read <= set(re.findall(r"(?m)^# TYPE (\w+)", desk.get("/metrics").text))
