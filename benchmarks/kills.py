@@ -50,8 +50,11 @@ class Process(NamedTuple):
 
 def below(pid: int) -> list[Process]:
     """Every process below one, nearest first."""
-    children = psutil.Process(pid).children(recursive=True)
-    return [Process(child.pid, child.ppid(), " ".join(child.cmdline())) for child in children]
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            found.append(Process(child.pid, child.ppid(), " ".join(child.cmdline())))
+    return found
 
 
 class Service:

@@ -83,7 +83,7 @@ def _besides_backlogs(
     asked = [
         (place, cursor)
         for place, (_, cursor, crashes) in enumerate(heads)
-        if cursor is not None and int(crashes or 0) < 2
+        if cursor is not None and (crashes or b"0") in (b"0", b"1")
     ]
     if asked:
         pipe = store.redis.pipeline(transaction=False)

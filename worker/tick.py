@@ -72,7 +72,9 @@ def pending(store: Store, now: datetime) -> Pending:
     receipts = []
     for index, shard in enumerate(shards):
         leased, waiting, timers, relayed, told, due, urgent = answers[index * 7 : index * 7 + 7]
-        if not leased and (waiting > int(told or 0) or timers or relayed):
+        # A count that is none is counted as none: the shard is woken, and what fails on it moves it away.
+        known = int(told) if told is not None and told.isdigit() else 0
+        if not leased and (waiting > known or timers or relayed):
             found.shards.append(shard.number)
         elif not leased and waiting:
             receipts.append(shard.number)

@@ -1,11 +1,13 @@
-"""Keys of the store that hold another type than ours: moved out of the way, so that they stop nothing.
+"""Keys of the store that hold another type or text than ours: moved out of the way, so that they stop nothing.
 
 Whoever can write to the store, above all a second program with the same prefix, may put a text where a stream was. Each
 command on that key then fails, and a look over all shards fails with it: one key would silence every patient.
 """
 
 import logging
+import re
 from datetime import datetime
+from typing import cast
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -24,18 +26,28 @@ TYPES = {
         b"hash": "watches revisions outbox unregistered episodes heard unmapped unmapped_examples audit feeds"
         " waiting_bytes dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",
-        b"string": "claim begun exporting crashes lease woken ticked receipts ailing: trying: beat: clock",
+        b"string": "claim begun exporting crashes cursor suspect lease woken ticked receipts"
+        " ailing: trying: beat: clock",
     }.items()
     for name in names.split()
 }
 """What a key holds, by the part of its name after the namespace and the shard; a colon where the name goes on."""
 
+HOLDS = {
+    **dict.fromkeys(("crashes", "receipts", "begun"), re.compile(rb"-?\d+")),
+    "cursor": re.compile(rb"\(?\d+-\d+"),
+}
+"""What the text of some of them looks like: another text fails commands like another type."""
+
 MOVED = "wrong_type"
+
+FAILS = ("WRONGTYPE", "not an integer", "Invalid stream ID")
+"""What the store says of a command on a key of another type, or with another text."""
 
 
 def is_meant(error: ResponseError) -> bool:
-    """Whether a command failed because its key holds another type."""
-    return "WRONGTYPE" in str(error)
+    """Whether a command failed because a key holds another type or text than ours."""
+    return any(words in str(error) for words in FAILS)
 
 
 def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
@@ -65,7 +77,14 @@ def _wrong(redis: Redis, keys: Keys) -> list[str]:
     pipe = redis.pipeline(transaction=False)
     for name, _ in expected:
         pipe.type(name)
-    return [name for (name, kind), found in zip(expected, pipe.execute(), strict=True) if found not in (kind, b"none")]
+    found = dict(zip((name for name, _ in expected), pipe.execute(), strict=True))
+    wrong = [name for name, kind in expected if found[name] not in (kind, b"none")]
+    texts = [name for name, kind in expected if found[name] == kind == b"string" and _part(name, keys) in HOLDS]
+    values = cast("list[bytes | None]", redis.mget(texts)) if texts else []
+    for name, value in zip(texts, values, strict=True):
+        if value is not None and not HOLDS[_part(name, keys)].fullmatch(value):
+            wrong.append(name)
+    return wrong
 
 
 def _part(name: str, keys: Keys) -> str:

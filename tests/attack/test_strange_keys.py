@@ -66,6 +66,8 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
     for name in ("watches", "unregistered", "outbox"):
         hospital.redis.hset(shard.key(name), spoiled, b"junk")
     hospital.redis.zadd(shard.key("timers"), {spoiled: 1})
+    for name in ("cursor", "crashes", "receipts"):
+        hospital.redis.set(shard.key(name), "strange")
     hospital.redis.zadd(shard.key("urgent"), {spoiled: 1})
     falls_ill(hospital, spoiled)
     bed = neighbour(hospital, shard, "beside the spoiled one")

@@ -84,7 +84,7 @@ def take(
         if owed is None or at is None:
             taken.gone.append(place)
         elif claimed and (early or at <= milliseconds(now)):
-            taken.claims.append(Claim(shard, owed, token, int(begun or 0)))
+            taken.claims.append(Claim(shard, owed, token, int(begun) if begun is not None and begun.isdigit() else 0))
             continue
         if claimed:
             back.delete(shard.claim(place.page))

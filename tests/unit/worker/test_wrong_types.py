@@ -1,6 +1,7 @@
 """A key of another type, or a value that nobody can read, concerns nobody but itself."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from redis.exceptions import ResponseError
 from alerts.messages import SITE_SUBJECT, Fault, read_message
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
+from worker import keys as keys_module
 from worker import tasks, tick, wrong_types
 from worker.advance import UNREADABLE, advance, drain_relay
 from worker.inbox import accept
@@ -76,6 +78,28 @@ def test_keys_of_our_types_stay(store: Store, clock: Clock) -> None:
     before = set(store.redis.keys("*"))
     assert wrong_types.move_away(store.redis, KEYS, NOW) == []
     assert set(store.redis.keys("*")) == before
+
+
+@pytest.mark.parametrize("name", ["crashes", "receipts", "cursor"])
+def test_a_text_that_is_no_number_or_place_stops_no_shard(store: Store, clock: Clock, name: str) -> None:
+    send(store, crs2("P1"))
+    store.redis.set(P1.key(name), "strange")
+    assert P1.number in pending(store, NOW).shards
+    if name != "receipts":  # of these nothing depends but when the tick wakes
+        with pytest.raises(ResponseError) as caught:
+            advance(store, P1, clock, SITE)
+        assert wrong_types.is_meant(caught.value)
+        wrong_types.move_away(store.redis, KEYS, NOW)
+        store.redis.delete(P1.lease)
+    advance(store, P1, clock, SITE)
+    assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
+
+
+def test_every_key_of_a_shard_that_the_list_names_is_known() -> None:
+    named = re.findall(r"^(\w+)(?::ID)?\s+(stream|hash|zset|string)\s", str(keys_module.__doc__), re.MULTILINE)
+    assert len(named) > 20
+    known = {name: wrong_types.TYPES.get(name, b"").decode() for name, _ in named if name != "page"}
+    assert known == {name: kind for name, kind in named if name != "page"}
 
 
 def spoil_state(store: Store, patient: str) -> bytes:
