@@ -231,6 +231,7 @@ def _site(folder: Path, port: int) -> Path:
     folder.mkdir()
     (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
     intake = yaml.safe_load((DEFAULTS / "intake.yaml").read_text(encoding="utf-8")) or {}
+    intake["sources"] = {"ehr": {"type": "record"}}
     intake["listeners"] = {"monitor": {"port": port}}
     (folder / "intake.yaml").write_text(yaml.safe_dump(intake), encoding="utf-8")
     return folder
