@@ -18,7 +18,7 @@ RUN pip install --no-deps --no-build-isolation . \
     && find /opt/cartwatch/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/cartwatch/lib -type f \( -path '*/fontTools/*.so' -o -regex '.*\.\(c\|cpp\|h\|pyi\|pyx\|pxd\|a\)' \) -delete \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/cartwatch/lib \
-    && cd / && python -c 'import worker.cli, worker.tick, worker.demo, worker.gateway.serve, matplotlib.backends.backend_agg'
+    && cd / && python -c 'import worker.cli, worker.ticker, worker.standalone.demo, worker.gateway.serve, matplotlib.backends.backend_agg'
 
 FROM python:3.13-slim
 ARG VERSION=0.1.0

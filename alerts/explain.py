@@ -10,9 +10,9 @@ from decimal import Decimal
 from types import ModuleType
 from typing import NamedTuple
 
-from alerts.assessment import Assessment, assess, shown_value
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.assessment.assessment import Assessment, assess, shown_value
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import (
     crs,
     ctcae,
@@ -29,8 +29,8 @@ from alerts.grading import (
 )
 from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
-from alerts.values import shown
-from alerts.vocabulary import label, shown_unit
+from alerts.pages.values import shown
+from config.vocabulary import label, shown_unit
 from config.site import Language, Site
 
 RULES: Mapping[str, ModuleType] = {

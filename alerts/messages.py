@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from alerts.fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
-from alerts.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
+from alerts.message_fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
+from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 from config.site import Urgency
 
 

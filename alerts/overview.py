@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.assessment import Assessment, assess_onward
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.episodes import Episode
-from alerts.fields import Status
-from alerts.finding import Scene
+from alerts.assessment.assessment import Assessment, assess_onward
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.episodes.lifecycle import Episode
+from alerts.message_fields import Status
+from alerts.rules.finding import Scene
 from alerts.grading import pressures
 from alerts.grading.inputs import latest_number, number
 from alerts.grading.result import NOT_APPLICABLE, Grade, Score
@@ -22,7 +22,7 @@ from alerts.grading.statements import is_statement
 from alerts.messages import SITE_SUBJECT
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
-from alerts.watch import Watch
+from alerts.state import Watch
 from config.site import URGENCIES, Site
 
 TREND = timedelta(hours=24)

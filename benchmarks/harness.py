@@ -19,9 +19,9 @@ from typing import NamedTuple, Self
 
 from redis import Redis
 
-from worker.embedded import EmbeddedRedis
-from worker.runtime import connect
-from worker.supervisor import Supervised
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.runtime.runtime import connect
+from worker.standalone.supervisor import Supervised
 
 HERE = Path(__file__).parent
 LOGS = "CARTWATCH_BENCHMARK_LOGS"

@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
-from worker.receiver import Receiver
+from worker.standalone.fake_phone import Receiver
 
 AIM_SECONDS = 8.0
 ALARMS, CTRL_C = "false alarms", "Ctrl-C"

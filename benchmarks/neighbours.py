@@ -16,8 +16,8 @@ import yaml
 from harness import HERE, Ground, eventually
 from plain import app
 
-from worker.children import end_with_parent
-from worker.supervisor import Supervised
+from worker.standalone.child_process import end_with_parent
+from worker.standalone.supervisor import Supervised
 
 ALERTMANAGER = "prometheus-alertmanager"
 NOT_INSTALLED = f"{ALERTMANAGER} is not installed: not shown beside"

@@ -18,12 +18,12 @@ from harness import FULL, TINY, Ground, Size, machine, say
 from neighbours import Phone
 from ward import Ward, fever, minutes, registrations, unhurried
 
-from alerts.page import Page
-from worker.advance import advance
-from worker.delivery.office import office
+from alerts.pages.page import Page
+from worker.processing.advance import advance
+from worker.delivery.message_context import office
 from worker.delivery.outbox import deliver
-from worker.keys import Shard
-from worker.runtime import make
+from worker.store.keys import Shard
+from worker.runtime.runtime import make
 
 EVERY_SECONDS = 0.001
 

@@ -12,11 +12,11 @@ from redis import Redis
 from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations, unhurried
 
-from worker.advance import advance
-from worker.delivery.office import office
+from worker.processing.advance import advance
+from worker.delivery.message_context import office
 from worker.delivery.outbox import deliver
-from worker.delivery.outcomes import Outcome
-from worker.runtime import make
+from worker.delivery.outcome import Outcome
+from worker.runtime.runtime import make
 
 
 class Counted(NamedTuple):

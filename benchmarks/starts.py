@@ -10,7 +10,7 @@ from itertools import count
 from harness import Ground, Row, Size, eventually, in_turn, medians
 from ward import Ward, registrations
 
-from worker.supervisor import Supervised, worker_command
+from worker.standalone.supervisor import Supervised, worker_command
 
 AIM_HELP = 0.3
 AIM_WORKER = 2.0

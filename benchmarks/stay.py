@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.charting import chart_message
+from alerts.chart.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from alerts.step import step
-from alerts.watch import Watch
+from alerts.step.step import step
+from alerts.state import Watch
 from config.site import Site, load_site
-from worker.packing import pack
+from worker.store.codec import pack
 
 START = datetime(2024, 6, 12, 8, tzinfo=UTC)
 MINUTES = 1440

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from alerts.vocabulary import DRUGS, PRODUCTS, READINGS
+from config.vocabulary import DRUGS, PRODUCTS, READINGS
 from config.problems import ConfigurationError, Problem
 from config.tables import read_rows
 

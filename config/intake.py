@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
-from alerts.vocabulary import READINGS, Sort
+from config.vocabulary import READINGS, Sort
 from config.codes import Codes, SiteMap, check_map, local_codes, read_codes, value_words
 from config.lines import load_model, read_yaml
 from config.listeners import Listener, check_addresses

@@ -1,7 +1,7 @@
 """Who holds a role, as written in `site.yaml`: a plain list of people, or a schedule.
 
 Every time is on the clock on the wall of the hospital (see `config.wall_clock`), so that a hand-over at 08:00 is at
-08:00 the whole year. What the schedule means at a moment is answered by `alerts.rota`.
+08:00 the whole year. What the schedule means at a moment is answered by `alerts.episodes.rota`.
 """
 
 import re

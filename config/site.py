@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from config.lines import load_model
 from config.problems import Attempts, ConfigurationError, Problem
-from config.proxies import Proxies
+from config.conventions import Proxies
 from config.references import unresolved
 from config.rota import Role
 from config.tables import Tables, load_tables

@@ -7,7 +7,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from worker.embedded import EmbeddedRedis, NoRedisError
+from worker.standalone.embedded_redis import EmbeddedRedis, NoRedisError
 
 # Before any test imports it: the chaos harness does so as well.
 pytest.register_assert_rewrite("tests.integration.hospital")

@@ -5,21 +5,10 @@ from typing import Any
 
 import click
 
-from worker.commands import (
-    answers,
-    configuration,
-    delivery,
-    gateway,
-    intake,
-    merges,
-    mllp,
-    offline,
-    outbound,
-    patients,
-    registering,
-    route,
-    service,
-)
+from worker.commands import configuration, delivery, gateway, intake, merges, mllp, offline, patients, route, service
+from worker.commands import responses
+from worker.commands import fhir_export
+from worker.commands import registration
 from worker.commands.common import data_option
 
 
@@ -41,7 +30,7 @@ def _mendable(error: Exception) -> str | None:
     from pydantic import ValidationError
     from redis.exceptions import RedisError
 
-    from worker.capacity import IntakeStoppedError
+    from worker.store.capacity import IntakeStoppedError
 
     if isinstance(error, IntakeStoppedError):
         return str(error)
@@ -63,10 +52,10 @@ def main() -> None:
 
 for command in (
     *(service.up, service.worker, service.send, service.health),
-    *(answers.ack, answers.hand_over, answers.silence, answers.close),
+    *(responses.ack, responses.hand_over, responses.silence, responses.close),
     *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
-    *(patients.board, patients.explain, registering.register, merges.merges, merges.unmerge),
-    *(intake.set_aside, intake.unmapped, outbound.exports),
+    *(patients.board, patients.explain, registration.register, merges.merges, merges.unmerge),
+    *(intake.set_aside, intake.unmapped, fhir_export.exports),
     *(configuration.check, route.route, delivery.send_test),
     *(offline.example, offline.grade, intake.parse, offline.replay, offline.demo),
 ):

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from worker.keys import Keys
+from worker.store.keys import Keys
 
 READ_AGAIN_SECONDS = 5.0
 """A reading of the store's clock is carried on by the machine's monotonic clock for so long: a quartz that is off by

@@ -11,22 +11,22 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.signals import task_failure
 from redis.exceptions import RedisError, ResponseError
 
-from alerts.page import Page
-from worker import wrong_types
-from worker.advance import advance as advance_shard
+from alerts.pages.page import Page
+from worker.store import wrong_types
+from worker.processing.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery import turns
 from worker.delivery.agreement import LOOKED_AT_AGAIN, mark
-from worker.delivery.office import office, send_trend, wants_picture
+from worker.delivery.message_context import office, send_trend, wants_picture
 from worker.delivery.outbox import AT_A_STRETCH
 from worker.delivery.outbox import deliver as deliver_page
 from worker.delivery.turns import Lane, Place
-from worker.heartbeat import beat
-from worker.inbox import Accepted, accept
-from worker.keys import Shard
-from worker.outbound.export import export as export_shard
-from worker.outbound.server import fhir_base
-from worker.runtime import Runtime, runtime
+from worker.monitoring.heartbeat import beat
+from worker.store.inbox import Accepted, accept
+from worker.store.keys import Shard
+from worker.fhir_export.export import export as export_shard
+from worker.fhir_export.client import fhir_base
+from worker.runtime.runtime import Runtime, runtime
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from alerts.entry import Entry
+from alerts.chart.entry import Entry
 from alerts.grading.result import Evidence
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.entry import Entry
+from alerts.chart.entry import Entry
 
 ROUNDING = Decimal("1E-18")
 """Numbers that differ by no more than this differ only in the last digits of a conversion."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerts.chart import Chart
+from alerts.chart.chart import Chart
 
 _INSTANT = timedelta(microseconds=1)
 

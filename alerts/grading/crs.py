@@ -26,7 +26,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.chart import Chart
+from alerts.chart.chart import Chart
 from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.fever import fever
@@ -34,7 +34,7 @@ from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
 from alerts.grading.result import Grade, not_applicable
 from alerts.grading.statements import is_statement
-from alerts.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
+from config.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 from config.site import Site
 
 SYSTEM = "CRS"

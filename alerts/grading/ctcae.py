@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from alerts.chart import Chart
+from alerts.chart.chart import Chart
 from alerts.grading import ctcae_chemistry, ctcae_counts, ctcae_fever, ctcae_rows
 from alerts.grading.axis import Axis
 from alerts.grading.bands import Cut

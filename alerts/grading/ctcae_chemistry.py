@@ -26,13 +26,13 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Reference
 from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
 from alerts.grading.inputs import number, span
-from alerts.vocabulary import shown_unit
+from config.vocabulary import shown_unit
 from config.site import Site
 
 

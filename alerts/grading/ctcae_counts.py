@@ -22,7 +22,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart import Chart
+from alerts.chart.chart import Chart
 from alerts.grading.axis import Axis
 from alerts.grading.bands import Cut, Reference
 from alerts.grading.ctcae_rows import latest, no_result, read, stated

@@ -12,9 +12,9 @@ CTCAE's fever is not the fever of ASTCT: its height counts here, and no cause or
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated

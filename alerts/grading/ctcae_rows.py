@@ -7,13 +7,13 @@ travel with the result. A cell that says "life-threatening consequences" needs a
 from datetime import datetime
 from decimal import Decimal
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, levels
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, told
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 LIFE_THREATENING = 4

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.basis import Basis
 from alerts.grading.inputs import (
@@ -33,8 +33,8 @@ from alerts.grading.inputs import (
     told,
 )
 from alerts.grading.result import Score
-from alerts.vocabulary import label, shown_unit
-from config.proxies import EasixThreshold
+from config.vocabulary import label, shown_unit
+from config.conventions import EasixThreshold
 from config.site import Site
 
 CRP_DIVISOR = Decimal(10)

@@ -7,16 +7,16 @@ Marrow Transplant 2019;25:625-638, table 2). When a stream of temperatures count
 from datetime import datetime
 from decimal import Decimal
 
-from alerts import confirmation
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart import confirmation
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.hypotension import worse_pressure
 from alerts.grading.hypoxia import worse_oxygen
 from alerts.grading.inputs import amount, charted, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 FEVER = Decimal("38.0")

@@ -19,15 +19,15 @@ Rejeski K et al., Blood 2021;138:2499:
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.basis import Basis
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 SYSTEM = "CAR-HEMATOTOX"

@@ -8,15 +8,15 @@ Transplant 2019;25:625-638, table 2). What counts as a low pressure is a convent
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts import confirmation
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart import confirmation
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, number
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
 from alerts.grading.result import Evidence
-from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS, label
+from config.vocabulary import VASOPRESSIN, VASOPRESSORS, label
 from config.site import Site
 
 NO_VASOPRESSOR = 2

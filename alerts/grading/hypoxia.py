@@ -8,14 +8,14 @@ or any mask, is 3; positive pressure for hypoxia is 4 (Lee et al., Biol Blood Ma
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from alerts import confirmation
-from alerts.chart import Chart
-from alerts.entry import ABSENT, Entry
+from alerts.chart import confirmation
+from alerts.chart.chart import Chart
+from alerts.chart.entry import ABSENT, Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 LOW_FLOW_AT_MOST = Decimal(6)

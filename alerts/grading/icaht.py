@@ -24,9 +24,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.basis import Basis

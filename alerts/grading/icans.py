@@ -21,8 +21,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart import Chart
-from alerts.entry import ABSENT, Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import ABSENT, Entry
 from alerts.grading import ice, statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
@@ -30,7 +30,7 @@ from alerts.grading.basis import Basis
 from alerts.grading.ice import latest_scores, points_of
 from alerts.grading.inputs import name_missing, number
 from alerts.grading.result import Evidence, Grade, Points
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 SYSTEM = "ICANS"

@@ -12,12 +12,12 @@ Lee DW et al., Biol Blood Marrow Transplant 2019;25:625-638, table 4. 0 to 10 po
 from datetime import datetime
 from decimal import Decimal
 
-from alerts.chart import Chart
-from alerts.entry import ABSENT, Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import ABSENT, Entry
 from alerts.grading.axis import evidence
 from alerts.grading.inputs import clock, name_missing, number, span
 from alerts.grading.result import Points
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 SYSTEM = "ICE"

@@ -19,9 +19,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading import crs, iec_hs_organs
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut

@@ -12,13 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import takewhile
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import ctcae_counts
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, levels
 from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, span, told
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 FIBRINOGEN_BELOW = Decimal(150)

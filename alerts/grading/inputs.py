@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from alerts.chart import Chart
-from alerts.entry import ABSENT, Entry
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.chart.entry import ABSENT, Entry
+from alerts.message_fields import Status
 from alerts.grading.result import Evidence
-from alerts.vocabulary import label, moment, shown_unit
+from config.vocabulary import label, moment, shown_unit
 from config.site import Site
 
 PROVISIONAL = "provisional result"

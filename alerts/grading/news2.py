@@ -20,13 +20,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
-from alerts.vocabulary import label
+from config.vocabulary import label
 from config.site import Site
 
 SYSTEM = "NEWS2"

@@ -11,10 +11,10 @@ from decimal import Decimal
 from itertools import product
 from typing import NamedTuple
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading.inputs import clock
-from alerts.vocabulary import PRESSURES
+from config.vocabulary import PRESSURES
 from config.site import Site
 
 KINDS = PRESSURES

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from alerts.entry import Entry
+from alerts.chart.entry import Entry
 
 
 class Evidence(Struct, frozen=True):

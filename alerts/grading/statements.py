@@ -6,12 +6,12 @@ How long a statement stands, and that worse findings charted after it end it, ar
 
 from datetime import datetime, timedelta
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis
 from alerts.grading.inputs import clock, told
 from alerts.grading.result import Evidence
-from alerts.vocabulary import DRUGS, label
+from config.vocabulary import DRUGS, label
 from config.site import Site
 
 INSTANT = timedelta(microseconds=1)

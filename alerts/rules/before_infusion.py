@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from alerts.finding import Finding, Scene
+from alerts.rules.finding import Finding, Scene
 from alerts.grading import news2
 from alerts.grading.result import BEFORE_INFUSION
 from alerts.rules.crs import crs

@@ -1,6 +1,6 @@
 """When CRS pages."""
 
-from alerts.finding import Finding, Scene, of_result
+from alerts.rules.finding import Finding, Scene, of_result
 from config.site import Urgency
 
 

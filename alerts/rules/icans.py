@@ -3,11 +3,11 @@
 from datetime import datetime
 from decimal import Decimal
 
-from alerts.chart import Chart
-from alerts.concern import REPEAT_ICE
-from alerts.entry import ABSENT, Entry
-from alerts.finding import Finding, Scene, of_result
-from alerts.vocabulary import label
+from alerts.chart.chart import Chart
+from alerts.pages.concern import REPEAT_ICE
+from alerts.chart.entry import ABSENT, Entry
+from alerts.rules.finding import Finding, Scene, of_result
+from config.vocabulary import label
 from config.site import Urgency, higher
 
 ICE_FALL_CRITICAL = 3

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from alerts.finding import Finding, Scene
+from alerts.rules.finding import Finding, Scene
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
 from alerts.rules.scores import m_easix_over
-from alerts.vocabulary import READINGS, Sort, label, moment
-from config.proxies import Expected
+from config.vocabulary import READINGS, Sort, label, moment
+from config.conventions import Expected
 from config.site import Urgency
 from config.types import Proxy
 

@@ -1,8 +1,8 @@
 """When risk scores are told: never urgently, and of laboratory values that are final."""
 
-from alerts.finding import Finding, Scene, of_result, once_final
+from alerts.rules.finding import Finding, Scene, of_result, once_final
 from alerts.grading import easix
-from config.proxies import EasixThreshold
+from config.conventions import EasixThreshold
 
 
 def m_easix(scene: Scene) -> Finding | None:

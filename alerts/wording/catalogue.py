@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, label
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording import (
     board,
     common,

@@ -244,7 +244,7 @@ STORE: tuple[Row, ...] = (
         "impostare CARTWATCH_SHARDS={n}, o un altro CARTWATCH_NAMESPACE per un'altra installazione",
     ),
 )
-"""What of the store is not as it must be (`worker/fitness.py`), and what to do."""
+"""What of the store is not as it must be (`worker/store/requirements.py`), and what to do."""
 
 PARTS: tuple[Row, ...] = (
     ("store", "archivio"),
@@ -269,6 +269,6 @@ PARTS: tuple[Row, ...] = (
     ("set aside", "messaggi messi da parte"),
     ("unregistered", "pazienti non registrati"),
 )
-"""The parts of the service that may be ill (`worker/health.py`)."""
+"""The parts of the service that may be ill (`worker/monitoring/health.py`)."""
 
 ROWS = (*CONDITIONS, *FAULTS, *DELIVERY, *CONFIGURATION, *STORE, *PARTS)

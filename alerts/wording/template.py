@@ -24,7 +24,7 @@ from functools import cached_property
 from string import Formatter
 from typing import NamedTuple
 
-from alerts.vocabulary import READINGS, shown_unit
+from config.vocabulary import READINGS, shown_unit
 
 Row = tuple[str, str]
 """English and Italian."""

@@ -12,13 +12,13 @@ import pytest
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
 from tests.unit.worker.ward import Clock
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.clock import milliseconds
-from worker.clock_jump import CONDITION
-from worker.inbox import accept
-from worker.runtime import make
-from worker.service import DELIVERS
-from worker.supervisor import Supervised, worker_command
+from worker.monitoring.clock_jump import CONDITION
+from worker.store.inbox import accept
+from worker.runtime.runtime import make
+from worker.standalone.service import DELIVERS
+from worker.standalone.supervisor import Supervised, worker_command
 
 pytestmark = pytest.mark.server
 

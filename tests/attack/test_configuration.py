@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.unit.config.builders import folder
 from worker.cli import main
-from worker.intake.in_force import IntakeInForce
+from worker.intake.watched_config import IntakeInForce
 
 pytestmark = pytest.mark.timeout(60)
 

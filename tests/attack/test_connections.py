@@ -20,10 +20,10 @@ import pytest
 from tests.integration.hospital import Body, Hospital, crs2, eventually
 from tests.integration.test_gateway import Served, certificate, gateway
 from worker.gateway.connections import HANDSHAKE_SECONDS, Caps
-from worker.gateway.limits import BodyBudget, LiveBoards
-from worker.gateway.links import links_of
+from worker.gateway.rate_limit import BodyBudget, LiveBoards
+from worker.links import links_of
 from worker.intake.http import LARGEST
-from worker.intake.keys import SourceKeys
+from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server
 

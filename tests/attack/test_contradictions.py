@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from celery import Celery
 
-from alerts.charting import UNNAMED
-from alerts.watch import Watch
+from alerts.chart.charting import UNNAMED
+from alerts.state import Watch
 from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
-from worker.supervisor import Supervised
+from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server
 

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from tests.integration.hospital import Body, Hospital, crs2, eventually, reading, registration
-from worker.inbox import Accepted
+from worker.store.inbox import Accepted
 
 pytestmark = pytest.mark.server
 

@@ -16,7 +16,7 @@ import yaml
 from tests.integration.hospital import Hospital, crs2, eventually
 from tests.integration.senders import Listening, Sender, listening, result
 from tests.integration.test_gateway import Served, gateway
-from worker.intake.keys import SourceKeys
+from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server
 

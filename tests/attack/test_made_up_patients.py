@@ -8,8 +8,8 @@ import pytest
 
 from config.site import load_site
 from tests.integration.hospital import Hospital, crs2, eventually, reading
-from worker import dead_letters
-from worker import store as stores
+from worker.store import dead_letters
+from worker.store import shard as stores
 
 pytestmark = pytest.mark.server
 

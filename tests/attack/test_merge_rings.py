@@ -8,7 +8,7 @@ import pytest
 
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
-from worker.supervisor import Supervised
+from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.integration.hospital import Hospital, crs2, eventually, iso, reading, registration
 from tests.integration.test_gateway import gateway
-from worker.intake.keys import SourceKeys
+from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server
 

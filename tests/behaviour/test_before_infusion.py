@@ -4,7 +4,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from alerts.assessment import assess
+from alerts.assessment.assessment import assess
 from alerts.messages import AnyMessage
 from tests.behaviour.ward import INFUSED, PATIENT, Ward, message
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from alerts.chart import Chart
-from alerts.charting import chart_message
+from alerts.chart.chart import Chart
+from alerts.chart.charting import chart_message
 from alerts.grading.result import Evidence
 from alerts.messages import AnyMessage, BadMessage, read_message
-from alerts.step import step
-from alerts.values import shown
-from alerts.watch import Watch
+from alerts.step.step import step
+from alerts.pages.values import shown
+from alerts.state import Watch
 from config.site import Site
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
 

@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from alerts.assessment import assess
+from alerts.assessment.assessment import assess
 from tests.behaviour.test_crs_course import treated_and_over
 from tests.behaviour.ward import INFUSED, PATIENT, Ward, message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from tests.behaviour.ward import OTHER, PATIENT, Ward, changed, message
 
 BOTH = ("haematologist-1", "haematologist-2")

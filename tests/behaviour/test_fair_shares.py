@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import AnyMessage, read_message
-from alerts.watch import Watch
+from alerts.state import Watch
 from tests.behaviour.test_order import NOW, REGISTRATION, charted, encoded, standing
 from tests.behaviour.ward import PATIENT, SITE
-from worker.advance import advance
-from worker.inbox import append
-from worker.keys import Keys
-from worker.store import Store
+from worker.processing.advance import advance
+from worker.store.inbox import append
+from worker.store.keys import Keys
+from worker.store.shard import Store
 
 KEYS = Keys("fair", 1)
 
@@ -39,9 +39,9 @@ def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent
             append(redis, KEYS, [(message, message.model_dump_json(exclude_none=True).encode())], NOW)
         shard = KEYS.of(PATIENT)
         with (
-            mock.patch("worker.advance.PIECE", piece),
-            mock.patch("worker.shares.OF_A_PATIENT", share),
-            mock.patch("worker.store.OF_THE_BACKLOG", share),
+            mock.patch("worker.processing.advance.PIECE", piece),
+            mock.patch("worker.store.fair_shares.OF_A_PATIENT", share),
+            mock.patch("worker.store.shard.OF_THE_BACKLOG", share),
         ):
             turns = 0
             while redis.xlen(shard.inbox):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from alerts.concern import ENDED
+from alerts.pages.concern import ENDED
 from alerts.messages import read_message
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import DEFAULTS
 from tests.behaviour.ward import Ward
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from alerts.graded import GIVEN_KEPT
+from alerts.assessment.issued_grades import GIVEN_KEPT
 from tests.behaviour.ward import PATIENT, Ward, changed
 
 Event = dict[str, Any]

@@ -7,18 +7,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.assessment import assess, assess_onward
-from alerts.chart import Chart
-from alerts.charting import chart_message
+from alerts.assessment.assessment import assess, assess_onward
+from alerts.chart.chart import Chart
+from alerts.chart.charting import chart_message
 from alerts.grading import crs
-from alerts.held import Kept
+from alerts.assessment.result_cache import Kept
 from alerts.messages import AnyMessage, read_message
-from alerts.step import step
-from alerts.vocabulary import READINGS
-from alerts.watch import Watch
+from alerts.step.step import step
+from config.vocabulary import READINGS
+from alerts.state import Watch
 from config.site import DEFAULTS
 from tests.behaviour.ward import PATIENT, SITE, changed, message
-from worker.packing import pack, unpack_watch
+from worker.store.codec import pack, unpack_watch
 
 INFUSED = datetime(2024, 10, 20, 8, tzinfo=UTC)
 """A week before the clocks of the hospital go back, so that a stay has a day of 25 hours."""

@@ -5,10 +5,10 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.paging import DELIVERIES_KEPT
-from alerts.silences import SILENCES_AT_MOST
+from alerts.episodes.delivery_log import DELIVERIES_KEPT
+from alerts.episodes.silences import SILENCES_AT_MOST
 from tests.behaviour.ward import NORMAL, PATIENT, Ward
-from worker.packing import pack
+from worker.store.codec import pack
 
 SEVERE = {"temp": 39.4, "sbp": 78, "spo2": 86}
 ILL = {"temp": 38.9, "sbp": 84, "spo2": 96}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.rota import Role
 from config.site import Site
 from tests.behaviour.ward import NORMAL, OTHER, SITE, Ward, answer, changed, message

@@ -9,14 +9,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.assessment import assess
-from alerts.chart import Chart
+from alerts.assessment.assessment import assess
+from alerts.chart.chart import Chart
 from alerts.messages import AnyMessage
-from alerts.step import step
-from alerts.thinning import FULL_RESOLUTION
-from alerts.watch import Watch
+from alerts.step.step import step
+from alerts.chart.thinning import FULL_RESOLUTION
+from alerts.state import Watch
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, changed, message
-from worker.packing import pack
+from worker.store.codec import pack
 
 START = INFUSED + timedelta(days=2)
 LAST = 540

@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from alerts.assessment import Assessment, assess
+from alerts.assessment.assessment import Assessment, assess
 from alerts.grading.hypotension import hypotension
 from tests.behaviour.ward import INFUSED, Ward, changed
 

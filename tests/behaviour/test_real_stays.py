@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
-from alerts.paging import DELIVERIES_KEPT
-from alerts.silences import SILENCES_AT_MOST
+from alerts.episodes.delivery_log import DELIVERIES_KEPT
+from alerts.episodes.silences import SILENCES_AT_MOST
 from tests.behaviour.ward import Ward
 
 STREAM = Path(__file__).parents[3] / "shared" / "streams" / "icu.ndjson.gz"

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from alerts.ledger import ledger
+from alerts.chart.dose_ledger import ledger
 from alerts.messages import read_message
 from config.site import DEFAULTS
 from tests.behaviour.ward import WORKLIST, Ward

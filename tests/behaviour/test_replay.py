@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from alerts.messages import AnyMessage
-from alerts.step import step
-from alerts.watch import Watch
+from alerts.step.step import step
+from alerts.state import Watch
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
-from worker.packing import pack, unpack_watch
+from worker.store.codec import pack, unpack_watch
 
 START = INFUSED + timedelta(days=1)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.merging import charted_again
+from alerts.step.merging import charted_again
 from tests.behaviour.ward import INFUSED, PATIENT, Ward, changed, message
 from tests.unit.alerts.wording.reader import assert_italian
 

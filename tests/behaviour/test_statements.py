@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.charting import UNNAMED
+from alerts.chart.charting import UNNAMED
 from alerts.overview import overview
 from tests.behaviour.ward import Ward, message
 

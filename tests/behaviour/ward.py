@@ -11,14 +11,14 @@ from heapq import heapify, heappop, heappush
 from itertools import count, groupby
 from typing import Any
 
-from alerts.concern import ENDED
-from alerts.entry import Entry
-from alerts.episodes import Episode
+from alerts.pages.concern import ENDED
+from alerts.chart.entry import Entry
+from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
-from alerts.page import Page
-from alerts.step import step
-from alerts.vocabulary import READINGS
-from alerts.watch import Effects, SetAside, Watch
+from alerts.pages.page import Page
+from alerts.step.step import step
+from config.vocabulary import READINGS
+from alerts.state import Effects, SetAside, Watch
 from config.site import Site, load_site
 
 SITE: Site = load_site()

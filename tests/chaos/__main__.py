@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.chaos import against_bare, against_cartwatch, report
 from tests.chaos.campaign import Plan, Result
 from tests.chaos.rabbit import find_rabbit
-from worker.embedded import find_server
+from worker.standalone.embedded_redis import find_server
 
 SHORTER = 10
 """The campaign with clock jumps and the one with RabbitMQ are this much shorter."""

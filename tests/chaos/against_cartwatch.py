@@ -22,9 +22,9 @@ from tests.chaos.schedule import Blow
 from tests.chaos.stand import Cartwatch
 from worker.client import Client
 from worker.clock import SimulatedClock
-from worker.intake.keys import SourceKeys
-from worker.runtime import make
-from worker.tick import pending
+from worker.intake.source_keys import SourceKeys
+from worker.runtime.runtime import make
+from worker.ticker import pending
 
 CLOCK_EVERY_SECONDS = 0.1
 

@@ -19,7 +19,7 @@ from tests.chaos.scenario import torn_message
 from tests.chaos.schedule import Blow
 from tests.chaos.stand import Stand
 from tests.integration.hospital import descendants, kill
-from worker.supervisor import Supervised
+from worker.standalone.supervisor import Supervised
 
 STANDS_STILL_SECONDS = 7.0
 """Longer than a lease, and than a claim of the synthetic clock: whoever wakes up must find that it lost them."""
@@ -125,7 +125,7 @@ def _store_torn(stand: Stand, dice: random.Random) -> Mend:
 def _unfinished() -> list[list[str]]:
     import json
 
-    from worker.keys import Keys
+    from worker.store.keys import Keys
 
     body = torn_message()
     shard = Keys("cartwatch", 16).of(body["patient"])

@@ -21,8 +21,8 @@ import yaml
 
 from config.settings import Settings
 from tests.chaos.stand import Cartwatch, Phone, Processes, free_port, site
-from worker.queues import FOREIGN_QUEUE, QUEUES
-from worker.runtime import connect
+from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
+from worker.runtime.runtime import connect
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN = 180.0

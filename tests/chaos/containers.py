@@ -21,7 +21,7 @@ from tests.chaos import report
 from tests.chaos.against_containers import PROBES, Order, Struck, fight
 from tests.chaos.campaign import Plan, Result
 from tests.chaos.compose import PAGES
-from worker.children import end_with_parent
+from worker.standalone.child_process import end_with_parent
 
 BUILT = "cartwatch:chaos"
 SPIN = "while True: pass"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from worker.receiver import Received, Receiver
+from worker.standalone.fake_phone import Received, Receiver
 
 
 class Log:

@@ -12,7 +12,7 @@ from typing import Self
 from kombu import Connection
 
 from tests.chaos.stand import free_port
-from worker.children import end_with_parent
+from worker.standalone.child_process import end_with_parent
 
 READY_WITHIN = 60.0
 

@@ -19,11 +19,11 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from tests.chaos.checker import Page
 from tests.chaos.scenario import SOURCE
-from worker.children import end_with_parent
-from worker.embedded import EmbeddedRedis
-from worker.queues import FOREIGN_QUEUE, QUEUES
-from worker.runtime import connect
-from worker.supervisor import Supervised, worker_command
+from worker.standalone.child_process import end_with_parent
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
+from worker.runtime.runtime import connect
+from worker.standalone.supervisor import Supervised, worker_command
 
 PATHS = ("/phone-1", "/phone-2", "/phone-3")
 

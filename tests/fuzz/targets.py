@@ -13,7 +13,7 @@ from worker.intake.hl7.ack import acknowledge
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import read_header
 from worker.intake.mllp.frames import FrameReader
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
 MOST_BYTES = 2_000

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from tests.integration.hospital import Hospital
-from worker.embedded import EmbeddedRedis
-from worker.receiver import Receiver
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Receiver
 
 _numbers = count()
 _DATABASES = 16

@@ -21,10 +21,10 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
 from worker.clock import milliseconds
-from worker.receiver import Received, Receiver
-from worker.runtime import connect, make
-from worker.service import DELIVERS
-from worker.supervisor import Supervised, worker_command
+from worker.standalone.fake_phone import Received, Receiver
+from worker.runtime.runtime import connect, make
+from worker.standalone.service import DELIVERS
+from worker.standalone.supervisor import Supervised, worker_command
 
 CARTWATCH = [sys.executable, "-c", "from worker.cli import main; main()"]
 """The command `cartwatch`, also where it is not on PATH."""

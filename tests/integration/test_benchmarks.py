@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.embedded import EmbeddedRedis
+from worker.standalone.embedded_redis import EmbeddedRedis
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MEASURES = ("whole_way", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")

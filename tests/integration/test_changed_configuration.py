@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from tests.integration.hospital import Hospital, crs2, eventually, impatient
-from worker.reload import SETTLED_SECONDS, look
-from worker.service import DELIVERS
-from worker.supervisor import Supervised, worker_command
+from worker.runtime.reload import SETTLED_SECONDS, look
+from worker.standalone.service import DELIVERS
+from worker.standalone.supervisor import Supervised, worker_command
 
 pytestmark = pytest.mark.server
 

@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 
 from tests.integration.hospital import Hospital, crs2, eventually
-from worker.runtime import connect
-from worker.tick import MOST_WAITING
+from worker.runtime.runtime import connect
+from worker.ticker import MOST_WAITING
 
 pytestmark = pytest.mark.server
 

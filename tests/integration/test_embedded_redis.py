@@ -15,8 +15,8 @@ import psutil
 import pytest
 import redis
 
-from worker import embedded
-from worker.embedded import (
+from worker.standalone import embedded_redis
+from worker.standalone.embedded_redis import (
     LEAST_MEMORY,
     MOST_MEMORY,
     EmbeddedRedis,
@@ -256,8 +256,8 @@ def test_a_chosen_port_that_was_taken_meanwhile_is_chosen_anew(
     own: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = int(own.url.rpartition(":")[2].partition("/")[0])
-    ports = iter([taken, embedded._free_port()])
-    monkeypatch.setattr(embedded, "_free_port", lambda: next(ports))
+    ports = iter([taken, embedded_redis._free_port()])
+    monkeypatch.setattr(embedded_redis, "_free_port", lambda: next(ports))
     with EmbeddedRedis(tmp_path / "other") as server:
         assert f":{taken}/" not in server.url
         assert ask(server.url, "PING")
@@ -271,7 +271,7 @@ if sys.platform == "linux":  # only Linux ends a child with its parent
             [
                 sys.executable,
                 "-c",
-                "import sys, time, pathlib; from worker.embedded import EmbeddedRedis\n"
+                "import sys, time, pathlib; from worker.standalone.embedded_redis import EmbeddedRedis\n"
                 "server = EmbeddedRedis(pathlib.Path(sys.argv[1])); server.start()\n"
                 "print(server.url, flush=True); time.sleep(60)",
                 str(tmp_path),
@@ -315,7 +315,7 @@ def test_a_server_that_cannot_start_says_what_it_said(tmp_path: Path, monkeypatc
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARTWATCH_REDIS_SERVER", str(executable(tmp_path / "server", "#!/bin/sh\nexec sleep 60\n")))
-    monkeypatch.setattr(embedded, "READY_WITHIN", 0.2)
+    monkeypatch.setattr(embedded_redis, "READY_WITHIN", 0.2)
     server = EmbeddedRedis(tmp_path / "data")
     with pytest.raises(EmbeddedRedisError, match="did not answer"):
         server.start()

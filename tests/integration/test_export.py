@@ -8,8 +8,8 @@ import pytest
 
 from tests.integration.hospital import Hospital, crs2, descendants, eventually, kill
 from tests.record_system import RecordSystem
-from worker.service import DELIVERS
-from worker.supervisor import Supervised, worker_command
+from worker.standalone.service import DELIVERS
+from worker.standalone.supervisor import Supervised, worker_command
 
 pytestmark = pytest.mark.server
 

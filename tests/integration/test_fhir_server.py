@@ -21,17 +21,17 @@ from config.site import DEFAULTS
 from tests.integration.hospital import Hospital, crs2, eventually, iso
 from tests.integration.servers import free_port, running
 from tests.unit.worker.ward import KEYS, SITE, Clock
-from worker.advance import advance
-from worker.demo import read_case
-from worker.inbox import accept
-from worker.outbound.backlog import backlog, refused
-from worker.outbound.export import export
-from worker.outbound.names import GRADE, PAGE
-from worker.outbound.owed import Item, unpack
-from worker.outbound.server import Answer, FhirBase, Verdict
-from worker.replay import moments
-from worker.store import Store
-from worker.supervisor import Supervised, worker_command
+from worker.processing.advance import advance
+from worker.standalone.demo import read_case
+from worker.store.inbox import accept
+from worker.fhir_export.backlog import backlog, refused
+from worker.fhir_export.export import export
+from worker.fhir_export.names import GRADE, PAGE
+from worker.fhir_export.records import Item, unpack
+from worker.fhir_export.client import Answer, FhirBase, Verdict
+from worker.standalone.replay import moments
+from worker.store.shard import Store
+from worker.standalone.supervisor import Supervised, worker_command
 
 pytestmark = pytest.mark.server
 

@@ -18,11 +18,11 @@ import pytest
 
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.clock import StoreClock
-from worker.gateway.links import links_of
-from worker.intake.keys import SourceKeys
-from worker.runtime import make
+from worker.links import links_of
+from worker.intake.source_keys import SourceKeys
+from worker.runtime.runtime import make
 
 pytestmark = pytest.mark.server
 

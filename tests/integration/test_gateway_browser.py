@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from alerts.paging import Delivery
+from alerts.episodes.delivery_log import Delivery
 from tests.integration.barriers import barriers
 from tests.integration.hospital import Hospital, course, crs2, eventually, iso
 from tests.integration.with_gateway import episode_of, link_of, links, with_gateway

@@ -11,11 +11,11 @@ from redis import Redis
 from config.settings import Settings
 from tests.integration.hospital import eventually
 from tests.unit.worker.ward import NOW, SITE, crs2, send
-from worker import liveness
-from worker.liveness import Elsewhere, process
-from worker.recovery import recover
-from worker.runtime import connect, make
-from worker.store import Store
+from worker.store import liveness
+from worker.store.liveness import Elsewhere, process
+from worker.monitoring.orphans import recover
+from worker.runtime.runtime import connect, make
+from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +25,7 @@ from worker import liveness
 from worker.clock import StoreClock
 liveness._machine = lambda: "0123456789ab"  # as another container would be
 from config.settings import Settings
-from worker.runtime import make
+from worker.runtime.runtime import make
 run = make(Settings())
 batch = run.store.take(run.store.keys.of("P1"), StoreClock(run.store.redis).now())
 print(batch.token, flush=True)

@@ -14,7 +14,7 @@ from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 from redis.exceptions import RedisError
 
-from alerts.watch import Watch
+from alerts.state import Watch
 from config.site import load_site
 from tests.integration.hospital import (
     Body,
@@ -26,14 +26,14 @@ from tests.integration.hospital import (
     kill,
     reachable,
 )
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.clock import StoreClock
-from worker.embedded import EmbeddedRedis
-from worker.inbox import accept
-from worker.queues import FOREIGN_QUEUE, QUEUES
-from worker.receiver import Received, Receiver
-from worker.runtime import connect, make
-from worker.supervisor import Supervised
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.store.inbox import accept
+from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
+from worker.standalone.fake_phone import Received, Receiver
+from worker.runtime.runtime import connect, make
+from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server
 

@@ -20,7 +20,7 @@ from tests.integration.hospital import Hospital, crs2, eventually
 from tests.integration.servers import free_port
 from tests.unit.worker.delivery.builders import page
 from worker.delivery.channel import Office, send
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 
 pytestmark = [
     pytest.mark.server,

@@ -15,7 +15,7 @@ from tests.integration.hospital import Hospital, crs2, eventually
 from tests.integration.servers import free_port, program_or_image, running
 from tests.unit.worker.delivery.builders import page
 from worker.delivery.channel import Office, send, send_picture
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Words
 
 pytestmark = pytest.mark.server

@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 import pytest
 from apprise import Apprise, AppriseAsset
 
-from worker.receiver import Attempt, Received, Receiver
+from worker.standalone.fake_phone import Attempt, Received, Receiver
 
 
 @pytest.fixture

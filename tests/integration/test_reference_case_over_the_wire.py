@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from alerts.vocabulary import READINGS
-from alerts.watch import Watch
+from config.vocabulary import READINGS
+from alerts.state import Watch
 from config.site import DEFAULTS
 from tests.integration.wire.ways import OverHttp, OverMllp, OverTheWire
-from worker.demo import read_case
-from worker.embedded import EmbeddedRedis
+from worker.standalone.demo import read_case
+from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.intake.store import IntakeStore
-from worker.replay import Event, Replay, acknowledge_after
+from worker.standalone.replay import Event, Replay, acknowledge_after
 
 pytestmark = pytest.mark.server
 

@@ -8,10 +8,10 @@ import pytest
 
 from config.site import DEFAULTS
 from tests.integration.hospital import CARTWATCH, descendants, impatient, kill
-from worker.demo import read_case
-from worker.embedded import EmbeddedRedis
-from worker.receiver import Received
-from worker.replay import Event, Replay, acknowledge_after
+from worker.standalone.demo import read_case
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Received
+from worker.standalone.replay import Event, Replay, acknowledge_after
 
 pytestmark = pytest.mark.server
 

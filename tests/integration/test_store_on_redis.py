@@ -12,18 +12,18 @@ from redis import Redis
 from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
 from tests.unit.worker.ward import Clock
-from worker import capacity
-from worker.advance import advance
+from worker.store import capacity
+from worker.processing.advance import advance
 from worker.clock import StoreClock, milliseconds
 from worker.delivery import outbox
 from worker.delivery.channel import Office
-from worker.delivery.outcomes import Attempt, Outcome
-from worker.health import examine
-from worker.inbox import accept
-from worker.keys import Keys
-from worker.runtime import connect
-from worker.store import LostLeaseError, Store
-from worker.store import Outcome as Changes
+from worker.delivery.outcome import Attempt, Outcome
+from worker.monitoring.health import examine
+from worker.store.inbox import accept
+from worker.store.keys import Keys
+from worker.runtime.runtime import connect
+from worker.store.shard import LostLeaseError, Store
+from worker.store.shard import Outcome as Changes
 
 pytestmark = pytest.mark.server
 

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from alerts.messages import Receipt, read_message
-from alerts.page import Page
-from alerts.title import Title
+from alerts.pages.page import Page
+from alerts.pages.title import Title
 from config.site import DEFAULTS
 from tests.integration.hospital import Hospital, eventually
 from worker.clock import milliseconds
-from worker.packing import Owed, pack
-from worker.store import read_journal
+from worker.store.codec import Owed, pack
+from worker.store.shard import read_journal
 
 pytestmark = pytest.mark.server
 

@@ -16,9 +16,9 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
 from tests.integration.senders import Sender, result
-from worker.embedded import EmbeddedRedis
-from worker.runtime import connect, make
-from worker.service import DELIVERS
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.runtime.runtime import connect, make
+from worker.standalone.service import DELIVERS
 
 pytestmark = pytest.mark.server
 

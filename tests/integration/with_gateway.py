@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import httpx
 
-from alerts.episodes import Episode
+from alerts.episodes.lifecycle import Episode
 from tests.integration.hospital import Hospital, eventually
 from tests.integration.servers import free_port
-from worker.gateway.links import Links, links_of
-from worker.supervisor import Supervised
+from worker.links import Links, links_of
+from worker.standalone.supervisor import Supervised
 
 
 @contextmanager

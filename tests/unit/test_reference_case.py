@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment, read_message
-from alerts.quantities import Quantity, canonical
-from alerts.vocabulary import READINGS, Sort
+from alerts.chart.quantities import Quantity, canonical
+from config.vocabulary import READINGS, Sort
 from config.site import DEFAULTS
 from config.tables import Tables, load_tables
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from config.intake import Intake
     from config.settings import Settings
     from config.site import Site
-    from worker.runtime import Runtime
+    from worker.runtime.runtime import Runtime
 
 BAD_INPUT = 2
 """Exit code where some of the input could not be used and the rest was."""
@@ -62,7 +62,7 @@ data_option = click.Option(
 
 def settings_of_service() -> "Settings":
     """The settings of the running service this command speaks to."""
-    from worker.service import ServiceError, find_settings
+    from worker.standalone.service import ServiceError, find_settings
 
     context = click.get_current_context(silent=True)
     try:
@@ -73,7 +73,7 @@ def settings_of_service() -> "Settings":
 
 def runtime() -> "Runtime":
     """The store of the service this command speaks to."""
-    from worker.runtime import make
+    from worker.runtime.runtime import make
 
     settings = settings_of_service()
     configuration(settings.config_dir)
@@ -82,7 +82,7 @@ def runtime() -> "Runtime":
 
 def gateway_runtime() -> "Runtime":
     """The same for a process in which people wait for the store."""
-    from worker.runtime import GATEWAY, connect, make
+    from worker.runtime.runtime import GATEWAY, connect, make
 
     settings = settings_of_service()
     configuration(settings.config_dir)
@@ -91,8 +91,8 @@ def gateway_runtime() -> "Runtime":
 
 def refuse_unfit_store(run: "Runtime") -> None:
     """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
-    from worker.fitness import UnfitStoreError, refuse_unfit
-    from worker.last_alarm import refused
+    from worker.store.requirements import UnfitStoreError, refuse_unfit
+    from worker.monitoring.last_alarm import refused
 
     try:
         refuse_unfit(run.store.redis, run.store.keys, run.settings)

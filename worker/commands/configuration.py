@@ -32,8 +32,8 @@ def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | N
     """
     from config.settings import Settings
     from config.site import load_site
-    from worker.checks.examine import doubtful, unusable
-    from worker.checks.outbound import check_fhir_base
+    from worker.config_check.examine import doubtful, unusable
+    from worker.config_check.fhir_export import check_fhir_base
     from worker.delivery.addresses import takes
 
     found = unusable(config_dir, takes)

@@ -10,7 +10,7 @@ from worker.commands.common import runtime
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from alerts.page import Page
+    from alerts.pages.page import Page
     from config.site import Site, Urgency
 
 URGENCIES = ("low", "medium", "high", "critical", "technical")
@@ -30,8 +30,8 @@ URGENCIES = ("low", "medium", "high", "critical", "technical")
 def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
     """Send a test page to a person, as a page is sent, and say what each channel answered (exit 1: none worked)."""
     from worker.delivery.channel import send
-    from worker.delivery.office import office
-    from worker.delivery.outcomes import Outcome
+    from worker.delivery.message_context import office
+    from worker.delivery.outcome import Outcome
 
     run = runtime()
     on_call = run.site.on_call
@@ -53,8 +53,8 @@ def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
 def test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
     """A page that speaks of no patient and says that it is a test, as loud as a page of an urgency."""
     from alerts.messages import SITE_SUBJECT
-    from alerts.page import Page
-    from alerts.title import Title
+    from alerts.pages.page import Page
+    from alerts.pages.title import Title
     from alerts.wording.catalogue import say
 
     known = site.on_call.people[person]

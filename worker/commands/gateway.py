@@ -10,7 +10,7 @@ from worker.commands.common import gateway_runtime, refuse_unfit_store, runtime
 from worker.gateway import HOST, PORT
 
 if TYPE_CHECKING:
-    from worker.runtime import Runtime
+    from worker.runtime.runtime import Runtime
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -37,7 +37,7 @@ def gateway(
     """Serve the pages' links, the ward board, the intake over HTTP, health and metrics."""
     from config.problems import ConfigurationError
     from worker.gateway.serve import Listening, access_of, serve
-    from worker.logs import configure
+    from worker.runtime.logging_setup import configure
 
     if (certificate is None) != (key is None):
         raise click.UsageError("give both --certificate and --key, or neither")
@@ -74,7 +74,7 @@ def _is_loopback(host: str) -> bool:
 @click.option("--person", required=True, help="Who signs in: an id of people in site.yaml.")
 def link(person: str) -> None:
     """Print a personal link to the ward board: good for one sign-in, within a quarter of an hour."""
-    from worker.gateway.links import links_of
+    from worker.links import links_of
 
     run = runtime()
     _known(run, person)

@@ -10,7 +10,7 @@ import click
 from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
-    from worker.dead_letters import Listed
+    from worker.store.dead_letters import Listed
     from worker.intake.store import IntakeStore
 
 
@@ -53,7 +53,7 @@ def key() -> None:
 @click.argument("source")
 def add_key(source: str) -> None:
     """Make a key for SOURCE and print it once. It is kept only as a hash."""
-    from worker.intake.keys import SourceKeys
+    from worker.intake.source_keys import SourceKeys
 
     run = runtime()
     if intake_of(run.settings.config_dir).source(source) is None:
@@ -65,7 +65,7 @@ def add_key(source: str) -> None:
 @json_option
 def list_keys(as_json: bool) -> None:
     """List the keys: id, source, when made."""
-    from worker.intake.keys import SourceKeys
+    from worker.intake.source_keys import SourceKeys
 
     run = runtime()
     for known in SourceKeys(run.store.redis, run.store.keys).all():
@@ -79,7 +79,7 @@ def list_keys(as_json: bool) -> None:
 @click.argument("id")
 def revoke_key(id: str) -> None:
     """Take a key away at once."""
-    from worker.intake.keys import SourceKeys
+    from worker.intake.source_keys import SourceKeys
 
     run = runtime()
     if not SourceKeys(run.store.redis, run.store.keys).revoke(id):
@@ -92,7 +92,7 @@ def revoke_key(id: str) -> None:
 @click.option("--forget", is_flag=True, help="Count from nothing again, after a map was mended.")
 def unmapped(as_json: bool, forget: bool) -> None:
     """Codes, units and values that nothing is known about, per source, with an example and how often each was met."""
-    from alerts.fields import visible
+    from alerts.message_fields import visible
 
     store = _store()
     for count in store.unmapped():
@@ -170,8 +170,8 @@ def _bodies(one: "Listed") -> list[dict[str, str]]:
 def _list_set_aside(as_json: bool) -> None:
     import json
 
-    from alerts.fields import visible
-    from worker import dead_letters
+    from alerts.message_fields import visible
+    from worker.store import dead_letters
 
     run = runtime()
     store = run.store
@@ -193,7 +193,7 @@ def _list_set_aside(as_json: bool) -> None:
 
 
 def _set_aside_line(body: dict[str, str]) -> str:
-    from alerts.fields import visible
+    from alerts.message_fields import visible
 
     what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)
     often = f" ({body['times']} times, last {body['last'][:19]})" if body["times"] != "1" else ""

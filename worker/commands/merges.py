@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.answers import by_option, person
+from worker.commands.responses import by_option, person
 from worker.commands.common import runtime, settings_of_service
 
 if TYPE_CHECKING:
-    from alerts.merges import Link
-    from alerts.watch import Watch
+    from alerts.chart.merge_register import Link
+    from alerts.state import Watch
     from config.site import Site
 
 LOOKS = 100
@@ -27,7 +27,7 @@ def merges() -> None:
 
 
 def _line(watch: "Watch", link: "Link", site: "Site") -> str:
-    from alerts.values import clock
+    from alerts.pages.values import clock
 
     who = f"{link.by} ({link.source})" if link.by else link.source
     merge = f"{watch.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"

@@ -17,11 +17,11 @@ def mllp(names: tuple[str, ...]) -> None:
 
     from config.problems import ConfigurationError
     from worker.client import Client
-    from worker.intake.in_force import IntakeInForce
+    from worker.intake.watched_config import IntakeInForce
     from worker.intake.mllp.errors import ListenerError
     from worker.intake.mllp.run import serve, stop_on_signals
-    from worker.last_alarm import watching
-    from worker.logs import configure
+    from worker.monitoring.last_alarm import watching
+    from worker.runtime.logging_setup import configure
 
     run = runtime()
     configure(run.settings.log_level)

@@ -22,7 +22,7 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
     import json
 
     from alerts.messages import BadMessage
-    from worker.grade import grade_case, read_case
+    from worker.commands.grading import grade_case, read_case
 
     site = configuration(config_dir)
     bad = 0
@@ -57,9 +57,9 @@ def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_
     """
     import json
 
-    from worker.embedded import EmbeddedRedisError
-    from worker.replay import Replay, StuckError
-    from worker.replay import acknowledge_after as answering
+    from worker.standalone.embedded_redis import EmbeddedRedisError
+    from worker.standalone.replay import Replay, StuckError
+    from worker.standalone.replay import acknowledge_after as answering
 
     configuration(config_dir)
     messages, bad = _readlines(file)
@@ -115,7 +115,7 @@ def example(as_of_now: bool, patient: str | None) -> None:
     """
     from datetime import UTC, datetime
 
-    from worker.example import as_it_was, up_to
+    from worker.standalone.example import as_it_was, up_to
 
     if patient is not None and not as_of_now:
         raise click.UsageError("--patient goes with --now: the whole case keeps its patient")
@@ -130,9 +130,9 @@ def demo(output: Path, config_dir: Path | None) -> None:
     """Replay the reference case at speed, as the on-call phone sees it, and write its course."""
     from rich.console import Console
 
-    from worker.demo import demonstrate
-    from worker.embedded import EmbeddedRedisError
-    from worker.replay import StuckError
+    from worker.standalone.demo import demonstrate
+    from worker.standalone.embedded_redis import EmbeddedRedisError
+    from worker.standalone.replay import StuckError
 
     configuration(config_dir)
     try:

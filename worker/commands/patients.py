@@ -8,9 +8,9 @@ import click
 from worker.commands.common import echo_json, json_option, runtime
 
 if TYPE_CHECKING:
-    from alerts.episodes import Episode
+    from alerts.episodes.lifecycle import Episode
     from alerts.overview import Count, Overview, Sign
-    from alerts.watch import Watch
+    from alerts.state import Watch
     from config.site import Site
 
 
@@ -23,8 +23,8 @@ def board(as_json: bool) -> None:
     from rich.table import Table
 
     from alerts.overview import most_urgent_first, overview
-    from alerts.silences import in_force
-    from worker.unregistered import tally
+    from alerts.episodes.silences import in_force
+    from worker.monitoring.unregistered import tally
 
     run = runtime()
     now = run.clock.now()
@@ -61,7 +61,7 @@ PIPED = 4000
 
 
 def _clock(moment: datetime, site: "Site") -> str:
-    from alerts.values import clock
+    from alerts.pages.values import clock
 
     return clock(moment, site, "en")
 
@@ -124,7 +124,7 @@ def _episode(episode: "Episode") -> dict[str, Any]:
 
 def standing_line(episode: "Episode", site: "Site") -> str:
     """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
-    from alerts.values import clock
+    from alerts.pages.values import clock
 
     held = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
     if episode.due_at is not None:
@@ -144,7 +144,7 @@ def standing_line(episode: "Episode", site: "Site") -> str:
 def explain(patient: str, at: datetime | None, rules: bool, as_json: bool) -> None:
     """Explain every grade of a patient: readings, rule, what was missing, what would change it."""
     from alerts.explain import explain as explained
-    from worker.explain import as_values, lines
+    from worker.commands.explanation import as_values, lines
 
     run = runtime()
     watch = run.store.watch(patient)

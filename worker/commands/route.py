@@ -9,7 +9,7 @@ import click
 from worker.commands.common import config_option, configuration, echo_json, json_option, runtime
 
 if TYPE_CHECKING:
-    from worker.route import Route
+    from worker.commands.route_text import Route
 
 
 @click.command()
@@ -48,10 +48,10 @@ def route(
 
 
 def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "Route":
-    from alerts.projection import opened
+    from alerts.episodes.preview import opened
     from config.site import URGENCIES
     from config.wall_clock import moment
-    from worker.route import Route
+    from worker.commands.route_text import Route
 
     site = configuration(config_dir)
     now = moment(at, site.zone) if at is not None else datetime.now(UTC)
@@ -60,7 +60,7 @@ def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "
 
 
 def _of_episode(episode: str) -> "Route":
-    from worker.route import Route
+    from worker.commands.route_text import Route
 
     run = runtime()
     patient = run.store.patient_of(episode)

@@ -24,11 +24,11 @@ def up(data: Path | None, processes: int) -> None:
     from rich.console import Console
 
     from config.settings import Settings
-    from worker.demo import print_page
-    from worker.embedded import EmbeddedRedisError
-    from worker.fitness import UnfitStoreError
-    from worker.logs import configure
-    from worker.service import serve, stop_on_signals
+    from worker.standalone.demo import print_page
+    from worker.standalone.embedded_redis import EmbeddedRedisError
+    from worker.store.requirements import UnfitStoreError
+    from worker.runtime.logging_setup import configure
+    from worker.standalone.service import serve, stop_on_signals
 
     settings = Settings()
     configure(settings.log_level)
@@ -56,11 +56,11 @@ def worker(queues: str, processes: int) -> None:
     from celery.bin.celery import celery
 
     from config.settings import Settings
-    from worker.fitness import UnfitStoreError, refuse_unfit
-    from worker.last_alarm import refused
-    from worker.queues import QUEUES
-    from worker.runtime import connect, keys_of
-    from worker.supervisor import worker_arguments
+    from worker.store.requirements import UnfitStoreError, refuse_unfit
+    from worker.monitoring.last_alarm import refused
+    from worker.runtime.queues import QUEUES
+    from worker.runtime.runtime import connect, keys_of
+    from worker.standalone.supervisor import worker_arguments
 
     settings = Settings()
     configuration(settings.config_dir)
@@ -88,9 +88,9 @@ def send(file: BinaryIO, source: str) -> None:
     """
     from redis.exceptions import RedisError
 
-    from worker.capacity import IntakeStoppedError
+    from worker.store.capacity import IntakeStoppedError
     from worker.client import Client
-    from worker.fitness import UnfitStoreError
+    from worker.store.requirements import UnfitStoreError
 
     raws = [line for _, line in lines(file)]
     try:
@@ -120,7 +120,7 @@ def health(quiet: bool, as_json: bool) -> None:
 
     from redis.exceptions import RedisError
 
-    from worker.health import examine, unreachable
+    from worker.monitoring.health import examine, unreachable
 
     run = runtime()
     try:

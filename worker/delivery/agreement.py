@@ -14,14 +14,14 @@ from msgspec.structs import replace
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.faults import fault
+from alerts.step.system_faults import fault
 from alerts.messages import Fault
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Site
 from worker.clock import milliseconds
 from worker.delivery import claims
 from worker.delivery.claims import Claim
-from worker.packing import Owed, pack
+from worker.store.codec import Owed, pack
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from apprise import Apprise, AppriseAsset, AppriseAttachment
 from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Urgency
-from worker.delivery import ntfy, services
+from worker.delivery import ntfy
+from worker.delivery import providers
 from worker.delivery.http import bound_answers
-from worker.delivery.outcomes import Attempt, Outcome, judge_failure
+from worker.delivery.outcome import Attempt, Outcome, judge_failure
 from worker.delivery.rendering import Answer, Room, Words, answer, caption, link_label, render, render_bundle
 from worker.delivery.rooms import SMS, room_of
 
@@ -36,26 +37,26 @@ class Office(NamedTuple):
 def address(channel: Channel, page_id: str, receiver: str) -> str:
     """The channel's Apprise address for one page: with its id, and with reads that end."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", page_id)
-    return services.with_extras(url, {"cto": str(CONNECT_SECONDS), "rto": str(READ_SECONDS)})
+    return providers.with_extras(url, {"cto": str(CONNECT_SECONDS), "rto": str(READ_SECONDS)})
 
 
 def send(channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
     """Send one page, or several that waited as one message under the id of the first."""
     first = pages[0]
     links = [office.link(page) for page in pages]
-    service = services.schema(channel.url.replace("{receiver}", office.receiver))
-    url = services.with_extras(
+    service = providers.schema(channel.url.replace("{receiver}", office.receiver))
+    url = providers.with_extras(
         address(channel, first.id, office.receiver),
-        services.extras(service, first, links[0], link_label(first.language)),
+        providers.extras(service, first, links[0], link_label(first.language)),
     )
     plugin = _open(url)
     if plugin is None:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
     answers = [answer(page, link) for page, link in zip(pages, links, strict=True)]
-    if services.has_link_field(service) and links[0]:
+    if providers.has_link_field(service) and links[0]:
         answers[0] = Answer()
     words = written(pages, answers, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
-    return _notify(plugin, service, words, services.notify_type(first), READ_SECONDS)
+    return _notify(plugin, service, words, providers.notify_type(first), READ_SECONDS)
 
 
 def written(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Words:
@@ -69,9 +70,9 @@ def takes_picture(channel: Channel, urgency: Urgency, receiver: str) -> bool:
     """Whether a trend picture may follow a page of an urgency on this channel."""
     if channel.detail != "full" or urgency not in ("critical", "high", "medium"):
         return False
-    service = services.schema(channel.url.replace("{receiver}", receiver))
+    service = providers.schema(channel.url.replace("{receiver}", receiver))
     attachments = _takes_attachments(channel.url, receiver)
-    return services.takes_picture(service, attachments=attachments, sms=service in SMS, asked=channel.picture)
+    return providers.takes_picture(service, attachments=attachments, sms=service in SMS, asked=channel.picture)
 
 
 @lru_cache
@@ -85,8 +86,8 @@ def send_picture(channel: Channel, page_id: str, picture: bytes, words: Words, r
     """Send a trend picture after its page: silently, once, and in less time than a page may take."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", f"{page_id}.picture")
     waits = {"cto": str(PICTURE_CONNECT_SECONDS), "rto": str(PICTURE_READ_SECONDS)}
-    service = services.schema(url)
-    plugin = _open(services.with_extras(services.as_quiet(url), waits))
+    service = providers.schema(url)
+    plugin = _open(providers.with_extras(providers.as_quiet(url), waits))
     if plugin is None:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
     words = caption(words, room_of(service, plugin.title_maxlen, plugin.body_maxlen))

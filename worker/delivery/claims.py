@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Delivery
 from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.turns import Place
-from worker.holding import while_held
-from worker.keys import Keys, Shard
-from worker.liveness import is_gone
-from worker.liveness import token as new_token
-from worker.packing import Owed, UnreadableError, unpack_owed
+from worker.store.lease import while_held
+from worker.store.keys import Keys, Shard
+from worker.store.liveness import is_gone
+from worker.store.liveness import token as new_token
+from worker.store.codec import Owed, UnreadableError, unpack_owed
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from redis.client import Pipeline
 from config.site import Limit
 from worker.clock import milliseconds
 from worker.delivery.turns import Place, place
-from worker.keys import Keys
+from worker.store.keys import Keys
 
 BUNDLED_AT_ONCE = 60
 """Pages told in one message at most; the rest follows in the next."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from worker.delivery.outcomes import Attempt, Outcome, judge_status
+from worker.delivery.outcome import Attempt, Outcome, judge_status
 from worker.delivery.rendering import Words
 
 SERVICES = ("ntfy", "ntfys")

@@ -27,19 +27,19 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from alerts.messages import Receipt
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Site
 from worker.clock import Clock, milliseconds
 from worker.delivery import agreement, claims, limits, turns
 from worker.delivery.channel import Office, send
 from worker.delivery.claims import Claim
-from worker.delivery.outcomes import Attempt, Outcome, Told, to_tell
+from worker.delivery.outcome import Attempt, Outcome, Told, to_tell
 from worker.delivery.rendering import in_order
 from worker.delivery.turns import Place
-from worker.inbox import append
-from worker.keys import Shard
-from worker.packing import pack
-from worker.store import Store
+from worker.store.inbox import append
+from worker.store.keys import Shard
+from worker.store.codec import pack
+from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
 

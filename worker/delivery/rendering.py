@@ -8,9 +8,9 @@ no part of the text where the service has a field for it.
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from alerts.concern import ENDED
-from alerts.page import Page
-from alerts.title import JOINT, Title
+from alerts.pages.concern import ENDED
+from alerts.pages.page import Page
+from alerts.pages.title import JOINT, Title
 from alerts.wording.catalogue import say
 from config.site import URGENCIES, Language
 from worker.delivery.gsm import gsm7, septets

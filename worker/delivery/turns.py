@@ -13,12 +13,12 @@ from typing import Any, Literal, NamedTuple, cast
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Urgency
 from worker.clock import milliseconds
-from worker.delivery.outcomes import Outcome
-from worker.keys import Keys
-from worker.liveness import token as new_token
+from worker.delivery.outcome import Outcome
+from worker.store.keys import Keys
+from worker.store.liveness import token as new_token
 
 Lane = Literal["urgent", "ordinary"]
 

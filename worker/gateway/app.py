@@ -10,19 +10,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from worker.bulkhead import Bulkhead
+from worker.gateway.bulkhead import Bulkhead
 from worker.client import Client
-from worker.gateway import board, page, registering, signing, wellness
-from worker.gateway.answers import Answers
-from worker.gateway.guard import Guard
-from worker.gateway.limits import BadTries
-from worker.gateway.links import Links
-from worker.gateway.live import EVERY_SECONDS, Live
-from worker.gateway.refusals import Refused
+from worker.gateway import board, page
+from worker.gateway import registration
+from worker.gateway import sign_in
+from worker.gateway import probes
+from worker.gateway.responses import Answers
+from worker.gateway.security_middleware import Guard
+from worker.gateway.rate_limit import BadTries
+from worker.links import Links
+from worker.gateway.snapshot import EVERY_SECONDS, Live
+from worker.gateway.error_pages import Refused
 from worker.gateway.sessions import Sessions
-from worker.gateway.web import FOLDER, Gateway, Threads, refusal
-from worker.gateway.wellness import MetricsAccess
-from worker.runtime import Runtime
+from worker.gateway.context import FOLDER, Gateway, Threads, refusal
+from worker.gateway.probes import MetricsAccess
+from worker.runtime.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0
 """How long a tap waits for its effect, so that the answer normally shows it."""
@@ -53,9 +56,9 @@ def create_app(
             Route("/", _home, methods=["GET"]),
             *page.routes(gateway),
             *board.routes(gateway, live),
-            *registering.routes(gateway),
-            *signing.routes(gateway),
-            *wellness.routes(gateway, live, access or MetricsAccess()),
+            *registration.routes(gateway),
+            *sign_in.routes(gateway),
+            *probes.routes(gateway, live, access or MetricsAccess()),
             *intake_routes,
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],

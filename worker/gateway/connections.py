@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from worker.gateway.limits import sender
+from worker.gateway.rate_limit import sender
 
 
 class Phase(Enum):

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from alerts.overview import is_free
 from config.site import URGENCIES
-from worker.audit import Seen, last_look
+from worker.monitoring.watchdog import Seen, last_look
 from worker.clock import milliseconds
-from worker.dead_letters import Tally, tally
-from worker.gateway.live import Ward
-from worker.gateway.standing import is_overdue
+from worker.store.dead_letters import Tally, tally
+from worker.gateway.snapshot import Ward
+from worker.gateway.ack_status import is_overdue
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
-from worker.outbound.backlog import Backlog, backlog
-from worker.store import Store
+from worker.fhir_export.backlog import Backlog, backlog
+from worker.store.shard import Store
 
 DUE = {"deliver": "due", "deliver_urgent": "urgent"}
 """Queues of Celery, and what waits in the store for those who take from them."""

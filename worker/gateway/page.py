@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from alerts.episodes import Episode
-from alerts.watch import Watch
+from alerts.episodes.lifecycle import Episode
+from alerts.state import Watch
 from config.site import URGENCIES
 from worker.gateway import view
-from worker.gateway.answers import Asked, Tap, UnusableAnswer, lengths, receivers
-from worker.gateway.links import BadLink, ExpiredLink, LinkClaims
-from worker.gateway.refusals import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
-from worker.gateway.standing import (
+from worker.gateway.responses import Asked, Tap, UnusableAnswer, lengths, receivers
+from worker.links import BadLink, ExpiredLink, LinkClaims
+from worker.gateway.error_pages import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
+from worker.gateway.ack_status import (
     NoSuchEpisode,
     Standing,
     delivery_of,
@@ -27,7 +27,7 @@ from worker.gateway.standing import (
 )
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
-from worker.gateway.web import Gateway, form_of, html, tap_of
+from worker.gateway.context import Gateway, form_of, html, tap_of
 
 
 class Opened(NamedTuple):

@@ -9,8 +9,8 @@ from typing import NamedTuple, cast
 
 from redis import Redis
 
-from worker.gateway.links import SIGN_IN_WITHIN, SignIn
-from worker.keys import Keys
+from worker.links import SIGN_IN_WITHIN, SignIn
+from worker.store.keys import Keys
 
 LASTS = timedelta(hours=12)
 """However busy somebody is: a shift."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from alerts.chart import Chart
-from alerts.episodes import Episode
+from alerts.chart.chart import Chart
+from alerts.episodes.lifecycle import Episode
 from worker.gateway.view import Reader
 from worker.report.subject import subjects
 from worker.report.trend import SIGNS, describe, svg

@@ -4,19 +4,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts.assessment import Assessment, assess_onward, shown_value
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.episodes import Episode
-from alerts.finding import Finding
+from alerts.assessment.assessment import Assessment, assess_onward, shown_value
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.episodes.lifecycle import Episode
+from alerts.rules.finding import Finding
 from alerts.grading.result import Evidence
-from alerts.ledger import Ledger, ledger
+from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.messages import SITE_SUBJECT
-from alerts.reminders import REMINDERS
-from alerts.unregistered import findings_of
-from alerts.values import DOSED, value
-from alerts.vocabulary import DRUGS, READINGS, label
-from alerts.watch import Watch
+from alerts.pages.reminders import REMINDERS
+from alerts.step.unregistered import findings_of
+from alerts.pages.values import DOSED, value
+from config.vocabulary import DRUGS, READINGS, label
+from alerts.state import Watch
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from alerts.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
+from config.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
 from config.codes import DRUG, IGNORED, PRODUCT, SYSTEMS, TEXT, Code, Codes
-from worker.intake.taken import Unmapped
+from worker.intake.parsed import Unmapped
 
 
 class Coding(NamedTuple):

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from alerts.charting import why_unusable
+from alerts.chart.charting import why_unusable
 from alerts.messages import MESSAGE
-from alerts.sampling import WHY as WAVEFORM
-from alerts.sampling import Sampling
+from alerts.chart.sampling import WHY as WAVEFORM
+from alerts.chart.sampling import Sampling
 from config.site import Site
-from worker.intake.taken import Element, Native, Outcome, Taken, refused
+from worker.intake.parsed import Element, Native, Outcome, Taken, refused
 
 
 def foreseen(taken: Taken, now: datetime, site: Site) -> Taken:

@@ -5,10 +5,10 @@ It comes as a FHIR Procedure, or as the administration of the product (FHIR Medi
 
 from datetime import datetime
 
-from alerts.vocabulary import PRODUCTS
+from config.vocabulary import PRODUCTS
 from config.codes import PRODUCT
 from config.intake import Source
-from worker.intake.taken import Element, Shown, ignored, set_aside, stored
+from worker.intake.parsed import Element, Shown, ignored, set_aside, stored
 from worker.intake.times import When
 
 NOT_A_RECORD = "registers nobody: only a source of type record, or one with `registers`, says who was infused"

@@ -7,7 +7,7 @@ from typing import Any
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
-from worker.intake.taken import Element, Outcome, Taken
+from worker.intake.parsed import Element, Outcome, Taken
 
 MOST_REASONS = 5
 NO_RESULTS = ("registration", "discharge", "merge")

@@ -1,9 +1,9 @@
 """Who may say what: devices and laboratories report readings, record systems also the stay and what people say."""
 
-from alerts.charting import UNNAMED
+from alerts.chart.charting import UNNAMED
 from alerts.messages import AnyMessage, BadMessage, Statement
 from config.intake import Source
-from worker.intake.taken import Element, Taken, refused
+from worker.intake.parsed import Element, Taken, refused
 
 
 def allowed(message: AnyMessage, source: Source) -> AnyMessage:

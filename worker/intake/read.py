@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from alerts.messages import BadMessage, Reading, Treatment, read_message
-from alerts.quantities import Unusable, canonical
-from alerts.vocabulary import READINGS
+from alerts.chart.quantities import Unusable, canonical
+from config.vocabulary import READINGS
 from config.intake import Intake, Source
 from config.tables import Tables
 from worker.intake.budget import Budget, OverBudget
@@ -21,7 +21,7 @@ from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import message_key, read_header
 from worker.intake.hl7.take import source_of
 from worker.intake.hl7.take import take as take_hl7
-from worker.intake.taken import Element, Item, Outcome, Shown, Taken, hl7_text, refused
+from worker.intake.parsed import Element, Item, Outcome, Shown, Taken, hl7_text, refused
 
 UNKNOWN = "unknown"
 _HEADERS = (b"MSH", b"FHS", b"BHS")

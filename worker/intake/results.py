@@ -4,14 +4,14 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from alerts.fields import Bound, parse_number
-from alerts.quantities import Unusable, canonical
-from alerts.vocabulary import READINGS, Sort
+from alerts.message_fields import Bound, parse_number
+from alerts.chart.quantities import Unusable, canonical
+from config.vocabulary import READINGS, Sort
 from config.codes import GLASGOW, Code
 from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, value_of
-from worker.intake.taken import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
+from worker.intake.parsed import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
 from worker.intake.times import When
 
 GLASGOW_UNIT = "{score}"

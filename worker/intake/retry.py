@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts.watch import SetAside
+from alerts.state import SetAside
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
 from worker.intake.budget import OverBudget
 from worker.intake.fhir.take import Unreadable
 from worker.intake.store import IntakeStore
-from worker.intake.taken import Element, Native, Outcome, Taken, hl7_bytes
-from worker.keys import Shard
+from worker.intake.parsed import Element, Native, Outcome, Taken, hl7_bytes
+from worker.store.keys import Shard
 
 
 class Retried(NamedTuple):

@@ -5,11 +5,11 @@ All on the site's own shard:
 test              stream   test and training messages: kept apart, never charted, the oldest dropped
 unmapped          hash     source, sort, system, code -> how often met
 unmapped_examples hash     the same -> an example of its name or value
-sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.keys`)
+sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.source_keys`)
 seen:SOURCE       zset     deliveries that were stored, by when (ms), so that a repetition is not stored again
 told:SOURCE       string   the technician has just been told that messages of a source are set aside
 
-Texts that could not be used are dead letters (`worker.dead_letters`).
+Texts that could not be used are dead letters (`worker.store.dead_letters`).
 """
 
 import json
@@ -21,19 +21,19 @@ from typing import NamedTuple, cast
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.faults import fault
+from alerts.step.system_faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage
-from alerts.watch import SetAside
-from worker import dead_letters
-from worker.capacity import Capacity
+from alerts.state import SetAside
+from worker.store import dead_letters
+from worker.store.capacity import Capacity
 from worker.clock import milliseconds
-from worker.dead_letters import Listed
-from worker.fitness import refuse_other_shape
-from worker.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
-from worker.intake.room import is_kept, is_turned_away, size, turned_away
-from worker.intake.taken import Element, Item, Native, Outcome, Taken, Unmapped
-from worker.keys import Keys, Shard
-from worker.packing import pack
+from worker.store.dead_letters import Listed
+from worker.store.requirements import refuse_other_shape
+from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
+from worker.intake.quota import is_kept, is_turned_away, size, turned_away
+from worker.intake.parsed import Element, Item, Native, Outcome, Taken, Unmapped
+from worker.store.keys import Keys, Shard
+from worker.store.codec import pack
 
 SEEN_FOR = timedelta(hours=2)
 """Longer than an engine goes on sending what it heard no answer to, and no longer: each takes room. What is repeated

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
     AnyMessage,
@@ -22,8 +22,8 @@ from alerts.messages import (
     Registration,
     Treatment,
 )
-from alerts.quantities import Unusable, canonical
-from alerts.vocabulary import READINGS, Sort
+from alerts.chart.quantities import Unusable, canonical
+from config.vocabulary import READINGS, Sort
 from config.tables import Tables
 from worker.report.events import Change, Event, SentPage, changes_in, pages_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.vocabulary import DRUGS, STEROIDS, label
+from config.vocabulary import DRUGS, STEROIDS, label
 from worker.report.course import Course
 from worker.report.stay import total
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
-from alerts.vocabulary import label, moment
+from config.vocabulary import label, moment
 from alerts.wording.headings import DISCLAIMER
 from worker.report.course import Course
 from worker.report.days import days

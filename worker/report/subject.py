@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from alerts.episodes import Episode
+from alerts.episodes.lifecycle import Episode
 from alerts.grading.easix import M_EASIX
-from alerts.vocabulary import label, shown_unit
+from config.vocabulary import label, shown_unit
 
 SCORE = "m_easix"
 """The one score that is drawn; all other names are readings."""

@@ -7,13 +7,13 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.assessment import assess_onward
-from alerts.chart import Chart
-from alerts.entry import ABSENT
+from alerts.assessment.assessment import assess_onward
+from alerts.chart.chart import Chart
+from alerts.chart.entry import ABSENT
 from alerts.grading import crs, easix
 from alerts.grading.result import NOT_APPLICABLE
-from alerts.held import Kept
-from alerts.vocabulary import DRUGS, label, moment
+from alerts.assessment.result_cache import Kept
+from config.vocabulary import DRUGS, label, moment
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
 from worker.report.palette import NIGHT, Theme

@@ -11,7 +11,7 @@ from math import floor, log10
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alerts.vocabulary import label, moment
+from config.vocabulary import label, moment
 from alerts.wording.catalogue import say, translate
 from config.site import Language
 from worker.report.palette import Theme, Tint

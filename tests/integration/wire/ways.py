@@ -18,16 +18,16 @@ from tests.integration.senders import Sender
 from tests.integration.wire import fhir, hl7
 from tests.integration.wire.codes import SOURCES, configure
 from worker.gateway.app import create_app
-from worker.gateway.links import links_of
+from worker.links import links_of
 from worker.gateway.serve import intake_routes
-from worker.intake.in_force import IntakeInForce
-from worker.intake.keys import SourceKeys
+from worker.intake.watched_config import IntakeInForce
+from worker.intake.source_keys import SourceKeys
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
-from worker.keys import Shard
-from worker.replay import Replay
-from worker.runtime import make
+from worker.store.keys import Shard
+from worker.standalone.replay import Replay
+from worker.runtime.runtime import make
 
 HOLDS_MS = 60_000
 

@@ -3,11 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from alerts.admission import Admission
-from alerts.chart import Chart, Unused
-from alerts.entry import Entry
-from alerts.fields import Status
-from alerts.vocabulary import READINGS, Sort
+from alerts.chart.admission import Admission
+from alerts.chart.chart import Chart, Unused
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
+from config.vocabulary import READINGS, Sort
 from config.site import Site, load_site
 
 SITE: Site = load_site()

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.explain import PROBES, Explanation, explain
 from alerts.grading import ctcae
-from alerts.vocabulary import DRUGS, READINGS, STATEMENTS
+from config.vocabulary import DRUGS, READINGS, STATEMENTS
 from config.site import load_site
-from worker.explain import lines
+from worker.commands.explanation import lines
 
 SITE = load_site()
 AT = datetime(2024, 6, 14, 8, 30, tzinfo=SITE.zone)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.messages import (
     AnyMessage,
     BadMessage,
@@ -17,7 +17,7 @@ from alerts.messages import (
     Treatment,
     read_message,
 )
-from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 
 COMMON = {"id": "m1", "source": "ward", "patient": "P1", "effective": "2024-06-15T06:00:00+02:00"}
 ITEMS = {

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.rota import gaps, holders, next_change
+from alerts.episodes.rota import gaps, holders, next_change
 from config.ical import read_shifts
 from config.problems import ConfigurationError
 from config.site import OnCall, load_site

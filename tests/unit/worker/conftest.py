@@ -8,9 +8,9 @@ from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 
 from tests.unit.worker.ward import KEYS, Clock
-from worker.capacity import Memory
+from worker.store.capacity import Memory
 from worker.client import Client
-from worker.store import Store
+from worker.store.shard import Store
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
@@ -29,17 +29,17 @@ def store(redis: Redis) -> Store:
 @pytest.fixture(autouse=True)
 def _turns_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn has minutes; what is about the budget of a turn brings a clock of its own."""
-    monkeypatch.setattr("worker.store.BUDGET_PART", 0.01)
+    monkeypatch.setattr("worker.store.shard.BUDGET_PART", 0.01)
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """Says how many bytes the store uses, of how many: one in memory does not know."""
 
-    monkeypatch.setattr("worker.capacity.LEAST_MEMORY", 0)
+    monkeypatch.setattr("worker.store.capacity.LEAST_MEMORY", 0)
 
     def say(used: int, limit: int) -> None:
-        for module in ("worker.capacity", "worker.dead_letters"):
+        for module in ("worker.store.capacity", "worker.store.dead_letters"):
             monkeypatch.setattr(f"{module}.memory_of", lambda _: Memory(used, limit))
 
     return say
@@ -64,7 +64,7 @@ def command_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def service(command_environment: None, store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that the commands find; nobody is woken."""
     del command_environment
-    monkeypatch.setattr("worker.runtime.connect", lambda _: redis)
+    monkeypatch.setattr("worker.runtime.runtime.connect", lambda _: redis)
     monkeypatch.setattr("worker.client.connect", lambda _: redis)
     monkeypatch.setattr(Client, "wake", lambda *_: None)
     return store

@@ -2,14 +2,14 @@
 
 import pytest
 
-from alerts.episodes import Episode
-from alerts.watch import Watch
+from alerts.episodes.lifecycle import Episode
+from alerts.state import Watch
 from tests.unit.worker.test_cli import run
 from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.clock import StoreClock
-from worker.commands import answers
-from worker.store import Store
+from worker.commands import responses
+from worker.store.shard import Store
 
 BY = ("--by", "haematologist-1")
 
@@ -25,7 +25,7 @@ def episode(service: Store) -> str:
 @pytest.fixture(autouse=True)
 def worker(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that runs while a command waits for its answer."""
-    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE))
+    monkeypatch.setattr(responses, "pause", lambda _: advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE))
 
 
 def settled(service: Store) -> Watch:

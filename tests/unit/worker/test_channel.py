@@ -12,16 +12,16 @@ import pytest
 from apprise.result import AppriseResult, AppriseResultStatus
 from celery.exceptions import SoftTimeLimitExceeded
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Urgency
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import SITE
 from worker.delivery import channel as module
 from worker.delivery.channel import Office, address, judge, send, send_picture, takes_picture
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Words
-from worker.logs import configure
-from worker.receiver import Receiver
+from worker.runtime.logging_setup import configure
+from worker.standalone.fake_phone import Receiver
 from worker.tasks import SEND_SECONDS
 
 PAGE = page(text="because fever 38.9 °C (>= 38.0)\n<b>not markup</b> & *not* markdown", urgency="high")

@@ -13,18 +13,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.messages import read_message
-from alerts.watch import Unregistered
+from alerts.state import Unregistered
 from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
-from worker import replay as replaying
-from worker.advance import advance
+from worker.standalone import replay as replaying
+from worker.processing.advance import advance
 from worker.cli import main
-from worker.commands import answers
-from worker.embedded import NoRedisError
-from worker.example import REFERENCE_CASE, up_to
-from worker.health import Check
-from worker.inbox import accept
-from worker.receiver import Received
-from worker.store import Store
+from worker.commands import responses
+from worker.standalone.embedded_redis import NoRedisError
+from worker.standalone.example import REFERENCE_CASE, up_to
+from worker.monitoring.health import Check
+from worker.store.inbox import accept
+from worker.standalone.fake_phone import Received
+from worker.store.shard import Store
 
 pytestmark = pytest.mark.usefixtures("command_environment")
 
@@ -116,7 +116,7 @@ def test_grade_survives_its_own_failure_on_a_line(monkeypatch: pytest.MonkeyPatc
             raise ZeroDivisionError("38.9")
         return {"id": asked.case.id}
 
-    monkeypatch.setattr("worker.grade.grade_case", fails_on_first)
+    monkeypatch.setattr("worker.commands.grading.grade_case", fails_on_first)
     said = run("grade", given=f"{case(id=1)}\n{case(id=2)}\n")
     assert said.exit_code == 2
     assert said.stdout == '{"id": 2}\n'
@@ -278,7 +278,7 @@ def test_ack_puts_an_acknowledgement_into_the_patients_inbox(
 ) -> None:
     clock = Clock()
     clock.at = clock.at.replace(year=2100)
-    monkeypatch.setattr(answers, "pause", lambda _: advance(service, KEYS.of("P1"), clock, SITE))
+    monkeypatch.setattr(responses, "pause", lambda _: advance(service, KEYS.of("P1"), clock, SITE))
     said = run("ack", episode, "--by", "haematologist-1")
     assert (said.exit_code, said.stdout) == (0, f"haematologist-1 has {episode}\n")
     assert "haematologist-1" in run("board").stdout
@@ -304,12 +304,12 @@ def test_ack_by_somebody_unknown_is_refused_with_the_names_there_are(episode: st
 def test_health_names_each_part_and_fails_when_one_is_ill(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert service.keys == KEYS
     checks = [Check("store role", True, "master"), Check("workers", False, "0 ticking")]
-    monkeypatch.setattr("worker.health.examine", lambda *_: checks)
+    monkeypatch.setattr("worker.monitoring.health.examine", lambda *_: checks)
     said = run("health")
     assert said.exit_code == 1
     assert said.stdout == "well  store role: master\nILL   workers: 0 ticking\n"
     assert run("health", "--quiet").stdout == ""
-    monkeypatch.setattr("worker.health.examine", lambda *_: checks[:1])
+    monkeypatch.setattr("worker.monitoring.health.examine", lambda *_: checks[:1])
     assert run("health", "--quiet").exit_code == 0
 
 
@@ -346,7 +346,7 @@ def test_a_configuration_that_cannot_be_used_stops_every_command_before_it_begin
         raise AssertionError("it began")
 
     monkeypatch.setattr("celery.bin.celery.celery", never)
-    monkeypatch.setattr("worker.service.serve", never)
+    monkeypatch.setattr("worker.standalone.service.serve", never)
     monkeypatch.setenv("CARTWATCH_CONFIG_DIR", str(broken(tmp_path)))
     said = run(command, given="")
     assert said.exit_code == 1
@@ -375,9 +375,9 @@ def test_up_without_a_redis_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch)
     def fail(**_: object) -> None:
         raise NoRedisError
 
-    monkeypatch.setattr("worker.service.serve", fail)
-    monkeypatch.setattr("worker.service.stop_on_signals", lambda: None)
-    monkeypatch.setattr("worker.logs.configure", lambda _: None)
+    monkeypatch.setattr("worker.standalone.service.serve", fail)
+    monkeypatch.setattr("worker.standalone.service.stop_on_signals", lambda: None)
+    monkeypatch.setattr("worker.runtime.logging_setup.configure", lambda _: None)
     said = run("up")
     assert said.exit_code == 1
     assert "CARTWATCH_REDIS_URL" in said.stderr
@@ -495,7 +495,7 @@ def test_replay_says_in_words_why_it_could_not_go_on(fake: type[FakeReplay], err
 def test_a_page_is_printed_as_it_is_and_its_link_whole_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    from worker.demo import print_page
+    from worker.standalone.demo import print_page
 
     link = f"http://127.0.0.1:8080/p/{'x' * 100}"
     page = Received("/phone-1", "e7.1", "[HIGH] HAEM-2/12 P1 D+2", f"{link}\npressure [84] mm[Hg]", 0)
@@ -560,7 +560,7 @@ def test_the_demonstration_ends_on_one_screen_and_writes_every_page_to_a_file(
     """A replay that plays the first day only: the table and the files are the same."""
     from rich.console import Console
 
-    from worker import demo
+    from worker.standalone import demo
 
     class ShortReplay(FakeReplay):
         def __init__(self, on_page: Callable[[Received], None], **_: object) -> None:

@@ -16,7 +16,7 @@ from worker import clock as module
 from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, SimulatedClock, StoreClock, milliseconds
 from worker.delivery import claims
 from worker.delivery.turns import Place
-from worker.store import Store
+from worker.store.shard import Store
 
 
 def set_to(redis: Redis, at: datetime) -> SimulatedClock:

@@ -12,10 +12,10 @@ from config.settings import Settings
 from tests.unit.worker.ward import KEYS, SITE, Clock
 from worker.commands import gateway as commands
 from worker.gateway import serve as serving
-from worker.gateway.links import SignIn, links_of
+from worker.links import SignIn, links_of
 from worker.gateway.sessions import Sessions
-from worker.runtime import Runtime
-from worker.store import Store
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is to be refused
 
@@ -39,7 +39,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[serving.Listening, ser
     """What would be served."""
     found: list[tuple[serving.Listening, serving.MetricsAccess]] = []
     monkeypatch.setattr(serving, "serve", lambda _, listening, access: found.append((listening, access)))
-    monkeypatch.setattr("worker.logs.configure", lambda _: None)
+    monkeypatch.setattr("worker.runtime.logging_setup.configure", lambda _: None)
     return found
 
 

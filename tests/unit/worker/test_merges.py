@@ -10,12 +10,12 @@ from alerts.messages import BadMessage
 from config.settings import Settings
 from tests.unit.worker.ward import SITE, Clock, reading, send
 from worker import client
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.cli import main
 from worker.commands import merges
-from worker.keys import Shard
-from worker.runtime import Runtime
-from worker.store import Store
+from worker.store.keys import Shard
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
 
 TURNS_AT_MOST = 50
 

@@ -7,20 +7,20 @@ import pytest
 from redis import Redis
 
 from alerts.messages import Receipt, read_message
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel
 from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.clock import milliseconds
 from worker.delivery import claims
 from worker.delivery import outbox as module
 from worker.delivery.channel import Office, address
 from worker.delivery.outbox import deliver
-from worker.delivery.outcomes import Attempt, Outcome
-from worker.packing import Owed, pack
-from worker.store import Batch, Store
-from worker.store import Outcome as Changes
+from worker.delivery.outcome import Attempt, Outcome
+from worker.store.codec import Owed, pack
+from worker.store.shard import Batch, Store
+from worker.store.shard import Outcome as Changes
 
 SHARD = KEYS.of("P1")
 POLICY = SITE.on_call.delivery

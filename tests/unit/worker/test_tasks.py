@@ -15,24 +15,24 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.settings import Settings
 from config.site import Urgency
 from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
-from worker.advance import Turn
+from worker.processing.advance import Turn
 from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds
 from worker.delivery import turns
 from worker.delivery.agreement import mark
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.turns import Lane
-from worker.packing import Owed, pack
-from worker.runtime import Runtime
-from worker.shares import PIECE
-from worker.store import Store
-from worker.tick import pending
+from worker.store.codec import Owed, pack
+from worker.runtime.runtime import Runtime
+from worker.store.fair_shares import PIECE
+from worker.store.shard import Store
+from worker.ticker import pending
 
 Sent = list[tuple[str, tuple[Any, ...]]]
 
@@ -169,7 +169,7 @@ def test_advancing_wakes_the_site_after_a_fault(store: Store, sent: Sent) -> Non
 def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.store.BUDGET_PART", inf)
+    monkeypatch.setattr("worker.store.shard.BUDGET_PART", inf)
     send(store, [reading("crp", number) for number in range(PIECE + 1)])
     tasks.advance(KEYS.of("P1").number)
     assert sent == [("advance", (KEYS.of("P1").number,))]
@@ -325,7 +325,7 @@ def test_a_broker_that_is_gone_is_waited_for() -> None:
 def test_a_worker_starts_without_what_only_draws() -> None:
     """Matplotlib and NumPy cost a second of processor time and 60 MiB: the process that draws imports them."""
     code = (
-        "import sys, worker.app, worker.tasks, worker.tick; sys.exit(bool({'matplotlib', 'numpy'} & set(sys.modules)))"
+        "import sys, worker.app, worker.tasks, worker.ticker; sys.exit(bool({'matplotlib', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 

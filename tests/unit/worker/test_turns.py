@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from alerts.messages import AnyMessage
-from alerts.step import step
-from alerts.watch import Effects, Watch
+from alerts.step.step import step
+from alerts.state import Effects, Watch
 from config.site import Site
 from tests.unit.worker.ward import (
     KEYS,
@@ -26,10 +26,10 @@ from tests.unit.worker.ward import (
     send,
     waiting,
 )
-from worker import advance as module
-from worker.advance import Turn
-from worker.shares import OF_A_PATIENT, PIECE
-from worker.store import Store
+from worker.processing import advance as module
+from worker.processing.advance import Turn
+from worker.store.fair_shares import OF_A_PATIENT, PIECE
+from worker.store.shard import Store
 
 SHARD = KEYS.of("P1")
 LEASE_SECONDS = 5

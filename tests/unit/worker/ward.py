@@ -8,12 +8,12 @@ from typing import Any
 from redis import Redis
 
 from alerts.messages import AnyMessage, read_message
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Site, load_site
-from worker.inbox import accept
-from worker.keys import Keys
-from worker.packing import Owed, unpack_owed
-from worker.store import Store
+from worker.store.inbox import accept
+from worker.store.keys import Keys
+from worker.store.codec import Owed, unpack_owed
+from worker.store.shard import Store
 
 SITE: Site = load_site()
 """The shipped defaults."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from alerts.vocabulary import VASOPRESSIN, VASOPRESSORS
+from config.vocabulary import VASOPRESSIN, VASOPRESSORS
 from config.codes import DRUG, Codes
 from config.intake import Source
 from worker.intake.codes import Coding, Found, find_drug
@@ -13,7 +13,7 @@ from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
 from worker.intake.infusions import infusion, product_named
-from worker.intake.taken import Element, Native, Shown, ignored, set_aside, stored
+from worker.intake.parsed import Element, Native, Shown, ignored, set_aside, stored
 from worker.intake.times import NEVER, When, fhir
 
 INFUSED = (*VASOPRESSORS, VASOPRESSIN)

@@ -10,7 +10,7 @@ from config.tables import Tables
 from worker.intake.codes import Coding, find
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
 from worker.intake.results import Life, Result, Use, Value, judge
-from worker.intake.taken import Element, ignored, set_aside
+from worker.intake.parsed import Element, ignored, set_aside
 from worker.intake.times import NEVER, When, fhir
 
 LIVES = {

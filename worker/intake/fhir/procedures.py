@@ -10,7 +10,7 @@ from worker.intake.codes import find
 from worker.intake.fhir.observations import coded, identifier_of
 from worker.intake.fhir.resources import Coded, Period, Procedure
 from worker.intake.infusions import infusion, product_named
-from worker.intake.taken import Element, ignored, set_aside
+from worker.intake.parsed import Element, ignored, set_aside
 from worker.intake.times import NEVER, When, fhir
 
 BEGUN = ("in-progress", "completed", "stopped")

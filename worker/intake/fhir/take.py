@@ -25,7 +25,7 @@ from worker.intake.fhir.resources import (
     Reference,
 )
 from worker.intake.identity import Identity, Unidentified
-from worker.intake.taken import Element, Item, Outcome, Taken, ignored, refused, set_aside, stored
+from worker.intake.parsed import Element, Item, Outcome, Taken, ignored, refused, set_aside, stored
 from worker.intake.times import When, fhir
 
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")

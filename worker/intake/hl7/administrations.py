@@ -11,7 +11,7 @@ from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import codings, units
 from worker.intake.identity import Unidentified
 from worker.intake.infusions import infusion, product_named
-from worker.intake.taken import Element, Shown, ignored, refused, set_aside, stored
+from worker.intake.parsed import Element, Shown, ignored, refused, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
 GIVEN = ("", "CP", "PA")

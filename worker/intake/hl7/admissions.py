@@ -7,7 +7,7 @@ from worker.intake.budget import Budget
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Field, Message, Segment
 from worker.intake.identity import Unidentified
-from worker.intake.taken import Element, Native, ignored, set_aside, stored
+from worker.intake.parsed import Element, Native, ignored, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
 MERGES = ("A40", "A34", "A18", "A39")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from alerts.vocabulary import READINGS, Sort
+from config.vocabulary import READINGS, Sort
 from config.codes import GLASGOW
 from config.intake import Source
 from config.tables import Tables
@@ -15,7 +15,7 @@ from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import CODED, POINTERS, codings, value
 from worker.intake.identity import Unidentified
 from worker.intake.results import Result, Use, Value, judge
-from worker.intake.taken import Element, Outcome, ignored, refused, set_aside, stored
+from worker.intake.parsed import Element, Outcome, ignored, refused, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
 

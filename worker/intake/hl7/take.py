@@ -8,7 +8,7 @@ from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
 from worker.intake.hl7.tokens import Message
-from worker.intake.taken import Element, Item, Taken, hl7_text, ignored, set_aside
+from worker.intake.parsed import Element, Item, Taken, hl7_text, ignored, set_aside
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
 

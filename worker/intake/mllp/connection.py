@@ -11,10 +11,10 @@ from datetime import datetime
 
 from config.listeners import Listener
 from worker.clock import milliseconds
-from worker.intake.mllp.answers import Reply, Request
+from worker.intake.mllp.acknowledger import Reply, Request
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.frames import FrameReader
-from worker.intake.mllp.held import Held
+from worker.intake.mllp.frame_budget import Held
 
 log = logging.getLogger(__name__)
 

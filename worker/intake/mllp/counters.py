@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 from redis import Redis
 
-from worker.keys import Keys
+from worker.store.keys import Keys
 
 MOST_PEERS = 500
 """Beyond this many the rest are counted together, so that nobody can fill the store by connecting."""

@@ -8,18 +8,18 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from config.intake import Intake, Source
-from worker.fitness import UnfitStoreError
+from worker.store.requirements import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
-from worker.intake.in_force import Configured
-from worker.intake.mllp.answers import Received, Verdict
+from worker.intake.watched_config import Configured
+from worker.intake.mllp.acknowledger import Received, Verdict
 from worker.intake.permissions import permitted
-from worker.intake.room import why_turned_away
+from worker.intake.quota import why_turned_away
 from worker.intake.store import IntakeStore, Put
-from worker.intake.taken import Item, Outcome, Taken, set_aside
-from worker.keys import Shard
+from worker.intake.parsed import Item, Outcome, Taken, set_aside
+from worker.store.keys import Shard
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ NOT_THIS_PEER = "this address may not send for this source"
 
 
 class StoringHandler:
-    """A `worker.intake.mllp.answers.Handler` for one listener.
+    """A `worker.intake.mllp.acknowledger.Handler` for one listener.
 
     `source` names the source of everything that comes here; without it MSH-3 and MSH-4 say whose a message is.
     """

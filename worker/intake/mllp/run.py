@@ -9,15 +9,15 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from config.listeners import Listener
-from worker import health_file
+from worker.monitoring import health_file
 from worker.client import Client
 from worker.clock import StoreClock
-from worker.intake.in_force import IntakeInForce, look_over
+from worker.intake.watched_config import IntakeInForce, look_over
 from worker.intake.mllp.counters import write
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
-from worker.runtime import Runtime
+from worker.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

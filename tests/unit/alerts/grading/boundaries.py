@@ -6,9 +6,9 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from alerts.vocabulary import READINGS
+from config.vocabulary import READINGS
 from config.site import Site, load_site
-from worker.grade import grade_case, read_case
+from worker.commands.grading import grade_case, read_case
 
 SITE = load_site()
 SITE_6 = SITE._replace(proxies=SITE.proxies.model_copy(update={"ctcae_version": "6.0"}))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
 from alerts.grading.basis import Basis, unchanging
 from config.site import Site

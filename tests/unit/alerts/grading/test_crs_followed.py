@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from alerts.chart import Chart
-from alerts.entry import Entry
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
 from alerts.grading import crs
 from tests.unit.alerts.builders import NOW, SITE, Item, chart, dose, hours, reading
 

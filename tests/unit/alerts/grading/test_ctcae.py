@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.admission import Admission
-from alerts.chart import Chart
-from alerts.entry import Entry
-from alerts.fields import Status
+from alerts.chart.admission import Admission
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement

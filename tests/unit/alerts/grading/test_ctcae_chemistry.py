@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, hours, reading, statement

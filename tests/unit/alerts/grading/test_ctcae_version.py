@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
-from config.proxies import Proxies
+from config.conventions import Proxies
 from config.site import Site
 from tests.unit.alerts.builders import NOW, SITE, chart, reading
 

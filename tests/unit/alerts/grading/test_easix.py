@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.chart import Chart
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.message_fields import Status
 from alerts.grading import easix
 from alerts.grading.result import Score
-from config.proxies import EasixThreshold
+from config.conventions import EasixThreshold
 from config.site import Site
 from config.types import Proxy
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, dose, hours, reading

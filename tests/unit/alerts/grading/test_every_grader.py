@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.chart import Chart
-from alerts.fields import Status
+from alerts.chart.chart import Chart
+from alerts.message_fields import Status
 from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans, ice
 from alerts.grading.result import Grade, Points, Result, Score
-from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from config.site import Site
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 

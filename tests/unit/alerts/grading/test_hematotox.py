@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.grading import hematotox
 from alerts.grading.result import Points
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.grading import icaht
 from alerts.grading.result import Grade
 from tests.unit.alerts.builders import INFUSED, SITE, Item, absent, chart, day, hours, reading

@@ -6,7 +6,7 @@ import pytest
 
 from alerts.grading import icans, ice
 from alerts.grading.result import Grade
-from alerts.vocabulary import label
+from config.vocabulary import label
 from tests.unit.alerts.builders import (
     INFUSED,
     NOW,

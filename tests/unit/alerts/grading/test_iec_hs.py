@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement

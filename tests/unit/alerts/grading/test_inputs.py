@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.fields import Status
+from alerts.message_fields import Status
 from alerts.grading import inputs
 from tests.unit.alerts.builders import NOW, SITE, absent, aside, chart, hours, reading
 

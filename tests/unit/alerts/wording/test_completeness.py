@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from alerts.assessment import assess
-from alerts.chart import Chart, Unused
-from alerts.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
-from alerts.faults import gap_fault, intake_fault, undeliverable_fault
-from alerts.fields import Status
-from alerts.finding import Seen
-from alerts.findings import findings
-from alerts.ledger import ledger
+from alerts.assessment.assessment import assess
+from alerts.chart.chart import Chart, Unused
+from alerts.chart.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
+from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
+from alerts.message_fields import Status
+from alerts.rules.finding import Seen
+from alerts.rules.run import findings
+from alerts.chart.dose_ledger import ledger
 from alerts.messages import read_message
-from alerts.quantities import Unusable, canonical
-from alerts.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from alerts.chart.quantities import Unusable, canonical
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from alerts.wording.catalogue import translate
 from tests.unit.alerts.builders import (
     INFUSED,

@@ -12,17 +12,17 @@ from tests.unit.alerts.wording.reader import ENGLISH
 
 ROOT = Path(__file__).parents[4]
 MODULES = (
-    "alerts/faults.py",
-    "worker/advance.py",
-    "worker/alarm.py",
-    "worker/audit.py",
-    "worker/clock_jump.py",
-    "worker/feeds.py",
-    "worker/fitness.py",
-    "worker/inbox.py",
-    "worker/reload.py",
-    "worker/wrong_types.py",
-    "worker/outbound/export.py",
+    "alerts/step/system_faults.py",
+    "worker/processing/advance.py",
+    "worker/monitoring/emergency_page.py",
+    "worker/monitoring/watchdog.py",
+    "worker/monitoring/clock_jump.py",
+    "worker/monitoring/silent_feeds.py",
+    "worker/store/requirements.py",
+    "worker/store/inbox.py",
+    "worker/runtime/reload.py",
+    "worker/store/wrong_types.py",
+    "worker/fhir_export/export.py",
     *(str(path.relative_to(ROOT)) for path in (ROOT / "worker" / "delivery").glob("*.py")),
 )
 """Who writes what a technical page says."""

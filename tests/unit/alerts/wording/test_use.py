@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jinja2 import Environment, nodes
 
-from alerts.paging import DeliveryState, Reason
+from alerts.episodes.delivery_log import DeliveryState, Reason
 from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES
 from alerts.wording.template import Row
 from config.site import DEFAULTS, URGENCIES

@@ -4,11 +4,11 @@ from typing import Any
 
 from redis import Redis
 
-from alerts.page import Page
-from alerts.title import Title
+from alerts.pages.page import Page
+from alerts.pages.title import Title
 from tests.unit.worker.ward import KEYS, NOW
 from worker.clock import milliseconds
-from worker.packing import Owed, pack
+from worker.store.codec import Owed, pack
 
 
 def page(id: str = "e7.1", **more: Any) -> Page:

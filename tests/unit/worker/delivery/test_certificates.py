@@ -12,7 +12,7 @@ import trustme
 from config.site import Channel
 from tests.unit.worker.delivery.builders import page
 from worker.delivery.channel import Office, send, send_picture
-from worker.delivery.outcomes import Outcome
+from worker.delivery.outcome import Outcome
 from worker.delivery.rendering import Words
 
 SERVICES = ("jsons://localhost:{port}/phone", "ntfys://localhost:{port}/phone")

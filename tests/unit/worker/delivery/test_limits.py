@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from redis import Redis
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Limit, Site
 from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
@@ -15,11 +15,11 @@ from worker.delivery import outbox
 from worker.delivery.channel import Office
 from worker.delivery.limits import BUNDLED_AT_ONCE, answered, ask, count_held, note_sent
 from worker.delivery.outbox import Delivered, deliver
-from worker.delivery.outcomes import Attempt, Outcome
-from worker.health import examine
-from worker.packing import Owed, pack
-from worker.store import Batch, Store
-from worker.store import Outcome as Changes
+from worker.delivery.outcome import Attempt, Outcome
+from worker.monitoring.health import examine
+from worker.store.codec import Owed, pack
+from worker.store.shard import Batch, Store
+from worker.store.shard import Outcome as Changes
 
 LIMIT = Limit(pages=3, within=timedelta(minutes=5))
 CHANNELS = {name: channel.model_copy(update={"limit": LIMIT}) for name, channel in SITE.on_call.channels.items()}
@@ -183,7 +183,7 @@ def test_a_message_has_an_end(redis: Redis, store: Store, provider: Provider) ->
 
 @pytest.mark.usefixtures("provider")
 def test_how_many_wait_can_be_seen(redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.health._store", lambda _: [])
+    monkeypatch.setattr("worker.monitoring.health._store", lambda _: [])
     pages = storm(6)
     owe(redis, *pages)
     for item in pages:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.page import Page
-from alerts.title import Title
+from alerts.pages.page import Page
+from alerts.pages.title import Title
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import NOW
 from worker.delivery.gsm import BASIC, EXTENDED, gsm7

@@ -13,11 +13,11 @@ import requests
 
 from config.site import Channel
 from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.delivery.test_services import ADDRESSES
+from tests.unit.worker.delivery.test_providers import ADDRESSES
 from worker.delivery.channel import Office, send, send_picture
 from worker.delivery.http import ANSWER_MOST
 from worker.delivery.ntfy import header
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Words
 
 PAGE = page(title="[HIGH] HAEM-2/12 P1: ICANS 3", text="because ICE 2\nreadings: temperature 38.9 °C")

@@ -6,15 +6,15 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel, Urgency
 from tests.unit.worker.ward import NOW, SITE
 from worker.commands.delivery import URGENCIES, send_test
 from worker.commands.delivery import test_page as made
 from worker.delivery import channel as module
 from worker.delivery.channel import Office
-from worker.delivery.outcomes import Attempt, Outcome
-from worker.receiver import Receiver
+from worker.delivery.outcome import Attempt, Outcome
+from worker.standalone.fake_phone import Receiver
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError
 
-from alerts.page import Page
+from alerts.pages.page import Page
 from config.site import Channel
 from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
@@ -16,10 +16,10 @@ from worker.clock import milliseconds
 from worker.delivery import outbox, turns
 from worker.delivery.channel import Office
 from worker.delivery.outbox import AHEAD, AT_A_STRETCH, Delivered, deliver
-from worker.delivery.outcomes import Attempt, Outcome
+from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.turns import Place
-from worker.packing import Owed, pack, unpack_owed
-from worker.store import Store
+from worker.store.codec import Owed, pack, unpack_owed
+from worker.store.shard import Store
 
 ORDINARY = turns.turn("phone-1", "ordinary")
 CLAIM = SITE.on_call.delivery.claim_for

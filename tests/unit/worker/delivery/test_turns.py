@@ -10,7 +10,7 @@ from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import KEYS, NOW, SITE
 from worker.clock import milliseconds
 from worker.delivery import turns
-from worker.delivery.outcomes import Outcome
+from worker.delivery.outcome import Outcome
 from worker.delivery.turns import (
     AILING_AT_ONCE,
     DELIVERS,
@@ -30,7 +30,7 @@ from worker.delivery.turns import (
     queue_up,
     spread,
 )
-from worker.service import DELIVERS as PROCESSES
+from worker.standalone.service import DELIVERS as PROCESSES
 
 HELD = timedelta(seconds=20)
 

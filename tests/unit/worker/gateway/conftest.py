@@ -7,16 +7,16 @@ from redis import Redis
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import Clock
-from worker.gateway import live
-from worker.health import Check
-from worker.store import Store
+from worker.gateway import snapshot
+from worker.monitoring.health import Check
+from worker.store.shard import Store
 
 
 @pytest.fixture(autouse=True)
 def _examined(monkeypatch: pytest.MonkeyPatch) -> None:
     """How the service is found to be: a store in memory says nothing of itself, and nobody runs a worker."""
     checks = [Check("store", True, "master"), Check("workers", False, "0 ticking")]
-    monkeypatch.setattr(live, "examine", lambda *_: checks)
+    monkeypatch.setattr(snapshot, "examine", lambda *_: checks)
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import httpx
 from redis import Redis
 from starlette.applications import Starlette
 
-from alerts.episodes import Episode
+from alerts.episodes.lifecycle import Episode
 from config.settings import Settings
 from config.site import Site
 from tests.unit.worker.ward import KEYS, SITE, Body, Clock, crs2, send
-from worker.advance import advance
+from worker.processing.advance import advance
 from worker.client import Client
 from worker.gateway.app import create_app
-from worker.gateway.links import Links
-from worker.keys import Shard
-from worker.runtime import Runtime
-from worker.store import Store
+from worker.links import Links
+from worker.store.keys import Shard
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
 
 SECRET = b"a secret of thirty-two characters"
 PERSON = "haematologist-1"

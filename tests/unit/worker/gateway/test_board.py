@@ -11,12 +11,12 @@ from redis import Redis
 
 from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import Clock, everything, reading, registration, waiting
-from worker.gateway import live as module
+from worker.gateway import snapshot as module
 from worker.gateway.board import _events
-from worker.gateway.limits import LiveBoards
-from worker.gateway.links import BadLink
+from worker.gateway.rate_limit import LiveBoards
+from worker.links import BadLink
 from worker.gateway.sessions import Session, Sessions
-from worker.store import Store
+from worker.store.shard import Store
 
 # -- signing in --------------------------------------------------------------------------------------
 

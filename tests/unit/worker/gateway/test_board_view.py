@@ -6,7 +6,7 @@ from alerts.overview import most_urgent_first, overview
 from tests.unit.worker.gateway.desk import Desk, words
 from tests.unit.worker.ward import SITE, reading, registration
 from worker.gateway.board_view import ID_LENGTH, shortened
-from worker.gateway.web import FOLDER
+from worker.gateway.context import FOLDER
 from worker.report.palette import DAY, NIGHT
 
 

@@ -18,13 +18,13 @@ from config.site import Feed
 from tests.unit.alerts.wording.reader import ENGLISH
 from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import SITE, Clock, crs2, reading
-from worker.gateway import refusals
+from worker.gateway import error_pages
 from worker.gateway.board import _events
-from worker.gateway.limits import LiveBoards
-from worker.gateway.refusals import Refusal, Refused, unusable
+from worker.gateway.rate_limit import LiveBoards
+from worker.gateway.error_pages import Refusal, Refused, unusable
 from worker.gateway.sessions import Session
-from worker.gateway.web import refusal
-from worker.store import Store
+from worker.gateway.context import refusal
+from worker.store.shard import Store
 
 NAMES = {
     "haematologist_1": "Anna Rossi",
@@ -275,7 +275,7 @@ def test_a_patient_of_whom_nothing_is_open(desk: Desk) -> None:
 
 # -- refusals ----------------------------------------------------------------------------------------
 
-REFUSALS = [held for held in vars(refusals).values() if isinstance(held, Refusal)]
+REFUSALS = [held for held in vars(error_pages).values() if isinstance(held, Refusal)]
 WHYS = ("This answer is not known here", "Choose somebody from the list", "Choose for how long", "Say why")
 
 

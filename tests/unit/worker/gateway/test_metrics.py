@@ -8,9 +8,10 @@ import yaml
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import KEYS, NOW, reading
-from worker import dead_letters, noted
+from worker.store import dead_letters
+from worker.monitoring import incidents
 from worker.clock import milliseconds
-from worker.inbox import accept
+from worker.store.inbox import accept
 from worker.intake.mllp.counters import COUNTED, Counters, write
 
 SHARD = KEYS.shard(2)
@@ -29,10 +30,10 @@ def ago(**wait: float) -> int:
 def test_the_auditor_s_last_look(desk: Desk) -> None:
     looked = (NOW - timedelta(seconds=40)).isoformat()
     back = (NOW - timedelta(minutes=4)).isoformat()
-    change = noted.compare({}, {"store memory": "full"}, milliseconds(NOW))
+    change = incidents.compare({}, {"store memory": "full"}, milliseconds(NOW))
     state: dict[str, str | int | bytes] = {"looked": looked, "trip_back": back, "trip_took": 1500}
     state |= {"overdue_pages": 3, "overdue_leases": 1, "looks": 100, "looks_overdue": 7}
-    desk.redis.hset(KEYS.audit, mapping={**state, "notes": noted.pack(change.notes)})
+    desk.redis.hset(KEYS.audit, mapping={**state, "notes": incidents.pack(change.notes)})
     found = counts(desk)
     assert found["cartwatch_audit_age_seconds"] == 40
     assert {name: value for name, value in found.items() if "audit_overdue" in name} == {

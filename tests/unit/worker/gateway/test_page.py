@@ -8,7 +8,7 @@ from redis import Redis
 
 from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import Clock, crs2, everything, reading, waiting
-from worker.store import Store
+from worker.store.shard import Store
 
 PREVIEWS = (
     "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",

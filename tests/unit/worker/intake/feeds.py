@@ -9,7 +9,7 @@ from config.intake import Intake, Policy, Source, load_intake, with_map
 from config.site import load_site
 from config.tables import Tables
 from worker.intake import read
-from worker.intake.taken import Element, Taken
+from worker.intake.parsed import Element, Taken
 
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
 AT = "2024-06-14T08:00:00+02:00"

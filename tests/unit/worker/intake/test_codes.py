@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from alerts.vocabulary import READINGS
+from config.vocabulary import READINGS
 from config.codes import MEANINGS
 from config.site import DEFAULTS
 from tests.unit.worker.intake.feeds import LOINC, MDC, RXNORM, SNOMED, source

@@ -133,7 +133,7 @@ def test_what_is_not_mapped_is_listed_with_its_example(running: IntakeStore) -> 
 def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[Any] = []
     monkeypatch.setattr("worker.client.Client", lambda _: type("Waker", (), {"wake": woken.extend}))
-    monkeypatch.setattr("worker.service.find_settings", lambda: None)
+    monkeypatch.setattr("worker.standalone.service.find_settings", lambda: None)
     running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
     result = run(commands.set_aside, "--retry")
     assert (result.output, result.exit_code) == ("0 stored, 0 no longer wanted, 1 still set aside\n", 1)

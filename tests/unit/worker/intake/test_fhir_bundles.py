@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.worker.intake.feeds import AT, bundle, fhir, observation, one, source
 from worker.intake.fhir.take import Unreadable
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 
 def patient(id: str = "7", identifier: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tests.unit.worker.intake.feeds import AT, INTAKE, NOW, TABLES, administrati
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
 from worker.intake.retry import again
 from worker.intake.store import _records
-from worker.intake.taken import Element, Outcome
+from worker.intake.parsed import Element, Outcome
 
 EARLIER = "2024-06-14T07:00:00+02:00"
 

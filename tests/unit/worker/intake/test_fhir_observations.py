@@ -19,7 +19,7 @@ from tests.unit.worker.intake.feeds import (
     quantity,
     source,
 )
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 
 def native(resource: dict[str, Any], **policy: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir import take
 from worker.intake.fhir.detached import COPIED
 from worker.intake.fhir.take import Unreadable
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 LENT = {"reference": "Patient/1"}
 UNNAMED: dict[str, Any] = {"id": None, "subject": None}

@@ -27,7 +27,7 @@ from tests.unit.worker.intake.feeds import (
 from worker.intake import read
 from worker.intake.fhir.take import Unreadable
 from worker.intake.parse import line
-from worker.intake.taken import Outcome, Taken
+from worker.intake.parsed import Outcome, Taken
 
 EVERYTHING = source(registers=["*"], type="monitor", codes={"L": {"1": "crp", "2": "ice", "3": "drug:tocilizumab"}})
 

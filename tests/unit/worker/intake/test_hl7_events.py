@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.worker.intake.feeds import AT, hl7, one, pid, source, taken
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 TOCILIZUMAB = "612865^tocilizumab^RXNORM"
 NOREPINEPHRINE = "7512^norepinephrine^RXNORM"

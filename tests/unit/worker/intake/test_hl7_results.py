@@ -7,7 +7,7 @@ import pytest
 from tests.unit.worker.intake.feeds import AT, INTAKE, TABLES, hl7, obr, obx, one, oru, pid, source, taken
 from worker.intake import read
 from worker.intake.hl7.statuses import worse
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 
 def native(*segments: str, patient: str | None = None, order: str | None = None, **policy: Any) -> dict[str, Any]:

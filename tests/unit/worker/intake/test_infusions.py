@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alerts.vocabulary import PRODUCTS, TRADE_NAMES, product_code
+from config.vocabulary import PRODUCTS, TRADE_NAMES, product_code
 from tests.unit.worker.intake.feeds import (
     AT,
     SNOMED,
@@ -19,7 +19,7 @@ from tests.unit.worker.intake.feeds import (
     source,
     taken,
 )
-from worker.intake.taken import Element, Outcome
+from worker.intake.parsed import Element, Outcome
 
 ATC = "http://www.whocc.no/atc"
 AXI = coding("L01XL03", ATC, "axicabtagene ciloleucel")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts.quantities import Unusable, canonical
+from alerts.chart.quantities import Unusable, canonical
 from tests.unit.worker.intake.feeds import (
     MDC,
     TABLES,

@@ -11,8 +11,8 @@ from tests.unit.worker.intake.feeds import INTAKE, NOW, administration, hl7, pid
 from tests.unit.worker.intake.mllp.test_handler import Bench, patients
 from tests.unit.worker.intake.test_http import FHIR, JSON, Ward, issues
 from tests.unit.worker.ward import reading, registration
-from worker.intake.taken import Outcome
-from worker.store import Store
+from worker.intake.parsed import Outcome
+from worker.store.shard import Store
 
 AT = NOW.isoformat()
 STAY = {"patient": "P1", "source": "monitor-7", "id": "1", "effective": AT}

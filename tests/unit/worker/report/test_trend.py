@@ -12,10 +12,10 @@ import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
-from alerts.chart import Chart
-from alerts.charting import chart_message
+from alerts.chart.chart import Chart
+from alerts.chart.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from alerts.vocabulary import DRUGS
+from config.vocabulary import DRUGS
 from alerts.wording.catalogue import say
 from config.site import Language, load_site
 from worker.report.palette import DAY, NIGHT, Theme

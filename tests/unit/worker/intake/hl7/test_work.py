@@ -10,7 +10,7 @@ from tests.unit.worker.intake.work import Clock, Work, work_of
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.hl7.batches import split
-from worker.intake.taken import Outcome, Taken
+from worker.intake.parsed import Outcome, Taken
 
 RXA = "RXA|||20240614080000+0200||612865^tocilizumab^RXNORM|480|mg"
 EVN = "EVN||20240614080000+0200"

@@ -11,17 +11,17 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
 from tests.unit.worker.intake.feeds import INTAKE, hl7, obx, oru, pid
 from tests.unit.worker.ward import KEYS, SITE, waiting
-from worker.capacity import FULL
-from worker.fitness import UnfitStoreError
+from worker.store.capacity import FULL
+from worker.store.requirements import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget
-from worker.intake.in_force import Configured
-from worker.intake.mllp.answers import Received, Verdict
+from worker.intake.watched_config import Configured
+from worker.intake.mllp.acknowledger import Received, Verdict
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.store import IntakeStore
-from worker.intake.taken import Outcome
-from worker.keys import Shard
-from worker.store import Store
+from worker.intake.parsed import Outcome
+from worker.store.keys import Shard
+from worker.store.shard import Store
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 LAB = oru(obx(at="20240614080000+0200"))

@@ -15,12 +15,13 @@ import pytest
 
 from config.listeners import Listener, Tls
 from worker.intake.hl7.tokens import read
-from worker.intake.mllp import held, tls
-from worker.intake.mllp.answers import MESSAGE_WEIGHT, SLICE, Received, Verdict
+from worker.intake.mllp import tls
+from worker.intake.mllp import frame_budget
+from worker.intake.mllp.acknowledger import MESSAGE_WEIGHT, SLICE, Received, Verdict
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.frames import MOST_BYTES, Frame, FrameReader, wrap
 from worker.intake.mllp.listener import MllpListener
-from worker.intake.taken import Outcome
+from worker.intake.parsed import Outcome
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 WITHIN = 20.0
@@ -198,7 +199,7 @@ def test_whoever_sends_nothing_but_frames_is_cut_off() -> None:
 
 
 def test_whoever_holds_most_of_what_is_unfinished_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "MOST_HELD", 200_000)
+    monkeypatch.setattr(frame_budget, "MOST_HELD", 200_000)
 
     async def scene(shelf: Shelf) -> None:
         async with listening(shelf) as listener, connected(listener) as most, connected(listener) as less:

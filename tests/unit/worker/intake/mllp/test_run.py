@@ -16,8 +16,8 @@ from tests.unit.worker.gateway.desk import SleepingClient
 from tests.unit.worker.ward import SITE, Clock
 from worker.intake.mllp import run as module
 from worker.intake.mllp.listener import MllpListener
-from worker.runtime import Runtime
-from worker.store import Store
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
 
 Healthy = Callable[[dict[str, Listener]], bool]
 LISTENERS = {"lab": Listener(port=0, source="lab")}

@@ -1,0 +1,144 @@
+"""Everything that can be said of one patient at one time: every grade and score, with its evidence."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alerts.chart.chart import Chart
+from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
+from alerts.grading.inputs import unusual
+from alerts.grading.result import NOT_APPLICABLE, Grade, Points, Result, Score, not_applicable
+from alerts.assessment.result_cache import Kept, Moment, conventions
+from config.site import Site
+
+R = TypeVar("R", bound=Result)
+
+
+class WouldBe(Struct, frozen=True):
+    """What CRS and ICANS would be before the infusion, had it been given."""
+
+    crs: Grade
+    icans: Grade
+
+
+class Assessment(Struct, frozen=True):
+    """All results at a time; `course` is what the CRS grade depends on besides the signs. `would_be` only before the
+    infusion, when CRS and ICANS are not applicable.
+    """
+
+    at: datetime
+    day: int | None
+    course: crs.Course
+    crs: Grade
+    icans: Grade
+    ice: Points
+    ctcae: dict[str, Grade]
+    easix: Score
+    s_easix: Score
+    m_easix: Score
+    hematotox: Points
+    icaht_early: Grade
+    icaht_late: Grade
+    iec_hs: iec_hs.Screen
+    news2: news2.News2
+    would_be: WouldBe | None = None
+
+    def grades(self) -> dict[str, Result]:
+        """Every result by the name it has in replays, journals and on the wire."""
+        return {
+            "crs": self.crs,
+            "icans": self.icans,
+            "ice": self.ice,
+            **{f"ctcae.{term}": grade for term, grade in self.ctcae.items()},
+            "m_easix": self.m_easix,
+            "hematotox": self.hematotox,
+            "icaht.early": self.icaht_early,
+            "icaht.late": self.icaht_late,
+            "iec_hs": self.iec_hs,
+            "news2": self.news2,
+        }
+
+
+def assess(chart: Chart, at: datetime, site: Site, known: crs.Course | None = None) -> Assessment:
+    """Grade and score everything at a time. `known` carries on a CRS course computed for an earlier time."""
+    return assess_onward(chart, at, site, known, Kept())[0]
+
+
+def assess_onward(
+    chart: Chart, at: datetime, site: Site, known: crs.Course | None, kept: Kept
+) -> tuple[Assessment, Kept]:
+    """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
+    course, severity, would_be = crs.followed(chart, at, site, known)
+    under = conventions(site)
+    kept = kept if kept.under == under else Kept()
+    now = Moment(chart, at, site, at.astimezone(site.zone).date())
+    laboratory = now.hold(kept.ctcae, ctcae.laboratory_grades, ctcae.laboratory_basis)
+    endothelium = now.hold(kept.easix, easix.family, easix.basis)
+    risk = now.hold(kept.hematotox, hematotox.score, hematotox.basis)
+    counts = now.hold(kept.icaht, icaht.both, icaht.basis)
+    neurology = now.hold(kept.icans, icans.both, icans.basis)
+    # Who never had CRS is not screened.
+    criteria = now.hold(kept.iec_hs, iec_hs.criteria, iec_hs.basis) if course.episodes and not would_be else None
+    neurotoxicity = _remarked(replace(neurology.result[0], at=at))
+    assessment = Assessment(
+        at=at,
+        day=chart.day(at, site.zone),
+        course=course,
+        crs=_remarked(severity),
+        icans=not_applicable(icans.SYSTEM, icans.VERSION, at) if would_be else neurotoxicity,
+        ice=_remarked(replace(neurology.result[1], at=at)),
+        ctcae={term: _remarked(found) for term, found in ctcae.grades(chart, at, site, laboratory.result).items()},
+        easix=_remarked(easix.aged(endothelium.result.easix, at)),
+        s_easix=_remarked(easix.aged(endothelium.result.s_easix, at)),
+        m_easix=_remarked(easix.aged(endothelium.result.m_easix, at)),
+        hematotox=_remarked(replace(risk.result, at=at)),
+        icaht_early=_remarked(replace(counts.result[0], at=at)),
+        icaht_late=_remarked(replace(counts.result[1], at=at)),
+        iec_hs=_remarked(iec_hs.screen(chart, at, site, course, criteria.result if criteria else None)),
+        news2=_remarked(news2.score(chart, at, site)),
+        would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
+    )
+    return assessment, Kept(
+        under=under,
+        ctcae=laboratory,
+        easix=endothelium,
+        hematotox=risk,
+        icaht=counts,
+        icans=neurology,
+        iec_hs=criteria,
+    )
+
+
+def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterator[Assessment]:
+    """The same for several times, in their order: the course of CRS is followed through them once."""
+    course, kept = None, Kept()
+    for moment in sorted(moments):
+        assessment, kept = assess_onward(chart, moment, site, course, kept)
+        course = assessment.course
+        yield assessment
+
+
+def _remarked(result: R) -> R:
+    """A result, flagged where a value it rests on is so far from the usual that a person is to check it."""
+    for item in result.evidence:
+        if item.entry.unusual:
+            return replace(result, flags=(*result.flags, *unusual(result.evidence)))
+    return result
+
+
+def shown_value(result: Result) -> str | None:
+    """The result as one comparable text: a grade, a score, "not applicable", or None where it is undetermined."""
+    if isinstance(result, Grade):
+        if not result.applicable:
+            return NOT_APPLICABLE
+        return None if result.grade is None else str(result.grade)
+    if isinstance(result, Points):
+        return None if result.score is None else str(result.score)
+    if isinstance(result, iec_hs.Screen):
+        return None if result.suspected is None else ("consider" if result.suspected else "no")
+    if isinstance(result, Score):
+        return None if result.value is None else f"{result.value:.2f}"
+    raise TypeError(f"{type(result).__name__} is not shown as one value")

@@ -1,0 +1,91 @@
+"""Results of an earlier moment that still stand: what no vital sign can change is not computed at every vital sign.
+
+A result is computed anew when something it looks at was charted, changed or withdrawn, when time alone may change it
+(an entry falls out of a window), on another date of the hospital's calendar, after another registration, and under
+other conventions. So what is carried on is always what would be computed.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alerts.chart.chart import Chart
+from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
+from alerts.grading.basis import Basis, unchanging
+from alerts.grading.easix import Family
+from alerts.grading.iec_hs import Criteria
+from alerts.grading.result import Grade, Points
+from config.site import Site
+
+R = TypeVar("R")
+
+
+class Held(Struct, Generic[R], frozen=True, array_like=True):
+    """A result, and the stretch of one date in which it stands: from `since` on and before `ends`."""
+
+    result: R
+    on: date
+    since: datetime | None
+    ends: datetime | None
+
+    def stands(self, at: datetime, on: date) -> bool:
+        """Whether it would be computed the same at a time, which has this date in the hospital's calendar."""
+        return on == self.on and (self.since is None or self.since <= at) and (self.ends is None or at < self.ends)
+
+
+class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is held of each system whose inputs seldom change. `under` names the conventions it was computed by."""
+
+    under: str = ""
+    ctcae: Held[dict[str, Grade]] | None = None
+    easix: Held[Family] | None = None
+    hematotox: Held[Points] | None = None
+    icaht: Held[tuple[Grade, Grade]] | None = None
+    icans: Held[tuple[Grade, Points]] | None = None
+    iec_hs: Held[Criteria] | None = None
+
+    def after(self, before: Chart, now: Chart) -> "Kept":
+        """What still stands after the chart has changed."""
+        if now is before:
+            return self
+        if now.admission != before.admission:
+            return Kept()
+        changed = now.changed_since(before)
+        dropped = [system for system, kinds in _KINDS.items() if not kinds.isdisjoint(changed)]
+        return replace(self, **dict.fromkeys(dropped)) if dropped else self
+
+
+_KINDS = {
+    "ctcae": ctcae.LABORATORY_KINDS,
+    "easix": easix.KINDS,
+    "hematotox": hematotox.KINDS,
+    "icaht": icaht.KINDS,
+    "icans": icans.KINDS,
+    "iec_hs": iec_hs.KINDS,
+}
+
+
+class Moment(NamedTuple):
+    """A chart at a time, `on` a date of the hospital's calendar: where results are carried on to."""
+
+    chart: Chart
+    at: datetime
+    site: Site
+    on: date
+
+    def hold(
+        self, before: Held[R] | None, compute: Callable[[Chart, datetime, Site], R], basis: Callable[[Site], Basis]
+    ) -> Held[R]:
+        """What was held, where it still stands; else computed now, and for how long it will stand."""
+        if before is not None and before.stands(self.at, self.on):
+            return before
+        result = compute(self.chart, self.at, self.site)
+        return Held(result, self.on, *unchanging(basis(self.site), self.chart, self.at.astimezone(UTC)))
+
+
+def conventions(site: Site) -> str:
+    """Which conventions results rest on, and which release graded by them, as one short text."""
+    return f"{site.proxies.mark} {site.zone.key} {site.release}"

@@ -1,0 +1,185 @@
+"""From a message to the chart: converted, placed, or kept as unusable with its reason."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from alerts.chart.admission import Admission
+from alerts.chart.chart import Chart, Ids, Unused
+from alerts.chart.entry import ABSENT, Entry
+from alerts.message_fields import Status
+from alerts.messages import AnyMessage, Fault, Reading, Receipt, Registration, Statement, Treatment
+from alerts.chart.quantities import Unusable, canonical
+from config.vocabulary import READINGS, Sort
+from config.site import Site
+
+
+class Charted(NamedTuple):
+    """The chart afterwards. `unusable` says why a message was not used; `corrects` that it changed the past; `placed`
+    which kind of entry was placed at which time.
+    """
+
+    chart: Chart
+    unusable: str = ""
+    corrects: bool = False
+    placed: tuple[str, datetime] | None = None
+
+
+BY_HAND = ("", "person", "cuff")
+"""Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
+
+
+OUR_OWN = (Receipt, Fault)
+"""Written by cartwatch itself: one of the future was written before the store's clock was set back, and holds."""
+
+INFUSION_AHEAD = "the infusion lies too far ahead; correct its date"
+
+UNNAMED = "by: a statement outranks the numbers, so it names the person who makes it"
+
+NOT_TAKEN_BACK = "a registration is not taken back; send the right one"
+
+
+def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool:
+    """Whether a person charted a reading before its time, by no more than the site allows (`chart.ahead_within`).
+
+    It was true when it came in: a nurse who writes at 07:45 "for 08:00" has looked at 07:45.
+    """
+    if message.effective <= came_in or not isinstance(message, Reading):
+        return False
+    conventions = site.proxies.chart
+    ahead = message.effective - came_in
+    return conventions.future_tolerance.value < ahead <= conventions.ahead_within.value and _by_hand(message, site)
+
+
+def _by_hand(message: Reading, site: Site) -> bool:
+    """Whether a person charted it. A laboratory never does; a source that a site lists does, whatever measured it."""
+    if message.by == "laboratory" or READINGS[message.reading].sort is Sort.LABORATORY:
+        return False
+    return (message.by or "") in BY_HAND or message.source in site.proxies.chart.charted_by_hand.value
+
+
+def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
+    """When a message was true: at its effective time; what a person charted ahead, when it came in."""
+    came_in = message.received or now
+    return (came_in if is_charted_ahead(message, came_in, site) else message.effective).astimezone(UTC)
+
+
+def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
+    """Fold one message into a chart; a message that is not charted leaves it as it was."""
+    charted = place_message(chart, message, now, site)
+    touched = [charted.placed] if charted.placed else []
+    return charted._replace(chart=charted.chart.thinned(chart, touched))
+
+
+def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
+    """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
+    moment = moment_of(message, now, site)
+    if moment > now + site.proxies.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
+        return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
+    if isinstance(message, Registration):
+        if message.status is Status.ENTERED_IN_ERROR:
+            return _refuse(chart, message, NOT_TAKEN_BACK)
+        latest = (message.received or now) + site.proxies.registration.ahead_within.value
+        if message.infused is not None and message.infused > latest:
+            return _refuse(chart, message, INFUSION_AHEAD)
+        admitted = chart.admit(_admission(message))
+        return Charted(admitted, corrects=admitted.infused != chart.infused)
+    if not isinstance(message, Reading | Statement | Treatment):
+        return Charted(chart)
+    if isinstance(message, Statement) and not message.by:
+        return _refuse(chart, message, UNNAMED)
+    try:
+        kind, entry = _entry(message, site)
+    except Unusable as reason:
+        return _refuse(chart, message, str(reason))
+    if moment != entry.effective:
+        entry = replace(entry, effective=moment, charted_for=entry.effective)
+    received = message.received or moment
+    folded = chart.place(kind, entry, received=received, supersedes=message.supersedes or "", ids=ids)
+    corrects = message.status >= Status.CORRECTED or message.supersedes is not None
+    return Charted(folded, corrects=corrects, placed=(kind, moment))
+
+
+def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
+    """Why no chart will use a message, as far as the message itself says: its time, its unit, an impossible value.
+
+    What contradicts the patient's chart is known only when the message is charted.
+    """
+    return place_message(Chart(), message, now, site).unusable
+
+
+def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
+    if not isinstance(message, Reading):
+        return Charted(chart, unusable=why)
+    sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
+    unused = Unused(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
+    return Charted(chart.set_aside(unused), unusable=why)
+
+
+def _admission(message: Registration) -> Admission:
+    effective, received = message.effective.astimezone(UTC), message.received and message.received.astimezone(UTC)
+    return Admission(
+        effective=effective,
+        infused=message.infused.astimezone(UTC) if message.infused else None,
+        product=message.product or "",
+        born=message.born,
+        ward=message.ward or "",
+        bed=message.bed or "",
+        team=message.team or "",
+        setting=message.setting or "",
+        received=received if received is not None and received > effective else None,
+    )
+
+
+def _entry(message: Reading | Statement | Treatment, site: Site) -> tuple[str, Entry]:
+    if isinstance(message, Reading):
+        return message.reading, _reading(message, site)
+    if isinstance(message, Statement):
+        return message.statement, _placed(message, code="true" if message.value else "false", by=message.by or "")
+    unit = message.unit or ""
+    return message.drug, _placed(message, value=message.dose, code=message.action, unit=unit, by=message.by or "")
+
+
+def _placed(message: Reading | Statement | Treatment, **content: object) -> Entry:
+    return Entry(
+        effective=message.effective.astimezone(UTC),
+        source=message.source,
+        id=message.id,
+        status=int(message.status),
+        **content,  # type: ignore[arg-type]
+    )
+
+
+def _reading(message: Reading, site: Site) -> Entry:
+    kind = READINGS[message.reading]
+    by = message.by or ""
+    if message.status is Status.ENTERED_IN_ERROR:
+        return _placed(message, by=by)
+    if kind.sort is Sort.CODE and message.value is not None:
+        return _placed(message, code=str(message.value), by=by)
+    number, comparator = message.number, message.comparator
+    if number is None:
+        return _placed(message, code=ABSENT, note=message.absent or "", by=by)
+    quantity = canonical(
+        message.reading,
+        number,
+        message.unit,
+        site.tables,
+        low=message.low,
+        high=message.high,
+        comparator=comparator,
+    )
+    converted = quantity.value != number
+    items = ", ".join(f"{name} {points}" for name, points in message.items.items()) if message.items else ""
+    return _placed(
+        message,
+        value=quantity.value,
+        comparator=comparator,
+        by=by,
+        low=quantity.low,
+        high=quantity.high,
+        sent=f"{message.value} {message.unit}" if converted else "",
+        note=items,
+        unusual=quantity.unusual,
+    )

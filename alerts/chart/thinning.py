@@ -1,0 +1,282 @@
+"""What a chart keeps of its past: of each stretch of time what cannot be had again.
+
+Every entry belongs to one bucket of time, the wider the older it is, and of each bucket a choice is kept. The choice
+can be made again on what was kept and gives the same answer, so that a chart does not depend on the order or the
+batches in which its messages came. It is bounded whatever is sent:
+
+- Within `FULL_RESOLUTION`, of each kind, sender, code and minute: the first, last, lowest and highest value. The last
+  minutes (`FRESH`) are kept by ten seconds, with the last five values of each, so that thinning delays no confirmation.
+  Of more than `SENDERS_KEPT` senders those first by name are kept so, and all senders together.
+- Within `FULL_RESOLUTION` also every value that a person charted or corrected, and every dose: in each minute the
+  first and the last `BY_HAND_KEPT` of a code.
+- Beyond it, of each code, and of each hour, quarter-day or day: the first, last, lowest and highest. Doses are counted,
+  so none of them is dropped there.
+
+A pressure that is kept keeps the others of its set (one source, time and way of measuring), by which a contradiction is
+seen. This alone depends on the batches, and only where the parts of one set come in different ones.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from alerts.chart.entry import Entry
+from alerts.message_fields import Status
+from config.vocabulary import DRUGS, PRESSURES
+
+Series = tuple[Entry, ...]
+"""Entries of one kind in the order of their places."""
+
+EFFECTIVE = attrgetter("effective")
+CODE = attrgetter("code")
+SENDER = attrgetter("source", "by")
+SET = attrgetter("effective", "source", "by")
+
+FRESH = timedelta(minutes=5)
+"""Entries younger than this, counted from the newest, are kept by ten seconds."""
+
+FRESH_LAST = 5
+"""How many of the last values of ten seconds are kept: as many as confirm a fever by a stream."""
+
+FULL_RESOLUTION = timedelta(hours=2)
+"""Entries younger than this, counted from the newest, are kept by the minute."""
+
+BY_HAND_KEPT = 10
+"""Values a person charts, or doses, of one kind and code: so many from the beginning of a minute and from its end."""
+
+SENDERS_KEPT = 8
+"""Sources, or ways of measuring of one source, of which a kind is kept each for itself."""
+
+_DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
+
+BUCKETS = ((timedelta(days=2), timedelta(hours=1)), (timedelta(days=7), timedelta(hours=6)))
+"""Beyond `FULL_RESOLUTION`: hourly buckets up to two days, six-hourly up to a week, daily after that."""
+
+
+def horizon(newest: datetime) -> datetime:
+    """Start of the hour before which entries are kept by the hour at most."""
+    return (newest - FULL_RESOLUTION).replace(minute=0, second=0, microsecond=0)
+
+
+def fresh_from(newest: datetime) -> datetime:
+    """Start of the minute from which entries are kept by ten seconds."""
+    return (newest - FRESH).replace(second=0, microsecond=0)
+
+
+class _Bucket(NamedTuple):
+    """A stretch of time of which a choice is kept: from `start` on, before `end`. `last`: 0 beyond the horizon."""
+
+    start: datetime
+    end: datetime
+    last: int
+
+
+class _Tier(NamedTuple):
+    """From `since` on, buckets are so wide."""
+
+    since: datetime
+    width: timedelta
+    last: int
+
+
+class _Scale:
+    """The buckets of time, seen from the newest entry. Each begins and ends with one of every narrower width."""
+
+    def __init__(self, newest: datetime, *, fresh: bool = True) -> None:
+        self._tiers = (
+            *((_Tier(fresh_from(newest), timedelta(seconds=10), FRESH_LAST),) if fresh else ()),
+            _Tier(horizon(newest), _MINUTE, 1),
+            *(_Tier(_day(newest - age), width, 0) for age, width in BUCKETS),
+        )
+
+    def of(self, at: datetime) -> _Bucket:
+        """The bucket of a time."""
+        for since, width, last in self._tiers:
+            if at >= since:
+                start = _floor(at, width)
+                return _Bucket(start, start + width, last)
+        return _Bucket(_day(at), _day(at) + _DAY, 0)
+
+    def within(self, series: Series, since: datetime | None, until: datetime) -> Iterator[_Bucket]:
+        """The buckets of the entries from one time on and before another."""
+        bucket = None
+        first = 0 if since is None else bisect_left(series, since, key=EFFECTIVE)
+        for entry in series[first : bisect_left(series, until, lo=first, key=EFFECTIVE)]:
+            if bucket is None or entry.effective >= bucket.end:
+                bucket = self.of(entry.effective)
+                yield bucket
+
+
+def thinned(
+    entries: Mapping[str, Series], newest: datetime, before: datetime | None, touched: Iterable[tuple[str, datetime]]
+) -> dict[str, Series]:
+    """Those of some series of which less is kept, at the `newest` time charted, as they are then.
+
+    `before` is the newest time when they were thinned last, `touched` the kinds and times of what was charted since:
+    other buckets have not changed and are not looked at again.
+    """
+    scale = _Scale(newest)
+    wanted = _touched(touched, scale)
+    if before is None or fresh_from(before) != fresh_from(newest):
+        since, until = _aged_since(before, newest), fresh_from(newest)
+        for kind, series in entries.items():
+            if since is None or series[-1].effective >= since:
+                wanted[_together(kind)].update(scale.within(series, since, until))
+    found: dict[str, Series] = {}
+    for kinds, buckets in wanted.items():
+        found |= _thin({kind: entries[kind] for kind in kinds if kind in entries}, sorted(buckets))
+    return found
+
+
+def kept_by_the_minute(
+    entries: Mapping[str, Series], newest: datetime, placed: Iterable[tuple[str, datetime]]
+) -> set[tuple[str, datetime]]:
+    """Those of some kinds and times of which an entry would be kept if the last minutes were kept no closer."""
+    placed = set(placed)
+    found: set[tuple[str, datetime]] = set()
+    for kinds, buckets in _touched(placed, _Scale(newest, fresh=False)).items():
+        for bucket in buckets:
+            members, _ = _members({kind: entries[kind] for kind in kinds if kind in entries}, bucket)
+            for kind, kept in _kept(members, bucket.last).items():
+                found |= {(kind, entry.effective) for entry in kept}
+    return found & placed
+
+
+def _touched(placed: Iterable[tuple[str, datetime]], scale: _Scale) -> dict[tuple[str, ...], set[_Bucket]]:
+    wanted: dict[tuple[str, ...], set[_Bucket]] = defaultdict(set)
+    for kind, at in placed:
+        wanted[_together(kind)].add(scale.of(at))
+    return wanted
+
+
+def _aged_since(before: datetime | None, newest: datetime) -> datetime | None:
+    """From when on buckets are wider than they were, because of the time that has passed; None: all may be."""
+    if before is None or _day(before) != _day(newest):
+        return None
+    return fresh_from(before) if horizon(before) == horizon(newest) else horizon(before)
+
+
+def _together(kind: str) -> tuple[str, ...]:
+    """The kinds that are thinned with one: the pressures, which are sets."""
+    return PRESSURES if kind in PRESSURES else (kind,)
+
+
+def _thin(series: Mapping[str, Series], buckets: Iterable[_Bucket]) -> dict[str, Series]:
+    """Some series with only what is chosen of some buckets."""
+    parts: dict[str, list[tuple[int, int, list[Entry]]]] = {kind: [] for kind in series}
+    for bucket in buckets:
+        members, spots = _members(series, bucket)
+        for kind, kept in _kept(members, bucket.last).items():
+            if len(kept) != len(members[kind]) or any(a is not b for a, b in zip(kept, members[kind], strict=True)):
+                parts[kind].append((*spots[kind], kept))
+    return {kind: _spliced(series[kind], changes) for kind, changes in parts.items() if changes}
+
+
+def _members(series: Mapping[str, Series], bucket: _Bucket) -> tuple[dict[str, Series], dict[str, tuple[int, int]]]:
+    """The entries of a bucket, kind by kind, and where they stand in their series."""
+    members, spots = {}, {}
+    for kind, entries in series.items():
+        first = bisect_left(entries, bucket.start, key=EFFECTIVE)
+        end = bisect_left(entries, bucket.end, lo=first, key=EFFECTIVE)
+        if first < end:
+            members[kind], spots[kind] = entries[first:end], (first, end)
+    return members, spots
+
+
+def _spliced(series: Series, changes: Iterable[tuple[int, int, list[Entry]]]) -> Series:
+    made: list[Entry] = []
+    spot = 0
+    for first, end, kept in changes:
+        made += series[spot:first]
+        made += kept
+        spot = end
+    return (*made, *series[spot:])
+
+
+def _kept(members: Mapping[str, Series], last: int) -> dict[str, list[Entry]]:
+    """What is kept of the entries of one bucket, kind by kind."""
+    chosen = {kind: _chosen(kind, entries, last) for kind, entries in members.items()}
+    if len(members) > 1:
+        _choose_sets(members, chosen)
+    kept = {kind: [entry for entry in entries if id(entry) in chosen[kind]] for kind, entries in members.items()}
+    if last:
+        return kept
+    return {kind: list(map(_lasting, entries)) if kind not in DRUGS else entries for kind, entries in kept.items()}
+
+
+def _lasting(entry: Entry) -> Entry:
+    """An entry as it is kept beyond the full resolution: without the time it was received at."""
+    return replace(entry, received=None) if entry.received is not None else entry
+
+
+def _chosen(kind: str, members: Series, last: int) -> set[int]:
+    """The identities of the entries of one kind and bucket that are kept for their own sake."""
+    if len(members) <= 2 or (kind in DRUGS and not last):
+        return set(map(id, members))
+    chosen: set[int] = set()
+    for same in _grouped(members, CODE).values():
+        chosen |= _chosen_near(kind, same, last) if last else _ends(same)
+    return chosen
+
+
+def _chosen_near(kind: str, same: list[Entry], last: int) -> set[int]:
+    by_hand = [entry for entry in same if kind in DRUGS or _is_by_hand(entry)]
+    chosen = _ends(by_hand, BY_HAND_KEPT, BY_HAND_KEPT)
+    streams = [entry for entry in same if kind not in DRUGS and not _is_by_hand(entry)]
+    chosen |= _ends(streams, 1, last)
+    senders = _grouped(streams, SENDER)
+    for sender in sorted(senders)[:SENDERS_KEPT]:
+        chosen |= _ends(senders[sender], 1, last)
+    return chosen
+
+
+def _is_by_hand(entry: Entry) -> bool:
+    return entry.by == "person" or entry.status == Status.CORRECTED
+
+
+def _choose_sets(members: Mapping[str, Series], chosen: dict[str, set[int]]) -> None:
+    """Choose with each pressure the others of its set; of several that stand for one kind its ends."""
+    sets = {SET(entry) for kind, entries in members.items() for entry in entries if id(entry) in chosen[kind]}
+    for kind, entries in members.items():
+        if len(chosen[kind]) < len(entries):
+            for same in _grouped((entry for entry in entries if SET(entry) in sets), SET).values():
+                chosen[kind] |= _ends(same)
+
+
+def _ends(members: Collection[Entry], first: int = 1, last: int = 1) -> set[int]:
+    """The identities of the first, last, lowest and highest of some entries, which stand in order."""
+    listed = list(members)
+    if len(listed) <= first + last:
+        return set(map(id, listed))
+    ends = (*listed[:first], *listed[-last:], min(listed, key=_measure), max(listed, key=_measure))
+    return set(map(id, ends))
+
+
+G = TypeVar("G", bound=Hashable)
+
+
+def _grouped(members: Iterable[Entry], key: Callable[[Entry], G]) -> dict[G, list[Entry]]:
+    groups: dict[G, list[Entry]] = defaultdict(list)
+    for entry in members:
+        groups[key(entry)].append(entry)
+    return groups
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + (at - day) // step * step
+
+
+def _day(at: datetime) -> datetime:
+    return _floor(at, _DAY)
+
+
+def _measure(entry: Entry) -> tuple[bool, Decimal, datetime, str, str]:
+    return entry.value is not None, entry.value or Decimal(0), *entry.place

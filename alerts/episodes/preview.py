@@ -1,0 +1,92 @@
+"""What an episode's ladder will do if nobody answers and nothing changes: `escalation.due`, asked ahead of time.
+
+The same functions that page decide here, so that what is shown is what happens.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from alerts.episodes import escalation
+from alerts.episodes.lifecycle import Episode
+from alerts.episodes.escalation import Telling
+from alerts.episodes.rota import holders, spans
+from alerts.episodes.silences import Silenced
+from config.site import Site, Urgency
+
+REPEATS_SHOWN = 2
+
+
+class Rung(NamedTuple):
+    """One moment at which somebody is told, and the roles of its steps that nobody holds then."""
+
+    at: datetime
+    tellings: tuple[Telling, ...]
+    gaps: tuple[str, ...]
+
+
+class Handover(NamedTuple):
+    """A role that changes hands."""
+
+    at: datetime
+    role: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+def opened(urgency: Urgency, at: datetime) -> Episode:
+    """An episode as it would open at a moment."""
+    return Episode(
+        id="",
+        condition="",
+        number=1,
+        reason="new",
+        title="",
+        level=1,
+        level_now=1,
+        level_now_since=at,
+        was=None,
+        urgency=urgency,
+        highest=urgency,
+        opened_at=at,
+        raised_at=at,
+        told_from=at,
+        ladder_from=at,
+        next_at=at,
+    )
+
+
+def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[Rung]:
+    """Who is told when from a moment on: what is left of the ladder, and its first repeats."""
+    repeats = 0
+    at = now
+    while repeats < REPEATS_SHOWN:
+        due = escalation.due_unless_silenced(episode, silenced, at, site)
+        taken = range(episode.steps_taken, due.episode.steps_taken)
+        if due.tellings:
+            repeats += not taken and not episode.acknowledged_by
+            yield Rung(at, due.tellings, _gaps(due.episode, taken, at, site))
+        episode = due.episode
+        if episode.due_at is None:
+            return
+        at = max(at, episode.due_at)
+
+
+def _gaps(episode: Episode, taken: range, at: datetime, site: Site) -> tuple[str, ...]:
+    """The roles of the steps just taken, or of a repeat of them all, that nobody holds at their time."""
+    if episode.plan is None or not episode.steps_taken:
+        return ()
+    steps = [episode.plan.steps[index] for index in taken or range(len(episode.plan.steps))]
+    held = [(role, episode.ladder_from + step.after if taken else at) for step in steps for role in step.roles]
+    return tuple(dict.fromkeys(role for role, when in held if not holders(site.on_call, role, when)))
+
+
+def handovers(episode: Episode, start: datetime, until: datetime, site: Site) -> list[Handover]:
+    """Where a role of the episode's ladder changes hands between two moments."""
+    planned = episode.plan or escalation.plan(site, episode.urgency, start)
+    found = []
+    for role in dict.fromkeys(role for step in planned.steps for role in step.roles):
+        held = list(spans(site.on_call, role, start, until))
+        found += [Handover(b.start, role, a.people, b.people) for a, b in pairwise(held)]
+    return sorted(found)

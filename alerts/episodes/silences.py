@@ -1,0 +1,74 @@
+"""Silences: no pages of an episode, or of a condition of one patient, until a time.
+
+A silence never hides more than it named: a higher urgency, or a worsening that came after it, breaks through. One that
+cannot be understood hides nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from alerts.episodes.lifecycle import Episode
+from alerts.messages import Silence
+from config.site import Site, Urgency, higher
+
+SILENCES_AT_MOST = 50
+"""So many can be in force for one patient at a time; a further one is refused, and so hides nothing."""
+
+
+class Silenced(Struct, frozen=True, array_like=True):
+    """A silence in force: by whom, why, until when, of what, and the most urgent page it hides."""
+
+    source: str
+    id: str
+    at: datetime
+    until: datetime
+    by: str
+    why: str
+    urgency: Urgency
+    condition: str
+    episode: str = ""
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The source and id of the message that asked for it."""
+        return self.source, self.id
+
+    def names(self, episode: Episode) -> bool:
+        """Whether it speaks of this episode."""
+        return self.episode == episode.id if self.episode else self.condition == episode.condition
+
+
+def placed(message: Silence, episode: Episode | None, site: Site) -> Silenced:
+    """The silence a message asks for, no longer than the site allows; `episode` is the one it names, if it does."""
+    at = message.effective.astimezone(UTC)
+    urgency = message.urgency or (episode.urgency if episode else "low")
+    return Silenced(
+        source=message.source,
+        id=message.id,
+        at=at,
+        until=min(message.until.astimezone(UTC), at + site.on_call.silence_at_most),
+        by=message.by,
+        why=message.why,
+        urgency=urgency,
+        condition=message.condition or (episode.condition if episode else ""),
+        episode=episode.id if episode else "",
+    )
+
+
+def hiding(silences: Iterable[Silenced], episode: Episode, now: datetime) -> Silenced | None:
+    """The silence that hides an episode longest now, or None."""
+    found = [silence for silence in silences if silence.names(episode) and _hides(silence, episode, now)]
+    return max(found, key=lambda silence: silence.until, default=None)
+
+
+def _hides(silence: Silenced, episode: Episode, now: datetime) -> bool:
+    in_force = silence.at <= now < silence.until
+    worsened_since = episode.undo is not None and episode.told_from > silence.at
+    return in_force and not higher(episode.urgency, silence.urgency) and not worsened_since
+
+
+def in_force(silences: Iterable[Silenced], now: datetime) -> tuple[Silenced, ...]:
+    """The silences that have not run out."""
+    return tuple(silence for silence in silences if silence.until > now)

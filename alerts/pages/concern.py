@@ -1,0 +1,129 @@
+"""One episode as a page speaks of it: why somebody is paged, and what is so now."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from alerts.chart.entry import Entry
+from alerts.episodes.lifecycle import Episode
+from alerts.rules.finding import Finding
+from alerts.grading.result import Evidence
+from alerts.episodes.delivery_log import Reason
+from config.site import URGENCIES, Urgency, higher
+
+ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
+"""Why somebody is told of an episode that is not open any more: no protocol line is quoted.
+
+`resolved` by what was measured, `retracted` by a correction, `ended` by what somebody said.
+"""
+
+ENDING_IS_TOLD = ("critical", "high")
+"""That an episode of less urgency is over is seen on the board, and no reason to disturb anybody."""
+
+FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
+"""Why somebody is told for the first time of what a page says."""
+
+LATE = " (charted late)"
+"""How the title of what was charted late ends."""
+
+MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
+"""A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
+
+REPEAT_ICE = ": repeat the ICE in 1-2 h"
+"""How the title of an ICE that is to be repeated before it pages ends."""
+
+UNREGISTERED = "unregistered patient: would be "
+"""How the title of what is found of a patient nobody has registered begins."""
+
+ASTCT = ("crs", "icans")
+
+
+class Change(Struct, frozen=True):
+    """One charted value that was corrected: what it was, what it is (None: entered in error), when and by whom."""
+
+    kind: str
+    before: Entry
+    after: Entry | None
+    at: datetime
+    source: str
+
+
+class Ending(Struct, frozen=True):
+    """What ended an episode, where somebody said so: `discharged`, `merged` or a statement, and since when it is so.
+
+    `record` is the one that goes on after a merge. `by` is the person, where one is named.
+    """
+
+    what: Evidence | Literal["discharged", "merged"]
+    at: datetime
+    source: str
+    by: str = ""
+    record: str = ""
+
+
+class Concern(Struct, frozen=True):
+    """`finding` is that of the newest assessment, None where it says nothing.
+
+    Of one that was retracted, `changes` are the corrections that took its ground, and `left` is what stands of it.
+    `ending`: what somebody said by which it ended, or is lower.
+    """
+
+    episode: Episode
+    reason: Reason
+    finding: Finding | None
+    changes: tuple[Change, ...] = ()
+    left: Episode | None = None
+    ending: Ending | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the episode is over."""
+        return self.reason in ENDED
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the newest assessment says less than the episode, or nothing."""
+        now = self.episode.level_now
+        return not self.has_ended and (now is None or now < self.episode.level)
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent the page is: first news as urgent as its episode, later pages as urgent as what is so now."""
+        urgency = self.episode.urgency
+        if self.is_lower and self.reason not in FIRST and self.episode.level_now is not None:
+            urgency = self.finding.urgency if self.finding is not None and self.finding.level else "low"
+        most = MOST_URGENT.get(self.reason, urgency)
+        return most if higher(urgency, most) else urgency
+
+    @property
+    def is_unregistered(self) -> bool:
+        """Whether it is about a patient nobody has registered."""
+        return self.episode.title.startswith(UNREGISTERED)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The parts of a compound condition that are so now."""
+        return (self.finding.members if self.finding is not None else ()) or self.episode.members
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The readings that what is said rests on."""
+        return self.finding.evidence if self.finding is not None and self.reason != "retracted" else ()
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What happened when somebody was first paged for what is still so."""
+        if self.is_lower or self.has_ended or not self.episode.event:
+            return ()
+        return tuple(self.episode.event.split("; "))
+
+
+def worst_first(concerns: list[Concern]) -> list[Concern]:
+    """In the order a page tells them: by urgency, then by grade; of equal ones in the order they came in."""
+
+    def rank(concern: Concern) -> tuple[int, bool, int]:
+        level = concern.episode.level_now or 0
+        return -URGENCIES.index(concern.urgency), concern.episode.condition not in ASTCT, -level
+
+    return sorted(concerns, key=rank)

@@ -1,0 +1,268 @@
+"""Words of one page: on which readings, since when, why, and under which protocol line.
+
+The lines stand in order of importance: a channel that has room for little cuts from the end. The first paragraph is a
+line for each finding, with its readings; an empty line ends it, and delivery puts the link there. The title is not
+repeated (`alerts/pages/title.py`). Everything is said in the reader's language (`alerts/wording`).
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from alerts.assessment.assessment import Assessment, shown_value
+from alerts.chart.chart import Chart
+from alerts.pages.concern import Change, Concern, Ending
+from alerts.episodes.lifecycle import Episode
+from alerts.grading.result import Score
+from alerts.grading.statements import is_statement
+from alerts.chart.dose_ledger import Ledger, ledger
+from alerts.episodes.delivery_log import Reason
+from alerts.pages.reminders import REMINDERS
+from alerts.pages.title import GRADED, Title, ended_by, name, tag
+from alerts.pages.values import changed, clock, readings
+from config.vocabulary import READINGS, STATEMENTS, label
+from alerts.wording.catalogue import say, translate
+from alerts.wording.headings import DISCLAIMER
+from config.site import Language, Site, Urgency
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """One page to one person on one channel. The id stays the same however often delivery is tried.
+
+    `assessed_at` is the clinical time of the grades it names.
+    `levels` is what the title names: each condition with its level by the newest assessment (None: undetermined).
+    """
+
+    id: str
+    patient: str
+    at: datetime
+    day: int | None
+    episode: str
+    episodes: tuple[str, ...]
+    condition: str
+    levels: tuple[tuple[str, int | None], ...] = ()
+    urgency: Urgency
+    reason: Reason
+    to: str
+    channel: str
+    heading: Title
+    text: str
+    language: Language = "en"
+    assessed_at: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """The whole title; a channel may show less of it."""
+        return str(self.heading)
+
+
+def minimal_text(concerns: list[Concern], page: str, language: Language) -> tuple[Title, str]:
+    """Title and text without any patient detail, for a channel that others may read."""
+    heading = f"{tag(concerns[0].urgency, language)} {say('cartwatch page {page}', language, page=page)}"
+    body = say("Open the ward board for page {page}.", language, page=page)
+    return Title(heading), f"{body} {translate(DISCLAIMER, language)}"
+
+
+def text(
+    concerns: list[Concern],
+    chart: Chart,
+    now: Assessment | None,
+    site: Site,
+    *,
+    at: datetime,
+    page: str,
+    language: Language,
+) -> str:
+    """The whole page, written at the time `at`: the readings of each finding, why, the background, what it rests on."""
+    once = list({concern.episode.id: concern for concern in concerns}.values())
+    lines = [line for concern in concerns for line in _lead(concern, site, language, alone=len(concerns) == 1)]
+    if any(concern.reason == "still_on_it" for concern in concerns):
+        lines.append(say("still on it? The ladder starts again without an answer", language))
+    lines.append("")
+    for concern in once:
+        details = _details(concern, language)
+        if details and len(once) > 1:
+            lines.append(name(concern, language))
+        lines += [f"  {line}" for line in details] if len(once) > 1 else details
+    if now is not None:
+        lines += _background(concerns, chart, now, site, language)
+    lines += _conventions(concerns, site, language)
+    lines.append(say("{at}, page {page}", language, at=clock(at, site, language), page=page))
+    lines.append(translate(DISCLAIMER, language))
+    return "\n".join(lines)
+
+
+# -- the first paragraph ---------------------------------------------------------------------------
+
+
+def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> list[str]:
+    """The readings of a finding, and since when; of several each begins with its name and grade."""
+    statements = _statements(concern, language)
+    evidence = [item for item in concern.evidence if not (statements and item.kind in STATEMENTS)]
+    known = "; ".join(part for part in (readings(evidence, site, language), *statements) if part)
+    rest = _explanation(concern, language)
+    since = _since(concern, site, language)
+    changes = [_correction(concern, change, site, language) for change in concern.changes]
+    changes += [_ending(concern.ending, site, language)] if concern.ending is not None else []
+    if alone:
+        return [line for line in (*changes, rest, known, since) if line]
+    return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
+
+
+def _ending(ending: Ending, site: Site, language: Language) -> str:
+    """What ended an episode, who says so, and when it was so."""
+    what = ended_by(ending, language)
+    if ending.record:
+        what = say("merged into {record}", language, record=ending.record)
+    who = f"{ending.by} ({ending.source})" if ending.by else ending.source
+    return say("{what}, says {who}, {at}", language, what=what, who=who, at=clock(ending.at, site, language))
+
+
+def _statements(concern: Concern, language: Language) -> list[str]:
+    """Who states what against the numbers, and until when, or by what the statement ended. The numbers stand before."""
+    flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
+    return [translate(flag.rpartition("; ")[2], language) for flag in flags if is_statement(flag)]
+
+
+def _explanation(concern: Concern, language: Language) -> str:
+    """What a technical text says after the clause that is its title."""
+    if concern.episode.urgency != "technical":
+        return ""
+    return translate(concern.episode.title, language).partition("; ")[2]
+
+
+def _since(concern: Concern, site: Site, language: Language) -> str:
+    """Since when the grade named is so, and beside it, where that differs, since when the episode is open."""
+    episode = concern.episode
+    opened = clock(episode.opened_at, site, language)
+    began = clock(episode.level_now_since, site, language)
+    parts = []
+    if concern.has_ended:
+        parts.append(say("episode since {at}", language, at=opened))
+    elif concern.is_lower:
+        parts.append(_lowered(episode, began, language))
+    else:
+        parts.append(say("since {at}", language, at=began))
+    if began != opened and not concern.has_ended:
+        parts.append(say("episode since {at}", language, at=opened))
+    if concern.reason == "taken_over":
+        parts.append(say("taken over by {person}", language, person=_person(episode.acknowledged_by, site)))
+    if episode.handed_over_by:
+        parts.append(say("handed over by {person}", language, person=_person(episode.handed_over_by, site)))
+    return ", ".join(parts)
+
+
+def _person(key: str, site: Site) -> str:
+    known = site.on_call.people.get(key)
+    return known.name if known is not None else key
+
+
+def _lowered(episode: Episode, began: str, language: Language) -> str:
+    """What became of a finding that the newest assessment no longer gives as the episode has it."""
+    if episode.level_now is None:
+        return say("undetermined since {at}", language, at=began)
+    if episode.condition not in GRADED:
+        return say("since {at}" if episode.level_now else "no longer so since {at}", language, at=began)
+    words = "was {was}, now {now}, since {at}" if episode.level_now else "was {was}, now {now}, clearing since {at}"
+    return say(words, language, was=episode.level, now=episode.level_now, at=began)
+
+
+def _correction(concern: Concern, change: Change, site: Site, language: Language) -> str:
+    """What a correction changed, when and by whom, and what was withdrawn for it."""
+    what = say(
+        "{change} at {at} by {source}",
+        language,
+        change=changed(change, language),
+        at=clock(change.at, site, language),
+        source=change.source,
+    )
+    if concern.episode.condition not in GRADED and concern.episode.condition != "cytopenia":
+        return f"{what}: {say('notice withdrawn', language)}"
+    return f"{what}: {say('grade {level} withdrawn', language, level=concern.episode.level)}"
+
+
+# -- why -------------------------------------------------------------------------------------------
+
+
+def _details(concern: Concern, language: Language) -> list[str]:
+    """Why the rules say so, why it was first paged, and what is missing."""
+    finding = concern.finding
+    because = [] if finding is None else list(finding.because)
+    lines = [say("because {reason}", language, reason=translate(reason, language)) for reason in because]
+    first = [event for event in concern.episode.event.split("; ") if event and event not in because]
+    if first and not concern.has_ended:
+        reason = "; ".join(translate(event, language) for event in first)
+        lines.insert(0, say("first paged because {reason}", language, reason=reason))
+    if finding is None:
+        return lines
+    if finding.provisional:
+        lines.append(translate("provisional: at least this grade", language))
+    if finding.missing:
+        names = ", ".join(missing(item, language) for item in finding.missing)
+        lines.append(say("missing: {names}", language, names=names))
+    notes = [flag for flag in finding.flags if concern.has_ended or not is_statement(flag)]
+    return lines + [say("note: {flag}", language, flag=translate(flag, language)) for flag in notes]
+
+
+def missing(item: str, language: Language) -> str:
+    """What a grader lacked. Graders name a reading as messages do; what follows the name is words."""
+    kind, space, why = item.partition(" ")
+    return translate(f"{label(kind) if kind in READINGS else kind}{space}{why}", language)
+
+
+def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site, language: Language) -> list[str]:
+    """Both grades, m-EASIX, what was given, and the protocol lines."""
+    grades = ", ".join(
+        f"{name} {translate(shown_value(grade) or 'undetermined', language)}"
+        for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
+    )
+    lines = [say("Now: {grades}", language, grades=grades)]
+    if score := _score(now.m_easix, site, language):
+        lines.append(score)
+    given = ledger(chart, now.at)
+    lines.append(say("Given: {ledger}", language, ledger=translate(given.sentence(), language)))
+    lines += [line for concern in concerns if (line := _reminder(concern, given, now, site, language))]
+    return lines
+
+
+def _score(score: Score, site: Site, language: Language) -> str:
+    """A score with its logarithm, what it was before, and its remarks; a bound where an input was one."""
+    if score.value is not None:
+        log2 = say("log2 undefined", language) if score.log2 is None else f"log2 {score.log2:.2f}"
+        told = f"{score.system} {score.value:.2f}, {log2}"
+    elif score.bound_value is not None:
+        told = f"{score.system} {score.bound} {score.bound_value:.2f}, {translate('only a bound', language)}"
+    else:
+        return ""
+    if score.previous is not None and score.previous_at is not None:
+        at = clock(score.previous_at, site, language)
+        told += f", {say('was {value} on {at}', language, value=f'{score.previous:.2f}', at=at)}"
+    remarks = ", ".join(translate(flag, language) for flag in score.flags)
+    return f"{told} ({remarks})" if remarks else told
+
+
+def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
+    """The protocol line of a condition, with its source; of tocilizumab, also what the ledger leaves."""
+    reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
+    if reminder is None or concern.has_ended:
+        return ""
+    quoted = translate(reminder.text, language)
+    if reminder.tocilizumab:
+        quoted += f" [{translate(given.room(now.at, site.zone), language)}]"
+    source = translate(reminder.source, language)
+    return say("Protocol reminder ({source}): {reminder}", language, source=source, reminder=quoted)
+
+
+def _conventions(concerns: list[Concern], site: Site, language: Language) -> list[str]:
+    """Every convention of the site that the page depends on, with its basis."""
+    names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.proxies)
+    bases = filter(None, (basis(name, site, language) for name in names))
+    told = "; ".join(dict.fromkeys(bases))
+    return [say("conventions: {conventions}", language, conventions=told)] if told else []
+
+
+def basis(name: str, site: Site, language: Language) -> str:
+    """A working convention in words; empty for one that the configuration no longer has."""
+    section, _, key = name.partition(".")
+    proxy = getattr(getattr(site.proxies, section, None), key, None)
+    return translate(proxy.shown_basis, language) if proxy is not None else ""

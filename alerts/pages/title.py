@@ -1,0 +1,191 @@
+"""The title of a page: who, what is found with its grade, and the numbers it rests on, in order of importance.
+
+The judge writes the parts; delivery joins as many as a channel has room for, and counts the findings it leaves out.
+A grade in a title is that of the newest assessment, never more.
+"""
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alerts.chart.admission import Admission
+from alerts.pages.concern import LATE, REPEAT_ICE, UNREGISTERED, Concern, Ending
+from alerts.episodes.lifecycle import Episode
+from alerts.grading.result import Evidence
+from alerts.pages.values import changed, named_value, short_value
+from config.vocabulary import label
+from alerts.wording.catalogue import say, translate
+from config.site import Language, Site, Urgency
+
+JOINT = " · "
+CUT = "…"
+
+NUMBERS_SHOWN = 8
+PLACE_SHOWN = 40
+PATIENT_SHOWN = 32
+"""Characters of a place and of an id that a title shows; the rest is left out of its middle."""
+
+WHY_SHOWN = ("repeat", "handed_over", "taken_over", "still_on_it")
+"""Reasons of a page that its title names; those of a finding stand beside it."""
+
+
+class Title(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """`who` is always there; of the findings the first, of the numbers as many as there is room for."""
+
+    who: str
+    findings: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    why: str = ""
+
+    def __str__(self) -> str:
+        return self.within(lambda _: True)
+
+    def within(self, fits: Callable[[str], bool]) -> str:
+        """The longest form that fits, shortened from the least important part; the last form may still not fit."""
+        return next((form for form in self._forms() if fits(form)), self._form(1, 0) if self.findings else self.who)
+
+    def _forms(self) -> Iterator[str]:
+        for numbers in range(len(self.numbers), -1, -1):
+            yield self._form(len(self.findings), numbers)
+        for findings in range(len(self.findings) - 1, 0, -1):
+            yield self._form(findings, 0)
+
+    def _form(self, findings: int, numbers: int) -> str:
+        left = len(self.findings) - findings
+        found = ", ".join(self.findings[:findings]) + (f" +{left}" if left else "")
+        return JOINT.join(filter(None, (self.who, found + self.why, *self.numbers[:numbers])))
+
+
+def title(
+    concerns: list[Concern], patient: str, admission: Admission | None, day: int | None, site: Site, language: Language
+) -> Title:
+    """The title of a page about concerns that come worst first. One about no patient names the hospital."""
+    reasons = {concern.reason for concern in concerns}
+    why = next((say(reason, language) for reason in WHY_SHOWN if reasons == {reason}), "")
+    whose: tuple[str, ...] = (site.on_call.name,)
+    if patient:
+        absent = _unregistered(concerns, language)
+        whose = (place(admission), _short(patient, PATIENT_SHOWN), _day(day, language), absent)
+    findings = dict.fromkeys(name(concern, language) for concern in concerns)
+    numbers = dict.fromkeys(text for concern in concerns for text in _numbers(concern, language))
+    return Title(
+        who=" ".join(filter(None, (tag(concerns[0].urgency, language), *whose))),
+        findings=tuple(findings),
+        numbers=tuple(numbers)[:NUMBERS_SHOWN],
+        why=f" ({why})" if why else "",
+    )
+
+
+def tag(urgency: Urgency, language: Language) -> str:
+    """The urgency as a title begins with it."""
+    return f"[{translate(urgency, language).upper()}]"
+
+
+def place(admission: Admission | None) -> str:
+    """Ward and bed, each shortened where it is long."""
+    if admission is None:
+        return ""
+    return "/".join(_short(part, PLACE_SHOWN // 2) for part in (admission.ward, admission.bed) if part)
+
+
+def _short(text: str, most: int) -> str:
+    """Beginning and end of a text: two that differ at either stay different."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2].rstrip()}{CUT}{text[len(text) - (most - most // 2 - 1) :].lstrip()}"
+
+
+def _day(day: int | None, language: Language) -> str:
+    return "" if day is None else say("D{day}", language, day=f"{day:+d}" if day else "0")
+
+
+def _unregistered(concerns: list[Concern], language: Language) -> str:
+    is_so = any(concern.is_unregistered for concern in concerns)
+    return f"({say('not registered', language)})" if is_so else ""
+
+
+# -- what is found ---------------------------------------------------------------------------------
+
+
+def name(concern: Concern, language: Language) -> str:
+    """A finding with its grade by the newest assessment, and what the grade was where that differs."""
+    episode = concern.episode
+    if concern.has_ended:
+        return _ended(concern, language)
+    if concern.is_lower and episode.level_now and concern.finding and episode.condition not in GRADED:
+        episode = replace(episode, title=concern.finding.title)
+    text = graded(episode, episode.level_now, concern.members, language)
+    if concern.is_unregistered:
+        text = say("would be {name}", language, name=text)
+    if concern.is_lower:
+        text += _lower(episode, language)
+    elif concern.reason in ("worse", "better") and episode.was not in (None, episode.level_now):
+        text += f" ({say('was {level}', language, level=episode.was)})"
+    elif concern.reason in ("worse", "recurrent"):
+        text += f" ({say(concern.reason, language)})"
+    return f"{text} ({say('charted late', language)})" if episode.title.endswith(LATE) else text
+
+
+def _ended(concern: Concern, language: Language) -> str:
+    episode = concern.episode
+    what = graded(episode, episode.level, episode.members, language)
+    if concern.reason == "resolved":
+        if episode.condition not in GRADED and concern.finding is not None and concern.finding.over:
+            return translate(concern.finding.title, language)
+        return say("{name} resolved", language, name=what)
+    if concern.ending is not None:
+        return say("{name} ended: {what}", language, name=what, what=ended_by(concern.ending, language))
+    text = say("{name} withdrawn", language, name=what)
+    if concern.left is None:
+        return text
+    left = graded(concern.left, concern.left.level, concern.left.members, language)
+    return f"{text} ({say('{name} stands', language, name=left)})"
+
+
+def ended_by(ending: Ending, language: Language) -> str:
+    """What ended an episode."""
+    return named_value(ending.what, language) if isinstance(ending.what, Evidence) else say(ending.what, language)
+
+
+def _lower(episode: Episode, language: Language) -> str:
+    if episode.condition in GRADED:
+        return f" ({say('was {level}', language, level=episode.level)})"
+    if episode.level_now:
+        return ""
+    return f" ({say('undetermined' if episode.level_now is None else 'no longer', language)})"
+
+
+GRADED = {"crs": "CRS", "icans": "ICANS", "febrile_neutropenia": "febrile neutropenia"}
+"""Conditions whose level is a grade."""
+
+
+def graded(episode: Episode, level: int | None, members: tuple[str, ...], language: Language) -> str:
+    """A condition with a grade, as briefly as a title can."""
+    if episode.condition in GRADED:
+        named = translate(GRADED[episode.condition], language)
+        if level is None:
+            return say("{name} undetermined", language, name=named)
+        words = "{name} now {level}" if level < episode.level else "{name} {level}"
+        return say(words, language, name=named, level=level)
+    if episode.condition == "cytopenia":
+        return f"CTCAE 4 {'/'.join(translate(label(member), language) for member in members)}"
+    words = translate(episode.title.removeprefix(UNREGISTERED).removesuffix(LATE), language)
+    # A technical text explains itself after its first clause; that stands in the text of the page.
+    return words.partition("; ")[0] if episode.urgency == "technical" else words
+
+
+# -- the numbers -----------------------------------------------------------------------------------
+
+
+def _numbers(concern: Concern, language: Language) -> Iterator[str]:
+    """What happened, and the newest reading of each kind that the grade rests on."""
+    yield from (changed(change, language) for change in concern.changes)
+    if concern.episode.title.endswith(REPEAT_ICE) and not concern.has_ended:
+        yield say("repeat the ICE in 1-2 h", language)
+    events = concern.events
+    yield from (translate(event, language) for event in events)
+    newest = {item.kind: item for item in sorted(concern.evidence, key=lambda item: item.entry.effective)}
+    for kind in dict.fromkeys(item.kind for item in concern.evidence):
+        if not any(event.startswith(label(kind)) for event in events) and (text := short_value(newest[kind], language)):
+            yield text

@@ -1,0 +1,109 @@
+"""How a value, a dose and a time are written for a person: one form, in their language."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+
+from alerts.pages.concern import Change
+from alerts.chart.entry import Entry
+from alerts.grading.inputs import charted
+from alerts.grading.result import Evidence
+from config.vocabulary import READINGS, Sort, label, moment, shown_unit, unit_label
+from alerts.wording.catalogue import say, translate
+from config.site import Language, Site
+
+SHORT = {
+    "temperature": "T",
+    "systolic_bp": "SBP",
+    "diastolic_bp": "DBP",
+    "mean_bp": "MAP",
+    "heart_rate": "HR",
+    "respiratory_rate": "RR",
+    "oxygen_flow": "O2",
+    "platelets": "PLT",
+    "neutrophils": "ANC",
+    "hemoglobin": "Hb",
+    "white_cells": "WBC",
+    "lymphocytes": "ALC",
+}
+"""How a title names a reading, where not by its label."""
+
+DOSED = ("given", "started", "stopped")
+USUAL = ("none", "spontaneous", "false", "absent", "stopped")
+"""Codes that a title need not carry: nothing is abnormal by them."""
+
+
+def clock(at: datetime, site: Site, language: Language) -> str:
+    """Day and time of day in the hospital's time zone."""
+    return translate(moment(at, site.zone), language)
+
+
+def shown(item: Evidence, site: Site, language: Language) -> str:
+    """One reading with value, unit, time and source, as in `ICE 1 (17 Jun 10:00, ward)`."""
+    return readings((item,), site, language)
+
+
+def readings(found: Iterable[Evidence], site: Site, language: Language) -> str:
+    """Several readings; those of one time and source share their brackets."""
+    groups = groupby(found, key=lambda item: (item.entry.effective, item.entry.source, item.entry.charted_for))
+    return "; ".join(
+        f"{', '.join(named_value(item, language) for item in group)} "
+        f"({clock(at, site, language)}, {source}{_charted_for(planned, site, language)})"
+        for (at, source, planned), group in groups
+    )
+
+
+def _charted_for(planned: datetime | None, site: Site, language: Language) -> str:
+    if planned is None:
+        return ""
+    return f", {say('charted for {time}', language, time=f'{planned.astimezone(site.zone):%H:%M}')}"
+
+
+def named_value(item: Evidence, language: Language) -> str:
+    """A reading, statement or dose by its name, with its value and unit."""
+    kind, entry = item.kind, item.entry
+    if entry.code in DOSED:
+        return f"{_dose(kind, entry, language)}, {translate(entry.code, language)}"
+    if entry.value is None:
+        words = {"true": "yes", "false": "no"}.get(entry.code, label(entry.code))
+        return translate(f"{label(kind)} {words}", language)
+    return f"{translate(label(kind), language)} {value(kind, entry, language)}"
+
+
+def value(kind: str, entry: Entry, language: Language) -> str:
+    """A number with its comparator and unit, and what was sent where it was converted."""
+    unit = unit_label(entry.unit) or shown_unit(kind)
+    text = f"{entry.comparator}{charted(kind, entry.value) if entry.value is not None else ''} {unit}".strip()
+    return f"{text} ({say('sent as {value}', language, value=unit_label(entry.sent))})" if entry.sent else text
+
+
+def _dose(kind: str, entry: Entry, language: Language) -> str:
+    return f"{translate(label(kind), language)} {value(kind, entry, language)}".rstrip()
+
+
+def short_value(item: Evidence, language: Language) -> str:
+    """A reading as a title carries it, as in `SBP 84`; empty where it shows nothing unusual by itself."""
+    kind, entry = item.kind, item.entry
+    if entry.code in USUAL:
+        return ""
+    if entry.code in DOSED:
+        return _dose(kind, entry, language)
+    if entry.value is not None:
+        name = SHORT.get(kind) or label(kind)
+        unit = f" {shown_unit(kind)}" if kind == "oxygen_flow" else ""
+        return f"{translate(name, language)} {entry.comparator}{charted(kind, entry.value)}{unit}"
+    if kind == "oxygen_device":
+        return translate(label(entry.code), language)
+    if kind in READINGS and READINGS[kind].sort is Sort.CODE:
+        return translate(f"{label(kind)} {label(entry.code)}", language)
+    return translate(label(kind), language)
+
+
+def changed(change: Change, language: Language) -> str:
+    """What a correction made of a value, as in `platelets 18 corrected to 180`."""
+    reading = short_value(Evidence(change.kind, change.before), language) or translate(label(change.kind), language)
+    after = change.after
+    if after is None:
+        return say("{reading} entered in error", language, reading=reading)
+    now = charted(change.kind, after.value) if after.value is not None else translate(label(after.code), language)
+    return say("{reading} corrected to {value}", language, reading=reading, value=f"{after.comparator}{now}")

@@ -1,0 +1,39 @@
+"""What is paged of a patient who is discharged for good: one low notice, with the grade a result would have."""
+
+from collections.abc import Sequence, Set
+from datetime import datetime
+
+from alerts.rules.finding import Finding
+from config.site import URGENCIES
+
+AFTER_DISCHARGE = "after_discharge"
+"""The condition of the notice."""
+
+
+def rests_on_news(finding: Finding, left: datetime, late: Set[datetime]) -> bool:
+    """Whether it rests on something charted after the discharge, or on one of those `late` to come in."""
+    return any(item.entry.effective > left or item.entry.effective in late for item in finding.evidence)
+
+
+def after_discharge(found: Sequence[Finding]) -> Finding:
+    """The notice of what the rules find, the most urgent first; a further condition makes another."""
+    if not found:
+        return Finding(
+            condition=AFTER_DISCHARGE,
+            level=0,
+            urgency="low",
+            title="nothing to report after discharge",
+            over=True,
+        )
+    ordered = sorted(found, key=lambda one: -URGENCIES.index(one.urgency))
+    return Finding(
+        condition=AFTER_DISCHARGE,
+        level=1,
+        urgency="low",
+        title="; ".join(f"after discharge, would be {one.title}" for one in ordered),
+        because=tuple(reason for one in ordered for reason in one.because),
+        evidence=tuple(dict.fromkeys(item for one in ordered for item in one.evidence)),
+        flags=tuple(dict.fromkeys(flag for one in ordered for flag in one.flags)),
+        proxies=tuple(dict.fromkeys(name for one in ordered for name in one.proxies)),
+        members=tuple(one.condition for one in ordered),
+    )

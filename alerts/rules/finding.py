@@ -1,0 +1,94 @@
+"""What a rule answers with, and what it looks at."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from alerts.assessment.assessment import Assessment
+from alerts.chart.chart import Chart
+from alerts.message_fields import Status
+from alerts.grading.result import Evidence, Result
+from config.vocabulary import READINGS, Sort
+from config.site import Site, Urgency
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one rule says of one condition at one time.
+
+    `members` are the parts of a compound condition; a new one pages again. `event` names what pages again within a
+    level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says something
+    else though nothing comes in.
+    """
+
+    condition: str
+    level: int
+    urgency: Urgency
+    title: str
+    because: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    provisional: bool = False
+    members: tuple[str, ...] = ()
+    event: str = ""
+    over: bool | None = None
+    due: datetime | None = None
+    assessed_at: datetime | None = None
+
+    @property
+    def measured_at(self) -> datetime | None:
+        """When the newest reading it rests on was true, or that which alone can show that it is over."""
+        return self.assessed_at or max((item.entry.effective for item in self.evidence), default=None)
+
+
+class Seen(Struct, frozen=True):
+    """What the rules remember of the last assessment, so that one event pages once."""
+
+    ice: int | None = None
+    ice_at: datetime | None = None
+    seizure_at: datetime | None = None
+
+
+class Scene(Struct, frozen=True):
+    """What a rule looks at: what was remembered, what is so now, and the chart behind it.
+
+    `returning` are the conditions whose episode, open or to be opened, is a return after an earlier one was closed.
+    """
+
+    before: Seen
+    now: Assessment
+    chart: Chart
+    site: Site
+    returning: frozenset[str] = frozenset()
+
+
+Rule = Callable[[Scene], Finding | None]
+
+
+def once_final(finding: Finding) -> Finding | None:
+    """What laboratory values give; nothing, neither a page nor its end, while one of them is preliminary."""
+    return None if any(_is_preliminary(item) for item in finding.evidence) else finding
+
+
+def is_preliminary(result: Result) -> bool:
+    """Whether a result rests on a preliminary laboratory value."""
+    return any(_is_preliminary(item) for item in result.evidence)
+
+
+def _is_preliminary(item: Evidence) -> bool:
+    kind = READINGS.get(item.kind)
+    return kind is not None and kind.sort is Sort.LABORATORY and item.entry.status == Status.PRELIMINARY
+
+
+def of_result(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:
+    found = {
+        "because": result.because,
+        "evidence": result.evidence,
+        "missing": result.missing,
+        "flags": result.flags,
+        "proxies": result.proxies,
+        **more,
+    }
+    return Finding(condition=condition, level=level, urgency=urgency, title=title, **found)  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""The alert rules, run: from an assessment, and what stood before it, to what a haematologist must know.
+
+A rule answers with its condition's level now (0: clear), how urgent that is, and, where something happened that
+pages again within one level, what happened. It answers None where nothing can be said. A new rule is one function in
+`alerts/rules/` and one line here. Urgencies are those of the shipped policy (docs/clinical.md).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from alerts.assessment.assessment import Assessment
+from alerts.chart.chart import Chart
+from alerts.rules.finding import Finding, Rule, Scene, Seen
+from alerts.rules import before_infusion, counts, crs, icans, overdue, scores
+from config.site import Site
+
+RULES: tuple[Rule, ...] = (
+    crs.crs,
+    icans.icans,
+    before_infusion.before_infusion,
+    counts.febrile_neutropenia,
+    counts.cytopenia,
+    counts.low_igg,
+    counts.iec_hs,
+    scores.m_easix,
+    scores.hematotox,
+    overdue.overdue_vitals,
+    overdue.overdue_ice,
+    overdue.overdue_check_in,
+    overdue.overdue_routine,
+)
+
+
+def findings(
+    before: Seen, now: Assessment, chart: Chart, site: Site, returning: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """What every rule says now. `returning` are conditions that were closed before, by whomever."""
+    scene = Scene(before, now, chart, site, returning)
+    return [found for rule in RULES if (found := rule(scene)) is not None]
+
+
+def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: Site) -> datetime | None:
+    """When a rule may say something new though nothing came in, after what every rule says now."""
+    dues = [finding.due for finding in found]
+    dues.append(icans.repeat_awaited_until(Scene(Seen(), now, chart, site)))
+    dues.append(chart.infused)
+    return min((at for at in dues if at is not None and at > now.at), default=None)
+
+
+def seen(now: Assessment, chart: Chart, before: Seen) -> Seen:
+    """What to remember of an assessment; an ICE or a seizure that has lapsed is not forgotten."""
+    seizure = icans.last_seizure(chart, now.at)
+    seizure_at = seizure.effective if seizure else before.seizure_at
+    if now.ice.score is None or not now.ice.evidence:
+        return Seen(before.ice, before.ice_at, seizure_at)
+    return Seen(now.ice.score, now.ice.evidence[0].entry.effective, seizure_at)

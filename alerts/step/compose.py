@@ -1,0 +1,147 @@
+"""Who is told what, put together: one page per person and channel, however many episodes it speaks of."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from alerts.episodes import lifecycle
+from alerts.pages import page as pages
+from alerts.assessment.assessment import Assessment
+from alerts.pages.concern import Concern, worst_first
+from alerts.episodes.escalation import Due
+from alerts.step.journal_events import page_event
+from alerts.rules.finding import Finding
+from alerts.messages import SITE_SUBJECT
+from alerts.pages.page import Page
+from alerts.episodes.delivery_log import Delivery, with_delivery
+from alerts.pages.title import title
+from alerts.state import Watch
+from config.site import Site
+
+
+class Tidings:
+    """What a step has learnt that pages speak of: findings by episode, and episodes that ended."""
+
+    def __init__(self) -> None:
+        self.findings: dict[str, Finding] = {}
+        self.ended: list[tuple[Concern, tuple[str, ...]]] = []
+
+    def know(self, episode: str, finding: Finding) -> None:
+        """Keep the latest finding of an episode; what happened on the way stays in its reasons."""
+        earlier = self.findings.get(episode)
+        if earlier is not None and earlier.event and earlier.event not in finding.because:
+            finding = replace(finding, because=(*finding.because, earlier.event))
+        self.findings[episode] = finding
+
+    def end(self, concern: Concern) -> None:
+        """An episode that ended or lost its ground: whoever was paged, or has it, is notified with little urgency."""
+        episode = concern.episode
+        people = dict.fromkeys(person for person in (*episode.told, episode.acknowledged_by) if person)
+        self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
+
+
+class Written(NamedTuple):
+    """The pages, their journal lines, pages that a newer one replaces, and the watch that remembers them."""
+
+    watch: Watch
+    pages: list[Page]
+    events: list[dict[str, Any]]
+    cancelled: list[str]
+
+
+def write(
+    watch: Watch, dues: list[Due], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
+) -> Written:
+    """One page per person and channel for everything that is due or has ended."""
+    written = Written(watch, [], [], [])
+    for (person, channel), concerns in _by_recipient(dues, tidings, site).items():
+        page = _page(written, person, channel, worst_first(concerns), assessment, now, site)
+        watch, cancelled = _remember(written.watch, page)
+        written.pages.append(page)
+        written.events.append(page_event(page, site))
+        written.cancelled.extend(cancelled)
+        written = written._replace(watch=watch)
+    return written
+
+
+def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[str, str], list[Concern]]:
+    found: dict[tuple[str, str], list[Concern]] = {}
+
+    def add(person: str, channel: str, concern: Concern) -> None:
+        known = site.on_call.people.get(person)
+        if known is not None:
+            found.setdefault((person, channel or known.channels[0]), []).append(concern)
+
+    for due in dues:
+        for telling in due.tellings:
+            concern = Concern(due.episode, telling.reason, tidings.findings.get(due.episode.id))
+            for recipient in telling.recipients:
+                add(recipient.person, recipient.channel, concern)
+    for concern, people in tidings.ended:
+        for person in people:
+            add(person, "", concern)
+    return found
+
+
+def _page(
+    written: Written,
+    person: str,
+    channel: str,
+    concerns: list[Concern],
+    assessment: Assessment | None,
+    now: datetime,
+    site: Site,
+) -> Page:
+    chart = written.watch.chart
+    first = concerns[0]
+    language = site.on_call.people[person].language
+    number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
+    page_id = f"{first.episode.id}.{number}"
+    day = chart.day(now, site.zone)
+    if site.on_call.channels[channel].detail == "minimal":
+        heading, text = pages.minimal_text(concerns, page_id, language)
+    else:
+        patient = "" if written.watch.patient == SITE_SUBJECT else written.watch.patient
+        heading = title(concerns, patient, chart.admission, day, site, language)
+        text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
+    return Page(
+        id=page_id,
+        patient=written.watch.patient,
+        at=now,
+        day=day,
+        episode=first.episode.id,
+        episodes=tuple(dict.fromkeys(concern.episode.id for concern in concerns)),
+        condition=first.episode.condition,
+        levels=tuple({c.episode.condition: c.episode.level_now for c in concerns if not c.has_ended}.items()),
+        urgency=first.urgency,
+        reason=next((concern.reason for concern in concerns if concern.reason != "repeat"), first.reason),
+        to=person,
+        channel=channel,
+        heading=heading,
+        text=text,
+        language=language,
+        assessed_at=assessment.at if assessment is not None else None,
+    )
+
+
+def _remember(watch: Watch, page: Page) -> tuple[Watch, list[str]]:
+    """Note the page on every open episode it speaks of. What the same person has not got yet on the same channel is
+    replaced by it: those pages are no longer owed.
+    """
+    replaced: list[str] = []
+    for episode in list(watch.episodes.values()):
+        if episode.id not in page.episodes:
+            continue
+        older = [
+            delivery.page
+            for delivery in episode.deliveries
+            if delivery.is_owed and (delivery.to, delivery.channel) == (page.to, page.channel)
+        ]
+        for earlier in older:
+            episode = lifecycle.settled(episode, earlier, "cancelled", page.at)
+        delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
+        kept = with_delivery(episode.deliveries, delivery)
+        watch = watch.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
+        replaced += older
+    return watch, watch.no_longer_owed(replaced)

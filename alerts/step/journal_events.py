@@ -1,0 +1,143 @@
+"""Journal lines: what changed, as JSON objects. `cartwatch replay --json` prints them as they are."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from alerts.assessment.assessment import Assessment
+from alerts.episodes.lifecycle import Episode
+from alerts.grading.iec_hs import Screen
+from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
+from alerts.pages.page import Page
+from alerts.episodes.silences import Silenced
+from alerts.state import Watch
+from config.site import Site
+
+
+def local(at: datetime, site: Site) -> str:
+    """ISO 8601 with the hospital's offset, to the second."""
+    return at.astimezone(site.zone).isoformat(timespec="seconds")
+
+
+GradeStatus = Literal["final", "amended", "entered_in_error"]
+"""`amended`: given before for the same time, and otherwise; `entered_in_error`: taken back, it never was so."""
+
+
+def grade_event(
+    patient: str,
+    system: str,
+    result: Result,
+    was: str | None,
+    assessment: Assessment,
+    site: Site,
+    *,
+    id: str,
+    status: GradeStatus = "final",
+) -> dict[str, Any]:
+    """A grade or score that changed; its evidence names the messages it rests on."""
+    event: dict[str, Any] = {
+        "at": local(assessment.at, site),
+        "kind": "grade",
+        "id": id,
+        "status": status,
+        "patient": patient,
+        "day": assessment.day,
+        "system": system,
+        "version": result.version,
+    }
+    if isinstance(result, Grade):
+        event |= {"grade": result.grade, "applicable": result.applicable, "was": _number(was)}
+        event |= {"provisional": result.provisional}
+    elif isinstance(result, Points):
+        event |= {"score": result.score, "was": _number(was), "risk": result.risk}
+    elif isinstance(result, Screen):
+        event |= {"suspected": result.suspected}
+    elif isinstance(result, Score):
+        event |= {"value": plain(result.value), "log2": plain(result.log2)}
+        event |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
+    event |= {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
+    return event | {"proxies": list(result.proxies), "evidence": [evidence(item, site) for item in result.evidence]}
+
+
+def _number(was: str | None) -> int | None:
+    """What a grade or a sum of points was; None where it was undetermined or not applicable."""
+    return None if was in (None, NOT_APPLICABLE) else int(was)
+
+
+def evidence(item: Evidence, site: Site) -> dict[str, str]:
+    """What a result rests on, by the name its message has."""
+    entry = item.entry
+    return {"kind": item.kind, "source": entry.source, "id": entry.id, "at": local(entry.effective, site)}
+
+
+def regrade_event(said: dict[str, Any], status: GradeStatus) -> dict[str, Any]:
+    """A grade given before that was corrected, or taken back; `said` is how it is assessed now."""
+    return {**said, "kind": "regrade", "status": status}
+
+
+def plain(number: Any) -> float | None:
+    """A decimal as a JSON number of at most 12 significant digits."""
+    return None if number is None else float(f"{float(number):.12g}")
+
+
+def page_event(page: Page, site: Site) -> dict[str, Any]:
+    """A page that is owed to somebody."""
+    return {
+        "at": local(page.at, site),
+        "kind": "page",
+        "patient": page.patient,
+        "day": page.day,
+        "page": page.id,
+        "episode": page.episode,
+        "episodes": list(page.episodes),
+        "condition": page.condition,
+        "levels": dict(page.levels),
+        "urgency": page.urgency,
+        "reason": page.reason,
+        "to": page.to,
+        "channel": page.channel,
+        "title": page.title,
+        "text": page.text,
+    }
+
+
+def answer_event(kind: str, watch: Watch, episode: Episode, now: datetime, site: Site, **said: str) -> dict[str, Any]:
+    """What a person did about an episode: `acknowledged`, `handed_over`."""
+    return {
+        "at": local(now, site),
+        "kind": kind,
+        "patient": watch.patient,
+        "episode": episode.id,
+        "condition": episode.condition,
+        **said,
+    }
+
+
+def silence_event(kind: str, watch: Watch, silence: Silenced, now: datetime, site: Site) -> dict[str, Any]:
+    """A silence that was put in force or taken back: `silenced`, `silence_ended`."""
+    return {
+        "at": local(now, site),
+        "kind": kind,
+        "patient": watch.patient,
+        "episode": silence.episode,
+        "condition": silence.condition,
+        "urgency": silence.urgency,
+        "until": local(silence.until, site),
+        "by": silence.by,
+        "why": silence.why,
+    }
+
+
+def closed_event(
+    watch: Watch, episode: Episode, reason: str, now: datetime, site: Site, by: str = "", why: str = ""
+) -> dict[str, Any]:
+    """An episode that ended, by itself or by a person, who says why."""
+    return {
+        "at": local(now, site),
+        "kind": "closed",
+        "patient": watch.patient,
+        "episode": episode.id,
+        "condition": episode.condition,
+        "reason": reason,
+        "by": by,
+        "why": why,
+    }

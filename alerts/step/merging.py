@@ -1,0 +1,184 @@
+"""A merge as one of its two records takes it in: what is copied, what is passed on, and when the old record freezes.
+
+The record that goes on is sent a copy of what is charted under the old name, and whatever still comes in under it. The
+old record charts that as well: where the merge is taken back it has all that came in under its name. Frozen, it is not
+evaluated, and its open episodes are closed. When a record freezes, and which merge holds: `alerts/chart/merge_register.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from alerts.chart.chart import Chart
+from alerts.chart.charting import why_unusable
+from alerts.chart.entry import ABSENT, Entry
+from alerts.episodes.lifecycle import episode_id
+from alerts.step.system_faults import fault
+from alerts.message_fields import Status
+from alerts.chart.merge_register import Link
+from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
+from config.vocabulary import DRUGS, READINGS, STATEMENTS
+from alerts.state import Effects, Unregistered, Watch, sets_aside
+from config.site import Site
+
+HOPS_AT_MOST = 8
+"""Records a message is passed on by. More were never merged into each other for one person."""
+
+TOO_MANY_HOPS = f"passed on by {HOPS_AT_MOST} merged records, and still at none that goes on; see `cartwatch merges`"
+
+
+def take_merges(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site, effects: Effects) -> Watch:
+    """The watch with the merges that some messages speak of: who goes on under whom, and what is told to the others.
+
+    Whether it is frozen by them, or evaluated again, is for the caller to see.
+    """
+    before = watch.merges
+    for message in messages:
+        if isinstance(message, Merge | MergeNotice) and not why_unusable(message, now, site):
+            watch = _take(watch, message, now, effects)
+    after = watch.merges
+    if after.goes_to is not None and (before.goes_to is None or before.goes_to.other != after.goes_to.other):
+        effects.passed_on.extend(charted_again(watch.chart, after.goes_to.other, now))
+    if after.ended is not None and after.ended != before.ended:
+        _report(watch, ENDED_BY_NEWER.format(source=after.ended.source), after.ended, now, effects)
+    return watch
+
+
+def _take(watch: Watch, message: Merge | MergeNotice, now: datetime, effects: Effects) -> Watch:
+    if isinstance(message, Merge):
+        return _into_another(watch, message, now, effects)
+    if message.patient != message.into:
+        return replace(watch, merges=watch.merges.answered(_link(message, message.into, now)))
+    effects.passed_on.append(message.model_copy(update={"patient": message.old}))
+    merges = watch.merges.receiving(_link(message, message.old, now))
+    if watch.discharged_at is not None and merges.stays_after(watch.discharged_at):
+        watch = replace(watch, discharged_at=None, review_at=now)
+    return replace(watch, merges=merges)
+
+
+def _into_another(watch: Watch, message: Merge, now: datetime, effects: Effects) -> Watch:
+    link = _link(message, message.into, now)
+    merges = watch.merges.merged(link)
+    if merges == watch.merges:
+        return watch
+    link = merges.link(link)
+    if link.is_taken_back:
+        _report(watch, TAKEN_BACK.format(who=message.by or message.source), link, now, effects)
+    stays = watch.registered and watch.discharged_at is None
+    effects.passed_on.append(_notice(watch.patient, link, stays=stays))
+    return replace(watch, merges=merges)
+
+
+def _link(message: Merge | MergeNotice, other: str, now: datetime) -> Link:
+    return Link(
+        other=other,
+        at=message.effective.astimezone(UTC),
+        received=(message.received or now).astimezone(UTC),
+        source=message.source,
+        id=message.id,
+        by=message.by or "",
+        status=int(message.status),
+        stays=isinstance(message, MergeNotice) and message.stays,
+    )
+
+
+def _notice(patient: str, link: Link, *, stays: bool) -> MergeNotice:
+    return MergeNotice(
+        type="merge_notice",
+        id=link.id,
+        source=link.source,
+        patient=link.other,
+        effective=link.at,
+        received=link.received,
+        status=Status(link.status),
+        old=patient,
+        into=link.other,
+        by=link.by or None,
+        stays=stays,
+    )
+
+
+ENDED_BY_NEWER = "a merge from {source} is ended by a newer one the other way; see `cartwatch merges`"
+TAKEN_BACK = "a merge was taken back, says {who}; see `cartwatch merges`"
+
+
+def _report(watch: Watch, what: str, link: Link, now: datetime, effects: Effects) -> None:
+    """A technical incident, one for each record; its name shows nothing of the patient."""
+    name = f"merge {episode_id(watch.patient, 'merge', 0)}"
+    effects.faults.append(fault(name, what, f"{link.source} {link.id} {link.status}", now))
+
+
+def unregistered_of(watch: Watch) -> Unregistered | None:
+    """What is known of a record that nobody registered, from its chart, once it is no longer frozen."""
+    entries = sorted((entry for series in watch.chart.entries.values() for entry in series), key=lambda one: one.place)
+    if watch.registered or not entries:
+        return None
+    known = Unregistered(0, entries[0].effective, entries[0].effective)
+    for entry in entries:
+        known = known.and_by(entry.source, entry.effective)
+    return known
+
+
+# -- what is passed on -----------------------------------------------------------------------------
+
+
+def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> None:
+    """Send a message of a merged record to the one it goes on under; what goes round becomes a dead letter."""
+    onward = _passed_on(message, into, now)
+    if (onward.hops or 0) <= HOPS_AT_MOST:
+        effects.passed_on.append(onward)
+        return
+    effects.set_aside.append(sets_aside(message, TOO_MANY_HOPS, now))
+    what = "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`"
+    effects.faults.append(fault("merge ring", what, f"{message.source} {message.id}", now))
+
+
+def _passed_on(message: AnyMessage, into: str, now: datetime) -> AnyMessage:
+    hops = (message.hops or 0) + 1
+    return message.model_copy(update={"patient": into, "received": message.received or now, "hops": hops})
+
+
+def charted_again(chart: Chart, into: str, now: datetime) -> Iterator[AnyMessage]:
+    """Everything charted, as messages for another record: in canonical units, under the sources and ids they had."""
+    for registration in chart.registrations:
+        body = {name: getattr(registration, name) for name in registration.__struct_fields__}
+        said = {name: value for name, value in body.items() if value not in (None, "")}
+        about = f"merged {registration.effective.isoformat()}"
+        known = {"id": about, "source": "cartwatch", "received": registration.known_from}
+        yield _message(said | {"type": "registration"} | known, into, now)
+    for left in chart.discharges:
+        if left.to:
+            about = f"merged discharge {left.at.isoformat()}"
+            body = {"type": "discharge", "id": about, "source": "cartwatch", "effective": left.at, "to": left.to}
+            yield _message(body, into, now)
+    for kind, series in chart.entries.items():
+        for entry in series:
+            yield _message(_body(kind, entry), into, now)
+
+
+def _message(body: dict[str, Any], into: str, now: datetime) -> AnyMessage:
+    return MESSAGE.validate_python({"received": now, **body, "patient": into, "hops": 1})
+
+
+def _body(kind: str, entry: Entry) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": entry.id, "source": entry.source, "effective": entry.effective}
+    if entry.charted_for is not None:
+        body |= {"effective": entry.charted_for, "received": entry.effective}
+    body |= {"status": Status(entry.status), "by": entry.by or None}
+    if kind in STATEMENTS:
+        return body | {"type": "statement", "statement": kind, "value": entry.is_true}
+    if kind in DRUGS:
+        dose = {"dose": entry.value, "unit": entry.unit or None, "action": entry.code}
+        return body | {"type": "treatment", "drug": kind} | dose
+    return body | {"type": "reading", "reading": kind, "unit": READINGS[kind].unit or None} | _value(entry)
+
+
+def _value(entry: Entry) -> dict[str, str | Decimal | None]:
+    if entry.code == ABSENT:
+        return {"absent": entry.note or "not said"}
+    if entry.value is None:
+        return {"value": entry.code}
+    return {"value": f"{entry.comparator}{entry.value:f}", "low": entry.low, "high": entry.high}

@@ -1,0 +1,118 @@
+"""What took the ground of an open episode, wholly or in part: a correction, or a statement."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from alerts.assessment.assessment import assess, assess_each
+from alerts.chart.chart import Chart
+from alerts.pages.concern import Change, Ending
+from alerts.chart.entry import Entry
+from alerts.episodes.lifecycle import Episode
+from alerts.rules.finding import Finding
+from alerts.grading.result import Evidence
+from alerts.messages import Reading, Statement, Treatment
+from alerts.step.unregistered import findings_of
+from config.vocabulary import STATEMENTS
+from alerts.state import Watch
+from config.site import Site
+
+
+def lost_ground(watch: Watch, site: Site) -> list[tuple[Episode, Finding | None]]:
+    """Open episodes that stand higher than anything still charted gives, each with the most that is left.
+
+    Looked at are first the moments at which an episode was told, and only then everything charted while it was open.
+    """
+    first = {at for episode in watch.episodes.values() for at in (episode.raised_at, episode.opened_at)}
+    lost = _lost(watch.episodes.values(), _levels(watch, first, site))
+    if not lost:
+        return []
+    opened = min(episode.opened_at for episode, _ in lost)
+    return _lost([episode for episode, _ in lost], _levels(watch, first | _charted(watch, opened), site))
+
+
+Found = dict[datetime, dict[str, Finding]]
+
+
+def _levels(watch: Watch, moments: set[datetime], site: Site) -> Found:
+    """What every rule says at some moments."""
+    return {
+        now.at: {found.condition: found for found in findings_of(watch, now, site)}
+        for now in assess_each(watch.chart, moments, site)
+    }
+
+
+def _lost(episodes: Iterable[Episode], known: Found) -> list[tuple[Episode, Finding | None]]:
+    lost = []
+    for episode in episodes:
+        told = (episode.raised_at, episode.opened_at)
+        order = dict.fromkeys((*told, *sorted((at for at in known if at >= episode.opened_at), reverse=True)))
+        grounds = [found for at in order if (found := known[at].get(episode.condition)) is not None and found.level > 0]
+        left = max(grounds, key=lambda ground: ground.level, default=None)
+        if left is None or left.level < episode.level:
+            lost.append((episode, left))
+    return lost
+
+
+def _charted(watch: Watch, since: datetime) -> set[datetime]:
+    """What was charted from a time on; of a stream's minute, which has many moments, the last."""
+    of_minute: dict[datetime, list[datetime]] = defaultdict(list)
+    for at in watch.chart.times(watch.chart.entries, watch.chart.newest or since):
+        if at >= since:
+            of_minute[at.replace(second=0, microsecond=0)].append(at)
+    return {at for times in of_minute.values() for at in (times if len(times) <= MOMENTS_A_MINUTE else times[-1:])}
+
+
+def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
+    assessment = assess(watch.chart, at, site)
+    return {found.condition: found for found in findings_of(watch, assessment, site)}
+
+
+MOMENTS_A_MINUTE = 4
+"""Of a minute with more moments only the last is looked at for what is left of an episode's ground."""
+
+CHANGES_SHOWN = 3
+"""Corrections that a page names where it cannot be said which of them took the ground of an episode."""
+
+
+def changes(before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime) -> list[Change]:
+    """What a correcting message made of the entries it corrects."""
+    names = {message.id, message.supersedes}
+    at = (message.received or now).astimezone(UTC)
+    found = []
+    for kind, series in before.entries.items():
+        if after.entries.get(kind) is series:
+            continue
+        now_charted = next((item for item in after.entries.get(kind, ()) if _is(item, message.source, names)), None)
+        old = (item for item in series if _is(item, message.source, names) and item != now_charted)
+        found += [Change(kind, entry, now_charted, at, message.source) for entry in old]
+    return found
+
+
+def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
+    return entry.source == source and entry.id in names
+
+
+def took_ground(
+    known: Sequence[Change], watch: Watch, before: Chart, episode: Episode, site: Site
+) -> tuple[Change, ...]:
+    """Those of some corrections that an episode rested on, by the chart as it was before them."""
+    finding = _found(replace(watch, chart=before, course=None), episode.raised_at, site).get(episode.condition)
+    used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
+    found = tuple(change for change in known if (change.kind, change.before.place) in used)
+    return found or tuple(known[:CHANGES_SHOWN])
+
+
+def statement_behind(watch: Watch, finding: Finding, since: datetime, at: datetime, site: Site) -> Ending | None:
+    """The newest statement of some time, up to `at`, without which a finding would be higher than it is."""
+    chart = watch.chart
+    statements = [(kind, entry) for kind in STATEMENTS for entry in chart.between(kind, since, at)]
+    for kind, entry in sorted(statements, key=lambda item: item[1].place, reverse=True):
+        others = tuple(item for item in chart.entries[kind] if item is not entry)
+        without = replace(watch, chart=replace(chart, entries={**chart.entries, kind: others}), course=None)
+        found = _found(without, at, site).get(finding.condition)
+        if found is not None and found.level > finding.level:
+            return Ending(Evidence(kind, entry), entry.effective, entry.source, entry.by)
+    return None

@@ -1,0 +1,116 @@
+"""Technical trouble: faults become episodes of the site itself, one per trouble, never one per message."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from alerts.episodes.lifecycle import Episode, Past, closed, episode_id
+from alerts.message_fields import visible
+from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
+from alerts.state import Watch
+
+FAULT_QUIET = timedelta(hours=6)
+"""A technical episode closes when its fault has not been seen for this long."""
+
+TOLD_TOGETHER = timedelta(minutes=5)
+"""Feeds that fall silent within this of a page of another silent feed wait for its next one."""
+
+FEED = "feed "
+"""How the condition of a silent feed begins."""
+
+OWN_SOURCE = "cartwatch"
+
+
+def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
+    """A fault of the site; `about` makes its id, so that a repetition is the same fault."""
+    return Fault(
+        type="fault",
+        id=visible(about)[-200:],
+        source=OWN_SOURCE,
+        patient=SITE_SUBJECT,
+        effective=now,
+        condition=visible(condition)[:300],
+        what=visible(what)[:2000],
+    )
+
+
+def intake_fault(message: AnyMessage, why: str, now: datetime) -> Fault:
+    """A message of a source could not be used. Names the source and the reason, never the patient."""
+    what = f"messages from {message.source} are set aside: {why}; see `cartwatch set-aside`"
+    return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
+
+
+def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
+    """A page did not get through on a channel."""
+    what = f"pages do not get through on channel {receipt.channel}: {receipt.detail or 'no answer'}"
+    return fault(f"channel {receipt.channel}", what, f"undeliverable {receipt.page}", now)
+
+
+def gap_fault(role: str, now: datetime) -> Fault:
+    """A page was due to a role that nobody holds."""
+    what = f"nobody holds the role {role}: the last resort is told in its place; see `cartwatch check`"
+    return fault(f"rota {role}", what, f"rota {role} {now.isoformat()}", now)
+
+
+def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
+    """Open a technical episode, or note that a known trouble goes on without paging again."""
+    current = watch.episodes.get(message.condition)
+    if message.over:
+        return watch if current is None else watch.following(message.condition, closed(current, now, None))
+    if current is not None:
+        lasting = replace(current, raised_at=max(current.raised_at, message.effective))
+        return replace(watch, episodes={**watch.episodes, message.condition: lasting})
+    past = watch.past.get(message.condition)
+    number = past.number + 1 if past else 1
+    told_at = _with_others(watch, message.condition, now)
+    opened = Episode(
+        id=episode_id(watch.patient, message.condition, number),
+        condition=message.condition,
+        number=number,
+        reason="recurrent" if past else "new",
+        title=message.what,
+        level=1,
+        level_now=1,
+        level_now_since=message.effective,
+        was=None,
+        urgency="technical",
+        highest="technical",
+        opened_at=message.effective,
+        raised_at=message.effective,
+        told_from=now,
+        ladder_from=told_at,
+        next_at=told_at,
+    )
+    return replace(watch, episodes={**watch.episodes, message.condition: opened})
+
+
+def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
+    """When a new trouble is told: at once, but a silent feed with the next page of one that has just been told.
+
+    Thirty monitors that fall silent one after the other are one trouble, and one page.
+    """
+    if not condition.startswith(FEED):
+        return now
+    waits = [
+        episode.next_at
+        for episode in watch.episodes.values()
+        if episode.condition.startswith(FEED)
+        and episode.next_at is not None
+        and episode.pages
+        and now < episode.next_at <= now + TOLD_TOGETHER
+    ]
+    return min(waits, default=now)
+
+
+def close_quiet(watch: Watch, now: datetime) -> Watch:
+    """Close the technical episodes whose fault has not been seen for a while."""
+    quiet = {
+        condition: episode
+        for condition, episode in watch.episodes.items()
+        if episode.urgency == "technical" and episode.acknowledged_by and now - episode.raised_at >= FAULT_QUIET
+    }
+    if not quiet:
+        return watch
+    past = {name: Past(e.number, e.opened_at, now, e.level) for name, e in quiet.items()}
+    left = {name: episode for name, episode in watch.episodes.items() if name not in quiet}
+    return replace(watch, episodes=left, past={**watch.past, **past})

@@ -1,0 +1,197 @@
+"""One page per person, however many episodes it speaks of; and what the episodes remember of it."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerts.assessment.assessment import assess
+from alerts.pages.concern import Concern
+from alerts.episodes.lifecycle import Episode, follow
+from alerts.episodes.escalation import Due, due
+from alerts.rules.finding import Finding
+from alerts.episodes.delivery_log import Reason
+from alerts.step.compose import Tidings, Written, write
+from alerts.state import Watch
+from config.rota import always
+from config.site import Site, Urgency
+from tests.unit.alerts.builders import NOW, SITE, chart, hours, reading
+
+ON_CALL, SECOND, TECHNICIAN = "haematologist-1", "haematologist-2", "technician-1"
+CHART = chart(reading("temperature", "38.5", NOW))
+# Both of them are technicians here, so that a technical page goes to two people on two channels.
+ROLES = {**SITE.on_call.roles, "technician": always(ON_CALL, TECHNICIAN)}
+BOTH = SITE._replace(on_call=SITE.on_call.model_copy(update={"roles": ROLES}))
+
+
+def finding(condition: str = "crs", urgency: Urgency = "high", **more: object) -> Finding:
+    return Finding(condition=condition, level=2, urgency=urgency, title=f"{condition} 2", **more)  # type: ignore[arg-type]
+
+
+def opened(condition: str = "crs", urgency: Urgency = "high") -> Episode:
+    episode = follow("P1", None, None, finding(condition, urgency), NOW, NOW, hours(6)).episode
+    assert episode is not None
+    return episode
+
+
+def telling(episode: Episode, after: timedelta = timedelta(0), site: Site = SITE) -> Due:
+    found = due(episode, NOW + after, site)
+    assert found is not None
+    return found
+
+
+def written(*dues: Due, tidings: Tidings | None = None, watch: Watch | None = None, site: Site = SITE) -> Written:
+    episodes = {item.episode.condition: item.episode for item in dues}
+    watch = watch or Watch(patient="P1", chart=CHART, registered=True, episodes=episodes)
+    return write(watch, list(dues), tidings or Tidings(), assess(CHART, NOW, SITE), NOW, site)
+
+
+def test_one_due_episode_is_one_page_to_one_person() -> None:
+    episode = opened()
+    (page,) = written(telling(episode)).pages
+    assert (page.to, page.channel, page.at, page.patient) == (ON_CALL, "phone-1", NOW, "P1")
+    assert (page.episode, page.episodes, page.condition) == (episode.id, (episode.id,), "crs")
+    assert (page.urgency, page.reason, page.day) == ("high", "new", 5)
+    assert page.id == f"{episode.id}.1"
+
+
+def test_several_due_episodes_are_one_page_led_by_the_most_urgent() -> None:
+    crs, icans = opened("crs", "high"), opened("icans", "critical")
+    (page,) = written(telling(crs), telling(icans)).pages
+    assert (page.episode, page.urgency) == (icans.id, "critical")
+    assert set(page.episodes) == {crs.id, icans.id}
+    assert "CRS 2" in page.title
+    assert "ICANS 2" in page.title
+
+
+def test_a_page_with_any_news_is_no_mere_repeat() -> None:
+    first = due(opened("icans", "critical"), NOW, SITE)
+    assert first is not None
+    again = telling(first.episode, timedelta(minutes=5))
+    (page,) = written(again, telling(opened("crs", "high"))).pages
+    assert (page.condition, page.reason) == ("icans", "new")
+
+
+def test_each_person_gets_a_page_of_their_own_id() -> None:
+    pages = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
+    assert [page.to for page in pages] == [ON_CALL, TECHNICIAN]
+    assert len({page.id for page in pages}) == 2
+
+
+def test_a_person_gets_only_what_is_due_to_that_person() -> None:
+    crs = opened("crs", "high")
+    critical = telling(opened("icans", "critical"), timedelta(minutes=12))
+    pages = {page.to: page for page in written(telling(crs), critical).pages}
+    assert set(pages) == {ON_CALL, SECOND}
+    assert pages[SECOND].episodes == (critical.episode.id,)
+    assert set(pages[ON_CALL].episodes) == {crs.id, critical.episode.id}
+
+
+def test_the_detail_of_a_page_is_that_of_its_channel() -> None:
+    on_call, technician = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
+    assert "intake lab 2" in on_call.title
+    assert "intake lab" not in technician.title + technician.text
+
+
+def test_the_episodes_remember_the_pages_until_they_are_sent() -> None:
+    first, second = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
+    after = written(telling(opened("intake lab", "technical"), site=BOTH)).watch.episodes["intake lab"]
+    assert (after.pages, after.pending) == (2, (first.id, second.id))
+
+
+def test_the_next_page_of_an_episode_has_the_next_number() -> None:
+    first = written(telling(opened()))
+    again = telling(first.watch.episodes["crs"], timedelta(minutes=10))
+    (page,) = written(again, watch=first.watch.holding(again.episode)).pages
+    assert page.id == f"{page.episode}.2"
+    assert page.reason == "repeat"
+
+
+def test_episodes_told_on_one_page_remember_the_same_page() -> None:
+    watch = written(telling(opened("crs")), telling(opened("icans", "critical"))).watch
+    (crs,), (icans,) = (watch.episodes[condition].deliveries for condition in ("crs", "icans"))
+    assert crs.page == icans.page
+
+
+def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel() -> None:
+    first = written(telling(opened()))
+    again = telling(first.watch.episodes["crs"], timedelta(minutes=10))
+    second = written(again, watch=first.watch.holding(again.episode))
+    assert second.cancelled == [first.pages[0].id]
+    assert second.watch.episodes["crs"].pending == (second.pages[0].id,)
+
+
+def test_a_page_that_still_tells_of_another_episode_is_not_replaced() -> None:
+    crs, icans = telling(opened("crs")), telling(opened("icans", "critical"))
+    first = written(crs, icans)
+    again = telling(first.watch.episodes["icans"], timedelta(minutes=5))
+    second = written(again, watch=first.watch.holding(again.episode))
+    assert second.cancelled == []
+
+
+def test_a_page_is_written_in_the_language_of_whoever_gets_it() -> None:
+    people = {**SITE.on_call.people, ON_CALL: SITE.on_call.people[ON_CALL].model_copy(update={"language": "it"})}
+    site = SITE._replace(on_call=SITE.on_call.model_copy(update={"people": people}))
+    (page,) = written(telling(opened()), site=site).pages
+    assert page.language == "it"
+
+
+def test_every_page_stands_in_the_journal() -> None:
+    done = written(telling(opened("intake lab", "technical"), site=BOTH))
+    assert [(event["kind"], event["page"]) for event in done.events] == [("page", page.id) for page in done.pages]
+
+
+def test_nothing_due_and_nothing_ended_is_no_page() -> None:
+    assert written().pages == []
+
+
+# -- tidings ---------------------------------------------------------------------------------------
+
+
+def test_a_page_says_what_the_latest_finding_says() -> None:
+    episode, tidings = opened(), Tidings()
+    tidings.know(episode.id, finding(because=("first",)))
+    tidings.know(episode.id, finding(because=("second",)))
+    (page,) = written(telling(episode), tidings=tidings).pages
+    assert "because second" in page.text
+    assert "first" not in page.text
+
+
+def test_what_happened_on_the_way_stays_in_the_reasons() -> None:
+    episode, tidings = opened(), Tidings()
+    tidings.know(episode.id, finding(because=("ICE 4",), event="ICE fell by 3, from 7 to 4"))
+    tidings.know(episode.id, finding(because=("ICE 4",)))
+    (page,) = written(telling(episode), tidings=tidings).pages
+    assert "because ICE fell by 3, from 7 to 4" in page.text
+
+
+@pytest.mark.parametrize(("reason", "words"), [("resolved", "CRS 2 resolved"), ("retracted", "CRS 2 withdrawn")])
+def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason, words: str) -> None:
+    tidings = Tidings()
+    ended = telling(opened("crs", "high"), timedelta(minutes=25)).episode
+    assert ended.told == (ON_CALL, SECOND)
+    tidings.end(Concern(ended, reason, None))
+    pages = written(tidings=tidings).pages
+    assert [(page.to, page.urgency, page.reason) for page in pages] == [
+        (ON_CALL, "low", reason),
+        (SECOND, "low", reason),
+    ]
+    assert all(words in page.title for page in pages)
+    assert not any("Acknowledge:" in page.text for page in pages)
+
+
+def test_an_end_and_something_due_share_a_page_led_by_what_is_due() -> None:
+    tidings = Tidings()
+    over = telling(opened("crs", "high")).episode
+    tidings.end(Concern(over, "resolved", None))
+    icans = opened("icans", "critical")
+    (page,) = written(telling(icans), tidings=tidings).pages
+    assert (page.urgency, page.episode, page.reason) == ("critical", icans.id, "new")
+    assert "CRS 2 resolved" in page.title
+
+
+def test_the_page_of_an_end_has_an_id_of_its_own() -> None:
+    first = written(telling(opened("crs", "high")))
+    tidings = Tidings()
+    tidings.end(Concern(first.watch.episodes["crs"], "resolved", None))
+    (page,) = written(tidings=tidings).pages
+    assert page.id != first.pages[0].id

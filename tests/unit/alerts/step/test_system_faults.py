@@ -1,0 +1,169 @@
+"""Technical trouble: what a fault says, and the episode it opens, keeps and closes."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from alerts.episodes import lifecycle
+from alerts.episodes.lifecycle import Episode
+from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
+from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
+from alerts.state import Watch
+from tests.unit.alerts.builders import NOW, hours
+
+FEED = "feed lab"
+
+
+def message(**fields: Any) -> Any:
+    body = {"id": "m1", "source": "lab", "patient": "Zimmermann", "effective": NOW, **fields}
+    return MESSAGE.validate_python(body)
+
+
+def reading(source: str = "lab", id: str = "m1") -> Any:
+    return message(type="reading", reading="crp", value="85", source=source, id=id)
+
+
+def trouble(at: datetime = NOW) -> Fault:
+    return fault(FEED, "the feed of the laboratory is silent", "feed lab", at)
+
+
+def noted(*faults: Fault, watch: Watch | None = None) -> Watch:
+    watch = watch or Watch(patient=SITE_SUBJECT)
+    for item in faults:
+        watch = note_fault(watch, item, item.effective)
+    return watch
+
+
+def taken(watch: Watch) -> Watch:
+    episode = lifecycle.acknowledge(watch.episodes[FEED], "technician-1", NOW)
+    return Watch(patient=watch.patient, episodes={FEED: episode}, past=watch.past)
+
+
+def only(watch: Watch) -> Episode:
+    (episode,) = watch.episodes.values()
+    return episode
+
+
+# -- what a fault says -----------------------------------------------------------------------------
+
+
+def test_a_fault_belongs_to_the_site() -> None:
+    found = trouble()
+    assert (found.patient, found.source, found.effective) == (SITE_SUBJECT, "cartwatch", NOW)
+
+
+def test_a_fault_of_intake_names_source_and_reason_and_never_the_patient() -> None:
+    found = intake_fault(reading(), "crp: the unit is missing", NOW)
+    assert found.condition == "intake lab"
+    assert "messages from lab are set aside: crp: the unit is missing" in found.what
+    assert "Zimmermann" not in found.model_dump_json()
+
+
+def test_the_same_message_is_the_same_fault_and_another_is_not() -> None:
+    one = intake_fault(reading(), "why", NOW)
+    assert intake_fault(reading(), "why", NOW + hours(1)).id == one.id
+    assert intake_fault(reading(id="m2"), "why", NOW).id != one.id
+
+
+def test_a_fault_of_a_channel_says_what_came_back() -> None:
+    receipt = message(
+        type="receipt", source="delivery", page="p.1", channel="phone-1", outcome="undeliverable", detail="HTTP 503"
+    )
+    assert isinstance(receipt, Receipt)
+    found = undeliverable_fault(receipt, NOW)
+    assert found.condition == "channel phone-1"
+    assert found.what == "pages do not get through on channel phone-1: HTTP 503"
+
+
+def test_a_channel_that_never_answered_says_so() -> None:
+    receipt = message(type="receipt", source="delivery", page="p.1", channel="phone-1", outcome="undeliverable")
+    assert undeliverable_fault(receipt, NOW).what.endswith("no answer")
+
+
+@pytest.mark.parametrize("length", [1, 190, 200])
+def test_a_source_of_any_name_allowed_can_be_at_fault(length: int) -> None:
+    found = intake_fault(reading(source="s" * length, id="i" * 200), "why " * 600, NOW)
+    assert found.condition.startswith("intake s")
+
+
+def test_faults_of_two_long_names_are_two_troubles() -> None:
+    one, other = ("s" * 199 + end for end in "ab")
+    conditions = {intake_fault(reading(source=source), "why", NOW).condition for source in (one, other)}
+    assert len(conditions) == 2
+
+
+# -- the episode -----------------------------------------------------------------------------------
+
+
+def test_a_fault_opens_a_technical_episode_that_is_due_at_once() -> None:
+    episode = only(noted(trouble()))
+    assert (episode.condition, episode.urgency, episode.reason) == (FEED, "technical", "new")
+    assert (episode.next_at, episode.title) == (NOW, "the feed of the laboratory is silent")
+
+
+def test_the_same_fault_again_keeps_the_episode_and_pages_nobody() -> None:
+    first = taken(noted(trouble()))
+    episode = only(noted(trouble(NOW + hours(1)), watch=first))
+    assert episode.id == only(first).id
+    assert (episode.next_at, episode.acknowledged_by) == (None, "technician-1")
+    assert episode.raised_at == NOW + hours(1)
+
+
+def test_a_fault_noted_late_does_not_set_the_trouble_back() -> None:
+    watch = noted(trouble(NOW + hours(1)), trouble(NOW))
+    assert only(watch).raised_at == NOW + hours(1)
+
+
+def test_another_fault_is_another_episode() -> None:
+    other = fault("channel phone-1", "no answer", "p.1", NOW)
+    assert set(noted(trouble(), other).episodes) == {FEED, "channel phone-1"}
+
+
+@pytest.mark.parametrize(("quiet", "is_open"), [(hours(5.9), True), (FAULT_QUIET, False)])
+def test_an_acknowledged_fault_closes_when_it_has_been_quiet_for_6_hours(quiet: Any, is_open: bool) -> None:
+    watch = close_quiet(taken(noted(trouble())), NOW + quiet)
+    assert (FEED in watch.episodes) is is_open
+    assert (FEED in watch.past) is not is_open
+
+
+def test_a_fault_that_nobody_acknowledged_stays_open_however_quiet() -> None:
+    assert FEED in close_quiet(noted(trouble()), NOW + hours(48)).episodes
+
+
+def test_a_fault_that_goes_on_stays_open() -> None:
+    watch = noted(trouble(NOW + hours(5)), watch=taken(noted(trouble())))
+    assert FEED in close_quiet(watch, NOW + hours(8)).episodes
+
+
+def test_a_fault_that_returns_is_recurrent_and_an_episode_of_its_own() -> None:
+    first = taken(noted(trouble()))
+    back = noted(trouble(NOW + hours(9)), watch=close_quiet(first, NOW + hours(9)))
+    assert (only(back).reason, only(back).number) == ("recurrent", 2)
+    assert only(back).id != only(first).id
+
+
+def test_the_end_of_a_fault_closes_its_episode_acknowledged_or_not() -> None:
+    over = trouble(NOW + hours(1)).model_copy(update={"over": True})
+    watch = noted(over, watch=noted(trouble()))
+    assert watch.episodes == {}
+    assert watch.past[FEED].closed_at == NOW + hours(1)
+
+
+def test_the_end_of_a_fault_that_is_not_known_changes_nothing() -> None:
+    watch = Watch(patient=SITE_SUBJECT)
+    assert noted(trouble().model_copy(update={"over": True}), watch=watch) == watch
+
+
+def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:
+    watch = taken(noted(trouble()))
+    clinical = Watch(patient="P1", episodes={"crs": replace(only(watch), condition="crs", urgency="high")})
+    assert close_quiet(clinical, NOW + hours(48)) == clinical
+
+
+def test_a_source_with_line_ends_and_a_long_text_still_makes_a_fault() -> None:
+    made = fault("intake " + "\n" * 300, "\u202e" * 2000, "\n" * 300, NOW)
+    assert made.condition.startswith("intake \\n\\n")
+    assert made.what.startswith("\\u202e")
+    assert (len(made.condition), len(made.what), len(made.id)) == (300, 2000, 200)

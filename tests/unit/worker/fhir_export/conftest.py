@@ -1,0 +1,37 @@
+"""An installation that exports to a record system on loopback."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from tests.record_system import RecordSystem
+from tests.unit.worker.fhir_export.ward import Exporting
+from tests.unit.worker.ward import KEYS, Clock
+from worker.fhir_export.client import FhirBase
+from worker.store.shard import Store
+
+
+@pytest.fixture
+def record() -> Iterator[RecordSystem]:
+    with RecordSystem() as system:
+        yield system
+
+
+@pytest.fixture
+def settings(record: RecordSystem) -> Settings:
+    return Settings(fhir_base=record.base, fhir_token="a-token", fhir_system="urn:oid:1.2.3")  # noqa: S106
+
+
+@pytest.fixture
+def base(settings: Settings) -> Iterator[FhirBase]:
+    made = FhirBase(settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ward(redis: Redis, clock: Clock, record: RecordSystem, settings: Settings, base: FhirBase) -> Exporting:
+    store = Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000, exports=True)
+    return Exporting(store, clock, record, settings, base)

@@ -1,0 +1,276 @@
+"""An export that stands still is woken for, seen, and told; the settings of it are checked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from alerts.messages import SITE_SUBJECT
+from config.settings import Settings
+from tests.unit.worker.fhir_export.ward import Exporting
+from tests.unit.worker.ward import KEYS, NOW, SITE, crs2, send
+from worker.monitoring import watchdog as auditor
+from worker import tasks
+from worker import ticker
+from worker.processing.advance import advance
+from worker.app import app
+from worker.monitoring.watchdog import FHIR_BASE, audit, last_look
+from worker.config_check.fhir_export import check_fhir_base
+from worker.cli import main
+from worker.gateway.snapshot import Ward
+from worker.gateway.metrics import exposition
+from worker.monitoring.health import Check, examine
+from worker.fhir_export.export import CLAIMED_FOR
+from worker.runtime.queues import QUEUES
+from worker.runtime.runtime import Runtime
+from worker.ticker import beat_key
+
+BASE = "https://record.example/fhir"
+SITES = KEYS.of(SITE_SUBJECT)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
+    """What was handed to Celery."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    monkeypatch.setattr(app, "send_task", lambda name, args=(): found.append((name, args)))
+    return found
+
+
+@pytest.fixture
+def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """The installation of the ward, which is otherwise well."""
+    made = Runtime(ward.settings, SITE, ward.store, ward.clock)
+    for module in (tasks, ticker):
+        monkeypatch.setattr(module, "runtime", lambda: made)
+    monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
+    monkeypatch.setattr(ticker, "_is_taken_from", lambda _: True)
+    monkeypatch.setattr(auditor, "troubles", lambda *_, **__: [])
+    monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
+    ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))
+    return made
+
+
+# -- who is woken ------------------------------------------------------------------------------------
+
+
+def test_what_follows_of_a_batch_wakes_the_export(
+    run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]]
+) -> None:
+    send(run.store, crs2())
+    tasks.advance(ward.shard().number)
+    assert ("export", (ward.shard().number,)) in sent
+
+
+def test_the_tick_wakes_an_export_whose_wake_up_was_lost(
+    run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]]
+) -> None:
+    ward.comes(*crs2())
+    ticker.tick()
+    assert ("export", (ward.shard().number,)) in sent
+    sent.clear()
+    tasks.export(ward.shard().number)
+    assert ward.waits() == 0
+    ticker.tick()
+    assert "export" not in {name for name, _ in sent}
+    del run
+
+
+def test_where_nothing_is_exported_nobody_looks(
+    run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]]
+) -> None:
+    ward.comes(*crs2())
+    run.settings = Settings()
+    ticker.tick()
+    tasks.export(ward.shard().number)
+    assert "export" not in {name for name, _ in sent}
+    assert ward.record.requests == []
+
+
+def test_a_long_backlog_goes_on_by_itself(
+    run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.fhir_export.export.AT_ONCE", 1)
+    registered, fever, pressure = crs2()
+    ward.comes(registered, fever)
+    ward.comes(pressure)
+    tasks.export(ward.shard().number)
+    assert sent == [("export", (ward.shard().number,))]
+    del run
+
+
+def test_the_task_ends_before_its_claim_does() -> None:
+    task = app.tasks["export"]
+    assert task.soft_time_limit < task.time_limit < CLAIMED_FOR.total_seconds()
+
+
+# -- what is told ------------------------------------------------------------------------------------
+
+
+def look(run: Runtime) -> None:
+    run.store.redis.delete(f"{KEYS.audit}:turn")
+    audit(run, run.clock.now())
+    advance(run.store, SITES, run.clock, SITE)
+    run.store.redis.delete(SITES.key("due"))
+
+
+def test_a_base_that_has_failed_for_five_minutes_is_paged_and_closes_by_itself(run: Runtime, ward: Exporting) -> None:
+    def trouble() -> bool:
+        watch = run.store.watch(SITE_SUBJECT)
+        return watch is not None and FHIR_BASE in watch.episodes
+
+    ward.comes(*crs2())
+    ward.record.answers = [(503, {"Retry-After": "400"})]
+    ward.export()
+    ward.store.redis.delete(ward.shard().key("due"))
+    ward.clock.forward(minutes=4, seconds=59)
+    look(run)
+    assert not trouble()
+    ward.clock.forward(seconds=1)
+    look(run)
+    assert trouble()
+    page = run.store.watch(SITE_SUBJECT)
+    assert page is not None
+    assert "it answered 503" in page.episodes[FHIR_BASE].title
+    ward.clock.forward(minutes=2)
+    ward.export()
+    assert ward.waits() == 0
+    for _ in range(2):
+        ward.clock.forward(minutes=1, seconds=1)
+        look(run)
+    assert not trouble()
+
+
+@pytest.mark.parametrize(("settings", "missed"), [(Settings(fhir_base=BASE), True), (Settings(), False)])
+def test_that_nobody_exports_is_told_where_it_is_configured(
+    run: Runtime, ward: Exporting, settings: Settings, missed: bool
+) -> None:
+    run.settings = settings
+    ward.store.redis.set(beat_key(ward.store), ",".join(name for name in QUEUES if name != "export"))
+    for _ in range(5):
+        look(run)
+        ward.clock.forward(seconds=15)
+    look(run)
+    assert ("no worker export" in last_look(run.store).told) == missed
+
+
+def seen(ward: Exporting) -> Check:
+    [found] = [item for item in examine(ward.store, ward.clock.now()) if item.part == "FHIR base"]
+    return found
+
+
+def test_health_counts_what_waits_and_is_ill_once_it_waits_too_long(run: Runtime, ward: Exporting) -> None:
+    del run
+    assert seen(ward) == Check("FHIR base", True, "0 batch(es) wait, the oldest for 0 s")
+    ward.comes(*crs2())
+    ward.record.answers = [(503, {"Retry-After": "400"})]
+    ward.export()
+    ward.clock.forward(seconds=60)
+    assert seen(ward).well
+    assert "fails since 14 Jun 08:00:00 UTC (it answered 503)" in seen(ward).seen
+    ward.clock.forward(minutes=5)
+    assert not seen(ward).well
+
+
+def test_health_says_nothing_of_it_where_it_is_off(run: Runtime, ward: Exporting) -> None:
+    del run
+    ward.store.exports = False
+    parts = {item.part for item in examine(ward.store, NOW)}
+    assert not {"FHIR base", "workers exporting"} & parts
+
+
+def test_health_misses_the_workers_that_export(run: Runtime, ward: Exporting) -> None:
+    del run
+    ward.store.redis.set(beat_key(ward.store), "advance")
+    assert Check("workers exporting", False, "0 ticking") in examine(ward.store, NOW)
+
+
+def test_the_metrics_count_what_waits_and_only_where_it_is_configured(ward: Exporting) -> None:
+    def counted() -> list[str]:
+        text = exposition(Ward(NOW, (), {}, (), frozenset(), version=1), ward.store, ward.clock.now())
+        return [line for line in text.splitlines() if line.startswith("cartwatch_exports")]
+
+    ward.comes(*crs2())
+    ward.clock.forward(seconds=30)
+    assert counted() == [
+        "cartwatch_exports_waiting 1",
+        "cartwatch_exports_oldest_age_seconds 30.0",
+        "cartwatch_exports_refused 0",
+    ]
+    ward.store.exports = False
+    assert counted() == []
+
+
+# -- the command -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(command_environment: None, ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    del command_environment
+    monkeypatch.setattr("worker.runtime.runtime.connect", lambda _: ward.store.redis)
+
+    def said(*arguments: str) -> str:
+        result = CliRunner().invoke(main, ["exports", *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return said
+
+
+def test_the_command_lists_what_was_refused_until_it_is_told_to_forget(
+    ward: Exporting, command: Callable[..., str]
+) -> None:
+    ward.comes(*crs2())
+    ward.record.refuses = lambda resource: resource["resourceType"] == "Communication"
+    ward.export()
+    listed = command()
+    assert "P1 Communication " in listed
+    assert "it answered 422: no such code" in listed
+    assert "0 batch(es) wait" in listed
+    assert '"raw": "{\\"resourceType\\": \\"Communication\\"' in command("--json", "--forget")
+    assert "; 0 refused" in command()
+
+
+# -- the settings ------------------------------------------------------------------------------------
+
+
+def told(**settings: Any) -> list[tuple[str, bool]]:
+    return [(problem.key[0], problem.warning) for problem in check_fhir_base(Settings(**settings))]
+
+
+@pytest.mark.parametrize("base", [BASE, "http://127.0.0.1:8080/fhir", "http://localhost/fhir", "http://[::1]:80/fhir"])
+def test_a_good_address_is_passed_over(base: str) -> None:
+    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3", fhir_token="x") == []  # noqa: S106
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["record.example/fhir", "ftp://record.example", "https://", "https://a b/", "https://record.example:99999/", "x"],
+)
+def test_a_nonsense_address_is_an_error(base: str) -> None:
+    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
+
+
+@pytest.mark.parametrize("base", ["https://user:word@record.example/", f"{BASE}?a=b", f"{BASE}#part"])
+def test_an_address_that_holds_more_than_one_is_an_error(base: str) -> None:
+    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
+
+
+@pytest.mark.parametrize("base", ["http://record.example/fhir", "http://10.1.2.3/fhir"])
+def test_an_address_without_tls_is_remarked(base: str) -> None:
+    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", True)]
+
+
+def test_a_missing_system_and_a_token_for_nothing_are_remarked() -> None:
+    assert told(fhir_base=BASE) == [("CARTWATCH_FHIR_SYSTEM", True)]
+    assert told(fhir_token="x") == [("CARTWATCH_FHIR_TOKEN", True)]  # noqa: S106
+    assert told() == []
+
+
+def test_the_check_command_says_so(command_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    del command_environment
+    monkeypatch.setenv("CARTWATCH_FHIR_BASE", "nonsense")
+    result = CliRunner().invoke(main, ["check", "--from", "2024-06-14"])
+    assert "error: environment: CARTWATCH_FHIR_BASE: is no address of a FHIR server" in result.output
+    assert result.exit_code == 1

@@ -1,0 +1,38 @@
+"""The heartbeat that the outside hears."""
+
+from datetime import timedelta
+
+import pytest
+
+from config.settings import Settings
+from tests.unit.worker.ward import NOW, SITE, Clock
+from worker.monitoring.watchdog import last_look
+from worker.monitoring.heartbeat import TOO_OLD, beat
+from worker.standalone.fake_phone import Receiver
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
+
+
+def at(url: str | None, store: Store, clock: Clock) -> Runtime:
+    return Runtime(Settings(heartbeat_url=url), SITE, store, clock)
+
+
+def test_it_is_sent_and_noted(store: Store, clock: Clock) -> None:
+    with Receiver() as receiver:
+        assert beat(at(receiver.url.replace("json", "http"), store, clock), NOW)
+    assert last_look(store).heartbeat_sent == NOW
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "ftp://127.0.0.1/secret"])
+def test_one_that_does_not_get_through_is_noted_without_its_address(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    assert not beat(at(url, store, clock), NOW)
+    assert last_look(store).heartbeat_failed == NOW
+    assert "heartbeat" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_one_that_waited_too_long_says_nothing_about_now(store: Store, clock: Clock) -> None:
+    assert not beat(at("http://127.0.0.1:9", store, clock), NOW - TOO_OLD - timedelta(seconds=1))
+    assert last_look(store).heartbeat_failed is None

@@ -1,0 +1,187 @@
+"""What a killed process held is free at once; what anybody else holds is not touched."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from alerts.pages.page import Page
+from config.site import Channel
+from tests.unit.worker.delivery.builders import owe, page
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, everything, send, waiting
+from worker.monitoring import orphans
+from worker.processing.advance import advance
+from worker.clock import milliseconds
+from worker.delivery import claims, outbox, turns
+from worker.delivery.channel import Office
+from worker.delivery.outbox import deliver
+from worker.delivery.outcome import Attempt, Outcome
+from worker.store.keys import Shard
+from worker.store.liveness import Elsewhere
+from worker.monitoring.orphans import recover
+from worker.store.shard import Store
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+@pytest.fixture
+def is_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Whether the processes whose tokens are looked at are gone."""
+
+    def say(gone: bool) -> None:
+        monkeypatch.setattr(orphans, "is_gone", lambda _: gone)
+
+    return say
+
+
+def die_while_sending(store: Store, item: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_: Channel, __: Sequence[Page], ___: Office) -> Attempt:
+        raise Killed
+
+    monkeypatch.setattr(outbox, "send", die)
+    with pytest.raises(Killed):
+        deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office())
+    monkeypatch.setattr(outbox, "send", lambda *_: Attempt(Outcome.SENT))
+
+
+def due(redis: Redis, shard: Shard, item: Page) -> float | None:
+    return redis.zscore(shard.due(item.urgency), item.id)
+
+
+@pytest.mark.parametrize("urgency", ["high", "critical"])
+def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None], urgency: str
+) -> None:
+    item = page(urgency=urgency)
+    shard = KEYS.of(item.patient)
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    is_gone(True)
+    later = Clock(NOW + timedelta(seconds=1))
+    recover(store, SITE.on_call.channels, later.now(), Elsewhere())
+    assert due(redis, shard, item) == milliseconds(later.now())
+    assert deliver(store, shard, item.id, later, SITE, Office()).outcome is Outcome.SENT
+    assert not redis.exists(shard.key("outbox"))
+    assert redis.zcard(KEYS.sending(turns.lane(item.urgency))) == 0
+
+
+def test_pages_it_had_claimed_ahead_are_free_too(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+) -> None:
+    pages = [page(f"e{number}.1", patient=f"P{number}") for number in range(3)]
+    owe(redis, *pages)
+    with redis.pipeline() as pipe:
+        places = [(turns.Place(KEYS.of(item.patient).number, item.id), item) for item in pages[1:]]
+        turns.queue_up(pipe, KEYS, turns.turn("phone-1", "ordinary"), places)
+        pipe.execute()
+    calls = 0
+
+    def dies_at_the_second(*_: object) -> Attempt:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Killed
+        return Attempt(Outcome.SENT)
+
+    monkeypatch.setattr(outbox, "send", dies_at_the_second)
+    with pytest.raises(Killed):
+        deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, Office())
+    assert len(list(redis.scan_iter("*:claim:*"))) == 2
+    is_gone(True)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
+    assert list(redis.scan_iter("*:claim:*")) == []
+
+
+def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+) -> None:
+    """Somebody asked for another channel when turns had come to last less long."""
+    item = page()
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    redis.delete(KEYS.sending("ordinary"))
+    is_gone(True)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
+    assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is_due(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """It was killed before it had a turn, or had moved the due time on already."""
+    item = page()
+    shard = KEYS.of(item.patient)
+    owe(redis, item)
+    claim = claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], Clock(), timedelta(minutes=1)).claims[0]
+    if begun:
+        with redis.pipeline() as pipe:
+            claims.begin(pipe, claim, NOW, SITE.on_call.delivery)
+            pipe.execute()
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
+    assert redis.exists(shard.claim(item.id)), "whoever has it is there"
+    monkeypatch.setattr(claims, "is_gone", lambda _: True)
+    monkeypatch.setattr(outbox, "send", lambda *_: Attempt(Outcome.SENT))
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
+    assert deliver(store, shard, item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
+
+
+def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Callable[[bool], None]) -> None:
+    send(store, crs2())
+    shard = KEYS.of("P1")
+    assert store.take(shard, NOW) is not None
+    assert advance(store, shard, Clock(), SITE).batches == 0
+    is_gone(True)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
+    assert advance(store, shard, Clock(), SITE).batches == 1
+    assert waiting(store) == 0
+
+
+def test_what_a_process_holds_that_is_there_is_not_touched(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process is there: the real look."""
+    item = page()
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    send(store, crs2("P2"))
+    assert store.take(KEYS.of("P2"), NOW) is not None
+    before = everything(redis)
+    recover(store, SITE.on_call.channels, NOW + timedelta(seconds=1), Elsewhere())
+    assert everything(redis) == before
+
+
+def test_a_page_cancelled_meanwhile_stays_cancelled(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+) -> None:
+    item = page()
+    shard = KEYS.of(item.patient)
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    redis.zrem(shard.key("due"), item.id)
+    is_gone(True)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
+    assert due(redis, shard, item) is None
+
+
+def test_what_another_has_taken_over_meanwhile_is_theirs(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = page()
+    shard = KEYS.of(item.patient)
+    owe(redis, item)
+    die_while_sending(store, item, monkeypatch)
+    trying = KEYS.trying("phone-1", "ordinary")
+
+    def another_takes_it(held: bytes) -> bool:
+        if redis.get(shard.claim(item.id)) == held:
+            redis.set(shard.claim(item.id), "another")
+            redis.set(trying, "another")
+        return held != b"another"
+
+    monkeypatch.setattr(orphans, "is_gone", another_takes_it)
+    recover(store, SITE.on_call.channels, NOW, Elsewhere())
+    assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")

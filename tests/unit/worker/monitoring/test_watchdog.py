@@ -1,0 +1,382 @@
+"""The auditor finds what should have been done and was not, says so once, and says when it is over."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from alerts.messages import SITE_SUBJECT
+from config.settings import Settings
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, reading, registration, send
+from worker.monitoring import watchdog as module
+from worker.processing.advance import advance
+from worker.monitoring.watchdog import Look, audit, drifts, last_look, note_drift
+from worker.clock import StoreClock, milliseconds
+from worker.delivery.channel import Office
+from worker.delivery.outbox import deliver
+from worker.store.inbox import accept
+from worker.store.keys import SYNTHETIC
+from worker.monitoring.overdue import OVERDUE, find
+from worker.store.codec import unpack_owed
+from worker.runtime.queues import QUEUES
+from worker.monitoring.canary import LATE, ROUND_TRIP
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
+from worker.ticker import beat_key, pending
+
+SHARD = KEYS.shard(2)
+SITES = KEYS.of(SITE_SUBJECT)
+ROUND = timedelta(seconds=15)
+
+
+@pytest.fixture
+def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """An installation that is well."""
+    monkeypatch.setattr(module, "troubles", lambda *_, **__: [])
+    monkeypatch.setattr(store.redis, "info", lambda _: {"run_id": "one"})
+    store.redis.set(beat_key(store), ",".join(QUEUES))
+    return Runtime(Settings(heartbeat_url="http://127.0.0.1:9/beat"), SITE, store, clock)
+
+
+def look(run: Runtime) -> Look:
+    """The next look, whoever just had one; before and after it the workers do what is theirs for the site."""
+    work_for_the_site(run)
+    run.store.redis.delete(f"{KEYS.audit}:turn")
+    found = audit(run, run.clock.now())
+    work_for_the_site(run)
+    return found
+
+
+def work_for_the_site(run: Runtime) -> None:
+    """Judge what it is told; its pages are sent."""
+    advance(run.store, SITES, run.clock, SITE)
+    if not run.store.redis.exists(SITES.lease):
+        run.store.redis.delete(SITES.key("due"))
+
+
+def go_round(run: Runtime) -> None:
+    """What the workers do with what waits in the synthetic patient's shard."""
+    loop = KEYS.loop
+    advance(run.store, loop, run.clock, run.site_of(loop))
+    for page in run.store.redis.zrange(loop.key("due"), 0, -1):
+        deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), Office())
+    advance(run.store, loop, run.clock, run.site_of(loop))
+
+
+def forward(run: Runtime, wait: timedelta) -> None:
+    assert isinstance(run.clock, Clock)
+    run.clock.at += wait
+
+
+def told(store: Store) -> set[str]:
+    """The technical troubles that are open."""
+    watch = store.watch(SITE_SUBJECT)
+    return set(watch.episodes) if watch is not None else set()
+
+
+# -- who looks -------------------------------------------------------------------------------------
+
+
+def test_of_all_workers_one_looks_in_fifteen_seconds(run: Runtime) -> None:
+    audit(run, NOW)
+    assert audit(run, NOW) == Look()
+    assert last_look(run.store).looks == 1
+    assert 0 < run.store.redis.pttl(f"{KEYS.audit}:turn") <= 15_000
+
+
+def test_in_a_replay_nothing_can_be_late(store: Store, clock: Clock) -> None:
+    run = Runtime(Settings(clock="simulated"), SITE, store, clock)
+    assert audit(run, NOW) == Look()
+    assert last_look(store).looked is None
+
+
+# -- what is overdue -------------------------------------------------------------------------------
+
+
+def in_inbox(redis: Redis, at: int) -> None:
+    redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{at}-0")
+
+
+def in_relay(redis: Redis, at: int) -> None:
+    redis.xadd(SHARD.key("relay"), {"m": b"{}"}, id=f"{at}-0")
+
+
+def late(name: str) -> Callable[[Redis, int], None]:
+    def put(redis: Redis, _: int) -> None:
+        redis.zadd(SHARD.key(name), {"x": milliseconds(NOW - OVERDUE)})
+
+    return put
+
+
+def locked(redis: Redis, _: int) -> None:
+    redis.set(SHARD.lease, "somebody")
+
+
+@pytest.mark.parametrize(
+    ("kind", "put"),
+    [
+        ("messages", in_inbox),
+        ("relayed", in_relay),
+        ("ladders", late("timers")),
+        ("pages", late("due")),
+        ("pages", late("urgent")),
+        ("leases", locked),
+    ],
+)
+def test_every_kind_of_overdue_obligation_is_found_told_and_over(
+    run: Runtime, kind: str, put: Callable[[Redis, int], None]
+) -> None:
+    store = run.store
+    put(store.redis, (store.redis.time()[0] - 11) * 1000)
+    assert find(store, NOW).kinds()[kind] == 1
+    assert not look(run).heartbeat
+    assert told(store) == {f"overdue {kind}"}
+    assert last_look(store).overdue[kind] == 1
+    for key in ("inbox", "relay", "timers", "due", "urgent", "lease"):
+        store.redis.delete(SHARD.key(key))
+    go_round(run)
+    forward(run, ROUND)
+    look(run)
+    assert told(store) == {f"overdue {kind}"}, "one that comes and goes is one trouble"
+    go_round(run)
+    forward(run, timedelta(minutes=1))
+    look(run)
+    assert told(store) == set()
+
+
+def test_while_nothing_is_overdue_the_outside_hears_it_as_often_as_it_is_to(run: Runtime) -> None:
+    assert look(run).heartbeat
+    assert not look(run).heartbeat
+    run.store.redis.delete(f"{KEYS.audit}:heartbeat")
+    assert look(run).heartbeat
+
+
+def test_without_an_address_there_is_no_heartbeat(store: Store, clock: Clock, run: Runtime) -> None:
+    del run
+    assert not look(Runtime(Settings(), SITE, store, clock)).heartbeat
+
+
+def test_where_the_site_s_own_shard_stands_still_the_page_is_put_past_the_judgement(run: Runtime) -> None:
+    redis = run.store.redis
+    redis.set(SITES.lease, "somebody who never ends")
+    look(run)
+    [owed] = {unpack_owed(packed).page.to for packed in redis.hvals(SITES.key("outbox"))} - {"technician-1"}
+    assert owed == "haematologist-1"
+    assert len(pending(run.store, run.clock.now()).pages) == 2
+    look(run)
+    assert redis.hlen(SITES.key("outbox")) == 2, "once"
+
+
+# -- workers and clocks ----------------------------------------------------------------------------
+
+
+def without(run: Runtime, queue: str) -> None:
+    """Its workers no longer say that they tick."""
+    run.store.redis.set(beat_key(run.store), ",".join(name for name in QUEUES if name != queue))
+
+
+@pytest.mark.parametrize("queue", ["advance", "deliver", "deliver_urgent"])
+def test_workers_that_stay_away_are_missed_after_a_minute(run: Runtime, queue: str) -> None:
+    without(run, queue)
+    for _ in range(4):
+        assert not look(run).heartbeat
+        assert told(run.store) == set()
+        go_round(run)
+        forward(run, ROUND)
+    look(run)
+    assert told(run.store) == {f"no worker {queue}"}
+
+
+@pytest.mark.parametrize("away", [timedelta(seconds=5), timedelta(hours=2)])
+def test_after_a_restart_a_worker_that_is_still_being_started_is_not_missed(run: Runtime, away: timedelta) -> None:
+    """Nor by what was seen when the service was started the time before."""
+    without(run, "deliver")
+    look(run)
+    go_round(run)
+    run.store.redis.set(beat_key(run.store), ",".join(QUEUES))
+    for _ in range(3):
+        forward(run, ROUND)
+        look(run)
+        go_round(run)
+    forward(run, away)
+    without(run, "deliver")
+    look(run)
+    assert told(run.store) == set()
+
+
+@pytest.mark.parametrize("kind", ["due", "timers"])
+def test_after_a_restart_what_could_not_be_done_meanwhile_is_no_fault_until_the_next_look(
+    run: Runtime, kind: str
+) -> None:
+    look(run)
+    forward(run, timedelta(hours=2))
+    run.store.redis.zadd(SHARD.key(kind), {"x": milliseconds(NOW)})
+    look(run)
+    assert told(run.store) == set()
+    go_round(run)
+    forward(run, ROUND)
+    look(run)
+    assert told(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
+
+
+def clock_ahead_by(store: Store, seconds: float) -> StoreClock:
+    """What a machine knows of the store whose clock is so far ahead of its own."""
+    clock = StoreClock(store.redis)
+    clock.learn((int(time.time() + seconds), 0), time.monotonic())
+    return clock
+
+
+def test_a_clock_that_differs_from_the_store_s_is_told(run: Runtime) -> None:
+    note_drift(run.store, clock_ahead_by(run.store, 8))
+    look(run)
+    [(machine, seconds)] = drifts(run.store).items()
+    assert -9.5 < seconds < -6.5
+    assert told(run.store) == {f"clock drift {machine}"}
+
+
+def test_a_clock_that_differs_a_little_is_not_noted(run: Runtime) -> None:
+    note_drift(run.store, clock_ahead_by(run.store, 2))
+    assert drifts(run.store) == {}
+
+
+def test_a_store_that_was_restarted_writes_its_file_anew(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(run.store.redis, "bgrewriteaof", lambda: asked.append("anew"))
+    look(run)
+    look(run)
+    assert asked == []
+    monkeypatch.setattr(run.store.redis, "info", lambda _: {"run_id": "two"})
+    look(run)
+    look(run)
+    assert asked == ["anew"]
+
+
+def test_what_ails_the_store_is_told(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.store.requirements import Trouble
+
+    trouble = Trouble("store eviction", "maxmemory-policy allkeys-lru drops keys", "set maxmemory-policy noeviction")
+    monkeypatch.setattr(module, "troubles", lambda *_, **__: [trouble])
+    assert not look(run).heartbeat
+    assert told(run.store) == {"store eviction"}
+
+
+def test_a_source_of_which_dead_letters_are_dropped_is_told_once(
+    run: Runtime, memory: Callable[[int, int], None]
+) -> None:
+    memory(10, 1_000_000)
+    seen = []
+    for number in range(3):
+        for letter in range(60):
+            accept(run.store.redis, KEYS, [f"junk {number} {letter}".encode()], run.clock.now(), "monitor-7")
+        look(run)
+        seen.append(sorted(name for name in told(run.store) if name.startswith("dead letters")))
+    assert seen == [["dead letters monitor-7"]] * 3
+    forward(run, timedelta(minutes=11))
+    look(run)
+    forward(run, timedelta(minutes=2))
+    look(run)
+    assert not {name for name in told(run.store) if name.startswith("dead letters")}
+
+
+# -- the round trip --------------------------------------------------------------------------------
+
+
+def test_the_synthetic_patient_s_page_goes_the_whole_way_and_is_timed(run: Runtime) -> None:
+    look(run)
+    forward(run, timedelta(seconds=2))
+    go_round(run)
+    forward(run, ROUND)
+    look(run)
+    found = last_look(run.store)
+    assert (found.trip_took, found.trip_back) == (timedelta(seconds=2), run.clock.now())
+    go_round(run)
+    watch = run.store.watch(SYNTHETIC)
+    assert watch is not None
+    assert watch.episodes == {}, "it is over"
+    forward(run, ROUND)
+    look(run)
+    assert last_look(run.store) == found._replace(looked=run.clock.now(), looks=3)
+
+
+def test_it_goes_round_again_on_its_timer(run: Runtime) -> None:
+    for _ in range(3):
+        look(run)
+        go_round(run)
+        forward(run, ROUND)
+        look(run)
+        assert last_look(run.store).trip_back == run.clock.now()
+        forward(run, timedelta(minutes=5))
+
+
+def test_one_that_does_not_come_back_is_told_and_the_next_that_does_mends_it(run: Runtime) -> None:
+    look(run)
+    for _ in range(LATE // ROUND):
+        forward(run, ROUND)
+        look(run)
+    assert told(run.store) == set()
+    forward(run, timedelta(seconds=1))
+    assert not look(run).heartbeat
+    assert ROUND_TRIP in told(run.store)
+    for _ in range(8):
+        go_round(run)
+        forward(run, timedelta(minutes=1))
+        look(run)
+    assert told(run.store) == set()
+
+
+def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
+    look(run)
+    go_round(run)
+    assert run.store.watch(SYNTHETIC) is not None
+    assert [watch.patient for watch in run.store.watches()] == []
+    pages: list[Any] = [page for shard in KEYS.all() for page in run.store.redis.hvals(shard.key("outbox"))]
+    assert pages == []
+
+
+# -- unregistered patients ---------------------------------------------------------------------------
+
+
+def unregistered_episodes(run: Runtime) -> list[str]:
+    watch = run.store.watch(SITE_SUBJECT)
+    found = watch.episodes.values() if watch is not None else ()
+    return [episode.title for episode in found if episode.condition.startswith("unregistered")]
+
+
+def test_patients_who_stay_unregistered_are_paged_after_a_while_and_closed_when_they_are_registered(
+    run: Runtime,
+) -> None:
+    send(run.store, [reading("temperature", 37, source="monitor-7")])
+    advance(run.store, KEYS.of("P1"), run.clock, SITE)
+    forward(run, timedelta(minutes=14))
+    look(run)
+    assert unregistered_episodes(run) == []
+    forward(run, timedelta(minutes=1))
+    look(run)
+    [title] = unregistered_episodes(run)
+    assert title.startswith("1 unregistered patients send readings, from monitor-7; register them with")
+    send(run.store, [registration()])
+    advance(run.store, KEYS.of("P1"), run.clock, SITE)
+    for _ in range(6):
+        forward(run, ROUND)
+        look(run)
+    assert unregistered_episodes(run) == []
+
+
+def test_another_patient_who_stays_unregistered_pages_anew_and_at_most_once_in_the_wait(run: Runtime) -> None:
+    for number, patient in enumerate(("P1", "P2", "P3")):
+        send(run.store, [reading("temperature", 37, patient=patient, source=f"monitor-{number}")])
+        advance(run.store, KEYS.of(patient), run.clock, SITE)
+        forward(run, timedelta(minutes=2))
+    forward(run, timedelta(minutes=10))
+    titles = []
+    for _ in range(80):
+        look(run)
+        titles += unregistered_episodes(run)
+        forward(run, ROUND)
+    assert [title.split(";")[0] for title in dict.fromkeys(titles)] == [
+        "1 unregistered patients send readings, from monitor-0",
+        "3 unregistered patients send readings, from monitor-0, monitor-1, monitor-2",
+    ]

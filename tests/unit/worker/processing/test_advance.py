@@ -1,0 +1,610 @@
+"""Advancing a shard: whole batches, poison set aside alone, faults told to the site."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import count, islice
+from math import ceil
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from redis import Redis
+
+from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
+from alerts.step.step import step
+from alerts.state import Effects, Watch
+from config.site import Site
+from tests.unit.worker.ward import (
+    KEYS,
+    NOW,
+    SITE,
+    Body,
+    Clock,
+    acknowledgement,
+    crs2,
+    of_interest,
+    owed,
+    raw,
+    reading,
+    registration,
+    send,
+    waiting,
+)
+from worker.processing import advance as module
+from worker.processing.advance import advance, drain_relay
+from worker.store.keys import Shard
+from worker.store.codec import unpack_owed
+from worker.store.fair_shares import PIECE
+from worker.store.shard import Store, Transaction
+
+SHARD = KEYS.of("P1")
+POISON = "poison"
+
+
+@pytest.fixture
+def turn(store: Store, clock: Clock) -> Callable[..., module.Turn]:
+    """Advance the shard of P1, or another, at the clock's time; its pages are those of interest."""
+
+    def advanced(shard: Shard = SHARD) -> module.Turn:
+        done = advance(store, shard, clock, SITE)
+        known = {unpack_owed(value) for value in store.redis.hvals(shard.key("outbox"))}
+        followed = {item.page.id for item in known if of_interest(item.page)}
+        done.pages = [page for page in done.pages if page.id in followed]
+        return done
+
+    return advanced
+
+
+def fails_on(wanted: Callable[[Watch, Sequence[AnyMessage]], bool], error: BaseException) -> Callable[..., Any]:
+    def judged(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        if wanted(watch, messages):
+            raise error
+        return step(watch, messages, now, site)
+
+    return judged
+
+
+def holds_poison(_: Watch, messages: Sequence[AnyMessage]) -> bool:
+    return any(POISON in message.id for message in messages)
+
+
+def poison(patient: str = "P1", **more: Any) -> Body:
+    return reading("crp", 85, patient, id=POISON, **more)
+
+
+def charted(store: Store, patient: str = "P1") -> set[str]:
+    watch = store.watch(patient)
+    return set(watch.chart.entries) if watch else set()
+
+
+def titles(store: Store, patient: str = "P1") -> list[str]:
+    return [item.page.title for item in owed(store, patient)]
+
+
+# -- whole batches ---------------------------------------------------------------------------------
+
+
+def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., module.Turn]) -> None:
+    send(store, crs2())
+    done = turn()
+    assert (done.batches, done.messages, done.more) == (1, 3, False)
+    assert [item.page for item in owed(store)] == done.pages
+    assert titles(store) == ["[HIGH] HAEM-2/12 P1 D+2 · CRS 2 · T 38.9 · SBP 84"]
+    assert waiting(store) == 0
+
+
+def test_patients_of_one_shard_are_judged_each_for_themselves(store: Store, turn: Callable[..., module.Turn]) -> None:
+    assert KEYS.of("P1") == KEYS.of("P3")
+    send(store, [*crs2("P1"), *crs2("P3")])
+    assert len(turn().pages) == 2
+    assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
+
+
+def test_more_than_one_batch_is_taken_in_one_turn(redis: Redis, clock: Clock) -> None:
+    small = Store(redis, KEYS, batch=2, lease_seconds=5, journal_length=100)
+    send(small, [registration(), *[reading("crp", number) for number in range(8)]])
+    done = advance(small, SHARD, clock, SITE)
+    assert (done.batches, done.messages, done.more) == (5, 9, False)
+
+
+def test_a_batch_after_which_nothing_waits_ends_the_turn_at_once(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that is taken to find nothing, and given back, is two writes to disk."""
+    taken: list[Shard] = []
+    take = store.take
+    monkeypatch.setattr(store, "take", lambda shard, *args: taken.append(shard) or take(shard, *args))
+    send(store, crs2())
+    advance(store, SHARD, clock, SITE)
+    assert taken == [SHARD]
+
+
+def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        if len(messages) == 3:
+            send(store, [reading("crp", 85)])
+        return step(watch, messages, now, site)
+
+    monkeypatch.setattr(module, "step", judged)
+    send(store, crs2())
+    done = advance(store, SHARD, clock, SITE)
+    assert (done.batches, done.messages, done.more) == (2, 4, False)
+
+
+def test_where_nothing_waits_nothing_is_done(redis: Redis, turn: Callable[..., module.Turn]) -> None:
+    assert turn().batches == 0
+    assert redis.keys() == []
+
+
+def test_a_message_delivered_twice_takes_effect_once(store: Store, turn: Callable[..., module.Turn]) -> None:
+    send(store, [*crs2(), *crs2()])
+    turn()
+    send(store, crs2())
+    turn()
+    assert len(owed(store)) == 1
+
+
+def test_a_ladder_climbs_when_its_time_has_come(store: Store, clock: Clock, turn: Callable[..., module.Turn]) -> None:
+    send(store, crs2())
+    turn()
+    clock.forward(minutes=9, seconds=59)
+    assert turn().pages == []
+    clock.forward(seconds=1)
+    assert len(turn().pages) == 1
+    assert "CRS 2 (repeat)" in titles(store)[-1]
+
+
+def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, crs2())
+    [page] = turn().pages
+    episode = owed(store)[0].page.episode
+    send(store, [acknowledgement(episode, at=clock.forward(minutes=2))], clock.at)
+    turn()
+    assert owed(store) == []
+    assert redis.zscore(SHARD.key("due"), page.id) is None
+    clock.forward(hours=1)
+    assert turn().pages == []
+
+
+def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
+    store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    first, *rest = crs2()
+    send(store, rest)
+    [page] = turn().pages
+    assert (page.urgency, page.condition) == ("high", "crs")
+    assert store.unregistered()["P1"].count == 2
+    assert [watch.patient for watch in store.watches()] == ["P1"], "who pages is shown, registered or not"
+    send(store, [first])
+    assert turn().pages == [], "the same thing is not paged again"
+    assert store.unregistered() == {}
+
+
+def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
+    store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    """Of two corrections of one reading the one accepted later holds, whatever order they are folded in."""
+    early = reading("crp", 20, id="m1", status="corrected")
+    send(store, [registration(), early], clock.at)
+    send(store, [early | {"value": 30}], clock.forward(minutes=1))
+    turn()
+    watch = store.watch("P1")
+    assert watch is not None
+    assert [str(entry.value) for entry in watch.chart.entries["crp"]] == ["30"]
+
+
+# -- what cannot be read or used -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"m": b"{"}, "not JSON"),
+        ({"m": b"\xff"}, "not JSON"),
+        ({"message": b"{}"}, "not JSON"),
+        ({"m": b'{"type": "telegram"}'}, "type: not one of"),
+        ({"m": raw(reading("crp", "1e15"))}, "value: the number is too large"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_set_aside_and_its_neighbours_are_not(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn], fields: dict[str, bytes], why: str
+) -> None:
+    send(store, crs2()[:2])
+    redis.xadd(SHARD.inbox, fields)
+    send(store, crs2()[2:])
+    assert len(turn().pages) == 1
+    [(_, record)] = store.set_aside()
+    assert why in record.why
+    assert record.source == "inbox"
+    assert waiting(store) == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (reading("crp", 85, unit=None), "unit"),
+        (reading("crp", 85, unit="mg"), "unit"),
+        (reading("temperature", "3890"), ""),
+        (reading("crp", 85, at=NOW.replace(hour=9)), "future"),
+        (acknowledgement("nobody"), "no such episode"),
+    ],
+    ids=["unit missing", "unit unknown", "implausible", "in the future", "unknown episode"],
+)
+def test_a_message_that_can_be_read_and_not_used_is_set_aside_with_the_reason(
+    store: Store, turn: Callable[..., module.Turn], bad: Body, why: str
+) -> None:
+    send(store, [*crs2(), bad])
+    assert len(turn().pages) == 1
+    [(_, record)] = store.set_aside()
+    assert why in record.why
+    assert (record.source, record.patient, record.id) == (bad["source"], "P1", bad["id"])
+    assert json.loads(record.raw)["id"] == bad["id"]
+
+
+def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journal_places_it_there_again(
+    store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    """However long it waits for a worker, and in a replay of the journal."""
+    send(store, [registration(), reading("temperature", "38.9", at=NOW + timedelta(minutes=45))])
+    clock.forward(minutes=20)
+    turn()
+    watch = store.watch("P1")
+    assert watch is not None
+    (entry,) = watch.chart.entries["temperature"]
+    assert (entry.effective, entry.charted_for) == (NOW, NOW + timedelta(minutes=45))
+    [(_, record)] = store.journal(SHARD)
+    again = [
+        read_message(item["message"]).model_copy(update={"received": datetime.fromisoformat(item["received"])})
+        for item in record["in"]
+    ]
+    replayed, _ = step(Watch(patient="P1"), again, NOW + timedelta(days=1), SITE)
+    assert replayed.chart.entries["temperature"] == (entry,)
+
+
+def test_a_message_in_another_patients_shard_is_moved_to_its_own(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    """A producer in another language may compute the shard wrongly; a patient must never stand in two."""
+    for body in crs2("P2"):
+        redis.xadd(SHARD.inbox, {"m": raw(body)})
+    assert [shard.number for shard in turn().wake] == [KEYS.of("P2").number]
+    assert len(turn(KEYS.of("P2")).pages) == 1
+    assert [watch.patient for watch in store.watches()] == ["P2"]
+
+
+# -- poison ----------------------------------------------------------------------------------------
+
+
+def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError("secret")))
+    registered, fever, pressure = crs2()
+    send(store, [registered, fever, poison(), pressure, *crs2("P3")])
+    assert len(turn().pages) == 2
+    [(_, record)] = store.set_aside()
+    assert (record.id, record.patient) == (POISON, "P1")
+    assert record.why == "internal error ZeroDivisionError while judging this message"
+    assert charted(store) == {"temperature", "systolic_bp"}
+    assert waiting(store) == 0
+
+
+def test_poison_in_a_large_batch_costs_one_judgement_a_message(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More would outlast the lease, and the whole shard would stand still."""
+    judged: list[int] = []
+
+    def counted(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        judged.append(len(messages))
+        return fails_on(holds_poison, ZeroDivisionError())(watch, messages, now, site)
+
+    monkeypatch.setattr(module, "step", counted)
+    send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
+    assert len(turn().pages) == 1
+    assert judged == [PIECE, *[1] * PIECE, PIECE - 1]
+    assert [record.id for _, record in store.set_aside()] == [POISON]
+
+
+def test_a_time_limit_is_no_messages_fault(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
+    send(store, [*crs2(), poison()])
+    with pytest.raises(SoftTimeLimitExceeded):
+        turn()
+    assert store.set_aside() == []
+    assert waiting(store) == 4
+
+
+def test_what_is_said_of_poison_names_no_patient(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, KeyError("P-secret 38.9")))
+    send(store, [registration("P-secret"), poison("P-secret")])
+    turn(KEYS.of("P-secret"))
+    [(_, entry)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
+    assert b"secret" not in entry[b"m"]
+    assert "secret" not in caplog.text
+
+
+def test_poison_from_a_source_with_the_longest_name_is_set_aside_too(
+    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError()))
+    send(store, [*crs2(), poison(source="m" * 200)])
+    assert len(turn().pages) == 1
+    assert [record.id for _, record in store.set_aside()] == [POISON]
+
+
+def test_an_unusable_reading_from_a_source_with_the_longest_name_is_set_aside_too(
+    store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, [*crs2(), reading("crp", 85, unit=None, source="m" * 200)])
+    assert len(turn().pages) == 1
+    assert len(store.set_aside()) == 1
+
+
+def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
+    store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(store, [*crs2("P1"), *crs2("P3")])
+    turn()
+    monkeypatch.setattr(module, "step", fails_on(lambda watch, _: watch.patient == "P1", KeyError("technician-2")))
+    clock.forward(minutes=10)
+    assert len(turn().pages) == 1
+    assert {item.page.patient for item in owed(store) if item.page.reason == "repeat"} == {"P3"}
+    site = turn(KEYS.of(SITE_SUBJECT))
+    assert len(site.pages) == 1
+    told = {item.page.condition for item in owed(store, SITE_SUBJECT)}
+    assert told == {"judgement ladder"}
+
+
+def test_a_ladder_that_cannot_be_judged_is_tried_again_after_a_minute_not_at_once(
+    store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(store, crs2())
+    turn()
+    monkeypatch.setattr(module, "step", fails_on(lambda watch, _: watch.patient == "P1", KeyError("technician-2")))
+    clock.forward(minutes=10)
+    assert turn().batches == 1
+    monkeypatch.undo()
+    clock.forward(seconds=59)
+    assert turn().batches == 0
+    clock.forward(seconds=1)
+    assert len(turn().pages) == 1
+
+
+# -- a worker that dies ----------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours handles it."""
+
+
+def until_it_lives(redis: Redis, turn: Callable[..., module.Turn], shard: Shard = SHARD) -> int:
+    """Advance again and again, as the tick does, until a worker survives; return how many died."""
+    for deaths in range(100):
+        try:
+            turn(shard)
+        except Killed:
+            redis.delete(shard.lease)  # it runs out
+        else:
+            return deaths
+    raise AssertionError("workers die for ever")
+
+
+def test_a_worker_that_died_before_the_commit_leaves_everything_to_the_next(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(store, crs2())
+    with monkeypatch.context() as dying:
+        dying.setattr(Transaction, "commit", fails_on_call(Killed()))
+        with pytest.raises(Killed):
+            turn()
+    assert waiting(store) == 3
+    assert turn().batches == 0, "the dead worker's lease still holds"
+    redis.delete(SHARD.lease)
+    assert len(turn().pages) == 1
+    assert len(owed(store)) == 1
+
+
+def fails_on_call(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_message_that_kills_its_worker_is_isolated_and_set_aside(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "step", fails_on(holds_poison, Killed()))
+    send(store, [*crs2()[:2], poison(), crs2()[2], *crs2("P3")])
+    assert until_it_lives(redis, turn) <= 12
+    [(_, record)] = store.set_aside()
+    assert (record.id, record.why) == (POISON, "a worker died each time it took this message")
+    assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
+    assert waiting(store) == 0
+    [(_, told)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
+    assert b"worker died" in told[b"m"]
+
+
+@pytest.mark.parametrize(("crashes", "taken"), [(2, 5), (3, 1)])
+def test_after_the_third_crash_messages_are_taken_one_at_a_time(
+    redis: Redis,
+    store: Store,
+    turn: Callable[..., module.Turn],
+    monkeypatch: pytest.MonkeyPatch,
+    crashes: int,
+    taken: int,
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(
+        module,
+        "step",
+        lambda watch, messages, now, site: seen.append(len(messages)) or step(watch, messages, now, site),
+    )
+    send(store, [reading("crp", number) for number in range(5)])
+    redis.set(SHARD.key("crashes"), crashes)
+    turn()
+    assert seen[0] == taken
+    assert sum(seen) == 5
+    assert waiting(store) == 0
+
+
+@pytest.mark.parametrize(("crashes", "set_aside"), [(7, 0), (8, 1)])
+def test_only_after_the_eighth_crash_a_lone_message_is_given_up(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn], crashes: int, set_aside: int
+) -> None:
+    send(store, [registration()])
+    [(entry, _)] = store.stream(SHARD.inbox)
+    redis.mset({SHARD.crashes: crashes, SHARD.key("suspect"): entry})
+    turn()
+    assert len(store.set_aside()) == set_aside
+
+
+def test_only_the_message_that_was_alone_each_time_is_given_up(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, [registration()])
+    redis.set(SHARD.crashes, 8)
+    turn()
+    assert store.set_aside() == []
+
+
+def test_a_ladder_that_kills_its_worker_costs_no_message(
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(store, crs2())
+    turn()
+    clock.forward(minutes=10)
+    monkeypatch.setattr(module, "step", fails_on(lambda watch, rest: watch.patient == "P1" and not rest, Killed()))
+    send(store, crs2("P3"), clock.at)
+    until_it_lives(redis, turn)
+    assert store.set_aside() == []
+    assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
+
+
+# -- a lease that was lost -------------------------------------------------------------------------
+
+
+def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+        redis.set(SHARD.lease, "another worker")
+        return step(watch, messages, now, site)
+
+    monkeypatch.setattr(module, "step", slow)
+    send(store, crs2())
+    done = turn()
+    assert (done.pages, done.batches) == ([], 0)
+    assert waiting(store) == 3
+    assert owed(store) == []
+    assert redis.get(SHARD.lease) == b"another worker"
+
+
+# -- faults reach the site -------------------------------------------------------------------------
+
+
+def test_a_message_set_aside_reaches_the_technician(store: Store, turn: Callable[..., module.Turn]) -> None:
+    send(store, [registration(), reading("crp", 85, unit=None)])
+    done = turn()
+    assert [shard.number for shard in done.wake] == [KEYS.of(SITE_SUBJECT).number]
+    assert len(turn(KEYS.of(SITE_SUBJECT)).pages) == 1
+    pages = owed(store, SITE_SUBJECT)
+    assert {item.page.to for item in pages} == {"technician-1"}
+    assert {item.page.urgency for item in pages} == {"technical"}
+
+
+def test_a_source_that_keeps_sending_rubbish_pages_once(store: Store, turn: Callable[..., module.Turn]) -> None:
+    for number in range(5):
+        send(store, [reading("crp", number, unit=None)])
+        turn()
+        turn(KEYS.of(SITE_SUBJECT))
+    assert len(owed(store, SITE_SUBJECT)) == 1
+    assert len(store.set_aside()) == 5
+
+
+def test_a_relay_drained_twice_tells_the_site_the_same_thing_once(
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that died between appending and deleting: the fault is appended again."""
+    send(store, [registration(), reading("crp", 85, unit=None)])
+    with monkeypatch.context() as dying:
+        dying.setattr(redis, "xdel", fails_on_call(Killed()))
+        with pytest.raises(Killed):
+            turn()
+    drain_relay(store, SHARD, clock.now())
+    assert waiting(store, SITE_SUBJECT) == 2
+    turn(KEYS.of(SITE_SUBJECT))
+    assert len(owed(store, SITE_SUBJECT)) == 1
+    assert redis.xlen(SHARD.key("relay")) == 0
+
+
+def test_an_empty_relay_wakes_nobody(store: Store) -> None:
+    assert drain_relay(store, SHARD, NOW) == []
+
+
+# -- unregistered patients ---------------------------------------------------------------------------
+
+
+def stranger(number: int) -> str:
+    """One of many patients of one shard."""
+    names = (f"X{n}" for n in count())
+    return next(islice((name for name in names if KEYS.of(name) == SHARD), number, None))
+
+
+def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_cost_nobody(
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
+) -> None:
+    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    made_up = [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share + 5)]
+    send(store, made_up)
+    turn()
+    assert len(store.unregistered()) == share
+    assert redis.hlen(SHARD.key("watches")) == share
+    records = [record for _, record in store.set_aside()]
+    assert {record.patient for record in records} == {stranger(n) for n in range(share, share + 5)}
+    assert all("too many unregistered patients" in record.why for record in records)
+    advance(store, KEYS.of(SITE_SUBJECT), clock, SITE)
+    site = store.watch(SITE_SUBJECT)
+    assert site is not None
+    assert "made-up" in site.episodes["intake made-up"].title
+    assert store.watches() == [site]
+
+    send(store, [reading("temperature", 37, patient=stranger(0), source="made-up", id="again")])
+    turn()
+    assert store.unregistered()[stranger(0)].count == 2, "who is kept goes on being kept"
+    send(store, crs2())
+    assert len(turn().pages) == 1, "a registered patient is not touched by the limit"
+
+
+def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
+    store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    old, into = stranger(0), stranger(share + 1)
+    send(store, [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share)])
+    turn()
+    body = {"type": "merge", "id": "1", "source": "ehr", "patient": old, "into": into, "effective": NOW.isoformat()}
+    send(store, [body])
+    for _ in range(4):
+        turn()
+    watch = store.watch(into)
+    assert watch is not None
+    assert "temperature" in watch.chart.entries
+
+
+def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
+    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+) -> None:
+    send(store, [acknowledgement("no-such-episode", at=NOW)])
+    turn()
+    assert redis.hlen(SHARD.key("watches")) == 0

@@ -1,0 +1,37 @@
+"""Packing for the store: what is unpacked is what was packed, and old state stays readable."""
+
+import zlib
+from decimal import Decimal
+
+from msgspec import msgpack
+
+from alerts.chart.chart import Chart
+from alerts.chart.entry import Entry
+from alerts.step.step import step
+from alerts.state import SetAside, Watch
+from tests.unit.worker.ward import NOW, SITE, crs2, message
+from worker.store.codec import Owed, pack, unpack_owed, unpack_set_aside, unpack_watch
+
+
+def test_a_watch_with_chart_and_episodes_survives() -> None:
+    watch, effects = step(Watch(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
+    assert watch.episodes
+    assert unpack_watch(pack(watch)) == watch
+    owed = Owed(page=effects.pages[0], attempts=3, said="failed")
+    assert unpack_owed(pack(owed)) == owed
+
+
+def test_a_decimal_keeps_every_digit() -> None:
+    entry = Entry(NOW, "lab", "m1", value=Decimal("0.10"))
+    watch = Watch(patient="P1", chart=Chart(entries={"crp": (entry,)}))
+    assert str(unpack_watch(pack(watch)).chart.entries["crp"][0].value) == "0.10"
+
+
+def test_what_was_set_aside_survives() -> None:
+    record = SetAside(NOW, "lab", "P1", "m1", "the unit is missing", '{"value": "Ω"}')
+    assert unpack_set_aside(pack(record)) == record
+
+
+def test_state_written_by_a_newer_version_with_one_field_more_is_still_read() -> None:
+    packed = zlib.compress(msgpack.encode({"patient": "P1", "registered": True, "a_field_of_tomorrow": 1}))
+    assert unpack_watch(packed) == Watch(patient="P1", registered=True)

@@ -1,0 +1,167 @@
+"""What a process remembers of patients is only ever used where it is what the store holds."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as LostConnection
+
+from alerts.state import Watch
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
+from worker.store import state_cache as module
+from worker.processing.advance import advance
+from worker.store.codec import unpack_watch
+from worker.store.state_cache import Remembered
+from worker.store.shard import LostLeaseError, Outcome, Store
+
+SHARD = KEYS.of("P1")
+
+
+def process(redis: Redis) -> Store:
+    """The store as another process has it: nothing is remembered there yet."""
+    return Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000)
+
+
+@contextmanager
+def unpacked() -> Iterator[list[bytes]]:
+    """What is fetched and decoded meanwhile."""
+    found: list[bytes] = []
+
+    def spy(packed: bytes) -> Watch:
+        found.append(packed)
+        return unpack_watch(packed)
+
+    with patch.object(module, "unpack_watch", spy):
+        yield found
+
+
+@pytest.fixture
+def judged(store: Store, clock: Clock) -> Callable[..., None]:
+    """Have a store take what waits for P1."""
+
+    def judge(by: Store = store, *bodies: dict[str, Any]) -> None:
+        send(by, bodies)
+        assert advance(by, SHARD, clock, SITE).messages == len(bodies)
+
+    return judge
+
+
+def of(watch: Watch) -> Outcome:
+    return Outcome({"P1": watch}, [], [], [], [], [], [])
+
+
+def charted(store: Store, kind: str) -> list[str]:
+    watch = store.watch("P1")
+    assert watch is not None
+    return [str(entry.value) for entry in watch.chart.entries[kind]]
+
+
+def test_what_this_process_committed_is_not_fetched_again(store: Store, judged: Callable[..., None]) -> None:
+    judged(store, *crs2())
+    with unpacked() as fetched:
+        judged(store, reading("crp", 85))
+    assert fetched == []
+    assert charted(store, "crp") == ["85"]
+    assert charted(store, "temperature") == ["38.9"]
+
+
+def test_what_another_process_changed_is_fetched(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
+    other = process(redis)
+    judged(store, *crs2())
+    judged(other, reading("crp", 85))
+    with unpacked() as fetched:
+        judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+    assert len(fetched) == 1
+    assert charted(store, "crp") == ["85", "90"]
+
+
+def test_two_processes_in_turn_lose_nothing(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
+    other = process(redis)
+    judged(store, *crs2())
+    for minute in range(5):
+        judged((store, other)[minute % 2], reading("crp", minute, at=NOW.replace(minute=minute)))
+    assert charted(store, "crp") == [str(minute) for minute in range(5)]
+
+
+def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: Callable[..., None]) -> None:
+    """It may have happened or not: here it has, and the state remembered from before is not used any more."""
+    judged(store, *crs2())
+    send(store, [reading("crp", 85)])
+    batch = store.take(SHARD, NOW)
+    assert batch is not None
+    with store.transaction(batch) as transaction:
+        watch = transaction.watches(["P1"])["P1"]
+        execute = transaction._pipe.execute
+
+        def unanswered(*args: Any, **more: Any) -> Any:
+            execute(*args, **more)
+            raise LostConnection
+
+        with patch.object(transaction._pipe, "execute", unanswered), pytest.raises(LostConnection):
+            transaction.commit(batch, of(Watch(patient="P1", registered=True)), NOW)
+    assert watch.episodes
+    assert store.watch("P1") == Watch(patient="P1", registered=True)
+    with unpacked() as fetched:
+        judged(store, reading("crp", 90))
+    assert len(fetched) == 1
+
+
+def test_a_commit_that_lost_its_lease_is_not_remembered(
+    redis: Redis, store: Store, judged: Callable[..., None]
+) -> None:
+    judged(store, *crs2())
+    send(store, [reading("crp", 85)])
+    batch = store.take(SHARD, NOW)
+    assert batch is not None
+    with store.transaction(batch) as transaction:
+        transaction.watches(["P1"])
+        redis.set(SHARD.lease, "another")
+        with pytest.raises(LostLeaseError):
+            transaction.commit(batch, of(Watch(patient="P1")), NOW)
+    redis.delete(SHARD.lease)
+    assert advance(store, SHARD, Clock(), SITE).messages == 1
+    assert charted(store, "temperature") == ["38.9"]
+
+
+def test_a_store_that_was_set_back_is_believed(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
+    judged(store, *crs2())
+    before = {key: redis.dump(SHARD.key(key)) for key in ("watches", "revisions")}
+    judged(store, reading("crp", 85))
+    for key, value in before.items():
+        redis.restore(SHARD.key(key), 0, value, replace=True)
+    judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+    assert charted(store, "crp") == ["90"]
+
+
+def test_a_state_of_before_there_were_revisions_is_fetched(
+    redis: Redis, store: Store, judged: Callable[..., None]
+) -> None:
+    judged(store, *crs2())
+    redis.delete(SHARD.key("revisions"))
+    judged(store, reading("crp", 85))
+    assert charted(store, "temperature") == ["38.9"]
+    with unpacked() as fetched:
+        judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+    assert fetched == []
+
+
+def test_what_was_used_longest_ago_is_forgotten() -> None:
+    remembered = Remembered(most=2)
+    for patient in ("P1", "P2", "P1", "P3"):
+        remembered.keep(patient, b"1", Watch(patient=patient))
+    assert list(remembered._states) == ["P1", "P3"]
+    assert len(remembered) == 2
+
+
+def test_more_patients_than_are_remembered_are_all_read(redis: Redis, store: Store) -> None:
+    store.remembered = Remembered(most=2)
+    patients = [name for name in (f"P{number}" for number in range(40)) if KEYS.of(name) == SHARD]
+    for minute in (0, 1):
+        send(store, [reading("crp", 1, patient, NOW.replace(minute=minute)) for patient in patients])
+        advance(store, SHARD, Clock(), SITE)
+    watches = [store.watch(patient) for patient in patients]
+    assert [len(watch.chart.entries["crp"]) for watch in watches if watch] == [2] * len(patients)
+    assert redis.hlen(SHARD.key("revisions")) == len(patients)

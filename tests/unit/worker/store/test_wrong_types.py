@@ -1,0 +1,203 @@
+"""A key of another type, or a value that nobody can read, concerns nobody but itself."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from redis.exceptions import ResponseError
+
+from alerts.messages import SITE_SUBJECT, Fault, read_message
+from config.settings import Settings
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
+from worker.store import keys as keys_module
+from worker import tasks
+from worker import ticker
+from worker.store import wrong_types
+from worker.processing.advance import UNREADABLE, advance, drain_relay
+from worker.store.inbox import accept
+from worker.store.keys import Shard
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
+from worker.ticker import pending
+
+P1, SITES = KEYS.of("P1"), KEYS.of(SITE_SUBJECT)
+OTHER = next(name for name in map("P{}".format, range(2, 99)) if KEYS.of(name) not in (P1, SITES))
+P2 = KEYS.of(OTHER)
+
+
+def neighbour(name: str) -> str:
+    """A patient of the same shard as another."""
+    return next(other for other in (f"{name}-{number}" for number in range(100)) if KEYS.of(other) == KEYS.of(name))
+
+
+def faults(store: Store) -> list[str]:
+    found = [read_message(fields[b"m"]) for _, fields in store.stream(SITES.inbox)]
+    return [item.what for item in found if isinstance(item, Fault)]
+
+
+def spoil_hash(store: Store, key: str) -> None:
+    store.redis.delete(key)
+    store.redis.hset(key, "a", "b")
+
+
+@pytest.mark.parametrize("name", ["inbox", "timers", "relay", "due", "urgent", "lease"])
+def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name: str) -> None:
+    send(store, crs2(OTHER))
+    spoil_hash(store, P1.key(name))
+    with pytest.raises(ResponseError) as caught:
+        pending(store, NOW)
+    assert wrong_types.is_meant(caught.value)
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    assert P2.number in pending(store, NOW).shards
+    [what] = faults(store)
+    assert f"the key {P1.key(name)} held another type than ours and was renamed" in what
+    [kept] = store.redis.keys("ward:wrong_type:*")
+    assert store.redis.hgetall(kept) == {b"a": b"b"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["watches", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "heard"],
+)
+def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock, name: str) -> None:
+    """A commit that failed on the outbox alone would owe a page that nobody looks for."""
+    send(store, crs2("P1"))
+    store.redis.set(P1.key(name), "text")
+    with pytest.raises(ResponseError):
+        advance(store, P1, clock, SITE)
+    assert store.redis.xlen(P1.inbox) == 3
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    store.redis.delete(P1.lease)
+    advance(store, P1, clock, SITE)
+    assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
+
+
+def test_keys_of_our_types_stay(store: Store, clock: Clock) -> None:
+    send(store, crs2("P1"))
+    advance(store, P1, clock, SITE)
+    store.redis.set("ward:audit:turn", 1)
+    before = set(store.redis.keys("*"))
+    assert wrong_types.move_away(store.redis, KEYS, NOW) == []
+    assert set(store.redis.keys("*")) == before
+
+
+@pytest.mark.parametrize("name", ["crashes", "receipts", "cursor"])
+def test_a_text_that_is_no_number_or_place_stops_no_shard(store: Store, clock: Clock, name: str) -> None:
+    send(store, crs2("P1"))
+    store.redis.set(P1.key(name), "strange")
+    assert P1.number in pending(store, NOW).shards
+    if name != "receipts":  # of these nothing depends but when the tick wakes
+        with pytest.raises(ResponseError) as caught:
+            advance(store, P1, clock, SITE)
+        assert wrong_types.is_meant(caught.value)
+        wrong_types.move_away(store.redis, KEYS, NOW)
+        store.redis.delete(P1.lease)
+    advance(store, P1, clock, SITE)
+    assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
+
+
+def test_every_key_of_a_shard_that_the_list_names_is_known() -> None:
+    named = re.findall(r"^(\w+)(?::ID)?\s+(stream|hash|zset|string)\s", str(keys_module.__doc__), re.MULTILINE)
+    assert len(named) > 20
+    known = {name: wrong_types.TYPES.get(name, b"").decode() for name, _ in named if name != "page"}
+    assert known == {name: kind for name, kind in named if name != "page"}
+
+
+def spoil_state(store: Store, patient: str) -> bytes:
+    spoiled = b"\x78\x01cut short"
+    store.redis.hset(KEYS.of(patient).key("watches"), patient, spoiled)
+    return spoiled
+
+
+def test_a_state_that_cannot_be_read_concerns_its_patient_alone(store: Store, clock: Clock) -> None:
+    other = neighbour("P1")
+    spoiled = spoil_state(store, "P1")
+    send(store, [*crs2("P1"), *crs2(other)])
+    advance(store, P1, clock, SITE)
+    assert [item.page.urgency for item in owed(store, other)] == ["high"]
+    assert store.redis.hget(P1.key("watches"), "P1") == spoiled
+    kept = [(record.patient, record.why) for _, record in store.set_aside()]
+    assert kept == [("P1", UNREADABLE)] * 3
+    assert any(UNREADABLE in what for what in faults(store))
+
+
+def test_its_ladder_is_looked_at_again_later(store: Store, clock: Clock) -> None:
+    spoil_state(store, "P1")
+    store.redis.zadd(P1.key("timers"), {"P1": 1})
+    advance(store, P1, clock, SITE)
+    assert P1.number not in pending(store, clock.now()).shards
+    assert P1.number in pending(store, clock.forward(minutes=1)).shards
+
+
+def test_lists_of_all_patients_leave_it_out(store: Store, clock: Clock) -> None:
+    send(store, crs2("P1"))
+    send(store, crs2(OTHER))
+    for shard in (P1, P2):
+        advance(store, shard, clock, SITE)
+    spoil_state(store, "P1")
+    store.redis.hset(P2.key("unregistered"), "P9", b"junk")
+    assert [watch.patient for watch in store.watches()] == [OTHER]
+    assert store.unregistered() == {}
+
+
+def test_a_dead_letter_that_cannot_be_read_hides_no_other(store: Store) -> None:
+    store.redis.hset(KEYS.dead_letters, "one", "junk")
+    send_bad(store)
+    assert len(store.set_aside()) == 1
+
+
+def send_bad(store: Store) -> None:
+    accept(store.redis, KEYS, [b"{"], NOW)
+
+
+def test_junk_in_the_relay_becomes_a_dead_letter_and_the_rest_moves_on(store: Store, clock: Clock) -> None:
+    store.redis.xadd(P1.key("relay"), {"other": "field"})
+    store.redis.xadd(P1.key("relay"), {"m": "junk"})
+    good = read_message(json.dumps(reading("temperature", "38.9", OTHER)))
+    store.redis.xadd(P1.key("relay"), {"m": good.model_dump_json(exclude_none=True)})
+    drain_relay(store, P1, NOW)
+    assert store.redis.xlen(P1.key("relay")) == 0
+    assert store.redis.xlen(P2.inbox) == 1
+    advance(store, SITES, clock, SITE)
+    assert len(store.set_aside()) == 2
+
+
+@pytest.mark.parametrize("name", [KEYS.waiting_bytes, KEYS.dead_letters, SITES.key("seen:lab")])
+def test_a_key_of_the_intake_is_moved_as_well(store: Store, name: str) -> None:
+    store.redis.set(name, "text")
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    assert not store.redis.exists(name)
+
+
+@pytest.mark.parametrize("fields", [{b"x": b"y"}, {b"m": b"\xff"}, {b"m": b"null", b"r": b"yesterday"}])
+def test_an_entry_of_an_inbox_that_nobody_can_read_holds_up_nothing(
+    store: Store, clock: Clock, fields: dict[bytes, bytes]
+) -> None:
+    store.redis.xadd(P1.inbox, fields)  # type: ignore[arg-type]
+    send(store, crs2("P1"))
+    advance(store, P1, clock, SITE)
+    assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
+    assert len(store.set_aside()) == 1
+
+
+def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    run = Runtime(Settings(), SITE, store, clock)
+    done: list[str] = []
+    woken: list[Shard] = []
+    monkeypatch.setattr(ticker, "runtime", lambda: run)
+    monkeypatch.setattr(tasks, "runtime", lambda: run)
+    monkeypatch.setattr(tasks, "wake_shards", woken.extend)
+    for part in ("_beat", "_recover", "_watch", "_look_over"):
+        monkeypatch.setattr(ticker, part, _note(done, part))
+    store.redis.set(P1.key("timers"), "text")
+    ticker.tick()
+    assert done == ["_beat", "_recover", "_watch", "_look_over"]
+    assert woken == [SITES]
+    assert not store.redis.exists(P1.key("timers"))
+
+
+def _note(done: list[str], part: str) -> Callable[[object], None]:
+    return lambda _: done.append(part)

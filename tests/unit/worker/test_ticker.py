@@ -1,0 +1,332 @@
+"""The tick: everything that waits is found in one look, and a store that is gone does not stop it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
+
+from alerts.step.system_faults import fault
+from config.settings import Settings
+from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from worker import ticker as module
+from worker.processing.advance import advance
+from worker.app import app
+from worker.clock import milliseconds
+from worker.monitoring.stalled_consumer import DEAF_SECONDS, Ears
+from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
+from worker.delivery.channel import Office
+from worker.delivery.outbox import deliver
+from worker.delivery.outcome import Attempt, Outcome
+from worker.runtime.queues import QUEUES
+from worker.runtime.runtime import Runtime
+from worker.store.shard import Store
+from worker.ticker import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_TURNS, Pending, beat_key, pending, tick
+
+SHARD = KEYS.of("P1")
+NOTHING = Pending([], [], [])
+
+
+def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
+    assert pending(store, NOW) == NOTHING
+
+
+def test_a_message_in_the_inbox_is_found_though_its_wake_up_was_lost(store: Store) -> None:
+    send(store, crs2())
+    assert pending(store, NOW) == Pending([SHARD.number], [], [])
+
+
+def test_messages_of_several_shards_are_found(store: Store) -> None:
+    send(store, [*crs2("P1"), *crs2("P2")])
+    assert pending(store, NOW).shards == sorted([KEYS.of("P1").number, KEYS.of("P2").number])
+
+
+def test_a_shard_somebody_advances_now_is_left_alone(store: Store) -> None:
+    send(store, crs2())
+    store.take(SHARD, NOW)
+    assert pending(store, NOW) == NOTHING
+
+
+def only_page(store: Store) -> str:
+    """The id of the CRS page, which is the only one due."""
+    send(store, crs2())
+    advance(store, SHARD, Clock(), SITE)
+    [page] = [item.page.id for item in owed(store)]
+    store.redis.delete(SHARD.key("due"))
+    store.redis.zadd(SHARD.key("due"), {page: milliseconds(NOW)})
+    return page
+
+
+def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = only_page(store)
+    assert pending(store, NOW) == Pending([], [(SHARD.number, page)], [])
+    found: list[Pending] = []
+
+    def look(*_: object) -> Attempt:
+        found.append(pending(store, NOW))
+        return Attempt(Outcome.SENT)
+
+    monkeypatch.setattr("worker.delivery.outbox.send", look)
+    deliver(store, SHARD, page, Clock(), SITE, Office())
+    assert found == [NOTHING]
+
+
+def test_a_page_to_be_tried_later_is_found_later(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW + timedelta(seconds=2))})
+    assert pending(store, NOW + timedelta(seconds=1)) == NOTHING
+    assert pending(store, NOW + timedelta(seconds=2)).pages == [(SHARD.number, "e.1")]
+
+
+@pytest.mark.parametrize(("wait", "found"), [(599, []), (600, [SHARD.number])])
+def test_a_ladder_is_found_from_its_moment_on(store: Store, wait: int, found: list[int]) -> None:
+    send(store, crs2())
+    advance(store, SHARD, Clock(), SITE)
+    assert pending(store, NOW + timedelta(seconds=wait)).shards == found
+
+
+def test_a_fault_left_in_the_relay_is_found(redis: Redis, store: Store) -> None:
+    message = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
+    redis.xadd(SHARD.key("relay"), {"m": message.model_dump_json()})
+    assert pending(store, NOW).shards == [SHARD.number]
+
+
+def test_critical_pages_are_found_apart(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
+    assert pending(store, NOW) == Pending([], [(SHARD.number, "e.2")], [(SHARD.number, "e.1")])
+
+
+def test_a_flood_of_pages_is_taken_in_portions(redis: Redis, store: Store) -> None:
+    redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW) for number in range(PAGES_A_TICK + 50)})
+    assert len(pending(store, NOW).pages) == PAGES_A_TICK
+
+
+def test_it_takes_one_round_trip_however_many_shards_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips: list[int] = []
+    pipeline = store.redis.pipeline
+
+    def counted(**more: Any) -> Any:
+        pipe = pipeline(**more)
+        execute = pipe.execute
+        pipe.execute = lambda: trips.append(len(pipe.command_stack)) or execute()
+        return pipe
+
+    monkeypatch.setattr(store.redis, "pipeline", counted)
+    pending(store, NOW)
+    assert len(trips) == 1
+
+
+# -- as a worker runs it ---------------------------------------------------------------------------
+
+Sent = list[tuple[str, tuple[Any, ...]]]
+
+
+@pytest.fixture
+def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    found: Sent = []
+    run = Runtime(Settings(health_file=tmp_path / "healthy"), SITE, store, clock)
+    monkeypatch.setattr(module, "runtime", lambda: run)
+    monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
+    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr("worker.monitoring.stalled_consumer.ears", Ears())
+    return found
+
+
+def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
+    page = only_page(store)
+    send(store, crs2("P2"))
+    tick()
+    assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
+
+
+def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: Sent) -> None:
+    """After an outage each page would be in the queues as often as there are workers, each second anew."""
+    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
+    tick()
+    once = list(sent)
+    tick()
+    assert sent == once
+    assert len(once) == 3
+    assert redis.pttl(KEYS.ticked("pages")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
+
+
+def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
+    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    tick()
+    assert sent == [("deliver_urgent", (SHARD.number, "e.1")), ("deliver", (SHARD.number, "e.1"))]
+
+
+def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
+    tick()
+    assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
+    assert sent == []
+
+
+@pytest.mark.parametrize("stuck", ["advance", "deliver", "deliver_urgent"])
+def test_a_queue_nobody_takes_from_is_not_filled(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    """As when the deliverers are down for a weekend: each tick would add to the broker's memory."""
+    only_page(store)
+    send(store, crs2("P2"))
+    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
+    monkeypatch.setattr(module, "_is_taken_from", lambda queue: queue != stuck)
+    tick()
+    assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
+
+
+def fails(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("gone"), OSError("gone"), RuntimeError("no clock")])
+@pytest.mark.usefixtures("sent")
+def test_a_store_that_is_gone_is_looked_for_again_at_the_next_tick(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    monkeypatch.setattr(store.redis, "pipeline", fails(error))
+    tick()
+    assert "cannot be reached" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_broker_that_is_gone_is_looked_for_again_at_the_next_tick(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app, "send_task", fails(OperationalError("gone")))
+    send(store, crs2())
+    tick()
+    assert "cannot be reached" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_no_error_whatever_ends_the_ticking(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that leaves the timer's function may end the worker's whole event loop."""
+    monkeypatch.setattr(app, "send_task", fails(KeyError("a surprise of the transport")))
+    send(store, crs2())
+    tick()
+    assert "KeyError" in caplog.text
+
+
+# -- several workers, and receipts -----------------------------------------------------------------
+
+
+def test_of_the_ticks_of_several_workers_one_wakes_a_shard(store: Store, sent: Sent) -> None:
+    send(store, crs2())
+    for _ in range(3):
+        module._wake(module.runtime())
+    assert sent == [("advance", (SHARD.number,))]
+    assert 0 < store.redis.pttl(SHARD.key("ticked")) < EVERY_SECONDS * 1000
+
+
+def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: Sent, clock: Clock) -> None:
+    send(store, crs2())
+    store.redis.set(SHARD.receipts, 3)
+    assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
+    woken = []
+    for _ in range(2 * RECEIPT_TURNS):
+        module._wake(module.runtime())
+        store.redis.delete(SHARD.key("ticked"))
+        woken.append(len(sent))
+        clock.forward(seconds=1)
+    assert woken[-1] == 2, "once in so many seconds"
+
+
+def test_a_message_beside_receipts_is_not_kept_waiting(store: Store) -> None:
+    send(store, crs2())
+    store.redis.set(SHARD.receipts, 2)
+    assert pending(store, NOW).shards == [SHARD.number]
+
+
+# -- how its container says that it works ------------------------------------------------------------
+
+
+@pytest.fixture
+def healthy(sent: Sent, tmp_path: Path) -> Callable[[], bool]:
+    """Tick once; whether the health file was touched."""
+    assert sent == []
+    file = tmp_path / "healthy"
+
+    def ticked(pool_lives: bool = True) -> bool:
+        file.unlink(missing_ok=True)
+        tick(lambda: pool_lives)
+        return file.exists()
+
+    return ticked
+
+
+def test_a_worker_that_works_touches_its_health_file(healthy: Callable[[], bool]) -> None:
+    assert healthy()
+
+
+def test_one_without_a_health_file_touches_none(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "runtime", lambda: Runtime(Settings(), SITE, store, clock))
+    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr("pathlib.Path.touch", fails(AssertionError("touched")))
+    tick()
+
+
+def test_one_that_misses_a_process_of_its_pool_does_not(healthy: Callable[..., bool]) -> None:
+    assert not healthy(pool_lives=False)
+
+
+def test_one_that_does_not_reach_the_store_does_not(
+    store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.redis, "pipeline", fails(RedisConnectionError("gone")))
+    assert not healthy()
+
+
+def test_one_that_does_not_reach_the_broker_does_not(
+    healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_waiting", fails(OperationalError("gone")))
+    assert not healthy()
+
+
+def test_a_store_that_is_full_or_an_audit_that_fails_is_no_fault_of_this_worker(
+    store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all would be unhealthy for one cause that no new start mends."""
+    monkeypatch.setattr(module, "audit", fails(KeyError("a surprise")))
+    assert healthy()
+    monkeypatch.setattr(store.redis, "pipeline", fails(OutOfMemoryError("OOM command not allowed")))
+    assert healthy()
+
+
+def test_a_health_file_that_cannot_be_written_does_not_end_the_ticking(
+    healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathlib.Path.touch", fails(PermissionError(13, "Permission denied")))
+    assert not healthy()
+    assert "Permission denied" in caplog.text
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.usefixtures("sent")
+def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    ended: list[str] = []
+    monkeypatch.setattr("worker.monitoring.stalled_consumer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "_queues", lambda: [queue])
+    monkeypatch.setattr(module, "_waiting", lambda name: int(name == queue))
+    monkeypatch.setattr("worker.monitoring.stalled_consumer.end", ended.append)
+    for _ in range(int(DEAF_SECONDS / LISTENS_EVERY)):
+        tick()
+        now[0] += LISTENS_EVERY
+    assert ended == []
+    tick()
+    assert ended == [queue]

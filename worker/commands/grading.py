@@ -1,0 +1,177 @@
+"""`cartwatch grade`: JSON lines in, JSON lines out; the worker's own folding and grading, without a store."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+
+from alerts.assessment.assessment import Assessment, assess
+from alerts.chart.chart import Chart
+from alerts.chart.charting import chart_message
+from alerts.chart.entry import Entry
+from alerts.step.journal_events import plain
+from alerts.grading import ctcae
+from alerts.grading.iec_hs import Screen
+from alerts.grading.news2 import News2
+from alerts.grading.result import Grade, Points, Result, Score
+from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
+from config.site import Site
+
+
+class Case(BaseModel):
+    """One line: the messages of one patient, and the time to grade at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | int
+    at: AwareDatetime
+    messages: list[Any]
+
+    @field_validator("at")
+    @classmethod
+    def _within_the_calendar(cls, at: datetime) -> datetime:
+        try:
+            return at.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("this time lies outside the calendar") from error
+
+
+_CASE = TypeAdapter(Case)
+
+_FIELD = re.compile(r"[\w.]+: ")
+_ANOTHER_FIELD = re.compile(rf"; (?={_FIELD.pattern})")
+
+
+class Unread(NamedTuple):
+    """A message of a case that cannot be read: its name, where it has one, and every field that is wrong."""
+
+    id: str | None
+    source: str | None
+    why: str
+
+
+class Asked(NamedTuple):
+    """A case with the messages that can be read, and those that cannot."""
+
+    case: Case
+    messages: tuple[AnyMessage, ...]
+    unread: tuple[Unread, ...]
+
+
+def read_case(line: str | bytes) -> Asked:
+    """One case. A message that cannot be read is named with every field that is wrong; its neighbours are read.
+
+    Raises:
+        BadMessage: this is no case, or its messages are of several patients.
+    """
+    try:
+        case = _CASE.validate_json(line)
+    except ValidationError as error:
+        raise BadMessage(explain(error)) from error
+    messages: list[AnyMessage] = []
+    unread: list[Unread] = []
+    for place, item in enumerate(case.messages):
+        try:
+            messages.append(MESSAGE.validate_json(json.dumps(item)))
+        except ValidationError as error:
+            unread.append(_unread(place, item, explain(error)))
+    patients = sorted({message.patient for message in messages})
+    if len(patients) > 1:
+        raise BadMessage(f"messages: of one patient only, these name {', '.join(patients)}")
+    return Asked(case, tuple(messages), tuple(unread))
+
+
+def _unread(place: int, item: Any, why: str) -> Unread:
+    named = item if isinstance(item, dict) else {}
+    id_, source = (value if isinstance(value := named.get(name), str) else None for name in ("id", "source"))
+    parts = (f"messages[{place}]{'.' if _FIELD.match(part) else ': '}{part}" for part in _ANOTHER_FIELD.split(why))
+    return Unread(id_, source, "; ".join(parts))
+
+
+def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
+    """Fold the messages as the worker does, and say everything that can be said at the time asked for."""
+    case, at = asked.case, asked.case.at
+    chart = Chart()
+    unused = [{"id": unread.id, "source": unread.source, "why": unread.why} for unread in asked.unread]
+    for message in sorted(asked.messages, key=lambda item: item.effective):
+        # `at` is not when a message came in: one that does not say so came in when it was true.
+        known = message.model_copy(update={"received": message.received or message.effective})
+        charted = chart_message(chart, known, at, site)
+        chart = charted.chart
+        if charted.unusable:
+            unused.append({"id": message.id, "source": message.source, "why": charted.unusable})
+    assessment = assess(chart, at, site)
+    answered = results(assessment)
+    for term in ctcae.TERMS:
+        answered["ctcae"][term]["worst"] = ctcae.worst(term, chart, at, site)
+    return {"id": case.id, "results": answered, "unused": unused}
+
+
+def results(now: Assessment) -> dict[str, Any]:
+    """Every result of an assessment as JSON values; null where undetermined, or where a grade is not applicable."""
+    return {
+        "day": now.day,
+        "crs": answer(now.crs),
+        "icans": answer(now.icans),
+        "ice": answer(now.ice),
+        "ctcae": {
+            "version": next(iter(now.ctcae.values())).version.removeprefix("CTCAE "),
+            **{term: answer(grade) for term, grade in now.ctcae.items()},
+        },
+        "easix": answer(now.easix),
+        "s_easix": answer(now.s_easix),
+        "m_easix": answer(now.m_easix),
+        "hematotox": answer(now.hematotox),
+        "icaht": {
+            "early": now.icaht_early.grade,
+            "late": now.icaht_late.grade,
+            "detail": {"early": answer(now.icaht_early), "late": answer(now.icaht_late)},
+        },
+        "iec_hs": answer(now.iec_hs),
+        "news2": answer(now.news2),
+    }
+
+
+def answer(result: Result) -> dict[str, Any]:
+    """One result as JSON values."""
+    said: dict[str, Any] = {}
+    if isinstance(result, Grade):
+        said = {"grade": result.grade, "applicable": result.applicable, "provisional": result.provisional}
+    elif isinstance(result, News2):
+        said = {"score": result.score, "parts": dict(result.parts)}
+    elif isinstance(result, Screen):
+        said = {"suspected": result.suspected}
+    elif isinstance(result, Points):
+        said = {"score": result.score, "risk": result.risk}
+    elif isinstance(result, Score):
+        said = {"value": plain(result.value), "log2": plain(result.log2)}
+        if result.bound:
+            said |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
+        if result.previous_at is not None:
+            said["previous"] = {"value": plain(result.previous), "at": _iso(result.previous_at)}
+    return said | {
+        "version": result.version,
+        "because": list(result.because),
+        "missing": list(result.missing),
+        "flags": list(result.flags),
+        "proxies": list(result.proxies),
+        "evidence": [_evidence(item.kind, item.entry) for item in result.evidence],
+    }
+
+
+def _evidence(kind: str, entry: Entry) -> dict[str, Any]:
+    value = f"{entry.comparator}{entry.value:f}" if entry.value is not None else entry.code
+    return {
+        "reading": kind,
+        "value": value,
+        "effective": _iso(entry.effective),
+        "source": entry.source,
+        "id": entry.id,
+        **({"charted_for": _iso(entry.charted_for)} if entry.charted_for else {}),
+    }
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -1,0 +1,85 @@
+"""`cartwatch register`: say that a patient is watched, since which infusion, and where."""
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.commands.common import runtime, settings_of_service
+
+if TYPE_CHECKING:
+    from alerts.state import Watch
+    from config.site import Site
+    from worker.runtime.runtime import Runtime
+
+LOOKS = 30
+LOOK_EVERY_SECONDS = 0.1
+
+
+@click.command()
+@click.argument("patient")
+@click.option("--infused", default="", metavar="TIME", help="Day and hour of infusion: 2024-06-12T10:00.")
+@click.option("--product", default="", help="axicabtagene, tisagenlecleucel, ..., a trade name, or another product.")
+@click.option("--born", default="", metavar="DATE", help="Date of birth: 1955-05-01.")
+@click.option("--ward", default="")
+@click.option("--bed", default="")
+@click.option("--team", default="")
+def register(patient: str, **said: str) -> None:
+    """Register PATIENT, by the id that readings come in with, or change what was said of them."""
+    from alerts.messages import BadMessage
+    from worker.client import Client
+    from worker.intake.registration import BadFieldError, is_processed, registration
+
+    run = runtime()
+    now = run.clock.now()
+    before = run.store.watch(patient.strip())
+    try:
+        name = f"register-{int(now.timestamp() * 1000)}"
+        message = registration({"patient": patient, **said}, name, "cli", now, run.site)
+        Client(settings_of_service()).send([message], source="cli")
+    except BadFieldError as error:
+        hint = "PATIENT" if error.field == "patient" else f"--{error.field}"
+        raise click.BadParameter(str(error), param_hint=hint) from error
+    except BadMessage as error:
+        raise click.ClickException(str(error)) from error
+    for _ in range(LOOKS):
+        if is_processed(run.store, message):
+            break
+        time.sleep(LOOK_EVERY_SECONDS)
+    else:
+        raise click.ClickException(
+            f"{patient} is stored, and not processed yet: is a worker running? See `cartwatch health`"
+        )
+    for line in _what_happened(run, message, before):
+        click.echo(line)
+
+
+def _what_happened(run: "Runtime", message: dict[str, Any], before: "Watch | None") -> list[str]:
+    from worker.commands.patients import standing_line
+
+    watch = run.store.watch(message["patient"])
+    if watch is None:
+        return []
+    again = before is not None and before.registered
+    lines = [f"{watch.patient} is registered{' again' if again else ''}: {_as_known(watch, run.site, run.clock.now())}"]
+    if before is None:
+        lines.append(f"nothing has come in for {watch.patient} yet: check the id if readings are sent already")
+    elif before.unregistered is not None:
+        kept = before.unregistered
+        lines.append(f"{kept.count} message(s) from {', '.join(kept.sources)} that waited for it are judged now")
+    episodes = [standing_line(episode, run.site) for episode in watch.episodes.values()]
+    return lines + [f"open: {line}" for line in episodes]
+
+
+def _as_known(watch: "Watch", site: "Site", now: datetime) -> str:
+    from alerts.pages.values import clock
+
+    known = watch.chart.admission
+    if known is None or known.infused is None:
+        infused = "NO INFUSION DATE: no day, no baseline, nothing is overdue; give --infused"
+    else:
+        infused = f"infused {clock(known.infused, site, 'en')}, day {watch.chart.day(now, site.zone)}"
+    place = "/".join(part for part in (known.ward, known.bed) if part) if known else ""
+    parts = [infused, known.product if known else "", place]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,201 @@
+"""Commands by which a person answers: take an episode, hand it over, silence it, close it.
+
+Each is a message in the inbox like any other; what becomes of it stands on the board a moment later.
+"""
+
+from datetime import datetime
+from time import sleep as pause
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from worker.commands.common import runtime, settings_of_service
+
+if TYPE_CHECKING:
+    from alerts.episodes.lifecycle import Episode
+    from worker.runtime.runtime import Runtime
+
+LOOKS, LOOK_EVERY = 100, 0.1
+"""How often, and how many seconds apart, a command looks whether its answer was processed."""
+
+SEE_BOARD = "see `cartwatch board`"
+
+by_option = click.option("--by", required=True, help="Who answers: an id of people in site.yaml.")
+page_option = click.option("--page", help="The page that is answered; it says what you have been told of.")
+
+
+@click.command()
+@click.argument("episode")
+@by_option
+@page_option
+@click.option("--take-over", is_flag=True, help="Take it from whoever has it; they are notified.")
+@click.option("--yes", is_flag=True, help="Take over without being asked.")
+def ack(episode: str, by: str, page: str | None, take_over: bool, yes: bool) -> None:
+    """Acknowledge an episode: its ladder stops until it worsens, or until the acknowledgement runs out."""
+    run = runtime()
+    before = _open_episode(run, episode) if take_over else None
+    who = before.acknowledged_by if before is not None else ""
+    if who and who != by and not yes:
+        click.confirm(f"{_name(run, who)} has {episode}. Take it over?", abort=True)
+    body = {"type": "acknowledgement", "by": person(run, by), "page": page, "take_over_from": who or None}
+    now = _answered(run, episode, body)
+    if now is None:
+        raise click.ClickException(f"{episode} is over")
+    if now.acknowledged_by == by:
+        click.echo(f"{by} has {episode}" + (f", taken over from {who}" if who and who != by else ""))
+    elif now.acknowledged_by:
+        how = f"to take it over: cartwatch ack {episode} --by {by} --take-over"
+        raise click.ClickException(f"{now.acknowledged_by} has {episode}; {how}")
+    else:
+        raise click.ClickException(f"nobody has {episode}: it has worsened since, or was not paged; {SEE_BOARD}")
+
+
+@click.command("hand-over")
+@click.argument("episode")
+@by_option
+@page_option
+@click.option("--to", help="Who is to be paged now; without it the next on the ladder is.")
+def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
+    """Hand an episode over to somebody who can take it."""
+    run = runtime()
+    if to is not None:
+        person(run, to, "--to")
+    now = _answered(run, episode, {"type": "hand_over", "by": person(run, by), "page": page, "to": to})
+    if now is None:
+        raise click.ClickException(f"{episode} is over")
+    last = now.deliveries[-1].turn if now.deliveries else 0
+    paged = [item for item in now.deliveries if item.turn == last and item.reason == "handed_over"]
+    if now.handed_over_by != by or not paged:
+        held = (
+            f"{now.acknowledged_by} has it" if now.acknowledged_by else "nobody else is on the ladder: name one by --to"
+        )
+        raise click.ClickException(f"{episode} was not handed over; {held}")
+    at = f"{paged[0].at.astimezone(run.site.zone):%H:%M}"
+    click.echo(f"{episode} is handed over to {', '.join(item.to for item in paged)}, paged at {at}")
+
+
+def _answered(run: "Runtime", episode: str, body: dict[str, Any]) -> "Episode | None":
+    """Send an answer and wait until it was processed; return the episode as it is then, None if it is over."""
+    _send(run, episode, body)
+    shard = run.store.keys.of(run.store.patient_of(episode) or "")
+    last = run.store.redis.xinfo_stream(shard.inbox)["last-generated-id"].decode()
+    for _ in range(LOOKS):
+        waiting = cast("list[tuple[bytes, object]]", run.store.redis.xrange(shard.inbox, max=last, count=1))
+        if not waiting:
+            return _open_episode(run, episode)
+        pause(LOOK_EVERY)
+    raise click.ClickException(f"the answer is stored and not processed yet; {SEE_BOARD}")
+
+
+def _open_episode(run: "Runtime", episode: str) -> "Episode | None":
+    patient = run.store.patient_of(episode)
+    watch = run.store.watch(patient) if patient is not None else None
+    open_ = watch.episodes.values() if watch is not None else ()
+    return next((item for item in open_ if item.id == episode), None)
+
+
+def _name(run: "Runtime", person: str) -> str:
+    known = run.site.on_call.people.get(person)
+    return known.name if known is not None else person
+
+
+@click.command()
+@click.argument("episode", required=False)
+@click.option("--patient", help="With --condition and --urgency: silence a condition of this patient.")
+@click.option("--condition", help="As named on pages and on the board: crs, icans, cytopenia, overdue_vitals ...")
+@click.option("--urgency", help="The most urgent page that may be hidden.")
+@click.option("--for", "length", metavar="DURATION", help='How long, as in "2 h" or "30 min".')
+@click.option("--end", metavar="ID", help="End the silence of this id at once.")
+@by_option
+@click.option("--why", help="Why; it stands in the journal and on the board.")
+def silence(
+    episode: str | None,
+    patient: str | None,
+    condition: str | None,
+    urgency: str | None,
+    length: str | None,
+    end: str | None,
+    by: str,
+    why: str | None,
+) -> None:
+    """Silence an EPISODE, or a condition of a patient, for a while. Anything more urgent still pages."""
+    run = runtime()
+    body: dict[str, Any] = {"type": "silence", "by": person(run, by)}
+    now = run.clock.now()
+    if end is not None:
+        _end_silence(run, end, body, now)
+        return
+    if (episode is None) == (patient is None or condition is None):
+        raise click.UsageError("name either an EPISODE, or --patient and --condition")
+    if length is None or why is None:
+        raise click.UsageError("say --for how long, and --why")
+    body |= {"until": (now + _duration(length)).isoformat(), "why": why, "urgency": urgency, "condition": condition}
+    number = _send(run, episode, body, patient)
+    click.echo(f"silenced for {length} by {by}; end it with: cartwatch silence --end {number} --by {by}")
+
+
+def _end_silence(run: "Runtime", number: str, body: dict[str, Any], now: datetime) -> None:
+    """Take back the message that asked for the silence."""
+    for watch in run.store.watches():
+        for held in watch.silences:
+            if held.id == number:
+                body |= {"id": held.id, "source": held.source, "effective": held.at.isoformat(), "why": held.why}
+                body |= {"until": held.until.isoformat(), "urgency": held.urgency, "status": "entered_in_error"}
+                body |= {"episode": held.episode} if held.episode else {"condition": held.condition}
+                _append(body | {"patient": watch.patient, "received": now.isoformat()})
+                click.echo(f"silence {number} ended")
+                return
+    raise click.ClickException(f"no silence {number} is in force; see `cartwatch board`")
+
+
+@click.command()
+@click.argument("episode")
+@by_option
+@click.option("--why", required=True, help="Why; it stands in the journal.")
+@click.option("--false-alarm", is_flag=True, help="It never was one.")
+def close(episode: str, by: str, why: str, false_alarm: bool) -> None:
+    """Close an episode: it opens again only at a higher level."""
+    run = runtime()
+    verdict = "false_alarm" if false_alarm else "over"
+    _send(run, episode, {"type": "closure", "by": person(run, by), "why": why, "verdict": verdict})
+    click.echo(f"{episode} is closed")
+
+
+def person(run: "Runtime", name: str, option: str = "--by") -> str:
+    """The id of somebody in site.yaml, as an option names them."""
+    if name not in run.site.on_call.people:
+        raise click.BadParameter(f"{name}: not one of {', '.join(run.site.on_call.people)}", param_hint=option)
+    return name
+
+
+def _duration(text: str) -> Any:
+    from config.types import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+
+
+def _send(run: "Runtime", episode: str | None, body: dict[str, Any], patient: str | None = None) -> str:
+    """Append one answer to the inbox of the patient it is about; return the id it has."""
+    if episode is not None:
+        patient = run.store.patient_of(episode)
+        if patient is None:
+            raise click.ClickException(f"no episode {episode}; see `cartwatch board`")
+        body |= {"episode": episode}
+    now = run.clock.now()
+    number = f"{body['type']}-{int(now.timestamp() * 1000)}"
+    said = {name: value for name, value in body.items() if value is not None}
+    _append(said | {"id": number, "source": "cli", "patient": patient, "effective": now.isoformat()})
+    return number
+
+
+def _append(message: dict[str, Any]) -> None:
+    from alerts.messages import BadMessage
+    from worker.client import Client
+
+    try:
+        Client(settings_of_service()).send([message], source="cli")
+    except BadMessage as error:
+        raise click.ClickException(str(error)) from error

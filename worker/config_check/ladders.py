@@ -1,0 +1,112 @@
+"""Ladders that would page nobody, or go on paging the same people; and times that do not fit together."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from alerts.episodes.rota import Span, spans
+from config.rota import everybody
+from config.site import Ladder, OnCall, Urgency
+from worker.config_check.remark import Remark, error, time_range
+
+SILENCE_LONG = timedelta(hours=48)
+
+
+class _Cast(NamedTuple):
+    """Who holds every role of a ladder, from a moment up to another."""
+
+    start: datetime
+    until: datetime
+    people: dict[str, tuple[str, ...]]
+
+
+def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator[Remark]:
+    """Everything about the ladders, with the rota as it is between two moments."""
+    for urgency, ladder in on_call.ladders.items():
+        casts = _casts(on_call, ladder, start, until)
+        yield from _nobody(on_call, urgency, ladder, casts)
+        yield from _nobody_new(on_call, urgency, ladder, casts)
+        yield from _times(urgency, ladder)
+    yield from _technical(on_call)
+    yield from _last_resort(on_call)
+    if on_call.silence_at_most > SILENCE_LONG:
+        yield Remark(("silence_at_most",), "a silence of more than 48 h outlasts those who know of it: shorten it")
+
+
+def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) -> list[_Cast]:
+    """A time cut wherever a role of the ladder changes hands."""
+    roles = dict.fromkeys(role for step in ladder.steps for role in step.tell)
+    held: dict[str, list[Span]] = {role: list(spans(on_call, role, start, until)) for role in roles}
+    cuts = sorted({span.start for found in held.values() for span in found} | {until})
+    casts = []
+    for begin, end in pairwise(cuts):
+        people = {role: _during(found, begin) for role, found in held.items()}
+        casts.append(_Cast(begin, end, people))
+    return casts
+
+
+def _during(found: list[Span], at: datetime) -> tuple[str, ...]:
+    while len(found) > 1 and found[0].until <= at:
+        found.pop(0)
+    return found[0].people
+
+
+def _nobody(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_Cast]) -> Iterator[Remark]:
+    for index, step in enumerate(ladder.steps):
+        empty = next((cast for cast in casts if not any(cast.people[role] for role in step.tell)), None)
+        if empty is not None:
+            when = time_range(empty.start, empty.until, ZoneInfo(on_call.time_zone))
+            instead = ", ".join(on_call.last_resort)
+            roles = ", ".join(step.tell)
+            what = f"would page nobody {when}, and so the last resort ({instead}): fill the gap in {roles}"
+            yield error(("ladders", urgency, "steps", index), what)
+
+
+def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_Cast]) -> Iterator[Remark]:
+    """Steps that name another role and reach nobody else by it, because the same people hold both."""
+    before: set[str] = set()
+    for index, step in enumerate(ladder.steps):
+        others = set(step.tell) - before
+        for cast in casts if before and others else ():
+            known = {person for role in before for person in cast.people[role]}
+            reached = {person for role in others for person in cast.people[role]}
+            if reached and reached <= known:
+                when = time_range(cast.start, cast.until, ZoneInfo(on_call.time_zone))
+                what = f"tells nobody new {when}: {', '.join(sorted(reached))} was told by a step before"
+                yield Remark(("ladders", urgency, "steps", index), what)
+                break
+        before |= set(step.tell)
+
+
+def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
+    key = ("ladders", urgency, "acknowledged_for")
+    if ladder.acknowledged_for is not None and ladder.acknowledged_for < ladder.answer_within:
+        yield error(key, "is shorter than `answer_within`: whoever has it would be asked without end; make it longer")
+    if urgency == "critical" and ladder.acknowledged_for is None:
+        yield Remark(key[:2], "whoever takes it is never asked again: add `acknowledged_for`, such as 60 min")
+    if urgency == "critical" and ladder.then_every is None:
+        yield Remark(key[:2], "ends with its last step though nobody has answered: add `then_every`, such as 15 min")
+
+
+def _technical(on_call: OnCall) -> Iterator[Remark]:
+    """Technical pages that wake whoever is paged for patients: the last alarm does so by itself."""
+    clinical = {
+        role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.tell
+    }
+    for index, step in enumerate(on_call.ladders["technical"].steps):
+        if both := [role for role in step.tell if role in clinical]:
+            what = (
+                f"wakes {', '.join(both)}, who is paged for patients: tell a technician, such as `tell: [technician]`"
+            )
+            yield Remark(("ladders", "technical", "steps", index), what)
+
+
+def _last_resort(on_call: OnCall) -> Iterator[Remark]:
+    last = len(on_call.ladders["critical"].steps) - 1
+    roles = on_call.ladders["critical"].steps[last].tell
+    reached = {person for role in roles for person in everybody(on_call.roles[role])}
+    if not reached & set(on_call.last_resort):
+        what = f"the last step does not reach the last resort ({', '.join(on_call.last_resort)}): tell them there"
+        yield Remark(("ladders", "critical", "steps", last), what)

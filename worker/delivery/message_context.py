@@ -1,0 +1,95 @@
+"""What a delivery process needs of its installation: how links are made, and the trend picture that follows a page."""
+
+import logging
+from datetime import datetime
+from typing import NamedTuple
+
+from alerts.episodes.lifecycle import Episode
+from alerts.pages.page import Page
+from alerts.state import Watch
+from config.site import URGENCIES, Language, Site, Urgency
+from worker.delivery.agreement import mark
+from worker.delivery.channel import Office, send_picture, takes_picture
+from worker.delivery.rendering import Words
+from worker.links import links_of
+from worker.runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def office(run: Runtime) -> Office:
+    """The office of an installation; without a public address pages carry a command in place of a link.
+
+    A page about no episode, such as a test, has nothing to be shown.
+    """
+    settings = run.settings
+    if settings.public_url is None:
+        return Office(settings.receiver_url)
+    links = links_of(run.store.redis, run.store.keys, settings, settings.public_url)
+
+    def link(page: Page) -> str:
+        return links.page(page.id, page.to, page.at) if page.episodes else ""
+
+    return Office(settings.receiver_url, link)
+
+
+def wants_picture(run: Runtime, page: Page) -> bool:
+    """Whether a trend picture is to follow a page that was sent."""
+    channel = run.site.on_call.channels.get(page.channel)
+    return channel is not None and takes_picture(channel, page.urgency, run.settings.receiver_url)
+
+
+def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, assessed_at: datetime) -> None:
+    """Draw the trend of a page's patient, as it was assessed for the page, and send it once, where the page went.
+
+    Whatever becomes of it, the page was sent before. Nothing is sent where the channel is not, or no longer, at the
+    address (its mark) that the page went to.
+    """
+    from worker.report.subject import subjects
+    from worker.report.trend import describe, png, title
+
+    run.configuration.refresh(at_once=True)
+    site = run.site
+    channel = site.on_call.channels.get(channel_name)
+    patient = run.store.patient_of(page_id.rpartition(".")[0])
+    watch = run.store.watch(patient) if patient is not None else None
+    if channel is None or watch is None or mark(channel) != address:
+        return
+    sent = _sent(watch, page_id, channel_name)
+    if sent is None or not takes_picture(channel, sent.urgency, run.settings.receiver_url):
+        log.warning("no picture for page %s on %s: the page did not go there", page_id, channel_name)
+        return
+    chart, language = watch.chart, sent.language(site)
+    about = subjects(sent.episodes)
+    words = Words(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
+    drawn = png(chart, assessed_at, site, language, about)
+    attempt = send_picture(channel, page_id, drawn, words, run.settings.receiver_url)
+    log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)
+
+
+class _Sent(NamedTuple):
+    """A page that went to a channel: the open episodes it told of, and to whom it was sent."""
+
+    episodes: tuple[Episode, ...]
+    to: str
+
+    @property
+    def urgency(self) -> Urgency:
+        """The most urgent of the episodes."""
+        return max((episode.urgency for episode in self.episodes), key=URGENCIES.index)
+
+    def language(self, site: Site) -> Language:
+        """What its reader reads."""
+        person = site.on_call.people.get(self.to)
+        return person.language if person is not None else "en"
+
+
+def _sent(watch: Watch, page_id: str, channel_name: str) -> _Sent | None:
+    """What is known of a page on a channel; None where it did not go there, or all it told of is over."""
+    found = [
+        (episode, told.to)
+        for episode in watch.episodes.values()
+        for told in episode.deliveries
+        if (told.page, told.channel) == (page_id, channel_name)
+    ]
+    return _Sent(tuple(episode for episode, _ in found), found[0][1]) if found else None

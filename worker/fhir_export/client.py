@@ -1,0 +1,131 @@
+"""The FHIR base: one request, and what its answer means. No redirect is followed: the token is for this host alone."""
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import cache
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import httpx
+from celery.exceptions import SoftTimeLimitExceeded
+
+from config.settings import Settings
+from worker.fhir_export.bundle import Resource, transaction
+
+log = logging.getLogger(__name__)
+
+WAITS = httpx.Timeout(10, connect=4)
+"""Seconds for each read and write, and to connect."""
+
+ANSWER_READ = 64 * 1024
+"""Bytes of an answer that are looked at."""
+
+REASON_KEPT = 300
+
+OF_THE_CONTENT = frozenset({400, 409, 410, 412, 413, 415, 422})
+"""Refusals of what was sent: the same would be refused again. Every other 4xx is about the address or the token, and
+what waits is not to blame."""
+
+
+class Verdict(StrEnum):
+    """What became of a request: taken, refused for what it holds, or the base cannot be used now."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Answer(NamedTuple):
+    """A verdict; why, without a patient's detail; how long the base asks to wait; and what it said of a refusal."""
+
+    verdict: Verdict
+    why: str = ""
+    wait: timedelta | None = None
+    said: str = ""
+
+
+class FhirBase:
+    """The record system, as the settings name it."""
+
+    def __init__(self, settings: Settings) -> None:
+        headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+        headers["Prefer"] = "return=minimal"
+        if settings.fhir_token:
+            headers["Authorization"] = f"Bearer {settings.fhir_token}"
+        self._base = settings.fhir_base or ""
+        self._client = httpx.Client(headers=headers, timeout=WAITS, follow_redirects=False)
+
+    def put(self, resources: Iterable[Resource], now: datetime) -> Answer:
+        """Send resources in one transaction: all are taken, or none."""
+        body = json.dumps(transaction(resources), ensure_ascii=False).encode()
+        try:
+            with self._client.stream("POST", self._base, content=body) as response:
+                if response.is_success:
+                    return Answer(Verdict.TAKEN)
+                return _judge(response, _beginning(response), now)
+        except SoftTimeLimitExceeded:
+            return Answer(Verdict.FAILED, "it did not answer in time")
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            # Its own words may hold the address.
+            return Answer(Verdict.FAILED, type(error).__name__)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+@cache
+def fhir_base(settings: Settings) -> FhirBase:
+    """This process's connection to the record system."""
+    return FhirBase(settings)
+
+
+def _beginning(response: httpx.Response) -> bytes:
+    read = b""
+    for part in response.iter_bytes():
+        read += part
+        if len(read) >= ANSWER_READ:
+            break
+    return read[:ANSWER_READ]
+
+
+def _judge(response: httpx.Response, body: bytes, now: datetime) -> Answer:
+    status = response.status_code
+    why = f"it answered {status}"
+    if status in OF_THE_CONTENT:
+        return Answer(Verdict.REFUSED, why, said=_diagnostics(body))
+    if response.is_redirect:
+        why += ", a redirection, which is not followed"
+    elif status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        why += ": the token is not accepted"
+    return Answer(Verdict.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
+
+
+def _retry_after(text: str, now: datetime) -> timedelta | None:
+    """How long a Retry-After asks to wait: it is written as seconds or as a date."""
+    if text.isdecimal() and len(text) <= len(str(timedelta.max.days)):
+        return timedelta(seconds=int(text))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - now, timedelta(0))
+
+
+def _diagnostics(body: bytes) -> str:
+    """What an OperationOutcome says is wrong, and with which elements, shortened."""
+    try:
+        said = [_issue(issue) for issue in json.loads(body)["issue"]]
+        return "; ".join(text for text in said if text)[:REASON_KEPT]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _issue(issue: dict[str, Any]) -> str:
+    text = issue.get("diagnostics") or issue.get("details", {}).get("text") or ""
+    elements = ", ".join(issue.get("expression") or issue.get("location") or ())
+    return f"{text} ({elements})" if text and elements else text or elements

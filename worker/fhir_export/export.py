@@ -1,0 +1,237 @@
+"""From a shard's stream to the FHIR base: posted, and only then taken off.
+
+One process exports a shard at a time, in the order of the stream, so that of one patient nothing overtakes anything.
+What dies between the answer and the removal is posted again, and changes nothing there: every resource is found by its
+identifier. A failed base keeps everything where it is. What the base refuses for its content is found out one by one,
+put on a list with the reason and told; it holds up nothing.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol, cast
+
+from celery.exceptions import SoftTimeLimitExceeded
+from redis.client import Pipeline
+
+from alerts.step.system_faults import fault
+from alerts.state import SetAside
+from config.settings import Settings
+from worker.clock import Clock
+from worker.store.lease import while_held
+from worker.store.keys import Shard
+from worker.store.liveness import token as new_token
+from worker.fhir_export import circuit_breaker
+from worker.fhir_export.bundle import Resource, latest, name_of
+from worker.fhir_export.communication import Told, carried_on, communication
+from worker.fhir_export.communication import pack as pack_told
+from worker.fhir_export.communication import unpack as unpack_told
+from worker.fhir_export.observation import observation
+from worker.fhir_export.records import Item, unpack
+from worker.fhir_export.client import Answer, Verdict
+from worker.store.codec import pack
+from worker.store.shard import Store
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 20
+"""Entries of a stream that one transaction holds; each is what one batch of messages led to."""
+
+CLAIMED_FOR = timedelta(seconds=60)
+"""Longer than the task may run: whoever exports after it finds nobody still at it."""
+
+PAGE_KEPT = timedelta(days=14)
+"""How long what becomes of an exported page is still added to it."""
+
+REFUSED_KEPT = 1000
+"""Refused resources listed per shard; the oldest make room."""
+
+GRADES = ("grade", "regrade")
+
+SOURCE = "cartwatch"
+
+REFUSED = "FHIR base refuses"
+"""The condition under which a refusal is told."""
+
+
+class Base(Protocol):
+    """Where resources are put."""
+
+    def put(self, resources: Sequence[Resource], now: datetime) -> Answer:
+        """All of them, or none."""
+        ...
+
+
+class Entry(NamedTuple):
+    """What one batch has left to be exported: its id in the stream, when it was committed (ms), and the items."""
+
+    id: bytes
+    at: int
+    items: list[Item]
+
+    @property
+    def issued(self) -> str:
+        """When it was committed, in ISO 8601."""
+        return datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+class Draft(NamedTuple):
+    """What entries come to: the resources to put, and the pages as they then stand."""
+
+    resources: list[Resource]
+    pages: dict[str, Told]
+
+
+def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: Base) -> bool:
+    """Export what waits in a shard; whether more waits that can be sent at once."""
+    now = clock.now()
+    pause = circuit_breaker.read(store.redis, store.keys)
+    if pause is not None and pause.is_on(now):
+        return False
+    token = new_token()
+    if not store.redis.set(shard.exporting, token, nx=True, px=CLAIMED_FOR):
+        return False
+    turn = _Turn(store, shard, token, settings, base)
+    try:
+        answer = turn.take(now)
+    finally:
+        turn.give_back()
+    if answer.verdict is Verdict.FAILED:
+        log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, answer.why)
+        circuit_breaker.note_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
+        return False
+    if pause is not None:
+        circuit_breaker.over(store.redis, store.keys)
+    return bool(store.redis.xlen(shard.exports))
+
+
+class _Turn:
+    """What one process does with a shard, under its claim."""
+
+    def __init__(self, store: Store, shard: Shard, token: str, settings: Settings, base: Base) -> None:
+        self._redis = store.redis
+        self._shard = shard
+        self._token = token
+        self._settings = settings
+        self._base = base
+
+    def take(self, now: datetime) -> Answer:
+        """Put what the first entries of the stream come to; what the base answered in the end."""
+        entries = self._entries()
+        answer = self._together(entries, now)
+        if answer.verdict is not Verdict.REFUSED:
+            return answer
+        for entry in entries:
+            answer = self._alone(entry, now)
+            if answer.verdict is Verdict.FAILED:
+                break
+        return answer
+
+    def _entries(self) -> list[Entry]:
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
+        return [Entry(id, int(fields[b"at"]), unpack(fields[b"e"])) for id, fields in found]
+
+    def _together(self, entries: list[Entry], now: datetime) -> Answer:
+        """All in one transaction; refused as well where something in them cannot be told in FHIR."""
+        try:
+            draft = self._draft(entries)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            return Answer(Verdict.REFUSED, f"internal error {type(error).__name__}")
+        answer = self._put(draft.resources, now)
+        if answer.verdict is Verdict.TAKEN:
+            self._done(entries, draft.pages, [], now)
+        return answer
+
+    def _alone(self, entry: Entry, now: datetime) -> Answer:
+        """One entry, resource by resource: what the base does not take is put on the list of what it refused."""
+        try:
+            draft = self._draft([entry])
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            log.error("export: an entry cannot be told in FHIR (%s)", type(error).__name__)
+            why = f"internal error {type(error).__name__}"
+            self._done([entry], {}, [SetAside(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
+            return Answer(Verdict.TAKEN)
+        refused = []
+        for resource in draft.resources:
+            answer = self._put([resource], now)
+            if answer.verdict is Verdict.FAILED:
+                return answer
+            if answer.verdict is Verdict.REFUSED:
+                refused.append(_refusal(resource, answer, now))
+        self._done([entry], draft.pages, refused, now)
+        return Answer(Verdict.TAKEN)
+
+    def _put(self, resources: list[Resource], now: datetime) -> Answer:
+        return self._base.put(resources, now) if resources else Answer(Verdict.TAKEN)
+
+    def _draft(self, entries: list[Entry]) -> Draft:
+        """What entries come to: of each resource its last version."""
+        known = self._pages(entries)
+        changed: dict[str, Told] = {}
+        resources: list[Resource] = []
+        for entry in entries:
+            for item in entry.items:
+                if item["kind"] in GRADES:
+                    resources.append(observation(item, entry.issued, self._settings))
+                    continue
+                for page in _pages_of(item):
+                    before = known.get(page)
+                    after = Told(page=item) if item["kind"] == "page" else before and carried_on(before, item)
+                    if after is not None and after != before:
+                        known[page] = changed[page] = after
+                        resources.append(communication(after, self._settings))
+        return Draft(latest(resources), changed)
+
+    def _pages(self, entries: list[Entry]) -> dict[str, Told]:
+        """The pages exported before of which something is told."""
+        names = list({page for entry in entries for item in entry.items for page in _pages_of(item)})
+        if not names:
+            return {}
+        packed = cast("list[bytes | None]", self._redis.mget([self._shard.page(name) for name in names]))
+        return {name: unpack_told(held) for name, held in zip(names, packed, strict=True) if held is not None}
+
+    def _done(self, entries: list[Entry], pages: dict[str, Told], refused: list[SetAside], now: datetime) -> None:
+        """Take entries off the stream, and with them note what came of them; nothing where the claim was lost."""
+
+        def write(pipe: Pipeline) -> None:
+            pipe.xdel(self._shard.exports, *[entry.id for entry in entries])
+            for name, told in pages.items():
+                pipe.set(self._shard.page(name), pack_told(told), ex=PAGE_KEPT)
+            for record in refused:
+                pipe.xadd(self._shard.key("refused"), {"s": pack(record)}, maxlen=REFUSED_KEPT)
+            if refused:
+                pipe.xadd(self._shard.key("relay"), {"m": _fault(refused, entries[0], now)})
+
+        if entries:
+            self._while_ours(write)
+
+    def give_back(self) -> None:
+        """Let others export the shard."""
+        self._while_ours(lambda pipe: pipe.delete(self._shard.exporting))
+
+    def _while_ours(self, write: Callable[[Pipeline], object]) -> None:
+        while_held(self._redis, self._shard.exporting, self._token.encode(), write)
+
+
+def _pages_of(item: Item) -> list[str]:
+    """The pages an item tells of."""
+    return list(item["pages"]) if "pages" in item else [item["page"]] if "page" in item else []
+
+
+def _refusal(resource: Resource, answer: Answer, now: datetime) -> SetAside:
+    kind, _, name = name_of(resource)
+    patient = resource["subject"]["identifier"]["value"]
+    why = f"{answer.why}: {answer.said}" if answer.said else answer.why
+    return SetAside(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
+
+
+def _fault(refused: list[SetAside], entry: Entry, now: datetime) -> str:
+    """The notice to the technician; what the base said of a resource stays on the list."""
+    what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch exports`"
+    about = f"refused {refused[0].id} {entry.id.decode()}"
+    return fault(REFUSED, what, about, now).model_dump_json(exclude_none=True)

@@ -1,0 +1,85 @@
+"""What of a step a record system is to be told: grades, pages, and what became of them. Pure.
+
+An item is a plain JSON object. A grade is told whole; what became of a page names it, and the exporter knows it.
+
+grade, regrade   the journal's own line (`alerts/step/journal_events.py`)
+page             the journal's line, with the ids of the grades it is `about`
+receipt          of a `page`: its `outcome` and when
+acknowledged     `by` whom and when, and the `pages` that told of the episode
+cancelled        a `page` that is no longer owed
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from alerts.assessment.issued_grades import grade_id
+from alerts.messages import AnyMessage, Receipt
+from alerts.state import Effects, Watch
+
+Item = dict[str, Any]
+
+ABOUT = {
+    "before_infusion": ("crs", "icans", "news2"),
+    "icans": ("icans", "ice"),
+    "febrile_neutropenia": ("ctcae.febrile_neutropenia",),
+    "cytopenia": ("ctcae.neutrophils", "ctcae.platelets", "ctcae.anemia"),
+}
+"""The systems a condition is about; one that is not listed is about the system of its own name, if there is one."""
+
+_EXPORTED = ("grade", "regrade")
+
+
+def owed(watch: Watch, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
+    """What follows for the record from one patient's step; `watch` is the patient afterwards.
+
+    Of the subjects that are no patient (`~`) nothing does.
+    """
+    if watch.patient.startswith("~"):
+        return []
+    items = [event for event in effects.events if event["kind"] in _EXPORTED]
+    items += [_receipt(message) for message in messages if isinstance(message, Receipt)]
+    for event in effects.events:
+        if event["kind"] == "page":
+            items.append(event | {"about": list(_about(watch, event))})
+        elif event["kind"] == "acknowledged":
+            items.append({name: event[name] for name in ("kind", "at", "by")} | {"pages": _told(watch, event)})
+    items += [{"kind": "cancelled", "page": page} for page in effects.cancelled]
+    return items
+
+
+def _receipt(receipt: Receipt) -> Item:
+    at = receipt.effective.isoformat()
+    return {"kind": "receipt", "page": receipt.page, "outcome": receipt.outcome, "at": at}
+
+
+def _about(watch: Watch, page: Item) -> Iterable[str]:
+    """The grades that stand of what a page tells."""
+    open_now = {episode.id: condition for condition, episode in watch.episodes.items()}
+    conditions = [page["condition"], *(open_now[id] for id in page["episodes"] if id in open_now)]
+    for system in dict.fromkeys(system for name in conditions for system in ABOUT.get(name, (name,))):
+        for given in watch.graded.get(system, ())[-1:]:
+            if not given.taken_back:
+                yield grade_id(watch.patient, system, given.at, given.number)
+
+
+def _told(watch: Watch, event: Item) -> list[str]:
+    """The pages that told of an episode since it last worsened."""
+    return [
+        told.page
+        for episode in watch.episodes.values()
+        if episode.id == event["episode"]
+        for told in episode.deliveries
+        if told.at >= episode.told_from
+    ]
+
+
+def pack(items: Sequence[Item]) -> bytes:
+    """The items of one batch as the store keeps them."""
+    return zlib.compress(json.dumps(items).encode(), 1)
+
+
+def unpack(packed: bytes) -> list[Item]:
+    """The inverse."""
+    return cast("list[Item]", json.loads(zlib.decompress(packed)))

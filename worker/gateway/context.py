@@ -1,0 +1,155 @@
+"""What every route of the gateway works with: who asks, in which language, how answers are rendered and refused."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from alerts.wording.catalogue import say
+from config.site import Language, Site
+from worker.gateway.bulkhead import Bulkhead, BusyError
+from worker.client import Client
+from worker.gateway.responses import Answers
+from worker.gateway.security_middleware import sender_of
+from worker.gateway.rate_limit import BadTries
+from worker.links import Links
+from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
+from worker.gateway.sessions import Sessions
+from worker.gateway.view import Reader
+from worker.runtime.runtime import Runtime
+
+FOLDER = Path(__file__).parent
+LARGEST_FORM = 16 * 1024
+TAP = re.compile(r"[0-9a-f]{24}")
+
+
+class Threads(NamedTuple):
+    """Threads for each kind of request. An answer on a page or the board occupies one until it has taken effect."""
+
+    links: Bulkhead
+    board: Bulkhead
+
+
+class Gateway(NamedTuple):
+    """The parts of one gateway process. `patience`: seconds a tap waits for its effect before it is answered."""
+
+    run: Runtime
+    links: Links
+    client: Client
+    answers: Answers
+    sessions: Sessions
+    bad_tries: BadTries
+    threads: Threads
+    patience: float
+
+    @property
+    def site(self) -> Site:
+        """The site's configuration."""
+        return self.run.site
+
+    def now(self) -> datetime:
+        """The time."""
+        return self.run.clock.now()
+
+    def reader(self, person: str) -> Reader:
+        """How what a person reads is said to them."""
+        return Reader(person, self.site, self.site.on_call.people[person].language, self.now())
+
+    def language_of(self, person: str) -> Language | None:
+        """The language of somebody who may have left this hospital."""
+        held = self.site.on_call.people.get(person)
+        return held.language if held is not None else None
+
+    def may_act(self, person: str) -> bool:
+        """Whether a person may answer on the board."""
+        return self.site.on_call.people[person].may == "act"
+
+    def bad_link(self, request: Request) -> Refused:
+        """The refusal of a link that was not made here, noted against whoever tried it."""
+        return Refused(TOO_MANY if self.bad_tries.note(sender_of(request.scope)) else BAD_LINK)
+
+
+@cache
+def templates() -> Environment:
+    """The templates; everything that is filled in is escaped."""
+    loader = FileSystemLoader(FOLDER / "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def html(name: str, language: Language, values: Mapping[str, object], status: int = 200) -> Response:
+    """A whole page."""
+    text = templates().get_template(name).render(language=language, say=partial(say, language=language), **values)
+    return HTMLResponse(text, status)
+
+
+def refusal(request: Request, error: Exception) -> Response:
+    """A page that says why not. Nothing of the request stands in it."""
+    refused = error if isinstance(error, Refused) else _refused(error)
+    why = refused.refusal
+    language = refused.language or _asked_for(request)
+    response = html("refused.html.j2", language, {"refusal": why}, why.status)
+    if why.status == 429:
+        response.headers["retry-after"] = "60"
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+def _refused(error: Exception) -> Refused:
+    if isinstance(error, RedisError):
+        return Refused(STORE_DOWN)
+    if isinstance(error, BusyError):
+        return Refused(BUSY)
+    if isinstance(error, HTTPException):
+        return Refused(NO_SUCH if error.status_code == 404 else NOT_OURS._replace(status=error.status_code))
+    return Refused(BROKEN)
+
+
+def _asked_for(request: Request) -> Language:
+    """The language a browser asks for first, of those there are, where it is not known who asks."""
+    first = request.headers.get("accept-language", "").partition(",")[0]
+    return "it" if first.strip().lower().startswith("it") else "en"
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form sent by one of our own pages.
+
+    Raises:
+        Refused: it comes from another site, is no form, or is too large.
+    """
+    if not _is_ours(request):
+        raise Refused(NOT_OURS)
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise Refused(NOT_OURS._replace(status=415))
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise Refused(NOT_OURS._replace(status=413))
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
+    except ValueError as error:
+        raise Refused(NOT_OURS._replace(status=400)) from error
+
+
+def _is_ours(request: Request) -> bool:
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("origin")
+    # Browsers send "null" where a page asks for no referrer; then the line above has decided.
+    return origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def tap_of(request: Request) -> str:
+    """The tap whose effect an address asks for; empty where there is none."""
+    tap = request.query_params.get("tap", "")
+    return tap if TAP.fullmatch(tap) else ""

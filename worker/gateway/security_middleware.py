@@ -1,0 +1,187 @@
+"""What holds for every request, whatever the route: methods, sizes, headers, and errors that tell nothing."""
+
+import logging
+import re
+import traceback
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.gateway.rate_limit import SMALL_BODY, BodyBudget
+
+log = logging.getLogger(__name__)
+
+METHODS = ("GET", "HEAD", "POST")
+LARGEST_BODY = 16 * 1024 * 1024
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "x-robots-tag": "noindex, nofollow, noarchive",
+}
+HSTS = "max-age=31536000"
+
+
+HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}")
+
+
+class TooLarge(Exception):
+    """A body is larger than it may be."""
+
+
+class TooMuch(Exception):
+    """More is being received than there is room for."""
+
+
+class Guard:
+    """Wraps every route. Nothing that fails inside reaches the server, which would log what a patient's values are."""
+
+    def __init__(self, app: ASGIApp, *, https: bool, failed: Callable[[Request, Exception], Response]) -> None:
+        self._app = app
+        self._headers = HEADERS | ({"strict-transport-security": HSTS} if https else {})
+        self._failed = failed
+        self._bodies = BodyBudget()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                if "location" in headers:
+                    headers["location"] = _relative(headers["location"])
+            await send(message)
+
+        refusal = _refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, answer)
+            return
+        body = _Body(receive, self._bodies, sender_of(scope))
+        try:
+            await self._app(scope, body.receive, answer)
+        except ClientDisconnect:
+            return  # Nobody is there to be answered.
+        except Exception as error:
+            if started:
+                _note(error)
+                raise ConnectionAbortedError from None
+            await self._answer(error)(scope, receive, answer)
+        finally:
+            body.release()
+
+    def _answer(self, error: Exception) -> ASGIApp:
+        if isinstance(error, TooLarge):
+            return _too_large()
+        if isinstance(error, TooMuch):
+            return PlainTextResponse("too much at once\n", 503, {"connection": "close", "retry-after": "5"})
+
+        async def failed(scope: Scope, receive: Receive, send: Send) -> None:
+            _note(error)
+            await self._failed(Request(scope), error)(scope, receive, send)
+
+        return failed
+
+
+def sender_of(scope: Scope) -> str:
+    """The address a request comes from; behind a proxy the one that the proxy added."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _refusal(scope: Scope) -> Response | None:
+    if scope["method"] not in METHODS:
+        return PlainTextResponse("method not allowed\n", 405, {"allow": ", ".join(METHODS)})
+    headers = Headers(scope=scope)
+    for name, is_such in (("host", _is_host), ("origin", _is_origin)):
+        sent = headers.getlist(name)
+        if len(sent) > 1 or not all(map(is_such, sent)):
+            return PlainTextResponse(f"bad {name}\n", 400)
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        return PlainTextResponse("bad content-length\n", 400)
+    return _too_large() if int(length) > LARGEST_BODY else None
+
+
+def _is_host(text: str) -> bool:
+    match = HOST.fullmatch(text)
+    if match is None or int(match["port"] or 0) > 65535:
+        return False
+    try:
+        return match["six"] is None or bool(IPv6Address(match["six"]))
+    except ValueError:
+        return False
+
+
+def _is_origin(text: str) -> bool:
+    scheme, separator, host = text.partition("://")
+    return text == "null" or bool(separator and SCHEME.fullmatch(scheme) and _is_host(host))
+
+
+def _relative(location: str) -> str:
+    """Within this service, whatever host the request names."""
+    parts = urlsplit(location)
+    return parts._replace(scheme="", netloc="", path="/" + parts.path.lstrip("/")).geturl()
+
+
+def _too_large() -> Response:
+    return PlainTextResponse("too large\n", 413, {"connection": "close"})
+
+
+class _Body:
+    """The body of a request, counted as it comes: by itself, and what is large of it with what all others send."""
+
+    def __init__(self, receive: Receive, budget: BodyBudget, address: str) -> None:
+        self._receive = receive
+        self._budget = budget
+        self._address = address
+        self._size = 0
+
+    async def receive(self) -> Message:
+        """What comes next."""
+        message = await self._receive()
+        before = self._large
+        self._size += len(message.get("body", b""))
+        fits = self._budget.add(self._address, self._large - before)
+        if self._size > LARGEST_BODY:
+            raise TooLarge
+        if not fits:
+            raise TooMuch
+        return message
+
+    def release(self) -> None:
+        """The request is over."""
+        self._budget.release(self._address, self._large)
+
+    @property
+    def _large(self) -> int:
+        return max(0, self._size - SMALL_BODY)
+
+
+def _note(error: Exception) -> None:
+    """Where and what kind; the error's own words may hold a patient's values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("request failed: %s at %s:%d", type(error).__name__, Path(frame.filename).name, frame.lineno)

@@ -1,0 +1,188 @@
+"""The ward as it is now, read once for everybody who looks."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple, cast
+
+from redis.exceptions import TimeoutError as StoreTimeoutError
+
+from alerts.overview import Overview, overview
+from alerts.state import Watch
+from config.site import Site
+from worker.gateway.bulkhead import Bulkhead, SingleFlight
+from worker.monitoring.silent_feeds import Heard, last_heard
+from worker.gateway.sessions import Sessions
+from worker.monitoring.health import Check, examine
+from worker.store.codec import readable, unpack_unregistered, unpack_watch
+from worker.runtime.runtime import Runtime
+from worker.store.shard import is_shown
+from worker.monitoring.unregistered import NOBODY, Tally, tally
+
+EVERY_SECONDS = 2.0
+HEARTBEAT_SECONDS = 15.0
+
+LOOK_SECONDS = 3.0
+"""Who asks for the ward waits so long for a look that is under way; then the last one is shown with its time."""
+
+STALE_SECONDS = 10.0
+"""A look that is older is not shown for the ward as it is."""
+
+
+class Ward(NamedTuple):
+    """Everything the board shows, as read at one moment. Who is not registered is only counted, unless they page;
+    `sessions` are the digests of those that last. Of two with the same `version` a board shows the same.
+    """
+
+    at: datetime
+    watches: tuple[Watch, ...]
+    heard: dict[str, Heard]
+    checks: tuple[Check, ...]
+    sessions: frozenset[str]
+    version: int
+    unregistered: Tally = NOBODY
+
+
+class Live:
+    """One look at the store in each interval, one at a time, shared by all who ask.
+
+    A patient who has not changed is not decoded.
+    """
+
+    def __init__(
+        self,
+        run: Runtime,
+        sessions: Sessions,
+        every: float = EVERY_SECONDS,
+        threads: Bulkhead | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.every = every
+        self.closing = threading.Event()
+        self._run = run
+        self._sessions = sessions
+        self._ticks = ticks
+        self._lock = threading.Lock()
+        self._flight: SingleFlight[Ward] = SingleFlight(threads or Bulkhead(1))
+        self._read: tuple[float, Ward] | None = None
+        self._decoded: dict[bytes, tuple[bytes, Watch]] = {}
+        self._overviews: dict[str, tuple[Site, Overview]] = {}
+        self._shown: object = None
+        self._version = 0
+
+    async def ward(self, *, fresh: bool = False, or_last: bool = True) -> Ward:
+        """The ward, at most one interval old; `fresh`: as it is now. Whoever asks during a look shares it.
+
+        `or_last`: where the look takes too long, the last one serves for a while; its time is shown with it.
+
+        Raises:
+            redis.exceptions.RedisError: the store cannot be reached, or does not answer in time.
+        """
+        if not fresh and (recent := self._younger_than(self.every * 0.9)) is not None:
+            return recent
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._flight.join(self.look, fresh=fresh)
+        except TimeoutError:
+            if or_last and (last := self._younger_than(STALE_SECONDS)) is not None:
+                return last
+            raise StoreTimeoutError("the store does not answer in time") from None
+
+    def look(self) -> Ward:
+        """Read the ward as it is now.
+
+        Raises:
+            redis.exceptions.RedisError: the store cannot be reached.
+        """
+        began = self._ticks()
+        ward = self._look()
+        self._read = (began, ward)
+        return ward
+
+    def _younger_than(self, seconds: float) -> Ward | None:
+        read = self._read
+        return read[1] if read is not None and self._ticks() - read[0] < seconds else None
+
+    def overviews(self, ward: Ward) -> list[Overview]:
+        """Every patient as the board shows them. One who has not changed is not assessed again, whoever looks."""
+        site = self._run.site
+        with self._lock:
+            known = self._overviews
+            self._overviews = {
+                watch.patient: known[watch.patient]
+                if watch.patient in known and known[watch.patient][0] is site and known[watch.patient][1].watch is watch
+                else (site, overview(watch, site))
+                for watch in ward.watches
+            }
+            return [one for _, one in self._overviews.values()]
+
+    def _look(self) -> Ward:
+        now = self._run.clock.now()
+        store, site = self._run.store, self._run.site
+        pipe = store.redis.pipeline(transaction=False)
+        pipe.hgetall(self._sessions.key)
+        for shard in store.keys.all():
+            pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("unregistered"))
+        sessions, *packed = cast("list[dict[bytes, bytes]]", pipe.execute())
+        notes = {patient: note for shard in packed[1::2] for patient, note in shard.items()}
+        held = {
+            patient: watch for shard in packed[::2] for patient, watch in shard.items() if is_shown(notes.get(patient))
+        }
+        watches = self._unpacked(held)
+        checks = (*self._checks(now), *_unreadable(len(held) - len(watches)))
+        heard = last_heard(store, site, now) if site.on_call.feeds else {}
+        unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
+        return Ward(
+            at=now,
+            watches=watches,
+            unregistered=unregistered,
+            heard=heard,
+            checks=checks,
+            sessions=self._sessions.alive(sessions, now),
+            version=self._version_of(now, watches, heard, checks, unregistered),
+        )
+
+    def _version_of(
+        self,
+        now: datetime,
+        watches: tuple[Watch, ...],
+        heard: dict[str, Heard],
+        checks: tuple[Check, ...],
+        unregistered: Tally,
+    ) -> int:
+        """One more each time the board would look otherwise; it shows no seconds."""
+        minutes = {name: _minute(last.at) for name, last in heard.items()}
+        parts = tuple((check.part, check.well) for check in checks)
+        # Those of the last look were kept until these had been decoded: none has the identity of another.
+        shown = (_minute(now), minutes, parts, [id(watch) for watch in watches], unregistered, id(self._run.site))
+        if shown != self._shown:
+            self._shown = shown
+            self._version += 1
+        return self._version
+
+    def _checks(self, now: datetime) -> tuple[Check, ...]:
+        """How the service is. What cannot be examined is ill, and takes nothing else of the board away."""
+        try:
+            return tuple(examine(self._run.store, now))
+        except Exception as error:
+            return (Check("store", False, f"cannot be examined ({type(error).__name__})"),)
+
+    def _unpacked(self, held: dict[bytes, bytes]) -> tuple[Watch, ...]:
+        known = self._decoded
+        same = {patient: known[patient] for patient, packed in held.items() if known.get(patient, (b"",))[0] == packed}
+        changed = ((patient, packed) for patient, packed in held.items() if patient not in same)
+        decoded = {patient: (held[patient], watch) for patient, watch in readable(unpack_watch, changed)}
+        self._decoded = decoded = same | decoded
+        return tuple(watch for _, (_, watch) in sorted(decoded.items()))
+
+
+def _unreadable(count: int) -> tuple[Check, ...]:
+    """That patients are missing on the board because what is stored of them cannot be read."""
+    return (Check("patient states", False, f"{count} cannot be read: these patients are not watched"),) if count else ()
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -1,0 +1,55 @@
+"""FHIR OperationOutcomes and response Bundles: each entry's answer in its place, saying field and mend."""
+
+from typing import Any
+
+from worker.intake.parsed import Item, Outcome, Taken
+
+STATUS = {
+    Outcome.STORED: "201 Created",
+    Outcome.SET_ASIDE: "202 Accepted",
+    Outcome.IGNORED: "200 OK",
+    Outcome.REFUSED: "422 Unprocessable Entity",
+    Outcome.NO_ROOM: "503 Service Unavailable",
+}
+_SEVERITY = {
+    Outcome.STORED: ("information", "informational"),
+    Outcome.SET_ASIDE: ("warning", "business-rule"),
+    Outcome.IGNORED: ("information", "informational"),
+    Outcome.REFUSED: ("error", "invalid"),
+    Outcome.NO_ROOM: ("error", "transient"),
+}
+
+
+def outcome(*issues: dict[str, Any]) -> dict[str, Any]:
+    """An OperationOutcome."""
+    return {"resourceType": "OperationOutcome", "issue": list(issues)}
+
+
+def issue(text: str, severity: str = "error", code: str = "invalid", where: str = "") -> dict[str, Any]:
+    """One issue; `where` is the place in what was sent."""
+    body: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": text}
+    return body | {"expression": [where]} if where else body
+
+
+def of_item(item: Item) -> dict[str, Any]:
+    """What became of one resource, element by element."""
+    issues = []
+    for element in item.elements:
+        severity, code = _SEVERITY[element.outcome]
+        text = element.why or f"{element.outcome.value}: {len(element.messages)} message(s)"
+        if element.outcome is Outcome.SET_ASIDE:
+            text = f"set aside: {text}"
+        issues.append(issue(text, severity, code, element.where))
+    return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
+
+
+def of_bundle(taken: Taken, kind: str) -> dict[str, Any]:
+    """The response to a Bundle: as many entries as it had, in its order."""
+    entries = []
+    for item in taken.items:
+        response: dict[str, Any] = {"status": STATUS[item.outcome]}
+        if any(element.outcome is not Outcome.STORED for element in item.elements):
+            response["outcome"] = of_item(item)
+        entries.append({"response": response})
+    answer = "transaction-response" if kind == "transaction" else "batch-response"
+    return {"resourceType": "Bundle", "type": answer, "entry": entries}

@@ -1,0 +1,38 @@
+"""Deliveries for which the store has no room (`worker.store.capacity`): nothing of them is kept, and the sender hears why."""
+
+from worker.intake.parsed import Element, Item, Outcome, Taken
+
+MESSAGE_SIZE = 400
+"""Bytes of a native message, about."""
+
+
+def is_kept(item: Item, element: Element) -> bool:
+    """Whether the text becomes a dead letter here: the chart itself sets aside what it can show."""
+    if element.outcome is Outcome.SET_ASIDE:
+        return not element.messages
+    return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
+
+
+def size(taken: Taken) -> int:
+    """Bytes, about, that a delivery takes: of its messages, and of the texts that become dead letters."""
+    letters = (item for item in taken.items if taken.test or any(is_kept(item, element) for element in item.elements))
+    return sum(len(item.raw) for item in letters) + MESSAGE_SIZE * len(taken.messages)
+
+
+def turned_away(taken: Taken, why: str) -> Taken:
+    """A delivery of which nothing is kept."""
+    items = (
+        item._replace(elements=(Element(Outcome.NO_ROOM, item.elements[0].where if item.elements else "", why=why),))
+        for item in taken.items
+    )
+    return taken._replace(items=tuple(items))
+
+
+def is_turned_away(taken: Taken) -> bool:
+    """Whether there was no room for it."""
+    return bool(taken.items) and all(item.outcome is Outcome.NO_ROOM for item in taken.items)
+
+
+def why_turned_away(taken: Taken) -> str:
+    """The reason, for the sender."""
+    return taken.items[0].elements[0].why

@@ -1,0 +1,64 @@
+"""What messages are read by, as one version: sources, codes, units and limits. Read again when its files change."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from config.intake import Intake, load_intake
+from config.site import Site, load_site
+from config.tables import Tables
+from worker.client import Client
+from worker.runtime.reload import FILES, Reloaded, report
+from worker.runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Configured(NamedTuple):
+    """Asked for once with each batch or request, so that a mended map holds at once and for all of it."""
+
+    intake: Intake
+    site: Site
+
+    @property
+    def tables(self) -> Tables:
+        """Units and limits."""
+        return self.site.tables
+
+
+class IntakeInForce(Reloaded[Configured]):
+    """The intake of a folder, or the shipped one, which is not looked at again.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+
+    files = FILES | {"intake.yaml", "codes.csv"}
+    part = "intake"
+
+    def __init__(
+        self,
+        folder: Path | None,
+        timer: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(_load, folder, timer, wall)
+
+
+def _load(folder: Path | None) -> Configured:
+    site = load_site(folder)
+    return Configured(load_intake(folder, site), site)
+
+
+def look_over(in_force: IntakeInForce, run: Runtime, client: Client) -> None:
+    """Look at the files, also where nothing is sent, and say so where they cannot be used."""
+    in_force.refresh()
+    run.configuration.refresh()
+    try:
+        client.wake(report(run.store, in_force, run.clock.now()))
+    except RedisError as error:
+        log.warning("how the intake is configured cannot be reported (%s)", type(error).__name__)

@@ -1,0 +1,112 @@
+"""A jump of the store's clock: noticed by the monotonic clocks of the workers, reported, and mended as far as may be.
+
+Everything is judged by the store's clock, before and after a jump: nobody can tell which of the two was right. After a
+jump forwards every ladder is due at once, and pages. After a jump back nothing would be due for as long as it jumped:
+keys would outlive their time (a wake-up that counts as sent, a lease), and ladders and deliveries would wait. So keys
+lose what they have gained, and whatever waits is looked at at once; a ladder then finds by itself that it is due
+(`alerts.episodes.escalation.due`).
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import cast
+
+from redis import Redis
+
+from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
+from worker.store.keys import Keys
+from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
+
+log = logging.getLogger(__name__)
+
+REPORTED_FOR = timedelta(minutes=10)
+"""A jump is an incident for so long; those that follow within it, back to the right time perhaps, are the same one."""
+
+CONDITION = "store clock"
+
+KEYS_AT_ONCE = 1000
+
+WRITTEN_AHEAD = timedelta(minutes=1)
+"""More than the time between a commit and a look at what it has written."""
+
+
+def notice(store: Store, clock: StoreClock, looked: bytes | None) -> None:
+    """Look for a jump since the last tick, or (back only) since the auditor has `looked`, while no worker ran."""
+    now = clock.now()
+    jumped = clock.jumped()
+    looked_ahead = datetime.fromisoformat(looked.decode()) - now if looked is not None else timedelta()
+    back = max(-jumped, looked_ahead.total_seconds())
+    if back > JUMP_SECONDS:
+        jumped = -back
+        _shorten(store.redis, store.keys, timedelta(seconds=back))
+        look_again(store, now, timedelta())
+        _hear_until(store, now)
+        store.redis.hset(store.keys.audit, "looked", now.isoformat())
+    if jumped:
+        log.error("the store's clock has jumped by %+.0f s", jumped)
+        store.redis.set(_key(store.keys), f"{jumped:+.0f}", px=REPORTED_FOR)
+
+
+def found(store: Store) -> dict[str, str]:
+    """Under its condition, what is reported of a jump; empty where there was none of late."""
+    jumped = cast("bytes | None", store.redis.get(_key(store.keys)))
+    if jumped is None:
+        return {}
+    what = (
+        f"the store's clock has jumped by {jumped.decode()} s: check its time service; until it is right, readings may"
+        " count as old or be refused as of the future, and episodes may be paged early or again"
+    )
+    return {CONDITION: what}
+
+
+def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVERY + WRITTEN_AHEAD) -> int:
+    """Make due what waits for longer than `wait`: it was written by a clock that was ahead. One trip if there is none.
+
+    Returns how much it was.
+    """
+    names = [shard.key(name) for shard in store.keys.advanced() for name in ("timers", "due", "urgent")]
+    beyond = milliseconds(now + wait)
+    pipe = store.redis.pipeline(transaction=False)
+    for name in names:
+        pipe.zrangebyscore(name, f"({beyond}", "+inf")
+    ahead = {name: members for name, members in zip(names, pipe.execute(), strict=True) if members}
+    for name, members in ahead.items():
+        # What was settled meanwhile stays so (XX).
+        pipe.zadd(name, dict.fromkeys(members, milliseconds(now)), xx=True)
+    pipe.execute()
+    return sum(map(len, ahead.values()))
+
+
+def _hear_until(store: Store, now: datetime) -> None:
+    """A feed that was heard later than now counts as heard now: else nobody would notice its silence for as long."""
+    names = [f"{store.keys.namespace}:feeds", *(shard.key("heard") for shard in store.keys.all())]
+    pipe = store.redis.pipeline(transaction=False)
+    for name in names:
+        pipe.hgetall(name)
+    for name, heard in zip(names, pipe.execute(), strict=True):
+        later = {source: milliseconds(now) for source, at in heard.items() if int(at) > milliseconds(now)}
+        if later:
+            pipe.hset(name, mapping=later)
+    pipe.execute()
+
+
+def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:
+    """Take from every key that ends by itself the time it has gained. Who does it twice takes nothing more."""
+    gained = back // timedelta(milliseconds=1)
+    least = gained - int(JUMP_SECONDS * 1000)
+    cursor = 0
+    while True:
+        cursor, names = redis.scan(cursor, match=f"{keys.namespace}:*", count=KEYS_AT_ONCE)
+        pipe = redis.pipeline(transaction=False)
+        for name in names:
+            pipe.pttl(name)
+        lasting = [(name, left) for name, left in zip(names, pipe.execute(), strict=True) if left > least]
+        for name, left in lasting:
+            pipe.pexpire(name, max(left - gained, 1))
+        pipe.execute()
+        if not cursor:
+            return
+
+
+def _key(keys: Keys) -> str:
+    return f"{keys.audit}:jump"

@@ -1,0 +1,109 @@
+"""A page about the paging itself, for when the usual way may be what is broken.
+
+`pages` writes it without an evaluation. `send_directly` sends it without the store, from a process of its own: a Celery
+worker's main process must not send through Apprise, or the sends of its pool would hang.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from alerts.messages import SITE_SUBJECT
+from alerts.pages.page import Page
+from alerts.episodes.rota import holders
+from alerts.pages.title import Title, tag
+from alerts.wording.catalogue import translate
+from config.settings import Settings
+from config.site import Site, Urgency, load_site
+
+CANNOT_PAGE = "cartwatch cannot page"
+PAGES_AGAIN = "cartwatch pages again"
+
+ADVICE = (
+    "until this is fixed nobody is paged about any patient: watch the patients; see `cartwatch health` on the server"
+)
+
+RETRY_SECONDS = (2, 5, 15, 30, 60, 60, 60)
+"""Waits before a person is tried again whom no channel has reached."""
+
+
+def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: Urgency) -> Iterator[Page]:
+    """One page for each channel of everybody whom the first step of the critical or the technical ladder pages.
+
+    `title` and `lines` are English sentences of the catalogue; each person reads their own language. Nothing can be
+    answered: there is no episode.
+    """
+    on_call = site.on_call
+    for person in _people(site, now):
+        known = on_call.people[person]
+        for number, channel in enumerate(known.channels, 1):
+            yield Page(
+                id=f"alarm.{person}.{now:%Y%m%d%H%M%S%f}.{number}",
+                patient=SITE_SUBJECT,
+                at=now,
+                day=None,
+                episode="alarm",
+                episodes=(),
+                condition="alarm",
+                urgency=urgency,
+                reason="resolved" if title == PAGES_AGAIN else "new",
+                to=person,
+                channel=channel,
+                heading=Title(f"{tag(urgency, known.language)} {on_call.name}", (translate(title, known.language),)),
+                text="\n".join(translate(line, known.language) for line in lines),
+                language=known.language,
+            )
+
+
+def _people(site: Site, now: datetime) -> Iterable[str]:
+    on_call = site.on_call
+    roles = [role for ladder in ("critical", "technical") for role in on_call.ladders[ladder].steps[0].tell]
+    return dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
+
+
+def send_directly(settings: Settings, title: str, *lines: str, at: datetime) -> "subprocess.Popen[bytes]":
+    """Send such pages from a process of its own, which outlives this one: to whoever is on duty at a time."""
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "worker.monitoring.emergency_page", at.isoformat(), title, *lines],
+        env={**os.environ, **settings.as_environment()},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main() -> None:
+    """Send the page of the command line to each person on their first channel that takes it; try again until one does.
+
+    People are paged side by side: a channel that hangs delays nobody else.
+    """
+    at, title, *lines = sys.argv[1:]
+    settings = Settings()
+    site = load_site(settings.config_dir)
+    urgency: Urgency = "critical" if title == CANNOT_PAGE else "technical"
+    for_people: dict[str, list[Page]] = {}
+    for page in pages(site, title, lines, datetime.fromisoformat(at), urgency):
+        for_people.setdefault(page.to, []).append(page)
+    with ThreadPoolExecutor(len(for_people) or 1) as threads:
+        list(threads.map(lambda theirs: _reach(site, settings, theirs), for_people.values()))
+
+
+def _reach(site: Site, settings: Settings, theirs: list[Page]) -> None:
+    for wait in (*RETRY_SECONDS, None):
+        if any(_sent(site, settings, page) for page in theirs) or wait is None:
+            return
+        time.sleep(wait)
+
+
+def _sent(site: Site, settings: Settings, page: Page) -> bool:
+    from worker.delivery.channel import Office, send
+    from worker.delivery.outcome import Outcome
+
+    return send(site.on_call.channels[page.channel], [page], Office(settings.receiver_url)).outcome is Outcome.SENT
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The heartbeat: a request to an address outside, which alarms when it stays away.
+
+It is sent by a delivery process, on the way a page takes: broker or delivery that stand still silence it too.
+"""
+
+import logging
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta
+
+from worker.runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+WAITS_SECONDS = 5
+
+TOO_OLD = timedelta(seconds=20)
+"""A heartbeat that was under way for longer says nothing about now."""
+
+
+def beat(run: Runtime, found_well_at: datetime) -> bool:
+    """Tell the outside that nothing was wrong just now; whether it took it."""
+    url = run.settings.heartbeat_url
+    now = run.clock.now()
+    if not url or now - found_well_at > TOO_OLD:
+        return False
+    sent = _ask(url)
+    run.store.redis.hset(run.store.keys.audit, "heartbeat_sent" if sent else "heartbeat_failed", now.isoformat())
+    return sent
+
+
+def _ask(url: str) -> bool:
+    if not url.startswith(("http://", "https://")):
+        log.error("heartbeat: CARTWATCH_HEARTBEAT_URL must begin with http:// or https://")
+        return False
+    try:
+        with urllib.request.urlopen(url, timeout=WAITS_SECONDS) as answer:  # noqa: S310
+            answer.read(1)
+    except OSError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        # The address may hold a secret, and so may the error's own words.
+        log.warning("heartbeat: could not be sent (%s)", type(error).__name__)
+        return False
+    return True

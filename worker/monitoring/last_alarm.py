@@ -1,0 +1,303 @@
+"""The last alarm: a direct page while nobody can be paged the usual way.
+
+It runs in a thread of its own in every long-running process and depends on nothing that it watches: it has its own
+connections, it does not run in Celery's event loop (which stands still while the broker is away), and its page passes
+by the store and the delivery. What the processes of a machine share about an outage is in `worker/monitoring/outages.py`.
+"""
+
+import hashlib
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from kombu import Connection
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.retry import Retry
+
+from config.settings import Settings
+from worker.monitoring import emergency_page
+from worker.clock import StoreClock, milliseconds
+from worker.store.requirements import UNREACHABLE, UnfitStoreError, troubles
+from worker.store.keys import Keys
+from worker.monitoring.outages import Outage
+from worker.monitoring.overdue import OVERDUE
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.5
+ANSWER_SECONDS = 1.5
+"""How long the store or the broker may take to answer a look."""
+
+PAGE_AFTER_SECONDS = 7.0
+"""How long they may be away before it is paged. With three looks this stays below 15 s; a server that is started again
+by its supervisor answers earlier."""
+
+NOT_SENT_SECONDS = 20.0
+"""How long pages may be overdue while none is taken to be sent. A sender that is started again takes one earlier."""
+NOT_EVALUATED_SECONDS = 30.0
+"""The same for messages."""
+NO_WORKER_SECONDS = 60.0
+"""How long no worker may have run the auditor, which one does each 15 s."""
+
+OVER_AFTER_SECONDS = 6.0
+"""An outage is over once no process of the machine has seen trouble for so long."""
+FLOWS_AFTER_SECONDS = 30.0
+"""The same where pages or messages did not move: they may move and stop again."""
+
+UNFIT = "its settings are unsafe and no worker starts"
+
+
+class Progress:
+    """Whether what waits moves: some of it is gone at the next look, whatever was added."""
+
+    def __init__(self) -> None:
+        self._waiting: frozenset[object] = frozenset()
+        self._moved: float | None = None
+
+    def still_since(self, waiting: frozenset[object], now: float) -> float | None:
+        """Since when all that waited waits; None where nothing does."""
+        if self._moved is None or not self._waiting <= waiting or not self._waiting:
+            self._moved = now
+        self._waiting = waiting
+        return self._moved if waiting else None
+
+
+class LastAlarm:
+    """Looks at store, broker and what waits, and pages directly. One for each process; `look` is called by its thread.
+
+    An outage is paged once for a machine, and so is its end.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.namespace, settings.shards)
+        self._redis = _impatient(settings.redis_url)
+        self._broker = _Broker(settings) if _is_apart(settings) else None
+        self._store_outage = store_outage(settings)
+        self._broker_outage = _outage(settings, "broker", PAGE_AFTER_SECONDS, OVER_AFTER_SECONDS)
+        self._flow_outage = _outage(settings, "flow", 0.0, FLOWS_AFTER_SECONDS)
+        self._since: dict[str, float] = {}
+        self._clock = StoreClock(self._redis)
+        self._flow = _Flow(self._redis, self._keys, self._clock)
+        self._sending: list[subprocess.Popen[bytes]] = []
+
+    def look(self) -> None:
+        """One look."""
+        self._sending = [process for process in self._sending if process.poll() is None]
+        began = time.monotonic()
+        strict = self._store_outage.is_open(began)
+        reason = self._store_reason(strict=strict)
+        self._report(self._store_outage, "the state store cannot be used", reason, began)
+        broker = self._broker.reason() if self._broker is not None else ""
+        if self._broker is not None:
+            self._report(self._broker_outage, "the broker cannot be used", broker, began)
+        if reason or broker:
+            # What stands still because of them is told already.
+            self._flow = _Flow(self._redis, self._keys, self._clock)
+            return
+        try:
+            stands = self._flow.trouble(time.monotonic())
+        except RedisError:
+            return
+        self._report(self._flow_outage, stands, "" if not stands else " ", began)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+        if self._broker is not None:
+            self._broker.close()
+
+    def _store_reason(self, *, strict: bool) -> str:
+        """What is wrong with the store; while an outage is open, also what keeps workers from starting on it."""
+        try:
+            if strict and self._bars():
+                return UNFIT
+            self._redis.set(f"{self._keys.namespace}:probe", 1, ex=60)
+        except RedisError as error:
+            return reason_of(error)
+        return ""
+
+    def _bars(self) -> bool:
+        found = troubles(self._redis, self._keys, volatile=self._settings.volatile)
+        return any(trouble.bars for trouble in found)
+
+    def _report(self, outage: Outage, what: str, reason: str, began: float) -> None:
+        now = time.monotonic()
+        if not reason:
+            self._since.pop(what, None)
+            lasted = outage.well(now)
+            if lasted is not None:
+                self._send_end(lasted)
+            return
+        if outage.trouble(self._since.setdefault(what, began), now):
+            self._send(what, reason)
+
+    def _send(self, what: str, reason: str) -> None:
+        line = f"{what}: {reason}" if reason.strip() else what
+        log.error("last alarm: %s; paged directly", line)
+        at = self._clock.estimate()
+        self._sending.append(emergency_page.send_directly(self._settings, emergency_page.CANNOT_PAGE, line, emergency_page.ADVICE, at=at))
+
+    def _send_end(self, seconds: float) -> None:
+        log.warning("last alarm: the outage is over after %.0f s; paged directly", seconds)
+        line = f"the outage is over; it lasted {seconds:.0f} s"
+        self._sending.append(emergency_page.send_directly(self._settings, emergency_page.PAGES_AGAIN, line, at=self._clock.estimate()))
+
+
+class _Flow:
+    """Whether pages and messages move, and workers look."""
+
+    def __init__(self, redis: Redis, keys: Keys, clock: StoreClock) -> None:
+        self._redis, self._keys, self._clock = redis, keys, clock
+        self._pages, self._messages, self._looks = Progress(), Progress(), Progress()
+
+    def trouble(self, now: float) -> str:
+        """What stands still for too long; empty where nothing does. One round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hget(self._keys.audit, "looked")
+        pipe.time()
+        limit = milliseconds(self._clock.estimate() - OVERDUE)
+        shards = self._keys.advanced()
+        for shard in shards:
+            pipe.xrange(shard.inbox, count=1)
+            for name in ("due", "urgent"):
+                pipe.zrangebyscore(shard.key(name), "-inf", limit, start=0, num=1)
+        looked, shown, *answers = pipe.execute()
+        self._clock.learn(shown, now)
+        seconds, _ = shown
+        pages, messages = set(), set()
+        for index, shard in enumerate(shards):
+            inbox, due, urgent = answers[index * 3 : index * 3 + 3]
+            pages |= {(shard.number, page) for page in (*due, *urgent)}
+            old = [entry for entry, _ in inbox if seconds - int(entry.split(b"-")[0]) // 1000 > OVERDUE.total_seconds()]
+            messages |= {(shard.number, entry) for entry in old}
+        checks = (
+            (self._pages, frozenset(pages), NOT_SENT_SECONDS, "pages are owed and none is sent"),
+            (self._messages, frozenset(messages), NOT_EVALUATED_SECONDS, "messages wait and none is evaluated"),
+            (self._looks, frozenset({looked}), NO_WORKER_SECONDS, "no worker runs"),
+        )
+        stands = [
+            what
+            for progress, waiting, most, what in checks
+            if (since := progress.still_since(waiting, now)) is not None and now - since >= most
+        ]
+        return stands[0] if stands else ""
+
+
+class _Broker:
+    """Celery's broker, where it is not the store."""
+
+    def __init__(self, settings: Settings) -> None:
+        options = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+        is_redis = settings.broker.startswith("redis")
+        self._address, self._options = settings.broker, options if is_redis else {}
+        self._connection: Any = None
+
+    def reason(self) -> str:
+        """What is wrong with it; empty where it answers."""
+        if self._connection is None:
+            self._connection = Connection(
+                self._address, connect_timeout=ANSWER_SECONDS, transport_options=self._options
+            )
+        connection = self._connection
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            connection.default_channel.queue_declare("advance", passive=True)
+        except connection.channel_errors:
+            return ""  # it answers that the queue is not there
+        except Exception as error:
+            self.close()
+            return f"it does not answer ({type(error).__name__})"
+        return ""
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collapse(ANSWER_SECONDS)
+
+
+def reason_of(error: RedisError) -> str:
+    """Why a store cannot be used, as the catalogue has it."""
+    if isinstance(error, BusyLoadingError):
+        return "it is still reading its data from disk"
+    if isinstance(error, UNREACHABLE):
+        return f"it does not answer ({type(error).__name__})"
+    if isinstance(error, OutOfMemoryError):
+        return "its memory is full (maxmemory)"
+    if isinstance(error, ReadOnlyError):
+        return "it is a read-only replica"
+    if isinstance(error, ResponseError):
+        return "it refuses to write; its disk may be full"
+    return f"it fails ({type(error).__name__})"
+
+
+def refused(settings: Settings, error: UnfitStoreError) -> None:
+    """Report that a process does not start because of its store. One that goes on refusing is paged."""
+    if settings.clock == "simulated":
+        return
+    now = time.monotonic()
+    if store_outage(settings).trouble(now, now):
+        log.error("last alarm: %s; paged directly", error)
+        what = f"the state store cannot be used: {UNFIT}"
+        emergency_page.send_directly(settings, emergency_page.CANNOT_PAGE, what, emergency_page.ADVICE, at=datetime.now(UTC))
+
+
+@contextmanager
+def watching(settings: Settings) -> Iterator[None]:
+    """Look every two seconds, in a thread of this process, until the end. A replay has no outages."""
+    over = threading.Event()
+    if settings.clock == "store":
+        start(settings, over)
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def start(settings: Settings, over: threading.Event | None = None) -> None:
+    """The same, until `over` is set, or for the life of this process."""
+    over = over if over is not None else threading.Event()
+    threading.Thread(target=_run, args=(LastAlarm(settings), over), name="last alarm", daemon=True).start()
+
+
+def _run(last_alarm: LastAlarm, over: threading.Event) -> None:
+    while not over.wait(LOOK_SECONDS):
+        try:
+            last_alarm.look()
+        except Exception as error:
+            # It must go on, whatever happens: there is nobody after it.
+            log.error("last alarm: a look failed (%s)", type(error).__name__)
+    last_alarm.close()
+
+
+def store_outage(settings: Settings) -> Outage:
+    """The outage of the store."""
+    return _outage(settings, "store", PAGE_AFTER_SECONDS, OVER_AFTER_SECONDS)
+
+
+def _outage(settings: Settings, kind: str, after: float, quiet: float) -> Outage:
+    place = urlsplit(settings.redis_url)
+    store = f"{place.hostname}:{place.port}{place.path}"
+    digest = hashlib.blake2s(store.encode(), digest_size=4).hexdigest()
+    return Outage(f"{settings.namespace}-{digest}", kind, after=after, quiet=quiet)
+
+
+def _impatient(url: str) -> Redis:
+    """A connection of its own, without retries."""
+    return Redis.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
+
+
+def _is_apart(settings: Settings) -> bool:
+    """Whether the broker is another server than the store."""
+    return urlsplit(settings.broker).netloc != urlsplit(settings.redis_url).netloc

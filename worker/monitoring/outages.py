@@ -1,0 +1,137 @@
+"""Outages that the processes of this machine page about directly: once for each outage, whichever of them notices it.
+
+The record of an outage is a small file in the user's private folder, because the store may be what is gone. It has the
+same length from the start: on a full disk it can still be written in place. Where it cannot be used, each process
+keeps its own record: a page sent several times is better than none.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from worker.runtime.private_folder import open_private, private_folder
+
+CONTINUES_SECONDS = 20.0
+"""Reports of trouble that are not further apart belong to one trouble. A worker that refuses to start is started again
+well within this."""
+
+FORGOTTEN_SECONDS = 300.0
+"""An outage that nobody has seen for so long is not the one that is seen now."""
+
+LOCK_SECONDS = 1.0
+"""How long another process may keep the record to itself; it may have been stopped meanwhile."""
+
+_LENGTH = 160
+
+
+class Record(msgspec.Struct):
+    """Moments of the monotonic clock of this machine, which all its processes share; 0 where there is none."""
+
+    first: float = 0
+    """Since when the present trouble is seen, by any process."""
+    seen: float = 0
+    """When it was last seen."""
+    paged: float = 0
+    """When it was paged; 0 while no outage is open."""
+    over: float = 0
+    """When the last outage ended."""
+
+
+class Outage:
+    """One kind of outage of an installation, as the processes of this machine share it."""
+
+    def __init__(self, installation: str, kind: str, *, after: float, quiet: float) -> None:
+        """`after`: seconds that trouble lasts before it is paged. `quiet`: seconds without trouble until it is over."""
+        self._name = f"cartwatch-outage-{installation}-{kind}"
+        self._after = after
+        self._quiet = quiet
+        self._own = Record()
+        with self._record(time.monotonic()):
+            pass  # the file exists before the disk is full
+
+    def trouble(self, since: float, now: float) -> bool:
+        """Report trouble that this process has seen `since`; whether this process is to page about it."""
+        with self._record(now) as record:
+            continues = bool(record.seen) and now - record.seen <= CONTINUES_SECONDS
+            record.first = min(record.first, since) if continues else since
+            if record.paged and now - record.seen > FORGOTTEN_SECONDS:
+                record.paged = 0
+            # A process that was slow to notice the end of the last outage does not begin it anew.
+            record.first = max(record.first, record.over)
+            record.seen = max(record.seen, now)
+            if record.paged or now - record.first < self._after:
+                return False
+            record.paged = now
+            return True
+
+    def well(self, now: float) -> float | None:
+        """Report that there is no trouble; the seconds an outage lasted, where this process is to say it is over."""
+        with self._record(now) as record:
+            if not record.paged or now - record.seen < self._quiet:
+                return None
+            lasted = record.seen - record.first
+            record.paged, record.over = 0, now
+            return lasted
+
+    def is_open(self, now: float) -> bool:
+        """Whether an outage was paged and is not over."""
+        with self._record(now) as record:
+            return bool(record.paged)
+
+    @contextlib.contextmanager
+    def _record(self, now: float) -> Iterator[Record]:
+        """The record, which nobody else changes meanwhile; what was changed of it is kept."""
+        file = self._open()
+        try:
+            record = _read(file, now) if file is not None else self._own
+            before = msgspec.structs.astuple(record)
+            yield record
+            if file is not None and msgspec.structs.astuple(record) != before:
+                self._own = record
+                _write(file, record)
+        finally:
+            if file is not None:
+                os.close(file)
+
+    def _open(self) -> int | None:
+        try:
+            file = open_private(private_folder() / self._name, os.O_RDWR | os.O_CREAT)
+        except OSError:
+            return None
+        try:
+            if os.fstat(file).st_size != _LENGTH:
+                _write(file, self._own)
+            _lock(file)
+        except OSError:
+            os.close(file)
+            return None
+        return file
+
+
+def _lock(file: int) -> None:
+    """Whoever keeps it for longer has been stopped: then it is read and written without."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.01)
+
+
+def _read(file: int, now: float) -> Record:
+    """What was written before this machine was started again, or is damaged, counts for nothing."""
+    try:
+        record = msgspec.json.decode(os.pread(file, _LENGTH, 0), type=Record)
+    except msgspec.MsgspecError:
+        return Record()
+    # Another process may have written it after this one looked at the clock.
+    return record if max(msgspec.structs.astuple(record)) <= max(now, time.monotonic()) else Record()
+
+
+def _write(file: int, record: Record) -> None:
+    with contextlib.suppress(OSError):
+        os.pwrite(file, msgspec.json.encode(record).ljust(_LENGTH), 0)

@@ -1,0 +1,40 @@
+"""Where the synthetic patient lies: its page goes the whole way and reaches nobody.
+
+Its message stands in an inbox, is judged by the same step, becomes a page in an outbox, is delivered through the same
+code and answered by a receipt. It lives in a shard and at a site of its own: no list of patients includes it, and no
+ladder it climbs leads to people.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from apprise.decorators import notify
+
+from config.rota import always
+from config.site import URGENCIES, Channel, Ladder, Person, Site, Step
+from worker.store.keys import SYNTHETIC
+
+SCHEMA = "cwloop"
+"""Of the address that needs no network: what is sent there has arrived."""
+
+
+@notify(on=SCHEMA, name="cartwatch loop")  # type: ignore[no-untyped-call, untyped-decorator]
+def _arrived(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def site_of(site: Site, channel: str | None) -> Site:
+    """The site at which the synthetic patient lies: one person, who is nobody, on one channel."""
+    known = site.on_call.channels.get(channel) if channel else None
+    way = known or Channel(url=f"{SCHEMA}://here")
+    ladder = Ladder(steps=(Step(after=timedelta(0), tell=(SYNTHETIC,)),))
+    on_call = site.on_call.model_copy(
+        update={
+            "people": {SYNTHETIC: Person(name=SYNTHETIC, channels=(SYNTHETIC,))},
+            "roles": {SYNTHETIC: always(SYNTHETIC)},
+            "channels": {SYNTHETIC: way},
+            "ladders": dict.fromkeys(URGENCIES, ladder),
+            "last_resort": (SYNTHETIC,),
+        }
+    )
+    return site._replace(on_call=on_call)

@@ -1,0 +1,106 @@
+"""What a process needs to do its work, made once per process from the settings."""
+
+from functools import cache
+from typing import NamedTuple
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import TimeoutError as StoreTimeoutError
+from redis.retry import Retry
+
+from config.settings import Settings
+from config.site import Site
+from worker.clock import Clock, SimulatedClock, StoreClock
+from worker.store.keys import Keys, Shard
+from worker.store.liveness import introduce
+from worker.runtime.reload import InForce
+from worker.store.shard import Store
+
+
+class Runtime:
+    """Settings, site, store and clock of this process. The site is the one in force: ask for it once per task."""
+
+    def __init__(self, settings: Settings, site: Site | InForce, store: Store, clock: Clock) -> None:
+        self.settings = settings
+        self.configuration = site if isinstance(site, InForce) else InForce.always(site)
+        self.store = store
+        self.clock = clock
+
+    @property
+    def site(self) -> Site:
+        """The configuration in force, read again where its folder has changed."""
+        return self.configuration.site
+
+    def site_of(self, shard: Shard) -> Site:
+        """The site a shard is judged and delivered by: the one in force, but for the synthetic patient's."""
+        if shard != self.store.keys.loop:
+            return self.site
+        from worker.runtime.canary_site import site_of
+
+        return site_of(self.site, self.settings.round_trip_channel)
+
+    def newest_site_of(self, shard: Shard) -> Site:
+        """The same, after a look at the files at once."""
+        self.configuration.refresh(at_once=True)
+        return self.site_of(shard)
+
+
+class Patience(NamedTuple):
+    """How long one call to the store may take: to connect and to answer (seconds each), and how often it is repeated
+    after which errors."""
+
+    connect: float
+    answer: float
+    repeats: int
+    after: tuple[type[Exception], ...]
+
+
+WORKER = Patience(3, 5, 3, (StoreConnectionError, StoreTimeoutError))
+GATEWAY = Patience(1, 2, 1, (StoreConnectionError,))
+"""A person or a sender waits: an error within three seconds. A store that does not answer is not asked again; one that
+was restarted has closed the connection, and is."""
+
+
+def connect(url: str, patience: Patience = WORKER) -> "Redis":
+    """A client whose calls end: an unreachable store is an error within seconds, never a hang."""
+    return Redis.from_url(
+        url,
+        socket_timeout=patience.answer,
+        socket_connect_timeout=patience.connect,
+        socket_keepalive=True,
+        health_check_interval=25,
+        redis_connect_func=introduce,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), patience.repeats, patience.after),
+    )
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The key names of an installation."""
+    return Keys(settings.namespace, settings.shards)
+
+
+def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
+    """A runtime of its own; nothing is shared but what is given.
+
+    Raises:
+        ConfigurationError: the site's configuration cannot be used.
+    """
+    keys = keys_of(settings)
+    client = redis if redis is not None else connect(settings.redis_url)
+    store = Store(
+        client,
+        keys,
+        batch=settings.batch,
+        lease_seconds=settings.lease,
+        journal_length=settings.journal_length,
+        exports=settings.exports,
+    )
+    clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else StoreClock(client)
+    return Runtime(settings, InForce.of(settings.config_dir), store, clock)
+
+
+@cache
+def runtime() -> Runtime:
+    """This process's runtime, from the environment."""
+    return make(Settings())

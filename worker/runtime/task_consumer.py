@@ -1,0 +1,138 @@
+"""A Celery consumer that no message can end: what has not the shape of a task message becomes a dead letter.
+
+Celery builds a request while it consumes. An exception there ends the worker; with late acknowledgement the broker then
+gives the message to the next worker, which ends as well. Other shapes leave the pool's callback with an exception: the
+message is never acknowledged, and the worker takes nothing more. So a message is checked before Celery has it.
+Celery's own answers to a message that it cannot use log its body, which may name a patient; these do not.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Container
+from contextlib import suppress
+from typing import Any
+
+from celery.worker.consumer import Consumer
+from kombu.exceptions import OperationalError
+from kombu.message import Message
+from redis.exceptions import RedisError
+
+from alerts.state import SetAside
+from worker.monitoring.stalled_consumer import ears
+from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, dead_letter
+from worker.runtime.runtime import runtime
+from worker.tasks import wake_shards
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE_SECONDS = 1.0
+"""How long the consumer waits after it could not store a dead letter: the message comes back at once."""
+
+NAMELESS = "no task"
+
+HEADERS = ("lang", "task", "id")
+"""What is read of the headers. The rest would let a stranger delay, expire or limit a task, or link others to it."""
+
+PROTOCOL_1 = ("task", "id", "args", "kwargs")
+"""What is read of a body of protocol 1, which has no headers."""
+
+PARTS = 3
+"""A body of protocol 2: arguments, named arguments, and what is linked to the task."""
+
+
+class TolerantConsumer(Consumer):
+    """Rejects what is no task message without requeue, after it stands among the dead letters."""
+
+    connection_errors: tuple[type[Exception], ...]
+    strategies: dict[str, Any]
+
+    def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
+        """The handler of each message; Celery calls it in the worker's event loop."""
+        receive = super().create_task_handler(*arguments)
+
+        def receive_checked(message: Message) -> None:
+            ears.taken += 1
+            why = check(message, self.strategies)
+            if why:
+                self._refuse(message, why)
+            else:
+                receive(message)
+
+        return receive_checked
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """What cannot even be decompressed; Celery calls it in the place of the handler."""
+        ears.taken += 1
+        self._refuse(message, f"cannot be decoded ({type(exc).__name__})")
+
+    def _refuse(self, message: Message, why: str) -> None:
+        """Keep it as a dead letter, then reject it; where the store is away, leave it in the queue."""
+        task = _task_of(message)
+        run = runtime()
+        # A source has an incident of its own: invented names share one.
+        source = f"celery {task}" if task in self.strategies else "celery"
+        try:
+            now = run.clock.now()
+            record = SetAside(now, source, "", "", f"task {task}: {why}", _text(message.body))
+            shards = dead_letter(run.store.redis, run.store.keys, [record], source, now)
+        except RedisError as error:
+            log.error("a message for task %s %s; it waits for the store (%s)", task, why, type(error).__name__)
+            time.sleep(STORE_PAUSE_SECONDS)
+            message.requeue()
+            return
+        with suppress(OperationalError):  # the next tick sends a lost wake-up
+            wake_shards(shards)
+        message.reject_log_error(log, self.connection_errors)
+
+
+def check(message: Message, tasks: Container[str]) -> str:
+    """Why a message is no task message; empty for one, of which only what is needed is left."""
+    try:
+        body = message.decode()
+    except Exception as error:  # whatever a codec makes of a stranger's bytes
+        return f"cannot be decoded ({type(error).__name__})"
+    if isinstance(message.headers, dict) and "task" in message.headers:
+        kept: dict[str, Any] = {name: message.headers.get(name) for name in HEADERS}
+        message.headers = kept
+        return _names(kept, tasks) or _parts(body)
+    if not isinstance(body, dict):
+        return "names no task"
+    for name in body.keys() - set(PROTOCOL_1):
+        del body[name]
+    return _names(body, tasks) or _arguments(body.get("args", []), body.get("kwargs", {}))
+
+
+def _names(given: dict[str, Any], tasks: Container[str]) -> str:
+    task, id_ = given.get("task"), given.get("id")
+    if not isinstance(task, str) or task not in tasks:
+        return "names a task that does not exist"
+    return "" if isinstance(id_, str) and id_ else "has no id"
+
+
+def _parts(body: Any) -> str:
+    if not isinstance(body, list | tuple) or len(body) != PARTS:
+        return "is no list of arguments, named arguments and links"
+    args, kwargs, links = body
+    if links is not None and (not isinstance(links, dict) or any(links.values())):
+        return "links other tasks to it; send it alone"
+    return _arguments(args, kwargs)
+
+
+def _arguments(args: Any, kwargs: Any) -> str:
+    if not isinstance(args, list | tuple):
+        return "has arguments that are no list"
+    return "" if isinstance(kwargs, dict) else "has named arguments that are no object"
+
+
+def _task_of(message: Message) -> str:
+    given: Any = message.headers
+    if not isinstance(given, dict) or "task" not in given:
+        with suppress(Exception):  # whatever a codec makes of a stranger's bytes
+            given = message.decode()
+    task = given.get("task") if isinstance(given, dict) else None
+    return task[:SOURCE_SHOWN] if isinstance(task, str) and task.isprintable() else NAMELESS
+
+
+def _text(body: Any) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    return text[:RAW_KEPT]

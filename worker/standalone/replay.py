@@ -1,0 +1,256 @@
+"""Replay: native messages through the real inbox, the real Celery tasks and a real receiver, in simulated time.
+
+The clock jumps to the next moment at which something happens: a message, a ladder's timer, a delivery to be tried
+again. At each it waits until the workers have nothing left to do, so that the same file gives the same output.
+"""
+
+import heapq
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from alerts.pages.concern import ENDED
+from alerts.messages import AnyMessage, read_message
+from config.settings import Settings
+from worker.client import Client
+from worker.clock import SimulatedClock
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.store.inbox import append, unanswered
+from worker.standalone.fake_phone import Received, Receiver
+from worker.runtime.runtime import connect, keys_of
+from worker.store.shard import Store
+from worker.standalone.supervisor import Supervised, worker_command
+from worker.ticker import pending
+
+log = logging.getLogger(__name__)
+
+QUIET_POLL_SECONDS = 0.002
+STUCK_SECONDS = 60
+
+
+class StuckError(Exception):
+    """The workers did not finish a moment; the text says what was left."""
+
+
+class Moment(NamedTuple):
+    """What happens at one simulated time, in the order it was given."""
+
+    at: datetime
+    messages: list[AnyMessage]
+
+
+Event = dict[str, Any]
+Responder = Callable[[Event], Iterable[AnyMessage]]
+
+
+def moments(messages: Iterable[AnyMessage]) -> Iterator[Moment]:
+    """Messages by the time they are received (their effective time, where they do not say)."""
+
+    def known_at(message: AnyMessage) -> datetime:
+        return (message.received or message.effective).astimezone(UTC)
+
+    for at, group in groupby(sorted(messages, key=known_at), key=known_at):
+        yield Moment(at, list(group))
+
+
+class Replay:
+    """An embedded store, a supervised Celery worker and a receiver; `run` drives the time through them."""
+
+    def __init__(
+        self,
+        *,
+        config_dir: Path | None = None,
+        processes: int = 2,
+        on_page: Callable[[Received], None] | None = None,
+        log_to: str | None = os.devnull,
+    ) -> None:
+        self._config_dir = config_dir
+        self._processes = processes
+        self._log_to = log_to
+        self._on_page = on_page
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._server = stack.enter_context(EmbeddedRedis())
+            self.receiver = stack.enter_context(Receiver(self._on_page))
+            self.settings = Settings(
+                redis_url=self._server.url,
+                broker_url=self._server.broker_url,
+                receiver_url=self.receiver.url,
+                clock="simulated",
+                config_dir=self._config_dir,
+            )
+            redis = stack.enter_context(connect(self.settings.redis_url))
+            self.store = Store(redis, keys_of(self.settings), batch=5000, lease_seconds=5, journal_length=10_000)
+            self.clock = SimulatedClock(redis, self.store.keys)
+            self.client = Client(self.settings, redis)
+            command = worker_command(["advance", "ingest", "deliver", "deliver_urgent"], self._processes)
+            self.worker = stack.enter_context(Supervised(command, self.settings.as_environment(), self._log_to))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(self, messages: Iterable[AnyMessage], respond: Responder | None = None) -> Iterator[Event]:
+        """Drive every message, timer and answer through the workers; yield the journal's events in order.
+
+        After the last message the clock still runs until no ladder climbs within the next hour.
+        """
+        agenda = _Agenda(moments(messages))
+        last = {shard.number: "-" for shard in self.store.keys.all()}
+        while (at := self._next(agenda)) is not None:
+            self._play(at, agenda.take(at))
+            for event in self._events(last):
+                for answer in respond(event) if respond else ():
+                    agenda.add(answer)
+                yield event
+
+    def _play(self, at: datetime, messages: list[AnyMessage]) -> None:
+        """Set the clock and append in one transaction: a worker sees both or neither."""
+        pairs = [(message, message.model_dump_json(exclude_none=True).encode()) for message in messages]
+        pipe = self.store.redis.pipeline(transaction=True)
+        self.clock.set(at, pipe)
+        wake = append(self.store.redis, self.store.keys, pairs, at, pipe)
+        if not messages:
+            wake = [self.store.keys.shard(number) for number in pending(self.store, at).shards]
+        self.client.wake(wake)
+        self._wait_until_quiet(at)
+
+    def _wait_until_quiet(self, at: datetime) -> None:
+        deadline = time.monotonic() + STUCK_SECONDS
+        while not self._quiet(at):
+            if time.monotonic() > deadline:
+                raise StuckError(f"nothing moves at {at.isoformat()}: {pending(self.store, at)}")
+            self._wake_what_waits()
+            time.sleep(QUIET_POLL_SECONDS)
+
+    def _wake_what_waits(self) -> None:
+        """For receipts, which otherwise wait for the tick."""
+        pipe = self.store.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.xlen(shard.inbox)
+        waiting = [shard for shard, count in zip(self.store.keys.all(), pipe.execute(), strict=True) if count]
+        self.client.wake(unanswered(self.store.redis, waiting))
+
+    def _quiet(self, at: datetime) -> bool:
+        """Whether no message, timer or page is left to be worked on at this simulated time.
+
+        Asked again after the pages on their way: one that arrived meanwhile has left its receipt in the inbox.
+        """
+        return self._nothing_waits(at) and not self._being_sent() and self._nothing_waits(at)
+
+    def _nothing_waits(self, at: datetime) -> bool:
+        left = pending(self.store, at)
+        if left.shards or left.pages or left.urgent:
+            return False
+        pipe = self.store.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.exists(shard.lease)
+            pipe.xlen(shard.inbox)
+        return not any(pipe.execute())
+
+    def _being_sent(self) -> bool:
+        pipe = self.store.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.hkeys(shard.key("outbox"))
+        owed = zip(self.store.keys.all(), pipe.execute(), strict=True)
+        claims = [shard.claim(page.decode()) for shard, pages in owed for page in pages]
+        return bool(claims) and bool(self.store.redis.exists(*claims))
+
+    def _next(self, agenda: "_Agenda") -> datetime | None:
+        timers = self._earliest("timers")
+        due = [self._earliest(name) for name in ("due", "urgent")]
+        waiting = [at for at in (agenda.next_at(), timers, *due) if at is not None]
+        if not waiting:
+            return None
+        at = min(waiting)
+        end = agenda.end + timedelta(hours=1) if agenda.end else at
+        return None if agenda.next_at() is None and at > end else at
+
+    def _earliest(self, name: str) -> datetime | None:
+        pipe = self.store.redis.pipeline(transaction=False)
+        for shard in self.store.keys.all():
+            pipe.zrange(shard.key(name), 0, 0, withscores=True)
+        scores = [item[0][1] for item in pipe.execute() if item]
+        return datetime.fromtimestamp(min(scores) / 1000, UTC) if scores else None
+
+    def _events(self, last: dict[int, str]) -> list[Event]:
+        found: list[Event] = []
+        for shard in self.store.keys.all():
+            for entry, record in self.store.journal(shard, last[shard.number]):
+                last[shard.number] = entry
+                found += record["events"]
+        order = {"regrade": 0, "grade": 0, "acknowledged": 1, "closed": 2, "page": 3}
+        return sorted(found, key=lambda event: (event["at"], event["patient"], order.get(event["kind"], 9)))
+
+
+class _Agenda:
+    """What is still to come: the file's moments and the answers of people, by time."""
+
+    def __init__(self, given: Iterator[Moment]) -> None:
+        self._heap: list[tuple[datetime, int, list[AnyMessage]]] = []
+        self._count = 0
+        self.end: datetime | None = None
+        for moment in given:
+            self._push(moment.at, moment.messages)
+
+    def _push(self, at: datetime, messages: list[AnyMessage]) -> None:
+        heapq.heappush(self._heap, (at, self._count, messages))
+        self._count += 1
+        self.end = at if self.end is None else max(self.end, at)
+
+    def add(self, message: AnyMessage) -> None:
+        """An answer that comes in at its effective time."""
+        self._push(message.effective.astimezone(UTC), [message])
+
+    def next_at(self) -> datetime | None:
+        """When the next message comes in."""
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, at: datetime) -> list[AnyMessage]:
+        """Every message that comes in at a time."""
+        found: list[AnyMessage] = []
+        while self._heap and self._heap[0][0] <= at:
+            found += heapq.heappop(self._heap)[2]
+        return found
+
+
+def acknowledge_after(wait: timedelta, by: str = "haematologist-1") -> Responder:
+    """A responder who acknowledges each page that asks for it after a fixed time."""
+    taken: set[tuple[str, str]] = set()
+
+    def respond(event: Event) -> Iterator[AnyMessage]:
+        if event["kind"] != "page" or event["reason"] in ENDED or event["urgency"] == "low":
+            return
+        if (event["episode"], event["at"]) in taken:
+            return
+        taken.add((event["episode"], event["at"]))
+        yield acknowledgement(event, datetime.fromisoformat(event["at"]) + wait, by)
+
+    return respond
+
+
+def acknowledgement(event: Event, at: datetime, by: str) -> AnyMessage:
+    """The message by which a person takes the page of a journal event."""
+    body = {
+        "type": "acknowledgement",
+        "id": f"{event['page']} {by}",
+        "source": "gateway",
+        "patient": event["patient"],
+        "effective": at.isoformat(),
+        "episode": event["episode"],
+        "by": by,
+    }
+    return read_message(json.dumps(body))

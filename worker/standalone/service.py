@@ -1,0 +1,229 @@
+"""The live service in the foreground: a store, workers that are kept running, and somewhere for pages to go."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from config.site import load_site
+from worker.config_check.channels import RECEIVER
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.store.requirements import UnfitStoreError, refuse_unfit
+from worker.gateway import HOST, PORT
+from worker.monitoring.last_alarm import refused, watching
+from worker.store.liveness import lives, token
+from worker.runtime.private_folder import open_private, private_folder
+from worker.standalone.fake_phone import Received, Receiver
+from worker.runtime.runtime import connect, keys_of
+from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
+
+DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
+"""Processes for each queue of what waits for the outside world."""
+
+EXPORTS = 1
+"""Processes that tell the record system, where one is configured."""
+
+CARD = "cartwatch-service-"
+"""How the files begin by which commands find the services of their user."""
+
+REACHED_BY = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace", "shards")
+
+LOG = "cartwatch.log"
+
+MLLP_COMMAND = [sys.executable, "-m", "worker.intake.mllp"]
+"""The command line of the process that takes HL7 on every listener."""
+
+
+class ServiceError(Exception):
+    """No running service can be meant, or more than one; the text says which run and how to choose."""
+
+
+def card_path(data: Path | None) -> Path:
+    """Where the service of a data folder says how it is reached; one without a folder is named by its process."""
+    name = str(data.resolve()) if data is not None else f"process {os.getpid()}"
+    return private_folder() / f"{CARD}{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}.json"
+
+
+def _write_card(settings: Settings, data: Path | None) -> Path:
+    """Readable by this user only, as it holds the store's password; in its place only when it is whole."""
+    path = card_path(data)
+    card = {
+        "process": token(),
+        "data": str(data.resolve()) if data is not None else None,
+        "settings": {name: getattr(settings, name) for name in REACHED_BY},
+    }
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
+        json.dump(card, file)
+    os.replace(file.name, path)
+    return path
+
+
+def find_settings(data: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a command: those of the service on a data folder where one is named; else from the environment,
+    else those of the only service this user runs.
+
+    Raises:
+        ServiceError: none runs on that folder, or several run and none is named.
+    """
+    if data is None and "CARTWATCH_REDIS_URL" in environment:
+        return Settings()
+    services = dict(_running())
+    if data is not None:
+        if (found := services.get(str(data.resolve()))) is None:
+            raise ServiceError(f"no service runs on {data}{_listed(services)}")
+        return found
+    if len(services) > 1:
+        raise ServiceError(f"several services run: name one by --data or CARTWATCH_DATA{_listed(services)}")
+    return next(iter(services.values()), None) or Settings()
+
+
+def _listed(services: Mapping[str, Settings]) -> str:
+    return "".join(f"\n  {name}" for name in sorted(services))
+
+
+def _running() -> Iterator[tuple[str, Settings]]:
+    """The services this user runs, by data folder or process. The cards of those that ended are removed."""
+    try:
+        paths = sorted(private_folder().glob(f"{CARD}*.json"))
+    except OSError:
+        return
+    for path in paths:
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with open(open_private(path, os.O_RDONLY), encoding="utf-8") as file:
+                card: dict[str, Any] = json.load(file)
+            process: str = card["process"]
+            if lives(process.encode()):
+                yield card["data"] or f"(no data folder, process {process.split('-')[1]})", Settings(**card["settings"])
+            else:
+                path.unlink()
+
+
+def serve(
+    *,
+    data: Path | None,
+    processes: int,
+    listens: bool,
+    say: Callable[[str], None],
+    on_page: Callable[[Received], None],
+    stop: threading.Event,
+) -> None:
+    """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given.
+
+    `listens`: the configuration names listeners of MLLP.
+
+    Raises:
+        UnfitStoreError: the store must not be used as it is.
+        EmbeddedRedisError: the embedded one cannot be had.
+    """
+    with ExitStack() as stack:
+        server, settings = _with_store(stack, data, say)
+        settings = _with_receiver(stack, settings, say, on_page)
+        _refuse_unfit(settings)
+        port = _gateway_port()
+        settings = _with_address(settings, port, say)
+        log = (data or (server.folder if server is not None else private_folder())) / LOG
+        say(f"log: {log}")
+        running = [
+            Supervised(command, settings.as_environment(), str(log), name)
+            for name, command in _commands(settings, processes, port, listens=listens).items()
+        ]
+        for process in running:
+            stack.enter_context(process)
+        stack.enter_context(watching(settings))
+        card = _write_card(settings, data)
+        stack.callback(card.unlink, missing_ok=True)
+        threading.Thread(target=keep_short, args=(log, stop), name="log", daemon=True).start()
+        say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
+        if server is not None:
+            keep_running(server, stop)
+        else:
+            stop.wait()
+        say("stopping")
+        for process in running:
+            process.ask_to_end()
+
+
+def _refuse_unfit(settings: Settings) -> None:
+    try:
+        with connect(settings.redis_url) as redis:
+            refuse_unfit(redis, keys_of(settings), settings)
+    except UnfitStoreError as error:
+        refused(settings, error)
+        raise
+
+
+def _commands(settings: Settings, processes: int, port: int, *, listens: bool) -> dict[str, list[str]]:
+    """What is kept running, by the name it has in the log. Processes that judge take nothing strangers write."""
+    found = {"worker advance": worker_command(["advance"], processes), "worker ingest": worker_command(["ingest"], 1)}
+    found |= {f"worker {queue}": worker_command([queue], count) for queue, count in DELIVERS.items()}
+    if settings.exports:
+        found["worker export"] = worker_command(["export"], EXPORTS)
+    found["gateway"] = gateway_command(port)
+    if listens:
+        found["mllp"] = MLLP_COMMAND
+    return found
+
+
+def _with_store(
+    stack: ExitStack, data: Path | None, say: Callable[[str], None]
+) -> tuple[EmbeddedRedis | None, Settings]:
+    if "CARTWATCH_REDIS_URL" in os.environ:
+        say("state store: CARTWATCH_REDIS_URL")
+        return None, Settings()
+    mebibytes = Settings().redis_memory
+    server = stack.enter_context(EmbeddedRedis(data, memory=mebibytes * 1024 * 1024 if mebibytes else None))
+    kept = f"kept in {data}" if data else "NOT kept: give --data FOLDER to keep patients over a restart"
+    say(f"state store: embedded, {kept}")
+    return server, Settings(redis_url=server.url, broker_url=server.broker_url)
+
+
+def _with_receiver(
+    stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[Received], None]
+) -> Settings:
+    channels = load_site(settings.config_dir).on_call.channels.values()
+    if "CARTWATCH_RECEIVER_URL" in os.environ or not any(RECEIVER in channel.url for channel in channels):
+        return settings
+    receiver = stack.enter_context(Receiver(on_page))
+    say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")
+    return settings.model_copy(update={"receiver_url": receiver.url})
+
+
+def gateway_command(port: int) -> list[str]:
+    """The command line of the gateway, on this machine only."""
+    return [sys.executable, "-m", "worker.gateway", "--host", HOST, "--port", str(port)]
+
+
+def _gateway_port() -> int:
+    """The usual port, so that links outlive a restart; another where that is taken."""
+    for port in (PORT, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise OSError("no port is free on this machine")
+
+
+def _with_address(settings: Settings, port: int, say: Callable[[str], None]) -> Settings:
+    here = f"http://{HOST}:{port}"
+    if settings.public_url is not None:
+        say(f"gateway: {settings.public_url}, served at {here}")
+        return settings
+    say(f"gateway: {here}, on THIS MACHINE ONLY; sign in with `cartwatch link --person ID`")
+    return settings.model_copy(update={"public_url": here})
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,173 @@
+"""Keeps processes running: a Celery worker whose Redis died may exit, and must be started again; so must that Redis."""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from worker.standalone.child_process import end_with_parent
+from worker.standalone.embedded_redis import EmbeddedRedis, EmbeddedRedisError
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 60
+"""A prefork worker under load was seen to take 32 s to end; killing it earlier only costs a redelivery."""
+
+LOG_BYTES = 20 * 1024 * 1024
+LOG_LOOK_SECONDS = 60.0
+
+QUICK_SECONDS = 0.2
+SLOW_SECONDS = 5.0
+
+
+def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
+    """The command line of one Celery worker."""
+    return [sys.executable, "-m", "celery", *worker_arguments(queues, processes, pool)]
+
+
+def worker_arguments(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
+    """The same without the program. A worker for `ingest` also reads Celery's own default queue."""
+    names = list(queues)
+    if "ingest" in names:
+        names.append("celery")
+    return [
+        *("--app", "worker.app", "worker", "--queues", ",".join(names)),
+        *("--concurrency", str(processes), "--pool", pool, "--without-gossip", "--without-mingle"),
+        *("--without-heartbeat", "--loglevel", os.environ.get("CARTWATCH_LOG_LEVEL", "INFO")),
+    ]
+
+
+class Supervised:
+    """One process that is started again whenever it ends, until it is stopped."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_to: str | None = None,
+        name: str = "worker process",
+    ) -> None:
+        self._command = list(command)
+        self._name = name
+        self._environment = {**os.environ, **environment}
+        self._log_to = log_to
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def ask_to_end(self) -> None:
+        """Ask the process to end, and start it no more. Several can be asked before one is waited for."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            if (process := self._process) is not None and process.poll() is None:
+                process.terminate()
+
+    def stop(self) -> None:
+        """Ask the process to end, wait, and end it."""
+        self.ask_to_end()
+        process = self._process
+        if process is not None and process.poll() is None:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait = QUICK_SECONDS
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                ended_well = self._once()
+            except OSError as error:
+                # No memory, no process to be had, no disk for the log: may pass.
+                log.error("%s cannot be started (%s)", self._name, error)
+                ended_well = False
+            if self._stopping.is_set():
+                return
+            log.warning("%s ended (%s), starting it again", self._name, "well" if ended_well else "badly")
+            if time.monotonic() - began > SLOW_SECONDS:
+                wait = QUICK_SECONDS
+            self._stopping.wait(wait)
+            wait = min(wait * 2, SLOW_SECONDS)
+
+    def _once(self) -> bool:
+        output = open(self._log_to, "ab") if self._log_to else None  # noqa: SIM115
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C goes to the whole process group: its supervisor asks it to end, once.
+                process_group=0,
+                # This thread lives until the process has ended.
+                preexec_fn=end_with_parent(),
+            )
+            self._process = process
+            self.starts += 1
+            if self._stopping.is_set():
+                process.send_signal(signal.SIGTERM)
+            return process.wait() == 0
+        finally:
+            if output is not None:
+                output.close()
+
+
+def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
+    """Start an embedded Redis again whenever it ends, at the same address and on the same folder, until `stop` is set.
+
+    From the thread that lives as long as the server may: the server ends with it.
+    """
+    wait, began = QUICK_SECONDS, time.monotonic()
+    while not stop.wait(QUICK_SECONDS):
+        if server.running:
+            continue
+        if time.monotonic() - began > SLOW_SECONDS:
+            wait = QUICK_SECONDS
+        elif stop.wait(wait):
+            return
+        began, wait = time.monotonic(), min(wait * 2, SLOW_SECONDS)
+        log.warning("the embedded Redis ended, starting it again")
+        try:
+            server.start(stop)
+        except (EmbeddedRedisError, OSError) as error:
+            log.error("the embedded Redis cannot be started again, trying on (%s)", error)
+
+
+def keep_short(log: Path, stop: threading.Event) -> None:
+    """Move what a log says to a second file whenever it is long, until `stop` is set; the one before is dropped.
+
+    Those who write append to it, so they go on at its new end. A line that is written meanwhile may be lost.
+    """
+    while not stop.wait(LOG_LOOK_SECONDS):
+        with contextlib.suppress(OSError):
+            if log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(log, log.with_suffix(".log.1"))
+                os.truncate(log, 0)

@@ -1,0 +1,183 @@
+"""How full the store is, and whether intake may go on: a full store must still page what is owed.
+
+Intake stops while a reserve is left, for leases, pages, answers, receipts and timers. Before that a source of which too
+much waits is refused alone. What is owed already, and what people answer, asks nobody.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError, WatchError
+
+from worker.store.keys import Keys
+
+WARN_AT = 0.7
+"""Of the store's memory: the technician is paged."""
+
+STOP_AT = 0.85
+"""Of it: nothing more is taken in. The rest is the reserve."""
+
+SHARES_FROM = 0.5
+"""Of it: from here on each source has a share of what may wait."""
+
+SOURCE_PART = 0.2
+"""Of it that messages of one source may take while they wait to be evaluated."""
+
+GROWTH = 2
+"""Bytes of the store that a byte taken in is reckoned with until the store is asked again."""
+
+LOOK_EVERY_SECONDS = 1.0
+
+LOOK_AFTER = 0.01
+"""Of the memory: after so much was taken in, the store is asked sooner."""
+
+LEAST_MEMORY = 16 * 1024 * 1024
+"""Bytes of the smallest store of which shares are reckoned."""
+
+STREAMS = {"journal": 0.25, "exports": 0.1, "refused": 0.02, "test": 0.02}
+"""Of the memory for the streams of all shards together that nothing waits for; the oldest entries are dropped."""
+
+FULL = "not kept: the store is nearly full, and what is left is for pages that are owed; send again later"
+TOO_MUCH_WAITS = "not kept: too many messages of this source wait to be evaluated; send again later"
+
+
+class IntakeStoppedError(RedisError):
+    """Nothing was stored, because what is left of the store is for what is owed; the text is for the sender."""
+
+
+class Memory(NamedTuple):
+    """Bytes in use, and how many there are: `maxmemory`, else half of the machine's; 0 where the store does not say."""
+
+    used: int = 0
+    limit: int = 0
+
+    @property
+    def part(self) -> float:
+        """In use, of all."""
+        return self.used / self.limit if self.limit else 0.0
+
+    def share(self, part: float) -> int:
+        """Bytes of a part. A bound that somebody sets far too low, for a moment, must not empty what is kept."""
+        return int(max(self.limit, LEAST_MEMORY) * part)
+
+
+def memory_of(info: object) -> Memory:
+    """What the answer to INFO says; of an error nothing is known."""
+    if not isinstance(info, Mapping):
+        return Memory()
+    limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) // 2
+    return Memory(int(info.get("used_memory", 0)), limit)
+
+
+def ask_memory(pipe: Pipeline) -> None:
+    """Queue the question that `memory_of` reads the answer of."""
+    cast(Any, pipe).info("memory")
+
+
+class Capacity:
+    """Whether there is room for more, asked of the store at most once a second and whenever much was taken in."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._memory = Memory()
+        self._waits: dict[str, int] = {}
+        self._looked = float("-inf")
+        self._taken = 0
+
+    def require(self, source: str, size: int) -> None:
+        """Return where there is room for so many bytes of a source.
+
+        Raises:
+            IntakeStoppedError: there is none.
+            redis.exceptions.RedisError: the store cannot be reached.
+        """
+        if why := self.refusal(source, size):
+            raise IntakeStoppedError(why)
+
+    def refusal(self, source: str, size: int) -> str:
+        """Why there is no room for so many bytes of a source, in words for the sender; empty where there is.
+
+        Raises:
+            redis.exceptions.RedisError: the store cannot be reached.
+        """
+        overdue = time.monotonic() - self._looked > LOOK_EVERY_SECONDS
+        if overdue or GROWTH * self._taken > LOOK_AFTER * self._memory.limit:
+            self._look()
+        why = self._refusal(source, size)
+        if why and self._taken:
+            self._look()
+            why = self._refusal(source, size)
+        if not why:
+            self._taken += size
+            self._waits[source] = self._waits.get(source, 0) + size
+        return why
+
+    def _refusal(self, source: str, size: int) -> str:
+        limit = self._memory.limit
+        used = self._memory.used + GROWTH * (self._taken + size)
+        if limit and used > STOP_AT * limit:
+            return FULL
+        if used > SHARES_FROM * limit and self._waits.get(source, 0) + size > SOURCE_PART * limit:
+            return TOO_MUCH_WAITS if limit else ""
+        return ""
+
+    def _look(self) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        ask_memory(pipe)
+        pipe.hgetall(self._keys.waiting_bytes)
+        info, waits = pipe.execute(raise_on_error=False)
+        if isinstance(waits, Exception):
+            raise waits
+        self._memory = memory_of(info)
+        self._waits = {source.decode(): int(size) for source, size in waits.items()}
+        self._looked, self._taken = time.monotonic(), 0
+
+
+def trim_streams(redis: Redis, keys: Keys) -> None:
+    """Drop the oldest of the streams that nothing waits for, where they take more than their part of the memory."""
+    shards = keys.advanced()
+    pipe = redis.pipeline(transaction=False)
+    ask_memory(pipe)
+    for name in STREAMS:
+        for shard in shards:
+            pipe.memory_usage(shard.key(name))
+    info, *sizes = pipe.execute(raise_on_error=False)
+    memory = memory_of(info)
+    if not memory.limit:
+        return
+    for number, (name, part) in enumerate(STREAMS.items()):
+        of_shards = [size if isinstance(size, int) else 0 for size in sizes[number * len(shards) :][: len(shards)]]
+        most = _level(of_shards, memory.share(part))
+        for shard, size in zip(shards, of_shards, strict=True):
+            if size > most:
+                length = redis.xlen(shard.key(name))
+                redis.xtrim(shard.key(name), maxlen=length * most // size, approximate=False)
+
+
+def _level(sizes: list[int], total: int) -> int:
+    """The most that each may have, so that all together have no more than `total`: the small ones lose nothing."""
+    left, ordered = total, sorted(sizes)
+    for number, size in enumerate(ordered):
+        if size * (len(ordered) - number) > left:
+            return left // (len(ordered) - number)
+        left -= size
+    return total
+
+
+def forget_nothing_waits(redis: Redis, keys: Keys) -> None:
+    """Begin to count anew what waits of each source, where nothing waits: entries removed by hand were not counted."""
+    pipe = redis.pipeline(transaction=True)
+    pipe.watch(keys.waiting_bytes)  # type: ignore[no-untyped-call]
+    if any(pipe.xlen(shard.inbox) for shard in keys.advanced()):
+        pipe.reset()
+        return
+    pipe.multi()
+    pipe.delete(keys.waiting_bytes)
+    try:
+        pipe.execute()
+    except WatchError:
+        return

@@ -1,0 +1,265 @@
+"""Dead letters: what could not be used. Each text is kept once, with its reasons, how often it came and when last.
+
+They are bounded in bytes, and each source has a share: beyond it the oldest of that source are dropped and counted,
+and nobody else's. A write is blind (it may stand in any transaction); `trim` follows it.
+"""
+
+import hashlib
+import sys
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar, cast
+
+import msgspec
+from redis import Redis
+from redis.client import Pipeline
+
+from alerts.state import SetAside
+from worker.store.capacity import Memory, ask_memory, memory_of
+from worker.clock import milliseconds
+from worker.store.keys import Keys
+from worker.store.codec import decode, readable
+
+PART_OF_STORE = 0.1
+"""Of the store's memory for all dead letters together."""
+
+AT_MOST = 128 * 1024 * 1024
+"""Bytes of all dead letters, however large the store is."""
+
+IN_UNKNOWN_STORE = 64 * 1024 * 1024
+"""Bytes of all, in a store that does not say how much memory it has."""
+
+PART_OF_SOURCE = 0.25
+"""Of these for one source."""
+
+TRIMMED_TO = 0.9
+"""Of its share is left to a source whose oldest are dropped, so that not every letter after it drops another."""
+
+WRITTEN_AT_ONCE = 4 * 1024 * 1024
+"""Bytes of dead letters of one source written in one transaction; of more the first are dropped before."""
+
+OVERHEAD = 400
+"""Bytes that a letter takes beside its own: its names in three keys."""
+
+DROPPED_LATELY = timedelta(minutes=10)
+"""For so long after the last drop the technician's incident stays open."""
+
+
+_Id = TypeVar("_Id", str, bytes)
+
+
+class Reason(msgspec.Struct, frozen=True, array_like=True):
+    """What of a text could not be used: whose, its place, and why."""
+
+    patient: str
+    id: str
+    why: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
+    """One text of one source, compressed, and all that could not be used of it. `at` is when it came first."""
+
+    at: datetime
+    source: str
+    form: str
+    text: bytes
+    reasons: tuple[Reason, ...]
+
+    @property
+    def raw(self) -> str:
+        """The text as it came."""
+        return zlib.decompress(self.text).decode(errors="surrogatepass")
+
+    def records(self) -> list[SetAside]:
+        """One for each reason."""
+        raw = self.raw
+        return [SetAside(self.at, self.source, r.patient, r.id, r.why, raw, self.form) for r in self.reasons]
+
+
+class Listed(NamedTuple):
+    """A dead letter as the store has it: under which id, how often it came, and when last."""
+
+    id: str
+    letter: DeadLetter
+    times: int
+    last: datetime
+
+
+class Tally(NamedTuple):
+    """How many letters there are, about how many bytes they take of how many, and how many of each source were dropped;
+    `dropping` are the sources of which some were dropped lately."""
+
+    letters: int
+    used: int
+    limit: int
+    dropped: dict[str, int]
+    dropping: tuple[str, ...]
+
+
+_packed = msgspec.msgpack.Encoder()
+_letter = msgspec.msgpack.Decoder(DeadLetter)
+
+
+def letters_of(records: Iterable[SetAside]) -> list[DeadLetter]:
+    """The records of one text as one letter, in the order they came."""
+    grouped: dict[tuple[str, str, str], list[SetAside]] = {}
+    for record in records:
+        grouped.setdefault((record.source, record.form, record.raw), []).append(record)
+    return [
+        DeadLetter(
+            min(record.at for record in of_it),
+            source,
+            form,
+            zlib.compress(raw.encode(errors="surrogatepass"), 1),
+            tuple(Reason(record.patient, record.id, record.why) for record in of_it),
+        )
+        for (source, form, raw), of_it in grouped.items()
+    ]
+
+
+def write(pipe: Pipeline, keys: Keys, records: Iterable[SetAside], now: datetime) -> None:
+    """Queue records onto an open MULTI; what the store has already is only counted. Call `trim` after it."""
+    by_source: dict[str, list[DeadLetter]] = {}
+    for letter in letters_of(records):
+        by_source.setdefault(letter.source, []).append(letter)
+    for source, letters in by_source.items():
+        packed = {_id(letter): _packed.encode(letter) for letter in letters}
+        kept = _newest(list(packed), [len(one) for one in packed.values()], WRITTEN_AT_ONCE)
+        for id_ in kept:
+            pipe.hsetnx(keys.dead_letters, id_, packed[id_])
+            pipe.hincrby(keys.dead_letter_times, id_, 1)
+        pipe.zadd(keys.dead_letters_of(source), dict.fromkeys(kept, milliseconds(now)))
+        pipe.hincrby(keys.dead_letter_bytes, source, sum(len(packed[id_]) + OVERHEAD for id_ in kept))
+        _count_dropped(pipe, keys, source, len(packed) - len(kept), now)
+
+
+def trim(redis: Redis, keys: Keys, now: datetime) -> None:
+    """Drop the oldest of each source that has more than its share, and of the largest while all have too much."""
+    used, memory = _used(redis, keys)
+    limit = limit_of(memory)
+    share = int(limit * PART_OF_SOURCE)
+    for source, bytes_ in used.items():
+        if bytes_ > share:
+            used[source] = _drop_oldest(redis, keys, source, int(share * TRIMMED_TO), now)
+    while (surplus := sum(used.values()) - limit) > 0:
+        largest = max(used, key=lambda source: used[source])
+        left = max(0, used[largest] - surplus - int(limit * (1 - TRIMMED_TO)))
+        used[largest] = _drop_oldest(redis, keys, largest, left, now)
+
+
+def limit_of(memory: Memory) -> int:
+    """Bytes of all dead letters in a store of so much memory."""
+    return min(memory.share(PART_OF_STORE), AT_MOST) if memory.limit else IN_UNKNOWN_STORE
+
+
+def everything(redis: Redis, keys: Keys) -> list[Listed]:
+    """All dead letters, oldest first."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.hgetall(keys.dead_letters)
+    pipe.hgetall(keys.dead_letter_times)
+    packed, times = cast("list[dict[bytes, bytes]]", pipe.execute())
+    letters = dict(readable(lambda letter: decode(_letter, letter), packed.items()))
+    pipe = redis.pipeline(transaction=False)
+    for id_, letter in letters.items():
+        pipe.zscore(keys.dead_letters_of(letter.source), id_)
+    found = [
+        Listed(id_.decode(), letter, int(times.get(id_, 1)), _moment(last) or letter.at)
+        for (id_, letter), last in zip(letters.items(), pipe.execute(), strict=True)
+    ]
+    return sorted(found, key=lambda one: (one.letter.at, one.id))
+
+
+def remove(redis: Redis, keys: Keys, listed: Iterable[Listed]) -> None:
+    """Take letters off the list that are kept elsewhere; what was dropped is counted anew from here."""
+    gone = list(listed)
+    pipe = redis.pipeline(transaction=True)
+    for one in gone:
+        take_off(pipe, keys, one)
+    pipe.delete(keys.dead_letters_dropped)
+    pipe.execute()
+    for source in {one.letter.source for one in gone}:
+        _drop_oldest(redis, keys, source, sys.maxsize, gone[-1].last)
+
+
+def take_off(pipe: Pipeline, keys: Keys, one: Listed) -> None:
+    """The same for one letter, within a transaction."""
+    source = one.letter.source
+    pipe.hdel(keys.dead_letters, one.id)
+    pipe.hdel(keys.dead_letter_times, one.id)
+    pipe.zrem(keys.dead_letters_of(source), one.id)
+    pipe.hincrby(keys.dead_letter_bytes, source, -len(_packed.encode(one.letter)) - OVERHEAD)
+
+
+def tally(redis: Redis, keys: Keys, now: datetime) -> Tally:
+    """How many there are and what they take, in one round trip."""
+    pipe = redis.pipeline(transaction=False)
+    ask_memory(pipe)
+    pipe.hlen(keys.dead_letters)
+    pipe.hvals(keys.dead_letter_bytes)
+    pipe.hgetall(keys.dead_letters_dropped)
+    pipe.zrangebyscore(keys.dead_letters_dropping, milliseconds(now - DROPPED_LATELY), "+inf")
+    memory, letters, used, dropped, dropping = pipe.execute(raise_on_error=False)
+    return Tally(
+        letters,
+        sum(max(0, int(value)) for value in used),
+        limit_of(memory_of(memory)),
+        {source.decode(): int(number) for source, number in dropped.items()},
+        tuple(sorted(source.decode() for source in dropping)),
+    )
+
+
+def _used(redis: Redis, keys: Keys) -> tuple[dict[str, int], Memory]:
+    pipe = redis.pipeline(transaction=False)
+    ask_memory(pipe)
+    pipe.hgetall(keys.dead_letter_bytes)
+    memory, used = pipe.execute(raise_on_error=False)
+    return {source.decode(): max(0, int(number)) for source, number in used.items()}, memory_of(memory)
+
+
+def _drop_oldest(redis: Redis, keys: Keys, source: str, most: int, now: datetime) -> int:
+    """Leave the newest letters of a source that fit; return the bytes that these take, counted anew."""
+    ids = cast("list[bytes]", redis.zrange(keys.dead_letters_of(source), 0, -1))
+    pipe = redis.pipeline(transaction=False)
+    for id_ in ids:
+        pipe.hstrlen(keys.dead_letters, id_)
+    sizes = cast("list[int]", pipe.execute())
+    kept = _newest(ids, sizes, most)
+    surplus = ids[: len(ids) - len(kept)]
+    left = sum(sizes[len(surplus) :]) + OVERHEAD * len(kept)
+    pipe = redis.pipeline(transaction=True)
+    if left:
+        pipe.hset(keys.dead_letter_bytes, source, str(left))
+    else:
+        pipe.hdel(keys.dead_letter_bytes, source)
+    if surplus:
+        pipe.hdel(keys.dead_letters, *surplus)
+        pipe.hdel(keys.dead_letter_times, *surplus)
+        pipe.zrem(keys.dead_letters_of(source), *surplus)
+    _count_dropped(pipe, keys, source, len(surplus), now)
+    pipe.execute()
+    return left
+
+
+def _count_dropped(pipe: Pipeline, keys: Keys, source: str, number: int, now: datetime) -> None:
+    if number:
+        pipe.hincrby(keys.dead_letters_dropped, source, number)
+        pipe.zadd(keys.dead_letters_dropping, {source: milliseconds(now)})
+
+
+def _newest(ids: Sequence[_Id], sizes: Sequence[int], most: int) -> list[_Id]:
+    """Of ids in the order of time the last that fit together."""
+    for place in range(len(ids) - 1, -1, -1):
+        most -= sizes[place] + OVERHEAD
+        if most < 0:
+            return list(ids[place + 1 :])
+    return list(ids)
+
+
+def _id(letter: DeadLetter) -> str:
+    whole = _packed.encode((letter.source, letter.form, letter.text, letter.reasons))
+    return hashlib.blake2s(whole, digest_size=8).hexdigest()
+
+
+def _moment(ms: float | None) -> datetime | None:
+    return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None else None

@@ -1,0 +1,244 @@
+"""Fair shares: which of the messages that wait are read into a batch, and in which order they are evaluated.
+
+Neither a patient nor a source that sends much may delay the others of its shard. A scan reads the inbox in windows and
+passes over what exceeds a patient's share. What was passed over is the backlog: it stays where it is, before the
+cursor, and each batch takes some of it. The patients of a batch take turns in pieces, live messages before late ones,
+until the budget of time is spent. Pure, but for the monotonic clock that a budget is given.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import zip_longest
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from alerts.messages import AnyMessage
+
+BUDGET_PART = 20
+"""A turn takes this part of the lease, 0.25 s of 5 s. What arrives meanwhile waits for it, and a machine that is ten
+times slower still keeps its lease."""
+
+SCAN_PART = 0.75
+"""Of the budget, at most, goes into reading on past the messages of one patient."""
+
+PIECE = 100
+"""Messages of a patient evaluated at once: between two pieces the budget is looked at."""
+
+OF_A_PATIENT = 200
+"""Messages of a patient and of a rank in a batch."""
+
+OF_THE_BACKLOG = 200
+"""Messages of the backlog in a batch."""
+
+PATIENTS = 100
+"""Patients in a batch, and patients whose timer is due: each state that is not remembered is decoded, 3 ms."""
+
+LATE = timedelta(minutes=10)
+"""A reading that was true longer ago than this when it was accepted comes after those of now."""
+
+
+class Budget:
+    """How long a turn may take, in seconds of a monotonic clock."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def is_spent(self, part: float = 1) -> bool:
+        """Whether this part of the budget has passed."""
+        return self._monotonic() - self._began >= self._seconds * part
+
+
+class Waiting(NamedTuple):
+    """One inbox entry: its id, the JSON text, when it was accepted, and whose it is as far as can be read. A lower
+    `rank` comes first. `sender` is as whose it was counted (`worker.store.capacity`)."""
+
+    entry: bytes
+    raw: bytes
+    received: datetime
+    patient: str = ""
+    source: str = ""
+    rank: int = 0
+    sender: str = ""
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Its place in the stream."""
+        return tuple(map(int, self.entry.split(b"-")))
+
+
+class _Route(Struct):
+    type: str = ""
+    patient: str = ""
+    source: str = ""
+    effective: str = ""
+
+
+_route = msgspec.json.Decoder(_Route)
+
+
+def routed(entry: bytes, raw: bytes, received: datetime) -> Waiting:
+    """An entry with its patient and source; without them where it cannot be read."""
+    try:
+        route = _route.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Waiting(entry, raw, received)
+    return Waiting(entry, raw, received, route.patient, route.source, _rank(route, received))
+
+
+def _rank(route: _Route, received: datetime) -> int:
+    """What registers, treats or answers a patient comes first: it changes how readings count. Then the readings of now
+    and what ends a stay, in their order; then late readings."""
+    if route.type not in ("reading", "discharge", "merge"):
+        return 0
+    try:
+        late = route.type == "reading" and datetime.fromisoformat(route.effective) < received - LATE
+    except (ValueError, TypeError, OverflowError):
+        late = False
+    return 2 if late else 1
+
+
+class Scan(NamedTuple):
+    """Where a scan of the inbox stands: how many of the batch's messages are from the `backlog`, whether the backlog
+    is `longer`, whether the scan has come to the `end`, whose messages it passed `over`, and the `cursor`, from which
+    the next scan goes on."""
+
+    backlog: int = 0
+    longer: bool = False
+    end: bool = True
+    over: frozenset[tuple[str, int]] = frozenset()
+    cursor: bytes = b""
+
+    def after(self, taken: Sequence[Waiting], done: Iterable[bytes]) -> bytes:
+        """The cursor once those of the `taken` messages that are `done` have left the inbox; empty without backlog.
+
+        What was not reached and is nobody's who sent too much is read again first.
+        """
+        left = set(done)
+        waits = [one.entry not in left for one in taken]
+        if not (self.longer or self.over or any(waits[: self.backlog])):
+            return b""
+        fresh = zip(taken[self.backlog :], waits[self.backlog :], strict=True)
+        first = (one.entry for one, waiting in fresh if waiting and (one.patient, one.rank) not in self.over)
+        return next(first, self.cursor)
+
+    def wanted(self, read: Sequence["Read"], old: Collection[bytes]) -> tuple[list["Read"], list["Read"]]:
+        """The messages that are to be evaluated now: of the rest of the inbox, and of the `old`, the backlog.
+
+        Until the scan has come to the end, those who sent too much wait: others may stand behind their messages.
+        """
+        fresh = [item for item in read if item.entry not in old]
+        if self.end:
+            return fresh, [item for item in read if item.entry in old]
+        return [item for item in fresh if (item.message.patient, item.rank) not in self.over], []
+
+
+class Selection:
+    """The messages of one batch, chosen from the entries of an inbox, which are offered oldest first.
+
+    A source has half of the batch where others wait as well.
+    """
+
+    def __init__(self, most: int, cursor: bytes = b"") -> None:
+        self._most = most
+        self._chosen: list[Waiting] = []
+        self._spare: list[Waiting] = []
+        self._over: set[tuple[str, int]] = set()
+        self._shares: Counter[tuple[str, int]] = Counter()
+        self._sources: Counter[str] = Counter()
+        self._patients: set[str] = set()
+        self._cursor = cursor
+        self.end = False
+
+    def offer(self, one: Waiting) -> None:
+        """Choose an entry, pass it over, or keep it in case that there is room."""
+        self._cursor = b"(" + one.entry
+        share = (one.patient, one.rank)
+        if self._shares[share] >= OF_A_PATIENT:
+            self._over.add(share)
+            return
+        self._shares[share] += 1
+        if self._has_room(one) and self._sources[one.source] < max(1, self._most // 2):
+            self._choose(one)
+        else:
+            self._spare.append(one)
+
+    def _has_room(self, one: Waiting) -> bool:
+        return len(self._chosen) < self._most and (one.patient in self._patients or len(self._patients) < PATIENTS)
+
+    def _choose(self, one: Waiting) -> None:
+        self._chosen.append(one)
+        self._sources[one.source] += 1
+        self._patients.add(one.patient)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether reading on is in vain."""
+        return max(len(self._chosen), len(self._spare)) >= self._most
+
+    def close(self, backlog: Sequence[Waiting], *, longer: bool) -> tuple[list[Waiting], Scan]:
+        """The batch's messages, those of the `backlog` first, and where the scan stands."""
+        left = None
+        for one in self._spare:
+            if self._has_room(one):
+                self._choose(one)
+            else:
+                left = left or one.entry
+        fresh = sorted(self._chosen, key=lambda one: one.order)
+        scan = Scan(len(backlog), longer, self.end, frozenset(self._over), left or self._cursor)
+        return [*backlog, *fresh], scan
+
+
+class Read(NamedTuple):
+    """A message, and the entry it was read from."""
+
+    entry: bytes
+    rank: int
+    message: AnyMessage
+
+
+class Piece(NamedTuple):
+    """Messages of one patient that are evaluated at once; none where only a timer is due."""
+
+    patient: str
+    messages: Sequence[Read]
+
+
+def rounds(
+    fresh: Sequence[Read], backlog: Sequence[Read], due: Iterable[str], size: int = PIECE
+) -> Iterator[list[Piece]]:
+    """The work of a batch in its order. In each round a timer, a piece of the messages and one of the backlog have
+    their turn, so that none of them waits for good.
+
+    Of the messages each patient's first piece comes before the second of any; live ones come before late ones, and
+    those of a source that sent little before those of one that sent much.
+    """
+    sources = Counter(read.message.source for read in fresh)
+    ranked = [
+        ((round_, min(read.rank for read in part), min(sources[read.message.source] for read in part)), patient, part)
+        for patient, messages in _by_patient(fresh).items()
+        for round_, part in enumerate(_cut(messages, size))
+    ]
+    ordered = [Piece(patient, part) for _, patient, part in sorted(ranked, key=lambda item: item[0])]
+    have = {piece.patient for piece in ordered}
+    timers = [Piece(patient, ()) for patient in due if patient not in have]
+    old = [Piece(patient, part) for patient, messages in _by_patient(backlog).items() for part in _cut(messages, size)]
+    return ([piece for piece in one if piece is not None] for one in zip_longest(timers, ordered, old))
+
+
+def _by_patient(messages: Iterable[Read]) -> dict[str, list[Read]]:
+    found: dict[str, list[Read]] = defaultdict(list)
+    for read in messages:
+        found[read.message.patient].append(read)
+    return found
+
+
+def _cut(messages: list[Read], size: int) -> Iterator[list[Read]]:
+    """A few messages stay together in their order; of many the live ones come first."""
+    if len(messages) > size:
+        messages = sorted(messages, key=lambda read: read.rank)
+    return (messages[start : start + size] for start in range(0, len(messages), size))

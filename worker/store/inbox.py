@@ -1,0 +1,221 @@
+"""The durable way in: a message is accepted when it stands in its shard's inbox."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+from msgspec.structs import replace
+from redis import Redis
+from redis.client import Pipeline
+
+from alerts.chart.charting import why_unusable
+from alerts.step.system_faults import fault
+from alerts.message_fields import Status
+from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
+from alerts.chart.sampling import WHY as WAVEFORM
+from alerts.chart.sampling import Sampling
+from alerts.state import SetAside
+from config.site import Site
+from worker.store import dead_letters
+from worker.store.capacity import Capacity
+from worker.store.keys import Keys, Shard
+
+log = logging.getLogger(__name__)
+
+WAKE_LASTS_MS = 2000
+"""A wake-up that has not been answered after this is sent again."""
+
+UNKNOWN = "unknown"
+
+ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
+"""What may be said of the site's own technical episodes from outside."""
+
+RAW_KEPT = 20_000
+"""Characters of a message that cannot be read which are kept."""
+
+SOURCE_SHOWN = 100
+"""Characters of a source's name in a fault, whose own texts are bounded."""
+
+
+class Addressed(Protocol):
+    """What belongs to a patient's shard: a message, or what is known of one that was read before."""
+
+    @property
+    def patient(self) -> str:
+        """The patient it is about."""
+        ...
+
+
+class Addressee(NamedTuple):
+    """Whom a message is about that was read before, or cannot be."""
+
+    patient: str
+
+
+class Accepted(NamedTuple):
+    """What became of a batch: how many were stored, which not, which shards are to be woken.
+
+    What was refused is a dead letter. Of what was stored, `unusable` will become dead letters when it is charted: each
+    with its place in the batch and the reason.
+    """
+
+    stored: int
+    refused: list[SetAside]
+    wake: list[Shard]
+    unusable: tuple[tuple[int, str], ...] = ()
+
+
+def append(
+    redis: Redis,
+    keys: Keys,
+    messages: Iterable[tuple[Addressed, bytes]],
+    now: datetime,
+    pipe: Pipeline | None = None,
+    source: str = "",
+) -> list[Shard]:
+    """Append messages to the inboxes of their shards in one round trip; return the shards to wake.
+
+    Each is given with the JSON text it came in. `pipe` may hold commands that belong to the same transaction. What is
+    appended for a `source` counts as its own while it waits (`worker.store.capacity`).
+    """
+    pipe = redis.pipeline(transaction=True) if pipe is None else pipe
+    return unanswered(redis, queue(pipe, keys, messages, now, source), pipe)
+
+
+def queue(
+    pipe: Pipeline, keys: Keys, messages: Iterable[tuple[Addressed, bytes]], now: datetime, source: str = ""
+) -> list[Shard]:
+    """Queue messages onto an open MULTI; return the shards they are for."""
+    received = now.astimezone(UTC).isoformat()
+    of: dict[Any, Any] = {"s": source} if source else {}
+    touched: dict[int, Shard] = {}
+    size = 0
+    for message, raw in messages:
+        shard = keys.of(message.patient)
+        touched[shard.number] = shard
+        size += len(raw)
+        pipe.xadd(shard.inbox, {"m": raw, "r": received, **of})
+    if source and size:
+        pipe.hincrby(keys.waiting_bytes, source, size)
+    return list(touched.values())
+
+
+def unanswered(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
+    """Of these shards, those for which no wake-up is on its way; it is noted that one now is. `pipe` goes first."""
+    pipe = redis.pipeline(transaction=True) if pipe is None else pipe
+    for shard in shards:
+        pipe.set(shard.woken, 1, nx=True, px=WAKE_LASTS_MS)
+    answers = pipe.execute()
+    return [shard for shard, first in zip(shards, answers[len(answers) - len(shards) :], strict=True) if first]
+
+
+def accept(
+    redis: Redis,
+    keys: Keys,
+    raws: Iterable[bytes],
+    now: datetime,
+    source: str = UNKNOWN,
+    *,
+    capacity: Capacity | None = None,
+    site: Site | None = None,
+) -> Accepted:
+    """Read native messages from their JSON texts: store the good ones, make the others dead letters, lose none.
+
+    With a `site` the sender also hears of what will not be used.
+
+    Raises:
+        IntakeStoppedError: the `capacity` of the store has no room for them; nothing was stored. Answers always have.
+        redis.exceptions.RedisError: the store cannot be reached; nothing was stored.
+    """
+    good: list[tuple[AnyMessage, bytes]] = []
+    refused: list[SetAside] = []
+    unusable: list[tuple[int, str]] = []
+    size = 0
+    sampling = Sampling()
+    for place, raw in enumerate(raws):
+        try:
+            message = read_message(raw)
+            if message.patient.startswith("~") and message.type not in ANSWERS:
+                raise BadMessage(f"patient: {message.patient!r} is reserved")
+            if message.type in INTERNAL:
+                raise BadMessage(f"type: {message.type} is written by cartwatch itself")
+            refuse_waveform(sampling, message)
+            good.append(received_here(message, raw, now))
+            if site is not None and (why := why_unusable(message, now, site)):
+                unusable.append((place, why))
+            size += len(raw) if message.type not in ANSWERS else 0
+        except BadMessage as error:
+            refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
+            size += len(raw)
+    refused = _waveforms_once(refused)
+    if capacity is not None and size:
+        capacity.require(source, size)
+    pipe = redis.pipeline(transaction=True)
+    wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source)
+    if refused:
+        dead_letters.trim(redis, keys, now)
+    return Accepted(len(good), refused, wake, tuple(unusable))
+
+
+def refuse_waveform(sampling: Sampling, message: AnyMessage) -> None:
+    """Look at one more message of a delivery.
+
+    Raises:
+        BadMessage: it is part of a waveform, which is refused from the eleventh value of a second on.
+    """
+    if isinstance(message, Reading) and (
+        why := sampling.why_refused(message.patient, message.source, message.reading, message.effective)
+    ):
+        raise BadMessage(why)
+
+
+def _waveforms_once(refused: list[SetAside]) -> list[SetAside]:
+    """Of the values of waveforms only the first is kept, and their number."""
+    values = [record for record in refused if record.why == WAVEFORM]
+    if len(values) < 2:
+        return refused
+    first = replace(values[0], why=f"{WAVEFORM} ({len(values)} values were refused)")
+    return [first, *(record for record in refused if record.why != WAVEFORM)]
+
+
+def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMessage, bytes]:
+    """A message as it is appended: the time at which a correction was received is ours, and no time lies ahead.
+
+    Of two corrections the one received later holds, and how far ahead an infusion may lie counts from that time.
+    """
+    if message.received is None or (message.status is Status.FINAL and message.received <= now):
+        return message, raw
+    ours = message.model_copy(update={"received": None})
+    return ours, ours.model_dump_json(exclude_none=True).encode()
+
+
+def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:
+    """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
+    pipe = redis.pipeline(transaction=True)
+    wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe)
+    dead_letters.trim(redis, keys, now)
+    return wake
+
+
+def _with_letters(
+    pipe: Pipeline,
+    keys: Keys,
+    good: list[tuple[AnyMessage, bytes]],
+    refused: list[SetAside],
+    source: str,
+    now: datetime,
+) -> list[tuple[AnyMessage, bytes]]:
+    """The messages to be appended, with that which reports the dead letters; these are queued onto the same MULTI."""
+    if not refused:
+        return good
+    dead_letters.write(pipe, keys, refused, now)
+    log.warning("set aside %d message(s) from %s", len(refused), refused[0].source)
+    return [*good, _refusal(refused, source, now)]
+
+
+def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
+    source = source[:SOURCE_SHOWN]
+    what = f"messages from {source} cannot be read; see `cartwatch set-aside`"
+    message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)
+    return message, message.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,165 @@
+"""What a store must be to be trusted with patients: refused at the start, and looked at again as long as it is used."""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
+
+from redis import Redis
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from config.settings import Settings
+from worker.store.capacity import STOP_AT, WARN_AT, memory_of
+from worker.store.keys import Keys
+
+log = logging.getLogger(__name__)
+
+ALWAYS = "always"
+
+OLDEST = (7, 0)
+"""The oldest Redis that the tests run on. An older one does not know the append-only folder of this one: it would start
+empty on it."""
+
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
+
+
+class Trouble(NamedTuple):
+    """What of the store is not as it must be, and how it is mended; `bars`: nothing is begun on such a store."""
+
+    part: str
+    seen: str
+    mend: str
+    bars: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.seen}; {self.mend}"
+
+
+class UnfitStoreError(Exception):
+    """The store must not be used; the text names each setting and the mend."""
+
+
+def troubles(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Trouble]:
+    """Everything wrong with the store, as far as it can be seen, and tried by writing.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    info: dict[str, Any] = {}
+    for section in ("server", "memory", "persistence", "replication"):
+        info |= redis.info(section)
+    if info.get("loading"):
+        # While it reads its append-only file it says that it has none.
+        raise BusyLoadingError("the store is being read from its disk")
+    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis)), *_shape(redis, keys)]
+    if by_writing and not any(trouble.bars for trouble in found):
+        found += _refused_writes(redis, keys)
+    return found
+
+
+def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+    version = str(info.get("redis_version", ""))
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers and numbers < OLDEST:
+        yield Trouble("store version", f"Redis {version}", "install Redis 7 or newer, or Valkey")
+    role = info.get("role", "master")
+    if role != "master":
+        yield Trouble(
+            "store role", f"a read-only replica ({role})", "give CARTWATCH_REDIS_URL the address of the primary"
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield Trouble("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
+    yield from _durability(info, volatile)
+    part = memory_of(info).part
+    if part >= WARN_AT:
+        mend = f"raise maxmemory, or free memory: from {STOP_AT * 100:.0f} % on nothing is taken in"
+        yield Trouble("store memory", f"{int(part * 100)} % of it is used", mend, bars=False)
+    if part >= STOP_AT:
+        mend = "what is left is for pages that are owed: raise maxmemory, or free memory"
+        yield Trouble("intake", f"nothing is taken in while {int(part * 100)} % of the store is used", mend, bars=False)
+
+
+def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+    if not info.get("aof_enabled", 1) and not volatile:
+        mend = "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
+        yield Trouble("store durability", "appendonly no: what was accepted is lost when the store ends", mend)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        yield Trouble("store durability", "the append-only file cannot be written", "free space on the store's disk")
+
+
+def _flushed_late(redis: Redis) -> Iterator[Trouble]:
+    """That an answer does not wait for the disk, where the store says."""
+    with suppress(ResponseError):
+        when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
+        if when != ALWAYS:
+            seen = f"appendfsync {when}: a power cut loses the last of what was accepted"
+            yield Trouble("store durability", seen, "set appendfsync always")
+
+
+def advice(redis: Redis) -> Trouble | None:
+    """What of the store should be otherwise, though it can be used.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    if redis.info("memory").get("maxmemory"):
+        return None
+    mend = "set it to half of the machine's at most, so that a write of the append-only file anew has room"
+    return Trouble("store memory", "maxmemory is not set", mend, bars=False)
+
+
+def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Trouble]:
+    try:
+        redis.setnx(keys.shape, keys.shards)
+        redis.set(f"{keys.namespace}:probe", 1, ex=60)
+    except OutOfMemoryError:
+        yield Trouble("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
+    except ReadOnlyError:
+        yield Trouble("store role", "a read-only replica", "give CARTWATCH_REDIS_URL the address of the primary")
+    except ResponseError as error:
+        word = str(error).partition(" ")[0]
+        yield Trouble("store durability", f"writes are refused ({word})", "see the store's log; is its disk full?")
+
+
+def refuse_other_shape(redis: Redis, keys: Keys) -> None:
+    """Return where the installation was begun with this number of shards, or is not begun yet.
+
+    Whoever appends must ask: a message in a shard that no worker knows of would wait for ever.
+
+    Raises:
+        UnfitStoreError: it was begun with another.
+        redis.exceptions.RedisError: it cannot be reached.
+    """
+    for trouble in _shape(redis, keys):
+        raise UnfitStoreError(str(trouble))
+
+
+def _shape(redis: Redis, keys: Keys) -> Iterator[Trouble]:
+    begun = int(cast("bytes | None", redis.get(keys.shape)) or keys.shards)
+    if begun != keys.shards:
+        seen = f"CARTWATCH_SHARDS is {keys.shards}, and this installation was begun with {begun}"
+        mend = f"set CARTWATCH_SHARDS={begun}, or another CARTWATCH_NAMESPACE for another installation"
+        yield Trouble("shards", f"{seen}: its patients would not be found", mend)
+
+
+def refuse_unfit(redis: Redis, keys: Keys, settings: Settings) -> None:
+    """Return where the store may be used. One that cannot be reached now is waited for, and looked at later.
+
+    Raises:
+        UnfitStoreError: it must not be used as it is.
+    """
+    try:
+        found = troubles(redis, keys, volatile=settings.volatile)
+        found += filter(None, [advice(redis)])
+    except UNREACHABLE:
+        return
+    except RedisError as error:
+        raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
+    if barred := [trouble for trouble in found if trouble.bars]:
+        raise UnfitStoreError("\n".join(map(str, barred)))
+    for trouble in found:
+        log.warning("%s", trouble)

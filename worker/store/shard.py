@@ -1,0 +1,432 @@
+"""The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
+
+Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
+the lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states this process
+does not remember (1, or 2 where another process has changed one it does), commit (1). Lease, count and commit write.
+Only where one patient fills a whole window of the inbox, another trip reads the next window, within the budget.
+"""
+
+import json
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
+
+from msgspec import structs
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import WatchError
+
+from alerts.messages import AnyMessage
+from alerts.state import SetAside, Unregistered, Watch
+from worker.store import dead_letters
+from worker.store.capacity import Capacity
+from worker.clock import Clock, milliseconds, read_with
+from worker.store.lease import while_held
+from worker.store.keys import Keys, Shard
+from worker.store.liveness import token as new_token
+from worker.fhir_export.records import Item
+from worker.fhir_export.records import pack as pack_exports
+from worker.store.codec import Owed, UnreadableError, pack, readable, unpack_unregistered, unpack_watch
+from worker.store.state_cache import Remembered
+from worker.store.fair_shares import BUDGET_PART, OF_THE_BACKLOG, PATIENTS, SCAN_PART, Budget, Scan, Selection, Waiting, routed
+
+log = logging.getLogger(__name__)
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+"""An entry of a stream: its id and its fields."""
+
+STUCK_WAITS = timedelta(minutes=1)
+
+LOOK_AT_LEAST_EVERY = timedelta(hours=6)
+"""A patient is looked at again after this though nothing is due before: a next look that lies further ahead was written
+by a wrong clock, and is due (`worker/monitoring/clock_jump.py`)."""
+
+EXPORTS_KEPT = 10_000
+"""Batches of a shard that wait for the record system at most. A record system that is gone for good must not fill the
+store: beyond these the oldest are dropped, days after that was paged."""
+
+
+class Place(NamedTuple):
+    """Where a shard's inbox is read: the `cursor` of its scans, and the `suspect` that is evaluated alone."""
+
+    cursor: bytes = b""
+    suspect: bytes = b""
+
+    @property
+    def before(self) -> bytes:
+        """The end of the backlog, which lies before the cursor."""
+        return self.cursor[1:] if self.cursor.startswith(b"(") else b"(" + self.cursor
+
+
+HEAD = Place()
+"""The beginning of an inbox without backlog."""
+
+
+class Batch(NamedTuple):
+    """What one worker has taken of a shard: entries, and patients whose timers are due. `crashes` is how often the
+    shard was taken in vain lately, this time included; `place` is where the next scan of the inbox begins."""
+
+    shard: Shard
+    token: str
+    waiting: list[Waiting]
+    due: list[str]
+    crashes: int = 1
+    scan: Scan = Scan()
+    place: Place = HEAD
+
+    def done_with(self, entries: Collection[bytes]) -> "Batch":
+        """The same, of which only these entries have been dealt with."""
+        done = [one for one in self.waiting if one.entry in entries]
+        return self._replace(waiting=done, place=Place(self.scan.after(self.waiting, entries)))
+
+
+class Outcome(NamedTuple):
+    """What a batch led to, ready to be committed.
+
+    `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later;
+    `heard` is when (ms) each source last sent something; `exports` are for the record system.
+    """
+
+    watches: dict[str, Watch]
+    pages: list[Owed]
+    cancelled: list[str]
+    set_aside: list[SetAside]
+    events: list[dict[str, Any]]
+    relayed: list[AnyMessage]
+    stuck: list[str]
+    heard: Mapping[str, int] = MappingProxyType({})
+    exports: Sequence[Item] = ()
+
+
+class LostLeaseError(Exception):
+    """Another worker has taken the shard; nothing was committed."""
+
+
+class Store:
+    """The state store of one installation; `exports`: a record system is to be told what follows."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        batch: int,
+        lease_seconds: int,
+        journal_length: int,
+        exports: bool = False,
+    ) -> None:
+        self.redis = redis
+        self.exports = exports
+        self.keys = keys
+        self._batch = batch
+        self.lease_ms = lease_seconds * 1000
+        self._journal_length = journal_length
+        self.remembered = Remembered()
+        self.capacity = Capacity(redis, keys)
+
+    # -- taking a batch --------------------------------------------------------------------------
+
+    def look(self, shard: Shard, clock: Clock) -> Place | None:
+        """Where to read a shard's inbox; None where nothing waits in the shard. Many a wake-up comes when its message
+        was taken with others before: that costs one round trip and no write. The trip also reads the store's clock."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.xlen(shard.inbox)
+        pipe.xlen(shard.key("relay"))
+        pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
+        pipe.mget(shard.key("cursor"), shard.key("suspect"))
+        *waits, timers, (cursor, suspect) = read_with(clock, pipe)
+        waits += [due_at <= milliseconds(clock.now()) for _, due_at in timers]
+        return Place(cursor or b"", suspect or b"") if any(waits) else None
+
+    def budget(self, monotonic: Callable[[], float]) -> Budget:
+        """The time of one turn."""
+        return Budget(self.lease_ms / 1000 / BUDGET_PART, monotonic)
+
+    def take(self, shard: Shard, now: datetime, place: Place = HEAD, budget: Budget | None = None) -> Batch | None:
+        """Take the lease and read what waits; None where another worker has the shard or nothing waits.
+
+        A `place` that is out of date costs time and no message.
+        """
+        token = new_token()
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
+        pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
+        pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=PATIENTS)
+        if place.cursor:
+            pipe.xrange(shard.inbox, max=place.before, count=OF_THE_BACKLOG)
+        leased, entries, due, *before = pipe.execute()
+        if not leased:
+            return None
+        backlog = [_waiting(entry, now) for entry in before[0]] if before else []
+        selection = self._select(shard, entries, now, place, budget)
+        waiting, scan = selection.close(backlog, longer=len(backlog) == OF_THE_BACKLOG)
+        # Only who has the lease counts: a count that others may leave behind would set good messages aside.
+        crashes = self.redis.incr(shard.crashes)
+        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], crashes, scan, place)
+        if not batch.waiting and not batch.due:
+            self.release(batch)
+            return None
+        return batch
+
+    def _select(
+        self, shard: Shard, entries: Sequence[Entry], now: datetime, place: Place, budget: Budget | None
+    ) -> Selection:
+        """Choose from a window of the inbox, and from the next ones while one patient or source fills them."""
+        selection = Selection(self._batch, place.cursor)
+        while True:
+            for entry in entries:
+                selection.offer(_waiting(entry, now))
+            selection.end = len(entries) < self._batch
+            if selection.end or selection.is_full or budget is None or budget.is_spent(SCAN_PART):
+                return selection
+            after = b"(" + entries[-1][0]
+            entries = cast("list[Entry]", self.redis.xrange(shard.inbox, min=after, count=self._batch))
+
+    def suspect(self, batch: Batch, entry: bytes) -> None:
+        """Record that an entry is evaluated alone, if the lease is still ours: should the worker die, it is known."""
+        shard = batch.shard
+        while_held(self.redis, shard.lease, batch.token.encode(), lambda pipe: pipe.set(shard.key("suspect"), entry))
+
+    def release(self, batch: Batch) -> None:
+        """Give the lease back without committing, if it is still ours: nobody died over it."""
+        shard = batch.shard
+
+        def give_back(pipe: Pipeline) -> None:
+            pipe.delete(shard.lease)
+            pipe.decr(shard.crashes)
+
+        if not while_held(self.redis, shard.lease, batch.token.encode(), give_back):
+            log.info("shard %d was taken over before it was given back", batch.shard.number)
+
+    # -- committing ------------------------------------------------------------------------------
+
+    def transaction(self, batch: Batch) -> "Transaction":
+        """Watch the lease; what is committed through this either happens whole, or not at all."""
+        return Transaction(self, batch)
+
+    def write(self, pipe: Pipeline, batch: Batch, outcome: Outcome, now: datetime) -> None:
+        """Queue everything one batch changes onto an open MULTI."""
+        shard = batch.shard
+        for patient, watch in outcome.watches.items():
+            self._write_watch(pipe, shard, patient, watch, now)
+        if outcome.watches:
+            # The token is drawn anew for every batch, so that no two states of a patient have one revision.
+            pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.watches, batch.token))
+        for patient in outcome.stuck:
+            pipe.zadd(shard.key("timers"), {patient: milliseconds(now + STUCK_WAITS)}, xx=True)
+        for owed in outcome.pages:
+            pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
+            pipe.zadd(shard.due(owed.page.urgency), {owed.page.id: milliseconds(now)})
+        if outcome.heard:
+            pipe.hset(shard.key("heard"), items=[part for pair in outcome.heard.items() for part in pair])
+        if outcome.cancelled:
+            pipe.hdel(shard.key("outbox"), *outcome.cancelled)
+            pipe.zrem(shard.key("due"), *outcome.cancelled)
+            pipe.zrem(shard.key("urgent"), *outcome.cancelled)
+            # Whoever is sending one of them now can then no longer bring it back.
+            pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
+        dead_letters.write(pipe, self.keys, outcome.set_aside, now)
+        for message in outcome.relayed:
+            pipe.xadd(shard.key("relay"), {"m": message.model_dump_json(exclude_none=True)})
+        if self._journal_length and (batch.waiting or outcome.events):
+            record_ = journal_record(batch.waiting, outcome.events, now)
+            pipe.xadd(shard.key("journal"), {"j": record_}, maxlen=self._journal_length, approximate=True)
+        if outcome.exports:
+            pipe.xadd(
+                shard.exports,
+                {"at": milliseconds(now), "e": pack_exports(outcome.exports)},
+                maxlen=EXPORTS_KEPT,
+                approximate=True,
+            )
+        if batch.waiting:
+            pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
+        for source, size in _counted(batch.waiting).items():
+            pipe.hincrby(self.keys.waiting_bytes, source, -size)
+
+    def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch, now: datetime) -> None:
+        pipe.hset(shard.key("watches"), patient, pack(watch))
+        next_at = watch.next_at()
+        if next_at is None:
+            pipe.zrem(shard.key("timers"), patient)
+        else:
+            pipe.zadd(shard.key("timers"), {patient: milliseconds(min(next_at, now + LOOK_AT_LEAST_EVERY))})
+        if watch.unregistered is not None:
+            note = structs.replace(watch.unregistered, open=bool(watch.episodes))
+            pipe.hset(shard.key("unregistered"), patient, pack(note))
+        else:
+            pipe.hdel(shard.key("unregistered"), patient)
+        for episode in watch.episodes.values():
+            pipe.hset(shard.key("episodes"), episode.id, patient)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def watch(self, patient: str) -> Watch | None:
+        """One patient's state as last committed."""
+        packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("watches"), patient))
+        return unpack_watch(packed) if packed is not None else None
+
+    def watches(self, *, unregistered: bool = False) -> list[Watch]:
+        """The state of every patient who is registered or has an open episode, and of the site; or of all."""
+        found: list[Watch] = []
+        for shard in self.keys.all():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("unregistered"))
+            packed, notes = cast("list[dict[bytes, bytes]]", pipe.execute())
+            shown = (item for item in packed.items() if unregistered or is_shown(notes.get(item[0])))
+            found += [watch for _, watch in readable(unpack_watch, shown)]
+        return sorted(found, key=lambda watch: watch.patient)
+
+    def patient_of(self, episode: str) -> str | None:
+        """The patient an episode belongs to."""
+        pipe = self.redis.pipeline(transaction=False)
+        for shard in self.keys.all():
+            pipe.hget(shard.key("episodes"), episode)
+        return next((found.decode() for found in pipe.execute() if found is not None), None)
+
+    def set_aside(self) -> list[tuple[str, SetAside]]:
+        """What could not be used, oldest first: a record for each reason, with the id its letter is listed under."""
+        letters = dead_letters.everything(self.redis, self.keys)
+        return [(one.id, record) for one in letters for record in one.letter.records()]
+
+    def unregistered(self) -> dict[str, Unregistered]:
+        """Patients nobody has registered, in one round trip: how many messages, since when, from which sources."""
+        pipe = self.redis.pipeline(transaction=False)
+        for shard in self.keys.all():
+            pipe.hgetall(shard.key("unregistered"))
+        notes = (item for shard in pipe.execute() for item in shard.items())
+        return dict(sorted((patient.decode(), note) for patient, note in readable(unpack_unregistered, notes)))
+
+    def stream(self, key: str, after: str = "-") -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """The entries of a stream after an entry, oldest first."""
+        start = after if after == "-" else f"({after}"
+        return cast("list[tuple[bytes, dict[bytes, bytes]]]", self.redis.xrange(key, min=start))
+
+    def journal(self, shard: Shard, after: str = "-") -> list[tuple[str, dict[str, Any]]]:
+        """Journal records of a shard after an entry, oldest first."""
+        entries = self.stream(shard.key("journal"), after)
+        return [(entry.decode(), read_journal(fields[b"j"])) for entry, fields in entries]
+
+
+class Transaction:
+    """The commit of one batch, guarded by the lease: a worker that lost it cannot commit.
+
+    `unregistered`: how many patients of the shard nobody has registered, as read with the batch's states.
+    """
+
+    def __init__(self, store: Store, batch: Batch) -> None:
+        self._store = store
+        self._batch = batch
+        self._pipe = store.redis.pipeline(transaction=True)
+        self.unregistered = 0
+
+    def __enter__(self) -> "Transaction":
+        self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.reset()
+
+    def watches(self, patients: Iterable[str]) -> dict[str, Watch]:
+        """The states of the batch's patients; a patient not seen before gets a fresh one.
+
+        Raises:
+            LostLeaseError: the lease is no longer ours.
+        """
+        read = self._store.remembered.read(self._store.redis, self._batch.shard, sorted(set(patients)))
+        if read.holder != self._batch.token.encode():
+            raise LostLeaseError(self._batch.shard.number)
+        self.unregistered = read.unregistered
+        return read.watches
+
+    def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
+        """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
+
+        Whoever appends after this finds the wake-up answered and sends another; what was appended before is counted.
+
+        Raises:
+            LostLeaseError: the lease was taken over; nothing was committed.
+        """
+        self._pipe.multi()
+        self._store.write(self._pipe, batch, outcome, now)
+        self._move_on(batch)
+        self._pipe.xlen(batch.shard.inbox)
+        self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
+        try:
+            *_, waiting, due = self._pipe.execute()
+        except WatchError as error:
+            raise LostLeaseError(batch.shard.number) from error
+        for patient, watch in outcome.watches.items():
+            self._store.remembered.keep(patient, batch.token.encode(), watch)
+        if outcome.set_aside:
+            dead_letters.trim(self._store.redis, self._store.keys, now)
+        return bool(waiting or due)
+
+    def _move_on(self, batch: Batch) -> None:
+        """Release the lease, and record where the next batch begins and how careful it must be."""
+        shard, cursor = batch.shard, batch.place.cursor
+        gone = [shard.lease, shard.woken, shard.receipts, shard.key("suspect")]
+        if batch.crashes > 2:
+            # It is counted again when the shard is taken: each batch may be larger than the one before.
+            self._pipe.set(shard.crashes, batch.crashes - 2)
+        else:
+            gone.append(shard.crashes)
+        if cursor:
+            self._pipe.set(shard.key("cursor"), cursor)
+        else:
+            gone.append(shard.key("cursor"))
+        self._pipe.delete(*gone)
+
+
+def is_shown(unregistered: bytes | None) -> bool:
+    """Whether the board shows a patient, by the note of those nobody has registered: these only while they page."""
+    if unregistered is None:
+        return True
+    with suppress(UnreadableError):
+        return unpack_unregistered(unregistered).open
+    return True
+
+
+def _waiting(entry: Entry, now: datetime) -> Waiting:
+    id, fields = entry
+    found = routed(id, fields.get(b"m", b""), _accepted_at(id, fields, now))
+    return found._replace(sender=fields[b"s"].decode(errors="replace")) if b"s" in fields else found
+
+
+def _counted(waiting: Iterable[Waiting]) -> Counter[str]:
+    """Bytes of each sender that leave the inbox."""
+    counts: Counter[str] = Counter()
+    for item in waiting:
+        if item.sender:
+            counts[item.sender] += len(item.raw)
+    return counts
+
+
+def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:
+    """When an entry was accepted: as it says, else by its stream id; producers append in other languages."""
+    with suppress(KeyError, ValueError):
+        received = datetime.fromisoformat(fields[b"r"].decode())
+        if received.tzinfo is not None:
+            return received
+    try:
+        return datetime.fromtimestamp(int(entry.split(b"-")[0]) / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return now
+
+
+def journal_record(waiting: list[Waiting], events: list[dict[str, Any]], now: datetime) -> bytes:
+    """What came in and what followed, compressed: one entry a batch keeps the audit trail cheap."""
+    came_in = [
+        {"received": item.received.isoformat(), "message": item.raw.decode(errors="replace")} for item in waiting
+    ]
+    return zlib.compress(json.dumps({"at": now.isoformat(), "in": came_in, "events": events}).encode(), 1)
+
+
+def read_journal(record: bytes) -> dict[str, Any]:
+    """The inverse of `journal_record`."""
+    return cast("dict[str, Any]", json.loads(zlib.decompress(record)))

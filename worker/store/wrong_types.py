@@ -1,0 +1,101 @@
+"""Keys of the store that hold another type or text than ours: moved out of the way, so that they stop nothing.
+
+Whoever can write to the store, above all a second program with the same prefix, may put a text where a stream was. Each
+command on that key then fails, and a look over all shards fails with it: one key would silence every patient.
+"""
+
+import logging
+import re
+from datetime import datetime
+from typing import cast
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from alerts.step.system_faults import fault
+from worker.clock import milliseconds
+from worker.store.inbox import append
+from worker.store.keys import Keys, Shard
+
+log = logging.getLogger(__name__)
+
+TYPES = {
+    name: kind
+    for kind, names in {
+        b"stream": "inbox relay journal exports refused test",
+        b"hash": "watches revisions outbox unregistered episodes heard unmapped unmapped_examples audit feeds"
+        " waiting_bytes dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
+        b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",
+        b"string": "claim begun exporting crashes cursor suspect lease woken ticked receipts"
+        " ailing: trying: beat: clock",
+    }.items()
+    for name in names.split()
+}
+"""What a key holds, by the part of its name after the namespace and the shard; a colon where the name goes on."""
+
+HOLDS = {
+    **dict.fromkeys(("crashes", "receipts", "begun"), re.compile(rb"-?\d+")),
+    "cursor": re.compile(rb"\(?\d+-\d+"),
+}
+"""What the text of some of them looks like: another text fails commands like another type."""
+
+MOVED = "wrong_type"
+
+FAILS = ("WRONGTYPE", "not an integer", "Invalid stream ID")
+"""What the store says of a command on a key of another type, or with another text."""
+
+
+def is_meant(error: ResponseError) -> bool:
+    """Whether a command failed because a key holds another type or text than ours."""
+    return any(words in str(error) for words in FAILS)
+
+
+def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
+    """Rename every key of another type than ours, and open an incident for each; return the shards to wake.
+
+    One pass over the installation's keys: only after a command has failed on one.
+    """
+    moved = [name for name in _wrong(redis, keys) if _rename(redis, keys, name, now)]
+    if not moved:
+        return []
+    log.error("%d key(s) of the store were of another type and were renamed", len(moved))
+    faults = [
+        fault(
+            f"store key {name.removeprefix(f'{keys.namespace}:')}",
+            f"the key {name} held another type than ours and was renamed: find what else writes to this store",
+            f"{name} {now.isoformat()}",
+            now,
+        )
+        for name in moved
+    ]
+    return append(redis, keys, [(one, one.model_dump_json(exclude_none=True).encode()) for one in faults], now)
+
+
+def _wrong(redis: Redis, keys: Keys) -> list[str]:
+    names = [name.decode(errors="replace") for name in redis.scan_iter(f"{keys.namespace}:*", count=1000)]
+    expected = [(name, kind) for name in names if (kind := TYPES.get(_part(name, keys))) is not None]
+    pipe = redis.pipeline(transaction=False)
+    for name, _ in expected:
+        pipe.type(name)
+    found = dict(zip((name for name, _ in expected), pipe.execute(), strict=True))
+    wrong = [name for name, kind in expected if found[name] not in (kind, b"none")]
+    texts = [name for name, kind in expected if found[name] == kind == b"string" and _part(name, keys) in HOLDS]
+    values = cast("list[bytes | None]", redis.mget(texts)) if texts else []
+    for name, value in zip(texts, values, strict=True):
+        if value is not None and not HOLDS[_part(name, keys)].fullmatch(value):
+            wrong.append(name)
+    return wrong
+
+
+def _part(name: str, keys: Keys) -> str:
+    """The part of a key's name that says what it holds."""
+    first, colon, rest = name.removeprefix(f"{keys.namespace}:").partition(":")
+    return rest.partition(":")[0] if first.startswith("{") else first + colon
+
+
+def _rename(redis: Redis, keys: Keys, name: str, now: datetime) -> bool:
+    """Whether it was this process that renamed it, and no other."""
+    try:
+        return bool(redis.renamenx(name, f"{keys.namespace}:{MOVED}:{name}:{milliseconds(now)}"))
+    except ResponseError:
+        return False

@@ -1,0 +1,227 @@
+"""The tick: what makes a lost wake-up cost a second instead of a reading.
+
+It runs each second in the main process of every worker, so that no scheduler can be the one that died. It asks the
+store, in one round trip, which shards have something waiting, and sends the wake-ups. Sending one too many is
+harmless.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError, ResponseError
+
+from worker.monitoring import clock_jump
+from worker.monitoring import stalled_consumer
+from worker.monitoring import health_file
+from worker.monitoring.watchdog import audit, note_drift
+from worker.clock import StoreClock, milliseconds, read_with
+from worker.monitoring.silent_feeds import watch_feeds
+from worker.store.liveness import Elsewhere
+from worker.fhir_export import backlog
+from worker.monitoring.orphans import recover
+from worker.runtime.reload import report
+from worker.runtime.runtime import Runtime, runtime
+from worker.store.shard import Store
+from worker.tasks import move_wrong_types_away, wake_shards
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 1.0
+PAGES_A_TICK = 200
+
+RECEIPT_TURNS = 3
+"""Of the shards where only receipts wait, one in so many is woken each second."""
+
+TICKED_LASTS_MS = 800
+"""Less than the time between two ticks of a worker."""
+
+BEAT_LASTS_SECONDS = 10
+
+MOST_WAITING = 1000
+"""Wake-ups in a queue beyond which no more are sent: nobody takes them, and in time they would fill the broker."""
+
+
+class Pending(NamedTuple):
+    """Shards to advance, and pages to deliver as (shard, page id); the critical ones apart. In `receipts` stand shards
+    where nothing waits but receipts of pages that were sent."""
+
+    shards: list[int]
+    pages: list[tuple[int, str]]
+    urgent: list[tuple[int, str]]
+    receipts: tuple[int, ...] = ()
+
+
+def pending(store: Store, now: datetime) -> Pending:
+    """What waits for a worker at a time: one round trip, whatever the number of shards."""
+    pipe = store.redis.pipeline(transaction=False)
+    score = milliseconds(now)
+    shards = store.keys.advanced()
+    for shard in shards:
+        pipe.get(shard.lease)  # unlike EXISTS it says that the key is of another type
+        pipe.xlen(shard.inbox)
+        pipe.zcount(shard.key("timers"), "-inf", score)
+        pipe.xlen(shard.key("relay"))
+        pipe.get(shard.receipts)
+        for name in ("due", "urgent"):
+            pipe.zrangebyscore(shard.key(name), "-inf", score, start=0, num=PAGES_A_TICK)
+    answers = pipe.execute()
+    found = Pending([], [], [])
+    receipts = []
+    for index, shard in enumerate(shards):
+        leased, waiting, timers, relayed, told, due, urgent = answers[index * 7 : index * 7 + 7]
+        # A count that is none is counted as none: the shard is woken, and what fails on it moves it away.
+        known = int(told) if told is not None and told.isdigit() else 0
+        if not leased and (waiting > known or timers or relayed):
+            found.shards.append(shard.number)
+        elif not leased and waiting:
+            receipts.append(shard.number)
+        found.pages.extend((shard.number, page.decode()) for page in due)
+        found.urgent.extend((shard.number, page.decode()) for page in urgent)
+    return found._replace(receipts=tuple(receipts))
+
+
+def beat_key(store: Store) -> str:
+    """The key by which this worker process says that it ticks."""
+    return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
+
+
+def _queues() -> list[str]:
+    """The queues this process takes from: all of them, where it was not told otherwise."""
+    from worker.app import app
+
+    return [str(name) for name in app.amqp.queues.consume_from]
+
+
+def _is_taken_from(queue: str) -> bool:
+    """Whether somebody takes from a queue, so far as its length says."""
+    return _waiting(queue) < MOST_WAITING
+
+
+def _waiting(queue: str) -> int:
+    from worker.app import app
+
+    pool: Any = app.pool
+    with pool.acquire(block=True) as connection:
+        try:
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+        except connection.channel_errors:
+            return 0  # it is empty, or not there yet
+
+
+_elsewhere = Elsewhere()
+
+
+def tick(pool_lives: Callable[[], bool] = lambda: True) -> None:
+    """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next.
+
+    This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
+    """
+    works = [_try(part) for part in (_beat, _hear)]
+    for part in (_recover, _wake, _watch, _look_over):
+        _try(part)
+    if all(works) and pool_lives():
+        health_file.touch(runtime().settings.health_file)
+
+
+def _try(part: Callable[[Runtime], None]) -> bool:
+    """One part of the tick; where it fails the others go on. False where the store or the broker was not reached."""
+    try:
+        part(runtime())
+        return True
+    except ResponseError as error:
+        log.warning("tick: the store refuses a command (%s)", error)
+        move_wrong_types_away(error)
+        return True
+    except (RedisError, OperationalError, OSError, RuntimeError) as error:
+        log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
+    except Exception as error:
+        # It runs in the worker's event loop: what left it could end the worker.
+        log.error("tick: failed (%s)", type(error).__name__)
+    return False
+
+
+def _beat(run: Runtime) -> None:
+    """Say that this worker ticks, and read the store's clock in the same trip."""
+    pipe = run.store.redis.pipeline(transaction=False)
+    pipe.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
+    pipe.hget(run.store.keys.audit, "looked")
+    _, looked = read_with(run.clock, pipe)
+    if isinstance(run.clock, StoreClock):
+        clock_jump.notice(run.store, run.clock, looked)
+        note_drift(run.store, run.clock)
+
+
+def _hear(_: Runtime) -> None:
+    """End this worker where messages wait in its queues and it takes none."""
+    if stalled_consumer.ears.is_due:
+        queues = _queues()
+        if not stalled_consumer.ears.hears(sum(map(_waiting, queues))):
+            stalled_consumer.end(", ".join(queues))
+
+
+def _recover(run: Runtime) -> None:
+    recover(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
+
+
+def _watch(run: Runtime) -> None:
+    """Report feeds that are silent, and a configuration that is refused."""
+    now = run.clock.now()
+    wake_shards([*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
+
+
+def _wake(run: Runtime) -> None:
+    from worker.app import app
+
+    now = run.clock.now()
+    found = pending(run.store, now)
+    waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now)}
+    if waiting and _is_taken_from("advance"):
+        for number in _nobody_has_woken(run.store, waiting):
+            app.send_task("advance", (number,))
+    owed = backlog.due(run.store, now) if run.settings.exports else []
+    if owed and _is_first(run.store, "exports") and _is_taken_from("export"):
+        for number in owed:
+            app.send_task("export", (number,))
+    if not (found.urgent or found.pages) or not _is_first(run.store, "pages"):
+        return
+    # A critical page that is still due may be taken by the others too: its own processes may all hang.
+    for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
+        if pages and _is_taken_from(task):
+            for number, page in pages:
+                app.send_task(task, (number, page))
+
+
+def _whose_turn_it_is(receipts: Iterable[int], now: datetime) -> Iterator[int]:
+    """Receipts change nothing that anybody waits for: most are taken with the next message. Where none comes, their
+    shards take turns, so that all together do not hold up the messages of a second."""
+    return (number for number in receipts if number % RECEIPT_TURNS == int(now.timestamp()) % RECEIPT_TURNS)
+
+
+def _nobody_has_woken(store: Store, numbers: Collection[int]) -> list[int]:
+    """Those shards that the tick of no other worker has woken in this second."""
+    pipe = store.redis.pipeline(transaction=False)
+    for number in numbers:
+        pipe.set(store.keys.shard(number).key("ticked"), 1, nx=True, px=TICKED_LASTS_MS)
+    return [number for number, first in zip(numbers, pipe.execute(), strict=True) if first]
+
+
+def _is_first(store: Store, what: str) -> bool:
+    """Whether no other worker's tick has sent the wake-ups of this second: after an outage, when much is due at once, a
+    wake-up from each of many workers for each page would fill the queues before those that something depends on."""
+    return bool(store.redis.set(store.keys.ticked(what), 1, nx=True, px=TICKED_LASTS_MS))
+
+
+def _look_over(run: Runtime) -> None:
+    from worker.app import app
+
+    now = run.clock.now()
+    look = audit(run, now)
+    for shard in look.wake:
+        app.send_task("advance", (shard.number,))
+    if look.heartbeat:
+        app.send_task("heartbeat", (now.isoformat(),))
