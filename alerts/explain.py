@@ -30,8 +30,8 @@ from alerts.grading import (
 from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
 from alerts.pages.values import shown
-from config.vocabulary import label, shown_unit
 from config.site import Language, Site
+from config.vocabulary import label, shown_unit
 
 RULES: Mapping[str, ModuleType] = {
     "crs": crs,

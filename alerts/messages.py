@@ -22,8 +22,8 @@ from pydantic import (
 )
 
 from alerts.message_fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
-from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 from config.site import Urgency
+from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 
 
 class Message(BaseModel):

@@ -13,13 +13,13 @@ from alerts.assessment.assessment import Assessment, assess_onward
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.lifecycle import Episode
-from alerts.message_fields import Status
-from alerts.rules.finding import Scene
 from alerts.grading import pressures
 from alerts.grading.inputs import latest_number, number
 from alerts.grading.result import NOT_APPLICABLE, Grade, Score
 from alerts.grading.statements import is_statement
+from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT
+from alerts.rules.finding import Scene
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
 from alerts.state import Watch

@@ -7,16 +7,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.chart.chart import Chart
-from alerts.episodes.lifecycle import Episode, Followed, Past
-from alerts.rules.finding import Seen
 from alerts.assessment.issued_grades import Graded
-from alerts.grading.crs import Course
 from alerts.assessment.result_cache import Kept
+from alerts.chart.chart import Chart
 from alerts.chart.merge_register import Merges
+from alerts.episodes.lifecycle import Episode, Followed, Past
+from alerts.episodes.silences import Silenced
+from alerts.grading.crs import Course
 from alerts.messages import AnyMessage, Fault
 from alerts.pages.page import Page
-from alerts.episodes.silences import Silenced
+from alerts.rules.finding import Seen
 
 SOURCES_LISTED = 8
 
@@ -24,8 +24,8 @@ SOURCES_LISTED = 8
 class Unregistered(Struct, frozen=True):
     """Messages of a patient nobody has registered: how many, since when, from which sources.
 
-    They are charted, and graded as far as no infusion date is needed (`alerts/step/unregistered.py`). `open`, set where the
-    state is written: an episode of this patient is open.
+    They are charted, and graded as far as no infusion date is needed (`alerts/step/unregistered.py`). `open`, set
+    where the state is written: an episode of this patient is open.
     """
 
     count: int

@@ -12,12 +12,12 @@ from stay import live, reading, registered
 from ward import Ward, minutes, registrations, unhurried
 
 from alerts.messages import read_message
-from alerts.step.step import step
 from alerts.state import Watch
+from alerts.step.step import step
 from config.site import load_site
 from worker.processing.advance import advance
-from worker.store.codec import pack
 from worker.runtime.runtime import make
+from worker.store.codec import pack
 
 AIM = 1.2
 AIM_KIB = 64

@@ -19,8 +19,8 @@ from typing import NamedTuple, Self
 
 from redis import Redis
 
-from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.runtime.runtime import connect
+from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.supervisor import Supervised
 
 HERE = Path(__file__).parent

@@ -216,8 +216,8 @@ QUEUES |= {"`picture`": "queues picture", "`export`": "queues export"}
 VICTIMS = (
     *(Victim(f"worker {name}, main process", lambda it, w=word: it.main_process(w)) for name, word in QUEUES.items()),
     *(Victim(f"worker {name}, a pool process", lambda it, w=word: it.child(w)) for name, word in QUEUES.items()),
-    Victim("gateway", lambda it: it.main_process("worker.gateway"), Service.by_http),
-    Victim("listener of MLLP", lambda it: it.main_process("worker.intake.mllp"), Service.by_mllp),
+    Victim("gateway", lambda it: it.main_process("worker.cli gateway"), Service.by_http),
+    Victim("listener of MLLP", lambda it: it.main_process("worker.cli mllp"), Service.by_mllp),
     Victim("embedded Redis", lambda it: it.main_process("-server")),
     Victim("`cartwatch up` itself, started again at once", lambda it: [it.up.pid]),
 )

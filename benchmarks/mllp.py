@@ -22,16 +22,16 @@ from statistics import median
 from redis import Redis
 
 from config.listeners import Listener
-from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.intake.watched_config import IntakeInForce
 from worker.intake.mllp.acknowledger import Received, Verdict
 from worker.intake.mllp.frames import FrameReader, wrap
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
-from worker.intake.store import IntakeStore
 from worker.intake.parsed import Outcome
-from worker.store.keys import Keys
+from worker.intake.store import IntakeStore
+from worker.intake.watched_config import IntakeInForce
 from worker.runtime.runtime import connect
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.store.keys import Keys
 
 ROUNDS = 5
 SECONDS = 2.0

@@ -84,7 +84,13 @@ PROCESSES = 2
 SECONDS = 60
 """Of processor time for one mutant; one that takes longer, which a broken loop does, is killed."""
 
-PRELOADED = ("hypothesis", "redis", "xml.etree.ElementTree", "worker.standalone.embedded_redis", "tests.unit.alerts.builders")
+PRELOADED = (
+    "hypothesis",
+    "redis",
+    "xml.etree.ElementTree",
+    "worker.standalone.embedded_redis",
+    "tests.unit.alerts.builders",
+)
 """What takes long to import and imports no grader."""
 
 OPPOSITES = {"Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "FloorDiv": "Mul", "Mod": "FloorDiv"}

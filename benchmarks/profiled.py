@@ -19,11 +19,11 @@ from neighbours import Phone
 from ward import Ward, fever, minutes, registrations, unhurried
 
 from alerts.pages.page import Page
-from worker.processing.advance import advance
 from worker.delivery.message_context import office
 from worker.delivery.outbox import deliver
-from worker.store.keys import Shard
+from worker.processing.advance import advance
 from worker.runtime.runtime import make
+from worker.store.keys import Shard
 
 EVERY_SECONDS = 0.001
 

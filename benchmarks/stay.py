@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from alerts.chart.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from alerts.step.step import step
 from alerts.state import Watch
+from alerts.step.step import step
 from config.site import Site, load_site
 from worker.store.codec import pack
 

@@ -15,9 +15,9 @@ from stay import of_days
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
-from worker.store.codec import pack
 from worker.runtime.runtime import make
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store.codec import pack
 
 Body = dict[str, Any]
 

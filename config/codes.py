@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from config.vocabulary import DRUGS, PRODUCTS, READINGS
 from config.problems import ConfigurationError, Problem
 from config.tables import read_rows
+from config.vocabulary import DRUGS, PRODUCTS, READINGS
 
 TEXT = "text"
 """The system under which `codes.csv` lists what a coded reading's value may be called in words."""

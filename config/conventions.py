@@ -7,8 +7,8 @@ from zlib import crc32
 
 from pydantic import field_validator, model_validator
 
-from config.vocabulary import READINGS
 from config.types import Configuration, Duration, Proxy
+from config.vocabulary import READINGS
 
 
 class CrsProxies(Configuration):

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
-from config.vocabulary import READINGS, Sort
 from config.codes import Codes, SiteMap, check_map, local_codes, read_codes, value_words
 from config.lines import load_model, read_yaml
 from config.listeners import Listener, check_addresses
 from config.problems import Attempts, ConfigurationError, Problem, of_validation
 from config.site import Site, file_of, load_site
 from config.types import Configuration
+from config.vocabulary import READINGS, Sort
 
 
 class Identifier(Configuration):

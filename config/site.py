@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from config.conventions import Proxies
 from config.lines import load_model
 from config.problems import Attempts, ConfigurationError, Problem
-from config.conventions import Proxies
 from config.references import unresolved
 from config.rota import Role
 from config.tables import Tables, load_tables

@@ -10,8 +10,12 @@ from celery.exceptions import WorkerShutdown
 from celery.signals import setup_logging, worker_process_init
 
 from config.settings import Settings
+from worker.monitoring import last_alarm
 from worker.runtime.logging_setup import configure
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
+from worker.runtime.runtime import runtime
+from worker.store.requirements import UnfitStoreError, refuse_unfit
+from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ app.conf.update(
     worker_max_tasks_per_child=10_000,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
-    worker_consumer="worker.runtime.task_consumer:TolerantConsumer",
+    worker_consumer="worker.task_consumer:TolerantConsumer",
     # A sender that knows its page was taken must live to record it. What is delivered again as it could not be
     # acknowledged finds nothing to do.
     worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -73,11 +77,6 @@ class Tick(bootsteps.StartStopStep):
 
         A worker whose configuration, or whose store, cannot be used does not start, and says why.
         """
-        from worker.monitoring import last_alarm
-        from worker.store.requirements import UnfitStoreError, refuse_unfit
-        from worker.runtime.runtime import runtime
-        from worker.ticker import EVERY_SECONDS, tick
-
         run = runtime()
         try:
             refuse_unfit(run.store.redis, run.store.keys, run.settings)
@@ -85,7 +84,7 @@ class Tick(bootsteps.StartStopStep):
             log.critical("this worker does not start. %s", error)
             last_alarm.refused(run.settings, error)
             raise WorkerShutdown(os.EX_CONFIG) from error
-        parent.timer.call_repeatedly(EVERY_SECONDS, tick, (lambda: pool_lives(parent.pool),))
+        parent.timer.call_repeatedly(EVERY_SECONDS, tick, (parent.app, lambda: pool_lives(parent.pool)))
         last_alarm.start(run.settings)
 
 
@@ -101,8 +100,6 @@ app.steps["worker"].add(Tick)
 @worker_process_init.connect
 def _watch_configuration(**_: object) -> None:
     """In every process of the pool, so that one that idles has the configuration that the others have."""
-    from worker.runtime.runtime import runtime
-
     runtime().configuration.watch(threading.Event())
 
 

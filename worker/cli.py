@@ -5,10 +5,21 @@ from typing import Any
 
 import click
 
-from worker.commands import configuration, delivery, gateway, intake, merges, mllp, offline, patients, route, service
-from worker.commands import responses
-from worker.commands import fhir_export
-from worker.commands import registration
+from worker.commands import (
+    configuration,
+    delivery,
+    fhir_export,
+    gateway,
+    intake,
+    merges,
+    mllp,
+    offline,
+    patients,
+    registration,
+    responses,
+    route,
+    service,
+)
 from worker.commands.common import data_option
 
 
@@ -72,3 +83,7 @@ def _speaking_to_service(group: click.Group) -> Iterator[click.Command]:
 
 for command in _speaking_to_service(main):
     command.params.append(data_option)
+
+
+if __name__ == "__main__":
+    main()

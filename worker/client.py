@@ -18,13 +18,13 @@ from redis import Redis
 from alerts.messages import BadMessage
 from config.settings import Settings
 from config.site import Site
-from worker.store.capacity import Capacity
 from worker.clock import StoreClock
-from worker.store.requirements import refuse_other_shape
-from worker.store.inbox import Accepted, accept
-from worker.store.keys import Keys, Shard
 from worker.runtime.queues import declared, is_amqp
 from worker.runtime.runtime import connect, keys_of
+from worker.store.capacity import Capacity
+from worker.store.inbox import Accepted, accept
+from worker.store.keys import Keys, Shard
+from worker.store.requirements import refuse_other_shape
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from worker.store.keys import Keys
-
 READ_AGAIN_SECONDS = 5.0
 """A reading of the store's clock is carried on by the machine's monotonic clock for so long: a quartz that is off by
 100 ppm is off by 0.5 ms then. Taking a batch or a page and the tick read it with the trip that they make anyway."""
@@ -105,29 +103,6 @@ def read_with(clock: Clock, pipe: Pipeline) -> list[Any]:
     if isinstance(clock, StoreClock):
         clock.learn(shown, asked)
     return answers
-
-
-class SimulatedClock:
-    """The time a replay has set in the store."""
-
-    def __init__(self, redis: "Redis", keys: Keys) -> None:
-        self._redis = redis
-        self._key = keys.clock
-
-    def now(self) -> datetime:
-        """The simulated time, in UTC.
-
-        Raises:
-            RuntimeError: no replay has set it.
-        """
-        text = self._redis.get(self._key)
-        if text is None:
-            raise RuntimeError("the simulated clock has not been set")
-        return datetime.fromisoformat(text.decode() if isinstance(text, bytes) else str(text))
-
-    def set(self, at: datetime, pipe: Pipeline) -> None:
-        """Jump to a time in a transaction."""
-        pipe.set(self._key, at.astimezone(UTC).isoformat())
 
 
 def milliseconds(at: datetime) -> int:

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +11,6 @@ from celery.signals import task_failure
 from redis.exceptions import RedisError, ResponseError
 
 from alerts.pages.page import Page
-from worker.store import wrong_types
-from worker.processing.advance import advance as advance_shard
 from worker.app import app
 from worker.delivery import turns
 from worker.delivery.agreement import LOOKED_AT_AGAIN, mark
@@ -21,12 +18,14 @@ from worker.delivery.message_context import office, send_trend, wants_picture
 from worker.delivery.outbox import AT_A_STRETCH
 from worker.delivery.outbox import deliver as deliver_page
 from worker.delivery.turns import Lane, Place
-from worker.monitoring.heartbeat import beat
-from worker.store.inbox import Accepted, accept
-from worker.store.keys import Shard
-from worker.fhir_export.export import export as export_shard
 from worker.fhir_export.client import fhir_base
+from worker.fhir_export.export import export as export_shard
+from worker.monitoring.heartbeat import beat
+from worker.processing.advance import advance as advance_shard
+from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
+from worker.store.inbox import Accepted, accept
+from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def ingest(*messages: Any, **named: Any) -> None:
     except (RedisError, SoftTimeLimitExceeded) as error:
         # A task that raises anything else is acknowledged, and its messages are gone.
         raise Reject(type(error).__name__, requeue=True) from error
-    wake_shards(accepted.wake)
+    wake_shards(app, accepted.wake)
 
 
 def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
@@ -100,7 +99,7 @@ def advance(shard: int) -> None:
     keys = run.store.keys.shard(shard)
     turn = advance_shard(run.store, keys, run.clock, run.site_of(keys))
     _wake_deliveries(run, [(Place(shard, page.id), page) for page in turn.pages])
-    wake_shards(turn.wake)
+    wake_shards(app, turn.wake)
     if turn.exports:
         app.send_task("export", (shard,))
     if turn.more:
@@ -131,7 +130,7 @@ def _deliver(shard: int, page: str, lane: Lane) -> None:
     keys = run.store.keys.shard(shard)
     site = run.site_of(keys)
     delivered = deliver_page(run.store, keys, page, run.clock, site, office(run), lambda: run.newest_site_of(keys))
-    wake_shards(delivered.news)
+    wake_shards(app, delivered.news)
     if delivered.left is not None:
         time.sleep(LOOKED_AT_AGAIN.total_seconds())
     for place in (delivered.following, delivered.left):
@@ -168,17 +167,5 @@ def export(shard: int) -> None:
 @task_failure.connect
 def _after_failure(exception: BaseException | None = None, **_: object) -> None:
     if isinstance(exception, ResponseError):
-        move_wrong_types_away(exception)
-
-
-def move_wrong_types_away(error: ResponseError) -> None:
-    """Where a command failed on a key of another type than ours: move such keys out of the way."""
-    if wrong_types.is_meant(error):
         run = runtime()
-        wake_shards(wrong_types.move_away(run.store.redis, run.store.keys, run.clock.now()))
-
-
-def wake_shards(shards: Iterable[Shard]) -> None:
-    """Ask some worker to advance these shards."""
-    for shard in shards:
-        app.send_task("advance", (shard.number,))
+        wake_shards(app, move_wrong_types_away(exception, run.store.redis, run.store.keys, run.clock.now()))

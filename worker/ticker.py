@@ -12,22 +12,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from worker.monitoring import clock_jump
-from worker.monitoring import stalled_consumer
-from worker.monitoring import health_file
-from worker.monitoring.watchdog import audit, note_drift
 from worker.clock import StoreClock, milliseconds, read_with
-from worker.monitoring.silent_feeds import watch_feeds
-from worker.store.liveness import Elsewhere
 from worker.fhir_export import backlog
+from worker.monitoring import clock_jump, health_file, stalled_consumer
+from worker.monitoring.config_refused import report
 from worker.monitoring.orphans import recover
-from worker.runtime.reload import report
+from worker.monitoring.silent_feeds import watch_feeds
+from worker.monitoring.watchdog import audit, note_drift
+from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
+from worker.store.lease import Elsewhere
 from worker.store.shard import Store
-from worker.tasks import move_wrong_types_away, wake_shards
+from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
 
@@ -90,21 +90,17 @@ def beat_key(store: Store) -> str:
     return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
 
 
-def _queues() -> list[str]:
+def _queues(app: Celery) -> list[str]:
     """The queues this process takes from: all of them, where it was not told otherwise."""
-    from worker.app import app
-
     return [str(name) for name in app.amqp.queues.consume_from]
 
 
-def _is_taken_from(queue: str) -> bool:
+def _is_taken_from(app: Celery, queue: str) -> bool:
     """Whether somebody takes from a queue, so far as its length says."""
-    return _waiting(queue) < MOST_WAITING
+    return _waiting(app, queue) < MOST_WAITING
 
 
-def _waiting(queue: str) -> int:
-    from worker.app import app
-
+def _waiting(app: Celery, queue: str) -> int:
     pool: Any = app.pool
     with pool.acquire(block=True) as connection:
         try:
@@ -116,26 +112,27 @@ def _waiting(queue: str) -> int:
 _elsewhere = Elsewhere()
 
 
-def tick(pool_lives: Callable[[], bool] = lambda: True) -> None:
+def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
     """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next.
 
     This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
     """
-    works = [_try(part) for part in (_beat, _hear)]
+    works = [_try(part, app) for part in (_beat, _hear)]
     for part in (_recover, _wake, _watch, _look_over):
-        _try(part)
+        _try(part, app)
     if all(works) and pool_lives():
         health_file.touch(runtime().settings.health_file)
 
 
-def _try(part: Callable[[Runtime], None]) -> bool:
+def _try(part: Callable[[Celery, Runtime], None], app: Celery) -> bool:
     """One part of the tick; where it fails the others go on. False where the store or the broker was not reached."""
     try:
-        part(runtime())
+        part(app, runtime())
         return True
     except ResponseError as error:
         log.warning("tick: the store refuses a command (%s)", error)
-        move_wrong_types_away(error)
+        run = runtime()
+        wake_shards(app, move_wrong_types_away(error, run.store.redis, run.store.keys, run.clock.now()))
         return True
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
@@ -145,10 +142,10 @@ def _try(part: Callable[[Runtime], None]) -> bool:
     return False
 
 
-def _beat(run: Runtime) -> None:
+def _beat(app: Celery, run: Runtime) -> None:
     """Say that this worker ticks, and read the store's clock in the same trip."""
     pipe = run.store.redis.pipeline(transaction=False)
-    pipe.set(beat_key(run.store), ",".join(_queues()), ex=BEAT_LASTS_SECONDS)
+    pipe.set(beat_key(run.store), ",".join(_queues(app)), ex=BEAT_LASTS_SECONDS)
     pipe.hget(run.store.keys.audit, "looked")
     _, looked = read_with(run.clock, pipe)
     if isinstance(run.clock, StoreClock):
@@ -156,42 +153,40 @@ def _beat(run: Runtime) -> None:
         note_drift(run.store, run.clock)
 
 
-def _hear(_: Runtime) -> None:
+def _hear(app: Celery, _: Runtime) -> None:
     """End this worker where messages wait in its queues and it takes none."""
     if stalled_consumer.ears.is_due:
-        queues = _queues()
-        if not stalled_consumer.ears.hears(sum(map(_waiting, queues))):
+        queues = _queues(app)
+        if not stalled_consumer.ears.hears(sum(_waiting(app, queue) for queue in queues)):
             stalled_consumer.end(", ".join(queues))
 
 
-def _recover(run: Runtime) -> None:
+def _recover(_: Celery, run: Runtime) -> None:
     recover(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
 
 
-def _watch(run: Runtime) -> None:
+def _watch(app: Celery, run: Runtime) -> None:
     """Report feeds that are silent, and a configuration that is refused."""
     now = run.clock.now()
-    wake_shards([*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
+    wake_shards(app, [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
 
 
-def _wake(run: Runtime) -> None:
-    from worker.app import app
-
+def _wake(app: Celery, run: Runtime) -> None:
     now = run.clock.now()
     found = pending(run.store, now)
     waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now)}
-    if waiting and _is_taken_from("advance"):
+    if waiting and _is_taken_from(app, "advance"):
         for number in _nobody_has_woken(run.store, waiting):
             app.send_task("advance", (number,))
     owed = backlog.due(run.store, now) if run.settings.exports else []
-    if owed and _is_first(run.store, "exports") and _is_taken_from("export"):
+    if owed and _is_first(run.store, "exports") and _is_taken_from(app, "export"):
         for number in owed:
             app.send_task("export", (number,))
     if not (found.urgent or found.pages) or not _is_first(run.store, "pages"):
         return
     # A critical page that is still due may be taken by the others too: its own processes may all hang.
     for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
-        if pages and _is_taken_from(task):
+        if pages and _is_taken_from(app, task):
             for number, page in pages:
                 app.send_task(task, (number, page))
 
@@ -216,12 +211,9 @@ def _is_first(store: Store, what: str) -> bool:
     return bool(store.redis.set(store.keys.ticked(what), 1, nx=True, px=TICKED_LASTS_MS))
 
 
-def _look_over(run: Runtime) -> None:
-    from worker.app import app
-
+def _look_over(app: Celery, run: Runtime) -> None:
     now = run.clock.now()
     look = audit(run, now)
-    for shard in look.wake:
-        app.send_task("advance", (shard.number,))
+    wake_shards(app, look.wake)
     if look.heartbeat:
         app.send_task("heartbeat", (now.isoformat(),))

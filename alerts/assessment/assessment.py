@@ -7,11 +7,11 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from alerts.assessment.result_cache import Kept, Moment, conventions
 from alerts.chart.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
 from alerts.grading.inputs import unusual
 from alerts.grading.result import NOT_APPLICABLE, Grade, Points, Result, Score, not_applicable
-from alerts.assessment.result_cache import Kept, Moment, conventions
 from config.site import Site
 
 R = TypeVar("R", bound=Result)

@@ -22,9 +22,9 @@ from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment, assess_each, shown_value
 from alerts.chart.chart import Chart
+from alerts.chart.thinning import horizon
 from alerts.grading.result import Result
 from alerts.messages import Reading, Statement, Treatment
-from alerts.chart.thinning import horizon
 from config.site import Site
 
 GIVEN_KEPT = 5

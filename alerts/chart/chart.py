@@ -29,8 +29,8 @@ from msgspec.structs import replace
 
 from alerts.chart.admission import Admission, merged, with_registration
 from alerts.chart.entry import ABSENT, Entry
-from alerts.message_fields import Status
 from alerts.chart.thinning import horizon, kept_by_the_minute, thinned
+from alerts.message_fields import Status
 
 PLACE = attrgetter("place")
 EFFECTIVE = attrgetter("effective")
@@ -141,7 +141,7 @@ class Chart(Struct, frozen=True):
         return chart if entry.status == Status.ENTERED_IN_ERROR else chart._insert(kind, entry)
 
     def thinned(self, before: "Chart", touched: Iterable[tuple[str, datetime]]) -> "Chart":
-        """The chart thinned (`alerts/chart/thinning.py`) where something was placed since `before`, or has grown old."""
+        """The chart thinned (`thinning.py`) where something was placed since `before`, or has grown old."""
         changed = thinned(self.entries, self.newest, before.newest, touched) if self.newest is not None else {}
         return replace(self, entries={**self.entries, **changed}) if changed else self
 

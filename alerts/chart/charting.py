@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from alerts.chart.admission import Admission
 from alerts.chart.chart import Chart, Ids, Unused
 from alerts.chart.entry import ABSENT, Entry
+from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
 from alerts.messages import AnyMessage, Fault, Reading, Receipt, Registration, Statement, Treatment
-from alerts.chart.quantities import Unusable, canonical
-from config.vocabulary import READINGS, Sort
 from config.site import Site
+from config.vocabulary import READINGS, Sort
 
 
 class Charted(NamedTuple):

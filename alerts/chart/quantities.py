@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from config.vocabulary import READINGS, Sort, shown_unit
 from config.tables import Alike, Tables, UnitRule
+from config.vocabulary import READINGS, Sort, shown_unit
 
 
 class Quantity(NamedTuple):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes.lifecycle import Episode, acknowledge, runs_out
 from alerts.episodes.delivery_log import Delivery, HandedOver, Plan, PlannedStep, Reason, Summons
+from alerts.episodes.lifecycle import Episode, acknowledge, runs_out
 from alerts.episodes.rota import holders
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site, Urgency

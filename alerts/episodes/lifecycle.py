@@ -12,8 +12,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.rules.finding import Finding
 from alerts.episodes.delivery_log import Delivery, DeliveryState, HandedOver, Plan, Reason, Summons
+from alerts.rules.finding import Finding
 from config.site import Urgency, higher
 
 RENEWAL_GROWTH = 12

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from alerts.episodes import escalation
-from alerts.episodes.lifecycle import Episode
 from alerts.episodes.escalation import Telling
+from alerts.episodes.lifecycle import Episode
 from alerts.episodes.rota import holders, spans
 from alerts.episodes.silences import Silenced
 from config.site import Site, Urgency

@@ -34,8 +34,8 @@ from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
 from alerts.grading.result import Grade, not_applicable
 from alerts.grading.statements import is_statement
-from config.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 from config.site import Site
+from config.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 
 SYSTEM = "CRS"
 VERSION = "ASTCT 2019"

@@ -32,8 +32,8 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Reference
 from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
 from alerts.grading.inputs import number, span
-from config.vocabulary import shown_unit
 from config.site import Site
+from config.vocabulary import shown_unit
 
 
 def _below(level: int, multiple: str, text: str) -> Cut:

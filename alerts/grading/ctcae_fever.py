@@ -14,12 +14,12 @@ from decimal import Decimal
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated
 from alerts.grading.ctcae_rows import latest as latest_result
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, span, told
+from alerts.message_fields import Status
 from config.site import Site
 
 HOLDS = ("chart.temperature_holds",)

@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, levels
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, told
-from config.vocabulary import label
+from alerts.message_fields import Status
 from config.site import Site
+from config.vocabulary import label
 
 LIFE_THREATENING = 4
 LIFE_THREATENING_CELL = "life-threatening consequences (clinical)"

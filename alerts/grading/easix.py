@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.basis import Basis
 from alerts.grading.inputs import (
@@ -33,9 +32,10 @@ from alerts.grading.inputs import (
     told,
 )
 from alerts.grading.result import Score
-from config.vocabulary import label, shown_unit
+from alerts.message_fields import Status
 from config.conventions import EasixThreshold
 from config.site import Site
+from config.vocabulary import label, shown_unit
 
 CRP_DIVISOR = Decimal(10)
 """mg/L to mg/dL: CRP is charted in mg/L, and Pennisi 2021 computes with mg/dL."""

@@ -16,8 +16,8 @@ from alerts.grading.hypotension import worse_pressure
 from alerts.grading.hypoxia import worse_oxygen
 from alerts.grading.inputs import amount, charted, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 FEVER = Decimal("38.0")
 """Degrees Celsius, inclusive (Lee 2019, table 2)."""

@@ -21,14 +21,14 @@ from decimal import Decimal
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.basis import Basis
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
-from config.vocabulary import label
+from alerts.message_fields import Status
 from config.site import Site
+from config.vocabulary import label
 
 SYSTEM = "CAR-HEMATOTOX"
 VERSION = "Rejeski 2021"

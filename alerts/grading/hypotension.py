@@ -16,8 +16,8 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, number
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
 from alerts.grading.result import Evidence
-from config.vocabulary import VASOPRESSIN, VASOPRESSORS, label
 from config.site import Site
+from config.vocabulary import VASOPRESSIN, VASOPRESSORS, label
 
 NO_VASOPRESSOR = 2
 ONE_VASOPRESSOR = 3

@@ -15,8 +15,8 @@ from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import charted, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 LOW_FLOW_AT_MOST = Decimal(6)
 """Litres per minute by nasal cannula; the table's second and last number besides 38.0 °C."""

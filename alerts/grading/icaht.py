@@ -26,12 +26,12 @@ from typing import NamedTuple
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.basis import Basis
 from alerts.grading.inputs import PROVISIONAL, amount, told
 from alerts.grading.result import Grade
+from alerts.message_fields import Status
 from config.site import Site
 
 EARLY_SYSTEM = "ICAHT early"

@@ -30,8 +30,8 @@ from alerts.grading.basis import Basis
 from alerts.grading.ice import latest_scores, points_of
 from alerts.grading.inputs import name_missing, number
 from alerts.grading.result import Evidence, Grade, Points
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 SYSTEM = "ICANS"
 VERSION = "ASTCT 2019"

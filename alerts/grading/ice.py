@@ -17,8 +17,8 @@ from alerts.chart.entry import ABSENT, Entry
 from alerts.grading.axis import evidence
 from alerts.grading.inputs import clock, name_missing, number, span
 from alerts.grading.result import Points
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 SYSTEM = "ICE"
 VERSION = "ASTCT 2019"

@@ -21,7 +21,6 @@ from msgspec import Struct
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading import crs, iec_hs_organs
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
@@ -38,6 +37,7 @@ from alerts.grading.inputs import (
     told,
 )
 from alerts.grading.result import Result
+from alerts.message_fields import Status
 from config.site import Site
 
 SYSTEM = "IEC-HS"

@@ -18,8 +18,8 @@ from alerts.grading import ctcae_counts
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, levels
 from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, span, told
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 FIBRINOGEN_BELOW = Decimal(150)
 """mg/dL."""

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
-from alerts.message_fields import Status
 from alerts.grading.result import Evidence
-from config.vocabulary import label, moment, shown_unit
+from alerts.message_fields import Status
 from config.site import Site
+from config.vocabulary import label, moment, shown_unit
 
 PROVISIONAL = "provisional result"
 """Flag of a result that rests on a preliminary laboratory value."""

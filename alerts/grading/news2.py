@@ -26,8 +26,8 @@ from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
-from config.vocabulary import label
 from config.site import Site
+from config.vocabulary import label
 
 SYSTEM = "NEWS2"
 VERSION = "RCP 2017"

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.inputs import clock
-from config.vocabulary import PRESSURES
 from config.site import Site
+from config.vocabulary import PRESSURES
 
 KINDS = PRESSURES
 

@@ -11,8 +11,8 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis
 from alerts.grading.inputs import clock, told
 from alerts.grading.result import Evidence
-from config.vocabulary import DRUGS, label
 from config.site import Site
+from config.vocabulary import DRUGS, label
 
 INSTANT = timedelta(microseconds=1)
 

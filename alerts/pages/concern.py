@@ -6,10 +6,10 @@ from typing import Literal
 from msgspec import Struct
 
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode
-from alerts.rules.finding import Finding
-from alerts.grading.result import Evidence
 from alerts.episodes.delivery_log import Reason
+from alerts.episodes.lifecycle import Episode
+from alerts.grading.result import Evidence
+from alerts.rules.finding import Finding
 from config.site import URGENCIES, Urgency, higher
 
 ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
@@ -29,9 +29,6 @@ LATE = " (charted late)"
 
 MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
 """A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
-
-REPEAT_ICE = ": repeat the ICE in 1-2 h"
-"""How the title of an ICE that is to be repeated before it pages ends."""
 
 UNREGISTERED = "unregistered patient: would be "
 """How the title of what is found of a patient nobody has registered begins."""

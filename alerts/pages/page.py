@@ -11,19 +11,19 @@ from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment, shown_value
 from alerts.chart.chart import Chart
-from alerts.pages.concern import Change, Concern, Ending
+from alerts.chart.dose_ledger import Ledger, ledger
+from alerts.episodes.delivery_log import Reason
 from alerts.episodes.lifecycle import Episode
 from alerts.grading.result import Score
 from alerts.grading.statements import is_statement
-from alerts.chart.dose_ledger import Ledger, ledger
-from alerts.episodes.delivery_log import Reason
+from alerts.pages.concern import Change, Concern, Ending
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
 from alerts.pages.values import changed, clock, readings
-from config.vocabulary import READINGS, STATEMENTS, label
 from alerts.wording.catalogue import say, translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency
+from config.vocabulary import READINGS, STATEMENTS, label
 
 
 class Page(Struct, frozen=True, kw_only=True):

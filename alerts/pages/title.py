@@ -10,13 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.pages.concern import LATE, REPEAT_ICE, UNREGISTERED, Concern, Ending
 from alerts.episodes.lifecycle import Episode
 from alerts.grading.result import Evidence
+from alerts.pages.concern import LATE, UNREGISTERED, Concern, Ending
 from alerts.pages.values import changed, named_value, short_value
-from config.vocabulary import label
+from alerts.rules.icans import REPEAT_ICE
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site, Urgency
+from config.vocabulary import label
 
 JOINT = " · "
 CUT = "…"

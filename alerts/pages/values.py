@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
-from alerts.pages.concern import Change
 from alerts.chart.entry import Entry
 from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
-from config.vocabulary import READINGS, Sort, label, moment, shown_unit, unit_label
+from alerts.pages.concern import Change
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
+from config.vocabulary import READINGS, Sort, label, moment, shown_unit, unit_label
 
 SHORT = {
     "temperature": "T",

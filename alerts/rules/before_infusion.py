@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from alerts.rules.finding import Finding, Scene
 from alerts.grading import news2
 from alerts.grading.result import BEFORE_INFUSION
 from alerts.rules.crs import crs
+from alerts.rules.finding import Finding, Scene
 from alerts.rules.icans import icans
 
 CONDITION = "before_infusion"

@@ -1,9 +1,9 @@
 """When blood counts page. A preliminary count is graded and shown; it pages, and ends a page, when it is final."""
 
-from alerts.rules.finding import Finding, Scene, is_preliminary, of_result, once_final
 from alerts.grading.fever import measured_fever
 from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
+from alerts.rules.finding import Finding, Scene, is_preliminary, of_result, once_final
 from config.vocabulary import label
 
 BY_NUMBERS = 3

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
-from alerts.message_fields import Status
 from alerts.grading.result import Evidence, Result
-from config.vocabulary import READINGS, Sort
+from alerts.message_fields import Status
 from config.site import Site, Urgency
+from config.vocabulary import READINGS, Sort
 
 
 class Finding(Struct, frozen=True, kw_only=True):

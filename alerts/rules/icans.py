@@ -4,11 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from alerts.chart.chart import Chart
-from alerts.pages.concern import REPEAT_ICE
 from alerts.chart.entry import ABSENT, Entry
 from alerts.rules.finding import Finding, Scene, of_result
-from config.vocabulary import label
 from config.site import Urgency, higher
+from config.vocabulary import label
+
+REPEAT_ICE = ": repeat the ICE in 1-2 h"
+"""How the title of an ICE that is to be repeated before it pages ends."""
 
 ICE_FALL_CRITICAL = 3
 ICE_FALL_HIGH = 2

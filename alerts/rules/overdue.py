@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from alerts.rules.finding import Finding, Scene
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
+from alerts.rules.finding import Finding, Scene
 from alerts.rules.scores import m_easix_over
-from config.vocabulary import READINGS, Sort, label, moment
 from config.conventions import Expected
 from config.site import Urgency
 from config.types import Proxy
+from config.vocabulary import READINGS, Sort, label, moment
 
 SET = ("temperature", "systolic_bp", "spo2")
 """What a set of vital signs consists of; a mean pressure is as good as a systolic."""

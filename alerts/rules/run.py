@@ -10,8 +10,8 @@ from datetime import datetime
 
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
-from alerts.rules.finding import Finding, Rule, Scene, Seen
 from alerts.rules import before_infusion, counts, crs, icans, overdue, scores
+from alerts.rules.finding import Finding, Rule, Scene, Seen
 from config.site import Site
 
 RULES: tuple[Rule, ...] = (

@@ -1,7 +1,7 @@
 """When risk scores are told: never urgently, and of laboratory values that are final."""
 
-from alerts.rules.finding import Finding, Scene, of_result, once_final
 from alerts.grading import easix
+from alerts.rules.finding import Finding, Scene, of_result, once_final
 from config.conventions import EasixThreshold
 
 

@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes import lifecycle
-from alerts.pages import page as pages
 from alerts.assessment.assessment import Assessment
-from alerts.pages.concern import Concern, worst_first
-from alerts.episodes.escalation import Due
-from alerts.step.journal_events import page_event
-from alerts.rules.finding import Finding
-from alerts.messages import SITE_SUBJECT
-from alerts.pages.page import Page
+from alerts.episodes import lifecycle
 from alerts.episodes.delivery_log import Delivery, with_delivery
+from alerts.episodes.escalation import Due
+from alerts.messages import SITE_SUBJECT
+from alerts.pages import page as pages
+from alerts.pages.concern import Concern, worst_first
+from alerts.pages.page import Page
 from alerts.pages.title import title
+from alerts.rules.finding import Finding
 from alerts.state import Watch
+from alerts.step.journal_events import page_event
 from config.site import Site
 
 

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from alerts.assessment.assessment import Assessment
 from alerts.episodes.lifecycle import Episode
+from alerts.episodes.silences import Silenced
 from alerts.grading.iec_hs import Screen
 from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
 from alerts.pages.page import Page
-from alerts.episodes.silences import Silenced
 from alerts.state import Watch
 from config.site import Site
 

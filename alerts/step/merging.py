@@ -2,7 +2,8 @@
 
 The record that goes on is sent a copy of what is charted under the old name, and whatever still comes in under it. The
 old record charts that as well: where the merge is taken back it has all that came in under its name. Frozen, it is not
-evaluated, and its open episodes are closed. When a record freezes, and which merge holds: `alerts/chart/merge_register.py`.
+evaluated, and its open episodes are closed. When a record freezes, and which merge holds:
+`alerts/chart/merge_register.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +16,14 @@ from msgspec.structs import replace
 from alerts.chart.chart import Chart
 from alerts.chart.charting import why_unusable
 from alerts.chart.entry import ABSENT, Entry
-from alerts.episodes.lifecycle import episode_id
-from alerts.step.system_faults import fault
-from alerts.message_fields import Status
 from alerts.chart.merge_register import Link
+from alerts.episodes.lifecycle import episode_id
+from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
-from config.vocabulary import DRUGS, READINGS, STATEMENTS
 from alerts.state import Effects, Unregistered, Watch, sets_aside
+from alerts.step.system_faults import fault
 from config.site import Site
+from config.vocabulary import DRUGS, READINGS, STATEMENTS
 
 HOPS_AT_MOST = 8
 """Records a message is passed on by. More were never merged into each other for one person."""

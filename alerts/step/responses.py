@@ -4,13 +4,9 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from alerts.episodes import lifecycle
-from alerts.episodes import escalation
-from alerts.episodes import silences
-from alerts.pages.concern import ENDING_IS_TOLD, Concern, Ending
+from alerts.episodes import escalation, lifecycle, silences
+from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.lifecycle import Episode, Past
-from alerts.step.journal_events import answer_event, closed_event, silence_event
-from alerts.step.system_faults import note_fault, undeliverable_fault
 from alerts.message_fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
@@ -24,9 +20,11 @@ from alerts.messages import (
     Receipt,
     Silence,
 )
-from alerts.episodes.delivery_log import Delivery
-from alerts.step.compose import Tidings
+from alerts.pages.concern import ENDING_IS_TOLD, Concern, Ending
 from alerts.state import Effects, Watch, sets_aside
+from alerts.step.compose import Tidings
+from alerts.step.journal_events import answer_event, closed_event, silence_event
+from alerts.step.system_faults import note_fault, undeliverable_fault
 from config.site import Site
 
 UNKNOWN_EPISODE = "episode: no such episode of this patient; see `cartwatch board`"
@@ -108,7 +106,9 @@ def _acknowledge(
         if before and (before != message.take_over_from or before == message.by):
             continue
         taken = (
-            escalation.take_over(other, message.by, at, site) if before else lifecycle.acknowledge(other, message.by, at)
+            escalation.take_over(other, message.by, at, site)
+            if before
+            else lifecycle.acknowledge(other, message.by, at)
         )
         watch = watch.holding(taken)
         effects.cancelled.extend(watch.no_longer_owed(other.pending))

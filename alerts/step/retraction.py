@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess, assess_each
 from alerts.chart.chart import Chart
-from alerts.pages.concern import Change, Ending
 from alerts.chart.entry import Entry
 from alerts.episodes.lifecycle import Episode
-from alerts.rules.finding import Finding
 from alerts.grading.result import Evidence
 from alerts.messages import Reading, Statement, Treatment
-from alerts.step.unregistered import findings_of
-from config.vocabulary import STATEMENTS
+from alerts.pages.concern import Change, Ending
+from alerts.rules.finding import Finding
 from alerts.state import Watch
+from alerts.step.unregistered import findings_of
 from config.site import Site
+from config.vocabulary import STATEMENTS
 
 
 def lost_ground(watch: Watch, site: Site) -> list[tuple[Episode, Finding | None]]:

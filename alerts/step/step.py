@@ -14,20 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from alerts.step import responses
-from alerts.episodes import lifecycle
-from alerts.episodes import escalation
-from alerts.step import compose
-from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.assessment.assessment import Assessment, assess, assess_each, assess_onward, shown_value
-from alerts.chart.chart import Chart, Ids
-from alerts.chart.charting import Charted, moment_of, place_message
-from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
-from alerts.episodes.lifecycle import Episode
-from alerts.step.journal_events import closed_event, grade_event, regrade_event
-from alerts.step.system_faults import close_quiet, gap_fault, intake_fault
-from alerts.rules.finding import Finding, Seen
-from alerts.rules.run import findings, next_review, seen
 from alerts.assessment.issued_grades import (
     Corrections,
     Shaken,
@@ -39,15 +26,26 @@ from alerts.assessment.issued_grades import (
     shaken,
     standing_at,
 )
+from alerts.chart.chart import Chart, Ids
+from alerts.chart.charting import Charted, moment_of, place_message
+from alerts.episodes import escalation, lifecycle
+from alerts.episodes.lifecycle import Episode
 from alerts.grading import crs, pressures
 from alerts.grading.inputs import clock
 from alerts.grading.result import Result
-from alerts.step.merging import pass_on, take_merges, unregistered_of
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
-from alerts.step.retraction import changes, lost_ground, statement_behind, took_ground
-from alerts.step.compose import Tidings
-from alerts.step.unregistered import findings_of
+from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
+from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
+from alerts.rules.finding import Finding, Seen
+from alerts.rules.run import findings, next_review, seen
 from alerts.state import Effects, Unregistered, Watch, sets_aside
+from alerts.step import compose, responses
+from alerts.step.compose import Tidings
+from alerts.step.journal_events import closed_event, grade_event, regrade_event
+from alerts.step.merging import pass_on, take_merges, unregistered_of
+from alerts.step.retraction import changes, lost_ground, statement_behind, took_ground
+from alerts.step.system_faults import close_quiet, gap_fault, intake_fault
+from alerts.step.unregistered import findings_of
 from config.site import Site
 
 _CHARTED = (Reading, Statement, Treatment, Registration)

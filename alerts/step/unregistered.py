@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import Assessment
+from alerts.messages import AnyMessage
 from alerts.pages.concern import UNREGISTERED
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings
-from alerts.messages import AnyMessage
 from alerts.state import Watch
 from config.site import Site, Urgency, higher
 

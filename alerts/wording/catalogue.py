@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording import (
     board,
     common,
@@ -25,6 +24,7 @@ from alerts.wording import (
 )
 from alerts.wording.template import UNITS, Part, Row, Template, split
 from config.site import Language
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 
 SENTENCES: tuple[Row, ...] = (
     *headings.WORDS,

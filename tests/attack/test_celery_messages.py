@@ -12,9 +12,9 @@ from celery import Celery
 from redis import Redis
 
 from tests.integration.hospital import Hospital, crs2, eventually, registration
-from worker.store.dead_letters import everything
 from worker.runtime.queues import FOREIGN_QUEUE
 from worker.standalone.supervisor import Supervised
+from worker.store.dead_letters import everything
 
 pytestmark = pytest.mark.server
 

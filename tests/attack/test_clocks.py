@@ -12,13 +12,13 @@ import pytest
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
 from tests.unit.worker.ward import Clock
-from worker.processing.advance import advance
 from worker.clock import milliseconds
 from worker.monitoring.clock_jump import CONDITION
-from worker.store.inbox import accept
+from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store.inbox import accept
 
 pytestmark = pytest.mark.server
 

@@ -21,9 +21,9 @@ from tests.integration.hospital import Body, Hospital, crs2, eventually
 from tests.integration.test_gateway import Served, certificate, gateway
 from worker.gateway.connections import HANDSHAKE_SECONDS, Caps
 from worker.gateway.rate_limit import BodyBudget, LiveBoards
-from worker.links import links_of
 from worker.intake.http import LARGEST
 from worker.intake.source_keys import SourceKeys
+from worker.links import links_of
 
 pytestmark = pytest.mark.server
 

@@ -18,11 +18,11 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually, iso, reading
 from tests.integration.test_gateway import gateway
+from worker.intake.source_keys import SourceKeys
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Receiver
 from worker.store import dead_letters
 from worker.store.capacity import STOP_AT, IntakeStoppedError, memory_of
-from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.intake.source_keys import SourceKeys
-from worker.standalone.fake_phone import Receiver
 
 pytestmark = pytest.mark.server
 

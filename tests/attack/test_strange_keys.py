@@ -8,8 +8,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.integration.hospital import Hospital, crs2, eventually
-from worker.store.keys import Shard
 from worker.standalone.supervisor import Supervised
+from worker.store.keys import Shard
 
 pytestmark = pytest.mark.server
 

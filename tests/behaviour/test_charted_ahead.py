@@ -13,9 +13,9 @@ from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading.result import Evidence
 from alerts.messages import AnyMessage, BadMessage, read_message
-from alerts.step.step import step
 from alerts.pages.values import shown
 from alerts.state import Watch
+from alerts.step.step import step
 from config.site import Site
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from alerts.step import step as steps
 from alerts.assessment.assessment import assess
 from alerts.grading import crs
 from alerts.messages import AnyMessage
-from alerts.step.step import step
 from alerts.state import Watch
+from alerts.step import step as steps
+from alerts.step.step import step
 from tests.behaviour.test_order import NOW, PATIENT, REGISTRATION, SITE, encoded, run, shuffled
 from tests.behaviour.ward import Ward, changed, message
 

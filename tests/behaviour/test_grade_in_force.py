@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alerts.pages.concern import ENDED
 from alerts.messages import read_message
+from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
 from config.site import DEFAULTS
 from tests.behaviour.ward import Ward

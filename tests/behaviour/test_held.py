@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.assessment.assessment import assess, assess_onward
+from alerts.assessment.result_cache import Kept
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading import crs
-from alerts.assessment.result_cache import Kept
 from alerts.messages import AnyMessage, read_message
-from alerts.step.step import step
-from config.vocabulary import READINGS
 from alerts.state import Watch
+from alerts.step.step import step
 from config.site import DEFAULTS
+from config.vocabulary import READINGS
 from tests.behaviour.ward import PATIENT, SITE, changed, message
 from worker.store.codec import pack, unpack_watch
 

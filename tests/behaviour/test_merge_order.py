@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import AnyMessage
-from alerts.step.step import step
 from alerts.state import Watch
+from alerts.step.step import step
 from tests.behaviour.ward import INFUSED, SITE, VITALS, changed, message
 
 NAMES = ("A", "B", "C", "D")

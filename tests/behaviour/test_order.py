@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
-from alerts.messages import AnyMessage
-from alerts.step.step import step
 from alerts.chart.thinning import FULL_RESOLUTION
+from alerts.messages import AnyMessage
 from alerts.state import Watch
+from alerts.step.step import step
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, changed, message
 from worker.store.codec import pack
 

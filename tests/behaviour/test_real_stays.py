@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from alerts.episodes.delivery_log import DELIVERIES_KEPT
 from alerts.episodes.silences import SILENCES_AT_MOST
+from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from tests.behaviour.ward import Ward
 
 STREAM = Path(__file__).parents[3] / "shared" / "streams" / "icu.ndjson.gz"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from alerts.messages import AnyMessage
-from alerts.step.step import step
 from alerts.state import Watch
+from alerts.step.step import step
 from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
 from worker.store.codec import pack, unpack_watch
 

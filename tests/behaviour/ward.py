@@ -11,15 +11,15 @@ from heapq import heapify, heappop, heappush
 from itertools import count, groupby
 from typing import Any
 
-from alerts.pages.concern import ENDED
 from alerts.chart.entry import Entry
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
+from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
-from alerts.step.step import step
-from config.vocabulary import READINGS
 from alerts.state import Effects, SetAside, Watch
+from alerts.step.step import step
 from config.site import Site, load_site
+from config.vocabulary import READINGS
 
 SITE: Site = load_site()
 """The shipped defaults; the hospital is in Rome."""

@@ -21,9 +21,9 @@ from tests.chaos.scenario import SOURCE, Body
 from tests.chaos.schedule import Blow
 from tests.chaos.stand import Cartwatch
 from worker.client import Client
-from worker.clock import SimulatedClock
 from worker.intake.source_keys import SourceKeys
 from worker.runtime.runtime import make
+from worker.runtime.simulated_clock import SimulatedClock
 from worker.ticker import pending
 
 CLOCK_EVERY_SECONDS = 0.1

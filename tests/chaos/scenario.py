@@ -2,8 +2,8 @@
 what the software does.
 
 Every patient lives one story, from the first message to the last, so that what is owed does not depend on the order
-or the number of times messages arrive in. A chart keeps all of it (`alerts/chart/thinning.py`): nothing is older than two
-hours, and a person charts every value, few of a kind in a minute.
+or the number of times messages arrive in. A chart keeps all of it (`alerts/chart/thinning.py`): nothing is older
+than two hours, and a person charts every value, few of a kind in a minute.
 """
 
 import random

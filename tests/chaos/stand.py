@@ -19,10 +19,10 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from tests.chaos.checker import Page
 from tests.chaos.scenario import SOURCE
-from worker.standalone.child_process import end_with_parent
-from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect
+from worker.standalone.child_process import end_with_parent
+from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.supervisor import Supervised, worker_command
 
 PATHS = ("/phone-1", "/phone-2", "/phone-3")
@@ -139,7 +139,7 @@ class Cartwatch(Stand):
         delivering = worker_command(["deliver", "deliver_urgent", "picture"], 3)
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
-        gateway = [sys.executable, "-m", "worker.gateway", "--host", "127.0.0.1", "--port", str(port)]
+        gateway = [sys.executable, "-m", "worker.cli", "gateway", "--host", "127.0.0.1", "--port", str(port)]
         self.processes = Processes(
             judging,
             self.supervised(stack, delivering, environment, "delivering"),

@@ -21,8 +21,8 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
 from worker.clock import milliseconds
-from worker.standalone.fake_phone import Received, Receiver
 from worker.runtime.runtime import connect, make
+from worker.standalone.fake_phone import Received, Receiver
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
 

@@ -21,17 +21,17 @@ from config.site import DEFAULTS
 from tests.integration.hospital import Hospital, crs2, eventually, iso
 from tests.integration.servers import free_port, running
 from tests.unit.worker.ward import KEYS, SITE, Clock
-from worker.processing.advance import advance
-from worker.standalone.demo import read_case
-from worker.store.inbox import accept
 from worker.fhir_export.backlog import backlog, refused
+from worker.fhir_export.client import Answer, FhirBase, Verdict
 from worker.fhir_export.export import export
 from worker.fhir_export.names import GRADE, PAGE
 from worker.fhir_export.records import Item, unpack
-from worker.fhir_export.client import Answer, FhirBase, Verdict
+from worker.processing.advance import advance
+from worker.standalone.demo import read_case
 from worker.standalone.replay import moments
-from worker.store.shard import Store
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store.inbox import accept
+from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
 

@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from tests.integration.hospital import registration
+from worker.runtime.runtime import connect
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.store.inbox import accept
 from worker.store.keys import Keys
-from worker.runtime.runtime import connect
 
 pytestmark = pytest.mark.server
 

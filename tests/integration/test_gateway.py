@@ -18,10 +18,10 @@ import pytest
 
 from alerts.messages import SITE_SUBJECT
 from tests.integration.hospital import Hospital, crs2, eventually
-from worker.processing.advance import advance
 from worker.clock import StoreClock
-from worker.links import links_of
 from worker.intake.source_keys import SourceKeys
+from worker.links import links_of
+from worker.processing.advance import advance
 from worker.runtime.runtime import make
 
 pytestmark = pytest.mark.server
@@ -42,7 +42,7 @@ def gateway(hospital: Hospital, *options: str, scheme: str = "http") -> Iterator
         port = probe.getsockname()[1]
     address = f"{scheme}://127.0.0.1:{port}"
     hospital.settings = hospital.settings.model_copy(update={"public_url": address})
-    command = [sys.executable, "-m", "worker.gateway", "--port", str(port), *options]
+    command = [sys.executable, "-m", "worker.cli", "gateway", "--port", str(port), *options]
     with hospital.log.open("ab") as log:
         process = subprocess.Popen(command, env=hospital.environment(), stdout=log, stderr=log)  # noqa: S603
     try:

@@ -11,19 +11,19 @@ from redis import Redis
 from config.settings import Settings
 from tests.integration.hospital import eventually
 from tests.unit.worker.ward import NOW, SITE, crs2, send
-from worker.store import liveness
-from worker.store.liveness import Elsewhere, process
 from worker.monitoring.orphans import recover
 from worker.runtime.runtime import connect, make
+from worker.store import lease
+from worker.store.lease import Elsewhere, process
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
 
 HOLDER = """
 import sys
-from worker import liveness
+from worker.store import lease
 from worker.clock import StoreClock
-liveness._machine = lambda: "0123456789ab"  # as another container would be
+lease._machine = lambda: "0123456789ab"  # as another container would be
 from config.settings import Settings
 from worker.runtime.runtime import make
 run = make(Settings())
@@ -76,7 +76,7 @@ def test_a_connection_bears_the_name_of_its_process(redis: Redis) -> None:
 def test_the_shard_of_a_judge_of_another_container_is_free_soon_after_it_was_killed(
     redis: Redis, store: Store, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness, "KNOWN_AFTER_SECONDS", 0)
+    monkeypatch.setattr(lease, "KNOWN_AFTER_SECONDS", 0)
     elsewhere = Elsewhere()
     assert [look(store, elsewhere) for _ in range(3)] == [False, False, False], "it is there"
     holder.kill()

@@ -26,14 +26,14 @@ from tests.integration.hospital import (
     kill,
     reachable,
 )
-from worker.processing.advance import advance
 from worker.clock import StoreClock
-from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.store.inbox import accept
+from worker.processing.advance import advance
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
-from worker.standalone.fake_phone import Received, Receiver
 from worker.runtime.runtime import connect, make
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Received, Receiver
 from worker.standalone.supervisor import Supervised
+from worker.store.inbox import accept
 
 pytestmark = pytest.mark.server
 

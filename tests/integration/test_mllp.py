@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration.hospital import Hospital, eventually, registration
 from tests.integration.senders import Listening, Sender, configure, listening, refused, result
-from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.intake.mllp.counters import read as read_counts
+from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import Receiver
 
 pytestmark = pytest.mark.server

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from config.vocabulary import READINGS
 from alerts.state import Watch
 from config.site import DEFAULTS
+from config.vocabulary import READINGS
 from tests.integration.wire.ways import OverHttp, OverMllp, OverTheWire
+from worker.intake.store import IntakeStore
 from worker.standalone.demo import read_case
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.intake.store import IntakeStore
 from worker.standalone.replay import Event, Replay, acknowledge_after
 
 pytestmark = pytest.mark.server

@@ -12,16 +12,16 @@ from redis import Redis
 from config.site import load_site
 from tests.integration.hospital import course, crs2, eventually
 from tests.unit.worker.ward import Clock
-from worker.store import capacity
-from worker.processing.advance import advance
 from worker.clock import StoreClock, milliseconds
 from worker.delivery import outbox
 from worker.delivery.channel import Office
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
+from worker.processing.advance import advance
+from worker.runtime.runtime import connect
+from worker.store import capacity
 from worker.store.inbox import accept
 from worker.store.keys import Keys
-from worker.runtime.runtime import connect
 from worker.store.shard import LostLeaseError, Store
 from worker.store.shard import Outcome as Changes
 

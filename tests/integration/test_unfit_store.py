@@ -10,8 +10,8 @@ import redis
 
 from config.settings import Settings
 from tests.integration.hospital import cartwatch, impatient
-from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.runtime.runtime import connect, keys_of
+from worker.standalone.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.server
 

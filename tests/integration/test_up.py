@@ -16,8 +16,8 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
 from tests.integration.senders import Sender, result
-from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.runtime.runtime import connect, make
+from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.service import DELIVERS
 
 pytestmark = pytest.mark.server
@@ -118,7 +118,7 @@ def test_the_listeners_of_the_configuration_are_kept_running(terminal: Terminal,
         with Sender(ports()[0]) as sender:
             sender.send(result("bed 5", 1, 85))
             assert sender.answers(1) == ["AA 1"]
-        [listener] = [pid for pid in descendants(service.pid) if b"worker.intake.mllp" in command_line(pid)]
+        [listener] = [pid for pid in descendants(service.pid) if b"worker.cli\0mllp" in command_line(pid)]
         os.kill(listener, signal.SIGKILL)
         eventually(lambda: len(ports()) == 2, "the listener listens again")
         with Sender(ports()[1]) as sender:
@@ -133,7 +133,7 @@ def test_the_listeners_of_the_configuration_are_kept_running(terminal: Terminal,
 def test_where_no_listener_is_named_none_is_started(terminal: Terminal) -> None:
     with terminal.up() as service:
         commands = [command_line(pid) for pid in descendants(service.pid)]
-        assert [command for command in commands if b"worker.gateway" in command]
+        assert [command for command in commands if b"worker.cli\0gateway" in command]
         assert [command for command in commands if b"mllp" in command] == []
 
 

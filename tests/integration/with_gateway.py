@@ -21,7 +21,7 @@ def with_gateway(hospital: Hospital) -> Iterator[None]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     hospital.settings = hospital.settings.model_copy(update={"public_url": address})
-    command = [sys.executable, "-m", "worker.gateway", "--port", str(port)]
+    command = [sys.executable, "-m", "worker.cli", "gateway", "--port", str(port)]
     log = str(hospital.log.with_name("gateway.log"))
     with Supervised(command, hospital.settings.as_environment(), log), hospital.workers():
         eventually(lambda: answers(address), "the gateway answers")

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment, read_message
 from alerts.chart.quantities import Quantity, canonical
-from config.vocabulary import READINGS, Sort
+from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment, read_message
 from config.site import DEFAULTS
 from config.tables import Tables, load_tables
+from config.vocabulary import READINGS, Sort
 
 ROME = ZoneInfo("Europe/Rome")
 INFUSED = datetime(2024, 6, 12, 10, tzinfo=ROME)

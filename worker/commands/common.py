@@ -91,8 +91,8 @@ def gateway_runtime() -> "Runtime":
 
 def refuse_unfit_store(run: "Runtime") -> None:
     """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
-    from worker.store.requirements import UnfitStoreError, refuse_unfit
     from worker.monitoring.last_alarm import refused
+    from worker.store.requirements import UnfitStoreError, refuse_unfit
 
     try:
         refuse_unfit(run.store.redis, run.store.keys, run.settings)

@@ -11,12 +11,12 @@ from alerts.assessment.assessment import Assessment, assess
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.chart.entry import Entry
-from alerts.step.journal_events import plain
 from alerts.grading import ctcae
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
+from alerts.step.journal_events import plain
 from config.site import Site
 
 

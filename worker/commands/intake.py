@@ -10,8 +10,8 @@ import click
 from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
 
 if TYPE_CHECKING:
-    from worker.store.dead_letters import Listed
     from worker.intake.store import IntakeStore
+    from worker.store.dead_letters import Listed
 
 
 @click.command()

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.responses import by_option, person
 from worker.commands.common import runtime, settings_of_service
+from worker.commands.responses import by_option, person
 
 if TYPE_CHECKING:
     from alerts.chart.merge_register import Link

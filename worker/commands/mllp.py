@@ -17,9 +17,9 @@ def mllp(names: tuple[str, ...]) -> None:
 
     from config.problems import ConfigurationError
     from worker.client import Client
-    from worker.intake.watched_config import IntakeInForce
     from worker.intake.mllp.errors import ListenerError
     from worker.intake.mllp.run import serve, stop_on_signals
+    from worker.intake.watched_config import IntakeInForce
     from worker.monitoring.last_alarm import watching
     from worker.runtime.logging_setup import configure
 

@@ -22,8 +22,8 @@ def board(as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from alerts.overview import most_urgent_first, overview
     from alerts.episodes.silences import in_force
+    from alerts.overview import most_urgent_first, overview
     from worker.monitoring.unregistered import tally
 
     run = runtime()

@@ -24,11 +24,11 @@ def up(data: Path | None, processes: int) -> None:
     from rich.console import Console
 
     from config.settings import Settings
+    from worker.runtime.logging_setup import configure
     from worker.standalone.demo import print_page
     from worker.standalone.embedded_redis import EmbeddedRedisError
-    from worker.store.requirements import UnfitStoreError
-    from worker.runtime.logging_setup import configure
     from worker.standalone.service import serve, stop_on_signals
+    from worker.store.requirements import UnfitStoreError
 
     settings = Settings()
     configure(settings.log_level)
@@ -56,11 +56,11 @@ def worker(queues: str, processes: int) -> None:
     from celery.bin.celery import celery
 
     from config.settings import Settings
-    from worker.store.requirements import UnfitStoreError, refuse_unfit
     from worker.monitoring.last_alarm import refused
     from worker.runtime.queues import QUEUES
     from worker.runtime.runtime import connect, keys_of
     from worker.standalone.supervisor import worker_arguments
+    from worker.store.requirements import UnfitStoreError, refuse_unfit
 
     settings = Settings()
     configuration(settings.config_dir)
@@ -88,8 +88,8 @@ def send(file: BinaryIO, source: str) -> None:
     """
     from redis.exceptions import RedisError
 
-    from worker.store.capacity import IntakeStoppedError
     from worker.client import Client
+    from worker.store.capacity import IntakeStoppedError
     from worker.store.requirements import UnfitStoreError
 
     raws = [line for _, line in lines(file)]

@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.vocabulary import READINGS
 from config.problems import Problem
+from config.vocabulary import READINGS
 
 
 def check_units(path: Path) -> Iterator[Problem]:

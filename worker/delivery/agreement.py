@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.step.system_faults import fault
 from alerts.messages import Fault
 from alerts.pages.page import Page
+from alerts.step.system_faults import fault
 from config.site import Channel, Site
 from worker.clock import milliseconds
 from worker.delivery import claims

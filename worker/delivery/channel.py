@@ -10,8 +10,7 @@ from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.pages.page import Page
 from config.site import Channel, Urgency
-from worker.delivery import ntfy
-from worker.delivery import providers
+from worker.delivery import ntfy, providers
 from worker.delivery.http import bound_answers
 from worker.delivery.outcome import Attempt, Outcome, judge_failure
 from worker.delivery.rendering import Answer, Room, Words, answer, caption, link_label, render, render_bundle

@@ -12,11 +12,10 @@ from alerts.pages.page import Page
 from config.site import Delivery
 from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.turns import Place
-from worker.store.lease import while_held
-from worker.store.keys import Keys, Shard
-from worker.store.liveness import is_gone
-from worker.store.liveness import token as new_token
 from worker.store.codec import Owed, UnreadableError, unpack_owed
+from worker.store.keys import Keys, Shard
+from worker.store.lease import is_gone, while_held
+from worker.store.lease import token as new_token
 
 log = logging.getLogger(__name__)
 

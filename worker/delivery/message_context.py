@@ -46,7 +46,8 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
     address (its mark) that the page went to.
     """
     from worker.report.subject import subjects
-    from worker.report.trend import describe, png, title
+    from worker.report.trend import title
+    from worker.report.trend_picture import describe, png
 
     run.configuration.refresh(at_once=True)
     site = run.site

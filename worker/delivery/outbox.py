@@ -36,9 +36,9 @@ from worker.delivery.claims import Claim
 from worker.delivery.outcome import Attempt, Outcome, Told, to_tell
 from worker.delivery.rendering import in_order
 from worker.delivery.turns import Place
+from worker.store.codec import pack
 from worker.store.inbox import append
 from worker.store.keys import Shard
-from worker.store.codec import pack
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,10 @@ import re
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from worker.store.codec import Said
+
 Told = Literal["sent", "failed", "unknown", "undeliverable"]
 """What a receipt says of a page."""
-
-Said = Literal["", "failed", "unknown", "undeliverable"]
-"""What was told of a page that is still owed."""
 
 
 class Outcome(StrEnum):

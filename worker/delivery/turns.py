@@ -18,7 +18,7 @@ from config.site import Urgency
 from worker.clock import milliseconds
 from worker.delivery.outcome import Outcome
 from worker.store.keys import Keys
-from worker.store.liveness import token as new_token
+from worker.store.lease import token as new_token
 
 Lane = Literal["urgent", "ordinary"]
 

@@ -15,22 +15,22 @@ from typing import NamedTuple, Protocol, cast
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.client import Pipeline
 
-from alerts.step.system_faults import fault
 from alerts.state import SetAside
+from alerts.step.system_faults import fault
 from config.settings import Settings
 from worker.clock import Clock
-from worker.store.lease import while_held
-from worker.store.keys import Shard
-from worker.store.liveness import token as new_token
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export.bundle import Resource, latest, name_of
+from worker.fhir_export.client import Answer, Verdict
 from worker.fhir_export.communication import Told, carried_on, communication
 from worker.fhir_export.communication import pack as pack_told
 from worker.fhir_export.communication import unpack as unpack_told
 from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item, unpack
-from worker.fhir_export.client import Answer, Verdict
 from worker.store.codec import pack
+from worker.store.keys import Shard
+from worker.store.lease import token as new_token
+from worker.store.lease import while_held
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)

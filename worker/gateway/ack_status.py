@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from alerts.episodes.lifecycle import Episode, Past, episode_id
 from alerts.episodes.delivery_log import Delivery
+from alerts.episodes.lifecycle import Episode, Past, episode_id
 from alerts.state import Watch
 from worker.links import LinkClaims
 

@@ -10,21 +10,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from worker.gateway.bulkhead import Bulkhead
 from worker.client import Client
-from worker.gateway import board, page
-from worker.gateway import registration
-from worker.gateway import sign_in
-from worker.gateway import probes
+from worker.gateway import board, page, probes, registration, sign_in
+from worker.gateway.context import FOLDER, Gateway, Threads, refusal
+from worker.gateway.error_pages import Refused
+from worker.gateway.probes import MetricsAccess
+from worker.gateway.rate_limit import BadTries
 from worker.gateway.responses import Answers
 from worker.gateway.security_middleware import Guard
-from worker.gateway.rate_limit import BadTries
-from worker.links import Links
-from worker.gateway.snapshot import EVERY_SECONDS, Live
-from worker.gateway.error_pages import Refused
 from worker.gateway.sessions import Sessions
-from worker.gateway.context import FOLDER, Gateway, Threads, refusal
-from worker.gateway.probes import MetricsAccess
+from worker.gateway.snapshot import EVERY_SECONDS, Live
+from worker.links import Links
+from worker.runtime.bulkhead import Bulkhead
 from worker.runtime.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0

@@ -18,19 +18,19 @@ from alerts.explain import explain
 from alerts.state import Watch
 from config.site import Language
 from worker.gateway import view
-from worker.gateway.responses import Tap, lengths, receivers
+from worker.gateway.ack_status import NoSuchEpisode, episode_of, standing
 from worker.gateway.board_view import board
-from worker.gateway.rate_limit import LiveBoards
-from worker.links import LinkClaims
-from worker.gateway.snapshot import HEARTBEAT_SECONDS, Live, Ward
-from worker.gateway.page import give
+from worker.gateway.context import Gateway, form_of, html, tap_of, templates
 from worker.gateway.error_pages import NO_SUCH, NOT_OURS, TOO_MANY_BOARDS, VIEW_ONLY, Refused
+from worker.gateway.page import give
+from worker.gateway.rate_limit import LiveBoards
+from worker.gateway.responses import Tap, lengths, receivers
 from worker.gateway.sessions import Session, digest
 from worker.gateway.sign_in import cookie_of, session_of
-from worker.gateway.ack_status import NoSuchEpisode, episode_of, standing
+from worker.gateway.snapshot import HEARTBEAT_SECONDS, Live, Ward
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
-from worker.gateway.context import Gateway, form_of, html, tap_of, templates
+from worker.links import LinkClaims
 
 PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
 

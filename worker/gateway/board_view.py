@@ -9,14 +9,14 @@ from markupsafe import Markup
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import SITE_SUBJECT
 from alerts.overview import Count, Level, Overview, Sign, is_free, most_urgent, most_urgent_first
-from config.vocabulary import label, shown_unit
 from alerts.state import Watch
-from worker.monitoring.silent_feeds import Heard, is_silent
-from worker.links import Links
-from worker.gateway.sparkline import sparkline
+from config.vocabulary import label, shown_unit
 from worker.gateway.ack_status import Standing, standing
+from worker.gateway.sparkline import sparkline
 from worker.gateway.view import Reader
+from worker.links import Links
 from worker.monitoring.health import Check
+from worker.monitoring.silent_feeds import Heard, is_silent
 
 ID_LENGTH = 18
 """Characters of a patient's id that have room in a row; a longer one is shortened."""

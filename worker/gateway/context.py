@@ -16,15 +16,15 @@ from starlette.responses import HTMLResponse, Response
 
 from alerts.wording.catalogue import say
 from config.site import Language, Site
-from worker.gateway.bulkhead import Bulkhead, BusyError
 from worker.client import Client
+from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
+from worker.gateway.rate_limit import BadTries
 from worker.gateway.responses import Answers
 from worker.gateway.security_middleware import sender_of
-from worker.gateway.rate_limit import BadTries
-from worker.links import Links
-from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
 from worker.gateway.sessions import Sessions
 from worker.gateway.view import Reader
+from worker.links import Links
+from worker.runtime.bulkhead import Bulkhead, BusyError
 from worker.runtime.runtime import Runtime
 
 FOLDER = Path(__file__).parent

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from alerts.overview import is_free
 from config.site import URGENCIES
-from worker.monitoring.watchdog import Seen, last_look
 from worker.clock import milliseconds
-from worker.store.dead_letters import Tally, tally
-from worker.gateway.snapshot import Ward
-from worker.gateway.ack_status import is_overdue
-from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
 from worker.fhir_export.backlog import Backlog, backlog
+from worker.gateway.ack_status import is_overdue
+from worker.gateway.snapshot import Ward
+from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
+from worker.monitoring.watchdog import Seen, last_look
+from worker.store.dead_letters import Tally, tally
 from worker.store.shard import Store
 
 DUE = {"deliver": "due", "deliver_urgent": "urgent"}

@@ -12,9 +12,6 @@ from alerts.episodes.lifecycle import Episode
 from alerts.state import Watch
 from config.site import URGENCIES
 from worker.gateway import view
-from worker.gateway.responses import Asked, Tap, UnusableAnswer, lengths, receivers
-from worker.links import BadLink, ExpiredLink, LinkClaims
-from worker.gateway.error_pages import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
 from worker.gateway.ack_status import (
     NoSuchEpisode,
     Standing,
@@ -25,9 +22,12 @@ from worker.gateway.ack_status import (
     past_of,
     standing,
 )
+from worker.gateway.context import Gateway, form_of, html, tap_of
+from worker.gateway.error_pages import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
+from worker.gateway.responses import Asked, Tap, UnusableAnswer, lengths, receivers
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
-from worker.gateway.context import Gateway, form_of, html, tap_of
+from worker.links import BadLink, ExpiredLink, LinkClaims
 
 
 class Opened(NamedTuple):

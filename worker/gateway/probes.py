@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from worker.gateway.bulkhead import BusyError, SingleFlight
-from worker.gateway.snapshot import Live
-from worker.gateway.metrics import exposition
 from worker.gateway.context import Gateway
+from worker.gateway.metrics import exposition
+from worker.gateway.snapshot import Live
 from worker.monitoring.health import Check
+from worker.runtime.bulkhead import BusyError, SingleFlight
 
 READY_SECONDS = 3.0
 """A gateway whose threads are all taken for longer, or whose store does not answer so long, answers no link either."""

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from alerts.messages import MESSAGE
 from config.vocabulary import PRODUCTS
+from worker.gateway.context import Gateway, form_of, html
 from worker.gateway.error_pages import NOT_OURS, VIEW_ONLY, Refused, unusable
 from worker.gateway.sessions import Session
 from worker.gateway.sign_in import cookie_of, session_of
-from worker.gateway.context import Gateway, form_of, html
-from worker.store.inbox import append
 from worker.intake.registration import BadFieldError, is_processed, registration
+from worker.store.inbox import append
 
 SOURCE = "gateway"
 MARK = re.compile(r"[0-9a-f]{16}")

@@ -15,21 +15,21 @@ from typing import NamedTuple, cast
 import uvicorn
 from starlette.routing import Route
 
-from worker.gateway.bulkhead import Bulkhead
 from worker.client import Client
 from worker.gateway.app import create_app
 from worker.gateway.connections import KEEP_ALIVE_SECONDS, Caps, Owing, protocols
-from worker.gateway.rate_limit import BadTries
-from worker.links import links_of
-from worker.gateway.snapshot import Live
-from worker.gateway.proxy import BehindProxy
 from worker.gateway.probes import LOOPBACK, MetricsAccess
+from worker.gateway.proxy import BehindProxy
+from worker.gateway.rate_limit import BadTries
+from worker.gateway.snapshot import Live
 from worker.intake.http import Door
 from worker.intake.http import routes as ways_in
-from worker.intake.watched_config import IntakeInForce, look_over
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
+from worker.intake.watched_config import IntakeInForce, look_over
+from worker.links import links_of
 from worker.monitoring.last_alarm import watching
+from worker.runtime.bulkhead import Bulkhead
 from worker.runtime.reload import LOOK_EVERY_SECONDS
 from worker.runtime.runtime import Runtime
 

@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from worker.links import BadLink, ExpiredLink, SignIn
+from worker.gateway.context import Gateway, form_of, html
 from worker.gateway.error_pages import FOREIGN_LINK, SIGN_IN_EXPIRED, SIGN_IN_NEEDED, SIGN_IN_USED, Refused
 from worker.gateway.sessions import LASTS, Session
-from worker.gateway.context import Gateway, form_of, html
+from worker.links import BadLink, ExpiredLink, SignIn
 
 
 def routes(gateway: Gateway) -> list[Route]:

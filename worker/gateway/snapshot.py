@@ -12,14 +12,14 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 from alerts.overview import Overview, overview
 from alerts.state import Watch
 from config.site import Site
-from worker.gateway.bulkhead import Bulkhead, SingleFlight
-from worker.monitoring.silent_feeds import Heard, last_heard
 from worker.gateway.sessions import Sessions
 from worker.monitoring.health import Check, examine
-from worker.store.codec import readable, unpack_unregistered, unpack_watch
-from worker.runtime.runtime import Runtime
-from worker.store.shard import is_shown
+from worker.monitoring.silent_feeds import Heard, last_heard
 from worker.monitoring.unregistered import NOBODY, Tally, tally
+from worker.runtime.bulkhead import Bulkhead, SingleFlight
+from worker.runtime.runtime import Runtime
+from worker.store.codec import readable, unpack_unregistered, unpack_watch
+from worker.store.shard import is_shown
 
 EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0

@@ -9,7 +9,8 @@ from alerts.chart.chart import Chart
 from alerts.episodes.lifecycle import Episode
 from worker.gateway.view import Reader
 from worker.report.subject import subjects
-from worker.report.trend import SIGNS, describe, svg
+from worker.report.trend import SIGNS
+from worker.report.trend_picture import describe, svg
 
 
 class Course(NamedTuple):

@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 from alerts.assessment.assessment import Assessment, assess_onward, shown_value
 from alerts.chart.chart import Chart
+from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.chart.entry import Entry
 from alerts.episodes.lifecycle import Episode
-from alerts.rules.finding import Finding
 from alerts.grading.result import Evidence
-from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.messages import SITE_SUBJECT
 from alerts.pages.reminders import REMINDERS
-from alerts.step.unregistered import findings_of
 from alerts.pages.values import DOSED, value
-from config.vocabulary import DRUGS, READINGS, label
+from alerts.rules.finding import Finding
 from alerts.state import Watch
+from alerts.step.unregistered import findings_of
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
+from config.vocabulary import DRUGS, READINGS, label
 
 TOLD_SHOWN = 12
 DOSES_SHOWN = 8

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from config.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
 from config.codes import DRUG, IGNORED, PRODUCT, SYSTEMS, TEXT, Code, Codes
+from config.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
 from worker.intake.parsed import Unmapped
 
 

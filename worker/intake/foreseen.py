@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from alerts.chart.charting import why_unusable
-from alerts.messages import MESSAGE
 from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
+from alerts.messages import MESSAGE
 from config.site import Site
 from worker.intake.parsed import Element, Native, Outcome, Taken, refused
 

@@ -14,24 +14,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from alerts.chart.charting import why_unusable
-from alerts.messages import AnyMessage, BadMessage, read_message
 from alerts.chart.sampling import Sampling
+from alerts.messages import AnyMessage, BadMessage, read_message
 from config.intake import Source
 from config.site import Site
-from worker.gateway.bulkhead import Bulkhead, BusyError
-from worker.store.capacity import IntakeStoppedError
-from worker.store.requirements import UnfitStoreError
-from worker.store.inbox import received_here, refuse_waveform
 from worker.intake.budget import Budget, OverBudget
+from worker.intake.fhir.operation_outcome import STATUS, issue, of_bundle, of_item, outcome
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
-from worker.intake.watched_config import Configured
-from worker.intake.source_keys import RememberedKeys
-from worker.intake.fhir.operation_outcome import STATUS, issue, of_bundle, of_item, outcome
 from worker.intake.permissions import allowed, permitted
 from worker.intake.quota import is_turned_away, why_turned_away
+from worker.intake.source_keys import RememberedKeys
 from worker.intake.store import IntakeStore
+from worker.intake.watched_config import Configured
+from worker.runtime.bulkhead import Bulkhead, BusyError
+from worker.store.capacity import IntakeStoppedError
+from worker.store.inbox import received_here, refuse_waveform
 from worker.store.keys import Shard
+from worker.store.requirements import UnfitStoreError
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a body; the same as a frame of MLLP."""

@@ -5,9 +5,9 @@ It comes as a FHIR Procedure, or as the administration of the product (FHIR Medi
 
 from datetime import datetime
 
-from config.vocabulary import PRODUCTS
 from config.codes import PRODUCT
 from config.intake import Source
+from config.vocabulary import PRODUCTS
 from worker.intake.parsed import Element, Shown, ignored, set_aside, stored
 from worker.intake.times import When
 

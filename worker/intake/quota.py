@@ -1,4 +1,4 @@
-"""Deliveries for which the store has no room (`worker.store.capacity`): nothing of them is kept, and the sender hears why."""
+"""Deliveries for which the store has no room (`worker.store.capacity`): none is kept, and the sender hears why."""
 
 from worker.intake.parsed import Element, Item, Outcome, Taken
 

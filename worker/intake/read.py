@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from alerts.messages import BadMessage, Reading, Treatment, read_message
 from alerts.chart.quantities import Unusable, canonical
-from config.vocabulary import READINGS
+from alerts.messages import BadMessage, Reading, Treatment, read_message
 from config.intake import Intake, Source
 from config.tables import Tables
+from config.vocabulary import READINGS
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.take import Unreadable, take_resource
 from worker.intake.fhir.take import decode as decode_fhir

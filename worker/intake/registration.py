@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from config.vocabulary import PRODUCTS, product_code
 from config.site import Site
+from config.vocabulary import PRODUCTS, product_code
 from worker.store.shard import Store
 
 FIELDS = ("patient", "infused", "product", "born", "ward", "bed", "team")

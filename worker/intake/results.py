@@ -4,12 +4,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from alerts.message_fields import Bound, parse_number
 from alerts.chart.quantities import Unusable, canonical
-from config.vocabulary import READINGS, Sort
+from alerts.message_fields import Bound, parse_number
 from config.codes import GLASGOW, Code
 from config.intake import Source
 from config.tables import Tables
+from config.vocabulary import READINGS, Sort
 from worker.intake.codes import Coding, value_of
 from worker.intake.parsed import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
 from worker.intake.times import When

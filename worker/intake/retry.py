@@ -9,8 +9,8 @@ from config.tables import Tables
 from worker.intake import read
 from worker.intake.budget import OverBudget
 from worker.intake.fhir.take import Unreadable
-from worker.intake.store import IntakeStore
 from worker.intake.parsed import Element, Native, Outcome, Taken, hl7_bytes
+from worker.intake.store import IntakeStore
 from worker.store.keys import Shard
 
 

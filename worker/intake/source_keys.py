@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
-from worker.gateway.bulkhead import Bulkhead, SingleFlight
+from worker.runtime.bulkhead import Bulkhead, SingleFlight
 from worker.store.keys import Keys
 
 _KEY = re.compile(r"cw_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")

@@ -21,19 +21,19 @@ from typing import NamedTuple, cast
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.step.system_faults import fault
 from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.state import SetAside
+from alerts.step.system_faults import fault
+from worker.clock import milliseconds
+from worker.intake.parsed import Element, Item, Native, Outcome, Taken, Unmapped
+from worker.intake.quota import is_kept, is_turned_away, size, turned_away
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
-from worker.clock import milliseconds
-from worker.store.dead_letters import Listed
-from worker.store.requirements import refuse_other_shape
-from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
-from worker.intake.quota import is_kept, is_turned_away, size, turned_away
-from worker.intake.parsed import Element, Item, Native, Outcome, Taken, Unmapped
-from worker.store.keys import Keys, Shard
 from worker.store.codec import pack
+from worker.store.dead_letters import Listed
+from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
+from worker.store.keys import Keys, Shard
+from worker.store.requirements import refuse_other_shape
 
 SEEN_FOR = timedelta(hours=2)
 """Longer than an engine goes on sending what it heard no answer to, and no longer: each takes room. What is repeated

@@ -12,7 +12,8 @@ from config.intake import Intake, load_intake
 from config.site import Site, load_site
 from config.tables import Tables
 from worker.client import Client
-from worker.runtime.reload import FILES, Reloaded, report
+from worker.monitoring.config_refused import report
+from worker.runtime.reload import FILES, Reloaded
 from worker.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from alerts.step.system_faults import fault
 from alerts.messages import Fault
 from alerts.state import Watch
+from alerts.step.system_faults import fault
 from worker.store.keys import SYNTHETIC
 
 ROUND_TRIP = "round trip"

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from alerts.episodes.rota import holders
 from alerts.messages import SITE_SUBJECT
 from alerts.pages.page import Page
-from alerts.episodes.rota import holders
 from alerts.pages.title import Title, tag
 from alerts.wording.catalogue import translate
 from config.settings import Settings

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
+from worker.delivery.limits import count_held
+from worker.fhir_export.backlog import backlog
+from worker.monitoring.canary import ROUND_TRIP
+from worker.monitoring.overdue import find
+from worker.monitoring.unregistered import CONDITION, tally
 from worker.monitoring.watchdog import Seen, last_look, taken_by
 from worker.store.dead_letters import tally as dead_letters
-from worker.delivery.limits import count_held
 from worker.store.requirements import advice, troubles
-from worker.fhir_export.backlog import backlog
-from worker.monitoring.overdue import find
-from worker.monitoring.canary import ROUND_TRIP
 from worker.store.shard import Store
-from worker.monitoring.unregistered import CONDITION, tally
 
 LOOKED_WITHIN = timedelta(minutes=1)
 """An auditor that has not looked for longer does not run."""

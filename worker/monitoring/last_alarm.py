@@ -2,7 +2,7 @@
 
 It runs in a thread of its own in every long-running process and depends on nothing that it watches: it has its own
 connections, it does not run in Celery's event loop (which stands still while the broker is away), and its page passes
-by the store and the delivery. What the processes of a machine share about an outage is in `worker/monitoring/outages.py`.
+by the store and the delivery. What the processes of a machine share about an outage is in `outages.py`.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, 
 from redis.retry import Retry
 
 from config.settings import Settings
-from worker.monitoring import emergency_page
 from worker.clock import StoreClock, milliseconds
-from worker.store.requirements import UNREACHABLE, UnfitStoreError, troubles
-from worker.store.keys import Keys
+from worker.monitoring import emergency_page
 from worker.monitoring.outages import Outage
 from worker.monitoring.overdue import OVERDUE
+from worker.store.keys import Keys
+from worker.store.requirements import UNREACHABLE, UnfitStoreError, troubles
 
 log = logging.getLogger(__name__)
 
@@ -144,12 +144,16 @@ class LastAlarm:
         line = f"{what}: {reason}" if reason.strip() else what
         log.error("last alarm: %s; paged directly", line)
         at = self._clock.estimate()
-        self._sending.append(emergency_page.send_directly(self._settings, emergency_page.CANNOT_PAGE, line, emergency_page.ADVICE, at=at))
+        self._sending.append(
+            emergency_page.send_directly(self._settings, emergency_page.CANNOT_PAGE, line, emergency_page.ADVICE, at=at)
+        )
 
     def _send_end(self, seconds: float) -> None:
         log.warning("last alarm: the outage is over after %.0f s; paged directly", seconds)
         line = f"the outage is over; it lasted {seconds:.0f} s"
-        self._sending.append(emergency_page.send_directly(self._settings, emergency_page.PAGES_AGAIN, line, at=self._clock.estimate()))
+        self._sending.append(
+            emergency_page.send_directly(self._settings, emergency_page.PAGES_AGAIN, line, at=self._clock.estimate())
+        )
 
 
 class _Flow:
@@ -248,7 +252,9 @@ def refused(settings: Settings, error: UnfitStoreError) -> None:
     if store_outage(settings).trouble(now, now):
         log.error("last alarm: %s; paged directly", error)
         what = f"the state store cannot be used: {UNFIT}"
-        emergency_page.send_directly(settings, emergency_page.CANNOT_PAGE, what, emergency_page.ADVICE, at=datetime.now(UTC))
+        emergency_page.send_directly(
+            settings, emergency_page.CANNOT_PAGE, what, emergency_page.ADVICE, at=datetime.now(UTC)
+        )
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from worker.delivery import claims, turns
-from worker.store.lease import free
-from worker.store.liveness import Elsewhere, is_gone, process_of
+from worker.store.lease import Elsewhere, free, is_gone, process_of
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
-from alerts.step.system_faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
 from alerts.pages.title import place
-from config.vocabulary import moment
+from alerts.step.system_faults import fault
 from config.site import Site
+from config.vocabulary import moment
 from worker.clock import milliseconds
 from worker.store.inbox import append
 from worker.store.keys import Shard

@@ -1,9 +1,9 @@
 """The auditor: a second pair of eyes in every worker. Each 15 s one of them looks for what should have been done by now
 and was not, and for what the store and the machines must not be; it says so as a fault, in the log and as counts.
 
-Where the shard that would tell of it is what stands still, its page is put into the outbox past the judgement. Where no
-process delivers or looks, `worker/monitoring/last_alarm.py` pages directly. While nothing is wrong, the outside hears a heartbeat;
-that it stays away is told by somebody who needs nothing of ours.
+Where the shard that would report it is what stands still, its page is put into the outbox past the evaluation. If no
+process delivers or looks, `last_alarm.py` pages directly. While all is well an external dead-man's switch is pinged: if
+the pings stop, that service raises the alarm without depending on us.
 """
 
 import logging
@@ -14,30 +14,27 @@ from typing import NamedTuple, cast
 
 from redis import Redis
 
-from alerts.step.system_faults import fault
 from alerts.messages import SITE_SUBJECT, Fault
+from alerts.step.system_faults import fault
 from config.settings import Settings
 from config.site import Site
-from worker.monitoring import emergency_page
-from worker.monitoring import clock_jump
-from worker.store import dead_letters
-from worker.monitoring import incidents
-from worker.monitoring import unregistered
-from worker.store.capacity import forget_nothing_waits, trim_streams
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.agreement import owing
-from worker.store.requirements import troubles
+from worker.fhir_export import circuit_breaker
+from worker.monitoring import clock_jump, emergency_page, incidents, unregistered
+from worker.monitoring.canary import RoundTrip
+from worker.monitoring.incidents import MISSED, Notes
+from worker.monitoring.overdue import OVERDUE, Overdue, find
+from worker.runtime.queues import QUEUES
+from worker.runtime.runtime import Runtime
+from worker.store import dead_letters
+from worker.store.aof_repair import rewrite_after_restart
+from worker.store.capacity import forget_nothing_waits, trim_streams
+from worker.store.codec import pack
 from worker.store.inbox import SOURCE_SHOWN, append
 from worker.store.keys import SYNTHETIC, Shard
-from worker.monitoring.incidents import MISSED, Notes
-from worker.fhir_export import circuit_breaker
-from worker.monitoring.overdue import OVERDUE, Overdue, find
-from worker.store.codec import pack
-from worker.runtime.queues import QUEUES
-from worker.monitoring.canary import RoundTrip
-from worker.runtime.runtime import Runtime
+from worker.store.requirements import troubles
 from worker.store.shard import Store
-from worker.store.aof_repair import rewrite_after_restart
 from worker.store.wrong_types import move_away
 
 log = logging.getLogger(__name__)

@@ -19,20 +19,20 @@ from pathlib import Path
 from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.chart.charting import is_charted_ahead
-from alerts.step.system_faults import fault, intake_fault
 from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.pages.page import Page
-from alerts.step.step import step
-from alerts.step.unregistered import would_be_unregistered
 from alerts.state import Effects, SetAside, Watch, sets_aside
+from alerts.step.step import step
+from alerts.step.system_faults import fault, intake_fault
+from alerts.step.unregistered import would_be_unregistered
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
+from worker.fhir_export.records import Item, owed, pack
+from worker.store.fair_shares import PIECE, Budget, Piece, Read, Waiting, rounds
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
 from worker.store.keys import Keys, Shard
-from worker.fhir_export.records import Item, owed
-from worker.store.fair_shares import PIECE, Budget, Piece, Read, Waiting, rounds
 from worker.store.shard import Batch, LostLeaseError, Outcome, Place, Store
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def _one_batch(
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
         todo = rounds(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
         exports, done = _evaluate(watches, todo, budget, now, site, outcome, exporting=store.exports)
-        outcome = outcome._replace(exports=exports)
+        outcome = outcome._replace(exports=pack(exports) if exports else b"")
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
         turn.more = transaction.commit(committed, outcome, now)

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
@@ -22,9 +23,8 @@ from alerts.messages import (
     Registration,
     Treatment,
 )
-from alerts.chart.quantities import Unusable, canonical
-from config.vocabulary import READINGS, Sort
 from config.tables import Tables
+from config.vocabulary import READINGS, Sort
 from worker.report.events import Change, Event, SentPage, changes_in, pages_in
 
 

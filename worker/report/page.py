@@ -8,8 +8,8 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
-from config.vocabulary import label, moment
 from alerts.wording.headings import DISCLAIMER
+from config.vocabulary import label, moment
 from worker.report.course import Course
 from worker.report.days import days
 from worker.report.events import SentPage

@@ -8,16 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess_onward
+from alerts.assessment.result_cache import Kept
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT
 from alerts.grading import crs, easix
 from alerts.grading.result import NOT_APPLICABLE
-from alerts.assessment.result_cache import Kept
-from config.vocabulary import DRUGS, label, moment
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
-from worker.report.palette import NIGHT, Theme
-from worker.report.scene import Scene, to_png, to_svg
+from config.vocabulary import DRUGS, label, moment
 from worker.report.subject import SCORE, name, unit
 
 SHOWN = timedelta(hours=72)
@@ -34,8 +32,6 @@ LOWEST = ("systolic_bp", "mean_bp", "spo2", "ice")
 SIGNS = ("temperature", *LOWEST)
 HIGHEST = ("temperature", SCORE, "ldh", "crp", "ferritin")
 """What is the worse the higher it is; everything else drawn is the worse the lower."""
-
-PIXELS = 1080
 
 
 class Point(Struct, frozen=True):
@@ -75,31 +71,6 @@ class Trend(Struct, frozen=True):
     lanes: tuple[Lane, ...]
 
 
-def png(
-    chart: Chart,
-    at: datetime,
-    site: Site,
-    language: Language,
-    about: tuple[str, ...] = (),
-    width: int = PIXELS,
-    theme: Theme = NIGHT,
-) -> bytes:
-    """The trend up to a time as PNG, for a phone at night; `about` names what is drawn besides the signs."""
-    return to_png(_scene(gather(chart, at, site, about), site, language, theme), width)
-
-
-def svg(
-    chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = (), theme: Theme = NIGHT
-) -> str:
-    """The trend as SVG, to stand in a web page as it is."""
-    return to_svg(_scene(gather(chart, at, site, about), site, language, theme))
-
-
-def describe(chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = ()) -> str:
-    """The trend in words, for those who do not see it."""
-    return in_words(gather(chart, at, site, about), site, language)
-
-
 def title(chart: Chart, at: datetime, site: Site, language: Language) -> str:
     """Whose trend it is and of which day: the subject of a mail."""
     return f"{say('Trend', language)}: {heading(place_of(chart), chart.day(at, site.zone), language)}".rstrip(" :")
@@ -115,13 +86,6 @@ def place_of(chart: Chart) -> str:
     """Ward and bed."""
     admission = chart.admission
     return "/".join(part for part in (admission.ward, admission.bed) if part) if admission else ""
-
-
-def _scene(trend: Trend, site: Site, language: Language, theme: Theme) -> Scene:
-    # The layout reads the structures of this file.
-    from worker.report.trend_picture import scene
-
-    return scene(trend, site.zone, language, theme, in_words(trend, site, language))
 
 
 def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) -> Trend:

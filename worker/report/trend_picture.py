@@ -11,14 +11,17 @@ from math import floor, log10
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from config.vocabulary import label, moment
+from alerts.chart.chart import Chart
 from alerts.wording.catalogue import say, translate
-from config.site import Language
-from worker.report.palette import Theme, Tint
-from worker.report.scene import Box, Dot, Path, Scene, Shape, Text
+from config.site import Language, Site
+from config.vocabulary import label, moment
+from worker.report.palette import NIGHT, Theme, Tint
+from worker.report.scene import Box, Dot, Path, Scene, Shape, Text, to_png, to_svg
 from worker.report.subject import heading as subject_heading
 from worker.report.subject import unit
-from worker.report.trend import HIGHEST, Band, Lane, Point, Trend, heading, plain
+from worker.report.trend import HIGHEST, Band, Lane, Point, Trend, gather, heading, in_words, plain
+
+PIXELS = 1080
 
 WIDTH = 720
 LEFT = 172
@@ -288,3 +291,32 @@ def _times(
                 names.append(Text(x, bottom + 54, date, SMALL, theme.ink, "middle", bold=True))
         at += step
     return grid, names
+
+
+def png(
+    chart: Chart,
+    at: datetime,
+    site: Site,
+    language: Language,
+    about: tuple[str, ...] = (),
+    width: int = PIXELS,
+    theme: Theme = NIGHT,
+) -> bytes:
+    """The trend up to a time as PNG, for a phone at night; `about` names what is drawn besides the signs."""
+    return to_png(_scene(gather(chart, at, site, about), site, language, theme), width)
+
+
+def svg(
+    chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = (), theme: Theme = NIGHT
+) -> str:
+    """The trend as SVG, to stand in a web page as it is."""
+    return to_svg(_scene(gather(chart, at, site, about), site, language, theme))
+
+
+def describe(chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = ()) -> str:
+    """The trend in words, for those who do not see it."""
+    return in_words(gather(chart, at, site, about), site, language)
+
+
+def _scene(trend: Trend, site: Site, language: Language, theme: Theme) -> Scene:
+    return scene(trend, site.zone, language, theme, in_words(trend, site, language))

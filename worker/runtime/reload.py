@@ -5,21 +5,15 @@ paging at night.
 """
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar
 
-from alerts.step.system_faults import fault
 from config.problems import ConfigurationError, Problem
 from config.site import Site, load_site
-from worker.store.inbox import append
-from worker.store.keys import Shard
-from worker.store.shard import Store
 
 LOOK_EVERY_SECONDS = 1.0
 
@@ -208,35 +202,3 @@ def look(folder: Path | None) -> Seen:
                 with suppress(OSError):
                     seen[entry.name] = Stamp.of(entry.stat())
     return seen
-
-
-def report(store: Store, in_force: Reloaded[Any], now: datetime) -> list[Shard]:
-    """Say once that this machine's configuration is refused, and once that it is mended; return the shards to wake.
-
-    Of several processes on a machine the first to see it speaks. It is over when no machine refuses any part of it.
-    """
-    refused = in_force.refused
-    if refused == in_force.reported:
-        return []
-    key, machine = f"{store.keys.namespace}:configuration:refused", socket.gethostname()
-    field = f"{machine} {in_force.part}".strip()
-    known = cast("dict[bytes, bytes]", store.redis.hgetall(key))
-    before = known.pop(field.encode(), b"").decode()
-    wake: list[Shard] = []
-    if refused and refused != before:
-        what = f"the configuration on {machine} cannot be used; the one before stays in force: {refused}"
-        wake = _say(store, what, now, over=False)
-        store.redis.hset(key, field, refused)
-    elif before and not refused:
-        if not known:
-            wake = _say(store, "the configuration can be used again", now, over=True)
-        store.redis.hdel(key, field)
-    # Noted only after it stands in the inbox: said twice is better than not said.
-    in_force.reported = refused
-    return wake
-
-
-def _say(store: Store, what: str, now: datetime, *, over: bool) -> list[Shard]:
-    message = fault("configuration", what, f"configuration {over} {now.isoformat()}", now)
-    message = message.model_copy(update={"over": over})
-    return append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)

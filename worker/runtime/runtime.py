@@ -11,10 +11,11 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from config.site import Site
-from worker.clock import Clock, SimulatedClock, StoreClock
-from worker.store.keys import Keys, Shard
-from worker.store.liveness import introduce
+from worker.clock import Clock, StoreClock
 from worker.runtime.reload import InForce
+from worker.runtime.simulated_clock import SimulatedClock
+from worker.store.keys import Keys, Shard
+from worker.store.lease import introduce
 from worker.store.shard import Store
 
 

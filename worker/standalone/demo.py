@@ -14,17 +14,17 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from alerts.pages.concern import ENDED
 from alerts.messages import AnyMessage, read_message
+from alerts.pages.concern import ENDED
 from alerts.wording.headings import DISCLAIMER
 from config.site import URGENCIES, Site, load_site
-from worker.standalone.example import REFERENCE_CASE
-from worker.standalone.fake_phone import Received
-from worker.standalone.replay import Replay, acknowledgement
 from worker.report.course import Course, course_from
 from worker.report.days import SYSTEMS, DayGrade, DayRow, days
 from worker.report.page import render
 from worker.report.picture import draw
+from worker.standalone.example import REFERENCE_CASE
+from worker.standalone.fake_phone import Received
+from worker.standalone.replay import Replay, acknowledgement
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "technical": "magenta"}
 

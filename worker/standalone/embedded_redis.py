@@ -24,8 +24,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.store import aof_repair
 from worker.standalone.child_process import end_with_parent
+from worker.store import aof_repair
 
 READY_WITHIN = 120.0
 """Seconds a server may take to answer, replay of its append-only file included."""

@@ -17,17 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from alerts.pages.concern import ENDED
 from alerts.messages import AnyMessage, read_message
+from alerts.pages.concern import ENDED
 from config.settings import Settings
 from worker.client import Client
-from worker.clock import SimulatedClock
-from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.store.inbox import append, unanswered
-from worker.standalone.fake_phone import Received, Receiver
 from worker.runtime.runtime import connect, keys_of
-from worker.store.shard import Store
+from worker.runtime.simulated_clock import SimulatedClock
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Received, Receiver
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store.inbox import append, unanswered
+from worker.store.shard import Store
 from worker.ticker import pending
 
 log = logging.getLogger(__name__)

@@ -16,15 +16,15 @@ from typing import Any
 from config.settings import Settings
 from config.site import load_site
 from worker.config_check.channels import RECEIVER
-from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.store.requirements import UnfitStoreError, refuse_unfit
 from worker.gateway import HOST, PORT
 from worker.monitoring.last_alarm import refused, watching
-from worker.store.liveness import lives, token
 from worker.runtime.private_folder import open_private, private_folder
-from worker.standalone.fake_phone import Received, Receiver
 from worker.runtime.runtime import connect, keys_of
+from worker.standalone.embedded_redis import EmbeddedRedis
+from worker.standalone.fake_phone import Received, Receiver
 from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
+from worker.store.lease import lives, token
+from worker.store.requirements import UnfitStoreError, refuse_unfit
 
 DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
 """Processes for each queue of what waits for the outside world."""
@@ -39,7 +39,7 @@ REACHED_BY = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace",
 
 LOG = "cartwatch.log"
 
-MLLP_COMMAND = [sys.executable, "-m", "worker.intake.mllp"]
+MLLP_COMMAND = [sys.executable, "-m", "worker.cli", "mllp"]
 """The command line of the process that takes HL7 on every listener."""
 
 
@@ -199,7 +199,7 @@ def _with_receiver(
 
 def gateway_command(port: int) -> list[str]:
     """The command line of the gateway, on this machine only."""
-    return [sys.executable, "-m", "worker.gateway", "--host", HOST, "--port", str(port)]
+    return [sys.executable, "-m", "worker.cli", "gateway", "--host", HOST, "--port", str(port)]
 
 
 def _gateway_port() -> int:

@@ -6,19 +6,22 @@ A patient's state is compressed as well: thirty days of a monitor are 166 kB of 
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from alerts.pages.page import Page
 from alerts.state import SetAside, Unregistered, Watch
-from worker.delivery.outcome import Said
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Key = TypeVar("Key")
+
+
+Said = Literal["", "failed", "unknown", "undeliverable"]
+"""What was told of a page that is still owed."""
 
 
 class UnreadableError(ValueError):

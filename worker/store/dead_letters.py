@@ -16,10 +16,10 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.state import SetAside
-from worker.store.capacity import Memory, ask_memory, memory_of
 from worker.clock import milliseconds
-from worker.store.keys import Keys
+from worker.store.capacity import Memory, ask_memory, memory_of
 from worker.store.codec import decode, readable
+from worker.store.keys import Keys
 
 PART_OF_STORE = 0.1
 """Of the store's memory for all dead letters together."""

@@ -10,12 +10,12 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.chart.charting import why_unusable
-from alerts.step.system_faults import fault
-from alerts.message_fields import Status
-from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
 from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
+from alerts.message_fields import Status
+from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
 from alerts.state import SetAside
+from alerts.step.system_faults import fault
 from config.site import Site
 from worker.store import dead_letters
 from worker.store.capacity import Capacity

@@ -23,17 +23,25 @@ from redis.exceptions import WatchError
 
 from alerts.messages import AnyMessage
 from alerts.state import SetAside, Unregistered, Watch
+from worker.clock import Clock, milliseconds, read_with
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
-from worker.clock import Clock, milliseconds, read_with
-from worker.store.lease import while_held
-from worker.store.keys import Keys, Shard
-from worker.store.liveness import token as new_token
-from worker.fhir_export.records import Item
-from worker.fhir_export.records import pack as pack_exports
 from worker.store.codec import Owed, UnreadableError, pack, readable, unpack_unregistered, unpack_watch
+from worker.store.fair_shares import (
+    BUDGET_PART,
+    OF_THE_BACKLOG,
+    PATIENTS,
+    SCAN_PART,
+    Budget,
+    Scan,
+    Selection,
+    Waiting,
+    routed,
+)
+from worker.store.keys import Keys, Shard
+from worker.store.lease import token as new_token
+from worker.store.lease import while_held
 from worker.store.state_cache import Remembered
-from worker.store.fair_shares import BUDGET_PART, OF_THE_BACKLOG, PATIENTS, SCAN_PART, Budget, Scan, Selection, Waiting, routed
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +108,7 @@ class Outcome(NamedTuple):
     relayed: list[AnyMessage]
     stuck: list[str]
     heard: Mapping[str, int] = MappingProxyType({})
-    exports: Sequence[Item] = ()
+    exports: bytes = b""
 
 
 class LostLeaseError(Exception):
@@ -239,7 +247,7 @@ class Store:
         if outcome.exports:
             pipe.xadd(
                 shard.exports,
-                {"at": milliseconds(now), "e": pack_exports(outcome.exports)},
+                {"at": milliseconds(now), "e": outcome.exports},
                 maxlen=EXPORTS_KEPT,
                 approximate=True,
             )

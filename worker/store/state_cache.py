@@ -15,8 +15,8 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.state import Watch
-from worker.store.keys import Shard
 from worker.store.codec import UnreadableError, unpack_watch
+from worker.store.keys import Shard
 
 log = logging.getLogger(__name__)
 

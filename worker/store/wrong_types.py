@@ -45,9 +45,9 @@ FAILS = ("WRONGTYPE", "not an integer", "Invalid stream ID")
 """What the store says of a command on a key of another type, or with another text."""
 
 
-def is_meant(error: ResponseError) -> bool:
-    """Whether a command failed because a key holds another type or text than ours."""
-    return any(words in str(error) for words in FAILS)
+def move_wrong_types_away(error: ResponseError, redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
+    """`move_away` if a command failed on a key of another type or text than ours; else nothing."""
+    return move_away(redis, keys, now) if any(words in str(error) for words in FAILS) else []
 
 
 def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:

@@ -18,16 +18,16 @@ from tests.integration.senders import Sender
 from tests.integration.wire import fhir, hl7
 from tests.integration.wire.codes import SOURCES, configure
 from worker.gateway.app import create_app
-from worker.links import links_of
 from worker.gateway.serve import intake_routes
-from worker.intake.watched_config import IntakeInForce
-from worker.intake.source_keys import SourceKeys
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
+from worker.intake.source_keys import SourceKeys
 from worker.intake.store import IntakeStore
-from worker.store.keys import Shard
-from worker.standalone.replay import Replay
+from worker.intake.watched_config import IntakeInForce
+from worker.links import links_of
 from worker.runtime.runtime import make
+from worker.standalone.replay import Replay
+from worker.store.keys import Shard
 
 HOLDS_MS = 60_000
 

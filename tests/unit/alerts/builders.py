@@ -7,8 +7,8 @@ from alerts.chart.admission import Admission
 from alerts.chart.chart import Chart, Unused
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
-from config.vocabulary import READINGS, Sort
 from config.site import Site, load_site
+from config.vocabulary import READINGS, Sort
 
 SITE: Site = load_site()
 """The shipped defaults; the hospital is in Rome."""

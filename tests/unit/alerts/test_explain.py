@@ -10,8 +10,8 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.explain import PROBES, Explanation, explain
 from alerts.grading import ctcae
-from config.vocabulary import DRUGS, READINGS, STATEMENTS
 from config.site import load_site
+from config.vocabulary import DRUGS, READINGS, STATEMENTS
 from worker.commands.explanation import lines
 
 SITE = load_site()

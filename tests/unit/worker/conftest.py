@@ -8,8 +8,8 @@ from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 
 from tests.unit.worker.ward import KEYS, Clock
-from worker.store.capacity import Memory
 from worker.client import Client
+from worker.store.capacity import Memory
 from worker.store.shard import Store
 
 NOWHERE = "redis://127.0.0.1:1/0"

@@ -6,9 +6,9 @@ from alerts.episodes.lifecycle import Episode
 from alerts.state import Watch
 from tests.unit.worker.test_cli import run
 from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
-from worker.processing.advance import advance
 from worker.clock import StoreClock
 from worker.commands import responses
+from worker.processing.advance import advance
 from worker.store.shard import Store
 
 BY = ("--by", "haematologist-1")

@@ -15,15 +15,15 @@ from click.testing import CliRunner, Result
 from alerts.messages import read_message
 from alerts.state import Unregistered
 from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
-from worker.standalone import replay as replaying
-from worker.processing.advance import advance
 from worker.cli import main
 from worker.commands import responses
+from worker.monitoring.health import Check
+from worker.processing.advance import advance
+from worker.standalone import replay as replaying
 from worker.standalone.embedded_redis import NoRedisError
 from worker.standalone.example import REFERENCE_CASE, up_to
-from worker.monitoring.health import Check
-from worker.store.inbox import accept
 from worker.standalone.fake_phone import Received
+from worker.store.inbox import accept
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.usefixtures("command_environment")

@@ -13,10 +13,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from alerts.messages import BadMessage
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, acknowledgement, crs2, raw, reading
-from worker.store.capacity import FULL, IntakeStoppedError
 from worker.client import Client
-from worker.store.requirements import UnfitStoreError
+from worker.store.capacity import FULL, IntakeStoppedError
 from worker.store.keys import Keys
+from worker.store.requirements import UnfitStoreError
 
 SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", namespace="ward", shards=4)
 

@@ -13,9 +13,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.unit.worker.ward import KEYS, NOW
 from worker import clock as module
-from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, SimulatedClock, StoreClock, milliseconds
+from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, StoreClock, milliseconds
 from worker.delivery import claims
 from worker.delivery.turns import Place
+from worker.runtime.simulated_clock import SimulatedClock
 from worker.store.shard import Store
 
 
@@ -164,9 +165,9 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
 
 
 READS_ITS_OWN = {
-    "audit.py": "compares it with the store's",
+    "monitoring/watchdog.py": "compares it with the store's",
     "clock.py": "a process that never reached the store",
-    "last_alarm.py": "the store may not be used",
+    "monitoring/last_alarm.py": "the store may not be used",
     "commands/configuration.py": "needs no store",
     "commands/intake.py": "needs no store",
     "commands/offline.py": "needs no store",

@@ -12,8 +12,8 @@ from config.settings import Settings
 from tests.unit.worker.ward import KEYS, SITE, Clock
 from worker.commands import gateway as commands
 from worker.gateway import serve as serving
-from worker.links import SignIn, links_of
 from worker.gateway.sessions import Sessions
+from worker.links import SignIn, links_of
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 

@@ -10,11 +10,11 @@ from alerts.messages import BadMessage
 from config.settings import Settings
 from tests.unit.worker.ward import SITE, Clock, reading, send
 from worker import client
-from worker.processing.advance import advance
 from worker.cli import main
 from worker.commands import merges
-from worker.store.keys import Shard
+from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
+from worker.store.keys import Shard
 from worker.store.shard import Store
 
 TURNS_AT_MOST = 50

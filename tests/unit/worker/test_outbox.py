@@ -11,13 +11,13 @@ from alerts.pages.page import Page
 from config.site import Channel
 from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
-from worker.processing.advance import advance
 from worker.clock import milliseconds
 from worker.delivery import claims
 from worker.delivery import outbox as module
 from worker.delivery.channel import Office, address
 from worker.delivery.outbox import deliver
 from worker.delivery.outcome import Attempt, Outcome
+from worker.processing.advance import advance
 from worker.store.codec import Owed, pack
 from worker.store.shard import Batch, Store
 from worker.store.shard import Outcome as Changes

@@ -21,15 +21,15 @@ from config.site import Urgency
 from tests.unit.worker.delivery.builders import page as build_page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
-from worker.processing.advance import Turn
 from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds
 from worker.delivery import turns
 from worker.delivery.agreement import mark
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.turns import Lane
-from worker.store.codec import Owed, pack
+from worker.processing.advance import Turn
 from worker.runtime.runtime import Runtime
+from worker.store.codec import Owed, pack
 from worker.store.fair_shares import PIECE
 from worker.store.shard import Store
 from worker.ticker import pending
@@ -324,9 +324,7 @@ def test_a_broker_that_is_gone_is_waited_for() -> None:
 
 def test_a_worker_starts_without_what_only_draws() -> None:
     """Matplotlib and NumPy cost a second of processor time and 60 MiB: the process that draws imports them."""
-    code = (
-        "import sys, worker.app, worker.tasks, worker.ticker; sys.exit(bool({'matplotlib', 'numpy'} & set(sys.modules)))"
-    )
+    code = "import sys, worker.app, worker.tasks; sys.exit(bool({'matplotlib', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
 

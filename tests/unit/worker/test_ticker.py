@@ -15,14 +15,14 @@ from alerts.step.system_faults import fault
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker import ticker as module
-from worker.processing.advance import advance
 from worker.app import app
 from worker.clock import milliseconds
-from worker.monitoring.stalled_consumer import DEAF_SECONDS, Ears
-from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcome import Attempt, Outcome
+from worker.monitoring.stalled_consumer import DEAF_SECONDS, Ears
+from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
+from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
@@ -132,7 +132,7 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     run = Runtime(Settings(health_file=tmp_path / "healthy"), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
-    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr(module, "_waiting", lambda *_: 0)
     monkeypatch.setattr("worker.monitoring.stalled_consumer.ears", Ears())
     return found
 
@@ -140,7 +140,7 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
     page = only_page(store)
     send(store, crs2("P2"))
-    tick()
+    tick(app)
     assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
 
 
@@ -148,9 +148,9 @@ def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: S
     """After an outage each page would be in the queues as often as there are workers, each second anew."""
     redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
     redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
-    tick()
+    tick(app)
     once = list(sent)
-    tick()
+    tick(app)
     assert sent == once
     assert len(once) == 3
     assert redis.pttl(KEYS.ticked("pages")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
@@ -158,12 +158,12 @@ def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: S
 
 def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
     store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    tick()
+    tick(app)
     assert sent == [("deliver_urgent", (SHARD.number, "e.1")), ("deliver", (SHARD.number, "e.1"))]
 
 
 def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
-    tick()
+    tick(app)
     assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
     assert sent == []
 
@@ -176,8 +176,8 @@ def test_a_queue_nobody_takes_from_is_not_filled(
     only_page(store)
     send(store, crs2("P2"))
     store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    monkeypatch.setattr(module, "_is_taken_from", lambda queue: queue != stuck)
-    tick()
+    monkeypatch.setattr(module, "_is_taken_from", lambda _, queue: queue != stuck)
+    tick(app)
     assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
 
 
@@ -194,7 +194,7 @@ def test_a_store_that_is_gone_is_looked_for_again_at_the_next_tick(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     monkeypatch.setattr(store.redis, "pipeline", fails(error))
-    tick()
+    tick(app)
     assert "cannot be reached" in caplog.text
 
 
@@ -204,7 +204,7 @@ def test_a_broker_that_is_gone_is_looked_for_again_at_the_next_tick(
 ) -> None:
     monkeypatch.setattr(app, "send_task", fails(OperationalError("gone")))
     send(store, crs2())
-    tick()
+    tick(app)
     assert "cannot be reached" in caplog.text
 
 
@@ -215,7 +215,7 @@ def test_no_error_whatever_ends_the_ticking(
     """An error that leaves the timer's function may end the worker's whole event loop."""
     monkeypatch.setattr(app, "send_task", fails(KeyError("a surprise of the transport")))
     send(store, crs2())
-    tick()
+    tick(app)
     assert "KeyError" in caplog.text
 
 
@@ -225,7 +225,7 @@ def test_no_error_whatever_ends_the_ticking(
 def test_of_the_ticks_of_several_workers_one_wakes_a_shard(store: Store, sent: Sent) -> None:
     send(store, crs2())
     for _ in range(3):
-        module._wake(module.runtime())
+        module._wake(app, module.runtime())
     assert sent == [("advance", (SHARD.number,))]
     assert 0 < store.redis.pttl(SHARD.key("ticked")) < EVERY_SECONDS * 1000
 
@@ -236,7 +236,7 @@ def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: S
     assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
     woken = []
     for _ in range(2 * RECEIPT_TURNS):
-        module._wake(module.runtime())
+        module._wake(app, module.runtime())
         store.redis.delete(SHARD.key("ticked"))
         woken.append(len(sent))
         clock.forward(seconds=1)
@@ -260,7 +260,7 @@ def healthy(sent: Sent, tmp_path: Path) -> Callable[[], bool]:
 
     def ticked(pool_lives: bool = True) -> bool:
         file.unlink(missing_ok=True)
-        tick(lambda: pool_lives)
+        tick(app, lambda: pool_lives)
         return file.exists()
 
     return ticked
@@ -272,9 +272,9 @@ def test_a_worker_that_works_touches_its_health_file(healthy: Callable[[], bool]
 
 def test_one_without_a_health_file_touches_none(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "runtime", lambda: Runtime(Settings(), SITE, store, clock))
-    monkeypatch.setattr(module, "_waiting", lambda _: 0)
+    monkeypatch.setattr(module, "_waiting", lambda *_: 0)
     monkeypatch.setattr("pathlib.Path.touch", fails(AssertionError("touched")))
-    tick()
+    tick(app)
 
 
 def test_one_that_misses_a_process_of_its_pool_does_not(healthy: Callable[..., bool]) -> None:
@@ -321,12 +321,12 @@ def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
     now = [1000.0]
     ended: list[str] = []
     monkeypatch.setattr("worker.monitoring.stalled_consumer.time.monotonic", lambda: now[0])
-    monkeypatch.setattr(module, "_queues", lambda: [queue])
-    monkeypatch.setattr(module, "_waiting", lambda name: int(name == queue))
+    monkeypatch.setattr(module, "_queues", lambda _: [queue])
+    monkeypatch.setattr(module, "_waiting", lambda _, name: int(name == queue))
     monkeypatch.setattr("worker.monitoring.stalled_consumer.end", ended.append)
     for _ in range(int(DEAF_SECONDS / LISTENS_EVERY)):
-        tick()
+        tick(app)
         now[0] += LISTENS_EVERY
     assert ended == []
-    tick()
+    tick(app)
     assert ended == [queue]

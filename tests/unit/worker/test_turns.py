@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from alerts.messages import AnyMessage
-from alerts.step.step import step
 from alerts.state import Effects, Watch
+from alerts.step.step import step
 from config.site import Site
 from tests.unit.worker.ward import (
     KEYS,

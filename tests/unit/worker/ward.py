@@ -10,9 +10,9 @@ from redis import Redis
 from alerts.messages import AnyMessage, read_message
 from alerts.pages.page import Page
 from config.site import Site, load_site
+from worker.store.codec import Owed, unpack_owed
 from worker.store.inbox import accept
 from worker.store.keys import Keys
-from worker.store.codec import Owed, unpack_owed
 from worker.store.shard import Store
 
 SITE: Site = load_site()

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from config.vocabulary import VASOPRESSIN, VASOPRESSORS
 from config.codes import DRUG, Codes
 from config.intake import Source
+from config.vocabulary import VASOPRESSIN, VASOPRESSORS
 from worker.intake.codes import Coding, Found, find_drug
 from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle

@@ -9,8 +9,8 @@ from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, find
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
-from worker.intake.results import Life, Result, Use, Value, judge
 from worker.intake.parsed import Element, ignored, set_aside
+from worker.intake.results import Life, Result, Use, Value, judge
 from worker.intake.times import NEVER, When, fhir
 
 LIVES = {

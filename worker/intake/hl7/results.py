@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from config.vocabulary import READINGS, Sort
 from config.codes import GLASGOW
 from config.intake import Source
 from config.tables import Tables
+from config.vocabulary import READINGS, Sort
 from worker.intake.budget import Budget
 from worker.intake.codes import Found, find
 from worker.intake.hl7.names import Named, joined
@@ -14,8 +14,8 @@ from worker.intake.hl7.statuses import life, worse
 from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import CODED, POINTERS, codings, value
 from worker.intake.identity import Unidentified
-from worker.intake.results import Result, Use, Value, judge
 from worker.intake.parsed import Element, Outcome, ignored, refused, set_aside, stored
+from worker.intake.results import Result, Use, Value, judge
 from worker.intake.times import NEVER, When, hl7
 
 

@@ -13,8 +13,8 @@ from config.listeners import Listener
 from worker.clock import milliseconds
 from worker.intake.mllp.acknowledger import Reply, Request
 from worker.intake.mllp.counters import Counters
-from worker.intake.mllp.frames import FrameReader
 from worker.intake.mllp.frame_budget import Held
+from worker.intake.mllp.frames import FrameReader
 
 log = logging.getLogger(__name__)
 

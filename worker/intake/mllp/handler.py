@@ -8,18 +8,18 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from config.intake import Intake, Source
-from worker.store.requirements import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
-from worker.intake.watched_config import Configured
 from worker.intake.mllp.acknowledger import Received, Verdict
+from worker.intake.parsed import Item, Outcome, Taken, set_aside
 from worker.intake.permissions import permitted
 from worker.intake.quota import why_turned_away
 from worker.intake.store import IntakeStore, Put
-from worker.intake.parsed import Item, Outcome, Taken, set_aside
+from worker.intake.watched_config import Configured
 from worker.store.keys import Shard
+from worker.store.requirements import UnfitStoreError
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from config.listeners import Listener
 from worker.intake.mllp import tls
 from worker.intake.mllp.acknowledger import Answerer, Handler
+from worker.intake.mllp.batcher import Gatherer
 from worker.intake.mllp.connection import READ_BYTES, Connection
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.errors import ListenerError
-from worker.intake.mllp.batcher import Gatherer
 from worker.intake.mllp.frame_budget import Held
 
 log = logging.getLogger(__name__)

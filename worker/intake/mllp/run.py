@@ -9,14 +9,14 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from config.listeners import Listener
-from worker.monitoring import health_file
 from worker.client import Client
 from worker.clock import StoreClock
-from worker.intake.watched_config import IntakeInForce, look_over
 from worker.intake.mllp.counters import write
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
+from worker.intake.watched_config import IntakeInForce, look_over
+from worker.monitoring import health_file
 from worker.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from alerts.assessment.assessment import assess, assess_onward
+from alerts.assessment.result_cache import Kept
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
-from alerts.assessment.result_cache import Kept
 from alerts.messages import AnyMessage
-from config.vocabulary import READINGS
 from config.conventions import Proxies
 from config.site import Site
+from config.vocabulary import READINGS
 from tests.behaviour.ward import SITE, changed, message
 
 INFUSED = datetime(2024, 6, 12, 8, tzinfo=UTC)

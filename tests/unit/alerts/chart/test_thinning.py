@@ -10,8 +10,8 @@ import pytest
 
 from alerts.chart.chart import Chart, Ids
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.chart.thinning import BY_HAND_KEPT, FRESH, SENDERS_KEPT
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import NOW, hours
 
 MINUTE = NOW - hours(1)

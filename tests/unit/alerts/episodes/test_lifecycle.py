@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from alerts.episodes import lifecycle
-from alerts.episodes import escalation
-from alerts.episodes.lifecycle import Episode, Followed, Past, episode_id, follow, news_of_the_past
-from alerts.episodes.escalation import due
-from alerts.rules.finding import Finding
-from alerts.grading.result import Evidence
+from alerts.episodes import escalation, lifecycle
 from alerts.episodes.delivery_log import Delivery
+from alerts.episodes.escalation import due
+from alerts.episodes.lifecycle import Episode, Followed, Past, episode_id, follow, news_of_the_past
+from alerts.grading.result import Evidence
+from alerts.rules.finding import Finding
 from tests.unit.alerts.builders import NOW, SITE, hours, reading
 
 APART = hours(6)

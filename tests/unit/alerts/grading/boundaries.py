@@ -6,8 +6,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from config.vocabulary import READINGS
 from config.site import Site, load_site
+from config.vocabulary import READINGS
 from worker.commands.grading import grade_case, read_case
 
 SITE = load_site()

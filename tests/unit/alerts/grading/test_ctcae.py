@@ -7,9 +7,9 @@ import pytest
 from alerts.chart.admission import Admission
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.message_fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement
 
 KIND = {"anemia": "hemoglobin"}

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.message_fields import Status
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, hours, reading, statement
 
 PROXIES = ("chart.laboratory_holds", "chart.baseline_window")

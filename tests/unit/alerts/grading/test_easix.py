@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from alerts.chart.chart import Chart
-from alerts.message_fields import Status
 from alerts.grading import easix
 from alerts.grading.result import Score
+from alerts.message_fields import Status
 from config.conventions import EasixThreshold
 from config.site import Site
 from config.types import Proxy

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.chart.chart import Chart
-from alerts.message_fields import Status
 from alerts.grading import crs, ctcae, ctcae_chemistry, easix, hematotox, icans, ice
 from alerts.grading.result import Grade, Points, Result, Score
-from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from alerts.message_fields import Status
 from config.site import Site
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 Grader = Callable[[Chart, datetime, Site], Result]

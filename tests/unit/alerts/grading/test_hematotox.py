@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerts.message_fields import Status
 from alerts.grading import hematotox
 from alerts.grading.result import Points
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
 
 BEFORE = day(-6)

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.message_fields import Status
 from alerts.grading import icaht
 from alerts.grading.result import Grade
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import INFUSED, SITE, Item, absent, chart, day, hours, reading
 
 LOW, VERY_LOW, ENOUGH = "0.3", "0.05", "2.0"

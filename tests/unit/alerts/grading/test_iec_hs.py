@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from alerts.message_fields import Status
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.message_fields import Status
 from alerts.grading import inputs
+from alerts.message_fields import Status
 from tests.unit.alerts.builders import NOW, SITE, absent, aside, chart, hours, reading
 
 WEEK = timedelta(days=7)

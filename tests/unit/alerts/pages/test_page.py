@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
-from alerts.pages.concern import Change, Concern
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode, follow, now_at
-from alerts.rules.finding import Finding
-from alerts.grading.result import Evidence
-from alerts.pages.page import minimal_text, text
 from alerts.episodes.delivery_log import HandedOver, Reason
+from alerts.episodes.lifecycle import Episode, follow, now_at
+from alerts.grading.result import Evidence
+from alerts.pages.concern import Change, Concern
+from alerts.pages.page import minimal_text, text
+from alerts.rules.finding import Finding
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency

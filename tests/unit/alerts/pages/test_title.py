@@ -7,13 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.pages.concern import Change, Concern, worst_first
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode, follow, now_at
-from alerts.rules.finding import Finding
-from alerts.grading.result import Evidence
 from alerts.episodes.delivery_log import Reason
+from alerts.episodes.lifecycle import Episode, follow, now_at
+from alerts.grading.result import Evidence
+from alerts.pages.concern import Change, Concern, worst_first
 from alerts.pages.title import Title, title
+from alerts.rules.finding import Finding
 from config.site import Language, Urgency
 from tests.unit.alerts.builders import INFUSED, NOW, SITE, hours, reading
 

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from alerts.assessment.assessment import assess
-from alerts.pages.concern import Concern
-from alerts.episodes.lifecycle import Episode, follow
-from alerts.episodes.escalation import Due, due
-from alerts.rules.finding import Finding
 from alerts.episodes.delivery_log import Reason
-from alerts.step.compose import Tidings, Written, write
+from alerts.episodes.escalation import Due, due
+from alerts.episodes.lifecycle import Episode, follow
+from alerts.pages.concern import Concern
+from alerts.rules.finding import Finding
 from alerts.state import Watch
+from alerts.step.compose import Tidings, Written, write
 from config.rota import always
 from config.site import Site, Urgency
 from tests.unit.alerts.builders import NOW, SITE, chart, hours, reading

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from alerts.episodes import lifecycle
 from alerts.assessment.assessment import assess
+from alerts.episodes import lifecycle
 from alerts.episodes.lifecycle import Episode, follow
-from alerts.step.journal_events import answer_event, closed_event, grade_event, local, page_event, plain
-from alerts.rules.finding import Finding
 from alerts.pages.page import Page
 from alerts.pages.title import Title
+from alerts.rules.finding import Finding
 from alerts.state import Watch
+from alerts.step.journal_events import answer_event, closed_event, grade_event, local, page_event, plain
 from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, reading
 
 WATCH = Watch(patient="P1")

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from alerts.episodes import lifecycle
 from alerts.episodes.lifecycle import Episode
-from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
 from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
 from alerts.state import Watch
+from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
 from tests.unit.alerts.builders import NOW, hours
 
 FEED = "feed lab"

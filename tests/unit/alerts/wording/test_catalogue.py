@@ -10,16 +10,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from alerts.episodes.delivery_log import DeliveryState, Reason
 from alerts.grading.bands import Reference
 from alerts.grading.icans import CODED_ROWS
-from alerts.episodes.delivery_log import DeliveryState, Reason
 from alerts.pages.reminders import REMINDERS
-from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES, italian, say, translate
 from alerts.wording.template import KINDS, Row, kind
 from config.conventions import Proxies
 from config.site import URGENCIES, Language
 from config.types import EXAMPLE, Proxy
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from tests.unit.alerts.builders import SITE
 
 

@@ -13,15 +13,15 @@ from msgspec.structs import replace
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart, Unused
 from alerts.chart.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
-from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
+from alerts.chart.dose_ledger import ledger
+from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
+from alerts.messages import read_message
 from alerts.rules.finding import Seen
 from alerts.rules.run import findings
-from alerts.chart.dose_ledger import ledger
-from alerts.messages import read_message
-from alerts.chart.quantities import Unusable, canonical
-from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
+from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
 from alerts.wording.catalogue import translate
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 from tests.unit.alerts.builders import (
     INFUSED,
     NOW,

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from alerts.episodes import escalation
-from alerts.episodes.lifecycle import acknowledge
 from alerts.episodes.delivery_log import Delivery
+from alerts.episodes.lifecycle import acknowledge
 from alerts.episodes.preview import Handover, handovers, opened
 from alerts.episodes.silences import Silenced
 from alerts.state import Watch

@@ -11,8 +11,6 @@ from alerts.pages.page import Page
 from config.site import Channel, Site
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
-from worker.processing.advance import advance
-from worker.monitoring.watchdog import put_in_outbox
 from worker.clock import milliseconds
 from worker.delivery import outbox, turns
 from worker.delivery.agreement import LEFT_FOR, LOOKED_AT_AGAIN, owing
@@ -20,6 +18,8 @@ from worker.delivery.channel import Office
 from worker.delivery.outbox import Delivered, deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.turns import Place
+from worker.monitoring.watchdog import put_in_outbox
+from worker.processing.advance import advance
 from worker.store.codec import Owed, pack, unpack_owed
 from worker.store.shard import Store
 

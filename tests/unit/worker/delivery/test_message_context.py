@@ -12,12 +12,12 @@ from config.settings import Settings
 from config.site import Site
 from tests.unit.worker.delivery.builders import page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
-from worker.processing.advance import advance
 from worker.delivery.agreement import mark
 from worker.delivery.message_context import office, send_trend, wants_picture
 from worker.links import links_of
-from worker.standalone.fake_phone import Receiver
+from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
+from worker.standalone.fake_phone import Receiver
 from worker.store.shard import Store
 
 ADDRESS = mark(SITE.on_call.channels["phone-1"])

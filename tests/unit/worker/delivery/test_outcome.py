@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.delivery.outcome import Attempt, Outcome, Said, Told, is_permanent, judge_failure, status_in, to_tell
+from worker.delivery.outcome import Attempt, Outcome, Told, is_permanent, judge_failure, status_in, to_tell
+from worker.store.codec import Said
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 431])

@@ -12,12 +12,12 @@ from alerts.state import Effects
 from config.settings import Settings
 from tests.unit.worker.fhir_export.ward import Exporting
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
-from worker.store import shard as module
-from worker.processing.advance import advance
 from worker.clock import milliseconds
-from worker.store.keys import SYNTHETIC
-from worker.fhir_export.records import owed, unpack
+from worker.fhir_export.records import owed, pack, unpack
+from worker.processing.advance import advance
 from worker.runtime.runtime import make
+from worker.store import shard as module
+from worker.store.keys import SYNTHETIC
 from worker.store.shard import LostLeaseError, Outcome, Store
 
 SHARD = KEYS.of("P1")
@@ -47,7 +47,7 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     send(ward.store, crs2())
     batch = ward.store.take(SHARD, NOW)
     assert batch is not None
-    outcome = Outcome({}, [], [], [], [], [], [], exports=[ITEM])
+    outcome = Outcome({}, [], [], [], [], [], [], exports=pack([ITEM]))
     with ward.store.transaction(batch) as transaction:
         transaction.watches(["P1"])
         ward.store.redis.set(SHARD.lease, "another")

@@ -9,12 +9,12 @@ import pytest
 from tests.record_system import Resource
 from tests.unit.worker.fhir_export.ward import Exporting, receipt
 from tests.unit.worker.ward import NOW, Body, acknowledgement, crs2, reading
-from worker.processing.advance import drain_relay
-from worker.fhir_export import export as module
 from worker.fhir_export import circuit_breaker
+from worker.fhir_export import export as module
 from worker.fhir_export.backlog import backlog, due, forget_refused, refused
-from worker.fhir_export.export import PAGE_KEPT, export
 from worker.fhir_export.client import Answer, FhirBase
+from worker.fhir_export.export import PAGE_KEPT, export
+from worker.processing.advance import drain_relay
 
 
 def temperature(value: str, minutes: int, **more: Any) -> Body:

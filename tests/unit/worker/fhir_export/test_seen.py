@@ -10,18 +10,17 @@ from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.unit.worker.fhir_export.ward import Exporting
 from tests.unit.worker.ward import KEYS, NOW, SITE, crs2, send
-from worker.monitoring import watchdog as auditor
-from worker import tasks
-from worker import ticker
-from worker.processing.advance import advance
+from worker import tasks, ticker
 from worker.app import app
-from worker.monitoring.watchdog import FHIR_BASE, audit, last_look
-from worker.config_check.fhir_export import check_fhir_base
 from worker.cli import main
-from worker.gateway.snapshot import Ward
-from worker.gateway.metrics import exposition
-from worker.monitoring.health import Check, examine
+from worker.config_check.fhir_export import check_fhir_base
 from worker.fhir_export.export import CLAIMED_FOR
+from worker.gateway.metrics import exposition
+from worker.gateway.snapshot import Ward
+from worker.monitoring import watchdog as auditor
+from worker.monitoring.health import Check, examine
+from worker.monitoring.watchdog import FHIR_BASE, audit, last_look
+from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.ticker import beat_key
@@ -45,7 +44,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     for module in (tasks, ticker):
         monkeypatch.setattr(module, "runtime", lambda: made)
     monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
-    monkeypatch.setattr(ticker, "_is_taken_from", lambda _: True)
+    monkeypatch.setattr(ticker, "_is_taken_from", lambda *_: True)
     monkeypatch.setattr(auditor, "troubles", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
     ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))
@@ -67,12 +66,12 @@ def test_the_tick_wakes_an_export_whose_wake_up_was_lost(
     run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]]
 ) -> None:
     ward.comes(*crs2())
-    ticker.tick()
+    ticker.tick(app)
     assert ("export", (ward.shard().number,)) in sent
     sent.clear()
     tasks.export(ward.shard().number)
     assert ward.waits() == 0
-    ticker.tick()
+    ticker.tick(app)
     assert "export" not in {name for name, _ in sent}
     del run
 
@@ -82,7 +81,7 @@ def test_where_nothing_is_exported_nobody_looks(
 ) -> None:
     ward.comes(*crs2())
     run.settings = Settings()
-    ticker.tick()
+    ticker.tick(app)
     tasks.export(ward.shard().number)
     assert "export" not in {name for name, _ in sent}
     assert ward.record.requests == []

@@ -7,11 +7,11 @@ from typing import Any
 from config.settings import Settings
 from tests.record_system import RecordSystem, Resource
 from tests.unit.worker.ward import SITE, Body, Clock, send
-from worker.processing.advance import advance
-from worker.store.keys import Shard
+from worker.fhir_export.client import FhirBase
 from worker.fhir_export.export import export
 from worker.fhir_export.records import Item, unpack
-from worker.fhir_export.client import FhirBase
+from worker.processing.advance import advance
+from worker.store.keys import Shard
 from worker.store.shard import Store
 
 

@@ -15,12 +15,12 @@ from alerts.episodes.lifecycle import Episode
 from config.settings import Settings
 from config.site import Site
 from tests.unit.worker.ward import KEYS, SITE, Body, Clock, crs2, send
-from worker.processing.advance import advance
 from worker.client import Client
 from worker.gateway.app import create_app
 from worker.links import Links
-from worker.store.keys import Shard
+from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
+from worker.store.keys import Shard
 from worker.store.shard import Store
 
 SECRET = b"a secret of thirty-two characters"

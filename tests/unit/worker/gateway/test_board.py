@@ -14,8 +14,8 @@ from tests.unit.worker.ward import Clock, everything, reading, registration, wai
 from worker.gateway import snapshot as module
 from worker.gateway.board import _events
 from worker.gateway.rate_limit import LiveBoards
-from worker.links import BadLink
 from worker.gateway.sessions import Session, Sessions
+from worker.links import BadLink
 from worker.store.shard import Store
 
 # -- signing in --------------------------------------------------------------------------------------

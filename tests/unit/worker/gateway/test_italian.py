@@ -20,10 +20,10 @@ from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
 from tests.unit.worker.ward import SITE, Clock, crs2, reading
 from worker.gateway import error_pages
 from worker.gateway.board import _events
-from worker.gateway.rate_limit import LiveBoards
-from worker.gateway.error_pages import Refusal, Refused, unusable
-from worker.gateway.sessions import Session
 from worker.gateway.context import refusal
+from worker.gateway.error_pages import Refusal, Refused, unusable
+from worker.gateway.rate_limit import LiveBoards
+from worker.gateway.sessions import Session
 from worker.store.shard import Store
 
 NAMES = {

@@ -8,11 +8,11 @@ import yaml
 
 from tests.unit.worker.gateway.desk import Desk
 from tests.unit.worker.ward import KEYS, NOW, reading
-from worker.store import dead_letters
-from worker.monitoring import incidents
 from worker.clock import milliseconds
-from worker.store.inbox import accept
 from worker.intake.mllp.counters import COUNTED, Counters, write
+from worker.monitoring import incidents
+from worker.store import dead_letters
+from worker.store.inbox import accept
 
 SHARD = KEYS.shard(2)
 

@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Scope
 
 from tests.unit.worker.gateway.desk import PERSON, Desk, words
 from worker.gateway import context
-from worker.gateway.security_middleware import LARGEST_BODY, Guard
-from worker.gateway.rate_limit import BodyBudget
 from worker.gateway.proxy import BehindProxy
+from worker.gateway.rate_limit import BodyBudget
+from worker.gateway.security_middleware import LARGEST_BODY, Guard
 
 
 def paths(desk: Desk) -> list[str]:
@@ -88,7 +88,7 @@ def test_an_error_tells_nothing_to_the_reader_and_no_patient_to_the_log(
         assert "P1" not in text
         assert "38.9" not in text
         assert "Traceback" not in text
-    assert "request failed: ValueError at test_guard.py" in caplog.text
+    assert "request failed: ValueError at test_security_middleware.py" in caplog.text
 
 
 def test_nothing_that_is_asked_for_stands_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from tests.unit.worker.intake.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
+from worker.intake.parsed import Element, Outcome
 from worker.intake.retry import again
 from worker.intake.store import _records
-from worker.intake.parsed import Element, Outcome
 
 EARLIER = "2024-06-14T07:00:00+02:00"
 

@@ -15,14 +15,14 @@ from config.intake import Intake
 from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
 from tests.unit.worker.intake.work import Clock
 from tests.unit.worker.ward import KEYS, SITE, reading, registration
-from worker.gateway.bulkhead import Bulkhead
-from worker.store.capacity import FULL
 from worker.gateway.rate_limit import BadTries
 from worker.intake.budget import Budget
 from worker.intake.http import Door, routes
-from worker.intake.watched_config import Configured
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
+from worker.intake.watched_config import Configured
+from worker.runtime.bulkhead import Bulkhead
+from worker.store.capacity import FULL
 
 FHIR = {"Content-Type": "application/fhir+json"}
 JSON = {"Content-Type": "application/json"}

@@ -12,15 +12,15 @@ from alerts.messages import SITE_SUBJECT
 from alerts.state import SetAside
 from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
 from tests.unit.worker.ward import KEYS, acknowledgement, message, raw, reading
-from worker.store import dead_letters
-from worker.store.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
-from worker.store.requirements import UnfitStoreError
 from worker.intake import retry as retrying
 from worker.intake import store as stores
+from worker.intake.parsed import Outcome, Taken
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
-from worker.intake.parsed import Outcome, Taken
+from worker.store import dead_letters
+from worker.store.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
 from worker.store.codec import unpack_set_aside
+from worker.store.requirements import UnfitStoreError
 
 SITE = KEYS.of(SITE_SUBJECT)
 

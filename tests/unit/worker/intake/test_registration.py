@@ -8,11 +8,11 @@ from click.testing import CliRunner, Result
 from config.settings import Settings
 from tests.unit.worker.ward import SITE, Clock, reading, send
 from worker import client
-from worker.processing.advance import advance
 from worker.cli import main
 from worker.commands import registration
-from worker.store.keys import Shard
+from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
+from worker.store.keys import Shard
 from worker.store.shard import Store
 
 

@@ -10,15 +10,16 @@ from redis.exceptions import ConnectionError as StoreDown
 from alerts.messages import SITE_SUBJECT, read_message
 from config.problems import ConfigurationError
 from config.settings import Settings
+from config.site import DEFAULTS
 from tests.unit.config.builders import folder
 from tests.unit.worker.gateway.desk import SleepingClient
 from tests.unit.worker.intake.feeds import obx, oru
 from tests.unit.worker.runtime.test_reload import Timer, refusing
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
-from worker.runtime import reload as reloading
 from worker.intake import read
 from worker.intake.watched_config import IntakeInForce, look_over
-from worker.runtime.reload import LOOK_EVERY_SECONDS, InForce, report
+from worker.monitoring.config_refused import report
+from worker.runtime.reload import LOOK_EVERY_SECONDS, InForce
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 
@@ -105,7 +106,7 @@ def test_a_version_once_asked_for_does_not_change(in_force: IntakeInForce, timer
 
 @pytest.mark.parametrize("name", ["intake.yaml", "codes.csv"])
 def test_the_shipped_one_never_takes_the_place_of_a_file_that_vanished(site: Path, timer: Timer, name: str) -> None:
-    (site / "codes.csv").write_text((Path(reloading.__file__).parents[1] / "config/defaults/codes.csv").read_text())
+    (site / "codes.csv").write_text((DEFAULTS / "codes.csv").read_text())
     in_force = IntakeInForce(site, timer)
     (site / name).unlink()
     later(in_force, timer)

@@ -8,12 +8,12 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from config.site import Feed
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
-from worker.monitoring import clock_jump
-from worker.processing.advance import advance
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
+from worker.monitoring import clock_jump
+from worker.monitoring.canary import RoundTrip
 from worker.monitoring.clock_jump import CONDITION, found, look_again, notice
 from worker.monitoring.silent_feeds import last_heard
-from worker.monitoring.canary import RoundTrip
+from worker.processing.advance import advance
 from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
 from worker.ticker import pending
 

@@ -8,14 +8,18 @@ import pytest
 
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, SITE
-from worker.monitoring import emergency_page
 from worker.delivery.channel import Office
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import answer
+from worker.monitoring import emergency_page
 
 
 def test_it_goes_to_whoever_is_paged_first_for_patients_and_for_technical_trouble() -> None:
-    pages = list(emergency_page.pages(SITE, emergency_page.CANNOT_PAGE, ("the store is gone", emergency_page.ADVICE), NOW, "critical"))
+    pages = list(
+        emergency_page.pages(
+            SITE, emergency_page.CANNOT_PAGE, ("the store is gone", emergency_page.ADVICE), NOW, "critical"
+        )
+    )
     assert [(page.to, page.channel) for page in pages] == [
         ("haematologist-1", "phone-1"),
         ("technician-1", "phone-4"),
@@ -34,7 +38,13 @@ def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(subprocess, "Popen", lambda command, env, **_: started.append((command, env)))
     emergency_page.send_directly(Settings(receiver_url="json://phone"), emergency_page.CANNOT_PAGE, "gone", at=NOW)
     [(command, environment)] = started
-    assert command[1:] == ["-m", "worker.monitoring.emergency_page", NOW.isoformat(), emergency_page.CANNOT_PAGE, "gone"]
+    assert command[1:] == [
+        "-m",
+        "worker.monitoring.emergency_page",
+        NOW.isoformat(),
+        emergency_page.CANNOT_PAGE,
+        "gone",
+    ]
     assert environment["CARTWATCH_RECEIVER_URL"] == "json://phone"
 
 

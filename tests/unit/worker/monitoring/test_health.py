@@ -10,15 +10,15 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
-from worker.monitoring import incidents
-from worker.processing.advance import advance
 from worker.clock import milliseconds
+from worker.monitoring import incidents
 from worker.monitoring.health import TAKES, Check, examine
-from worker.store.inbox import accept
 from worker.monitoring.overdue import OVERDUE
+from worker.monitoring.unregistered import CONDITION
+from worker.processing.advance import advance
+from worker.store.inbox import accept
 from worker.store.shard import Store
 from worker.ticker import beat_key
-from worker.monitoring.unregistered import CONDITION
 
 SHARD = KEYS.of("P1")
 WELL: dict[str, dict[str, Any]] = {

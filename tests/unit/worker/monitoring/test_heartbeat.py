@@ -6,10 +6,10 @@ import pytest
 
 from config.settings import Settings
 from tests.unit.worker.ward import NOW, SITE, Clock
-from worker.monitoring.watchdog import last_look
 from worker.monitoring.heartbeat import TOO_OLD, beat
-from worker.standalone.fake_phone import Receiver
+from worker.monitoring.watchdog import last_look
 from worker.runtime.runtime import Runtime
+from worker.standalone.fake_phone import Receiver
 from worker.store.shard import Store
 
 

@@ -18,11 +18,10 @@ from redis.exceptions import (
 from alerts.wording.catalogue import italian
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW
-from worker.monitoring import emergency_page
-from worker.monitoring import last_alarm
 from worker.clock import milliseconds
-from worker.store.requirements import UnfitStoreError
+from worker.monitoring import emergency_page, last_alarm
 from worker.monitoring.last_alarm import LastAlarm, Progress, reason_of
+from worker.store.requirements import UnfitStoreError
 from worker.store.shard import Store
 
 SHARD = KEYS.shard(2)

@@ -10,16 +10,16 @@ from alerts.pages.page import Page
 from config.site import Channel
 from tests.unit.worker.delivery.builders import owe, page
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, everything, send, waiting
-from worker.monitoring import orphans
-from worker.processing.advance import advance
 from worker.clock import milliseconds
 from worker.delivery import claims, outbox, turns
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
 from worker.delivery.outcome import Attempt, Outcome
-from worker.store.keys import Shard
-from worker.store.liveness import Elsewhere
+from worker.monitoring import orphans
 from worker.monitoring.orphans import recover
+from worker.processing.advance import advance
+from worker.store.keys import Shard
+from worker.store.lease import Elsewhere
 from worker.store.shard import Store
 
 

@@ -11,19 +11,19 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, reading, registration, send
-from worker.monitoring import watchdog as module
-from worker.processing.advance import advance
-from worker.monitoring.watchdog import Look, audit, drifts, last_look, note_drift
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver
+from worker.monitoring import watchdog as module
+from worker.monitoring.canary import LATE, ROUND_TRIP
+from worker.monitoring.overdue import OVERDUE, find
+from worker.monitoring.watchdog import Look, audit, drifts, last_look, note_drift
+from worker.processing.advance import advance
+from worker.runtime.queues import QUEUES
+from worker.runtime.runtime import Runtime
+from worker.store.codec import unpack_owed
 from worker.store.inbox import accept
 from worker.store.keys import SYNTHETIC
-from worker.monitoring.overdue import OVERDUE, find
-from worker.store.codec import unpack_owed
-from worker.runtime.queues import QUEUES
-from worker.monitoring.canary import LATE, ROUND_TRIP
-from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 from worker.ticker import beat_key, pending
 

@@ -12,8 +12,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
-from alerts.step.step import step
 from alerts.state import Effects, Watch
+from alerts.step.step import step
 from config.site import Site
 from tests.unit.worker.ward import (
     KEYS,
@@ -33,9 +33,9 @@ from tests.unit.worker.ward import (
 )
 from worker.processing import advance as module
 from worker.processing.advance import advance, drain_relay
-from worker.store.keys import Shard
 from worker.store.codec import unpack_owed
 from worker.store.fair_shares import PIECE
+from worker.store.keys import Shard
 from worker.store.shard import Store, Transaction
 
 SHARD = KEYS.of("P1")

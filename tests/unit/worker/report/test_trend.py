@@ -15,14 +15,14 @@ from matplotlib.textpath import TextToPath
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from config.vocabulary import DRUGS
 from alerts.wording.catalogue import say
 from config.site import Language, load_site
+from config.vocabulary import DRUGS
 from worker.report.palette import DAY, NIGHT, Theme
 from worker.report.scene import FONT, Text
 from worker.report.subject import OF_CONDITION, heading
-from worker.report.trend import MOMENTS, SHOWN, describe, gather, moments, png, svg
-from worker.report.trend_picture import LEFT, SMALL, WIDTH, scene
+from worker.report.trend import MOMENTS, SHOWN, gather, moments
+from worker.report.trend_picture import LEFT, SMALL, WIDTH, describe, png, scene, svg
 
 SITE = load_site()
 INFUSED = datetime(2024, 6, 12, 10, 0, tzinfo=SITE.zone)

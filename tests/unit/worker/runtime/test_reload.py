@@ -14,10 +14,11 @@ from config.settings import Settings
 from config.site import Site, load_site
 from tests.unit.config.builders import folder
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
-from worker.runtime import reload as module
 from worker import ticker as ticking
 from worker.app import app
-from worker.runtime.reload import LOOK_EVERY_SECONDS, SETTLED_SECONDS, InForce, look, report
+from worker.monitoring.config_refused import report
+from worker.runtime import reload as module
+from worker.runtime.reload import LOOK_EVERY_SECONDS, SETTLED_SECONDS, InForce, look
 from worker.runtime.runtime import Runtime, make
 from worker.store.shard import Store
 
@@ -410,8 +411,8 @@ def test_each_tick_looks_and_wakes_the_shard_that_tells_it(store: Store, monkeyp
     woken: list[tuple[str, tuple[int, ...]]] = []
     run = Runtime(Settings(), refusing(), store, Clock())
     monkeypatch.setattr(ticking, "runtime", lambda: run)
-    monkeypatch.setattr(ticking, "_is_taken_from", lambda _: True)
+    monkeypatch.setattr(ticking, "_is_taken_from", lambda *_: True)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): woken.append((name, arguments)))
-    ticking.tick()
+    ticking.tick(app)
     assert woken == [("advance", (KEYS.of(SITE_SUBJECT).number,))]
     assert store.redis.xlen(KEYS.of(SITE_SUBJECT).inbox) == 1

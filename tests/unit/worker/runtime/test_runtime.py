@@ -9,9 +9,10 @@ from config.settings import Settings
 from config.site import ConfigurationError
 from tests.unit.worker.ward import KEYS, NOW, crs2, send
 from worker.app import Tick
-from worker.clock import SimulatedClock, StoreClock
-from worker.store.keys import Keys
+from worker.clock import StoreClock
 from worker.runtime.runtime import connect, keys_of, make, runtime
+from worker.runtime.simulated_clock import SimulatedClock
+from worker.store.keys import Keys
 
 
 def test_the_settings_reach_the_store(redis: Redis) -> None:

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 
 from config.settings import Settings
 from config.site import DEFAULTS
-from worker.standalone import service
 from worker.cli import main
-from worker.store.liveness import token
+from worker.standalone import service
 from worker.standalone.service import ServiceError, find_settings, serve
+from worker.store.lease import token
 
 SETTINGS = {
     "redis_url": "redis://:secret@127.0.0.1:7000/0",

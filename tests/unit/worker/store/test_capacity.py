@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, raw, reading
-from worker.store import capacity as module
 from worker.processing.advance import advance
+from worker.store import capacity as module
 from worker.store.capacity import FULL, TOO_MUCH_WAITS, Capacity, Memory, forget_nothing_waits, memory_of
 from worker.store.inbox import accept
 from worker.store.shard import Store

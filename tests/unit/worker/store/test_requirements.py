@@ -9,8 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS
-from worker.store.requirements import UnfitStoreError, refuse_unfit, troubles
 from worker.store.keys import Keys
+from worker.store.requirements import UnfitStoreError, refuse_unfit, troubles
 
 WELL: dict[str, dict[str, Any]] = {
     "server": {"redis_version": "7.0.15"},

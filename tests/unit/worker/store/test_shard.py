@@ -7,9 +7,9 @@ from unittest import mock
 import pytest
 from redis import Redis
 
-from alerts.step.system_faults import fault
-from alerts.step.step import step
 from alerts.state import SetAside, Unregistered, Watch
+from alerts.step.step import step
+from alerts.step.system_faults import fault
 from tests.unit.worker.ward import (
     KEYS,
     NOW,

@@ -11,11 +11,11 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from alerts.state import Watch
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
-from worker.store import state_cache as module
 from worker.processing.advance import advance
+from worker.store import state_cache as module
 from worker.store.codec import unpack_watch
-from worker.store.state_cache import Remembered
 from worker.store.shard import LostLeaseError, Outcome, Store
+from worker.store.state_cache import Remembered
 
 SHARD = KEYS.of("P1")
 

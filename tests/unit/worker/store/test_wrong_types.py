@@ -10,14 +10,14 @@ from redis.exceptions import ResponseError
 from alerts.messages import SITE_SUBJECT, Fault, read_message
 from config.settings import Settings
 from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
-from worker.store import keys as keys_module
-from worker import tasks
 from worker import ticker
-from worker.store import wrong_types
+from worker.app import app
 from worker.processing.advance import UNREADABLE, advance, drain_relay
+from worker.runtime.runtime import Runtime
+from worker.store import keys as keys_module
+from worker.store import wrong_types
 from worker.store.inbox import accept
 from worker.store.keys import Shard
-from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 from worker.ticker import pending
 
@@ -47,8 +47,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
     spoil_hash(store, P1.key(name))
     with pytest.raises(ResponseError) as caught:
         pending(store, NOW)
-    assert wrong_types.is_meant(caught.value)
-    wrong_types.move_away(store.redis, KEYS, NOW)
+    wrong_types.move_wrong_types_away(caught.value, store.redis, KEYS, NOW)
     assert P2.number in pending(store, NOW).shards
     [what] = faults(store)
     assert f"the key {P1.key(name)} held another type than ours and was renamed" in what
@@ -90,8 +89,7 @@ def test_a_text_that_is_no_number_or_place_stops_no_shard(store: Store, clock: C
     if name != "receipts":  # of these nothing depends but when the tick wakes
         with pytest.raises(ResponseError) as caught:
             advance(store, P1, clock, SITE)
-        assert wrong_types.is_meant(caught.value)
-        wrong_types.move_away(store.redis, KEYS, NOW)
+        wrong_types.move_wrong_types_away(caught.value, store.redis, KEYS, NOW)
         store.redis.delete(P1.lease)
     advance(store, P1, clock, SITE)
     assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
@@ -188,16 +186,15 @@ def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
     done: list[str] = []
     woken: list[Shard] = []
     monkeypatch.setattr(ticker, "runtime", lambda: run)
-    monkeypatch.setattr(tasks, "runtime", lambda: run)
-    monkeypatch.setattr(tasks, "wake_shards", woken.extend)
+    monkeypatch.setattr(ticker, "wake_shards", lambda _, shards: woken.extend(shards))
     for part in ("_beat", "_recover", "_watch", "_look_over"):
         monkeypatch.setattr(ticker, part, _note(done, part))
     store.redis.set(P1.key("timers"), "text")
-    ticker.tick()
+    ticker.tick(app)
     assert done == ["_beat", "_recover", "_watch", "_look_over"]
     assert woken == [SITES]
     assert not store.redis.exists(P1.key("timers"))
 
 
-def _note(done: list[str], part: str) -> Callable[[object], None]:
-    return lambda _: done.append(part)
+def _note(done: list[str], part: str) -> Callable[..., None]:
+    return lambda *_: done.append(part)

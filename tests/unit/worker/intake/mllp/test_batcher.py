@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from worker.intake.mllp.acknowledger import SLICE, Progress, Reply, Request
-from worker.intake.mllp.frames import Frame
 from worker.intake.mllp.batcher import MOST_REQUESTS, Gatherer
+from worker.intake.mllp.frames import Frame
 
 
 class Work:

@@ -11,16 +11,16 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
 from tests.unit.worker.intake.feeds import INTAKE, hl7, obx, oru, pid
 from tests.unit.worker.ward import KEYS, SITE, waiting
-from worker.store.capacity import FULL
-from worker.store.requirements import UnfitStoreError
 from worker.intake import read
 from worker.intake.budget import Budget
-from worker.intake.watched_config import Configured
 from worker.intake.mllp.acknowledger import Received, Verdict
 from worker.intake.mllp.handler import StoringHandler
-from worker.intake.store import IntakeStore
 from worker.intake.parsed import Outcome
+from worker.intake.store import IntakeStore
+from worker.intake.watched_config import Configured
+from worker.store.capacity import FULL
 from worker.store.keys import Shard
+from worker.store.requirements import UnfitStoreError
 from worker.store.shard import Store
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)

@@ -15,8 +15,7 @@ import pytest
 
 from config.listeners import Listener, Tls
 from worker.intake.hl7.tokens import read
-from worker.intake.mllp import tls
-from worker.intake.mllp import frame_budget
+from worker.intake.mllp import frame_budget, tls
 from worker.intake.mllp.acknowledger import MESSAGE_WEIGHT, SLICE, Received, Verdict
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.frames import MOST_BYTES, Frame, FrameReader, wrap

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
-from worker.store import liveness
-from worker.store.liveness import Elsewhere, is_gone, token
+from worker.store import lease
+from worker.store.lease import Elsewhere, is_gone, token
 
-SPEAKER = "from worker.store.liveness import token; print(token(), flush=True); input()"
+SPEAKER = "from worker.store.lease import token; print(token(), flush=True); input()"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_is_no_token_of_ours_is_left_alone(held: bytes) -> None:
 
 
 def test_where_the_kernel_does_not_say_nobody_is_held_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "_machine", lambda: "")
+    monkeypatch.setattr(lease, "_machine", lambda: "")
     assert not is_gone(b"-999999999-1-aa")
 
 
@@ -73,7 +73,7 @@ class Clients:
     """A store that says who is connected, and since when."""
 
     def __init__(self, *connected: str, since: int = 60, error: Exception | None = None) -> None:
-        self._clients = [{"name": name, "age": str(since)} for name in (liveness.process(), *connected)]
+        self._clients = [{"name": name, "age": str(since)} for name in (lease.process(), *connected)]
         self._error = error
         self.asked = 0
 

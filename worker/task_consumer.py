@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 
 from alerts.state import SetAside
 from worker.monitoring.stalled_consumer import ears
-from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, dead_letter
+from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import runtime
-from worker.tasks import wake_shards
+from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, dead_letter
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class TolerantConsumer(Consumer):
             message.requeue()
             return
         with suppress(OperationalError):  # the next tick sends a lost wake-up
-            wake_shards(shards)
+            wake_shards(self.app, shards)
         message.reject_log_error(log, self.connection_errors)
 
 

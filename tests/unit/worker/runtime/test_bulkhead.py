@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
-from worker.gateway.bulkhead import Bulkhead, BusyError, SingleFlight
+from worker.runtime.bulkhead import Bulkhead, BusyError, SingleFlight
 
 
 class Call:

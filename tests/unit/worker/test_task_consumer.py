@@ -11,11 +11,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
 from tests.unit.worker.ward import SITE, Clock
-from worker.runtime import task_consumer
-from worker.runtime.task_consumer import NAMELESS, TolerantConsumer, check
+from worker import task_consumer
+from worker.app import app
 from worker.monitoring.stalled_consumer import Ears
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
+from worker.task_consumer import NAMELESS, TolerantConsumer, check
 
 TASKS = {"ingest": None}
 HEADERS: dict[str, Any] = {"lang": "py", "task": "ingest", "id": "1"}
@@ -85,10 +86,11 @@ def test_of_a_body_of_protocol_1_only_what_names_the_task_is_left() -> None:
 def tolerant(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> TolerantConsumer:
     """A consumer of no broker; its dead letters go to the store in memory."""
     made = TolerantConsumer.__new__(TolerantConsumer)
+    made.app = app
     made.strategies, made.connection_errors = TASKS, (OSError,)
     run = Runtime(Settings(), SITE, store, clock)
     monkeypatch.setattr(task_consumer, "runtime", lambda: run)
-    monkeypatch.setattr(task_consumer, "wake_shards", lambda _: None)
+    monkeypatch.setattr(task_consumer, "wake_shards", lambda *_: None)
     monkeypatch.setattr(task_consumer, "STORE_PAUSE_SECONDS", 0.0)
     return made
 
