@@ -28,10 +28,11 @@ test-all: $(VENV)/.installed-tests ## every test: also integration, chaos and at
 
 check: test-all lint ## what CI runs: every test, then linter, format and types
 
-lint: $(VENV)/.installed-tests ## linter, format and types
+lint: $(VENV)/.installed-tests ## linter, format, types and the walls between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-cache
 
 mutants: $(VENV)/.installed-tests ## mutation testing of the graders, half an hour; the tool is installed for the run only
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
