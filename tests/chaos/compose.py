@@ -20,6 +20,7 @@ from typing import Any, Self
 import yaml
 
 from config.settings import Settings
+from tests.chaos.monitor import listen
 from tests.chaos.stand import Cartwatch, Phone, Processes, free_port, site
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect
@@ -55,6 +56,7 @@ class Project:
         self._secrets()
         (folder / "disk").mkdir()
         site(folder / "site").chmod(0o755)
+        listen(folder / "site", self.ports["CARTWATCH_MLLP_PORTS"])
         self.configure({})
 
     def _secrets(self) -> None:

@@ -1,12 +1,24 @@
 """The campaign against containers: every container is hit by every blow, and its table says so."""
 
+import socketserver
+import threading
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from config.intake import load_intake
+from config.site import DEFAULTS
+from config.tables import load_tables
 from tests.chaos import report
 from tests.chaos.against_containers import BLOWS, FULL, SENDING, URGENT, Order, Struck
+from tests.chaos.checker import Accepted, State, judge
 from tests.chaos.containers import command, table
+from tests.chaos.monitor import PATIENTS, Monitor, by_value, listen, message
+from tests.chaos.stand import site
+from worker.intake.mllp.frames import FrameReader, wrap
+from worker.intake.read import hl7
 
 SERVICES = ["redis", "gateway", URGENT]
 
@@ -72,3 +84,60 @@ def test_a_document_without_the_part_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no part a"):
         report.rewrite(document, "a", "new\n")
     assert document.read_text() == "# Head\n"
+
+
+def test_the_monitor_sends_a_value_again_until_it_is_acknowledged() -> None:
+    """To a listener that ends the first connection without an answer, and refuses what comes by the second."""
+    came: list[bytes] = []
+    ended = threading.Event()
+
+    class Listener(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            frames = FrameReader()
+            while data := self.request.recv(65536):
+                for frame in frames.feed(data):
+                    came.append(frame.body)
+                    if len(came) == 1:
+                        return
+                    control = frame.body.split(b"|")[9]
+                    code = b"AE" if len(came) == 2 else b"AA"
+                    self.request.sendall(wrap(b"MSH|^~\\&|\rMSA|" + code + b"|" + control + b"\r"))
+                    if len(came) == 5:
+                        ended.set()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monitor = Monitor(server.server_address[1])
+        monitor.send_until(ended)
+        server.shutdown()
+    assert came[0] == came[1] == came[2]
+    assert len(set(came)) == 3
+    assert [(one.body["patient"], one.body["value"]) for one in monitor.accepted] == [
+        (name, "60.00") for name in PATIENTS[:3]
+    ]
+    assert monitor.sent_again == 2
+
+
+def test_the_judge_finds_each_value_of_the_monitor_once() -> None:
+    """Under whatever id the listener stored it."""
+    first, second, third, _ = PATIENTS[:4]
+    accepted = [
+        Accepted(1.0, {"type": "reading", "patient": name, "id": "60.10", "value": "60.10"})
+        for name in (first, second, third)
+    ]
+    charted = {
+        first: Counter({("FILLER1/8867-4", "60.1"): 1}),
+        second: Counter({("FILLER2/8867-4", "60.1"): 1, ("FILLER3/8867-4", "60.10"): 1}),
+    }
+    verdict = judge([], accepted, {}, [], State(by_value(charted), {}, {}, {}))
+    found = {fault: items for fault, items in verdict.faults.items() if items}
+    assert found == {"messages lost": [f"{third}: 60.10 = 60.10"], "charted twice": [f"{second}: 60.10"]}
+
+
+def test_the_site_of_a_campaign_reads_the_monitor_by_a_listener_that_containers_reach(tmp_path: Path) -> None:
+    listen(site(tmp_path), 2575)
+    intake = load_intake(tmp_path)
+    assert [(one.host, one.port) for one in intake.listeners.values()] == [("0.0.0.0", 2575)]  # noqa: S104
+    sent = message(1, PATIENTS[0], "60.01", datetime(2024, 6, 14, tzinfo=UTC))
+    [reading] = hl7(sent, intake, load_tables(DEFAULTS)).messages
+    assert (reading["patient"], reading["value"], reading["by"]) == (PATIENTS[0], "60.01", "person")

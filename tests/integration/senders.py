@@ -33,10 +33,10 @@ def result(patient: str, control: object, value: object, code: str = "1988-5^CRP
 
 
 class Sender:
-    """One connection; it waits for its acknowledgements as long as a patient engine does."""
+    """One connection; it waits for its acknowledgements as long as a patient engine does, or so many seconds."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+    def __init__(self, port: int, timeout: float = 30) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self._frames = FrameReader()
         self._come: list[Frame] = []
 
