@@ -1,7 +1,7 @@
 """The tick: what makes a lost wake-up cost a second instead of a reading.
 
-It runs each second in the main process of every worker, so that no scheduler can be the one that died. It asks the
-store, in one round trip, which shards have something waiting, and sends the wake-ups. Sending one too many is
+It runs each second in the main process of every worker, so that no scheduler can be the one that died. One of them
+asks the store, in one round trip, which shards have something waiting, and sends the wake-ups. Sending one too many is
 harmless.
 """
 
@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -172,23 +173,29 @@ def _watch(app: Celery, run: Runtime) -> None:
 
 
 def _wake(app: Celery, run: Runtime) -> None:
+    """Send the wake-ups of everything that is due. Each second one worker's ticker looks, on behalf of all workers."""
     now = run.clock.now()
-    found = pending(run.store, now)
-    waiting = {*found.shards, *_whose_turn_it_is(found.receipts, now)}
-    if waiting and _is_taken_from(app, "advance"):
-        for number in _nobody_has_woken(run.store, waiting):
-            app.send_task("advance", (number,))
-    owed = backlog.due(run.store, now) if run.settings.exports else []
-    if owed and _is_first(run.store, "exports") and _is_taken_from(app, "export"):
-        for number in owed:
-            app.send_task("export", (number,))
-    if not (found.urgent or found.pages) or not _is_first(run.store, "pages"):
-        return
-    # A critical page that is still due may be taken by the others too: its own processes may all hang.
-    for task, pages in (("deliver_urgent", found.urgent), ("deliver", found.urgent + found.pages)):
-        if pages and _is_taken_from(app, task):
-            for number, page in pages:
-                app.send_task(task, (number, page))
+    with _claimed(run.store, "look") as is_ours:
+        if is_ours:
+            _wake_due(app, run.store, now)
+    if run.settings.exports:
+        with _claimed(run.store, "exports") as is_ours:
+            if is_ours:
+                _send(app, "export", [(number,) for number in backlog.due(run.store, now)])
+
+
+def _wake_due(app: Celery, store: Store, now: datetime) -> None:
+    found = pending(store, now)
+    _send(app, "advance", [(number,) for number in (*found.shards, *_whose_turn_it_is(found.receipts, now))])
+    # A critical page that is still due may be sent by the others too: its own processes may all hang.
+    _send(app, "deliver_urgent", found.urgent)
+    _send(app, "deliver", found.urgent + found.pages)
+
+
+def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:
+    if calls and _is_taken_from(app, task):
+        for arguments in calls:
+            app.send_task(task, arguments)
 
 
 def _whose_turn_it_is(receipts: Iterable[int], now: datetime) -> Iterator[int]:
@@ -197,18 +204,22 @@ def _whose_turn_it_is(receipts: Iterable[int], now: datetime) -> Iterator[int]:
     return (number for number in receipts if number % RECEIPT_TURNS == int(now.timestamp()) % RECEIPT_TURNS)
 
 
-def _nobody_has_woken(store: Store, numbers: Collection[int]) -> list[int]:
-    """Those shards that the tick of no other worker has woken in this second."""
-    pipe = store.redis.pipeline(transaction=False)
-    for number in numbers:
-        pipe.set(store.keys.shard(number).key("ticked"), 1, nx=True, px=TICKED_LASTS_MS)
-    return [number for number, first in zip(numbers, pipe.execute(), strict=True) if first]
+@contextmanager
+def _claimed(store: Store, what: str) -> Iterator[bool]:
+    """Whether this worker looks in this second. If every worker did, an idle service would spend most of its processor
+    time so; and after an outage, with much due at once, each page would be in the queues as often as there are workers.
 
-
-def _is_first(store: Store, what: str) -> bool:
-    """Whether no other worker's tick has sent the wake-ups of this second: after an outage, when much is due at once, a
-    wake-up from each of many workers for each page would fill the queues before those that something depends on."""
-    return bool(store.redis.set(store.keys.ticked(what), 1, nx=True, px=TICKED_LASTS_MS))
+    The claim ends before the next tick: a worker that dies or hangs with it costs one second. A worker that fails
+    releases it, since one that reaches the store but not the broker might win it each second.
+    """
+    key = store.keys.ticked(what)
+    is_ours = bool(store.redis.set(key, 1, nx=True, px=TICKED_LASTS_MS))
+    try:
+        yield is_ours
+    except Exception:
+        if is_ours:
+            store.redis.delete(key)
+        raise
 
 
 def _look_over(app: Celery, run: Runtime) -> None:

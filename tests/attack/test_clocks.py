@@ -70,8 +70,9 @@ def test_what_a_store_whose_clock_was_ahead_has_left_holds_nothing_up(hospital: 
     accept(store.redis, store.keys, messages, ahead)
     advance(store, store.keys.of(bed), Clock(ahead), site)
     hospital.redis.hset(store.keys.audit, "looked", ahead.isoformat())
-    for key in ("woken", "ticked", "lease"):
-        hospital.redis.set(store.keys.of(other).key(key), 1, ex=DAY + 2)
+    other_shard = store.keys.of(other)
+    for key in (other_shard.woken, other_shard.lease, store.keys.ticked("look")):
+        hospital.redis.set(key, 1, ex=DAY + 2)
     hospital.redis.set(f"{store.keys.audit}:turn", 1, ex=DAY + 2)
     with hospital.workers(1):
         hospital.client.send(crs2(other))

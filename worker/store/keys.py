@@ -24,7 +24,6 @@ cursor     string   the inbox entry from which the next scan goes on; what stand
 suspect    string   the inbox entry that is evaluated alone, to find out whether it kills workers
 lease      string   which worker advances this shard now
 woken      string   a wake-up is already on its way
-ticked     string   the tick of some worker has just woken it
 receipts   string   how many of the entries in the inbox are receipts of pages that were sent
 """
 
@@ -151,7 +150,7 @@ class Keys(NamedTuple):
         return f"{self.namespace}:held:{channel}"
 
     def ticked(self, what: str) -> str:
-        """Set while the tick of some worker has just sent the wake-ups of all pages, or exports, that are due."""
+        """Set while some worker's ticker looks for what is due, or has just done so ("look"; for exports "exports")."""
         return f"{self.namespace}:ticked:{what}"
 
     @property

@@ -26,8 +26,8 @@ TYPES = {
         b"hash": "watches revisions outbox unregistered episodes heard unmapped unmapped_examples audit feeds"
         " waiting_bytes dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",
-        b"string": "claim begun exporting crashes cursor suspect lease woken ticked receipts"
-        " ailing: trying: beat: clock",
+        b"string": "claim begun exporting crashes cursor suspect lease woken receipts"
+        " ticked: ailing: trying: beat: clock",
     }.items()
     for name in names.split()
 }

@@ -153,7 +153,7 @@ def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: S
     tick(app)
     assert sent == once
     assert len(once) == 3
-    assert redis.pttl(KEYS.ticked("pages")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
+    assert 0 < redis.pttl(KEYS.ticked("look")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
 
 
 def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
@@ -222,12 +222,37 @@ def test_no_error_whatever_ends_the_ticking(
 # -- several workers, and receipts -----------------------------------------------------------------
 
 
-def test_of_the_ticks_of_several_workers_one_wakes_a_shard(store: Store, sent: Sent) -> None:
+def test_of_the_ticks_of_several_workers_one_looks(store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen shards looked at by eight idle workers each second were most of what the idle service costs."""
     send(store, crs2())
+    looks: list[Pending] = []
+    monkeypatch.setattr(module, "pending", lambda *asked: looks.append(pending(*asked)) or looks[-1])
     for _ in range(3):
         module._wake(app, module.runtime())
     assert sent == [("advance", (SHARD.number,))]
-    assert 0 < store.redis.pttl(SHARD.key("ticked")) < EVERY_SECONDS * 1000
+    assert len(looks) == 1
+
+
+def test_a_worker_that_cannot_wake_leaves_it_to_the_next(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that reaches the store and not the broker would else win the claim each second."""
+    send(store, crs2())
+    with monkeypatch.context() as broken:
+        broken.setattr(app, "send_task", fails(OperationalError("gone")))
+        tick(app)
+    tick(app)
+    assert sent == [("advance", (SHARD.number,))]
+
+
+def test_a_worker_that_fails_without_the_claim_leaves_it_to_the_one_that_has_it(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(app)
+    monkeypatch.setattr(module, "_wake_due", fails(OperationalError("gone")))
+    tick(app)
+    assert store.redis.exists(KEYS.ticked("look"))
+    assert sent == []
 
 
 def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: Sent, clock: Clock) -> None:
@@ -237,7 +262,7 @@ def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: S
     woken = []
     for _ in range(2 * RECEIPT_TURNS):
         module._wake(app, module.runtime())
-        store.redis.delete(SHARD.key("ticked"))
+        store.redis.delete(KEYS.ticked("look"))
         woken.append(len(sent))
         clock.forward(seconds=1)
     assert woken[-1] == 2, "once in so many seconds"

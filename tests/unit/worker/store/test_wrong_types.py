@@ -72,6 +72,14 @@ def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock
     assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
 
 
+def test_a_claim_of_the_ticker_is_moved_like_any_other_key(store: Store) -> None:
+    """It is only ever set where it is absent: while another key stood there, no worker would look for what is due."""
+    spoil_hash(store, KEYS.ticked("look"))
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    assert not store.redis.exists(KEYS.ticked("look"))
+    assert len(faults(store)) == 1
+
+
 def test_keys_of_our_types_stay(store: Store, clock: Clock) -> None:
     send(store, crs2("P1"))
     advance(store, P1, clock, SITE)
