@@ -64,6 +64,14 @@ class Load:
         return f"load average {min(self.seen):.1f} to {max(self.seen):.1f}"
 
 
+def built() -> str:
+    """The image to run: that of CHAOS_IMAGE, or ours as the tree is now."""
+    image = os.environ.get("CHAOS_IMAGE", BUILT)
+    if image == BUILT:
+        subprocess.run(["docker", "build", "--network", "host", "--tag", image, "."], check=True)  # noqa: S603, S607
+    return image
+
+
 def command(environment: Mapping[str, str], program: str) -> str:
     """How it is run once more."""
     given = {name: value for name, value in environment.items() if name.startswith("CHAOS_")}
@@ -117,9 +125,7 @@ def carry_out(order: Order, program: str, part: str) -> int:
     """Carry it out, print, write the part of the document; 1 where something was lost."""
     environment = dict(os.environ)
     copies, rate = int(environment.get("CHAOS_COPIES", 2)), float(environment.get("CHAOS_RATE", 10))
-    image = environment.get("CHAOS_IMAGE", BUILT)
-    if image == BUILT:
-        subprocess.run(["docker", "build", "--network", "host", "--tag", image, "."], check=True)  # noqa: S603, S607
+    image = built()
     seconds = float(environment.get("CHAOS_SECONDS", 2400))
     plan = Plan(seconds, 0, int(seconds * rate), int(environment.get("CHAOS_SEED", 1)))
     with (
