@@ -27,6 +27,9 @@ READ_BYTES = 32 * 1024
 GRACE_SECONDS = 0.25
 """A connection that is to end and has been silent for this long has sent everything."""
 
+FINISHED_WITHIN_SECONDS = 3.0
+"""One that is never silent is closed after this time: its sender repeats what was not acknowledged."""
+
 
 class Connection:
     """Serves one peer until it leaves, says nothing for too long, breaks a rule, or is asked to finish."""
@@ -51,7 +54,7 @@ class Connection:
         self._now = now
         self._held = held
         self._frames = FrameReader(most_frames=MOST_FRAMES)
-        self._finishing = False
+        self._reads_until: float | None = None
         self._patience: asyncio.Timeout | None = None
 
     async def serve(self) -> None:
@@ -68,9 +71,10 @@ class Connection:
 
     def finish(self) -> None:
         """Answer what has been received, then close."""
-        self._finishing = True
+        now = asyncio.get_running_loop().time()
+        self._reads_until = now + FINISHED_WITHIN_SECONDS
         if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + GRACE_SECONDS)
+            self._patience.reschedule(now + GRACE_SECONDS)
 
     async def _serve(self) -> None:
         while data := await self._read():
@@ -99,12 +103,16 @@ class Connection:
     async def _read(self) -> bytes:
         """What has come; nothing where the peer has left, or its time is up."""
         patience = self._listener.frame_within if self._frames.inside else self._listener.idle_after
-        seconds = GRACE_SECONDS if self._finishing else patience.total_seconds()
+        seconds = patience.total_seconds()
+        if self._reads_until is not None:
+            seconds = min(GRACE_SECONDS, self._reads_until - asyncio.get_running_loop().time())
+        if seconds <= 0:
+            return b""
         try:
             async with asyncio.timeout(seconds) as self._patience:
                 return await self._reader.read(READ_BYTES)
         except TimeoutError:
-            if not self._finishing:
+            if self._reads_until is None:
                 log.warning("connection of %s is closed: nothing came for %.0f s", self._peer, seconds)
             return b""
         finally:

@@ -308,6 +308,28 @@ def test_what_was_received_is_answered_before_the_listener_ends() -> None:
     run(scene)
 
 
+def test_a_sender_that_is_never_silent_does_not_keep_the_listener_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade waited 15 s for a monitor that sends its next value 0.2 s after each answer."""
+    monkeypatch.setattr("worker.intake.mllp.connection.FINISHED_WITHIN_SECONDS", 0.2)
+    monkeypatch.setattr("worker.intake.mllp.listener.FINISH_SECONDS", 10 * WITHIN)
+
+    async def scene(shelf: Shelf) -> None:
+        async with listening(shelf) as listener, connected(listener) as sender:
+            sender.writer.write(wrap(message(0)))
+            await asyncio.to_thread(shelf.asked.wait, WITHIN)
+            stopping = asyncio.create_task(listener.stop())
+            sent = 0
+            async with asyncio.timeout(WITHIN):
+                with suppress(ConnectionError):
+                    while not stopping.done() and await sender.answers(1) == [f"AA {sent}"]:
+                        sent += 1
+                        sender.writer.write(wrap(message(sent)))
+                await stopping
+            assert sent > 1, "what still comes at first is answered"
+
+    run(scene)
+
+
 def test_what_each_peer_sends_is_counted() -> None:
     raw = b"noise" + wrap(message(1)) + wrap(b"garbage") + b"\x0bMSH|given up" + wrap(message(2))
 
