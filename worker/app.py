@@ -5,6 +5,7 @@ import os
 import threading
 from typing import Any
 
+import billiard.pool
 from celery import Celery, bootsteps
 from celery.exceptions import WorkerShutdown
 from celery.signals import setup_logging, worker_process_init
@@ -18,6 +19,10 @@ from worker.store.requirements import UnfitStoreError, refuse_unfit
 from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
+
+# A process of the pool that ends waits up to 30 s until its results have been read. A worker that is being stopped was
+# often seen to read no more, so that an upgrade took half a minute. A result that is lost only has its task run again.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
 
 settings = Settings()
 
