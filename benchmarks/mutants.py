@@ -89,7 +89,7 @@ PRELOADED = (
     "redis",
     "xml.etree.ElementTree",
     "worker.standalone.embedded_redis",
-    "tests.unit.alerts.builders",
+    "tests.support.charts",
 )
 """What takes long to import and imports no grader."""
 

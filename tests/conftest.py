@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from worker.standalone.embedded_redis import EmbeddedRedis, NoRedisError
 
-# Before any test imports it: the chaos harness does so as well.
-pytest.register_assert_rewrite("tests.integration.hospital")
+pytest.register_assert_rewrite("tests.support")
 
 # How long an example takes says something of the machine, not of the property: a busy machine fails no test. What says
 # something of the strategy (too much filtered, too large) still fails. A failure prints how to run its example again.

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from tests.integration.hospital import Hospital, crs2, eventually, registration
+from tests.support.hospital import Hospital, crs2, eventually, registration
 from worker.runtime.queues import FOREIGN_QUEUE
 from worker.standalone.supervisor import Supervised
 from worker.store.dead_letters import everything

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from tests.integration.hospital import Hospital, crs2, eventually
-from tests.unit.worker.ward import Clock
+from tests.support.hospital import Hospital, crs2, eventually
+from tests.support.stored_ward import Clock
 from worker.clock import milliseconds
 from worker.monitoring.clock_jump import CONDITION
 from worker.processing.advance import advance

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.config.builders import folder
+from tests.support.configuration import folder
 from worker.cli import main
 from worker.intake.watched_config import IntakeInForce
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.integration.hospital import Body, Hospital, crs2, eventually
 from tests.integration.test_gateway import Served, certificate, gateway
+from tests.support.hospital import Body, Hospital, crs2, eventually
 from worker.gateway.connections import HANDSHAKE_SECONDS, Caps
 from worker.gateway.rate_limit import BodyBudget, LiveBoards
 from worker.intake.http import LARGEST

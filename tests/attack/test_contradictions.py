@@ -8,7 +8,7 @@ from celery import Celery
 
 from alerts.chart.charting import UNNAMED
 from alerts.state import Watch
-from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
+from tests.support.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
 from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server

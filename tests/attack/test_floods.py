@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from tests.integration.hospital import Body, Hospital, crs2, eventually, reading, registration
+from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
 from worker.store.inbox import Accepted
 
 pytestmark = pytest.mark.server

@@ -16,8 +16,8 @@ import yaml
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
-from tests.integration.hospital import Hospital, crs2, eventually, iso, reading
 from tests.integration.test_gateway import gateway
+from tests.support.hospital import Hospital, crs2, eventually, iso, reading
 from worker.intake.source_keys import SourceKeys
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import Receiver

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.hospital import Hospital, crs2, eventually
-from tests.integration.senders import Listening, Sender, listening, result
 from tests.integration.test_gateway import Served, gateway
+from tests.support.hospital import Hospital, crs2, eventually
+from tests.support.senders import Listening, Sender, listening, result
 from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server

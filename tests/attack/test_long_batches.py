@@ -8,7 +8,7 @@ from itertools import count, islice
 
 import pytest
 
-from tests.integration.hospital import Body, Hospital, crs2, eventually, reading, registration
+from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
 
 pytestmark = pytest.mark.server
 

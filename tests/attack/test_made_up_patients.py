@@ -7,7 +7,7 @@ from math import ceil
 import pytest
 
 from config.site import load_site
-from tests.integration.hospital import Hospital, crs2, eventually, reading
+from tests.support.hospital import Hospital, crs2, eventually, reading
 from worker.store import dead_letters
 from worker.store import shard as stores
 

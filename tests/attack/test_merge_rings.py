@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from tests.integration.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
+from tests.support.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
 from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.hospital import Hospital, crs2, eventually, iso, reading, registration
 from tests.integration.test_gateway import gateway
+from tests.support.hospital import Hospital, crs2, eventually, iso, reading, registration
 from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.integration.hospital import Hospital, crs2, eventually
+from tests.support.hospital import Hospital, crs2, eventually
 from worker.standalone.supervisor import Supervised
 from worker.store.keys import Shard
 

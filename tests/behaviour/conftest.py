@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.behaviour.ward import Ward
+from tests.support.ward import Ward
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.behaviour.ward import OTHER, Ward, answer, changed, message
+from tests.support.ward import OTHER, Ward, answer, changed, message
 
 # -- acknowledgements ------------------------------------------------------------------------------
 

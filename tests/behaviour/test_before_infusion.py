@@ -6,7 +6,7 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.messages import AnyMessage
-from tests.behaviour.ward import INFUSED, PATIENT, Ward, message
+from tests.support.ward import INFUSED, PATIENT, Ward, message
 
 MINUTE = timedelta(minutes=1)
 

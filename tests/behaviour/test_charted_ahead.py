@@ -17,7 +17,7 @@ from alerts.pages.values import shown
 from alerts.state import Watch
 from alerts.step.step import step
 from config.site import Site
-from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
+from tests.support.ward import INFUSED, PATIENT, SITE, Ward, changed, message
 
 STREAM = Path(__file__).parents[3] / "shared" / "streams" / "icu.ndjson.gz"
 AHEAD = timedelta(minutes=45)

@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 
 from alerts.grading.hypotension import hypotension
-from tests.behaviour.ward import Ward, changed
+from tests.support.ward import Ward, changed
 
 
 @pytest.fixture

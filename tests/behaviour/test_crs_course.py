@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.behaviour.ward import Ward, message
+from tests.support.ward import Ward, message
 
 
 def treated_and_over(ward: Ward) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from tests.behaviour.test_crs_course import treated_and_over
-from tests.behaviour.ward import INFUSED, PATIENT, Ward, message
+from tests.support.ward import INFUSED, PATIENT, Ward, message
 
 # -- support that nobody charts again --------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from alerts.state import Watch
 from alerts.step import step as steps
 from alerts.step.step import step
 from tests.behaviour.test_order import NOW, PATIENT, REGISTRATION, SITE, encoded, run, shuffled
-from tests.behaviour.ward import Ward, changed, message
+from tests.support.ward import Ward, changed, message
 
 BEATS = 16 * 60
 

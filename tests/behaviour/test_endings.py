@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.pages.page import Page
-from tests.behaviour.ward import OTHER, PATIENT, Ward, changed, message
+from tests.support.ward import OTHER, PATIENT, Ward, changed, message
 
 BOTH = ("haematologist-1", "haematologist-2")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alerts.messages import AnyMessage, read_message
 from alerts.state import Watch
 from tests.behaviour.test_order import NOW, REGISTRATION, charted, encoded, standing
-from tests.behaviour.ward import PATIENT, SITE
+from tests.support.ward import PATIENT, SITE
 from worker.processing.advance import advance
 from worker.store.inbox import append
 from worker.store.keys import Keys

@@ -10,7 +10,7 @@ from alerts.messages import read_message
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
 from config.site import DEFAULTS
-from tests.behaviour.ward import Ward
+from tests.support.ward import Ward
 
 LINES = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
 SYSTEMS = {"crs": "CRS", "icans": "ICANS"}

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.assessment.issued_grades import GIVEN_KEPT
-from tests.behaviour.ward import PATIENT, Ward, changed
+from tests.support.ward import PATIENT, Ward, changed
 
 Event = dict[str, Any]
 

@@ -17,7 +17,7 @@ from alerts.state import Watch
 from alerts.step.step import step
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
-from tests.behaviour.ward import PATIENT, SITE, changed, message
+from tests.support.ward import PATIENT, SITE, changed, message
 from worker.store.codec import pack, unpack_watch
 
 INFUSED = datetime(2024, 10, 20, 8, tzinfo=UTC)

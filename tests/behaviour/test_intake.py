@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from tests.behaviour.ward import PATIENT, SITE, Ward, changed, message
+from tests.support.ward import PATIENT, SITE, Ward, changed, message
 
 # -- before the registration -----------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ import pytest
 from alerts.messages import read_message
 from config.rota import always
 from config.site import DEFAULTS, Site
-from tests.behaviour.ward import SITE, Ward
-from tests.unit.alerts.wording.reader import ENGLISH, assert_italian
+from tests.support.italian_reader import ENGLISH, assert_italian
+from tests.support.ward import SITE, Ward
 
 LINES = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
 NAMES_IN_CODE = re.compile(r"\([a-z_]+\.[a-z_]+\)")

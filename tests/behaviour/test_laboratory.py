@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.behaviour.ward import Ward, changed, message
+from tests.support.ward import Ward, changed, message
 
 OVER = {"ldh": 400, "crp": 90, "platelets": 40}
 """m-EASIX 90."""

@@ -1,6 +1,6 @@
 """Who is told when: the ladders of the shipped policy, minute by minute."""
 
-from tests.behaviour.ward import OTHER, PATIENT, Ward, message
+from tests.support.ward import OTHER, PATIENT, Ward, message
 
 ON_CALL, SECOND, CONSULTANT = "haematologist-1", "haematologist-2", "consultant-1"
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.behaviour.ward import Ward, changed, message
+from tests.support.ward import Ward, changed, message
 
 # -- late ------------------------------------------------------------------------------------------
 

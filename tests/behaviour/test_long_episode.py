@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alerts.episodes.delivery_log import DELIVERIES_KEPT
 from alerts.episodes.silences import SILENCES_AT_MOST
-from tests.behaviour.ward import NORMAL, PATIENT, Ward
+from tests.support.ward import NORMAL, PATIENT, Ward
 from worker.store.codec import pack
 
 SEVERE = {"temp": 39.4, "sbp": 78, "spo2": 86}

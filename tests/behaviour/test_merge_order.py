@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerts.messages import AnyMessage
 from alerts.state import Watch
 from alerts.step.step import step
-from tests.behaviour.ward import INFUSED, SITE, VITALS, changed, message
+from tests.support.ward import INFUSED, SITE, VITALS, changed, message
 
 NAMES = ("A", "B", "C", "D")
 START = INFUSED.astimezone(UTC) + timedelta(days=1)

@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
-from tests.behaviour.ward import OTHER, PATIENT, Ward, changed, message
+from tests.support.ward import OTHER, PATIENT, Ward, changed, message
 
 THIRD = "P3"
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import AnyMessage
-from tests.behaviour.ward import Ward, changed, message
+from tests.support.ward import Ward, changed, message
 
 RUNS = settings(max_examples=25)
 SEEDS = st.integers(0, 2**32)

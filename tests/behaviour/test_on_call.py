@@ -9,7 +9,7 @@ from alerts.messages import SITE_SUBJECT
 from alerts.pages.page import Page
 from config.rota import Role
 from config.site import Site
-from tests.behaviour.ward import NORMAL, OTHER, SITE, Ward, answer, changed, message
+from tests.support.ward import NORMAL, OTHER, SITE, Ward, answer, changed, message
 
 ON_CALL, SECOND, CONSULTANT = "haematologist-1", "haematologist-2", "consultant-1"
 

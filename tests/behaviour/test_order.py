@@ -15,7 +15,7 @@ from alerts.chart.thinning import FULL_RESOLUTION
 from alerts.messages import AnyMessage
 from alerts.state import Watch
 from alerts.step.step import step
-from tests.behaviour.ward import INFUSED, PATIENT, SITE, changed, message
+from tests.support.ward import INFUSED, PATIENT, SITE, changed, message
 from worker.store.codec import pack
 
 START = INFUSED + timedelta(days=2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.behaviour.ward import INFUSED, Ward, message
+from tests.support.ward import INFUSED, Ward, message
 
 
 @pytest.fixture

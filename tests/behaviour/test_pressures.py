@@ -6,7 +6,7 @@ import pytest
 
 from alerts.assessment.assessment import Assessment, assess
 from alerts.grading.hypotension import hypotension
-from tests.behaviour.ward import INFUSED, Ward, changed
+from tests.support.ward import INFUSED, Ward, changed
 
 CONTRADICTIONS = [
     {"sbp": 85, "dbp": 81},

@@ -14,7 +14,7 @@ import pytest
 from alerts.episodes.delivery_log import DELIVERIES_KEPT
 from alerts.episodes.silences import SILENCES_AT_MOST
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
-from tests.behaviour.ward import Ward
+from tests.support.ward import Ward
 
 STREAM = Path(__file__).parents[3] / "shared" / "streams" / "icu.ndjson.gz"
 ANSWERED_AFTER = timedelta(minutes=4)

@@ -9,7 +9,7 @@ import pytest
 from alerts.chart.dose_ledger import ledger
 from alerts.messages import read_message
 from config.site import DEFAULTS
-from tests.behaviour.ward import WORKLIST, Ward
+from tests.support.ward import WORKLIST, Ward
 
 PATIENT = "REF-1"
 ON_CALL = "haematologist-1"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from alerts.messages import AnyMessage
 from alerts.state import Watch
 from alerts.step.step import step
-from tests.behaviour.ward import INFUSED, PATIENT, SITE, Ward, changed, message
+from tests.support.ward import INFUSED, PATIENT, SITE, Ward, changed, message
 from worker.store.codec import pack, unpack_watch
 
 START = INFUSED + timedelta(days=1)

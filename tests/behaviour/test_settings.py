@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from alerts.step.merging import charted_again
-from tests.behaviour.ward import INFUSED, PATIENT, Ward, changed, message
-from tests.unit.alerts.wording.reader import assert_italian
+from tests.support.italian_reader import assert_italian
+from tests.support.ward import INFUSED, PATIENT, Ward, changed, message
 
 
 def leave(ward: Ward, to: str | None = None) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from alerts.chart.charting import UNNAMED
 from alerts.overview import overview
-from tests.behaviour.ward import Ward, message
+from tests.support.ward import Ward, message
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Technical trouble: pages that do not get through, feeds whose messages cannot be used."""
 
 from alerts.messages import SITE_SUBJECT
-from tests.behaviour.ward import OTHER, Ward, message
+from tests.support.ward import OTHER, Ward, message
 
 TECHNICIAN = ["technician-1"]
 

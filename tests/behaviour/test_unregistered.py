@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.behaviour.ward import INFUSED, Ward, changed, message
+from tests.support.ward import INFUSED, Ward, changed, message
 
 
 def test_what_would_be_crs_grade_2_pages_at_once_and_urgently() -> None:

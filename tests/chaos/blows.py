@@ -18,7 +18,7 @@ from redis.retry import Retry
 from tests.chaos.scenario import torn_message
 from tests.chaos.schedule import Blow
 from tests.chaos.stand import Stand
-from tests.integration.hospital import descendants, kill
+from tests.support.hospital import descendants, kill
 from worker.standalone.supervisor import Supervised
 
 STANDS_STILL_SECONDS = 7.0

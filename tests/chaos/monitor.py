@@ -16,7 +16,7 @@ import yaml
 from tests.chaos.checker import Accepted, Charted
 from tests.chaos.mail import AGAIN_SECONDS
 from tests.chaos.scenario import STORIES, Body, Patient
-from tests.integration.senders import Sender
+from tests.support.senders import Sender
 
 NAME = "monitor"
 EVERY_SECONDS = 0.2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.integration.hospital import Hospital
+from tests.support.hospital import Hospital
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import Receiver
 

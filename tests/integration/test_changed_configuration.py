@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.hospital import Hospital, crs2, eventually, impatient
+from tests.support.hospital import Hospital, crs2, eventually, impatient
 from worker.runtime.reload import SETTLED_SECONDS, look
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from tests.integration.hospital import Hospital, crs2, eventually
+from tests.support.hospital import Hospital, crs2, eventually
 from worker.runtime.runtime import connect
 from worker.ticker import MOST_WAITING
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.hospital import Hospital, crs2, descendants, eventually, kill
-from tests.record_system import RecordSystem
+from tests.support.fake_ehr import FakeEhr
+from tests.support.hospital import Hospital, crs2, descendants, eventually, kill
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
 
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def record() -> Iterator[RecordSystem]:
-    with RecordSystem() as system:
+def record() -> Iterator[FakeEhr]:
+    with FakeEhr() as system:
         yield system
 
 
 @contextmanager
-def exporting(hospital: Hospital, record: RecordSystem) -> Iterator[Supervised]:
+def exporting(hospital: Hospital, record: FakeEhr) -> Iterator[Supervised]:
     """The hospital's workers, told of a record system: one that judges and delivers, one that exports."""
     base = {"fhir_base": record.base, "fhir_token": "a-token", "fhir_system": "urn:oid:1.2.3"}
     environment = hospital.settings.model_copy(update=base).as_environment()
@@ -38,14 +38,14 @@ def waits(hospital: Hospital) -> int:
     return sum(hospital.redis.xlen(shard.exports) for shard in hospital.store.keys.all())
 
 
-def page(record: RecordSystem) -> dict[str, Any]:
+def page(record: FakeEhr) -> dict[str, Any]:
     """The Communication about CRS; there is one."""
     [found] = [held for held in record.held("Communication") if held["topic"]["text"] == "crs"]
     return found
 
 
 def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resource_once(
-    hospital: Hospital, record: RecordSystem
+    hospital: Hospital, record: FakeEhr
 ) -> None:
     left: list[int] = []
     with exporting(hospital, record) as exporter:
@@ -71,7 +71,7 @@ def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resou
 
 
 def test_a_wake_up_that_is_lost_and_a_base_that_is_down_cost_time_and_no_resource(
-    hospital: Hospital, record: RecordSystem
+    hospital: Hospital, record: FakeEhr
 ) -> None:
     record.answers = [(503, {"Retry-After": "1"}), (500, {})]
     with exporting(hospital, record):

@@ -1,6 +1,6 @@
 """The export to a FHIR server that nobody here wrote: stored, validated by it, and found again by its search.
 
-Medplum's router is installed by npm for the run, in the version that `fhir_server/package.json` names.
+Medplum's router is installed by npm for the run, in the version that `tests/support/fhir_server/package.json` names.
 """
 
 import shutil
@@ -18,9 +18,9 @@ from fakeredis import FakeRedis, FakeServer
 
 from config.settings import Settings
 from config.site import DEFAULTS
-from tests.integration.hospital import Hospital, crs2, eventually, iso
-from tests.integration.servers import free_port, running
-from tests.unit.worker.ward import KEYS, SITE, Clock
+from tests.support.hospital import Hospital, crs2, eventually, iso
+from tests.support.servers import free_port, running
+from tests.support.stored_ward import KEYS, SITE, Clock
 from worker.fhir_export.backlog import backlog, refused
 from worker.fhir_export.client import Answer, FhirBase, Verdict
 from worker.fhir_export.export import export
@@ -35,7 +35,7 @@ from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
 
-FOLDER = Path(__file__).with_name("fhir_server")
+FOLDER = Path(__file__).parents[1] / "support" / "fhir_server"
 SYSTEM = "urn:oid:1.2.3"
 TOKEN = "a-token"  # noqa: S105 - of this test
 NODE = (20, 19)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.integration.hospital import registration
+from tests.support.hospital import registration
 from worker.runtime.runtime import connect
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.store.inbox import accept

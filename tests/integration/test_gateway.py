@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from alerts.messages import SITE_SUBJECT
-from tests.integration.hospital import Hospital, crs2, eventually
+from tests.support.hospital import Hospital, crs2, eventually
 from worker.clock import StoreClock
 from worker.intake.source_keys import SourceKeys
 from worker.links import links_of

@@ -13,9 +13,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from alerts.episodes.delivery_log import Delivery
-from tests.integration.barriers import barriers
-from tests.integration.hospital import Hospital, course, crs2, eventually, iso
-from tests.integration.with_gateway import episode_of, link_of, links, with_gateway
+from tests.support.barriers import barriers
+from tests.support.hospital import Hospital, course, crs2, eventually, iso
+from tests.support.with_gateway import episode_of, link_of, links, with_gateway
 from worker.gateway.sessions import Sessions
 
 pytestmark = pytest.mark.server

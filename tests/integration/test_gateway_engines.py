@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.engines import ENGINES, WIDTH, Driver, Engine
-from tests.integration.hospital import Hospital, course, crs2, eventually
-from tests.integration.with_gateway import episode_of, link_of, links, with_gateway
+from tests.support.engines import ENGINES, WIDTH, Driver, Engine
+from tests.support.hospital import Hospital, course, crs2, eventually
+from tests.support.with_gateway import episode_of, link_of, links, with_gateway
 
 pytestmark = pytest.mark.server
 

@@ -3,8 +3,8 @@
 import json
 import subprocess
 
-from tests.integration.hospital import CARTWATCH, cartwatch, crs2, iso
-from tests.unit.worker.ward import NOW
+from tests.support.hospital import CARTWATCH, cartwatch, crs2, iso
+from tests.support.stored_ward import NOW
 
 
 def case(number: int) -> str:

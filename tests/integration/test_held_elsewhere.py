@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from tests.integration.hospital import eventually
-from tests.unit.worker.ward import NOW, SITE, crs2, send
+from tests.support.hospital import eventually
+from tests.support.stored_ward import NOW, SITE, crs2, send
 from worker.monitoring.orphans import recover
 from worker.runtime.runtime import connect, make
 from worker.store import lease

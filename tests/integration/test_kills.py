@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from alerts.state import Watch
 from config.site import load_site
-from tests.integration.hospital import (
+from tests.support.hospital import (
     Body,
     Hospital,
     course,

@@ -16,9 +16,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 
 from config.site import Channel
-from tests.integration.hospital import Hospital, crs2, eventually
-from tests.integration.servers import free_port
-from tests.unit.worker.delivery.builders import page
+from tests.support.hospital import Hospital, crs2, eventually
+from tests.support.pages import page
+from tests.support.servers import free_port
 from worker.delivery.channel import Office, send
 from worker.delivery.outcome import Attempt, Outcome
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.hospital import Hospital, eventually, registration
-from tests.integration.senders import Listening, Sender, configure, listening, refused, result
+from tests.support.hospital import Hospital, eventually, registration
+from tests.support.senders import Listening, Sender, configure, listening, refused, result
 from worker.intake.mllp.counters import read as read_counts
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import Receiver

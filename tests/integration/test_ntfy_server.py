@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from config.site import Channel, Urgency
-from tests.integration.hospital import Hospital, crs2, eventually
-from tests.integration.servers import free_port, program_or_image, running
-from tests.unit.worker.delivery.builders import page
+from tests.support.hospital import Hospital, crs2, eventually
+from tests.support.pages import page
+from tests.support.servers import free_port, program_or_image, running
 from worker.delivery.channel import Office, send, send_picture
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Words

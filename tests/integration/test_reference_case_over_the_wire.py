@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from alerts.state import Watch
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
-from tests.integration.wire.ways import OverHttp, OverMllp, OverTheWire
+from tests.support.wire.ways import OverHttp, OverMllp, OverTheWire
 from worker.intake.store import IntakeStore
 from worker.standalone.demo import read_case
 from worker.standalone.embedded_redis import EmbeddedRedis

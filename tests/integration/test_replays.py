@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.site import DEFAULTS
-from tests.integration.hospital import CARTWATCH, descendants, impatient, kill
+from tests.support.hospital import CARTWATCH, descendants, impatient, kill
 from worker.standalone.demo import read_case
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import Received

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from config.site import load_site
-from tests.integration.hospital import course, crs2, eventually
-from tests.unit.worker.ward import Clock
+from tests.support.hospital import course, crs2, eventually
+from tests.support.stored_ward import Clock
 from worker.clock import StoreClock, milliseconds
 from worker.delivery import outbox
 from worker.delivery.channel import Office

@@ -13,7 +13,7 @@ from alerts.messages import Receipt, read_message
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from config.site import DEFAULTS
-from tests.integration.hospital import Hospital, eventually
+from tests.support.hospital import Hospital, eventually
 from worker.clock import milliseconds
 from worker.store.codec import Owed, pack
 from worker.store.shard import read_journal

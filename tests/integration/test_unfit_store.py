@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from config.settings import Settings
-from tests.integration.hospital import cartwatch, impatient
+from tests.support.hospital import cartwatch, impatient
 from worker.runtime.runtime import connect, keys_of
 from worker.standalone.embedded_redis import EmbeddedRedis
 

@@ -14,8 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from tests.integration.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
-from tests.integration.senders import Sender, result
+from tests.support.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
+from tests.support.senders import Sender, result
 from worker.runtime.runtime import connect, make
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.service import DELIVERS

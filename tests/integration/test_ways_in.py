@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from celery import Celery
 
-from tests.integration.hospital import Body, Hospital, crs2, eventually, reading, registration
+from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
 
 pytestmark = pytest.mark.server
 

@@ -11,7 +11,7 @@ from alerts.episodes.rota import gaps, holders, next_change
 from config.ical import read_shifts
 from config.problems import ConfigurationError
 from config.site import OnCall, load_site
-from tests.unit.config.builders import folder, line_of
+from tests.support.configuration import folder, line_of
 
 ROME = ZoneInfo("Europe/Rome")
 PLAIN = "  on_call: [haematologist-1]\n"

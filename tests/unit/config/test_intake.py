@@ -8,7 +8,7 @@ import pytest
 from config.intake import load_intake, read_map, with_map
 from config.problems import ConfigurationError
 from config.site import DEFAULTS
-from tests.unit.config.builders import folder as shipped
+from tests.support.configuration import folder as shipped
 
 
 def written(folder: Path, text: str) -> Path:

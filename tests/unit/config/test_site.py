@@ -7,7 +7,7 @@ import pytest
 from config.problems import ConfigurationError
 from config.rota import Hours, Role
 from config.site import DEFAULTS, load_site
-from tests.unit.config.builders import folder, line_of
+from tests.support.configuration import folder, line_of
 
 SCHEDULE = """\
 roles:

@@ -7,7 +7,7 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 
-from tests.unit.worker.ward import KEYS, Clock
+from tests.support.stored_ward import KEYS, Clock
 from worker.client import Client
 from worker.store.capacity import Memory
 from worker.store.shard import Store

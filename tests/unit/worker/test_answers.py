@@ -4,8 +4,8 @@ import pytest
 
 from alerts.episodes.lifecycle import Episode
 from alerts.state import Watch
+from tests.support.stored_ward import KEYS, SITE, Clock, crs2, owed, send
 from tests.unit.worker.test_cli import run
-from tests.unit.worker.ward import KEYS, SITE, Clock, crs2, owed, send
 from worker.clock import StoreClock
 from worker.commands import responses
 from worker.processing.advance import advance

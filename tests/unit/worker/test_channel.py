@@ -14,8 +14,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.pages.page import Page
 from config.site import Channel, Urgency
-from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.ward import SITE
+from tests.support.pages import page
+from tests.support.stored_ward import SITE
 from worker.delivery import channel as module
 from worker.delivery.channel import Office, address, judge, send, send_picture, takes_picture
 from worker.delivery.outcome import Attempt, Outcome

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.config.builders import folder, line_of
+from tests.support.configuration import folder, line_of
 from worker.cli import main
 from worker.delivery.addresses import takes
 

@@ -14,7 +14,20 @@ from click.testing import CliRunner, Result
 
 from alerts.messages import read_message
 from alerts.state import Unregistered
-from tests.unit.worker.ward import KEYS, NOW, SITE, Body, Clock, crs2, owed, raw, reading, registration, send, waiting
+from tests.support.stored_ward import (
+    KEYS,
+    NOW,
+    SITE,
+    Body,
+    Clock,
+    crs2,
+    owed,
+    raw,
+    reading,
+    registration,
+    send,
+    waiting,
+)
 from worker.cli import main
 from worker.commands import responses
 from worker.monitoring.health import Check

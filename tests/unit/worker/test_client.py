@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from alerts.messages import BadMessage
 from config.settings import Settings
-from tests.unit.worker.ward import NOW, acknowledgement, crs2, raw, reading
+from tests.support.stored_ward import NOW, acknowledgement, crs2, raw, reading
 from worker.client import Client
 from worker.store.capacity import FULL, IntakeStoppedError
 from worker.store.keys import Keys

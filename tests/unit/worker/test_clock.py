@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.unit.worker.ward import KEYS, NOW
+from tests.support.stored_ward import KEYS, NOW
 from worker import clock as module
 from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, StoreClock, milliseconds
 from worker.delivery import claims

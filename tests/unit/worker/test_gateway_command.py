@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, SITE, Clock
+from tests.support.stored_ward import KEYS, SITE, Clock
 from worker.commands import gateway as commands
 from worker.gateway import serve as serving
 from worker.gateway.sessions import Sessions

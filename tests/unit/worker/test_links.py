@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW
+from tests.support.stored_ward import KEYS, NOW
 from worker.links import BadLink, ExpiredLink, LinkClaims, Links, links_of, secret_of
 
 LONG_ENOUGH = "configured, and long enough by far"

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from alerts.messages import BadMessage
 from config.settings import Settings
-from tests.unit.worker.ward import SITE, Clock, reading, send
+from tests.support.stored_ward import SITE, Clock, reading, send
 from worker import client
 from worker.cli import main
 from worker.commands import merges

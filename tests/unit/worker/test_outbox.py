@@ -9,8 +9,8 @@ from redis import Redis
 from alerts.messages import Receipt, read_message
 from alerts.pages.page import Page
 from config.site import Channel
-from tests.unit.worker.delivery.builders import page as build_page
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.pages import page as build_page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.clock import milliseconds
 from worker.delivery import claims
 from worker.delivery import outbox as module

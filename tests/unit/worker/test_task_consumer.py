@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
-from tests.unit.worker.ward import SITE, Clock
+from tests.support.stored_ward import SITE, Clock
 from worker import task_consumer
 from worker.app import app
 from worker.monitoring.stalled_consumer import Ears

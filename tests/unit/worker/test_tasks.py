@@ -18,8 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from alerts.pages.page import Page
 from config.settings import Settings
 from config.site import Urgency
-from tests.unit.worker.delivery.builders import page as build_page
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
+from tests.support.pages import page as build_page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
 from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds

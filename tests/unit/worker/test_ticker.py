@@ -13,7 +13,7 @@ from redis.exceptions import OutOfMemoryError
 
 from alerts.step.system_faults import fault
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker import ticker as module
 from worker.app import app
 from worker.clock import milliseconds

@@ -12,7 +12,7 @@ from alerts.messages import AnyMessage
 from alerts.state import Effects, Watch
 from alerts.step.step import step
 from config.site import Site
-from tests.unit.worker.ward import (
+from tests.support.stored_ward import (
     KEYS,
     NOW,
     SITE,

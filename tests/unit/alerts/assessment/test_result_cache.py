@@ -13,7 +13,7 @@ from alerts.messages import AnyMessage
 from config.conventions import Proxies
 from config.site import Site
 from config.vocabulary import READINGS
-from tests.behaviour.ward import SITE, changed, message
+from tests.support.ward import SITE, changed, message
 
 INFUSED = datetime(2024, 6, 12, 8, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

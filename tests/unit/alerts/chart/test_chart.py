@@ -14,7 +14,7 @@ from alerts.chart.admission import Admission
 from alerts.chart.chart import UNUSED_KEPT, Chart, Unused
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement
 
 ROME = ZoneInfo("Europe/Rome")
 

@@ -10,7 +10,7 @@ from alerts.chart.charting import Charted, chart_message
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, hours
+from tests.support.charts import INFUSED, NOW, SITE, hours
 
 
 def message(type_: str, **fields: Any) -> AnyMessage:

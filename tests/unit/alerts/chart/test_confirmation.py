@@ -10,7 +10,7 @@ from alerts.chart import confirmation
 from alerts.chart.chart import Chart
 from alerts.chart.confirmation import Confirmed
 from alerts.chart.entry import Entry
-from tests.unit.alerts.builders import NOW, SITE, chart, reading
+from tests.support.charts import NOW, SITE, chart, reading
 
 SECOND = timedelta(seconds=1)
 Samples = list[tuple[object, int]]

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.chart.dose_ledger import Ledger, ledger
-from tests.unit.alerts.builders import NOW, Item, chart, dose, hours
+from tests.support.charts import NOW, Item, chart, dose, hours
 
 
 def given(drug: str, mg: object, before: float, unit: str = "mg") -> Item:

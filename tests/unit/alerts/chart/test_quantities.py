@@ -6,7 +6,7 @@ import pytest
 
 from alerts.chart.quantities import Quantity, Unusable, canonical
 from config.vocabulary import READINGS, Sort
-from tests.unit.alerts.builders import SITE
+from tests.support.charts import SITE
 
 TABLES = SITE.tables
 MEASURED = [kind for kind in READINGS.values() if kind.sort in (Sort.VITAL, Sort.LABORATORY)]

@@ -12,7 +12,7 @@ from alerts.chart.chart import Chart, Ids
 from alerts.chart.entry import Entry
 from alerts.chart.thinning import BY_HAND_KEPT, FRESH, SENDERS_KEPT
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import NOW, hours
+from tests.support.charts import NOW, hours
 
 MINUTE = NOW - hours(1)
 """A minute that is kept by the minute: older than the last ones, younger than the full resolution."""

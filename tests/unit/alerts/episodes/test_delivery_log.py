@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from alerts.episodes.delivery_log import DELIVERIES_KEPT, Delivery, with_delivery
-from tests.unit.alerts.builders import NOW
+from tests.support.charts import NOW
 
 
 def sent(number: int) -> Delivery:

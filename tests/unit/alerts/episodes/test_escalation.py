@@ -11,7 +11,7 @@ from alerts.episodes.lifecycle import Episode, acknowledge, follow
 from alerts.rules.finding import Finding
 from config.rota import always
 from config.site import Site, Step, Urgency
-from tests.unit.alerts.builders import NOW, SITE, hours
+from tests.support.charts import NOW, SITE, hours
 
 ON_CALL, SECOND, CONSULTANT = "haematologist-1", "haematologist-2", "consultant-1"
 

@@ -12,7 +12,7 @@ from alerts.episodes.escalation import due
 from alerts.episodes.lifecycle import Episode, Followed, Past, episode_id, follow, news_of_the_past
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
-from tests.unit.alerts.builders import NOW, SITE, hours, reading
+from tests.support.charts import NOW, SITE, hours, reading
 
 APART = hours(6)
 LATER = timedelta(seconds=20)

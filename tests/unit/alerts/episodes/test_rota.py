@@ -13,7 +13,7 @@ from alerts.episodes.rota import gaps, holders, next_change, spans
 from config.rota import DAYS, Role, always
 from config.site import OnCall
 from config.wall_clock import moment, shown
-from tests.unit.alerts.builders import SITE
+from tests.support.charts import SITE
 
 ROME = SITE.zone
 ROLE = "on_call"

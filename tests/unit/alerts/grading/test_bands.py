@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from alerts.grading.bands import Cut, Levels, Reference, cell, levels
-from tests.unit.alerts.builders import reading
+from tests.support.charts import reading
 
 ROW = (Cut(1, "<", Decimal(10), "one"), Cut(2, "<", Decimal(5), "two"), Cut(4, "<", Decimal(1), "four"))
 

@@ -11,7 +11,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
 from alerts.grading.basis import Basis, unchanging
 from config.site import Site
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, absent, aside, chart, dose, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, absent, aside, chart, dose, hours, reading, statement
 
 INSTANT = timedelta(microseconds=1)
 WEEK = Basis(frozenset(("platelets",)), (timedelta(days=7),))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.alerts.grading.boundaries import (
+from tests.support.boundaries import (
     AROUSAL,
     BEFORE,
     INFUSED,

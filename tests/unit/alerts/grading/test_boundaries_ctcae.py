@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.alerts.grading.boundaries import BEFORE, NOW, SITE, SITE_6, STEP, graded, reading, stated
+from tests.support.boundaries import BEFORE, NOW, SITE, SITE_6, STEP, graded, reading, stated
 
 # -- CTCAE -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.alerts.grading.boundaries import AROUSAL, BEFORE, INFUSED, NOW, Body, graded, reading, stated
+from tests.support.boundaries import AROUSAL, BEFORE, INFUSED, NOW, Body, graded, reading, stated
 
 # -- scores ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 
 from alerts.grading import crs
 from alerts.grading.result import Grade
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, dose, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, chart, day, dose, hours, reading, statement
 
 VASOPRESSORS = ("norepinephrine", "epinephrine", "phenylephrine", "dopamine", "dobutamine")
 WAIVER_DRUGS = (

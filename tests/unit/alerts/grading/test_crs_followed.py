@@ -5,7 +5,7 @@ from datetime import datetime
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import crs
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, dose, hours, reading
+from tests.support.charts import NOW, SITE, Item, chart, dose, hours, reading
 
 
 def by_monitor(kind: str, value: object, at: datetime) -> Item:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from alerts.grading import crs
-from tests.unit.alerts.builders import INFUSED, SITE, Item, chart, day, dose, hours, reading
+from tests.support.charts import INFUSED, SITE, Item, chart, day, dose, hours, reading
 
 INSTANT = timedelta(microseconds=1)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from alerts.grading import crs
 from alerts.grading.crs import Course
 from alerts.grading.result import Grade
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 MINUTE = timedelta(minutes=1)
 

@@ -10,7 +10,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement
 
 KIND = {"anemia": "hemoglobin"}
 LIMIT = {"anemia": "12.0", "platelets": "150", "neutrophils": "1.8", "white_cells": "4.0", "lymphocytes": "1.1"}

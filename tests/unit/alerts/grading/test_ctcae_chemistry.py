@@ -7,7 +7,7 @@ import pytest
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, day, hours, reading, statement
 
 PROXIES = ("chart.laboratory_holds", "chart.baseline_window")
 

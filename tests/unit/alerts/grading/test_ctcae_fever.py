@@ -4,7 +4,7 @@ import pytest
 
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
 
 
 def fever(*items: Item) -> Grade:

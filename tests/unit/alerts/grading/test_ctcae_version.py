@@ -7,7 +7,7 @@ from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from config.conventions import Proxies
 from config.site import Site
-from tests.unit.alerts.builders import NOW, SITE, chart, reading
+from tests.support.charts import NOW, SITE, chart, reading
 
 LIMIT = {"platelets": "150", "neutrophils": "1.8", "hemoglobin": "12.0"}
 

@@ -13,7 +13,7 @@ from alerts.message_fields import Status
 from config.conventions import EasixThreshold
 from config.site import Site
 from config.types import Proxy
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, day, dose, hours, reading
+from tests.support.charts import NOW, SITE, Item, absent, aside, chart, day, dose, hours, reading
 
 UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"
 

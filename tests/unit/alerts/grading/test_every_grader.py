@@ -13,7 +13,7 @@ from alerts.grading.result import Grade, Points, Result, Score
 from alerts.message_fields import Status
 from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 Grader = Callable[[Chart, datetime, Site], Result]
 

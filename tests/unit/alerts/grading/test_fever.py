@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from alerts.grading.fever import fever, has_other_fever
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, chart, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, chart, hours, reading, statement
 
 INSTANT = timedelta(microseconds=1)
 

@@ -7,7 +7,7 @@ import pytest
 from alerts.grading import hematotox
 from alerts.grading.result import Points
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
+from tests.support.charts import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
 
 BEFORE = day(-6)
 INSTANT = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from alerts.grading.axis import Axis
 from alerts.grading.hypotension import hypotension, pressures
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, dose, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, chart, day, dose, hours, reading, statement
 
 MINUTE = timedelta(minutes=1)
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from alerts.grading.axis import Axis
 from alerts.grading.hypoxia import hypoxia
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, hours, reading, statement
 
 MINUTE = timedelta(minutes=1)
 CANNULA = reading("oxygen_device", "nasal_cannula")

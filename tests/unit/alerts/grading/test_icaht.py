@@ -8,7 +8,7 @@ import pytest
 from alerts.grading import icaht
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import INFUSED, SITE, Item, absent, chart, day, hours, reading
+from tests.support.charts import INFUSED, SITE, Item, absent, chart, day, hours, reading
 
 LOW, VERY_LOW, ENOUGH = "0.3", "0.05", "2.0"
 

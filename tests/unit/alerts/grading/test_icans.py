@@ -7,7 +7,7 @@ import pytest
 from alerts.grading import icans, ice
 from alerts.grading.result import Grade
 from config.vocabulary import label
-from tests.unit.alerts.builders import (
+from tests.support.charts import (
     INFUSED,
     NOW,
     SITE,

@@ -7,7 +7,7 @@ import pytest
 from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 
 def signs(celsius: str, at: datetime, systolic: int = 120) -> tuple[Item, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from alerts.grading import inputs
 from alerts.message_fields import Status
-from tests.unit.alerts.builders import NOW, SITE, absent, aside, chart, hours, reading
+from tests.support.charts import NOW, SITE, absent, aside, chart, hours, reading
 
 WEEK = timedelta(days=7)
 UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"

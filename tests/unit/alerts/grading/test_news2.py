@@ -6,7 +6,7 @@ import pytest
 
 from alerts.grading import news2
 from alerts.grading.news2 import News2
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
 
 BEST: dict[str, object] = {
     "respiratory_rate": 16,

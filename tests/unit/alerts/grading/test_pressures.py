@@ -7,7 +7,7 @@ import pytest
 
 from alerts.grading import pressures
 from config.site import Site
-from tests.unit.alerts.builders import NOW, SITE, Item, absent, chart, hours, reading
+from tests.support.charts import NOW, SITE, Item, absent, chart, hours, reading
 
 SYSTOLIC = "systolic_bp"
 

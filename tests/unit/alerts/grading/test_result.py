@@ -6,7 +6,7 @@ from alerts.grading.icans import VERSION
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
 from alerts.grading.result import Evidence, Grade, Points, Result, Score
-from tests.unit.alerts.builders import NOW, reading
+from tests.support.charts import NOW, reading
 
 COMMON = {"system": "X", "version": VERSION, "at": NOW}
 RESULTS = [

@@ -10,8 +10,8 @@ from alerts.grading import crs, icans
 from alerts.grading.result import Grade
 from alerts.grading.statements import is_statement
 from config.site import Site
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, dose, hours, reading, statement
-from tests.unit.alerts.wording.reader import assert_italian
+from tests.support.charts import NOW, SITE, Item, chart, dose, hours, reading, statement
+from tests.support.italian_reader import assert_italian
 
 SECOND = timedelta(seconds=1)
 SAID = NOW - hours(1)

@@ -18,7 +18,7 @@ from alerts.rules.finding import Finding
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
 from config.site import Language, Site, Urgency
-from tests.unit.alerts.builders import NOW, SITE, chart, dose, hours, reading
+from tests.support.charts import NOW, SITE, chart, dose, hours, reading
 
 
 def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", **more: object) -> Finding:

@@ -15,7 +15,7 @@ from alerts.pages.concern import Change, Concern, worst_first
 from alerts.pages.title import Title, title
 from alerts.rules.finding import Finding
 from config.site import Language, Urgency
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, hours, reading
+from tests.support.charts import INFUSED, NOW, SITE, hours, reading
 
 PLACE = Admission(effective=INFUSED, infused=INFUSED, ward="HAEM-2", bed="12")
 

@@ -7,7 +7,7 @@ import pytest
 from alerts.chart.entry import Entry
 from alerts.grading.result import Evidence
 from alerts.pages.values import clock, readings, short_value, shown
-from tests.unit.alerts.builders import NOW, SITE, hours, reading
+from tests.support.charts import NOW, SITE, hours, reading
 
 
 @pytest.mark.parametrize(

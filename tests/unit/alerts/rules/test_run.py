@@ -8,7 +8,7 @@ from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
 from alerts.rules.finding import Finding, Seen
 from alerts.rules.run import findings, seen
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 FEVER = reading("temperature", "38.5", NOW)
 HYPOTENSION = reading("systolic_bp", 84, NOW)

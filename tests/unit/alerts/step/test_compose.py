@@ -14,7 +14,7 @@ from alerts.state import Watch
 from alerts.step.compose import Tidings, Written, write
 from config.rota import always
 from config.site import Site, Urgency
-from tests.unit.alerts.builders import NOW, SITE, chart, hours, reading
+from tests.support.charts import NOW, SITE, chart, hours, reading
 
 ON_CALL, SECOND, TECHNICIAN = "haematologist-1", "haematologist-2", "technician-1"
 CHART = chart(reading("temperature", "38.5", NOW))

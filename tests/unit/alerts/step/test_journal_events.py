@@ -15,7 +15,7 @@ from alerts.pages.title import Title
 from alerts.rules.finding import Finding
 from alerts.state import Watch
 from alerts.step.journal_events import answer_event, closed_event, grade_event, local, page_event, plain
-from tests.unit.alerts.builders import NOW, SITE, Item, chart, day, reading
+from tests.support.charts import NOW, SITE, Item, chart, day, reading
 
 WATCH = Watch(patient="P1")
 

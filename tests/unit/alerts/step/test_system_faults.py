@@ -11,7 +11,7 @@ from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
 from alerts.state import Watch
 from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
-from tests.unit.alerts.builders import NOW, hours
+from tests.support.charts import NOW, hours
 
 FEED = "feed lab"
 

@@ -20,7 +20,7 @@ from config.conventions import Proxies
 from config.site import URGENCIES, Language
 from config.types import EXAMPLE, Proxy
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
-from tests.unit.alerts.builders import SITE
+from tests.support.charts import SITE
 
 
 def braces(text: str) -> Counter[str]:

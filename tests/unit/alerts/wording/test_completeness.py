@@ -22,7 +22,7 @@ from alerts.rules.run import findings
 from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
 from alerts.wording.catalogue import translate
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
-from tests.unit.alerts.builders import (
+from tests.support.charts import (
     INFUSED,
     NOW,
     SITE,
@@ -35,7 +35,7 @@ from tests.unit.alerts.builders import (
     reading,
     statement,
 )
-from tests.unit.alerts.wording.reader import assert_italian
+from tests.support.italian_reader import assert_italian
 
 FREE = "zz zz"
 """What a person wrote: it is kept."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerts.wording.catalogue import italian
-from tests.unit.alerts.wording.reader import ENGLISH
+from tests.support.italian_reader import ENGLISH
 
 ROOT = Path(__file__).parents[4]
 MODULES = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.messages import BadMessage
-from tests.unit.worker.ward import NOW, SITE, Body, crs2, reading, registration
+from tests.support.stored_ward import NOW, SITE, Body, crs2, reading, registration
 from worker.commands.grading import grade_case, read_case
 
 

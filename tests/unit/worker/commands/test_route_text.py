@@ -17,8 +17,8 @@ from alerts.state import Watch
 from config.rota import Role, always
 from config.settings import Settings
 from config.site import Site
-from tests.unit.config.builders import folder
-from tests.unit.worker.ward import NOW, SITE, Clock
+from tests.support.configuration import folder
+from tests.support.stored_ward import NOW, SITE, Clock
 from worker.cli import main
 from worker.commands.route_text import Route
 from worker.runtime.runtime import Runtime

@@ -9,8 +9,8 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT, Fault, Receipt, read_message
 from alerts.pages.page import Page
 from config.site import Channel, Site
-from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.pages import page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.clock import milliseconds
 from worker.delivery import outbox, turns
 from worker.delivery.agreement import LEFT_FOR, LOOKED_AT_AGAIN, owing

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from config.site import Channel
-from tests.unit.worker.delivery.builders import page
+from tests.support.pages import page
 from worker.delivery.channel import Office, send, send_picture
 from worker.delivery.outcome import Outcome
 from worker.delivery.rendering import Words

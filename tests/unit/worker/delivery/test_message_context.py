@@ -10,8 +10,8 @@ from redis import Redis
 from alerts.pages.page import Page
 from config.settings import Settings
 from config.site import Site
-from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.pages import page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.delivery.agreement import mark
 from worker.delivery.message_context import office, send_trend, wants_picture
 from worker.links import links_of

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from config.site import Urgency
-from tests.unit.worker.delivery.builders import page
+from tests.support.pages import page
 from worker.delivery.channel import _open
 from worker.delivery.providers import (
     MACHINES,

@@ -6,8 +6,8 @@ import pytest
 
 from alerts.pages.page import Page
 from alerts.pages.title import Title
-from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.ward import NOW
+from tests.support.pages import page
+from tests.support.stored_ward import NOW
 from worker.delivery.gsm import BASIC, EXTENDED, gsm7
 from worker.delivery.rendering import (
     Answer,

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from config.site import Channel
-from tests.unit.worker.delivery.builders import page
+from tests.support.pages import page
 from tests.unit.worker.delivery.test_providers import ADDRESSES
 from worker.delivery.channel import Office, send, send_picture
 from worker.delivery.http import ANSWER_MOST

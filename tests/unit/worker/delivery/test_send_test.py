@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from alerts.pages.page import Page
 from config.site import Channel, Urgency
-from tests.unit.worker.ward import NOW, SITE
+from tests.support.stored_ward import NOW, SITE
 from worker.commands.delivery import URGENCIES, send_test
 from worker.commands.delivery import test_page as made
 from worker.delivery import channel as module

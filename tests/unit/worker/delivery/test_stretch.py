@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError
 
 from alerts.pages.page import Page
 from config.site import Channel
-from tests.unit.worker.delivery.builders import owe, page
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
+from tests.support.pages import owe, page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from worker.clock import milliseconds
 from worker.delivery import outbox, turns
 from worker.delivery.channel import Office

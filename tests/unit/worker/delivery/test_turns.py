@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.unit.worker.delivery.builders import page
-from tests.unit.worker.ward import KEYS, NOW, SITE
+from tests.support.pages import page
+from tests.support.stored_ward import KEYS, NOW, SITE
 from worker.clock import milliseconds
 from worker.delivery import turns
 from worker.delivery.outcome import Outcome

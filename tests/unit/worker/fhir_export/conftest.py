@@ -6,21 +6,21 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from tests.record_system import RecordSystem
-from tests.unit.worker.fhir_export.ward import Exporting
-from tests.unit.worker.ward import KEYS, Clock
+from tests.support.exporting import Exporting
+from tests.support.fake_ehr import FakeEhr
+from tests.support.stored_ward import KEYS, Clock
 from worker.fhir_export.client import FhirBase
 from worker.store.shard import Store
 
 
 @pytest.fixture
-def record() -> Iterator[RecordSystem]:
-    with RecordSystem() as system:
+def record() -> Iterator[FakeEhr]:
+    with FakeEhr() as system:
         yield system
 
 
 @pytest.fixture
-def settings(record: RecordSystem) -> Settings:
+def settings(record: FakeEhr) -> Settings:
     return Settings(fhir_base=record.base, fhir_token="a-token", fhir_system="urn:oid:1.2.3")  # noqa: S106
 
 
@@ -32,6 +32,6 @@ def base(settings: Settings) -> Iterator[FhirBase]:
 
 
 @pytest.fixture
-def ward(redis: Redis, clock: Clock, record: RecordSystem, settings: Settings, base: FhirBase) -> Exporting:
+def ward(redis: Redis, clock: Clock, record: FakeEhr, settings: Settings, base: FhirBase) -> Exporting:
     store = Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000, exports=True)
     return Exporting(store, clock, record, settings, base)

@@ -11,8 +11,8 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from config.settings import Settings
-from tests.record_system import RecordSystem
-from tests.unit.worker.ward import NOW
+from tests.support.fake_ehr import FakeEhr
+from tests.support.stored_ward import NOW
 from worker.fhir_export import client as module
 from worker.fhir_export.client import Answer, FhirBase, Verdict, _diagnostics, fhir_base
 
@@ -24,12 +24,12 @@ RESOURCE = {
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[RecordSystem]:
-    with RecordSystem() as system:
+def elsewhere() -> Iterator[FakeEhr]:
+    with FakeEhr() as system:
         yield system
 
 
-def test_the_token_is_brought_and_fhir_is_spoken(record: RecordSystem, base: FhirBase) -> None:
+def test_the_token_is_brought_and_fhir_is_spoken(record: FakeEhr, base: FhirBase) -> None:
     assert base.put([RESOURCE], NOW) == Answer(Verdict.TAKEN)
     [(headers, bundle)] = record.requests
     assert headers["authorization"] == "Bearer a-token"
@@ -37,14 +37,14 @@ def test_the_token_is_brought_and_fhir_is_spoken(record: RecordSystem, base: Fhi
     assert bundle["entry"][0]["resource"] == RESOURCE
 
 
-def test_without_a_token_none_is_brought(record: RecordSystem) -> None:
+def test_without_a_token_none_is_brought(record: FakeEhr) -> None:
     base = FhirBase(Settings(fhir_base=record.base))
     base.put([RESOURCE], NOW)
     base.close()
     assert "authorization" not in record.requests[0][0]
 
 
-def test_a_redirection_is_not_followed(record: RecordSystem, base: FhirBase, elsewhere: RecordSystem) -> None:
+def test_a_redirection_is_not_followed(record: FakeEhr, base: FhirBase, elsewhere: FakeEhr) -> None:
     record.answers = [(307, {"Location": elsewhere.base})]
     answer = base.put([RESOURCE], NOW)
     assert answer.verdict is Verdict.FAILED
@@ -52,7 +52,7 @@ def test_a_redirection_is_not_followed(record: RecordSystem, base: FhirBase, els
     assert elsewhere.requests == []
 
 
-def test_a_token_that_is_not_accepted_is_said(record: RecordSystem, base: FhirBase) -> None:
+def test_a_token_that_is_not_accepted_is_said(record: FakeEhr, base: FhirBase) -> None:
     record.answers = [(401, {})]
     assert base.put([RESOURCE], NOW).why == "it answered 401: the token is not accepted"
 
@@ -65,7 +65,7 @@ def test_a_token_that_is_not_accepted_is_said(record: RecordSystem, base: FhirBa
     ],
 )
 def test_an_answer_speaks_of_the_content_or_of_the_way(
-    record: RecordSystem, base: FhirBase, status: int, verdict: str
+    record: FakeEhr, base: FhirBase, status: int, verdict: str
 ) -> None:
     record.answers = [(status, {})]
     assert base.put([RESOURCE], NOW).verdict == verdict
@@ -82,7 +82,7 @@ def test_an_answer_speaks_of_the_content_or_of_the_way(
         ("", None),
     ],
 )
-def test_how_long_it_asks_to_wait(record: RecordSystem, base: FhirBase, text: str, wait: timedelta | None) -> None:
+def test_how_long_it_asks_to_wait(record: FakeEhr, base: FhirBase, text: str, wait: timedelta | None) -> None:
     record.answers = [(503, {"Retry-After": text})]
     assert base.put([RESOURCE], NOW).wait == wait
 
@@ -104,7 +104,7 @@ def test_a_nonsense_address_fails(address: str) -> None:
 
 
 def test_an_answer_in_drips_ends_with_the_task(
-    record: RecordSystem, base: FhirBase, monkeypatch: pytest.MonkeyPatch
+    record: FakeEhr, base: FhirBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: object) -> bytes:
         raise SoftTimeLimitExceeded
@@ -114,14 +114,12 @@ def test_an_answer_in_drips_ends_with_the_task(
     assert base.put([RESOURCE], NOW) == Answer(Verdict.FAILED, "it did not answer in time")
 
 
-def test_what_it_says_of_a_refusal_is_kept_and_shortened(record: RecordSystem, base: FhirBase) -> None:
+def test_what_it_says_of_a_refusal_is_kept_and_shortened(record: FakeEhr, base: FhirBase) -> None:
     record.refuses = lambda _: True
     assert base.put([RESOURCE], NOW) == Answer(Verdict.REFUSED, "it answered 422", None, "no such code")
 
 
-def test_nothing_of_it_stands_in_the_log(
-    record: RecordSystem, base: FhirBase, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nothing_of_it_stands_in_the_log(record: FakeEhr, base: FhirBase, caplog: pytest.LogCaptureFixture) -> None:
     from worker.runtime.logging_setup import configure
 
     root = logging.getLogger()

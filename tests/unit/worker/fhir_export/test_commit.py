@@ -10,8 +10,8 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from alerts.state import Effects
 from config.settings import Settings
-from tests.unit.worker.fhir_export.ward import Exporting
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
+from tests.support.exporting import Exporting
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
 from worker.clock import milliseconds
 from worker.fhir_export.records import owed, pack, unpack
 from worker.processing.advance import advance
@@ -133,7 +133,7 @@ def test_the_token_is_never_shown() -> None:
 
 
 def test_a_receipt_says_what_became_of_its_page(ward: Exporting) -> None:
-    from tests.unit.worker.fhir_export.ward import receipt
+    from tests.support.exporting import receipt
 
     ward.comes(*crs2())
     at = NOW + timedelta(seconds=4)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.record_system import Resource
-from tests.unit.worker.fhir_export.ward import Exporting, receipt
-from tests.unit.worker.ward import NOW, Body, acknowledgement, crs2, reading
+from tests.support.exporting import Exporting, receipt
+from tests.support.fake_ehr import Resource
+from tests.support.stored_ward import NOW, Body, acknowledgement, crs2, reading
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export import export as module
 from worker.fhir_export.backlog import backlog, due, forget_refused, refused

@@ -9,7 +9,7 @@ from alerts.assessment.assessment import assess
 from alerts.step.journal_events import GradeStatus, grade_event, regrade_event
 from alerts.wording.headings import DISCLAIMER
 from config.settings import Settings
-from tests.unit.alerts.builders import INFUSED, NOW, SITE, Item, chart, dose, hours, reading
+from tests.support.charts import INFUSED, NOW, SITE, Item, chart, dose, hours, reading
 from worker.fhir_export.bundle import latest, transaction
 from worker.fhir_export.communication import Told, carried_on, communication, pack, unpack
 from worker.fhir_export.observation import observation

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
-from tests.unit.worker.fhir_export.ward import Exporting
-from tests.unit.worker.ward import KEYS, NOW, SITE, crs2, send
+from tests.support.exporting import Exporting
+from tests.support.stored_ward import KEYS, NOW, SITE, crs2, send
 from worker import tasks, ticker
 from worker.app import app
 from worker.cli import main

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.unit.worker.gateway.desk import Desk
-from tests.unit.worker.ward import Clock
+from tests.support.desk import Desk
+from tests.support.stored_ward import Clock
 from worker.gateway import snapshot
 from worker.monitoring.health import Check
 from worker.store.shard import Store

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
-from tests.unit.worker.ward import Clock, everything, reading, registration, waiting
+from tests.support.desk import PERSON, Desk, site_with, words
+from tests.support.stored_ward import Clock, everything, reading, registration, waiting
 from worker.gateway import snapshot as module
 from worker.gateway.board import _events
 from worker.gateway.rate_limit import LiveBoards

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from alerts.overview import most_urgent_first, overview
-from tests.unit.worker.gateway.desk import Desk, words
-from tests.unit.worker.ward import SITE, reading, registration
+from tests.support.desk import Desk, words
+from tests.support.stored_ward import SITE, reading, registration
 from worker.gateway.board_view import ID_LENGTH, shortened
 from worker.gateway.context import FOLDER
 from worker.report.palette import DAY, NIGHT

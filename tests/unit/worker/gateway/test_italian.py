@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from alerts.wording.catalogue import ROWS
 from config.site import Feed
-from tests.unit.alerts.wording.reader import ENGLISH
-from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
-from tests.unit.worker.ward import SITE, Clock, crs2, reading
+from tests.support.desk import PERSON, Desk, site_with, words
+from tests.support.italian_reader import ENGLISH
+from tests.support.stored_ward import SITE, Clock, crs2, reading
 from worker.gateway import error_pages
 from worker.gateway.board import _events
 from worker.gateway.context import refusal

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.unit.worker.gateway.desk import Desk
-from tests.unit.worker.ward import KEYS, NOW, reading
+from tests.support.desk import Desk
+from tests.support.stored_ward import KEYS, NOW, reading
 from worker.clock import milliseconds
 from worker.intake.mllp.counters import COUNTED, Counters, write
 from worker.monitoring import incidents

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
-from tests.unit.worker.ward import Clock, crs2, everything, reading, waiting
+from tests.support.desk import PERSON, Desk, site_with, words
+from tests.support.stored_ward import Clock, crs2, everything, reading, waiting
 from worker.store.shard import Store
 
 PREVIEWS = (

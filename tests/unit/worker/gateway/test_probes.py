@@ -3,8 +3,8 @@
 import pytest
 from anyio import CapacityLimiter
 
-from tests.unit.worker.gateway.desk import Desk
-from tests.unit.worker.ward import everything
+from tests.support.desk import Desk
+from tests.support.stored_ward import everything
 from worker.gateway.serve import access_of
 
 

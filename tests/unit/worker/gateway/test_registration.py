@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.unit.worker.gateway.desk import PERSON, Desk, site_with, words
-from tests.unit.worker.ward import Clock, everything, reading
+from tests.support.desk import PERSON, Desk, site_with, words
+from tests.support.stored_ward import Clock, everything, reading
 from worker.store.shard import Store
 
 PATH = "/board/register"

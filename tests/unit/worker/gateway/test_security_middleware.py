@@ -6,7 +6,7 @@ import logging
 import pytest
 from starlette.types import ASGIApp, Message, Scope
 
-from tests.unit.worker.gateway.desk import PERSON, Desk, words
+from tests.support.desk import PERSON, Desk, words
 from worker.gateway import context
 from worker.gateway.proxy import BehindProxy
 from worker.gateway.rate_limit import BodyBudget

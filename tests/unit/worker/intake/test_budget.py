@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.worker.intake.work import Clock
+from tests.support.work import Clock
 from worker.intake.budget import Budget, OverBudget
 
 

@@ -7,7 +7,7 @@ import pytest
 from config.codes import MEANINGS
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
-from tests.unit.worker.intake.feeds import LOINC, MDC, RXNORM, SNOMED, source
+from tests.support.feeds import LOINC, MDC, RXNORM, SNOMED, source
 from worker.intake.codes import Coding, called, find, find_drug, value_of
 
 CODES = source().codes

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from tests.unit.worker.intake.feeds import NOW, fhir, hl7, observation, obx, oru, pid, taken
-from tests.unit.worker.ward import KEYS, Clock, reading
+from tests.support.feeds import NOW, fhir, hl7, observation, obx, oru, pid, taken
+from tests.support.stored_ward import KEYS, Clock, reading
 from worker.commands import intake as commands
 from worker.intake.store import IntakeStore
 

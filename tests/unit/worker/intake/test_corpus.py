@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.intake import read_map, with_map
-from tests.unit.worker.intake.feeds import CORPUS, INTAKE, NOW, TABLES
+from tests.support.feeds import CORPUS, INTAKE, NOW, TABLES
 from worker.intake.parse import parsed
 
 EXPECTED = CORPUS / "expected.jsonl"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import AT, bundle, fhir, observation, one, source
+from tests.support.feeds import AT, bundle, fhir, observation, one, source
 from worker.intake.fhir.take import Unreadable
 from worker.intake.parsed import Outcome
 

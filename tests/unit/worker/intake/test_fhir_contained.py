@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
+from tests.support.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
 from worker.intake.parsed import Element, Outcome
 from worker.intake.retry import again

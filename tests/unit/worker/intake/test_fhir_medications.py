@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import AT, RXNORM, administration, bundle, coding, concept, fhir, one
+from tests.support.feeds import AT, RXNORM, administration, bundle, coding, concept, fhir, one
 from worker.intake.parsed import Outcome
 
 LATER = "2024-06-14T20:00:00+02:00"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import (
+from tests.support.feeds import (
     AT,
     LOINC,
     MDC,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import (
+from tests.support.feeds import (
     LOINC,
     NOW,
     TABLES,
@@ -18,7 +18,7 @@ from tests.unit.worker.intake.feeds import (
     observation,
     source,
 )
-from tests.unit.worker.intake.work import Clock, work_of
+from tests.support.work import Clock, work_of
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir import take

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import MESSAGE
-from tests.unit.worker.intake.feeds import (
+from tests.support.feeds import (
     INTAKE,
     NOW,
     TABLES,

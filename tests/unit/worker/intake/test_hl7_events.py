@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import AT, hl7, one, pid, source, taken
+from tests.support.feeds import AT, hl7, one, pid, source, taken
 from worker.intake.parsed import Outcome
 
 TOCILIZUMAB = "612865^tocilizumab^RXNORM"

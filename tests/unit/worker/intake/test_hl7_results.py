@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.intake.feeds import AT, INTAKE, TABLES, hl7, obr, obx, one, oru, pid, source, taken
+from tests.support.feeds import AT, INTAKE, TABLES, hl7, obr, obx, one, oru, pid, source, taken
 from worker.intake import read
 from worker.intake.hl7.statuses import worse
 from worker.intake.parsed import Outcome

@@ -12,9 +12,9 @@ from redis.exceptions import ConnectionError as StoreDown
 from starlette.applications import Starlette
 
 from config.intake import Intake
-from tests.unit.worker.intake.feeds import INTAKE, NOW, bundle, observation, quantity
-from tests.unit.worker.intake.work import Clock
-from tests.unit.worker.ward import KEYS, SITE, reading, registration
+from tests.support.feeds import INTAKE, NOW, bundle, observation, quantity
+from tests.support.stored_ward import KEYS, SITE, reading, registration
+from tests.support.work import Clock
 from worker.gateway.rate_limit import BadTries
 from worker.intake.budget import Budget
 from worker.intake.http import Door, routes

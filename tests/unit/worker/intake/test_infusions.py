@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from config.vocabulary import PRODUCTS, TRADE_NAMES, product_code
-from tests.unit.worker.intake.feeds import (
+from tests.support.feeds import (
     AT,
     SNOMED,
     administration,

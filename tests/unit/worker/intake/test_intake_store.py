@@ -10,8 +10,8 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from alerts.state import SetAside
-from tests.unit.worker.intake.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
-from tests.unit.worker.ward import KEYS, acknowledgement, message, raw, reading
+from tests.support.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
+from tests.support.stored_ward import KEYS, acknowledgement, message, raw, reading
 from worker.intake import retry as retrying
 from worker.intake import store as stores
 from worker.intake.parsed import Outcome, Taken

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.chart.quantities import Unusable, canonical
-from tests.unit.worker.intake.feeds import (
+from tests.support.feeds import (
     MDC,
     TABLES,
     administration,

@@ -7,10 +7,10 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.intake import Intake
-from tests.unit.worker.intake.feeds import INTAKE, NOW, administration, hl7, pid, source
+from tests.support.feeds import INTAKE, NOW, administration, hl7, pid, source
+from tests.support.stored_ward import reading, registration
 from tests.unit.worker.intake.mllp.test_handler import Bench, patients
 from tests.unit.worker.intake.test_http import FHIR, JSON, Ward, issues
-from tests.unit.worker.ward import reading, registration
 from worker.intake.parsed import Outcome
 from worker.store.shard import Store
 

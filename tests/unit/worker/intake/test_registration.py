@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from config.settings import Settings
-from tests.unit.worker.ward import SITE, Clock, reading, send
+from tests.support.stored_ward import SITE, Clock, reading, send
 from worker import client
 from worker.cli import main
 from worker.commands import registration

@@ -11,11 +11,11 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.problems import ConfigurationError
 from config.settings import Settings
 from config.site import DEFAULTS
-from tests.unit.config.builders import folder
-from tests.unit.worker.gateway.desk import SleepingClient
-from tests.unit.worker.intake.feeds import obx, oru
+from tests.support.configuration import folder
+from tests.support.desk import SleepingClient
+from tests.support.feeds import obx, oru
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from tests.unit.worker.runtime.test_reload import Timer, refusing
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
 from worker.intake import read
 from worker.intake.watched_config import IntakeInForce, look_over
 from worker.monitoring.config_refused import report

@@ -7,7 +7,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.site import Feed
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
 from worker.monitoring import clock_jump
 from worker.monitoring.canary import RoundTrip

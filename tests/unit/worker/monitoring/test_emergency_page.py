@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from tests.unit.worker.ward import NOW, SITE
+from tests.support.stored_ward import NOW, SITE
 from worker.delivery.channel import Office
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import answer

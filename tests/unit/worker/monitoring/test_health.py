@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, send
 from worker.clock import milliseconds
 from worker.monitoring import incidents
 from worker.monitoring.health import TAKES, Check, examine

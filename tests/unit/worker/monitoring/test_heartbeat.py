@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from config.settings import Settings
-from tests.unit.worker.ward import NOW, SITE, Clock
+from tests.support.stored_ward import NOW, SITE, Clock
 from worker.monitoring.heartbeat import TOO_OLD, beat
 from worker.monitoring.watchdog import last_look
 from worker.runtime.runtime import Runtime

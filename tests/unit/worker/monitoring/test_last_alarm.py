@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from alerts.wording.catalogue import italian
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW
+from tests.support.stored_ward import KEYS, NOW
 from worker.clock import milliseconds
 from worker.monitoring import emergency_page, last_alarm
 from worker.monitoring.last_alarm import LastAlarm, Progress, reason_of

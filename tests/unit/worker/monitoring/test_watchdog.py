@@ -10,7 +10,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, reading, registration, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, reading, registration, send
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import Office
 from worker.delivery.outbox import deliver

@@ -15,7 +15,7 @@ from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
 from alerts.state import Effects, Watch
 from alerts.step.step import step
 from config.site import Site
-from tests.unit.worker.ward import (
+from tests.support.stored_ward import (
     KEYS,
     NOW,
     SITE,

@@ -5,7 +5,7 @@ import pytest
 from alerts.messages import AnyMessage, read_message
 from config.site import DEFAULTS
 from config.tables import load_tables
-from tests.unit.worker.report.builders import ROME, replayed
+from tests.support.replayed_case import ROME, replayed
 from worker.report.course import Course, course_from
 
 

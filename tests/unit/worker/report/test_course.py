@@ -9,7 +9,7 @@ import pytest
 from alerts.messages import MESSAGE, AnyMessage
 from config.site import DEFAULTS
 from config.tables import load_tables
-from tests.unit.worker.report.builders import ROME, acknowledged, grade, moment, page
+from tests.support.replayed_case import ROME, acknowledged, grade, moment, page
 from worker.report.course import Course, course_from
 
 INFUSED = "2024-06-12T10:00:00+02:00"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.messages import AnyMessage
-from tests.unit.worker.report.builders import ROME, grade, replayed
+from tests.support.replayed_case import ROME, grade, replayed
 from worker.report.course import Course, course_from
 from worker.report.days import REPORTED, SYSTEMS, DayGrade, DayRow, days
 

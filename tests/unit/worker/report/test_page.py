@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from alerts.messages import MESSAGE, AnyMessage
-from tests.unit.worker.report.builders import ROME, acknowledged, moment, page
+from tests.support.replayed_case import ROME, acknowledged, moment, page
 from worker.report.course import Course, course_from
 from worker.report.page import day_name, describe, render, told, waited
 

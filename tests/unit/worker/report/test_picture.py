@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from alerts.messages import MESSAGE, AnyMessage
-from tests.unit.worker.report.builders import ROME, grade, moment, page
+from tests.support.replayed_case import ROME, grade, moment, page
 from worker.report.course import Course, course_from
 from worker.report.lanes import lane_name, lanes, summary
 from worker.report.panels import bands, mean_pressure, panels

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from alerts.messages import MESSAGE, AnyMessage
-from tests.unit.worker.report.builders import ROME, moment
+from tests.support.replayed_case import ROME, moment
 from worker.report.course import Course, course_from
 from worker.report.stay import ledger, stay
 

@@ -12,8 +12,8 @@ from alerts.messages import SITE_SUBJECT, read_message
 from config.problems import ConfigurationError
 from config.settings import Settings
 from config.site import Site, load_site
-from tests.unit.config.builders import folder
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock
+from tests.support.configuration import folder
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from worker import ticker as ticking
 from worker.app import app
 from worker.monitoring.config_refused import report

@@ -7,7 +7,7 @@ from redis import Redis
 
 from config.settings import Settings
 from config.site import ConfigurationError
-from tests.unit.worker.ward import KEYS, NOW, crs2, send
+from tests.support.stored_ward import KEYS, NOW, crs2, send
 from worker.app import Tick
 from worker.clock import StoreClock
 from worker.runtime.runtime import connect, keys_of, make, runtime

@@ -9,7 +9,7 @@ import pytest
 
 from alerts.messages import Acknowledgement, AnyMessage
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, message, reading, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, message, reading, send
 from worker.processing.advance import advance
 from worker.standalone.replay import Replay, _Agenda, acknowledge_after, acknowledgement, moments
 from worker.store.shard import Store

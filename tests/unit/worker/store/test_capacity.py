@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, raw, reading
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, raw, reading
 from worker.processing.advance import advance
 from worker.store import capacity as module
 from worker.store.capacity import FULL, TOO_MUCH_WAITS, Capacity, Memory, forget_nothing_waits, memory_of

@@ -9,7 +9,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.state import SetAside, Watch
 from alerts.step.step import step
-from tests.unit.worker.ward import NOW, SITE, crs2, message
+from tests.support.stored_ward import NOW, SITE, crs2, message
 from worker.store.codec import Owed, pack, unpack_owed, unpack_set_aside, unpack_watch
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from redis import Redis
 
 from alerts.state import SetAside
-from tests.unit.worker.ward import KEYS, NOW
+from tests.support.stored_ward import KEYS, NOW
 from worker.store.dead_letters import Listed, everything, remove, tally, trim, write
 
 Memory = Callable[[int, int], None]

@@ -8,7 +8,18 @@ import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, Fault, read_message
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, acknowledgement, message, raw, reading, registration, waiting
+from tests.support.stored_ward import (
+    KEYS,
+    NOW,
+    SITE,
+    Clock,
+    acknowledgement,
+    message,
+    raw,
+    reading,
+    registration,
+    waiting,
+)
 from worker.processing.advance import advance
 from worker.store.inbox import WAKE_LASTS_MS, Accepted, accept, append
 from worker.store.keys import Keys

@@ -8,7 +8,7 @@ from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS
+from tests.support.stored_ward import KEYS
 from worker.store.keys import Keys
 from worker.store.requirements import UnfitStoreError, refuse_unfit, troubles
 

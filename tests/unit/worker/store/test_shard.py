@@ -10,7 +10,7 @@ from redis import Redis
 from alerts.state import SetAside, Unregistered, Watch
 from alerts.step.step import step
 from alerts.step.system_faults import fault
-from tests.unit.worker.ward import (
+from tests.support.stored_ward import (
     KEYS,
     NOW,
     SITE,

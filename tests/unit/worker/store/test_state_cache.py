@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as LostConnection
 
 from alerts.state import Watch
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, reading, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, send
 from worker.processing.advance import advance
 from worker.store import state_cache as module
 from worker.store.codec import unpack_watch

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from alerts.messages import SITE_SUBJECT, Fault, read_message
 from config.settings import Settings
-from tests.unit.worker.ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker import ticker
 from worker.app import app
 from worker.processing.advance import UNREADABLE, advance, drain_relay

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.worker.intake.feeds import CORPUS
+from tests.support.feeds import CORPUS
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.tokens import Hl7Error, Message, read

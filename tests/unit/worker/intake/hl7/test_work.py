@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.worker.intake.feeds import INTAKE, TABLES, hl7, obr, obx, oru, pid, source
-from tests.unit.worker.intake.work import Clock, Work, work_of
+from tests.support.feeds import INTAKE, TABLES, hl7, obr, obx, oru, pid, source
+from tests.support.work import Clock, Work, work_of
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.hl7.batches import split

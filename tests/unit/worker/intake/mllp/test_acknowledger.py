@@ -7,7 +7,7 @@ import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
 from config.listeners import Listener
-from tests.unit.worker.intake.work import Clock
+from tests.support.work import Clock
 from worker.intake.budget import Budget
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.tokens import read

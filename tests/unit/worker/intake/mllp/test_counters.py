@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from tests.unit.worker.ward import KEYS
+from tests.support.stored_ward import KEYS
 from worker.intake.mllp.counters import MOST_PEERS, OTHERS, Counters, read, write
 
 

@@ -9,8 +9,8 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from alerts.messages import SITE_SUBJECT, read_message
 from config.intake import Intake, Policy
-from tests.unit.worker.intake.feeds import INTAKE, hl7, obx, oru, pid
-from tests.unit.worker.ward import KEYS, SITE, waiting
+from tests.support.feeds import INTAKE, hl7, obx, oru, pid
+from tests.support.stored_ward import KEYS, SITE, waiting
 from worker.intake import read
 from worker.intake.budget import Budget
 from worker.intake.mllp.acknowledger import Received, Verdict

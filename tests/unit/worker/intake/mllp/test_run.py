@@ -12,8 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.listeners import Listener
 from config.settings import Settings
-from tests.unit.worker.gateway.desk import SleepingClient
-from tests.unit.worker.ward import SITE, Clock
+from tests.support.desk import SleepingClient
+from tests.support.stored_ward import SITE, Clock
 from worker.intake.mllp import run as module
 from worker.intake.mllp.listener import MllpListener
 from worker.runtime.runtime import Runtime

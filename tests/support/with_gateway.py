@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import httpx
 
 from alerts.episodes.lifecycle import Episode
-from tests.integration.hospital import Hospital, eventually
-from tests.integration.servers import free_port
+from tests.support.hospital import Hospital, eventually
+from tests.support.servers import free_port
 from worker.links import Links, links_of
 from worker.standalone.supervisor import Supervised
 

@@ -14,9 +14,9 @@ import httpx
 
 from alerts.messages import AnyMessage
 from config.listeners import Listener
-from tests.integration.senders import Sender
-from tests.integration.wire import fhir, hl7
-from tests.integration.wire.codes import SOURCES, configure
+from tests.support.senders import Sender
+from tests.support.wire import fhir, hl7
+from tests.support.wire.codes import SOURCES, configure
 from worker.gateway.app import create_app
 from worker.gateway.serve import intake_routes
 from worker.intake.mllp.handler import StoringHandler

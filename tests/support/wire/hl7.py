@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 
 from alerts.messages import AnyMessage, Discharge, Reading, Registration, Treatment
-from tests.integration.wire.codes import LOCAL, LOINC, PATIENTS, PRODUCTS, RXNORM, SITE, WORDS
+from tests.support.wire.codes import LOCAL, LOINC, PATIENTS, PRODUCTS, RXNORM, SITE, WORDS
 
 
 def has_form(message: AnyMessage) -> bool:

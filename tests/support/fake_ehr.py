@@ -1,5 +1,4 @@
-"""A record system for tests: a FHIR base on loopback that takes transactions, finds resources by identifier, and can be
-told to fail."""
+"""A fake EHR: a FHIR base on loopback. It accepts transactions, finds resources by identifier, fails on request."""
 
 import json
 import threading
@@ -13,7 +12,7 @@ Resource = dict[str, Any]
 Refuses = Callable[[Resource], bool]
 
 
-class RecordSystem:
+class FakeEhr:
     """The server. `answers` are given to the next requests, as (status, headers); then it works again.
 
     `refuses` says which resources it never takes; `on_taken` is called after a transaction has taken effect and before

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from alerts.messages import AnyMessage, Reading, Registration, Treatment
-from tests.integration.wire.codes import BLOOD_PRESSURE, LOCAL, LOINC, PATIENTS, PRODUCTS, RXNORM, SITE, WORDS
+from tests.support.wire.codes import BLOOD_PRESSURE, LOCAL, LOINC, PATIENTS, PRODUCTS, RXNORM, SITE, WORDS
 
 Resource = dict[str, Any]
 

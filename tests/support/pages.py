@@ -6,7 +6,7 @@ from redis import Redis
 
 from alerts.pages.page import Page
 from alerts.pages.title import Title
-from tests.unit.worker.ward import KEYS, NOW
+from tests.support.stored_ward import KEYS, NOW
 from worker.clock import milliseconds
 from worker.store.codec import Owed, pack
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import yaml
 
-from tests.integration.hospital import Hospital
+from tests.support.hospital import Hospital
 from worker.intake.hl7.tokens import read
 from worker.intake.mllp.frames import Frame, FrameReader, wrap
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from alerts.episodes.lifecycle import Episode
 from config.settings import Settings
 from config.site import Site
-from tests.unit.worker.ward import KEYS, SITE, Body, Clock, crs2, send
+from tests.support.stored_ward import KEYS, SITE, Body, Clock, crs2, send
 from worker.client import Client
 from worker.gateway.app import create_app
 from worker.links import Links

@@ -126,4 +126,4 @@ def taken(raw: bytes, of: Source | None = None) -> Taken:
     return read.hl7(raw, INTAKE, TABLES, of or source())
 
 
-CORPUS = Path(__file__).parents[4].parent / "shared" / "corpus"
+CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"

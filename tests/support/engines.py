@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 import pytest
 
-from tests.integration.servers import free_port, running
+from tests.support.servers import free_port, running
 
 WIDTH, HEIGHT = 390, 844
 SECONDS = 60
