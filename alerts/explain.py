@@ -155,7 +155,7 @@ def _explained(system: str, result: Result, changed_by: Iterable[str], site: Sit
         readings=tuple(shown(item, site, language) for item in result.evidence),
         missing=result.missing,
         flags=result.flags,
-        conventions=tuple(_convention(name, site) for name in result.proxies),
+        conventions=tuple(_convention(name, site) for name in result.conventions),
         changed_by=tuple(changed_by),
         row=_row(system, site),
         rule=rule.strip(),
@@ -164,11 +164,11 @@ def _explained(system: str, result: Result, changed_by: Iterable[str], site: Sit
 
 def _convention(name: str, site: Site) -> str:
     section, _, key = name.partition(".")
-    proxy = getattr(getattr(site.proxies, section, None), key, None)
-    if proxy is None:
+    convention = getattr(getattr(site.conventions, section, None), key, None)
+    if convention is None:
         return name
-    value = span(proxy.value) if isinstance(proxy.value, timedelta) else proxy.value
-    return f"{name} = {value} ({proxy.basis}; owner: {proxy.owner})"
+    value = span(convention.value) if isinstance(convention.value, timedelta) else convention.value
+    return f"{name} = {value} ({convention.basis}; owner: {convention.owner})"
 
 
 def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:

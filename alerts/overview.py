@@ -226,13 +226,13 @@ def _bedside_score(chart: Chart, at: datetime | None, site: Site) -> Sign:
 
 
 def _on_oxygen(chart: Chart, at: datetime | None, site: Site) -> bool:
-    entry = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value) if at else None
+    entry = chart.latest("oxygen_device", at, site.conventions.chart.oxygen_holds.value) if at else None
     return entry is not None and entry.code != "none"
 
 
 def _old_at(entry: Entry, every: str, site: Site) -> datetime:
     """When a sign is as late as the notice that it is overdue."""
-    allowed: timedelta = getattr(site.proxies.schedule, every).value
+    allowed: timedelta = getattr(site.conventions.schedule, every).value
     return entry.effective + allowed * LATE
 
 
@@ -259,7 +259,7 @@ def _count(chart: Chart, name: str, at: datetime | None, now: Assessment | None,
     entry = latest_number(chart, name, at) if at else None
     if entry is None:
         return Count(name)
-    holds = site.proxies.chart.laboratory_holds.value
+    holds = site.conventions.chart.laboratory_holds.value
     level = _level(now.ctcae[TERMS[name]]) if now else Level()
     preliminary = entry.status == Status.PRELIMINARY
     return Count(name, _amount(entry), entry.effective, entry.effective + holds, level, preliminary)

@@ -1,4 +1,4 @@
-"""Typed form of `proxies.yaml`: the conventions that no consensus fixes, each with basis and owner."""
+"""Typed form of `conventions.yaml`: the conventions that no consensus fixes, each with basis and owner."""
 
 from decimal import Decimal
 from functools import cached_property
@@ -7,59 +7,59 @@ from zlib import crc32
 
 from pydantic import field_validator, model_validator
 
-from config.types import Configuration, Duration, Proxy
+from config.types import Configuration, Convention, Duration
 from config.vocabulary import READINGS
 
 
-class CrsProxies(Configuration):
+class CrsConventions(Configuration):
     """What counts as hypotension and hypoxia (mm[Hg], %), and how long a CRS statement lasts."""
 
-    hypotension_systolic: Proxy[Decimal]
-    hypotension_mean: Proxy[Decimal]
-    relative_hypotension_systolic: Proxy[Decimal]
-    relative_hypotension_fraction: Proxy[Decimal]
-    severe_systolic: Proxy[Decimal]
-    severe_mean: Proxy[Decimal]
-    hypoxia_spo2: Proxy[Decimal]
-    severe_spo2: Proxy[Decimal]
-    waiver_tail: Proxy[Duration]
-    clear_sets_apart: Proxy[Duration]
-    statement_holds: Proxy[Duration]
-    other_cause_holds: Proxy[Duration]
-    worse_ends_statement: Proxy[bool]
-    single_vasopressor_dose_holds: Proxy[Duration]
-    attribution_until_day: Proxy[int]
+    hypotension_systolic: Convention[Decimal]
+    hypotension_mean: Convention[Decimal]
+    relative_hypotension_systolic: Convention[Decimal]
+    relative_hypotension_fraction: Convention[Decimal]
+    severe_systolic: Convention[Decimal]
+    severe_mean: Convention[Decimal]
+    hypoxia_spo2: Convention[Decimal]
+    severe_spo2: Convention[Decimal]
+    waiver_tail: Convention[Duration]
+    clear_sets_apart: Convention[Duration]
+    statement_holds: Convention[Duration]
+    other_cause_holds: Convention[Duration]
+    worse_ends_statement: Convention[bool]
+    single_vasopressor_dose_holds: Convention[Duration]
+    attribution_until_day: Convention[int]
 
 
-class IcansProxies(Configuration):
+class IcansConventions(Configuration):
     """How long a neurological assessment describes the patient, and below which age CAPD is used (years)."""
 
-    assessment_holds: Proxy[Duration]
-    capd_below_age: Proxy[int]
+    assessment_holds: Convention[Duration]
+    capd_below_age: Convention[int]
 
 
-class ChartProxies(Configuration):
+class ChartConventions(Configuration):
     """How long a charted value describes the patient, and which pressures (mm[Hg]) can be those of one set."""
 
-    vitals_hold: Proxy[Duration]
-    temperature_holds: Proxy[Duration]
-    oxygen_holds: Proxy[Duration]
-    one_set: Proxy[Duration]
-    pulse_pressure_least: Proxy[Decimal]
-    pulse_pressure_most: Proxy[Decimal]
-    laboratory_holds: Proxy[Duration]
-    baseline_window: Proxy[Duration]
-    future_tolerance: Proxy[Duration]
-    ahead_within: Proxy[Duration]
-    charted_by_hand: Proxy[tuple[str, ...]]
-    late_page_within: Proxy[Duration]
+    vitals_hold: Convention[Duration]
+    temperature_holds: Convention[Duration]
+    oxygen_holds: Convention[Duration]
+    one_set: Convention[Duration]
+    pulse_pressure_least: Convention[Decimal]
+    pulse_pressure_most: Convention[Decimal]
+    laboratory_holds: Convention[Duration]
+    baseline_window: Convention[Duration]
+    future_tolerance: Convention[Duration]
+    ahead_within: Convention[Duration]
+    charted_by_hand: Convention[tuple[str, ...]]
+    late_page_within: Convention[Duration]
 
 
-class EasixProxies(Configuration):
+class EasixConventions(Configuration):
     """Which laboratory values belong together in one EASIX."""
 
-    inputs_within: Proxy[Duration]
-    confounded_after: Proxy[Duration]
+    inputs_within: Convention[Duration]
+    confounded_after: Convention[Duration]
 
 
 class EasixThreshold(Configuration):
@@ -68,7 +68,7 @@ class EasixThreshold(Configuration):
     window: str
     from_day: int
     to_day: int
-    threshold: Proxy[Decimal]
+    threshold: Convention[Decimal]
 
     @model_validator(mode="after")
     def _days_in_order(self) -> "EasixThreshold":
@@ -77,68 +77,68 @@ class EasixThreshold(Configuration):
         return self
 
 
-class HematotoxProxies(Configuration):
+class HematotoxConventions(Configuration):
     """Until which day since infusion, itself included, a value counts as one from before lymphodepletion."""
 
-    not_later_than_day: Proxy[int]
+    not_later_than_day: Convention[int]
 
 
-class CountProxies(Configuration):
+class CountConventions(Configuration):
     """Institutional notices on laboratory values that no CTCAE term covers (mg/dL)."""
 
-    igg_low: Proxy[Decimal]
+    igg_low: Convention[Decimal]
 
 
-class ConfirmationProxies(Configuration):
+class ConfirmationConventions(Configuration):
     """When a noisy number counts (°C, mm[Hg], %)."""
 
-    temperature_samples: Proxy[int]
-    temperature_of: Proxy[int]
-    temperature_lasting: Proxy[Duration]
-    temperature_window: Proxy[Duration]
-    temperature_at_once: Proxy[Decimal]
-    pressure_pair: Proxy[Duration]
-    pressure_window: Proxy[Duration]
-    pressure_consecutive: Proxy[Duration]
-    arterial_lasting: Proxy[Duration]
-    saturation_lasting: Proxy[Duration]
-    saturation_window: Proxy[Duration]
-    saturation_at_once: Proxy[Decimal]
-    saturation_at_once_lasting: Proxy[Duration]
-    ice_repeat_within: Proxy[Duration]
+    temperature_samples: Convention[int]
+    temperature_of: Convention[int]
+    temperature_lasting: Convention[Duration]
+    temperature_window: Convention[Duration]
+    temperature_at_once: Convention[Decimal]
+    pressure_pair: Convention[Duration]
+    pressure_window: Convention[Duration]
+    pressure_consecutive: Convention[Duration]
+    arterial_lasting: Convention[Duration]
+    saturation_lasting: Convention[Duration]
+    saturation_window: Convention[Duration]
+    saturation_at_once: Convention[Decimal]
+    saturation_at_once_lasting: Convention[Duration]
+    ice_repeat_within: Convention[Duration]
 
 
-class ScheduleProxies(Configuration):
+class ScheduleConventions(Configuration):
     """How often a patient is to be looked at."""
 
-    vitals_every: Proxy[Duration]
-    vitals_every_when_febrile: Proxy[Duration]
-    vitals_every_when_m_easix_high: Proxy[Duration]
-    ice_every: Proxy[Duration]
-    ice_every_when_m_easix_high: Proxy[Duration]
-    ice_until_day: Proxy[int]
+    vitals_every: Convention[Duration]
+    vitals_every_when_febrile: Convention[Duration]
+    vitals_every_when_m_easix_high: Convention[Duration]
+    ice_every: Convention[Duration]
+    ice_every_when_m_easix_high: Convention[Duration]
+    ice_until_day: Convention[int]
 
 
-class RegistrationProxies(Configuration):
+class RegistrationConventions(Configuration):
     """How far ahead an infusion may lie when a patient is registered: until then nothing is graded."""
 
-    ahead_within: Proxy[Duration]
+    ahead_within: Convention[Duration]
 
 
-class UnregisteredProxies(Configuration):
+class UnregisteredConventions(Configuration):
     """How long a patient may be without registration before it is paged, and how many such patients are kept."""
 
-    page_after: Proxy[Duration]
-    at_most: Proxy[int]
+    page_after: Convention[Duration]
+    at_most: Convention[int]
 
 
-class OutpatientProxies(Configuration):
+class OutpatientConventions(Configuration):
     """What holds of a patient at home: a fever, and a check-in that is not answered. Hours are the hospital's clock."""
 
-    fever_at_once: Proxy[bool]
-    unanswered_after: Proxy[Duration]
-    day_from_hour: Proxy[int]
-    day_until_hour: Proxy[int]
+    fever_at_once: Convention[bool]
+    unanswered_after: Convention[Duration]
+    day_from_hour: Convention[int]
+    day_until_hour: Convention[int]
 
 
 EXPECTED_GROUPS = ("neurological_check", "laboratory")
@@ -153,7 +153,7 @@ class Expected(Configuration):
     from_day: int = 0
     to_day: int | None = None
     urgency: Literal["low", "medium"]
-    every: Proxy[Duration]
+    every: Convention[Duration]
 
     @field_validator("what")
     @classmethod
@@ -163,32 +163,32 @@ class Expected(Configuration):
         return what
 
 
-class IecHsProxies(Configuration):
+class IecHsConventions(Configuration):
     """What counts as a rise of ferritin (ug/L) after CRS, and as a new cytopenia, in the IEC-HS screen."""
 
-    ferritin_doubles_within: Proxy[Duration]
-    ferritin_high: Proxy[Decimal]
-    cytopenia_new_for: Proxy[Duration]
+    ferritin_doubles_within: Convention[Duration]
+    ferritin_high: Convention[Decimal]
+    cytopenia_new_for: Convention[Duration]
 
 
-class Proxies(Configuration):
+class Conventions(Configuration):
     """Every convention of a site, and the version of CTCAE that it grades by."""
 
     ctcae_version: Literal["5.0", "6.0"]
-    crs: CrsProxies
-    icans: IcansProxies
-    chart: ChartProxies
-    easix: EasixProxies
+    crs: CrsConventions
+    icans: IcansConventions
+    chart: ChartConventions
+    easix: EasixConventions
     m_easix_thresholds: tuple[EasixThreshold, ...] = ()
-    hematotox: HematotoxProxies
-    counts: CountProxies
-    confirmation: ConfirmationProxies
-    schedule: ScheduleProxies
-    outpatient: OutpatientProxies
+    hematotox: HematotoxConventions
+    counts: CountConventions
+    confirmation: ConfirmationConventions
+    schedule: ScheduleConventions
+    outpatient: OutpatientConventions
     expected: tuple[Expected, ...] = ()
-    registration: RegistrationProxies
-    unregistered: UnregisteredProxies
-    iec_hs: IecHsProxies
+    registration: RegistrationConventions
+    unregistered: UnregisteredConventions
+    iec_hs: IecHsConventions
 
     @cached_property
     def mark(self) -> str:

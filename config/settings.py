@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     )
     namespace: str = Field("cartwatch", description="Prefix of every key in the state store")
     shards: int = Field(16, ge=1, le=1024, description="Chosen once, before go-live: patients belong to shards by it")
-    config_dir: Path | None = Field(None, description="Folder with site.yaml, proxies.yaml, units.csv, limits.csv")
+    config_dir: Path | None = Field(None, description="Folder with site.yaml, conventions.yaml, units.csv, limits.csv")
     public_url: str | None = Field(None, description="Where people reach the gateway; pages then carry a link")
     receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
     clock: Literal["store", "simulated"] = Field("store", description="simulated: a replay drives the time")

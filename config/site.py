@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from config.conventions import Proxies
+from config.conventions import Conventions
 from config.lines import load_model
 from config.problems import Attempts, ConfigurationError, Problem
 from config.references import unresolved
@@ -187,7 +187,7 @@ class Site(NamedTuple):
     """Everything a site configures, read once at the edge and handed down as an argument, and the release it runs."""
 
     on_call: OnCall
-    proxies: Proxies
+    conventions: Conventions
     tables: Tables
     zone: ZoneInfo
     release: str = ""
@@ -212,11 +212,11 @@ def load_site(folder: Path | None = None) -> Site:
     attempts = Attempts()
     written = _written(file_of(folder, "site.yaml"))
     on_call = attempts.read(lambda: load_model(OnCall, _own_site(folder), unresolved))
-    proxies = attempts.read(lambda: load_model(Proxies, file_of(folder, "proxies.yaml")))
+    conventions = attempts.read(lambda: load_model(Conventions, file_of(folder, "conventions.yaml")))
     tables = attempts.read(lambda: load_tables(folder or DEFAULTS, DEFAULTS))
-    if on_call is None or proxies is None or tables is None:
+    if on_call is None or conventions is None or tables is None:
         raise ConfigurationError(*attempts.problems)
-    return Site(on_call, proxies, tables, ZoneInfo(on_call.time_zone), version("cartwatch"), written)
+    return Site(on_call, conventions, tables, ZoneInfo(on_call.time_zone), version("cartwatch"), written)
 
 
 def _own_site(folder: Path | None) -> Path:

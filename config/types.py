@@ -53,7 +53,7 @@ class Configuration(BaseModel):
 EXAMPLE = "example value, not yet set by this centre"
 
 
-class Proxy(Configuration, Generic[T]):
+class Convention(Configuration, Generic[T]):
     """A working convention that no consensus fixes: shown as such on every page that depends on it."""
 
     value: T

@@ -88,4 +88,4 @@ class Moment(NamedTuple):
 
 def conventions(site: Site) -> str:
     """Which conventions results rest on, and which release graded by them, as one short text."""
-    return f"{site.proxies.mark} {site.zone.key} {site.release}"
+    return f"{site.conventions.mark} {site.zone.key} {site.release}"

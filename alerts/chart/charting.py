@@ -47,7 +47,7 @@ def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool
     """
     if message.effective <= came_in or not isinstance(message, Reading):
         return False
-    conventions = site.proxies.chart
+    conventions = site.conventions.chart
     ahead = message.effective - came_in
     return conventions.future_tolerance.value < ahead <= conventions.ahead_within.value and _by_hand(message, site)
 
@@ -56,7 +56,7 @@ def _by_hand(message: Reading, site: Site) -> bool:
     """Whether a person charted it. A laboratory never does; a source that a site lists does, whatever measured it."""
     if message.by == "laboratory" or READINGS[message.reading].sort is Sort.LABORATORY:
         return False
-    return (message.by or "") in BY_HAND or message.source in site.proxies.chart.charted_by_hand.value
+    return (message.by or "") in BY_HAND or message.source in site.conventions.chart.charted_by_hand.value
 
 
 def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
@@ -75,12 +75,12 @@ def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) 
 def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
     """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
     moment = moment_of(message, now, site)
-    if moment > now + site.proxies.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
+    if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
         return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
             return _refuse(chart, message, NOT_TAKEN_BACK)
-        latest = (message.received or now) + site.proxies.registration.ahead_within.value
+        latest = (message.received or now) + site.conventions.registration.ahead_within.value
         if message.infused is not None and message.infused > latest:
             return _refuse(chart, message, INFUSION_AHEAD)
         admitted = chart.admit(_admission(message))

@@ -1,7 +1,7 @@
 """Confirming noisy numbers: confirm what is cheap to repeat, never delay what a person found.
 
 A reading charted by a person, or whose sender does not say who found it, counts at once. A stream counts when enough
-of its samples agree. Every number here is a convention of the site (`confirmation` in `proxies.yaml`). Samples are
+of its samples agree. Every number here is a convention of the site (`confirmation` in `conventions.yaml`). Samples are
 distinct times of one source: a message that is repeated is one sample.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from config.conventions import ConfirmationProxies
+from config.conventions import ConfirmationConventions
 from config.site import Site
 
 STREAMS = ("monitor", "patch", "device")
@@ -27,7 +27,7 @@ class Confirmed(NamedTuple):
 
     counts: bool
     samples: tuple[Entry, ...]
-    proxy: str = ""
+    convention: str = ""
 
 
 LOOKED_BACK = 20
@@ -60,19 +60,19 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     """Fever by a stream: enough of the last samples, or lasting long enough, or so high that it counts at once."""
     if latest.by not in STREAMS:
         return Confirmed(bool(febrile(latest)), (latest,))
-    if site.proxies.outpatient.fever_at_once.value and chart.setting(latest.effective).name == "outpatient":
+    if site.conventions.outpatient.fever_at_once.value and chart.setting(latest.effective).name == "outpatient":
         return Confirmed(bool(febrile(latest)), (latest,), "outpatient.fever_at_once")
-    rules = site.proxies.confirmation
+    rules = site.conventions.confirmation
     if latest.at_least(rules.temperature_at_once.value):
         return Confirmed(True, (latest,), "confirmation.temperature_at_once")
     samples = _samples(chart, "temperature", latest, rules.temperature_window.value, rules.temperature_of.value)
     agreeing = [entry for entry in samples if febrile(entry)]
     if len(agreeing) >= rules.temperature_samples.value:
         return Confirmed(True, tuple(agreeing), "confirmation.temperature_samples")
-    run = _run(chart, "temperature", latest, febrile, site.proxies.chart.temperature_holds.value)
+    run = _run(chart, "temperature", latest, febrile, site.conventions.chart.temperature_holds.value)
     lasting = bool(run) and latest.effective - run[0].effective >= rules.temperature_lasting.value
-    proxy = "confirmation.temperature_lasting" if lasting else "confirmation.temperature_samples"
-    return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), proxy)
+    convention = "confirmation.temperature_lasting" if lasting else "confirmation.temperature_samples"
+    return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), convention)
 
 
 def pressure(
@@ -92,7 +92,7 @@ def pressure(
     open CRS episode (`alert`), count at once when a cuff or a person found them; an arterial line must show them for a
     while, because a flush looks the same.
     """
-    rules = site.proxies.confirmation
+    rules = site.conventions.confirmation
     if latest.by == ARTERIAL:
         run = _run(chart, kind, latest, low, rules.pressure_window.value, usable)
         lasted = bool(run) and latest.effective - run[0].effective >= rules.arterial_lasting.value
@@ -107,7 +107,7 @@ def _cuff(
     kind: str,
     latest: Entry,
     low: Abnormal,
-    rules: ConfirmationProxies,
+    rules: ConfirmationConventions,
     usable: Callable[[Entry], bool] | None,
 ) -> Confirmed:
     """2 of 2 close together, 2 of 3 in a while, or two in a row: where nobody measures more often, all there is."""
@@ -126,8 +126,8 @@ def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confir
     """Hypoxia by a stream: for a while, or enough of the last samples; very low values need less time."""
     if latest.by not in STREAMS:
         return Confirmed(bool(low(latest)), (latest,))
-    rules = site.proxies.confirmation
-    run = _run(chart, "spo2", latest, low, site.proxies.chart.vitals_hold.value)
+    rules = site.conventions.confirmation
+    run = _run(chart, "spo2", latest, low, site.conventions.chart.vitals_hold.value)
     if run and latest.effective - run[0].effective >= rules.saturation_lasting.value:
         return Confirmed(True, tuple(run), "confirmation.saturation_lasting")
     very_low = _very_low(chart, latest, rules)
@@ -138,7 +138,7 @@ def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confir
     return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.saturation_window")
 
 
-def _very_low(chart: Chart, latest: Entry, rules: ConfirmationProxies) -> tuple[Entry, ...]:
+def _very_low(chart: Chart, latest: Entry, rules: ConfirmationConventions) -> tuple[Entry, ...]:
     bound = rules.saturation_at_once.value
     run = _run(chart, "spo2", latest, lambda entry: entry.below(bound), rules.saturation_window.value)
     if run and latest.effective - run[0].effective >= rules.saturation_at_once_lasting.value:

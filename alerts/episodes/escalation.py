@@ -85,7 +85,7 @@ def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: dat
 
 def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
     """An episode whose ladder is due later than its waits explain is due now: the clock that set its time was ahead."""
-    tolerance = site.proxies.chart.future_tolerance.value
+    tolerance = site.conventions.chart.future_tolerance.value
     if episode.due_at is None or episode.due_at <= now + _longest_wait(episode, now, site) + tolerance:
         return episode
     start = min(episode.ladder_from, now)

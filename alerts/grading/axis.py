@@ -15,7 +15,7 @@ class Axis(NamedTuple):
     provisional: bool = False
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
 

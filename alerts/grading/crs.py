@@ -95,7 +95,7 @@ class Course(Struct, frozen=True):
         """Whether fever is no longer required: an open, treated episode, or the tail after the last dose."""
         if self.is_open and self.treated:
             return True
-        tail = site.proxies.crs.waiver_tail.value
+        tail = site.conventions.crs.waiver_tail.value
         return self.last_dose is not None and at - self.last_dose <= tail
 
 
@@ -209,7 +209,7 @@ def _without(now: Course, calm: bool | None, chart: Chart, moment: datetime, sit
         return now if calm is None else replace(now, clear_since=None)
     if now.clear_since is None:
         return replace(now, clear_since=moment)
-    if moment - now.clear_since < site.proxies.crs.clear_sets_apart.value:
+    if moment - now.clear_since < site.conventions.crs.clear_sets_apart.value:
         return now
     signs = (
         chart.latest("temperature", moment),
@@ -276,24 +276,24 @@ def _with_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
         provisional=provisional and not undetermined,
         missing=missing + tuple(name for axis in deciding if axis.provisional for name in axis.missing),
         flags=tuple(flag for axis in axes for flag in axis.flags),
-        proxies=_proxies([axis for axis in axes if axis in deciding or axis.level or axis.flags], temperature),
+        conventions=_conventions([axis for axis in axes if axis in deciding or axis.level or axis.flags], temperature),
         rows=tuple(row for row, axis in zip(ROWS, axes, strict=True) if axis.level),
     )
 
 
-def _proxies(saying: list[Axis], temperature: Axis) -> tuple[str, ...]:
+def _conventions(saying: list[Axis], temperature: Axis) -> tuple[str, ...]:
     """The conventions of the rows that decide or have something to say, and the waiver where there is no fever."""
-    names = [name for axis in saying for name in axis.proxies]
+    names = [name for axis in saying for name in axis.conventions]
     return tuple(dict.fromkeys(names if temperature.level else [*names, "crs.waiver_tail"]))
 
 
 def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:
-    flags, proxies = list(axis.flags), axis.proxies
+    flags, conventions = list(axis.flags), axis.conventions
     day = chart.day(at, site.zone)
-    last = site.proxies.crs.attribution_until_day.value
+    last = site.conventions.crs.attribution_until_day.value
     if axis.level and day is not None and day > last:
         flags.append(f"day {day}: attribution to be confirmed")
-        proxies = (*proxies, "crs.attribution_until_day")
+        conventions = (*conventions, "crs.attribution_until_day")
     return Grade(
         system=SYSTEM,
         version=VERSION,
@@ -304,6 +304,6 @@ def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:
         evidence=axis.evidence,
         missing=tuple(dict.fromkeys(axis.missing)),
         flags=tuple(dict.fromkeys(flags)),
-        proxies=proxies,
+        conventions=conventions,
         rows=axis.rows,
     )

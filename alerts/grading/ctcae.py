@@ -49,7 +49,7 @@ def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
     axis = _GRADERS[term](chart, at, site)
     return Grade(
         system=f"CTCAE {term.replace('_', ' ')}",
-        version=f"CTCAE v{site.proxies.ctcae_version}",
+        version=f"CTCAE v{site.conventions.ctcae_version}",
         at=at,
         grade=axis.level,
         provisional=axis.provisional,
@@ -57,7 +57,7 @@ def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
         evidence=axis.evidence,
         missing=axis.missing,
         flags=axis.flags,
-        proxies=axis.proxies,
+        conventions=axis.conventions,
     )
 
 
@@ -78,7 +78,7 @@ LABORATORY_KINDS = frozenset(kind for term in LABORATORY_TERMS for kind in (*KIN
 
 def laboratory_basis(site: Site) -> Basis:
     """What `laboratory_grades` look at."""
-    return Basis(LABORATORY_KINDS, (site.proxies.chart.laboratory_holds.value,))
+    return Basis(LABORATORY_KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
 def printed(term: str, site: Site) -> tuple[tuple[int, str], ...]:

@@ -174,9 +174,9 @@ def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Sit
 
 
 def _with_baseline(row: Axis, kind: str, before: Decimal, site: Site) -> Axis:
-    window = span(site.proxies.chart.baseline_window.value)
+    window = span(site.conventions.chart.baseline_window.value)
     text = f"baseline {number(before)} {shown_unit(kind)}, the median of the {window} before infusion"
-    return row._replace(because=f"{row.because}; {text}", proxies=(*LABORATORY, "chart.baseline_window"))
+    return row._replace(because=f"{row.because}; {text}", conventions=(*LABORATORY, "chart.baseline_window"))
 
 
 def _without_baseline(row: Axis, how: str) -> Axis:

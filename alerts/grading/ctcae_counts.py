@@ -119,7 +119,7 @@ TERMS = tuple(ROWS)
 
 def row(term: str, site: Site) -> Row:
     """The cells of a count in the version that the site uses."""
-    return TABLES[site.proxies.ctcae_version][term]
+    return TABLES[site.conventions.ctcae_version][term]
 
 
 def count(term: str, chart: Chart, at: datetime, site: Site) -> Axis:

@@ -42,11 +42,11 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
 
     The readings > 40.0 °C must be consecutive, with no gap in which no temperature holds.
     """
-    holds = site.proxies.chart.temperature_holds.value
+    holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     if latest is None:
         missing = name_missing(chart, "temperature", at, holds, site.zone)
-        return Axis(None, f"no temperature holds: {missing}", missing=(missing,), proxies=HOLDS)
+        return Axis(None, f"no temperature holds: {missing}", missing=(missing,), conventions=HOLDS)
     if not VERY_HIGH.reached(latest):
         return read("temperature", latest, FEVER, chart, at, site, HOLDS)
     run = _run(chart, latest, VERY_HIGH, holds)
@@ -121,13 +121,13 @@ def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:
         provisional=level is not None and neutropenic.provisional,
         missing=tuple(name for half in unknown for name in half.missing) if level is None else (),
         flags=tuple(flags),
-        proxies=("chart.temperature_holds", "chart.laboratory_holds"),
+        conventions=("chart.temperature_holds", "chart.laboratory_holds"),
     )
 
 
 def _febrile(chart: Chart, at: datetime, site: Site) -> Axis:
     """One temperature > 38.3 °C, or >= 38.0 °C for more than 1 h, in the febrile run that ends at the latest."""
-    holds = site.proxies.chart.temperature_holds.value
+    holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     febrile = FEVER_SUSTAINED.reached(latest) if latest else None
     if latest is None or febrile is None:
@@ -155,7 +155,7 @@ def _neutropenic(chart: Chart, at: datetime, site: Site) -> Axis:
     """ANC < 1.0 x 10^9/L."""
     entry = latest_result("neutrophils", chart, at, site)
     if entry is None:
-        holds = site.proxies.chart.laboratory_holds.value
+        holds = site.conventions.chart.laboratory_holds.value
         missing = name_missing(chart, "neutrophils", at, holds, site.zone)
         return Axis(None, f"no neutrophil count holds: {missing}", missing=(missing,))
     below = entry.below(NEUTROPENIC)

@@ -25,13 +25,13 @@ LABORATORY = ("chart.laboratory_holds",)
 
 def latest(kind: str, chart: Chart, at: datetime, site: Site) -> Entry | None:
     """The current result of a laboratory reading."""
-    return latest_number(chart, kind, at, site.proxies.chart.laboratory_holds.value)
+    return latest_number(chart, kind, at, site.conventions.chart.laboratory_holds.value)
 
 
 def no_result(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
     """Undetermined, because no result holds; says why."""
-    missing = name_missing(chart, kind, at, site.proxies.chart.laboratory_holds.value, site.zone)
-    return Axis(None, f"no result holds: {missing}", missing=(missing,), proxies=LABORATORY)
+    missing = name_missing(chart, kind, at, site.conventions.chart.laboratory_holds.value, site.zone)
+    return Axis(None, f"no result holds: {missing}", missing=(missing,), conventions=LABORATORY)
 
 
 def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | None:
@@ -39,7 +39,7 @@ def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | Non
     infused = chart.infused
     if infused is None or at < infused:
         return None
-    return chart.baseline(kind, site.proxies.chart.baseline_window.value)
+    return chart.baseline(kind, site.conventions.chart.baseline_window.value)
 
 
 def before_infusion(kind: str, chart: Chart, site: Site) -> tuple[Entry, ...]:
@@ -47,7 +47,7 @@ def before_infusion(kind: str, chart: Chart, site: Site) -> tuple[Entry, ...]:
     infused = chart.infused
     if infused is None:
         return ()
-    found = chart.between(kind, infused - site.proxies.chart.baseline_window.value, infused)
+    found = chart.between(kind, infused - site.conventions.chart.baseline_window.value, infused)
     return tuple(entry for entry in found if entry.value is not None and entry.effective < infused)
 
 
@@ -67,7 +67,7 @@ def read(
     chart: Chart,
     at: datetime,
     site: Site,
-    proxies: tuple[str, ...] = LABORATORY,
+    conventions: tuple[str, ...] = LABORATORY,
 ) -> Axis:
     """What the cells say of a value; a preliminary one gives a provisional grade."""
     found = levels(entry, cuts)
@@ -83,7 +83,7 @@ def read(
         provisional=decided and (preliminary or not found.decided),
         missing=_open(kind, entry, cuts, found),
         flags=tuple(flags),
-        proxies=proxies,
+        conventions=conventions,
     )
 
 

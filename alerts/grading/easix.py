@@ -78,7 +78,7 @@ KINDS = frozenset((*EASIX.inputs, *M_EASIX.inputs, *CONFOUNDERS))
 
 def basis(site: Site) -> Basis:
     """What the family looks at."""
-    return Basis(KINDS, (site.proxies.chart.laboratory_holds.value,))
+    return Basis(KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
 def easix(chart: Chart, at: datetime, site: Site) -> Score:
@@ -128,7 +128,7 @@ def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
     """The site's m-EASIX threshold for a day since infusion; the first window that holds the day."""
     if day is None:
         return None
-    for window in site.proxies.m_easix_thresholds:
+    for window in site.conventions.m_easix_thresholds:
         if window.from_day <= day <= window.to_day:
             return window
     return None
@@ -139,8 +139,8 @@ def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
 
 def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[str, Entry]:
     """The most recent set of inputs that lie within one window; empty where there is none."""
-    holds = site.proxies.chart.laboratory_holds.value
-    within = site.proxies.easix.inputs_within.value
+    holds = site.conventions.chart.laboratory_holds.value
+    within = site.conventions.easix.inputs_within.value
     ends = {entry.effective for kind in formula.inputs for entry in chart.between(kind, at - holds, at)}
     for end in sorted(ends, reverse=True):
         found = _set_ending(formula, chart, end, min(within, holds - (at - end)))
@@ -156,12 +156,12 @@ def _set_ending(formula: Formula, chart: Chart, end: datetime, within: timedelta
 
 def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[str, ...]:
     """The inputs that no result holds for; where each has one, those too old for the newest."""
-    holds = site.proxies.chart.laboratory_holds.value
+    holds = site.conventions.chart.laboratory_holds.value
     latest = {kind: latest_number(chart, kind, at, holds) for kind in formula.inputs}
     absent = [name_missing(chart, kind, at, holds, site.zone) for kind, entry in latest.items() if not entry]
     if absent:
         return tuple(absent)
-    within = site.proxies.easix.inputs_within.value
+    within = site.conventions.easix.inputs_within.value
     entries = {kind: entry for kind, entry in latest.items() if entry}
     newest = max(entries.values(), key=lambda entry: entry.effective).effective
     return tuple(
@@ -201,7 +201,7 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         evidence=evidence(*found.items()),
         missing=computed.missing,
         flags=_flags(found, chart, at),
-        proxies=("easix.inputs_within", "chart.laboratory_holds"),
+        conventions=("easix.inputs_within", "chart.laboratory_holds"),
     )
 
 
@@ -302,12 +302,12 @@ def _confounded(score: Score, chart: Chart, site: Site) -> Score:
     doses = chart.given(CONFOUNDERS, drawn)
     if not doses:
         return score
-    within = site.proxies.easix.confounded_after.value
+    within = site.conventions.easix.confounded_after.value
     recent = {drug: dose for drug, dose in doses if drawn - dose.effective <= within}
     flags = [text for drug, text in CONFOUNDERS.items() if drug in recent]
     return replace(
         score,
         flags=(*score.flags, *flags, *(("confounded",) if flags else ())),
         evidence=(*score.evidence, *evidence(*recent.items())),
-        proxies=(*score.proxies, "easix.confounded_after"),
+        conventions=(*score.conventions, "easix.confounded_after"),
     )

@@ -38,20 +38,20 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
         worse = _worse(chart, cause, at, site)
         if worse is None:
             flag = "fever attributed to another cause"
-            row = Axis(0, flag, flags=(flag,), proxies=(*axis.proxies, "crs.other_cause_holds"))
+            row = Axis(0, flag, flags=(flag,), conventions=(*axis.conventions, "crs.other_cause_holds"))
             return statements.outranking(row, OTHER_CAUSE, cause, axis, site)
         axis = statements.ended(axis, OTHER_CAUSE, cause, worse, site)
     infused = chart.infused
     if infused is not None and all(item.entry.effective < infused for item in axis.evidence):
         flag = "fever from before infusion: not CRS"
-        return Axis(0, flag, axis.evidence, flags=(flag,), proxies=axis.proxies)
+        return Axis(0, flag, axis.evidence, flags=(flag,), conventions=axis.conventions)
     return axis
 
 
 def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
     """Whether there is a fever that the row leaves out; where nothing is left out, no temperature is looked at."""
     infused = chart.infused
-    may_be_old = infused is not None and at - infused < site.proxies.chart.temperature_holds.value
+    may_be_old = infused is not None and at - infused < site.conventions.chart.temperature_holds.value
     return (may_be_old or _has_other_cause(chart, at, site)) and bool(measured_fever(chart, at, site).level)
 
 
@@ -67,7 +67,7 @@ def _worse(chart: Chart, cause: Entry, at: datetime, site: Site) -> Evidence | N
 
 def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
     """Fever whatever its cause, once a stream has confirmed it."""
-    holds = site.proxies.chart.temperature_holds.value
+    holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     if latest is None:
         return Axis(None, missing=("temperature",))
@@ -82,18 +82,18 @@ def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
         f"{amount('temperature', item)} by {label(item.by)}: not yet confirmed as fever"
         for item in decided.unconfirmed[:1]
     )
-    proxies = (
-        *((decided.confirmed.proxy,) if decided.confirmed.proxy else ()),
+    conventions = (
+        *((decided.confirmed.convention,) if decided.confirmed.convention else ()),
         *if_old(decided.entry, at, site, "chart.temperature_holds"),
     )
     if decided.confirmed.counts:
         samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
         highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
         text = f"fever {charted('temperature', highest)} °C (>= {FEVER})"
-        return Axis(1, text, samples, flags=flags, proxies=proxies)
+        return Axis(1, text, samples, flags=flags, conventions=conventions)
     found = evidence(("temperature", decided.entry))
     text = flags[0] if flags else f"no fever ({amount('temperature', decided.entry)} < {FEVER})"
-    return Axis(0, text, found, flags=flags, proxies=proxies)
+    return Axis(0, text, found, flags=flags, conventions=conventions)
 
 
 def _febrile(temperature: Entry) -> bool | None:

@@ -64,7 +64,7 @@ KINDS = frozenset(COMPONENTS)
 
 def basis(site: Site) -> Basis:
     """What the score looks at."""
-    return Basis(KINDS, (site.proxies.chart.baseline_window.value,))
+    return Basis(KINDS, (site.conventions.chart.baseline_window.value,))
 
 
 def score(chart: Chart, at: datetime, site: Site) -> Points:
@@ -99,7 +99,7 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
         evidence=evidence(*charted.items()),
         missing=missing,
         flags=flags if before or not charted else (*flags, WITHOUT_INFUSION),
-        proxies=("chart.baseline_window", "hematotox.not_later_than_day"),
+        conventions=("chart.baseline_window", "hematotox.not_later_than_day"),
     )
 
 
@@ -108,13 +108,13 @@ def _latest_use(chart: Chart, site: Site) -> datetime | None:
     infused = chart.infused
     if infused is None:
         return None
-    day = infused.astimezone(site.zone).date() + timedelta(days=site.proxies.hematotox.not_later_than_day.value + 1)
+    day = infused.astimezone(site.zone).date() + timedelta(days=site.conventions.hematotox.not_later_than_day.value + 1)
     return datetime.combine(day, time(), site.zone).astimezone(UTC) - timedelta(microseconds=1)
 
 
 def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -> timedelta:
     """How long before `until` a value counts: from the beginning of the baseline's days, once those have ended."""
-    window = site.proxies.chart.baseline_window.value
+    window = site.conventions.chart.baseline_window.value
     infused = chart.infused
     return window if infused is None or until != before else window - (infused.astimezone(UTC) - until)
 
@@ -124,7 +124,7 @@ def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timed
     name = name_missing(chart, kind, until, holds, site.zone)
     infused = chart.infused
     if name == kind and infused is not None and latest_number(chart, kind, min(at, infused)):
-        return f"{kind} (charted only after day {site.proxies.hematotox.not_later_than_day.value})"
+        return f"{kind} (charted only after day {site.conventions.hematotox.not_later_than_day.value})"
     return name
 
 

@@ -37,15 +37,15 @@ def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
     if cause is not None:
         worse = worse_pressure(chart, cause, at, site)
         if worse is None:
-            row = Axis(0, flags=("hypotension attributed to another cause",), proxies=("crs.other_cause_holds",))
+            row = Axis(0, flags=("hypotension attributed to another cause",), conventions=("crs.other_cause_holds",))
             return statements.outranking(row, OTHER_CAUSE, cause, found, site)
         found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
-    said = chart.latest("hypotension", at, site.proxies.chart.vitals_hold.value)
+    said = chart.latest("hypotension", at, site.conventions.chart.vitals_hold.value)
     return found if said is None else _stated(chart, at, site, said, found, is_supported=supported is not None)
 
 
 def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
-    holds = site.proxies.crs.single_vasopressor_dose_holds.value
+    holds = site.conventions.crs.single_vasopressor_dose_holds.value
     counted = chart.running(VASOPRESSORS, at, holds)
     vasopressin = chart.running((VASOPRESSIN,), at, holds)
     if not counted and not vasopressin:
@@ -65,7 +65,7 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
         f"hypotension with {row}: grade {level} ({names})",
         evidence(*counted, *vasopressin, *_charted(chart, at, site)),
         flags=tuple(flags),
-        proxies=("crs.single_vasopressor_dose_holds",) if single else (),
+        conventions=("crs.single_vasopressor_dose_holds",) if single else (),
     )
 
 
@@ -79,7 +79,7 @@ class _Low(NamedTuple):
     """Why a pressure is low, in words, and the conventions that say so."""
 
     text: str
-    proxies: tuple[str, ...]
+    conventions: tuple[str, ...]
 
 
 def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
@@ -87,18 +87,20 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     charted = _charted(chart, at, site)
     found = evidence(*charted)
     refused = _contradictions(chart, systolic, mean, at, site)
-    proxies = PULSE_PRESSURE if refused else ()
+    conventions = PULSE_PRESSURE if refused else ()
     if not found:
-        return Axis(None, missing=("systolic_bp",), flags=refused, proxies=proxies)
+        return Axis(None, missing=("systolic_bp",), flags=refused, conventions=conventions)
     unconfirmed: list[str] = []
     for kind, entry in charted:
         confirmed = _confirmed(chart, kind, entry, site, alert)
         low = _low(chart, kind, confirmed.samples[-1] if confirmed.samples else entry, site)
         if confirmed.counts and low is not None:
-            by = ((confirmed.proxy,) if confirmed.proxy else ()) + if_old(entry, at, site, "chart.vitals_hold")
+            by = ((confirmed.convention,) if confirmed.convention else ()) + if_old(
+                entry, at, site, "chart.vitals_hold"
+            )
             text = f"hypotension observed ({low.text}), support not charted: at least grade {NO_VASOPRESSOR}"
-            named = (*low.proxies, *by, *proxies)
-            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), flags=refused, proxies=named)
+            named = (*low.conventions, *by, *conventions)
+            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), flags=refused, conventions=named)
         if low is not None:
             unconfirmed.append(f"{low.text} by {label(entry.by)}: not yet confirmed")
     aged = tuple(name for _, entry in charted for name in if_old(entry, at, site, "chart.vitals_hold"))
@@ -107,7 +109,7 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
         "; ".join(unconfirmed) or "blood pressure not low",
         found,
         flags=(*unconfirmed, *refused),
-        proxies=("crs.hypotension_systolic", "crs.hypotension_mean", *dict.fromkeys(aged), *proxies),
+        conventions=("crs.hypotension_systolic", "crs.hypotension_mean", *dict.fromkeys(aged), *conventions),
     )
 
 
@@ -133,20 +135,20 @@ def _confirmed(chart: Chart, kind: str, entry: Entry, site: Site, alert: bool) -
 
 def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     """Whether one pressure is low, absolutely or against the patient's own baseline."""
-    proxies = site.proxies.crs
+    conventions = site.conventions.crs
     if kind == "mean_bp":
-        if entry.below(proxies.hypotension_mean.value):
+        if entry.below(conventions.hypotension_mean.value):
             return _Low(
-                f"mean {charted('systolic_bp', entry.value)} < {proxies.hypotension_mean.value}",
+                f"mean {charted('systolic_bp', entry.value)} < {conventions.hypotension_mean.value}",
                 ("crs.hypotension_mean",),
             )
         return None
-    if entry.below(proxies.hypotension_systolic.value):
-        text = f"systolic {charted('systolic_bp', entry.value)} < {proxies.hypotension_systolic.value}"
+    if entry.below(conventions.hypotension_systolic.value):
+        text = f"systolic {charted('systolic_bp', entry.value)} < {conventions.hypotension_systolic.value}"
         return _Low(text, ("crs.hypotension_systolic",))
-    if not entry.below(proxies.relative_hypotension_systolic.value):
+    if not entry.below(conventions.relative_hypotension_systolic.value):
         return None
-    fraction = proxies.relative_hypotension_fraction.value
+    fraction = conventions.relative_hypotension_fraction.value
     before = baseline(chart, site)
     if before is not None and entry.below(before * fraction):
         return _Low(
@@ -160,14 +162,14 @@ def _severe_by(kind: str) -> str:
 
 
 def _severe(kind: str, entry: Entry, site: Site) -> bool:
-    proxies = site.proxies.crs
-    bound = proxies.severe_systolic if kind == "systolic_bp" else proxies.severe_mean
+    conventions = site.conventions.crs
+    bound = conventions.severe_systolic if kind == "systolic_bp" else conventions.severe_mean
     return bool(entry.below(bound.value))
 
 
 def worse_pressure(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
     """What was charted after a statement and ends it: a vasopressor that was started, or a severely low pressure."""
-    if not site.proxies.crs.worse_ends_statement.value:
+    if not site.conventions.crs.worse_ends_statement.value:
         return None
     since = said.effective + statements.INSTANT
     for kind in ("systolic_bp", "mean_bp"):
@@ -183,7 +185,7 @@ def worse_pressure(chart: Chart, said: Entry, at: datetime, site: Site) -> Evide
 
 def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> Entry | None:
     """The first dose after a statement of a drug that did not run when it was made, or was stopped since."""
-    holds = site.proxies.crs.single_vasopressor_dose_holds.value
+    holds = site.conventions.crs.single_vasopressor_dose_holds.value
     runs = bool(chart.running((drug,), said.effective, holds))
     for entry in chart.between(drug, said.effective + statements.INSTANT, at):
         if entry.code == "stopped":
@@ -195,7 +197,7 @@ def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> 
 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
     """A clinician's statement outranks the pressures charted before it and for a while after it."""
-    holds = site.proxies.crs.statement_holds.value
+    holds = site.conventions.crs.statement_holds.value
     newer = [entry for entry in pressures(chart, at, site) if entry and entry.effective > said.effective]
     if any(entry.effective - said.effective > holds for entry in newer):
         return found
@@ -204,10 +206,10 @@ def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *,
         return statements.ended(found, "hypotension", said, worse, site)
     if is_supported:
         return found
-    proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
+    conventions = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
         text = f"hypotension by a clinician's statement, no vasopressor: grade {NO_VASOPRESSOR}"
-        row = Axis(NO_VASOPRESSOR, text, proxies=proxies)
+        row = Axis(NO_VASOPRESSOR, text, conventions=conventions)
     else:
-        row = Axis(0, "no hypotension by a clinician's statement", proxies=proxies)
+        row = Axis(0, "no hypotension by a clinician's statement", conventions=conventions)
     return statements.outranking(row, "hypotension", said, found, site)

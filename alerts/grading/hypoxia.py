@@ -52,14 +52,14 @@ def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
     if cause is not None:
         worse = worse_oxygen(chart, cause, at, site)
         if worse is None:
-            row = Axis(0, flags=("hypoxia attributed to another cause",), proxies=("crs.other_cause_holds",))
+            row = Axis(0, flags=("hypoxia attributed to another cause",), conventions=("crs.other_cause_holds",))
             return statements.outranking(row, OTHER_CAUSE, cause, found, site)
         found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
-    said = chart.latest("hypoxia", at, site.proxies.chart.vitals_hold.value)
+    said = chart.latest("hypoxia", at, site.conventions.chart.vitals_hold.value)
     axis = found if said is None else _stated(chart, at, site, said, found, is_supported=is_supported)
     if supported is None or is_supported:
         return axis
-    return axis._replace(flags=(*axis.flags, *supported.flags), proxies=(*axis.proxies, *supported.proxies))
+    return axis._replace(flags=(*axis.flags, *supported.flags), conventions=(*axis.conventions, *supported.conventions))
 
 
 # -- oxygen ----------------------------------------------------------------------------------------
@@ -77,9 +77,9 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     if device.code == "none":
         return None
     own = _flow_of(chart, device, flow, site)
-    recent = flow is not None and at - flow.effective <= site.proxies.chart.oxygen_holds.value
+    recent = flow is not None and at - flow.effective <= site.conventions.chart.oxygen_holds.value
     if _as_before_infusion(chart, device, flow if recent else own, site):
-        return Axis(0, flags=("oxygen as before infusion: not newly started",), proxies=("chart.baseline_window",))
+        return Axis(0, flags=("oxygen as before infusion: not newly started",), conventions=("chart.baseline_window",))
     if device.code == "nasal_cannula":
         return _nasal_cannula(chart, device, own, at, site)
     level = DEVICE_GRADE[device.code]
@@ -92,19 +92,21 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     worse = worse_saturation(chart, said, at, site)
     if worse is not None:
         return statements.ended(axis, NOT_FOR_HYPOXIA, said, worse, site)
-    row = Axis(0, flags=("positive pressure not given for hypoxia: not grade 4",), proxies=("crs.other_cause_holds",))
+    row = Axis(
+        0, flags=("positive pressure not given for hypoxia: not grade 4",), conventions=("crs.other_cause_holds",)
+    )
     return statements.outranking(row, NOT_FOR_HYPOXIA, said, axis, site)
 
 
 def _held(axis: Axis, kind: str, entry: Entry, at: datetime, site: Site) -> Axis:
     """A row that rests on oxygen charted some time ago: after a while only provisional."""
-    proxies = (*axis.proxies, *if_old(entry, at, site, "chart.oxygen_holds"))
+    conventions = (*axis.conventions, *if_old(entry, at, site, "chart.oxygen_holds"))
     age = at - entry.effective
-    if age <= site.proxies.chart.oxygen_holds.value:
-        return axis._replace(proxies=proxies)
+    if age <= site.conventions.chart.oxygen_holds.value:
+        return axis._replace(conventions=conventions)
     flag = f"{label(kind)} last charted {age // timedelta(hours=1)} h ago"
     missing = tuple(dict.fromkeys((*axis.missing, kind)))
-    return axis._replace(provisional=True, missing=missing, flags=(*axis.flags, flag), proxies=proxies)
+    return axis._replace(provisional=True, missing=missing, flags=(*axis.flags, flag), conventions=conventions)
 
 
 def _since(chart: Chart, device: Entry) -> datetime:
@@ -122,7 +124,7 @@ def _flow_of(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> Ent
     """A flow, where it is that of a device: charted since the device is in use, or in one set with its start."""
     if flow is None or flow.effective >= device.effective:
         return flow
-    return flow if flow.effective >= _since(chart, device) - site.proxies.chart.one_set.value else None
+    return flow if flow.effective >= _since(chart, device) - site.conventions.chart.one_set.value else None
 
 
 def _nasal_cannula(chart: Chart, device: Entry, flow: Entry | None, at: datetime, site: Site) -> Axis:
@@ -136,7 +138,9 @@ def _nasal_cannula(chart: Chart, device: Entry, flow: Entry | None, at: datetime
     sign = ">" if high else "<="
     text = f"nasal cannula {charted('oxygen_flow', flow.value)} L/min ({sign} {LOW_FLOW_AT_MOST}): grade {level}"
     before = flow.effective < _since(chart, device)
-    axis = Axis(level, text, (*found, *evidence(("oxygen_flow", flow))), proxies=("chart.one_set",) if before else ())
+    axis = Axis(
+        level, text, (*found, *evidence(("oxygen_flow", flow))), conventions=("chart.one_set",) if before else ()
+    )
     return _held(axis, "oxygen_flow", flow, at, site)
 
 
@@ -153,7 +157,7 @@ def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
 def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> Entry | None:
     """What a clinician says so of this use of the device, not of one that ended before it."""
     said = statements.other_cause(chart, NOT_FOR_HYPOXIA, at, site)
-    begins = _since(chart, device) - site.proxies.chart.one_set.value
+    begins = _since(chart, device) - site.conventions.chart.one_set.value
     return said if said is not None and said.effective >= begins else None
 
 
@@ -163,7 +167,7 @@ def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: S
     if infused is None:
         return False
     ends = infused
-    for before in chart.back("oxygen_device", infused, site.proxies.chart.baseline_window.value):
+    for before in chart.back("oxygen_device", infused, site.conventions.chart.baseline_window.value):
         if before.code == device.code:
             break
         if before.code not in ("", ABSENT):
@@ -180,8 +184,8 @@ def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: S
 
 
 def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
-    holds = site.proxies.chart.vitals_hold.value
-    bound = site.proxies.crs.hypoxia_spo2.value
+    holds = site.conventions.chart.vitals_hold.value
+    bound = site.conventions.crs.hypoxia_spo2.value
     if latest_number(chart, "spo2", at, holds) is None:
         return Axis(None, missing=("spo2",))
 
@@ -195,15 +199,15 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
         f"SpO2 {charted('spo2', entry.value)} % by {label(entry.by)}: not yet confirmed"
         for entry in decided.unconfirmed[:1]
     )
-    by = ((decided.confirmed.proxy,) if decided.confirmed.proxy else ()) + if_old(
+    by = ((decided.confirmed.convention,) if decided.confirmed.convention else ()) + if_old(
         decided.entry, at, site, "chart.vitals_hold"
     )
-    proxies = ("crs.hypoxia_spo2", *by)
+    conventions = ("crs.hypoxia_spo2", *by)
     if not decided.confirmed.counts:
         text = flags[0] if flags else "saturation not low"
-        return Axis(0, text, evidence(("spo2", decided.entry)), flags=flags, proxies=proxies)
+        return Axis(0, text, evidence(("spo2", decided.entry)), flags=flags, conventions=conventions)
     spo2 = decided.confirmed.samples[-1]
-    device = chart.latest("oxygen_device", at, site.proxies.chart.oxygen_holds.value)
+    device = chart.latest("oxygen_device", at, site.conventions.chart.oxygen_holds.value)
     where = "on room air" if device and device.code == "none" else "support not charted"
     return Axis(
         LOW_FLOW,
@@ -212,22 +216,22 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
         provisional=True,
         missing=("oxygen_device",),
         flags=flags,
-        proxies=proxies,
+        conventions=conventions,
     )
 
 
 def worse_saturation(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
     """The first severely low saturation charted after a statement, which ends it."""
-    if not site.proxies.crs.worse_ends_statement.value:
+    if not site.conventions.crs.worse_ends_statement.value:
         return None
-    bound = site.proxies.crs.severe_spo2.value
+    bound = site.conventions.crs.severe_spo2.value
     low = (entry for entry in chart.between("spo2", said.effective + _INSTANT, at) if entry.below(bound))
     return next((Evidence("spo2", entry) for entry in low), None)
 
 
 def worse_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
     """What was charted after a statement and ends it: a severely low saturation, or more oxygen of grade 3 or 4."""
-    if not site.proxies.crs.worse_ends_statement.value:
+    if not site.conventions.crs.worse_ends_statement.value:
         return None
     worse = worse_saturation(chart, said, at, site)
     return worse or _more_oxygen(chart, said, at, site)
@@ -251,18 +255,18 @@ def _level(support: Axis | None) -> int:
 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
     """A clinician's statement outranks the saturation charted before it and for a while after it."""
-    spo2 = chart.latest("spo2", at, site.proxies.chart.vitals_hold.value)
-    if spo2 and spo2.effective - said.effective > site.proxies.crs.statement_holds.value:
+    spo2 = chart.latest("spo2", at, site.conventions.chart.vitals_hold.value)
+    if spo2 and spo2.effective - said.effective > site.conventions.crs.statement_holds.value:
         return found
     worse = None if said.is_true else worse_oxygen(chart, said, at, site)
     if worse is not None:
         return statements.ended(found, "hypoxia", said, worse, site)
     if is_supported:
         return found
-    proxies = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
+    conventions = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
         text = f"hypoxia by a clinician's statement, support not charted: at least grade {LOW_FLOW}"
-        row = Axis(LOW_FLOW, text, (), True, ("oxygen_device",), proxies=proxies)
+        row = Axis(LOW_FLOW, text, (), True, ("oxygen_device",), conventions=conventions)
     else:
-        row = Axis(0, "no hypoxia by a clinician's statement", proxies=proxies)
+        row = Axis(0, "no hypoxia by a clinician's statement", conventions=conventions)
     return statements.outranking(row, "hypoxia", said, found, site)

@@ -100,7 +100,7 @@ KINDS = frozenset(("ice", "capd", *CODED_ROWS, "consciousness_other_cause", "die
 
 def basis(site: Site) -> Basis:
     """What the grade and the ICE score look at."""
-    return Basis(KINDS, (site.proxies.icans.assessment_holds.value, site.proxies.crs.other_cause_holds.value))
+    return Basis(KINDS, (site.conventions.icans.assessment_holds.value, site.conventions.crs.other_cause_holds.value))
 
 
 def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Points]:
@@ -145,7 +145,7 @@ def _result(at: datetime, *rows: Axis) -> Grade:
         evidence=tuple(item for row in rows for item in row.evidence),
         missing=tuple(name for row in rows for name in row.missing),
         flags=tuple(flag for row in rows for flag in row.flags),
-        proxies=tuple(dict.fromkeys(name for row in rows for name in row.proxies)),
+        conventions=tuple(dict.fromkeys(name for row in rows for name in row.conventions)),
     )
 
 
@@ -156,9 +156,9 @@ def _cognition(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> A
     """The row of ICE, or of CAPD for a child."""
     born_known = chart.admission is not None and chart.admission.born is not None
     age = chart.admission.age(at.astimezone(site.zone)) if chart.admission else None
-    if age is not None and age < site.proxies.icans.capd_below_age.value:
+    if age is not None and age < site.conventions.icans.capd_below_age.value:
         row = _capd_row(chart, at, site, consciousness)
-        return row._replace(proxies=(*row.proxies, "icans.capd_below_age"))
+        return row._replace(conventions=(*row.conventions, "icans.capd_below_age"))
     row = _ice_row(chart, at, site, consciousness)
     if row.level is None and not born_known and chart.latest("capd", at):
         flag = "a CAPD is charted, the date of birth is not: CAPD grades only children"
@@ -174,7 +174,7 @@ def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axi
         points.evidence,
         missing=points.missing,
         flags=points.flags,
-        proxies=points.proxies,
+        conventions=points.conventions,
     )
     if points.score is None:
         return row
@@ -201,14 +201,14 @@ def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[str, ...]:
 def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
     entry = max(latest_scores(chart, "capd", at, site), key=points_of, default=None)
     found = evidence(*[("capd", entry)] if entry else [])
-    row = Axis(None, "", found, proxies=("icans.assessment_holds",))
+    row = Axis(None, "", found, conventions=("icans.assessment_holds",))
     if entry is not None and entry.value is not None:
         level = levels(entry, CAPD_ROW).lowest
         text = f"CAPD {number(entry.value)}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
         return row._replace(level=level, because=text)
     if entry is not None and (_unable(entry) or consciousness.level == UNAROUSABLE):
         return row._replace(level=UNAROUSABLE, because=f"CAPD: grade {UNAROUSABLE} (unable)")
-    missing = name_missing(chart, "capd", at, site.proxies.icans.assessment_holds.value, site.zone)
+    missing = name_missing(chart, "capd", at, site.conventions.icans.assessment_holds.value, site.zone)
     return row._replace(because=f"no CAPD assessment holds: {missing}", missing=(missing,))
 
 
@@ -230,13 +230,13 @@ def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
     if worse is not None:
         return statements.ended(row, OTHER_CAUSE, said, worse, site)
     flag = "consciousness is put down to another cause: its row is not used"
-    unused = Axis(0, "", flags=(flag,), proxies=("crs.other_cause_holds",))
+    unused = Axis(0, "", flags=(flag,), conventions=("crs.other_cause_holds",))
     return statements.outranking(unused, OTHER_CAUSE, said, row, site)
 
 
 def _worse(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
     """The first consciousness after a statement that is grade 4 and worse than any that it was made of: it ends it."""
-    if not site.proxies.crs.worse_ends_statement.value:
+    if not site.conventions.crs.worse_ends_statement.value:
         return None
     before = _coded("consciousness", chart, said.effective, site).level or 0
     for entry in chart.between("consciousness", said.effective + statements.INSTANT, at):
@@ -260,7 +260,7 @@ def _coded(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _charted(kind: str, chart: Chart, at: datetime, site: Site) -> list[Entry]:
-    holds = site.proxies.icans.assessment_holds.value
+    holds = site.conventions.icans.assessment_holds.value
     return [entry for entry in chart.between(kind, at - holds, at) if entry.code in CODED_ROWS[kind]]
 
 
@@ -270,4 +270,4 @@ def _worst(kind: str, found: list[Entry]) -> Axis:
     entry = max(found, key=lambda entry: CODED_ROWS[kind][entry.code].grade)
     level, row = CODED_ROWS[kind][entry.code]
     shown = f"{label(kind)} {label(entry.code)}: grade {level} ({row})"
-    return Axis(level, shown, evidence((kind, entry)), proxies=("icans.assessment_holds",))
+    return Axis(level, shown, evidence((kind, entry)), conventions=("icans.assessment_holds",))

@@ -33,12 +33,12 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
     if entry is None or entry.value is None:
         return _not_assessed(chart, at, site, entry)
     because = [f"ICE {number(entry.value)} of 10 ({_assessed(entry, site)})"]
-    flags, proxies = [], ["icans.assessment_holds"]
+    flags, conventions = [], ["icans.assessment_holds"]
     baseline = _baseline(chart, at, site)
     if baseline is not None:
-        window = span(site.proxies.chart.baseline_window.value)
+        window = span(site.conventions.chart.baseline_window.value)
         because.append(f"baseline {number(baseline)}, the median of the {window} before infusion")
-        proxies.append("chart.baseline_window")
+        conventions.append("chart.baseline_window")
         if entry.value < baseline:
             flags.append(f"below the baseline of {number(baseline)}")
     return Points(
@@ -49,12 +49,12 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
         because=tuple(because),
         evidence=evidence(("ice", entry)),
         flags=tuple(flags),
-        proxies=tuple(proxies),
+        conventions=tuple(conventions),
     )
 
 
 def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -> Points:
-    missing = name_missing(chart, "ice", at, site.proxies.icans.assessment_holds.value, site.zone)
+    missing = name_missing(chart, "ice", at, site.conventions.icans.assessment_holds.value, site.zone)
     return Points(
         system=SYSTEM,
         version=VERSION,
@@ -63,7 +63,7 @@ def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -
         because=(f"no ICE assessment holds: {missing}",),
         evidence=evidence(*[("ice", entry)] if entry else []),
         missing=(missing,),
-        proxies=("icans.assessment_holds",),
+        conventions=("icans.assessment_holds",),
     )
 
 
@@ -72,7 +72,7 @@ def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
     infused = chart.infused
     if infused is None or at < infused:
         return None
-    return chart.baseline("ice", site.proxies.chart.baseline_window.value)
+    return chart.baseline("ice", site.conventions.chart.baseline_window.value)
 
 
 def _assessed(entry: Entry, site: Site) -> str:
@@ -82,7 +82,7 @@ def _assessed(entry: Entry, site: Site) -> str:
 
 def latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:
     """The assessments charted for the latest time that holds; the reason for an absent one only if it stands alone."""
-    holds = site.proxies.icans.assessment_holds.value
+    holds = site.conventions.icans.assessment_holds.value
     held = [entry for entry in chart.between(kind, at - holds, at) if entry.value is not None or entry.code == ABSENT]
     last = [entry for entry in held if entry.effective == held[-1].effective]
     return [entry for entry in last if entry.value is not None] or last

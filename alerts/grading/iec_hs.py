@@ -70,7 +70,9 @@ KINDS = frozenset(("ferritin", *iec_hs_organs.KINDS))
 
 def basis(site: Site) -> Basis:
     """What the criteria look at."""
-    return Basis(KINDS, (site.proxies.chart.laboratory_holds.value, site.proxies.iec_hs.cytopenia_new_for.value))
+    return Basis(
+        KINDS, (site.conventions.chart.laboratory_holds.value, site.conventions.iec_hs.cytopenia_new_for.value)
+    )
 
 
 def screen(
@@ -92,11 +94,11 @@ def screen(
 
 def criteria(chart: Chart, at: datetime, site: Site) -> Criteria:
     """The criteria that the laboratory answers."""
-    ferritin = latest_number(chart, "ferritin", at, site.proxies.chart.laboratory_holds.value)
+    ferritin = latest_number(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value)
     if ferritin is None:
-        missing = name_missing(chart, "ferritin", at, site.proxies.chart.laboratory_holds.value, site.zone)
+        missing = name_missing(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value, site.zone)
         of_ferritin = [
-            Axis(None, f"no ferritin holds: {missing}", missing=(missing,), proxies=("chart.laboratory_holds",))
+            Axis(None, f"no ferritin holds: {missing}", missing=(missing,), conventions=("chart.laboratory_holds",))
         ]
     else:
         of_ferritin = [_high(ferritin, chart, site), _rising(ferritin, chart, site)]
@@ -124,7 +126,7 @@ def _screen(at: datetime, criteria: Criteria) -> Screen:
         evidence=found,
         missing=() if unmet else tuple(name for criterion in unknown for name in criterion.missing),
         flags=flags,
-        proxies=tuple(dict.fromkeys(name for criterion in shown for name in criterion.proxies)),
+        conventions=tuple(dict.fromkeys(name for criterion in shown for name in criterion.conventions)),
     )
 
 
@@ -138,12 +140,12 @@ def _high(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 
 def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     infused = chart.infused
-    window = site.proxies.chart.baseline_window.value
+    window = site.conventions.chart.baseline_window.value
     before = latest_number(chart, "ferritin", infused, window) if infused and infused < ferritin.effective else None
     if before is None:
-        return Axis(None, missing=("ferritin at infusion",), proxies=("chart.baseline_window",))
+        return Axis(None, missing=("ferritin at infusion",), conventions=("chart.baseline_window",))
     row = _multiple(ferritin, before, ">", FERRITIN_TIMES, "the value at infusion", site)
-    return row._replace(proxies=("chart.baseline_window",))
+    return row._replace(conventions=("chart.baseline_window",))
 
 
 def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, site: Site) -> Axis:
@@ -161,9 +163,9 @@ def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, 
 
 def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     """Ferritin doubles within a while, or is very high."""
-    proxies = site.proxies.iec_hs
-    very_high = compared("ferritin", ferritin, Cut(YES, ">", proxies.ferritin_high.value, ""), site)
-    within = proxies.ferritin_doubles_within.value
+    conventions = site.conventions.iec_hs
+    very_high = compared("ferritin", ferritin, Cut(YES, ">", conventions.ferritin_high.value, ""), site)
+    within = conventions.ferritin_doubles_within.value
     earlier = [
         entry
         for entry in chart.between("ferritin", ferritin.effective - within, ferritin.effective)
@@ -175,8 +177,8 @@ def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     )
     if not earlier:
         doubled = Axis(None, missing=(f"ferritin of the {span(within)} before the latest",))
-    very_high = very_high._replace(proxies=("iec_hs.ferritin_high",))
-    return any_of((very_high, doubled._replace(proxies=("iec_hs.ferritin_doubles_within",))))
+    very_high = very_high._replace(conventions=("iec_hs.ferritin_high",))
+    return any_of((very_high, doubled._replace(conventions=("iec_hs.ferritin_doubles_within",))))
 
 
 # -- CRS -------------------------------------------------------------------------------------------
@@ -194,10 +196,10 @@ def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: c
     drawn = ferritin.effective
     if course.closed_at is not None and course.closed_at <= drawn:
         text = f"CRS closed on {clock(course.closed_at, site.zone)}, before the latest ferritin"
-        return Axis(YES, text, proxies=CLOSING)
+        return Axis(YES, text, conventions=CLOSING)
     if course.opened_at is not None and drawn < course.opened_at:
         if course.episodes > 1:
-            return Axis(YES, "CRS was closed when the latest ferritin was drawn", proxies=CLOSING)
+            return Axis(YES, "CRS was closed when the latest ferritin was drawn", conventions=CLOSING)
         return Axis(NO, "no CRS before the latest ferritin")
     if course.lower_since is not None and course.lower_since <= drawn:
         since = clock(course.lower_since, site.zone)
@@ -207,4 +209,4 @@ def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: c
         missing = tuple(f"CRS grade since its highest: {name}" for name in grade.missing)
         return Axis(None, "CRS cannot be graded since its highest", grade.evidence, missing=missing)
     text = f"CRS at its highest, grade {course.highest}, when the latest ferritin was drawn"
-    return Axis(NO, text, grade.evidence, proxies=grade.proxies)
+    return Axis(NO, text, grade.evidence, conventions=grade.conventions)

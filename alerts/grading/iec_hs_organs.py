@@ -55,7 +55,7 @@ def any_of(criteria: Iterable[Axis]) -> Axis:
         "; ".join(criterion.because for criterion in shown if criterion.because),
         tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence)),
         missing=() if met else tuple(dict.fromkeys(name for criterion in unknown for name in criterion.missing)),
-        proxies=tuple(dict.fromkeys(name for criterion in shown for name in criterion.proxies)),
+        conventions=tuple(dict.fromkeys(name for criterion in shown for name in criterion.conventions)),
     )
 
 
@@ -73,7 +73,7 @@ def compared(kind: str, entry: Entry, cut: Cut, site: Site, against: str = "") -
 
 def organ(chart: Chart, at: datetime, site: Site) -> Axis:
     """One of: low fibrinogen, high AST or ALT, a new grade 4 cytopenia."""
-    holds = site.proxies.chart.laboratory_holds.value
+    holds = site.conventions.chart.laboratory_holds.value
     criteria = []
     for kind in ("fibrinogen", "ast", "alt"):
         entry = latest_number(chart, kind, at, holds)
@@ -86,13 +86,13 @@ def organ(chart: Chart, at: datetime, site: Site) -> Axis:
     criteria += [_new_cytopenia(term, chart, at, site) for term in CYTOPENIAS]
     criteria.append(_new_anaemia(chart, at, site))
     row = any_of(criteria)
-    return row._replace(proxies=("chart.laboratory_holds", *row.proxies))
+    return row._replace(conventions=("chart.laboratory_holds", *row.conventions))
 
 
 def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
     """Grade 4 since not longer than a while, and not grade 4 before."""
     kind, cuts, _ = ctcae_counts.row(term, site)
-    holds = site.proxies.chart.laboratory_holds.value
+    holds = site.conventions.chart.laboratory_holds.value
     latest = latest_number(chart, kind, at, holds)
     if latest is None:
         return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),))
@@ -101,9 +101,9 @@ def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
         missing = () if now is False else (f"{kind} (only a bound: {amount(kind, latest)})",)
         return row._replace(level=None if missing else NO, because=f"{row.because}: not grade 4", missing=missing)
     first, before = _row_of_grade_4(chart, kind, latest, cuts)
-    window = site.proxies.iec_hs.cytopenia_new_for.value
+    window = site.conventions.iec_hs.cytopenia_new_for.value
     since = clock(first.effective, site.zone)
-    row = row._replace(because=f"{row.because}: grade 4 since {since}", proxies=("iec_hs.cytopenia_new_for",))
+    row = row._replace(because=f"{row.because}: grade 4 since {since}", conventions=("iec_hs.cytopenia_new_for",))
     if latest.effective - first.effective > window:
         return row._replace(level=NO, because=f"{row.because}, longer than {span(window)}: not new")
     if before is None or _is_grade_4(before, cuts) is None:
@@ -119,9 +119,9 @@ def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
     if not in_a_row:
         return Axis(NO)
     first = in_a_row[-1]
-    window = site.proxies.iec_hs.cytopenia_new_for.value
+    window = site.conventions.iec_hs.cytopenia_new_for.value
     text = f"{label(ANAEMIA)} by a clinician's statement: grade {GRADE_4} since {clock(first.effective, site.zone)}"
-    row = Axis(YES, f"{text}: new", evidence((ANAEMIA, first)), proxies=("iec_hs.cytopenia_new_for",))
+    row = Axis(YES, f"{text}: new", evidence((ANAEMIA, first)), conventions=("iec_hs.cytopenia_new_for",))
     if at - first.effective > window:
         return row._replace(level=NO, because=f"{text}, longer than {span(window)}: not new")
     return row

@@ -36,9 +36,9 @@ def numbers(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Iterator
     return (entry for entry in chart.back(kind, at, holds) if entry.value is not None)
 
 
-def if_old(entry: Entry, at: datetime, site: Site, proxy: str) -> tuple[str, ...]:
+def if_old(entry: Entry, at: datetime, site: Site, convention: str) -> tuple[str, ...]:
     """The convention that lets a value still count, where it is not of the set of signs at this time."""
-    return (proxy,) if at - entry.effective > site.proxies.chart.one_set.value else ()
+    return (convention,) if at - entry.effective > site.conventions.chart.one_set.value else ()
 
 
 def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta, zone: ZoneInfo) -> str:

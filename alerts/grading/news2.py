@@ -119,7 +119,7 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
         evidence=tuple(dict.fromkeys(item for row in rows.values() for item in row.evidence)),
         missing=missing,
         flags=tuple(flag for row in rows.values() for flag in row.flags),
-        proxies=tuple(dict.fromkeys(name for row in rows.values() for name in row.proxies)),
+        conventions=tuple(dict.fromkeys(name for row in rows.values() for name in row.conventions)),
     )
 
 
@@ -139,24 +139,24 @@ def _sum(total: int, missing: tuple[str, ...]) -> str:
 
 def _vital(kind: str, bands: tuple[Band, ...], chart: Chart, at: datetime, site: Site) -> Axis:
     temperature = kind == "temperature"
-    proxies = site.proxies.chart
-    holds = proxies.temperature_holds.value if temperature else proxies.vitals_hold.value
+    conventions = site.conventions.chart
+    holds = conventions.temperature_holds.value if temperature else conventions.vitals_hold.value
     names = (TEMPERATURES if temperature else VITALS,)
     entry = latest_number(chart, kind, at, holds)
     if entry is None:
-        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),), proxies=names)
+        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),), conventions=names)
     return _points(kind, entry, bands, passed_over(chart, kind, entry, at), names, site)
 
 
 def _systolic(chart: Chart, at: datetime, site: Site) -> Axis:
     """The last systolic pressure of a set that does not contradict itself."""
-    entry = pressures.latest(chart, at, site.proxies.chart.vitals_hold.value, site).systolic
+    entry = pressures.latest(chart, at, site.conventions.chart.vitals_hold.value, site).systolic
     refused = pressures.contradiction(chart, "systolic_bp", entry, at, site)
     if not refused:
         return _vital("systolic_bp", SYSTOLIC, chart, at, site)
     names = (VITALS, *pressures.PULSE_PRESSURE)
     if entry is None:
-        return Axis(None, missing=(f"systolic_bp ({refused})",), flags=(refused,), proxies=names)
+        return Axis(None, missing=(f"systolic_bp ({refused})",), flags=(refused,), conventions=names)
     return _points("systolic_bp", entry, SYSTOLIC, (refused,), names, site)
 
 
@@ -164,7 +164,7 @@ def _points(
     kind: str, entry: Entry, bands: tuple[Band, ...], flags: tuple[str, ...], names: tuple[str, ...], site: Site
 ) -> Axis:
     possible = _possible(entry, bands)
-    row = Axis(None, "", evidence((kind, entry)), flags=flags, proxies=names)
+    row = Axis(None, "", evidence((kind, entry)), flags=flags, conventions=names)
     points = {band.points for band in possible}
     if len(points) > 1:
         return row._replace(missing=(f"{kind} (only a bound: {amount(kind, entry)})",))
@@ -208,7 +208,7 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
 
     A flow or FiO2 charted before, or together with, "no device" no longer counts.
     """
-    holds = site.proxies.chart.oxygen_holds.value
+    holds = site.conventions.chart.oxygen_holds.value
     device = chart.latest("oxygen_device", at, holds)
     if device is not None and device.code != "none":
         return _given("oxygen_device", device, f"oxygen by {label(device.code)}")
@@ -223,27 +223,27 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
     unclear = [f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry, given in amounts if given is None]
     if unclear or not (device or amounts):
         missing = unclear or [name_missing(chart, "oxygen_device", at, holds, site.zone)]
-        return Axis(None, missing=tuple(missing), proxies=(OXYGEN,))
+        return Axis(None, missing=tuple(missing), conventions=(OXYGEN,))
     found = evidence(*[("oxygen_device", device)] if device else [], *((kind, entry) for kind, entry, _ in amounts))
-    return Axis(ON_AIR, f"room air: {ON_AIR} (air)", found, proxies=(OXYGEN,))
+    return Axis(ON_AIR, f"room air: {ON_AIR} (air)", found, conventions=(OXYGEN,))
 
 
 def _given(kind: str, entry: Entry, text: str) -> Axis:
-    return Axis(ON_OXYGEN, f"{text}: {ON_OXYGEN} (oxygen)", evidence((kind, entry)), proxies=(OXYGEN,))
+    return Axis(ON_OXYGEN, f"{text}: {ON_OXYGEN} (oxygen)", evidence((kind, entry)), conventions=(OXYGEN,))
 
 
 def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
     """Alert where awake spontaneously; anything else, or new confusion by a clinician's statement, is 3."""
-    holds = site.proxies.icans.assessment_holds.value
+    holds = site.conventions.icans.assessment_holds.value
     confused = chart.latest("new_confusion", at, holds)
     if confused is not None and confused.is_true:
         text = f"{label('new_confusion')} by a clinician's statement: {NOT_ALERT} (C V P U)"
-        return Axis(NOT_ALERT, text, evidence(("new_confusion", confused)), proxies=(ASSESSMENTS,))
+        return Axis(NOT_ALERT, text, evidence(("new_confusion", confused)), conventions=(ASSESSMENTS,))
     entry = chart.latest("consciousness", at, holds)
     if entry is None:
         missing = name_missing(chart, "consciousness", at, holds, site.zone)
-        return Axis(None, missing=(missing,), proxies=(ASSESSMENTS,))
+        return Axis(None, missing=(missing,), conventions=(ASSESSMENTS,))
     alert = entry.code == "spontaneous"
     points, cell = (ALERT, "A") if alert else (NOT_ALERT, "C V P U")
     shown = f"{label('consciousness')} {label(entry.code)} ({clock(entry.effective, site.zone)})"
-    return Axis(points, f"{shown}: {points} ({cell})", evidence(("consciousness", entry)), proxies=(ASSESSMENTS,))
+    return Axis(points, f"{shown}: {points} ({cell})", evidence(("consciousness", entry)), conventions=(ASSESSMENTS,))

@@ -62,9 +62,9 @@ def _beside(chart: Chart, kind: str, entry: Entry) -> tuple[Decimal | None, ...]
 
 def _can_be(systolic: Decimal | None, diastolic: Decimal | None, mean: Decimal | None, *, site: Site) -> bool:
     if systolic is not None and diastolic is not None:
-        proxies = site.proxies.chart
+        conventions = site.conventions.chart
         pulse = systolic - diastolic
-        if pulse <= 0 or not proxies.pulse_pressure_least.value <= pulse <= proxies.pulse_pressure_most.value:
+        if pulse <= 0 or not conventions.pulse_pressure_least.value <= pulse <= conventions.pulse_pressure_most.value:
             return False
     if mean is None:
         return True
@@ -88,8 +88,8 @@ def latest(chart: Chart, at: datetime, holds: timedelta | None, site: Site) -> P
 
 def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:
     """The systolic and the mean of the latest set: of two that are too far apart only the newer."""
-    systolic, mean = latest(chart, at, site.proxies.chart.vitals_hold.value, site)
-    together = site.proxies.chart.one_set.value
+    systolic, mean = latest(chart, at, site.conventions.chart.vitals_hold.value, site)
+    together = site.conventions.chart.one_set.value
     if systolic and mean:
         if systolic.effective - mean.effective > together:
             mean = None
@@ -100,7 +100,7 @@ def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:
 
 def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, site: Site) -> str:
     """What to say where the newest pressure of a kind came after the one in use and must not be used; else nothing."""
-    for entry in chart.back(kind, at, site.proxies.chart.vitals_hold.value):
+    for entry in chart.back(kind, at, site.conventions.chart.vitals_hold.value):
         if used is not None and entry.effective <= used.effective:
             break
         if not is_sound(chart, kind, entry, site):
@@ -116,5 +116,5 @@ def is_contradicted(chart: Chart, kind: str, at: datetime, source: str, message:
 
 def baseline(chart: Chart, site: Site) -> Decimal | None:
     """The systolic pressure before infusion; a day whose last pressure must not be used is left out."""
-    window = site.proxies.chart.baseline_window.value
+    window = site.conventions.chart.baseline_window.value
     return chart.baseline("systolic_bp", window, lambda entry: is_sound(chart, "systolic_bp", entry, site))

@@ -18,7 +18,7 @@ class Evidence(Struct, frozen=True):
 class Result(Struct, frozen=True, kw_only=True):
     """Common to every system. `because` are sentences a clinician can check against the table.
 
-    `flags` are remarks that do not change the result. `proxies` name the conventions of `proxies.yaml`
+    `flags` are remarks that do not change the result. `conventions` name the conventions of `conventions.yaml`
     that the result depends on, as `section.name`.
     """
 
@@ -28,7 +28,7 @@ class Result(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
     at: datetime
 
 

@@ -37,7 +37,7 @@ def is_statement(flag: str) -> bool:
 
 def other_cause(chart: Chart, kind: str, at: datetime, site: Site) -> Entry | None:
     """What a clinician puts down to another cause, unless it has lapsed."""
-    said = chart.latest(kind, at, site.proxies.crs.other_cause_holds.value)
+    said = chart.latest(kind, at, site.conventions.crs.other_cause_holds.value)
     return said if said is not None and said.is_true else None
 
 
@@ -55,13 +55,13 @@ def ended(numbers: Axis, kind: str, said: Entry, by: Evidence, site: Site) -> Ax
     if not numbers.level:
         return numbers
     flag = f"{_says(kind, said, site)}: ended by {_shown(by, site)}"
-    names = (*numbers.proxies, ENDS, *((SEVERE[by.kind],) if by.kind in SEVERE else ()))
-    return numbers._replace(flags=(*numbers.flags, flag), proxies=tuple(dict.fromkeys(names)))
+    names = (*numbers.conventions, ENDS, *((SEVERE[by.kind],) if by.kind in SEVERE else ()))
+    return numbers._replace(flags=(*numbers.flags, flag), conventions=tuple(dict.fromkeys(names)))
 
 
 def _until(kind: str, said: Entry, site: Site) -> str:
-    proxies = site.proxies.crs
-    holds = proxies.statement_holds if kind in ("hypotension", "hypoxia") else proxies.other_cause_holds
+    conventions = site.conventions.crs
+    holds = conventions.statement_holds if kind in ("hypotension", "hypoxia") else conventions.other_cause_holds
     return f"{_says(kind, said, site)}, until {clock(said.effective + holds.value, site.zone)}"
 
 

@@ -255,7 +255,7 @@ def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, lang
 
 def _conventions(concerns: list[Concern], site: Site, language: Language) -> list[str]:
     """Every convention of the site that the page depends on, with its basis."""
-    names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.proxies)
+    names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.conventions)
     bases = filter(None, (basis(name, site, language) for name in names))
     told = "; ".join(dict.fromkeys(bases))
     return [say("conventions: {conventions}", language, conventions=told)] if told else []
@@ -264,5 +264,5 @@ def _conventions(concerns: list[Concern], site: Site, language: Language) -> lis
 def basis(name: str, site: Site, language: Language) -> str:
     """A working convention in words; empty for one that the configuration no longer has."""
     section, _, key = name.partition(".")
-    proxy = getattr(getattr(site.proxies, section, None), key, None)
-    return translate(proxy.shown_basis, language) if proxy is not None else ""
+    convention = getattr(getattr(site.conventions, section, None), key, None)
+    return translate(convention.shown_basis, language) if convention is not None else ""

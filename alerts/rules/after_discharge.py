@@ -34,6 +34,6 @@ def after_discharge(found: Sequence[Finding]) -> Finding:
         because=tuple(reason for one in ordered for reason in one.because),
         evidence=tuple(dict.fromkeys(item for one in ordered for item in one.evidence)),
         flags=tuple(dict.fromkeys(flag for one in ordered for flag in one.flags)),
-        proxies=tuple(dict.fromkeys(name for one in ordered for name in one.proxies)),
+        conventions=tuple(dict.fromkeys(name for one in ordered for name in one.conventions)),
         members=tuple(one.condition for one in ordered),
     )

@@ -73,7 +73,7 @@ def _finding(
         evidence=tuple(dict.fromkeys(item for one in results for item in one.evidence)),
         missing=tuple(dict.fromkeys(name for one in results for name in one.missing)),
         flags=tuple(dict.fromkeys(flag for one in results for flag in one.flags)),
-        proxies=tuple(dict.fromkeys(name for one in results for name in one.proxies)),
+        conventions=tuple(dict.fromkeys(name for one in results for name in one.conventions)),
         provisional=any(one.provisional for one in found),
         members=members,
         event="; ".join(one.event for one in found if one.event),

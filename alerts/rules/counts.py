@@ -18,13 +18,13 @@ def febrile_neutropenia(scene: Scene) -> Finding | None:
     result = scene.now.ctcae["febrile_neutropenia"]
     if result.grade is None:
         return None
-    grade, proxies = result.grade, result.proxies
+    grade, conventions = result.grade, result.conventions
     if grade == BY_NUMBERS:
         temperature = measured_fever(scene.chart, scene.now.at, scene.site)
-        proxies = tuple(dict.fromkeys((*proxies, *temperature.proxies)))
+        conventions = tuple(dict.fromkeys((*conventions, *temperature.conventions)))
         grade = grade if temperature.level else 0
     title = f"febrile neutropenia grade {grade}"
-    found = of_result(result, "febrile_neutropenia", grade, "high", title, proxies=proxies)
+    found = of_result(result, "febrile_neutropenia", grade, "high", title, conventions=conventions)
     return found if grade else once_final(found)
 
 
@@ -53,8 +53,8 @@ def cytopenia(scene: Scene) -> Finding | None:
 
 def low_igg(scene: Scene) -> Finding | None:
     """IgG under the institutional limit: low. No CTCAE term exists for it."""
-    igg = scene.chart.latest("igg", scene.now.at, scene.site.proxies.chart.laboratory_holds.value)
-    limit = scene.site.proxies.counts.igg_low
+    igg = scene.chart.latest("igg", scene.now.at, scene.site.conventions.chart.laboratory_holds.value)
+    limit = scene.site.conventions.counts.igg_low
     if igg is None or (low := igg.below(limit.value)) is None:
         return None
     finding = Finding(
@@ -64,7 +64,7 @@ def low_igg(scene: Scene) -> Finding | None:
         title=f"IgG below {limit.value} mg/dL" if low else "IgG not low",
         because=(f"{charted('igg', igg.value)} mg/dL against {limit.value}: {limit.basis}",),
         evidence=(Evidence("igg", igg),),
-        proxies=("counts.igg_low",),
+        conventions=("counts.igg_low",),
     )
     return once_final(finding)
 

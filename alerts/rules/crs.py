@@ -20,9 +20,9 @@ def crs(scene: Scene) -> Finding | None:
         flags = (*flags, f"CRS 2 together with ICANS {scene.now.icans.grade}")
     if grade == 1 and (scene.now.course.episodes > 1 or "crs" in scene.returning):
         urgency = "high"
-    proxies = scene.now.crs.proxies
+    conventions = scene.now.crs.conventions
     if grade == 1 and _fever_at_home(scene):
-        urgency, proxies = "high", tuple(dict.fromkeys((*proxies, "outpatient.fever_at_once")))
+        urgency, conventions = "high", tuple(dict.fromkeys((*conventions, "outpatient.fever_at_once")))
     title = f"CRS grade {grade}: {' plus '.join(scene.now.crs.rows)}" if scene.now.crs.rows else f"CRS grade {grade}"
     over = grade == 0 and not scene.now.course.is_open
     return of_result(
@@ -32,12 +32,12 @@ def crs(scene: Scene) -> Finding | None:
         urgency,
         title,
         flags=flags,
-        proxies=proxies,
+        conventions=conventions,
         over=over,
         provisional=scene.now.crs.provisional,
     )
 
 
 def _fever_at_home(scene: Scene) -> bool:
-    at_once = scene.site.proxies.outpatient.fever_at_once.value
+    at_once = scene.site.conventions.outpatient.fever_at_once.value
     return at_once and scene.chart.setting(scene.now.at).name == "outpatient"

@@ -29,7 +29,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
     provisional: bool = False
     members: tuple[str, ...] = ()
     event: str = ""
@@ -88,7 +88,7 @@ def of_result(result: Result, condition: str, level: int, urgency: Urgency, titl
         "evidence": result.evidence,
         "missing": result.missing,
         "flags": result.flags,
-        "proxies": result.proxies,
+        "conventions": result.conventions,
         **more,
     }
     return Finding(condition=condition, level=level, urgency=urgency, title=title, **found)  # type: ignore[arg-type]

@@ -49,7 +49,7 @@ def icans(scene: Scene) -> Finding | None:
         title,
         because=because,
         event=event,
-        proxies=(*result.proxies, *(("confirmation.ice_repeat_within",) if held_back is not None else ())),
+        conventions=(*result.conventions, *(("confirmation.ice_repeat_within",) if held_back is not None else ())),
         provisional=result.provisional,
         assessed_at=_assessed_at(scene),
     )
@@ -72,7 +72,7 @@ def _repeat_until(scene: Scene) -> datetime | None:
     if entry is None or scene.now.ice.score != ALMOST_WHOLE or scene.now.icans.grade != 1:
         return None
     before = _ice_before(scene.chart, entry.effective)
-    until = entry.effective + scene.site.proxies.confirmation.ice_repeat_within.value
+    until = entry.effective + scene.site.conventions.confirmation.ice_repeat_within.value
     return until if before is not None and before > ALMOST_WHOLE else None
 
 
@@ -82,7 +82,7 @@ def _new_seizure(scene: Scene) -> str:
     known = scene.before.seizure_at
     if seizure is None or (known is not None and seizure.effective <= known):
         return ""
-    holds = scene.site.proxies.icans.assessment_holds.value
+    holds = scene.site.conventions.icans.assessment_holds.value
     return f"seizure: {label(seizure.code)}" if scene.now.at - seizure.effective <= holds else ""
 
 
@@ -94,7 +94,7 @@ def _ice_fall(scene: Scene) -> tuple[Urgency | None, str]:
     at = scene.now.ice.evidence[0].entry.effective
     if at == scene.before.ice_at and scene.before.ice is not None and score >= scene.before.ice:
         return None, ""
-    baseline = scene.chart.baseline("ice", scene.site.proxies.chart.baseline_window.value)
+    baseline = scene.chart.baseline("ice", scene.site.conventions.chart.baseline_window.value)
     last = _ice_before(scene.chart, at)
     if last is None:
         last = baseline

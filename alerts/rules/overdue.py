@@ -9,7 +9,7 @@ from alerts.rules.finding import Finding, Scene
 from alerts.rules.scores import m_easix_over
 from config.conventions import Expected
 from config.site import Urgency
-from config.types import Proxy
+from config.types import Convention
 from config.vocabulary import READINGS, Sort, label, moment
 
 SET = ("temperature", "systolic_bp", "spo2")
@@ -25,7 +25,7 @@ class Due(NamedTuple):
     what: str
     last: datetime | None
     every: timedelta
-    proxy: str
+    convention: str
     told_at: datetime | None
 
 
@@ -34,7 +34,7 @@ def vitals_due(scene: Scene) -> Due | None:
     since = _watched_since(scene)
     if since is None:
         return None
-    schedule = scene.site.proxies.schedule
+    schedule = scene.site.conventions.schedule
     intervals = {"vitals_every": schedule.vitals_every}
     if "fever" in scene.now.crs.rows or has_other_fever(scene.chart, scene.now.at, scene.site):
         intervals["vitals_every_when_febrile"] = schedule.vitals_every_when_febrile
@@ -51,7 +51,7 @@ def ice_due(scene: Scene) -> Due | None:
     since = _watched_since(scene)
     if since is None:
         return None
-    schedule = scene.site.proxies.schedule
+    schedule = scene.site.conventions.schedule
     name = "ice_every_when_m_easix_high" if m_easix_over(scene) else "ice_every"
     kind = "capd" if _by_capd(scene) else "ice"
     due = _due(label(kind), _last(scene, kind), since, name, getattr(schedule, name))
@@ -64,7 +64,7 @@ def _by_capd(scene: Scene) -> bool:
     """Whether the patient is a child, to whom CAPD stands in for ICE."""
     admission = scene.chart.admission
     age = admission.age(scene.now.at.astimezone(scene.site.zone)) if admission else None
-    return age is not None and age < scene.site.proxies.icans.capd_below_age.value
+    return age is not None and age < scene.site.conventions.icans.capd_below_age.value
 
 
 def overdue_vitals(scene: Scene) -> Finding | None:
@@ -100,7 +100,7 @@ def _last(scene: Scene, kind: str) -> datetime | None:
     return entry.effective if entry is not None else None
 
 
-def _due(what: str, last: datetime | None, since: datetime, name: str, every: Proxy[timedelta]) -> Due:
+def _due(what: str, last: datetime | None, since: datetime, name: str, every: Convention[timedelta]) -> Due:
     start = since if last is None else max(last, since)
     return Due(what, last, every.value, f"schedule.{name}", start + every.value * LATE)
 
@@ -117,7 +117,7 @@ def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
         urgency="low",
         title=f"{due.what} overdue: {last}, to be charted every {hours:g} h" if late else f"{due.what} in time",
         because=(f"{last}; due every {hours:g} h, told when late by half of that",),
-        proxies=(due.proxy,),
+        conventions=(due.convention,),
         over=not late,
         due=due.told_at,
     )
@@ -158,7 +158,7 @@ class CheckIn(NamedTuple):
 
 
 def overdue_check_in(scene: Scene) -> Finding | None:
-    """What a patient who is not on the ward was to tell (`expected` in `proxies.yaml`) and did not: medium."""
+    """What a patient who is not on the ward was to tell (`expected` in `conventions.yaml`) and did not: medium."""
     return _not_charted("overdue_check_in", "medium", scene)
 
 
@@ -176,7 +176,7 @@ def _not_charted(condition: str, urgency: Urgency, scene: Scene) -> Finding:
         urgency=urgency,
         title=f"no check-in: {', '.join(item.name for item in late)}" if late else "check-ins in time",
         because=(*(_check_in_said(item, scene) for item in late), *(item.expected.every.basis for item in late)),
-        proxies=("outpatient.unanswered_after",) if late else (),
+        conventions=("outpatient.unanswered_after",) if late else (),
         members=tuple(item.expected.what for item in late),
         over=not late,
         due=min((item.told_at for item in due if item.told_at > scene.now.at), default=None),
@@ -194,7 +194,7 @@ def _check_ins(scene: Scene) -> list[CheckIn]:
     if since is None:
         return []
     found = []
-    for one in scene.site.proxies.expected:
+    for one in scene.site.conventions.expected:
         if one.setting != setting:
             continue
         kinds = GROUPS.get(one.what, (one.what,))
@@ -203,14 +203,14 @@ def _check_ins(scene: Scene) -> list[CheckIn]:
         asked = _by_day(max(last or since, since) + one.every.value, scene)
         day = scene.chart.day(asked, scene.site.zone)
         if day is not None and one.from_day <= day and (one.to_day is None or day <= one.to_day):
-            unanswered = asked + scene.site.proxies.outpatient.unanswered_after.value
+            unanswered = asked + scene.site.conventions.outpatient.unanswered_after.value
             found.append(CheckIn(one, last, _by_day(unanswered, scene)))
     return found
 
 
 def _by_day(at: datetime, scene: Scene) -> datetime:
     """A time, or the next morning where it falls into the night."""
-    home = scene.site.proxies.outpatient
+    home = scene.site.conventions.outpatient
     local = at.astimezone(scene.site.zone)
     morning = local.replace(hour=home.day_from_hour.value, minute=0, second=0, microsecond=0)
     if local < morning:

@@ -55,7 +55,10 @@ def grade_event(
         event |= {"value": plain(result.value), "log2": plain(result.log2)}
         event |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
     event |= {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
-    return event | {"proxies": list(result.proxies), "evidence": [evidence(item, site) for item in result.evidence]}
+    return event | {
+        "conventions": list(result.conventions),
+        "evidence": [evidence(item, site) for item in result.evidence],
+    }
 
 
 def _number(was: str | None) -> int | None:

@@ -216,7 +216,7 @@ class _Step:
     @property
     def pages_since(self) -> datetime:
         """What was true before this is charted, and no longer paged."""
-        return self.now - self.site.proxies.chart.late_page_within.value
+        return self.now - self.site.conventions.chart.late_page_within.value
 
     def take_back(self) -> None:
         """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
@@ -299,7 +299,7 @@ class _Step:
     @property
     def _all_late(self) -> bool:
         """Whether everything that came in speaks of a time well before the last assessment."""
-        apart = self.site.proxies.chart.one_set.value
+        apart = self.site.conventions.chart.one_set.value
         if self.before is None or not self.moments:
             return False
         return all(self.before - moment > apart for moment in self.moments)
@@ -348,7 +348,7 @@ class _Step:
     def _follow(self, finding: Finding, moment: datetime) -> None:
         condition = finding.condition
         before = self.watch.episodes.get(condition)
-        apart = self.site.proxies.crs.clear_sets_apart.value
+        apart = self.site.conventions.crs.clear_sets_apart.value
         past = self.watch.past.get(condition)
         if self._all_late and any(item.entry.effective in self.moments for item in finding.evidence):
             finding = replace(finding, title=f"{finding.title} (charted late)")

@@ -1,4 +1,4 @@
-"""The bases of the shipped conventions (`config/defaults/proxies.yaml`); a site's own is shown as it is written."""
+"""The bases of the shipped conventions (`config/defaults/conventions.yaml`); a site's own is shown as it is written."""
 
 from alerts.wording.template import Row
 

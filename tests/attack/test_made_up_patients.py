@@ -26,7 +26,7 @@ def test_the_board_reads_only_who_is_registered_or_pages(hospital: Hospital, mon
         hospital.client.send(crs2("bed real"))
         eventually(lambda: hospital.paged("CRS", "bed real"), "another patient is paged meanwhile", 15)
         eventually(lambda: not any(hospital.redis.xlen(shard.inbox) for shard in shards), "all is read")
-    per_shard = ceil(SITE.proxies.unregistered.at_most.value / len(shards))
+    per_shard = ceil(SITE.conventions.unregistered.at_most.value / len(shards))
     assert len(hospital.store.unregistered()) <= per_shard * len(shards)
     read = []
     real = stores.unpack_watch

@@ -25,9 +25,9 @@ AHEAD = timedelta(minutes=45)
 
 def charting_by_hand(*sources: str) -> Site:
     """The shipped site, with sources in which a person charts what a device measured."""
-    chart = SITE.proxies.chart
+    chart = SITE.conventions.chart
     listed = chart.model_copy(update={"charted_by_hand": chart.charted_by_hand.model_copy(update={"value": sources})})
-    return SITE._replace(proxies=SITE.proxies.model_copy(update={"chart": listed}))
+    return SITE._replace(conventions=SITE.conventions.model_copy(update={"chart": listed}))
 
 
 def test_a_fever_that_a_nurse_charts_for_the_next_hour_pages_now(ward: Ward) -> None:

@@ -107,7 +107,7 @@ def test_two_low_cuff_pressures_in_a_row_count_and_name_how_far_apart_they_may_b
         well.vitals(temp=36.8, spo2=97)
         well.sample("cuff", sbp=86)
     found = hypotension(well.watch().chart, well.now.astimezone(UTC), well.site, alert=False)
-    assert (found.level, f"confirmation.pressure_{rule}" in found.proxies) == (2, True)
+    assert (found.level, f"confirmation.pressure_{rule}" in found.conventions) == (2, True)
 
 
 def test_an_arterial_pressure_counts_when_it_has_been_low_for_a_minute(well: Ward) -> None:

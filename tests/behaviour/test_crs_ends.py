@@ -21,7 +21,7 @@ def test_a_ventilated_patient_is_grade_4_though_nobody_has_charted_it_for_25_hou
     grade = assess(ward.watch().chart, ward.now.astimezone(UTC), ward.site).crs
     assert grade.provisional
     assert "oxygen device last charted 25 h ago" in grade.flags
-    assert "chart.oxygen_holds" in grade.proxies
+    assert "chart.oxygen_holds" in grade.conventions
 
 
 def test_a_ventilator_that_was_taken_off_no_longer_grades(ward: Ward) -> None:

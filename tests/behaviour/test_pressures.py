@@ -47,7 +47,7 @@ def test_of_a_set_that_contradicts_itself_nothing_is_used(febrile: Ward, values:
     found = assessed(febrile).crs
     flag = "pressures of 13 Jun 11:00 contradict each other: not used"
     assert (found.grade, flag in found.flags) == (1, True)
-    assert {"chart.pulse_pressure_least", "chart.pulse_pressure_most"} <= set(found.proxies)
+    assert {"chart.pulse_pressure_least", "chart.pulse_pressure_most"} <= set(found.conventions)
     assert [item.entry.value for item in found.evidence if item.kind == "systolic_bp"] == [120]
 
 

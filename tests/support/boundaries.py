@@ -11,7 +11,7 @@ from config.vocabulary import READINGS
 from worker.commands.grading import grade_case, read_case
 
 SITE = load_site()
-SITE_6 = SITE._replace(proxies=SITE.proxies.model_copy(update={"ctcae_version": "6.0"}))
+SITE_6 = SITE._replace(conventions=SITE.conventions.model_copy(update={"ctcae_version": "6.0"}))
 INFUSED = datetime(2024, 6, 12, 8, tzinfo=UTC)
 BEFORE = INFUSED - timedelta(days=6)
 """Before infusion, and before lymphodepletion."""

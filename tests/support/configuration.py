@@ -8,7 +8,7 @@ from config.site import DEFAULTS
 
 def folder(path: Path, *changes: tuple[str, str], **files: str) -> Path:
     """A copy of the shipped `site.yaml`, without its comments, with texts replaced, and other files beside it
-    (`proxies_yaml="..."`)."""
+    (`conventions_yaml="..."`)."""
     text = re.sub("^ *#.*\n", "", (DEFAULTS / "site.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     for old, new in changes:
         assert old in text, old

@@ -106,7 +106,7 @@ config_option = click.option(
     "config_dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="CARTWATCH_CONFIG_DIR",
-    help="Folder with site.yaml and proxies.yaml; the shipped example where not given.",
+    help="Folder with site.yaml and conventions.yaml; the shipped example where not given.",
 )
 
 

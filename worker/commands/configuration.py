@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "config_dir",
     type=click.Path(path_type=Path),
     envvar="CARTWATCH_CONFIG_DIR",
-    help="Folder with site.yaml and proxies.yaml; the shipped example where not given.",
+    help="Folder with site.yaml and conventions.yaml; the shipped example where not given.",
 )
 def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | None) -> None:
     """Check all configuration: site, conventions, tables, intake, export, and the rota of the days to come.

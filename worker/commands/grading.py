@@ -156,7 +156,7 @@ def answer(result: Result) -> dict[str, Any]:
         "because": list(result.because),
         "missing": list(result.missing),
         "flags": list(result.flags),
-        "proxies": list(result.proxies),
+        "conventions": list(result.conventions),
         "evidence": [_evidence(item.kind, item.entry) for item in result.evidence],
     }
 

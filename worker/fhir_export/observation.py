@@ -91,8 +91,8 @@ def _notes(item: Item) -> list[str]:
     if item["missing"]:
         notes.append(f"missing: {', '.join(item['missing'])}")
     notes += item["flags"]
-    if item["proxies"]:
-        notes.append(f"rests on conventions of the site, which no consensus fixes: {', '.join(item['proxies'])}")
+    if item["conventions"]:
+        notes.append(f"rests on conventions of the site, which no consensus fixes: {', '.join(item['conventions'])}")
     return [*notes, DISCLAIMER]
 
 

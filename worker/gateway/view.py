@@ -171,7 +171,7 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
         readings=tuple(reading_rows(finding.evidence, reader)) if finding else (),
         missing=tuple(_missing(finding.missing, reader)) if finding else (),
         flags=tuple(map(reader.clinical, finding.flags)) if finding else (),
-        conventions=tuple(convention(name, reader) for name in finding.proxies) if finding else (),
+        conventions=tuple(convention(name, reader) for name in finding.conventions) if finding else (),
         reminder=_reminder(episode, given, reader),
         told=tuple(told_rows(episode, reader)),
     )
@@ -229,8 +229,8 @@ def _value(kind: str, entry: Entry, reader: Reader) -> str:
 def convention(name: str, reader: Reader) -> str:
     """A working convention by its basis."""
     section, _, key = name.partition(".")
-    proxy = getattr(getattr(reader.site.proxies, section, None), key, None)
-    return reader.clinical(proxy.shown_basis) if proxy is not None else name
+    convention = getattr(getattr(reader.site.conventions, section, None), key, None)
+    return reader.clinical(convention.shown_basis) if convention is not None else name
 
 
 def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:

@@ -57,7 +57,7 @@ def _infused(text: str, now: datetime, site: Site) -> str:
     if len(text) <= len("2024-06-12") or not at.year >= _FIRST_YEAR:
         raise BadFieldError("infused", BAD_INFUSED)
     at = at if at.tzinfo is not None else at.replace(tzinfo=site.zone)
-    if at > now + site.proxies.registration.ahead_within.value:
+    if at > now + site.conventions.registration.ahead_within.value:
         raise BadFieldError("infused", TOO_FAR_AHEAD)
     return at.isoformat()
 

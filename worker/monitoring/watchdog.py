@@ -88,7 +88,7 @@ def audit(run: Runtime, now: datetime) -> Look:
     moved = move_away(store.redis, store.keys, now) if overdue.total else []
     before = incidents.unpack(state.get(b"notes"))
     found = _found(run, overdue, now)
-    found |= unregistered.overdue(store, run.site.proxies.unregistered.page_after.value, before, now)
+    found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.round_trip_every)
     if _nobody_looked(state, now):
         # What is overdue now could not be done while no worker ran; the next look judges those that do.

@@ -100,7 +100,7 @@ def _one_batch(
         watches = transaction.watches(asked)
         if unreadable := asked - watches.keys():
             read, due = _without_unreadable(unreadable, read, due, now, outcome)
-        room = ceil(site.proxies.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
+        room = ceil(site.conventions.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
         known = _without_room(watches, read, room, now, site, outcome)
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
@@ -213,7 +213,7 @@ def _without_room(
                 del watches[patient]
     if not turned_away:
         return read
-    why = f"too many unregistered patients ({site.proxies.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
+    why = f"too many unregistered patients ({site.conventions.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
     refused = [item.message for item in read if item.message.patient in turned_away]
     outcome.set_aside.extend(sets_aside(message, why, now) for message in refused)
     by_source = {message.source: message for message in refused}

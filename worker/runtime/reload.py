@@ -20,7 +20,7 @@ LOOK_EVERY_SECONDS = 1.0
 SETTLED_SECONDS = 2.0
 """Files that nobody has changed for so long are complete: a file that is being written is never read by half."""
 
-FILES = frozenset({"site.yaml", "proxies.yaml", "units.csv", "limits.csv"})
+FILES = frozenset({"site.yaml", "conventions.yaml", "units.csv", "limits.csv"})
 """Files that must not vanish: the shipped example, which pages nobody, would silently take their place."""
 
 SUFFIXES = (".yaml", ".csv", ".ics")

@@ -78,7 +78,7 @@ def test_a_row_is_that_of_the_version_that_the_site_grades_by(febrile: dict[str,
         "grade 3: <50 - 25",
         "grade 4: <25",
     )
-    newer = SITE._replace(proxies=SITE.proxies.model_copy(update={"ctcae_version": "6.0"}))
+    newer = SITE._replace(conventions=SITE.conventions.model_copy(update={"ctcae_version": "6.0"}))
     (platelets,) = [item for item in explain(Chart(), AT, newer) if item.system == "ctcae.platelets"]
     assert platelets.row[2:] == ("grade 3: <50 - 10", "grade 4: <10")
 

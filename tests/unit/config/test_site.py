@@ -173,7 +173,11 @@ def test_an_absent_file_is_the_shipped_one(tmp_path: Path) -> None:
         "reading,canonical,reject_below,reject_above,confirm_below,confirm_above\ncrp,mg/L,0,900,,\n"
     )
     site, shipped = load_site(tmp_path), load_site()
-    assert (site.on_call, site.proxies, site.tables.units) == (shipped.on_call, shipped.proxies, shipped.tables.units)
+    assert (site.on_call, site.conventions, site.tables.units) == (
+        shipped.on_call,
+        shipped.conventions,
+        shipped.tables.units,
+    )
     assert list(site.tables.limits) == ["crp"]
 
 

@@ -57,7 +57,7 @@ def test_faults_of_every_file_are_said_at_once(tmp_path: Path) -> None:
         tmp_path,
         ("time_zone: Europe/Rome", "time_zone: Rome"),
         ("channels: [phone-1]", "channels: [fone-1]"),
-        proxies_yaml="ctcae_version: '7.0'\n",
+        conventions_yaml="ctcae_version: '7.0'\n",
         limits_csv="reading\ncrp\n",
         intake_yaml="sources:\n  lab:\n    time_zone: Rome\n",
     )
@@ -66,8 +66,8 @@ def test_faults_of_every_file_are_said_at_once(tmp_path: Path) -> None:
     for complaint in (
         "site.yaml:2: time_zone: 'Rome' is not a time zone",
         "people.haematologist-1.channels.0: 'fone-1' is not under channels",
-        "proxies.yaml:1: ctcae_version: Input should be '5.0' or '6.0'",
-        "proxies.yaml:1: crs: Field required: add it",
+        "conventions.yaml:1: ctcae_version: Input should be '5.0' or '6.0'",
+        "conventions.yaml:1: crs: Field required: add it",
         "limits.csv:1: no column canonical",
         "intake.yaml:3: sources.lab.time_zone: 'Rome' is not a time zone",
     ):
@@ -118,7 +118,7 @@ def test_what_is_wrong_with_one_file_hides_nothing_of_another(tmp_path: Path, mo
         tmp_path,
         ("time_zone: Europe/Rome", "time_zone: Rome\nname: twice"),
         ("json://127.0.0.1/phone-2", "nonsense"),
-        proxies_yaml="a: [\n",
+        conventions_yaml="a: [\n",
         units_csv="nonsense\n",
         intake_yaml="codes: {L: {X: crpp}}\n",
         codes_csv="reading,system,code,display,use,value,by,note\ncrpp,L,1,,accept,,,\ncrqq,L,2,,accept,,,\n",
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_one_file_hides_nothing_of_another(tmp_path: Path, mo
         "name: stands twice",
         "time_zone: 'Rome' is not a time zone",
         "channels.phone-2.url: is not an address that Apprise takes",
-        "proxies.yaml:2: not YAML",
+        "conventions.yaml:2: not YAML",
         "units.csv:1: no column",
         "intake.yaml:1: codes: L.X: 'crpp'",
         "codes.csv:2: not a row of codes",

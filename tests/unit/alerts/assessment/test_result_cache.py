@@ -10,7 +10,7 @@ from alerts.assessment.result_cache import Kept
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.messages import AnyMessage
-from config.conventions import Proxies
+from config.conventions import Conventions
 from config.site import Site
 from config.vocabulary import READINGS
 from tests.support.ward import SITE, changed, message
@@ -87,11 +87,11 @@ def test_a_registration_that_is_repeated_drops_nothing() -> None:
 
 def under(**changes: dict[str, object]) -> Site:
     """The site with some values of some sections of its conventions changed."""
-    body = SITE.proxies.model_dump()
+    body = SITE.conventions.model_dump()
     for section, values in changes.items():
         for name, value in values.items():
             body[section][name]["value"] = value
-    return SITE._replace(proxies=Proxies.model_validate(body))
+    return SITE._replace(conventions=Conventions.model_validate(body))
 
 
 def test_what_was_held_under_other_conventions_is_computed_anew() -> None:

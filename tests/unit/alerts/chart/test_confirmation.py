@@ -48,7 +48,7 @@ def saturation(samples: Samples, by: str = "monitor") -> Confirmed:
 
 
 @pytest.mark.parametrize(
-    ("samples", "counts", "proxy"),
+    ("samples", "counts", "convention"),
     [
         ([(38, 0)], False, "temperature_samples"),
         ([("39.4", 0)], False, "temperature_samples"),
@@ -61,13 +61,13 @@ def saturation(samples: Samples, by: str = "monitor") -> Confirmed:
         ([(38, 660), (37, 600), (38, 0)], False, "temperature_samples"),
     ],
 )
-def test_fever_by_a_patch(samples: Samples, counts: bool, proxy: str) -> None:
+def test_fever_by_a_patch(samples: Samples, counts: bool, convention: str) -> None:
     found = fever(samples)
-    assert (found.counts, found.proxy) == (counts, f"confirmation.{proxy}")
+    assert (found.counts, found.convention) == (counts, f"confirmation.{convention}")
 
 
 @pytest.mark.parametrize(
-    ("samples", "counts", "proxy"),
+    ("samples", "counts", "convention"),
     [
         ([(89, 0)], False, "window"),
         ([(89, 300), (89, 0)], True, "pair"),
@@ -84,10 +84,10 @@ def test_fever_by_a_patch(samples: Samples, counts: bool, proxy: str) -> None:
         ([(89, 600), (89, 500), (95, 300), (95, 0)], False, "window"),
     ],
 )
-def test_a_low_pressure_by_a_cuff(samples: Samples, counts: bool, proxy: str) -> None:
+def test_a_low_pressure_by_a_cuff(samples: Samples, counts: bool, convention: str) -> None:
     """2 of 2 within 10 min, 2 of 3 within 15, or two in a row within 12 h: each a convention of its own."""
     found = pressure(samples, "cuff")
-    assert (found.counts, found.proxy) == (counts, f"confirmation.pressure_{proxy}")
+    assert (found.counts, found.convention) == (counts, f"confirmation.pressure_{convention}")
 
 
 def test_a_sample_that_is_not_usable_is_as_if_it_were_not_there() -> None:
@@ -111,25 +111,27 @@ def test_a_sample_that_is_not_usable_is_as_if_it_were_not_there() -> None:
 )
 def test_a_low_pressure_by_an_arterial_line_must_last_a_minute_even_if_severe(samples: Samples, counts: bool) -> None:
     found = pressure(samples, "arterial_line", severe="crs.severe_systolic", alert=True)
-    assert (found.counts, found.proxy) == (counts, "confirmation.arterial_lasting")
+    assert (found.counts, found.convention) == (counts, "confirmation.arterial_lasting")
 
 
 @pytest.mark.parametrize(
-    ("severe", "alert", "proxy"),
+    ("severe", "alert", "convention"),
     [
         ("crs.severe_systolic", False, "crs.severe_systolic"),
         ("", True, ""),
         ("crs.severe_systolic", True, "crs.severe_systolic"),
     ],
 )
-def test_a_severe_pressure_or_one_of_a_patient_on_alert_counts_at_once(severe: str, alert: bool, proxy: str) -> None:
+def test_a_severe_pressure_or_one_of_a_patient_on_alert_counts_at_once(
+    severe: str, alert: bool, convention: str
+) -> None:
     found = pressure([(89, 0)], "cuff", severe=severe, alert=alert)
-    assert (found.counts, found.proxy, len(found.samples)) == (True, proxy, 1)
+    assert (found.counts, found.convention, len(found.samples)) == (True, convention, 1)
     assert not pressure([(90, 0)], "cuff", severe=severe, alert=alert).counts
 
 
 @pytest.mark.parametrize(
-    ("samples", "counts", "proxy"),
+    ("samples", "counts", "convention"),
     [
         ([(91, 0)], False, "saturation_window"),
         ([(91, 60), (91, 0)], True, "saturation_lasting"),
@@ -141,14 +143,14 @@ def test_a_severe_pressure_or_one_of_a_patient_on_alert_counts_at_once(severe: s
         ([(85, 15), (85, 0)], True, "saturation_window"),
     ],
 )
-def test_a_low_saturation_by_a_monitor(samples: Samples, counts: bool, proxy: str) -> None:
+def test_a_low_saturation_by_a_monitor(samples: Samples, counts: bool, convention: str) -> None:
     found = saturation(samples)
-    assert (found.counts, found.proxy) == (counts, f"confirmation.{proxy}")
+    assert (found.counts, found.convention) == (counts, f"confirmation.{convention}")
 
 
 @pytest.mark.parametrize("by", ["person", ""])
 def test_what_a_person_found_counts_at_once(by: str) -> None:
     for found in (fever([(38, 0)], by), pressure([(89, 0)], by), saturation([(91, 0)], by)):
-        assert (found.counts, found.proxy, len(found.samples)) == (True, "", 1)
+        assert (found.counts, found.convention, len(found.samples)) == (True, "", 1)
     for found in (fever([("37.9", 0)], by), pressure([(90, 0)], by), saturation([(92, 0)], by)):
-        assert (found.counts, found.proxy) == (False, "")
+        assert (found.counts, found.convention) == (False, "")

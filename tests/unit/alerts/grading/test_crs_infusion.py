@@ -52,4 +52,4 @@ def test_a_row_that_is_abnormal_and_does_not_decide_names_its_conventions_too() 
     stay = chart(*sets(5, temperature=38.6), reading("spo2", 90, at + INSTANT), dose("norepinephrine", at, "started"))
     grade = crs.grade(stay, at + INSTANT, SITE)
     assert grade.grade == 3
-    assert "crs.hypoxia_spo2" in grade.proxies
+    assert "crs.hypoxia_spo2" in grade.conventions

@@ -86,7 +86,7 @@ def test_without_a_temperature_it_says_that_fever_is_required() -> None:
 def test_fever_by_another_cause_is_said_and_names_the_convention() -> None:
     result = graded(*vitals(), statement("fever_other_cause"))
     assert result.because == ("fever attributed to another cause",)
-    assert (result.flags[0], result.proxies) == ("fever attributed to another cause", ("crs.other_cause_holds",))
+    assert (result.flags[0], result.conventions) == ("fever attributed to another cause", ("crs.other_cause_holds",))
     assert kinds(result) == ["fever_other_cause", "temperature"]
 
 
@@ -134,9 +134,9 @@ def test_a_waiver_is_said_and_names_its_convention_only_where_there_is_no_fever(
     treated = (*vitals(NOW - hours(10), celsius="39"), dose("tocilizumab", NOW - hours(9)))
     waived = graded(*treated, *vitals(celsius="36.8", systolic=85))
     said = "fever not required: treated after CRS was diagnosed"
-    assert (waived.because[-1], "crs.waiver_tail" in waived.proxies) == (said, True)
+    assert (waived.because[-1], "crs.waiver_tail" in waived.conventions) == (said, True)
     febrile = graded(*treated, *vitals(systolic=85))
-    assert (said in febrile.because, "crs.waiver_tail" in febrile.proxies) == (False, False)
+    assert (said in febrile.because, "crs.waiver_tail" in febrile.conventions) == (False, False)
 
 
 def test_a_temperature_without_a_value_or_too_old_is_none() -> None:
@@ -166,16 +166,16 @@ def test_the_latest_temperature_decides_whether_fever_is_open() -> None:
 
 def test_a_grade_by_a_vasopressor_names_no_convention_of_a_saturation_that_decided_nothing() -> None:
     result = graded(*vitals(), dose("norepinephrine", NOW - hours(1), "started"))
-    assert (result.grade, result.proxies) == (3, ())
+    assert (result.grade, result.conventions) == (3, ())
 
 
 def test_a_row_that_has_something_to_say_names_its_convention_though_it_does_not_decide() -> None:
     result = graded(*vitals(), reading("oxygen_device", "face_mask"), statement("hypotension_other_cause"))
-    assert (result.grade, "crs.other_cause_holds" in result.proxies) == (3, True)
+    assert (result.grade, "crs.other_cause_holds" in result.conventions) == (3, True)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "proxy"),
+    ("kind", "value", "convention"),
     [
         ("temperature", "38.5", "chart.temperature_holds"),
         ("systolic_bp", 84, "chart.vitals_hold"),
@@ -188,7 +188,7 @@ def test_a_row_that_has_something_to_say_names_its_convention_though_it_does_not
 )
 @pytest.mark.parametrize(("age", "named"), [(15 * MINUTE, False), (16 * MINUTE, True)])
 def test_an_old_reading_that_decides_names_how_long_it_holds(
-    kind: str, value: object, proxy: str, age: timedelta, named: bool
+    kind: str, value: object, convention: str, age: timedelta, named: bool
 ) -> None:
     at = NOW - age
     item = statement(kind, at=at) if value is None else reading(kind, value, at)
@@ -196,7 +196,7 @@ def test_an_old_reading_that_decides_names_how_long_it_holds(
     others = [other for other in vitals() if other[0] not in instead]
     result = graded(item, *others)
     assert (result.grade or 0) >= 1
-    assert (proxy in result.proxies) is named
+    assert (convention in result.conventions) is named
 
 
 def test_a_severe_pressure_of_a_cuff_names_by_what_it_counted_at_once() -> None:
@@ -208,18 +208,18 @@ def test_a_severe_pressure_of_a_cuff_names_by_what_it_counted_at_once() -> None:
         *vitals(day(3) + hours(12), celsius="36.8"),
     )
     result = graded(*closed, reading("temperature", "36.8"), reading("spo2", 97), (kind, replace(entry, by="cuff")))
-    assert (result.grade, "crs.severe_systolic" in result.proxies) == (2, True)
+    assert (result.grade, "crs.severe_systolic" in result.conventions) == (2, True)
 
 
 def test_a_severe_pressure_names_by_what_it_outranked_a_statement() -> None:
     said = statement("hypotension", False, NOW - MINUTE)
-    assert "crs.severe_systolic" in graded(*vitals(systolic=78), said).proxies
-    assert "crs.severe_spo2" in graded(*vitals(spo2=85), statement("hypoxia", False, NOW - MINUTE)).proxies
+    assert "crs.severe_systolic" in graded(*vitals(systolic=78), said).conventions
+    assert "crs.severe_spo2" in graded(*vitals(spo2=85), statement("hypoxia", False, NOW - MINUTE)).conventions
 
 
 def test_a_late_grade_names_the_day_until_which_it_is_attributed() -> None:
-    assert "crs.attribution_until_day" in graded(*vitals(day(15)), at=day(15)).proxies
-    assert "crs.attribution_until_day" not in graded(*vitals(day(14)), at=day(14)).proxies
+    assert "crs.attribution_until_day" in graded(*vitals(day(15)), at=day(15)).conventions
+    assert "crs.attribution_until_day" not in graded(*vitals(day(14)), at=day(14)).conventions
 
 
 # -- streams ---------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_a_stream_shows_its_highest_and_its_last_three_samples() -> None:
     result = graded(*items)
     assert (result.grade, result.because) == (1, ("fever 38.9 °C (>= 38.0)",))
     assert [str(item.entry.value) for item in result.evidence] == ["38.2", "38.3", "38.4"]
-    assert "confirmation.temperature_samples" in result.proxies
+    assert "confirmation.temperature_samples" in result.conventions
 
 
 # -- the course ------------------------------------------------------------------------------------

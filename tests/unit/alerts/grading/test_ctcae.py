@@ -92,7 +92,7 @@ def test_the_result_names_its_system_version_cell_and_reading() -> None:
     assert (result.system, result.version, result.at) == ("CTCAE anemia", "CTCAE v5.0", NOW)
     assert result.because == ("haemoglobin 9.95 g/dL (17 Jun 10:00): grade 2 (<10.0 - 8.0)",)
     assert [item.kind for item in result.evidence] == ["hemoglobin"]
-    assert result.proxies == ("chart.laboratory_holds",)
+    assert result.conventions == ("chart.laboratory_holds",)
 
 
 def test_every_term_is_graded_at_once() -> None:
@@ -412,7 +412,7 @@ def test_febrile_neutropenia_states_both_halves() -> None:
         "temperature 38.5 °C (17 Jun 10:00) > 38.3; neutrophils 0.4 ×10⁹/L (17 Jun 05:00) < 1.0: grade 3",
     )
     assert [item.kind for item in result.evidence] == ["temperature", "neutrophils"]
-    assert result.proxies == ("chart.temperature_holds", "chart.laboratory_holds")
+    assert result.conventions == ("chart.temperature_holds", "chart.laboratory_holds")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from alerts.grading.result import Grade
 from alerts.message_fields import Status
 from tests.support.charts import NOW, SITE, Item, absent, chart, day, hours, reading, statement
 
-PROXIES = ("chart.laboratory_holds", "chart.baseline_window")
+CONVENTIONS = ("chart.laboratory_holds", "chart.baseline_window")
 
 
 def graded(term: str, *items: Item) -> Grade:
@@ -82,7 +82,7 @@ def test_below_50_the_cell_that_is_reached_is_named() -> None:
 def test_after_an_abnormal_baseline_the_fall_from_it_counts(value: str, grade: int) -> None:
     result = fibrinogen(value, baseline=160)
     assert (result.grade, result.provisional) == (grade, False)
-    assert result.proxies == PROXIES
+    assert result.conventions == CONVENTIONS
 
 
 @pytest.mark.parametrize(("value", "grade"), [("60.1", 3), ("60", 4), ("55", 4)])
@@ -106,7 +106,7 @@ def test_a_baseline_at_the_limit_is_normal_and_one_below_it_is_not(baseline: str
 
 def test_without_a_baseline_it_is_taken_as_normal_and_flagged() -> None:
     result = fibrinogen("140")
-    assert (result.grade, result.proxies) == (2, ("chart.laboratory_holds",))
+    assert (result.grade, result.conventions) == (2, ("chart.laboratory_holds",))
     assert result.flags == ("no baseline from before infusion: taken as normal",)
     assert fibrinogen("240").flags == ()
 
@@ -179,7 +179,7 @@ def test_transaminases_are_read_against_the_upper_limit(term: str, value: str, g
 def test_after_an_abnormal_baseline_its_multiples_count(term: str, value: str, grade: int) -> None:
     result = high(term, value, baseline=100, limit=40)
     assert (result.grade, result.provisional) == (grade, False)
-    assert result.proxies == PROXIES
+    assert result.conventions == CONVENTIONS
 
 
 def test_a_baseline_at_the_upper_limit_is_normal() -> None:
@@ -309,7 +309,7 @@ def test_creatinine_is_read_against_the_upper_limit(value: str, grade: int) -> N
 def test_the_multiple_of_a_normal_baseline_counts_where_it_is_worse(value: str, grade: int) -> None:
     result = high("creatinine", value, baseline="0.6", limit="1.2")
     assert (result.grade, result.provisional) == (grade, False)
-    assert result.proxies == PROXIES
+    assert result.conventions == CONVENTIONS
 
 
 @pytest.mark.parametrize(("value", "grade"), [("2.0", 2), ("3.0", 2), ("3.7", 3)])

@@ -42,7 +42,7 @@ def test_the_result_names_its_system_cell_and_reading() -> None:
     assert (result.system, result.version, result.at) == ("CTCAE fever", "CTCAE v5.0", NOW)
     assert result.because == ("temperature 39.5 °C (17 Jun 10:00): grade 2 (>39.0 - 40.0)",)
     assert [item.kind for item in result.evidence] == ["temperature"]
-    assert result.proxies == ("chart.temperature_holds",)
+    assert result.conventions == ("chart.temperature_holds",)
 
 
 @pytest.mark.parametrize(

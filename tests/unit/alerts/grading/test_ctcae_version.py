@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
-from config.conventions import Proxies
+from config.conventions import Conventions
 from config.site import Site
 from tests.support.charts import NOW, SITE, chart, reading
 
@@ -13,7 +13,7 @@ LIMIT = {"platelets": "150", "neutrophils": "1.8", "hemoglobin": "12.0"}
 
 
 def of_version(version: str) -> Site:
-    return SITE._replace(proxies=SITE.proxies.model_copy(update={"ctcae_version": version}))
+    return SITE._replace(conventions=SITE.conventions.model_copy(update={"ctcae_version": version}))
 
 
 def graded(term: str, value: str, version: str = "6.0") -> Grade:
@@ -87,9 +87,9 @@ def test_other_rows_are_the_same_in_both_versions(version: str) -> None:
 
 
 def test_the_shipped_site_grades_by_version_5() -> None:
-    assert SITE.proxies.ctcae_version == "5.0"
+    assert SITE.conventions.ctcae_version == "5.0"
 
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"ctcae_version"):
-        Proxies.model_validate({**SITE.proxies.model_dump(), "ctcae_version": "4.03"})
+        Conventions.model_validate({**SITE.conventions.model_dump(), "ctcae_version": "4.03"})

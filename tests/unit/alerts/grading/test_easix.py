@@ -12,7 +12,7 @@ from alerts.grading.result import Score
 from alerts.message_fields import Status
 from config.conventions import EasixThreshold
 from config.site import Site
-from config.types import Proxy
+from config.types import Convention
 from tests.support.charts import NOW, SITE, Item, absent, aside, chart, day, dose, hours, reading
 
 UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"
@@ -92,7 +92,7 @@ def test_the_reasons_state_every_input_with_unit_time_and_age_and_the_sum() -> N
         "m-EASIX = 320 U/L x 8.5 mg/dL / 45 ×10⁹/L = 60.44 (log2 5.92)",
     )
     assert score.at == NOW
-    assert score.proxies == ("easix.inputs_within", "chart.laboratory_holds")
+    assert score.conventions == ("easix.inputs_within", "chart.laboratory_holds")
 
 
 # -- what it was -----------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def test_m_easix_after_a_drug_that_moves_it_is_confounded(drug: str, flag: str) 
     score = easix.m_easix(chart(*labs(), dose(drug, NOW - hours(20))), NOW, SITE)
     assert score.flags == (flag, "confounded")
     assert score.evidence[-1].kind == drug
-    assert "easix.confounded_after" in score.proxies
+    assert "easix.confounded_after" in score.conventions
     assert rounded(score.value) == "60.44"
 
 
@@ -394,11 +394,11 @@ def with_windows(*windows: tuple[int, int, int]) -> Site:
             window=f"{first} to {last}",
             from_day=first,
             to_day=last,
-            threshold=Proxy(value=Decimal(value), basis="test", owner="test"),
+            threshold=Convention(value=Decimal(value), basis="test", owner="test"),
         )
         for first, last, value in windows
     )
-    return SITE._replace(proxies=SITE.proxies.model_copy(update={"m_easix_thresholds": thresholds}))
+    return SITE._replace(conventions=SITE.conventions.model_copy(update={"m_easix_thresholds": thresholds}))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ GRADERS: dict[str, Grader] = {
 NUMBERS = ["0", "0.1", "1", "1.2", "5", "9.0", "30", "38.0", "38.4", "75", "175", "650", "999999999999", "1e-15"]
 NUMBERED = [kind.name for kind in READINGS.values() if kind.sort in (Sort.VITAL, Sort.LABORATORY)]
 CODED = [(kind.name, code) for kind in READINGS.values() for code in kind.codes]
-AHEAD = int(SITE.proxies.chart.future_tolerance.value.total_seconds()) // 60
+AHEAD = int(SITE.conventions.chart.future_tolerance.value.total_seconds()) // 60
 """Minutes that an effective time may lie ahead: what lies further ahead is refused and never charted."""
 TIMES = (st.integers(-30 * 60, 0) | st.integers(-AHEAD, AHEAD)).map(lambda minute: NOW + timedelta(minutes=minute))
 

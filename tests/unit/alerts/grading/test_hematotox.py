@@ -103,7 +103,7 @@ def test_the_result_names_its_system_rows_and_readings() -> None:
     assert result.because[0] == "platelets 60 ×10⁹/L (06 Jun 10:00): 2 (< 75)"
     assert result.because[-1] == "2 points: high risk (0-1 low, 2 or more high)"
     assert [item.kind for item in result.evidence] == list(BEST)
-    assert result.proxies == ("chart.baseline_window", "hematotox.not_later_than_day")
+    assert result.conventions == ("chart.baseline_window", "hematotox.not_later_than_day")
 
 
 # -- missing and censored --------------------------------------------------------------------------
@@ -212,12 +212,12 @@ def test_a_value_counts_until_the_day_has_ended_by_the_hospitals_calendar(after:
 
 
 def test_the_day_is_the_sites_convention() -> None:
-    other = SITE.proxies.hematotox.not_later_than_day.model_copy(update={"value": -2})
-    proxies = SITE.proxies.model_copy(
-        update={"hematotox": SITE.proxies.hematotox.model_copy(update={"not_later_than_day": other})}
+    other = SITE.conventions.hematotox.not_later_than_day.model_copy(update={"value": -2})
+    conventions = SITE.conventions.model_copy(
+        update={"hematotox": SITE.conventions.hematotox.model_copy(update={"not_later_than_day": other})}
     )
     patient = chart(*labs(), reading("platelets", 150, day(-3)))
-    assert hematotox.score(patient, NOW, SITE._replace(proxies=proxies)).score == 1
+    assert hematotox.score(patient, NOW, SITE._replace(conventions=conventions)).score == 1
     assert hematotox.score(patient, NOW, SITE).score == 0
 
 

@@ -34,12 +34,12 @@ def test_a_vasopressor_names_its_row_drug_and_dose() -> None:
     assert result.level == 3
     assert result.because == "hypotension with one vasopressor: grade 3 (norepinephrine)"
     assert [item.kind for item in result.evidence] == ["norepinephrine"]
-    assert result.proxies == ("crs.single_vasopressor_dose_holds",)
+    assert result.conventions == ("crs.single_vasopressor_dose_holds",)
     assert (result.provisional, result.missing, result.flags) == (False, (), ())
 
 
 def test_an_infusion_that_was_started_rests_on_no_convention() -> None:
-    assert row(dose("norepinephrine", NOW - hours(1), "started")).proxies == ()
+    assert row(dose("norepinephrine", NOW - hours(1), "started")).conventions == ()
 
 
 def test_several_vasopressors_are_all_named_and_vasopressin_with_them() -> None:
@@ -76,7 +76,7 @@ def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
     result = row(statement("hypotension_other_cause", at=NOW - hours(age)), reading("systolic_bp", 80))
     assert result.level == level
     assert ("hypotension attributed to another cause" in result.flags) is (level == 0)
-    assert ("crs.other_cause_holds" in result.proxies) is (level == 0)
+    assert ("crs.other_cause_holds" in result.conventions) is (level == 0)
 
 
 def test_another_cause_taken_back_is_none() -> None:
@@ -111,7 +111,7 @@ def test_one_pressure_alone_is_used() -> None:
 
 
 def test_a_pressure_older_than_it_holds_is_not_used() -> None:
-    holds = SITE.proxies.chart.vitals_hold.value
+    holds = SITE.conventions.chart.vitals_hold.value
     assert used(reading("systolic_bp", 100, NOW - holds)) == (100, None)
     assert used(reading("systolic_bp", 100, NOW - holds - MINUTE)) == (None, None)
 
@@ -157,7 +157,7 @@ def test_a_mean_without_a_systolic_is_held_against_the_diastolic_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("items", "shown", "proxies"),
+    ("items", "shown", "conventions"),
     [
         ((reading("systolic_bp", 89),), "systolic 89 < 90", ("crs.hypotension_systolic",)),
         ((reading("mean_bp", 64),), "mean 64 < 65", ("crs.hypotension_mean",)),
@@ -170,12 +170,12 @@ def test_a_mean_without_a_systolic_is_held_against_the_diastolic_alone() -> None
     ],
 )
 def test_a_low_pressure_is_at_least_grade_2_and_says_by_which_convention(
-    items: tuple[Item, ...], shown: str, proxies: tuple[str, ...]
+    items: tuple[Item, ...], shown: str, conventions: tuple[str, ...]
 ) -> None:
     result = row(*items)
     assert (result.level, result.provisional, result.missing) == (2, True, ("vasopressor",))
     assert result.because == f"hypotension observed ({shown}), support not charted: at least grade 2"
-    assert result.proxies == proxies
+    assert result.conventions == conventions
     assert result.evidence[-1].entry == items[-1][1]
 
 
@@ -183,7 +183,7 @@ def test_a_low_pressure_is_at_least_grade_2_and_says_by_which_convention(
 def test_a_pressure_at_or_above_its_bound_is_grade_0(systolic: int, mean: int) -> None:
     result = row(reading("systolic_bp", systolic), reading("mean_bp", mean))
     assert (result.level, result.because) == (0, "blood pressure not low")
-    assert result.proxies == ("crs.hypotension_systolic", "crs.hypotension_mean")
+    assert result.conventions == ("crs.hypotension_systolic", "crs.hypotension_mean")
     assert [item.kind for item in result.evidence] == ["systolic_bp", "mean_bp"]
     assert (result.provisional, result.flags) == (False, ())
 
@@ -206,7 +206,7 @@ def test_an_arterial_line_is_named_in_words() -> None:
 def test_a_second_low_value_of_a_cuff_confirms_it_and_names_the_convention() -> None:
     result = row(by("cuff", reading("systolic_bp", 84, NOW - 5 * MINUTE)), by("cuff", reading("systolic_bp", 85)))
     assert (result.level, result.flags) == (2, ())
-    assert result.proxies == ("crs.hypotension_systolic", "confirmation.pressure_pair")
+    assert result.conventions == ("crs.hypotension_systolic", "confirmation.pressure_pair")
 
 
 def test_two_low_of_the_last_three_count_and_the_low_one_is_named() -> None:
@@ -222,7 +222,7 @@ def test_a_normal_arterial_pressure_is_grade_0() -> None:
 
 def test_a_low_value_of_a_patient_on_alert_counts_at_once() -> None:
     result = row(by("cuff", reading("systolic_bp", 85)), alert=True)
-    assert (result.level, result.proxies) == (2, ("crs.hypotension_systolic",))
+    assert (result.level, result.conventions) == (2, ("crs.hypotension_systolic",))
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_hypotension_by_a_statement_is_grade_2_and_not_provisional() -> None:
     assert (result.level, result.provisional, result.missing) == (2, False, ())
     assert result.because == "hypotension by a clinician's statement, no vasopressor: grade 2"
     assert [item.kind for item in result.evidence] == ["hypotension", "systolic_bp"]
-    assert result.proxies == ("crs.statement_holds",)
+    assert result.conventions == ("crs.statement_holds",)
 
 
 def test_no_hypotension_by_a_statement_is_grade_0() -> None:
     result = row(statement("hypotension", False), reading("systolic_bp", 85))
     assert (result.level, result.because) == (0, "no hypotension by a clinician's statement")
     assert [item.kind for item in result.evidence] == ["hypotension", "systolic_bp"]
-    assert result.proxies == ("crs.statement_holds",)
+    assert result.conventions == ("crs.statement_holds",)
 
 
 def test_a_statement_without_any_pressure_is_enough() -> None:
@@ -263,7 +263,7 @@ def test_a_statement_stands_against_pressures_of_the_next_4_hours(low: Item, age
 
 
 def test_a_statement_older_than_a_vital_sign_holds_is_forgotten() -> None:
-    holds = SITE.proxies.chart.vitals_hold.value
+    holds = SITE.conventions.chart.vitals_hold.value
     assert row(statement("hypotension", at=NOW - holds)).level == 2
     assert row(statement("hypotension", at=NOW - holds - MINUTE)).level is None
 

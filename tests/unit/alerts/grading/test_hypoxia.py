@@ -40,7 +40,7 @@ def kinds(axis: Axis) -> list[str]:
 def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> None:
     result = row(CANNULA, reading("oxygen_flow", flow))
     assert (result.level, result.because, result.provisional, result.missing) == (level, text, False, ())
-    assert (kinds(result), result.proxies) == (["oxygen_device", "oxygen_flow"], ())
+    assert (kinds(result), result.conventions) == (["oxygen_device", "oxygen_flow"], ())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_flow_charted_after_its_cannula_is_that_of_the_cannula() -> None:
 @pytest.mark.parametrize("before", [1, 15])
 def test_a_flow_just_before_its_cannula_is_that_of_the_cannula_and_names_the_convention(before: int) -> None:
     result = row(reading("oxygen_flow", 8, NOW - before * MINUTE), CANNULA)
-    assert (result.level, result.provisional, result.proxies) == (3, False, ("chart.one_set",))
+    assert (result.level, result.provisional, result.conventions) == (3, False, ("chart.one_set",))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_oxygen_whose_end_nobody_charted_keeps_its_grade_and_says_how_old_it_is(
     result = row(reading("spo2", 97), reading(kind, value, NOW - hours(age)))
     flag = f"{kind.replace('_', ' ')} last charted {int(age)} h ago"
     assert (result.level, flag in result.flags) == (level, lapsed)
-    assert "chart.oxygen_holds" in result.proxies
+    assert "chart.oxygen_holds" in result.conventions
     if lapsed:
         assert result.provisional
         assert kind in result.missing
@@ -162,7 +162,7 @@ def test_that_positive_pressure_is_not_for_hypoxia_lapses(age: float, level: int
     since = reading("oxygen_device", "cpap", NOW - hours(80))
     said = statement("airway_support_not_for_hypoxia", at=NOW - hours(age))
     result = row(reading("spo2", 97), since, said, reading("oxygen_device", "cpap"))
-    assert (result.level, "crs.other_cause_holds" in result.proxies) == (level, level == 0)
+    assert (result.level, "crs.other_cause_holds" in result.conventions) == (level, level == 0)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_cannula_after_a_mask_of_a_higher_flow_is_as_before_infusion_only_when
 def test_a_cpap_of_the_nights_before_infusion_is_as_before_though_it_was_off_by_day(days: float, level: int) -> None:
     night = reading("oxygen_device", "cpap", INFUSED - hours(24 * days))
     result = row(reading("spo2", 97), night, reading("oxygen_device", "none", BEFORE), reading("oxygen_device", "cpap"))
-    assert (result.level, "chart.baseline_window" in result.proxies) == (level, level == 0)
+    assert (result.level, "chart.baseline_window" in result.conventions) == (level, level == 0)
 
 
 @pytest.mark.parametrize(("flow", "level"), [(2, 0), (3, 2)])
@@ -285,7 +285,7 @@ def test_nothing_charted_leaves_the_row_open() -> None:
 
 
 def test_a_saturation_older_than_it_holds_or_without_a_value_is_not_used() -> None:
-    holds = SITE.proxies.chart.vitals_hold.value
+    holds = SITE.conventions.chart.vitals_hold.value
     assert row(reading("spo2", 97, NOW - holds)).level == 0
     assert row(reading("spo2", 97, NOW - holds - MINUTE)).level is None
     assert row(absent("spo2", "probe off")).level is None
@@ -298,7 +298,7 @@ def test_a_low_saturation_is_at_least_grade_2_and_says_on_what(device: tuple[Ite
     result = row(reading("spo2", 91), *device)
     assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
     assert result.because == f"hypoxia observed (SpO2 91 % < 92), {where}: at least grade 2"
-    assert (kinds(result), result.proxies, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+    assert (kinds(result), result.conventions, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
 
 
 def test_room_air_charted_longer_ago_than_oxygen_holds_is_not_said() -> None:
@@ -309,7 +309,7 @@ def test_room_air_charted_longer_ago_than_oxygen_holds_is_not_said() -> None:
 def test_a_saturation_of_92_is_not_low() -> None:
     result = row(reading("spo2", 92))
     assert (result.level, result.because, result.provisional) == (0, "saturation not low", False)
-    assert (kinds(result), result.proxies, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+    assert (kinds(result), result.conventions, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
 
 
 def test_a_low_sample_of_a_monitor_is_shown_as_not_yet_confirmed() -> None:
@@ -332,7 +332,7 @@ def test_a_low_saturation_by_a_person_stands_behind_a_low_sample_and_both_are_sh
 def test_confirmed_samples_name_the_convention_and_show_the_last() -> None:
     samples = [by("monitor", reading("spo2", value, NOW - age * MINUTE)) for value, age in ((90, 1), (89, 0))]
     result = row(*samples)
-    assert (result.level, result.proxies) == (2, ("crs.hypoxia_spo2", "confirmation.saturation_lasting"))
+    assert (result.level, result.conventions) == (2, ("crs.hypoxia_spo2", "confirmation.saturation_lasting"))
     assert "SpO2 89 %" in result.because
 
 
@@ -345,20 +345,20 @@ def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
     result = row(*items)
     assert result.level == level
     assert ("hypoxia attributed to another cause" in result.flags) is (level == 0)
-    assert ("crs.other_cause_holds" in result.proxies) is (level == 0)
+    assert ("crs.other_cause_holds" in result.conventions) is (level == 0)
 
 
 def test_hypoxia_by_a_statement_is_at_least_grade_2() -> None:
     result = row(statement("hypoxia"), reading("spo2", 97))
     assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
     assert result.because == "hypoxia by a clinician's statement, support not charted: at least grade 2"
-    assert (kinds(result), result.proxies) == (["hypoxia", "spo2"], ("crs.statement_holds",))
+    assert (kinds(result), result.conventions) == (["hypoxia", "spo2"], ("crs.statement_holds",))
 
 
 def test_no_hypoxia_by_a_statement_is_grade_0() -> None:
     result = row(statement("hypoxia", False), reading("spo2", 90))
     assert (result.level, result.because) == (0, "no hypoxia by a clinician's statement")
-    assert (kinds(result), result.proxies) == (["hypoxia", "spo2"], ("crs.statement_holds",))
+    assert (kinds(result), result.conventions) == (["hypoxia", "spo2"], ("crs.statement_holds",))
     assert row(statement("hypoxia", False)).level == 0
 
 
@@ -372,7 +372,7 @@ def test_a_statement_stands_against_saturations_of_the_next_4_hours(age: float, 
 
 
 def test_a_statement_older_than_a_vital_sign_holds_is_forgotten() -> None:
-    holds = SITE.proxies.chart.vitals_hold.value
+    holds = SITE.conventions.chart.vitals_hold.value
     assert row(statement("hypoxia", at=NOW - holds)).level == 2
     assert row(statement("hypoxia", at=NOW - holds - MINUTE)).level is None
 

@@ -44,7 +44,7 @@ def test_ice_names_its_system_version_time_and_reading() -> None:
     assert (result.system, result.version, result.at) == ("ICE", "ASTCT 2019", NOW)
     assert [item.entry for item in result.evidence] == list(patient.entries["ice"])
     assert result.because == ("ICE 8 of 10 (17 Jun 10:00)",)
-    assert result.proxies == ("icans.assessment_holds",)
+    assert result.conventions == ("icans.assessment_holds",)
 
 
 def test_ice_never_charted_is_undetermined() -> None:
@@ -90,7 +90,7 @@ def test_ice_below_its_baseline_says_so() -> None:
     result = ice.score(patient, NOW, SITE)
     assert result.flags == ("below the baseline of 9",)
     assert any("baseline 9" in line for line in result.because)
-    assert "chart.baseline_window" in result.proxies
+    assert "chart.baseline_window" in result.conventions
 
 
 def test_ice_at_its_baseline_carries_no_flag() -> None:
@@ -356,7 +356,7 @@ def test_consciousness_with_another_cause_is_left_out_and_flagged() -> None:
     result = graded(reading("ice", 10), *items)
     assert result.grade == 0
     assert result.flags[0] == "consciousness is put down to another cause: its row is not used"
-    assert "crs.other_cause_holds" in result.proxies
+    assert "crs.other_cause_holds" in result.conventions
 
 
 def test_another_cause_of_consciousness_leaves_the_other_rows() -> None:
@@ -397,7 +397,7 @@ def test_a_statement_of_another_cause_can_be_taken_back() -> None:
 def test_capd_grades_a_child(points: int, grade: int) -> None:
     result = graded(reading("capd", points), born=CHILD)
     assert (result.grade, result.provisional) == (grade, False)
-    assert "icans.capd_below_age" in result.proxies
+    assert "icans.capd_below_age" in result.conventions
 
 
 @pytest.mark.parametrize(("points", "row"), [(0, "0"), (3, "1-8"), (12, "9 or more")])
@@ -472,7 +472,7 @@ def test_the_capd_of_an_adult_is_not_used_and_not_pointed_out() -> None:
 def test_icans_names_its_system_version_and_time() -> None:
     result = graded(reading("ice", 10))
     assert (result.system, result.version, result.at) == ("ICANS", "ASTCT 2019", NOW)
-    assert result.proxies == ("icans.assessment_holds",)
+    assert result.conventions == ("icans.assessment_holds",)
 
 
 def test_icans_carries_the_flag_of_the_baseline() -> None:

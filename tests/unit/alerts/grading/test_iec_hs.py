@@ -57,7 +57,7 @@ def test_all_criteria_together_are_suspicious() -> None:
         "consider IEC-HS",
     )
     assert [item.kind for item in result.evidence] == ["ferritin", "ferritin", "fibrinogen"]
-    assert result.proxies == ("iec_hs.ferritin_doubles_within", "chart.laboratory_holds", "crs.clear_sets_apart")
+    assert result.conventions == ("iec_hs.ferritin_doubles_within", "chart.laboratory_holds", "crs.clear_sets_apart")
 
 
 def test_a_course_that_is_known_gives_the_same_answer() -> None:
@@ -95,7 +95,7 @@ def test_without_the_limit_the_value_at_infusion_can_decide() -> None:
     result = screened(*items)
     assert result.suspected is True
     assert result.because[0] == "ferritin 2500 µg/L (17 Jun 10:00) > 2 x the value at infusion (1000)"
-    assert "chart.baseline_window" in result.proxies
+    assert "chart.baseline_window" in result.conventions
 
 
 def test_without_limit_and_value_at_infusion_it_is_open() -> None:
@@ -204,8 +204,8 @@ def test_without_an_earlier_ferritin_whether_it_rises_is_open() -> None:
 def test_the_very_high_ferritin_names_its_convention() -> None:
     result = screened(*CLOSED, ferritin(">100000"), *ORGAN)
     assert result.suspected is True
-    assert "iec_hs.ferritin_high" in result.proxies
-    assert "iec_hs.ferritin_doubles_within" not in result.proxies
+    assert "iec_hs.ferritin_high" in result.conventions
+    assert "iec_hs.ferritin_doubles_within" not in result.conventions
 
 
 # -- after CRS has improved ------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_the_new_count_is_said_with_the_one_before_it() -> None:
     result = screened(*CLOSED, *RISING, *counts, *normal_but(reading("platelets", 15)))
     assert result.because[2] == "platelets 15 ×10⁹/L (17 Jun 10:00): grade 4 since 16 Jun 10:00: new"
     assert [item.entry.value for item in result.evidence if item.kind == "platelets"] == [15, 30]
-    assert "iec_hs.cytopenia_new_for" in result.proxies
+    assert "iec_hs.cytopenia_new_for" in result.conventions
 
 
 @pytest.mark.parametrize(("age", "suspected"), [(48, True), (48.1, False)])
@@ -396,7 +396,7 @@ def test_a_count_before_that_is_only_a_bound_leaves_open_whether_it_is_new() -> 
 
 
 def test_grade_4_is_that_of_the_version_the_site_uses() -> None:
-    site = SITE._replace(proxies=SITE.proxies.model_copy(update={"ctcae_version": "6.0"}))
+    site = SITE._replace(conventions=SITE.conventions.model_copy(update={"ctcae_version": "6.0"}))
     counts = (reading("platelets", 30, NOW - hours(24)), *normal_but(reading("platelets", 15)))
     patient = chart(*CLOSED, *RISING, *counts)
     assert iec_hs.screen(patient, NOW, SITE).suspected is True
@@ -424,7 +424,7 @@ def test_an_anaemia_newly_stated_to_be_life_threatening_is_a_new_grade_4_cytopen
     assert result.suspected is suspected
     if suspected:
         assert ANAEMIA in [item.kind for item in result.evidence]
-        assert "iec_hs.cytopenia_new_for" in result.proxies
+        assert "iec_hs.cytopenia_new_for" in result.conventions
 
 
 def test_an_anaemia_stated_again_is_as_old_as_it_was() -> None:

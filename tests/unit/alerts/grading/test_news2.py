@@ -160,7 +160,7 @@ def test_the_result_names_its_system_cells_and_readings() -> None:
         "NEWS2 5",
     )
     assert [item.kind for item in result.evidence] == list(BEST)
-    assert result.proxies == (
+    assert result.conventions == (
         "chart.vitals_hold",
         "chart.oxygen_holds",
         "icans.assessment_holds",
@@ -346,7 +346,7 @@ def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_an
     assert (alone.score, alone.missing, alone.flags) == (None, (f"systolic_bp ({refused})",), (refused,))
     after_another = scored(*without("systolic_bp"), reading("systolic_bp", 105, NOW - hours(1)), *contradicting)
     assert (after_another.score, after_another.parts["systolic_bp"], after_another.flags) == (1, 1, (refused,))
-    assert "chart.pulse_pressure_least" in after_another.proxies
+    assert "chart.pulse_pressure_least" in after_another.conventions
 
 
 def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:

@@ -22,9 +22,9 @@ def sound(*items: Item, site: Site = SITE) -> bool:
 
 
 def with_least_pulse_pressure(value: int) -> Site:
-    least = SITE.proxies.chart.pulse_pressure_least.model_copy(update={"value": Decimal(value)})
-    chart_proxies = SITE.proxies.chart.model_copy(update={"pulse_pressure_least": least})
-    return SITE._replace(proxies=SITE.proxies.model_copy(update={"chart": chart_proxies}))
+    least = SITE.conventions.chart.pulse_pressure_least.model_copy(update={"value": Decimal(value)})
+    chart_conventions = SITE.conventions.chart.model_copy(update={"pulse_pressure_least": least})
+    return SITE._replace(conventions=SITE.conventions.model_copy(update={"chart": chart_conventions}))
 
 
 @pytest.mark.parametrize(("systolic", "expected"), [(79, False), (80, False), (81, True)])

@@ -121,7 +121,7 @@ def test_what_is_worse_after_it_ends_a_statement_and_the_page_says_so(
     assert result.grade == grade
     (line,) = lines(result)
     assert line.endswith(f", says a clinician 17 Jun 09:00: ended by {shown}")
-    assert "crs.worse_ends_statement" in result.proxies
+    assert "crs.worse_ends_statement" in result.conventions
 
 
 OUTRANKS_IT_ANYWAY = ("hypoxia", "hypotension")
@@ -206,10 +206,12 @@ def test_support_of_the_airway_does_not_explain_a_severe_saturation() -> None:
 
 
 def test_a_site_may_let_statements_stand_whatever_comes_after_them() -> None:
-    crs_proxies = SITE.proxies.crs
-    never = crs_proxies.worse_ends_statement.model_copy(update={"value": False})
-    proxies = SITE.proxies.model_copy(update={"crs": crs_proxies.model_copy(update={"worse_ends_statement": never})})
-    site = SITE._replace(proxies=proxies)
+    crs_conventions = SITE.conventions.crs
+    never = crs_conventions.worse_ends_statement.model_copy(update={"value": False})
+    conventions = SITE.conventions.model_copy(
+        update={"crs": crs_conventions.model_copy(update={"worse_ends_statement": never})}
+    )
+    site = SITE._replace(conventions=conventions)
     for said, worse in (
         (("hypotension_other_cause", True), dose("norepinephrine", NOW, "started")),
         (("hypoxia_other_cause", True), reading("spo2", 80)),

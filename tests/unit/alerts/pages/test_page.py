@@ -171,7 +171,7 @@ def test_the_lines_stand_in_order_of_importance() -> None:
         evidence=(Evidence(*reading("systolic_bp", 84, NOW)),),
         missing=("vasopressor",),
         flags=("confounded",),
-        proxies=("crs.hypotension_systolic",),
+        conventions=("crs.hypotension_systolic",),
     )
     sample = (reading("ldh", 320, NOW), reading("crp", 85, NOW), reading("platelets", 45, NOW))
     lines = page_text(concern(said), folded=chart(*sample)).splitlines()
@@ -188,7 +188,7 @@ def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_t
         evidence=(Evidence(*reading("systolic_bp", 84, NOW)),),
         missing=("vasopressor",),
         flags=("day 16: attribution to be confirmed",),
-        proxies=("crs.hypotension_systolic",),
+        conventions=("crs.hypotension_systolic",),
         provisional=True,
     )
     lines = page_text(concern(said)).splitlines()
@@ -197,25 +197,25 @@ def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_t
     assert "systolic pressure 84 mmHg (17 Jun 10:00, ward)" in lines
     assert "missing: vasopressor" in lines
     assert "note: day 16: attribution to be confirmed" in lines
-    convention = SITE.proxies.crs.hypotension_systolic.basis
+    convention = SITE.conventions.crs.hypotension_systolic.basis
     assert f"conventions: {convention}" in lines
 
 
 def test_a_convention_of_several_concerns_is_told_once() -> None:
-    said = [concern(finding(condition=name, proxies=("crs.hypoxia_spo2",))) for name in ("crs", "icans")]
-    assert page_text(*said).count(SITE.proxies.crs.hypoxia_spo2.basis) == 1
+    said = [concern(finding(condition=name, conventions=("crs.hypoxia_spo2",))) for name in ("crs", "icans")]
+    assert page_text(*said).count(SITE.conventions.crs.hypoxia_spo2.basis) == 1
 
 
 def test_a_page_says_in_either_language_which_conventions_it_depends_on() -> None:
-    said = concern(finding(proxies=("crs.hypoxia_spo2", "a.name_of_yesterday")))
+    said = concern(finding(conventions=("crs.hypoxia_spo2", "a.name_of_yesterday")))
     assert "convenzioni: SpO2 sotto 92 % in aria ambiente\n" in (page_text(said, language="it"))
 
 
 def test_a_sites_own_basis_is_shown_as_it_is_written() -> None:
-    own = SITE.proxies.crs.hypoxia_spo2.model_copy(update={"basis": "our own audit of 2023"})
-    crs = SITE.proxies.crs.model_copy(update={"hypoxia_spo2": own})
-    site = SITE._replace(proxies=SITE.proxies.model_copy(update={"crs": crs}))
-    said = concern(finding(proxies=("crs.hypoxia_spo2",)))
+    own = SITE.conventions.crs.hypoxia_spo2.model_copy(update={"basis": "our own audit of 2023"})
+    crs = SITE.conventions.crs.model_copy(update={"hypoxia_spo2": own})
+    site = SITE._replace(conventions=SITE.conventions.model_copy(update={"crs": crs}))
+    said = concern(finding(conventions=("crs.hypoxia_spo2",)))
     assert "convenzioni: our own audit of 2023" in page_text(said, language="it", site=site)
 
 
@@ -290,7 +290,7 @@ def test_a_whole_page_in_italian() -> None:
         evidence=(Evidence(*dose("norepinephrine", NOW, "started")), Evidence(*reading("spo2", 93, NOW))),
         missing=("oxygen_device",),
         flags=("day 16: attribution to be confirmed",),
-        proxies=("crs.single_vasopressor_dose_holds",),
+        conventions=("crs.single_vasopressor_dose_holds",),
         provisional=True,
         level=3,
     )

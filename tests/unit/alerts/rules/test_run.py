@@ -93,7 +93,7 @@ def test_a_finding_carries_reasons_readings_and_conventions() -> None:
     finding = of("crs", FEVER, HYPOTENSION)
     assert "fever 38.5 °C (>= 38.0)" in finding.because
     assert {item.kind for item in finding.evidence} >= {"temperature", "systolic_bp"}
-    assert "crs.hypotension_systolic" in finding.proxies
+    assert "crs.hypotension_systolic" in finding.conventions
     assert finding.provisional
     assert "vasopressor" in finding.missing
 
@@ -312,7 +312,7 @@ def test_a_high_car_hematotox_is_low(platelets: int, level: int) -> None:
 @pytest.mark.parametrize(("igg", "level"), [("399", 1), ("400", 0), ("<400", 1), (">400", 0)])
 def test_igg_is_low_below_400(igg: str, level: int) -> None:
     finding = of("low_igg", reading("igg", igg, NOW))
-    assert (finding.level, finding.urgency, finding.proxies) == (level, "low", ("counts.igg_low",))
+    assert (finding.level, finding.urgency, finding.conventions) == (level, "low", ("counts.igg_low",))
 
 
 def test_an_igg_bound_that_leaves_it_open_says_nothing() -> None:

@@ -59,7 +59,7 @@ def test_a_grade_names_the_messages_it_rests_on_and_the_conventions() -> None:
     assert (found["id"], found["status"]) == ("g1", "final")
     assert {"kind": "temperature", "source": "ward", "id": "t1", "at": "2024-06-17T10:00:00+02:00"} in found["evidence"]
     assert {item["id"] for item in found["evidence"]} >= {"t1", "p1"}
-    assert found["proxies"] == ["crs.hypotension_systolic"]
+    assert found["conventions"] == ["crs.hypotension_systolic"]
 
 
 def test_a_grade_that_is_undetermined_is_null_and_never_0() -> None:

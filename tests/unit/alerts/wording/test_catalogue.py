@@ -16,9 +16,9 @@ from alerts.grading.icans import CODED_ROWS
 from alerts.pages.reminders import REMINDERS
 from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES, italian, say, translate
 from alerts.wording.template import KINDS, Row, kind
-from config.conventions import Proxies
+from config.conventions import Conventions
 from config.site import URGENCIES, Language
-from config.types import EXAMPLE, Proxy
+from config.types import EXAMPLE, Convention
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 from tests.support.charts import SITE
 
@@ -29,7 +29,7 @@ def braces(text: str) -> Counter[str]:
 
 def bases(model: BaseModel) -> list[str]:
     """Every basis text of a configuration, however deep."""
-    if isinstance(model, Proxy):
+    if isinstance(model, Convention):
         return [model.basis]
     values = (getattr(model, name) for name in type(model).model_fields)
     members = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
@@ -81,14 +81,14 @@ def test_every_cell_of_the_icans_table_has_a_row(cell: str) -> None:
     assert cell in dict(ROWS)
 
 
-@pytest.mark.parametrize("basis", sorted(set(bases(SITE.proxies))))
+@pytest.mark.parametrize("basis", sorted(set(bases(SITE.conventions))))
 def test_every_shipped_convention_has_a_row_of_its_own(basis: str) -> None:
     assert (EXAMPLE if basis.startswith("placeholder") else basis) in dict(ROWS)
 
 
 def test_the_bases_of_all_conventions_are_looked_at() -> None:
-    assert isinstance(SITE.proxies, Proxies)
-    assert len(bases(SITE.proxies)) > 40
+    assert isinstance(SITE.conventions, Conventions)
+    assert len(bases(SITE.conventions)) > 40
 
 
 @pytest.mark.parametrize("reminder", REMINDERS.values())

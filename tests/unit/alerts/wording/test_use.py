@@ -87,7 +87,7 @@ def plain(text: str) -> str:
 @cache
 def source() -> str:
     """All texts of the source, and of the shipped conventions."""
-    conventions = yaml.safe_load((DEFAULTS / "proxies.yaml").read_text(encoding="utf-8"))
+    conventions = yaml.safe_load((DEFAULTS / "conventions.yaml").read_text(encoding="utf-8"))
     return "|".join(map(plain, [*sorted(written()), *values(conventions)]))
 
 

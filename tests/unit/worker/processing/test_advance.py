@@ -564,7 +564,7 @@ def stranger(number: int) -> str:
 def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_cost_nobody(
     redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
 ) -> None:
-    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     made_up = [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share + 5)]
     send(store, made_up)
     turn()
@@ -589,7 +589,7 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
 def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
     store: Store, turn: Callable[..., module.Turn]
 ) -> None:
-    share = ceil(SITE.proxies.unregistered.at_most.value / KEYS.shards)
+    share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     old, into = stranger(0), stranger(share + 1)
     send(store, [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share)])
     turn()
