@@ -5,11 +5,14 @@ BIN := $(VENV)/bin
 
 # A Python without ensurepip makes environments without pip: then the pip of PYTHON installs into them.
 PIP = $$($(BIN)/python -c 'import pip' 2>/dev/null && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
+# One process a core; a file of tests on real servers stays in one process (tests/conftest.py).
+PYTEST = $(BIN)/pytest -n logical --dist loadgroup
+
 COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint mutants bench chaos chaos-containers fuzz lock clean
+.PHONY: help install run test test-all test-servers check lint mutants bench chaos chaos-containers fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -20,15 +23,17 @@ install: $(VENV)/.installed ## the command `cartwatch` in .venv, from the lock f
 run: install ## a look around: a replayed patient, the grades and the pages in output/
 	$(BIN)/cartwatch demo --output output
 
-test: $(VENV)/.installed-tests ## the unit and behaviour tests, about three minutes
-	$(BIN)/pytest tests/unit tests/behaviour
+test: $(VENV)/.installed-tests ## unit and behaviour, and one reading through a real Redis and worker: three minutes on two cores
+	$(PYTEST) tests/unit tests/behaviour tests/smoke
 
-test-all: $(VENV)/.installed-tests ## every test: also integration, chaos and attacks, on real servers and workers
-	$(BIN)/pytest
+test-all: test test-servers ## every test: also integration, chaos, attacks and the benchmarks' smoke tests
 
-check: test-all lint ## what CI runs: every test, then linter, format and types
+test-servers: $(VENV)/.installed-tests
+	$(PYTEST) --ignore=tests/unit --ignore=tests/behaviour --ignore=tests/smoke
 
-lint: $(VENV)/.installed-tests ## linter, format, types and the walls between the rooms
+check: test-all lint ## what CI runs: every test, then linter, format, types and import contracts
+
+lint: $(VENV)/.installed-tests ## linter, format, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
