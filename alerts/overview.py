@@ -22,7 +22,7 @@ from alerts.messages import SITE_SUBJECT
 from alerts.rules.finding import Scene
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import URGENCIES, Site
 
 TREND = timedelta(hours=24)
@@ -101,7 +101,7 @@ class MEasix(NamedTuple):
 class Overview(NamedTuple):
     """One patient."""
 
-    watch: Watch
+    state: PatientState
     crs: Level
     icans: Level
     ice: Sign
@@ -116,20 +116,20 @@ class Overview(NamedTuple):
     @property
     def on_the_ward(self) -> bool:
         """Whether the patient belongs among those who are watched: graded, or with something open."""
-        return self.watch.patient != SITE_SUBJECT and (self.watch.is_graded or bool(self.episodes))
+        return self.state.patient != SITE_SUBJECT and (self.state.is_graded or bool(self.episodes))
 
     @property
     def discharged(self) -> bool:
         """Whether the patient has left, and nothing is open."""
-        return self.watch.discharged_at is not None and not self.on_the_ward and not self.watch.merged_into
+        return self.state.discharged_at is not None and not self.on_the_ward and not self.state.merged_into
 
 
-def overview(watch: Watch, site: Site) -> Overview:
+def overview(state: PatientState, site: Site) -> Overview:
     """A patient as last evaluated: the same grades as the pages that were written then."""
-    now = _assessed(watch, site)
-    chart, at = watch.chart, watch.at or watch.chart.newest
+    now = _assessed(state, site)
+    chart, at = state.chart, state.at or state.chart.newest
     return Overview(
-        watch=watch,
+        state=state,
         crs=_level(now.crs) if now else Level(),
         icans=_level(now.icans) if now else Level(),
         ice=_bedside_score(chart, at, site),
@@ -137,8 +137,8 @@ def overview(watch: Watch, site: Site) -> Overview:
         pressure=_pressure(chart, at, site),
         spo2=_sign(chart, "spo2", at, site)._replace(oxygen=_on_oxygen(chart, at, site)),
         counts=tuple(_count(chart, name, at, now, site) for name in COUNTS),
-        m_easix=_m_easix(watch, now, site) if now else MEasix(),
-        episodes=most_urgent(watch.episodes.values()),
+        m_easix=_m_easix(state, now, site) if now else MEasix(),
+        episodes=most_urgent(state.episodes.values()),
         statements=_statements(now) if now else (),
     )
 
@@ -161,9 +161,9 @@ def is_free(episode: Episode) -> bool:
 def _rank(patient: Overview) -> tuple[object, ...]:
     open_ = max(((_urgency(item), is_free(item)) for item in patient.episodes), default=(-1, False))
     grades = [level.grade if level.grade is not None else -1 for level in (patient.crs, patient.icans)]
-    place = patient.watch.chart.admission
+    place = patient.state.chart.admission
     where = f"{place.ward} {place.bed}" if place else ""
-    return -open_[0], not open_[1], -max(grades), -sum(grades), _natural(where), patient.watch.patient
+    return -open_[0], not open_[1], -max(grades), -sum(grades), _natural(where), patient.state.patient
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -176,10 +176,10 @@ def _urgency(episode: Episode) -> int:
     return URGENCIES.index(episode.urgency)
 
 
-def _assessed(watch: Watch, site: Site) -> Assessment | None:
-    if not watch.is_graded or watch.at is None or watch.patient == SITE_SUBJECT:
+def _assessed(state: PatientState, site: Site) -> Assessment | None:
+    if not state.is_graded or state.at is None or state.patient == SITE_SUBJECT:
         return None
-    return assess_onward(watch.chart, watch.at, site, watch.course, watch.kept)[0]
+    return assess_onward(state.chart, state.at, site, state.course, state.kept)[0]
 
 
 def _statements(now: Assessment) -> tuple[str, ...]:
@@ -265,12 +265,12 @@ def _count(chart: Chart, name: str, at: datetime | None, now: Assessment | None,
     return Count(name, _amount(entry), entry.effective, entry.effective + holds, level, preliminary)
 
 
-def _m_easix(watch: Watch, now: Assessment, site: Site) -> MEasix:
+def _m_easix(state: PatientState, now: Assessment, site: Site) -> MEasix:
     score = now.m_easix
     change = ""
     if score.value is not None and score.previous is not None and score.value != score.previous:
         change = "rising" if score.value > score.previous else "falling"
-    over = m_easix_over(Scene(watch.seen, now, watch.chart, site))
+    over = m_easix_over(Scene(state.seen, now, state.chart, site))
     return MEasix(_written(score), score.flags, change, over)
 
 

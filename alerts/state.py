@@ -40,7 +40,7 @@ class Unregistered(Struct, frozen=True):
         return replace(self, count=self.count + 1, last=now, sources=sources)
 
 
-class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One patient under watch. `at` is the clinical time of the last assessment, `review_at` that of the next one
     though nothing comes in.
     """
@@ -91,8 +91,8 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
             if not past.retracted and (past.accepted is None or condition in self.episodes)
         )
 
-    def following(self, condition: str, followed: Followed) -> "Watch":
-        """The watch with what became of one condition's episode."""
+    def following(self, condition: str, followed: Followed) -> "PatientState":
+        """The state with what became of one condition's episode."""
         current = {**self.episodes}
         past = {**self.past}
         current.pop(condition, None)
@@ -103,8 +103,8 @@ class Watch(Struct, frozen=True, kw_only=True, omit_defaults=True):
             past[condition] = followed.past
         return replace(self, episodes=current, past=past)
 
-    def holding(self, episode: Episode) -> "Watch":
-        """The watch with an open episode as it stands now."""
+    def holding(self, episode: Episode) -> "PatientState":
+        """The state with an open episode as it stands now."""
         return self.following(episode.condition, Followed(episode, self.past.get(episode.condition)))
 
     def no_longer_owed(self, pages: Iterable[str], besides: Episode | None = None) -> list[str]:

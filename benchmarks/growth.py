@@ -12,7 +12,7 @@ from stay import live, reading, registered
 from ward import Ward, minutes, registrations, unhurried
 
 from alerts.messages import read_message
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import load_site
 from worker.processing.advance import advance
@@ -62,7 +62,7 @@ def of_ward(ground: Ground, patients: int, rounds: int) -> Callable[[], float]:
 def streamed(every: timedelta, stretch: timedelta) -> float:
     """Seconds of processor to read and judge the heart rates of a monitor that sends one `every` so long."""
     site, start = load_site(), datetime(2024, 6, 12, 8, tzinfo=UTC)
-    watch = registered(start, site)
+    state = registered(start, site)
     sent = [
         reading(start + number * every, "heart_rate", f"{70 + number * 7 % 60}", "/min", "monitor", id=str(number))
         for number in range(stretch // every)
@@ -71,17 +71,17 @@ def streamed(every: timedelta, stretch: timedelta) -> float:
     began = time.process_time()
     for first in range(0, len(raws), BATCH):
         batch = [read_message(raw) for raw in raws[first : first + BATCH]]
-        watch, _ = step(watch, batch, start + stretch, site)
+        state, _ = step(state, batch, start + stretch, site)
     return time.process_time() - began
 
 
-def in_redis(ground: Ground, watch: Watch) -> float:
+def in_redis(ground: Ground, state: PatientState) -> float:
     """KiB that a patient takes in Redis, its share of the keys included."""
     client = ground.client(ground.database())
     for number in range(SHARE):
-        client.hset("watches", f"P{number}", pack(watch))
+        client.hset("states", f"P{number}", pack(state))
         client.zadd("timers", {f"P{number}": number})
-    taken = sum(int(client.memory_usage(key, samples=0) or 0) for key in ("watches", "timers"))
+    taken = sum(int(client.memory_usage(key, samples=0) or 0) for key in ("states", "timers"))
     return taken / SHARE / 1024
 
 
@@ -91,7 +91,7 @@ def measure(size: Size) -> list[Row]:
         variants = {str(count): of_ward(ground, count, size.rounds) for count in (FEW, size.crowd)}
         found = medians(in_turn(variants, size.rounds))
         lived = live(size.stay)
-        kib = in_redis(ground, lived[size.stay[-1]].watch)
+        kib = in_redis(ground, lived[size.stay[-1]].state)
     few, many = found[str(FEW)], found[str(size.crowd)]
     first, last = lived[size.stay[0]].cost, lived[size.stay[-1]].cost
     days = f"day {size.stay[-1]} over day {size.stay[0]} of a stay"

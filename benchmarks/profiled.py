@@ -43,7 +43,7 @@ JUDGING: Parts = {
     ("step.py", "_follow"): "episodes and journal lines",
     ("step.py", "_note_grades"): "episodes and journal lines",
     ("step.py", "tell"): "ladders and pages",
-    ("packing.py", "unpack_watch"): "unpacking states",
+    ("packing.py", "unpack_state"): "unpacking states",
     ("packing.py", "pack"): "packing states",
     ("store.py", "journal_record"): "the journal",
     ("client.py", "execute"): "Redis: packing commands, reading answers",

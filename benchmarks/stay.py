@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from alerts.chart.charting import chart_message
 from alerts.messages import MESSAGE, AnyMessage
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import Site, load_site
 from worker.store.codec import pack
@@ -74,49 +74,49 @@ class Day(NamedTuple):
     """What a reading of a day cost, in seconds of processor time, and the patient at its end."""
 
     cost: float
-    watch: Watch
+    state: PatientState
 
 
-def registered(start: datetime, site: Site) -> Watch:
+def registered(start: datetime, site: Site) -> PatientState:
     """A patient at the beginning of a stay."""
     body = {"type": "registration", "id": "r", "source": "ehr", "patient": "P", "effective": start, "infused": start}
-    return step(Watch(patient="P"), [MESSAGE.validate_python(body)], start, site)[0]
+    return step(PatientState(patient="P"), [MESSAGE.validate_python(body)], start, site)[0]
 
 
 def live(measured: Sequence[int]) -> dict[int, Day]:
     """Live through a stay up to the last of some days, counted from 1; the others are only charted."""
     site, chance = load_site(), random.Random(1)
-    watch = registered(START, site)
+    state = registered(START, site)
     lived: dict[int, Day] = {}
     for number in range(measured[-1]):
         messages = list(day(number, chance))
         if number + 1 not in measured:
-            watch = _charted(watch, messages, site)
+            state = _charted(state, messages, site)
             continue
         hours = []
         for of_hour in batched(messages, lambda message: message.effective.replace(minute=0)):
             began = time.process_time()
             for together in batched(of_hour, lambda message: message.effective):
-                watch, _ = step(watch, together, together[0].effective, site)
+                state, _ = step(state, together, together[0].effective, site)
             hours.append((time.process_time() - began) / len(of_hour))
-        lived[number + 1] = Day(median(hours), watch)
+        lived[number + 1] = Day(median(hours), state)
     return lived
 
 
-def of_days(count: int, start: datetime) -> Watch:
+def of_days(count: int, start: datetime) -> PatientState:
     """A patient who has stayed so many days, judged at their end."""
     site, chance = load_site(), random.Random(1)
-    watch = registered(start, site)
+    state = registered(start, site)
     for number in range(count):
-        watch = _charted(watch, list(day(number, chance, start)), site)
-    return step(watch, [], start + timedelta(days=count), site)[0]
+        state = _charted(state, list(day(number, chance, start)), site)
+    return step(state, [], start + timedelta(days=count), site)[0]
 
 
-def _charted(watch: Watch, messages: Sequence[AnyMessage], site: Site) -> Watch:
-    chart = watch.chart
+def _charted(state: PatientState, messages: Sequence[AnyMessage], site: Site) -> PatientState:
+    chart = state.chart
     for message in messages:
         chart = chart_message(chart, message, message.effective, site).chart
-    return replace(watch, chart=chart, kept=watch.kept.after(watch.chart, chart))
+    return replace(state, chart=chart, kept=state.kept.after(state.chart, chart))
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     print("day   µs a reading   KiB packed")  # noqa: T201
     lived = live(MEASURED)
     for number, of_day in lived.items():
-        print(f"{number:3}   {of_day.cost * 1e6:12.1f}   {len(pack(of_day.watch)) / 1024:10.1f}")  # noqa: T201
+        print(f"{number:3}   {of_day.cost * 1e6:12.1f}   {len(pack(of_day.state)) / 1024:10.1f}")  # noqa: T201
     print(f"last measured day over first: {lived[MEASURED[-1]].cost / lived[MEASURED[0]].cost:.2f}")  # noqa: T201
 
 

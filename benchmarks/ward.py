@@ -69,10 +69,10 @@ class Ward:
 
     def admit(self, patients: Sequence[str], start: datetime, days: int) -> None:
         """Patients with some days of a stay behind them, each in a bed of the same name."""
-        watch = of_days(days, start)
+        state = of_days(days, start)
         pipe = self.redis.pipeline(transaction=False)
         for patient in patients:
-            pipe.hset(self.store.keys.of(patient).key("watches"), patient, pack(replace(watch, patient=patient)))
+            pipe.hset(self.store.keys.of(patient).key("states"), patient, pack(replace(state, patient=patient)))
         pipe.execute()
 
     def _beats(self) -> int:

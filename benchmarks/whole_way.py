@@ -50,8 +50,8 @@ class Backlog:
 
     def check(self) -> None:
         """That what was measured was the work: every patient charted, pages owed, nothing set aside."""
-        watches = self.ward.store.watches()
-        charted = sum(1 for watch in watches if "temperature" in watch.chart.entries)
+        states = self.ward.store.states()
+        charted = sum(1 for state in states if "temperature" in state.chart.entries)
         assert charted == self._size.patients, f"{charted} of {self._size.patients} patients are charted"
         assert self.ward.pages_owed() > 0, "nobody is owed a page"
         assert not self.ward.store.set_aside(), "something was set aside"

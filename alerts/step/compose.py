@@ -15,7 +15,7 @@ from alerts.pages.concern import Concern, worst_first
 from alerts.pages.page import Page
 from alerts.pages.title import title
 from alerts.rules.finding import Finding
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.journal_events import page_event
 from config.site import Site
 
@@ -42,26 +42,26 @@ class Tidings:
 
 
 class Written(NamedTuple):
-    """The pages, their journal lines, pages that a newer one replaces, and the watch that remembers them."""
+    """The pages, their journal lines, pages that a newer one replaces, and the state that remembers them."""
 
-    watch: Watch
+    state: PatientState
     pages: list[Page]
     events: list[dict[str, Any]]
     cancelled: list[str]
 
 
 def write(
-    watch: Watch, dues: list[Due], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
+    state: PatientState, dues: list[Due], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
 ) -> Written:
     """One page per person and channel for everything that is due or has ended."""
-    written = Written(watch, [], [], [])
+    written = Written(state, [], [], [])
     for (person, channel), concerns in _by_recipient(dues, tidings, site).items():
         page = _page(written, person, channel, worst_first(concerns), assessment, now, site)
-        watch, cancelled = _remember(written.watch, page)
+        state, cancelled = _remember(written.state, page)
         written.pages.append(page)
         written.events.append(page_event(page, site))
         written.cancelled.extend(cancelled)
-        written = written._replace(watch=watch)
+        written = written._replace(state=state)
     return written
 
 
@@ -93,7 +93,7 @@ def _page(
     now: datetime,
     site: Site,
 ) -> Page:
-    chart = written.watch.chart
+    chart = written.state.chart
     first = concerns[0]
     language = site.on_call.people[person].language
     number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
@@ -102,12 +102,12 @@ def _page(
     if site.on_call.channels[channel].detail == "minimal":
         heading, text = pages.minimal_text(concerns, page_id, language)
     else:
-        patient = "" if written.watch.patient == SITE_SUBJECT else written.watch.patient
+        patient = "" if written.state.patient == SITE_SUBJECT else written.state.patient
         heading = title(concerns, patient, chart.admission, day, site, language)
         text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
     return Page(
         id=page_id,
-        patient=written.watch.patient,
+        patient=written.state.patient,
         at=now,
         day=day,
         episode=first.episode.id,
@@ -125,12 +125,12 @@ def _page(
     )
 
 
-def _remember(watch: Watch, page: Page) -> tuple[Watch, list[str]]:
+def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]:
     """Note the page on every open episode it speaks of. What the same person has not got yet on the same channel is
     replaced by it: those pages are no longer owed.
     """
     replaced: list[str] = []
-    for episode in list(watch.episodes.values()):
+    for episode in list(state.episodes.values()):
         if episode.id not in page.episodes:
             continue
         older = [
@@ -142,6 +142,6 @@ def _remember(watch: Watch, page: Page) -> tuple[Watch, list[str]]:
             episode = lifecycle.settled(episode, earlier, "cancelled", page.at)
         delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
         kept = with_delivery(episode.deliveries, delivery)
-        watch = watch.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
+        state = state.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
         replaced += older
-    return watch, watch.no_longer_owed(replaced)
+    return state, state.no_longer_owed(replaced)

@@ -9,7 +9,7 @@ from alerts.episodes.silences import Silenced
 from alerts.grading.iec_hs import Screen
 from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
 from alerts.pages.page import Page
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import Site
 
 
@@ -103,24 +103,26 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
     }
 
 
-def answer_event(kind: str, watch: Watch, episode: Episode, now: datetime, site: Site, **said: str) -> dict[str, Any]:
+def answer_event(
+    kind: str, state: PatientState, episode: Episode, now: datetime, site: Site, **said: str
+) -> dict[str, Any]:
     """What a person did about an episode: `acknowledged`, `handed_over`."""
     return {
         "at": local(now, site),
         "kind": kind,
-        "patient": watch.patient,
+        "patient": state.patient,
         "episode": episode.id,
         "condition": episode.condition,
         **said,
     }
 
 
-def silence_event(kind: str, watch: Watch, silence: Silenced, now: datetime, site: Site) -> dict[str, Any]:
+def silence_event(kind: str, state: PatientState, silence: Silenced, now: datetime, site: Site) -> dict[str, Any]:
     """A silence that was put in force or taken back: `silenced`, `silence_ended`."""
     return {
         "at": local(now, site),
         "kind": kind,
-        "patient": watch.patient,
+        "patient": state.patient,
         "episode": silence.episode,
         "condition": silence.condition,
         "urgency": silence.urgency,
@@ -131,13 +133,13 @@ def silence_event(kind: str, watch: Watch, silence: Silenced, now: datetime, sit
 
 
 def closed_event(
-    watch: Watch, episode: Episode, reason: str, now: datetime, site: Site, by: str = "", why: str = ""
+    state: PatientState, episode: Episode, reason: str, now: datetime, site: Site, by: str = "", why: str = ""
 ) -> dict[str, Any]:
     """An episode that ended, by itself or by a person, who says why."""
     return {
         "at": local(now, site),
         "kind": "closed",
-        "patient": watch.patient,
+        "patient": state.patient,
         "episode": episode.id,
         "condition": episode.condition,
         "reason": reason,

@@ -20,7 +20,7 @@ from alerts.chart.merge_register import Link
 from alerts.episodes.lifecycle import episode_id
 from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
-from alerts.state import Effects, Unregistered, Watch, sets_aside
+from alerts.state import Effects, PatientState, Unregistered, sets_aside
 from alerts.step.system_faults import fault
 from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS
@@ -31,46 +31,48 @@ HOPS_AT_MOST = 8
 TOO_MANY_HOPS = f"passed on by {HOPS_AT_MOST} merged records, and still at none that goes on; see `cartwatch merges`"
 
 
-def take_merges(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site, effects: Effects) -> Watch:
-    """The watch with the merges that some messages speak of: who goes on under whom, and what is told to the others.
+def take_merges(
+    state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site, effects: Effects
+) -> PatientState:
+    """The state with the merges that some messages speak of: who goes on under whom, and what is told to the others.
 
     Whether it is frozen by them, or evaluated again, is for the caller to see.
     """
-    before = watch.merges
+    before = state.merges
     for message in messages:
         if isinstance(message, Merge | MergeNotice) and not why_unusable(message, now, site):
-            watch = _take(watch, message, now, effects)
-    after = watch.merges
+            state = _take(state, message, now, effects)
+    after = state.merges
     if after.goes_to is not None and (before.goes_to is None or before.goes_to.other != after.goes_to.other):
-        effects.passed_on.extend(charted_again(watch.chart, after.goes_to.other, now))
+        effects.passed_on.extend(charted_again(state.chart, after.goes_to.other, now))
     if after.ended is not None and after.ended != before.ended:
-        _report(watch, ENDED_BY_NEWER.format(source=after.ended.source), after.ended, now, effects)
-    return watch
+        _report(state, ENDED_BY_NEWER.format(source=after.ended.source), after.ended, now, effects)
+    return state
 
 
-def _take(watch: Watch, message: Merge | MergeNotice, now: datetime, effects: Effects) -> Watch:
+def _take(state: PatientState, message: Merge | MergeNotice, now: datetime, effects: Effects) -> PatientState:
     if isinstance(message, Merge):
-        return _into_another(watch, message, now, effects)
+        return _into_another(state, message, now, effects)
     if message.patient != message.into:
-        return replace(watch, merges=watch.merges.answered(_link(message, message.into, now)))
+        return replace(state, merges=state.merges.answered(_link(message, message.into, now)))
     effects.passed_on.append(message.model_copy(update={"patient": message.old}))
-    merges = watch.merges.receiving(_link(message, message.old, now))
-    if watch.discharged_at is not None and merges.stays_after(watch.discharged_at):
-        watch = replace(watch, discharged_at=None, review_at=now)
-    return replace(watch, merges=merges)
+    merges = state.merges.receiving(_link(message, message.old, now))
+    if state.discharged_at is not None and merges.stays_after(state.discharged_at):
+        state = replace(state, discharged_at=None, review_at=now)
+    return replace(state, merges=merges)
 
 
-def _into_another(watch: Watch, message: Merge, now: datetime, effects: Effects) -> Watch:
+def _into_another(state: PatientState, message: Merge, now: datetime, effects: Effects) -> PatientState:
     link = _link(message, message.into, now)
-    merges = watch.merges.merged(link)
-    if merges == watch.merges:
-        return watch
+    merges = state.merges.merged(link)
+    if merges == state.merges:
+        return state
     link = merges.link(link)
     if link.is_taken_back:
-        _report(watch, TAKEN_BACK.format(who=message.by or message.source), link, now, effects)
-    stays = watch.registered and watch.discharged_at is None
-    effects.passed_on.append(_notice(watch.patient, link, stays=stays))
-    return replace(watch, merges=merges)
+        _report(state, TAKEN_BACK.format(who=message.by or message.source), link, now, effects)
+    stays = state.registered and state.discharged_at is None
+    effects.passed_on.append(_notice(state.patient, link, stays=stays))
+    return replace(state, merges=merges)
 
 
 def _link(message: Merge | MergeNotice, other: str, now: datetime) -> Link:
@@ -106,16 +108,16 @@ ENDED_BY_NEWER = "a merge from {source} is ended by a newer one the other way; s
 TAKEN_BACK = "a merge was taken back, says {who}; see `cartwatch merges`"
 
 
-def _report(watch: Watch, what: str, link: Link, now: datetime, effects: Effects) -> None:
+def _report(state: PatientState, what: str, link: Link, now: datetime, effects: Effects) -> None:
     """A technical incident, one for each record; its name shows nothing of the patient."""
-    name = f"merge {episode_id(watch.patient, 'merge', 0)}"
+    name = f"merge {episode_id(state.patient, 'merge', 0)}"
     effects.faults.append(fault(name, what, f"{link.source} {link.id} {link.status}", now))
 
 
-def unregistered_of(watch: Watch) -> Unregistered | None:
+def unregistered_of(state: PatientState) -> Unregistered | None:
     """What is known of a record that nobody registered, from its chart, once it is no longer frozen."""
-    entries = sorted((entry for series in watch.chart.entries.values() for entry in series), key=lambda one: one.place)
-    if watch.registered or not entries:
+    entries = sorted((entry for series in state.chart.entries.values() for entry in series), key=lambda one: one.place)
+    if state.registered or not entries:
         return None
     known = Unregistered(0, entries[0].effective, entries[0].effective)
     for entry in entries:

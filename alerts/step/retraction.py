@@ -14,33 +14,33 @@ from alerts.grading.result import Evidence
 from alerts.messages import Reading, Statement, Treatment
 from alerts.pages.concern import Change, Ending
 from alerts.rules.finding import Finding
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.unregistered import findings_of
 from config.site import Site
 from config.vocabulary import STATEMENTS
 
 
-def lost_ground(watch: Watch, site: Site) -> list[tuple[Episode, Finding | None]]:
+def lost_ground(state: PatientState, site: Site) -> list[tuple[Episode, Finding | None]]:
     """Open episodes that stand higher than anything still charted gives, each with the most that is left.
 
     Looked at are first the moments at which an episode was told, and only then everything charted while it was open.
     """
-    first = {at for episode in watch.episodes.values() for at in (episode.raised_at, episode.opened_at)}
-    lost = _lost(watch.episodes.values(), _levels(watch, first, site))
+    first = {at for episode in state.episodes.values() for at in (episode.raised_at, episode.opened_at)}
+    lost = _lost(state.episodes.values(), _levels(state, first, site))
     if not lost:
         return []
     opened = min(episode.opened_at for episode, _ in lost)
-    return _lost([episode for episode, _ in lost], _levels(watch, first | _charted(watch, opened), site))
+    return _lost([episode for episode, _ in lost], _levels(state, first | _charted(state, opened), site))
 
 
 Found = dict[datetime, dict[str, Finding]]
 
 
-def _levels(watch: Watch, moments: set[datetime], site: Site) -> Found:
+def _levels(state: PatientState, moments: set[datetime], site: Site) -> Found:
     """What every rule says at some moments."""
     return {
-        now.at: {found.condition: found for found in findings_of(watch, now, site)}
-        for now in assess_each(watch.chart, moments, site)
+        now.at: {found.condition: found for found in findings_of(state, now, site)}
+        for now in assess_each(state.chart, moments, site)
     }
 
 
@@ -56,18 +56,18 @@ def _lost(episodes: Iterable[Episode], known: Found) -> list[tuple[Episode, Find
     return lost
 
 
-def _charted(watch: Watch, since: datetime) -> set[datetime]:
+def _charted(state: PatientState, since: datetime) -> set[datetime]:
     """What was charted from a time on; of a stream's minute, which has many moments, the last."""
     of_minute: dict[datetime, list[datetime]] = defaultdict(list)
-    for at in watch.chart.times(watch.chart.entries, watch.chart.newest or since):
+    for at in state.chart.times(state.chart.entries, state.chart.newest or since):
         if at >= since:
             of_minute[at.replace(second=0, microsecond=0)].append(at)
     return {at for times in of_minute.values() for at in (times if len(times) <= MOMENTS_A_MINUTE else times[-1:])}
 
 
-def _found(watch: Watch, at: datetime, site: Site) -> dict[str, Finding]:
-    assessment = assess(watch.chart, at, site)
-    return {found.condition: found for found in findings_of(watch, assessment, site)}
+def _found(state: PatientState, at: datetime, site: Site) -> dict[str, Finding]:
+    assessment = assess(state.chart, at, site)
+    return {found.condition: found for found in findings_of(state, assessment, site)}
 
 
 MOMENTS_A_MINUTE = 4
@@ -96,22 +96,22 @@ def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
 
 
 def took_ground(
-    known: Sequence[Change], watch: Watch, before: Chart, episode: Episode, site: Site
+    known: Sequence[Change], state: PatientState, before: Chart, episode: Episode, site: Site
 ) -> tuple[Change, ...]:
     """Those of some corrections that an episode rested on, by the chart as it was before them."""
-    finding = _found(replace(watch, chart=before, course=None), episode.raised_at, site).get(episode.condition)
+    finding = _found(replace(state, chart=before, course=None), episode.raised_at, site).get(episode.condition)
     used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
     found = tuple(change for change in known if (change.kind, change.before.place) in used)
     return found or tuple(known[:CHANGES_SHOWN])
 
 
-def statement_behind(watch: Watch, finding: Finding, since: datetime, at: datetime, site: Site) -> Ending | None:
+def statement_behind(state: PatientState, finding: Finding, since: datetime, at: datetime, site: Site) -> Ending | None:
     """The newest statement of some time, up to `at`, without which a finding would be higher than it is."""
-    chart = watch.chart
+    chart = state.chart
     statements = [(kind, entry) for kind in STATEMENTS for entry in chart.between(kind, since, at)]
     for kind, entry in sorted(statements, key=lambda item: item[1].place, reverse=True):
         others = tuple(item for item in chart.entries[kind] if item is not entry)
-        without = replace(watch, chart=replace(chart, entries={**chart.entries, kind: others}), course=None)
+        without = replace(state, chart=replace(chart, entries={**chart.entries, kind: others}), course=None)
         found = _found(without, at, site).get(finding.condition)
         if found is not None and found.level > finding.level:
             return Ending(Evidence(kind, entry), entry.effective, entry.source, entry.by)

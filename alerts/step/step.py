@@ -1,4 +1,4 @@
-"""The whole of cartwatch's judgement in one pure function: `step(watch, messages, now, site)`.
+"""The whole of cartwatch's judgement in one pure function: `step(state, messages, now, site)`.
 
 1. Fold every message into the chart, in any order. After a correction, take back what has lost its ground.
 2. Of what was charted late, look for what says more than anybody was told about its time.
@@ -38,7 +38,7 @@ from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding, Seen
 from alerts.rules.run import findings, next_review, seen
-from alerts.state import Effects, Unregistered, Watch, sets_aside
+from alerts.state import Effects, PatientState, Unregistered, sets_aside
 from alerts.step import compose, responses
 from alerts.step.compose import Tidings
 from alerts.step.journal_events import closed_event, grade_event, regrade_event
@@ -51,12 +51,14 @@ from config.site import Site
 _CHARTED = (Reading, Statement, Treatment, Registration)
 
 
-def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+def step(
+    state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+) -> tuple[PatientState, Effects]:
     """One patient's messages, and whatever is due at `now`, taken to the next state and what is to be done.
 
-    Pure: the same arguments give the same answer. `watch` is not changed.
+    Pure: the same arguments give the same answer. `state` is not changed.
     """
-    run = _Step(watch, now, site)
+    run = _Step(state, now, site)
     run.merge(messages)
     answered = run.fold(messages)
     if run.corrected:
@@ -67,25 +69,25 @@ def step(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site
     run.walk(answered)
     run.correct_grades()
     run.tell()
-    return run.watch, run.effects
+    return run.state, run.effects
 
 
 class _Step:
     """One run of `step`: the state as it changes, and the effects as they gather."""
 
-    def __init__(self, watch: Watch, now: datetime, site: Site) -> None:
-        self.watch = close_quiet(watch, now)
-        self.before = watch.at
-        self.discharged_before = watch.discharged_at is not None
+    def __init__(self, state: PatientState, now: datetime, site: Site) -> None:
+        self.state = close_quiet(state, now)
+        self.before = state.at
+        self.discharged_before = state.discharged_at is not None
         self.now = now
         self.site = site
         self.effects = Effects()
         self.tidings = Tidings()
         self.moments: set[datetime] = set()
         self.corrected = False
-        self.uncorrected = watch.chart
+        self.uncorrected = state.chart
         self.changes: list[Change] = []
-        self.infused_before = watch.chart.infused
+        self.infused_before = state.chart.infused
         self.corrections = Corrections()
         self.shaken: list[Shaken] = []
         self.latest: Assessment | None = None
@@ -94,34 +96,34 @@ class _Step:
 
     def merge(self, messages: Sequence[AnyMessage]) -> None:
         """See under which record this one goes on; freeze it, or evaluate it again."""
-        was_frozen = bool(self.watch.merged_into)
-        self.watch = take_merges(self.watch, messages, self.now, self.site, self.effects)
-        is_frozen = bool(self.watch.merged_into)
+        was_frozen = bool(self.state.merged_into)
+        self.state = take_merges(self.state, messages, self.now, self.site, self.effects)
+        is_frozen = bool(self.state.merged_into)
         if is_frozen and not was_frozen:
             self._freeze()
         elif was_frozen and not is_frozen:
-            self.watch = replace(self.watch, review_at=self.now, unregistered=unregistered_of(self.watch))
+            self.state = replace(self.state, review_at=self.now, unregistered=unregistered_of(self.state))
 
     def _freeze(self) -> None:
-        link = self.watch.merges.frozen_by
+        link = self.state.merges.frozen_by
         assert link is not None, "frozen"
         ending = Ending("merged", link.at, link.source, link.by, record=link.other)
-        self.watch = responses.end_all(self.watch, ending, self.now, self.site, self.effects, self.tidings)
-        self.watch = replace(self.watch, review_at=None, unregistered=None)
+        self.state = responses.end_all(self.state, ending, self.now, self.site, self.effects, self.tidings)
+        self.state = replace(self.state, review_at=None, unregistered=None)
 
     # -- 1. folding ------------------------------------------------------------------------------
 
     def fold(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         """Chart what can be charted and note the moments it touches; return the messages that are not charted."""
         rest: list[AnyMessage] = []
-        before = self.watch.chart
+        before = self.state.chart
         placed: list[Charted] = []
         ids = Ids()
-        goes_to = self.watch.merges.goes_to
+        goes_to = self.state.merges.goes_to
         for message in messages:
-            charted = place_message(self.watch.chart, message, self.now, self.site, ids)
+            charted = place_message(self.state.chart, message, self.now, self.site, ids)
             if charted.unusable:
-                self.watch = replace(self.watch, chart=charted.chart)
+                self.state = replace(self.state, chart=charted.chart)
                 self._count_unregistered(message)
                 self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
                 self._report(intake_fault(message, charted.unusable, self.now))
@@ -131,19 +133,19 @@ class _Step:
                 self.corrected = self.corrected or charted.corrects
                 if not isinstance(message, Registration) and (charted.corrects or self._finalises(message)):
                     self.corrections = self.corrections.and_by(message)
-                    self.changes += changes(self.watch.chart, charted.chart, message, self.now)
+                    self.changes += changes(self.state.chart, charted.chart, message, self.now)
                 self._take_over(message, charted.chart, charted.corrects)
                 placed.append(charted)
             else:
                 rest.append(message)
         self._thin(before, placed)
         self._count_contradicted(messages)
-        self.watch = replace(self.watch, kept=self.watch.kept.after(before, self.watch.chart))
+        self.state = replace(self.state, kept=self.state.kept.after(before, self.state.chart))
         return rest
 
     def _is_news(self, message: AnyMessage, chart: Chart) -> bool:
         """Whether a message changes the chart. What a merged record has already, it has passed on already."""
-        known = self.watch.chart
+        known = self.state.chart
         if isinstance(message, Registration):
             return chart.registrations != known.registrations
         return chart is not known
@@ -156,26 +158,26 @@ class _Step:
     def _thin(self, before: Chart, charted: Sequence[Charted]) -> None:
         """Thin what was placed, and forget the moments that are not worth a look."""
         touched = {one.placed for one in charted if one.placed is not None}
-        chart = self.watch.chart.thinned(before, touched)
+        chart = self.state.chart.thinned(before, touched)
         kept = chart.worth_a_look(touched)
         corrected = {one.placed[1] for one in charted if one.placed is not None and one.corrects}
         self.moments -= {at for _, at in touched} - {at for _, at in kept} - corrected
-        course = self.watch.course
+        course = self.state.course
         if course is not None and any(kind in crs.KINDS and course.reaches(at) for kind, at in kept):
             course = None
-        self.watch = replace(self.watch, chart=chart, course=course)
+        self.state = replace(self.state, chart=chart, course=course)
 
     def _finalises(self, message: AnyMessage) -> bool:
         """Whether it is the final version of a preliminary one, on which grades may rest."""
-        return self.watch.chart.knows_version(message.source, message.id)
+        return self.state.chart.knows_version(message.source, message.id)
 
     def _count_contradicted(self, messages: Sequence[AnyMessage]) -> None:
         """Pressures that no body can have together are charted, and listed with what was not used."""
-        for message in () if self.watch.merged_into else messages:
+        for message in () if self.state.merged_into else messages:
             if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
                 continue
             at = moment_of(message, self.now, self.site)
-            chart = self.watch.chart
+            chart = self.state.chart
             if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, self.site):
                 why = f"{message.reading}: {pressures.CONTRADICTED}"
                 self.effects.set_aside.append(sets_aside(message, why, self.now))
@@ -184,32 +186,32 @@ class _Step:
         moment = moment_of(message, self.now, self.site)
         self.moments.add(moment)
         changes_the_past = corrects or isinstance(message, Registration)
-        watch = replace(self.watch, chart=chart, course=None if changes_the_past else self.watch.course)
+        state = replace(self.state, chart=chart, course=None if changes_the_past else self.state.course)
         if isinstance(message, Registration):
-            returned = watch.discharged_at is not None and moment > watch.discharged_at
-            discharged_at = None if returned else watch.discharged_at
+            returned = state.discharged_at is not None and moment > state.discharged_at
+            discharged_at = None if returned else state.discharged_at
             self.moments |= self._moments_so_far(chart)
-            if not (watch.registered or watch.episodes or watch.past):
+            if not (state.registered or state.episodes or state.past):
                 # Nobody was paged before the registration: walk through what was charted as if it came in now.
-                self.before, watch = None, replace(watch, seen=Seen())
-            watch = replace(watch, registered=True, unregistered=None, discharged_at=discharged_at)
-            notice = watch.episodes.get(AFTER_DISCHARGE)
+                self.before, state = None, replace(state, seen=Seen())
+            state = replace(state, registered=True, unregistered=None, discharged_at=discharged_at)
+            notice = state.episodes.get(AFTER_DISCHARGE)
             if returned and notice is not None:
-                watch = watch.following(AFTER_DISCHARGE, lifecycle.closed(notice, self.now, "resolved"))
-        self.watch = watch
+                state = state.following(AFTER_DISCHARGE, lifecycle.closed(notice, self.now, "resolved"))
+        self.state = state
         self._count_unregistered(message)
 
     def _count_unregistered(self, message: AnyMessage) -> None:
         """Count a message that is charted, or shown as unusable, for a patient nobody has registered."""
-        if self.watch.registered or self.watch.merged_into:
+        if self.state.registered or self.state.merged_into:
             return
         if isinstance(message, Reading | Statement | Treatment):
-            known = self.watch.unregistered or Unregistered(0, self.now, self.now)
-            self.watch = replace(self.watch, unregistered=known.and_by(message.source, self.now))
+            known = self.state.unregistered or Unregistered(0, self.now, self.now)
+            self.state = replace(self.state, unregistered=known.and_by(message.source, self.now))
 
     def _moments_so_far(self, chart: Chart) -> set[datetime]:
         """What was charted before the first registration, as far back as a finding may still page."""
-        if self.watch.registered or chart.newest is None:
+        if self.state.registered or chart.newest is None:
             return set()
         return set(chart.times(chart.entries, chart.newest, after=self.pages_since))
 
@@ -220,25 +222,25 @@ class _Step:
 
     def take_back(self) -> None:
         """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
-        for episode, left in lost_ground(self.watch, self.site):
+        for episode, left in lost_ground(self.state, self.site):
             if left is None:
                 self._end(self._retracted(episode))
-                self.watch = self.watch.following(episode.condition, lifecycle.closed(episode, self.now, "retracted"))
+                self.state = self.state.following(episode.condition, lifecycle.closed(episode, self.now, "retracted"))
             else:
-                self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
+                self.effects.cancelled.extend(self.state.no_longer_owed(episode.pending, besides=episode))
                 lowered = lifecycle.taken_back(lifecycle.called_off(episode, self.now), left)
-                self.watch = self.watch.holding(lowered)
+                self.state = self.state.holding(lowered)
                 if episode.told:
                     self.tidings.end(replace(self._retracted(episode), left=lowered))
 
     def _retracted(self, episode: Episode) -> Concern:
         """An episode that lost its ground, with the corrections that took it."""
-        took = took_ground(self.changes, self.watch, self.uncorrected, episode, self.site) if episode.told else ()
+        took = took_ground(self.changes, self.state, self.uncorrected, episode, self.site) if episode.told else ()
         return Concern(episode, "retracted", self._infusion_moved(episode), changes=took)
 
     def _infusion_moved(self, episode: Episode) -> Finding | None:
         """That the ground of an episode went with another time of infusion."""
-        infused = self.watch.chart.infused
+        infused = self.state.chart.infused
         if infused is None or infused == self.infused_before:
             return None
         because = f"the infusion is registered for {clock(infused, self.site.zone)}"
@@ -246,34 +248,34 @@ class _Step:
 
     def take_grades_back(self) -> None:
         """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""
-        for one in shaken(self.watch.graded, self.watch.chart, self.corrections, self.site):
-            if not one.is_lost(self.watch.chart):
+        for one in shaken(self.state.graded, self.state.chart, self.corrections, self.site):
+            if not one.is_lost(self.state.chart):
                 self.shaken.append(one)
                 continue
             self.effects.events.append(regrade_event(self._said_now(one), "entered_in_error"))
             gone = replace(one.given, taken_back=True)
-            self.watch = replace(self.watch, graded=replacing(self.watch.graded, one.system, one.given, gone))
+            self.state = replace(self.state, graded=replacing(self.state.graded, one.system, one.given, gone))
 
     def _said_now(self, one: Shaken) -> dict[str, Any]:
         """The journal line of a result as it is assessed now, under the id it was given with."""
         number = one.given.number
-        id = grade_id(self.watch.patient, one.system, one.given.at, number)
+        id = grade_id(self.state.patient, one.system, one.given.at, number)
         return grade_event(
-            self.watch.patient, one.system, one.result, one.given.value, one.now, self.site, id=id, status="amended"
+            self.state.patient, one.system, one.result, one.given.value, one.now, self.site, id=id, status="amended"
         )
 
     # -- 2. looking back -------------------------------------------------------------------------
 
     def look_back(self) -> None:
         """Of what was charted late, page what nobody was told about its time."""
-        if self.before is None or not self.watch.is_assessed:
+        if self.before is None or not self.state.is_assessed:
             return
         late = [moment for moment in self.moments if self.pages_since <= moment < self.before]
-        for assessment in assess_each(self.watch.chart, late, self.site):
+        for assessment in assess_each(self.state.chart, late, self.site):
             moment = assessment.at
-            for finding in findings_of(self.watch, assessment, self.site):
-                episode = self.watch.episodes.get(finding.condition)
-                past = self.watch.past.get(finding.condition)
+            for finding in findings_of(self.state, assessment, self.site):
+                episode = self.state.episodes.get(finding.condition)
+                past = self.state.past.get(finding.condition)
                 if lifecycle.news_of_the_past(episode, past, finding, moment):
                     self._follow(replace(finding, event=""), moment)
 
@@ -283,10 +285,10 @@ class _Step:
         """Go through the moments and the answers by time, and end at the newest moment of the chart."""
         since = self.pages_since if self.before is None else max(self.before, self.pages_since)
         onward = {moment for moment in self.moments if moment >= since}
-        newest = self.watch.chart.newest
+        newest = self.state.chart.newest
         if self.moments and newest is not None:
             onward.add(newest if newest >= self.pages_since else self.now)
-        if self.watch.review_at is not None and self.watch.review_at <= self.now:
+        if self.state.review_at is not None and self.state.review_at <= self.now:
             onward.add(self.now)
         order: list[tuple[datetime, int, datetime | AnyMessage]] = [(moment, 0, moment) for moment in onward]
         order += [(message.effective.astimezone(UTC), 1, message) for message in answered]
@@ -294,7 +296,7 @@ class _Step:
             if isinstance(item, datetime):
                 self._assess(item)
             else:
-                self.watch = responses.take(self.watch, item, self.now, self.site, self.effects, self.tidings)
+                self.state = responses.take(self.state, item, self.now, self.site, self.effects, self.tidings)
 
     @property
     def _all_late(self) -> bool:
@@ -305,65 +307,65 @@ class _Step:
         return all(self.before - moment > apart for moment in self.moments)
 
     def _assess(self, moment: datetime) -> None:
-        if not self.watch.is_assessed:
+        if not self.state.is_assessed:
             self._report_after_discharge(moment)
             return
-        assessment, kept = assess_onward(self.watch.chart, moment, self.site, self.watch.course, self.watch.kept)
+        assessment, kept = assess_onward(self.state.chart, moment, self.site, self.state.course, self.state.kept)
         self.latest = assessment
-        found = findings_of(self.watch, assessment, self.site)
+        found = findings_of(self.state, assessment, self.site)
         for finding in found:
             self._follow(finding, moment)
         self._undetermined({finding.condition for finding in found}, moment)
-        if self.watch.is_graded:
+        if self.state.is_graded:
             self._note_grades(assessment)
         # A sender whose clock runs ahead must not make what others send now look late.
-        self.watch = replace(
-            self.watch,
+        self.state = replace(
+            self.state,
             at=min(moment, self.now),
-            review_at=next_review(found, assessment, self.watch.chart, self.site),
+            review_at=next_review(found, assessment, self.state.chart, self.site),
             course=assessment.course,
             kept=kept,
-            seen=seen(assessment, self.watch.chart, self.watch.seen),
+            seen=seen(assessment, self.state.chart, self.state.seen),
         )
 
     def _report_after_discharge(self, moment: datetime) -> None:
         """One low notice of what has come in of a patient who is discharged for good, with the grade it would have."""
-        left = self.watch.discharged_at
-        if left is None or not self.watch.registered or self.watch.merged_into:
+        left = self.state.discharged_at
+        if left is None or not self.state.registered or self.state.merged_into:
             return
-        assessment = assess(self.watch.chart, moment, self.site, self.watch.course)
-        found = findings(self.watch.seen, assessment, self.watch.chart, self.site, self.watch.returning)
+        assessment = assess(self.state.chart, moment, self.site, self.state.course)
+        found = findings(self.state.seen, assessment, self.state.chart, self.site, self.state.returning)
         late = self.moments if self.discharged_before else frozenset[datetime]()
         told = [one for one in found if one.level and rests_on_news(one, left, late)]
-        if told or AFTER_DISCHARGE in self.watch.episodes:
+        if told or AFTER_DISCHARGE in self.state.episodes:
             self.latest = assessment
             self._follow(after_discharge(told), moment)
 
     def _undetermined(self, known: set[str], moment: datetime) -> None:
         """Of the open episodes whose condition no rule answers any more, the level now is not known."""
-        for condition, episode in list(self.watch.episodes.items()):
+        for condition, episode in list(self.state.episodes.items()):
             if condition not in known and episode.level_now is not None:
-                self.watch = self.watch.holding(lifecycle.now_at(episode, None, moment))
+                self.state = self.state.holding(lifecycle.now_at(episode, None, moment))
 
     def _follow(self, finding: Finding, moment: datetime) -> None:
         condition = finding.condition
-        before = self.watch.episodes.get(condition)
+        before = self.state.episodes.get(condition)
         apart = self.site.conventions.crs.clear_sets_apart.value
-        past = self.watch.past.get(condition)
+        past = self.state.past.get(condition)
         if self._all_late and any(item.entry.effective in self.moments for item in finding.evidence):
             finding = replace(finding, title=f"{finding.title} (charted late)")
-        followed = lifecycle.follow(self.watch.patient, before, past, finding, moment, self.now, apart)
+        followed = lifecycle.follow(self.state.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
             self._end(self._resolved(before, finding, moment))
         elif followed.episode is not None:
             self.tidings.know(followed.episode.id, finding)
             if before is not None:
                 self._lowered(before, followed.episode, finding, moment)
-        self.watch = self.watch.following(condition, followed)
+        self.state = self.state.following(condition, followed)
 
     def _resolved(self, episode: Episode, finding: Finding, moment: datetime) -> Concern:
         """An episode that is over, with the statement that ended it, if one did."""
-        ending = statement_behind(self.watch, finding, episode.opened_at, moment, self.site)
+        ending = statement_behind(self.state, finding, episode.opened_at, moment, self.site)
         return Concern(episode, "ended" if ending else "resolved", finding, ending=ending)
 
     def _lowered(self, before: Episode, episode: Episode, finding: Finding, moment: datetime) -> None:
@@ -371,86 +373,86 @@ class _Step:
         was, now = before.level_now, episode.level_now
         if was is None or now is None or now >= was or episode.highest not in ENDING_IS_TOLD:
             return
-        ending = statement_behind(self.watch, finding, episode.opened_at, moment, self.site)
+        ending = statement_behind(self.state, finding, episode.opened_at, moment, self.site)
         if ending is not None and ending.at in self.moments:
             self.tidings.end(Concern(episode, "better", finding, ending=ending))
 
     def _end(self, ended: Concern) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
         episode = ended.episode
-        self.effects.cancelled.extend(self.watch.no_longer_owed(episode.pending, besides=episode))
-        self.effects.events.append(closed_event(self.watch, episode, ended.reason, self.now, self.site))
+        self.effects.cancelled.extend(self.state.no_longer_owed(episode.pending, besides=episode))
+        self.effects.events.append(closed_event(self.state, episode, ended.reason, self.now, self.site))
         if episode.told and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
             self.tidings.end(ended)
 
     def _note_grades(self, assessment: Assessment) -> None:
-        standing = dict(self.watch.standing)
+        standing = dict(self.state.standing)
         for system, result in assessment.grades().items():
             value = shown_value(result)
             if standing.get(system) != value:
                 self._give(system, result, assessment)
                 standing[system] = value
-        self.watch = replace(self.watch, standing=standing)
+        self.state = replace(self.state, standing=standing)
 
     def _give(self, system: str, result: Result, assessment: Assessment) -> None:
         """Tell a grade that changed, and remember it. Of one time it is the same grade, until it is taken back."""
-        watch = self.watch
-        before = standing_at(watch.graded, system, assessment.at)
+        state = self.state
+        before = standing_at(state.graded, system, assessment.at)
         number = next_number(before)
         amends = before is not None and not before.taken_back
         event = grade_event(
-            watch.patient,
+            state.patient,
             system,
             result,
-            watch.standing.get(system),
+            state.standing.get(system),
             assessment,
             self.site,
-            id=grade_id(watch.patient, system, assessment.at, number),
+            id=grade_id(state.patient, system, assessment.at, number),
             status="amended" if amends else "final",
         )
         self.effects.events.append(event)
-        graded = keeping(watch.graded, system, given(event, result, assessment.at, number))
-        self.watch = replace(watch, graded=graded)
+        graded = keeping(state.graded, system, given(event, result, assessment.at, number))
+        self.state = replace(state, graded=graded)
 
     def correct_grades(self) -> None:
         """Correct the grades of late that are given otherwise now, unless the walk has given them anew."""
         for one in self.shaken:
-            if standing_at(self.watch.graded, one.system, one.given.at) != one.given:
+            if standing_at(self.state.graded, one.system, one.given.at) != one.given:
                 continue
             event = self._said_now(one)
             corrected = given(event, one.result, one.given.at, one.given.number)
             if corrected != one.given:
                 self.effects.events.append(regrade_event(event, "amended"))
-                self.watch = replace(self.watch, graded=replacing(self.watch.graded, one.system, one.given, corrected))
+                self.state = replace(self.state, graded=replacing(self.state.graded, one.system, one.given, corrected))
 
     # -- 4. telling ------------------------------------------------------------------------------
 
     def tell(self) -> None:
         """Ask every ladder who is due now, and write the pages."""
         dues = []
-        for episode in list(self.watch.episodes.values()):
-            due = escalation.due_unless_silenced(episode, self.watch.silences, self.now, self.site)
-            self.watch = self.watch.holding(due.episode)
+        for episode in list(self.state.episodes.values()):
+            due = escalation.due_unless_silenced(episode, self.state.silences, self.now, self.site)
+            self.state = self.state.holding(due.episode)
             self.effects.faults.extend(gap_fault(role, self.now) for role in due.gaps)
             if due.tellings:
                 dues.append(due)
         if not dues and not self.tidings.ended:
             return
         assessment = self.latest or self._assess_for_repeats()
-        written = compose.write(self.watch, dues, self.tidings, assessment, self.now, self.site)
-        self.watch = written.watch
+        written = compose.write(self.state, dues, self.tidings, assessment, self.now, self.site)
+        self.state = written.state
         self.effects.pages.extend(written.pages)
         self.effects.events.extend(written.events)
         self.effects.cancelled.extend(written.cancelled)
 
     def _assess_for_repeats(self) -> Assessment | None:
         """What a page says when a ladder alone calls for it: the patient as charted now."""
-        if not self.watch.is_assessed or self.watch.patient == SITE_SUBJECT:
+        if not self.state.is_assessed or self.state.patient == SITE_SUBJECT:
             return None
-        at = max(self.now, self.watch.chart.newest or self.now)
-        assessment, _ = assess_onward(self.watch.chart, at, self.site, self.watch.course, self.watch.kept)
-        for finding in findings_of(self.watch, assessment, self.site):
-            episode = self.watch.episodes.get(finding.condition)
+        at = max(self.now, self.state.chart.newest or self.now)
+        assessment, _ = assess_onward(self.state.chart, at, self.site, self.state.course, self.state.kept)
+        for finding in findings_of(self.state, assessment, self.site):
+            episode = self.state.episodes.get(finding.condition)
             if episode is not None:
                 self.tidings.know(episode.id, finding)
         return assessment

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from alerts.episodes.lifecycle import Episode, Past, closed, episode_id
 from alerts.message_fields import visible
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
-from alerts.state import Watch
+from alerts.state import PatientState
 
 FAULT_QUIET = timedelta(hours=6)
 """A technical episode closes when its fault has not been seen for this long."""
@@ -52,19 +52,19 @@ def gap_fault(role: str, now: datetime) -> Fault:
     return fault(f"rota {role}", what, f"rota {role} {now.isoformat()}", now)
 
 
-def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
+def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientState:
     """Open a technical episode, or note that a known trouble goes on without paging again."""
-    current = watch.episodes.get(message.condition)
+    current = state.episodes.get(message.condition)
     if message.over:
-        return watch if current is None else watch.following(message.condition, closed(current, now, None))
+        return state if current is None else state.following(message.condition, closed(current, now, None))
     if current is not None:
         lasting = replace(current, raised_at=max(current.raised_at, message.effective))
-        return replace(watch, episodes={**watch.episodes, message.condition: lasting})
-    past = watch.past.get(message.condition)
+        return replace(state, episodes={**state.episodes, message.condition: lasting})
+    past = state.past.get(message.condition)
     number = past.number + 1 if past else 1
-    told_at = _with_others(watch, message.condition, now)
+    told_at = _with_others(state, message.condition, now)
     opened = Episode(
-        id=episode_id(watch.patient, message.condition, number),
+        id=episode_id(state.patient, message.condition, number),
         condition=message.condition,
         number=number,
         reason="recurrent" if past else "new",
@@ -81,10 +81,10 @@ def note_fault(watch: Watch, message: Fault, now: datetime) -> Watch:
         ladder_from=told_at,
         next_at=told_at,
     )
-    return replace(watch, episodes={**watch.episodes, message.condition: opened})
+    return replace(state, episodes={**state.episodes, message.condition: opened})
 
 
-def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
+def _with_others(state: PatientState, condition: str, now: datetime) -> datetime:
     """When a new trouble is told: at once, but a silent feed with the next page of one that has just been told.
 
     Thirty monitors that fall silent one after the other are one trouble, and one page.
@@ -93,7 +93,7 @@ def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
         return now
     waits = [
         episode.next_at
-        for episode in watch.episodes.values()
+        for episode in state.episodes.values()
         if episode.condition.startswith(FEED)
         and episode.next_at is not None
         and episode.pages
@@ -102,15 +102,15 @@ def _with_others(watch: Watch, condition: str, now: datetime) -> datetime:
     return min(waits, default=now)
 
 
-def close_quiet(watch: Watch, now: datetime) -> Watch:
+def close_quiet(state: PatientState, now: datetime) -> PatientState:
     """Close the technical episodes whose fault has not been seen for a while."""
     quiet = {
         condition: episode
-        for condition, episode in watch.episodes.items()
+        for condition, episode in state.episodes.items()
         if episode.urgency == "technical" and episode.acknowledged_by and now - episode.raised_at >= FAULT_QUIET
     }
     if not quiet:
-        return watch
+        return state
     past = {name: Past(e.number, e.opened_at, now, e.level) for name, e in quiet.items()}
-    left = {name: episode for name, episode in watch.episodes.items() if name not in quiet}
-    return replace(watch, episodes=left, past={**watch.past, **past})
+    left = {name: episode for name, episode in state.episodes.items() if name not in quiet}
+    return replace(state, episodes=left, past={**state.past, **past})

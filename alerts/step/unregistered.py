@@ -15,7 +15,7 @@ from alerts.messages import AnyMessage
 from alerts.pages.concern import UNREGISTERED
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import Site, Urgency, higher
 
 WOULD_BE = 2
@@ -36,16 +36,16 @@ def would_be_unregistered(messages: Iterable[AnyMessage]) -> bool:
     return kinds.isdisjoint(("registration", "merge_notice")) and not kinds.isdisjoint(CHARTED)
 
 
-def findings_of(watch: Watch, now: Assessment, site: Site) -> list[Finding]:
+def findings_of(state: PatientState, now: Assessment, site: Site) -> list[Finding]:
     """What every rule says now of a patient; of an unregistered one what is paged all the same, and its end."""
-    found = findings(watch.seen, now, watch.chart, site, watch.returning)
-    if watch.unregistered is None or watch.registered:
+    found = findings(state.seen, now, state.chart, site, state.returning)
+    if state.unregistered is None or state.registered:
         return found
-    return [_unregistered(finding) for finding in found if _counts(finding, watch)]
+    return [_unregistered(finding) for finding in found if _counts(finding, state)]
 
 
-def _counts(finding: Finding, watch: Watch) -> bool:
-    if finding.condition in watch.episodes or (finding.level == 0 and finding.condition in watch.past):
+def _counts(finding: Finding, state: PatientState) -> bool:
+    if finding.condition in state.episodes or (finding.level == 0 and finding.condition in state.past):
         return True
     return (finding.level >= WOULD_BE or bool(finding.event)) and higher(finding.urgency, "low")
 

@@ -132,7 +132,7 @@ def test_no_message_ends_a_worker_and_the_pages_of_others_arrive(hospital: Hospi
         eventually(lambda bed=f"bed {queue}": hospital.paged("CRS", bed), "the other patient is paged")
         eventually(lambda name=queue: waiting(hospital, name) == 0, "the queue is read")
     patients = {patient for queue in QUEUES for patient, _, _ in accepted(queue)}
-    eventually(lambda: patients <= {watch.patient for watch in hospital.store.watches()}, "the tasks are executed")
+    eventually(lambda: patients <= {state.patient for state in hospital.store.states()}, "the tasks are executed")
     wrong = len(REFUSED) * len(QUEUES)
     eventually(lambda: reasons(hospital).total() >= wrong, "each became a dead letter")
     assert (worker.starts, worker.pid) == (1, pid)

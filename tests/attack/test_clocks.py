@@ -46,8 +46,8 @@ def next_look(hospital: Hospital, patient: str) -> timedelta:
 
 def incidents(hospital: Hospital) -> set[str]:
     """The technical episodes that are open."""
-    watch = hospital.store.watch(SITE_SUBJECT)
-    return set(watch.episodes) if watch is not None else set()
+    state = hospital.store.state(SITE_SUBJECT)
+    return set(state.episodes) if state is not None else set()
 
 
 @pytest.mark.parametrize("wrong_by", [DAY, -DAY], ids=["a day ahead", "a day behind"])

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 
 from alerts.chart.charting import UNNAMED
-from alerts.state import Watch
+from alerts.state import PatientState
 from tests.support.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
 from worker.standalone.supervisor import Supervised
 
@@ -37,8 +37,8 @@ def said(statement: str, value: bool, patient: str, at: datetime) -> Body:
     return body | {"statement": statement, "value": value, "by": "N. N."}
 
 
-def watches(hospital: Hospital, patient: str) -> list[Watch]:
-    return [watch for watch in hospital.store.watches() if watch.patient == patient]
+def states(hospital: Hospital, patient: str) -> list[PatientState]:
+    return [state for state in hospital.store.states() if state.patient == patient]
 
 
 def others_are_paged(hospital: Hospital, name: str) -> None:
@@ -78,7 +78,7 @@ def test_no_statement_stands_against_what_is_worse_after_it(hospital: Hospital, 
     bed = f"{statement} stated"
     at = datetime.now(UTC) - timedelta(minutes=5)
     hospital.client.send([registration(bed, at), said(statement, value, bed, at)])
-    eventually(lambda: any(watch.chart.entries for watch in watches(hospital, bed)), "the statement is charted", WITHIN)
+    eventually(lambda: any(state.chart.entries for state in states(hospital, bed)), "the statement is charted", WITHIN)
     hospital.client.send([reading("temperature", "38.9", bed, at), reading("systolic_bp", 84, bed, at)])
     others_are_paged(hospital, statement)
     assert not hospital.paged("CRS 2", bed)

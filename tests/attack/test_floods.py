@@ -41,8 +41,8 @@ def send(hospital: Hospital, bodies: list[Body]) -> Accepted:
 
 def kept(hospital: Hospital, kind: str) -> int:
     """How many entries of a kind the flooded patient's chart keeps."""
-    watch = hospital.store.watch(PATIENT)
-    return 0 if watch is None else len(watch.chart.entries.get(kind, ()))
+    state = hospital.store.state(PATIENT)
+    return 0 if state is None else len(state.chart.entries.get(kind, ()))
 
 
 def test_a_flood_is_charted_in_few_entries_and_others_are_paged_meanwhile(hospital: Hospital) -> None:

@@ -184,11 +184,11 @@ def test_a_full_store_climbs_ladders_and_takes_answers_and_goes_on_once_there_is
 
 
 def acknowledged(hospital: Hospital, bed: str) -> bool:
-    watch = hospital.store.watch(bed)
-    return watch is not None and any(episode.acknowledged_by for episode in watch.episodes.values())
+    state = hospital.store.state(bed)
+    return state is not None and any(episode.acknowledged_by for episode in state.episodes.values())
 
 
 def technical(hospital: Hospital) -> bool:
-    site = hospital.store.watch(SITE_SUBJECT)
+    site = hospital.store.state(SITE_SUBJECT)
     told = any("[TECHNICAL]" in page.title for page in hospital.receiver.received)
     return told and site is not None and {"store memory", "intake"} <= site.episodes.keys()

@@ -54,8 +54,8 @@ def send(hospital: Hospital, bodies: list[Body]) -> None:
 
 def charted(hospital: Hospital, patient: str) -> bool:
     """Whether any reading of a patient is."""
-    watch = hospital.store.watch(patient)
-    return watch is not None and bool(watch.chart.entries)
+    state = hospital.store.state(patient)
+    return state is not None and bool(state.chart.entries)
 
 
 @pytest.mark.parametrize(("flood", "requests", "each"), [(backfill, 5, 4000), (one_time, 4, 2000)])

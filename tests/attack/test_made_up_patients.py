@@ -29,9 +29,9 @@ def test_the_board_reads_only_who_is_registered_or_pages(hospital: Hospital, mon
     per_shard = ceil(SITE.conventions.unregistered.at_most.value / len(shards))
     assert len(hospital.store.unregistered()) <= per_shard * len(shards)
     read = []
-    real = stores.unpack_watch
-    monkeypatch.setattr(stores, "unpack_watch", lambda packed: (read.append(1), real(packed))[1])
-    shown = [watch.patient for watch in hospital.store.watches() if not watch.patient.startswith("~")]
+    real = stores.unpack_state
+    monkeypatch.setattr(stores, "unpack_state", lambda packed: (read.append(1), real(packed))[1])
+    shown = [state.patient for state in hospital.store.states() if not state.patient.startswith("~")]
     assert (shown, len(read) <= 3) == (["bed real"], True)
     found = dead_letters.tally(hospital.redis, hospital.store.keys, datetime.now(UTC))
     assert found.used <= found.limit * dead_letters.PART_OF_SOURCE

@@ -46,8 +46,8 @@ def settled(hospital: Hospital) -> bool:
 
 
 def merged_into(hospital: Hospital, patient: str) -> str | None:
-    watch = hospital.store.watch(patient)
-    return watch.merged_into if watch is not None else None
+    state = hospital.store.state(patient)
+    return state.merged_into if state is not None else None
 
 
 @pytest.mark.usefixtures("workers")
@@ -69,6 +69,6 @@ def test_a_ring_of_merges_ends_and_its_patient_pages(hospital: Hospital, count: 
     hospital.client.send(crs2(f"bed after {count}"))
     eventually(lambda: hospital.paged("CRS", f"bed after {count}"), "another patient is paged", WITHIN)
     assert passed_on(hospital) == before
-    site = hospital.store.watch(SITE_SUBJECT)
+    site = hospital.store.state(SITE_SUBJECT)
     assert site is not None
     assert any(condition.startswith("merge ") and episode.pages for condition, episode in site.episodes.items())

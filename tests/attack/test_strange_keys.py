@@ -13,7 +13,7 @@ from worker.store.keys import Shard
 
 pytestmark = pytest.mark.server
 
-WRONG = ("inbox", "timers", "urgent", "lease", "watches", "outbox", "journal")
+WRONG = ("inbox", "timers", "urgent", "lease", "states", "outbox", "journal")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
         hospital.redis.xadd(shard.key(name), {"what": "is this"})
         hospital.redis.xadd(shard.key(name), {"m": "{", "s": "junk", "j": "junk"})
     spoiled = neighbour(hospital, shard, "spoiled")
-    for name in ("watches", "unregistered", "outbox"):
+    for name in ("states", "unregistered", "outbox"):
         hospital.redis.hset(shard.key(name), spoiled, b"junk")
     hospital.redis.zadd(shard.key("timers"), {spoiled: 1})
     for name in ("cursor", "crashes", "receipts"):

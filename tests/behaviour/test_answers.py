@@ -62,9 +62,9 @@ def test_an_acknowledgement_of_an_episode_that_is_over_changes_nothing(ward: War
     ward.normal(temp=38.5)
     page = ward.page()
     ward.close(page)
-    before = ward.watch()
+    before = ward.state()
     ward.ack(page)
-    assert ward.watch() == before
+    assert ward.state() == before
     assert ward.set_aside == []
 
 
@@ -221,7 +221,7 @@ def test_a_discharge_closes_every_episode_and_nobody_is_paged_any_more(ward: War
     pages = ward.new_pages()
     ward.discharge()
     assert ward.told() == [("10:00", "haematologist-1", "ended")]
-    assert ward.watch().episodes == {}
+    assert ward.state().episodes == {}
     assert {page.id for page in pages} <= set(ward.cancelled)
     ward.jump(hours=24)
     ward.normal(temp=39.5, sbp=70)

@@ -292,7 +292,7 @@ def test_what_was_found_at_each_moment_is_what_would_be_found_anew(before: Ward)
     before.normal(sbp=84)
     before.to("12:00", day=0)
     before.normal(temp=38.4, sbp=84)
-    watch = before.watch(PATIENT)
-    anew = assess(watch.chart, before.now.astimezone(UTC), before.site)
-    assert watch.course == anew.course
+    state = before.state(PATIENT)
+    anew = assess(state.chart, before.now.astimezone(UTC), before.site)
+    assert state.course == anew.course
     assert (anew.crs.grade, anew.course.episodes, anew.would_be) == (2, 1, None)

@@ -14,7 +14,7 @@ from alerts.chart.charting import chart_message
 from alerts.grading.result import Evidence
 from alerts.messages import AnyMessage, BadMessage, read_message
 from alerts.pages.values import shown
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import Site
 from tests.support.ward import INFUSED, PATIENT, SITE, Ward, changed, message
@@ -113,21 +113,21 @@ def test_any_order_and_batching_of_what_was_charted_ahead_folds_alike() -> None:
         at = came_in + timedelta(minutes=dice.randint(-30, 60))
         readings.append(message("reading", at, id=f"a{number // 2}", by="person", received=came_in, **fields))
     now = (start + timedelta(hours=2)).astimezone(UTC)
-    whole, _ = step(Watch(patient=PATIENT), readings, now, SITE)
+    whole, _ = step(PatientState(patient=PATIENT), readings, now, SITE)
     for _ in range(20):
         dice.shuffle(readings)
-        watch = Watch(patient=PATIENT)
+        state = PatientState(patient=PATIENT)
         cut = dice.randrange(len(readings))
         for batch in (readings[:cut], readings[cut:]):
-            watch, _ = step(watch, batch, now, SITE)
-        assert watch.chart == whole.chart
+            state, _ = step(state, batch, now, SITE)
+        assert state.chart == whole.chart
 
 
 def test_two_records_that_are_merged_keep_what_was_charted_ahead(ward: Ward) -> None:
     came_in = ward.now
     ward.vitals(at=ward.now + AHEAD, temp=36.9)
-    other = Watch(patient="P9")
-    before = ward.watch()
+    other = PatientState(patient="P9")
+    before = ward.state()
     ward.jump(hours=2)
     merge = message("merge", ward.now, source="ehr", into="P9")
     _, effects = step(before, [merge], ward.now.astimezone(UTC), SITE)

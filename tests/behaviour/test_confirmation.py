@@ -106,7 +106,7 @@ def test_two_low_cuff_pressures_in_a_row_count_and_name_how_far_apart_they_may_b
         well.jump(minutes=minutes)
         well.vitals(temp=36.8, spo2=97)
         well.sample("cuff", sbp=86)
-    found = hypotension(well.watch().chart, well.now.astimezone(UTC), well.site, alert=False)
+    found = hypotension(well.state().chart, well.now.astimezone(UTC), well.site, alert=False)
     assert (found.level, f"confirmation.pressure_{rule}" in found.conventions) == (2, True)
 
 
@@ -192,7 +192,7 @@ def test_new_oxygen_counts_at_once(well: Ward) -> None:
 
 def test_a_fever_of_a_stream_in_neutropenia_names_what_confirmed_it(well: Ward) -> None:
     well.lab(neutrophils=0.4)
-    well.state("fever_other_cause")
+    well.statement("fever_other_cause")
     well.new_pages()
     for _ in range(3):
         well.jump(minutes=1)

@@ -129,7 +129,7 @@ def test_hypotension_without_fever_in_an_untreated_patient_is_not_crs(ward: Ward
 def test_a_statement_of_hypotension_pages_as_the_number_does(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.ack(ward.page())
-    ward.state("hypotension")
+    ward.statement("hypotension")
     assert ward.page().urgency == "high"
 
 

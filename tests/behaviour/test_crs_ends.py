@@ -18,7 +18,7 @@ def test_a_ventilated_patient_is_grade_4_though_nobody_has_charted_it_for_25_hou
     ward.jump(hours=25)
     ward.normal(temp=38.5)
     assert ward.grade("crs") == "4"
-    grade = assess(ward.watch().chart, ward.now.astimezone(UTC), ward.site).crs
+    grade = assess(ward.state().chart, ward.now.astimezone(UTC), ward.site).crs
     assert grade.provisional
     assert "oxygen device last charted 25 h ago" in grade.flags
     assert "chart.oxygen_holds" in grade.conventions
@@ -110,7 +110,7 @@ def test_a_set_without_its_pressure_is_not_a_clear_one(ward: Ward) -> None:
 
 def test_a_low_pressure_with_another_cause_keeps_nothing_open(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=85)
-    ward.state("hypotension_other_cause")
+    ward.statement("hypotension_other_cause")
     for _ in range(2):
         ward.jump(hours=6)
         ward.normal(sbp=85)
@@ -170,7 +170,7 @@ def test_fever_before_the_infusion_is_no_crs(before: Ward) -> None:
     before.normal(temp=38.9)
     assert before.told() == []
     assert before.grade("crs") == "not applicable"
-    grade = assess(before.watch(PATIENT).chart, before.now.astimezone(UTC), before.site).crs
+    grade = assess(before.state(PATIENT).chart, before.now.astimezone(UTC), before.site).crs
     assert (grade.grade, grade.applicable, grade.because) == (None, False, ("before infusion",))
 
 

@@ -10,7 +10,7 @@ import pytest
 from alerts.assessment.assessment import assess
 from alerts.grading import crs
 from alerts.messages import AnyMessage
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step import step as steps
 from alerts.step.step import step
 from tests.behaviour.test_order import NOW, PATIENT, REGISTRATION, SITE, encoded, run, shuffled
@@ -102,20 +102,20 @@ def assessed(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
 
 
 def test_a_back_fill_at_one_a_second_is_assessed_a_few_times_a_minute(assessed: list[datetime]) -> None:
-    watch, _ = step(Watch(patient=PATIENT), [REGISTRATION], NOW, SITE)
+    state, _ = step(PatientState(patient=PATIENT), [REGISTRATION], NOW, SITE)
     assessed.clear()
-    step(watch, beats(), NOW, SITE)
+    step(state, beats(), NOW, SITE)
     assert len(assessed) <= 4 * (BEATS // 60 + 1) + 1
     assert assessed[-1] == NOW
 
 
 def test_eight_thousand_values_of_one_time_are_assessed_once(assessed: list[datetime]) -> None:
     flood = [changed(beats(number=1)[0], id=f"{number:04}", value=60 + number % 90) for number in range(8000)]
-    watch = Watch(patient=PATIENT)
+    state = PatientState(patient=PATIENT)
     for first in range(0, len(flood), 1000):
-        watch, _ = step(watch, flood[first : first + 1000], NOW, SITE)
+        state, _ = step(state, flood[first : first + 1000], NOW, SITE)
     assert set(assessed) == {NOW}
-    assert len(watch.chart.entries["heart_rate"]) < 10
+    assert len(state.chart.entries["heart_rate"]) < 10
 
 
 def test_one_value_among_many_pages_though_it_came_in_a_back_fill(ward: Ward) -> None:
@@ -142,7 +142,7 @@ def test_one_value_among_many_pages_though_it_came_in_a_back_fill(ward: Ward) ->
 
 def test_many_values_that_cannot_be_used_are_one_fault_of_their_source() -> None:
     wrong = [changed(item, unit="mm[Hg]") for item in beats(number=30)]
-    _, effects = step(Watch(patient=PATIENT), wrong, NOW, SITE)
+    _, effects = step(PatientState(patient=PATIENT), wrong, NOW, SITE)
     assert (len(effects.set_aside), [fault.condition for fault in effects.faults]) == (30, ["intake monitor-7"])
 
 
@@ -161,29 +161,29 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     return moments
 
 
-def feverish(*after: AnyMessage) -> Watch:
+def feverish(*after: AnyMessage) -> PatientState:
     """A patient with CRS since the beginning of a stream of saturations."""
     begin = NOW - timedelta(seconds=BEATS)
     fever = message("reading", begin, id="fever", reading="temperature", value="38.9", unit="Cel", by="person")
-    watch, _ = step(Watch(patient=PATIENT), [REGISTRATION, fever], begin, SITE)
-    watch, _ = step(watch, after, NOW, SITE)
-    assert watch.episodes["crs"].level == 1
-    return watch
+    state, _ = step(PatientState(patient=PATIENT), [REGISTRATION, fever], begin, SITE)
+    state, _ = step(state, after, NOW, SITE)
+    assert state.episodes["crs"].level == 1
+    return state
 
 
 def test_a_correction_follows_the_course_of_a_stream_few_times(anew: list[datetime]) -> None:
-    watch = feverish(*beats(("spo2",)))
-    fever = watch.chart.entries["temperature"][0]
+    state = feverish(*beats(("spo2",)))
+    fever = state.chart.entries["temperature"][0]
     fields = {"id": fever.id, "reading": "temperature", "value": "36.9", "unit": "Cel", "status": "corrected"}
     anew.clear()
-    watch, _ = step(watch, [message("reading", fever.effective, by="person", received=NOW, **fields)], NOW, SITE)
-    assert "crs" not in watch.episodes
+    state, _ = step(state, [message("reading", fever.effective, by="person", received=NOW, **fields)], NOW, SITE)
+    assert "crs" not in state.episodes
     assert len(anew) <= 6
 
 
 def test_what_comes_late_follows_the_course_of_a_stream_few_times(anew: list[datetime]) -> None:
-    watch = feverish(*beats(("spo2",)))
+    state = feverish(*beats(("spo2",)))
     anew.clear()
     late = [changed(item, source="monitor-8") for item in beats(("spo2",))[60:]]
-    step(watch, late, NOW, SITE)
+    step(state, late, NOW, SITE)
     assert len(anew) <= 3

@@ -82,7 +82,7 @@ def test_a_statement_that_ends_it_names_the_person_who_made_it(ward: Ward) -> No
 
 def test_what_ends_by_itself_after_a_statement_is_resolved(ward: Ward) -> None:
     sick(ward)
-    ward.state("anticoagulated")
+    ward.statement("anticoagulated")
     ward.jump(hours=1)
     ward.normal()
     ward.jump(hours=7)
@@ -115,13 +115,13 @@ def test_a_discharge_taken_back_is_evaluated_at_once(ward: Ward, status: str) ->
     ward.jump(minutes=5)
     ward.send(changed(left, status=status, received=ward.now))
     ward.wake()
-    assert ("crs" in ward.watch().episodes) == (status == "entered_in_error")
+    assert ("crs" in ward.state().episodes) == (status == "entered_in_error")
 
 
 @pytest.mark.parametrize("to", [None, "follow_up"])
 def test_a_discharge_of_a_patient_nobody_knows_leaves_nothing_due(ward: Ward, to: str | None) -> None:
     ward.send(message("discharge", ward.now, patient=OTHER, source="ehr", to=to))
-    assert ward.watch(OTHER).next_at() is None
+    assert ward.state(OTHER).next_at() is None
 
 
 def test_in_italian(ward: Ward) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import AnyMessage, read_message
-from alerts.state import Watch
+from alerts.state import PatientState
 from tests.behaviour.test_order import NOW, REGISTRATION, charted, encoded, standing
 from tests.support.ward import PATIENT, SITE
 from worker.processing.advance import advance
@@ -30,7 +30,7 @@ class Standing:
         return NOW
 
 
-def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent: bool) -> Watch:
+def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent: bool) -> PatientState:
     """The state after all turns; `spent`: each turn has time for one round."""
     with FakeRedis(server=FakeServer(version=(7,))) as redis:
         store = Store(redis, KEYS, batch=batch, lease_seconds=5, journal_length=100)
@@ -48,14 +48,14 @@ def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent
                 advance(store, shard, Standing(), SITE, lambda: next(seconds))
                 turns += 1
                 assert turns <= 10 * len(messages), "it does not come to an end"
-        watch = store.watch(PATIENT)
-        assert watch is not None
+        state = store.state(PATIENT)
+        assert state is not None
         records = [record for _, record in store.journal(shard)]
         taken = [read_message(item["message"]).patient for record in records for item in record["in"]]
         assert taken.count(PATIENT) == len(messages), "each message is evaluated once"
         pages = [event for record in records for event in record["events"] if event["kind"] == "page"]
         assert len({event["page"] for event in pages}) == len(pages), "a page was written twice"
-        return watch
+        return state
 
 
 @RUNS

@@ -171,7 +171,7 @@ def test_of_each_system_only_the_last_grades_are_kept(ward: Ward) -> None:
     for number in range(2 * GIVEN_KEPT):
         ward.jump(minutes=30)
         ward.normal(temp=38.9 if number % 2 else 36.8)
-    kept = ward.watches[PATIENT].graded
+    kept = ward.states[PATIENT].graded
     assert max(len(given) for given in kept.values()) == GIVEN_KEPT
     assert [given.at for given in kept["ctcae.fever"]] == sorted(given.at for given in kept["ctcae.fever"])
     assert kept["ctcae.fever"][-1].at == ward.now

@@ -13,12 +13,12 @@ from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading import crs
 from alerts.messages import AnyMessage, read_message
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
 from tests.support.ward import PATIENT, SITE, changed, message
-from worker.store.codec import pack, unpack_watch
+from worker.store.codec import pack, unpack_state
 
 INFUSED = datetime(2024, 10, 20, 8, tzinfo=UTC)
 """A week before the clocks of the hospital go back, so that a stay has a day of 25 hours."""
@@ -158,7 +158,7 @@ def registered() -> AnyMessage:
 
 def packed_and_unpacked(kept: Kept) -> Kept:
     """As it comes back from the store."""
-    return unpack_watch(pack(Watch(patient=PATIENT, kept=kept))).kept
+    return unpack_state(pack(PatientState(patient=PATIENT, kept=kept))).kept
 
 
 RUNS = settings(max_examples=60)
@@ -193,13 +193,13 @@ def test_a_crs_grade_that_came_with_the_course_is_the_one_read_after_it(events: 
 @given(EVENTS)
 def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any]) -> None:
     stay = Stay()
-    watch, _ = step(Watch(patient=PATIENT), [registered()], stay.now, SITE)
+    state, _ = step(PatientState(patient=PATIENT), [registered()], stay.now, SITE)
     for jump, late, drawn, ahead in events:
         coming = stay.next(jump, late, drawn)
-        watch, _ = step(unpack_watch(pack(watch)), [coming], stay.now, SITE)
+        state, _ = step(unpack_state(pack(state)), [coming], stay.now, SITE)
         for at in (stay.now, stay.now + ahead, stay.now - ahead):
-            carried, _ = assess_onward(watch.chart, at, SITE, None, watch.kept)
-            assert carried == assess(watch.chart, at, SITE)
+            carried, _ = assess_onward(state.chart, at, SITE, None, state.kept)
+            assert carried == assess(state.chart, at, SITE)
 
 
 def test_every_assessment_of_the_published_case_is_the_one_computed_anew() -> None:

@@ -16,7 +16,7 @@ def test_readings_of_an_unregistered_patient_are_kept_and_counted_with_their_sou
     ward.vitals(temp=38.5, sbp=120)
     ward.jump(minutes=5)
     ward.send(message("reading", ward.now, reading="ice", value=9, by="person", source="tablet"))
-    unregistered = ward.watch().unregistered
+    unregistered = ward.state().unregistered
     assert unregistered is not None
     assert (unregistered.count, unregistered.sources) == (3, ("nurse", "tablet"))
     assert (unregistered.first, unregistered.last) == (ward.ago(minutes=5), ward.now)
@@ -33,7 +33,7 @@ def test_the_registration_makes_what_came_before_it_count() -> None:
     ward.send(ward.registration())
     page = ward.page()
     assert (page.urgency, page.reason, page.day) == ("medium", "new", 1)
-    assert ward.watch().unregistered is None
+    assert ward.state().unregistered is None
 
 
 def test_a_registration_pages_nothing_that_is_older_than_a_day() -> None:
@@ -104,10 +104,10 @@ def test_a_value_that_cannot_be_used_is_set_aside_with_its_reason(ward: Ward, fi
 def test_a_value_that_cannot_be_used_is_shown_and_never_computed_with(
     ward: Ward, fields: dict[str, Any], why: str
 ) -> None:
-    before = ward.watch().chart.entries
+    before = ward.state().chart.entries
     ward.send(message("reading", ward.now, source="lab", **fields))
-    assert ward.watch().chart.entries == before
-    (unused,) = ward.watch().chart.unused
+    assert ward.state().chart.entries == before
+    (unused,) = ward.state().chart.unused
     assert (unused.kind, unused.source) == (fields["reading"], "lab")
     assert unused.sent.startswith(str(fields["value"]))
     assert why in unused.why
@@ -118,7 +118,7 @@ def test_a_value_that_cannot_be_used_pages_the_technician(ward: Ward, fields: di
     ward.send(message("reading", ward.now, source="lab", **fields))
     [page] = ward.new_pages()
     assert (page.to, page.urgency, page.patient) == ("technician-1", "technical", SITE_SUBJECT)
-    [episode] = ward.watch(SITE_SUBJECT).episodes.values()
+    [episode] = ward.state(SITE_SUBJECT).episodes.values()
     assert "messages from lab are set aside" in episode.title
     assert why in episode.title
 
@@ -173,14 +173,14 @@ def test_a_source_with_the_longest_name_allowed_is_set_aside_like_any_other(ward
 def test_a_message_that_was_sent_again_is_taken_once(ward: Ward) -> None:
     charted = ward.normal(temp=38.5, sbp=84)
     ward.ack(ward.page())
-    before = ward.watch()
+    before = ward.state()
     ward.send(*charted, *charted)
-    assert ward.watch() == before
+    assert ward.state() == before
     assert ward.told() == []
 
 
 def test_a_note_in_words_changes_nothing(ward: Ward) -> None:
-    before = ward.watch()
+    before = ward.state()
     ward.send(message("note", ward.now, text="EEG: slowed background"))
-    assert ward.watch() == before
+    assert ward.state() == before
     assert ward.told() == []

@@ -146,7 +146,7 @@ def test_two_terms_of_one_sample_make_one_page(ward: Ward) -> None:
 def test_a_statement_makes_anaemia_grade_4_which_no_number_does(ward: Ward) -> None:
     ward.lab(hemoglobin=5.1)
     assert ward.grade("ctcae.anemia") == "3"
-    ward.state("anemia_life_threatening")
+    ward.statement("anemia_life_threatening")
     assert ward.grade("ctcae.anemia") == "4"
     assert "CTCAE 4 anaemia" in ward.page().title
 

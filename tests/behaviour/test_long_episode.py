@@ -46,14 +46,14 @@ def test_a_long_episode_raises_nothing_and_stays_small(steps: list[tuple[str, fl
         for action, hours in steps:
             act(ward, action, number)
             ward.jump(hours=hours / rounds)
-    watch = ward.watch(PATIENT)
+    state = ward.state(PATIENT)
     people = len(ward.site.on_call.people)
     channels = sum(len(person.channels) for person in ward.site.on_call.people.values())
-    for episode in watch.episodes.values():
+    for episode in state.episodes.values():
         # Beside the last ones, of each person on each channel the page that may still arrive.
         assert len(episode.deliveries) <= DELIVERIES_KEPT + channels
         assert len(episode.told) <= people
         assert len(episode.handed_over) <= people
         assert len(episode.summons) <= people
-    assert len(watch.silences) <= SILENCES_AT_MOST
-    assert len(pack(watch)) <= STORED_AT_MOST
+    assert len(state.silences) <= SILENCES_AT_MOST
+    assert len(pack(state)) <= STORED_AT_MOST

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.messages import AnyMessage
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from tests.support.ward import INFUSED, SITE, VITALS, changed, message
 
@@ -26,7 +26,7 @@ class Shards:
 
     def __init__(self, messages: Sequence[AnyMessage], seed: int) -> None:
         self.dice = random.Random(seed)
-        self.watches = {name: Watch(patient=name) for name in NAMES}
+        self.states = {name: PatientState(patient=name) for name in NAMES}
         self.inboxes: dict[str, list[AnyMessage]] = {name: [] for name in NAMES}
         self.relays: dict[str, list[AnyMessage]] = {name: [] for name in NAMES}
         self.dead_letters = 0
@@ -42,7 +42,7 @@ class Shards:
                 self.dice.shuffle(box[name])
             batch, box[name] = box[name][:taken], box[name][taken:]
             if box is self.inboxes:
-                self.watches[name], effects = step(self.watches[name], batch, NOW, SITE)
+                self.states[name], effects = step(self.states[name], batch, NOW, SITE)
                 self.relays[name] += effects.passed_on
                 self.dead_letters += len(effects.set_aside)
             else:
@@ -62,18 +62,18 @@ class Shards:
     def end_of(self, name: str) -> str:
         """The record under which one goes on in the end."""
         passed = [name]
-        while into := self.watches[passed[-1]].merged_into:
+        while into := self.states[passed[-1]].merged_into:
             assert into not in passed, f"a ring: {passed}"
             passed.append(into)
         return passed[-1]
 
     def outcome(self) -> dict[str, str]:
         """Which record goes on under which."""
-        return {name: watch.merged_into for name, watch in self.watches.items()}
+        return {name: state.merged_into for name, state in self.states.items()}
 
     def temperatures(self, name: str) -> set[str]:
         """Ids of the temperatures a record holds."""
-        return {entry.id for entry in self.watches[name].chart.entries.get("temperature", ())}
+        return {entry.id for entry in self.states[name].chart.entries.get("temperature", ())}
 
 
 @st.composite
@@ -112,7 +112,7 @@ def test_any_order_and_batching_of_merges_ends_alike(drawn: list[AnyMessage], se
     first = Shards(known, seed).settle()
     second = Shards(shuffled(known, seed), seed + 1).settle()
     assert first.outcome() == second.outcome()
-    assert {first.end_of(name) for name in NAMES} >= {name for name in NAMES if first.watches[name].is_graded}
+    assert {first.end_of(name) for name in NAMES} >= {name for name in NAMES if first.states[name].is_graded}
 
 
 @RUNS

@@ -17,7 +17,7 @@ def merged(ward: Ward, patient: str = PATIENT, into: str = OTHER, by: str | None
 
 def incidents(ward: Ward) -> list[str]:
     """What is open of the site, in the words of its page."""
-    site = ward.watches.get(SITE_SUBJECT)
+    site = ward.states.get(SITE_SUBJECT)
     return [] if site is None else [episode.title for episode in site.episodes.values()]
 
 
@@ -25,11 +25,11 @@ def test_the_record_that_goes_on_has_the_grades_of_the_one_that_was_merged(ward:
     ward.normal(temp=38.5, sbp=84)
     ward.lab(platelets="20", crp="85")
     ward.give("tocilizumab", "480", "mg")
-    ward.state("hypoxia_other_cause")
+    ward.statement("hypoxia_other_cause")
     merged(ward)
     for system in ("crs", "ctcae.platelets"):
         assert ward.grade(system, OTHER) == ward.grade(system)
-    theirs, old = ward.watch(OTHER).chart, ward.watch().chart
+    theirs, old = ward.state(OTHER).chart, ward.state().chart
     assert theirs.entries.keys() == old.entries.keys()
     assert theirs.admission == old.admission
 
@@ -38,7 +38,7 @@ def test_what_was_open_is_closed_under_the_old_name_and_paged_under_the_new_one(
     ward.normal(temp=38.5, sbp=84)
     first = ward.page()
     merged(ward)
-    assert ward.watch().episodes == {}
+    assert ward.state().episodes == {}
     assert first.id in ward.cancelled
     page, ended = ward.new_pages()
     assert (page.patient, page.condition, page.urgency) == (OTHER, "crs", "high")
@@ -55,7 +55,7 @@ def test_what_still_comes_in_under_the_old_name_is_charted_under_both_and_paged_
 
 def test_nothing_falls_overdue_under_the_old_name(ward: Ward) -> None:
     merged(ward)
-    assert ward.watch().next_at() is None
+    assert ward.state().next_at() is None
 
 
 def test_a_merge_into_itself_is_refused() -> None:
@@ -68,12 +68,12 @@ def test_until_the_other_record_has_answered_the_old_one_is_evaluated(ward: Ward
     """The other record's shard may stand still: then nothing would be paged under either name."""
     merge = message("merge", ward.now, source="ehr", into=OTHER)
     effects = ward.step_alone(PATIENT, [merge])
-    assert ward.watch().is_graded
+    assert ward.state().is_graded
     ward.send(ward.vital("temp", 38.5), ward.vital("sbp", 84))
     assert [page.patient for page in ward.new_pages() if page.patient == PATIENT]
     ward.send(*effects.passed_on)
-    assert ward.watch().merged_into == OTHER
-    assert "crs" in ward.watch(OTHER).episodes
+    assert ward.state().merged_into == OTHER
+    assert "crs" in ward.state(OTHER).episodes
 
 
 # -- taken back ------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_of_a_merge_that_is_taken_back_the_old_record_has_all_that_came_in_under
     ward.new_pages()
     ward.jump(minutes=5)
     ward.void(mistaken)
-    assert "crs" in ward.watch().episodes
+    assert "crs" in ward.state().episodes
     assert {page.patient for page in ward.new_pages()} == {PATIENT, SITE_SUBJECT}
 
 
@@ -104,15 +104,15 @@ def test_a_merge_taken_back_before_it_arrives_does_nothing(ward: Ward) -> None:
     mistaken = message("merge", ward.now, source="ehr", into=OTHER)
     ward.void(mistaken)
     ward.send(mistaken)
-    assert ward.watch().is_graded
+    assert ward.state().is_graded
 
 
 def test_an_unregistered_record_counts_as_unregistered_again(ward: Ward) -> None:
     ward.vitals(patient=THIRD, temp=37.0)
     mistaken = merged(ward, THIRD, OTHER)
-    assert ward.watch(THIRD).unregistered is None
+    assert ward.state(THIRD).unregistered is None
     ward.void(mistaken)
-    known = ward.watch(THIRD).unregistered
+    known = ward.state(THIRD).unregistered
     assert known is not None
     assert (known.count, known.sources) == (1, ("nurse",))
 
@@ -126,7 +126,7 @@ def test_the_newer_of_two_merges_holds(ward: Ward) -> None:
     merged(ward)
     ward.jump(minutes=10)
     merged(ward, OTHER, PATIENT)
-    assert (ward.watch().merged_into, ward.watch(OTHER).merged_into) == ("", PATIENT)
+    assert (ward.state().merged_into, ward.state(OTHER).merged_into) == ("", PATIENT)
     assert incidents(ward) == ["a merge from ehr is ended by a newer one the other way; see `cartwatch merges`"]
     ward.new_pages()
     ward.send(ward.vital("temp", 38.5, patient=OTHER), ward.vital("sbp", 84, patient=OTHER))
@@ -140,7 +140,7 @@ def test_of_two_merges_of_one_time_the_one_that_came_in_later_holds(ward: Ward) 
     second = message("merge", at, patient=OTHER, source="ehr", id="a", into=PATIENT, received=ward.now)
     ward.send(second)
     ward.send(first)
-    assert (ward.watch().merged_into, ward.watch(OTHER).merged_into) == ("", PATIENT)
+    assert (ward.state().merged_into, ward.state(OTHER).merged_into) == ("", PATIENT)
 
 
 def test_a_merge_that_is_sent_again_stays_as_old_as_it_was(ward: Ward) -> None:
@@ -150,14 +150,14 @@ def test_a_merge_that_is_sent_again_stays_as_old_as_it_was(ward: Ward) -> None:
     ward.send(changed(second, received=ward.now))
     ward.jump(minutes=1)
     ward.send(changed(first, received=ward.now))
-    assert (ward.watch().merged_into, ward.watch(OTHER).merged_into) == ("", PATIENT)
+    assert (ward.state().merged_into, ward.state(OTHER).merged_into) == ("", PATIENT)
 
 
 def test_a_ring_of_three_ends_at_the_record_that_the_newest_merge_names(ward: Ward) -> None:
     for old, into in ((PATIENT, OTHER), (OTHER, THIRD), (THIRD, PATIENT)):
         merged(ward, old, into)
         ward.jump(minutes=10)
-    assert [ward.watch(name).merged_into for name in (PATIENT, OTHER, THIRD)] == ["", THIRD, PATIENT]
+    assert [ward.state(name).merged_into for name in (PATIENT, OTHER, THIRD)] == ["", THIRD, PATIENT]
     ward.new_pages()
     ward.send(ward.vital("temp", 38.5, patient=OTHER), ward.vital("sbp", 84, patient=OTHER))
     assert {page.patient for page in ward.new_pages()} == {PATIENT}
@@ -170,7 +170,7 @@ def test_the_record_that_ends_a_ring_is_watched_though_its_own_stay_was_ended_si
     ward.discharge()
     ward.jump(minutes=10)
     merged(ward, OTHER, PATIENT)
-    assert ward.watch().is_graded
+    assert ward.state().is_graded
 
 
 def test_a_discharge_that_comes_late_ends_no_stay_that_a_merge_has_brought(ward: Ward) -> None:
@@ -179,7 +179,7 @@ def test_a_discharge_that_comes_late_ends_no_stay_that_a_merge_has_brought(ward:
     ward.jump(minutes=10)
     merged(ward, OTHER, PATIENT)
     ward.send(left)
-    assert ward.watch().is_graded
+    assert ward.state().is_graded
 
 
 def test_what_goes_round_becomes_a_dead_letter(ward: Ward) -> None:

@@ -107,7 +107,7 @@ def test_no_open_episode_is_forgotten_before_somebody_takes_it(seed: int) -> Non
     stay = Chance(seed)
     for _ in range(25):
         stay.go_on()
-        for episode in stay.ward.watch().episodes.values():
+        for episode in stay.ward.state().episodes.values():
             if episode.urgency == "low":
                 assert episode.next_at is None
             elif not episode.acknowledged_by:
@@ -132,5 +132,5 @@ def test_no_page_is_taken_back_that_tells_of_what_nobody_took_yet(seed: int) -> 
         before = len(stay.ward.cancelled)
         stay.go_on()
         cancelled = set(stay.ward.cancelled[before:])
-        for episode in stay.ward.watch().episodes.values():
+        for episode in stay.ward.state().episodes.values():
             assert episode.acknowledged_by or cancelled.isdisjoint(episode.pending)

@@ -587,7 +587,7 @@ def test_a_fault_of_another_kind_is_told_at_once(ward: Ward) -> None:
 def test_no_more_than_50_silences_are_in_force_for_one_patient(ward: Ward) -> None:
     for _ in range(60):
         ward.silence_condition("cytopenia", "medium", until=ward.at("20:00"))
-    assert len(ward.watch().silences) == 50
+    assert len(ward.state().silences) == 50
     assert {aside.why for aside in ward.set_aside} == {
         "silence: 50 are in force for this patient; end one of them first"
     }

@@ -13,7 +13,7 @@ from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
 from alerts.chart.thinning import FULL_RESOLUTION
 from alerts.messages import AnyMessage
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from tests.support.ward import INFUSED, PATIENT, SITE, changed, message
 from worker.store.codec import pack
@@ -126,12 +126,12 @@ def _sent_again(drawn: list[list[tuple[int, str, int]]]) -> list[AnyMessage]:
     ]
 
 
-def run(batches: Sequence[Sequence[AnyMessage]]) -> Watch:
-    """A watch after these batches, all of them taken at the end of the stretch."""
-    watch = Watch(patient=PATIENT)
+def run(batches: Sequence[Sequence[AnyMessage]]) -> PatientState:
+    """A state after these batches, all of them taken at the end of the stretch."""
+    state = PatientState(patient=PATIENT)
     for batch in batches:
-        watch, _ = step(watch, batch, NOW, SITE)
-    return watch
+        state, _ = step(state, batch, NOW, SITE)
+    return state
 
 
 def shuffled(messages: Sequence[AnyMessage], seed: int) -> list[list[AnyMessage]]:
@@ -152,9 +152,9 @@ def encoded(chart: Chart) -> bytes:
     return msgspec.json.encode(chart, order="sorted")
 
 
-def standing(watch: Watch) -> dict[str, str]:
+def standing(state: PatientState) -> dict[str, str]:
     """The grades that stand; those that are undetermined are as good as never graded."""
-    return {system: value for system, value in watch.standing.items() if value is not None}
+    return {system: value for system, value in state.standing.items() if value is not None}
 
 
 RUNS = settings(max_examples=40)
@@ -212,16 +212,16 @@ def test_any_order_and_batching_leaves_the_same_grades_standing(drawn: list[AnyM
 def test_a_course_carried_on_from_step_to_step_grades_as_one_computed_afresh(
     drawn: list[AnyMessage], versions: list[AnyMessage], seed: int
 ) -> None:
-    watch = run(shuffled([REGISTRATION, *drawn, *versions], seed))
-    assert assess(watch.chart, NOW, SITE, watch.course) == assess(watch.chart, NOW, SITE)
+    state = run(shuffled([REGISTRATION, *drawn, *versions], seed))
+    assert assess(state.chart, NOW, SITE, state.course) == assess(state.chart, NOW, SITE)
 
 
 @RUNS
 @given(charted(most=8), SEEDS)
 def test_a_step_never_changes_what_it_is_given(drawn: list[AnyMessage], seed: int) -> None:
-    watch = Watch(patient=PATIENT)
+    state = PatientState(patient=PATIENT)
     for batch in [[REGISTRATION], *shuffled(drawn, seed)]:
-        before = pack(watch)
-        after, _ = step(watch, batch, NOW, SITE)
-        assert pack(watch) == before
-        watch = after
+        before = pack(state)
+        after, _ = step(state, batch, NOW, SITE)
+        assert pack(state) == before
+        state = after

@@ -97,7 +97,7 @@ def test_an_ice_that_was_not_done_is_still_due(seen: Ward) -> None:
 
 def test_of_a_patient_with_another_cause_of_fever_they_are_overdue_after_3_hours_too(seen: Ward) -> None:
     """Whatever the fever comes from, a febrile patient is looked at more often."""
-    seen.state("fever_other_cause")
+    seen.statement("fever_other_cause")
     seen.normal(temp=38.5)
     seen.jump(hours=3)
     (page,) = seen.listed("overdue_vitals")

@@ -28,7 +28,7 @@ SOUND = [
 
 
 def assessed(ward: Ward) -> Assessment:
-    return assess(ward.watch().chart, ward.now.astimezone(UTC), ward.site)
+    return assess(ward.state().chart, ward.now.astimezone(UTC), ward.site)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_set_that_contradicts_itself_confirms_nothing(ward: Ward) -> None:
     ward.sample("cuff", sbp=88, dbp=85)
     ward.jump(minutes=5)
     ward.sample("cuff", sbp=88, dbp=50)
-    found = hypotension(ward.watch().chart, ward.now.astimezone(UTC), ward.site, alert=False)
+    found = hypotension(ward.state().chart, ward.now.astimezone(UTC), ward.site, alert=False)
     assert found.flags == ("systolic 88 < 90 by cuff: not yet confirmed",)
 
 

@@ -52,10 +52,10 @@ def test_every_page_of_a_stay_is_answered_and_nothing_grows(patient: str) -> Non
     begins = min(message.received or message.effective for message in messages)
     ward.play(messages, answer_after=ANSWERED_AFTER, until=begins + TWICE_AS_LONG)
     assert ward.pages
-    for episode in (episode for watch in ward.watches.values() for episode in watch.episodes.values()):
+    for episode in (episode for state in ward.states.values() for episode in state.episodes.values()):
         assert len(episode.deliveries) <= DELIVERIES_KEPT
         assert len(episode.told) <= len(ward.site.on_call.people)
         assert len(episode.handed_over) <= len(ward.site.on_call.people)
         assert episode.summons == ()
-    assert all(len(watch.silences) <= SILENCES_AT_MOST for watch in ward.watches.values())
+    assert all(len(state.silences) <= SILENCES_AT_MOST for state in ward.states.values())
     assert [aside for aside in ward.set_aside if "acknowledgement" in aside.id and aside.patient != SITE_SUBJECT] == []

@@ -134,12 +134,12 @@ def test_car_hematotox_is_high_with_3_points(case: Ward) -> None:
 
 
 def test_the_doses_are_counted(case: Ward) -> None:
-    given = ledger(case.watch(PATIENT).chart, case.now)
+    given = ledger(case.state(PATIENT).chart, case.now)
     assert (given.tocilizumab, given.dexamethasone_mg) == (2, Decimal(170))
 
 
 def test_after_the_discharge_nothing_is_open_and_nobody_is_told(case: Ward) -> None:
-    watch = case.watch(PATIENT)
-    assert watch.discharged_at is not None
-    assert watch.episodes == {}
-    assert max(page.at for page in case.pages) < watch.discharged_at
+    state = case.state(PATIENT)
+    assert state.discharged_at is not None
+    assert state.episodes == {}
+    assert max(page.at for page in case.pages) < state.discharged_at

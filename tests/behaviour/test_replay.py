@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from alerts.messages import AnyMessage
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.step import step
 from tests.support.ward import INFUSED, PATIENT, SITE, Ward, changed, message
-from worker.store.codec import pack, unpack_watch
+from worker.store.codec import pack, unpack_state
 
 START = INFUSED + timedelta(days=1)
 
@@ -60,7 +60,7 @@ class PackedWard(Ward):
 
     def _step(self, patient: str, messages: Sequence[AnyMessage]) -> None:
         super()._step(patient, messages)
-        self.watches[patient] = unpack_watch(pack(self.watches[patient]))
+        self.states[patient] = unpack_state(pack(self.states[patient]))
 
 
 def test_a_replay_gives_the_same_pages_word_for_word() -> None:
@@ -98,16 +98,16 @@ def test_a_page_of_a_stay_is_never_paged_by_another_patients_readings() -> None:
 
 def test_one_step_gives_the_same_answer_each_time_it_is_asked() -> None:
     now = START + timedelta(hours=37)
-    watch, effects = step(Watch(patient=PATIENT), stay(), now, SITE)
-    again, effects_again = step(Watch(patient=PATIENT), stay(), now, SITE)
+    state, effects = step(PatientState(patient=PATIENT), stay(), now, SITE)
+    again, effects_again = step(PatientState(patient=PATIENT), stay(), now, SITE)
     assert effects.pages
-    assert (pack(again), effects_again) == (pack(watch), effects)
+    assert (pack(again), effects_again) == (pack(state), effects)
 
 
 def test_a_step_does_not_change_the_watch_it_is_given() -> None:
     now = START + timedelta(hours=5)
-    watch, _ = step(Watch(patient=PATIENT), stay()[:5], now, SITE)
-    before = pack(watch)
-    after, _ = step(watch, stay()[5:], START + timedelta(hours=37), SITE)
-    assert pack(watch) == before
+    state, _ = step(PatientState(patient=PATIENT), stay()[:5], now, SITE)
+    before = pack(state)
+    after, _ = step(state, stay()[5:], START + timedelta(hours=37), SITE)
+    assert pack(state) == before
     assert pack(after) != before

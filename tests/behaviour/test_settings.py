@@ -111,7 +111,7 @@ def test_whoever_comes_back_is_an_inpatient_again_and_overdue_from_then_on(home:
 
 def test_a_registration_that_does_not_say_the_setting_leaves_it(home: Ward) -> None:
     home.send(message("registration", home.now, source="ehr", infused=INFUSED, bed="14"))
-    assert home.watch().chart.setting(home.now).name == "outpatient"
+    assert home.state().chart.setting(home.now).name == "outpatient"
 
 
 def test_an_open_episode_goes_on_at_home(ward: Ward) -> None:
@@ -222,7 +222,7 @@ def test_the_settings_are_those_of_the_messages_in_any_order() -> None:
         ward = Ward(day=10)
         for item in order:
             ward.send(item)
-        chart = ward.watch(PATIENT).chart
+        chart = ward.state(PATIENT).chart
         found.append([chart.setting(INFUSED + timedelta(days=day)) for day in (1, 4, 6)])
     assert found[0] == found[1] == found[2]
     assert [setting.name for setting in found[0]] == ["inpatient", "outpatient", "inpatient"]
@@ -231,5 +231,5 @@ def test_the_settings_are_those_of_the_messages_in_any_order() -> None:
 def test_two_records_that_are_merged_keep_the_setting(home: Ward) -> None:
     home.jump(hours=1)
     theirs = Ward(day=3, clock="11:00")
-    theirs.send(*charted_again(home.watch().chart, "P2", home.now))
-    assert theirs.watch("P2").chart.setting(home.now) == home.watch().chart.setting(home.now)
+    theirs.send(*charted_again(home.state().chart, "P2", home.now))
+    assert theirs.state("P2").chart.setting(home.now) == home.state().chart.setting(home.now)

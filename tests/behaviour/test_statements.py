@@ -18,7 +18,7 @@ def ward() -> Ward:
     return ward
 
 
-def state(ward: Ward, statement: str, value: bool) -> None:
+def charts(ward: Ward, statement: str, value: bool) -> None:
     ward.send(message("statement", ward.now, source="ehr", statement=statement, value=value, by="N. N."))
 
 
@@ -28,10 +28,10 @@ LINE = f"systolic pressure 84 mmHg (13 Jun 08:05); {SAID}"
 
 def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: Ward) -> None:
     ward.jump(minutes=5)
-    state(ward, "hypotension", value=False)
+    charts(ward, "hypotension", value=False)
     ward.vitals(sbp=84, spo2=97)
     assert ward.told() == []
-    assert overview(ward.watch(), ward.site).statements == (LINE,)
+    assert overview(ward.state(), ward.site).statements == (LINE,)
     ward.vitals(device="face_mask")
     page = ward.page()
     assert "CRS 3" in page.title
@@ -44,15 +44,15 @@ def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: 
 def test_the_board_shows_it_before_the_infusion_too() -> None:
     ward = Ward(day=-3, clock="08:00")
     ward.send(ward.registration())
-    state(ward, "hypotension", value=False)
+    charts(ward, "hypotension", value=False)
     ward.normal(temp=38.5, sbp=84)
-    (line,) = overview(ward.watch(), ward.site).statements
+    (line,) = overview(ward.state(), ward.site).statements
     assert "no hypotension, says N. N. 09 Jun 08:00, until 09 Jun 12:00" in line
 
 
 def test_numbers_of_after_4_hours_page(ward: Ward) -> None:
     ward.jump(minutes=5)
-    state(ward, "hypotension", value=False)
+    charts(ward, "hypotension", value=False)
     ward.jump(hours=4)
     ward.stays_on_it()
     ward.normal(temp=38.6, sbp=84)
@@ -60,7 +60,7 @@ def test_numbers_of_after_4_hours_page(ward: Ward) -> None:
     ward.jump(minutes=1)
     ward.normal(temp=38.6, sbp=84)
     assert [page.reason for page in ward.new_pages()] == ["worse"]
-    assert overview(ward.watch(), ward.site).statements == ()
+    assert overview(ward.state(), ward.site).statements == ()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_severe_pressure_after_it_pages_and_says_that_it_ended_the_statement(
     ward: Ward, statement: str, value: bool
 ) -> None:
     ward.jump(minutes=5)
-    state(ward, statement, value)
+    charts(ward, statement, value)
     ward.normal(temp=38.6, sbp=84)
     assert ward.told() == []
     ward.jump(minutes=5)
@@ -86,7 +86,7 @@ def test_a_severe_pressure_after_it_pages_and_says_that_it_ended_the_statement(
 @pytest.mark.parametrize("statement", ["hypotension_other_cause", "fever_other_cause"])
 def test_a_vasopressor_after_it_pages(ward: Ward, statement: str) -> None:
     ward.jump(minutes=5)
-    state(ward, statement, value=True)
+    charts(ward, statement, value=True)
     ward.normal(temp=38.6, sbp=84)
     assert ward.told() == []
     ward.jump(minutes=5)
@@ -102,7 +102,7 @@ def test_an_italian_reader_reads_both_in_italian(ward: Ward) -> None:
     on_call = ward.site.on_call.model_copy(update={"people": {**people, "haematologist-1": chosen}})
     ward.site = ward.site._replace(on_call=on_call)
     ward.jump(minutes=5)
-    state(ward, "hypotension", value=False)
+    charts(ward, "hypotension", value=False)
     ward.normal(temp=38.6, sbp=84, device="face_mask")
     assert "nessuna ipotensione, secondo N. N. 13 giu 08:05, fino al 13 giu 12:05" in ward.page().text
     ward.jump(minutes=5)

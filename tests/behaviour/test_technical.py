@@ -74,7 +74,7 @@ def test_an_undeliverable_page_is_a_technical_fault_of_its_channel(ward: Ward) -
     ward.receipt(page, "undeliverable")
     technical = [told for told in ward.new_pages() if told.patient == SITE_SUBJECT]
     assert [told.to for told in technical] == TECHNICIAN
-    [episode] = ward.watch(SITE_SUBJECT).episodes.values()
+    [episode] = ward.state(SITE_SUBJECT).episodes.values()
     assert "channel phone-1" in episode.title
 
 
@@ -82,7 +82,7 @@ def test_an_undeliverable_technical_page_raises_no_fault_of_its_own(ward: Ward) 
     ward.fault("feed of the laboratory")
     pages = ward.new_pages()
     ward.receipt(pages[0], "undeliverable")
-    assert set(ward.watch(SITE_SUBJECT).episodes) == {"feed of the laboratory"}
+    assert set(ward.state(SITE_SUBJECT).episodes) == {"feed of the laboratory"}
 
 
 # -- faults ----------------------------------------------------------------------------------------
@@ -109,13 +109,13 @@ def test_a_fault_opens_one_episode_however_many_messages_it_spoils(ward: Ward) -
         ward.jump(seconds=5)
     assert len(ward.set_aside) == 40
     assert len(ward.new_pages()) == len(TECHNICIAN)
-    assert set(ward.watch(SITE_SUBJECT).episodes) == {"intake lab"}
+    assert set(ward.state(SITE_SUBJECT).episodes) == {"intake lab"}
 
 
 def test_each_trouble_is_an_episode_of_its_own(ward: Ward) -> None:
     without_unit(ward, source="lab")
     without_unit(ward, source="monitor-7")
-    assert set(ward.watch(SITE_SUBJECT).episodes) == {"intake lab", "intake monitor-7"}
+    assert set(ward.state(SITE_SUBJECT).episodes) == {"intake lab", "intake monitor-7"}
     assert len(ward.new_pages()) == 2 * len(TECHNICIAN)
 
 
@@ -151,7 +151,7 @@ def test_a_fault_that_is_over_is_not_paged_again_though_nobody_took_it(ward: War
 
 def test_the_end_of_a_fault_that_never_was_opens_nothing(ward: Ward) -> None:
     ward.fault("feed of the laboratory", over=True)
-    assert ward.watch(SITE_SUBJECT).episodes == {}
+    assert ward.state(SITE_SUBJECT).episodes == {}
     assert ward.told() == []
 
 

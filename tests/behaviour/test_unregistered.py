@@ -113,7 +113,7 @@ def test_a_discharge_takes_the_patient_off_the_list_of_the_unregistered() -> Non
     ward.vitals(temp=39.0, sbp=84)
     ward.page()
     ward.discharge()
-    assert ward.watch().unregistered is None
+    assert ward.state().unregistered is None
     assert not ward.is_open("crs")
 
 
@@ -121,13 +121,13 @@ def test_a_merge_moves_what_was_charted_to_the_patient_it_belongs_to() -> None:
     ward = Ward()
     ward.vitals(temp=38.5)
     ward.send(message("merge", ward.now, into="P2", source="ehr"))
-    assert ward.watch().unregistered is None
+    assert ward.state().unregistered is None
 
 
 def test_a_value_that_cannot_be_used_counts_as_well() -> None:
     ward = Ward()
     ward.vitals(temp=88)
-    assert ward.watch().unregistered is not None
+    assert ward.state().unregistered is not None
 
 
 def test_what_was_charted_long_before_the_registration_is_judged_with_it() -> None:
@@ -155,7 +155,7 @@ def test_a_registration_that_is_entered_in_error_registers_nobody_and_says_what_
     ward = Ward()
     ward.vitals(temp=38.5)
     ward.send(changed(ward.registration(), status="entered_in_error", received=ward.now))
-    assert not ward.watch().registered
+    assert not ward.state().registered
     assert [record.why for record in ward.set_aside] == ["a registration is not taken back; send the right one"]
 
 
@@ -167,12 +167,12 @@ def test_an_infusion_a_year_ahead_registers_nobody_and_silences_nothing() -> Non
     assert record.why == "the infusion lies too far ahead; correct its date"
     assert {page.urgency for page in ward.new_pages()} == {"technical"}
     ward.vitals(temp=39.0, sbp=70, spo2=85)
-    assert (ward.page().urgency, ward.watch().registered) == ("high", False)
+    assert (ward.page().urgency, ward.state().registered) == ("high", False)
     ward.send(changed(mistyped, infused=INFUSED))
-    assert ward.watch().registered
+    assert ward.state().registered
 
 
 def test_an_infusion_that_is_planned_within_30_days_registers() -> None:
     ward = Ward()
     ward.send(changed(ward.registration(), infused=ward.registration().effective + timedelta(days=29)))
-    assert (ward.set_aside, ward.watch().registered) == ([], True)
+    assert (ward.set_aside, ward.state().registered) == ([], True)

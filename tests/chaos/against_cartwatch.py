@@ -153,13 +153,13 @@ class AgainstCartwatch(Campaign):
         holders: dict[str, str] = {}
         deliveries: dict[str, str] = {}
         still_open: dict[str, frozenset[str]] = {}
-        for watch in self.store.watches():
-            if watch.patient.startswith("~"):
+        for state in self.store.states():
+            if state.patient.startswith("~"):
                 continue
-            entries = [entry for series in watch.chart.entries.values() for entry in series]
-            charted[watch.patient] = Counter((entry.id, entry.code or str(entry.value)) for entry in entries)
-            still_open[watch.patient] = frozenset(watch.episodes)
-            for episode in watch.episodes.values():
+            entries = [entry for series in state.chart.entries.values() for entry in series]
+            charted[state.patient] = Counter((entry.id, entry.code or str(entry.value)) for entry in entries)
+            still_open[state.patient] = frozenset(state.episodes)
+            for episode in state.episodes.values():
                 holders[episode.id] = episode.acknowledged_by
                 deliveries |= {told.page: str(told.state) for told in episode.deliveries}
         return State(charted, holders, deliveries, still_open)

@@ -118,10 +118,10 @@ def exported(hospital: Hospital, medplum: Medplum) -> Hospital:
 
 
 def _acknowledgement(hospital: Hospital) -> Resource:
-    watch = hospital.store.watch(PATIENT)
-    assert watch is not None
+    state = hospital.store.state(PATIENT)
+    assert state is not None
     answer = {"type": "acknowledgement", "id": "a1", "source": "gateway", "patient": PATIENT, "by": "haematologist-1"}
-    return answer | {"episode": watch.episodes["crs"].id, "effective": iso(datetime.now(UTC))}
+    return answer | {"episode": state.episodes["crs"].id, "effective": iso(datetime.now(UTC))}
 
 
 def test_nothing_of_a_stay_is_refused(medplum: Medplum) -> None:

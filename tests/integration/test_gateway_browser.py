@@ -240,9 +240,9 @@ def test_the_board_changes_by_itself(ward: Hospital, browser: Browser) -> None:
         expect(row).to_be_visible()
         row.get_by_role("button", name="I have it").first.click()
         expect(page.get_by_role("row", name="HAEM-2 / new bed").get_by_text("You have it since").first).to_be_visible()
-    watch = ward.store.watch("new bed")
-    assert watch is not None
-    assert watch.episodes["crs"].acknowledged_by == "consultant-1"
+    state = ward.store.state("new bed")
+    assert state is not None
+    assert state.episodes["crs"].acknowledged_by == "consultant-1"
 
 
 def test_the_board_ends_with_the_session(ward: Hospital, browser: Browser) -> None:
@@ -276,10 +276,10 @@ def test_a_patient_nobody_registered_is_registered_on_the_phone(ward: Hospital, 
         expect(page.get_by_role("heading", name="HAEM-2 / new admission")).to_be_visible()
         expect(page.get_by_text("axicabtagene ciloleucel")).to_be_visible()
         picture(page, "phone-registered")
-    watch = ward.store.watch("new admission")
-    assert watch is not None
-    assert (watch.registered, watch.episodes["crs"].level) == (True, 2)
-    assert watch.episodes["crs"].number == 1, "the episode of before the registration goes on"
+    state = ward.store.state("new admission")
+    assert state is not None
+    assert (state.registered, state.episodes["crs"].level) == (True, 2)
+    assert state.episodes["crs"].number == 1, "the episode of before the registration goes on"
 
 
 # -- for everybody -----------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def full_ward(ward: Hospital) -> None:
         patient = f"{LONG}{number}" if number < 4 else f"full-{number}"
         registered, *signs = crs2(patient, at)
         ward.client.send([registered | (place if number < 4 else {}), *(signs if number % 2 else [])])
-    eventually(lambda: len([watch for watch in ward.store.watches() if watch.registered]) >= 20, "all are registered")
+    eventually(lambda: len([state for state in ward.store.states() if state.registered]) >= 20, "all are registered")
     ward.is_idle_soon()
 
 

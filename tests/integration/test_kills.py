@@ -14,7 +14,7 @@ from fakeredis import FakeRedis, FakeServer
 from redis import Redis
 from redis.exceptions import RedisError
 
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import load_site
 from tests.support.hospital import (
     Body,
@@ -46,14 +46,14 @@ def patients(name: str) -> list[str]:
     return [f"{name} {number}" for number in range(PATIENTS)]
 
 
-def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, Watch]:
+def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, PatientState]:
     """The states these messages lead to, judged one by one by one worker that nothing happens to."""
     store = make(hospital.settings, FakeRedis(server=FakeServer(version=(7,)))).store
     site = load_site(hospital.settings.config_dir)
     for message in messages:
         accept(store.redis, store.keys, [json.dumps(message).encode()], datetime.now(UTC))
         advance(store, store.keys.of(message["patient"]), StoreClock(store.redis), site)
-    return {watch.patient: watch for watch in store.watches()}
+    return {state.patient: state for state in store.states()}
 
 
 def holds(hospital: Hospital, messages: list[Body]) -> None:
@@ -61,7 +61,7 @@ def holds(hospital: Hospital, messages: list[Body]) -> None:
     hospital.is_idle_soon(within=60)
     assert hospital.store.set_aside() == []
     for patient, expected in undisturbed(hospital, messages).items():
-        found = hospital.store.watch(patient)
+        found = hospital.store.state(patient)
         assert found is not None
         assert found.chart == expected.chart
         assert found.standing == expected.standing

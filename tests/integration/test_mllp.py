@@ -115,9 +115,9 @@ def test_killed_between_storing_and_answering_it_takes_effect_once(hospital: Hos
         assert sender.answers(1) == ["AA 8"]
     with hospital.workers():
         hospital.is_idle_soon()
-    watch = hospital.store.watch("killed")
-    assert watch is not None
-    assert [str(entry.value) for entry in watch.chart.entries["crp"]] == ["85"]
+    state = hospital.store.state("killed")
+    assert state is not None
+    assert [str(entry.value) for entry in state.chart.entries["crp"]] == ["85"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
 from tests.support.wire.ways import OverHttp, OverMllp, OverTheWire
@@ -38,11 +38,11 @@ def came_of(replay: Replay) -> Came:
     """Run the case; everybody answers after four minutes."""
     events = [json.dumps(unnamed(event)) for event in replay.run(CASE, acknowledge_after(timedelta(minutes=4)))]
     received = sorted((page.path, page.title, page.body) for page in replay.receiver.received)
-    watch = replay.store.watch("REF-1")
-    assert watch is not None
+    state = replay.store.state("REF-1")
+    assert state is not None
     # PV1-2 says the setting that the native case leaves to the default.
-    admission = watch.chart.admission and replace(watch.chart.admission, setting="")
-    return Came(events, received, charted(watch), admission)
+    admission = state.chart.admission and replace(state.chart.admission, setting="")
+    return Came(events, received, charted(state), admission)
 
 
 def unnamed(event: Event) -> Event:
@@ -52,12 +52,12 @@ def unnamed(event: Event) -> Event:
     return event | {"evidence": sorted(f"{item['kind']} {item['at']}" for item in event["evidence"])}
 
 
-def charted(watch: Watch) -> dict[str, list[tuple[Any, ...]]]:
+def charted(state: PatientState) -> dict[str, list[tuple[Any, ...]]]:
     """What is charted, but for the names of messages, and who gave a drug."""
     kept = ("effective", "source", "value", "comparator", "code", "unit", "low", "high", "sent", "note", "status")
     return {
         kind: sorted((*(getattr(entry, name) for name in kept), kind in READINGS and entry.by) for entry in entries)
-        for kind, entries in watch.chart.entries.items()
+        for kind, entries in state.chart.entries.items()
     }
 
 

@@ -54,7 +54,7 @@ def test_a_lease_that_runs_out_during_the_judgement_commits_nothing(store: Store
     batch = store.take(SHARD, datetime.now(UTC))
     assert batch is not None
     with store.transaction(batch) as transaction:
-        transaction.watches(["P1"])
+        transaction.states(["P1"])
         store.redis.pexpire(SHARD.lease, 20)
         eventually(lambda: store.redis.pttl(SHARD.lease) < 0, "the lease has run out")
         with pytest.raises(LostLeaseError):
@@ -117,7 +117,7 @@ def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) 
     records = [record for shard in KEYS.all() for _, record in store.journal(shard)]
     taken = [json.loads(item["message"])["id"] + item["message"] for record in records for item in record["in"]]
     assert len(taken) == len(set(taken)) == len(messages) == sum(counts)
-    assert [watch.patient for watch in store.watches()] == patients
+    assert [state.patient for state in store.states()] == patients
 
 
 @pytest.mark.parametrize(

@@ -248,8 +248,8 @@ def test_a_killed_service_leaves_no_process_behind_and_loses_nothing_it_accepted
         eventually(lambda: not [pid for pid in running if alive(pid)], "every process of the service has ended", 20)
     with EmbeddedRedis(terminal.data) as left:
         store = make(Settings(redis_url=left.url)).store
-        watch = store.watch("bed 9")
-        assert watch is not None or store.redis.xlen(store.keys.of("bed 9").inbox) == 3
+        state = store.state("bed 9")
+        assert state is not None or store.redis.xlen(store.keys.of("bed 9").inbox) == 3
         store.redis.close()
 
 

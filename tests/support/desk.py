@@ -113,9 +113,9 @@ class Desk(AbstractContextManager["Desk"]):
 
     def crs(self, patient: str = "P1") -> Episode:
         """The open episode of CRS."""
-        watch = self.store.watch(patient)
-        assert watch is not None
-        return watch.episodes["crs"]
+        state = self.store.state(patient)
+        assert state is not None
+        return state.episodes["crs"]
 
     # -- the phone -------------------------------------------------------------------------------
 

@@ -178,7 +178,7 @@ class Hospital:
     def _told_anew(self, event: Body, arrived: dict[str, Received], written: dict[str, Body]) -> set[str]:
         """The episodes of a cancelled page of which a newer one to the same person on the same channel has arrived."""
         told = [
-            item for watch in self.store.watches() for episode in watch.episodes.values() for item in episode.deliveries
+            item for state in self.store.states() for episode in state.episodes.values() for item in episode.deliveries
         ]
         if not any(item.page == event["page"] and item.state == "cancelled" for item in told):
             return set()

@@ -65,7 +65,7 @@ PAGES = (
         "haematologist-1",
         "08:09",
     ),
-    (3, "06:00", "e2", "m_easix", "low", "new", "m-EASIX 61.2", "Over the site's 30; watch closely.", "", ""),
+    (3, "06:00", "e2", "m_easix", "low", "new", "m-EASIX 61.2", "Over the site's 30; state closely.", "", ""),
     (
         5,
         "06:00",

@@ -16,7 +16,7 @@ from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
-from alerts.state import Effects, SetAside, Watch
+from alerts.state import Effects, PatientState, SetAside
 from alerts.step.step import step
 from config.site import Site, load_site
 from config.vocabulary import READINGS
@@ -82,7 +82,7 @@ class Ward:
     def __init__(self, day: int = 1, clock: str = "10:00", site: Site = SITE) -> None:
         self.site = site
         self.now = self.at(clock, day)
-        self.watches: dict[str, Watch] = {}
+        self.states: dict[str, PatientState] = {}
         self.pages: list[Page] = []
         self.cancelled: list[str] = []
         self.set_aside: list[SetAside] = []
@@ -125,12 +125,12 @@ class Ward:
 
     def next_at(self) -> datetime | None:
         """When somebody is next to be told."""
-        return min((at for watch in self.watches.values() if (at := watch.next_at()) is not None), default=None)
+        return min((at for state in self.states.values() if (at := state.next_at()) is not None), default=None)
 
     def wake(self) -> None:
         """Run every timer that is due now."""
-        for patient, watch in list(self.watches.items()):
-            due = watch.next_at()
+        for patient, state in list(self.states.items()):
+            due = state.next_at()
             if due is not None and due <= self.now:
                 self._step(patient, [])
         if self._stays_on_it:
@@ -186,8 +186,8 @@ class Ward:
 
     def step_alone(self, patient: str, messages: Sequence[AnyMessage]) -> Effects:
         """One step of one patient; what it asks of others waits with whoever asked for it."""
-        before = self.watches.get(patient, Watch(patient=patient))
-        self.watches[patient], effects = step(before, messages, self.now.astimezone(UTC), self.site)
+        before = self.states.get(patient, PatientState(patient=patient))
+        self.states[patient], effects = step(before, messages, self.now.astimezone(UTC), self.site)
         self._keep(effects)
         return effects
 
@@ -295,7 +295,7 @@ class Ward:
         self.send(charted)
         return charted
 
-    def state(self, statement: str, value: bool = True, at: datetime | None = None) -> AnyMessage:
+    def statement(self, statement: str, value: bool = True, at: datetime | None = None) -> AnyMessage:
         """Chart what a clinician says."""
         charted = message("statement", at or self.now, statement=statement, value=value, by="person")
         self.send(charted)
@@ -374,22 +374,22 @@ class Ward:
         (page,) = self.new_pages()
         return page
 
-    def watch(self, patient: str = PATIENT) -> Watch:
+    def state(self, patient: str = PATIENT) -> PatientState:
         """What is remembered of a patient."""
-        return self.watches[patient]
+        return self.states[patient]
 
     def episode(self, condition: str, patient: str = PATIENT) -> Episode:
         """The open episode of a condition."""
-        return self.watches[patient].episodes[condition]
+        return self.states[patient].episodes[condition]
 
     def is_open(self, condition: str, patient: str = PATIENT) -> bool:
         """Whether a condition has an open episode."""
-        return condition in self.watches[patient].episodes
+        return condition in self.states[patient].episodes
 
     def grade(self, system: str, patient: str = PATIENT) -> str | None:
         """The grade or score that stands."""
-        return self.watches[patient].standing.get(system)
+        return self.states[patient].standing.get(system)
 
     def charted(self, kind: str, patient: str = PATIENT) -> tuple[Entry, ...]:
         """The chart's entries of a kind."""
-        return self.watches[patient].chart.entries.get(kind, ())
+        return self.states[patient].chart.entries.get(kind, ())

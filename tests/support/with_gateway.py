@@ -50,6 +50,6 @@ def links(ward: Hospital) -> Links:
 def episode_of(ward: Hospital, patient: str, link: str) -> Episode:
     """The episode a link is about, as it stands in the store."""
     claims = links(ward).read(link.rpartition("/")[2], datetime.now(UTC))
-    watch = ward.store.watch(patient)
-    assert watch is not None
-    return next(episode for episode in watch.episodes.values() if episode.id == claims.episode)
+    state = ward.store.state(patient)
+    assert state is not None
+    return next(episode for episode in state.episodes.values() if episode.id == claims.episode)

@@ -10,7 +10,7 @@ from worker.commands.responses import by_option, person
 
 if TYPE_CHECKING:
     from alerts.chart.merge_register import Link
-    from alerts.state import Watch
+    from alerts.state import PatientState
     from config.site import Site
 
 LOOKS = 100
@@ -21,22 +21,22 @@ LOOK_EVERY_SECONDS = 0.1
 def merges() -> None:
     """List every merge: which record goes on under which, since when, who said so, and what ended it."""
     run = runtime()
-    for watch in run.store.watches(unregistered=True):
-        for link in watch.merges.into:
-            click.echo(_line(watch, link, run.site))
+    for state in run.store.states(unregistered=True):
+        for link in state.merges.into:
+            click.echo(_line(state, link, run.site))
 
 
-def _line(watch: "Watch", link: "Link", site: "Site") -> str:
+def _line(state: "PatientState", link: "Link", site: "Site") -> str:
     from alerts.pages.values import clock
 
     who = f"{link.by} ({link.source})" if link.by else link.source
-    merge = f"{watch.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"
+    merge = f"{state.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"
     if link.is_taken_back:
         return f"{merge}: taken back"
-    received = watch.merges.newest_received
+    received = state.merges.newest_received
     if received is not None and received.age > link.age:
-        return f"{merge}: ended by the newer merge of {received.other} into {watch.patient}"
-    if link is not watch.merges.goes_to:
+        return f"{merge}: ended by the newer merge of {received.other} into {state.patient}"
+    if link is not state.merges.goes_to:
         return f"{merge}: replaced by a newer merge"
     return (
         f"{merge}: goes on there" if link.known else f"{merge}: waits for the other record; until then both are watched"
@@ -52,14 +52,14 @@ def unmerge(old: str, by: str) -> None:
 
     run = runtime()
     who = person(run, by)
-    watch = run.store.watch(old)
-    messages = _taken_back(watch, who, run.clock.now().isoformat()) if watch is not None else []
+    state = run.store.state(old)
+    messages = _taken_back(state, who, run.clock.now().isoformat()) if state is not None else []
     if not messages:
         raise click.ClickException(f"{old} is not merged into another record; see `cartwatch merges`")
     Client(settings_of_service()).send(messages, source="cli")
     for _ in range(LOOKS):
-        watch = run.store.watch(old)
-        if watch is not None and not any(link.known and not link.is_taken_back for link in watch.merges.into):
+        state = run.store.state(old)
+        if state is not None and not any(link.known and not link.is_taken_back for link in state.merges.into):
             break
         time.sleep(LOOK_EVERY_SECONDS)
     else:
@@ -69,13 +69,13 @@ def unmerge(old: str, by: str) -> None:
     click.echo(f"{others} keeps its copy: what belongs to {old} alone is to be entered in error there")
 
 
-def _taken_back(watch: "Watch", by: str, now: str) -> list[dict[str, Any]]:
+def _taken_back(state: "PatientState", by: str, now: str) -> list[dict[str, Any]]:
     """The merges of a record into others as entered in error, and those the other way that they had ended."""
-    standing = [link for link in watch.merges.into if not link.is_taken_back]
-    found = [_body(watch.patient, link.other, link) for link in standing]
-    for link in watch.merges.received:
+    standing = [link for link in state.merges.into if not link.is_taken_back]
+    found = [_body(state.patient, link.other, link) for link in standing]
+    for link in state.merges.received:
         if not link.is_taken_back and any(one.other == link.other and one.age > link.age for one in standing):
-            found.append(_body(link.other, watch.patient, link))
+            found.append(_body(link.other, state.patient, link))
     return [body | {"by": by, "received": now} for body in found]
 
 

@@ -10,7 +10,7 @@ from worker.commands.common import echo_json, json_option, runtime
 if TYPE_CHECKING:
     from alerts.episodes.lifecycle import Episode
     from alerts.overview import Count, Overview, Sign
-    from alerts.state import Watch
+    from alerts.state import PatientState
     from config.site import Site
 
 
@@ -28,7 +28,7 @@ def board(as_json: bool) -> None:
 
     run = runtime()
     now = run.clock.now()
-    patients = most_urgent_first(overview(watch, run.site) for watch in run.store.watches())
+    patients = most_urgent_first(overview(state, run.site) for state in run.store.states())
     if as_json:
         for patient in patients:
             echo_json(_as_json(patient, run.site, now))
@@ -40,15 +40,15 @@ def board(as_json: bool) -> None:
     for heading in ("patient", "place", "CRS", "ICANS", "last signs", "open episodes"):
         table.add_column(heading, overflow="fold", no_wrap=not terminal.is_terminal)
     for patient in patients:
-        watch = patient.watch
+        state = patient.state
         episodes = [standing_line(item, run.site) for item in patient.episodes]
         episodes += [
             f"silence {item.id}: {item.condition} until {_clock(item.until, run.site)} ({item.by}: {item.why})"
-            for item in in_force(watch.silences, now)
+            for item in in_force(state.silences, now)
         ]
         episodes += patient.statements
         grades = [level.text or level.absent for level in (patient.crs, patient.icans)]
-        cells = (watch.patient, _place(watch), *grades, _signs(patient), "\n".join(episodes))
+        cells = (state.patient, _place(state), *grades, _signs(patient), "\n".join(episodes))
         table.add_row(*map(escape, cells))
     console.print(table)
     unregistered = tally(run.store.unregistered().values())
@@ -66,16 +66,16 @@ def _clock(moment: datetime, site: "Site") -> str:
     return clock(moment, site, "en")
 
 
-def _place(watch: "Watch") -> str:
+def _place(state: "PatientState") -> str:
     from alerts.messages import SITE_SUBJECT
 
-    if watch.patient == SITE_SUBJECT:
+    if state.patient == SITE_SUBJECT:
         return "technical"
-    admission = watch.chart.admission
+    admission = state.chart.admission
     place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
-    if watch.merged_into:
-        return f"{place} (merged into {watch.merged_into})"
-    return f"{place} (discharged)" if watch.discharged_at is not None else place
+    if state.merged_into:
+        return f"{place} (merged into {state.merged_into})"
+    return f"{place} (discharged)" if state.discharged_at is not None else place
 
 
 def _signs(patient: "Overview") -> str:
@@ -85,18 +85,18 @@ def _signs(patient: "Overview") -> str:
 
 def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]:
     """One patient as a document: what is missing or undetermined is null."""
-    watch = patient.watch
-    admission = watch.chart.admission
+    state = patient.state
+    admission = state.chart.admission
     grades = {"crs": patient.crs, "icans": patient.icans}
     signs = {"temperature": patient.temperature, "pressure": patient.pressure, "spo2": patient.spo2}
     values: dict[str, Sign | Count] = {**signs, "ice": patient.ice, **{count.name: count for count in patient.counts}}
     return {
-        "patient": watch.patient,
+        "patient": state.patient,
         "ward": admission.ward if admission else None,
         "bed": admission.bed if admission else None,
-        "day": watch.chart.day(now, site.zone),
-        "registered": watch.registered,
-        "discharged": watch.discharged_at is not None,
+        "day": state.chart.day(now, site.zone),
+        "registered": state.registered,
+        "discharged": state.discharged_at is not None,
         **{name: level._asdict() for name, level in grades.items()},
         **{name: _value(one, now) for name, one in values.items()},
         "m_easix": {"value": patient.m_easix.value or None, "flags": patient.m_easix.flags},
@@ -147,11 +147,11 @@ def explain(patient: str, at: datetime | None, rules: bool, as_json: bool) -> No
     from worker.commands.explanation import as_values, lines
 
     run = runtime()
-    watch = run.store.watch(patient)
-    if watch is None:
+    state = run.store.state(patient)
+    if state is None:
         raise click.ClickException(f"no patient {patient}; see `cartwatch board`")
     moment = at.replace(tzinfo=run.site.zone) if at is not None else run.clock.now()
-    found = explained(watch.chart, moment, run.site)
+    found = explained(state.chart, moment, run.site)
     if as_json:
         for values in as_values(found, rules=rules):
             echo_json(values)

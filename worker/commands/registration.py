@@ -9,7 +9,7 @@ import click
 from worker.commands.common import runtime, settings_of_service
 
 if TYPE_CHECKING:
-    from alerts.state import Watch
+    from alerts.state import PatientState
     from config.site import Site
     from worker.runtime.runtime import Runtime
 
@@ -33,7 +33,7 @@ def register(patient: str, **said: str) -> None:
 
     run = runtime()
     now = run.clock.now()
-    before = run.store.watch(patient.strip())
+    before = run.store.state(patient.strip())
     try:
         name = f"register-{int(now.timestamp() * 1000)}"
         message = registration({"patient": patient, **said}, name, "cli", now, run.site)
@@ -55,31 +55,31 @@ def register(patient: str, **said: str) -> None:
         click.echo(line)
 
 
-def _what_happened(run: "Runtime", message: dict[str, Any], before: "Watch | None") -> list[str]:
+def _what_happened(run: "Runtime", message: dict[str, Any], before: "PatientState | None") -> list[str]:
     from worker.commands.patients import standing_line
 
-    watch = run.store.watch(message["patient"])
-    if watch is None:
+    state = run.store.state(message["patient"])
+    if state is None:
         return []
     again = before is not None and before.registered
-    lines = [f"{watch.patient} is registered{' again' if again else ''}: {_as_known(watch, run.site, run.clock.now())}"]
+    lines = [f"{state.patient} is registered{' again' if again else ''}: {_as_known(state, run.site, run.clock.now())}"]
     if before is None:
-        lines.append(f"nothing has come in for {watch.patient} yet: check the id if readings are sent already")
+        lines.append(f"nothing has come in for {state.patient} yet: check the id if readings are sent already")
     elif before.unregistered is not None:
         kept = before.unregistered
         lines.append(f"{kept.count} message(s) from {', '.join(kept.sources)} that waited for it are judged now")
-    episodes = [standing_line(episode, run.site) for episode in watch.episodes.values()]
+    episodes = [standing_line(episode, run.site) for episode in state.episodes.values()]
     return lines + [f"open: {line}" for line in episodes]
 
 
-def _as_known(watch: "Watch", site: "Site", now: datetime) -> str:
+def _as_known(state: "PatientState", site: "Site", now: datetime) -> str:
     from alerts.pages.values import clock
 
-    known = watch.chart.admission
+    known = state.chart.admission
     if known is None or known.infused is None:
         infused = "NO INFUSION DATE: no day, no baseline, nothing is overdue; give --infused"
     else:
-        infused = f"infused {clock(known.infused, site, 'en')}, day {watch.chart.day(now, site.zone)}"
+        infused = f"infused {clock(known.infused, site, 'en')}, day {state.chart.day(now, site.zone)}"
     place = "/".join(part for part in (known.ward, known.bed) if part) if known else ""
     parts = [infused, known.product if known else "", place]
     return ", ".join(part for part in parts if part)

@@ -89,8 +89,8 @@ def _answered(run: "Runtime", episode: str, body: dict[str, Any]) -> "Episode | 
 
 def _open_episode(run: "Runtime", episode: str) -> "Episode | None":
     patient = run.store.patient_of(episode)
-    watch = run.store.watch(patient) if patient is not None else None
-    open_ = watch.episodes.values() if watch is not None else ()
+    state = run.store.state(patient) if patient is not None else None
+    open_ = state.episodes.values() if state is not None else ()
     return next((item for item in open_ if item.id == episode), None)
 
 
@@ -136,13 +136,13 @@ def silence(
 
 def _end_silence(run: "Runtime", number: str, body: dict[str, Any], now: datetime) -> None:
     """Take back the message that asked for the silence."""
-    for watch in run.store.watches():
-        for held in watch.silences:
+    for state in run.store.states():
+        for held in state.silences:
             if held.id == number:
                 body |= {"id": held.id, "source": held.source, "effective": held.at.isoformat(), "why": held.why}
                 body |= {"until": held.until.isoformat(), "urgency": held.urgency, "status": "entered_in_error"}
                 body |= {"episode": held.episode} if held.episode else {"condition": held.condition}
-                _append(body | {"patient": watch.patient, "received": now.isoformat()})
+                _append(body | {"patient": state.patient, "received": now.isoformat()})
                 click.echo(f"silence {number} ended")
                 return
     raise click.ClickException(f"no silence {number} is in force; see `cartwatch board`")

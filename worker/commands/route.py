@@ -64,10 +64,10 @@ def _of_episode(episode: str) -> "Route":
 
     run = runtime()
     patient = run.store.patient_of(episode)
-    watch = run.store.watch(patient) if patient is not None else None
-    if watch is None:
+    state = run.store.state(patient) if patient is not None else None
+    if state is None:
         raise click.ClickException(f"no episode {episode}; see `cartwatch board`")
-    for standing in watch.episodes.values():
+    for standing in state.episodes.values():
         if standing.id == episode:
-            return Route(standing, watch.silences, run.clock.now(), run.site)
+            return Route(standing, state.silences, run.clock.now(), run.site)
     raise click.ClickException(f"episode {episode} is closed: nobody is told any more")

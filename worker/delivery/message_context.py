@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from alerts.episodes.lifecycle import Episode
 from alerts.pages.page import Page
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import URGENCIES, Language, Site, Urgency
 from worker.delivery.agreement import mark
 from worker.delivery.channel import Office, send_picture, takes_picture
@@ -53,14 +53,14 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
     site = run.site
     channel = site.on_call.channels.get(channel_name)
     patient = run.store.patient_of(page_id.rpartition(".")[0])
-    watch = run.store.watch(patient) if patient is not None else None
-    if channel is None or watch is None or mark(channel) != address:
+    state = run.store.state(patient) if patient is not None else None
+    if channel is None or state is None or mark(channel) != address:
         return
-    sent = _sent(watch, page_id, channel_name)
+    sent = _sent(state, page_id, channel_name)
     if sent is None or not takes_picture(channel, sent.urgency, run.settings.receiver_url):
         log.warning("no picture for page %s on %s: the page did not go there", page_id, channel_name)
         return
-    chart, language = watch.chart, sent.language(site)
+    chart, language = state.chart, sent.language(site)
     about = subjects(sent.episodes)
     words = Words(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
     drawn = png(chart, assessed_at, site, language, about)
@@ -85,11 +85,11 @@ class _Sent(NamedTuple):
         return person.language if person is not None else "en"
 
 
-def _sent(watch: Watch, page_id: str, channel_name: str) -> _Sent | None:
+def _sent(state: PatientState, page_id: str, channel_name: str) -> _Sent | None:
     """What is known of a page on a channel; None where it did not go there, or all it told of is over."""
     found = [
         (episode, told.to)
-        for episode in watch.episodes.values()
+        for episode in state.episodes.values()
         for told in episode.deliveries
         if (told.page, told.channel) == (page_id, channel_name)
     ]

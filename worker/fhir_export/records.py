@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from alerts.assessment.issued_grades import grade_id
 from alerts.messages import AnyMessage, Receipt
-from alerts.state import Effects, Watch
+from alerts.state import Effects, PatientState
 
 Item = dict[str, Any]
 
@@ -31,20 +31,20 @@ ABOUT = {
 _EXPORTED = ("grade", "regrade")
 
 
-def owed(watch: Watch, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
-    """What follows for the record from one patient's step; `watch` is the patient afterwards.
+def owed(state: PatientState, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
+    """What follows for the record from one patient's step; `state` is the patient afterwards.
 
     Of the subjects that are no patient (`~`) nothing does.
     """
-    if watch.patient.startswith("~"):
+    if state.patient.startswith("~"):
         return []
     items = [event for event in effects.events if event["kind"] in _EXPORTED]
     items += [_receipt(message) for message in messages if isinstance(message, Receipt)]
     for event in effects.events:
         if event["kind"] == "page":
-            items.append(event | {"about": list(_about(watch, event))})
+            items.append(event | {"about": list(_about(state, event))})
         elif event["kind"] == "acknowledged":
-            items.append({name: event[name] for name in ("kind", "at", "by")} | {"pages": _told(watch, event)})
+            items.append({name: event[name] for name in ("kind", "at", "by")} | {"pages": _told(state, event)})
     items += [{"kind": "cancelled", "page": page} for page in effects.cancelled]
     return items
 
@@ -54,21 +54,21 @@ def _receipt(receipt: Receipt) -> Item:
     return {"kind": "receipt", "page": receipt.page, "outcome": receipt.outcome, "at": at}
 
 
-def _about(watch: Watch, page: Item) -> Iterable[str]:
+def _about(state: PatientState, page: Item) -> Iterable[str]:
     """The grades that stand of what a page tells."""
-    open_now = {episode.id: condition for condition, episode in watch.episodes.items()}
+    open_now = {episode.id: condition for condition, episode in state.episodes.items()}
     conditions = [page["condition"], *(open_now[id] for id in page["episodes"] if id in open_now)]
     for system in dict.fromkeys(system for name in conditions for system in ABOUT.get(name, (name,))):
-        for given in watch.graded.get(system, ())[-1:]:
+        for given in state.graded.get(system, ())[-1:]:
             if not given.taken_back:
-                yield grade_id(watch.patient, system, given.at, given.number)
+                yield grade_id(state.patient, system, given.at, given.number)
 
 
-def _told(watch: Watch, event: Item) -> list[str]:
+def _told(state: PatientState, event: Item) -> list[str]:
     """The pages that told of an episode since it last worsened."""
     return [
         told.page
-        for episode in watch.episodes.values()
+        for episode in state.episodes.values()
         if episode.id == event["episode"]
         for told in episode.deliveries
         if told.at >= episode.told_from

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.lifecycle import Episode, Past, episode_id
-from alerts.state import Watch
+from alerts.state import PatientState
 from worker.links import LinkClaims
 
 Holder = Literal["nobody", "you", "other", "over", "retracted"]
@@ -38,30 +38,30 @@ class NoSuchEpisode(Exception):
     """No episode of this patient, open or over, has this id."""
 
 
-def episode_of(watch: Watch, name: str) -> Episode | None:
+def episode_of(state: PatientState, name: str) -> Episode | None:
     """The open episode of an id; None where it is over.
 
     Raises:
         NoSuchEpisode: it never was.
     """
-    found = next((episode for episode in watch.episodes.values() if episode.id == name), None)
-    if found is None and past_of(watch, name) is None:
+    found = next((episode for episode in state.episodes.values() if episode.id == name), None)
+    if found is None and past_of(state, name) is None:
         raise NoSuchEpisode
     return found
 
 
-def past_of(watch: Watch, name: str) -> tuple[str, Past] | None:
+def past_of(state: PatientState, name: str) -> tuple[str, Past] | None:
     """The condition an episode that is over was of, and how the last of that condition ended."""
-    for condition, past in watch.past.items():
-        if any(episode_id(watch.patient, condition, number) == name for number in range(past.number, 0, -1)):
+    for condition, past in state.past.items():
+        if any(episode_id(state.patient, condition, number) == name for number in range(past.number, 0, -1)):
             return condition, past
     return None
 
 
-def over(watch: Watch, name: str) -> Standing:
+def over(state: PatientState, name: str) -> Standing:
     """How an episode that is over stands; when it ended is known of the last of its condition."""
-    found = past_of(watch, name)
-    if found is None or episode_id(watch.patient, found[0], found[1].number) != name:
+    found = past_of(state, name)
+    if found is None or episode_id(state.patient, found[0], found[1].number) != name:
         return Standing("over")
     past = found[1]
     return Standing("retracted" if past.retracted else "over", since=past.closed_at)

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from alerts.explain import explain
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import Language
 from worker.gateway import view
 from worker.gateway.ack_status import NoSuchEpisode, episode_of, standing
@@ -159,13 +159,13 @@ def _patient(gateway: Gateway, request: Request, ward: Ward) -> Response:
     session = session_of(gateway, request)
     tap = tap_of(request)
     reader = gateway.reader(session.person)
-    watch = _by_opaque(gateway, ward, request.path_params["opaque"], reader.language)
+    state = _by_opaque(gateway, ward, request.path_params["opaque"], reader.language)
     values = {
         "reader": reader,
-        "patient": view.patient(watch, reader),
-        "standings": {item.id: standing(item, reader.person, reader.now) for item in watch.episodes.values()},
-        "trend": trend(watch.chart, reader, watch.episodes.values()),
-        "explanations": explain(watch.chart, reader.now, reader.site, reader.language) if watch.registered else [],
+        "patient": view.patient(state, reader),
+        "standings": {item.id: standing(item, reader.person, reader.now) for item in state.episodes.values()},
+        "trend": trend(state.chart, reader, state.episodes.values()),
+        "explanations": explain(state.chart, reader.now, reader.site, reader.language) if state.registered else [],
         "opaque": request.path_params["opaque"],
         "may_act": gateway.may_act(session.person),
         "proof": gateway.links.proof(session.id),
@@ -177,10 +177,10 @@ def _patient(gateway: Gateway, request: Request, ward: Ward) -> Response:
     return html("patient.html.j2", reader.language, values)
 
 
-def _by_opaque(gateway: Gateway, ward: Ward, opaque: str, language: Language) -> Watch:
-    for watch in ward.watches:
-        if hmac.compare_digest(gateway.links.opaque(watch.patient).encode(), opaque.encode()):
-            return watch
+def _by_opaque(gateway: Gateway, ward: Ward, opaque: str, language: Language) -> PatientState:
+    for state in ward.states:
+        if hmac.compare_digest(gateway.links.opaque(state.patient).encode(), opaque.encode()):
+            return state
     raise Refused(NO_SUCH, language)
 
 
@@ -194,26 +194,26 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
         raise Refused(VIEW_ONLY, reader.language)
     if not hmac.compare_digest(form.pop("proof", "").encode(), gateway.links.proof(session.id).encode()):
         raise Refused(NOT_OURS, reader.language)
-    watch = _by_episode(gateway, request.path_params["episode"], reader)
-    back = f"/board/patient/{gateway.links.opaque(watch.patient)}" if "course" in form else "/board"
-    tap = _tap(watch, request, form, reader)
+    state = _by_episode(gateway, request.path_params["episode"], reader)
+    back = f"/board/patient/{gateway.links.opaque(state.patient)}" if "course" in form else "/board"
+    tap = _tap(state, request, form, reader)
     if tap is None:
         return RedirectResponse(back, 303)
     return RedirectResponse(f"{back}?tap={give(gateway, tap, reader)}", 303)
 
 
-def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> Watch:
+def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> PatientState:
     patient = gateway.run.store.patient_of(episode)
-    watch = gateway.run.store.watch(patient) if patient is not None else None
-    if watch is None:
+    state = gateway.run.store.state(patient) if patient is not None else None
+    if state is None:
         raise Refused(NO_SUCH, reader.language)
-    return watch
+    return state
 
 
-def _tap(watch: Watch, request: Request, form: dict[str, str], reader: Reader) -> Tap | None:
+def _tap(state: PatientState, request: Request, form: dict[str, str], reader: Reader) -> Tap | None:
     """What is answered; None where it is over, or has worsened since the board was shown."""
     try:
-        episode = episode_of(watch, request.path_params["episode"])
+        episode = episode_of(state, request.path_params["episode"])
     except NoSuchEpisode as error:
         raise Refused(NO_SUCH, reader.language) from error
     page = form.get("page", "")
@@ -224,4 +224,4 @@ def _tap(watch: Watch, request: Request, form: dict[str, str], reader: Reader) -
     if standing(episode, reader.person, reader.now, claims=claims).stale:
         return None
     action = request.path_params["action"]
-    return Tap(action, reader.person, watch.patient, episode.id, page, episode.urgency, form)
+    return Tap(action, reader.person, state.patient, episode.id, page, episode.urgency, form)

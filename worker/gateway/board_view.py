@@ -9,7 +9,7 @@ from markupsafe import Markup
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import SITE_SUBJECT
 from alerts.overview import Count, Level, Overview, Sign, is_free, most_urgent, most_urgent_first
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.vocabulary import label, shown_unit
 from worker.gateway.ack_status import Standing, standing
 from worker.gateway.sparkline import sparkline
@@ -127,13 +127,13 @@ def board(
     known = list(overviews)
     patients = most_urgent_first(item for item in known if item.on_the_ward)
     discharged = most_urgent_first(item for item in known if item.discharged)
-    short = shortened(item.watch.patient for item in (*patients, *discharged))
-    technical = [row for item in known if item.watch.patient == SITE_SUBJECT for row in _episodes(item.watch, reader)]
-    rows = [_row(item, short[item.watch.patient], reader, links) for item in patients]
+    short = shortened(item.state.patient for item in (*patients, *discharged))
+    technical = [row for item in known if item.state.patient == SITE_SUBJECT for row in _episodes(item.state, reader)]
+    rows = [_row(item, short[item.state.patient], reader, links) for item in patients]
     shown = [*technical, *(episode for row in rows for episode in row.episodes)]
     return Board(
         rows=tuple(rows),
-        discharged=tuple(_row(item, short[item.watch.patient], reader, links) for item in discharged),
+        discharged=tuple(_row(item, short[item.state.patient], reader, links) for item in discharged),
         technical=tuple(technical),
         feeds=tuple(_feeds(heard, reader)),
         ill=tuple(reader.clinical(check.part) for check in checks if not check.well),
@@ -171,29 +171,29 @@ def _from(text: str, start: int, length: int) -> str:
 
 
 def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
-    watch = patient.watch
-    admission = watch.chart.admission
+    state = patient.state
+    admission = state.chart.admission
     return Row(
-        opaque=links.opaque(watch.patient),
-        id=watch.patient,
+        opaque=links.opaque(state.patient),
+        id=state.patient,
         short_id=short_id,
         ward=(admission.ward or "") if admission else "",
         bed=(admission.bed or "") if admission else "",
-        day=watch.chart.day(reader.now, reader.site.zone),
-        note="" if watch.is_graded else "discharged" if watch.discharged_at else "not registered",
+        day=state.chart.day(reader.now, reader.site.zone),
+        note="" if state.is_graded else "discharged" if state.discharged_at else "not registered",
         crs=patient.crs,
         icans=patient.icans,
         ice=_sign(patient.ice, reader),
         signs=tuple(_sign(sign, reader) for sign in (patient.temperature, patient.pressure, patient.spo2)),
         counts=tuple(_count(count, reader) for count in patient.counts),
         m_easix=_m_easix(patient, reader),
-        episodes=tuple(_episodes(watch, reader)),
+        episodes=tuple(_episodes(state, reader)),
         statements=tuple(map(reader.clinical, patient.statements)),
     )
 
 
-def _episodes(watch: Watch, reader: Reader) -> list[EpisodeRow]:
-    return [_episode(episode, reader) for episode in most_urgent(watch.episodes.values())]
+def _episodes(state: PatientState, reader: Reader) -> list[EpisodeRow]:
+    return [_episode(episode, reader) for episode in most_urgent(state.episodes.values())]
 
 
 def _episode(episode: Episode, reader: Reader) -> EpisodeRow:

@@ -93,10 +93,10 @@ def exposition(ward: Ward, store: Store, now: datetime) -> str:
 
 
 def _of_the_ward(ward: Ward) -> Iterable[str]:
-    episodes = [episode for watch in ward.watches for episode in watch.episodes.values()]
+    episodes = [episode for state in ward.states for episode in state.episodes.values()]
     by_urgency = Counter(str(episode.urgency) for episode in episodes)
     by_state = Counter(str(told.state) for episode in episodes for told in episode.deliveries)
-    watched = sum(watch.is_graded for watch in ward.watches)
+    watched = sum(state.is_graded for state in ward.states)
     yield from _gauge("patients", "Patients under watch", {"": watched})
     yield from _gauge("unregistered_patients", "Patients nobody has registered", {"": ward.unregistered.patients})
     yield from _gauge("open_episodes", "Open episodes", {_labels(urgency=name): by_urgency[name] for name in URGENCIES})
@@ -191,4 +191,4 @@ def _age(at: datetime | None, now: datetime) -> float:
 
 def _silent(ward: Ward) -> int:
     """Feeds of which it has been said that they are silent."""
-    return sum(episode.condition.startswith("feed ") for watch in ward.watches for episode in watch.episodes.values())
+    return sum(episode.condition.startswith("feed ") for state in ward.states for episode in state.episodes.values())

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from alerts.episodes.lifecycle import Episode
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import URGENCIES
 from worker.gateway import view
 from worker.gateway.ack_status import (
@@ -35,7 +35,7 @@ class Opened(NamedTuple):
 
     claims: LinkClaims
     reader: Reader
-    watch: Watch
+    state: PatientState
     episode: Episode | None
     standing: Standing
 
@@ -76,26 +76,26 @@ def _open(gateway: Gateway, request: Request) -> Opened:
         raise Refused(FOREIGN_LINK)
     reader = gateway.reader(claims.person)
     patient = gateway.run.store.patient_of(claims.episode)
-    watch = gateway.run.store.watch(patient) if patient is not None else None
-    if watch is None:
+    state = gateway.run.store.state(patient) if patient is not None else None
+    if state is None:
         raise Refused(NO_SUCH, reader.language)
     try:
-        episode = episode_of(watch, claims.episode)
+        episode = episode_of(state, claims.episode)
     except NoSuchEpisode as error:
         raise Refused(NO_SUCH, reader.language) from error
     if episode is None:
-        episode = _left_of(watch, claims)
+        episode = _left_of(state, claims)
     if episode is None:
-        return Opened(claims, reader, watch, None, over(watch, claims.episode))
+        return Opened(claims, reader, state, None, over(state, claims.episode))
     claims = claims._replace(episode=episode.id)
     if not may_answer(episode, claims):
         raise Refused(FOREIGN_LINK, reader.language)
-    return Opened(claims, reader, watch, episode, standing(episode, claims.person, now, claims=claims))
+    return Opened(claims, reader, state, episode, standing(episode, claims.person, now, claims=claims))
 
 
-def _left_of(watch: Watch, claims: LinkClaims) -> Episode | None:
+def _left_of(state: PatientState, claims: LinkClaims) -> Episode | None:
     """What is still open of a page that told of several episodes, where the first of them is over."""
-    told = [item for item in watch.episodes.values() if delivery_of(item, claims.page) is not None]
+    told = [item for item in state.episodes.values() if delivery_of(item, claims.page) is not None]
     return max(told, key=lambda item: URGENCIES.index(item.urgency), default=None)
 
 
@@ -103,7 +103,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
     opened = _open(gateway, request)
     tap = tap_of(request)
     taking = bool(tap) and not gateway.answers.is_settled(tap)
-    shown = view.patient(opened.watch, opened.reader)
+    shown = view.patient(opened.state, opened.reader)
     told = [item for item in shown.concerns if _is_told(item.episode, opened.claims)]
     values = {
         "token": request.path_params["token"],
@@ -115,7 +115,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
         "stale": {item.episode.id for item in told if _is_stale(item.episode, opened)},
         "others": [item for item in shown.concerns if item not in told],
         "over_title": _over_title(opened),
-        "trend": trend(opened.watch.chart, opened.reader, [item.episode for item in told]),
+        "trend": trend(opened.state.chart, opened.reader, [item.episode for item in told]),
         "taking": taking,
         "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.asked(tap), opened),
         "mark": secrets.token_hex(8),
@@ -130,7 +130,7 @@ def _is_told(episode: Episode, claims: LinkClaims) -> bool:
 
 
 def _over_title(opened: Opened) -> str:
-    found = past_of(opened.watch, opened.claims.episode) if opened.episode is None else None
+    found = past_of(opened.state, opened.claims.episode) if opened.episode is None else None
     return opened.reader.clinical(found[0].upper().replace("_", " ")) if found is not None else ""
 
 
@@ -138,8 +138,8 @@ def _has_effect(asked: Asked | None, opened: Opened) -> bool:
     """Whether what stands is what a tap asked for; one that is no longer known of is not judged."""
     if asked is None:
         return True
-    episode = next((item for item in opened.watch.episodes.values() if item.id == asked.episode), None)
-    stands = over(opened.watch, asked.episode) if episode is None else _standing(episode, opened)
+    episode = next((item for item in opened.state.episodes.values() if item.id == asked.episode), None)
+    stands = over(opened.state, asked.episode) if episode is None else _standing(episode, opened)
     match asked.action:
         case "have-it":
             return stands.holder != "nobody"
@@ -163,7 +163,7 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
     tap = Tap(
         action=request.path_params["action"],
         person=opened.claims.person,
-        patient=opened.watch.patient,
+        patient=opened.state.patient,
         episode=episode.id,
         page=opened.claims.page,
         urgency=episode.urgency,
@@ -175,7 +175,7 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
 def _asked_of(opened: Opened, form: dict[str, str]) -> Episode | None:
     """The episode an answer is about: the link's, or another that the same page told of."""
     asked = form.get("episode") or opened.claims.episode
-    told = [item for item in opened.watch.episodes.values() if _is_told(item, opened.claims)]
+    told = [item for item in opened.state.episodes.values() if _is_told(item, opened.claims)]
     return next((episode for episode in told if episode.id == asked), None)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
 from alerts.overview import Overview, overview
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.site import Site
 from worker.gateway.sessions import Sessions
 from worker.monitoring.health import Check, examine
@@ -18,7 +18,7 @@ from worker.monitoring.silent_feeds import Heard, last_heard
 from worker.monitoring.unregistered import NOBODY, Tally, tally
 from worker.runtime.bulkhead import Bulkhead, SingleFlight
 from worker.runtime.runtime import Runtime
-from worker.store.codec import readable, unpack_unregistered, unpack_watch
+from worker.store.codec import readable, unpack_state, unpack_unregistered
 from worker.store.shard import is_shown
 
 EVERY_SECONDS = 2.0
@@ -37,7 +37,7 @@ class Ward(NamedTuple):
     """
 
     at: datetime
-    watches: tuple[Watch, ...]
+    states: tuple[PatientState, ...]
     heard: dict[str, Heard]
     checks: tuple[Check, ...]
     sessions: frozenset[str]
@@ -67,7 +67,7 @@ class Live:
         self._lock = threading.Lock()
         self._flight: SingleFlight[Ward] = SingleFlight(threads or Bulkhead(1))
         self._read: tuple[float, Ward] | None = None
-        self._decoded: dict[bytes, tuple[bytes, Watch]] = {}
+        self._decoded: dict[bytes, tuple[bytes, PatientState]] = {}
         self._overviews: dict[str, tuple[Site, Overview]] = {}
         self._shown: object = None
         self._version = 0
@@ -111,10 +111,10 @@ class Live:
         with self._lock:
             known = self._overviews
             self._overviews = {
-                watch.patient: known[watch.patient]
-                if watch.patient in known and known[watch.patient][0] is site and known[watch.patient][1].watch is watch
-                else (site, overview(watch, site))
-                for watch in ward.watches
+                state.patient: known[state.patient]
+                if state.patient in known and known[state.patient][0] is site and known[state.patient][1].state is state
+                else (site, overview(state, site))
+                for state in ward.states
             }
             return [one for _, one in self._overviews.values()]
 
@@ -124,31 +124,31 @@ class Live:
         pipe = store.redis.pipeline(transaction=False)
         pipe.hgetall(self._sessions.key)
         for shard in store.keys.all():
-            pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("states"))
             pipe.hgetall(shard.key("unregistered"))
         sessions, *packed = cast("list[dict[bytes, bytes]]", pipe.execute())
         notes = {patient: note for shard in packed[1::2] for patient, note in shard.items()}
         held = {
-            patient: watch for shard in packed[::2] for patient, watch in shard.items() if is_shown(notes.get(patient))
+            patient: state for shard in packed[::2] for patient, state in shard.items() if is_shown(notes.get(patient))
         }
-        watches = self._unpacked(held)
-        checks = (*self._checks(now), *_unreadable(len(held) - len(watches)))
+        states = self._unpacked(held)
+        checks = (*self._checks(now), *_unreadable(len(held) - len(states)))
         heard = last_heard(store, site, now) if site.on_call.feeds else {}
         unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
             at=now,
-            watches=watches,
+            states=states,
             unregistered=unregistered,
             heard=heard,
             checks=checks,
             sessions=self._sessions.alive(sessions, now),
-            version=self._version_of(now, watches, heard, checks, unregistered),
+            version=self._version_of(now, states, heard, checks, unregistered),
         )
 
     def _version_of(
         self,
         now: datetime,
-        watches: tuple[Watch, ...],
+        states: tuple[PatientState, ...],
         heard: dict[str, Heard],
         checks: tuple[Check, ...],
         unregistered: Tally,
@@ -157,7 +157,7 @@ class Live:
         minutes = {name: _minute(last.at) for name, last in heard.items()}
         parts = tuple((check.part, check.well) for check in checks)
         # Those of the last look were kept until these had been decoded: none has the identity of another.
-        shown = (_minute(now), minutes, parts, [id(watch) for watch in watches], unregistered, id(self._run.site))
+        shown = (_minute(now), minutes, parts, [id(state) for state in states], unregistered, id(self._run.site))
         if shown != self._shown:
             self._shown = shown
             self._version += 1
@@ -170,13 +170,13 @@ class Live:
         except Exception as error:
             return (Check("store", False, f"cannot be examined ({type(error).__name__})"),)
 
-    def _unpacked(self, held: dict[bytes, bytes]) -> tuple[Watch, ...]:
+    def _unpacked(self, held: dict[bytes, bytes]) -> tuple[PatientState, ...]:
         known = self._decoded
         same = {patient: known[patient] for patient, packed in held.items() if known.get(patient, (b"",))[0] == packed}
         changed = ((patient, packed) for patient, packed in held.items() if patient not in same)
-        decoded = {patient: (held[patient], watch) for patient, watch in readable(unpack_watch, changed)}
+        decoded = {patient: (held[patient], state) for patient, state in readable(unpack_state, changed)}
         self._decoded = decoded = same | decoded
-        return tuple(watch for _, (_, watch) in sorted(decoded.items()))
+        return tuple(state for _, (_, state) in sorted(decoded.items()))
 
 
 def _unreadable(count: int) -> tuple[Check, ...]:

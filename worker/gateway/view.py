@@ -14,7 +14,7 @@ from alerts.messages import SITE_SUBJECT
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.values import DOSED, value
 from alerts.rules.finding import Finding
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.unregistered import findings_of
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
@@ -126,36 +126,36 @@ class Patient(NamedTuple):
     background: Background | None
 
 
-def patient(watch: Watch, reader: Reader) -> Patient:
+def patient(state: PatientState, reader: Reader) -> Patient:
     """Everything there is to show of a patient."""
-    now = _assessed(watch, reader)
+    now = _assessed(state, reader)
     found: dict[str, Finding] = {}
     if now is not None:
-        found = {item.condition: item for item in findings_of(watch, now, reader.site)}
-    given = ledger(watch.chart, now.at) if now is not None else None
+        found = {item.condition: item for item in findings_of(state, now, reader.site)}
+    given = ledger(state.chart, now.at) if now is not None else None
     return Patient(
-        id="" if watch.patient == SITE_SUBJECT else watch.patient,
-        place=place(watch),
-        day=watch.chart.day(reader.now, reader.site.zone),
-        product=watch.chart.admission.product if watch.chart.admission else "",
+        id="" if state.patient == SITE_SUBJECT else state.patient,
+        place=place(state),
+        day=state.chart.day(reader.now, reader.site.zone),
+        product=state.chart.admission.product if state.chart.admission else "",
         concerns=tuple(
-            _concern(episode, found.get(episode.condition), given, reader) for episode in watch.episodes.values()
+            _concern(episode, found.get(episode.condition), given, reader) for episode in state.episodes.values()
         ),
-        background=_background(watch.chart, now, given, reader) if now is not None and given is not None else None,
+        background=_background(state.chart, now, given, reader) if now is not None and given is not None else None,
     )
 
 
-def place(watch: Watch) -> str:
+def place(state: PatientState) -> str:
     """Ward and bed."""
-    admission = watch.chart.admission
+    admission = state.chart.admission
     return " / ".join(part for part in (admission.ward, admission.bed) if part) if admission is not None else ""
 
 
-def _assessed(watch: Watch, reader: Reader) -> Assessment | None:
-    if not (watch.registered or watch.is_assessed) or watch.patient == SITE_SUBJECT:
+def _assessed(state: PatientState, reader: Reader) -> Assessment | None:
+    if not (state.registered or state.is_assessed) or state.patient == SITE_SUBJECT:
         return None
-    at = max(reader.now, watch.chart.newest or reader.now)
-    return assess_onward(watch.chart, at, reader.site, watch.course, watch.kept)[0]
+    at = max(reader.now, state.chart.newest or reader.now)
+    return assess_onward(state.chart, at, reader.site, state.course, state.kept)[0]
 
 
 def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, reader: Reader) -> Concern:

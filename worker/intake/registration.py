@@ -76,6 +76,6 @@ def _born(text: str, now: datetime) -> str:
 
 def is_processed(store: Store, message: Mapping[str, Any]) -> bool:
     """Whether a registration stands in the patient's chart."""
-    watch = store.watch(message["patient"])
+    state = store.state(message["patient"])
     at = datetime.fromisoformat(message["effective"])
-    return watch is not None and any(held.effective == at for held in watch.chart.registrations)
+    return state is not None and any(held.effective == at for held in state.chart.registrations)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from alerts.messages import Fault
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.system_faults import fault
 from worker.store.keys import SYNTHETIC
 
@@ -20,7 +20,9 @@ WORDS = "cartwatch's own page on its way round: nobody is ill, and nothing is to
 class RoundTrip:
     """The page that was sent off last, as a look at `now` finds it; `state` is what the look before has kept."""
 
-    def __init__(self, state: Mapping[bytes, bytes], watch: Watch | None, every: timedelta, now: datetime) -> None:
+    def __init__(
+        self, state: Mapping[bytes, bytes], watch: PatientState | None, every: timedelta, now: datetime
+    ) -> None:
         began = state.get(b"trip_began")
         at = datetime.fromisoformat(began.decode()) if began else None
         self._now = now
@@ -30,7 +32,7 @@ class RoundTrip:
         self._took = self._time_of(watch) if self._under_way else None
         self._again = self._began is None or now - self._began >= every
 
-    def _time_of(self, watch: Watch | None) -> timedelta | None:
+    def _time_of(self, watch: PatientState | None) -> timedelta | None:
         """From the message to the delivery whose receipt has come back; None while none has."""
         episode = watch.episodes.get(ROUND_TRIP) if watch is not None else None
         if episode is None or self._began is None or episode.opened_at != self._began:

@@ -89,12 +89,12 @@ def silence(source: str, heard: Heard, patients: Sequence[str], site: Site) -> s
 def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
     """The patients, by place and id, who have readings of each of some feeds. Reads every state: ask only if needed."""
     found: dict[str, list[str]] = {source: [] for source in sources}
-    for watch in store.watches() if sources else []:
-        if watch.patient == SITE_SUBJECT or watch.discharged_at is not None:
+    for state in store.states() if sources else []:
+        if state.patient == SITE_SUBJECT or state.discharged_at is not None:
             continue
-        sent = {entry.source for series in watch.chart.entries.values() for entry in series}
+        sent = {entry.source for series in state.chart.entries.values() for entry in series}
         for source in sent & set(sources):
-            found[source].append(" ".join(filter(None, (place(watch.chart.admission), watch.patient))))
+            found[source].append(" ".join(filter(None, (place(state.chart.admission), state.patient))))
     return {source: sorted(patients) for source, patients in found.items()}
 
 

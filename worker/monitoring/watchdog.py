@@ -94,7 +94,7 @@ def audit(run: Runtime, now: datetime) -> Look:
         # What is overdue now could not be done while no worker ran; the next look judges those that do.
         found = {part: what for part, what in found.items() if part != SITE_STUCK and not part.startswith(BEHIND)}
         state.pop(b"trip_began", None)
-    trip = RoundTrip(state, store.watch(SYNTHETIC), every, now)
+    trip = RoundTrip(state, store.state(SYNTHETIC), every, now)
     found |= trip.late()
     change = incidents.compare(before, found, milliseconds(now))
     faults = [*trip.messages(), *_faults(change.begun, change.over, found, now)]

@@ -22,7 +22,7 @@ from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.pages.page import Page
-from alerts.state import Effects, SetAside, Watch, sets_aside
+from alerts.state import Effects, PatientState, SetAside, sets_aside
 from alerts.step.step import step
 from alerts.step.system_faults import fault, intake_fault
 from alerts.step.unregistered import would_be_unregistered
@@ -97,15 +97,15 @@ def _one_batch(
         read, outcome = _read(store.keys, work, now, site)
         due = [] if outcome.stuck else work.due
         asked = {item.message.patient for item in read} | set(due)
-        watches = transaction.watches(asked)
-        if unreadable := asked - watches.keys():
+        states = transaction.states(asked)
+        if unreadable := asked - states.keys():
             read, due = _without_unreadable(unreadable, read, due, now, outcome)
         room = ceil(site.conventions.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
-        known = _without_room(watches, read, room, now, site, outcome)
+        known = _without_room(states, read, room, now, site, outcome)
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
         todo = rounds(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
-        exports, done = _evaluate(watches, todo, budget, now, site, outcome, exporting=store.exports)
+        exports, done = _evaluate(states, todo, budget, now, site, outcome, exporting=store.exports)
         outcome = outcome._replace(exports=pack(exports) if exports else b"")
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
@@ -195,7 +195,7 @@ def _without_unreadable(
 
 
 def _without_room(
-    watches: dict[str, Watch], read: list[Read], room: int, now: datetime, site: Site, outcome: Outcome
+    states: dict[str, PatientState], read: list[Read], room: int, now: datetime, site: Site, outcome: Outcome
 ) -> list[Read]:
     """Dead-letter what would be charted of unregistered patients beyond those for whom there is `room`.
 
@@ -206,11 +206,11 @@ def _without_room(
         coming[item.message.patient].append(item.message)
     turned_away = set()
     for patient, theirs in coming.items():
-        if watches[patient] == Watch(patient=patient) and would_be_unregistered(theirs):
+        if states[patient] == PatientState(patient=patient) and would_be_unregistered(theirs):
             room -= 1
             if room < 0:
                 turned_away.add(patient)
-                del watches[patient]
+                del states[patient]
     if not turned_away:
         return read
     why = f"too many unregistered patients ({site.conventions.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
@@ -222,7 +222,7 @@ def _without_room(
 
 
 def _evaluate(
-    watches: dict[str, Watch],
+    states: dict[str, PatientState],
     todo: Iterable[Sequence[Piece]],
     budget: Budget,
     now: datetime,
@@ -238,14 +238,14 @@ def _evaluate(
     exports: list[Item] = []
     done: set[bytes] = set()
     for patient, items in _within(budget, todo):
-        watch, messages = watches[patient], [item.message for item in items]
+        state, messages = states[patient], [item.message for item in items]
         done.update(item.entry for item in items)
-        advanced, effects, error = _step_isolated(watch, messages, now, site)
+        advanced, effects, error = _step_isolated(state, messages, now, site)
         if error is not None:
-            episodes = ", ".join(sorted(episode.id for episode in watch.episodes.values())[:5])
+            episodes = ", ".join(sorted(episode.id for episode in state.episodes.values())[:5])
             _put_off(outcome, [patient], f"episode {episodes}", type(error).__name__, now)
-        elif advanced != Watch(patient=patient):  # else nothing is known, and there is nothing to keep
-            outcome.watches[patient] = watches[patient] = advanced
+        elif advanced != PatientState(patient=patient):  # else nothing is known, and there is nothing to keep
+            outcome.states[patient] = states[patient] = advanced
         outcome.pages.extend(owing(page, site) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
         outcome.set_aside.extend(effects.set_aside)
@@ -265,18 +265,18 @@ def _within(budget: Budget, todo: Iterable[Sequence[Piece]]) -> Iterator[Piece]:
 
 
 def _step_isolated(
-    watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site
-) -> tuple[Watch, Effects, Exception | None]:
+    state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+) -> tuple[PatientState, Effects, Exception | None]:
     """`step`, and where it fails, message by message without those it fails on; and the error, if it fails on none."""
     try:
-        return *step(watch, messages, now, site), None
+        return *step(state, messages, now, site), None
     except SoftTimeLimitExceeded:
         raise  # no message's fault
     except Exception as error:
         _log_failure("the judgement failed on a batch of %d; going on message by message", len(messages), error)
     good: list[AnyMessage] = []
     poison = Effects()
-    probe = watch
+    probe = state
     for message in messages:
         try:
             probe, _ = step(probe, [message], now, site)
@@ -290,12 +290,12 @@ def _step_isolated(
             good.append(message)
     try:
         # Together once more, so that the pages are those there would have been without the poison.
-        advanced, effects = step(watch, good, now, site)
+        advanced, effects = step(state, good, now, site)
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:
         _log_failure("the judgement failed without a message at fault (%d in hand)", len(good), error)
-        return watch, poison, error
+        return state, poison, error
     effects.set_aside.extend(poison.set_aside)
     effects.faults.extend(poison.faults)
     return advanced, effects, None

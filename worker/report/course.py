@@ -174,7 +174,7 @@ def _rank(message: Message) -> tuple[Status, datetime]:
 
 
 def _bounds(held: Sequence[AnyMessage], pages: Sequence[SentPage]) -> tuple[datetime, datetime]:
-    """First and last moment of the watch: a discharge ends it, whatever is charted afterwards."""
+    """First and last moment of the state: a discharge ends it, whatever is charted afterwards."""
     start = min(message.effective for message in held)
     left = next((message.effective for message in reversed(held) if isinstance(message, Discharge)), None)
     charted = [message.effective for message in held if not isinstance(message, Note)]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.pages.page import Page
-from alerts.state import SetAside, Unregistered, Watch
+from alerts.state import PatientState, SetAside, Unregistered
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +46,19 @@ class Owed(Struct, frozen=True, kw_only=True):
 _FAST = 1
 
 _encoder = msgspec.msgpack.Encoder()
-_watch = msgspec.msgpack.Decoder(Watch)
+_watch = msgspec.msgpack.Decoder(PatientState)
 _owed = msgspec.msgpack.Decoder(Owed)
 _set_aside = msgspec.msgpack.Decoder(SetAside)
 _unregistered = msgspec.msgpack.Decoder(Unregistered)
 
 
-def pack(value: Watch | Owed | SetAside | Unregistered) -> bytes:
+def pack(value: PatientState | Owed | SetAside | Unregistered) -> bytes:
     """To bytes."""
     packed = _encoder.encode(value)
-    return zlib.compress(packed, _FAST) if isinstance(value, Watch) else packed
+    return zlib.compress(packed, _FAST) if isinstance(value, PatientState) else packed
 
 
-def unpack_watch(packed: bytes) -> Watch:
+def unpack_state(packed: bytes) -> PatientState:
     """A patient's state.
 
     Raises:

@@ -2,7 +2,7 @@
 
 inbox      stream   messages accepted and not yet taken into the state; an entry leaves it in the transaction
                     that commits what it changed
-watches    hash     patient -> the packed Watch
+states    hash     patient -> the packed PatientState
 revisions  hash     patient -> which batch wrote it last
 timers     zset     patient -> when its ladders are next looked at (ms since 1970)
 outbox     hash     page id -> the packed page and its attempts

@@ -1,7 +1,7 @@
 """The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
 
 Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
-the lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states this process
+the lease and read (1), count the attempt (1), state the lease (1), read lease, revisions and the states this process
 does not remember (1, or 2 where another process has changed one it does), commit (1). Lease, count and commit write.
 Only where one patient fills a whole window of the inbox, another trip reads the next window, within the budget.
 """
@@ -22,11 +22,11 @@ from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from alerts.messages import AnyMessage
-from alerts.state import SetAside, Unregistered, Watch
+from alerts.state import PatientState, SetAside, Unregistered
 from worker.clock import Clock, milliseconds, read_with
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
-from worker.store.codec import Owed, UnreadableError, pack, readable, unpack_unregistered, unpack_watch
+from worker.store.codec import Owed, UnreadableError, pack, readable, unpack_state, unpack_unregistered
 from worker.store.fair_shares import (
     BUDGET_PART,
     OF_THE_BACKLOG,
@@ -100,7 +100,7 @@ class Outcome(NamedTuple):
     `heard` is when (ms) each source last sent something; `exports` are for the record system.
     """
 
-    watches: dict[str, Watch]
+    states: dict[str, PatientState]
     pages: list[Owed]
     cancelled: list[str]
     set_aside: list[SetAside]
@@ -214,17 +214,17 @@ class Store:
     # -- committing ------------------------------------------------------------------------------
 
     def transaction(self, batch: Batch) -> "Transaction":
-        """Watch the lease; what is committed through this either happens whole, or not at all."""
+        """PatientState the lease; what is committed through this either happens whole, or not at all."""
         return Transaction(self, batch)
 
     def write(self, pipe: Pipeline, batch: Batch, outcome: Outcome, now: datetime) -> None:
         """Queue everything one batch changes onto an open MULTI."""
         shard = batch.shard
-        for patient, watch in outcome.watches.items():
-            self._write_watch(pipe, shard, patient, watch, now)
-        if outcome.watches:
+        for patient, state in outcome.states.items():
+            self._write_state(pipe, shard, patient, state, now)
+        if outcome.states:
             # The token is drawn anew for every batch, so that no two states of a patient have one revision.
-            pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.watches, batch.token))
+            pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.states, batch.token))
         for patient in outcome.stuck:
             pipe.zadd(shard.key("timers"), {patient: milliseconds(now + STUCK_WAITS)}, xx=True)
         for owed in outcome.pages:
@@ -256,39 +256,39 @@ class Store:
         for source, size in _counted(batch.waiting).items():
             pipe.hincrby(self.keys.waiting_bytes, source, -size)
 
-    def _write_watch(self, pipe: Pipeline, shard: Shard, patient: str, watch: Watch, now: datetime) -> None:
-        pipe.hset(shard.key("watches"), patient, pack(watch))
-        next_at = watch.next_at()
+    def _write_state(self, pipe: Pipeline, shard: Shard, patient: str, state: PatientState, now: datetime) -> None:
+        pipe.hset(shard.key("states"), patient, pack(state))
+        next_at = state.next_at()
         if next_at is None:
             pipe.zrem(shard.key("timers"), patient)
         else:
             pipe.zadd(shard.key("timers"), {patient: milliseconds(min(next_at, now + LOOK_AT_LEAST_EVERY))})
-        if watch.unregistered is not None:
-            note = structs.replace(watch.unregistered, open=bool(watch.episodes))
+        if state.unregistered is not None:
+            note = structs.replace(state.unregistered, open=bool(state.episodes))
             pipe.hset(shard.key("unregistered"), patient, pack(note))
         else:
             pipe.hdel(shard.key("unregistered"), patient)
-        for episode in watch.episodes.values():
+        for episode in state.episodes.values():
             pipe.hset(shard.key("episodes"), episode.id, patient)
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def watch(self, patient: str) -> Watch | None:
+    def state(self, patient: str) -> PatientState | None:
         """One patient's state as last committed."""
-        packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("watches"), patient))
-        return unpack_watch(packed) if packed is not None else None
+        packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("states"), patient))
+        return unpack_state(packed) if packed is not None else None
 
-    def watches(self, *, unregistered: bool = False) -> list[Watch]:
+    def states(self, *, unregistered: bool = False) -> list[PatientState]:
         """The state of every patient who is registered or has an open episode, and of the site; or of all."""
-        found: list[Watch] = []
+        found: list[PatientState] = []
         for shard in self.keys.all():
             pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(shard.key("watches"))
+            pipe.hgetall(shard.key("states"))
             pipe.hgetall(shard.key("unregistered"))
             packed, notes = cast("list[dict[bytes, bytes]]", pipe.execute())
             shown = (item for item in packed.items() if unregistered or is_shown(notes.get(item[0])))
-            found += [watch for _, watch in readable(unpack_watch, shown)]
-        return sorted(found, key=lambda watch: watch.patient)
+            found += [state for _, state in readable(unpack_state, shown)]
+        return sorted(found, key=lambda state: state.patient)
 
     def patient_of(self, episode: str) -> str | None:
         """The patient an episode belongs to."""
@@ -340,7 +340,7 @@ class Transaction:
     def __exit__(self, *_: object) -> None:
         self._pipe.reset()
 
-    def watches(self, patients: Iterable[str]) -> dict[str, Watch]:
+    def states(self, patients: Iterable[str]) -> dict[str, PatientState]:
         """The states of the batch's patients; a patient not seen before gets a fresh one.
 
         Raises:
@@ -350,7 +350,7 @@ class Transaction:
         if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
         self.unregistered = read.unregistered
-        return read.watches
+        return read.states
 
     def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
         """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
@@ -369,8 +369,8 @@ class Transaction:
             *_, waiting, due = self._pipe.execute()
         except WatchError as error:
             raise LostLeaseError(batch.shard.number) from error
-        for patient, watch in outcome.watches.items():
-            self._store.remembered.keep(patient, batch.token.encode(), watch)
+        for patient, state in outcome.states.items():
+            self._store.remembered.keep(patient, batch.token.encode(), state)
         if outcome.set_aside:
             dead_letters.trim(self._store.redis, self._store.keys, now)
         return bool(waiting or due)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.state import Watch
-from worker.store.codec import UnreadableError, unpack_watch
+from alerts.state import PatientState
+from worker.store.codec import UnreadableError, unpack_state
 from worker.store.keys import Shard
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ MOST = 256
 
 
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
-    *((Pipeline.hlen, key) for key in ("outbox", "watches", "episodes", "heard")),
+    *((Pipeline.hlen, key) for key in ("outbox", "states", "episodes", "heard")),
     *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
     *((Pipeline.xlen, key) for key in ("relay", "journal")),
 )
@@ -37,14 +37,14 @@ class Known(NamedTuple):
     """A state, and the revision it is of."""
 
     revision: bytes
-    watch: Watch
+    state: PatientState
 
 
 class Read(NamedTuple):
     """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered."""
 
     holder: bytes | None
-    watches: dict[str, Watch]
+    states: dict[str, PatientState]
     unregistered: int
 
 
@@ -65,10 +65,10 @@ class Remembered:
     def __len__(self) -> int:
         return len(self._states)
 
-    def keep(self, patient: str, revision: bytes, watch: Watch) -> None:
+    def keep(self, patient: str, revision: bytes, state: PatientState) -> None:
         """Remember a state; what was used longest ago is forgotten for it."""
         self._states.pop(patient, None)
-        self._states[patient] = Known(revision, watch)
+        self._states[patient] = Known(revision, state)
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
@@ -82,23 +82,23 @@ class Remembered:
         changed = [name for name, one in known.items() if one is not None and one.revision != fetched.revisions[name]]
         if changed:
             again = _fetch(redis, shard, changed, changed)
-            revisions, states = fetched.revisions | again.revisions, fetched.packed | again.packed
-            fetched = again._replace(revisions=revisions, packed=states)
-        watches: dict[str, Watch] = {}
+            revisions, packed_states = fetched.revisions | again.revisions, fetched.packed | again.packed
+            fetched = again._replace(revisions=revisions, packed=packed_states)
+        states: dict[str, PatientState] = {}
         for name in names:
             one = known[name]
             if one is not None and name not in fetched.packed:
-                watches[name] = one.watch
+                states[name] = one.state
                 continue
             packed, revision = fetched.packed[name], fetched.revisions[name]
             try:
-                watches[name] = Watch(patient=name) if packed is None else unpack_watch(packed)
+                states[name] = PatientState(patient=name) if packed is None else unpack_state(packed)
             except UnreadableError as error:
                 log.error("%s (shard %d)", error, shard.number)
                 continue
             if revision is not None:
-                self.keep(name, revision, watches[name])
-        return Read(fetched.holder, watches, fetched.unregistered)
+                self.keep(name, revision, states[name])
+        return Read(fetched.holder, states, fetched.unregistered)
 
 
 def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:
@@ -108,7 +108,7 @@ def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[st
     pipe.hlen(shard.key("unregistered"))
     for ask, key in WRITTEN:
         ask(pipe, shard.key(key))
-    for key, fields in (("revisions", names), ("watches", wanted)):
+    for key, fields in (("revisions", names), ("states", wanted)):
         if fields:
             pipe.hmget(shard.key(key), list(fields))
     holder, unregistered, *answers = pipe.execute()

@@ -3,7 +3,7 @@
 import pytest
 
 from alerts.episodes.lifecycle import Episode
-from alerts.state import Watch
+from alerts.state import PatientState
 from tests.support.stored_ward import KEYS, SITE, Clock, crs2, owed, send
 from tests.unit.worker.test_cli import run
 from worker.clock import StoreClock
@@ -28,12 +28,12 @@ def worker(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "pause", lambda _: advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE))
 
 
-def settled(service: Store) -> Watch:
+def settled(service: Store) -> PatientState:
     """The patient once everything that was said has been taken in."""
     advance(service, KEYS.of("P1"), StoreClock(service.redis), SITE)
-    watch = service.watch("P1")
-    assert watch is not None
-    return watch
+    state = service.state("P1")
+    assert state is not None
+    return state
 
 
 def crs(service: Store) -> Episode:

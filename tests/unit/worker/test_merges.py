@@ -55,9 +55,9 @@ def merge(old: str, into: str, minutes: int = 0) -> dict[str, str]:
 
 
 def into_of(store: Store, patient: str) -> str:
-    watch = store.watch(patient)
-    assert watch is not None
-    return watch.merged_into
+    state = store.state(patient)
+    assert state is not None
+    return state.merged_into
 
 
 def apart(store: Store, count: int = 2) -> list[str]:
@@ -95,10 +95,10 @@ def test_unmerge_watches_the_old_record_again(at_once: Store) -> None:
         f"{one} is watched again, with all that came in under it",
         f"{other} keeps its copy: what belongs to {one} alone is to be entered in error there",
     ]
-    watch = at_once.watch(one)
-    assert watch is not None
-    assert (watch.merged_into, sorted(watch.chart.entries)) == ("", ["systolic_bp", "temperature"])
-    assert "crs" in watch.episodes
+    state = at_once.state(one)
+    assert state is not None
+    assert (state.merged_into, sorted(state.chart.entries)) == ("", ["systolic_bp", "temperature"])
+    assert "crs" in state.episodes
     assert "says ehr" in run("merges").stdout
     assert run("merges").stdout.strip().endswith("taken back")
 

@@ -117,9 +117,9 @@ def test_the_page_goes_to_its_persons_channel_with_its_id(store: Store, provider
 def test_a_receipt_settles_the_page_on_its_episode(store: Store, page: str) -> None:
     attempt(store, page)
     advance(store, SHARD, Clock(), SITE)
-    watch = store.watch("P1")
-    assert watch is not None
-    assert watch.episodes["crs"].pending == ()
+    state = store.state("P1")
+    assert state is not None
+    assert state.episodes["crs"].pending == ()
 
 
 @pytest.mark.parametrize("again", [0, 30])
@@ -190,10 +190,10 @@ def test_the_judgement_knows_of_the_first_failure(store: Store, provider: Provid
     provider.answers = FAILED
     attempt(store, page)
     advance(store, SHARD, Clock(), SITE)
-    watch = store.watch("P1")
-    assert watch is not None
-    [state] = [item.state for item in watch.episodes["crs"].deliveries if item.page == page]
-    assert state == "failed"
+    state = store.state("P1")
+    assert state is not None
+    [outcome] = [item.state for item in state.episodes["crs"].deliveries if item.page == page]
+    assert outcome == "failed"
 
 
 # -- undeliverable ---------------------------------------------------------------------------------

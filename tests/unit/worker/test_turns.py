@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from alerts.messages import AnyMessage
-from alerts.state import Effects, Watch
+from alerts.state import Effects, PatientState
 from alerts.step.step import step
 from config.site import Site
 from tests.support.stored_ward import (
@@ -55,14 +55,16 @@ class Ward:
     def _begin(self) -> None:
         self._leased = self.seconds
 
-    def _step(self, watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    def _step(
+        self, state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+    ) -> tuple[PatientState, Effects]:
         if self.dies and any(item.id == POISON for item in messages):
             raise Killed
-        self.pieces.append((watch.patient, len(messages)))
+        self.pieces.append((state.patient, len(messages)))
         self.seconds += self.cost * len(messages)
         if self.seconds - self._leased > LEASE_SECONDS:
             self.redis.set(SHARD.lease, "another worker")
-        return step(watch, messages, now, site)
+        return step(state, messages, now, site)
 
     def turn(self) -> Turn:
         """One wake-up; a lease that was lost to another worker, which does nothing, has run out before the next."""
@@ -80,20 +82,20 @@ class Ward:
         raise AssertionError(f"after {most} turns there still wait {waiting(self.store)}")
 
     def charted(self, patient: str = "P1") -> dict[str, int]:
-        return entries(self.store.watch(patient))
+        return entries(self.store.state(patient))
 
     def paged(self, patient: str) -> bool:
         return any("CRS" in item.page.title for item in owed(self.store, patient))
 
 
-def entries(watch: Watch | None) -> dict[str, int]:
+def entries(state: PatientState | None) -> dict[str, int]:
     """How many entries of each kind are charted."""
-    return {kind: len(series) for kind, series in watch.chart.entries.items()} if watch else {}
+    return {kind: len(series) for kind, series in state.chart.entries.items()} if state else {}
 
 
 def at_once(bodies: Sequence[Body]) -> dict[str, int]:
     """What is charted of a patient's messages that are evaluated together."""
-    return entries(step(Watch(patient="P1"), [message(body) for body in bodies], NOW, SITE)[0])
+    return entries(step(PatientState(patient="P1"), [message(body) for body in bodies], NOW, SITE)[0])
 
 
 class Killed(BaseException):
@@ -246,9 +248,9 @@ def test_a_registration_and_an_answer_come_before_readings(ward: Ward) -> None:
     ward.cost = 0.01
     send(ward.store, [*live(450), registration()])
     ward.turn()
-    watch = ward.store.watch("P1")
-    assert watch is not None
-    assert watch.registered
+    state = ward.store.state("P1")
+    assert state is not None
+    assert state.registered
 
 
 def test_a_source_that_sends_for_many_patients_has_its_share(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

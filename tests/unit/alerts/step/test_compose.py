@@ -10,7 +10,7 @@ from alerts.episodes.escalation import Due, due
 from alerts.episodes.lifecycle import Episode, follow
 from alerts.pages.concern import Concern
 from alerts.rules.finding import Finding
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.compose import Tidings, Written, write
 from config.rota import always
 from config.site import Site, Urgency
@@ -39,10 +39,12 @@ def telling(episode: Episode, after: timedelta = timedelta(0), site: Site = SITE
     return found
 
 
-def written(*dues: Due, tidings: Tidings | None = None, watch: Watch | None = None, site: Site = SITE) -> Written:
+def written(
+    *dues: Due, tidings: Tidings | None = None, state: PatientState | None = None, site: Site = SITE
+) -> Written:
     episodes = {item.episode.condition: item.episode for item in dues}
-    watch = watch or Watch(patient="P1", chart=CHART, registered=True, episodes=episodes)
-    return write(watch, list(dues), tidings or Tidings(), assess(CHART, NOW, SITE), NOW, site)
+    state = state or PatientState(patient="P1", chart=CHART, registered=True, episodes=episodes)
+    return write(state, list(dues), tidings or Tidings(), assess(CHART, NOW, SITE), NOW, site)
 
 
 def test_one_due_episode_is_one_page_to_one_person() -> None:
@@ -94,37 +96,37 @@ def test_the_detail_of_a_page_is_that_of_its_channel() -> None:
 
 def test_the_episodes_remember_the_pages_until_they_are_sent() -> None:
     first, second = written(telling(opened("intake lab", "technical"), site=BOTH)).pages
-    after = written(telling(opened("intake lab", "technical"), site=BOTH)).watch.episodes["intake lab"]
+    after = written(telling(opened("intake lab", "technical"), site=BOTH)).state.episodes["intake lab"]
     assert (after.pages, after.pending) == (2, (first.id, second.id))
 
 
 def test_the_next_page_of_an_episode_has_the_next_number() -> None:
     first = written(telling(opened()))
-    again = telling(first.watch.episodes["crs"], timedelta(minutes=10))
-    (page,) = written(again, watch=first.watch.holding(again.episode)).pages
+    again = telling(first.state.episodes["crs"], timedelta(minutes=10))
+    (page,) = written(again, state=first.state.holding(again.episode)).pages
     assert page.id == f"{page.episode}.2"
     assert page.reason == "repeat"
 
 
 def test_episodes_told_on_one_page_remember_the_same_page() -> None:
-    watch = written(telling(opened("crs")), telling(opened("icans", "critical"))).watch
-    (crs,), (icans,) = (watch.episodes[condition].deliveries for condition in ("crs", "icans"))
+    state = written(telling(opened("crs")), telling(opened("icans", "critical"))).state
+    (crs,), (icans,) = (state.episodes[condition].deliveries for condition in ("crs", "icans"))
     assert crs.page == icans.page
 
 
 def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel() -> None:
     first = written(telling(opened()))
-    again = telling(first.watch.episodes["crs"], timedelta(minutes=10))
-    second = written(again, watch=first.watch.holding(again.episode))
+    again = telling(first.state.episodes["crs"], timedelta(minutes=10))
+    second = written(again, state=first.state.holding(again.episode))
     assert second.cancelled == [first.pages[0].id]
-    assert second.watch.episodes["crs"].pending == (second.pages[0].id,)
+    assert second.state.episodes["crs"].pending == (second.pages[0].id,)
 
 
 def test_a_page_that_still_tells_of_another_episode_is_not_replaced() -> None:
     crs, icans = telling(opened("crs")), telling(opened("icans", "critical"))
     first = written(crs, icans)
-    again = telling(first.watch.episodes["icans"], timedelta(minutes=5))
-    second = written(again, watch=first.watch.holding(again.episode))
+    again = telling(first.state.episodes["icans"], timedelta(minutes=5))
+    second = written(again, state=first.state.holding(again.episode))
     assert second.cancelled == []
 
 
@@ -192,6 +194,6 @@ def test_an_end_and_something_due_share_a_page_led_by_what_is_due() -> None:
 def test_the_page_of_an_end_has_an_id_of_its_own() -> None:
     first = written(telling(opened("crs", "high")))
     tidings = Tidings()
-    tidings.end(Concern(first.watch.episodes["crs"], "resolved", None))
+    tidings.end(Concern(first.state.episodes["crs"], "resolved", None))
     (page,) = written(tidings=tidings).pages
     assert page.id != first.pages[0].id

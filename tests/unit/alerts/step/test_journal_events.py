@@ -13,11 +13,11 @@ from alerts.episodes.lifecycle import Episode, follow
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from alerts.rules.finding import Finding
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.journal_events import answer_event, closed_event, grade_event, local, page_event, plain
 from tests.support.charts import NOW, SITE, Item, chart, day, reading
 
-WATCH = Watch(patient="P1")
+WATCH = PatientState(patient="P1")
 
 
 def event(system: str, *items: Item, was: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from alerts.episodes import lifecycle
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
 from tests.support.charts import NOW, hours
 
@@ -29,20 +29,20 @@ def trouble(at: datetime = NOW) -> Fault:
     return fault(FEED, "the feed of the laboratory is silent", "feed lab", at)
 
 
-def noted(*faults: Fault, watch: Watch | None = None) -> Watch:
-    watch = watch or Watch(patient=SITE_SUBJECT)
+def noted(*faults: Fault, state: PatientState | None = None) -> PatientState:
+    state = state or PatientState(patient=SITE_SUBJECT)
     for item in faults:
-        watch = note_fault(watch, item, item.effective)
-    return watch
+        state = note_fault(state, item, item.effective)
+    return state
 
 
-def taken(watch: Watch) -> Watch:
-    episode = lifecycle.acknowledge(watch.episodes[FEED], "technician-1", NOW)
-    return Watch(patient=watch.patient, episodes={FEED: episode}, past=watch.past)
+def taken(state: PatientState) -> PatientState:
+    episode = lifecycle.acknowledge(state.episodes[FEED], "technician-1", NOW)
+    return PatientState(patient=state.patient, episodes={FEED: episode}, past=state.past)
 
 
-def only(watch: Watch) -> Episode:
-    (episode,) = watch.episodes.values()
+def only(state: PatientState) -> Episode:
+    (episode,) = state.episodes.values()
     return episode
 
 
@@ -105,15 +105,15 @@ def test_a_fault_opens_a_technical_episode_that_is_due_at_once() -> None:
 
 def test_the_same_fault_again_keeps_the_episode_and_pages_nobody() -> None:
     first = taken(noted(trouble()))
-    episode = only(noted(trouble(NOW + hours(1)), watch=first))
+    episode = only(noted(trouble(NOW + hours(1)), state=first))
     assert episode.id == only(first).id
     assert (episode.next_at, episode.acknowledged_by) == (None, "technician-1")
     assert episode.raised_at == NOW + hours(1)
 
 
 def test_a_fault_noted_late_does_not_set_the_trouble_back() -> None:
-    watch = noted(trouble(NOW + hours(1)), trouble(NOW))
-    assert only(watch).raised_at == NOW + hours(1)
+    state = noted(trouble(NOW + hours(1)), trouble(NOW))
+    assert only(state).raised_at == NOW + hours(1)
 
 
 def test_another_fault_is_another_episode() -> None:
@@ -123,9 +123,9 @@ def test_another_fault_is_another_episode() -> None:
 
 @pytest.mark.parametrize(("quiet", "is_open"), [(hours(5.9), True), (FAULT_QUIET, False)])
 def test_an_acknowledged_fault_closes_when_it_has_been_quiet_for_6_hours(quiet: Any, is_open: bool) -> None:
-    watch = close_quiet(taken(noted(trouble())), NOW + quiet)
-    assert (FEED in watch.episodes) is is_open
-    assert (FEED in watch.past) is not is_open
+    state = close_quiet(taken(noted(trouble())), NOW + quiet)
+    assert (FEED in state.episodes) is is_open
+    assert (FEED in state.past) is not is_open
 
 
 def test_a_fault_that_nobody_acknowledged_stays_open_however_quiet() -> None:
@@ -133,32 +133,32 @@ def test_a_fault_that_nobody_acknowledged_stays_open_however_quiet() -> None:
 
 
 def test_a_fault_that_goes_on_stays_open() -> None:
-    watch = noted(trouble(NOW + hours(5)), watch=taken(noted(trouble())))
-    assert FEED in close_quiet(watch, NOW + hours(8)).episodes
+    state = noted(trouble(NOW + hours(5)), state=taken(noted(trouble())))
+    assert FEED in close_quiet(state, NOW + hours(8)).episodes
 
 
 def test_a_fault_that_returns_is_recurrent_and_an_episode_of_its_own() -> None:
     first = taken(noted(trouble()))
-    back = noted(trouble(NOW + hours(9)), watch=close_quiet(first, NOW + hours(9)))
+    back = noted(trouble(NOW + hours(9)), state=close_quiet(first, NOW + hours(9)))
     assert (only(back).reason, only(back).number) == ("recurrent", 2)
     assert only(back).id != only(first).id
 
 
 def test_the_end_of_a_fault_closes_its_episode_acknowledged_or_not() -> None:
     over = trouble(NOW + hours(1)).model_copy(update={"over": True})
-    watch = noted(over, watch=noted(trouble()))
-    assert watch.episodes == {}
-    assert watch.past[FEED].closed_at == NOW + hours(1)
+    state = noted(over, state=noted(trouble()))
+    assert state.episodes == {}
+    assert state.past[FEED].closed_at == NOW + hours(1)
 
 
 def test_the_end_of_a_fault_that_is_not_known_changes_nothing() -> None:
-    watch = Watch(patient=SITE_SUBJECT)
-    assert noted(trouble().model_copy(update={"over": True}), watch=watch) == watch
+    state = PatientState(patient=SITE_SUBJECT)
+    assert noted(trouble().model_copy(update={"over": True}), state=state) == state
 
 
 def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:
-    watch = taken(noted(trouble()))
-    clinical = Watch(patient="P1", episodes={"crs": replace(only(watch), condition="crs", urgency="high")})
+    state = taken(noted(trouble()))
+    clinical = PatientState(patient="P1", episodes={"crs": replace(only(state), condition="crs", urgency="high")})
     assert close_quiet(clinical, NOW + hours(48)) == clinical
 
 

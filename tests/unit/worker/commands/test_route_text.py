@@ -13,7 +13,7 @@ from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.lifecycle import acknowledge
 from alerts.episodes.preview import Handover, handovers, opened
 from alerts.episodes.silences import Silenced
-from alerts.state import Watch
+from alerts.state import PatientState
 from config.rota import Role, always
 from config.settings import Settings
 from config.site import Site
@@ -206,9 +206,9 @@ def test_people_who_left_the_configuration_are_still_named_by_their_id() -> None
 @pytest.fixture
 def service(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that knows the episode e1 as open and e0 as closed."""
-    watch = Watch(patient="P1", episodes={"crs": standing().episode})
+    state = PatientState(patient="P1", episodes={"crs": standing().episode})
     monkeypatch.setattr(store, "patient_of", {"e1": "P1", "e0": "P1"}.get)
-    monkeypatch.setattr(store, "watch", {"P1": watch}.get)
+    monkeypatch.setattr(store, "state", {"P1": state}.get)
     run = Runtime(Settings(), SITE, store, Clock(NOW + minutes(3)))
     monkeypatch.setattr("worker.commands.route.runtime", lambda: run)
 

@@ -49,7 +49,7 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     assert batch is not None
     outcome = Outcome({}, [], [], [], [], [], [], exports=pack([ITEM]))
     with ward.store.transaction(batch) as transaction:
-        transaction.watches(["P1"])
+        transaction.states(["P1"])
         ward.store.redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):
             transaction.commit(batch, outcome, NOW)
@@ -75,12 +75,12 @@ def test_a_page_names_the_grades_it_is_about_as_they_stand(ward: Exporting) -> N
 
 def test_a_page_is_about_no_grade_that_was_taken_back(ward: Exporting) -> None:
     ward.comes(*crs2())
-    watch = ward.store.watch("P1")
-    assert watch is not None
+    state = ward.store.state("P1")
+    assert state is not None
     page = {**ward.crs_page(), "about": []}
-    gone = {name: (replace(series[-1], taken_back=True),) for name, series in watch.graded.items()}
-    assert owed(replace(watch, graded=gone), [], Effects(events=[page])) == [page]
-    assert owed(watch, [], Effects(events=[page])) != [page]
+    gone = {name: (replace(series[-1], taken_back=True),) for name, series in state.graded.items()}
+    assert owed(replace(state, graded=gone), [], Effects(events=[page])) == [page]
+    assert owed(state, [], Effects(events=[page])) != [page]
 
 
 def test_an_acknowledgement_names_the_pages_that_told_of_it(ward: Exporting) -> None:

@@ -116,8 +116,8 @@ def look(run: Runtime) -> None:
 
 def test_a_base_that_has_failed_for_five_minutes_is_paged_and_closes_by_itself(run: Runtime, ward: Exporting) -> None:
     def trouble() -> bool:
-        watch = run.store.watch(SITE_SUBJECT)
-        return watch is not None and FHIR_BASE in watch.episodes
+        state = run.store.state(SITE_SUBJECT)
+        return state is not None and FHIR_BASE in state.episodes
 
     ward.comes(*crs2())
     ward.record.answers = [(503, {"Retry-After": "400"})]
@@ -129,7 +129,7 @@ def test_a_base_that_has_failed_for_five_minutes_is_paged_and_closes_by_itself(r
     ward.clock.forward(seconds=1)
     look(run)
     assert trouble()
-    page = run.store.watch(SITE_SUBJECT)
+    page = run.store.state(SITE_SUBJECT)
     assert page is not None
     assert "it answered 503" in page.episodes[FHIR_BASE].title
     ward.clock.forward(minutes=2)

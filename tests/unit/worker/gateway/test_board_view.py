@@ -61,8 +61,8 @@ def test_the_most_urgent_stands_first_and_bed_9_before_bed_12(desk: Desk) -> Non
     at = desk.clock.now()
     desk.send(registration("a", at, bed="12"), registration("b", at, bed="9"))
     desk.fall_ill("z")
-    patients = most_urgent_first(overview(watch, SITE) for watch in desk.store.watches())
-    assert [one.watch.patient for one in patients] == ["z", "b", "a"]
+    patients = most_urgent_first(overview(state, SITE) for state in desk.store.states())
+    assert [one.state.patient for one in patients] == ["z", "b", "a"]
 
 
 def test_a_patient_who_has_not_changed_is_not_assessed_again(desk: Desk) -> None:

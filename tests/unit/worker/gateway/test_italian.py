@@ -219,9 +219,9 @@ def test_a_page_that_has_been_overtaken(desk: Desk) -> None:
 
 def test_a_technical_page(desk: Desk) -> None:
     desk.send(reading("temperature", "12", unit="parsec"))
-    watch = desk.store.watch("~site")
-    assert watch is not None
-    assert "tecnico" in is_italian(desk.get(desk.link(next(iter(watch.episodes.values())), "technician-1")))
+    state = desk.store.state("~site")
+    assert state is not None
+    assert "tecnico" in is_italian(desk.get(desk.link(next(iter(state.episodes.values())), "technician-1")))
 
 
 # -- the board ---------------------------------------------------------------------------------------

@@ -100,9 +100,9 @@ def test_what_came_in_is_escaped(desk: Desk) -> None:
 
 def test_it_works_for_a_technical_episode(desk: Desk) -> None:
     desk.send(reading("temperature", "12", unit="parsec"))
-    watch = desk.store.watch("~site")
-    assert watch is not None
-    episode = next(iter(watch.episodes.values()))
+    state = desk.store.state("~site")
+    assert state is not None
+    episode = next(iter(state.episodes.values()))
     path = desk.link(episode, "technician-1")
     assert "technical" in words(desk.get(path))
     assert desk.tap(path, "hand-over", to="consultant-1").status_code == 303
@@ -269,9 +269,9 @@ def test_a_false_alarm_is_closed(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     there = desk.tap(path, "false-alarm", why="cuff on the wrong arm").headers["location"]
     desk.work()
-    watch = desk.store.watch("P1")
-    assert watch is not None
-    assert "crs" not in watch.episodes
+    state = desk.store.state("P1")
+    assert state is not None
+    assert "crs" not in state.episodes
     shown = words(desk.get(there))
     assert "CRS" in shown
     assert "This is over since 10:00" in shown
@@ -335,9 +335,9 @@ def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> Non
     at = desk.clock.now()
     desk.send(*crs2("P1", at), reading("ice", 4, at=at, source="ward", by="person"))
     path = desk.link(desk.crs())
-    watch = desk.store.watch("P1")
-    assert watch is not None
-    icans = watch.episodes["icans"]
+    state = desk.store.state("P1")
+    assert state is not None
+    icans = state.episodes["icans"]
     assert icans.deliveries[-1].page == desk.crs().deliveries[-1].page, "one page told of both"
     there = desk.tap(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id).headers["location"]
     desk.work()
@@ -346,7 +346,7 @@ def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> Non
     assert "changed nothing" not in shown
     desk.tap(path, "have-it")
     desk.work()
-    after = desk.store.watch("P1")
+    after = desk.store.state("P1")
     assert after is not None
     assert after.episodes["icans"].acknowledged_by == PERSON
 

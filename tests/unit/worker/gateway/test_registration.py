@@ -37,9 +37,9 @@ def test_a_registration_takes_effect_and_shows_the_patient(desk: Desk, monkeypat
     shown = words(desk.get(answered.headers["location"]))
     for text in ("HAEM-2", "axicabtagene ciloleucel", "day +2", "CRS grade 2"):
         assert text in shown
-    watch = desk.store.watch("P1")
-    assert watch is not None
-    admission = watch.chart.admission
+    state = desk.store.state("P1")
+    assert state is not None
+    admission = state.chart.admission
     assert admission is not None
     assert (str(admission.infused), str(admission.born)) == ("2024-06-12 08:00:00+00:00", "1955-05-01")
     assert admission.team == "cart"
@@ -52,9 +52,9 @@ def test_a_form_that_is_sent_twice_is_one_registration(desk: Desk, monkeypatch: 
     filled = form(desk)
     for _ in range(2):
         assert desk.post(PATH, data=filled).status_code == 303
-    watch = desk.store.watch("P1")
-    assert watch is not None
-    assert len(watch.chart.registrations) == 1
+    state = desk.store.state("P1")
+    assert state is not None
+    assert len(state.chart.registrations) == 1
 
 
 def test_until_a_worker_has_taken_it_it_says_that_it_is_stored(desk: Desk) -> None:

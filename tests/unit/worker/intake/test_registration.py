@@ -51,9 +51,9 @@ def test_it_says_that_nothing_has_come_in_and_that_no_day_is_known(at_once: Stor
     assert "NO INFUSION DATE" in said.stdout
     assert "nothing has come in for P1 yet" in said.stdout
     assert "P1 is registered again" in run("P1", "--infused", "2024-06-12T10:00+02:00", "--bed", "7").stdout
-    watch = at_once.watch("P1")
-    assert watch is not None
-    assert watch.chart.day(Clock().now(), SITE.zone) == 2
+    state = at_once.state("P1")
+    assert state is not None
+    assert state.chart.day(Clock().now(), SITE.zone) == 2
 
 
 @pytest.mark.usefixtures("at_once")
@@ -76,7 +76,7 @@ def test_a_field_that_cannot_be_used_is_named_with_its_fix(
     said = run(*arguments)
     assert said.exit_code == 2
     assert why in said.stderr
-    assert at_once.watch("P1") is None
+    assert at_once.state("P1") is None
 
 
 def test_without_a_worker_it_says_that_it_is_only_stored(service: Store, monkeypatch: pytest.MonkeyPatch) -> None:

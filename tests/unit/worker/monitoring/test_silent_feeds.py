@@ -10,7 +10,7 @@ from alerts.chart.admission import Admission
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.messages import Fault, read_message
-from alerts.state import Watch
+from alerts.state import PatientState
 from alerts.wording.catalogue import translate
 from config.site import Feed, Site, load_site
 from worker.clock import milliseconds
@@ -106,12 +106,12 @@ def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_la
     here = Admission(effective=NOW, ward="HAEM-2", bed="12")
     sent = {"spo2": (Entry(NOW, "monitor-7", "m", value=Decimal(97)),)}
     of_lab = {"crp": (Entry(NOW, "lab", "l", value=Decimal(5)),)}
-    watches = [
-        Watch(patient="P1", chart=Chart(entries=sent, admission=here), registered=True),
-        Watch(patient="P2", chart=Chart(entries=sent), registered=True, discharged_at=NOW),
-        Watch(patient="P3", chart=Chart(entries=of_lab), registered=True),
+    states = [
+        PatientState(patient="P1", chart=Chart(entries=sent, admission=here), registered=True),
+        PatientState(patient="P2", chart=Chart(entries=sent), registered=True, discharged_at=NOW),
+        PatientState(patient="P3", chart=Chart(entries=of_lab), registered=True),
     ]
-    monkeypatch.setattr(store, "watches", lambda: watches)
+    monkeypatch.setattr(store, "states", lambda: states)
     hear(store, "monitor-7", NOW)
     said = what(store, site, NOW + timedelta(minutes=11))
     assert said == (

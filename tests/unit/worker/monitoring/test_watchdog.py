@@ -73,8 +73,8 @@ def forward(run: Runtime, wait: timedelta) -> None:
 
 def told(store: Store) -> set[str]:
     """The technical troubles that are open."""
-    watch = store.watch(SITE_SUBJECT)
-    return set(watch.episodes) if watch is not None else set()
+    state = store.state(SITE_SUBJECT)
+    return set(state.episodes) if state is not None else set()
 
 
 # -- who looks -------------------------------------------------------------------------------------
@@ -293,9 +293,9 @@ def test_the_synthetic_patient_s_page_goes_the_whole_way_and_is_timed(run: Runti
     found = last_look(run.store)
     assert (found.trip_took, found.trip_back) == (timedelta(seconds=2), run.clock.now())
     go_round(run)
-    watch = run.store.watch(SYNTHETIC)
-    assert watch is not None
-    assert watch.episodes == {}, "it is over"
+    state = run.store.state(SYNTHETIC)
+    assert state is not None
+    assert state.episodes == {}, "it is over"
     forward(run, ROUND)
     look(run)
     assert last_look(run.store) == found._replace(looked=run.clock.now(), looks=3)
@@ -330,8 +330,8 @@ def test_one_that_does_not_come_back_is_told_and_the_next_that_does_mends_it(run
 def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
     look(run)
     go_round(run)
-    assert run.store.watch(SYNTHETIC) is not None
-    assert [watch.patient for watch in run.store.watches()] == []
+    assert run.store.state(SYNTHETIC) is not None
+    assert [state.patient for state in run.store.states()] == []
     pages: list[Any] = [page for shard in KEYS.all() for page in run.store.redis.hvals(shard.key("outbox"))]
     assert pages == []
 
@@ -340,8 +340,8 @@ def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
 
 
 def unregistered_episodes(run: Runtime) -> list[str]:
-    watch = run.store.watch(SITE_SUBJECT)
-    found = watch.episodes.values() if watch is not None else ()
+    state = run.store.state(SITE_SUBJECT)
+    found = state.episodes.values() if state is not None else ()
     return [episode.title for episode in found if episode.condition.startswith("unregistered")]
 
 

@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
-from alerts.state import Effects, Watch
+from alerts.state import Effects, PatientState
 from alerts.step.step import step
 from config.site import Site
 from tests.support.stored_ward import (
@@ -56,16 +56,18 @@ def turn(store: Store, clock: Clock) -> Callable[..., module.Turn]:
     return advanced
 
 
-def fails_on(wanted: Callable[[Watch, Sequence[AnyMessage]], bool], error: BaseException) -> Callable[..., Any]:
-    def judged(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
-        if wanted(watch, messages):
+def fails_on(wanted: Callable[[PatientState, Sequence[AnyMessage]], bool], error: BaseException) -> Callable[..., Any]:
+    def judged(
+        state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+    ) -> tuple[PatientState, Effects]:
+        if wanted(state, messages):
             raise error
-        return step(watch, messages, now, site)
+        return step(state, messages, now, site)
 
     return judged
 
 
-def holds_poison(_: Watch, messages: Sequence[AnyMessage]) -> bool:
+def holds_poison(_: PatientState, messages: Sequence[AnyMessage]) -> bool:
     return any(POISON in message.id for message in messages)
 
 
@@ -74,8 +76,8 @@ def poison(patient: str = "P1", **more: Any) -> Body:
 
 
 def charted(store: Store, patient: str = "P1") -> set[str]:
-    watch = store.watch(patient)
-    return set(watch.chart.entries) if watch else set()
+    state = store.state(patient)
+    return set(state.chart.entries) if state else set()
 
 
 def titles(store: Store, patient: str = "P1") -> list[str]:
@@ -123,10 +125,12 @@ def test_a_batch_after_which_nothing_waits_ends_the_turn_at_once(
 def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    def judged(
+        state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+    ) -> tuple[PatientState, Effects]:
         if len(messages) == 3:
             send(store, [reading("crp", 85)])
-        return step(watch, messages, now, site)
+        return step(state, messages, now, site)
 
     monkeypatch.setattr(module, "step", judged)
     send(store, crs2())
@@ -179,7 +183,7 @@ def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
     [page] = turn().pages
     assert (page.urgency, page.condition) == ("high", "crs")
     assert store.unregistered()["P1"].count == 2
-    assert [watch.patient for watch in store.watches()] == ["P1"], "who pages is shown, registered or not"
+    assert [state.patient for state in store.states()] == ["P1"], "who pages is shown, registered or not"
     send(store, [first])
     assert turn().pages == [], "the same thing is not paged again"
     assert store.unregistered() == {}
@@ -193,9 +197,9 @@ def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
     send(store, [registration(), early], clock.at)
     send(store, [early | {"value": 30}], clock.forward(minutes=1))
     turn()
-    watch = store.watch("P1")
-    assert watch is not None
-    assert [str(entry.value) for entry in watch.chart.entries["crp"]] == ["30"]
+    state = store.state("P1")
+    assert state is not None
+    assert [str(entry.value) for entry in state.chart.entries["crp"]] == ["30"]
 
 
 # -- what cannot be read or used -------------------------------------------------------------------
@@ -253,16 +257,16 @@ def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journa
     send(store, [registration(), reading("temperature", "38.9", at=NOW + timedelta(minutes=45))])
     clock.forward(minutes=20)
     turn()
-    watch = store.watch("P1")
-    assert watch is not None
-    (entry,) = watch.chart.entries["temperature"]
+    state = store.state("P1")
+    assert state is not None
+    (entry,) = state.chart.entries["temperature"]
     assert (entry.effective, entry.charted_for) == (NOW, NOW + timedelta(minutes=45))
     [(_, record)] = store.journal(SHARD)
     again = [
         read_message(item["message"]).model_copy(update={"received": datetime.fromisoformat(item["received"])})
         for item in record["in"]
     ]
-    replayed, _ = step(Watch(patient="P1"), again, NOW + timedelta(days=1), SITE)
+    replayed, _ = step(PatientState(patient="P1"), again, NOW + timedelta(days=1), SITE)
     assert replayed.chart.entries["temperature"] == (entry,)
 
 
@@ -274,7 +278,7 @@ def test_a_message_in_another_patients_shard_is_moved_to_its_own(
         redis.xadd(SHARD.inbox, {"m": raw(body)})
     assert [shard.number for shard in turn().wake] == [KEYS.of("P2").number]
     assert len(turn(KEYS.of("P2")).pages) == 1
-    assert [watch.patient for watch in store.watches()] == ["P2"]
+    assert [state.patient for state in store.states()] == ["P2"]
 
 
 # -- poison ----------------------------------------------------------------------------------------
@@ -300,9 +304,11 @@ def test_poison_in_a_large_batch_costs_one_judgement_a_message(
     """More would outlast the lease, and the whole shard would stand still."""
     judged: list[int] = []
 
-    def counted(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    def counted(
+        state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+    ) -> tuple[PatientState, Effects]:
         judged.append(len(messages))
-        return fails_on(holds_poison, ZeroDivisionError())(watch, messages, now, site)
+        return fails_on(holds_poison, ZeroDivisionError())(state, messages, now, site)
 
     monkeypatch.setattr(module, "step", counted)
     send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
@@ -355,7 +361,7 @@ def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
 ) -> None:
     send(store, [*crs2("P1"), *crs2("P3")])
     turn()
-    monkeypatch.setattr(module, "step", fails_on(lambda watch, _: watch.patient == "P1", KeyError("technician-2")))
+    monkeypatch.setattr(module, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
     assert len(turn().pages) == 1
     assert {item.page.patient for item in owed(store) if item.page.reason == "repeat"} == {"P3"}
@@ -370,7 +376,7 @@ def test_a_ladder_that_cannot_be_judged_is_tried_again_after_a_minute_not_at_onc
 ) -> None:
     send(store, crs2())
     turn()
-    monkeypatch.setattr(module, "step", fails_on(lambda watch, _: watch.patient == "P1", KeyError("technician-2")))
+    monkeypatch.setattr(module, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
     assert turn().batches == 1
     monkeypatch.undo()
@@ -448,7 +454,7 @@ def test_after_the_third_crash_messages_are_taken_one_at_a_time(
     monkeypatch.setattr(
         module,
         "step",
-        lambda watch, messages, now, site: seen.append(len(messages)) or step(watch, messages, now, site),
+        lambda state, messages, now, site: seen.append(len(messages)) or step(state, messages, now, site),
     )
     send(store, [reading("crp", number) for number in range(5)])
     redis.set(SHARD.key("crashes"), crashes)
@@ -484,7 +490,7 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
     send(store, crs2())
     turn()
     clock.forward(minutes=10)
-    monkeypatch.setattr(module, "step", fails_on(lambda watch, rest: watch.patient == "P1" and not rest, Killed()))
+    monkeypatch.setattr(module, "step", fails_on(lambda state, rest: state.patient == "P1" and not rest, Killed()))
     send(store, crs2("P3"), clock.at)
     until_it_lives(redis, turn)
     assert store.set_aside() == []
@@ -497,9 +503,11 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
 def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
     redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(watch: Watch, messages: Sequence[AnyMessage], now: datetime, site: Site) -> tuple[Watch, Effects]:
+    def slow(
+        state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
+    ) -> tuple[PatientState, Effects]:
         redis.set(SHARD.lease, "another worker")
-        return step(watch, messages, now, site)
+        return step(state, messages, now, site)
 
     monkeypatch.setattr(module, "step", slow)
     send(store, crs2())
@@ -569,15 +577,15 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
     send(store, made_up)
     turn()
     assert len(store.unregistered()) == share
-    assert redis.hlen(SHARD.key("watches")) == share
+    assert redis.hlen(SHARD.key("states")) == share
     records = [record for _, record in store.set_aside()]
     assert {record.patient for record in records} == {stranger(n) for n in range(share, share + 5)}
     assert all("too many unregistered patients" in record.why for record in records)
     advance(store, KEYS.of(SITE_SUBJECT), clock, SITE)
-    site = store.watch(SITE_SUBJECT)
+    site = store.state(SITE_SUBJECT)
     assert site is not None
     assert "made-up" in site.episodes["intake made-up"].title
-    assert store.watches() == [site]
+    assert store.states() == [site]
 
     send(store, [reading("temperature", 37, patient=stranger(0), source="made-up", id="again")])
     turn()
@@ -597,9 +605,9 @@ def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
     send(store, [body])
     for _ in range(4):
         turn()
-    watch = store.watch(into)
-    assert watch is not None
-    assert "temperature" in watch.chart.entries
+    state = store.state(into)
+    assert state is not None
+    assert "temperature" in state.chart.entries
 
 
 def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
@@ -607,4 +615,4 @@ def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
 ) -> None:
     send(store, [acknowledgement("no-such-episode", at=NOW)])
     turn()
-    assert redis.hlen(SHARD.key("watches")) == 0
+    assert redis.hlen(SHARD.key("states")) == 0

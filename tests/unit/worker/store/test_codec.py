@@ -7,24 +7,24 @@ from msgspec import msgpack
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.state import SetAside, Watch
+from alerts.state import PatientState, SetAside
 from alerts.step.step import step
 from tests.support.stored_ward import NOW, SITE, crs2, message
-from worker.store.codec import Owed, pack, unpack_owed, unpack_set_aside, unpack_watch
+from worker.store.codec import Owed, pack, unpack_owed, unpack_set_aside, unpack_state
 
 
 def test_a_watch_with_chart_and_episodes_survives() -> None:
-    watch, effects = step(Watch(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
-    assert watch.episodes
-    assert unpack_watch(pack(watch)) == watch
+    state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
+    assert state.episodes
+    assert unpack_state(pack(state)) == state
     owed = Owed(page=effects.pages[0], attempts=3, said="failed")
     assert unpack_owed(pack(owed)) == owed
 
 
 def test_a_decimal_keeps_every_digit() -> None:
     entry = Entry(NOW, "lab", "m1", value=Decimal("0.10"))
-    watch = Watch(patient="P1", chart=Chart(entries={"crp": (entry,)}))
-    assert str(unpack_watch(pack(watch)).chart.entries["crp"][0].value) == "0.10"
+    state = PatientState(patient="P1", chart=Chart(entries={"crp": (entry,)}))
+    assert str(unpack_state(pack(state)).chart.entries["crp"][0].value) == "0.10"
 
 
 def test_what_was_set_aside_survives() -> None:
@@ -34,4 +34,4 @@ def test_what_was_set_aside_survives() -> None:
 
 def test_state_written_by_a_newer_version_with_one_field_more_is_still_read() -> None:
     packed = zlib.compress(msgpack.encode({"patient": "P1", "registered": True, "a_field_of_tomorrow": 1}))
-    assert unpack_watch(packed) == Watch(patient="P1", registered=True)
+    assert unpack_state(packed) == PatientState(patient="P1", registered=True)

@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 from redis import Redis
 
-from alerts.state import SetAside, Unregistered, Watch
+from alerts.state import PatientState, SetAside, Unregistered
 from alerts.step.step import step
 from alerts.step.system_faults import fault
 from tests.support.stored_ward import (
@@ -45,15 +45,15 @@ def taken(store: Store, now: datetime = NOW) -> Batch:
 
 def commit(store: Store, batch: Batch, result: Outcome = NOTHING, now: datetime = NOW) -> bool:
     with store.transaction(batch) as transaction:
-        transaction.watches([])
+        transaction.states([])
         return transaction.commit(batch, result, now)
 
 
 def judged() -> Outcome:
     """What three messages of a patient with CRS 2 lead to."""
-    watch, effects = step(Watch(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
+    state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     pages = [Owed(page=page) for page in effects.pages if of_interest(page)]
-    return outcome(watches={"P1": watch}, pages=pages, events=list(effects.events))
+    return outcome(states={"P1": state}, pages=pages, events=list(effects.events))
 
 
 # -- taking ----------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_only_the_commit_answers_the_wake_up(redis: Redis, store: Store) -> None
     batch = taken(store)
     assert redis.exists(SHARD.woken)
     with store.transaction(batch) as transaction:
-        transaction.watches([])
+        transaction.states([])
         transaction.commit(batch, NOTHING, NOW)
     assert not redis.exists(SHARD.woken)
 
@@ -160,10 +160,10 @@ def test_state_pages_and_timers_are_stored_and_the_entries_leave_the_inbox(redis
     result = judged()
     assert commit(store, taken(store), result) is False
     assert waiting(store) == 0
-    assert store.watch("P1") == result.watches["P1"]
+    assert store.state("P1") == result.states["P1"]
     assert owed(store) == result.pages
     assert redis.zscore(SHARD.key("due"), result.pages[0].page.id) == milliseconds(NOW)
-    looked_at = result.watches["P1"].next_at()
+    looked_at = result.states["P1"].next_at()
     assert looked_at is not None
     assert redis.zscore(SHARD.key("timers"), "P1") == milliseconds(looked_at)
     assert not redis.exists(SHARD.lease)
@@ -230,7 +230,7 @@ def test_a_lease_lost_before_the_states_were_read_commits_nothing(
     redis.set(SHARD.lease, thief) if thief else redis.delete(SHARD.lease)
     before = everything(redis)
     with store.transaction(batch) as transaction, pytest.raises(LostLeaseError):
-        transaction.watches(["P1"])
+        transaction.states(["P1"])
     assert everything(redis) == before
 
 
@@ -239,7 +239,7 @@ def test_a_lease_lost_before_the_commit_commits_nothing(redis: Redis, store: Sto
     send(store, crs2())
     batch = taken(store)
     with store.transaction(batch) as transaction:
-        transaction.watches(["P1"])
+        transaction.states(["P1"])
         redis.set(SHARD.lease, thief) if thief else redis.delete(SHARD.lease)
         before = everything(redis)
         with pytest.raises(LostLeaseError):
@@ -311,7 +311,7 @@ def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: 
 def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:
     send(store, crs2())
     with store.transaction(taken(store)) as transaction:
-        assert transaction.watches(["P1", "P3"]) == {"P1": Watch(patient="P1"), "P3": Watch(patient="P3")}
+        assert transaction.states(["P1", "P3"]) == {"P1": PatientState(patient="P1"), "P3": PatientState(patient="P3")}
 
 
 # -- what a commit writes beside the state ---------------------------------------------------------
@@ -323,10 +323,10 @@ def committed(store: Store, result: Outcome) -> None:
 
 
 def test_a_timer_goes_with_the_last_ladder(redis: Redis, store: Store) -> None:
-    watch = judged().watches["P1"]
-    committed(store, outcome(watches={"P1": watch}))
+    state = judged().states["P1"]
+    committed(store, outcome(states={"P1": state}))
     assert redis.zcard(SHARD.key("timers")) == 1
-    committed(store, outcome(watches={"P1": Watch(patient="P1", chart=watch.chart)}))
+    committed(store, outcome(states={"P1": PatientState(patient="P1", chart=state.chart)}))
     assert redis.zcard(SHARD.key("timers")) == 0
 
 
@@ -347,19 +347,19 @@ def test_a_page_written_and_cancelled_in_one_batch_is_not_owed(redis: Redis, sto
 
 def test_a_patient_nobody_registered_is_listed_until_somebody_does(store: Store) -> None:
     note = Unregistered(3, NOW, NOW + timedelta(hours=1), ("monitor-7",))
-    committed(store, outcome(watches={"P1": Watch(patient="P1", unregistered=note)}))
+    committed(store, outcome(states={"P1": PatientState(patient="P1", unregistered=note)}))
     assert store.unregistered() == {"P1": note}
-    assert store.watches() == [], "whoever is not registered and does not page costs the board nothing"
-    committed(store, outcome(watches={"P1": Watch(patient="P1", registered=True)}))
+    assert store.states() == [], "whoever is not registered and does not page costs the board nothing"
+    committed(store, outcome(states={"P1": PatientState(patient="P1", registered=True)}))
     assert store.unregistered() == {}
-    assert [watch.patient for watch in store.watches()] == ["P1"]
+    assert [state.patient for state in store.states()] == ["P1"]
 
 
 def test_an_episode_leads_to_its_patient_also_when_it_is_over(store: Store) -> None:
     result = judged()
     committed(store, result)
-    episode = result.watches["P1"].episodes["crs"].id
-    committed(store, outcome(watches={"P1": Watch(patient="P1")}))
+    episode = result.states["P1"].episodes["crs"].id
+    committed(store, outcome(states={"P1": PatientState(patient="P1")}))
     assert store.patient_of(episode) == "P1"
     assert store.patient_of("nobody") is None
 
@@ -379,9 +379,9 @@ def test_faults_wait_in_the_relay(redis: Redis, store: Store) -> None:
 
 
 def test_every_patient_is_found_in_order_of_names(store: Store) -> None:
-    committed(store, outcome(watches={name: Watch(patient=name) for name in ("P3", "P1")}))
-    assert [watch.patient for watch in store.watches()] == ["P1", "P3"]
-    assert store.watch("P2") is None
+    committed(store, outcome(states={name: PatientState(patient=name) for name in ("P3", "P1")}))
+    assert [state.patient for state in store.states()] == ["P1", "P3"]
+    assert store.state("P2") is None
 
 
 # -- the journal -----------------------------------------------------------------------------------

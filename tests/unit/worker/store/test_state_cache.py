@@ -9,11 +9,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as LostConnection
 
-from alerts.state import Watch
+from alerts.state import PatientState
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, send
 from worker.processing.advance import advance
 from worker.store import state_cache as module
-from worker.store.codec import unpack_watch
+from worker.store.codec import unpack_state
 from worker.store.shard import LostLeaseError, Outcome, Store
 from worker.store.state_cache import Remembered
 
@@ -30,11 +30,11 @@ def unpacked() -> Iterator[list[bytes]]:
     """What is fetched and decoded meanwhile."""
     found: list[bytes] = []
 
-    def spy(packed: bytes) -> Watch:
+    def spy(packed: bytes) -> PatientState:
         found.append(packed)
-        return unpack_watch(packed)
+        return unpack_state(packed)
 
-    with patch.object(module, "unpack_watch", spy):
+    with patch.object(module, "unpack_state", spy):
         yield found
 
 
@@ -49,14 +49,14 @@ def judged(store: Store, clock: Clock) -> Callable[..., None]:
     return judge
 
 
-def of(watch: Watch) -> Outcome:
-    return Outcome({"P1": watch}, [], [], [], [], [], [])
+def of(state: PatientState) -> Outcome:
+    return Outcome({"P1": state}, [], [], [], [], [], [])
 
 
 def charted(store: Store, kind: str) -> list[str]:
-    watch = store.watch("P1")
-    assert watch is not None
-    return [str(entry.value) for entry in watch.chart.entries[kind]]
+    state = store.state("P1")
+    assert state is not None
+    return [str(entry.value) for entry in state.chart.entries[kind]]
 
 
 def test_what_this_process_committed_is_not_fetched_again(store: Store, judged: Callable[..., None]) -> None:
@@ -93,7 +93,7 @@ def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: C
     batch = store.take(SHARD, NOW)
     assert batch is not None
     with store.transaction(batch) as transaction:
-        watch = transaction.watches(["P1"])["P1"]
+        state = transaction.states(["P1"])["P1"]
         execute = transaction._pipe.execute
 
         def unanswered(*args: Any, **more: Any) -> Any:
@@ -101,9 +101,9 @@ def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: C
             raise LostConnection
 
         with patch.object(transaction._pipe, "execute", unanswered), pytest.raises(LostConnection):
-            transaction.commit(batch, of(Watch(patient="P1", registered=True)), NOW)
-    assert watch.episodes
-    assert store.watch("P1") == Watch(patient="P1", registered=True)
+            transaction.commit(batch, of(PatientState(patient="P1", registered=True)), NOW)
+    assert state.episodes
+    assert store.state("P1") == PatientState(patient="P1", registered=True)
     with unpacked() as fetched:
         judged(store, reading("crp", 90))
     assert len(fetched) == 1
@@ -117,10 +117,10 @@ def test_a_commit_that_lost_its_lease_is_not_remembered(
     batch = store.take(SHARD, NOW)
     assert batch is not None
     with store.transaction(batch) as transaction:
-        transaction.watches(["P1"])
+        transaction.states(["P1"])
         redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):
-            transaction.commit(batch, of(Watch(patient="P1")), NOW)
+            transaction.commit(batch, of(PatientState(patient="P1")), NOW)
     redis.delete(SHARD.lease)
     assert advance(store, SHARD, Clock(), SITE).messages == 1
     assert charted(store, "temperature") == ["38.9"]
@@ -128,7 +128,7 @@ def test_a_commit_that_lost_its_lease_is_not_remembered(
 
 def test_a_store_that_was_set_back_is_believed(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
     judged(store, *crs2())
-    before = {key: redis.dump(SHARD.key(key)) for key in ("watches", "revisions")}
+    before = {key: redis.dump(SHARD.key(key)) for key in ("states", "revisions")}
     judged(store, reading("crp", 85))
     for key, value in before.items():
         redis.restore(SHARD.key(key), 0, value, replace=True)
@@ -151,7 +151,7 @@ def test_a_state_of_before_there_were_revisions_is_fetched(
 def test_what_was_used_longest_ago_is_forgotten() -> None:
     remembered = Remembered(most=2)
     for patient in ("P1", "P2", "P1", "P3"):
-        remembered.keep(patient, b"1", Watch(patient=patient))
+        remembered.keep(patient, b"1", PatientState(patient=patient))
     assert list(remembered._states) == ["P1", "P3"]
     assert len(remembered) == 2
 
@@ -162,6 +162,6 @@ def test_more_patients_than_are_remembered_are_all_read(redis: Redis, store: Sto
     for minute in (0, 1):
         send(store, [reading("crp", 1, patient, NOW.replace(minute=minute)) for patient in patients])
         advance(store, SHARD, Clock(), SITE)
-    watches = [store.watch(patient) for patient in patients]
-    assert [len(watch.chart.entries["crp"]) for watch in watches if watch] == [2] * len(patients)
+    states = [store.state(patient) for patient in patients]
+    assert [len(state.chart.entries["crp"]) for state in states if state] == [2] * len(patients)
     assert redis.hlen(SHARD.key("revisions")) == len(patients)

@@ -57,7 +57,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
 
 @pytest.mark.parametrize(
     "name",
-    ["watches", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "heard"],
+    ["states", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "heard"],
 )
 def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock, name: str) -> None:
     """A commit that failed on the outbox alone would owe a page that nobody looks for."""
@@ -112,7 +112,7 @@ def test_every_key_of_a_shard_that_the_list_names_is_known() -> None:
 
 def spoil_state(store: Store, patient: str) -> bytes:
     spoiled = b"\x78\x01cut short"
-    store.redis.hset(KEYS.of(patient).key("watches"), patient, spoiled)
+    store.redis.hset(KEYS.of(patient).key("states"), patient, spoiled)
     return spoiled
 
 
@@ -122,7 +122,7 @@ def test_a_state_that_cannot_be_read_concerns_its_patient_alone(store: Store, cl
     send(store, [*crs2("P1"), *crs2(other)])
     advance(store, P1, clock, SITE)
     assert [item.page.urgency for item in owed(store, other)] == ["high"]
-    assert store.redis.hget(P1.key("watches"), "P1") == spoiled
+    assert store.redis.hget(P1.key("states"), "P1") == spoiled
     kept = [(record.patient, record.why) for _, record in store.set_aside()]
     assert kept == [("P1", UNREADABLE)] * 3
     assert any(UNREADABLE in what for what in faults(store))
@@ -143,7 +143,7 @@ def test_lists_of_all_patients_leave_it_out(store: Store, clock: Clock) -> None:
         advance(store, shard, clock, SITE)
     spoil_state(store, "P1")
     store.redis.hset(P2.key("unregistered"), "P9", b"junk")
-    assert [watch.patient for watch in store.watches()] == [OTHER]
+    assert [state.patient for state in store.states()] == [OTHER]
     assert store.unregistered() == {}
 
 
