@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 
 AIM_SECONDS = 8.0
 ALARMS, CTRL_C = "false alarms", "Ctrl-C"
@@ -60,7 +60,7 @@ def below(pid: int) -> list[Process]:
 class Service:
     """`cartwatch up` with a folder of its own, and the phone that its pages go to."""
 
-    def __init__(self, folder: Path, phone: Receiver) -> None:
+    def __init__(self, folder: Path, phone: FakePhone) -> None:
         self._folder, self._phone = folder, phone
         self._mllp, self._key = _free_port(), ""
         self._made: dict[str, list[Body]] = {}
@@ -256,7 +256,7 @@ def critical(patient: str) -> list[Body]:
 
 def measure(folder: Path) -> Iterator[tuple[str, float]]:
     """Each kind killed in turn, and the seconds until the next critical page; then the false alarms, and Ctrl-C."""
-    with Receiver() as phone:
+    with FakePhone() as phone:
         service = Service(folder, phone)
         try:
             eventually(service.is_well, "the service is well", within=90)

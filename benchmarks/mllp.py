@@ -28,7 +28,7 @@ from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.parsed import Outcome
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import IntakeInForce
+from worker.intake.watched_config import WatchedIntakeConfig
 from worker.runtime.runtime import connect
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.store.keys import Keys
@@ -76,7 +76,7 @@ async def serve_ours(url: str, raw: bool) -> None:
         pipe.execute()
         return [Verdict(Outcome.STORED)] * len(messages)
 
-    configured = IntakeInForce(None).value
+    configured = WatchedIntakeConfig(None).value
     store = IntakeStore(redis, Keys("benchmark", 16))
     handler = StoringHandler(store, lambda: configured, lambda _: None, lambda: datetime.now(UTC))
     listener = MllpListener("mllp", Listener(port=0), append_raw if raw else handler, lambda: datetime.now(UTC))

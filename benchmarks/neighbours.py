@@ -16,7 +16,7 @@ import yaml
 from harness import HERE, Ground, eventually
 from plain import app
 
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 from worker.standalone.supervisor import Supervised
 
 ALERTMANAGER = "prometheus-alertmanager"
@@ -29,7 +29,7 @@ class Phone:
 
     def __init__(self, ground: Ground) -> None:
         command = [sys.executable, str(HERE / "sink.py")]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=end_with_parent())  # noqa: S603
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=die_with_parent())  # noqa: S603
         ground.keep(lambda: _end(process))
         assert process.stdout is not None
         self.port = int(process.stdout.readline())

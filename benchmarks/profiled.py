@@ -19,8 +19,8 @@ from neighbours import Phone
 from ward import Ward, fever, minutes, registrations, unhurried
 
 from alerts.pages.page import Page
+from worker.delivery.deliver import deliver
 from worker.delivery.message_context import office
-from worker.delivery.outbox import deliver
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store.keys import Shard

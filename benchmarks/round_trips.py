@@ -12,8 +12,8 @@ from redis import Redis
 from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations, unhurried
 
+from worker.delivery.deliver import deliver
 from worker.delivery.message_context import office
-from worker.delivery.outbox import deliver
 from worker.delivery.outcome import Outcome
 from worker.processing.advance import advance
 from worker.runtime.runtime import make

@@ -63,7 +63,7 @@ class Policy(Configuration):
     )
     registers: tuple[str, ...] = Field((), description="wards whose ADT registers and discharges; '*' is every ward")
     senders: tuple[Sender, ...] = ()
-    peers: tuple[Network, ...] = Field((), description="addresses that may send for it by MLLP; empty: any listened to")
+    allow_from: tuple[Network, ...] = Field((), description="addresses that may send for it by MLLP; empty: all")
     codes: SiteMap = Field(default_factory=dict, description="system -> code -> reading, for this source alone")
 
     @field_validator("time_zone")
@@ -150,13 +150,13 @@ class Source(NamedTuple):
 
     def allows(self, address: str) -> bool:
         """Whether this address may send for it by MLLP."""
-        if not self.policy.peers:
+        if not self.policy.allow_from:
             return True
         try:
             peer = ip_address(address)
         except ValueError:
             return False
-        return any(peer in network for network in self.policy.peers)
+        return any(peer in network for network in self.policy.allow_from)
 
     @property
     def takes_unverified(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where monitors and laboratories connect to: one MLLP listener each, its peers, its certificate, its patience."""
+"""Where monitors and laboratories connect to: one MLLP listener each, who may connect, certificate, timeouts."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ class Listener(Configuration):
     host: str = LOOPBACK
     port: int = Field(ge=0, le=65535, description="0: any free one, for tests")
     source: str | None = Field(None, description="The source whose policy holds here; else the one of MSH-3 and MSH-4")
-    peers: tuple[_Network, ...] = Field((), description="Addresses or networks that may connect; none: all of them")
+    allow_from: tuple[_Network, ...] = Field((), description="Addresses or networks that may connect; none: all")
     tls: Tls | None = None
-    idle_after: Duration = Field(
+    idle_timeout: Duration = Field(
         timedelta(hours=12), description="A connection that says nothing for this long is closed"
     )
-    frame_within: Duration = Field(timedelta(seconds=30), description="A begun frame must go on at least this often")
-    connections: int = Field(100, ge=1, le=10_000, description="Open at once; more are turned away")
+    frame_timeout: Duration = Field(timedelta(seconds=30), description="A begun frame must go on at least this often")
+    max_connections: int = Field(100, ge=1, le=10_000, description="Open at once; more are turned away")
     answers: Literal["always", "as_asked"] = Field(
         "always", description="as_asked: nothing is answered where MSH-15 and MSH-16 ask for nothing"
     )
@@ -56,9 +56,9 @@ class Listener(Configuration):
 
     @model_validator(mode="after")
     def _knows_its_peers(self) -> "Listener":
-        if not is_loopback(self.host) and not self.peers and (self.tls is None or self.tls.client_ca is None):
+        if not is_loopback(self.host) and not self.allow_from and (self.tls is None or self.tls.client_ca is None):
             raise ValueError(
-                f"peers: {self.host} can be reached from other machines; name those that may connect, "
+                f"allow_from: {self.host} can be reached from other machines; name those that may connect, "
                 "or ask them for certificates with tls.client_ca"
             )
         return self

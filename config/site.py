@@ -102,18 +102,18 @@ class Step(Configuration):
 
 
 class Ladder(Configuration):
-    """Steps in order of time, then every role told so far again at `then_every` (None: no more).
+    """Steps in order of time, then every role told so far again at `repeat_every` (None: no more).
 
-    Whoever takes a page has it for `acknowledged_for` (None: until it worsens); then they are asked whether they are
-    still on it, and without an answer within `answer_within` the ladder starts again. Each time they say yes they have
-    it for twelve times as long, up to `acknowledged_at_most`: nobody is asked every hour for three days.
+    Whoever takes a page has it for `ack_timeout` (None: until it worsens); then they are asked whether they are
+    still on it, and without an answer within `confirm_within` the ladder starts again. Each time they say yes they have
+    it for twelve times as long, up to `ack_timeout_max`: nobody is asked every hour for three days.
     """
 
     steps: tuple[Step, ...] = Field(min_length=1)
-    then_every: Duration | None = None
-    acknowledged_for: Duration | None = None
-    acknowledged_at_most: Duration = timedelta(hours=48)
-    answer_within: Duration = timedelta(minutes=5)
+    repeat_every: Duration | None = None
+    ack_timeout: Duration | None = None
+    ack_timeout_max: Duration = timedelta(hours=48)
+    confirm_within: Duration = timedelta(minutes=5)
 
     @field_validator("steps")
     @classmethod
@@ -123,7 +123,7 @@ class Ladder(Configuration):
             raise ValueError("the steps must stand in order of `after`, each later than the one before")
         return steps
 
-    @field_validator("then_every", "acknowledged_for", "answer_within")
+    @field_validator("repeat_every", "ack_timeout", "confirm_within")
     @classmethod
     def _some_time(cls, wait: timedelta | None) -> timedelta | None:
         if wait is not None and wait < timedelta(minutes=1):
@@ -134,9 +134,9 @@ class Ladder(Configuration):
 class Delivery(Configuration):
     """How a failed delivery is tried again."""
 
-    retry_waits: tuple[Duration, ...] = Field(min_length=1)
+    retry_backoff: tuple[Duration, ...] = Field(min_length=1)
     undeliverable_after: Duration
-    claim_for: Duration
+    lease: Duration
 
 
 class Feed(Configuration):

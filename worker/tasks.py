@@ -12,12 +12,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from alerts.pages.page import Page
 from worker.app import app
-from worker.delivery import turns
+from worker.delivery import channel_lock
 from worker.delivery.agreement import LOOKED_AT_AGAIN, mark
+from worker.delivery.channel_lock import Lane, Place
+from worker.delivery.deliver import TIME_SLICE
+from worker.delivery.deliver import deliver as deliver_page
 from worker.delivery.message_context import office, send_trend, wants_picture
-from worker.delivery.outbox import AT_A_STRETCH
-from worker.delivery.outbox import deliver as deliver_page
-from worker.delivery.turns import Lane, Place
 from worker.fhir_export.client import fhir_base
 from worker.fhir_export.export import export as export_shard
 from worker.monitoring.heartbeat import beat
@@ -33,7 +33,7 @@ SEND_SECONDS = 15
 """A send that an answer in drips keeps alive ends after this: longer than both time-outs together, shorter than a
 claim lasts."""
 
-DELIVER_SECONDS = SEND_SECONDS + AT_A_STRETCH // timedelta(seconds=1)
+DELIVER_SECONDS = SEND_SECONDS + TIME_SLICE // timedelta(seconds=1)
 """The last send of a stretch may begin at its end."""
 
 EXPORT_SECONDS = 45
@@ -107,9 +107,9 @@ def advance(shard: int) -> None:
 
 
 def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
-    look_again = run.site.on_call.delivery.retry_waits[0]
-    for lane, place in turns.spread(run.store.redis, run.store.keys, owed, run.clock.now(), look_again):
-        app.send_task(turns.DELIVERS[lane], tuple(place))
+    look_again = run.site.on_call.delivery.retry_backoff[0]
+    for lane, place in channel_lock.spread(run.store.redis, run.store.keys, owed, run.clock.now(), look_again):
+        app.send_task(channel_lock.DELIVERS[lane], tuple(place))
 
 
 @app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
@@ -135,7 +135,7 @@ def _deliver(shard: int, page: str, lane: Lane) -> None:
         time.sleep(LOOKED_AT_AGAIN.total_seconds())
     for place in (delivered.following, delivered.left):
         if place is not None:
-            app.send_task(turns.DELIVERS[lane], tuple(place))
+            app.send_task(channel_lock.DELIVERS[lane], tuple(place))
     for sent in delivered.sent:
         if sent.assessed_at is not None and wants_picture(run, sent):
             address = mark(run.site.on_call.channels.get(sent.channel))

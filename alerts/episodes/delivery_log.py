@@ -67,10 +67,10 @@ class Plan(Struct, frozen=True, array_like=True):
 
     urgency: Urgency
     steps: tuple[PlannedStep, ...]
-    then_every: timedelta | None
-    acknowledged_for: timedelta | None
-    acknowledged_at_most: timedelta
-    answer_within: timedelta
+    repeat_every: timedelta | None
+    ack_timeout: timedelta | None
+    ack_timeout_max: timedelta
+    confirm_within: timedelta
 
 
 class HandedOver(Struct, frozen=True, array_like=True):

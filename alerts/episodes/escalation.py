@@ -53,10 +53,10 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
     return Plan(
         urgency,
         steps,
-        ladder.then_every,
-        ladder.acknowledged_for,
-        ladder.acknowledged_at_most,
-        ladder.answer_within,
+        ladder.repeat_every,
+        ladder.ack_timeout,
+        ladder.ack_timeout_max,
+        ladder.confirm_within,
     )
 
 
@@ -102,9 +102,9 @@ def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
     ladder = episode.plan or site.on_call.ladders[episode.urgency]
     steps, taken = ladder.steps, episode.steps_taken
     if taken >= len(steps):
-        return ladder.then_every or timedelta()
+        return ladder.repeat_every or timedelta()
     before = steps[taken - 1].after if taken else timedelta()
-    return max(steps[taken].after - before, ladder.answer_within)
+    return max(steps[taken].after - before, ladder.confirm_within)
 
 
 def _summoned(episode: Episode) -> Due:
@@ -154,7 +154,7 @@ def _on_duty(roles: Iterable[str], at: datetime, site: Site) -> tuple[str, ...]:
 def _next(episode: Episode, planned: Plan, taken: int, now: datetime) -> datetime | None:
     if taken < len(planned.steps):
         return episode.ladder_from + planned.steps[taken].after
-    return now + planned.then_every if planned.then_every is not None else None
+    return now + planned.repeat_every if planned.repeat_every is not None else None
 
 
 def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
@@ -163,9 +163,9 @@ def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency:
         planned = plan(site, episode.urgency, now)
-    if planned.acknowledged_for is None:
+    if planned.ack_timeout is None:
         return Due(replace(episode, plan=planned, next_at=None))
-    start = now + planned.answer_within if holder in site.on_call.people else now
+    start = now + planned.confirm_within if holder in site.on_call.people else now
     released = replace(
         episode,
         acknowledged_by="",
@@ -226,7 +226,7 @@ def _with_summons(episode: Episode, people: Iterable[str], reason: Reason) -> Ep
 
 
 def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
-    """Somebody hands it over: the named person, or the next on the ladder, is paged now and has `answer_within`.
+    """Somebody hands it over: the named person, or the next on the ladder, is paged now and has `confirm_within`.
 
     Then the ladder goes on, without whoever handed it over for the ladder's own pace of repeats (`resting`). Where
     nobody else is left, nothing changes.
@@ -241,7 +241,7 @@ def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | 
     taken = freed.steps_taken
     while taken < len(planned.steps) and set(planned.steps[taken].people) <= {*away, *receivers}:
         taken += 1
-    later = now + planned.answer_within
+    later = now + planned.confirm_within
     start = later - planned.steps[taken].after if taken < len(planned.steps) else freed.ladder_from
     called = _with_summons(freed, receivers, "handed_over")
     return replace(called, steps_taken=taken, ladder_from=start, next_at=later)
@@ -251,7 +251,7 @@ def resting(episode: Episode, now: datetime) -> frozenset[str]:
     """Who handed an episode over so lately that its ladder leaves them out: within one pace of its repeats."""
     if episode.plan is None:
         return frozenset(item.by for item in episode.handed_over)
-    rest = episode.plan.then_every or episode.plan.answer_within
+    rest = episode.plan.repeat_every or episode.plan.confirm_within
     return frozenset(item.by for item in episode.handed_over if now < item.at + rest)
 
 

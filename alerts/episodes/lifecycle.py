@@ -319,10 +319,10 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
 
 def runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
     """When whoever acknowledged an episode at a time is asked whether they are still on it; None: never."""
-    if plan is None or plan.acknowledged_for is None:
+    if plan is None or plan.ack_timeout is None:
         return None
-    longest = max(plan.acknowledged_for, plan.acknowledged_at_most)
-    length = plan.acknowledged_for
+    longest = max(plan.ack_timeout, plan.ack_timeout_max)
+    length = plan.ack_timeout
     for _ in range(renewals):
         if length >= longest:
             break

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.support.configuration import folder
 from worker.cli import main
-from worker.intake.watched_config import IntakeInForce
+from worker.intake.watched_config import WatchedIntakeConfig
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -73,7 +73,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         "1 is no year of a rota",
     ),
     "a duration without end": (
-        lambda path: folder(path, ("then_every: 15 min", f"then_every: {'9' * 400} d")),
+        lambda path: folder(path, ("repeat_every: 15 min", f"repeat_every: {'9' * 400} d")),
         "is longer than",
     ),
     "a factor of a billion digits": (
@@ -160,7 +160,7 @@ def test_check_refuses_it_with_the_reason(attack: tuple[Attack, str], tmp_path: 
 
 def test_a_running_process_keeps_the_one_before(attack: tuple[Attack, str], tmp_path: Path) -> None:
     make, reason = attack
-    in_force = IntakeInForce(folder(tmp_path), wall=lambda: time.time() + 60)
+    in_force = WatchedIntakeConfig(folder(tmp_path), wall=lambda: time.time() + 60)
     before = in_force.value
     make(tmp_path)
     in_force.refresh(at_once=True)

@@ -20,7 +20,7 @@ from tests.integration.test_gateway import gateway
 from tests.support.hospital import Hospital, crs2, eventually, iso, reading
 from worker.intake.source_keys import SourceKeys
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 from worker.store import dead_letters
 from worker.store.capacity import STOP_AT, IntakeStoppedError, memory_of
 
@@ -36,7 +36,7 @@ PAGED_WITHIN = 15.0
 @pytest.fixture
 def hospital(tmp_path: Path) -> Iterator[Hospital]:
     """An installation with a small store of its own, and ladders that climb soon."""
-    with EmbeddedRedis(tmp_path / "data", memory=MEMORY) as server, Receiver() as receiver:
+    with EmbeddedRedis(tmp_path / "data", memory=MEMORY) as server, FakePhone() as receiver:
         made = Hospital(server.url, server.broker_url, receiver, tmp_path, "full")
         folder = Path(str(made.settings.config_dir))
         site = yaml.safe_load((folder / "site.yaml").read_text(encoding="utf-8"))

@@ -60,7 +60,7 @@ def test_an_unacknowledged_critical_page_reaches_the_consultant_at_minute_15(war
 def test_an_edited_ladder_does_not_strand_an_episode_that_climbs_the_old_one(ward: Ward) -> None:
     critical(ward)
     ladder = SITE.on_call.ladders["critical"]
-    shorter = ladder.model_copy(update={"steps": ladder.steps[:1], "then_every": None})
+    shorter = ladder.model_copy(update={"steps": ladder.steps[:1], "repeat_every": None})
     on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "critical": shorter}})
     ward.site = SITE._replace(on_call=on_call)
     ward.to("10:15")

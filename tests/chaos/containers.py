@@ -21,7 +21,7 @@ from tests.chaos import report
 from tests.chaos.against_containers import PROBES, Order, Struck, fight
 from tests.chaos.campaign import Plan, Result
 from tests.chaos.compose import PAGES
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 
 BUILT = "cartwatch:chaos"
 SPIN = "while True: pass"
@@ -31,7 +31,7 @@ SPIN = "while True: pass"
 def busy(processes: int) -> Iterator[None]:
     """So many processes of `nice` work beside what is measured."""
     command = ["nice", "-n", "19", sys.executable, "-c", SPIN]
-    started = [subprocess.Popen(command, preexec_fn=end_with_parent()) for _ in range(processes)]  # noqa: S603
+    started = [subprocess.Popen(command, preexec_fn=die_with_parent()) for _ in range(processes)]  # noqa: S603
     try:
         yield
     finally:

@@ -37,7 +37,7 @@ def listen(site: Path, port: int) -> None:
     intake: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     # As a person: of what a monitor measures itself a chart keeps only some.
     intake["sources"][NAME] = {"type": "monitor", "by": "person", "senders": [{"application": NAME}]}
-    intake["listeners"] = {NAME: {"host": "0.0.0.0", "port": port, "peers": CONTAINER_NETWORKS}}  # noqa: S104
+    intake["listeners"] = {NAME: {"host": "0.0.0.0", "port": port, "allow_from": CONTAINER_NETWORKS}}  # noqa: S104
     file.write_text(yaml.safe_dump(intake), encoding="utf-8")
 
 

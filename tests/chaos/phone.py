@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from worker.standalone.fake_phone import Received, Receiver
+from worker.standalone.fake_phone import FakePhone, Received
 
 
 class Log:
@@ -29,7 +29,7 @@ class Log:
 def main() -> None:
     """Take pages until standard input ends."""
     log, host, port = sys.argv[1:]
-    with Path(log).open("a", encoding="utf-8") as file, Receiver(Log(file).write, int(port), host) as phone:
+    with Path(log).open("a", encoding="utf-8") as file, FakePhone(Log(file).write, int(port), host) as phone:
         sys.stdout.write(f"{phone.url}\n")
         sys.stdout.flush()
         for line in sys.stdin:

@@ -12,7 +12,7 @@ from typing import Self
 from kombu import Connection
 
 from tests.chaos.stand import free_port
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 
 READY_WITHIN = 60.0
 
@@ -50,7 +50,7 @@ class Rabbit:
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                preexec_fn=end_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         self._wait_until_ready()
         return self

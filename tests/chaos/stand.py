@@ -21,7 +21,7 @@ from tests.chaos.checker import Page
 from tests.chaos.scenario import SOURCE
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.supervisor import Supervised, worker_command
 
@@ -36,7 +36,7 @@ class Phone:
         self._log.touch()
         command = [sys.executable, "-m", "tests.chaos.phone", str(self._log), host, str(port or free_port())]
         self._process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent()
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
@@ -173,10 +173,10 @@ def site(folder: Path) -> Path:
         {"after": "16 s", "tell": ["consultant"]},
     ]
     for urgency in ("critical", "high", "medium"):
-        text["ladders"][urgency] = {"steps": steps, "then_every": "5 min"}
+        text["ladders"][urgency] = {"steps": steps, "repeat_every": "5 min"}
     for channel in text["channels"].values():
         channel["limit"] = {"pages": 1_000_000, "within": "1 min"}
-    text["delivery"] |= {"retry_waits": ["2 s", "5 s", "5 s"]}
+    text["delivery"] |= {"retry_backoff": ["2 s", "5 s", "5 s"]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
     intake: dict[str, Any] = yaml.safe_load((DEFAULTS / "intake.yaml").read_text(encoding="utf-8"))

@@ -108,7 +108,7 @@ tail -n +2 "$work/form" >"$work/fields"
 browser --output /dev/null --data "@$work/fields" "https://pages.hospital.example$action"
 until_true "the link's page says who has it" answers_board
 docker compose exec gateway cartwatch board | grep >/dev/null "haematologist-1" || fail "the board does not name who has it"
-sed -i "s#^listeners: {}#listeners: {lab: {host: 0.0.0.0, port: $CARTWATCH_MLLP_PORTS, peers: [0.0.0.0/0]}}#" site/intake.yaml
+sed -i "s#^listeners: {}#listeners: {lab: {host: 0.0.0.0, port: $CARTWATCH_MLLP_PORTS, allow_from: [0.0.0.0/0]}}#" site/intake.yaml
 hl7_now=$(date +%Y%m%d%H%M%S%z)
 until_true "a result by MLLP is acknowledged" acknowledged
 until_true "Prometheus has read the counts" scraped

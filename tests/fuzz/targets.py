@@ -78,7 +78,7 @@ def fhir(data: bytes) -> None:
 
 def native(data: bytes) -> None:
     """Native messages, alone, in a list, or one a line."""
-    for taken in read.anything(data, "fuzz", INTAKE, TABLES, NOW):
+    for taken in read.parse_any(data, "fuzz", INTAKE, TABLES, NOW):
         assert taken.items
 
 

@@ -9,7 +9,7 @@ import redis
 
 from tests.support.hospital import Hospital
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 
 _numbers = count()
 _DATABASES = 16
@@ -24,7 +24,7 @@ def hospital(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFacto
     for url in (store, broker):
         with redis.Redis.from_url(url) as client:
             client.flushdb()
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         made = Hospital(store, broker, receiver, tmp_path_factory.mktemp("hospital"), f"hospital-{number}")
         yield made
         made.close()

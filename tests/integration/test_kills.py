@@ -31,7 +31,7 @@ from worker.processing.advance import advance
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect, make
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Received, Receiver
+from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised
 from worker.store.inbox import accept
 
@@ -126,7 +126,7 @@ def test_the_page_of_a_killed_sender_does_not_wait_for_its_claim_to_run_out(
     patient = f"held {victims.__name__}"
     site = hospital.settings.config_dir / "site.yaml"  # type: ignore[operator]
     before = site.read_text(encoding="utf-8")
-    site.write_text(before.replace("claim_for: 3 s", "claim_for: 10 min"), encoding="utf-8")
+    site.write_text(before.replace("lease: 3 s", "lease: 10 min"), encoding="utf-8")
     hospital.receiver.behave("/phone-1", delay=60)
     try:
         with hospital.workers(1) as worker:
@@ -191,7 +191,7 @@ def test_losing_every_celery_message_again_and_again_loses_nothing(hospital: Hos
 def fragile(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[tuple[Hospital, EmbeddedRedis]]:
     """An installation with a store of its own, to be killed."""
     assert redis_server.running
-    with EmbeddedRedis(tmp_path / "data") as server, Receiver() as receiver:
+    with EmbeddedRedis(tmp_path / "data") as server, FakePhone() as receiver:
         made = Hospital(server.url, server.broker_url, receiver, tmp_path, "fragile")
         yield made, server
         made.close()
@@ -263,7 +263,7 @@ def test_what_the_phone_took_before_it_could_be_recorded_is_not_sent_twice(
         if not mends:
             mends.append(trouble(server))
 
-    with EmbeddedRedis(tmp_path / "data") as server, Receiver(taken) as receiver:
+    with EmbeddedRedis(tmp_path / "data") as server, FakePhone(taken) as receiver:
         hospital = Hospital(server.url, server.broker_url, receiver, tmp_path, "unrecorded")
         with hospital.workers(1):
             hospital.client.send(crs2("unrecorded"))

@@ -19,7 +19,7 @@ from config.site import Channel
 from tests.support.hospital import Hospital, crs2, eventually
 from tests.support.pages import page
 from tests.support.servers import free_port
-from worker.delivery.channel import Office, send
+from worker.delivery.channel import MessageContext, send
 from worker.delivery.outcome import Attempt, Outcome
 
 pytestmark = [
@@ -140,7 +140,7 @@ def test_a_page_of_the_service_arrives_with_its_link_and_a_picture(hospital: Hos
 def test_letters_beyond_ascii_arrive_as_they_are(mail: MailServer) -> None:
     words = "T 38,9 °C ≥ 38,0\nperché: «febbre»"
     title = "[CRITICAL] Stanza 12 – " + "è" * 60
-    assert send(Channel(url=mail.url()), [page(title=title, text=words)], Office()).outcome is Outcome.SENT
+    assert send(Channel(url=mail.url()), [page(title=title, text=words)], MessageContext()).outcome is Outcome.SENT
     [taken] = mail.taken
     assert taken["Subject"] == title
     assert text(taken).startswith("T 38,9 °C ≥ 38,0\n")
@@ -149,10 +149,10 @@ def test_letters_beyond_ascii_arrive_as_they_are(mail: MailServer) -> None:
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"to": "nobody@hospital.example"}])
 def test_what_the_mail_server_refuses_is_no_success(mail: MailServer, wrong: dict[str, str]) -> None:
-    assert send(Channel(url=mail.url(**wrong)), [page()], Office()) == REFUSED
+    assert send(Channel(url=mail.url(**wrong)), [page()], MessageContext()) == REFUSED
     assert mail.taken == []
 
 
 def test_a_certificate_of_an_unknown_authority_gets_no_word_of_a_page(mail: MailServer) -> None:
-    assert send(Channel(url=mail.url()), [page()], Office()) == REFUSED
+    assert send(Channel(url=mail.url()), [page()], MessageContext()) == REFUSED
     assert mail.taken == []

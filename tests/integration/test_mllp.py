@@ -13,7 +13,7 @@ from tests.support.hospital import Hospital, eventually, registration
 from tests.support.senders import Listening, Sender, configure, listening, refused, result
 from worker.intake.mllp.counters import read as read_counts
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 
 pytestmark = pytest.mark.server
 
@@ -124,7 +124,7 @@ def test_killed_between_storing_and_answering_it_takes_effect_once(hospital: Hos
 def fragile(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[tuple[Hospital, EmbeddedRedis]]:
     """An installation with a store of its own, to be killed."""
     assert redis_server.running
-    with EmbeddedRedis(tmp_path / "data") as server, Receiver() as receiver:
+    with EmbeddedRedis(tmp_path / "data") as server, FakePhone() as receiver:
         made = Hospital(server.url, server.broker_url, receiver, tmp_path, "fragile")
         yield made, server
         made.close()

@@ -14,9 +14,9 @@ from config.site import Channel, Urgency
 from tests.support.hospital import Hospital, crs2, eventually
 from tests.support.pages import page
 from tests.support.servers import free_port, program_or_image, running
-from worker.delivery.channel import Office, send, send_picture
+from worker.delivery.channel import MessageContext, send, send_picture
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.rendering import Words
+from worker.delivery.rendering import Rendered
 
 pytestmark = pytest.mark.server
 
@@ -94,15 +94,15 @@ def test_a_page_of_the_service_arrives_with_its_button_and_a_silent_picture(hosp
 @pytest.mark.parametrize("urgency", get_args(Urgency))
 def test_each_urgency_rings_as_ntfy_rings_for_it(ntfy: Ntfy, urgency: Urgency) -> None:
     topic = f"urgency-{urgency}"
-    assert send(Channel(url=ntfy.url(topic)), [page(urgency=urgency)], Office()) == SENT
+    assert send(Channel(url=ntfy.url(topic)), [page(urgency=urgency)], MessageContext()) == SENT
     assert [message["priority"] for message in ntfy.messages(topic)] == [PRIORITIES[urgency]]
 
 
 def test_a_priority_in_the_address_makes_every_page_ring_but_not_the_picture(ntfy: Ntfy) -> None:
     """`cartwatch check` warns of it."""
     channel = Channel(url=ntfy.url("fixed", "?priority=max"))
-    assert send(channel, [page(urgency="low")], Office()) == SENT
-    assert send_picture(channel, "e7.1", PNG, Words("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9"), "") == SENT
+    assert send(channel, [page(urgency="low")], MessageContext()) == SENT
+    assert send_picture(channel, "e7.1", PNG, Rendered("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9"), "") == SENT
     first, picture = ntfy.messages("fixed")
     assert (first["priority"], picture["priority"]) == (5, SILENT)
     assert (picture["title"], picture["message"]) == ("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9")
@@ -110,7 +110,10 @@ def test_a_priority_in_the_address_makes_every_page_ring_but_not_the_picture(ntf
 
 def test_letters_beyond_ascii_and_several_lines_arrive_as_they_are(ntfy: Ntfy) -> None:
     text = "T 38,9 °C ≥ 38,0\nperché: «febbre»\n\n– 10 µg/L"
-    assert send(Channel(url=ntfy.url("letters")), [page(title="[HIGH] Stanza 12 – è", text=text)], Office()) == SENT
+    assert (
+        send(Channel(url=ntfy.url("letters")), [page(title="[HIGH] Stanza 12 – è", text=text)], MessageContext())
+        == SENT
+    )
     [message] = ntfy.messages("letters")
     assert message["title"] == "[HIGH] Stanza 12 – è"
     assert message["message"].startswith("T 38,9 °C ≥ 38,0\nperché: «febbre»")
@@ -121,7 +124,8 @@ def test_a_page_as_long_as_it_may_be_is_no_attachment(ntfy: Ntfy) -> None:
     """ntfy turns a message of more than 4096 octets into a file, of which no phone shows a word."""
     lines = "\n\n".join(f"{number}: la saturazione è al 92 % ≥ «x»" for number in range(300))
     assert (
-        send(Channel(url=ntfy.url("long")), [page(text=lines)], Office(link=lambda _: "https://c.example/p/x")) == SENT
+        send(Channel(url=ntfy.url("long")), [page(text=lines)], MessageContext(link=lambda _: "https://c.example/p/x"))
+        == SENT
     )
     [message] = ntfy.messages("long")
     assert "attachment" not in message
@@ -129,6 +133,6 @@ def test_a_page_as_long_as_it_may_be_is_no_attachment(ntfy: Ntfy) -> None:
 
 
 def test_a_wrong_password_is_a_permanent_refusal(ntfy: Ntfy) -> None:
-    attempt = send(Channel(url=ntfy.url("refused", password=PASSWORD[::-1])), [page()], Office())
+    attempt = send(Channel(url=ntfy.url("refused", password=PASSWORD[::-1])), [page()], MessageContext())
     assert attempt.outcome is Outcome.PERMANENT
     assert ntfy.messages("refused") == []

@@ -13,8 +13,8 @@ from config.site import load_site
 from tests.support.hospital import course, crs2, eventually
 from tests.support.stored_ward import Clock
 from worker.clock import StoreClock, milliseconds
-from worker.delivery import outbox
-from worker.delivery.channel import Office
+from worker.delivery import deliver as module
+from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.processing.advance import advance
@@ -75,10 +75,10 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
         eventually(lambda: store.redis.pttl(SHARD.claim(page)) < 0, "the claim has run out")
         return Attempt(Outcome.PERMANENT, "the provider answered 404")
 
-    monkeypatch.setattr(outbox, "send", slow)
-    assert outbox.deliver(store, SHARD, page, clock, SITE, Office()).outcome is Outcome.PERMANENT
+    monkeypatch.setattr(module, "send", slow)
+    assert module.deliver(store, SHARD, page, clock, SITE, MessageContext()).outcome is Outcome.PERMANENT
     assert store.redis.xlen(SHARD.inbox) == 0, "no receipt"
-    again = milliseconds(clock.at + SITE.on_call.delivery.claim_for)
+    again = milliseconds(clock.at + SITE.on_call.delivery.lease)
     assert store.redis.zscore(SHARD.key("due"), page) == again
 
 

@@ -39,7 +39,7 @@ def ten(hospital: Hospital) -> Iterator[Hospital]:
     site = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
     for name in TEN:
         site["channels"][name] = {"url": f"{{receiver}}/{name}?+X-Page-Id={{page_id}}", "limit": {"pages": 1000}}
-    site["delivery"] |= {"retry_waits": ["2 s"]}
+    site["delivery"] |= {"retry_backoff": ["2 s"]}
     (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
     with hospital.service():
         yield hospital

@@ -9,7 +9,7 @@ from config.intake import Intake, Policy, Source, load_intake, with_map
 from config.site import load_site
 from config.tables import Tables
 from worker.intake import read
-from worker.intake.parsed import Element, Taken
+from worker.intake.parsed import ElementResult, Parsed
 
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
 AT = "2024-06-14T08:00:00+02:00"
@@ -78,12 +78,12 @@ def bundle(*resources: Any, kind: str = "batch") -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": kind, "entry": entries}
 
 
-def fhir(resource: Any, of: Source | None = None) -> Taken:
+def fhir(resource: Any, of: Source | None = None) -> Parsed:
     raw = resource if isinstance(resource, bytes) else json.dumps(resource).encode()
     return read.fhir(raw, of or source(), TABLES, NOW)
 
 
-def one(taken: Taken) -> Element:
+def one(taken: Parsed) -> ElementResult:
     (element,) = taken.elements
     return element
 
@@ -122,7 +122,7 @@ def oru(*segments: str, patient: str | None = None, order: str | None = None, **
     return hl7(patient or pid(), order or obr(), *segments, **header)
 
 
-def taken(raw: bytes, of: Source | None = None) -> Taken:
+def taken(raw: bytes, of: Source | None = None) -> Parsed:
     return read.hl7(raw, INTAKE, TABLES, of or source())
 
 

@@ -22,7 +22,7 @@ from config.site import DEFAULTS
 from worker.client import Client
 from worker.clock import milliseconds
 from worker.runtime.runtime import connect, make
-from worker.standalone.fake_phone import Received, Receiver
+from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
 
@@ -49,7 +49,7 @@ def impatient(folder: Path) -> Path:
     Its channels take whatever comes: an installation shared by several tests would soon be over a limit.
     """
     site = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
-    site["delivery"] |= {"retry_waits": ["0.5 s"], "claim_for": "3 s"}
+    site["delivery"] |= {"retry_backoff": ["0.5 s"], "lease": "3 s"}
     for channel in site["channels"].values():
         channel["limit"] = {"pages": 1000}
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def impatient(folder: Path) -> Path:
 class Hospital:
     """An installation of its own: namespace, databases, configuration and receiver are shared with no other test."""
 
-    def __init__(self, redis_url: str, broker_url: str, receiver: Receiver, folder: Path, namespace: str) -> None:
+    def __init__(self, redis_url: str, broker_url: str, receiver: FakePhone, folder: Path, namespace: str) -> None:
         self.settings = Settings(
             redis_url=redis_url,
             broker_url=broker_url,

@@ -34,13 +34,13 @@ def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | N
     from config.site import load_site
     from worker.config_check.examine import doubtful, unusable
     from worker.config_check.fhir_export import check_fhir_base
-    from worker.delivery.addresses import takes
+    from worker.delivery.addresses import is_valid_url
 
-    found = unusable(config_dir, takes)
+    found = unusable(config_dir, is_valid_url)
     site = load_site(config_dir) if not found else None
     if site is not None:
         first = start.replace(tzinfo=site.zone) if start is not None else datetime.now(UTC)
-        found += doubtful(config_dir, site, takes, first, timedelta(days=days))
+        found += doubtful(config_dir, site, is_valid_url, first, timedelta(days=days))
     found += check_fhir_base(Settings())
     found.sort(key=lambda problem: (problem.warning, problem.file, problem.line or 0))
     _print_json(site, found) if as_json else _print_lines(site, found)

@@ -19,14 +19,14 @@ def mllp(names: tuple[str, ...]) -> None:
     from worker.client import Client
     from worker.intake.mllp.errors import ListenerError
     from worker.intake.mllp.run import serve, stop_on_signals
-    from worker.intake.watched_config import IntakeInForce
+    from worker.intake.watched_config import WatchedIntakeConfig
     from worker.monitoring.last_alarm import watching
     from worker.runtime.logging_setup import configure
 
     run = runtime()
     configure(run.settings.log_level)
     try:
-        in_force = IntakeInForce(run.settings.config_dir)
+        in_force = WatchedIntakeConfig(run.settings.config_dir)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     listeners = in_force.value.intake.listeners

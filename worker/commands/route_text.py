@@ -88,21 +88,21 @@ class Route(NamedTuple):
         planned = self._plan()
         if not found:
             yield "  nobody is told any more"
-        elif planned.then_every is None:
+        elif planned.repeat_every is None:
             yield "  then nobody any more"
         else:
-            yield f"  and so on every {_words(planned.then_every)}, until somebody takes it or the condition is gone"
-        if planned.acknowledged_for is None:
+            yield f"  and so on every {_words(planned.repeat_every)}, until somebody takes it or the condition is gone"
+        if planned.ack_timeout is None:
             yield "Whoever takes it has it until it worsens."
         elif not self.episode.acknowledged_by and found:
             first = found[0].at
             longer = ""
-            if planned.acknowledged_at_most > planned.acknowledged_for:
-                longer = f" Each yes lasts twelve times as long, up to {_words(planned.acknowledged_at_most)}."
+            if planned.ack_timeout_max > planned.ack_timeout:
+                longer = f" Each yes lasts twelve times as long, up to {_words(planned.ack_timeout_max)}."
             yield (
-                f"Whoever takes it has it for {_words(planned.acknowledged_for)}"
-                f" (taken at {self._hour(first)}: until {self._moment(first + planned.acknowledged_for)}),"
-                f" is then asked, and has {_words(planned.answer_within)} before the ladder starts again.{longer}"
+                f"Whoever takes it has it for {_words(planned.ack_timeout)}"
+                f" (taken at {self._hour(first)}: until {self._moment(first + planned.ack_timeout)}),"
+                f" is then asked, and has {_words(planned.confirm_within)} before the ladder starts again.{longer}"
             )
 
     def _plan(self) -> Plan:

@@ -11,16 +11,16 @@ CLINICAL: tuple[Urgency, ...] = ("critical", "high", "medium")
 
 RECEIVER = "{receiver}"
 
-NOT_TAKEN = "is not an address that Apprise takes: compare it with the page of its service in Apprise's wiki"
+NOT_TAKEN = "is not an address that Apprise accepts: compare it with the page of its service in Apprise's wiki"
 
 
-def check_channels(on_call: OnCall, takes: Callable[[str], bool]) -> Iterator[Remark]:
-    """Everything about channels and people; `takes` says whether an address can be used."""
+def check_channels(on_call: OnCall, is_valid_url: Callable[[str], bool]) -> Iterator[Remark]:
+    """Everything about channels and people; `is_valid_url` says whether an address can be used."""
     used = {channel for person in on_call.people.values() for channel in person.channels}
     for name, channel in on_call.channels.items():
         if name not in used:
             yield Remark(("channels", name), "nobody uses it: give it to somebody under people, or take it out")
-        if not takes(channel.url):
+        if not is_valid_url(channel.url):
             yield error(("channels", name, "url"), NOT_TAKEN)
         if forced := forced_priority(channel.url):
             what = f"`{forced}` makes every page ring alike, a low one too: take it out, and each has its own urgency"

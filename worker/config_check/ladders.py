@@ -81,13 +81,13 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
 
 
 def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
-    key = ("ladders", urgency, "acknowledged_for")
-    if ladder.acknowledged_for is not None and ladder.acknowledged_for < ladder.answer_within:
-        yield error(key, "is shorter than `answer_within`: whoever has it would be asked without end; make it longer")
-    if urgency == "critical" and ladder.acknowledged_for is None:
-        yield Remark(key[:2], "whoever takes it is never asked again: add `acknowledged_for`, such as 60 min")
-    if urgency == "critical" and ladder.then_every is None:
-        yield Remark(key[:2], "ends with its last step though nobody has answered: add `then_every`, such as 15 min")
+    key = ("ladders", urgency, "ack_timeout")
+    if ladder.ack_timeout is not None and ladder.ack_timeout < ladder.confirm_within:
+        yield error(key, "is shorter than `confirm_within`: whoever has it would be asked without end; make it longer")
+    if urgency == "critical" and ladder.ack_timeout is None:
+        yield Remark(key[:2], "whoever takes it is never asked again: add `ack_timeout`, such as 60 min")
+    if urgency == "critical" and ladder.repeat_every is None:
+        yield Remark(key[:2], "ends with its last step though nobody has answered: add `repeat_every`, such as 15 min")
 
 
 def _technical(on_call: OnCall) -> Iterator[Remark]:

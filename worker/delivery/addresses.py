@@ -9,8 +9,8 @@ LogCapture: Any = apprise.LogCapture
 STAND_INS = {"{receiver}": "json://127.0.0.1:9", "{page_id}": "check.1"}
 
 
-def takes(url: str) -> bool:
-    """Whether Apprise takes an address, with what is filled in per page replaced by examples."""
+def is_valid_url(url: str) -> bool:
+    """Whether Apprise accepts an address, with what is filled in per page replaced by examples."""
     for name, example in STAND_INS.items():
         url = url.replace(name, example)
     # What Apprise logs of a bad address holds the address, and with it its secrets.

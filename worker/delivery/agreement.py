@@ -19,8 +19,8 @@ from alerts.pages.page import Page
 from alerts.step.system_faults import fault
 from config.site import Channel, Site
 from worker.clock import milliseconds
-from worker.delivery import claims
-from worker.delivery.claims import Claim
+from worker.delivery import page_lease
+from worker.delivery.page_lease import Claim
 from worker.store.codec import Owed, pack
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ def leave(redis: Redis, claim: Claim, now: datetime) -> bool:
     def write(pipe: Pipeline) -> None:
         pipe.hset(claim.shard.key("outbox"), claim.page.id, pack(replace(claim.owed, left_since=since)))
         pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + LOOKED_AT_AGAIN)}, xx=True)
-        claims.give_back(pipe, claim)
+        page_lease.give_back(pipe, claim)
 
-    claims.while_ours(redis, claim, write)
+    page_lease.while_ours(redis, claim, write)
     log.info("page %s is left to a sender with a newer configuration", claim.page.id)
     return True
 

@@ -13,8 +13,8 @@ from config.site import Channel, Urgency
 from worker.delivery import ntfy, providers
 from worker.delivery.http import bound_answers
 from worker.delivery.outcome import Attempt, Outcome, judge_failure
-from worker.delivery.rendering import Answer, Room, Words, answer, caption, link_label, render, render_bundle
-from worker.delivery.rooms import SMS, room_of
+from worker.delivery.rendering import Rendered, ReplyHint, SizeLimit, answer, caption, link_label, render, render_bundle
+from worker.delivery.rooms import SMS, size_limit_of
 
 CONNECT_SECONDS = 4
 READ_SECONDS = 8
@@ -26,7 +26,7 @@ PICTURE_NAME = "trend.png"
 bound_answers()
 
 
-class Office(NamedTuple):
+class MessageContext(NamedTuple):
     """What this installation puts into its messages: its own receiver, and how a link to a page is made."""
 
     receiver: str = ""
@@ -39,7 +39,7 @@ def address(channel: Channel, page_id: str, receiver: str) -> str:
     return providers.with_extras(url, {"cto": str(CONNECT_SECONDS), "rto": str(READ_SECONDS)})
 
 
-def send(channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
+def send(channel: Channel, pages: Sequence[Page], office: MessageContext) -> Attempt:
     """Send one page, or several that waited as one message under the id of the first."""
     first = pages[0]
     links = [office.link(page) for page in pages]
@@ -53,12 +53,12 @@ def send(channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
     answers = [answer(page, link) for page, link in zip(pages, links, strict=True)]
     if providers.has_link_field(service) and links[0]:
-        answers[0] = Answer()
-    words = written(pages, answers, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+        answers[0] = ReplyHint()
+    words = written(pages, answers, size_limit_of(service, plugin.title_maxlen, plugin.body_maxlen))
     return _notify(plugin, service, words, providers.notify_type(first), READ_SECONDS)
 
 
-def written(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Words:
+def written(pages: Sequence[Page], answers: Sequence[ReplyHint], room: SizeLimit) -> Rendered:
     """The words of a message about one page or several."""
     if len(pages) == 1:
         return render(pages[0], answers[0], room)
@@ -81,7 +81,7 @@ def _takes_attachments(url: str, receiver: str) -> bool:
     return plugin is not None and bool(plugin.attachment_support)
 
 
-def send_picture(channel: Channel, page_id: str, picture: bytes, words: Words, receiver: str) -> Attempt:
+def send_picture(channel: Channel, page_id: str, picture: bytes, words: Rendered, receiver: str) -> Attempt:
     """Send a trend picture after its page: silently, once, and in less time than a page may take."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", f"{page_id}.picture")
     waits = {"cto": str(PICTURE_CONNECT_SECONDS), "rto": str(PICTURE_READ_SECONDS)}
@@ -89,7 +89,7 @@ def send_picture(channel: Channel, page_id: str, picture: bytes, words: Words, r
     plugin = _open(providers.with_extras(providers.as_quiet(url), waits))
     if plugin is None:
         return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
-    words = caption(words, room_of(service, plugin.title_maxlen, plugin.body_maxlen))
+    words = caption(words, size_limit_of(service, plugin.title_maxlen, plugin.body_maxlen))
     if service in ntfy.SERVICES:
         return ntfy.send_picture(plugin, picture, PICTURE_NAME, words)
     attached = AppriseAttachment()
@@ -116,7 +116,7 @@ def _open(url: str) -> Any:
 
 
 def _notify(
-    plugin: Any, service: str, words: Words, kind: str, waits: float, attached: AppriseAttachment | None = None
+    plugin: Any, service: str, words: Rendered, kind: str, waits: float, attached: AppriseAttachment | None = None
 ) -> Attempt:
     sender = Apprise(asset=plugin.asset)
     sender.add(plugin)

@@ -10,14 +10,14 @@ from redis.client import Pipeline
 
 from config.site import Limit
 from worker.clock import milliseconds
-from worker.delivery.turns import Place, place
+from worker.delivery.channel_lock import Place, place
 from worker.store.keys import Keys
 
 BUNDLED_AT_ONCE = 60
 """Pages told in one message at most; the rest follows in the next."""
 
 
-class Answer(NamedTuple):
+class RateLimitState(NamedTuple):
     """Until when a channel is full, if it is, and the pages that wait because of its limit, longest first. Some of
     them may no longer be owed."""
 
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     held: list[Place]
 
 
-NONE = Answer(None, [])
+NONE = RateLimitState(None, [])
 """For a page that passes every limit."""
 
 
@@ -38,11 +38,11 @@ def ask(pipe: Pipeline, keys: Keys, channel: str, limit: Limit, now: datetime) -
     pipe.zrange(keys.held(channel), 0, BUNDLED_AT_ONCE - 1)
 
 
-def answered(answers: Iterator[Any], limit: Limit) -> Answer:
+def answered(answers: Iterator[Any], limit: Limit) -> RateLimitState:
     """Read the answers to `ask`."""
     _, first, held = (next(answers) for _ in range(3))
     full_until = datetime.fromtimestamp(first[0][1] / 1000, UTC) + limit.within if first else None
-    return Answer(full_until, [place(item) for item in held])
+    return RateLimitState(full_until, [place(item) for item in held])
 
 
 def note_sent(pipe: Pipeline, keys: Keys, channel: str, limit: Limit, now: datetime) -> None:

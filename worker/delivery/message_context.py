@@ -9,28 +9,28 @@ from alerts.pages.page import Page
 from alerts.state import PatientState
 from config.site import URGENCIES, Language, Site, Urgency
 from worker.delivery.agreement import mark
-from worker.delivery.channel import Office, send_picture, takes_picture
-from worker.delivery.rendering import Words
+from worker.delivery.channel import MessageContext, send_picture, takes_picture
+from worker.delivery.rendering import Rendered
 from worker.links import links_of
 from worker.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 
-def office(run: Runtime) -> Office:
+def office(run: Runtime) -> MessageContext:
     """The office of an installation; without a public address pages carry a command in place of a link.
 
     A page about no episode, such as a test, has nothing to be shown.
     """
     settings = run.settings
     if settings.public_url is None:
-        return Office(settings.receiver_url)
+        return MessageContext(settings.receiver_url)
     links = links_of(run.store.redis, run.store.keys, settings, settings.public_url)
 
     def link(page: Page) -> str:
         return links.page(page.id, page.to, page.at) if page.episodes else ""
 
-    return Office(settings.receiver_url, link)
+    return MessageContext(settings.receiver_url, link)
 
 
 def wants_picture(run: Runtime, page: Page) -> bool:
@@ -62,7 +62,7 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
         return
     chart, language = state.chart, sent.language(site)
     about = subjects(sent.episodes)
-    words = Words(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
+    words = Rendered(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
     drawn = png(chart, assessed_at, site, language, about)
     attempt = send_picture(channel, page_id, drawn, words, run.settings.receiver_url)
     log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)

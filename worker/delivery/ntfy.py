@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from worker.delivery.outcome import Attempt, Outcome, judge_status
-from worker.delivery.rendering import Words
+from worker.delivery.rendering import Rendered
 
 SERVICES = ("ntfy", "ntfys")
 
@@ -19,7 +19,7 @@ _ENCODED = 45
 """Bytes of one encoded word, which may have 75 letters (RFC 2047)."""
 
 
-def send_picture(plugin: Any, picture: bytes, name: str, words: Words) -> Attempt:
+def send_picture(plugin: Any, picture: bytes, name: str, words: Rendered) -> Attempt:
     """Send a picture to the topics of an ntfy plugin, with its words in the headers, quietly."""
     headers = {"Title": header(words.title), "Message": header(words.text), "Filename": name, "Priority": PRIORITY}
     auth: tuple[str, str] | None = None

@@ -4,9 +4,9 @@ import re
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from worker.store.codec import Said
+from worker.store.codec import Reported
 
-Told = Literal["sent", "failed", "unknown", "undeliverable"]
+ReceiptOutcome = Literal["sent", "failed", "unknown", "undeliverable"]
 """What a receipt says of a page."""
 
 
@@ -26,7 +26,7 @@ class Attempt(NamedTuple):
     detail: str = ""
 
 
-PASSING = frozenset({408, 409, 423, 425, 429})
+RETRYABLE_4XX = frozenset({408, 409, 423, 425, 429})
 """Answers of the 4xx kind that another attempt may change: too early, too many, just now in use. Every other 4xx says
 that the same request fails again: a wrong address or key, or a message too long."""
 
@@ -41,7 +41,7 @@ _CODE = re.compile(r"\berror=(\d+)\b")
 
 def is_permanent(status: int) -> bool:
     """Whether the same request, sent again, would be refused again."""
-    return 400 <= status < 500 and status not in PASSING
+    return 400 <= status < 500 and status not in RETRYABLE_4XX
 
 
 def judge_status(status: int) -> Attempt:
@@ -82,7 +82,7 @@ def judge_failure(said: str, schema: str, seconds: float, waits: float) -> Attem
     return Attempt(Outcome.TEMPORARY, "no answer from the provider")
 
 
-def to_tell(outcome: Outcome, said: Said, *, overdue: bool) -> Told | None:
+def receipt_for(outcome: Outcome, said: Reported, *, overdue: bool) -> ReceiptOutcome | None:
     """The receipt an attempt is worth, or None where it says nothing new.
 
     ============ ======================== =================== =========

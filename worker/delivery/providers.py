@@ -33,7 +33,7 @@ EMERGENCY_FOR_SECONDS = 300
 it: so it stops before the ladder's next page."""
 
 
-class Extras(NamedTuple):
+class ProviderOptions(NamedTuple):
     """What a service takes: a priority in its own words; a key; where a link goes. Names of URL parameters."""
 
     priority: str = ""
@@ -59,68 +59,72 @@ def _click(link: str, _: str) -> dict[str, str]:
     return {"click": link}
 
 
-_OPSGENIE = Extras("priority", _NUMBERS, key="alias", fixed=(("action", "new"),))
-_NTFY = Extras(
+_OPSGENIE = ProviderOptions("priority", _NUMBERS, key="alias", fixed=(("action", "new"),))
+_NTFY = ProviderOptions(
     "priority", _by("max", "high", "default", "low", "default"), quiet=(("priority", "min"),), link=_ntfy_link
 )
-_GOTIFY = Extras("priority", _WORDS)
-_PUSHSAFER = Extras("priority", _WORDS)
-_BARK = Extras("level", _by("critical", "timeSensitive", "active", "passive", "active"), link=_click)
-_PINGLET = Extras("priority", _by("urgent", "urgent", "normal", "silent", "normal"))
-_GOALERT = Extras(key="dedup", fixed=(("action", "trigger"),))
-_MAIL = Extras(
+_GOTIFY = ProviderOptions("priority", _WORDS)
+_PUSHSAFER = ProviderOptions("priority", _WORDS)
+_BARK = ProviderOptions("level", _by("critical", "timeSensitive", "active", "passive", "active"), link=_click)
+_PINGLET = ProviderOptions("priority", _by("urgent", "urgent", "normal", "silent", "normal"))
+_GOALERT = ProviderOptions(key="dedup", fixed=(("action", "trigger"),))
+_MAIL = ProviderOptions(
     "+importance", _by("high", "high", "normal", "low", "normal"), fixed=(("+auto-submitted", "auto-generated"),)
 )
 """Headers, which Apprise reads from parameters with a `+`: a mail program marks what is important (RFC 4021), and an
 out-of-office reply is not sent to an automatic mail (RFC 3834)."""
-_SPLUNK = Extras("action", _by("critical", "critical", "warning", "info", "warning"), key="entity_id")
+_SPLUNK = ProviderOptions("action", _by("critical", "critical", "warning", "info", "warning"), key="entity_id")
 
-SERVICES: Mapping[str, Extras] = {
+SERVICES: Mapping[str, ProviderOptions] = {
     "mailto": _MAIL,
     "mailtos": _MAIL,
-    "tgram": Extras(quiet=(("silent", "yes"),)),
+    "tgram": ProviderOptions(quiet=(("silent", "yes"),)),
     "ntfy": _NTFY,
     "ntfys": _NTFY,
-    "pover": Extras("priority", _WORDS, link=_pushover_link),
+    "pover": ProviderOptions("priority", _WORDS, link=_pushover_link),
     "gotify": _GOTIFY,
     "gotifys": _GOTIFY,
     "psafer": _PUSHSAFER,
     "psafers": _PUSHSAFER,
-    "prowl": Extras("priority", _WORDS),
-    "lauther": Extras("priority", _WORDS, link=_click),
-    "youlmk": Extras("priority", _by("critical", "high", "normal", "low", "normal")),
+    "prowl": ProviderOptions("priority", _WORDS),
+    "lauther": ProviderOptions("priority", _WORDS, link=_click),
+    "youlmk": ProviderOptions("priority", _by("critical", "high", "normal", "low", "normal")),
     "pinglet": _PINGLET,
     "pinglets": _PINGLET,
-    "pushward": Extras("level", _by("critical", "time-sensitive", "active", "passive", "active")),
-    "join": Extras("priority", _WORDS),
+    "pushward": ProviderOptions("level", _by("critical", "time-sensitive", "active", "passive", "active")),
+    "join": ProviderOptions("priority", _WORDS),
     "bark": _BARK,
     "barks": _BARK,
-    "pagerduty": Extras("severity", _by("critical", "error", "warning", "info", "warning"), key="dedup", link=_click),
+    "pagerduty": ProviderOptions(
+        "severity", _by("critical", "error", "warning", "info", "warning"), key="dedup", link=_click
+    ),
     "opsgenie": _OPSGENIE,
     "jira": _OPSGENIE,
     "splunk": _SPLUNK,
     "victorops": _SPLUNK,
-    "signl4": Extras(key="dedup", also=("external_id",)),
-    "pagertree": Extras(
+    "signl4": ProviderOptions(key="dedup", also=("external_id",)),
+    "pagertree": ProviderOptions(
         "urgency",
         _by("critical", "high", "medium", "low", "medium"),
         key="dedup",
         also=("thirdparty", "tid"),
     ),
-    "ilert": Extras(
+    "ilert": ProviderOptions(
         "priority",
         _by("high", "high", "high", "low", "high"),
         key="dedup",
         fixed=(("action", "trigger"),),
         link=_click,
     ),
-    "squadcast": Extras("priority", _by("P1", "P2", "P3", "P5", "P3"), key="dedup", fixed=(("action", "trigger"),)),
-    "incidentio": Extras(key="dedup", fixed=(("action", "trigger"),), link=_click),
+    "squadcast": ProviderOptions(
+        "priority", _by("P1", "P2", "P3", "P5", "P3"), key="dedup", fixed=(("action", "trigger"),)
+    ),
+    "incidentio": ProviderOptions(key="dedup", fixed=(("action", "trigger"),), link=_click),
     "goalert": _GOALERT,
     "goalerts": _GOALERT,
 }
 
-MACHINES = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises"})
+WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises"})
 """What takes a message for a machine: a picture goes there only if the site asks for it."""
 
 
@@ -161,16 +165,16 @@ def has_link_field(service: str) -> bool:
     return takes is not None and takes.link is not None
 
 
-def quietly(service: str) -> dict[str, str]:
+def lowest_priority(service: str) -> dict[str, str]:
     """The parameters by which a service makes the least noise."""
-    takes = SERVICES.get(service, Extras())
+    takes = SERVICES.get(service, ProviderOptions())
     lowest = {takes.priority: takes.priorities["low"]} if takes.priority else {}
     return lowest | dict(takes.quiet)
 
 
 def as_quiet(url: str) -> str:
     """An address by which a service makes the least noise, whatever priority the site wrote in it for its pages."""
-    quiet = quietly(schema(url))
+    quiet = lowest_priority(schema(url))
     before, mark, query = url.partition("?")
     kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in quiet)
     return with_extras(f"{before}{mark}{kept}", quiet)
@@ -187,7 +191,7 @@ def forced_priority(url: str) -> str:
 def with_extras(url: str, given: Mapping[str, str]) -> str:
     """An address with parameters added; what the site wrote in it itself always holds."""
     written = set(_written(url))
-    takes = SERVICES.get(schema(url), Extras())
+    takes = SERVICES.get(schema(url), ProviderOptions())
     if written & {takes.key, *takes.also} - {""} or (takes.key == "entity_id" and _has_path(url)):
         written.add(takes.key)
     added = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items() if name not in written)
@@ -218,4 +222,4 @@ def takes_picture(service: str, *, attachments: bool, sms: bool, asked: bool | N
     """
     if not attachments or sms or asked is False:
         return False
-    return asked is True or service not in MACHINES
+    return asked is True or service not in WEBHOOKS

@@ -30,7 +30,7 @@ SMS_JOINT = " - "
 """Between the parts of a title in the letters of a text message."""
 
 
-class Room(NamedTuple):
+class SizeLimit(NamedTuple):
     """How much a channel takes. `title` 0: title and text are one. `sms`: in the letters of a text message."""
 
     title: int
@@ -45,31 +45,31 @@ class Room(NamedTuple):
         return len(words.encode()) if self.octets else len(words)
 
 
-class Words(NamedTuple):
+class Rendered(NamedTuple):
     """What is sent."""
 
     title: str
     text: str
 
 
-class Answer(NamedTuple):
+class ReplyHint(NamedTuple):
     """How a page is answered: by a link, and where there is none by a command. Either may be empty."""
 
     link: str = ""
     command: str = ""
 
 
-def asks(page: Page) -> bool:
+def wants_reply(page: Page) -> bool:
     """Whether a page wants an answer. One about no episode cannot be answered."""
     return bool(page.episodes) and page.urgency != "low" and page.reason not in ENDED
 
 
-def answer(page: Page, link: str) -> Answer:
+def answer(page: Page, link: str) -> ReplyHint:
     """How a page is answered. One that wants no answer still has its link, which shows it."""
-    if not asks(page):
-        return Answer(link)
+    if not wants_reply(page):
+        return ReplyHint(link)
     command = f"cartwatch ack {page.episode} --by {page.to} --page {page.id}"
-    return Answer(link, say("To answer: {command}", page.language, command=command))
+    return ReplyHint(link, say("To answer: {command}", page.language, command=command))
 
 
 def link_label(language: Language) -> str:
@@ -77,13 +77,13 @@ def link_label(language: Language) -> str:
     return say("To answer: {link}", language, link="").strip(" :")
 
 
-def render(page: Page, how: Answer, room: Room) -> Words:
+def render(page: Page, how: ReplyHint, room: SizeLimit) -> Rendered:
     """One page in the room of its channel."""
     lead, _, rest = page.text.partition("\n\n")
     return _fit(page.heading, how, lead.splitlines(), rest.splitlines(), room)
 
 
-def render_bundle(pages: Sequence[Page], answers: Sequence[Answer], room: Room) -> Words:
+def render_bundle(pages: Sequence[Page], answers: Sequence[ReplyHint], room: SizeLimit) -> Rendered:
     """Several pages that had to wait, as one message: the first as it is without its text, then title and way to answer
     of each other one. Those that do not fit are counted.
     """
@@ -96,12 +96,12 @@ def render_bundle(pages: Sequence[Page], answers: Sequence[Answer], room: Room) 
     return _fit(pages[0].heading, answers[0], [], entries, room, marker)
 
 
-def caption(words: Words, room: Room) -> Words:
+def caption(words: Rendered, room: SizeLimit) -> Rendered:
     """The words of a picture: a title where there is one, as many whole lines as fit, and never many."""
     most = min(room.text, CAPTION_MOST)
     lines = words.text.splitlines() if room.title else [words.title, *words.text.splitlines()]
     title = _cut(words.title, room.title, room) if room.title else ""
-    return Words(title, _text("", [], lines, most, room, lambda _: CUT))
+    return Rendered(title, _text("", [], lines, most, room, lambda _: CUT))
 
 
 def in_order(pages: Iterable[Page]) -> list[Page]:
@@ -111,37 +111,37 @@ def in_order(pages: Iterable[Page]) -> list[Page]:
 
 def _fit(
     heading: Title,
-    how: Answer,
+    how: ReplyHint,
     lead: Sequence[str],
     lines: Sequence[str],
-    room: Room,
+    room: SizeLimit,
     marker: Callable[[int], str] = lambda _: CUT,
-) -> Words:
+) -> Rendered:
     way = _that_fits(how, room)
     if room.sms:
         lead, lines = [gsm7(line) for line in lead], [gsm7(line) for line in lines]
     if room.title:
         title, is_whole = _title(heading, room.title, room)
-        return Words(title, _text(way, lead if is_whole else [str(heading), *lead], lines, room.text, room, marker))
+        return Rendered(title, _text(way, lead if is_whole else [str(heading), *lead], lines, room.text, room, marker))
     least = [*([way] if way else ()), *([marker(len(lines))] if lines else ())]
     title, _ = _title(heading, room.text - room.size("\n".join(least)) - BREAK, room)
-    return Words(title, _text(way, lead, lines, room.text - room.size(title) - BREAK, room, marker))
+    return Rendered(title, _text(way, lead, lines, room.text - room.size(title) - BREAK, room, marker))
 
 
-def _title(heading: Title, most: int, room: Room) -> tuple[str, bool]:
+def _title(heading: Title, most: int, room: SizeLimit) -> tuple[str, bool]:
     """As many parts of a title as fit, and whether those that must be there do."""
     letters = (lambda words: gsm7(words.replace(JOINT, SMS_JOINT))) if room.sms else str
     title = letters(heading.within(lambda words: room.size(letters(words)) <= most))
     return _cut(title, most, room), room.size(title) <= most
 
 
-def _that_fits(how: Answer, room: Room) -> str:
+def _that_fits(how: ReplyHint, room: SizeLimit) -> str:
     least = 0 if room.title else TITLE_LEAST + BREAK
     ways = (gsm7(way) if room.sms else way for way in how)
     return next((way for way in ways if way and room.size(way) + least <= room.text), "")
 
 
-def _cut(words: str, most: int, room: Room) -> str:
+def _cut(words: str, most: int, room: SizeLimit) -> str:
     if room.size(words) <= most:
         return words
     while words and room.size(words) + len(CUT) > most:
@@ -150,7 +150,7 @@ def _cut(words: str, most: int, room: Room) -> str:
 
 
 def _text(
-    way: str, lead: Sequence[str], lines: Sequence[str], most: int, room: Room, marker: Callable[[int], str]
+    way: str, lead: Sequence[str], lines: Sequence[str], most: int, room: SizeLimit, marker: Callable[[int], str]
 ) -> str:
     """As many lines as fit together with the mark of those left out, and after those of the lead the way to answer."""
     every = [*lead, *lines]

@@ -1,6 +1,6 @@
 """How much each service takes: what its Apprise plugin says, unless it is known to take less."""
 
-from worker.delivery.rendering import Room
+from worker.delivery.rendering import SizeLimit
 
 SMS = frozenset(
     {
@@ -22,11 +22,11 @@ TEXTS = {"ntfy": 4096, "ntfys": 4096, "tgram": 4096, "workflow": 1000, "workflow
 OCTETS = frozenset({"ntfy", "ntfys"})
 
 
-def room_of(service: str, title: int, text: int) -> Room:
+def size_limit_of(service: str, title: int, text: int) -> SizeLimit:
     """The room of a service whose plugin says that it takes so much."""
     sms = service in SMS
     most = min(text, TEXTS.get(service, text))
-    return Room(
+    return SizeLimit(
         title=0 if sms else min(title, TITLES.get(service, title)),
         text=min(most, SMS_MOST) if sms else most,
         sms=sms,

@@ -22,11 +22,11 @@ from worker.gateway.probes import LOOPBACK, MetricsAccess
 from worker.gateway.proxy import BehindProxy
 from worker.gateway.rate_limit import BadTries
 from worker.gateway.snapshot import Live
-from worker.intake.http import Door
+from worker.intake.http import Endpoint
 from worker.intake.http import routes as ways_in
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import IntakeInForce, look_over
+from worker.intake.watched_config import WatchedIntakeConfig, refresh_and_report
 from worker.links import links_of
 from worker.monitoring.last_alarm import watching
 from worker.runtime.bulkhead import Bulkhead
@@ -91,7 +91,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
     settings, store = run.settings, run.store
     client = Client(settings, store.redis)
     links = links_of(store.redis, store.keys, settings, settings.public_url or listening.url)
-    in_force = IntakeInForce(settings.config_dir)
+    in_force = WatchedIntakeConfig(settings.config_dir)
     app = create_app(run, links, intake_routes(run, client, in_force), client=client, access=access)
     # All connections of a proxy have its address: how many one sender may have is for the proxy to say.
     owing = Owing(Caps(of_one=Caps().of_all) if listening.behind_proxy else Caps())
@@ -129,14 +129,14 @@ def _tls(listening: Listening) -> ssl.SSLContext | None:
 
 
 @contextmanager
-def _watched(in_force: IntakeInForce, run: Runtime, client: Client) -> Iterator[None]:
+def _watched(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> Iterator[None]:
     """Look over the intake's configuration every few seconds."""
     over = threading.Event()
 
     def watch() -> None:
-        look_over(in_force, run, client)
+        refresh_and_report(in_force, run, client)
         while not over.wait(LOOK_EVERY_SECONDS):
-            look_over(in_force, run, client)
+            refresh_and_report(in_force, run, client)
 
     # A daemon: while the store is down it may wait for it longer than the gateway's end may take.
     threading.Thread(target=watch, name="intake", daemon=True).start()
@@ -146,10 +146,10 @@ def _watched(in_force: IntakeInForce, run: Runtime, client: Client) -> Iterator[
         over.set()
 
 
-def intake_routes(run: Runtime, client: Client, in_force: IntakeInForce) -> list[Route]:
+def intake_routes(run: Runtime, client: Client, in_force: WatchedIntakeConfig) -> list[Route]:
     """Where hospital systems send."""
     redis, keys = run.store.redis, run.store.keys
-    door = Door(
+    endpoint = Endpoint(
         store=IntakeStore(redis, keys),
         keys=RememberedKeys(SourceKeys(redis, keys)),
         wrong_keys=BadTries(),
@@ -158,7 +158,7 @@ def intake_routes(run: Runtime, client: Client, in_force: IntakeInForce) -> list
         now=run.clock.now,
         threads=Bulkhead(INTAKE_THREADS),
     )
-    return ways_in(door)
+    return ways_in(endpoint)
 
 
 def access_of(networks: Iterable[str], token: str, *, behind_proxy: bool) -> MetricsAccess:

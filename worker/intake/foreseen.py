@@ -7,10 +7,10 @@ from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
 from alerts.messages import MESSAGE
 from config.site import Site
-from worker.intake.parsed import Element, Native, Outcome, Taken, refused
+from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, refused
 
 
-def foreseen(taken: Taken, now: datetime, site: Site) -> Taken:
+def foreseen(taken: Parsed, now: datetime, site: Site) -> Parsed:
     """A delivery whose elements that lie too far ahead are dead letters; their messages go on, so that the chart shows
     them. Units and values were looked at when the elements were read. What is part of a waveform is refused.
     """
@@ -22,7 +22,7 @@ def foreseen(taken: Taken, now: datetime, site: Site) -> Taken:
     return taken._replace(items=tuple(items))
 
 
-def _foreseen(element: Element, sampling: Sampling, now: datetime, site: Site) -> Element:
+def _foreseen(element: ElementResult, sampling: Sampling, now: datetime, site: Site) -> ElementResult:
     if element.outcome is not Outcome.STORED:
         return element
     if any(_is_of_a_waveform(native, sampling) for native in element.messages):

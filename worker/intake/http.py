@@ -23,10 +23,10 @@ from worker.intake.fhir.operation_outcome import STATUS, issue, of_bundle, of_it
 from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
 from worker.intake.permissions import allowed, permitted
-from worker.intake.quota import is_turned_away, why_turned_away
+from worker.intake.quota import is_refused, why_refused
 from worker.intake.source_keys import RememberedKeys
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import Configured
+from worker.intake.watched_config import IntakeConfig
 from worker.runtime.bulkhead import Bulkhead, BusyError
 from worker.store.capacity import IntakeStoppedError
 from worker.store.inbox import received_here, refuse_waveform
@@ -60,13 +60,13 @@ class Tries(Protocol):
         ...
 
 
-class Door(NamedTuple):
+class Endpoint(NamedTuple):
     """What the routes need. `configured` and `budget` are asked once at each request, `wake` after each append."""
 
     store: IntakeStore
     keys: RememberedKeys
     wrong_keys: Tries
-    configured: Callable[[], Configured]
+    configured: Callable[[], IntakeConfig]
     wake: Callable[[Iterable[Shard]], None]
     now: Callable[[], datetime]
     threads: Bulkhead
@@ -90,21 +90,21 @@ class _Refused(Exception):
         self.issues = issues
 
 
-def routes(door: Door) -> list[Route]:
+def routes(endpoint: Endpoint) -> list[Route]:
     """The two ways in."""
 
     def taking(
-        kinds: tuple[str, ...], take: Callable[[Door, _Sender, bytes, str], tuple[int, dict[str, Any]]]
+        kinds: tuple[str, ...], take: Callable[[Endpoint, _Sender, bytes, str], tuple[int, dict[str, Any]]]
     ) -> Callable[[Request], Awaitable[Response]]:
         def read(name: str, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
-            return take(door, _sender(name, door), body, kind)
+            return take(endpoint, _sender(name, endpoint), body, kind)
 
-        async def endpoint(request: Request) -> Response:
+        async def handle(request: Request) -> Response:
             try:
-                name = await _source(request, door)
+                name = await _source(request, endpoint)
                 kind = _type(request, kinds)
-                body = await _body(request, door.largest)
-                status, answer = await door.threads.run(read, name, body, kind)
+                body = await _body(request, endpoint.largest)
+                status, answer = await endpoint.threads.run(read, name, body, kind)
             except _Refused as refused:
                 return _answer(refused.status, outcome(*refused.issues))
             except OverBudget as error:
@@ -123,7 +123,7 @@ def routes(door: Door) -> list[Route]:
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
             return _answer(status, answer)
 
-        return endpoint
+        return handle
 
     return [
         Route("/fhir", taking(FHIR_TYPES, _fhir), methods=["POST"]),
@@ -131,23 +131,23 @@ def routes(door: Door) -> list[Route]:
     ]
 
 
-async def _source(request: Request, door: Door) -> str:
+async def _source(request: Request, endpoint: Endpoint) -> str:
     """The name of the source whose key a request brings. A right key is never slowed by wrong ones of its address."""
     address = request.client.host if request.client is not None else ""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    slowed = door.wrong_keys.are_too_many(address)
-    name = await door.keys.source_of(key.strip(), slowed=slowed) if scheme.lower() == "bearer" else None
+    slowed = endpoint.wrong_keys.are_too_many(address)
+    name = await endpoint.keys.source_of(key.strip(), slowed=slowed) if scheme.lower() == "bearer" else None
     if name is not None:
         return name
-    if door.wrong_keys.note(address):
+    if endpoint.wrong_keys.note(address):
         said = issue("too many wrong keys from this address; wait a minute", code="throttled")
         raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, said)
     said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
     raise _Refused(HTTPStatus.UNAUTHORIZED, said)
 
 
-def _sender(name: str, door: Door) -> _Sender:
-    configured = door.configured()
+def _sender(name: str, endpoint: Endpoint) -> _Sender:
+    configured = endpoint.configured()
     source = configured.intake.source(name)
     if source is None:
         said = issue(f"the source {name} is not listed in intake.yaml", code="forbidden")
@@ -184,26 +184,26 @@ async def _body(request: Request, largest: int) -> bytes:
     return b"".join(parts)
 
 
-def _fhir(door: Door, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[str, Any]]:
-    now = door.now()
+def _fhir(endpoint: Endpoint, sender: _Sender, body: bytes, _: str) -> tuple[int, dict[str, Any]]:
+    now = endpoint.now()
     try:
         resource = decode(body)
-        understood = take_resource(resource, sender.source, sender.site.tables, now, door.budget())
+        understood = take_resource(resource, sender.source, sender.site.tables, now, endpoint.budget())
         taken = foreseen(permitted(understood, sender.source), now, sender.site)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
-    put = door.store.put(taken, now)
-    door.wake(put.wake)
+    put = endpoint.store.put(taken, now)
+    endpoint.wake(put.wake)
     (taken,) = put.taken
-    if is_turned_away(taken):
-        raise IntakeStoppedError(why_turned_away(taken))
+    if is_refused(taken):
+        raise IntakeStoppedError(why_refused(taken))
     if resource["resourceType"] == "Bundle":
         return HTTPStatus.OK, of_bundle(taken, kind_of(resource))
     item = taken.items[0]
     return int(STATUS[item.outcome][:3]), of_item(item)
 
 
-def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
+def _native(endpoint: Endpoint, sender: _Sender, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
     raws = _lines(body) if kind in LINE_TYPES else _pieces(body)
     if not raws:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue("no message: send one JSON object, a list, or one a line"))
@@ -212,9 +212,9 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
     good: list[tuple[AnyMessage, bytes]] = []
     issues: list[dict[str, Any]] = []
     unusable: list[dict[str, Any]] = []
-    now = door.now()
+    now = endpoint.now()
     sampling = Sampling()
-    for index, raw in enumerate(door.budget().during(raws)):
+    for index, raw in enumerate(endpoint.budget().during(raws)):
         try:
             message = _allowed(read_message(raw), sender.source)
             refuse_waveform(sampling, message)
@@ -225,7 +225,7 @@ def _native(door: Door, sender: _Sender, body: bytes, kind: str) -> tuple[int, d
         if why := why_unusable(message, now, sender.site):
             unusable.append(issue(f"kept, and not used: {why}", "warning", "business-rule", f"[{index}]"))
     if good:
-        door.wake(door.store.put_native(good, now, sender.source.name))
+        endpoint.wake(endpoint.store.put_native(good, now, sender.source.name))
     used = f", {len(unusable)} of them not used" if unusable else ""
     taken = issue(f"{len(good)} of {len(raws)} accepted{used}", "information", "informational")
     if issues:

@@ -8,7 +8,7 @@ from datetime import datetime
 from config.codes import PRODUCT
 from config.intake import Source
 from config.vocabulary import PRODUCTS
-from worker.intake.parsed import Element, Shown, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Preview, ignored, set_aside, stored
 from worker.intake.times import When
 
 NOT_A_RECORD = "registers nobody: only a source of type record, or one with `registers`, says who was infused"
@@ -34,16 +34,16 @@ def infusion(
     status: str,
     taken_back: bool = False,
     changed: datetime | None = None,
-) -> Element:
+) -> ElementResult:
     """The registration that follows of an infusion which has begun.
 
     `field` names what held its time; `changed` is when the record of it was last changed, where that is known: of two
     times of infusion the one recorded later holds.
     """
     use = "retract" if taken_back else "given"
-    shown = Shown("infusion", product or None, None, start.shown, status, use)
+    shown = Preview("infusion", product or None, None, start.shown, status, use)
     if source.policy.type != "record" and not source.policy.registers:
-        return ignored(where, f"{source.name} {NOT_A_RECORD}", patient, own=True, shown=shown)
+        return ignored(where, f"{source.name} {NOT_A_RECORD}", patient, understood=True, shown=shown)
     if taken_back:
         return set_aside(where, patient, RETRACTED, shown)
     if start.at is None or start.day:

@@ -7,7 +7,7 @@ from typing import Any
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
-from worker.intake.parsed import Element, Outcome, Taken
+from worker.intake.parsed import ElementResult, Outcome, Parsed
 
 MOST_REASONS = 5
 NO_RESULTS = ("registration", "discharge", "merge")
@@ -18,11 +18,11 @@ def parsed(
     raw: bytes, name: str, source: str, intake: Intake, tables: Tables, now: datetime
 ) -> Iterator[dict[str, Any]]:
     """One line for each message, resource or Bundle of a file."""
-    for taken in read.anything(raw, source, intake, tables, now):
+    for taken in read.parse_any(raw, source, intake, tables, now):
         yield line(taken, name)
 
 
-def line(taken: Taken, name: str) -> dict[str, Any]:
+def line(taken: Parsed, name: str) -> dict[str, Any]:
     """What one delivery would come to."""
     elements = taken.elements
     patients = list(dict.fromkeys(element.patient for element in elements if element.patient))
@@ -36,14 +36,14 @@ def line(taken: Taken, name: str) -> dict[str, Any]:
     return body | {"patients": patients} if len(patients) > 1 else body
 
 
-def _disposition(taken: Taken) -> str:
+def _disposition(taken: Parsed) -> str:
     for item in taken.items:
-        if any(element.own or _holds_result(element, item.form) for element in item.elements):
+        if any(element.understood or _holds_result(element, item.form) for element in item.elements):
             return "accept"
     return "reject" if any(element.outcome is Outcome.REFUSED for element in taken.elements) else "ignore"
 
 
-def _holds_result(element: Element, form: str) -> bool:
+def _holds_result(element: ElementResult, form: str) -> bool:
     if element.outcome not in (Outcome.STORED, Outcome.SET_ASIDE):
         return False
     return (
@@ -53,7 +53,7 @@ def _holds_result(element: Element, form: str) -> bool:
     )
 
 
-def _reading(element: Element) -> dict[str, Any]:
+def _reading(element: ElementResult) -> dict[str, Any]:
     shown = element.shown
     assert shown is not None, "asked for by the caller"
     body = {name: value for name, value in shown._asdict().items() if name != "raw"}
@@ -62,7 +62,7 @@ def _reading(element: Element) -> dict[str, Any]:
     return body | {"why": element.why} if element.why else body
 
 
-def _why(taken: Taken) -> str:
+def _why(taken: Parsed) -> str:
     said = [f"{element.where}: {element.why}" for element in taken.elements if element.why]
     for element in taken.elements:
         for message in element.messages:

@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     SET_ASIDE = "set aside"
     IGNORED = "ignored"
     REFUSED = "refused"
-    NO_ROOM = "no room"
+    OVER_QUOTA = "no room"
 
 
 class Unmapped(NamedTuple):
@@ -29,7 +29,7 @@ class Unmapped(NamedTuple):
     example: str
 
 
-class Shown(NamedTuple):
+class Preview(NamedTuple):
     """What `cartwatch parse` shows of a result: canonical value and unit, the status it came with, and its use.
 
     `use` is `use`, `retract`, `no-value`, `not-usable`, `implausible`, `ambiguous`; of a drug `given` or `not-given`.
@@ -44,11 +44,11 @@ class Shown(NamedTuple):
     raw: str = ""
 
 
-class Element(NamedTuple):
+class ElementResult(NamedTuple):
     """One result, administration or event, and what became of it.
 
     `messages` are native; of an element that is set aside they are what the chart shows and never computes with.
-    `own` marks an ignored element as one that was understood and holds nothing to take.
+    `understood` marks an ignored element as one that was understood and holds nothing to take.
     """
 
     outcome: Outcome
@@ -56,9 +56,9 @@ class Element(NamedTuple):
     patient: str = ""
     why: str = ""
     messages: tuple[Native, ...] = ()
-    shown: Shown | None = None
+    shown: Preview | None = None
     unmapped: Unmapped | None = None
-    own: bool = False
+    understood: bool = False
 
 
 LATIN = "hl7/latin-1"
@@ -78,35 +78,35 @@ def hl7_bytes(form: str, text: str) -> bytes:
     return text.encode("latin-1" if form == LATIN else "utf-8")
 
 
-class Item(NamedTuple):
+class ParsedResource(NamedTuple):
     """One resource or HL7 message: its text, so that it can be tried again, and its elements in order."""
 
     form: str
     raw: str
     id: str
-    elements: tuple[Element, ...]
+    elements: tuple[ElementResult, ...]
     why: str = ""
 
     @property
     def outcome(self) -> Outcome:
         """The worst of its elements that concerns the sender: refused only where nothing of it was kept."""
         found = {element.outcome for element in self.elements}
-        for outcome in (Outcome.NO_ROOM, Outcome.SET_ASIDE, Outcome.STORED, Outcome.REFUSED):
+        for outcome in (Outcome.OVER_QUOTA, Outcome.SET_ASIDE, Outcome.STORED, Outcome.REFUSED):
             if outcome in found:
                 return outcome
         return Outcome.IGNORED
 
 
-class Taken(NamedTuple):
+class Parsed(NamedTuple):
     """Everything of one delivery. `test` marks test and training messages: kept apart, never charted."""
 
     source: str
-    items: tuple[Item, ...]
+    items: tuple[ParsedResource, ...]
     test: bool = False
     key: str = ""
 
     @property
-    def elements(self) -> list[Element]:
+    def elements(self) -> list[ElementResult]:
         """Every element in order."""
         return [element for item in self.items for element in item.elements]
 
@@ -116,26 +116,28 @@ class Taken(NamedTuple):
         return [message for element in self.elements for message in element.messages]
 
 
-def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Shown | None = None) -> Element:
+def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Preview | None = None) -> ElementResult:
     """An element whose native messages are sound; set aside where one of them is not."""
     try:
         for message in messages:
             MESSAGE.validate_python(message)
     except ValidationError as error:
-        return Element(Outcome.SET_ASIDE, where, patient, explain(error), shown=shown)
-    return Element(Outcome.STORED, where, patient, messages=messages, shown=shown)
+        return ElementResult(Outcome.SET_ASIDE, where, patient, explain(error), shown=shown)
+    return ElementResult(Outcome.STORED, where, patient, messages=messages, shown=shown)
 
 
-def set_aside(where: str, patient: str, why: str, shown: Shown | None = None) -> Element:
+def set_aside(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
     """Kept with its text and the reason, to be tried again."""
-    return Element(Outcome.SET_ASIDE, where, patient, why, shown=shown)
+    return ElementResult(Outcome.SET_ASIDE, where, patient, why, shown=shown)
 
 
-def ignored(where: str, why: str, patient: str = "", *, own: bool = False, shown: Shown | None = None) -> Element:
+def ignored(
+    where: str, why: str, patient: str = "", *, understood: bool = False, shown: Preview | None = None
+) -> ElementResult:
     """Understood or not, nothing that is watched."""
-    return Element(Outcome.IGNORED, where, patient, why, shown=shown, own=own)
+    return ElementResult(Outcome.IGNORED, where, patient, why, shown=shown, understood=understood)
 
 
-def refused(where: str, why: str) -> Element:
+def refused(where: str, why: str) -> ElementResult:
     """Nothing was kept; the sender is told why."""
-    return Element(Outcome.REFUSED, where, why=why)
+    return ElementResult(Outcome.REFUSED, where, why=why)

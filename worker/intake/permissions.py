@@ -3,7 +3,7 @@
 from alerts.chart.charting import UNNAMED
 from alerts.messages import AnyMessage, BadMessage, Statement
 from config.intake import Source
-from worker.intake.parsed import Element, Taken, refused
+from worker.intake.parsed import ElementResult, Parsed, refused
 
 
 def allowed(message: AnyMessage, source: Source) -> AnyMessage:
@@ -19,13 +19,13 @@ def allowed(message: AnyMessage, source: Source) -> AnyMessage:
     return message
 
 
-def permitted(taken: Taken, source: Source) -> Taken:
+def permitted(taken: Parsed, source: Source) -> Parsed:
     """A delivery of FHIR or HL7 without what its source may not say."""
     items = (item._replace(elements=tuple(_permitted(one, source) for one in item.elements)) for item in taken.items)
     return taken._replace(items=tuple(items))
 
 
-def _permitted(element: Element, source: Source) -> Element:
+def _permitted(element: ElementResult, source: Source) -> ElementResult:
     denied = next((native["type"] for native in element.messages if not source.may_send(native["type"])), "")
     return refused(element.where, _why(denied, source)) if denied else element
 

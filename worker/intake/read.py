@@ -21,7 +21,7 @@ from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import message_key, read_header
 from worker.intake.hl7.take import source_of
 from worker.intake.hl7.take import take as take_hl7
-from worker.intake.parsed import Element, Item, Outcome, Shown, Taken, hl7_text, refused
+from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, Preview, hl7_text, refused
 
 UNKNOWN = "unknown"
 _HEADERS = (b"MSH", b"FHS", b"BHS")
@@ -30,7 +30,7 @@ _AROUND = b"\xef\xbb\xbf\x0b\x1c\r\n\t \x00"
 
 def hl7(
     raw: bytes, intake: Intake, tables: Tables, source: Source | None = None, budget: Budget | None = None
-) -> Taken:
+) -> Parsed:
     """One HL7 message; `source` where the way it came says whose it is, else MSH-3 and MSH-4 do.
 
     A message that cannot be read is one refused element, and the store keeps its text.
@@ -49,7 +49,7 @@ def hl7(
     return take_hl7(message, raw, found, tables, budget)
 
 
-def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budget | None = None) -> Taken:
+def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budget | None = None) -> Parsed:
     """One FHIR resource or Bundle.
 
     Raises:
@@ -67,12 +67,12 @@ def _sender(raw: bytes) -> str:
     return "/".join(name.partition(header.component)[0].strip() for name in names if name)[:100].strip() or UNKNOWN
 
 
-def _unread(raw: bytes, source: str, why: str) -> Taken:
-    item = Item(*hl7_text(raw), "", (refused("MSH", why),))
-    return Taken(source, (item,), key=message_key(raw))
+def _unread(raw: bytes, source: str, why: str) -> Parsed:
+    item = ParsedResource(*hl7_text(raw), "", (refused("MSH", why),))
+    return Parsed(source, (item,), key=message_key(raw))
 
 
-def anything(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetime) -> Iterator[Taken]:
+def parse_any(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetime) -> Iterator[Parsed]:
     """Every message of a file: an HL7 message or batch, a FHIR resource or Bundle, native JSON, a list, or lines."""
     bare = raw.strip(_AROUND)
     if bare[:3] in _HEADERS:
@@ -90,7 +90,7 @@ def anything(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetim
         yield _json(one, source, tables, now)
 
 
-def _hl7(raw: bytes, intake: Intake, tables: Tables) -> Taken:
+def _hl7(raw: bytes, intake: Intake, tables: Tables) -> Parsed:
     try:
         return hl7(raw, intake, tables)
     except OverBudget as error:
@@ -118,7 +118,7 @@ def _lines(raw: bytes) -> list[bytes]:
     return lines
 
 
-def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
+def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Parsed:
     try:
         found: Any = decode_fhir(raw)
         return take_resource(found, source, tables, now, Budget())
@@ -127,39 +127,39 @@ def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Taken:
     except Unreadable as error:
         if b'"type"' not in raw:
             return _refusal("fhir", str(error))
-    return Taken(source.name, (native(raw, tables),))
+    return Parsed(source.name, (native(raw, tables),))
 
 
-def _refusal(form: str, why: str) -> Taken:
-    return Taken(UNKNOWN, (Item(form, "", "", (refused(form, why),)),))
+def _refusal(form: str, why: str) -> Parsed:
+    return Parsed(UNKNOWN, (ParsedResource(form, "", "", (refused(form, why),)),))
 
 
-def native(raw: bytes, tables: Tables) -> Item:
+def native(raw: bytes, tables: Tables) -> ParsedResource:
     """One native message as it will be charted."""
     text = raw.decode(errors="replace")
     try:
         message = read_message(raw)
     except BadMessage as error:
-        return Item("native", text, "", (refused("message", str(error)),))
+        return ParsedResource("native", text, "", (refused("message", str(error)),))
     body: dict[str, Any] = json.loads(raw)
     shown, why = None, ""
     status = message.status.name.lower()
     at = message.effective.isoformat()
     if isinstance(message, Treatment):
-        shown = Shown("drug", message.drug, None, at, status, "given")
+        shown = Preview("drug", message.drug, None, at, status, "given")
     elif isinstance(message, Reading):
         shown, why = _reading(message, tables, status, at)
     outcome = Outcome.SET_ASIDE if why else Outcome.STORED
-    element = Element(outcome, message.type, message.patient, why, (body,), shown)
-    return Item("native", text, message.id, (element,))
+    element = ElementResult(outcome, message.type, message.patient, why, (body,), shown)
+    return ParsedResource("native", text, message.id, (element,))
 
 
-def _reading(message: Reading, tables: Tables, status: str, at: str) -> tuple[Shown, str]:
+def _reading(message: Reading, tables: Tables, status: str, at: str) -> tuple[Preview, str]:
     number, kept = message.number, message.value
     if status == "entered_in_error" or number is None:
         value = None if kept is None else str(kept)
         use = "retract" if status == "entered_in_error" else "no-value" if value is None else "use"
-        return Shown(message.reading, value, None, at, status, use), ""
+        return Preview(message.reading, value, None, at, status, use), ""
     try:
         found = canonical(
             message.reading,
@@ -172,6 +172,6 @@ def _reading(message: Reading, tables: Tables, status: str, at: str) -> tuple[Sh
         )
     except Unusable as error:
         raw = f"{message.value} {message.unit or ''}".strip()
-        return Shown(message.reading, None, None, at, status, "implausible", raw), str(error)
+        return Preview(message.reading, None, None, at, status, "implausible", raw), str(error)
     value = f"{message.comparator}{round(found.value, 6).normalize():f}"
-    return Shown(message.reading, value, READINGS[message.reading].unit or None, at, status, "use"), ""
+    return Preview(message.reading, value, READINGS[message.reading].unit or None, at, status, "use"), ""

@@ -11,7 +11,7 @@ from config.intake import Source
 from config.tables import Tables
 from config.vocabulary import READINGS, Sort
 from worker.intake.codes import Coding, value_of
-from worker.intake.parsed import Element, Native, Outcome, Shown, Unmapped, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, Outcome, Preview, Unmapped, ignored, set_aside, stored
 from worker.intake.times import When
 
 GLASGOW_UNIT = "{score}"
@@ -26,7 +26,7 @@ class Use(Enum):
     NOT_USABLE = "not-usable"
 
 
-class Life(NamedTuple):
+class ResultStatus(NamedTuple):
     """A status: the word it came with, what it allows, and the native status."""
 
     word: str
@@ -61,12 +61,12 @@ class Result(NamedTuple):
     patient: str
     id: str
     code: Code
-    life: Life
+    life: ResultStatus
     when: When
     value: Value
 
 
-def judge(result: Result, source: Source, tables: Tables) -> Element:
+def to_message(result: Result, source: Source, tables: Tables) -> ElementResult:
     """What becomes of a result: status first, then time, then value.
 
     1. A status that is no result yet: ignored, shown.
@@ -83,7 +83,7 @@ def judge(result: Result, source: Source, tables: Tables) -> Element:
             result.where,
             f"status {life.word} is no result",
             result.patient,
-            own=True,
+            understood=True,
             shown=_shown(result, tables, use),
         )
     trouble = _untimely(result)
@@ -157,22 +157,22 @@ def _note(result: Result, source: Source) -> Native:
     return native | {"type": "note", "text": f"GCS {result.value.text or 'withdrawn'}"[:200]}
 
 
-def _absent(result: Result, source: Source) -> Element:
+def _absent(result: Result, source: Source) -> ElementResult:
     why = result.value.absent or "no value was sent"
     shown = _plain(result, None, None, "no-value")
     if result.code.reading == GLASGOW:
-        return ignored(result.where, why, result.patient, own=True, shown=shown)
+        return ignored(result.where, why, result.patient, understood=True, shown=shown)
     return stored(result.where, result.patient, (_native(result, source) | {"absent": why[:2000]},), shown)
 
 
-def _coded(result: Result, source: Source) -> Element:
+def _coded(result: Result, source: Source) -> ElementResult:
     value = result.value
     reading = result.code.reading
     sent = value.text or next((coding.name or coding.code for coding in value.codings), "")
     known = result.code.value or value_of(source.codes, reading, value.codings, value.text)
     if not known:
         shown = _plain(result, None, None, "ambiguous", sent)
-        return Element(
+        return ElementResult(
             Outcome.SET_ASIDE,
             result.where,
             result.patient,
@@ -188,7 +188,7 @@ def _coded(result: Result, source: Source) -> Element:
     )
 
 
-def _number(result: Result, source: Source, tables: Tables) -> Element:
+def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
     value, reading = result.value, result.code.reading
     unit = chosen_unit(reading, value.units, tables)
     raw = f"{value.text} {unit or ''}".strip()
@@ -257,7 +257,7 @@ def _limits(value: Value) -> tuple[Decimal | None, Decimal | None]:
     return found[0], found[1]
 
 
-def _shown(result: Result, tables: Tables, use: str) -> Shown:
+def _shown(result: Result, tables: Tables, use: str) -> Preview:
     """What is shown of a result that is not computed with: its value where it can be converted."""
     value, reading = result.value, result.code.reading
     unit = chosen_unit(reading, value.units, tables) if reading in READINGS else None
@@ -273,8 +273,8 @@ def _shown(result: Result, tables: Tables, use: str) -> Shown:
     return _plain(result, None, None, use, value.text)
 
 
-def _plain(result: Result, value: str | None, unit: str | None, use: str = "use", raw: str = "") -> Shown:
-    return Shown(result.code.reading, value, unit, result.when.shown, result.life.word, use, raw)
+def _plain(result: Result, value: str | None, unit: str | None, use: str = "use", raw: str = "") -> Preview:
+    return Preview(result.code.reading, value, unit, result.when.shown, result.life.word, use, raw)
 
 
 def _written(bound: Bound, value: Decimal) -> str:

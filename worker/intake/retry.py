@@ -9,7 +9,7 @@ from config.tables import Tables
 from worker.intake import read
 from worker.intake.budget import OverBudget
 from worker.intake.fhir.take import Unreadable
-from worker.intake.parsed import Element, Native, Outcome, Taken, hl7_bytes
+from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, hl7_bytes
 from worker.intake.store import IntakeStore
 from worker.store.keys import Shard
 
@@ -59,7 +59,7 @@ def again(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> li
     return _messages(elements or tuple(taken.elements))
 
 
-def _taken(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> Taken | None:
+def _taken(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> Parsed | None:
     source = intake.source(record.source)
     try:
         if record.form.startswith("hl7"):
@@ -77,7 +77,7 @@ def _same(place: str, recorded: str, form: str) -> bool:
     return place == recorded
 
 
-def _messages(elements: tuple[Element, ...]) -> list[Native] | None:
+def _messages(elements: tuple[ElementResult, ...]) -> list[Native] | None:
     if any(element.outcome in (Outcome.SET_ASIDE, Outcome.REFUSED) for element in elements):
         return None
     return [message for element in elements for message in element.messages]

@@ -25,8 +25,8 @@ from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.state import SetAside
 from alerts.step.system_faults import fault
 from worker.clock import milliseconds
-from worker.intake.parsed import Element, Item, Native, Outcome, Taken, Unmapped
-from worker.intake.quota import is_kept, is_turned_away, size, turned_away
+from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, ParsedResource, Unmapped
+from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.codec import pack
@@ -71,11 +71,11 @@ class Count(NamedTuple):
 
 class Put(NamedTuple):
     """What became of deliveries: which shards are to be woken, whether all had been stored before, and each as it was
-    kept; what the store has no room for stands in it as `Outcome.NO_ROOM`."""
+    kept; what the store has no room for stands in it as `Outcome.OVER_QUOTA`."""
 
     wake: list[Shard]
     repeated: bool
-    taken: tuple[Taken, ...]
+    taken: tuple[Parsed, ...]
 
 
 class IntakeStore:
@@ -91,7 +91,7 @@ class IntakeStore:
     def _site(self) -> Shard:
         return self.keys.of(SITE_SUBJECT)
 
-    def put(self, taken: Taken, now: datetime) -> Put:
+    def put(self, taken: Parsed, now: datetime) -> Put:
         """Store a delivery in one transaction: messages in their inboxes, the rest set aside or counted.
 
         A delivery with the key of one that was stored is a repetition, and done with. What was refused is kept as
@@ -103,7 +103,7 @@ class IntakeStore:
         """
         return self.put_all([taken], now)
 
-    def put_all(self, deliveries: Sequence[Taken], now: datetime) -> Put:
+    def put_all(self, deliveries: Sequence[Parsed], now: datetime) -> Put:
         """The same for several deliveries, in one transaction.
 
         Raises:
@@ -112,7 +112,7 @@ class IntakeStore:
         self._refuse_other_shape()
         new, placed = self._new(deliveries, now)
         if not new:
-            return Put([], bool(placed) and not any(map(is_turned_away, placed)), placed)
+            return Put([], bool(placed) and not any(map(is_refused, placed)), placed)
         pipe = self.redis.pipeline(transaction=True)
         wake: list[Shard] = []
         records: list[SetAside] = []
@@ -139,7 +139,7 @@ class IntakeStore:
             refuse_other_shape(self.redis, self.keys)
             self._fits = True
 
-    def _new(self, deliveries: Sequence[Taken], now: datetime) -> tuple[list[Taken], tuple[Taken, ...]]:
+    def _new(self, deliveries: Sequence[Parsed], now: datetime) -> tuple[list[Parsed], tuple[Parsed, ...]]:
         """Those that were not stored before, each once, and all of them as they are kept.
 
         One that there is no room for is not among the new: it is not remembered, and is new when it is sent again.
@@ -147,8 +147,8 @@ class IntakeStore:
         look = self.redis.pipeline(transaction=False)
         for taken in deliveries:
             look.zscore(self._seen(taken.source), taken.key)
-        first: dict[str, Taken] = {}
-        placed: list[Taken] = []
+        first: dict[str, Parsed] = {}
+        placed: list[Parsed] = []
         for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
             if taken.key and seen is not None and seen > milliseconds(now - SEEN_FOR):
                 placed.append(taken)
@@ -157,18 +157,18 @@ class IntakeStore:
             if name not in first:
                 first[name] = self._with_room(taken)
             placed.append(first[name])
-        return [taken for taken in first.values() if not is_turned_away(taken)], tuple(placed)
+        return [taken for taken in first.values() if not is_refused(taken)], tuple(placed)
 
-    def _with_room(self, taken: Taken) -> Taken:
+    def _with_room(self, taken: Parsed) -> Parsed:
         """A delivery as it is, or turned away; what is not kept anyway needs no room."""
         needed = size(taken)
         why = self._capacity.refusal(taken.source, needed) if needed else ""
-        return turned_away(taken, why) if why else taken
+        return refuse_delivery(taken, why) if why else taken
 
     def _seen(self, source: str) -> str:
         return self._site.key(f"seen:{source}")
 
-    def _remember(self, deliveries: Iterable[Taken], now: datetime, pipe: Pipeline) -> None:
+    def _remember(self, deliveries: Iterable[Parsed], now: datetime, pipe: Pipeline) -> None:
         """That they were stored: for a while, and of each source the last."""
         keys: dict[str, dict[str, int]] = {}
         for taken in deliveries:
@@ -180,7 +180,7 @@ class IntakeStore:
             pipe.zremrangebyrank(seen, 0, -SEEN_KEPT - 1)
             pipe.expire(seen, SEEN_FOR)
 
-    def _keep_apart(self, taken: Taken, now: datetime, pipe: Pipeline) -> None:
+    def _keep_apart(self, taken: Parsed, now: datetime, pipe: Pipeline) -> None:
         for item in taken.items:
             record = _record(taken, item._replace(raw=item.raw[:TEST_CHARACTERS]), "", now)
             pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
@@ -218,7 +218,7 @@ class IntakeStore:
 
     # -- what is not mapped ----------------------------------------------------------------------
 
-    def _count(self, deliveries: Iterable[Taken], pipe: Pipeline) -> None:
+    def _count(self, deliveries: Iterable[Parsed], pipe: Pipeline) -> None:
         met = [
             (_field(taken.source, element.unmapped), element.unmapped.example)
             for taken in deliveries
@@ -275,20 +275,20 @@ class IntakeStore:
         return append(self.redis, self.keys, map(_readied, messages), now, pipe)
 
 
-def _records(taken: Taken, now: datetime) -> list[SetAside]:
+def _records(taken: Parsed, now: datetime) -> list[SetAside]:
     return [record for item in taken.items for record in _records_of(taken, item, now)]
 
 
-def _records_of(taken: Taken, item: Item, now: datetime) -> list[SetAside]:
+def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[SetAside]:
     """One for each element that is kept; or one for all where they are many."""
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
-        kept = [Element(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
+        kept = [ElementResult(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
     return [_record(taken, item, element, now) for element in kept]
 
 
-def _record(taken: Taken, item: Item, element: Element | str, now: datetime) -> SetAside:
+def _record(taken: Parsed, item: ParsedResource, element: ElementResult | str, now: datetime) -> SetAside:
     if isinstance(element, str):
         return SetAside(now, taken.source, "", item.id, "a test or training message", item.raw, item.form)
     name = f"{item.id} {element.where}".strip()

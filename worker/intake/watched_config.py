@@ -19,7 +19,7 @@ from worker.runtime.runtime import Runtime
 log = logging.getLogger(__name__)
 
 
-class Configured(NamedTuple):
+class IntakeConfig(NamedTuple):
     """Asked for once with each batch or request, so that a mended map holds at once and for all of it."""
 
     intake: Intake
@@ -31,7 +31,7 @@ class Configured(NamedTuple):
         return self.site.tables
 
 
-class IntakeInForce(Reloaded[Configured]):
+class WatchedIntakeConfig(Reloaded[IntakeConfig]):
     """The intake of a folder, or the shipped one, which is not looked at again.
 
     Raises:
@@ -50,12 +50,12 @@ class IntakeInForce(Reloaded[Configured]):
         super().__init__(_load, folder, timer, wall)
 
 
-def _load(folder: Path | None) -> Configured:
+def _load(folder: Path | None) -> IntakeConfig:
     site = load_site(folder)
-    return Configured(load_intake(folder, site), site)
+    return IntakeConfig(load_intake(folder, site), site)
 
 
-def look_over(in_force: IntakeInForce, run: Runtime, client: Client) -> None:
+def refresh_and_report(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> None:
     """Look at the files, also where nothing is sent, and say so where they cannot be used."""
     in_force.refresh()
     run.configuration.refresh()

@@ -99,10 +99,12 @@ def _reach(site: Site, settings: Settings, theirs: list[Page]) -> None:
 
 
 def _sent(site: Site, settings: Settings, page: Page) -> bool:
-    from worker.delivery.channel import Office, send
+    from worker.delivery.channel import MessageContext, send
     from worker.delivery.outcome import Outcome
 
-    return send(site.on_call.channels[page.channel], [page], Office(settings.receiver_url)).outcome is Outcome.SENT
+    return (
+        send(site.on_call.channels[page.channel], [page], MessageContext(settings.receiver_url)).outcome is Outcome.SENT
+    )
 
 
 if __name__ == "__main__":

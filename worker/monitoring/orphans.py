@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import cast
 
-from worker.delivery import claims, turns
+from worker.delivery import channel_lock, page_lease
 from worker.store.lease import Elsewhere, free, is_gone, process_of
 from worker.store.shard import Store
 
@@ -24,16 +24,22 @@ def recover(store: Store, channels: Iterable[str], now: datetime, elsewhere: Els
     has come to hold its turns for a shorter time no longer counts it.
     """
     held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.exporting)]
-    asked = [(channel, lane) for channel in channels for lane in turns.DELIVERS]
+    asked = [(channel, lane) for channel in channels for lane in channel_lock.DELIVERS]
     pipe = store.redis.pipeline(transaction=False)
     pipe.mget([*held, *(store.keys.trying(channel, lane) for channel, lane in asked)])
-    for lane in turns.DELIVERS:
+    for lane in channel_lock.DELIVERS:
         pipe.zrange(store.keys.sending(lane), 0, -1)
     holders, *sends = pipe.execute()
     found = {
-        turns.Turn(*place, token.decode()) for place, token in zip(asked, holders[len(held) :], strict=True) if token
+        channel_lock.Turn(*place, token.decode())
+        for place, token in zip(asked, holders[len(held) :], strict=True)
+        if token
     }
-    found |= {turns.held(item, lane) for lane, sending in zip(turns.DELIVERS, sends, strict=True) for item in sending}
+    found |= {
+        channel_lock.held(item, lane)
+        for lane, sending in zip(channel_lock.DELIVERS, sends, strict=True)
+        for item in sending
+    }
     tokens = {*filter(None, holders[: len(held)]), *(turn.token.encode() for turn in found)}
     ended = elsewhere.ended(store.redis, tokens)
     for key, holder in zip(held, holders, strict=False):
@@ -49,7 +55,7 @@ def _has_ended(holder: bytes, ended: Collection[str]) -> bool:
     return is_gone(holder) or process_of(holder) in ended
 
 
-def _end(store: Store, turn: turns.Turn, now: datetime, ended: Collection[str]) -> None:
+def _end(store: Store, turn: channel_lock.Turn, now: datetime, ended: Collection[str]) -> None:
     """A worker was killed while it sent: its channel is free, and the pages it had claimed are due."""
     log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
     _free_claims(store, now, ended)
@@ -68,4 +74,4 @@ def _free_claims(store: Store, now: datetime, ended: Collection[str]) -> None:
     holders = cast("list[bytes | None]", store.redis.mget(asked)) if asked else []
     for (shard, page), holder in zip(places, holders, strict=True):
         if holder is not None and _has_ended(holder, ended):
-            claims.take_away(store.redis, shard, page, holder, now)
+            page_lease.take_away(store.redis, shard, page, holder, now)

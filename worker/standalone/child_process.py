@@ -9,7 +9,7 @@ from collections.abc import Callable
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What a child does before it becomes its program: ask to be ended when its parent is. For Popen's `preexec_fn`.
 
     Only Linux can be asked. The kernel means the *thread* that starts the child: call it from one that outlives

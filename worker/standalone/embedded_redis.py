@@ -24,7 +24,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 from worker.store import aof_repair
 
 READY_WITHIN = 120.0
@@ -247,7 +247,7 @@ class EmbeddedRedis:
                 pass_fds=() if self._lock is None else (self._lock,),
                 # A parent killed with SIGKILL cannot stop its server, which would then hold port and folder for ever.
                 # Not from a helper thread: the server must not end with it.
-                preexec_fn=end_with_parent() if threading.current_thread() is threading.main_thread() else None,
+                preexec_fn=die_with_parent() if threading.current_thread() is threading.main_thread() else None,
             )
         self._wait_until_ready(self._process, said_before)
 

@@ -45,7 +45,7 @@ class Behaviour(msgspec.Struct, frozen=True):
     drop: bool = False
 
 
-class Receiver:
+class FakePhone:
     """Takes Apprise's `json://` pages at any path of a port; a context manager, safe among threads.
 
     It listens on loopback, where no other `host` of this machine is named. A page counts as received when the answer is

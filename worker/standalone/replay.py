@@ -24,7 +24,7 @@ from worker.client import Client
 from worker.runtime.runtime import connect, keys_of
 from worker.runtime.simulated_clock import SimulatedClock
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Received, Receiver
+from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, worker_command
 from worker.store.inbox import append, unanswered
 from worker.store.shard import Store
@@ -81,7 +81,7 @@ class Replay:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._server = stack.enter_context(EmbeddedRedis())
-            self.receiver = stack.enter_context(Receiver(self._on_page))
+            self.receiver = stack.enter_context(FakePhone(self._on_page))
             self.settings = Settings(
                 redis_url=self._server.url,
                 broker_url=self._server.broker_url,

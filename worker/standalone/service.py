@@ -21,7 +21,7 @@ from worker.monitoring.last_alarm import refused, watching
 from worker.runtime.private_folder import open_private, private_folder
 from worker.runtime.runtime import connect, keys_of
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Received, Receiver
+from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
 from worker.store.lease import lives, token
 from worker.store.requirements import UnfitStoreError, refuse_unfit
@@ -192,7 +192,7 @@ def _with_receiver(
     channels = load_site(settings.config_dir).on_call.channels.values()
     if "CARTWATCH_RECEIVER_URL" in os.environ or not any(RECEIVER in channel.url for channel in channels):
         return settings
-    receiver = stack.enter_context(Receiver(on_page))
+    receiver = stack.enter_context(FakePhone(on_page))
     say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")
     return settings.model_copy(update={"receiver_url": receiver.url})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.standalone.child_process import end_with_parent
+from worker.standalone.child_process import die_with_parent
 from worker.standalone.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class Supervised:
                 # Ctrl-C goes to the whole process group: its supervisor asks it to end, once.
                 process_group=0,
                 # This thread lives until the process has ended.
-                preexec_fn=end_with_parent(),
+                preexec_fn=die_with_parent(),
             )
             self._process = process
             self.starts += 1

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Key = TypeVar("Key")
 
 
-Said = Literal["", "failed", "unknown", "undeliverable"]
+Reported = Literal["", "failed", "unknown", "undeliverable"]
 """What was told of a page that is still owed."""
 
 
@@ -29,7 +29,7 @@ class UnreadableError(ValueError):
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet, after so many attempts; `said` is what the judgement was told of it.
+    """A page that has not been delivered yet, after so many attempts; `reported` is what the judgement was told of it.
 
     `address` and `written` say which version of its channel it was made under, `left_since` (ms) since when senders
     with an older one leave it to others: see `worker.delivery.agreement`.
@@ -37,7 +37,7 @@ class Owed(Struct, frozen=True, kw_only=True):
 
     page: Page
     attempts: int = 0
-    said: Said = ""
+    reported: Reported = ""
     address: str = ""
     written: int = 0
     left_since: int = 0

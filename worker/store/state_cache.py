@@ -1,7 +1,7 @@
 """Patients' states that this process has read or committed, so that they need not be fetched and decoded each time.
 
 A state is used only at the revision it was remembered at. The revision is read under the lease that the commit
-watches, and every transaction that writes a state writes a new one: what is remembered may be out of date, and is then
+states, and every transaction that writes a state writes a new one: what is remembered may be out of date, and is then
 never what a batch is judged on. After a commit of which no answer came, the old revision is remembered still: if the
 commit happened it matches nothing any more, and if it did not it is right.
 """

@@ -23,7 +23,7 @@ from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.source_keys import SourceKeys
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import IntakeInForce
+from worker.intake.watched_config import WatchedIntakeConfig
 from worker.links import links_of
 from worker.runtime.runtime import make
 from worker.standalone.replay import Replay
@@ -113,7 +113,7 @@ class OverMllp(OverTheWire):
     def _listening(self) -> Iterator[int]:
         """The port of a listener in an event loop of its own."""
         run = make(self.settings, self.store.redis)
-        in_force = IntakeInForce(self.settings.config_dir)
+        in_force = WatchedIntakeConfig(self.settings.config_dir)
         store = IntakeStore(run.store.redis, run.store.keys)
         handler = StoringHandler(store, lambda: in_force.value, self.client.wake, run.clock.now)
         listener = MllpListener("wire", Listener(port=0), handler, run.clock.now)
@@ -143,7 +143,7 @@ class OverHttp(OverTheWire):
         keys = SourceKeys(run.store.redis, run.store.keys)
         self._keys = {name: keys.add(name, datetime.now().astimezone()) for name in SOURCES}
         links = links_of(run.store.redis, run.store.keys, self.settings, "http://gateway")
-        in_force = IntakeInForce(self.settings.config_dir)
+        in_force = WatchedIntakeConfig(self.settings.config_dir)
         self._app = create_app(run, links, intake_routes(run, self.client, in_force), client=self.client)
         return self
 

@@ -30,7 +30,7 @@ def test_sources_by_name_and_by_what_they_send(tmp_path: Path) -> None:
         written(
             tmp_path,
             "sources:\n"
-            "  icu: {type: monitor, time_zone: Europe/London, peers: [10.0.0.0/8],\n"
+            "  icu: {type: monitor, time_zone: Europe/London, allow_from: [10.0.0.0/8],\n"
             "    senders: [{application: GATE, facility: ICU}]}\n"
             "  lab: {time_zone: null, senders: [{facility: LAB}], codes: {L: {CRP1: crp}}}\n"
             "unlisted: null\n"
@@ -64,7 +64,7 @@ def test_sources_by_name_and_by_what_they_send(tmp_path: Path) -> None:
         ("sources: {icu: {type: pump}}", "sources.icu.type"),
         ("sources: {icu: {identifiers: [{type: AN}]}}", "AN names a visit or an account"),
         ("sources: {icu: {identifiers: []}}", "sources.icu.identifiers"),
-        ("sources: {icu: {peers: [here]}}", "sources.icu.peers"),
+        ("sources: {icu: {allow_from: [here]}}", "sources.icu.allow_from"),
         ("sources: {'a\tb': {}}", "a source's name is letters"),
         ("codes: {L: {X: crpp}}", "L.X: 'crpp' is no reading"),
         ("codes: {L: {X: 'drug:aspirin'}}", "L.X: 'drug:aspirin'"),

@@ -17,7 +17,7 @@ def listener(**settings: Any) -> Listener:
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
     made = listener()
-    assert (made.host, made.peers, made.tls, made.idle_after) == ("127.0.0.1", (), None, timedelta(hours=12))
+    assert (made.host, made.allow_from, made.tls, made.idle_timeout) == ("127.0.0.1", (), None, timedelta(hours=12))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -31,22 +31,22 @@ def test_one_that_others_can_reach_says_who_may_connect(host: str) -> None:
         listener(host=host)
     with pytest.raises(ValidationError, match="name those that may connect"):
         listener(host=host, tls=TLS)
-    assert listener(host=host, peers=["10.0.0.0/8", "10.1.2.3", "fd00::/8"]).peers
+    assert listener(host=host, allow_from=["10.0.0.0/8", "10.1.2.3", "fd00::/8"]).allow_from
     assert listener(host=host, tls=TLS | {"client_ca": "ca.pem"})
 
 
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
-        ({"peers": ["lab"]}, "peers"),
-        ({"peers": ["10.0.0.1/8"]}, "peers"),
+        ({"allow_from": ["lab"]}, "allow_from"),
+        ({"allow_from": ["10.0.0.1/8"]}, "allow_from"),
         ({"port": 70000}, "port"),
         ({"host": " "}, "host"),
         ({"tls": {"certificate": "x"}}, "key"),
         ({"idle": "1 h"}, "idle"),
-        ({"idle_after": "1"}, "idle_after"),
+        ({"idle_timeout": "1"}, "idle_timeout"),
         ({"when_store_is_down": "reject"}, "when_store_is_down"),
-        ({"connections": 0}, "connections"),
+        ({"max_connections": 0}, "max_connections"),
     ],
 )
 def test_what_cannot_be_used_is_named(settings: dict[str, Any], key: str) -> None:

@@ -139,8 +139,8 @@ def test_a_missing_ladder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("then_every: 15 min", "then_every: 0 s"),
-        ("answer_within: 5 min", "answer_within: 0 s"),
+        ("repeat_every: 15 min", "repeat_every: 0 s"),
+        ("confirm_within: 5 min", "confirm_within: 0 s"),
         ("silence_at_most: 24 h", "silence_at_most: 0 h"),
     ],
 )

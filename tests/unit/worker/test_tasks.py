@@ -23,10 +23,10 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, r
 from worker import tasks
 from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds
-from worker.delivery import turns
+from worker.delivery import channel_lock
 from worker.delivery.agreement import mark
+from worker.delivery.channel_lock import Lane
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.turns import Lane
 from worker.processing.advance import Turn
 from worker.runtime.runtime import Runtime
 from worker.store.codec import Owed, pack
@@ -178,7 +178,7 @@ def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that takes everything."""
-    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: Attempt(Outcome.SENT))
+    monkeypatch.setattr("worker.delivery.deliver.send", lambda *_: Attempt(Outcome.SENT))
 
 
 def page_owed(store: Store) -> str:
@@ -202,7 +202,7 @@ def test_a_failure_wakes_the_judgement_at_once(
 ) -> None:
     page = page_owed(store)
     sent.clear()
-    monkeypatch.setattr("worker.delivery.outbox.send", lambda *_: Attempt(outcome))
+    monkeypatch.setattr("worker.delivery.deliver.send", lambda *_: Attempt(outcome))
     tasks.deliver(SHARD.number, page)
     assert sent == [("advance", (SHARD.number,))]
 
@@ -228,12 +228,15 @@ def owe(store: Store, page: Page) -> None:
 def test_when_its_time_is_over_a_task_hands_over_to_another(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, task: str, urgency: Urgency, lane: Lane
 ) -> None:
-    monkeypatch.setattr("worker.delivery.outbox.AT_A_STRETCH", timedelta())
+    monkeypatch.setattr("worker.delivery.deliver.TIME_SLICE", timedelta())
     owe(store, build_page("e1.1", urgency=urgency))
     owe(store, build_page("e2.1", urgency=urgency))
     with store.redis.pipeline() as pipe:
-        turns.queue_up(
-            pipe, KEYS, turns.turn("phone-1", lane), [(turns.Place(SHARD.number, "e2.1"), build_page("e2.1"))]
+        channel_lock.queue_up(
+            pipe,
+            KEYS,
+            channel_lock.turn("phone-1", lane),
+            [(channel_lock.Place(SHARD.number, "e2.1"), build_page("e2.1"))],
         )
         pipe.execute()
     getattr(tasks, task)(SHARD.number, "e1.1")
@@ -300,7 +303,7 @@ def test_each_queue_gets_only_what_is_meant_for_it() -> None:
 def test_what_waits_for_the_outside_world_ends_before_its_claim_does(name: str) -> None:
     """An answer in drips never times out by itself."""
     task = app.tasks[name]
-    assert task.soft_time_limit < task.time_limit < SITE.on_call.delivery.claim_for.total_seconds()
+    assert task.soft_time_limit < task.time_limit < SITE.on_call.delivery.lease.total_seconds()
 
 
 def test_a_picture_is_never_sent_again() -> None:

@@ -17,8 +17,8 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker import ticker as module
 from worker.app import app
 from worker.clock import milliseconds
-from worker.delivery.channel import Office
-from worker.delivery.outbox import deliver
+from worker.delivery.channel import MessageContext
+from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.stalled_consumer import DEAF_SECONDS, Ears
 from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
@@ -71,8 +71,8 @@ def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monke
         found.append(pending(store, NOW))
         return Attempt(Outcome.SENT)
 
-    monkeypatch.setattr("worker.delivery.outbox.send", look)
-    deliver(store, SHARD, page, Clock(), SITE, Office())
+    monkeypatch.setattr("worker.delivery.deliver.send", look)
+    deliver(store, SHARD, page, Clock(), SITE, MessageContext())
     assert found == [NOTHING]
 
 

@@ -13,7 +13,7 @@ from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import Element, Native, Shown, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, Preview, ignored, set_aside, stored
 from worker.intake.times import NEVER, When, fhir
 
 INFUSED = (*VASOPRESSORS, VASOPRESSIN)
@@ -67,7 +67,7 @@ def elements(
     source: Source,
     where: str,
     whole: dict[str, Any],
-) -> list[Element]:
+) -> list[ElementResult]:
     """What an administration of a product becomes."""
     found, name = product
     start, end = _times(given, source)
@@ -75,17 +75,17 @@ def elements(
     if found.code is not None and (infused := product_named(found.code.reading)):
         return [_infusion(given, patient, infused, start, source, where, whole)]
     if found.code is None or not found.code.reading.startswith(DRUG):
-        shown = Shown("drug", name or None, None, start.shown, given.status, use)
+        shown = Preview("drug", name or None, None, start.shown, given.status, use)
         if found.trouble:
             return [set_aside(where, patient, found.why, shown)]
         why = found.why if found.code is None else f"{found.code.reading} is no drug"
         return [ignored(where, why, patient, shown=shown)._replace(unmapped=found.unmapped)]
     drug = found.code.reading.removeprefix(DRUG)
-    shown = Shown("drug", drug, None, start.shown, given.status, use, name)
+    shown = Preview("drug", drug, None, start.shown, given.status, use, name)
     if given.status not in (*GIVEN, RETRACTED):
         if given.status not in NOT_GIVEN:
             return [set_aside(where, patient, f"status: {given.status[:40]!r} is not known", shown)]
-        return [ignored(where, f"status {given.status}: not given", patient, own=True, shown=shown)]
+        return [ignored(where, f"status {given.status}: not given", patient, understood=True, shown=shown)]
     if start.at is None or start.day:
         why = start.why or f"{start.shown} is a day, and an administration needs the hour"
         return [set_aside(where, patient, f"effective: {why}", shown)]
@@ -110,12 +110,12 @@ def _infusion(
     source: Source,
     where: str,
     whole: dict[str, Any],
-) -> Element:
+) -> ElementResult:
     """The CAR-T cells themselves were given."""
     if given.status not in (*GIVEN, RETRACTED):
         if given.status not in NOT_GIVEN:
             return set_aside(where, patient, f"status: {given.status[:40]!r} is not known")
-        return ignored(where, f"status {given.status}: not given", patient, own=True)
+        return ignored(where, f"status {given.status}: not given", patient, understood=True)
     return infusion(
         identifier_of(given, whole),
         patient,

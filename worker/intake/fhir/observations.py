@@ -9,19 +9,19 @@ from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, find
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
-from worker.intake.parsed import Element, ignored, set_aside
-from worker.intake.results import Life, Result, Use, Value, judge
+from worker.intake.parsed import ElementResult, ignored, set_aside
+from worker.intake.results import Result, ResultStatus, Use, Value, to_message
 from worker.intake.times import NEVER, When, fhir
 
 LIVES = {
-    "final": Life("final", Use.USE),
-    "amended": Life("amended", Use.USE, "corrected"),
-    "corrected": Life("corrected", Use.USE, "corrected"),
-    "preliminary": Life("preliminary", Use.USE, "preliminary"),
-    "registered": Life("registered", Use.NOT_USABLE),
-    "unknown": Life("unknown", Use.NOT_USABLE),
-    "cancelled": Life("cancelled", Use.NO_VALUE),
-    "entered-in-error": Life("entered-in-error", Use.RETRACT),
+    "final": ResultStatus("final", Use.USE),
+    "amended": ResultStatus("amended", Use.USE, "corrected"),
+    "corrected": ResultStatus("corrected", Use.USE, "corrected"),
+    "preliminary": ResultStatus("preliminary", Use.USE, "preliminary"),
+    "registered": ResultStatus("registered", Use.NOT_USABLE),
+    "unknown": ResultStatus("unknown", Use.NOT_USABLE),
+    "cancelled": ResultStatus("cancelled", Use.NO_VALUE),
+    "entered-in-error": ResultStatus("entered-in-error", Use.RETRACT),
 }
 UCUM = "http://unitsofmeasure.org"
 _COMPARATORS = ("", "<", "<=", ">", ">=")
@@ -36,7 +36,7 @@ def elements(
     tables: Tables,
     where: str,
     name: str,
-) -> list[Element]:
+) -> list[ElementResult]:
     """What an Observation becomes.
 
     `inherited` is the time of the report that lists it, `name` what its messages are called (`identifier_of`).
@@ -49,11 +49,11 @@ def elements(
     else:
         absent = life.word if life.use is Use.NO_VALUE else ""
     when = time_of(observation, inherited, source)
-    made: list[Element] = []
+    made: list[ElementResult] = []
     for spot, (part, suffix) in enumerate(_parts(observation)):
         place = f"{where}.component[{spot - 1}]" if spot else where
         if _only_groups(part, observation):
-            made.append(ignored(place, "a panel: its values stand in its members", patient, own=True))
+            made.append(ignored(place, "a panel: its values stand in its members", patient, understood=True))
             continue
         found = find(source.codes, coded(part.code))
         if found.code is None:
@@ -61,15 +61,15 @@ def elements(
                 made.append(set_aside(place, patient, found.why))
             else:
                 cancelled = bool(absent) and observation.dataAbsentReason is not None
-                element = ignored(place, absent if cancelled else found.why, patient, own=cancelled)
+                element = ignored(place, absent if cancelled else found.why, patient, understood=cancelled)
                 made.append(element._replace(unmapped=found.unmapped))
             continue
         if found.code.use == "panel" or (part is observation and observation.component and not value_of(part).given):
-            made.append(ignored(place, "a panel: its values stand in its components", patient, own=True))
+            made.append(ignored(place, "a panel: its values stand in its components", patient, understood=True))
             continue
         value = Value(absent=absent) if absent else value_of(part)
         identifier = f"{name}#{suffix}" if suffix else name
-        made.append(judge(Result(place, patient, identifier, found.code, life, when, value), source, tables))
+        made.append(to_message(Result(place, patient, identifier, found.code, life, when, value), source, tables))
     return made
 
 

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from worker.intake.parsed import Item, Outcome, Taken
+from worker.intake.parsed import Outcome, Parsed, ParsedResource
 
 STATUS = {
     Outcome.STORED: "201 Created",
     Outcome.SET_ASIDE: "202 Accepted",
     Outcome.IGNORED: "200 OK",
     Outcome.REFUSED: "422 Unprocessable Entity",
-    Outcome.NO_ROOM: "503 Service Unavailable",
+    Outcome.OVER_QUOTA: "503 Service Unavailable",
 }
 _SEVERITY = {
     Outcome.STORED: ("information", "informational"),
     Outcome.SET_ASIDE: ("warning", "business-rule"),
     Outcome.IGNORED: ("information", "informational"),
     Outcome.REFUSED: ("error", "invalid"),
-    Outcome.NO_ROOM: ("error", "transient"),
+    Outcome.OVER_QUOTA: ("error", "transient"),
 }
 
 
@@ -31,7 +31,7 @@ def issue(text: str, severity: str = "error", code: str = "invalid", where: str 
     return body | {"expression": [where]} if where else body
 
 
-def of_item(item: Item) -> dict[str, Any]:
+def of_item(item: ParsedResource) -> dict[str, Any]:
     """What became of one resource, element by element."""
     issues = []
     for element in item.elements:
@@ -43,7 +43,7 @@ def of_item(item: Item) -> dict[str, Any]:
     return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
 
 
-def of_bundle(taken: Taken, kind: str) -> dict[str, Any]:
+def of_bundle(taken: Parsed, kind: str) -> dict[str, Any]:
     """The response to a Bundle: as many entries as it had, in its order."""
     entries = []
     for item in taken.items:

@@ -10,7 +10,7 @@ from worker.intake.codes import find
 from worker.intake.fhir.observations import coded, identifier_of
 from worker.intake.fhir.resources import Coded, Period, Procedure
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import Element, ignored, set_aside
+from worker.intake.parsed import ElementResult, ignored, set_aside
 from worker.intake.times import NEVER, When, fhir
 
 BEGUN = ("in-progress", "completed", "stopped")
@@ -35,12 +35,12 @@ def _meaning(resource: dict[str, Any], source: Source) -> str | None:
     return product_named(found.code.reading) or ("" if found.code.reading == INFUSION else None)
 
 
-def element(done: Procedure, patient: str, source: Source, where: str, whole: dict[str, Any]) -> Element:
+def element(done: Procedure, patient: str, source: Source, where: str, whole: dict[str, Any]) -> ElementResult:
     """What the Procedure of an infusion becomes."""
     if done.status not in (*BEGUN, RETRACTED):
         if done.status not in NOT_BEGUN:
             return set_aside(where, patient, f"status: {done.status[:40]!r} is not known")
-        return ignored(where, f"status {done.status}: not infused", patient, own=True)
+        return ignored(where, f"status {done.status}: not infused", patient, understood=True)
     return infusion(
         identifier_of(done, whole),
         patient,

@@ -25,7 +25,7 @@ from worker.intake.fhir.resources import (
     Reference,
 )
 from worker.intake.identity import Identity, Unidentified
-from worker.intake.parsed import Element, Item, Outcome, Taken, ignored, refused, set_aside, stored
+from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, ignored, refused, set_aside, stored
 from worker.intake.times import When, fhir
 
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
@@ -55,7 +55,7 @@ def decode(raw: bytes) -> dict[str, Any]:
     return found
 
 
-def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime, budget: Budget) -> Taken:
+def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime, budget: Budget) -> Parsed:
     """What a resource or a Bundle becomes: one item an entry, in order.
 
     Raises:
@@ -65,20 +65,22 @@ def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now:
     if resource["resourceType"] != "Bundle":
         entries = [Entry(0, "", "", resource)]
         reader = _Reader(Bundle(entries), source, tables, now, budget)
-        return Taken(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
+        return Parsed(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
     if kind_of(resource).endswith("-response"):
-        item = Item("fhir", "", "", (ignored("Bundle", f"a {kind_of(resource)} is an answer, no input"),))
-        return Taken(source.name, (item,))
+        item = ParsedResource("fhir", "", "", (ignored("Bundle", f"a {kind_of(resource)} is an answer, no input"),))
+        return Parsed(source.name, (item,))
     listed = resource.get("entry", [])
     if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
         raise Unreadable(f"entry: write a list of at most {MOST_ENTRIES} entries")
     read = [_entry(index, entry) for index, entry in enumerate(listed)]
     reader = _Reader(Bundle([entry for entry in read if isinstance(entry, Entry)]), source, tables, now, budget)
     items = tuple(
-        reader.item(entry, f"entry[{entry.number}]") if isinstance(entry, Entry) else Item("fhir", "", "", (entry,))
+        reader.item(entry, f"entry[{entry.number}]")
+        if isinstance(entry, Entry)
+        else ParsedResource("fhir", "", "", (entry,))
         for entry in read
     )
-    return Taken(source.name, items, test=_is_test(resource))
+    return Parsed(source.name, items, test=_is_test(resource))
 
 
 def kind_of(bundle: dict[str, Any]) -> str:
@@ -91,7 +93,7 @@ def _short(value: Any) -> str:
     return value[:40] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-def _entry(index: int, entry: Any) -> Entry | Element:
+def _entry(index: int, entry: Any) -> Entry | ElementResult:
     where = f"entry[{index}]"
     if not isinstance(entry, dict):
         return refused(where, "write an object with a resource")
@@ -133,20 +135,20 @@ class _Reader:
         self._detached = Detached(bundle)
         self._subjects = Subjects(bundle, source)
         self._products = medications.Products(bundle, source.codes)
-        self._lent: dict[int, tuple[When | None, Reference | None]] = {}
+        self._inherited: dict[int, tuple[When | None, Reference | None]] = {}
         for entry in bundle.entries:
             if entry.resource["resourceType"] == "DiagnosticReport":
-                self._lend(entry)
+                self._inherit_subject_and_time(entry)
 
-    def item(self, entry: Entry, where: str) -> Item:
+    def item(self, entry: Entry, where: str) -> ParsedResource:
         """What one resource becomes."""
         self._budget.check()
         kind = entry.resource["resourceType"]
         inside = _contained(entry.resource)
         if len(inside) > MOST_LISTED:
-            return Item("fhir", "", "", (refused(where, f"contained: write at most {MOST_LISTED} of them"),))
+            return ParsedResource("fhir", "", "", (refused(where, f"contained: write at most {MOST_LISTED} of them"),))
         if not self._reads(entry.resource) and not inside:
-            return Item("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
+            return ParsedResource("fhir", "", "", (ignored(where, f"{kind[:60]} is not read"),))
         raw = ""
         owners: dict[int, Identity] = {}
         try:
@@ -167,23 +169,25 @@ class _Reader:
         identifier = entry.resource.get("id")
         if identity is not None and any(element.outcome is Outcome.SET_ASIDE for element in elements):
             raw, elements = self._alone(entry, identity, owners, elements)
-        return Item("fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements))
+        return ParsedResource(
+            "fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements)
+        )
 
     def _reads(self, resource: dict[str, Any]) -> bool:
         """Whether more of a resource is read than the Observations in it."""
         return resource["resourceType"] in READ or procedures.is_infusion(resource, self._source)
 
-    def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[Element], Identity | None]:
+    def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[ElementResult], Identity | None]:
         whole = entry.resource
         if not self._reads(whole):
             why = f"{kind[:60]} is not read, but for the Observations in it"
             return [ignored(where, why)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "DiagnosticReport":
             why = "a report: its results are read where they stand"
-            return [ignored(where, why, own=True)], self._whose(_around(whole).subject, entry.base)[0]
+            return [ignored(where, why, understood=True)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "Patient":
             return [self._patient(Patient.model_validate(whole), where)], None
-        when, lent = self._lent.get(entry.number, (None, None))
+        when, lent = self._inherited.get(entry.number, (None, None))
         if kind == "MedicationAdministration":
             given = MedicationAdministration.model_validate(whole)
             identity, nobody = self._whose(given.subject or lent, entry.base)
@@ -200,19 +204,21 @@ class _Reader:
             name = observations.identifier_of(observation, whole)
             elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, name)
         if nobody:
-            elements = [_nobodys(element, nobody) for element in elements]
+            elements = [_without_patient(element, nobody) for element in elements]
         return elements, identity
 
     def _around(self, entry: Entry) -> _Surroundings:
         """What a resource lends to those in it, worked out once for all of them."""
         around = _around(entry.resource)
-        when, lent = self._lent.get(entry.number, (None, None))
+        when, lent = self._inherited.get(entry.number, (None, None))
         if entry.resource["resourceType"] in LEND_TIME:
             when = observations.time_of_report(around, self._source) or when
         name = observations.identifier_of(around, entry.resource)
         return _Surroundings(name, around.status, around.subject or lent, when, entry.base)
 
-    def _inside(self, around: _Surroundings, resource: dict[str, Any], where: str) -> tuple[list[Element], Identity]:
+    def _inside(
+        self, around: _Surroundings, resource: dict[str, Any], where: str
+    ) -> tuple[list[ElementResult], Identity]:
         """An Observation that stands inside another resource, and has no life of its own.
 
         Patient and time are those of the resource around it where it has none; what is taken back with that resource
@@ -227,7 +233,7 @@ class _Reader:
         identity, nobody = self._whose(observation.subject or around.subject, around.base)
         name = observations.name_inside(around.name, observation, resource)
         elements = observations.elements(observation, identity.id, around.when, self._source, self._tables, where, name)
-        return ([_nobodys(element, nobody) for element in elements] if nobody else elements), identity
+        return ([_without_patient(element, nobody) for element in elements] if nobody else elements), identity
 
     def _whose(self, subject: Reference | None, base: str) -> tuple[Identity, str]:
         """The patient; where there is none, a stand-in and why, since what is not watched needs none."""
@@ -236,10 +242,10 @@ class _Reader:
         except Unidentified as error:
             return NOBODY, str(error)
 
-    def _patient(self, patient: Patient, where: str) -> Element:
+    def _patient(self, patient: Patient, where: str) -> ElementResult:
         if "*" not in self._source.policy.registers:
             why = "this source registers nobody; set `registers` to ['*'] if each of its patients is to be watched"
-            return ignored(where, why, own=True)
+            return ignored(where, why, understood=True)
         identity = self._subjects.patient(patient)
         updated = fhir(patient.meta.lastUpdated, self._source.zone).at if patient.meta is not None else None
         at = (updated or self._now).isoformat()
@@ -253,7 +259,7 @@ class _Reader:
             native["born"] = patient.birthDate
         return stored(where, identity.id, (native,))
 
-    def _lend(self, entry: Entry) -> None:
+    def _inherit_subject_and_time(self, entry: Entry) -> None:
         """Give a report's time and patient to the results it lists, and to the members of those."""
         try:
             report = DiagnosticReport.model_validate(entry.resource)
@@ -264,19 +270,19 @@ class _Reader:
         while waiting:
             self._budget.check()
             found = self._bundle.find(*waiting.pop())
-            if found is None or found.number in self._lent:
+            if found is None or found.number in self._inherited:
                 continue
-            self._lent[found.number] = (when, report.subject)
+            self._inherited[found.number] = (when, report.subject)
             members = found.resource.get("hasMember")
             for member in members if isinstance(members, list) else ():
                 if isinstance(member, dict) and isinstance(member.get("reference"), str):
                     waiting.append((member["reference"], found.base))
 
     def _alone(
-        self, entry: Entry, identity: Identity, owners: dict[int, Identity], elements: list[Element]
-    ) -> tuple[str, list[Element]]:
+        self, entry: Entry, identity: Identity, owners: dict[int, Identity], elements: list[ElementResult]
+    ) -> tuple[str, list[ElementResult]]:
         """The text that is kept of what is set aside; what needs too much of its Bundle for that is refused."""
-        when, _ = self._lent.get(entry.number, (None, None))
+        when, _ = self._inherited.get(entry.number, (None, None))
         try:
             return self._detached.text(entry, identity, when, owners), elements
         except TooMuchLent:
@@ -312,7 +318,7 @@ def _around(resource: dict[str, Any]) -> Around:
         return Around()
 
 
-def _nobodys(element: Element, why: str) -> Element:
+def _without_patient(element: ElementResult, why: str) -> ElementResult:
     """An element of nobody: what would be charted is set aside."""
     if element.outcome in (Outcome.STORED, Outcome.SET_ASIDE):
         return element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())

@@ -11,7 +11,7 @@ from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import codings, units
 from worker.intake.identity import Unidentified
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import Element, Shown, ignored, refused, set_aside, stored
+from worker.intake.parsed import ElementResult, Preview, ignored, refused, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
 GIVEN = ("", "CP", "PA")
@@ -19,13 +19,13 @@ NOT_GIVEN = ("RE", "NA")
 DELETED = "D"
 
 
-def administrations(message: Message, source: Source, budget: Budget) -> list[Element]:
+def administrations(message: Message, source: Source, budget: Budget) -> list[ElementResult]:
     """Every RXA in order.
 
     Raises:
         OverBudget: to read them costs too much.
     """
-    made: list[Element] = []
+    made: list[ElementResult] = []
     patient, nobody, index = "", "PID: missing", 0
     named = Named(joined(patient, "", ""))
     for segment in budget.during(message.segments):
@@ -47,7 +47,7 @@ def administrations(message: Message, source: Source, budget: Budget) -> list[El
     return made
 
 
-def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: Named, source: Source) -> Element:
+def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: Named, source: Source) -> ElementResult:
     sent = list(codings(rxa.field(5)))
     found = find_drug(source.codes, sent)
     name = next((coding.name for coding in sent if coding.name), "")[:60]
@@ -58,18 +58,18 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: 
     if found.code is not None and (product := product_named(found.code.reading)):
         return _infusion(rxa, where, patient, nobody, product, source)
     if found.code is None or not found.code.reading.startswith(DRUG):
-        shown = Shown("drug", name or None, None, start.shown, word, use)
+        shown = Preview("drug", name or None, None, start.shown, word, use)
         if found.trouble:
             return set_aside(where, patient, found.why, shown)
         why = found.why if found.code is None else f"{found.code.reading} is no drug"
         return ignored(where, why, patient, shown=shown)._replace(unmapped=found.unmapped)
     drug = found.code.reading.removeprefix(DRUG)
-    shown = Shown("drug", drug, None, start.shown, word, use, name)
+    shown = Preview("drug", drug, None, start.shown, word, use, name)
     trouble = nobody or _trouble(start, status)
     if trouble:
         return set_aside(where, patient, trouble, shown)
     if use == "not-given":
-        return ignored(where, f"RXA-20 {status}: not given", patient, own=True, shown=shown)
+        return ignored(where, f"RXA-20 {status}: not given", patient, understood=True, shown=shown)
     assert start.at is not None, "looked at above"
     identifier = named.followed_by(joined(rxa.field(2).text, sent[0].code, start.at.isoformat()))
     common = {"source": source.name, "patient": patient, "drug": drug, **_dose(rxa)}
@@ -78,14 +78,14 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: 
     return stored(where, patient, administration(identifier, common, start.at, _end(rxa, start, source)), shown)
 
 
-def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str, source: Source) -> Element:
+def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str, source: Source) -> ElementResult:
     """The CAR-T cells themselves were given."""
     start = _when(rxa, 3, source)
     status = rxa.field(20).component(1).strip().upper()
     if nobody:
         return set_aside(where, patient, nobody)
     if status in NOT_GIVEN:
-        return ignored(where, f"RXA-20 {status}: not given", patient, own=True)
+        return ignored(where, f"RXA-20 {status}: not given", patient, understood=True)
     if status not in GIVEN:
         return set_aside(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
     identifier = Named(joined(patient, "infusion", rxa.field(2).text, product, start.shown or "")).followed_by(b"")

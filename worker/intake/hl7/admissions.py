@@ -7,7 +7,7 @@ from worker.intake.budget import Budget
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Field, Message, Segment
 from worker.intake.identity import Unidentified
-from worker.intake.parsed import Element, Native, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, ignored, set_aside, stored
 from worker.intake.times import NEVER, When, hl7
 
 MERGES = ("A40", "A34", "A18", "A39")
@@ -18,7 +18,7 @@ SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
 """Patient class (PV1-2, HL7 table 0004) to setting; a recurring patient comes to the day clinic."""
 
 
-def admissions(message: Message, event: str, source: Source, budget: Budget) -> list[Element]:
+def admissions(message: Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
     """What an ADT message becomes.
 
     Raises:
@@ -97,9 +97,9 @@ def _operator(message: Message) -> Native:
     return {"by": name} if name else {}
 
 
-def _merges(message: Message, event: str, source: Source, budget: Budget) -> list[Element]:
+def _merges(message: Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
     """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
-    made: list[Element] = []
+    made: list[ElementResult] = []
     into, nobody = "", "PID: missing"
     when, operator = _time(message, None, source), _operator(message)
     for segment in budget.during(message.segments):
@@ -119,7 +119,7 @@ def _whose(field: Field, source: Source) -> tuple[str, str]:
         return "", str(error)
 
 
-def _merge(mrg: Segment, into: str, nobody: str, when: When, event: str, source: Source, where: str) -> Element:
+def _merge(mrg: Segment, into: str, nobody: str, when: When, event: str, source: Source, where: str) -> ElementResult:
     prior, unknown = _whose(mrg.field(1), source)
     if nobody or unknown:
         return set_aside(where, "", nobody or unknown)

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     """
 
     messages: list[bytes]
-    doubt: str = ""
+    count_mismatch: str = ""
 
 
 def split(raw: bytes, budget: Budget | None = None) -> Batch:

@@ -14,8 +14,8 @@ from worker.intake.hl7.statuses import life, worse
 from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import CODED, POINTERS, codings, value
 from worker.intake.identity import Unidentified
-from worker.intake.parsed import Element, Outcome, ignored, refused, set_aside, stored
-from worker.intake.results import Result, Use, Value, judge
+from worker.intake.parsed import ElementResult, Outcome, ignored, refused, set_aside, stored
+from worker.intake.results import Result, Use, Value, to_message
 from worker.intake.times import NEVER, When, hl7
 
 
@@ -44,7 +44,7 @@ class _Place(NamedTuple):
 
 def results(
     message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget, *, specimens: bool
-) -> list[Element]:
+) -> list[ElementResult]:
     """Every OBX in order. `specimens`: what stands before the OBR describes patient or specimen (OUL).
 
     A message may hold several patients: a PID begins the next one.
@@ -52,7 +52,7 @@ def results(
     Raises:
         OverBudget: to read them costs too much.
     """
-    made: list[Element] = []
+    made: list[ElementResult] = []
     patient, nobody, order, index = "", "PID: missing", NO_ORDER, 0
     seen_order = False
     whole = named = Named(raw)
@@ -87,7 +87,7 @@ def _order(obr: Segment) -> Order:
     return Order(number, obr.field(25).component(1).strip().upper(), obr.field(7).component(1).strip())
 
 
-def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list[Element]:
+def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list[ElementResult]:
     found = find(source.codes, codings(obx.field(3)))
     if found.code is None or found.code.use == "panel":
         return [_no_code(found, place)]
@@ -107,7 +107,7 @@ def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list
         return [_coded_number(place, found.code.reading, specimen=place.describes)]
     when = _time(obx, place.order, source)
     result = Result(place.where, place.patient, _identifier(obx, place, when), found.code, lives, when, what)
-    element = judge(result, source, tables)
+    element = to_message(result, source, tables)
     if place.describes:
         return [_describes(element)]
     if place.nobody and element.outcome is not Outcome.IGNORED:
@@ -117,9 +117,9 @@ def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list
     return [element]
 
 
-def _no_code(found: Found, place: _Place) -> Element:
+def _no_code(found: Found, place: _Place) -> ElementResult:
     if found.code is not None:
-        return ignored(place.where, "a panel", place.patient, own=True)
+        return ignored(place.where, "a panel", place.patient, understood=True)
     if found.trouble:
         return set_aside(place.where, place.patient, found.why)
     return ignored(place.where, found.why, place.patient)._replace(unmapped=found.unmapped)
@@ -129,14 +129,14 @@ def _is_number(reading: str) -> bool:
     return reading == GLASGOW or READINGS[reading].sort is not Sort.CODE if reading in {*READINGS, GLASGOW} else False
 
 
-def _coded_number(place: _Place, reading: str, *, specimen: bool) -> Element:
+def _coded_number(place: _Place, reading: str, *, specimen: bool) -> ElementResult:
     why = f"OBX-5: a code is no {reading.replace('_', ' ')}"
     return ignored(place.where, why, place.patient) if specimen else set_aside(place.where, place.patient, why)
 
 
-def _describes(element: Element) -> Element:
+def _describes(element: ElementResult) -> ElementResult:
     why = "describes the patient or the specimen, no result of the order"
-    return element._replace(outcome=Outcome.IGNORED, why=why, messages=(), own=False)
+    return element._replace(outcome=Outcome.IGNORED, why=why, messages=(), understood=False)
 
 
 def _time(obx: Segment, order: Order, source: Source) -> When:
@@ -154,7 +154,7 @@ def _identifier(obx: Segment, place: _Place, when: When) -> str:
     return place.named.followed_by(str(place.number).encode())
 
 
-def _wrong_patient(element: Element) -> Element:
+def _wrong_patient(element: ElementResult) -> ElementResult:
     """Status W: the result was somebody else's. That is said on the course; who it belongs to is not known."""
     retraction = element.messages[0]
     name = retraction.get("reading", "result").replace("_", " ")
@@ -167,7 +167,7 @@ def _wrong_patient(element: Element) -> Element:
     return stored(element.where, element.patient, (*element.messages, note), element.shown)
 
 
-def _without_clashes(elements: list[Element]) -> list[Element]:
+def _without_clashes(elements: list[ElementResult]) -> list[ElementResult]:
     """Two results that would be charted as one and say different things are both set aside."""
     said: dict[str, tuple[object, ...]] = {}
     clashing: set[str] = set()

@@ -1,27 +1,27 @@
 """Result status: the worse of OBX-11 (table 0085) and OBR-25 (table 0123)."""
 
-from worker.intake.results import Life, Use
+from worker.intake.results import ResultStatus, Use
 
-_FINAL = Life("final", Use.USE)
-_CORRECTED = Life("corrected", Use.USE, "corrected")
-_RETRACTED = Life("entered-in-error", Use.RETRACT)
-_NO_VALUE = Life("cancelled", Use.NO_VALUE)
-_UNVERIFIED = Life("unverified", Use.USE)
+_FINAL = ResultStatus("final", Use.USE)
+_CORRECTED = ResultStatus("corrected", Use.USE, "corrected")
+_RETRACTED = ResultStatus("entered-in-error", Use.RETRACT)
+_NO_VALUE = ResultStatus("cancelled", Use.NO_VALUE)
+_UNVERIFIED = ResultStatus("unverified", Use.USE)
 
 _LIVES = {
     "F": _FINAL,
     "C": _CORRECTED,
     "A": _CORRECTED,
     "R": _UNVERIFIED,
-    "P": Life("preliminary", Use.USE, "preliminary"),
+    "P": ResultStatus("preliminary", Use.USE, "preliminary"),
     "X": _NO_VALUE,
-    "I": Life("pending", Use.NOT_USABLE),
-    "S": Life("partial", Use.NOT_USABLE),
-    "O": Life("ordered", Use.NOT_USABLE),
-    "N": Life("not asked", Use.NOT_USABLE),
-    "V": Life("verified without value", Use.NOT_USABLE),
-    "U": Life("final without value", Use.NOT_USABLE),
-    "B": Life("appended", Use.NOT_USABLE),
+    "I": ResultStatus("pending", Use.NOT_USABLE),
+    "S": ResultStatus("partial", Use.NOT_USABLE),
+    "O": ResultStatus("ordered", Use.NOT_USABLE),
+    "N": ResultStatus("not asked", Use.NOT_USABLE),
+    "V": ResultStatus("verified without value", Use.NOT_USABLE),
+    "U": ResultStatus("final without value", Use.NOT_USABLE),
+    "B": ResultStatus("appended", Use.NOT_USABLE),
     "D": _RETRACTED,
     "W": _RETRACTED,
 }
@@ -41,11 +41,11 @@ def worse(result: str, order: str) -> str:
     return max(result, order, key=lambda code: _WORSE.get(code, len(_WORSE)))
 
 
-def life(status: str, *, unverified: bool, beside_x: bool) -> Life | None:
+def life(status: str, *, unverified: bool, beside_x: bool) -> ResultStatus | None:
     """What a status allows; None where it is not known. `unverified` and `beside_x` are the source's policy."""
     found = _LIVES.get(status)
     if status == "R" and not unverified:
-        return Life("unverified", Use.NOT_USABLE)
+        return ResultStatus("unverified", Use.NOT_USABLE)
     if status == "X" and beside_x:
-        return Life("cancelled", Use.USE)
+        return ResultStatus("cancelled", Use.USE)
     return found

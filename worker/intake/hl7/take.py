@@ -8,7 +8,7 @@ from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
 from worker.intake.hl7.tokens import Message
-from worker.intake.parsed import Element, Item, Taken, hl7_text, ignored, set_aside
+from worker.intake.parsed import ElementResult, Parsed, ParsedResource, hl7_text, ignored, set_aside
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
 
@@ -19,7 +19,7 @@ def source_of(message: Message, intake: Intake) -> Source | None:
     return intake.hl7(header.field(3).component(1).strip(), header.field(4).component(1).strip())
 
 
-def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Taken:
+def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Parsed:
     """What a message becomes. Nothing of it is lost: what cannot be used says so.
 
     Raises:
@@ -30,11 +30,11 @@ def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: B
     control = header.field(10).text.strip()[:100]
     processing = header.field(11).component(1).strip().upper()
     test = bool(processing) and processing not in source.policy.processing
-    item = Item(*hl7_text(raw), control, elements)
-    return Taken(source.name, (item,), test=test, key=message_key(raw))
+    item = ParsedResource(*hl7_text(raw), control, elements)
+    return Parsed(source.name, (item,), test=test, key=message_key(raw))
 
 
-def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[Element]:
+def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[ElementResult]:
     header = message.segments[0]
     kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
     if event in RESULTS.get(kind, ()):
@@ -47,7 +47,7 @@ def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budg
     return [ignored(kind[:10] or "MSH-9", f"{kind[:10]}^{event[:10]} is acknowledged, never read")]
 
 
-def _nothing(kind: str, name: str, raw: bytes) -> Element:
+def _nothing(kind: str, name: str, raw: bytes) -> ElementResult:
     """A message without results is no trouble; one with results in the middle of a line has lost its line ends."""
     if name.encode() in raw:
         return set_aside(kind, "", f"{name}: no line begins with it, and one holds it; segments must end with CR")

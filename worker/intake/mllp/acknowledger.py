@@ -21,6 +21,9 @@ from worker.intake.parsed import Outcome
 
 log = logging.getLogger(__name__)
 
+NOT_ACKNOWLEDGED = "messages_not_acknowledged"
+"""What is counted of a message whose sender keeps it."""
+
 NOT_STORED = "not stored, send it again"
 TOO_LONG = "longer than 4 MiB"
 NO_HEADER = "not HL7 v2: it does not begin with MSH"
@@ -46,11 +49,11 @@ _COUNTED = {
 
 
 class Received(NamedTuple):
-    """One message as it came; `doubt` says what speaks for others of its batch being missing."""
+    """One message as it came; `count_mismatch` says what speaks for others of its batch being missing."""
 
     raw: bytes
     peer: str
-    doubt: str = ""
+    count_mismatch: str = ""
 
 
 class Verdict(NamedTuple):
@@ -120,10 +123,12 @@ class Progress:
     def answered(self, pieces: Sequence[tuple[_Piece, Verdict | None]], listener: Listener, now: datetime) -> None:
         """Write the acknowledgements of a slice."""
         self._counts["received"] += len(pieces)
-        self._counts.update("not_stored" if verdict is None else _COUNTED[verdict.outcome] for _, verdict in pieces)
+        self._counts.update(
+            "messages_not_acknowledged" if verdict is None else _COUNTED[verdict.outcome] for _, verdict in pieces
+        )
         if any(self._ends(piece, verdict, listener, now) for piece, verdict in pieces):
             # What follows must not be answered either: its answer would be taken for that of this one.
-            left = [name for _ in self._pieces for name in ("received", "not_stored")]
+            left = [name for _ in self._pieces for name in ("received", NOT_ACKNOWLEDGED)]
             self._counts.update(left)
             self._done(close=True)
         elif self._over:
@@ -147,7 +152,7 @@ class Progress:
         self.reply = Reply(b"".join(self._data), close, self._counts)
 
 
-class Answerer:
+class Acknowledger:
     """Answers the requests of many connections together, with one call of the handler for a slice of each."""
 
     def __init__(self, handler: Handler, listener: Listener, now: Callable[[], datetime]) -> None:
@@ -193,10 +198,10 @@ def _pieces(frame: Frame, peer: str) -> list[_Piece]:
     if not any(headers):
         why = NO_HEADER if headers else NO_MESSAGE
         return [_Piece(None, None, Verdict(Outcome.REFUSED, why))]
-    doubts = [""] * (len(headers) - 1) + [batch.doubt]
+    mismatches = [""] * (len(headers) - 1) + [batch.count_mismatch]
     return [
-        _piece(header, Received(message, peer, doubt))
-        for header, message, doubt in zip(headers, batch.messages, doubts, strict=True)
+        _piece(header, Received(message, peer, count_mismatch))
+        for header, message, count_mismatch in zip(headers, batch.messages, mismatches, strict=True)
     ]
 
 

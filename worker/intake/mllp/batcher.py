@@ -15,17 +15,17 @@ MOST_REQUESTS = 100
 Work = Callable[[Sequence[Progress]], None]
 
 
-class Gatherer:
+class Batcher:
     """Calls `work` with what waits: one append to the store for all connections. Short and long have a thread each."""
 
     def __init__(self, work: Work) -> None:
         self._short = _Lane(work, MOST_REQUESTS, "mllp")
         self._long = _Lane(work, 1, "mllp-long")
 
-    async def do(self, request: Request) -> Reply:
+    async def submit(self, request: Request) -> Reply:
         """The reply to a request, once it has been worked on."""
         lane = self._short if request.weight <= SLICE else self._long
-        return await lane.do(Progress(request))
+        return await lane.submit(Progress(request))
 
     async def close(self) -> None:
         """Finish what waits."""
@@ -43,7 +43,7 @@ class _Lane:
         self._replies: dict[Progress, asyncio.Future[Reply]] = {}
         self._worker: asyncio.Task[None] | None = None
 
-    async def do(self, progress: Progress) -> Reply:
+    async def submit(self, progress: Progress) -> Reply:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[progress] = future
         self._queue(progress)

@@ -66,7 +66,7 @@ class Connection:
             log.info("connection of %s ended (%s)", self._peer, type(error).__name__)
         finally:
             self._held.hold(0, self._cut_off)
-            self._counters.add(self._peer, {"broken_frames": int(self._frames.inside)})
+            self._counters.add(self._peer, {"frames_aborted": int(self._frames.inside)})
             await self._close()
 
     def finish(self) -> None:
@@ -81,7 +81,7 @@ class Connection:
             skipped, broken = self._frames.skipped, self._frames.broken
             frames = self._frames.feed(data)
             skipped, broken = self._frames.skipped - skipped, self._frames.broken - broken
-            counts = {"bytes": len(data), "skipped_bytes": skipped, "broken_frames": broken}
+            counts = {"bytes": len(data), "skipped_bytes": skipped, "frames_aborted": broken}
             self._counters.add(self._peer, counts, milliseconds(self._now()))
             if skipped and skipped == self._frames.skipped:
                 log.warning("%s sends bytes outside any MLLP frame; they are skipped", self._peer)
@@ -95,14 +95,14 @@ class Connection:
             self._counters.add(self._peer, reply.counts)
             self._held.hold(self._frames.held, self._cut_off)
             self._writer.write(reply.data)
-            async with asyncio.timeout(self._listener.frame_within.total_seconds()):
+            async with asyncio.timeout(self._listener.frame_timeout.total_seconds()):
                 await self._writer.drain()
             if reply.close:
                 return
 
     async def _read(self) -> bytes:
         """What has come; nothing where the peer has left, or its time is up."""
-        patience = self._listener.frame_within if self._frames.inside else self._listener.idle_after
+        patience = self._listener.frame_timeout if self._frames.inside else self._listener.idle_timeout
         seconds = patience.total_seconds()
         if self._reads_until is not None:
             seconds = min(GRACE_SECONDS, self._reads_until - asyncio.get_running_loop().time())
@@ -124,5 +124,5 @@ class Connection:
     async def _close(self) -> None:
         self._writer.close()
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(self._listener.frame_within.total_seconds()):
+            async with asyncio.timeout(self._listener.frame_timeout.total_seconds()):
                 await self._writer.wait_closed()

@@ -13,16 +13,16 @@ MOST_PEERS = 500
 
 COUNTED = {
     "connections": "Connections",
-    "turned_away": "Connections that were not let in",
+    "connections_rejected": "Connections that were not let in",
     "bytes": "Bytes that came",
     "received": "Messages that came",
     "stored": "Messages that were stored",
     "set_aside": "Messages that were set aside",
     "ignored": "Messages that hold nothing watched",
     "refused": "Messages that were answered AE",
-    "not_stored": "Messages that were not acknowledged because the store was down",
+    "messages_not_acknowledged": "Messages that were not acknowledged because the store was down",
     "skipped_bytes": "Bytes outside any frame",
-    "broken_frames": "Frames that broke off",
+    "frames_aborted": "Frames that broke off",
 }
 """What is counted of a peer, and what it is."""
 

@@ -13,11 +13,11 @@ from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.mllp.acknowledger import Received, Verdict
-from worker.intake.parsed import Item, Outcome, Taken, set_aside
+from worker.intake.parsed import Outcome, Parsed, ParsedResource, set_aside
 from worker.intake.permissions import permitted
-from worker.intake.quota import why_turned_away
+from worker.intake.quota import why_refused
 from worker.intake.store import IntakeStore, Put
-from worker.intake.watched_config import Configured
+from worker.intake.watched_config import IntakeConfig
 from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
 
@@ -35,7 +35,7 @@ class StoringHandler:
     def __init__(
         self,
         store: IntakeStore,
-        configured: Callable[[], Configured],
+        configured: Callable[[], IntakeConfig],
         wake: Callable[[Iterable[Shard]], None],
         now: Callable[[], datetime],
         source: str | None = None,
@@ -60,7 +60,7 @@ class StoringHandler:
         source = configured.intake.source(self._source) if self._source is not None else None
         now = self._now()
         places: list[int | Verdict] = []
-        kept: list[Taken] = []
+        kept: list[Parsed] = []
         for message in messages:
             try:
                 taken = _read(message.raw, configured, source, now, self._budget())
@@ -72,7 +72,7 @@ class StoringHandler:
                 continue
             places.append(len(kept))
             kept.append(taken)
-            if message.doubt:
+            if message.count_mismatch:
                 kept.append(_doubted(taken, message))
         placed = self._put(kept, now)
         return [at if isinstance(at, Verdict) else _verdict(placed[at]) for at in places]
@@ -81,7 +81,7 @@ class StoringHandler:
         """Send the wake-ups that wait."""
         self._waker.shutdown()
 
-    def _put(self, kept: list[Taken], now: datetime) -> list[Taken]:
+    def _put(self, kept: list[Parsed], now: datetime) -> list[Parsed]:
         """What was kept of each."""
         try:
             puts = [self._store.put_all(kept, now)]
@@ -95,7 +95,7 @@ class StoringHandler:
             self._waker.submit(self._wake, wake)
         return [taken for put in puts for taken in put.taken]
 
-    def _put_alone(self, taken: Taken, now: datetime) -> Put:
+    def _put_alone(self, taken: Parsed, now: datetime) -> Put:
         """One that cannot be stored as what it means is stored as what it is."""
         try:
             return self._store.put(taken, now)
@@ -103,10 +103,10 @@ class StoringHandler:
             raise
         except Exception as error:
             items = tuple(_unusable(item.raw, error) for item in taken.items)
-            return self._store.put(Taken(taken.source, items, key=taken.key), now)
+            return self._store.put(Parsed(taken.source, items, key=taken.key), now)
 
 
-def _read(raw: bytes, configured: Configured, source: Source | None, now: datetime, budget: Budget) -> Taken:
+def _read(raw: bytes, configured: IntakeConfig, source: Source | None, now: datetime, budget: Budget) -> Parsed:
     try:
         taken = read.hl7(raw, configured.intake, configured.tables, source, budget)
         sender = source or configured.intake.source(taken.source)
@@ -117,27 +117,27 @@ def _read(raw: bytes, configured: Configured, source: Source | None, now: dateti
         # One message that we fail on must not keep those behind it from being stored.
         log.error("a message cannot be read: internal error %s", type(error).__name__)
         name = source.name if source is not None else read.UNKNOWN
-        return Taken(name, (_unusable(raw.decode(errors="replace"), error),), key=message_key(raw))
+        return Parsed(name, (_unusable(raw.decode(errors="replace"), error),), key=message_key(raw))
 
 
-def _unusable(raw: str, error: Exception) -> Item:
-    return Item("hl7", raw, "", (set_aside("MSH", "", f"internal error {type(error).__name__}"),))
+def _unusable(raw: str, error: Exception) -> ParsedResource:
+    return ParsedResource("hl7", raw, "", (set_aside("MSH", "", f"internal error {type(error).__name__}"),))
 
 
-def _may_send(taken: Taken, peer: str, source: Source | None, intake: Intake) -> bool:
+def _may_send(taken: Parsed, peer: str, source: Source | None, intake: Intake) -> bool:
     sender = source or intake.source(taken.source)
     return sender is None or sender.allows(peer)
 
 
-def _verdict(taken: Taken) -> Verdict:
+def _verdict(taken: Parsed) -> Verdict:
     outcome = taken.items[0].outcome
-    if outcome is Outcome.NO_ROOM:
-        return Verdict(Outcome.REFUSED, why_turned_away(taken))
+    if outcome is Outcome.OVER_QUOTA:
+        return Verdict(Outcome.REFUSED, why_refused(taken))
     # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
     return Verdict(Outcome.SET_ASIDE if outcome is Outcome.REFUSED else outcome)
 
 
-def _doubted(taken: Taken, message: Received) -> Taken:
+def _doubted(taken: Parsed, message: Received) -> Parsed:
     """A notice that a batch did not hold what it was said to."""
-    item = Item("hl7", "", "", (set_aside("BTS", "", message.doubt),))
-    return Taken(taken.source, (item,), key=f"{taken.key}:batch")
+    item = ParsedResource("hl7", "", "", (set_aside("BTS", "", message.count_mismatch),))
+    return Parsed(taken.source, (item,), key=f"{taken.key}:batch")

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from config.listeners import Listener
 from worker.intake.mllp import tls
-from worker.intake.mllp.acknowledger import Answerer, Handler
-from worker.intake.mllp.batcher import Gatherer
+from worker.intake.mllp.acknowledger import Acknowledger, Handler
+from worker.intake.mllp.batcher import Batcher
 from worker.intake.mllp.connection import READ_BYTES, Connection
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.errors import ListenerError
@@ -43,11 +43,11 @@ class MllpListener:
         """The port it listens on; the one that was free, once it has started on port 0."""
         self._listener = listener
         self._now = now
-        self._gatherer = Gatherer(Answerer(handler, listener, now))
+        self._batcher = Batcher(Acknowledger(handler, listener, now))
         self._held = Held()
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
-        self._turned_away: set[str] = set()
+        self._rejected: set[str] = set()
 
     async def start(self) -> None:
         """Listen from now on.
@@ -85,17 +85,17 @@ class MllpListener:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._gatherer.close()
+        await self._batcher.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _peer(writer)
         if not self._may_enter(peer):
-            self.counters.add(peer, {"turned_away": 1})
+            self.counters.add(peer, {"connections_rejected": 1})
             writer.transport.abort()
             return
         _keep_alive(writer)
         connection = Connection(
-            reader, writer, peer, self._listener, self._gatherer.do, self.counters, self._now, self._held
+            reader, writer, peer, self._listener, self._batcher.submit, self.counters, self._now, self._held
         )
         task = asyncio.current_task()
         assert task is not None
@@ -109,14 +109,14 @@ class MllpListener:
         if not self.is_serving:
             return False
         if not _allowed(peer, self._listener):
-            why = "it is not among the listener's peers"
-        elif len(self._connections) >= self._listener.connections:
-            why = f"{self._listener.connections} connections are open"
+            why = "it is not among the listener's allow_from"
+        elif len(self._connections) >= self._listener.max_connections:
+            why = f"{self._listener.max_connections} connections are open"
         else:
             return True
-        if peer not in self._turned_away and len(self._turned_away) < 1000:
-            self._turned_away.add(peer)
-            log.warning("%s: %s is turned away: %s", self.name, peer, why)
+        if peer not in self._rejected and len(self._rejected) < 1000:
+            self._rejected.add(peer)
+            log.warning("%s: %s is rejected: %s", self.name, peer, why)
         return False
 
 
@@ -133,13 +133,13 @@ def _peer(writer: asyncio.StreamWriter) -> str:
 
 
 def _allowed(peer: str, listener: Listener) -> bool:
-    if not listener.peers:
+    if not listener.allow_from:
         return True
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:
         return False
-    return any(address in network for network in listener.peers)
+    return any(address in network for network in listener.allow_from)
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

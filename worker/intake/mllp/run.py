@@ -15,7 +15,7 @@ from worker.intake.mllp.counters import write
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import IntakeInForce, look_over
+from worker.intake.watched_config import WatchedIntakeConfig, refresh_and_report
 from worker.monitoring import health_file
 from worker.runtime.runtime import Runtime
 
@@ -27,7 +27,7 @@ EVERY_SECONDS = 5.0
 
 async def serve(
     names: Collection[str],
-    in_force: IntakeInForce,
+    in_force: WatchedIntakeConfig,
     run: Runtime,
     client: Client,
     say: Callable[[str], None],
@@ -59,7 +59,7 @@ async def serve(
             say(f"{name}: listening on {listener.host} port {made.port}{' with TLS' if listener.tls else ''}")
         while not stop.is_set():
             await _show_health(started, run)
-            await asyncio.to_thread(look_over, in_force, run, client)
+            await asyncio.to_thread(refresh_and_report, in_force, run, client)
             if in_force.value.intake.listeners != begun_with:
                 begun_with = in_force.value.intake.listeners
                 log.warning("the listeners of intake.yaml have changed: restart this to have them changed")
@@ -73,14 +73,14 @@ async def serve(
 
 
 async def _first_listeners(
-    in_force: IntakeInForce, run: Runtime, client: Client, say: Callable[[str], None], stop: asyncio.Event
+    in_force: WatchedIntakeConfig, run: Runtime, client: Client, say: Callable[[str], None], stop: asyncio.Event
 ) -> Mapping[str, Listener]:
     """The listeners of the configuration, as soon as it has any; none if `stop` is set before."""
     if not in_force.value.intake.listeners:
         say("no listeners in intake.yaml, as docs/intake.md shows them: waiting for the first")
     while not (listeners := in_force.value.intake.listeners) and not stop.is_set():
         await _show_health([], run)
-        await asyncio.to_thread(look_over, in_force, run, client)
+        await asyncio.to_thread(refresh_and_report, in_force, run, client)
         await _pause(stop)
     return listeners
 

@@ -162,7 +162,7 @@ def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_t
 
 
 def test_a_ladder_without_repeats_ends_with_its_last_step() -> None:
-    ladder = SITE.on_call.ladders["high"].model_copy(update={"then_every": None})
+    ladder = SITE.on_call.ladders["high"].model_copy(update={"repeat_every": None})
     on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "high": ladder}})
     assert climbed(opened("high"), NOW + hours(9), SITE._replace(on_call=on_call))[-1] == (20, (SECOND,))
 

@@ -65,7 +65,7 @@ def test_the_ladder_as_json_lines() -> None:
 
 def test_the_shipped_ladder_minute_by_minute() -> None:
     said = route("--urgency", "critical", "--at", "2026-01-05T07:52")
-    at_most = SITE.on_call.ladders["critical"].acknowledged_at_most
+    at_most = SITE.on_call.ladders["critical"].ack_timeout_max
     assert said.exit_code == 0
     assert said.stdout.splitlines() == [
         "critical, from Mon 05 Jan 2026 07:52 (Europe/Rome)",

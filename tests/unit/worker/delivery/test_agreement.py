@@ -12,12 +12,13 @@ from config.site import Channel, Site
 from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.clock import milliseconds
-from worker.delivery import outbox, turns
+from worker.delivery import channel_lock
+from worker.delivery import deliver as module
 from worker.delivery.agreement import LEFT_FOR, LOOKED_AT_AGAIN, owing
-from worker.delivery.channel import Office
-from worker.delivery.outbox import Delivered, deliver
+from worker.delivery.channel import MessageContext
+from worker.delivery.channel_lock import Place
+from worker.delivery.deliver import Delivered, deliver
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.turns import Place
 from worker.monitoring.watchdog import put_in_outbox
 from worker.processing.advance import advance
 from worker.store.codec import Owed, pack, unpack_owed
@@ -43,11 +44,11 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Where each page was sent to."""
     sent: list[tuple[str, str]] = []
 
-    def take(channel: Channel, pages: Sequence[Page], _: Office) -> Attempt:
+    def take(channel: Channel, pages: Sequence[Page], _: MessageContext) -> Attempt:
         sent.extend((item.id, channel.url) for item in pages)
         return Attempt(Outcome.SENT)
 
-    monkeypatch.setattr(outbox, "send", take)
+    monkeypatch.setattr(module, "send", take)
     return sent
 
 
@@ -63,7 +64,7 @@ def owe(redis: Redis, site: Site, *pages: Page) -> None:
 
 
 def delivered(store: Store, clock: Clock, site: Site, after_a_look: Site | None = None, id: str = "e7.1") -> Delivered:
-    return deliver(store, SHARD, id, clock, site, Office(), lambda: after_a_look or site)
+    return deliver(store, SHARD, id, clock, site, MessageContext(), lambda: after_a_look or site)
 
 
 def due_at(redis: Redis, id: str = "e7.1") -> float | None:
@@ -171,7 +172,7 @@ def test_where_the_address_is_the_same_nothing_is_looked_at_again(
         raise AssertionError
 
     owe(store.redis, OLD._replace(written=5000), page())
-    deliver(store, SHARD, "e7.1", clock, OLD, Office(), look)
+    deliver(store, SHARD, "e7.1", clock, OLD, MessageContext(), look)
     assert len(provider) == 1
 
 
@@ -181,13 +182,13 @@ def test_those_that_wait_behind_a_page_are_looked_at_too(
     first, second, third = page("e1.1"), page("e2.1"), page("e3.1")
     owe(store.redis, OLD, first, third)
     owe(store.redis, NEW, second)
-    lane = turns.turn("phone-1", "ordinary")
+    lane = channel_lock.turn("phone-1", "ordinary")
     with store.redis.pipeline() as pipe:
-        turns.queue_up(pipe, KEYS, lane, [(turns.Place(SHARD.number, item.id), item) for item in (second, third)])
+        channel_lock.queue_up(pipe, KEYS, lane, [(Place(SHARD.number, item.id), item) for item in (second, third)])
         pipe.execute()
     following = delivered(store, clock, OLD, id="e1.1").following
     assert [id for id, _ in provider] == ["e1.1"]
-    assert following == turns.Place(SHARD.number, "e2.1")
+    assert following == channel_lock.Place(SHARD.number, "e2.1")
     assert not store.redis.exists(SHARD.claim("e2.1"), SHARD.claim("e3.1"))
     delivered(store, clock, NEW, id="e2.1")
     assert provider[1:] == [("e2.1", "json://127.0.0.1:9/new"), ("e3.1", "json://127.0.0.1:9/new")]

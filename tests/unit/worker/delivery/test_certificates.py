@@ -11,9 +11,9 @@ import trustme
 
 from config.site import Channel
 from tests.support.pages import page
-from worker.delivery.channel import Office, send, send_picture
+from worker.delivery.channel import MessageContext, send, send_picture
 from worker.delivery.outcome import Outcome
-from worker.delivery.rendering import Words
+from worker.delivery.rendering import Rendered
 
 SERVICES = ("jsons://localhost:{port}/phone", "ntfys://localhost:{port}/phone")
 
@@ -68,8 +68,8 @@ def provider(house: trustme.CA) -> Iterator[Provider]:
 def sent(provider: Provider, url: str) -> tuple[Outcome, Outcome]:
     """What became of a page and of its picture."""
     channel = Channel(url=url.format(port=provider.server_port), picture=True)
-    picture = send_picture(channel, "e7.1", b"\x89PNG", Words("P1", "CRS 2"), "")
-    return send(channel, [page()], Office()).outcome, picture.outcome
+    picture = send_picture(channel, "e7.1", b"\x89PNG", Rendered("P1", "CRS 2"), "")
+    return send(channel, [page()], MessageContext()).outcome, picture.outcome
 
 
 @pytest.mark.parametrize("url", SERVICES)

@@ -11,10 +11,10 @@ from config.site import Channel, Limit, Site
 from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from worker.clock import milliseconds
-from worker.delivery import outbox
-from worker.delivery.channel import Office
+from worker.delivery import deliver as module
+from worker.delivery.channel import MessageContext
+from worker.delivery.deliver import Delivered, deliver
 from worker.delivery.limits import BUNDLED_AT_ONCE, answered, ask, count_held, note_sent
-from worker.delivery.outbox import Delivered, deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.store.codec import Owed, pack
@@ -34,7 +34,7 @@ class Provider:
         self.outcome = Outcome.SENT
         self.given: list[list[str]] = []
 
-    def send(self, _: Channel, pages: Sequence[Page], __: Office) -> Attempt:
+    def send(self, _: Channel, pages: Sequence[Page], __: MessageContext) -> Attempt:
         self.given.append([page.id for page in pages])
         return Attempt(self.outcome)
 
@@ -42,7 +42,7 @@ class Provider:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
     standing = Provider()
-    monkeypatch.setattr(outbox, "send", standing.send)
+    monkeypatch.setattr(module, "send", standing.send)
     return standing
 
 
@@ -52,7 +52,7 @@ def storm(count: int = 8) -> list[Page]:
 
 
 def attempt(store: Store, item: Page, at: timedelta = timedelta()) -> Delivered:
-    return deliver(store, KEYS.of(item.patient), item.id, Clock(NOW + at), LIMITED, Office())
+    return deliver(store, KEYS.of(item.patient), item.id, Clock(NOW + at), LIMITED, MessageContext())
 
 
 def left(redis: Redis) -> set[str]:
@@ -206,11 +206,11 @@ def test_a_page_that_finds_its_channel_busy_is_next_when_the_other_is_done(
     meanwhile: list[Delivered] = []
 
     def slow(*_: object) -> Attempt:
-        monkeypatch.setattr(outbox, "send", provider.send)
+        monkeypatch.setattr(module, "send", provider.send)
         meanwhile.append(attempt(store, second))
         return Attempt(Outcome.SENT)
 
-    monkeypatch.setattr(outbox, "send", slow)
+    monkeypatch.setattr(module, "send", slow)
     done = attempt(store, first)
     assert [item.outcome for item in meanwhile] == [None]
     assert done.outcome is Outcome.SENT

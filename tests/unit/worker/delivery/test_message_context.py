@@ -17,7 +17,7 @@ from worker.delivery.message_context import office, send_trend, wants_picture
 from worker.links import links_of
 from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 from worker.store.shard import Store
 
 ADDRESS = mark(SITE.on_call.channels["phone-1"])
@@ -69,7 +69,7 @@ def sent_page(store: Store) -> str:
 def test_the_trend_of_the_pages_patient_arrives_with_its_words(
     store: Store, sent_page: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Receiver() as receiver, caplog.at_level(logging.INFO):
+    with FakePhone() as receiver, caplog.at_level(logging.INFO):
         send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW)
         [arrived] = receiver.received
     assert arrived.attachments == ("trend.png",)
@@ -85,7 +85,7 @@ def in_italian(site: Site, person: str) -> Site:
 
 
 def test_the_trend_is_in_the_language_of_whoever_the_page_went_to(store: Store, sent_page: str) -> None:
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         send_trend(
             run(store, in_italian(pictured(), "haematologist-1"), receiver_url=receiver.url),
             sent_page,
@@ -101,7 +101,7 @@ def test_a_picture_ends_as_the_page_was_assessed_whenever_it_is_drawn(store: Sto
     """The pressure of 84 holds for 12 h: drawn a day later the strip ended in 1, under a page of CRS 2."""
     assessed = owed(store)[0].page.assessed_at
     assert assessed is not None
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         late = Runtime(Settings(receiver_url=receiver.url), pictured(), store, Clock(NOW + timedelta(hours=30)))
         send_trend(late, sent_page, "phone-1", ADDRESS, assessed)
         [arrived] = receiver.received
@@ -122,7 +122,7 @@ def test_a_picture_goes_only_where_its_page_went(store: Store, sent_page: str, c
     site = pictured()
     channels = {name: one.model_copy(update={"picture": True}) for name, one in site.on_call.channels.items()}
     site = site._replace(on_call=site.on_call.model_copy(update={"channels": channels}))
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         send_trend(
             run(store, site, receiver_url=receiver.url), sent_page, channel, mark(site.on_call.channels[channel]), NOW
         )
@@ -131,7 +131,7 @@ def test_a_picture_goes_only_where_its_page_went(store: Store, sent_page: str, c
 
 def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_page: str) -> None:
     before = store.redis.hgetall(KEYS.of("P1").key("outbox")), store.redis.xlen(KEYS.of("P1").inbox)
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         receiver.behave("/phone-1", status=503)
         send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", ADDRESS, NOW)
         assert len(receiver.attempts) == 1
@@ -139,7 +139,7 @@ def test_a_picture_that_does_not_get_through_changes_nothing(store: Store, sent_
 
 
 def test_a_picture_goes_nowhere_but_where_its_page_went(store: Store, sent_page: str) -> None:
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         other = mark(SITE.on_call.channels["phone-2"])
         send_trend(run(store, pictured(), receiver_url=receiver.url), sent_page, "phone-1", other, NOW)
         assert receiver.attempts == []
@@ -149,6 +149,6 @@ def test_a_picture_goes_nowhere_but_where_its_page_went(store: Store, sent_page:
 def test_nothing_is_drawn_for_nobody_and_nowhere(
     store: Store, sent_page: str, page_id: str | None, channel: str
 ) -> None:
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         send_trend(run(store, pictured(), receiver_url=receiver.url), page_id or sent_page, channel, ADDRESS, NOW)
         assert receiver.attempts == []

@@ -2,8 +2,16 @@
 
 import pytest
 
-from worker.delivery.outcome import Attempt, Outcome, Told, is_permanent, judge_failure, status_in, to_tell
-from worker.store.codec import Said
+from worker.delivery.outcome import (
+    Attempt,
+    Outcome,
+    ReceiptOutcome,
+    is_permanent,
+    judge_failure,
+    receipt_for,
+    status_in,
+)
+from worker.store.codec import Reported
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 422, 431])
@@ -82,7 +90,7 @@ FAILED, UNKNOWN, LOST = "failed", "unknown", "undeliverable"
     ],
 )
 def test_each_piece_of_news_is_told_once(
-    outcome: Outcome, said: Said, in_time: Told | None, overdue: Told | None
+    outcome: Outcome, said: Reported, in_time: ReceiptOutcome | None, overdue: ReceiptOutcome | None
 ) -> None:
-    assert to_tell(outcome, said, overdue=False) == in_time
-    assert to_tell(outcome, said, overdue=True) == overdue
+    assert receipt_for(outcome, said, overdue=False) == in_time
+    assert receipt_for(outcome, said, overdue=True) == overdue

@@ -9,12 +9,12 @@ from config.site import Urgency
 from tests.support.pages import page
 from worker.delivery.channel import _open
 from worker.delivery.providers import (
-    MACHINES,
     SERVICES,
+    WEBHOOKS,
     as_quiet,
     extras,
+    lowest_priority,
     notify_type,
-    quietly,
     schema,
     takes_picture,
     with_extras,
@@ -255,15 +255,15 @@ def test_a_picture_goes_where_it_is_shown_to_a_person(
 
 
 def test_a_picture_makes_the_least_noise() -> None:
-    assert quietly("ntfy") == {"priority": "min"}
-    assert quietly("tgram") == {"silent": "yes"}
-    assert quietly("opsgenie") == {"priority": "p5"}
+    assert lowest_priority("ntfy") == {"priority": "min"}
+    assert lowest_priority("tgram") == {"silent": "yes"}
+    assert lowest_priority("opsgenie") == {"priority": "p5"}
     assert as_quiet("mailto://a?+Importance=high&to=b") == "mailto://a?to=b&+importance=low"
-    assert quietly("json") == {}
-    assert quietly("signl4") == {}
+    assert lowest_priority("json") == {}
+    assert lowest_priority("signl4") == {}
 
 
 def test_the_service_is_read_from_the_address() -> None:
     assert schema("JSON://127.0.0.1:9/phone-1") == "json"
     assert schema("{receiver}") == "{receiver}"
-    assert "json" in MACHINES
+    assert "json" in WEBHOOKS

@@ -10,37 +10,37 @@ from tests.support.pages import page
 from tests.support.stored_ward import NOW
 from worker.delivery.gsm import BASIC, EXTENDED, gsm7
 from worker.delivery.rendering import (
-    Answer,
-    Room,
-    Words,
+    Rendered,
+    ReplyHint,
+    SizeLimit,
     answer,
-    asks,
     caption,
     in_order,
     link_label,
     render,
     render_bundle,
+    wants_reply,
 )
-from worker.delivery.rooms import room_of
+from worker.delivery.rooms import size_limit_of
 
 LINES = [f"line {number}: " + "x" * 40 for number in range(40)]
 LEAD = "T 38.9 °C, SBP 84 mmHg"
 LONG = page(text=f"{LEAD}\n\n" + "\n".join(LINES))
 LINK = "https://cartwatch.example/p/" + "t" * 40
-WITH_LINK = Answer(LINK)
+WITH_LINK = ReplyHint(LINK)
 
-SMS = room_of("twilio", 0, 160)
-PUSHOVER = room_of("pover", 250, 1024)
-PAGERDUTY = room_of("pagerduty", 0, 1024)
-TEAMS = room_of("workflows", 250, 1000)
-TELEGRAM = room_of("tgram", 0, 4096)
-NTFY = room_of("ntfy", 200, 7800)
-SPLUNK = room_of("splunk", 60, 400)
-JSON = room_of("json", 250, 32768)
+SMS = size_limit_of("twilio", 0, 160)
+PUSHOVER = size_limit_of("pover", 250, 1024)
+PAGERDUTY = size_limit_of("pagerduty", 0, 1024)
+TEAMS = size_limit_of("workflows", 250, 1000)
+TELEGRAM = size_limit_of("tgram", 0, 4096)
+NTFY = size_limit_of("ntfy", 200, 7800)
+SPLUNK = size_limit_of("splunk", 60, 400)
+JSON = size_limit_of("json", 250, 32768)
 ROOMS = [SMS, PUSHOVER, PAGERDUTY, TEAMS, TELEGRAM, NTFY, SPLUNK, JSON]
 
 
-def whole(words: Words, room: Room) -> str:
+def whole(words: Rendered, room: SizeLimit) -> str:
     """What the provider gets as one text, where it takes no title."""
     return words.text if room.title else f"{words.title}\r\n{words.text}"
 
@@ -49,35 +49,35 @@ def whole(words: Words, room: Room) -> str:
     ("room", "title", "text"),
     [(SMS, 0, 160), (PUSHOVER, 250, 1024), (PAGERDUTY, 0, 1024), (TEAMS, 250, 1000), (TELEGRAM, 0, 4096)],
 )
-def test_the_rooms_are_those_of_the_providers(room: Room, title: int, text: int) -> None:
+def test_the_rooms_are_those_of_the_providers(room: SizeLimit, title: int, text: int) -> None:
     assert (room.title, room.text) == (title, text)
 
 
 def test_services_that_take_less_than_apprise_says_get_less() -> None:
     assert NTFY.text == 4096
     assert NTFY.octets
-    assert room_of("opsgenie", 250, 15000).title == 130
-    assert room_of("octopush", 0, 1224).text == 160
+    assert size_limit_of("opsgenie", 250, 15000).title == 130
+    assert size_limit_of("octopush", 0, 1224).text == 160
 
 
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("shown", [LONG, page(title="T" * 900, text="\n".join(LINES)), page(text="ä€≥" * 3000), page()])
-def test_nothing_is_longer_than_its_room(room: Room, shown: Page) -> None:
-    for how in (WITH_LINK, answer(shown, ""), Answer()):
+def test_nothing_is_longer_than_its_room(room: SizeLimit, shown: Page) -> None:
+    for how in (WITH_LINK, answer(shown, ""), ReplyHint()):
         words = render(shown, how, room)
         assert room.size(whole(words, room)) <= room.text
         assert not room.title or room.size(words.title) <= room.title
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_link_is_whole_and_comes_after_the_readings(room: Room) -> None:
+def test_the_link_is_whole_and_comes_after_the_readings(room: SizeLimit) -> None:
     words = render(LONG, WITH_LINK, room)
     assert words.text.splitlines()[:2] == [gsm7(LEAD) if room.sms else LEAD, LINK]
     assert words.title.startswith("[HIGH]")
 
 
 @pytest.mark.parametrize("room", [PUSHOVER, PAGERDUTY, TEAMS])
-def test_lines_are_whole_and_the_cut_is_marked(room: Room) -> None:
+def test_lines_are_whole_and_the_cut_is_marked(room: SizeLimit) -> None:
     _, _, *lines, last = render(LONG, WITH_LINK, room).text.splitlines()
     assert lines == LINES[: len(lines)]
     assert len(lines) > 10
@@ -86,7 +86,7 @@ def test_lines_are_whole_and_the_cut_is_marked(room: Room) -> None:
 
 def test_what_fits_is_not_marked() -> None:
     words = render(page(), WITH_LINK, JSON)
-    assert words == Words(page().title, f"T 38.9\n{LINK}\nbecause fever 38.9 °C (>= 38.0)")
+    assert words == Rendered(page().title, f"T 38.9\n{LINK}\nbecause fever 38.9 °C (>= 38.0)")
 
 
 def test_one_more_line_would_not_have_fitted() -> None:
@@ -95,7 +95,7 @@ def test_one_more_line_would_not_have_fitted() -> None:
 
 
 def test_a_link_too_long_for_a_text_message_gives_way_to_the_command() -> None:
-    words = render(page(), Answer("https://x/" + "t" * 150, "To answer: cartwatch ack e7 --by a --page e7.1"), SMS)
+    words = render(page(), ReplyHint("https://x/" + "t" * 150, "To answer: cartwatch ack e7 --by a --page e7.1"), SMS)
     assert "https" not in words.text
     assert "To answer: cartwatch ack e7" in words.text
 
@@ -104,7 +104,7 @@ def test_a_text_message_is_in_letters_of_a_text_message() -> None:
     heading = Title("[HIGH] P1", ("SpO2 ≤ 90\u00a0%",))
     shown = page(heading=heading, text="temp ≥ 38.0 °C – twice\n\nbecause")
     words = render(shown, WITH_LINK, SMS)
-    assert words == Words("[HIGH] P1 - SpO2 <= 90 %", f"temp >= 38.0 C - twice\n{LINK}\nbecause")
+    assert words == Rendered("[HIGH] P1 - SpO2 <= 90 %", f"temp >= 38.0 C - twice\n{LINK}\nbecause")
     assert set(whole(words, SMS)) <= BASIC | EXTENDED
 
 
@@ -120,7 +120,7 @@ def test_a_title_is_shortened_by_whole_parts_to_the_room_of_its_channel() -> Non
     shown = page(heading=heading)
     assert render(shown, WITH_LINK, JSON).title == str(heading)
     assert render(shown, WITH_LINK, SPLUNK).title == "[CRITICAL] HAEM-2/12 P1 D+2 · ICANS 3, CRS 2 +1"
-    assert "febrile neutropenia 3 - ICE 1" in render(shown, Answer(), SMS).title
+    assert "febrile neutropenia 3 - ICE 1" in render(shown, ReplyHint(), SMS).title
 
 
 # -- how to answer ---------------------------------------------------------------------------------
@@ -140,15 +140,15 @@ def test_in_the_recipients_language() -> None:
 @pytest.mark.parametrize(("urgency", "reason"), [("low", "new"), ("high", "resolved"), ("critical", "retracted")])
 def test_a_page_that_wants_no_answer_has_no_command_but_its_link(urgency: str, reason: str) -> None:
     shown = page(urgency=urgency, reason=reason)
-    assert not asks(shown)
-    assert answer(shown, LINK) == Answer(LINK)
+    assert not wants_reply(shown)
+    assert answer(shown, LINK) == ReplyHint(LINK)
     assert answer(shown, "").command == ""
     assert render(shown, answer(shown, ""), JSON).text == shown.text.replace("\n\n", "\n")
 
 
 @pytest.mark.parametrize(("room", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])
-def test_the_words_under_a_picture_are_few(room: Room, most: int) -> None:
-    words = caption(Words("Trend", "\n".join(LINES)), room)
+def test_the_words_under_a_picture_are_few(room: SizeLimit, most: int) -> None:
+    words = caption(Rendered("Trend", "\n".join(LINES)), room)
     assert words.title == "Trend"[: room.title]
     assert most - 60 < len(words.text) <= most
     assert words.text.endswith("\n...")
@@ -166,7 +166,7 @@ def test_the_most_urgent_is_told_first_then_the_oldest() -> None:
 
 
 def test_each_page_of_a_bundle_has_its_title_and_its_link() -> None:
-    words = render_bundle(PAGES, [Answer(f"https://x/{item.id}") for item in PAGES], JSON)
+    words = render_bundle(PAGES, [ReplyHint(f"https://x/{item.id}") for item in PAGES], JSON)
     assert words.title == PAGES[0].title
     assert words.text.splitlines()[0] == f"https://x/{PAGES[0].id}"
     for item in PAGES[1:]:
@@ -179,7 +179,7 @@ def test_pages_of_a_bundle_without_a_link_are_answered_by_command() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(room: Room) -> None:
+def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(room: SizeLimit) -> None:
     many = [page(f"e{number}.1", title=f"[HIGH] bed {number} " + "t" * 150) for number in range(300)]
     words = render_bundle(many, [WITH_LINK] * len(many), room)
     assert room.size(whole(words, room)) <= room.text
@@ -188,5 +188,5 @@ def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(room: Room) -> Non
 
 def test_the_count_of_a_bundle_is_of_those_left_out() -> None:
     many = [page(f"e{number}.1", title=f"bed {number} " + "t" * 90) for number in range(300)]
-    lines = render_bundle(many, [Answer()] * len(many), PUSHOVER).text.splitlines()
+    lines = render_bundle(many, [ReplyHint()] * len(many), PUSHOVER).text.splitlines()
     assert lines[-1] == f"... and {len(many) - len(lines)} more"

@@ -14,14 +14,14 @@ import requests
 from config.site import Channel
 from tests.support.pages import page
 from tests.unit.worker.delivery.test_providers import ADDRESSES
-from worker.delivery.channel import Office, send, send_picture
+from worker.delivery.channel import MessageContext, send, send_picture
 from worker.delivery.http import ANSWER_MOST
 from worker.delivery.ntfy import header
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.rendering import Words
+from worker.delivery.rendering import Rendered
 
 PAGE = page(title="[HIGH] HAEM-2/12 P1: ICANS 3", text="because ICE 2\nreadings: temperature 38.9 °C")
-WORDS = Words("Trend: HAEM-2/12  D+2", "temperature: last 38.9 °C\nCRS grade: 2 from 14 Jun 08:00, perché è così")
+WORDS = Rendered("Trend: HAEM-2/12  D+2", "temperature: last 38.9 °C\nCRS grade: 2 from 14 Jun 08:00, perché è così")
 CLINICAL = ("ICANS", "ICE", "38.9", "HAEM", "CRS", "P1:")
 
 
@@ -97,13 +97,15 @@ def test_a_picture_by_ntfy_carries_its_words_in_headers_and_rings_nobody(provide
 
 def test_a_token_goes_with_a_picture_as_with_a_page(provider: Provider) -> None:
     channel = Channel(url=f"ntfy://tk_secret@127.0.0.1:{provider.server_port}/ward-topic?auth=token")
-    send(channel, [PAGE], Office())
+    send(channel, [PAGE], MessageContext())
     send_picture(channel, "e7.1", b"x", WORDS, "")
     assert [asked.headers["Authorization"] for asked in provider.asked] == ["Bearer tk_secret"] * 2
 
 
 def test_a_page_by_ntfy_carries_its_words_in_the_body(provider: Provider) -> None:
-    assert send(ntfy(provider), [PAGE], Office(link=lambda _: "https://cw.example/p/abc")) == Attempt(Outcome.SENT)
+    assert send(ntfy(provider), [PAGE], MessageContext(link=lambda _: "https://cw.example/p/abc")) == Attempt(
+        Outcome.SENT
+    )
     [asked] = provider.asked
     assert asked.line == "POST / HTTP/1.1"
     assert "X-Icon" not in asked.headers, "no phone fetches an icon from elsewhere"
@@ -160,7 +162,7 @@ OTHERS = {
 @pytest.mark.parametrize("service", [*FULL, *OTHERS])
 def test_no_service_is_asked_with_anything_of_a_page_in_the_address(service: str, lines: list[str]) -> None:
     channel = Channel(url={**ADDRESSES, **OTHERS}[service], picture=True)
-    send(channel, [PAGE], Office(link=lambda _: "https://cw.example/p/abc"))
+    send(channel, [PAGE], MessageContext(link=lambda _: "https://cw.example/p/abc"))
     send_picture(channel, "e7.1", b"\x89PNG", WORDS, "")
     assert lines, "it was asked"
     assert [line for line in lines for word in CLINICAL if word in line] == []
@@ -185,7 +187,7 @@ def test_an_answer_without_end_is_read_no_further_than_its_beginning(provider: P
     if urgency == "picture":
         assert send_picture(ntfy(provider), "e7.1", b"x", WORDS, "") == Attempt(Outcome.SENT)
     else:
-        assert send(ntfy(provider), [PAGE], Office()) == Attempt(Outcome.SENT)
+        assert send(ntfy(provider), [PAGE], MessageContext()) == Attempt(Outcome.SENT)
     assert provider.sent < 32 * 1024 * 1024, "what the sockets' buffers take, and no more"
 
 

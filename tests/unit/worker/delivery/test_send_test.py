@@ -12,14 +12,14 @@ from tests.support.stored_ward import NOW, SITE
 from worker.commands.delivery import URGENCIES, send_test
 from worker.commands.delivery import test_page as made
 from worker.delivery import channel as module
-from worker.delivery.channel import Office
+from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as running:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone]:
+    with FakePhone() as running:
         monkeypatch.setenv("CARTWATCH_RECEIVER_URL", running.url)
         yield running
 
@@ -29,7 +29,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.usefixtures("service")
-def test_a_test_page_arrives_and_says_that_it_is_one(receiver: Receiver) -> None:
+def test_a_test_page_arrives_and_says_that_it_is_one(receiver: FakePhone) -> None:
     result = run("haematologist-1")
     assert (result.exit_code, result.output) == (0, "phone-1: sent\n")
     [page] = receiver.received
@@ -50,7 +50,7 @@ def test_a_test_rings_as_a_page_of_the_urgency_asked_for(urgency: Urgency) -> No
 def test_the_urgency_is_an_option_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Page] = []
 
-    def keep(_: Channel, pages: list[Page], __: Office) -> Attempt:
+    def keep(_: Channel, pages: list[Page], __: MessageContext) -> Attempt:
         sent.extend(pages)
         return Attempt(Outcome.SENT)
 
@@ -71,7 +71,7 @@ def test_it_is_in_the_language_of_its_person() -> None:
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("status", [404, 503])
-def test_where_no_channel_works_it_says_what_each_answered(receiver: Receiver, status: int) -> None:
+def test_where_no_channel_works_it_says_what_each_answered(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     result = run("haematologist-1", "--channel", "phone-1")
     kind = "permanent" if status == 404 else "temporary"

@@ -99,14 +99,14 @@ def test_how_many_patients_nobody_has_registered(desk: Desk) -> None:
 def test_what_each_peer_sent_by_mllp(desk: Desk) -> None:
     counters = Counters()
     counters.add("10.0.0.1", {"received": 3, "stored": 2, "refused": 1}, at_ms=1_718_352_000_500)
-    counters.add("10.0.0.2", {"turned_away": 4})
+    counters.add("10.0.0.2", {"connections_rejected": 4})
     write(desk.redis, KEYS, "lab", counters.take())
     found = {name: value for name, value in counts(desk).items() if "mllp" in name}
     assert found == {
         'cartwatch_mllp_received_total{listener="lab",peer="10.0.0.1"}': 3,
         'cartwatch_mllp_stored_total{listener="lab",peer="10.0.0.1"}': 2,
         'cartwatch_mllp_refused_total{listener="lab",peer="10.0.0.1"}': 1,
-        'cartwatch_mllp_turned_away_total{listener="lab",peer="10.0.0.2"}': 4,
+        'cartwatch_mllp_connections_rejected_total{listener="lab",peer="10.0.0.2"}': 4,
         'cartwatch_mllp_last_seen_timestamp_seconds{listener="lab",peer="10.0.0.1"}': 1_718_352_000.5,
     }
 

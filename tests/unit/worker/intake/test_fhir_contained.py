@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
-from worker.intake.parsed import Element, Outcome
+from worker.intake.parsed import ElementResult, Outcome
 from worker.intake.retry import again
 from worker.intake.store import _records
 
@@ -32,7 +32,7 @@ def report(*contained: Any, **more: Any) -> dict[str, Any]:
     return {name: held for name, held in (body | more).items() if held is not None}
 
 
-def inside(resource: dict[str, Any], **policy: Any) -> list[Element]:
+def inside(resource: dict[str, Any], **policy: Any) -> list[ElementResult]:
     """What the contained Observations became."""
     return [element for element in fhir(resource, source(**policy)).elements if "contained" in element.where]
 

@@ -127,7 +127,7 @@ def test_components_are_readings_of_their_own() -> None:
     ]
     elements = fhir(observation("85354-9", valueQuantity=None, component=parts)).elements
     panel, systolic, diastolic, mean = elements
-    assert (panel.outcome, panel.own) == (Outcome.IGNORED, True)
+    assert (panel.outcome, panel.understood) == (Outcome.IGNORED, True)
     assert (systolic.messages[0]["reading"], systolic.messages[0]["id"]) == ("systolic_bp", "Observation/o1#8480-6")
     assert diastolic.messages[0]["absent"] == "not-asked"
     assert (mean.outcome, mean.where) == (Outcome.SET_ASIDE, "Observation.component[2]")
@@ -261,7 +261,7 @@ def test_ids_from_identifier_and_from_content() -> None:
 
 def test_a_panel_of_references_yields_nothing_and_is_no_error() -> None:
     element = one(fhir(observation("85353-1", valueQuantity=None, hasMember=[{"reference": "Observation/a"}])))
-    assert (element.outcome, element.own) == (Outcome.IGNORED, True)
+    assert (element.outcome, element.understood) == (Outcome.IGNORED, True)
 
 
 def test_a_report_lends_its_time_and_patient_to_results_and_their_members() -> None:

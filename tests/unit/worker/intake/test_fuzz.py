@@ -27,7 +27,7 @@ from tests.support.feeds import (
 from worker.intake import read
 from worker.intake.fhir.take import Unreadable
 from worker.intake.parse import line
-from worker.intake.parsed import Outcome, Taken
+from worker.intake.parsed import Outcome, Parsed
 
 EVERYTHING = source(registers=["*"], type="monitor", codes={"L": {"1": "crp", "2": "ice", "3": "drug:tocilizumab"}})
 
@@ -72,7 +72,7 @@ def damaged(draw: st.DrawFn) -> Any:
     return body
 
 
-def accounted_for(taken: Taken, size: int) -> None:
+def accounted_for(taken: Parsed, size: int) -> None:
     for item in taken.items:
         assert item.elements
         assert len(item.elements) <= size + 2
@@ -101,7 +101,7 @@ def test_damaged_fhir(body: Any) -> None:
 @settings(max_examples=150)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="replace")))
 def test_anything_at_all(raw: bytes) -> None:
-    for found in read.anything(raw, "x", INTAKE, TABLES, NOW):
+    for found in read.parse_any(raw, "x", INTAKE, TABLES, NOW):
         accounted_for(found, len(raw))
 
 

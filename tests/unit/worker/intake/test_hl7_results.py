@@ -43,7 +43,7 @@ def test_statuses_that_are_used(status: str, expected: str | None) -> None:
 @pytest.mark.parametrize("status", list("ISONVUB"))
 def test_statuses_that_are_no_result(status: str) -> None:
     element = one(taken(oru(obx(status=status))))
-    assert (element.outcome, element.messages, element.own) == (Outcome.IGNORED, (), True)
+    assert (element.outcome, element.messages, element.understood) == (Outcome.IGNORED, (), True)
 
 
 def test_unverified_results_count_from_a_monitor_alone() -> None:
@@ -326,7 +326,7 @@ def test_the_source_is_of_msh_3_and_4() -> None:
 def test_a_batch_is_read_message_by_message() -> None:
     body = b"BHS|^~\\&\r" + oru(obx()) + b"MSH|broken\r" + oru(obx(value="9"), control="2") + b"BTS|3\r"
     found = list(
-        read.anything(body, "x", INTAKE, TABLES, __import__("datetime").datetime.now(__import__("datetime").UTC))
+        read.parse_any(body, "x", INTAKE, TABLES, __import__("datetime").datetime.now(__import__("datetime").UTC))
     )
     assert [len(one_.messages) for one_ in found] == [1, 0, 1]
 

@@ -17,10 +17,10 @@ from tests.support.stored_ward import KEYS, SITE, reading, registration
 from tests.support.work import Clock
 from worker.gateway.rate_limit import BadTries
 from worker.intake.budget import Budget
-from worker.intake.http import Door, routes
+from worker.intake.http import Endpoint, routes
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import Configured
+from worker.intake.watched_config import IntakeConfig
 from worker.runtime.bulkhead import Bulkhead
 from worker.store.capacity import FULL
 
@@ -38,18 +38,18 @@ class Ward:
         self.key = self.keys.add("monitor-7", NOW)
         self.woken: list[int] = []
         self.threads = Bulkhead(4)
-        door = Door(
+        endpoint = Endpoint(
             self.store,
             RememberedKeys(self.keys, lambda: 0.0),
             BadTries(lambda: 0.0),
-            lambda: Configured(intake, SITE),
+            lambda: IntakeConfig(intake, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,
             self.threads,
             largest=100_000,
             budget=budget,
         )
-        self.app = Starlette(routes=routes(door))
+        self.app = Starlette(routes=routes(endpoint))
 
     def request(self, method: str, path: str, content: Any = None, headers: dict[str, str] | None = None) -> Any:
         async def ask() -> httpx.Response:

@@ -19,7 +19,7 @@ from tests.support.feeds import (
     source,
     taken,
 )
-from worker.intake.parsed import Element, Outcome
+from worker.intake.parsed import ElementResult, Outcome
 
 ATC = "http://www.whocc.no/atc"
 AXI = coding("L01XL03", ATC, "axicabtagene ciloleucel")
@@ -39,7 +39,7 @@ def procedure(status: str = "completed", *codings: dict[str, str], **more: Any) 
     return {name: held for name, held in (body | more).items() if held is not None}
 
 
-def registration(element: Element) -> dict[str, Any]:
+def registration(element: ElementResult) -> dict[str, Any]:
     assert element.outcome is Outcome.STORED, element.why
     (message,) = element.messages
     assert (message["type"], message["patient"], message["source"]) == ("registration", "P1", "lab")

@@ -14,7 +14,7 @@ from tests.support.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, 
 from tests.support.stored_ward import KEYS, acknowledgement, message, raw, reading
 from worker.intake import retry as retrying
 from worker.intake import store as stores
-from worker.intake.parsed import Outcome, Taken
+from worker.intake.parsed import Outcome, Parsed
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
 from worker.store import dead_letters
@@ -216,7 +216,7 @@ def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_
 # -- what the store has room for ---------------------------------------------------------------------
 
 
-def unusable(control: str, *more: str) -> Taken:
+def unusable(control: str, *more: str) -> Parsed:
     return taken(oru(obx("67775-7^LOC^LN", f"word {control}", "", kind="ST"), *more, control=control))
 
 
@@ -245,8 +245,8 @@ def test_a_store_that_is_nearly_full_turns_away_what_needs_room_and_it_is_new_on
     memory(86_000_000, 100_000_000)
     ignored = taken(oru(obx("X1^Potassium^LAB"), control="ignored"))
     assert outcomes(intake.put_all([taken(oru(obx())), unusable("1"), ignored], NOW)) == [
-        Outcome.NO_ROOM,
-        Outcome.NO_ROOM,
+        Outcome.OVER_QUOTA,
+        Outcome.OVER_QUOTA,
         Outcome.IGNORED,
     ]
     assert (waiting(intake), records(intake)) == (0, [])

@@ -17,7 +17,7 @@ from tests.support.feeds import obx, oru
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from tests.unit.worker.runtime.test_reload import Timer, refusing
 from worker.intake import read
-from worker.intake.watched_config import IntakeInForce, look_over
+from worker.intake.watched_config import WatchedIntakeConfig, refresh_and_report
 from worker.monitoring.config_refused import report
 from worker.runtime.reload import LOOK_EVERY_SECONDS, InForce
 from worker.runtime.runtime import Runtime
@@ -41,8 +41,8 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def in_force(site: Path, timer: Timer) -> IntakeInForce:
-    return IntakeInForce(site, timer)
+def in_force(site: Path, timer: Timer) -> WatchedIntakeConfig:
+    return WatchedIntakeConfig(site, timer)
 
 
 def write(site: Path, text: str, name: str = "intake.yaml") -> None:
@@ -53,20 +53,20 @@ def write(site: Path, text: str, name: str = "intake.yaml") -> None:
     os.utime(path, ns=(stamp, stamp))
 
 
-def later(in_force: IntakeInForce, timer: Timer) -> None:
+def later(in_force: WatchedIntakeConfig, timer: Timer) -> None:
     """After files that stand still have settled."""
     for _ in range(3):
         timer.at += LOOK_EVERY_SECONDS
         in_force.refresh()
 
 
-def takes(in_force: IntakeInForce) -> int:
+def takes(in_force: WatchedIntakeConfig) -> int:
     """How many readings the local code becomes."""
     intake, site = in_force.value
     return len(read.hl7(LOCAL, intake, site.tables).messages)
 
 
-def test_a_mended_map_holds_without_a_restart(in_force: IntakeInForce, timer: Timer, site: Path) -> None:
+def test_a_mended_map_holds_without_a_restart(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
     assert takes(in_force) == 0
     write(site, MAPPED)
     later(in_force, timer)
@@ -74,7 +74,7 @@ def test_a_mended_map_holds_without_a_restart(in_force: IntakeInForce, timer: Ti
 
 
 def test_one_that_cannot_be_used_leaves_the_one_before_in_force(
-    in_force: IntakeInForce, timer: Timer, site: Path
+    in_force: WatchedIntakeConfig, timer: Timer, site: Path
 ) -> None:
     write(site, MAPPED)
     later(in_force, timer)
@@ -85,7 +85,7 @@ def test_one_that_cannot_be_used_leaves_the_one_before_in_force(
 
 
 @pytest.mark.parametrize("name", ["site.yaml", "units.csv"])
-def test_codes_and_units_are_of_one_version(in_force: IntakeInForce, timer: Timer, site: Path, name: str) -> None:
+def test_codes_and_units_are_of_one_version(in_force: WatchedIntakeConfig, timer: Timer, site: Path, name: str) -> None:
     """A change of both of which one cannot be used changes neither."""
     (site / "units.csv").write_text("nonsense\n", encoding="utf-8")
     write(site, "name: nobody\n", name)
@@ -96,7 +96,7 @@ def test_codes_and_units_are_of_one_version(in_force: IntakeInForce, timer: Time
     assert in_force.refused
 
 
-def test_a_version_once_asked_for_does_not_change(in_force: IntakeInForce, timer: Timer, site: Path) -> None:
+def test_a_version_once_asked_for_does_not_change(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
     held = in_force.value
     write(site, MAPPED)
     later(in_force, timer)
@@ -107,7 +107,7 @@ def test_a_version_once_asked_for_does_not_change(in_force: IntakeInForce, timer
 @pytest.mark.parametrize("name", ["intake.yaml", "codes.csv"])
 def test_the_shipped_one_never_takes_the_place_of_a_file_that_vanished(site: Path, timer: Timer, name: str) -> None:
     (site / "codes.csv").write_text((DEFAULTS / "codes.csv").read_text())
-    in_force = IntakeInForce(site, timer)
+    in_force = WatchedIntakeConfig(site, timer)
     (site / name).unlink()
     later(in_force, timer)
     assert in_force.refused == f"{name}: no longer there: put it back, or restart"
@@ -116,10 +116,10 @@ def test_the_shipped_one_never_takes_the_place_of_a_file_that_vanished(site: Pat
 def test_at_the_start_one_that_cannot_be_used_is_an_error(site: Path) -> None:
     write(site, BROKEN)
     with pytest.raises(ConfigurationError):
-        IntakeInForce(site)
+        WatchedIntakeConfig(site)
 
 
-def test_a_look_of_another_thread_is_not_waited_for(in_force: IntakeInForce, timer: Timer, site: Path) -> None:
+def test_a_look_of_another_thread_is_not_waited_for(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
     write(site, MAPPED)
     with in_force._looking:
         later(in_force, timer)
@@ -138,7 +138,7 @@ def faults(store: Store) -> list[tuple[bool, str]]:
 
 
 def test_a_refusal_is_said_and_so_is_its_end(
-    in_force: IntakeInForce, timer: Timer, site: Path, redis: Redis, store: Store
+    in_force: WatchedIntakeConfig, timer: Timer, site: Path, redis: Redis, store: Store
 ) -> None:
     settings = Settings(namespace=KEYS.namespace, shards=KEYS.shards)
     run, client = Runtime(settings, SITE, store, Clock()), SleepingClient(settings, redis)
@@ -146,7 +146,7 @@ def test_a_refusal_is_said_and_so_is_its_end(
     def look() -> list[bool]:
         for _ in range(3):
             timer.at += LOOK_EVERY_SECONDS
-            look_over(in_force, run, client)
+            refresh_and_report(in_force, run, client)
         return [over for over, _ in faults(store)]
 
     assert look() == []
@@ -159,14 +159,14 @@ def test_a_refusal_is_said_and_so_is_its_end(
     assert look() == [False, True]
 
 
-def test_a_worker_that_has_no_part_in_it_does_not_end_it(in_force: IntakeInForce, store: Store) -> None:
+def test_a_worker_that_has_no_part_in_it_does_not_end_it(in_force: WatchedIntakeConfig, store: Store) -> None:
     in_force.refused = "intake.yaml:1: no"
     report(store, in_force, NOW)
     report(store, InForce.always(SITE), NOW)
     assert [over for over, _ in faults(store)] == [False]
 
 
-def test_it_is_over_when_nothing_on_the_machine_is_refused_any_more(in_force: IntakeInForce, store: Store) -> None:
+def test_it_is_over_once_nothing_on_the_machine_is_refused(in_force: WatchedIntakeConfig, store: Store) -> None:
     worker = refusing()
     in_force.refused = worker.refused
     for one in (worker, in_force):
@@ -180,7 +180,7 @@ def test_it_is_over_when_nothing_on_the_machine_is_refused_any_more(in_force: In
 
 
 def test_a_store_that_is_away_is_tried_again(
-    in_force: IntakeInForce, store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    in_force: WatchedIntakeConfig, store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(namespace=KEYS.namespace, shards=KEYS.shards)
     run, client = Runtime(settings, SITE, store, Clock()), SleepingClient(settings, redis)
@@ -191,6 +191,6 @@ def test_a_store_that_is_away_is_tried_again(
 
     with monkeypatch.context() as away:
         away.setattr(redis, "hgetall", down)
-        look_over(in_force, run, client)
-    look_over(in_force, run, client)
+        refresh_and_report(in_force, run, client)
+    refresh_and_report(in_force, run, client)
     assert [over for over, _ in faults(store)] == [False]

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Settings
 from tests.support.stored_ward import NOW, SITE
-from worker.delivery.channel import Office
+from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import answer
 from worker.monitoring import emergency_page
@@ -51,7 +51,7 @@ def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
 def test_its_process_tries_a_person_again_until_a_channel_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
-    def send(channel: Any, pages: Any, office: Office) -> Attempt:
+    def send(channel: Any, pages: Any, office: MessageContext) -> Attempt:
         del channel, office
         sent.extend(page.to for page in pages)
         return Attempt(Outcome.SENT if len(sent) > 3 else Outcome.TEMPORARY)

@@ -9,7 +9,7 @@ from tests.support.stored_ward import NOW, SITE, Clock
 from worker.monitoring.heartbeat import TOO_OLD, beat
 from worker.monitoring.watchdog import last_look
 from worker.runtime.runtime import Runtime
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 from worker.store.shard import Store
 
 
@@ -18,7 +18,7 @@ def at(url: str | None, store: Store, clock: Clock) -> Runtime:
 
 
 def test_it_is_sent_and_noted(store: Store, clock: Clock) -> None:
-    with Receiver() as receiver:
+    with FakePhone() as receiver:
         assert beat(at(receiver.url.replace("json", "http"), store, clock), NOW)
     assert last_look(store).heartbeat_sent == NOW
 

@@ -11,9 +11,10 @@ from config.site import Channel
 from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, everything, send, waiting
 from worker.clock import milliseconds
-from worker.delivery import claims, outbox, turns
-from worker.delivery.channel import Office
-from worker.delivery.outbox import deliver
+from worker.delivery import channel_lock, page_lease
+from worker.delivery import deliver as module
+from worker.delivery.channel import MessageContext
+from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring import orphans
 from worker.monitoring.orphans import recover
@@ -38,13 +39,13 @@ def is_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 def die_while_sending(store: Store, item: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(_: Channel, __: Sequence[Page], ___: Office) -> Attempt:
+    def die(_: Channel, __: Sequence[Page], ___: MessageContext) -> Attempt:
         raise Killed
 
-    monkeypatch.setattr(outbox, "send", die)
+    monkeypatch.setattr(module, "send", die)
     with pytest.raises(Killed):
-        deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office())
-    monkeypatch.setattr(outbox, "send", lambda *_: Attempt(Outcome.SENT))
+        deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, MessageContext())
+    monkeypatch.setattr(module, "send", lambda *_: Attempt(Outcome.SENT))
 
 
 def due(redis: Redis, shard: Shard, item: Page) -> float | None:
@@ -63,9 +64,9 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
     later = Clock(NOW + timedelta(seconds=1))
     recover(store, SITE.on_call.channels, later.now(), Elsewhere())
     assert due(redis, shard, item) == milliseconds(later.now())
-    assert deliver(store, shard, item.id, later, SITE, Office()).outcome is Outcome.SENT
+    assert deliver(store, shard, item.id, later, SITE, MessageContext()).outcome is Outcome.SENT
     assert not redis.exists(shard.key("outbox"))
-    assert redis.zcard(KEYS.sending(turns.lane(item.urgency))) == 0
+    assert redis.zcard(KEYS.sending(channel_lock.lane(item.urgency))) == 0
 
 
 def test_pages_it_had_claimed_ahead_are_free_too(
@@ -74,8 +75,8 @@ def test_pages_it_had_claimed_ahead_are_free_too(
     pages = [page(f"e{number}.1", patient=f"P{number}") for number in range(3)]
     owe(redis, *pages)
     with redis.pipeline() as pipe:
-        places = [(turns.Place(KEYS.of(item.patient).number, item.id), item) for item in pages[1:]]
-        turns.queue_up(pipe, KEYS, turns.turn("phone-1", "ordinary"), places)
+        places = [(channel_lock.Place(KEYS.of(item.patient).number, item.id), item) for item in pages[1:]]
+        channel_lock.queue_up(pipe, KEYS, channel_lock.turn("phone-1", "ordinary"), places)
         pipe.execute()
     calls = 0
 
@@ -86,9 +87,9 @@ def test_pages_it_had_claimed_ahead_are_free_too(
             raise Killed
         return Attempt(Outcome.SENT)
 
-    monkeypatch.setattr(outbox, "send", dies_at_the_second)
+    monkeypatch.setattr(module, "send", dies_at_the_second)
     with pytest.raises(Killed):
-        deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, Office())
+        deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, MessageContext())
     assert len(list(redis.scan_iter("*:claim:*"))) == 2
     is_gone(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
@@ -105,7 +106,7 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
     redis.delete(KEYS.sending("ordinary"))
     is_gone(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
-    assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
+    assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -116,17 +117,19 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
-    claim = claims.take(redis, KEYS, [turns.Place(shard.number, item.id)], Clock(), timedelta(minutes=1)).claims[0]
+    claim = page_lease.take(
+        redis, KEYS, [channel_lock.Place(shard.number, item.id)], Clock(), timedelta(minutes=1)
+    ).claims[0]
     if begun:
         with redis.pipeline() as pipe:
-            claims.begin(pipe, claim, NOW, SITE.on_call.delivery)
+            page_lease.begin(pipe, claim, NOW, SITE.on_call.delivery)
             pipe.execute()
-    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
+    assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
     assert redis.exists(shard.claim(item.id)), "whoever has it is there"
-    monkeypatch.setattr(claims, "is_gone", lambda _: True)
-    monkeypatch.setattr(outbox, "send", lambda *_: Attempt(Outcome.SENT))
-    assert deliver(store, shard, item.id, Clock(), SITE, Office()) == outbox.NOTHING
-    assert deliver(store, shard, item.id, Clock(), SITE, Office()).outcome is Outcome.SENT
+    monkeypatch.setattr(page_lease, "is_gone", lambda _: True)
+    monkeypatch.setattr(module, "send", lambda *_: Attempt(Outcome.SENT))
+    assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
+    assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
 
 def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Callable[[bool], None]) -> None:

@@ -12,8 +12,8 @@ from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, reading, registration, send
 from worker.clock import StoreClock, milliseconds
-from worker.delivery.channel import Office
-from worker.delivery.outbox import deliver
+from worker.delivery.channel import MessageContext
+from worker.delivery.deliver import deliver
 from worker.monitoring import watchdog as module
 from worker.monitoring.canary import LATE, ROUND_TRIP
 from worker.monitoring.overdue import OVERDUE, find
@@ -62,7 +62,7 @@ def go_round(run: Runtime) -> None:
     loop = KEYS.loop
     advance(run.store, loop, run.clock, run.site_of(loop))
     for page in run.store.redis.zrange(loop.key("due"), 0, -1):
-        deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), Office())
+        deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), MessageContext())
     advance(run.store, loop, run.clock, run.site_of(loop))
 
 

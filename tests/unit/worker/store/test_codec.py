@@ -17,7 +17,7 @@ def test_a_watch_with_chart_and_episodes_survives() -> None:
     state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     assert state.episodes
     assert unpack_state(pack(state)) == state
-    owed = Owed(page=effects.pages[0], attempts=3, said="failed")
+    owed = Owed(page=effects.pages[0], attempts=3, reported="failed")
     assert unpack_owed(pack(owed)) == owed
 
 

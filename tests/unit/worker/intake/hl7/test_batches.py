@@ -31,7 +31,7 @@ def test_a_single_message_comes_back_as_it_is() -> None:
 def test_a_batch_is_taken_apart_in_order(end: bytes) -> None:
     raw = body(FILE, BATCH, one(1), one(2), b"BTS|2", b"FTS|1", end=end)
     assert controls(raw) == ["1", "2"]
-    assert split(raw).doubt == ""
+    assert split(raw).count_mismatch == ""
     assert [segment.name for segment in read(split(raw).messages[1]).segments] == ["MSH", "PID"]
 
 
@@ -58,17 +58,18 @@ def test_a_wide_batch_is_taken_apart_and_its_messages_keep_their_text(codec: str
 @pytest.mark.parametrize(("trailer", "said"), [(b"BTS|3", 3), (b"BTS|1", 1), (b"BTS|0|x", 0)])
 def test_a_batch_that_holds_another_number_than_it_says_is_doubted(trailer: bytes, said: int) -> None:
     assert (
-        split(body(BATCH, one(1), one(2), trailer)).doubt == f"the batch is said to hold {said} message(s) and holds 2"
+        split(body(BATCH, one(1), one(2), trailer)).count_mismatch
+        == f"the batch is said to hold {said} message(s) and holds 2"
     )
 
 
 @pytest.mark.parametrize("trailer", [b"BTS", b"BTS|", b"BTS||note", b"BTS|many", b"BTS|-1", b"BTS|" + b"9" * 5000])
 def test_a_batch_that_says_no_number_is_not_doubted(trailer: bytes) -> None:
-    assert split(body(BATCH, one(1), trailer)).doubt == ""
+    assert split(body(BATCH, one(1), trailer)).count_mismatch == ""
 
 
 def test_the_numbers_of_several_batches_are_added() -> None:
-    assert split(body(FILE, BATCH, one(1), b"BTS|1", BATCH, one(2), b"BTS|1", b"FTS|2")).doubt == ""
+    assert split(body(FILE, BATCH, one(1), b"BTS|1", BATCH, one(2), b"BTS|1", b"FTS|2")).count_mismatch == ""
 
 
 def test_segments_that_have_lost_their_header_come_out_to_be_refused_by_name() -> None:

@@ -10,7 +10,7 @@ from tests.support.work import Clock, Work, work_of
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.hl7.batches import split
-from worker.intake.parsed import Outcome, Taken
+from worker.intake.parsed import Outcome, Parsed
 
 RXA = "RXA|||20240614080000+0200||612865^tocilizumab^RXNORM|480|mg"
 EVN = "EVN||20240614080000+0200"
@@ -63,7 +63,7 @@ BODIES: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def taken(raw: bytes, budget: Budget | None = None) -> Taken:
+def taken(raw: bytes, budget: Budget | None = None) -> Parsed:
     return read.hl7(raw, INTAKE, TABLES, source(), budget)
 
 

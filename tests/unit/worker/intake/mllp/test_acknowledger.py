@@ -12,7 +12,16 @@ from worker.intake.budget import Budget
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.tokens import read
 from worker.intake.mllp import acknowledger
-from worker.intake.mllp.acknowledger import MESSAGE_WEIGHT, SLICE, Answerer, Progress, Received, Reply, Request, Verdict
+from worker.intake.mllp.acknowledger import (
+    MESSAGE_WEIGHT,
+    SLICE,
+    Acknowledger,
+    Progress,
+    Received,
+    Reply,
+    Request,
+    Verdict,
+)
 from worker.intake.mllp.frames import Frame, FrameReader
 from worker.intake.parsed import Outcome
 
@@ -44,7 +53,7 @@ def reply(shelf: Shelf, *bodies: bytes | Frame, **settings: object) -> Reply:
 
 
 def replies(shelf: Shelf, requests: Sequence[Sequence[bytes | Frame]], **settings: object) -> list[Reply]:
-    answerer = Answerer(shelf, Listener.model_validate({"port": 0, **settings}), lambda: NOW)
+    answerer = Acknowledger(shelf, Listener.model_validate({"port": 0, **settings}), lambda: NOW)
     progress = [
         Progress(Request(f"10.0.0.{number}", [body if isinstance(body, Frame) else Frame(body) for body in bodies]))
         for number, bodies in enumerate(requests, 1)
@@ -95,7 +104,7 @@ def test_whatever_is_kept_is_accepted_and_nothing_else(outcome: Outcome, code: s
 def test_with_the_store_down_nothing_is_said_and_the_connection_ends(error: Exception) -> None:
     answered = reply(Shelf(error=error), message(1), message(2))
     assert (answered.data, answered.close) == (b"", True)
-    assert answered.counts == {"received": 2, "not_stored": 2}
+    assert answered.counts == {"received": 2, "messages_not_acknowledged": 2}
 
 
 def test_or_an_error_is_said_where_that_is_configured() -> None:
@@ -143,7 +152,10 @@ def test_each_message_of_a_batch_is_acknowledged() -> None:
     shelf = Shelf()
     answered = reply(shelf, b"BHS|^~\\&|\r" + message(1) + message(2) + b"BTS|3\r")
     assert said(answered) == ["AA 1", "AA 2"]
-    assert [received.doubt for received in shelf.calls[0]] == ["", "the batch is said to hold 3 message(s) and holds 2"]
+    assert [received.count_mismatch for received in shelf.calls[0]] == [
+        "",
+        "the batch is said to hold 3 message(s) and holds 2",
+    ]
 
 
 def test_a_piece_of_a_batch_without_a_header_is_handled_and_answered_by_nobody() -> None:
@@ -195,7 +207,7 @@ def test_with_the_store_down_in_the_middle_what_was_stored_before_is_answered() 
     (stored,) = map(len, shelf.calls)
     assert said(answered) == [f"AA {at}" for at in range(stored)]
     assert answered.close
-    assert answered.counts == {"received": 900, "stored": stored, "not_stored": 900 - stored}
+    assert answered.counts == {"received": 900, "stored": stored, "messages_not_acknowledged": 900 - stored}
 
 
 def test_a_frame_of_more_messages_than_any_in_earnest_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from worker.intake.mllp.acknowledger import SLICE, Progress, Reply, Request
-from worker.intake.mllp.batcher import MOST_REQUESTS, Gatherer
+from worker.intake.mllp.batcher import MOST_REQUESTS, Batcher
 from worker.intake.mllp.frames import Frame
 
 
@@ -33,9 +33,9 @@ def order(*requests: Request) -> list[list[str]]:
 
     async def scene() -> list[list[str]]:
         work = Work()
-        gatherer = Gatherer(work)
-        replies = await asyncio.gather(*map(gatherer.do, requests))
-        await gatherer.close()
+        batcher = Batcher(work)
+        replies = await asyncio.gather(*map(batcher.submit, requests))
+        await batcher.close()
         assert [reply.data.decode() for reply in replies] == [one.peer for one in requests]
         return work.done
 
@@ -69,9 +69,9 @@ def test_one_that_fails_fails_alone() -> None:
         def failing(_: Sequence[Progress]) -> None:
             raise ArithmeticError
 
-        gatherer = Gatherer(failing)
-        (error,) = await asyncio.gather(gatherer.do(request("a")), return_exceptions=True)
+        batcher = Batcher(failing)
+        (error,) = await asyncio.gather(batcher.submit(request("a")), return_exceptions=True)
         assert isinstance(error, ArithmeticError)
-        await gatherer.close()
+        await batcher.close()
 
     asyncio.run(scene())

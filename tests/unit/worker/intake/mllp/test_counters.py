@@ -36,7 +36,7 @@ def test_what_could_not_be_written_is_not_lost() -> None:
 def test_nobody_fills_the_store_by_connecting() -> None:
     counters = Counters()
     for number in range(MOST_PEERS + 20):
-        counters.add(f"peer {number}", {"turned_away": 1})
+        counters.add(f"peer {number}", {"connections_rejected": 1})
     amounts = counters.take().amounts
     assert len(amounts) == MOST_PEERS + 1
-    assert amounts[OTHERS, "turned_away"] == 20
+    assert amounts[OTHERS, "connections_rejected"] == 20

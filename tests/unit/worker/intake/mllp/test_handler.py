@@ -17,7 +17,7 @@ from worker.intake.mllp.acknowledger import Received, Verdict
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.parsed import Outcome
 from worker.intake.store import IntakeStore
-from worker.intake.watched_config import Configured
+from worker.intake.watched_config import IntakeConfig
 from worker.store.capacity import FULL
 from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
@@ -33,13 +33,13 @@ class Bench:
     def __init__(self, redis: Redis, intake: Intake = INTAKE, source: str | None = None) -> None:
         self.woken: list[Shard] = []
         self.store = IntakeStore(redis, KEYS)
-        self.handler = StoringHandler(self.store, lambda: Configured(intake, SITE), self._wake, lambda: NOW, source)
+        self.handler = StoringHandler(self.store, lambda: IntakeConfig(intake, SITE), self._wake, lambda: NOW, source)
 
     def _wake(self, shards: Iterable[Shard]) -> None:
         self.woken += shards
 
-    def take(self, *raws: bytes, peer: str = "10.0.0.1", doubt: str = "") -> list[Outcome]:
-        verdicts = self.handler([Received(raw, peer, doubt) for raw in raws])
+    def take(self, *raws: bytes, peer: str = "10.0.0.1", count_mismatch: str = "") -> list[Outcome]:
+        verdicts = self.handler([Received(raw, peer, count_mismatch) for raw in raws])
         return [verdict.outcome for verdict in verdicts]
 
     def why(self) -> list[str]:
@@ -113,12 +113,12 @@ def test_what_is_never_read_is_acknowledged(bench: Bench, redis: Redis) -> None:
 
 
 def test_a_short_batch_is_set_aside_as_a_notice(bench: Bench) -> None:
-    assert bench.take(LAB, doubt="the batch is said to hold 2 message(s) and holds 1") == [Outcome.STORED]
+    assert bench.take(LAB, count_mismatch="the batch is said to hold 2 message(s) and holds 1") == [Outcome.STORED]
     assert bench.why() == ["the batch is said to hold 2 message(s) and holds 1"]
 
 
 def test_an_address_that_may_not_send_for_the_source_is_refused(redis: Redis, store: Store) -> None:
-    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], peers=["10.0.0.0/24"]))
+    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], allow_from=["10.0.0.0/24"]))
     assert bench.take(LAB, peer="10.0.1.1") == [Outcome.REFUSED]
     assert waiting(store, "P1") == 0
     assert bench.take(LAB, peer="10.0.0.9") == [Outcome.STORED]
@@ -188,7 +188,7 @@ def test_a_store_that_is_nearly_full_refuses_with_the_reason(
 
 
 def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
-    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], peers=["10.0.0.0/24"]))
+    bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], allow_from=["10.0.0.0/24"]))
     messages = [Received(LAB, "10.0.1.1"), Received(UNUSABLE, "10.0.0.1", "one is missing"), Received(LAB, "10.0.0.1")]
     assert [verdict.outcome for verdict in bench.handler(messages)] == [
         Outcome.REFUSED,

@@ -149,7 +149,7 @@ def test_messages_of_many_connections_are_stored_together() -> None:
             async with connected(listener) as second, connected(listener) as third:
                 for sender in (second, third):
                     sender.writer.write(wrap(message(1)))
-                while len(listener._gatherer._short._replies) < 3:
+                while len(listener._batcher._short._replies) < 3:
                     await asyncio.sleep(0)
                 shelf.open.set()
                 for sender in (first, second, third):
@@ -176,7 +176,7 @@ def test_while_a_long_frame_is_worked_on_others_are_answered() -> None:
         await made.start()
         async with connected(made) as long, connected(made) as short:
             long.writer.write(batch(1000))
-            while not made._gatherer._long._replies:
+            while not made._batcher._long._replies:
                 await asyncio.sleep(0)
             for number in range(3):
                 short.writer.write(wrap(message(number)))
@@ -246,17 +246,17 @@ def test_a_sender_that_is_faster_than_the_store_is_held_back_and_loses_nothing()
 
 def test_a_peer_that_is_not_listed_is_turned_away() -> None:
     async def scene(shelf: Shelf) -> None:
-        async with listening(shelf, peers=["10.0.0.0/8"]) as listener, connected(listener) as sender:
+        async with listening(shelf, allow_from=["10.0.0.0/8"]) as listener, connected(listener) as sender:
             sender.writer.write(wrap(message(1)))
             assert await sender.ended()
-            assert listener.counters.take().amounts == {("127.0.0.1", "turned_away"): 1}
+            assert listener.counters.take().amounts == {("127.0.0.1", "connections_rejected"): 1}
 
     assert run(scene).kept == []
 
 
 def test_a_listed_peer_is_let_in() -> None:
     async def scene(shelf: Shelf) -> None:
-        async with listening(shelf, peers=["10.0.0.0/8", "127.0.0.1"]) as listener, connected(listener) as sender:
+        async with listening(shelf, allow_from=["10.0.0.0/8", "127.0.0.1"]) as listener, connected(listener) as sender:
             sender.writer.write(wrap(message(1)))
             assert await sender.answers(1) == ["AA 1"]
 
@@ -265,7 +265,7 @@ def test_a_listed_peer_is_let_in() -> None:
 
 def test_more_connections_than_allowed_are_turned_away() -> None:
     async def scene(shelf: Shelf) -> None:
-        async with listening(shelf, connections=1) as listener, connected(listener) as first:
+        async with listening(shelf, max_connections=1) as listener, connected(listener) as first:
             first.writer.write(wrap(message(1)))
             assert await first.answers(1) == ["AA 1"]
             async with connected(listener) as second:
@@ -277,7 +277,7 @@ def test_more_connections_than_allowed_are_turned_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "sent"), [({"idle_after": "0.1 s"}, b""), ({"frame_within": "0.1 s"}, b"\x0bMSH|^~\\&|never ends")]
+    ("settings", "sent"), [({"idle_timeout": "0.1 s"}, b""), ({"frame_timeout": "0.1 s"}, b"\x0bMSH|^~\\&|never ends")]
 )
 def test_a_connection_that_says_nothing_is_closed(settings: dict[str, str], sent: bytes) -> None:
     async def scene(shelf: Shelf) -> None:
@@ -347,7 +347,7 @@ def test_what_each_peer_sends_is_counted() -> None:
                 "stored": 2,
                 "refused": 1,
                 "skipped_bytes": 5,
-                "broken_frames": 1,
+                "frames_aborted": 1,
             }
 
     run(scene)
@@ -366,7 +366,7 @@ def test_a_port_in_use_is_said_in_words() -> None:
 def test_an_address_of_another_machine_is_said_in_words() -> None:
     async def scene(shelf: Shelf) -> None:
         with pytest.raises(ListenerError, match="is no address of this machine"):
-            async with listening(shelf, host="192.0.2.1", peers=["192.0.2.0/24"]):
+            async with listening(shelf, host="192.0.2.1", allow_from=["192.0.2.0/24"]):
                 pass
 
     run(scene)

@@ -31,7 +31,7 @@ def healthy(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.Monk
 
     async def listen(in_force: Any) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        monkeypatch.setattr(module, "look_over", lambda *_: loop.call_soon_threadsafe(stop.set))
+        monkeypatch.setattr(module, "refresh_and_report", lambda *_: loop.call_soon_threadsafe(stop.set))
         await module.serve((), in_force, run, SleepingClient(settings, store.redis), lambda _: None, stop)
 
     def listened(listeners: dict[str, Listener]) -> bool:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.configuration import folder, line_of
 from worker.cli import main
-from worker.delivery.addresses import takes
+from worker.delivery.addresses import is_valid_url
 
 PLAIN = "  on_call: [haematologist-1]\n"
 ADDRESSES = [
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_one_file_hides_nothing_of_another(tmp_path: Path, mo
     for complaint in (
         "name: stands twice",
         "time_zone: 'Rome' is not a time zone",
-        "channels.phone-2.url: is not an address that Apprise takes",
+        "channels.phone-2.url: is not an address that Apprise accepts",
         "conventions.yaml:2: not YAML",
         "units.csv:1: no column",
         "intake.yaml:1: codes: L.X: 'crpp'",
@@ -270,13 +270,13 @@ def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
     ("change", "kind", "key", "what"),
     [
         (
-            ("acknowledged_for: 60 min", "acknowledged_for: 3 min"),
+            ("ack_timeout: 60 min", "ack_timeout: 3 min"),
             "error",
-            "acknowledged_for",
-            "is shorter than `answer_within`",
+            "ack_timeout",
+            "is shorter than `confirm_within`",
         ),
-        (("    acknowledged_for: 60 min\n", ""), "warning", "", "whoever takes it is never asked again"),
-        (("    then_every: 15 min\n", ""), "warning", "", "ends with its last step though nobody has answered"),
+        (("    ack_timeout: 60 min\n", ""), "warning", "", "whoever takes it is never asked again"),
+        (("    repeat_every: 15 min\n", ""), "warning", "", "ends with its last step though nobody has answered"),
         (
             ("tell: [consultant]", "tell: [technician]"),
             "warning",
@@ -307,7 +307,7 @@ def test_an_address_apprise_does_not_take_is_an_error_that_does_not_show_it(tmp_
     said = check(path)
     assert said.exit_code == 1
     assert remarks(path)[0].startswith(
-        f"error: {at(path, 'smoke', 'channels.phone-1.url')}is not an address that Apprise takes"
+        f"error: {at(path, 'smoke', 'channels.phone-1.url')}is not an address that Apprise accepts"
     )
     assert "secret-token" not in said.output
 
@@ -323,7 +323,7 @@ def test_an_address_apprise_does_not_take_is_an_error_that_does_not_show_it(tmp_
     ],
 )
 def test_which_addresses_apprise_takes(url: str, taken: bool) -> None:
-    assert takes(url) == taken
+    assert is_valid_url(url) == taken
 
 
 def test_a_channel_nobody_uses_is_doubtful(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_readings_that_do_not_exist_in_the_tables_are_doubtful(tmp_path: Path) -
 
 
 def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
-    path = folder(tmp_path, ("acknowledged_for: 60 min", "acknowledged_for: 3 min"))
+    path = folder(tmp_path, ("ack_timeout: 60 min", "ack_timeout: 3 min"))
     kinds = [line.partition(":")[0] for line in remarks(path)]
     assert kinds == ["error", "warning", "1 error(s), 1 warning(s)"]
 

@@ -9,13 +9,12 @@ from redis import Redis
 from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE
 from worker.clock import milliseconds
-from worker.delivery import turns
-from worker.delivery.outcome import Outcome
-from worker.delivery.turns import (
-    AILING_AT_ONCE,
+from worker.delivery import channel_lock
+from worker.delivery.channel_lock import (
     DELIVERS,
+    MAX_FAILING_AT_ONCE,
     REMEMBERED,
-    SLOW,
+    SLOW_AFTER,
     Lane,
     Place,
     Turn,
@@ -30,6 +29,7 @@ from worker.delivery.turns import (
     queue_up,
     spread,
 )
+from worker.delivery.outcome import Outcome
 from worker.standalone.service import DELIVERS as PROCESSES
 
 HELD = timedelta(seconds=20)
@@ -38,8 +38,8 @@ HELD = timedelta(seconds=20)
 def turn(
     redis: Redis, channel: str = "phone-1", kind: Lane = "ordinary", after: timedelta = timedelta()
 ) -> Turn | None:
-    """As `Stretch` asks for it."""
-    wanted, now = turns.turn(channel, kind), NOW + after
+    """As `ChannelRun` asks for it."""
+    wanted, now = channel_lock.turn(channel, kind), NOW + after
     pipe = redis.pipeline()
     ask(pipe, KEYS, wanted, now, HELD)
     channel_says = answered(iter(pipe.execute()))
@@ -110,12 +110,12 @@ def test_a_turn_lasts_on_from_each_page(redis: Redis) -> None:
     held = taken(redis)
     redis.pexpire(KEYS.trying("phone-1", "ordinary"), 10)
     pipe = redis.pipeline()
-    keep(pipe, KEYS, held, NOW + SLOW, HELD)
+    keep(pipe, KEYS, held, NOW + SLOW_AFTER, HELD)
     pipe.execute()
     assert redis.pttl(KEYS.trying("phone-1", "ordinary")) > 10
     ails(redis, "a", "b")
-    assert turn(redis, "a", after=SLOW)
-    assert turn(redis, "b", after=SLOW), "the send on phone-1 has only just begun"
+    assert turn(redis, "a", after=SLOW_AFTER)
+    assert turn(redis, "b", after=SLOW_AFTER), "the send on phone-1 has only just begun"
 
 
 def test_the_turn_of_a_worker_that_died_runs_out(redis: Redis) -> None:
@@ -140,7 +140,7 @@ def ails(redis: Redis, *channels: str) -> None:
 def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
     give_back(redis, taken(redis), outcome)
     assert 0 < redis.pttl(KEYS.ailing("phone-1")) <= REMEMBERED / timedelta(milliseconds=1)
-    assert max(SITE.on_call.delivery.retry_waits) < REMEMBERED
+    assert max(SITE.on_call.delivery.retry_backoff) < REMEMBERED
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.PERMANENT])
@@ -154,7 +154,7 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
     channels = [f"phone-{number}" for number in range(6)]
     ails(redis, *channels)
     tried = [found for channel in channels if (found := turn(redis, channel))]
-    assert len(tried) == AILING_AT_ONCE
+    assert len(tried) == MAX_FAILING_AT_ONCE
     assert turn(redis, "well") is not None
     give_back(redis, tried[0], Outcome.UNKNOWN)
     assert turn(redis, channels[-1])
@@ -163,11 +163,11 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
 def test_a_send_that_takes_long_counts_like_one_on_a_channel_that_ails(redis: Redis) -> None:
     """So that providers that hang for the first time leave no room for another try of those known to fail."""
     ails(redis, "broken")
-    for number in range(AILING_AT_ONCE):
+    for number in range(MAX_FAILING_AT_ONCE):
         assert turn(redis, f"hangs {number}")
-    assert turn(redis, "broken", after=SLOW / 2)
+    assert turn(redis, "broken", after=SLOW_AFTER / 2)
     redis.delete(KEYS.trying("broken", "ordinary"))
-    assert turn(redis, "broken", after=SLOW) is None
+    assert turn(redis, "broken", after=SLOW_AFTER) is None
 
 
 def test_sends_whose_worker_died_are_forgotten(redis: Redis) -> None:
@@ -180,7 +180,7 @@ def test_sends_whose_worker_died_are_forgotten(redis: Redis) -> None:
 
 @pytest.mark.parametrize("kind", ["ordinary", "urgent"])
 def test_a_lane_has_more_processes_than_it_gives_to_channels_that_ail(kind: Lane) -> None:
-    assert PROCESSES[DELIVERS[kind]] > AILING_AT_ONCE
+    assert PROCESSES[DELIVERS[kind]] > MAX_FAILING_AT_ONCE
 
 
 def test_who_has_waited_longest_is_next(redis: Redis) -> None:
@@ -194,8 +194,8 @@ def test_who_has_waited_longest_is_next(redis: Redis) -> None:
 
 
 def test_the_lanes_of_a_channel_wait_apart(redis: Redis) -> None:
-    queue(redis, turns.turn("phone-1", "ordinary"), Place(1, "e1.1"))
-    assert next_waiting(redis, KEYS, turns.turn("phone-1", "urgent")) == []
+    queue(redis, channel_lock.turn("phone-1", "ordinary"), Place(1, "e1.1"))
+    assert next_waiting(redis, KEYS, channel_lock.turn("phone-1", "urgent")) == []
 
 
 # -- who is woken for what is owed ---------------------------------------------------------------------
@@ -214,14 +214,14 @@ def woken(redis: Redis) -> list[tuple[Lane, Place]]:
 
 def test_one_process_is_woken_for_each_channel_and_the_others_wait_behind(redis: Redis) -> None:
     assert woken(redis) == [("ordinary", Place(0, "a.1")), ("ordinary", Place(2, "c.1")), ("urgent", Place(3, "d.1"))]
-    assert next_waiting(redis, KEYS, turns.turn("phone-1", "ordinary"), 9) == [Place(1, "b.1")]
-    assert next_waiting(redis, KEYS, turns.turn("phone-2", "ordinary"), 9) == []
+    assert next_waiting(redis, KEYS, channel_lock.turn("phone-1", "ordinary"), 9) == [Place(1, "b.1")]
+    assert next_waiting(redis, KEYS, channel_lock.turn("phone-2", "ordinary"), 9) == []
 
 
 def test_nobody_is_woken_for_a_channel_that_somebody_sends_on(redis: Redis) -> None:
     taken(redis)
     assert woken(redis) == [("ordinary", Place(2, "c.1")), ("urgent", Place(3, "d.1"))]
-    assert next_waiting(redis, KEYS, turns.turn("phone-1", "ordinary"), 9) == [Place(0, "a.1"), Place(1, "b.1")]
+    assert next_waiting(redis, KEYS, channel_lock.turn("phone-1", "ordinary"), 9) == [Place(0, "a.1"), Place(1, "b.1")]
 
 
 def test_who_ends_a_turn_while_pages_are_queued_leaves_none_behind(
@@ -233,7 +233,7 @@ def test_who_ends_a_turn_while_pages_are_queued_leaves_none_behind(
         done(redis, held)
         queue_up(*given)
 
-    monkeypatch.setattr(turns, "queue_up", queue_late)
+    monkeypatch.setattr(channel_lock, "queue_up", queue_late)
     assert ("ordinary", Place(0, "a.1")) in woken(redis)
 
 

@@ -28,10 +28,10 @@ DELIVERS: Mapping[Lane, str] = {"urgent": "deliver_urgent", "ordinary": "deliver
 REMEMBERED = timedelta(minutes=2)
 """A channel ails for this long after its last failure: longer than any page waits to be tried again."""
 
-SLOW = timedelta(seconds=1)
+SLOW_AFTER = timedelta(seconds=1)
 """A send that takes longer counts like one on a channel that ails."""
 
-AILING_AT_ONCE = 2
+MAX_FAILING_AT_ONCE = 2
 """A lane tries at most so many channels that ail at a time: fewer than it has processes."""
 
 FORGOTTEN = timedelta(hours=1)
@@ -57,7 +57,7 @@ def held(text: bytes, lane: Lane) -> Turn:
     return Turn(channel, lane, token)
 
 
-class Answer(NamedTuple):
+class ChannelState(NamedTuple):
     """What a channel says to who asks for its turn: whether nobody had it, whether it may be used, whether the channel
     ails, and how many pages wait for it."""
 
@@ -100,15 +100,17 @@ def ask(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) 
     pipe.set(keys.trying(turn.channel, turn.lane), turn.token, nx=True, px=held)
     pipe.exists(keys.ailing(turn.channel))
     pipe.zremrangebyscore(keys.sending(turn.lane), "-inf", milliseconds(now - held))
-    pipe.zcount(keys.sending(turn.lane), "-inf", milliseconds(now - SLOW))
+    pipe.zcount(keys.sending(turn.lane), "-inf", milliseconds(now - SLOW_AFTER))
     pipe.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now)})
     pipe.zcard(keys.waiting(turn.channel, turn.lane))
 
 
-def answered(answers: Iterator[Any]) -> Answer:
+def answered(answers: Iterator[Any]) -> ChannelState:
     """Read the answers to `ask`. Where another has the turn it is not given back, only no longer asked for."""
     taken, ails, _, slow, _, waiting = (next(answers) for _ in range(6))
-    return Answer(bool(taken), bool(taken) and not (ails and slow >= AILING_AT_ONCE), bool(ails), int(waiting))
+    return ChannelState(
+        bool(taken), bool(taken) and not (ails and slow >= MAX_FAILING_AT_ONCE), bool(ails), int(waiting)
+    )
 
 
 def keep(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
@@ -126,7 +128,7 @@ def kept(answers: Iterator[Any]) -> int:
 
 def count_as_slow(redis: Redis, keys: Keys, turn: Turn, now: datetime) -> None:
     """A send on a channel that ails counts from its beginning like one that takes long."""
-    redis.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now - SLOW)})
+    redis.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now - SLOW_AFTER)})
 
 
 def end(pipe: Pipeline, keys: Keys, turn: Turn, *, ours: bool) -> None:

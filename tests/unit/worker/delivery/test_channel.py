@@ -17,21 +17,21 @@ from config.site import Channel, Urgency
 from tests.support.pages import page
 from tests.support.stored_ward import SITE
 from worker.delivery import channel as module
-from worker.delivery.channel import Office, address, judge, send, send_picture, takes_picture
+from worker.delivery.channel import MessageContext, address, judge, send, send_picture, takes_picture
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.rendering import Words
+from worker.delivery.rendering import Rendered
 from worker.runtime.logging_setup import configure
-from worker.standalone.fake_phone import Receiver
+from worker.standalone.fake_phone import FakePhone
 from worker.tasks import SEND_SECONDS
 
 PAGE = page(text="because fever 38.9 °C (>= 38.0)\n<b>not markup</b> & *not* markdown", urgency="high")
 PHONE = SITE.on_call.channels["phone-1"]
-CAPTION = Words("Trend: HAEM-2/12  D+2", "CRS 2 since 08:00\ntemperature: last 38.9 °C")
+CAPTION = Rendered("Trend: HAEM-2/12  D+2", "CRS 2 since 08:00\ntemperature: last 38.9 °C")
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
+def receiver() -> Iterator[FakePhone]:
+    with FakePhone() as running:
         yield running
 
 
@@ -39,11 +39,11 @@ def link(_: Page) -> str:
     return "https://cartwatch.example/p/token"
 
 
-def page_to(receiver: Receiver) -> Attempt:
-    return send(PHONE, [PAGE], Office(receiver.url, link))
+def page_to(receiver: FakePhone) -> Attempt:
+    return send(PHONE, [PAGE], MessageContext(receiver.url, link))
 
 
-def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver: Receiver) -> None:
+def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver: FakePhone) -> None:
     assert page_to(receiver) == Attempt(Outcome.SENT)
     [page] = receiver.received
     assert (page.path, page.page_id, page.title) == ("/phone-1", "e7.1", PAGE.title)
@@ -51,14 +51,14 @@ def test_a_page_arrives_with_its_id_and_its_words_as_they_were_written(receiver:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_every_success_is_sent(receiver: Receiver, status: int) -> None:
+def test_every_success_is_sent(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver).outcome is Outcome.SENT
 
 
 @pytest.mark.parametrize("level", ["INFO", "ERROR"])
 def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
-    receiver: Receiver, level: str, monkeypatch: pytest.MonkeyPatch
+    receiver: FakePhone, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers[:])
@@ -72,19 +72,19 @@ def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_provider_in_trouble_is_tried_again(receiver: Receiver, status: int) -> None:
+def test_a_provider_in_trouble_is_tried_again(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver) == Attempt(Outcome.TEMPORARY, f"the provider answered {status}")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
-def test_a_refusal_for_good_is_permanent(receiver: Receiver, status: int) -> None:
+def test_a_refusal_for_good_is_permanent(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver) == Attempt(Outcome.PERMANENT, f"the provider answered {status}")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirected_page_was_not_sent(receiver: Receiver, status: int) -> None:
+def test_a_redirected_page_was_not_sent(receiver: FakePhone, status: int) -> None:
     """Followed, it would become an empty GET that succeeds."""
     receiver.behave("/phone-1", status=status)
     assert page_to(receiver).outcome is Outcome.TEMPORARY
@@ -92,7 +92,7 @@ def test_a_redirected_page_was_not_sent(receiver: Receiver, status: int) -> None
     assert [attempt.status for attempt in receiver.attempts] == [status]
 
 
-def test_a_connection_that_is_dropped_is_tried_again(receiver: Receiver) -> None:
+def test_a_connection_that_is_dropped_is_tried_again(receiver: FakePhone) -> None:
     receiver.behave("/phone-1", drop=True)
     assert page_to(receiver) == Attempt(Outcome.TEMPORARY, "no answer from the provider")
 
@@ -101,11 +101,11 @@ def test_a_provider_that_is_not_there_is_tried_again() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"json://127.0.0.1:{probe.getsockname()[1]}"
-        assert send(PHONE, [PAGE], Office(nobody)).outcome is Outcome.TEMPORARY
+        assert send(PHONE, [PAGE], MessageContext(nobody)).outcome is Outcome.TEMPORARY
 
 
 def test_a_provider_that_hangs_is_given_up_after_the_read_timeout(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: FakePhone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     receiver.behave("/phone-1", delay=30.0)
@@ -137,7 +137,7 @@ def test_an_answer_in_drips_is_given_up_when_the_task_s_time_is_over(monkeypatch
             dripping = threading.Thread(target=drips, args=(server,))
             dripping.start()
             signal.setitimer(signal.ITIMER_REAL, 0.8)
-            attempt = send(PHONE, [PAGE], Office(f"json://127.0.0.1:{server.getsockname()[1]}"))
+            attempt = send(PHONE, [PAGE], MessageContext(f"json://127.0.0.1:{server.getsockname()[1]}"))
         dripping.join(10)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -151,16 +151,16 @@ def test_a_provider_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytes
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         url = f"json://127.0.0.1:{silent.getsockname()[1]}"
-        assert send(PHONE, [PAGE], Office(url)).outcome is Outcome.UNKNOWN
+        assert send(PHONE, [PAGE], MessageContext(url)).outcome is Outcome.UNKNOWN
     assert time.monotonic() - began < 5
 
 
 def test_both_waits_together_end_before_the_claim_does() -> None:
     waits = module.CONNECT_SECONDS + module.READ_SECONDS
-    assert waits < SEND_SECONDS < SITE.on_call.delivery.claim_for.total_seconds()
+    assert waits < SEND_SECONDS < SITE.on_call.delivery.lease.total_seconds()
 
 
-def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
+def test_a_hanging_channel_does_not_hold_up_another(receiver: FakePhone) -> None:
     receiver.behave("/phone-1", delay=30.0)
     slow = threading.Thread(target=page_to, args=(receiver,))
     slow.start()
@@ -168,7 +168,7 @@ def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
     try:
         other = SITE.on_call.channels["phone-2"]
         began = time.monotonic()
-        assert send(other, [PAGE], Office(receiver.url)).outcome is Outcome.SENT
+        assert send(other, [PAGE], MessageContext(receiver.url)).outcome is Outcome.SENT
         assert time.monotonic() - began < 5
     finally:
         receiver.close()
@@ -177,11 +177,11 @@ def test_a_hanging_channel_does_not_hold_up_another(receiver: Receiver) -> None:
 
 
 def test_an_address_apprise_does_not_know_is_permanent() -> None:
-    attempt = send(Channel(url="pigeon://loft"), [PAGE], Office())
+    attempt = send(Channel(url="pigeon://loft"), [PAGE], MessageContext())
     assert attempt == Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
 
 
-def test_what_went_wrong_never_repeats_the_page(receiver: Receiver) -> None:
+def test_what_went_wrong_never_repeats_the_page(receiver: FakePhone) -> None:
     receiver.behave("/phone-1", status=500)
     detail = page_to(receiver).detail
     for word in ("CRS", "38.9", "P1", "phone-1"):
@@ -203,15 +203,15 @@ def test_an_address_without_a_question_mark_gets_one() -> None:
 # -- several pages, and the picture -----------------------------------------------------------------
 
 
-def test_pages_that_waited_arrive_as_one_message_under_the_id_of_the_first(receiver: Receiver) -> None:
+def test_pages_that_waited_arrive_as_one_message_under_the_id_of_the_first(receiver: FakePhone) -> None:
     pages = [page("a.1", title="[HIGH] bed 1"), page("b.1", title="[LOW] bed 2")]
-    assert send(PHONE, pages, Office(receiver.url)).outcome is Outcome.SENT
+    assert send(PHONE, pages, MessageContext(receiver.url)).outcome is Outcome.SENT
     [arrived] = receiver.received
     assert (arrived.page_id, arrived.title) == ("a.1", "[HIGH] bed 1")
     assert "[LOW] bed 2" in arrived.body
 
 
-def test_a_picture_follows_as_a_message_of_its_own(receiver: Receiver) -> None:
+def test_a_picture_follows_as_a_message_of_its_own(receiver: FakePhone) -> None:
     attempt = send_picture(PHONE, PAGE.id, b"\x89PNG picture", CAPTION, receiver.url)
     assert attempt == Attempt(Outcome.SENT)
     [arrived] = receiver.received
@@ -220,7 +220,7 @@ def test_a_picture_follows_as_a_message_of_its_own(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 503])
-def test_a_picture_that_is_refused_is_only_said(receiver: Receiver, status: int) -> None:
+def test_a_picture_that_is_refused_is_only_said(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
     assert send_picture(PHONE, PAGE.id, b"x", CAPTION, receiver.url).outcome is not Outcome.SENT
 

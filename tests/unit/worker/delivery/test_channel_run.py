@@ -13,16 +13,17 @@ from config.site import Channel
 from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
 from worker.clock import milliseconds
-from worker.delivery import outbox, turns
-from worker.delivery.channel import Office
-from worker.delivery.outbox import AHEAD, AT_A_STRETCH, Delivered, deliver
+from worker.delivery import channel_lock
+from worker.delivery import deliver as module
+from worker.delivery.channel import MessageContext
+from worker.delivery.channel_lock import Place
+from worker.delivery.deliver import PREFETCH, TIME_SLICE, Delivered, deliver
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.turns import Place
 from worker.store.codec import Owed, pack, unpack_owed
 from worker.store.shard import Store
 
-ORDINARY = turns.turn("phone-1", "ordinary")
-CLAIM = SITE.on_call.delivery.claim_for
+ORDINARY = channel_lock.turn("phone-1", "ordinary")
+CLAIM = SITE.on_call.delivery.lease
 """No limit but time: twenty messages are the shipped one."""
 
 
@@ -34,7 +35,7 @@ class Provider:
         self.answers: dict[str, Outcome] = {}
         self.after: dict[str, Callable[[], object]] = {}
 
-    def send(self, _: Channel, pages: Sequence[Page], __: Office) -> Attempt:
+    def send(self, _: Channel, pages: Sequence[Page], __: MessageContext) -> Attempt:
         [only] = pages
         self.given.append(only.id)
         self.after.get(only.id, lambda: None)()
@@ -66,7 +67,7 @@ class Outage:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
     standing = Provider()
-    monkeypatch.setattr(outbox, "send", standing.send)
+    monkeypatch.setattr(module, "send", standing.send)
     return standing
 
 
@@ -82,13 +83,13 @@ def row(redis: Redis, count: int) -> list[Page]:
     owe(redis, *pages)
     pipe = redis.pipeline()
     for item in pages[1:]:
-        turns.queue_up(pipe, KEYS, ORDINARY, [(place_of(item), item)])
+        channel_lock.queue_up(pipe, KEYS, ORDINARY, [(place_of(item), item)])
     pipe.execute()
     return pages
 
 
 def send(store: Store, item: Page, clock: Clock | None = None) -> Delivered:
-    return deliver(store, KEYS.of(item.patient), item.id, clock or Clock(), SITE, Office())
+    return deliver(store, KEYS.of(item.patient), item.id, clock or Clock(), SITE, MessageContext())
 
 
 def left(redis: Redis) -> list[str]:
@@ -109,7 +110,7 @@ def keys_left(redis: Redis) -> list[str]:
 def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
-    pages = row(redis, AHEAD + 4)
+    pages = row(redis, PREFETCH + 4)
     done = send(store, pages[0])
     assert provider.given == [item.id for item in pages]
     assert [item.id for item in done.sent] == provider.given
@@ -143,10 +144,10 @@ def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provid
             send(store, pages[0])
         return sent
 
-    alone, several = trips(1), trips(1 + AHEAD)
+    alone, several = trips(1), trips(1 + PREFETCH)
     assert alone == 3, "claim, begin, record"
-    assert several - alone == AHEAD + 1, "one each, and one to claim them all"
-    assert len(provider.given) == 2 + AHEAD
+    assert several - alone == PREFETCH + 1, "one each, and one to claim them all"
+    assert len(provider.given) == 2 + PREFETCH
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
@@ -162,7 +163,7 @@ def test_after_a_failure_the_others_wait_for_their_own_time(
     assert done.following is None
     assert keys_left(redis) == [], "nobody holds what was claimed ahead"
     assert [is_due(redis, item) for item in pages[2:]] == [timedelta()] * 3
-    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
 
 
 def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: Store, provider: Provider) -> None:
@@ -207,7 +208,7 @@ def test_a_page_claimed_ahead_is_given_back_when_the_store_goes(
     assert provider.given == [pages[0].id, pages[1].id]
     assert left(redis) == [item.id for item in pages[2:]]
     assert keys_left(redis) == []
-    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
 
 
 def test_a_store_that_stays_away_is_an_error_and_the_page_is_sent_again(
@@ -227,13 +228,13 @@ def test_when_time_is_over_another_goes_on_with_who_waited_longest(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
     pages, clock = row(redis, 5), Clock()
-    provider.after[pages[1].id] = lambda: clock.forward(seconds=AT_A_STRETCH.total_seconds())
+    provider.after[pages[1].id] = lambda: clock.forward(seconds=TIME_SLICE.total_seconds())
     done = send(store, pages[0], clock)
     assert provider.given == [pages[0].id, pages[1].id]
     assert done.following == place_of(pages[2])
-    assert is_due(redis, pages[2]) == AT_A_STRETCH
+    assert is_due(redis, pages[2]) == TIME_SLICE
     assert keys_left(redis) == []
-    assert turns.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[3:]]
+    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[3:]]
 
 
 def test_a_page_that_comes_to_wait_while_the_last_is_sent_is_sent_too(
@@ -257,13 +258,13 @@ def test_who_finds_the_channel_busy_just_before_it_is_free_asks_again(
     """Otherwise its page would wait for the tick."""
     [only] = row(redis, 1)
     redis.set(KEYS.trying("phone-1", "ordinary"), "another")
-    queue_up = turns.queue_up
+    queue_up = channel_lock.queue_up
 
     def ends(*given: object) -> None:
         redis.delete(KEYS.trying("phone-1", "ordinary"))
         queue_up(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(turns, "queue_up", ends)
+    monkeypatch.setattr(channel_lock, "queue_up", ends)
     assert send(store, only).outcome is Outcome.SENT
     assert provider.given == [only.id]
 
@@ -320,10 +321,10 @@ def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
 def test_what_failed_before_counts_its_attempts_in_a_row_too(redis: Redis, store: Store, provider: Provider) -> None:
     first, second = row(redis, 2)
     shard = KEYS.of(second.patient)
-    redis.hset(shard.key("outbox"), second.id, pack(Owed(page=second, attempts=3, said="failed")))
+    redis.hset(shard.key("outbox"), second.id, pack(Owed(page=second, attempts=3, reported="failed")))
     provider.answers[second.id] = Outcome.TEMPORARY
     send(store, first)
     packed = redis.hget(shard.key("outbox"), second.id)
     assert packed is not None
     assert unpack_owed(packed).attempts == 4
-    assert is_due(redis, second) == SITE.on_call.delivery.retry_waits[3]
+    assert is_due(redis, second) == SITE.on_call.delivery.retry_backoff[3]

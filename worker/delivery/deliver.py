@@ -30,12 +30,12 @@ from alerts.messages import Receipt
 from alerts.pages.page import Page
 from config.site import Channel, Site
 from worker.clock import Clock, milliseconds
-from worker.delivery import agreement, claims, limits, turns
-from worker.delivery.channel import Office, send
-from worker.delivery.claims import Claim
-from worker.delivery.outcome import Attempt, Outcome, Told, to_tell
+from worker.delivery import agreement, channel_lock, limits, page_lease
+from worker.delivery.channel import MessageContext, send
+from worker.delivery.channel_lock import Place
+from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome, receipt_for
+from worker.delivery.page_lease import Claim
 from worker.delivery.rendering import in_order
-from worker.delivery.turns import Place
 from worker.store.codec import pack
 from worker.store.inbox import append
 from worker.store.keys import Shard
@@ -51,10 +51,10 @@ DEATHS = 2
 
 DIED = Attempt(Outcome.UNKNOWN, "the worker that sent it ended before there was an answer")
 
-AHEAD = 8
+PREFETCH = 8
 """Pages that wait for a channel are claimed so many at a time."""
 
-AT_A_STRETCH = timedelta(seconds=1)
+TIME_SLICE = timedelta(seconds=1)
 """How long one task goes on with the pages that wait for its channel; another then takes over."""
 
 AGAIN = Retry(ExponentialBackoff(cap=0.5, base=0.05), 20, supported_errors=(RedisError,))
@@ -86,7 +86,7 @@ def deliver(
     page_id: str,
     clock: Clock,
     site: Site,
-    office: Office,
+    office: MessageContext,
     newest_site: Callable[[], Site] | None = None,
 ) -> Delivered:
     """Try to deliver one page, and then those that wait for its channel; nothing comes of it where it is no longer
@@ -95,7 +95,7 @@ def deliver(
     `newest_site` looks at the configuration again, where the page was made under another. Where that one is newer than
     what this machine has, the page is left to others for a while.
     """
-    taken = claims.take(store.redis, store.keys, [Place(shard.number, page_id)], clock, site.on_call.delivery.claim_for)
+    taken = page_lease.take(store.redis, store.keys, [Place(shard.number, page_id)], clock, site.on_call.delivery.lease)
     if not taken.claims:
         return NOTHING
     now = clock.now()
@@ -103,23 +103,23 @@ def deliver(
     if newest_site is not None and not agreement.agrees(claim.owed, site):
         site = newest_site()
     if not agreement.is_behind(claim.owed, site):
-        return Stretch(store, clock, site, office, claim).run()
+        return ChannelRun(store, clock, site, office, claim).run()
     if agreement.leave(store.redis, claim, now):
         return Delivered(left=claim.place)
     message = agreement.behind_fault(claim, now)
     wake = append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)
-    delivered = Stretch(store, clock, site, office, claim).run()
+    delivered = ChannelRun(store, clock, site, office, claim).run()
     return delivered._replace(news=(*delivered.news, *wake))
 
 
-class Stretch:
+class ChannelRun:
     """What one task sends on a channel: a page, and those that wait behind it."""
 
-    def __init__(self, store: Store, clock: Clock, site: Site, office: Office, first: Claim) -> None:
+    def __init__(self, store: Store, clock: Clock, site: Site, office: MessageContext, first: Claim) -> None:
         self._redis, self._keys, self._clock = store.redis, store.keys, clock
         self._policy, self._office, self._first = site.on_call.delivery, office, first
         self._site = site
-        self._turn = turns.turn(first.page.channel, turns.lane(first.page.urgency))
+        self._turn = channel_lock.turn(first.page.channel, channel_lock.lane(first.page.urgency))
         self._channel = site.on_call.channels.get(first.page.channel, GONE)
         self._began = self._kept = clock.now()
         self._ahead: list[Claim] = []
@@ -165,22 +165,22 @@ class Stretch:
         """What to send now, which may be nothing; None where it is another's turn, for which the page then waits."""
         now = self._kept = self._clock.now()
         pipe = self._redis.pipeline(transaction=True)
-        turns.ask(pipe, self._keys, self._turn, now, self._policy.claim_for)
+        channel_lock.ask(pipe, self._keys, self._turn, now, self._policy.lease)
         self._begin(pipe, claim, now)
         answers = iter(pipe.execute())
-        channel = turns.answered(answers)
+        channel = channel_lock.answered(answers)
         if not channel.ours:
             pipe = self._redis.pipeline(transaction=True)
-            turns.end(pipe, self._keys, self._turn, ours=channel.free)
-            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page)])
-            claims.put_off(pipe, claim, now + self._policy.retry_waits[0])
-            turns.is_taken(pipe, self._keys, self._turn)
+            channel_lock.end(pipe, self._keys, self._turn, ours=channel.free)
+            channel_lock.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page)])
+            page_lease.put_off(pipe, claim, now + self._policy.retry_backoff[0])
+            channel_lock.is_taken(pipe, self._keys, self._turn)
             *_, taken = pipe.execute()
             # Who had it may have ended it before this page stood in the queue.
             self._waiting = 0 if taken or channel.free else 1
             return None
         if channel.ails:
-            turns.count_as_slow(self._redis, self._keys, self._turn, now)
+            channel_lock.count_as_slow(self._redis, self._keys, self._turn, now)
         self._waiting = channel.waiting
         return self._message(answers, claim, now)
 
@@ -190,20 +190,20 @@ class Stretch:
         record(pipe)
         recorded = len(pipe)
         self._kept = now
-        turns.keep(pipe, self._keys, self._turn, now, self._policy.claim_for)
+        channel_lock.keep(pipe, self._keys, self._turn, now, self._policy.lease)
         self._begin(pipe, claim, now)
         answers = iter(pipe.execute()[recorded:])
-        self._waiting = turns.kept(answers)
+        self._waiting = channel_lock.kept(answers)
         return self._message(answers, claim, now)
 
     def _next(self, now: datetime) -> Claim | None:
         """The next page that waits for the channel; none where it was made under a newer configuration than ours."""
-        if not self._well or self._newer_waits or now - self._began >= AT_A_STRETCH:
+        if not self._well or self._newer_waits or now - self._began >= TIME_SLICE:
             return None
         if self._waiting and not self._ahead:
-            places = turns.next_waiting(self._redis, self._keys, self._turn, AHEAD)
+            places = channel_lock.next_waiting(self._redis, self._keys, self._turn, PREFETCH)
             self._waiting -= len(places)
-            taken = claims.take(self._redis, self._keys, places, self._clock, self._policy.claim_for, early=True)
+            taken = page_lease.take(self._redis, self._keys, places, self._clock, self._policy.lease, early=True)
             self._ahead = taken.claims
         if self._ahead and agreement.is_behind(self._ahead[0].owed, self._site):
             self._newer_waits = True
@@ -219,7 +219,7 @@ class Stretch:
         record(pipe)
         ahead = self._ahead
         self._wait_again(pipe)
-        turns.end(pipe, self._keys, self._turn, ours=lasted < self._policy.claim_for)
+        channel_lock.end(pipe, self._keys, self._turn, ours=lasted < self._policy.lease)
         try:
             *_, self._waiting = pipe.execute()
         except RedisError:
@@ -230,16 +230,16 @@ class Stretch:
         """Pages that were claimed ahead wait for the channel again; how many."""
         ahead, self._ahead = self._ahead, []
         if ahead:
-            turns.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in ahead])
+            channel_lock.queue_up(pipe, self._keys, self._turn, [(claim.place, claim.page) for claim in ahead])
         for claim in ahead:
-            claims.give_back(pipe, claim)
+            page_lease.give_back(pipe, claim)
         return len(ahead)
 
     def _hand_over(self) -> Place | None:
         """The page another task goes on with, made due."""
-        following = turns.next_waiting(self._redis, self._keys, self._turn)
+        following = channel_lock.next_waiting(self._redis, self._keys, self._turn)
         for place in following:
-            turns.due(self._redis, self._keys, self._turn.lane, place, self._clock.now())
+            channel_lock.due(self._redis, self._keys, self._turn.lane, place, self._clock.now())
         return following[0] if following else None
 
     # -- what is sent ----------------------------------------------------------------------------
@@ -247,18 +247,18 @@ class Stretch:
     def _begin(self, pipe: Pipeline, claim: Claim, now: datetime) -> None:
         if self._turn.lane == "ordinary":
             limits.ask(pipe, self._keys, self._turn.channel, self._channel.limit, now)
-        claims.begin(pipe, claim, now, self._policy)
+        page_lease.begin(pipe, claim, now, self._policy)
 
     def _message(self, answers: Iterator[Any], claim: Claim, now: datetime) -> list[Claim]:
         """The pages to tell in one message, as the answers to `_begin` say: most often one, or none where it was
         cancelled meanwhile or is over the limit."""
         limit = limits.answered(answers, self._channel.limit) if self._turn.lane == "ordinary" else limits.NONE
-        if not claims.has_begun(answers, claim):
+        if not page_lease.has_begun(answers, claim):
             return []
         if limit.full_until is not None:
             pipe = self._redis.pipeline(transaction=True)
             limits.hold(pipe, self._keys, self._turn.channel, self._channel.limit, claim.place, now)
-            claims.put_off(pipe, claim, limit.full_until)
+            page_lease.put_off(pipe, claim, limit.full_until)
             pipe.execute()
             return []
         others = [place for place in limit.held if place != claim.place]
@@ -269,32 +269,32 @@ class Stretch:
 
     def _held(self, places: list[Place], now: datetime) -> list[Claim]:
         """The other pages that wait because of the limit; those no longer owed are let go."""
-        taken = claims.take(self._redis, self._keys, places, self._clock, self._policy.claim_for, early=True)
+        taken = page_lease.take(self._redis, self._keys, places, self._clock, self._policy.lease, early=True)
         pipe = self._redis.pipeline(transaction=True)
         ours = [claim for claim in taken.claims if not agreement.is_behind(claim.owed, self._site)]
         for claim in ours:
-            claims.begin(pipe, claim, now, self._policy)
+            page_lease.begin(pipe, claim, now, self._policy)
         for claim in taken.claims:
             if claim not in ours:
-                claims.give_back(pipe, claim)
+                page_lease.give_back(pipe, claim)
         if taken.gone:
             limits.let_go(pipe, self._keys, self._turn.channel, taken.gone)
         answers = iter(pipe.execute())
-        return [claim for claim in ours if claims.has_begun(answers, claim)]
+        return [claim for claim in ours if page_lease.has_begun(answers, claim)]
 
     def _tell_of_deaths(self, claim: Claim, now: datetime) -> Claim:
         """A page over which workers die is told as unknown: nobody else would ever say that it is not sent."""
-        turns.note(self._redis, self._keys, self._turn.channel, DIED.outcome)
-        news = to_tell(DIED.outcome, claim.owed.said, overdue=self._is_overdue(claim, now))
+        channel_lock.note(self._redis, self._keys, self._turn.channel, DIED.outcome)
+        news = receipt_for(DIED.outcome, claim.owed.reported, overdue=self._is_overdue(claim, now))
         if news is None or news == "sent":
             return claim
-        noted = claim._replace(owed=replace(claim.owed, said=news))
+        noted = claim._replace(owed=replace(claim.owed, reported=news))
 
         def tell(pipe: Pipeline) -> None:
             pipe.hset(claim.shard.key("outbox"), claim.page.id, pack(noted.owed))
             self._receipt(pipe, claim, news, DIED, now)
 
-        return noted if claims.while_ours(self._redis, claim, tell) else claim
+        return noted if page_lease.while_ours(self._redis, claim, tell) else claim
 
     def _deliver(self, message: list[Claim]) -> Record:
         """Send a message. A failure is recorded at once; the rest is, by what this returns, with what is done next."""
@@ -317,11 +317,11 @@ class Stretch:
             for claim in message:
                 self._receipt(pipe, claim, "sent", attempt, now)
                 pipe.incr(claim.shard.receipts)
-                claims.settle(pipe, claim)
+                page_lease.settle(pipe, claim)
             limits.let_go(pipe, self._keys, self._turn.channel, [claim.place for claim in message])
         if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
             limits.note_sent(pipe, self._keys, self._turn.channel, self._channel.limit, now)
-        turns.note(pipe, self._keys, self._turn.channel, attempt.outcome)
+        channel_lock.note(pipe, self._keys, self._turn.channel, attempt.outcome)
 
     def _send(self, message: list[Claim]) -> Attempt:
         if self._channel is GONE and any(agreement.is_behind(claim.owed, self._site) for claim in message):
@@ -338,22 +338,22 @@ class Stretch:
     def _put_off(self, claim: Claim, attempt: Attempt, now: datetime) -> None:
         """Try again later. Say at once that it failed, and once that it does not get through."""
         page, owed = claim.page, claim.owed
-        news = to_tell(attempt.outcome, owed.said, overdue=self._is_overdue(claim, now))
-        waits = self._policy.retry_waits
-        lost = "undeliverable" in (news, owed.said)
+        news = receipt_for(attempt.outcome, owed.reported, overdue=self._is_overdue(claim, now))
+        waits = self._policy.retry_backoff
+        lost = "undeliverable" in (news, owed.reported)
         wait = waits[-1] if lost else waits[min(claim.number, len(waits)) - 1]
-        said = owed.said if news is None or news == "sent" else news
+        reported = owed.reported if news is None or news == "sent" else news
 
         def record(pipe: Pipeline) -> None:
-            pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(owed, attempts=claim.number, said=said)))
+            pipe.hset(claim.shard.key("outbox"), page.id, pack(replace(owed, attempts=claim.number, reported=reported)))
             pipe.zadd(claim.shard.due(page.urgency), {page.id: milliseconds(now + wait)})
             pipe.delete(claim.shard.claim(page.id), claim.shard.begun(page.id))
             if news is not None:
                 self._receipt(pipe, claim, news, attempt, now)
 
-        claims.while_ours(self._redis, claim, record)
+        page_lease.while_ours(self._redis, claim, record)
 
-    def _receipt(self, pipe: Pipeline, claim: Claim, outcome: Told, attempt: Attempt, now: datetime) -> None:
+    def _receipt(self, pipe: Pipeline, claim: Claim, outcome: ReceiptOutcome, attempt: Attempt, now: datetime) -> None:
         page = claim.page
         receipt = Receipt.model_validate(
             {

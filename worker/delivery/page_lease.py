@@ -11,7 +11,7 @@ from redis.client import Pipeline
 from alerts.pages.page import Page
 from config.site import Delivery
 from worker.clock import Clock, milliseconds, read_with
-from worker.delivery.turns import Place
+from worker.delivery.channel_lock import Place
 from worker.store.codec import Owed, UnreadableError, unpack_owed
 from worker.store.keys import Keys, Shard
 from worker.store.lease import is_gone, while_held
@@ -123,7 +123,7 @@ def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: Delivery) -> None
     pipe.get(claim.shard.claim(claim.page.id))
     pipe.incr(begun)
     pipe.pexpire(begun, REMEMBERED)
-    pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + policy.claim_for)}, xx=True)
+    pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + policy.lease)}, xx=True)
 
 
 def has_begun(answers: Iterator[Any], claim: Claim) -> bool:

@@ -12,10 +12,10 @@ from config.site import Channel
 from tests.support.pages import page as build_page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.clock import milliseconds
-from worker.delivery import claims
-from worker.delivery import outbox as module
-from worker.delivery.channel import Office, address
-from worker.delivery.outbox import deliver
+from worker.delivery import deliver as module
+from worker.delivery import page_lease
+from worker.delivery.channel import MessageContext, address
+from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
 from worker.store.codec import Owed, pack
@@ -28,7 +28,7 @@ FAILED = Attempt(Outcome.TEMPORARY, "the provider answered 503")
 REFUSED = Attempt(Outcome.PERMANENT, "the provider answered 404")
 SENT = Attempt(Outcome.SENT)
 UNKNOWN = Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
-OFFICE = Office("json://127.0.0.1:9")
+OFFICE = MessageContext("json://127.0.0.1:9")
 
 
 class Provider:
@@ -40,7 +40,7 @@ class Provider:
         self.urls: list[str] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def send(self, channel: Channel, pages: Sequence[Page], office: Office) -> Attempt:
+    def send(self, channel: Channel, pages: Sequence[Page], office: MessageContext) -> Attempt:
         self.asked.append(" ".join(page.id for page in pages))
         self.urls.append(address(channel, pages[0].id, office.receiver))
         self.meanwhile()
@@ -173,7 +173,7 @@ def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
     provider.answers = answer
     for _, _wait in zip(range(5), retries(store, page), strict=False):
         assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [(told, answer.detail)]
-    assert [item.said for item in owed(store)] == [told]
+    assert [item.reported for item in owed(store)] == [told]
 
 
 def test_what_was_told_is_not_told_again_when_the_kind_of_failure_changes(
@@ -202,7 +202,7 @@ def test_the_judgement_knows_of_the_first_failure(store: Store, provider: Provid
 def test_a_page_refused_for_good_is_reported_once_and_still_tried(store: Store, provider: Provider, page: str) -> None:
     provider.answers = REFUSED
     waits = [wait for _, wait in zip(range(4), retries(store, page), strict=False)]
-    assert waits == [POLICY.retry_waits[-1]] * 4
+    assert waits == [POLICY.retry_backoff[-1]] * 4
     [receipt] = receipts(store)
     assert (receipt.outcome, receipt.detail) == ("undeliverable", "the provider answered 404")
 
@@ -287,8 +287,8 @@ def test_a_page_cancelled_while_it_is_claimed_stays_cancelled(
         cancel(store.redis, page)
         return unpack(packed)
 
-    unpack = claims.unpack_owed
-    monkeypatch.setattr(claims, "unpack_owed", cancelled_here)
+    unpack = page_lease.unpack_owed
+    monkeypatch.setattr(page_lease, "unpack_owed", cancelled_here)
     assert attempt(store, page) is None
     assert owed(store) == []
     assert provider.asked == []
@@ -326,11 +326,11 @@ def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_o
     store: Store, provider: Provider, page: str
 ) -> None:
     dies(store, provider, page)
-    assert due(store, page) == POLICY.claim_for
-    assert 0 < store.redis.pttl(SHARD.claim(page)) <= POLICY.claim_for / timedelta(milliseconds=1)
+    assert due(store, page) == POLICY.lease
+    assert 0 < store.redis.pttl(SHARD.claim(page)) <= POLICY.lease / timedelta(milliseconds=1)
     store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))  # they run out
-    assert attempt(store, page, NOW + POLICY.claim_for - timedelta(seconds=1)) is None
-    assert attempt(store, page, NOW + POLICY.claim_for) is Outcome.SENT
+    assert attempt(store, page, NOW + POLICY.lease - timedelta(seconds=1)) is None
+    assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
     assert provider.asked == [page, page]
 
 
@@ -339,7 +339,7 @@ def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str
     assert store.redis.get(SHARD.begun(page)) == b"1"
     store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
     provider.answers = FAILED
-    attempt(store, page, NOW + POLICY.claim_for)
+    attempt(store, page, NOW + POLICY.lease)
     assert [item.attempts for item in owed(store)] == [2]
     assert not store.redis.exists(SHARD.begun(page))
 
@@ -352,7 +352,7 @@ def run_out(store: Store, page: str) -> None:
 def test_a_worker_that_was_restarted_is_no_news(store: Store, provider: Provider, page: str) -> None:
     dies(store, provider, page)
     run_out(store, page)
-    attempt(store, page, NOW + POLICY.claim_for)
+    attempt(store, page, NOW + POLICY.lease)
     assert [receipt.outcome for receipt in receipts(store)] == ["sent"]
 
 
@@ -360,10 +360,10 @@ def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider
     """Nobody else would ever say that it is not sent."""
     dies(store, provider, page)
     run_out(store, page)
-    dies(store, provider, page, NOW + POLICY.claim_for)
+    dies(store, provider, page, NOW + POLICY.lease)
     run_out(store, page)
     provider.answers = FAILED
-    attempt(store, page, NOW + 2 * POLICY.claim_for)
+    attempt(store, page, NOW + 2 * POLICY.lease)
     assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [("unknown", module.DIED.detail)]
     assert store.redis.exists(KEYS.ailing("phone-1"))
 
@@ -387,7 +387,7 @@ def test_a_failure_that_comes_late_does_not_bring_back_a_page_that_another_sent(
         provider.meanwhile = lambda: None
         provider.answers = SENT
         store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
-        assert attempt(store, page, NOW + POLICY.claim_for) is Outcome.SENT
+        assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
         provider.answers = REFUSED
 
     provider.meanwhile = another_sends
