@@ -25,11 +25,12 @@ from worker.fhir_export.backlog import backlog, refused
 from worker.fhir_export.client import Answer, FhirBase, Verdict
 from worker.fhir_export.export import export
 from worker.fhir_export.names import GRADE, PAGE
-from worker.fhir_export.records import Item, unpack
+from worker.fhir_export.records import Item
 from worker.processing.advance import advance
 from worker.standalone.demo import read_case
 from worker.standalone.replay import moments
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store.codec import unpack_export
 from worker.store.inbox import accept
 from worker.store.shard import Store
 
@@ -139,7 +140,7 @@ def test_nothing_of_a_stay_is_refused(medplum: Medplum) -> None:
             accept(redis, KEYS, [message.model_dump_json(exclude_none=True).encode() for message in messages], at)
             advance(store, shard, clock, SITE)
         for _, fields in store.stream(shard.exports):
-            given += unpack(fields[b"e"])
+            given += unpack_export(fields[b"e"])
         while export(store, shard, clock, settings, base):
             pass
         assert list(refused(store)) == []

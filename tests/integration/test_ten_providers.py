@@ -15,8 +15,7 @@ from alerts.pages.title import Title
 from config.site import DEFAULTS
 from tests.support.hospital import Hospital, eventually
 from worker.clock import milliseconds
-from worker.store.codec import Owed, pack
-from worker.store.shard import read_journal
+from worker.store.codec import Owed, pack, unpack_journal
 
 pytestmark = pytest.mark.server
 
@@ -87,7 +86,7 @@ def receipts(hospital: Hospital, name: str) -> set[tuple[str, str]]:
     raws = [fields[b"m"] for shard in hospital.store.keys.all() for _, fields in hospital.store.stream(shard.inbox)]
     for shard in hospital.store.keys.all():
         for _, fields in hospital.store.stream(shard.key("journal")):
-            raws += [item["message"].encode() for item in read_journal(fields[b"j"])["in"]]
+            raws += [item["message"].encode() for item in unpack_journal(fields[b"j"])["in"]]
     found = [read_message(raw) for raw in raws]
     return {(item.channel, item.outcome) for item in found if isinstance(item, Receipt) and item.page.startswith(name)}
 

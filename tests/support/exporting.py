@@ -9,8 +9,9 @@ from tests.support.fake_ehr import FakeEhr, Resource
 from tests.support.stored_ward import SITE, Body, Clock, send
 from worker.fhir_export.client import FhirBase
 from worker.fhir_export.export import export
-from worker.fhir_export.records import Item, unpack
+from worker.fhir_export.records import Item
 from worker.processing.advance import advance
+from worker.store.codec import unpack_export
 from worker.store.keys import Shard
 from worker.store.shard import Store
 
@@ -50,7 +51,7 @@ class Exporting:
     def items(self, patient: str = "P1") -> Iterator[Item]:
         """What waits there."""
         for _, fields in self.store.stream(self.shard(patient).exports):
-            yield from unpack(fields[b"e"])
+            yield from unpack_export(fields[b"e"])
 
     def crs_page(self) -> Item:
         """The page about CRS that waits to be exported."""

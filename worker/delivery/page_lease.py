@@ -12,10 +12,11 @@ from alerts.pages.page import Page
 from config.site import Delivery
 from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.channel_lock import Place
-from worker.store.codec import Owed, UnreadableError, unpack_owed
+from worker.store.codec import Owed, unpack_owed
 from worker.store.keys import Keys, Shard
 from worker.store.lease import is_gone, while_held
 from worker.store.lease import token as new_token
+from worker.store.schema import UnreadableError
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -10,6 +9,7 @@ from alerts.wording.headings import DISCLAIMER
 from config.settings import Settings
 from worker.fhir_export.names import GRADE, PAGE, PERSON, logical, subject
 from worker.fhir_export.records import Item
+from worker.store.codec import Codec
 
 Resource = dict[str, Any]
 
@@ -93,14 +93,5 @@ def _taken(told: Told) -> list[Resource]:
     return [{"authorString": told.taken_by, "time": told.taken, "text": "acknowledged"}]
 
 
-_decoder = msgspec.json.Decoder(Told)
-
-
-def pack(told: Told) -> bytes:
-    """A page as the store keeps it until it can change no more."""
-    return msgspec.json.encode(told)
-
-
-def unpack(packed: bytes) -> Told:
-    """The inverse."""
-    return _decoder.decode(packed)
+_pages = Codec("exported page", Told, as_json=True)
+pack, unpack = _pages.pack, _pages.unpack

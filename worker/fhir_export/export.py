@@ -26,8 +26,8 @@ from worker.fhir_export.communication import Told, carried_on, communication
 from worker.fhir_export.communication import pack as pack_told
 from worker.fhir_export.communication import unpack as unpack_told
 from worker.fhir_export.observation import observation
-from worker.fhir_export.records import Item, unpack
-from worker.store.codec import pack
+from worker.fhir_export.records import Item
+from worker.store.codec import pack, readable, unpack_export
 from worker.store.keys import Shard
 from worker.store.lease import token as new_token
 from worker.store.lease import while_held
@@ -130,7 +130,7 @@ class _Turn:
 
     def _entries(self) -> list[Entry]:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
-        return [Entry(id, int(fields[b"at"]), unpack(fields[b"e"])) for id, fields in found]
+        return [Entry(id, int(fields[b"at"]), unpack_export(fields[b"e"])) for id, fields in found]
 
     def _together(self, entries: list[Entry], now: datetime) -> Answer:
         """All in one transaction; refused as well where something in them cannot be told in FHIR."""
@@ -193,7 +193,8 @@ class _Turn:
         if not names:
             return {}
         packed = cast("list[bytes | None]", self._redis.mget([self._shard.page(name) for name in names]))
-        return {name: unpack_told(held) for name, held in zip(names, packed, strict=True) if held is not None}
+        known = ((name, one) for name, one in zip(names, packed, strict=True) if one is not None)
+        return dict(readable(unpack_told, known))
 
     def _done(self, entries: list[Entry], pages: dict[str, Told], refused: list[SetAside], now: datetime) -> None:
         """Take entries off the stream, and with them note what came of them; nothing where the claim was lost."""

@@ -9,10 +9,8 @@ acknowledged     `by` whom and when, and the `pages` that told of the episode
 cancelled        a `page` that is no longer owed
 """
 
-import json
-import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from alerts.assessment.issued_grades import grade_id
 from alerts.messages import AnyMessage, Receipt
@@ -73,13 +71,3 @@ def _told(state: PatientState, event: Item) -> list[str]:
         for told in episode.deliveries
         if told.at >= episode.told_from
     ]
-
-
-def pack(items: Sequence[Item]) -> bytes:
-    """The items of one batch as the store keeps them."""
-    return zlib.compress(json.dumps(items).encode(), 1)
-
-
-def unpack(packed: bytes) -> list[Item]:
-    """The inverse."""
-    return cast("list[Item]", json.loads(zlib.decompress(packed)))

@@ -29,7 +29,8 @@ from alerts.step.unregistered import would_be_unregistered
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
-from worker.fhir_export.records import Item, owed, pack
+from worker.fhir_export.records import Item, owed
+from worker.store.codec import pack_export
 from worker.store.fair_shares import PIECE, Budget, Piece, Read, Waiting, rounds
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
 from worker.store.keys import Keys, Shard
@@ -106,7 +107,7 @@ def _one_batch(
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
         todo = rounds(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
         exports, done = _evaluate(states, todo, budget, now, site, outcome, exporting=store.exports)
-        outcome = outcome._replace(exports=pack(exports) if exports else b"")
+        outcome = outcome._replace(exports=pack_export(exports) if exports else b"")
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
         turn.more = transaction.commit(committed, outcome, now)

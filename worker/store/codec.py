@@ -1,20 +1,19 @@
-"""How state is packed for the store: MessagePack of the same structures the judgement works on.
+"""How values are packed for the store: the schema version (`schema.py`), then MessagePack or JSON, compressed if large.
 
-A patient's state is compressed as well: thirty days of a monitor are 166 kB of MessagePack and 30 kB compressed.
+Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed.
 """
 
-import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from alerts.pages.page import Page
 from alerts.state import PatientState, SetAside, Unregistered
-
-log = logging.getLogger(__name__)
+from worker.store import schema
+from worker.store.schema import UnreadableError
 
 T = TypeVar("T")
 Key = TypeVar("Key")
@@ -22,10 +21,6 @@ Key = TypeVar("Key")
 
 Reported = Literal["", "failed", "unknown", "undeliverable"]
 """What was told of a page that is still owed."""
-
-
-class UnreadableError(ValueError):
-    """What the store holds is not what was packed: it was cut short, or another program wrote it."""
 
 
 class Owed(Struct, frozen=True, kw_only=True):
@@ -45,52 +40,71 @@ class Owed(Struct, frozen=True, kw_only=True):
 
 _FAST = 1
 
-_encoder = msgspec.msgpack.Encoder()
-_watch = msgspec.msgpack.Decoder(PatientState)
-_owed = msgspec.msgpack.Decoder(Owed)
-_set_aside = msgspec.msgpack.Decoder(SetAside)
-_unregistered = msgspec.msgpack.Decoder(Unregistered)
+_NOT_PACKED = (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Codec(Generic[T]):
+    """How one kind of value is packed. `as_json`: for those that other programs may read."""
+
+    def __init__(self, kind: str, type_: type[T], *, compressed: bool = False, as_json: bool = False) -> None:
+        form: Any = msgspec.json if as_json else msgspec.msgpack
+        self.kind = kind
+        self.type = type_
+        self._compressed = compressed
+        self._encoder = form.Encoder()
+        self._decoder = form.Decoder(type_)
+        self._plain = form.Decoder()
+
+    def pack(self, value: T) -> bytes:
+        """To bytes."""
+        encoded: bytes = self._encoder.encode(value)
+        return schema.seal(zlib.compress(encoded, _FAST) if self._compressed else encoded)
+
+    def unpack(self, packed: bytes) -> T:
+        """From bytes, which this or an older version packed.
+
+        Raises:
+            TooNewError: a newer version packed them.
+            UnreadableError: they are cut short, or another program wrote them.
+        """
+        version, payload = schema.open_sealed(packed)
+        try:
+            encoded: Any = zlib.decompress(payload) if self._compressed else payload
+            if version != schema.VERSION:
+                encoded = self._encoder.encode(self._migrated(encoded, version))
+            value: T = self._decoder.decode(encoded)
+        except _NOT_PACKED as error:
+            raise UnreadableError(f"it is damaged ({type(error).__name__})") from error
+        return value
+
+    def _migrated(self, encoded: Any, version: int) -> Any:
+        try:
+            return schema.migrate(self.kind, self._plain.decode(encoded), version)
+        except Exception as error:  # whatever a migration makes of a value that it was not written for
+            raise UnreadableError(f"it cannot be migrated from version {version} ({type(error).__name__})") from error
+
+
+_state = Codec("state", PatientState, compressed=True)
+_unregistered = Codec("unregistered", Unregistered)
+_owed = Codec("owed page", Owed)
+_set_aside = Codec("refused", SetAside)
+_journal: Codec[dict[str, Any]] = Codec("journal", dict[str, Any], compressed=True, as_json=True)
+_export: Codec[list[dict[str, Any]]] = Codec("export", list[dict[str, Any]], compressed=True, as_json=True)
+
+_of_type: dict[type, Codec[Any]] = {codec.type: codec for codec in (_state, _unregistered, _owed, _set_aside)}
 
 
 def pack(value: PatientState | Owed | SetAside | Unregistered) -> bytes:
     """To bytes."""
-    packed = _encoder.encode(value)
-    return zlib.compress(packed, _FAST) if isinstance(value, PatientState) else packed
+    return _of_type[type(value)].pack(value)
 
 
-def unpack_state(packed: bytes) -> PatientState:
-    """A patient's state.
-
-    Raises:
-        UnreadableError: it is none, as every function here does.
-    """
-    try:
-        return _watch.decode(zlib.decompress(packed))
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise UnreadableError(f"a patient's state cannot be read ({type(error).__name__})") from error
-
-
-def unpack_owed(packed: bytes) -> Owed:
-    """A page that is owed."""
-    return decode(_owed, packed)
-
-
-def unpack_set_aside(packed: bytes) -> SetAside:
-    """A message that was set aside."""
-    return decode(_set_aside, packed)
-
-
-def unpack_unregistered(packed: bytes) -> Unregistered:
-    """What is noted of a patient nobody has registered."""
-    return decode(_unregistered, packed)
-
-
-def decode(decoder: "msgspec.msgpack.Decoder[T]", packed: bytes) -> T:
-    """Anything packed, by a decoder for its type."""
-    try:
-        return decoder.decode(packed)
-    except msgspec.MsgspecError as error:
-        raise UnreadableError(f"what is stored cannot be read ({type(error).__name__})") from error
+unpack_state = _state.unpack
+unpack_owed = _owed.unpack
+unpack_set_aside = _set_aside.unpack
+unpack_unregistered = _unregistered.unpack
+pack_journal, unpack_journal = _journal.pack, _journal.unpack
+pack_export, unpack_export = _export.pack, _export.unpack
 
 
 def readable(unpack: Callable[[bytes], T], packed: Iterable[tuple[Key, bytes]]) -> Iterator[tuple[Key, T]]:
@@ -98,5 +112,5 @@ def readable(unpack: Callable[[bytes], T], packed: Iterable[tuple[Key, bytes]]) 
     for key, value in packed:
         try:
             yield key, unpack(value)
-        except UnreadableError as error:
-            log.error("%s", error)
+        except UnreadableError:
+            continue

@@ -18,7 +18,7 @@ from redis.client import Pipeline
 from alerts.state import SetAside
 from worker.clock import milliseconds
 from worker.store.capacity import Memory, ask_memory, memory_of
-from worker.store.codec import decode, readable
+from worker.store.codec import Codec, readable
 from worker.store.keys import Keys
 
 PART_OF_STORE = 0.1
@@ -97,8 +97,8 @@ class Tally(NamedTuple):
     dropping: tuple[str, ...]
 
 
-_packed = msgspec.msgpack.Encoder()
-_letter = msgspec.msgpack.Decoder(DeadLetter)
+_letters = Codec("dead letter", DeadLetter)
+_identity = msgspec.msgpack.Encoder()
 
 
 def letters_of(records: Iterable[SetAside]) -> list[DeadLetter]:
@@ -124,7 +124,7 @@ def write(pipe: Pipeline, keys: Keys, records: Iterable[SetAside], now: datetime
     for letter in letters_of(records):
         by_source.setdefault(letter.source, []).append(letter)
     for source, letters in by_source.items():
-        packed = {_id(letter): _packed.encode(letter) for letter in letters}
+        packed = {_id(letter): _letters.pack(letter) for letter in letters}
         kept = _newest(list(packed), [len(one) for one in packed.values()], WRITTEN_AT_ONCE)
         for id_ in kept:
             pipe.hsetnx(keys.dead_letters, id_, packed[id_])
@@ -159,7 +159,7 @@ def everything(redis: Redis, keys: Keys) -> list[Listed]:
     pipe.hgetall(keys.dead_letters)
     pipe.hgetall(keys.dead_letter_times)
     packed, times = cast("list[dict[bytes, bytes]]", pipe.execute())
-    letters = dict(readable(lambda letter: decode(_letter, letter), packed.items()))
+    letters = dict(readable(_letters.unpack, packed.items()))
     pipe = redis.pipeline(transaction=False)
     for id_, letter in letters.items():
         pipe.zscore(keys.dead_letters_of(letter.source), id_)
@@ -188,7 +188,7 @@ def take_off(pipe: Pipeline, keys: Keys, one: Listed) -> None:
     pipe.hdel(keys.dead_letters, one.id)
     pipe.hdel(keys.dead_letter_times, one.id)
     pipe.zrem(keys.dead_letters_of(source), one.id)
-    pipe.hincrby(keys.dead_letter_bytes, source, -len(_packed.encode(one.letter)) - OVERHEAD)
+    pipe.hincrby(keys.dead_letter_bytes, source, -len(_letters.pack(one.letter)) - OVERHEAD)
 
 
 def tally(redis: Redis, keys: Keys, now: datetime) -> Tally:
@@ -257,7 +257,7 @@ def _newest(ids: Sequence[_Id], sizes: Sequence[int], most: int) -> list[_Id]:
 
 
 def _id(letter: DeadLetter) -> str:
-    whole = _packed.encode((letter.source, letter.form, letter.text, letter.reasons))
+    whole = _identity.encode((letter.source, letter.form, letter.text, letter.reasons))
     return hashlib.blake2s(whole, digest_size=8).hexdigest()
 
 

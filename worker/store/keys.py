@@ -23,6 +23,9 @@ cursor     string   the inbox entry from which the next scan goes on; what stand
                     sent more than their share
 suspect    string   the inbox entry that is evaluated alone, to find out whether it kills workers
 lease      string   which worker advances this shard now
+unreadable hash     what of the shard cannot be read, one field each (`worker/store/unreadable.py`)
+unreadable_values hash  the same fields -> the packed values that were moved out of the way
+suspended  stream   messages of patients whose state cannot be read; they go back to the inbox once it can
 woken      string   a wake-up is already on its way
 receipts   string   how many of the entries in the inbox are receipts of pages that were sent
 """
@@ -201,6 +204,11 @@ class Keys(NamedTuple):
     def shape(self) -> str:
         """The number of shards the installation was begun with."""
         return f"{self.namespace}:shards"
+
+    @property
+    def schema(self) -> str:
+        """The newest schema version that has written to the store (`worker.store.schema`)."""
+        return f"{self.namespace}:schema"
 
     @property
     def clock(self) -> str:

@@ -6,9 +6,7 @@ does not remember (1, or 2 where another process has changed one it does), commi
 Only where one patient fills a whole window of the inbox, another trip reads the next window, within the budget.
 """
 
-import json
 import logging
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +24,7 @@ from alerts.state import PatientState, SetAside, Unregistered
 from worker.clock import Clock, milliseconds, read_with
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
-from worker.store.codec import Owed, UnreadableError, pack, readable, unpack_state, unpack_unregistered
+from worker.store.codec import Owed, pack, pack_journal, readable, unpack_journal, unpack_state, unpack_unregistered
 from worker.store.fair_shares import (
     BUDGET_PART,
     OF_THE_BACKLOG,
@@ -41,6 +39,7 @@ from worker.store.fair_shares import (
 from worker.store.keys import Keys, Shard
 from worker.store.lease import token as new_token
 from worker.store.lease import while_held
+from worker.store.schema import UnreadableError
 from worker.store.state_cache import Remembered
 
 log = logging.getLogger(__name__)
@@ -316,9 +315,13 @@ class Store:
         return cast("list[tuple[bytes, dict[bytes, bytes]]]", self.redis.xrange(key, min=start))
 
     def journal(self, shard: Shard, after: str = "-") -> list[tuple[str, dict[str, Any]]]:
-        """Journal records of a shard after an entry, oldest first."""
+        """Journal records of a shard after an entry, oldest first; without those that cannot be read."""
         entries = self.stream(shard.key("journal"), after)
-        return [(entry.decode(), read_journal(fields[b"j"])) for entry, fields in entries]
+        packed = ((entry.decode(), fields.get(b"j", b"")) for entry, fields in entries)
+        found = list(readable(unpack_journal, packed))
+        if len(found) < len(entries):
+            log.error("%d journal record(s) of shard %d cannot be read", len(entries) - len(found), shard.number)
+        return found
 
 
 class Transaction:
@@ -432,9 +435,4 @@ def journal_record(waiting: list[Waiting], events: list[dict[str, Any]], now: da
     came_in = [
         {"received": item.received.isoformat(), "message": item.raw.decode(errors="replace")} for item in waiting
     ]
-    return zlib.compress(json.dumps({"at": now.isoformat(), "in": came_in, "events": events}).encode(), 1)
-
-
-def read_journal(record: bytes) -> dict[str, Any]:
-    """The inverse of `journal_record`."""
-    return cast("dict[str, Any]", json.loads(zlib.decompress(record)))
+    return pack_journal({"at": now.isoformat(), "in": came_in, "events": events})

@@ -15,8 +15,9 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.state import PatientState
-from worker.store.codec import UnreadableError, unpack_state
+from worker.store.codec import unpack_state
 from worker.store.keys import Shard
+from worker.store.schema import UnreadableError
 
 log = logging.getLogger(__name__)
 

@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 TYPES = {
     name: kind
     for kind, names in {
-        b"stream": "inbox relay journal exports refused test",
+        b"stream": "inbox relay journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes heard unmapped unmapped_examples audit feeds"
-        " waiting_bytes dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
+        " unreadable unreadable_values waiting_bytes"
+        " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",
         b"string": "claim begun exporting crashes cursor suspect lease woken receipts"
-        " ticked: ailing: trying: beat: clock",
+        " ticked: ailing: trying: beat: clock schema",
     }.items()
     for name in names.split()
 }

@@ -13,10 +13,11 @@ from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
 from worker.clock import milliseconds
-from worker.fhir_export.records import owed, pack, unpack
+from worker.fhir_export.records import owed
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store import shard as module
+from worker.store.codec import pack_export, unpack_export
 from worker.store.keys import SYNTHETIC
 from worker.store.shard import LostLeaseError, Outcome, Store
 
@@ -38,7 +39,7 @@ def test_where_nothing_is_exported_nothing_is_written(store: Store, clock: Clock
 def test_a_batch_of_several_patients_is_one_entry(ward: Exporting) -> None:
     ward.comes(*crs2(), *crs2(neighbour()))
     [(_, fields)] = ward.store.stream(SHARD.exports)
-    items = unpack(fields[b"e"])
+    items = unpack_export(fields[b"e"])
     assert {item["patient"] for item in items if item["kind"] == "grade"} == {"P1", neighbour()}
     assert int(fields[b"at"]) == milliseconds(NOW)
 
@@ -47,7 +48,7 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     send(ward.store, crs2())
     batch = ward.store.take(SHARD, NOW)
     assert batch is not None
-    outcome = Outcome({}, [], [], [], [], [], [], exports=pack([ITEM]))
+    outcome = Outcome({}, [], [], [], [], [], [], exports=pack_export([ITEM]))
     with ward.store.transaction(batch) as transaction:
         transaction.states(["P1"])
         ward.store.redis.set(SHARD.lease, "another")

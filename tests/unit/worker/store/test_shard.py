@@ -26,8 +26,8 @@ from tests.support.stored_ward import (
     waiting,
 )
 from worker.clock import milliseconds
-from worker.store.codec import Owed
-from worker.store.shard import HEAD, Batch, LostLeaseError, Outcome, Store, journal_record, read_journal
+from worker.store.codec import Owed, unpack_journal
+from worker.store.shard import HEAD, Batch, LostLeaseError, Outcome, Store, journal_record
 
 SHARD = KEYS.of("P1")
 NOTHING = Outcome({}, [], [], [], [], [], [])
@@ -400,7 +400,7 @@ def test_the_journal_keeps_what_came_in_and_what_followed(store: Store) -> None:
 
 def test_a_journal_record_survives_bytes_that_are_no_text(redis: Redis, store: Store) -> None:
     redis.xadd(SHARD.inbox, {"m": b"\xff{"})
-    record = read_journal(journal_record(taken(store).waiting, [], NOW))
+    record = unpack_journal(journal_record(taken(store).waiting, [], NOW))
     assert record["in"][0]["message"] == "�{"
 
 

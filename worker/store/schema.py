@@ -1,0 +1,105 @@
+"""The schema version of what is stored: each packed value begins with the version that wrote it.
+
+One number counts for every kind of value. A struct that is stored as a map ignores unknown keys and defaults missing
+ones: without a version a renamed field would lose a patient's state silently. What an older version wrote is migrated
+when it is read, and is written in the new form by the next commit. What a newer version wrote is left untouched.
+
+To change the shape of a stored value: raise `VERSION`, add a migration for each kind that changes, and record the new
+version's fixture (`python -m tests.support.recorded_store`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import WatchError
+
+from worker.store.keys import Keys
+
+VERSION = 1
+"""What this version of cartwatch writes."""
+
+Migration = Callable[[Any], Any]
+"""From the plain decoded value of a version to that of the next one."""
+
+MIGRATIONS: Mapping[tuple[str, int], Migration] = {}
+"""By kind of value and the version that it migrates from. Where there is none, a kind did not change."""
+
+MARK = 0xC1
+"""The first byte of a packed value: MessagePack never uses it, and no text of ours begins with it."""
+
+
+class UnreadableError(ValueError):
+    """A stored value is not what was packed: it was cut short, or another program wrote it."""
+
+
+class TooNewError(UnreadableError):
+    """A newer version of cartwatch wrote a value."""
+
+
+class NewerStoreError(Exception):
+    """A newer version of cartwatch has written to the store: this one leaves everything in it untouched."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"the stored data has version {found}, and this cartwatch knows version {VERSION} at most")
+
+
+def seal(payload: bytes) -> bytes:
+    """A payload with the version that writes it."""
+    return bytes((MARK, VERSION)) + payload
+
+
+def open_sealed(packed: bytes) -> tuple[int, memoryview]:
+    """The version that wrote a value, and its payload.
+
+    Raises:
+        TooNewError: a newer version wrote it.
+        UnreadableError: it is none of ours.
+    """
+    if len(packed) < 2 or packed[0] != MARK or not packed[1]:
+        raise UnreadableError("it is cut short, or another program wrote it")
+    version = packed[1]
+    if version > VERSION:
+        raise TooNewError(f"version {version} of cartwatch's stored data wrote it, and {VERSION} is the newest known")
+    return version, memoryview(packed)[2:]
+
+
+def migrate(kind: str, plain: Any, version: int) -> Any:
+    """The plain decoded value of an older version, step by step in the form of this one."""
+    for step in range(version, VERSION):
+        migration = MIGRATIONS.get((kind, step))
+        plain = plain if migration is None else migration(plain)
+    return plain
+
+
+def newest_writer(value: bytes | None) -> int:
+    """The newest version that has written to a store, by what stands at `Keys.schema`; 0 where none says so."""
+    return int(value) if value is not None and value.isdigit() else 0
+
+
+def is_newer(redis: Redis, keys: Keys) -> bool:
+    """Whether a newer version has written to the store."""
+    return newest_writer(cast("bytes | None", redis.get(keys.schema))) > VERSION
+
+
+def claim(redis: Redis, keys: Keys) -> None:
+    """Record that this version writes to the store, before it does; older versions then stop.
+
+    Raises:
+        NewerStoreError: a newer one does already.
+    """
+    with redis.pipeline(transaction=True) as pipe:
+        while True:
+            try:
+                pipe.watch(keys.schema)  # type: ignore[no-untyped-call]
+                found = newest_writer(cast("bytes | None", pipe.get(keys.schema)))
+                if found > VERSION:
+                    raise NewerStoreError(found)
+                if found == VERSION:
+                    return
+                pipe.multi()
+                pipe.set(keys.schema, VERSION)
+                pipe.execute()
+                return
+            except WatchError:
+                continue
