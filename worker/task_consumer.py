@@ -46,6 +46,17 @@ class TolerantConsumer(Consumer):
     connection_errors: tuple[type[Exception], ...]
     strategies: dict[str, Any]
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """The broker is lost: Celery closes the connection, then connects anew.
+
+        Kombu returns unacknowledged messages while it closes. If it has already cleared the connection, an
+        AttributeError would end the worker, whose restart takes seconds. The broker delivers those messages again.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError as error:
+            log.warning("the lost connection to the broker did not close cleanly (%s)", error)
+
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """The handler of each message; Celery calls it in the worker's event loop."""
         receive = super().create_task_handler(*arguments)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from celery.worker.consumer import Consumer
+from kombu import Connection
 from kombu.message import Message
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -149,3 +150,18 @@ def test_whatever_comes_counts_as_taken(tolerant: TolerantConsumer, monkeypatch:
     undecodable = message(PARTS, HEADERS | {"compression": "application/x-nothing"})
     undecodable._reraise_error(tolerant.on_decode_error)
     assert ears.taken == 3
+
+
+class CannotClose(Connection):
+    """A connection of kombu that returns a message while it closes, by a transport that is cleared already."""
+
+    def close(self) -> None:
+        None.hostname  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_connection_that_kombu_cannot_close_does_not_end_the_worker() -> None:
+    """Three of five workers ended when Redis was killed: pages waited for their start."""
+    consumer = object.__new__(TolerantConsumer)
+    consumer.__dict__.update(app=app, connection=CannotClose("redis://127.0.0.1:1"))
+    consumer.on_connection_error_after_connected(OSError("gone"))
+    assert consumer.connection is None, "Celery connects anew"
