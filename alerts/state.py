@@ -126,7 +126,7 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return min([*ladders, *reviews], default=None)
 
 
-class SetAside(Struct, frozen=True):
+class DeadLetter(Struct, frozen=True):
     """A message that was not used, why, and its own text, so that it can be tried again.
 
     `form` is how the text is written: `native`, `hl7` or `fhir`.
@@ -150,13 +150,13 @@ class Effects(Struct):
 
     pages: list[Page] = []
     cancelled: list[str] = []
-    set_aside: list[SetAside] = []
+    dead_letters: list[DeadLetter] = []
     events: list[dict[str, Any]] = []
     faults: list[Fault] = []
     passed_on: list[AnyMessage] = []
 
 
-def sets_aside(message: AnyMessage, why: str, now: datetime) -> SetAside:
+def dead_letter(message: AnyMessage, why: str, now: datetime) -> DeadLetter:
     """The record of a message that was read and could not be used."""
     raw = message.model_dump_json(exclude_none=True)
-    return SetAside(now, message.source, message.patient, message.id, why, raw)
+    return DeadLetter(now, message.source, message.patient, message.id, why, raw)

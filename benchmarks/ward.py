@@ -86,7 +86,7 @@ class Ward:
     def let_go(self) -> None:
         """Begin with the backlog, everywhere at once."""
         shards = self.store.keys.all()
-        self.redis.delete(*[key for shard in shards for key in (shard.lease, shard.woken)])
+        self.redis.delete(*[key for shard in shards for key in (shard.lease, shard.wakeup_pending)])
         self.client.wake(shards)
 
     def fill(self, bodies: Iterator[Body]) -> int:

@@ -54,7 +54,7 @@ class Backlog:
         charted = sum(1 for state in states if "temperature" in state.chart.entries)
         assert charted == self._size.patients, f"{charted} of {self._size.patients} patients are charted"
         assert self.ward.pages_owed() > 0, "nobody is owed a page"
-        assert not self.ward.store.set_aside(), "something was set aside"
+        assert not self.ward.store.dead_letters(), "something was set aside"
 
 
 def noop(ground: Ground, pool: str, size: Size) -> Callable[[], float]:

@@ -15,7 +15,7 @@ from worker.monitoring import last_alarm
 from worker.runtime.logging_setup import configure
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
 from worker.runtime.runtime import runtime
-from worker.store.requirements import UnfitStoreError, refuse_unfit
+from worker.store.requirements import UnfitStoreError, require_usable_store
 from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Tick(bootsteps.StartStopStep):
         """
         run = runtime()
         try:
-            refuse_unfit(run.store.redis, run.store.keys, run.settings)
+            require_usable_store(run.store.redis, run.store.keys, run.settings)
         except UnfitStoreError as error:
             log.critical("this worker does not start. %s", error)
             last_alarm.refused(run.settings, error)

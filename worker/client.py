@@ -24,7 +24,7 @@ from worker.runtime.runtime import connect, keys_of
 from worker.store.capacity import Capacity
 from worker.store.inbox import Accepted, accept
 from worker.store.keys import Keys, Shard
-from worker.store.requirements import refuse_other_shape
+from worker.store.requirements import require_same_shard_count
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Client:
         With the installation's `site` the answer also names what will not be used: a time too far ahead, a wrong unit.
         """
         if not self._fits:
-            refuse_other_shape(self._redis, self.keys)
+            require_same_shard_count(self._redis, self.keys)
             self._fits = True
         now = now or self._clock.now()
         accepted = accept(self._redis, self.keys, raws, now, source, capacity=self._capacity, site=site)

@@ -17,11 +17,11 @@ from kombu.exceptions import OperationalError
 from kombu.message import Message
 from redis.exceptions import RedisError
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from worker.monitoring.stalled_consumer import ears
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import runtime
-from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, dead_letter
+from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, add_dead_letters
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ class TolerantConsumer(Consumer):
         source = f"celery {task}" if task in self.strategies else "celery"
         try:
             now = run.clock.now()
-            record = SetAside(now, source, "", "", f"task {task}: {why}", _text(message.body))
-            shards = dead_letter(run.store.redis, run.store.keys, [record], source, now)
+            record = DeadLetter(now, source, "", "", f"task {task}: {why}", _text(message.body))
+            shards = add_dead_letters(run.store.redis, run.store.keys, [record], source, now)
         except RedisError as error:
             log.error("a message for task %s %s; it waits for the store (%s)", task, why, type(error).__name__)
             time.sleep(STORE_PAUSE_SECONDS)

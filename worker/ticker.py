@@ -119,7 +119,7 @@ def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
     This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
     """
     works = [_try(part, app) for part in (_beat, _hear)]
-    for part in (_recover, _wake, _watch, _look_over):
+    for part in (_recover, _wake, _watch, _run_watchdog):
         _try(part, app)
     if all(works) and pool_lives():
         health_file.touch(runtime().settings.health_file)
@@ -175,18 +175,18 @@ def _watch(app: Celery, run: Runtime) -> None:
 def _wake(app: Celery, run: Runtime) -> None:
     """Send the wake-ups of everything that is due. Each second one worker's ticker looks, on behalf of all workers."""
     now = run.clock.now()
-    with _claimed(run.store, "look") as is_ours:
+    with _claimed_tick(run.store, "look") as is_ours:
         if is_ours:
             _wake_due(app, run.store, now)
     if run.settings.exports:
-        with _claimed(run.store, "exports") as is_ours:
+        with _claimed_tick(run.store, "exports") as is_ours:
             if is_ours:
                 _send(app, "export", [(number,) for number in backlog.due(run.store, now)])
 
 
 def _wake_due(app: Celery, store: Store, now: datetime) -> None:
     found = pending(store, now)
-    _send(app, "advance", [(number,) for number in (*found.shards, *_whose_turn_it_is(found.receipts, now))])
+    _send(app, "advance", [(number,) for number in (*found.shards, *_receipts_this_second(found.receipts, now))])
     # A critical page that is still due may be sent by the others too: its own processes may all hang.
     _send(app, "deliver_urgent", found.urgent)
     _send(app, "deliver", found.urgent + found.pages)
@@ -198,21 +198,21 @@ def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:
             app.send_task(task, arguments)
 
 
-def _whose_turn_it_is(receipts: Iterable[int], now: datetime) -> Iterator[int]:
+def _receipts_this_second(receipts: Iterable[int], now: datetime) -> Iterator[int]:
     """Receipts change nothing that anybody waits for: most are taken with the next message. Where none comes, their
     shards take turns, so that all together do not hold up the messages of a second."""
     return (number for number in receipts if number % RECEIPT_TURNS == int(now.timestamp()) % RECEIPT_TURNS)
 
 
 @contextmanager
-def _claimed(store: Store, what: str) -> Iterator[bool]:
+def _claimed_tick(store: Store, what: str) -> Iterator[bool]:
     """Whether this worker looks in this second. If every worker did, an idle service would spend most of its processor
     time so; and after an outage, with much due at once, each page would be in the queues as often as there are workers.
 
     The claim ends before the next tick: a worker that dies or hangs with it costs one second. A worker that fails
     releases it, since one that reaches the store but not the broker might win it each second.
     """
-    key = store.keys.ticked(what)
+    key = store.keys.tick_claimed(what)
     is_ours = bool(store.redis.set(key, 1, nx=True, px=TICKED_LASTS_MS))
     try:
         yield is_ours
@@ -222,7 +222,7 @@ def _claimed(store: Store, what: str) -> Iterator[bool]:
         raise
 
 
-def _look_over(app: Celery, run: Runtime) -> None:
+def _run_watchdog(app: Celery, run: Runtime) -> None:
     now = run.clock.now()
     look = audit(run, now)
     wake_shards(app, look.wake)

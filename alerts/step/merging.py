@@ -20,7 +20,7 @@ from alerts.chart.merge_register import Link
 from alerts.episodes.lifecycle import episode_id
 from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
-from alerts.state import Effects, PatientState, Unregistered, sets_aside
+from alerts.state import Effects, PatientState, Unregistered, dead_letter
 from alerts.step.system_faults import fault
 from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS
@@ -134,7 +134,7 @@ def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> 
     if (onward.hops or 0) <= HOPS_AT_MOST:
         effects.passed_on.append(onward)
         return
-    effects.set_aside.append(sets_aside(message, TOO_MANY_HOPS, now))
+    effects.dead_letters.append(dead_letter(message, TOO_MANY_HOPS, now))
     what = "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`"
     effects.faults.append(fault("merge ring", what, f"{message.source} {message.id}", now))
 

@@ -21,7 +21,7 @@ from alerts.messages import (
     Silence,
 )
 from alerts.pages.concern import ENDING_IS_TOLD, Concern, Ending
-from alerts.state import Effects, PatientState, sets_aside
+from alerts.state import Effects, PatientState, dead_letter
 from alerts.step.compose import Tidings
 from alerts.step.journal_events import answer_event, closed_event, silence_event
 from alerts.step.system_faults import note_fault, undeliverable_fault
@@ -71,7 +71,7 @@ def _named(state: PatientState, name: str, message: AnyMessage, now: datetime, e
     """The open episode a person speaks of. One that is over is nobody's mistake; one that never was is set aside."""
     episode = next((held for held in state.episodes.values() if held.id == name), None)
     if episode is None and not _is_past(state, name):
-        effects.set_aside.append(sets_aside(message, UNKNOWN_EPISODE, now))
+        effects.dead_letters.append(dead_letter(message, UNKNOWN_EPISODE, now))
     return episode
 
 
@@ -125,7 +125,7 @@ def _hand_over(
     """Whoever cannot take it hands it over; it counts as taken by nobody."""
     if message.to is not None and message.to not in site.on_call.people:
         why = f"to: {message.to!r} is nobody in site.yaml; name one of {', '.join(site.on_call.people)}"
-        effects.set_aside.append(sets_aside(message, why, now))
+        effects.dead_letters.append(dead_letter(message, why, now))
         return state
     for other in _spoken_of(state, episode, message):
         if other.acknowledged_by not in ("", message.by):
@@ -155,7 +155,7 @@ def _silence(state: PatientState, message: Silence, now: datetime, site: Site, e
     others = [held for held in silences.in_force(state.silences, now) if held.named != silence.named]
     if len(others) >= silences.SILENCES_AT_MOST:
         why = f"silence: {len(others)} are in force for this patient; end one of them first"
-        effects.set_aside.append(sets_aside(message, why, now))
+        effects.dead_letters.append(dead_letter(message, why, now))
         return state
     state = replace(state, silences=(*others, silence))
     for other in list(state.episodes.values()):

@@ -38,7 +38,7 @@ from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding, Seen
 from alerts.rules.run import findings, next_review, seen
-from alerts.state import Effects, PatientState, Unregistered, sets_aside
+from alerts.state import Effects, PatientState, Unregistered, dead_letter
 from alerts.step import compose, responses
 from alerts.step.compose import Tidings
 from alerts.step.journal_events import closed_event, grade_event, regrade_event
@@ -125,7 +125,7 @@ class _Step:
             if charted.unusable:
                 self.state = replace(self.state, chart=charted.chart)
                 self._count_unregistered(message)
-                self.effects.set_aside.append(sets_aside(message, charted.unusable, self.now))
+                self.effects.dead_letters.append(dead_letter(message, charted.unusable, self.now))
                 self._report(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
                 if goes_to is not None and self._is_news(message, charted.chart):
@@ -180,7 +180,7 @@ class _Step:
             chart = self.state.chart
             if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, self.site):
                 why = f"{message.reading}: {pressures.CONTRADICTED}"
-                self.effects.set_aside.append(sets_aside(message, why, self.now))
+                self.effects.dead_letters.append(dead_letter(message, why, self.now))
 
     def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
         moment = moment_of(message, self.now, self.site)

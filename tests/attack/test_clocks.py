@@ -57,7 +57,7 @@ def test_a_worker_whose_clock_is_wrong_does_nothing_wrong(hospital: Hospital, wr
         hospital.client.send(crs2(bed))
         eventually(lambda: hospital.paged("CRS", bed), "the page of a worker with a wrong clock arrives", 15)
         eventually(lambda: not hospital.redis.hlen(hospital.store.keys.of(bed).key("outbox")), "its receipt is there")
-    assert hospital.store.set_aside() == []
+    assert hospital.store.dead_letters() == []
     assert timedelta(minutes=9) < next_look(hospital, bed) <= timedelta(minutes=10)
 
 
@@ -71,7 +71,7 @@ def test_what_a_store_whose_clock_was_ahead_has_left_holds_nothing_up(hospital: 
     advance(store, store.keys.of(bed), Clock(ahead), site)
     hospital.redis.hset(store.keys.audit, "looked", ahead.isoformat())
     other_shard = store.keys.of(other)
-    for key in (other_shard.woken, other_shard.lease, store.keys.ticked("look")):
+    for key in (other_shard.wakeup_pending, other_shard.lease, store.keys.tick_claimed("look")):
         hospital.redis.set(key, 1, ex=DAY + 2)
     hospital.redis.set(f"{store.keys.audit}:turn", 1, ex=DAY + 2)
     with hospital.workers(1):

@@ -65,4 +65,4 @@ def test_a_waveform_is_refused_and_others_are_paged_meanwhile(hospital: Hospital
     [refused] = accepted.refused
     assert "a waveform is not charted" in refused.why
     assert accepted.stored <= 10 * 21
-    assert [record.why for _, record in hospital.store.set_aside()] == [refused.why]
+    assert [record.why for _, record in hospital.store.dead_letters()] == [refused.why]

@@ -79,4 +79,4 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
 
 
 def kept_of(hospital: Hospital, patient: str) -> list[str]:
-    return [record.why for _, record in hospital.store.set_aside() if record.patient == patient]
+    return [record.why for _, record in hospital.store.dead_letters() if record.patient == patient]

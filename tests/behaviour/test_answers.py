@@ -45,7 +45,7 @@ def test_an_old_acknowledgement_takes_nothing_after_the_page_was_handed_over(war
 def test_an_acknowledgement_of_an_unknown_episode_is_set_aside(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.send(changed(answer(ward.page(), ward.now), episode="no-such-episode"))
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert "no such episode" in aside.why
     assert ward.episode("crs").acknowledged_by == ""
 
@@ -54,7 +54,7 @@ def test_an_acknowledgement_of_another_patients_episode_is_set_aside(ward: Ward)
     ward.admit(OTHER)
     ward.normal(temp=38.5)
     ward.send(changed(answer(ward.page(), ward.now), patient=OTHER))
-    assert [aside.patient for aside in ward.set_aside] == [OTHER]
+    assert [aside.patient for aside in ward.dead_letters] == [OTHER]
     assert ward.episode("crs").acknowledged_by == ""
 
 
@@ -65,7 +65,7 @@ def test_an_acknowledgement_of_an_episode_that_is_over_changes_nothing(ward: War
     before = ward.state()
     ward.ack(page)
     assert ward.state() == before
-    assert ward.set_aside == []
+    assert ward.dead_letters == []
 
 
 def test_the_first_who_acknowledges_holds_the_episode(ward: Ward) -> None:
@@ -130,7 +130,7 @@ def test_a_silence_of_an_unknown_episode_is_set_aside(ward: Ward) -> None:
     ward.send(
         message("silence", ward.now, episode="none", until=ward.now + timedelta(hours=1), by="haematologist-1", why="-")
     )
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert "no such episode" in aside.why
 
 

@@ -32,7 +32,7 @@ def charting_by_hand(*sources: str) -> Site:
 
 def test_a_fever_that_a_nurse_charts_for_the_next_hour_pages_now(ward: Ward) -> None:
     ward.vitals(at=ward.now + AHEAD, temp=38.6)
-    assert ward.set_aside == []
+    assert ward.dead_letters == []
     (entry,) = [entry for entry in ward.charted("temperature") if entry.effective == ward.now]
     assert entry.charted_for == ward.now + AHEAD
     page = ward.page()
@@ -55,13 +55,13 @@ def test_what_a_person_writes_down_may_be_charted_ahead(ward: Ward, by: str | No
 @pytest.mark.parametrize("by", ["monitor", "patch", "device", "arterial_line"])
 def test_a_devices_time_stays_as_it_is(ward: Ward, by: str) -> None:
     ward.send(message("reading", ward.now + AHEAD, reading="systolic_bp", value=118, unit="mm[Hg]", by=by))
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert "lies in the future" in aside.why
 
 
 def test_a_laboratory_draws_no_sample_ahead_of_its_time(ward: Ward) -> None:
     ward.send(ward.result("platelets", 80, ward.now + AHEAD, by=None))
-    assert len(ward.set_aside) == 1
+    assert len(ward.dead_letters) == 1
 
 
 def test_a_source_that_the_site_lists_charts_by_hand_whatever_measured_it() -> None:
@@ -70,14 +70,14 @@ def test_a_source_that_the_site_lists_charts_by_hand_whatever_measured_it() -> N
     late = {"reading": "temperature", "value": 38.4, "unit": "Cel", "by": "monitor"}
     ward.send(message("reading", ward.now + AHEAD, source="flowsheet", **late))
     ward.send(message("reading", ward.now + AHEAD, source="monitor-7", **late))
-    assert [aside.source for aside in ward.set_aside] == ["monitor-7"]
+    assert [aside.source for aside in ward.dead_letters] == ["monitor-7"]
     assert ward.charted("temperature")[-1].source == "flowsheet"
 
 
 @pytest.mark.parametrize(("minutes", "used"), [(60, True), (61, False)])
 def test_more_than_an_hour_ahead_is_a_typing_error(ward: Ward, minutes: int, used: bool) -> None:
     ward.vitals(at=ward.now + timedelta(minutes=minutes), temp=36.6)
-    assert (ward.set_aside == []) is used
+    assert (ward.dead_letters == []) is used
 
 
 def test_a_correction_of_what_was_charted_ahead_stands_at_its_own_time(ward: Ward) -> None:
@@ -100,7 +100,7 @@ def test_a_message_that_says_when_it_came_in_is_placed_there_whenever_it_is_proc
 def test_a_time_of_receipt_that_lies_in_the_future_places_nothing_there(ward: Ward) -> None:
     tomorrow = ward.now + timedelta(days=1)
     ward.send(changed(ward.vital("temp", 38.6, tomorrow + AHEAD), received=tomorrow))
-    assert len(ward.set_aside) == 1
+    assert len(ward.dead_letters) == 1
 
 
 def test_any_order_and_batching_of_what_was_charted_ahead_folds_alike() -> None:

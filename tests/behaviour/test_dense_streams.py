@@ -143,7 +143,7 @@ def test_one_value_among_many_pages_though_it_came_in_a_back_fill(ward: Ward) ->
 def test_many_values_that_cannot_be_used_are_one_fault_of_their_source() -> None:
     wrong = [changed(item, unit="mm[Hg]") for item in beats(number=30)]
     _, effects = step(PatientState(patient=PATIENT), wrong, NOW, SITE)
-    assert (len(effects.set_aside), [fault.condition for fault in effects.faults]) == (30, ["intake monitor-7"])
+    assert (len(effects.dead_letters), [fault.condition for fault in effects.faults]) == (30, ["intake monitor-7"])
 
 
 @pytest.fixture

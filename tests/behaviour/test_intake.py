@@ -94,7 +94,7 @@ UNUSABLE = [
 @pytest.mark.parametrize(("fields", "why"), UNUSABLE)
 def test_a_value_that_cannot_be_used_is_set_aside_with_its_reason(ward: Ward, fields: dict[str, Any], why: str) -> None:
     ward.send(message("reading", ward.now, source="lab", **fields))
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert (aside.source, aside.patient, aside.at) == ("lab", "P1", ward.now)
     assert why in aside.why
     assert str(fields["value"]) in aside.raw
@@ -132,14 +132,14 @@ def test_a_value_far_from_the_usual_pages_and_says_that_it_is_to_be_checked(ward
 
 def test_a_value_that_looks_like_another_unit_is_set_aside_and_not_guessed(ward: Ward) -> None:
     ward.send(ward.result("hemoglobin", "21", unit="g/L"))
-    [record] = ward.set_aside
+    [record] = ward.dead_letters
     assert record.why == "hemoglobin sent as 21 g/L looks like g/dL; check value and unit"
     assert ward.grade("ctcae.anemia") is None
 
 
 def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
     ward.send(ward.vital("temp", 39.0, ward.now + timedelta(minutes=5, seconds=1), by="monitor"))
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert "lies in the future" in aside.why
     assert ward.charted("temperature")[-1].effective < ward.now
     assert not ward.is_open("crs")
@@ -147,13 +147,13 @@ def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
 
 def test_a_time_up_to_5_minutes_ahead_is_used(ward: Ward) -> None:
     ward.vitals(at=ward.now + timedelta(minutes=5), temp=39.0)
-    assert ward.set_aside == []
+    assert ward.dead_letters == []
     assert ward.page().condition == "crs"
 
 
 def test_a_dose_from_the_future_is_set_aside_and_said_so(ward: Ward) -> None:
     ward.give("tocilizumab", at=ward.now + timedelta(hours=1))
-    assert [aside.why.split(";")[0] for aside in ward.set_aside] == ["the effective time lies in the future"]
+    assert [aside.why.split(";")[0] for aside in ward.dead_letters] == ["the effective time lies in the future"]
     assert ward.charted("tocilizumab") == ()
     assert {page.urgency for page in ward.new_pages()} == {"technical"}
 
@@ -161,12 +161,12 @@ def test_a_dose_from_the_future_is_set_aside_and_said_so(ward: Ward) -> None:
 def test_a_value_that_cannot_be_used_leaves_the_others_of_its_batch_alone(ward: Ward) -> None:
     ward.send(ward.vital("temp", 38.5), ward.vital("sbp", 0), ward.vital("spo2", 97))
     assert ward.grade("crs") == "1"
-    assert len(ward.set_aside) == 1
+    assert len(ward.dead_letters) == 1
 
 
 def test_a_source_with_the_longest_name_allowed_is_set_aside_like_any_other(ward: Ward) -> None:
     ward.send(message("reading", ward.now, source="s" * 200, reading="crp", value="85"))
-    assert len(ward.set_aside) == 1
+    assert len(ward.dead_letters) == 1
     assert {page.urgency for page in ward.new_pages()} == {"technical"}
 
 

@@ -44,7 +44,7 @@ class Shards:
             if box is self.inboxes:
                 self.states[name], effects = step(self.states[name], batch, NOW, SITE)
                 self.relays[name] += effects.passed_on
-                self.dead_letters += len(effects.set_aside)
+                self.dead_letters += len(effects.dead_letters)
             else:
                 for item in batch:
                     self.inboxes[item.patient].append(item)

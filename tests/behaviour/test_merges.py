@@ -185,7 +185,7 @@ def test_a_discharge_that_comes_late_ends_no_stay_that_a_merge_has_brought(ward:
 def test_what_goes_round_becomes_a_dead_letter(ward: Ward) -> None:
     merged(ward)
     ward.send(changed(ward.vital("temp", 38.5), hops=8))
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert aside.why.startswith("passed on by 8 merged records")
     assert ward.charted("temperature", OTHER)[-1].value != ward.charted("temperature")[-1].value
     assert incidents(ward) == [

@@ -377,7 +377,7 @@ def test_a_page_that_was_taken_can_still_be_handed_over(ward: Ward) -> None:
 
 def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
     ward.hand_over(critical(ward), to="nobody")
-    (aside,) = ward.set_aside
+    (aside,) = ward.dead_letters
     assert "nobody in site.yaml" in aside.why
     ward.to("10:05")
     assert ("10:05", ON_CALL, "repeat") in ward.told()
@@ -588,6 +588,6 @@ def test_no_more_than_50_silences_are_in_force_for_one_patient(ward: Ward) -> No
     for _ in range(60):
         ward.silence_condition("cytopenia", "medium", until=ward.at("20:00"))
     assert len(ward.state().silences) == 50
-    assert {aside.why for aside in ward.set_aside} == {
+    assert {aside.why for aside in ward.dead_letters} == {
         "silence: 50 are in force for this patient; end one of them first"
     }

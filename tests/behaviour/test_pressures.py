@@ -56,13 +56,13 @@ def test_of_a_set_that_does_not_it_is(febrile: Ward, values: dict[str, int]) -> 
     febrile.vitals(**values)
     assert febrile.page().urgency == "high"
     assert not any("contradict" in flag for flag in assessed(febrile).crs.flags)
-    assert febrile.set_aside == []
+    assert febrile.dead_letters == []
 
 
 def test_every_value_of_the_set_is_counted(febrile: Ward) -> None:
     febrile.vitals(sbp=85, dbp=40, map=120)
-    assert [item.why.split(":")[0] for item in febrile.set_aside] == ["systolic_bp", "diastolic_bp", "mean_bp"]
-    assert all("contradict each other: kept and not used" in item.why for item in febrile.set_aside)
+    assert [item.why.split(":")[0] for item in febrile.dead_letters] == ["systolic_bp", "diastolic_bp", "mean_bp"]
+    assert all("contradict each other: kept and not used" in item.why for item in febrile.dead_letters)
     assert febrile.charted("systolic_bp")[-1].value == 85
 
 

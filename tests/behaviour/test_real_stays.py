@@ -58,4 +58,6 @@ def test_every_page_of_a_stay_is_answered_and_nothing_grows(patient: str) -> Non
         assert len(episode.handed_over) <= len(ward.site.on_call.people)
         assert episode.summons == ()
     assert all(len(state.silences) <= SILENCES_AT_MOST for state in ward.states.values())
-    assert [aside for aside in ward.set_aside if "acknowledgement" in aside.id and aside.patient != SITE_SUBJECT] == []
+    assert [
+        aside for aside in ward.dead_letters if "acknowledgement" in aside.id and aside.patient != SITE_SUBJECT
+    ] == []

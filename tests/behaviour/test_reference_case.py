@@ -82,7 +82,7 @@ def test_a_doctor_who_answers_within_4_minutes_is_the_only_person_disturbed(case
 
 
 def test_nothing_of_the_case_is_set_aside(case: Ward) -> None:
-    assert case.set_aside == []
+    assert case.dead_letters == []
 
 
 def test_every_page_of_the_case_has_an_id_of_its_own(case: Ward) -> None:

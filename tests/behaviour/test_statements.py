@@ -114,6 +114,6 @@ def test_an_italian_reader_reads_both_in_italian(ward: Ward) -> None:
 
 def test_a_statement_that_names_nobody_is_not_used(ward: Ward) -> None:
     ward.send(message("statement", ward.now, source="ehr", statement="hypotension", value=False))
-    assert [one.why for one in ward.set_aside] == [UNNAMED]
+    assert [one.why for one in ward.dead_letters] == [UNNAMED]
     ward.vitals(sbp=84)
     assert "CRS 2" in ward.new_pages()[-1].title

@@ -107,7 +107,7 @@ def test_a_fault_opens_one_episode_however_many_messages_it_spoils(ward: Ward) -
         without_unit(ward)
         without_unit(ward, OTHER)
         ward.jump(seconds=5)
-    assert len(ward.set_aside) == 40
+    assert len(ward.dead_letters) == 40
     assert len(ward.new_pages()) == len(TECHNICIAN)
     assert set(ward.state(SITE_SUBJECT).episodes) == {"intake lab"}
 

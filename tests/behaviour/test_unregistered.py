@@ -156,14 +156,14 @@ def test_a_registration_that_is_entered_in_error_registers_nobody_and_says_what_
     ward.vitals(temp=38.5)
     ward.send(changed(ward.registration(), status="entered_in_error", received=ward.now))
     assert not ward.state().registered
-    assert [record.why for record in ward.set_aside] == ["a registration is not taken back; send the right one"]
+    assert [record.why for record in ward.dead_letters] == ["a registration is not taken back; send the right one"]
 
 
 def test_an_infusion_a_year_ahead_registers_nobody_and_silences_nothing() -> None:
     ward = Ward()
     mistyped = changed(ward.registration(), infused=ward.now + timedelta(days=365))
     ward.send(mistyped)
-    [record] = ward.set_aside
+    [record] = ward.dead_letters
     assert record.why == "the infusion lies too far ahead; correct its date"
     assert {page.urgency for page in ward.new_pages()} == {"technical"}
     ward.vitals(temp=39.0, sbp=70, spo2=85)
@@ -175,4 +175,4 @@ def test_an_infusion_a_year_ahead_registers_nobody_and_silences_nothing() -> Non
 def test_an_infusion_that_is_planned_within_30_days_registers() -> None:
     ward = Ward()
     ward.send(changed(ward.registration(), infused=ward.registration().effective + timedelta(days=29)))
-    assert (ward.set_aside, ward.state().registered) == ([], True)
+    assert (ward.dead_letters, ward.state().registered) == ([], True)

@@ -134,7 +134,7 @@ def _unfinished() -> list[list[str]]:
         ["MULTI"],
         ["XADD", shard.inbox, f"{time.time_ns() // 1_000_000}-0", "m", json.dumps(body)],
         ["HSET", "chart:torn", body["id"], "1"],
-        ["SET", shard.woken, "1"],
+        ["SET", shard.wakeup_pending, "1"],
     ]
 
 

@@ -14,7 +14,7 @@ from tests.support.stored_ward import NOW, SITE, crs2, send
 from worker.monitoring.orphans import recover
 from worker.runtime.runtime import connect, make
 from worker.store import lease
-from worker.store.lease import Elsewhere, process
+from worker.store.lease import Elsewhere, process_name
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
@@ -70,7 +70,7 @@ def is_connected(redis: Redis, name: str) -> bool:
 
 
 def test_a_connection_bears_the_name_of_its_process(redis: Redis) -> None:
-    assert is_connected(redis, process())
+    assert is_connected(redis, process_name())
 
 
 def test_the_shard_of_a_judge_of_another_container_is_free_soon_after_it_was_killed(

@@ -59,7 +59,7 @@ def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, PatientSt
 def holds(hospital: Hospital, messages: list[Body]) -> None:
     """Nothing was lost, nothing counted twice, and every page owed has arrived."""
     hospital.is_idle_soon(within=60)
-    assert hospital.store.set_aside() == []
+    assert hospital.store.dead_letters() == []
     for patient, expected in undisturbed(hospital, messages).items():
         found = hospital.store.state(patient)
         assert found is not None

@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_set_aside_and_acknowledged(hospital: Hospital, l
     with Sender(listener.port) as sender:
         sender.send(unreadable, result("readable", 6, 85))
         assert sender.answers(2) == ["AA 5", "AA 6"]
-    records = [record for _, record in hospital.store.set_aside()]
+    records = [record for _, record in hospital.store.dead_letters()]
     assert [record.raw for record in records if "MSH-2" in record.why] == [unreadable.decode()]
 
 

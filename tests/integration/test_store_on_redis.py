@@ -22,15 +22,14 @@ from worker.runtime.runtime import connect
 from worker.store import capacity
 from worker.store.inbox import accept
 from worker.store.keys import Keys
-from worker.store.shard import LostLeaseError, Store
-from worker.store.shard import Outcome as Changes
+from worker.store.shard import Commit, LostLeaseError, Store
 
 pytestmark = pytest.mark.server
 
 KEYS = Keys("on-redis", 4)
 SHARD = KEYS.of("P1")
 SITE = load_site()
-NOTHING = Changes({}, [], [], [], [], [], [])
+NOTHING = Commit({}, [], [], [], [], [], [])
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_read_only_replica_is_refused(server: EmbeddedRedis, tmp_path: Path, c
 @pytest.mark.parametrize("command", ["gateway", "mllp"])
 def test_another_number_of_shards_is_refused(server: EmbeddedRedis, tmp_path: Path, command: str) -> None:
     with connect(server.url) as client:
-        client.set(keys_of(Settings()).shape, 8)
+        client.set(keys_of(Settings()).shard_count, 8)
     ended = cartwatch(command, environment=environment(server, tmp_path))
     assert ended.returncode == 1
     assert "CARTWATCH_SHARDS=8" in ended.stderr
@@ -74,7 +74,7 @@ def test_a_celery_worker_started_by_hand_refuses_too(server: EmbeddedRedis, tmp_
     """Also the one of another number of shards, whose patients would not be found."""
     settings = Settings(redis_url=server.url)
     with connect(server.url) as client:
-        client.set(keys_of(settings).shape, 8)
+        client.set(keys_of(settings).shard_count, 8)
     command = [sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--pool", "solo"]
     ended = subprocess.run(  # noqa: S603
         command, env=environment(server, tmp_path), capture_output=True, text=True, timeout=60, check=False

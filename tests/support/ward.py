@@ -16,7 +16,7 @@ from alerts.episodes.lifecycle import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
-from alerts.state import Effects, PatientState, SetAside
+from alerts.state import DeadLetter, Effects, PatientState
 from alerts.step.step import step
 from config.site import Site, load_site
 from config.vocabulary import READINGS
@@ -85,7 +85,7 @@ class Ward:
         self.states: dict[str, PatientState] = {}
         self.pages: list[Page] = []
         self.cancelled: list[str] = []
-        self.set_aside: list[SetAside] = []
+        self.dead_letters: list[DeadLetter] = []
         self.events: list[dict[str, Any]] = []
         self._asked = 0
         self._stays_on_it = False
@@ -201,7 +201,7 @@ class Ward:
     def _keep(self, effects: Effects) -> None:
         self.pages += effects.pages
         self.cancelled += effects.cancelled
-        self.set_aside += effects.set_aside
+        self.dead_letters += effects.dead_letters
         self.events += effects.events
 
     # -- what the ward charts --------------------------------------------------------------------

@@ -92,10 +92,10 @@ def gateway_runtime() -> "Runtime":
 def refuse_unfit_store(run: "Runtime") -> None:
     """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
     from worker.monitoring.last_alarm import refused
-    from worker.store.requirements import UnfitStoreError, refuse_unfit
+    from worker.store.requirements import UnfitStoreError, require_usable_store
 
     try:
-        refuse_unfit(run.store.redis, run.store.keys, run.settings)
+        require_usable_store(run.store.redis, run.store.keys, run.settings)
     except UnfitStoreError as error:
         refused(run.settings, error)
         raise click.ClickException(str(error)) from error

@@ -11,7 +11,7 @@ from worker.commands.common import config_option, configuration, echo_json, inta
 
 if TYPE_CHECKING:
     from worker.intake.store import IntakeStore
-    from worker.store.dead_letters import Listed
+    from worker.store.dead_letters import ListedLetter
 
 
 @click.command()
@@ -156,7 +156,7 @@ def _move(store: "IntakeStore", file: Path) -> int:
     return len(lines)
 
 
-def _bodies(one: "Listed") -> list[dict[str, str]]:
+def _bodies(one: "ListedLetter") -> list[dict[str, str]]:
     """One for each reason."""
     seen = {"times": str(one.times), "last": one.last.isoformat()}
     return [

@@ -68,7 +68,7 @@ def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_
         with Replay(config_dir=config_dir) as run:
             for event in run.run(messages, respond):
                 click.echo(json.dumps(event, ensure_ascii=False) if as_json else _in_words(event))
-            for _, record in run.store.set_aside():
+            for _, record in run.store.dead_letters():
                 click.echo(f"set aside: {record.source} {record.id}: {record.why}", err=True)
             for patient, note in run.store.unregistered().items():
                 click.echo(f"set aside: patient {patient} is not registered: {note.count} message(s)", err=True)

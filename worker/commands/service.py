@@ -60,7 +60,7 @@ def worker(queues: str, processes: int) -> None:
     from worker.runtime.queues import QUEUES
     from worker.runtime.runtime import connect, keys_of
     from worker.standalone.supervisor import worker_arguments
-    from worker.store.requirements import UnfitStoreError, refuse_unfit
+    from worker.store.requirements import UnfitStoreError, require_usable_store
 
     settings = Settings()
     configuration(settings.config_dir)
@@ -70,7 +70,7 @@ def worker(queues: str, processes: int) -> None:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(QUEUES)}", param_hint="--queues")
     try:
         with connect(settings.redis_url) as redis:
-            refuse_unfit(redis, keys_of(settings), settings)
+            require_usable_store(redis, keys_of(settings), settings)
     except UnfitStoreError as error:
         refused(settings, error)
         raise click.ClickException(str(error)) from error

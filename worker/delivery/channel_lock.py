@@ -18,7 +18,7 @@ from config.site import Urgency
 from worker.clock import milliseconds
 from worker.delivery.outcome import Outcome
 from worker.store.keys import Keys
-from worker.store.lease import token as new_token
+from worker.store.lease import owner_token
 
 Lane = Literal["urgent", "ordinary"]
 
@@ -92,7 +92,7 @@ def lane(urgency: Urgency) -> Lane:
 
 def turn(channel: str, lane: Lane) -> Turn:
     """The turn to ask for."""
-    return Turn(channel, lane, new_token())
+    return Turn(channel, lane, owner_token())
 
 
 def ask(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:

@@ -14,8 +14,7 @@ from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.channel_lock import Place
 from worker.store.codec import Owed, unpack_owed
 from worker.store.keys import Keys, Shard
-from worker.store.lease import is_gone, while_held
-from worker.store.lease import token as new_token
+from worker.store.lease import owner_is_dead, owner_token, while_held
 from worker.store.schema import UnreadableError
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ def take(
     """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
-    tokens = [new_token() for _ in places]
+    tokens = [owner_token() for _ in places]
     for shard, place, token in zip(shards, places, tokens, strict=True):
         pipe.set(shard.claim(place.page), token, nx=True, px=held)
         pipe.get(shard.claim(place.page))
@@ -88,7 +87,7 @@ def take(
             continue
         if claimed:
             back.delete(shard.claim(place.page))
-        elif holder is not None and is_gone(holder):
+        elif holder is not None and owner_is_dead(holder):
             take_away(redis, shard, place.page, holder, now)
     if len(back):
         back.execute()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from worker.clock import milliseconds
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export.circuit_breaker import Pause
-from worker.store.codec import readable, unpack_set_aside
+from worker.store.codec import readable, unpack_dead_letter
 from worker.store.shard import Store
 
 
@@ -35,7 +35,7 @@ def due(store: Store, now: datetime) -> list[int]:
     shards = store.keys.all()
     for shard in shards:
         pipe.xlen(shard.exports)
-        pipe.exists(shard.exporting)
+        pipe.exists(shard.export_lease)
     answers = pipe.execute()
     pairs = zip(shards, answers[0::2], answers[1::2], strict=True)
     return [shard.number for shard, waiting, claimed in pairs if waiting and not claimed]
@@ -56,11 +56,11 @@ def backlog(store: Store, now: datetime) -> Backlog:
     return Backlog(sum(answers[0::3]), oldest, sum(answers[2::3]), circuit_breaker.read(store.redis, store.keys))
 
 
-def refused(store: Store) -> Iterator[SetAside]:
+def refused(store: Store) -> Iterator[DeadLetter]:
     """Every resource on the list of what the base refused, shard by shard, oldest first."""
     for shard in store.keys.all():
         packed = ((entry, fields.get(b"s", b"")) for entry, fields in store.stream(shard.key("refused")))
-        yield from (record for _, record in readable(unpack_set_aside, packed))
+        yield from (record for _, record in readable(unpack_dead_letter, packed))
 
 
 def forget_refused(store: Store) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, cast
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.client import Pipeline
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from config.settings import Settings
 from worker.clock import Clock
@@ -29,8 +29,7 @@ from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item
 from worker.store.codec import pack, readable, unpack_export
 from worker.store.keys import Shard
-from worker.store.lease import token as new_token
-from worker.store.lease import while_held
+from worker.store.lease import owner_token, while_held
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -89,8 +88,8 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
     pause = circuit_breaker.read(store.redis, store.keys)
     if pause is not None and pause.is_on(now):
         return False
-    token = new_token()
-    if not store.redis.set(shard.exporting, token, nx=True, px=CLAIMED_FOR):
+    token = owner_token()
+    if not store.redis.set(shard.export_lease, token, nx=True, px=CLAIMED_FOR):
         return False
     turn = _Turn(store, shard, token, settings, base)
     try:
@@ -154,7 +153,7 @@ class _Turn:
         except Exception as error:
             log.error("export: an entry cannot be told in FHIR (%s)", type(error).__name__)
             why = f"internal error {type(error).__name__}"
-            self._done([entry], {}, [SetAside(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
+            self._done([entry], {}, [DeadLetter(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
             return Answer(Verdict.TAKEN)
         refused = []
         for resource in draft.resources:
@@ -196,7 +195,7 @@ class _Turn:
         known = ((name, one) for name, one in zip(names, packed, strict=True) if one is not None)
         return dict(readable(unpack_told, known))
 
-    def _done(self, entries: list[Entry], pages: dict[str, Told], refused: list[SetAside], now: datetime) -> None:
+    def _done(self, entries: list[Entry], pages: dict[str, Told], refused: list[DeadLetter], now: datetime) -> None:
         """Take entries off the stream, and with them note what came of them; nothing where the claim was lost."""
 
         def write(pipe: Pipeline) -> None:
@@ -213,10 +212,10 @@ class _Turn:
 
     def give_back(self) -> None:
         """Let others export the shard."""
-        self._while_ours(lambda pipe: pipe.delete(self._shard.exporting))
+        self._while_ours(lambda pipe: pipe.delete(self._shard.export_lease))
 
     def _while_ours(self, write: Callable[[Pipeline], object]) -> None:
-        while_held(self._redis, self._shard.exporting, self._token.encode(), write)
+        while_held(self._redis, self._shard.export_lease, self._token.encode(), write)
 
 
 def _pages_of(item: Item) -> list[str]:
@@ -224,14 +223,14 @@ def _pages_of(item: Item) -> list[str]:
     return list(item["pages"]) if "pages" in item else [item["page"]] if "page" in item else []
 
 
-def _refusal(resource: Resource, answer: Answer, now: datetime) -> SetAside:
+def _refusal(resource: Resource, answer: Answer, now: datetime) -> DeadLetter:
     kind, _, name = name_of(resource)
     patient = resource["subject"]["identifier"]["value"]
     why = f"{answer.why}: {answer.said}" if answer.said else answer.why
-    return SetAside(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
+    return DeadLetter(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
 
 
-def _fault(refused: list[SetAside], entry: Entry, now: datetime) -> str:
+def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> str:
     """The notice to the technician; what the base said of a resource stays on the list."""
     what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch exports`"
     about = f"refused {refused[0].id} {entry.id.decode()}"

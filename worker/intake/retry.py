@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
@@ -29,7 +29,7 @@ def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> 
     wake: dict[int, Shard] = {}
     for one in store.dead_letters():
         messages: list[Native] = []
-        left: list[SetAside] = []
+        left: list[DeadLetter] = []
         for record in one.letter.records():
             became = again(record, intake, tables, now)
             if became is None:
@@ -45,7 +45,7 @@ def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> 
     return Retried(stored, dropped, kept, list(wake.values()))
 
 
-def again(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> list[Native] | None:
+def again(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> list[Native] | None:
     """What a record becomes now: native messages, none where it is not wanted, None where it is unusable."""
     if record.form == "native":
         item = read.native(record.raw.encode(), tables)
@@ -59,7 +59,7 @@ def again(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> li
     return _messages(elements or tuple(taken.elements))
 
 
-def _taken(record: SetAside, intake: Intake, tables: Tables, now: datetime) -> Parsed | None:
+def _taken(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> Parsed | None:
     source = intake.source(record.source)
     try:
         if record.form.startswith("hl7"):

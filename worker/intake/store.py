@@ -22,7 +22,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.messages import SITE_SUBJECT, AnyMessage
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from worker.clock import milliseconds
 from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, ParsedResource, Unmapped
@@ -30,10 +30,10 @@ from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.codec import pack
-from worker.store.dead_letters import Listed
-from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, queue, unanswered
+from worker.store.dead_letters import ListedLetter
+from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, claim_wakeups, queue
 from worker.store.keys import Keys, Shard
-from worker.store.requirements import refuse_other_shape
+from worker.store.requirements import require_same_shard_count
 
 SEEN_FOR = timedelta(hours=2)
 """Longer than an engine goes on sending what it heard no answer to, and no longer: each takes room. What is repeated
@@ -115,7 +115,7 @@ class IntakeStore:
             return Put([], bool(placed) and not any(map(is_refused, placed)), placed)
         pipe = self.redis.pipeline(transaction=True)
         wake: list[Shard] = []
-        records: list[SetAside] = []
+        records: list[DeadLetter] = []
         for taken in new:
             if taken.test:
                 self._keep_apart(taken, now, pipe)
@@ -128,7 +128,7 @@ class IntakeStore:
         wake += queue(pipe, self.keys, notices, now)
         # Of feeds on trial as well: a site completes its map before go-live.
         self._count(new, pipe)
-        woken = unanswered(self.redis, list(dict.fromkeys(wake)), pipe)
+        woken = claim_wakeups(self.redis, list(dict.fromkeys(wake)), pipe)
         if records:
             dead_letters.trim(self.redis, self.keys, now)
         return Put(woken, False, placed)
@@ -136,7 +136,7 @@ class IntakeStore:
     def _refuse_other_shape(self) -> None:
         """Once: a store that was away when this process began is known only now."""
         if not self._fits:
-            refuse_other_shape(self.redis, self.keys)
+            require_same_shard_count(self.redis, self.keys)
             self._fits = True
 
     def _new(self, deliveries: Sequence[Parsed], now: datetime) -> tuple[list[Parsed], tuple[Parsed, ...]]:
@@ -198,7 +198,7 @@ class IntakeStore:
             self._capacity.require(source, needed)
         return append(self.redis, self.keys, messages, now, source=source)
 
-    def _notices(self, records: list[SetAside], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
+    def _notices(self, records: list[DeadLetter], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
         """The notice to the technician, once in a while for each source."""
         return [
             notice
@@ -259,15 +259,17 @@ class IntakeStore:
 
     # -- dead letters ----------------------------------------------------------------------------
 
-    def dead_letters(self) -> list[Listed]:
+    def dead_letters(self) -> list[ListedLetter]:
         """Every dead letter, oldest first."""
         return dead_letters.everything(self.redis, self.keys)
 
-    def remove(self, listed: Iterable[Listed]) -> None:
+    def remove(self, listed: Iterable[ListedLetter]) -> None:
         """Take letters off the list that are kept elsewhere."""
         dead_letters.remove(self.redis, self.keys, listed)
 
-    def done_with(self, one: Listed, messages: list[Native], left: list[SetAside], now: datetime) -> list[Shard]:
+    def done_with(
+        self, one: ListedLetter, messages: list[Native], left: list[DeadLetter], now: datetime
+    ) -> list[Shard]:
         """Append what a letter has become, and leave of it what still cannot be used; return the shards to wake."""
         pipe = self.redis.pipeline(transaction=True)
         dead_letters.take_off(pipe, self.keys, one)
@@ -275,11 +277,11 @@ class IntakeStore:
         return append(self.redis, self.keys, map(_readied, messages), now, pipe)
 
 
-def _records(taken: Parsed, now: datetime) -> list[SetAside]:
+def _records(taken: Parsed, now: datetime) -> list[DeadLetter]:
     return [record for item in taken.items for record in _records_of(taken, item, now)]
 
 
-def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[SetAside]:
+def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[DeadLetter]:
     """One for each element that is kept; or one for all where they are many."""
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
@@ -288,11 +290,11 @@ def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[SetA
     return [_record(taken, item, element, now) for element in kept]
 
 
-def _record(taken: Parsed, item: ParsedResource, element: ElementResult | str, now: datetime) -> SetAside:
+def _record(taken: Parsed, item: ParsedResource, element: ElementResult | str, now: datetime) -> DeadLetter:
     if isinstance(element, str):
-        return SetAside(now, taken.source, "", item.id, "a test or training message", item.raw, item.form)
+        return DeadLetter(now, taken.source, "", item.id, "a test or training message", item.raw, item.form)
     name = f"{item.id} {element.where}".strip()
-    return SetAside(now, taken.source, element.patient, name, element.why, item.raw, item.form)
+    return DeadLetter(now, taken.source, element.patient, name, element.why, item.raw, item.form)
 
 
 def _readied(message: Native) -> tuple[Addressed, bytes]:

@@ -13,7 +13,7 @@ from config.site import Site, load_site
 from config.tables import Tables
 from worker.client import Client
 from worker.monitoring.config_refused import report
-from worker.runtime.reload import FILES, Reloaded
+from worker.runtime.reload import FILES, WatchedConfig
 from worker.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class IntakeConfig(NamedTuple):
         return self.site.tables
 
 
-class WatchedIntakeConfig(Reloaded[IntakeConfig]):
+class WatchedIntakeConfig(WatchedConfig[IntakeConfig]):
     """The intake of a folder, or the shipped one, which is not looked at again.
 
     Raises:

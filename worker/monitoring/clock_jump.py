@@ -79,7 +79,7 @@ def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVER
 
 def _hear_until(store: Store, now: datetime) -> None:
     """A feed that was heard later than now counts as heard now: else nobody would notice its silence for as long."""
-    names = [f"{store.keys.namespace}:feeds", *(shard.key("heard") for shard in store.keys.all())]
+    names = [f"{store.keys.namespace}:feeds", *(shard.key("last_seen") for shard in store.keys.all())]
     pipe = store.redis.pipeline(transaction=False)
     for name in names:
         pipe.hgetall(name)

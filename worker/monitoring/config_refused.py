@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, cast
 
 from alerts.step.system_faults import fault
-from worker.runtime.reload import Reloaded
+from worker.runtime.reload import WatchedConfig
 from worker.store.inbox import append
 from worker.store.keys import Shard
 from worker.store.shard import Store
 
 
-def report(store: Store, in_force: Reloaded[Any], now: datetime) -> list[Shard]:
+def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Shard]:
     """Say once that this machine's configuration is refused, and once that it is mended; return the shards to wake.
 
     Of several processes on a machine the first to see it speaks. It is over when no machine refuses any part of it.

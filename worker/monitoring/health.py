@@ -12,7 +12,7 @@ from worker.monitoring.overdue import find
 from worker.monitoring.unregistered import CONDITION, tally
 from worker.monitoring.watchdog import Seen, last_look, taken_by
 from worker.store.dead_letters import tally as dead_letters
-from worker.store.requirements import advice, troubles
+from worker.store.requirements import advice, violations
 from worker.store.shard import Store
 
 LOOKED_WITHIN = timedelta(minutes=1)
@@ -68,7 +68,7 @@ def unreachable(error: RedisError) -> Check:
 
 def _store(store: Store) -> list[Check]:
     parts = ("store version", "store role", "store eviction", "store durability", "store memory", "intake", "shards")
-    found = {trouble.part: str(trouble) for trouble in troubles(store.redis, store.keys, by_writing=False)}
+    found = {violation.part: str(violation) for violation in violations(store.redis, store.keys, by_writing=False)}
     well = {"store memory": str(advice(store.redis) or WELL)}
     return [Check(part, part not in found, found.get(part, well.get(part, WELL))) for part in parts]
 

@@ -28,7 +28,7 @@ from worker.monitoring import emergency_page
 from worker.monitoring.outages import Outage
 from worker.monitoring.overdue import OVERDUE
 from worker.store.keys import Keys
-from worker.store.requirements import UNREACHABLE, UnfitStoreError, troubles
+from worker.store.requirements import UNREACHABLE, UnfitStoreError, violations
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,8 @@ class LastAlarm:
         return ""
 
     def _bars(self) -> bool:
-        found = troubles(self._redis, self._keys, volatile=self._settings.volatile)
-        return any(trouble.bars for trouble in found)
+        found = violations(self._redis, self._keys, volatile=self._settings.volatile)
+        return any(violation.fatal for violation in found)
 
     def _report(self, outage: Outage, what: str, reason: str, began: float) -> None:
         now = time.monotonic()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from worker.delivery import channel_lock, page_lease
-from worker.store.lease import Elsewhere, free, is_gone, process_of
+from worker.store.lease import Elsewhere, free, owner_is_dead, process_of
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def recover(store: Store, channels: Iterable[str], now: datetime, elsewhere: Els
     A turn is looked for in two places: in what a lane sends, and at its channel, where it stays though a lane that
     has come to hold its turns for a shorter time no longer counts it.
     """
-    held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.exporting)]
+    held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
     asked = [(channel, lane) for channel in channels for lane in channel_lock.DELIVERS]
     pipe = store.redis.pipeline(transaction=False)
     pipe.mget([*held, *(store.keys.trying(channel, lane) for channel, lane in asked)])
@@ -52,7 +52,7 @@ def recover(store: Store, channels: Iterable[str], now: datetime, elsewhere: Els
 
 
 def _has_ended(holder: bytes, ended: Collection[str]) -> bool:
-    return is_gone(holder) or process_of(holder) in ended
+    return owner_is_dead(holder) or process_of(holder) in ended
 
 
 def _end(store: Store, turn: channel_lock.Turn, now: datetime, ended: Collection[str]) -> None:

@@ -106,7 +106,7 @@ def last_heard(store: Store, site: Site, now: datetime) -> dict[str, Heard]:
         pipe.hsetnx(f"{store.keys.namespace}:feeds", source, milliseconds(now))
     pipe.hmget(f"{store.keys.namespace}:feeds", feeds)
     for shard in store.keys.all():
-        pipe.hmget(shard.key("heard"), feeds)
+        pipe.hmget(shard.key("last_seen"), feeds)
     first_looks, *rows = pipe.execute()[len(feeds) :]
     found = {}
     for index, source in enumerate(feeds):

@@ -33,7 +33,7 @@ from worker.store.capacity import forget_nothing_waits, trim_streams
 from worker.store.codec import pack
 from worker.store.inbox import SOURCE_SHOWN, append
 from worker.store.keys import SYNTHETIC, Shard
-from worker.store.requirements import troubles
+from worker.store.requirements import violations
 from worker.store.shard import Store
 from worker.store.wrong_types import move_away
 
@@ -120,8 +120,8 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
             )
     if store.keys.of(SITE_SUBJECT).number in {*overdue.messages, *overdue.leases}:
         found[SITE_STUCK] = "nothing is judged in the shard that tells of technical trouble"
-    for trouble in troubles(store.redis, store.keys, volatile=run.settings.volatile):
-        found[trouble.part] = str(trouble)
+    for violation in violations(store.redis, store.keys, volatile=run.settings.volatile):
+        found[violation.part] = str(violation)
     found |= clock_jump.found(store)
     found |= _dropped(store, now)
     if run.settings.exports:

@@ -22,7 +22,7 @@ from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.pages.page import Page
-from alerts.state import Effects, PatientState, SetAside, sets_aside
+from alerts.state import DeadLetter, Effects, PatientState, dead_letter
 from alerts.step.step import step
 from alerts.step.system_faults import fault, intake_fault
 from alerts.step.unregistered import would_be_unregistered
@@ -31,10 +31,10 @@ from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export.records import Item, owed
 from worker.store.codec import pack_export
-from worker.store.fair_shares import PIECE, Budget, Piece, Read, Waiting, rounds
+from worker.store.fair_shares import PIECE, InboxEntry, ParsedEntry, Piece, TimeBudget, rounds
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
 from worker.store.keys import Keys, Shard
-from worker.store.shard import Batch, LostLeaseError, Outcome, Place, Store
+from worker.store.shard import Batch, Commit, LostLeaseError, ReadPosition, Store
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ UNREADABLE = "what is stored of a patient cannot be read"
 TO_MAKE_ROOM = "register them, or discharge those who are not to be watched"
 
 
-class Turn:
+class ShardRun:
     """What one wake-up achieved: pages to deliver, shards to wake, whether more waits, whether there is to export."""
 
     def __init__(self) -> None:
@@ -60,9 +60,9 @@ class Turn:
 
 def advance(
     store: Store, shard: Shard, clock: Clock, site: Site, monotonic: Callable[[], float] = time.monotonic
-) -> Turn:
+) -> ShardRun:
     """Take a shard as far as the budget of a turn reaches."""
-    turn = Turn()
+    turn = ShardRun()
     place = store.look(shard, clock)
     if place is None:
         return turn
@@ -73,7 +73,7 @@ def advance(
         if batch is None:
             turn.more = False
             break
-        # Read again: a message appended just before it was taken must not seem to come from the future.
+        # Read the clock again: a message appended just before it was taken must not seem to come from the future.
         now = clock.now()
         alone = alone or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE
         try:
@@ -90,13 +90,13 @@ def advance(
 
 
 def _one_batch(
-    store: Store, batch: Batch, now: datetime, site: Site, turn: Turn, budget: Budget, *, alone: bool
-) -> tuple[Outcome, Place]:
+    store: Store, batch: Batch, now: datetime, site: Site, turn: ShardRun, budget: TimeBudget, *, alone: bool
+) -> tuple[Commit, ReadPosition]:
     """Evaluate and commit what the budget allows of a batch; return also where the next begins."""
     with store.transaction(batch) as transaction:
         work = _one_thing(store, batch, turn) if alone else batch
         read, outcome = _read(store.keys, work, now, site)
-        due = [] if outcome.stuck else work.due
+        due = [] if outcome.failed_timers else work.due
         asked = {item.message.patient for item in read} | set(due)
         states = transaction.states(asked)
         if unreadable := asked - states.keys():
@@ -116,7 +116,7 @@ def _one_batch(
     return outcome, committed.place
 
 
-def _one_thing(store: Store, batch: Batch, turn: Turn) -> Batch:
+def _one_thing(store: Store, batch: Batch, turn: ShardRun) -> Batch:
     """One message alone, else the first ladder alone: what kills workers must be found out.
 
     The message is recorded as the suspect before it is evaluated, and remains so until something is committed. The
@@ -132,12 +132,12 @@ def _one_thing(store: Store, batch: Batch, turn: Turn) -> Batch:
     return batch._replace(waiting=chosen, due=[])
 
 
-def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Read], Outcome]:
+def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[ParsedEntry], Commit]:
     """Parse what waits. Producers may append to the stream directly: what cannot be read becomes a dead letter, what
     belongs to another shard is moved there."""
-    heard: dict[str, int] = {}
-    outcome = Outcome({}, [], [], [], [], [], [], heard)
-    found: list[Read] = []
+    last_seen: dict[str, int] = {}
+    outcome = Commit({}, [], [], [], [], [], [], last_seen)
+    found: list[ParsedEntry] = []
     given_up = batch.crashes > CRASHES_BEFORE_SET_ASIDE
     if given_up and not batch.waiting:
         _put_off(outcome, batch.due, f"shard {batch.shard.number}", "worker died", now)
@@ -147,10 +147,10 @@ def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Rea
         except BadMessage as error:
             _set_aside_raw(outcome, waiting, str(error), now)
             continue
-        heard[message.source] = milliseconds(waiting.received)
+        last_seen[message.source] = milliseconds(waiting.received)
         if given_up and waiting.entry == batch.place.suspect:
             why = "a worker died each time it took this message"
-            outcome.set_aside.append(sets_aside(message, why, now))
+            outcome.dead_letters.append(dead_letter(message, why, now))
             outcome.relayed.append(_poison(message, "worker died", now))
             continue
         if keys.of(message.patient) != batch.shard:
@@ -158,7 +158,7 @@ def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Rea
             continue
         if message.received is None and _depends_on_acceptance(message, waiting.received, site):
             message = message.model_copy(update={"received": waiting.received})
-        found.append(Read(waiting.entry, waiting.rank, message))
+        found.append(ParsedEntry(waiting.entry, waiting.rank, message))
     return found, outcome
 
 
@@ -172,23 +172,23 @@ def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) 
     return is_charted_ahead(message, accepted, site)
 
 
-def _set_aside_raw(outcome: Outcome, waiting: Waiting, why: str, now: datetime) -> None:
+def _set_aside_raw(outcome: Commit, waiting: InboxEntry, why: str, now: datetime) -> None:
     raw = waiting.raw.decode(errors="replace")[:RAW_KEPT]
-    outcome.set_aside.append(SetAside(now, "inbox", "", "", why, raw))
+    outcome.dead_letters.append(DeadLetter(now, "inbox", "", "", why, raw))
     what = "a message in the inbox cannot be read; see `cartwatch set-aside`"
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
 def _without_unreadable(
-    patients: set[str], read: list[Read], due: list[str], now: datetime, outcome: Outcome
-) -> tuple[list[Read], list[str]]:
+    patients: set[str], read: list[ParsedEntry], due: list[str], now: datetime, outcome: Commit
+) -> tuple[list[ParsedEntry], list[str]]:
     """Dead-letter what came in for patients whose state cannot be read, and look at their ladders again later.
 
     The state stays as it is. Returns what is left for the others.
     """
     kept = [item.message for item in read if item.message.patient in patients]
-    outcome.set_aside.extend(sets_aside(message, UNREADABLE, now) for message in kept)
-    outcome.stuck.extend(patient for patient in due if patient in patients)
+    outcome.dead_letters.extend(dead_letter(message, UNREADABLE, now) for message in kept)
+    outcome.failed_timers.extend(patient for patient in due if patient in patients)
     what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`"
     outcome.relayed.append(fault("patient state", what, f"audit patient state {now.isoformat()}", now))
     others = [item for item in read if item.message.patient not in patients]
@@ -196,8 +196,8 @@ def _without_unreadable(
 
 
 def _without_room(
-    states: dict[str, PatientState], read: list[Read], room: int, now: datetime, site: Site, outcome: Outcome
-) -> list[Read]:
+    states: dict[str, PatientState], read: list[ParsedEntry], room: int, now: datetime, site: Site, outcome: Commit
+) -> list[ParsedEntry]:
     """Dead-letter what would be charted of unregistered patients beyond those for whom there is `room`.
 
     Who is known already keeps what they have. Returns the messages that are left, in their order.
@@ -216,7 +216,7 @@ def _without_room(
         return read
     why = f"too many unregistered patients ({site.conventions.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
     refused = [item.message for item in read if item.message.patient in turned_away]
-    outcome.set_aside.extend(sets_aside(message, why, now) for message in refused)
+    outcome.dead_letters.extend(dead_letter(message, why, now) for message in refused)
     by_source = {message.source: message for message in refused}
     outcome.relayed.extend(intake_fault(message, why, now) for message in by_source.values())
     return [item for item in read if item.message.patient not in turned_away]
@@ -225,10 +225,10 @@ def _without_room(
 def _evaluate(
     states: dict[str, PatientState],
     todo: Iterable[Sequence[Piece]],
-    budget: Budget,
+    budget: TimeBudget,
     now: datetime,
     site: Site,
-    outcome: Outcome,
+    outcome: Commit,
     *,
     exporting: bool,
 ) -> tuple[list[Item], set[bytes]]:
@@ -249,7 +249,7 @@ def _evaluate(
             outcome.states[patient] = states[patient] = advanced
         outcome.pages.extend(owing(page, site) for page in effects.pages)
         outcome.cancelled.extend(effects.cancelled)
-        outcome.set_aside.extend(effects.set_aside)
+        outcome.dead_letters.extend(effects.dead_letters)
         outcome.events.extend(effects.events)
         outcome.relayed.extend(effects.faults)
         outcome.relayed.extend(effects.passed_on)
@@ -258,7 +258,7 @@ def _evaluate(
     return exports, done
 
 
-def _within(budget: Budget, todo: Iterable[Sequence[Piece]]) -> Iterator[Piece]:
+def _within(budget: TimeBudget, todo: Iterable[Sequence[Piece]]) -> Iterator[Piece]:
     for round_ in todo:
         yield from round_
         if budget.is_spent():
@@ -285,7 +285,7 @@ def _step_isolated(
             raise
         except Exception as error:
             why = f"internal error {type(error).__name__} while judging this message"
-            poison.set_aside.append(sets_aside(message, why, now))
+            poison.dead_letters.append(dead_letter(message, why, now))
             poison.faults.append(_poison(message, type(error).__name__, now))
         else:
             good.append(message)
@@ -297,7 +297,7 @@ def _step_isolated(
     except Exception as error:
         _log_failure("the judgement failed without a message at fault (%d in hand)", len(good), error)
         return state, poison, error
-    effects.set_aside.extend(poison.set_aside)
+    effects.dead_letters.extend(poison.dead_letters)
     effects.faults.extend(poison.faults)
     return advanced, effects, None
 
@@ -308,9 +308,9 @@ def _log_failure(text: str, count: int, error: Exception) -> None:
     log.error(f"{text}: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}", count)
 
 
-def _put_off(outcome: Outcome, patients: list[str], whose: str, error: str, now: datetime) -> None:
+def _put_off(outcome: Commit, patients: list[str], whose: str, error: str, now: datetime) -> None:
     """Ladders that cannot be climbed are tried again later and said so; they hold up no other patient."""
-    outcome.stuck.extend(patients)
+    outcome.failed_timers.extend(patients)
     what = f"a ladder could not be judged ({whose}: {error}); it is tried again each minute, see the worker's log"
     outcome.relayed.append(fault("judgement ladder", what, f"{whose} {now.isoformat()}", now))
 

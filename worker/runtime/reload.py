@@ -52,7 +52,7 @@ Seen = dict[str, Stamp]
 T = TypeVar("T")
 
 
-class Reloaded(Generic[T]):
+class WatchedConfig(Generic[T]):
     """What is read of a folder, as one value: asked for twice it may be two versions, asked for once it is one.
 
     Asking costs a comparison of times, and each second a look at the files. Any thread may ask.
@@ -80,7 +80,7 @@ class Reloaded(Generic[T]):
         self._looking = threading.Lock()
         self._looked = self._seen_since = timer()
         # Looked at before they are read: what changes meanwhile is noticed.
-        self._read = self._seen = self._tried = look(folder)
+        self._read = self._seen = self._tried = fingerprint(folder)
         self._value = load(folder)
 
     @property
@@ -119,7 +119,7 @@ class Reloaded(Generic[T]):
             threading.Thread(target=look_each_second, name=f"configuration {self.part}".strip(), daemon=True).start()
 
     def _look_again(self, folder: Path) -> None:
-        seen = look(folder)
+        seen = fingerprint(folder)
         if seen != self._seen:
             self._seen, self._seen_since = seen, self._timer()
         if seen == self._tried or not self._has_settled(seen, folder):
@@ -130,7 +130,7 @@ class Reloaded(Generic[T]):
                 value = self._load_again(seen, folder)
         except ConfigurationError as error:
             refused = str(error)
-        if look(folder) != seen:
+        if fingerprint(folder) != seen:
             return  # what was read may be a mixture of two versions
         self._tried, self._value, self.refused = seen, value, refused
         if not refused:
@@ -160,7 +160,7 @@ def _all_older(stamps: Iterable[Stamp], now: float) -> bool:
     return all(age is not None and age >= SETTLED_SECONDS for age in ages)
 
 
-class InForce(Reloaded[Site]):
+class SiteConfig(WatchedConfig[Site]):
     """A site's configuration: that of a folder, or the shipped example, which is not looked at again.
 
     Raises:
@@ -173,12 +173,12 @@ class InForce(Reloaded[Site]):
         folder: Path | None,
         timer: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-    ) -> "InForce":
+    ) -> "SiteConfig":
         """The configuration of a folder."""
         return cls(lambda changed: load_site(changed), folder, timer, wall)
 
     @classmethod
-    def always(cls, site: Site) -> "InForce":
+    def always(cls, site: Site) -> "SiteConfig":
         """One that never changes."""
         return cls(lambda _: site)
 
@@ -188,7 +188,7 @@ class InForce(Reloaded[Site]):
         return self.value
 
 
-def look(folder: Path | None) -> Seen:
+def fingerprint(folder: Path | None) -> Seen:
     """The files of a configuration folder as they are now; none where it cannot be looked at.
 
     Hidden files are those of editors; a link that leads nowhere is no file.

@@ -12,7 +12,7 @@ from redis.retry import Retry
 from config.settings import Settings
 from config.site import Site
 from worker.clock import Clock, StoreClock
-from worker.runtime.reload import InForce
+from worker.runtime.reload import SiteConfig
 from worker.runtime.simulated_clock import SimulatedClock
 from worker.store.keys import Keys, Shard
 from worker.store.lease import introduce
@@ -22,9 +22,9 @@ from worker.store.shard import Store
 class Runtime:
     """Settings, site, store and clock of this process. The site is the one in force: ask for it once per task."""
 
-    def __init__(self, settings: Settings, site: Site | InForce, store: Store, clock: Clock) -> None:
+    def __init__(self, settings: Settings, site: Site | SiteConfig, store: Store, clock: Clock) -> None:
         self.settings = settings
-        self.configuration = site if isinstance(site, InForce) else InForce.always(site)
+        self.configuration = site if isinstance(site, SiteConfig) else SiteConfig.always(site)
         self.store = store
         self.clock = clock
 
@@ -35,7 +35,7 @@ class Runtime:
 
     def site_of(self, shard: Shard) -> Site:
         """The site a shard is judged and delivered by: the one in force, but for the synthetic patient's."""
-        if shard != self.store.keys.loop:
+        if shard != self.store.keys.canary:
             return self.site
         from worker.runtime.canary_site import site_of
 
@@ -98,7 +98,7 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
         exports=settings.exports,
     )
     clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else StoreClock(client)
-    return Runtime(settings, InForce.of(settings.config_dir), store, clock)
+    return Runtime(settings, SiteConfig.of(settings.config_dir), store, clock)
 
 
 @cache

@@ -26,7 +26,7 @@ from worker.runtime.simulated_clock import SimulatedClock
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, worker_command
-from worker.store.inbox import append, unanswered
+from worker.store.inbox import append, claim_wakeups
 from worker.store.shard import Store
 from worker.ticker import pending
 
@@ -142,7 +142,7 @@ class Replay:
         for shard in self.store.keys.all():
             pipe.xlen(shard.inbox)
         waiting = [shard for shard, count in zip(self.store.keys.all(), pipe.execute(), strict=True) if count]
-        self.client.wake(unanswered(self.store.redis, waiting))
+        self.client.wake(claim_wakeups(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
         """Whether no message, timer or page is left to be worked on at this simulated time.

@@ -23,8 +23,8 @@ from worker.runtime.runtime import connect, keys_of
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
-from worker.store.lease import lives, token
-from worker.store.requirements import UnfitStoreError, refuse_unfit
+from worker.store.lease import owner_is_alive, owner_token
+from worker.store.requirements import UnfitStoreError, require_usable_store
 
 DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
 """Processes for each queue of what waits for the outside world."""
@@ -57,7 +57,7 @@ def _write_card(settings: Settings, data: Path | None) -> Path:
     """Readable by this user only, as it holds the store's password; in its place only when it is whole."""
     path = card_path(data)
     card = {
-        "process": token(),
+        "process": owner_token(),
         "data": str(data.resolve()) if data is not None else None,
         "settings": {name: getattr(settings, name) for name in REACHED_BY},
     }
@@ -101,7 +101,7 @@ def _running() -> Iterator[tuple[str, Settings]]:
             with open(open_private(path, os.O_RDONLY), encoding="utf-8") as file:
                 card: dict[str, Any] = json.load(file)
             process: str = card["process"]
-            if lives(process.encode()):
+            if owner_is_alive(process.encode()):
                 yield card["data"] or f"(no data folder, process {process.split('-')[1]})", Settings(**card["settings"])
             else:
                 path.unlink()
@@ -155,7 +155,7 @@ def serve(
 def _refuse_unfit(settings: Settings) -> None:
     try:
         with connect(settings.redis_url) as redis:
-            refuse_unfit(redis, keys_of(settings), settings)
+            require_usable_store(redis, keys_of(settings), settings)
     except UnfitStoreError as error:
         refused(settings, error)
         raise

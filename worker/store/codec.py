@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.pages.page import Page
-from alerts.state import PatientState, SetAside, Unregistered
+from alerts.state import DeadLetter, PatientState, Unregistered
 from worker.store import schema
 from worker.store.schema import UnreadableError
 
@@ -87,21 +87,21 @@ class Codec(Generic[T]):
 _state = Codec("state", PatientState, compressed=True)
 _unregistered = Codec("unregistered", Unregistered)
 _owed = Codec("owed page", Owed)
-_set_aside = Codec("refused", SetAside)
+_dead_letter = Codec("refused", DeadLetter)
 _journal: Codec[dict[str, Any]] = Codec("journal", dict[str, Any], compressed=True, as_json=True)
 _export: Codec[list[dict[str, Any]]] = Codec("export", list[dict[str, Any]], compressed=True, as_json=True)
 
-_of_type: dict[type, Codec[Any]] = {codec.type: codec for codec in (_state, _unregistered, _owed, _set_aside)}
+_of_type: dict[type, Codec[Any]] = {codec.type: codec for codec in (_state, _unregistered, _owed, _dead_letter)}
 
 
-def pack(value: PatientState | Owed | SetAside | Unregistered) -> bytes:
+def pack(value: PatientState | Owed | DeadLetter | Unregistered) -> bytes:
     """To bytes."""
     return _of_type[type(value)].pack(value)
 
 
 unpack_state = _state.unpack
 unpack_owed = _owed.unpack
-unpack_set_aside = _set_aside.unpack
+unpack_dead_letter = _dead_letter.unpack
 unpack_unregistered = _unregistered.unpack
 pack_journal, unpack_journal = _journal.pack, _journal.unpack
 pack_export, unpack_export = _export.pack, _export.unpack

@@ -15,7 +15,7 @@ import msgspec
 from redis import Redis
 from redis.client import Pipeline
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from worker.clock import milliseconds
 from worker.store.capacity import Memory, ask_memory, memory_of
 from worker.store.codec import Codec, readable
@@ -57,7 +57,7 @@ class Reason(msgspec.Struct, frozen=True, array_like=True):
     why: str
 
 
-class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
+class StoredLetter(msgspec.Struct, frozen=True, array_like=True):
     """One text of one source, compressed, and all that could not be used of it. `at` is when it came first."""
 
     at: datetime
@@ -71,17 +71,17 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
         """The text as it came."""
         return zlib.decompress(self.text).decode(errors="surrogatepass")
 
-    def records(self) -> list[SetAside]:
+    def records(self) -> list[DeadLetter]:
         """One for each reason."""
         raw = self.raw
-        return [SetAside(self.at, self.source, r.patient, r.id, r.why, raw, self.form) for r in self.reasons]
+        return [DeadLetter(self.at, self.source, r.patient, r.id, r.why, raw, self.form) for r in self.reasons]
 
 
-class Listed(NamedTuple):
+class ListedLetter(NamedTuple):
     """A dead letter as the store has it: under which id, how often it came, and when last."""
 
     id: str
-    letter: DeadLetter
+    letter: StoredLetter
     times: int
     last: datetime
 
@@ -97,17 +97,17 @@ class Tally(NamedTuple):
     dropping: tuple[str, ...]
 
 
-_letters = Codec("dead letter", DeadLetter)
+_letters = Codec("dead letter", StoredLetter)
 _identity = msgspec.msgpack.Encoder()
 
 
-def letters_of(records: Iterable[SetAside]) -> list[DeadLetter]:
+def letters_of(records: Iterable[DeadLetter]) -> list[StoredLetter]:
     """The records of one text as one letter, in the order they came."""
-    grouped: dict[tuple[str, str, str], list[SetAside]] = {}
+    grouped: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for record in records:
         grouped.setdefault((record.source, record.form, record.raw), []).append(record)
     return [
-        DeadLetter(
+        StoredLetter(
             min(record.at for record in of_it),
             source,
             form,
@@ -118,9 +118,9 @@ def letters_of(records: Iterable[SetAside]) -> list[DeadLetter]:
     ]
 
 
-def write(pipe: Pipeline, keys: Keys, records: Iterable[SetAside], now: datetime) -> None:
+def write(pipe: Pipeline, keys: Keys, records: Iterable[DeadLetter], now: datetime) -> None:
     """Queue records onto an open MULTI; what the store has already is only counted. Call `trim` after it."""
-    by_source: dict[str, list[DeadLetter]] = {}
+    by_source: dict[str, list[StoredLetter]] = {}
     for letter in letters_of(records):
         by_source.setdefault(letter.source, []).append(letter)
     for source, letters in by_source.items():
@@ -153,7 +153,7 @@ def limit_of(memory: Memory) -> int:
     return min(memory.share(PART_OF_STORE), AT_MOST) if memory.limit else IN_UNKNOWN_STORE
 
 
-def everything(redis: Redis, keys: Keys) -> list[Listed]:
+def everything(redis: Redis, keys: Keys) -> list[ListedLetter]:
     """All dead letters, oldest first."""
     pipe = redis.pipeline(transaction=False)
     pipe.hgetall(keys.dead_letters)
@@ -164,13 +164,13 @@ def everything(redis: Redis, keys: Keys) -> list[Listed]:
     for id_, letter in letters.items():
         pipe.zscore(keys.dead_letters_of(letter.source), id_)
     found = [
-        Listed(id_.decode(), letter, int(times.get(id_, 1)), _moment(last) or letter.at)
+        ListedLetter(id_.decode(), letter, int(times.get(id_, 1)), _moment(last) or letter.at)
         for (id_, letter), last in zip(letters.items(), pipe.execute(), strict=True)
     ]
     return sorted(found, key=lambda one: (one.letter.at, one.id))
 
 
-def remove(redis: Redis, keys: Keys, listed: Iterable[Listed]) -> None:
+def remove(redis: Redis, keys: Keys, listed: Iterable[ListedLetter]) -> None:
     """Take letters off the list that are kept elsewhere; what was dropped is counted anew from here."""
     gone = list(listed)
     pipe = redis.pipeline(transaction=True)
@@ -182,7 +182,7 @@ def remove(redis: Redis, keys: Keys, listed: Iterable[Listed]) -> None:
         _drop_oldest(redis, keys, source, sys.maxsize, gone[-1].last)
 
 
-def take_off(pipe: Pipeline, keys: Keys, one: Listed) -> None:
+def take_off(pipe: Pipeline, keys: Keys, one: ListedLetter) -> None:
     """The same for one letter, within a transaction."""
     source = one.letter.source
     pipe.hdel(keys.dead_letters, one.id)
@@ -256,7 +256,7 @@ def _newest(ids: Sequence[_Id], sizes: Sequence[int], most: int) -> list[_Id]:
     return list(ids)
 
 
-def _id(letter: DeadLetter) -> str:
+def _id(letter: StoredLetter) -> str:
     whole = _identity.encode((letter.source, letter.form, letter.text, letter.reasons))
     return hashlib.blake2s(whole, digest_size=8).hexdigest()
 

@@ -40,7 +40,7 @@ LATE = timedelta(minutes=10)
 """A reading that was true longer ago than this when it was accepted comes after those of now."""
 
 
-class Budget:
+class TimeBudget:
     """How long a turn may take, in seconds of a monotonic clock."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
@@ -53,7 +53,7 @@ class Budget:
         return self._monotonic() - self._began >= self._seconds * part
 
 
-class Waiting(NamedTuple):
+class InboxEntry(NamedTuple):
     """One inbox entry: its id, the JSON text, when it was accepted, and whose it is as far as can be read. A lower
     `rank` comes first. `sender` is as whose it was counted (`worker.store.capacity`)."""
 
@@ -81,13 +81,13 @@ class _Route(Struct):
 _route = msgspec.json.Decoder(_Route)
 
 
-def routed(entry: bytes, raw: bytes, received: datetime) -> Waiting:
+def routed(entry: bytes, raw: bytes, received: datetime) -> InboxEntry:
     """An entry with its patient and source; without them where it cannot be read."""
     try:
         route = _route.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Waiting(entry, raw, received)
-    return Waiting(entry, raw, received, route.patient, route.source, _rank(route, received))
+        return InboxEntry(entry, raw, received)
+    return InboxEntry(entry, raw, received, route.patient, route.source, _rank(route, received))
 
 
 def _rank(route: _Route, received: datetime) -> int:
@@ -113,7 +113,7 @@ class Scan(NamedTuple):
     over: frozenset[tuple[str, int]] = frozenset()
     cursor: bytes = b""
 
-    def after(self, taken: Sequence[Waiting], done: Iterable[bytes]) -> bytes:
+    def after(self, taken: Sequence[InboxEntry], done: Iterable[bytes]) -> bytes:
         """The cursor once those of the `taken` messages that are `done` have left the inbox; empty without backlog.
 
         What was not reached and is nobody's who sent too much is read again first.
@@ -126,7 +126,9 @@ class Scan(NamedTuple):
         first = (one.entry for one, waiting in fresh if waiting and (one.patient, one.rank) not in self.over)
         return next(first, self.cursor)
 
-    def wanted(self, read: Sequence["Read"], old: Collection[bytes]) -> tuple[list["Read"], list["Read"]]:
+    def wanted(
+        self, read: Sequence["ParsedEntry"], old: Collection[bytes]
+    ) -> tuple[list["ParsedEntry"], list["ParsedEntry"]]:
         """The messages that are to be evaluated now: of the rest of the inbox, and of the `old`, the backlog.
 
         Until the scan has come to the end, those who sent too much wait: others may stand behind their messages.
@@ -145,8 +147,8 @@ class Selection:
 
     def __init__(self, most: int, cursor: bytes = b"") -> None:
         self._most = most
-        self._chosen: list[Waiting] = []
-        self._spare: list[Waiting] = []
+        self._chosen: list[InboxEntry] = []
+        self._spare: list[InboxEntry] = []
         self._over: set[tuple[str, int]] = set()
         self._shares: Counter[tuple[str, int]] = Counter()
         self._sources: Counter[str] = Counter()
@@ -154,7 +156,7 @@ class Selection:
         self._cursor = cursor
         self.end = False
 
-    def offer(self, one: Waiting) -> None:
+    def offer(self, one: InboxEntry) -> None:
         """Choose an entry, pass it over, or keep it in case that there is room."""
         self._cursor = b"(" + one.entry
         share = (one.patient, one.rank)
@@ -167,10 +169,10 @@ class Selection:
         else:
             self._spare.append(one)
 
-    def _has_room(self, one: Waiting) -> bool:
+    def _has_room(self, one: InboxEntry) -> bool:
         return len(self._chosen) < self._most and (one.patient in self._patients or len(self._patients) < PATIENTS)
 
-    def _choose(self, one: Waiting) -> None:
+    def _choose(self, one: InboxEntry) -> None:
         self._chosen.append(one)
         self._sources[one.source] += 1
         self._patients.add(one.patient)
@@ -180,7 +182,7 @@ class Selection:
         """Whether reading on is in vain."""
         return max(len(self._chosen), len(self._spare)) >= self._most
 
-    def close(self, backlog: Sequence[Waiting], *, longer: bool) -> tuple[list[Waiting], Scan]:
+    def close(self, backlog: Sequence[InboxEntry], *, longer: bool) -> tuple[list[InboxEntry], Scan]:
         """The batch's messages, those of the `backlog` first, and where the scan stands."""
         left = None
         for one in self._spare:
@@ -193,7 +195,7 @@ class Selection:
         return [*backlog, *fresh], scan
 
 
-class Read(NamedTuple):
+class ParsedEntry(NamedTuple):
     """A message, and the entry it was read from."""
 
     entry: bytes
@@ -205,11 +207,11 @@ class Piece(NamedTuple):
     """Messages of one patient that are evaluated at once; none where only a timer is due."""
 
     patient: str
-    messages: Sequence[Read]
+    messages: Sequence[ParsedEntry]
 
 
 def rounds(
-    fresh: Sequence[Read], backlog: Sequence[Read], due: Iterable[str], size: int = PIECE
+    fresh: Sequence[ParsedEntry], backlog: Sequence[ParsedEntry], due: Iterable[str], size: int = PIECE
 ) -> Iterator[list[Piece]]:
     """The work of a batch in its order. In each round a timer, a piece of the messages and one of the backlog have
     their turn, so that none of them waits for good.
@@ -230,14 +232,14 @@ def rounds(
     return ([piece for piece in one if piece is not None] for one in zip_longest(timers, ordered, old))
 
 
-def _by_patient(messages: Iterable[Read]) -> dict[str, list[Read]]:
-    found: dict[str, list[Read]] = defaultdict(list)
+def _by_patient(messages: Iterable[ParsedEntry]) -> dict[str, list[ParsedEntry]]:
+    found: dict[str, list[ParsedEntry]] = defaultdict(list)
     for read in messages:
         found[read.message.patient].append(read)
     return found
 
 
-def _cut(messages: list[Read], size: int) -> Iterator[list[Read]]:
+def _cut(messages: list[ParsedEntry], size: int) -> Iterator[list[ParsedEntry]]:
     """A few messages stay together in their order; of many the live ones come first."""
     if len(messages) > size:
         messages = sorted(messages, key=lambda read: read.rank)

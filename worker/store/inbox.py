@@ -14,7 +14,7 @@ from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
 from alerts.message_fields import Status
 from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from config.site import Site
 from worker.store import dead_letters
@@ -61,7 +61,7 @@ class Accepted(NamedTuple):
     """
 
     stored: int
-    refused: list[SetAside]
+    refused: list[DeadLetter]
     wake: list[Shard]
     unusable: tuple[tuple[int, str], ...] = ()
 
@@ -80,7 +80,7 @@ def append(
     appended for a `source` counts as its own while it waits (`worker.store.capacity`).
     """
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
-    return unanswered(redis, queue(pipe, keys, messages, now, source), pipe)
+    return claim_wakeups(redis, queue(pipe, keys, messages, now, source), pipe)
 
 
 def queue(
@@ -101,11 +101,11 @@ def queue(
     return list(touched.values())
 
 
-def unanswered(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
+def claim_wakeups(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
     """Of these shards, those for which no wake-up is on its way; it is noted that one now is. `pipe` goes first."""
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
     for shard in shards:
-        pipe.set(shard.woken, 1, nx=True, px=WAKE_LASTS_MS)
+        pipe.set(shard.wakeup_pending, 1, nx=True, px=WAKE_LASTS_MS)
     answers = pipe.execute()
     return [shard for shard, first in zip(shards, answers[len(answers) - len(shards) :], strict=True) if first]
 
@@ -129,7 +129,7 @@ def accept(
         redis.exceptions.RedisError: the store cannot be reached; nothing was stored.
     """
     good: list[tuple[AnyMessage, bytes]] = []
-    refused: list[SetAside] = []
+    refused: list[DeadLetter] = []
     unusable: list[tuple[int, str]] = []
     size = 0
     sampling = Sampling()
@@ -146,7 +146,7 @@ def accept(
                 unusable.append((place, why))
             size += len(raw) if message.type not in ANSWERS else 0
         except BadMessage as error:
-            refused.append(SetAside(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
+            refused.append(DeadLetter(now, source, "", "", str(error), raw.decode(errors="replace")[:RAW_KEPT]))
             size += len(raw)
     refused = _waveforms_once(refused)
     if capacity is not None and size:
@@ -170,7 +170,7 @@ def refuse_waveform(sampling: Sampling, message: AnyMessage) -> None:
         raise BadMessage(why)
 
 
-def _waveforms_once(refused: list[SetAside]) -> list[SetAside]:
+def _waveforms_once(refused: list[DeadLetter]) -> list[DeadLetter]:
     """Of the values of waveforms only the first is kept, and their number."""
     values = [record for record in refused if record.why == WAVEFORM]
     if len(values) < 2:
@@ -190,7 +190,7 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
     return ours, ours.model_dump_json(exclude_none=True).encode()
 
 
-def dead_letter(redis: Redis, keys: Keys, refused: list[SetAside], source: str, now: datetime) -> list[Shard]:
+def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
     """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
     pipe = redis.pipeline(transaction=True)
     wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe)
@@ -202,7 +202,7 @@ def _with_letters(
     pipe: Pipeline,
     keys: Keys,
     good: list[tuple[AnyMessage, bytes]],
-    refused: list[SetAside],
+    refused: list[DeadLetter],
     source: str,
     now: datetime,
 ) -> list[tuple[AnyMessage, bytes]]:
@@ -214,7 +214,7 @@ def _with_letters(
     return [*good, _refusal(refused, source, now)]
 
 
-def _refusal(refused: list[SetAside], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
+def _refusal(refused: list[DeadLetter], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
     source = source[:SOURCE_SHOWN]
     what = f"messages from {source} cannot be read; see `cartwatch set-aside`"
     message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)

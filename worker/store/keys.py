@@ -15,7 +15,7 @@ episodes   hash     episode id -> patient
 relay      stream   messages of this shard for other shards (faults go to the site's own shard)
 journal    stream   every batch: what came in, what followed
 exports    stream   of every batch what the record system is to be told; only where one is configured
-exporting  string   which worker exports this shard now
+export_lease string   which worker exports this shard now
 page:ID    string   an exported page, to which what becomes of it is added
 refused    stream   resources that the record system refused, with the reason
 crashes    string   how often the shard was taken and nothing was committed; each commit takes one off
@@ -26,7 +26,7 @@ lease      string   which worker advances this shard now
 unreadable hash     what of the shard cannot be read, one field each (`worker/store/unreadable.py`)
 unreadable_values hash  the same fields -> the packed values that were moved out of the way
 suspended  stream   messages of patients whose state cannot be read; they go back to the inbox once it can
-woken      string   a wake-up is already on its way
+wakeup_pending string   a wake-up is already on its way
 receipts   string   how many of the entries in the inbox are receipts of pages that were sent
 """
 
@@ -64,9 +64,9 @@ class Shard(NamedTuple):
         return self.key("lease")
 
     @property
-    def woken(self) -> str:
+    def wakeup_pending(self) -> str:
         """Whether a wake-up is on its way."""
-        return self.key("woken")
+        return self.key("wakeup_pending")
 
     @property
     def crashes(self) -> str:
@@ -88,9 +88,9 @@ class Shard(NamedTuple):
         return self.key("exports")
 
     @property
-    def exporting(self) -> str:
+    def export_lease(self) -> str:
         """Who exports the shard."""
-        return self.key("exporting")
+        return self.key("export_lease")
 
     def page(self, page: str) -> str:
         """An exported page."""
@@ -113,20 +113,20 @@ class Keys(NamedTuple):
 
     def of(self, patient: str) -> Shard:
         """The shard a patient belongs to."""
-        return self.loop if patient == SYNTHETIC else self.shard(crc32(patient.encode()) % self.shards)
+        return self.canary if patient == SYNTHETIC else self.shard(crc32(patient.encode()) % self.shards)
 
     def all(self) -> list[Shard]:
         """Every shard of patients, and with them the site's."""
         return [self.shard(number) for number in range(self.shards)]
 
     @property
-    def loop(self) -> Shard:
+    def canary(self) -> Shard:
         """The shard of the synthetic subject alone: what is shown to people is read from the others."""
         return self.shard(self.shards)
 
     def advanced(self) -> list[Shard]:
         """Every shard in which something may wait."""
-        return [*self.all(), self.loop]
+        return [*self.all(), self.canary]
 
     def ailing(self, channel: str) -> str:
         """Set while a channel has failed lately."""
@@ -152,9 +152,9 @@ class Keys(NamedTuple):
         """Pages over a channel's limit, by when they were held back (ms)."""
         return f"{self.namespace}:held:{channel}"
 
-    def ticked(self, what: str) -> str:
+    def tick_claimed(self, what: str) -> str:
         """Set while some worker's ticker looks for what is due, or has just done so ("look"; for exports "exports")."""
-        return f"{self.namespace}:ticked:{what}"
+        return f"{self.namespace}:tick_claimed:{what}"
 
     @property
     def fhir_base(self) -> str:
@@ -201,7 +201,7 @@ class Keys(NamedTuple):
         return f"{self.namespace}:audit"
 
     @property
-    def shape(self) -> str:
+    def shard_count(self) -> str:
         """The number of shards the installation was begun with."""
         return f"{self.namespace}:shards"
 

@@ -50,7 +50,7 @@ def free(redis: Redis, key: str, token: bytes) -> bool:
     return while_held(redis, key, token, lambda pipe: pipe.delete(key))
 
 
-def process() -> str:
+def process_name() -> str:
     """The name of this process, with which all its tokens begin."""
     number = os.getpid()
     return f"{_machine()}-{number}-{_began(number)}"
@@ -61,15 +61,15 @@ def process_of(token: bytes) -> str:
     return token.decode(errors="replace").rpartition("-")[0]
 
 
-def token() -> str:
+def owner_token() -> str:
     """A new token of this process."""
-    return f"{process()}-{secrets.token_hex(8)}"
+    return f"{process_name()}-{secrets.token_hex(8)}"
 
 
 def introduce(connection: AbstractConnection) -> None:
     """Begin a connection to the store, and give it the name of this process, where the store allows that."""
     connection.on_connect()  # type: ignore[no-untyped-call]
-    connection.send_command("CLIENT", "SETNAME", process())  # type: ignore[no-untyped-call]
+    connection.send_command("CLIENT", "SETNAME", process_name())  # type: ignore[no-untyped-call]
     with suppress(ResponseError):
         connection.read_response()
 
@@ -99,13 +99,13 @@ def _not_connected(redis: Redis, names: Collection[str]) -> frozenset[str]:
         clients = redis.client_list()
     except ResponseError:
         return frozenset()
-    here = max((int(client["age"]) for client in clients if client["name"] == process()), default=0)
+    here = max((int(client["age"]) for client in clients if client["name"] == process_name()), default=0)
     if here < KNOWN_AFTER_SECONDS:
         return frozenset()
     return frozenset(names) - {client["name"] for client in clients}
 
 
-def is_gone(token: bytes) -> bool:
+def owner_is_dead(token: bytes) -> bool:
     """Whether the process of a token has ended, as far as can be known here."""
     try:
         machine, number, began, _ = token.decode().split("-")
@@ -114,7 +114,7 @@ def is_gone(token: bytes) -> bool:
         return False
 
 
-def lives(token: bytes) -> bool:
+def owner_is_alive(token: bytes) -> bool:
     """Whether the process of a token runs on this machine now. Without Linux any process of its number will do."""
     try:
         machine, number, began, _ = token.decode().split("-")

@@ -26,23 +26,23 @@ empty on it."""
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
 
 
-class Trouble(NamedTuple):
-    """What of the store is not as it must be, and how it is mended; `bars`: nothing is begun on such a store."""
+class Violation(NamedTuple):
+    """What of the store is not as it must be, and how it is mended; `fatal`: nothing is begun on such a store."""
 
     part: str
     seen: str
-    mend: str
-    bars: bool = True
+    fix: str
+    fatal: bool = True
 
     def __str__(self) -> str:
-        return f"{self.part}: {self.seen}; {self.mend}"
+        return f"{self.part}: {self.seen}; {self.fix}"
 
 
 class UnfitStoreError(Exception):
-    """The store must not be used; the text names each setting and the mend."""
+    """The store must not be used; the text names each setting and the fix."""
 
 
-def troubles(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Trouble]:
+def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Violation]:
     """Everything wrong with the store, as far as it can be seen, and tried by writing.
 
     Raises:
@@ -54,53 +54,55 @@ def troubles(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bo
     if info.get("loading"):
         # While it reads its append-only file it says that it has none.
         raise BusyLoadingError("the store is being read from its disk")
-    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis)), *_shape(redis, keys)]
-    if by_writing and not any(trouble.bars for trouble in found):
+    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis)), *_shard_count(redis, keys)]
+    if by_writing and not any(violation.fatal for violation in found):
         found += _refused_writes(redis, keys)
     return found
 
 
-def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers and numbers < OLDEST:
-        yield Trouble("store version", f"Redis {version}", "install Redis 7 or newer, or Valkey")
+        yield Violation("store version", f"Redis {version}", "install Redis 7 or newer, or Valkey")
     role = info.get("role", "master")
     if role != "master":
-        yield Trouble(
+        yield Violation(
             "store role", f"a read-only replica ({role})", "give CARTWATCH_REDIS_URL the address of the primary"
         )
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        yield Trouble("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
+        yield Violation("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
     yield from _durability(info, volatile)
     part = memory_of(info).part
     if part >= WARN_AT:
-        mend = f"raise maxmemory, or free memory: from {STOP_AT * 100:.0f} % on nothing is taken in"
-        yield Trouble("store memory", f"{int(part * 100)} % of it is used", mend, bars=False)
+        fix = f"raise maxmemory, or free memory: from {STOP_AT * 100:.0f} % on nothing is taken in"
+        yield Violation("store memory", f"{int(part * 100)} % of it is used", fix, fatal=False)
     if part >= STOP_AT:
-        mend = "what is left is for pages that are owed: raise maxmemory, or free memory"
-        yield Trouble("intake", f"nothing is taken in while {int(part * 100)} % of the store is used", mend, bars=False)
+        fix = "what is left is for pages that are owed: raise maxmemory, or free memory"
+        yield Violation(
+            "intake", f"nothing is taken in while {int(part * 100)} % of the store is used", fix, fatal=False
+        )
 
 
-def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Trouble]:
+def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
     if not info.get("aof_enabled", 1) and not volatile:
-        mend = "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
-        yield Trouble("store durability", "appendonly no: what was accepted is lost when the store ends", mend)
+        fix = "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
+        yield Violation("store durability", "appendonly no: what was accepted is lost when the store ends", fix)
     if info.get("aof_last_write_status", "ok") != "ok":
-        yield Trouble("store durability", "the append-only file cannot be written", "free space on the store's disk")
+        yield Violation("store durability", "the append-only file cannot be written", "free space on the store's disk")
 
 
-def _flushed_late(redis: Redis) -> Iterator[Trouble]:
+def _flushed_late(redis: Redis) -> Iterator[Violation]:
     """That an answer does not wait for the disk, where the store says."""
     with suppress(ResponseError):
         when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
         if when != ALWAYS:
             seen = f"appendfsync {when}: a power cut loses the last of what was accepted"
-            yield Trouble("store durability", seen, "set appendfsync always")
+            yield Violation("store durability", seen, "set appendfsync always")
 
 
-def advice(redis: Redis) -> Trouble | None:
+def advice(redis: Redis) -> Violation | None:
     """What of the store should be otherwise, though it can be used.
 
     Raises:
@@ -108,24 +110,24 @@ def advice(redis: Redis) -> Trouble | None:
     """
     if redis.info("memory").get("maxmemory"):
         return None
-    mend = "set it to half of the machine's at most, so that a write of the append-only file anew has room"
-    return Trouble("store memory", "maxmemory is not set", mend, bars=False)
+    fix = "set it to half of the machine's at most, so that a write of the append-only file anew has room"
+    return Violation("store memory", "maxmemory is not set", fix, fatal=False)
 
 
-def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Trouble]:
+def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
     try:
-        redis.setnx(keys.shape, keys.shards)
+        redis.setnx(keys.shard_count, keys.shards)
         redis.set(f"{keys.namespace}:probe", 1, ex=60)
     except OutOfMemoryError:
-        yield Trouble("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
+        yield Violation("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
     except ReadOnlyError:
-        yield Trouble("store role", "a read-only replica", "give CARTWATCH_REDIS_URL the address of the primary")
+        yield Violation("store role", "a read-only replica", "give CARTWATCH_REDIS_URL the address of the primary")
     except ResponseError as error:
         word = str(error).partition(" ")[0]
-        yield Trouble("store durability", f"writes are refused ({word})", "see the store's log; is its disk full?")
+        yield Violation("store durability", f"writes are refused ({word})", "see the store's log; is its disk full?")
 
 
-def refuse_other_shape(redis: Redis, keys: Keys) -> None:
+def require_same_shard_count(redis: Redis, keys: Keys) -> None:
     """Return where the installation was begun with this number of shards, or is not begun yet.
 
     Whoever appends must ask: a message in a shard that no worker knows of would wait for ever.
@@ -134,32 +136,32 @@ def refuse_other_shape(redis: Redis, keys: Keys) -> None:
         UnfitStoreError: it was begun with another.
         redis.exceptions.RedisError: it cannot be reached.
     """
-    for trouble in _shape(redis, keys):
-        raise UnfitStoreError(str(trouble))
+    for violation in _shard_count(redis, keys):
+        raise UnfitStoreError(str(violation))
 
 
-def _shape(redis: Redis, keys: Keys) -> Iterator[Trouble]:
-    begun = int(cast("bytes | None", redis.get(keys.shape)) or keys.shards)
+def _shard_count(redis: Redis, keys: Keys) -> Iterator[Violation]:
+    begun = int(cast("bytes | None", redis.get(keys.shard_count)) or keys.shards)
     if begun != keys.shards:
         seen = f"CARTWATCH_SHARDS is {keys.shards}, and this installation was begun with {begun}"
-        mend = f"set CARTWATCH_SHARDS={begun}, or another CARTWATCH_NAMESPACE for another installation"
-        yield Trouble("shards", f"{seen}: its patients would not be found", mend)
+        fix = f"set CARTWATCH_SHARDS={begun}, or another CARTWATCH_NAMESPACE for another installation"
+        yield Violation("shards", f"{seen}: its patients would not be found", fix)
 
 
-def refuse_unfit(redis: Redis, keys: Keys, settings: Settings) -> None:
+def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
     """Return where the store may be used. One that cannot be reached now is waited for, and looked at later.
 
     Raises:
         UnfitStoreError: it must not be used as it is.
     """
     try:
-        found = troubles(redis, keys, volatile=settings.volatile)
+        found = violations(redis, keys, volatile=settings.volatile)
         found += filter(None, [advice(redis)])
     except UNREACHABLE:
         return
     except RedisError as error:
         raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
-    if barred := [trouble for trouble in found if trouble.bars]:
-        raise UnfitStoreError("\n".join(map(str, barred)))
-    for trouble in found:
-        log.warning("%s", trouble)
+    if fatal := [violation for violation in found if violation.fatal]:
+        raise UnfitStoreError("\n".join(map(str, fatal)))
+    for violation in found:
+        log.warning("%s", violation)

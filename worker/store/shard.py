@@ -20,7 +20,7 @@ from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from alerts.messages import AnyMessage
-from alerts.state import PatientState, SetAside, Unregistered
+from alerts.state import DeadLetter, PatientState, Unregistered
 from worker.clock import Clock, milliseconds, read_with
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
@@ -30,17 +30,16 @@ from worker.store.fair_shares import (
     OF_THE_BACKLOG,
     PATIENTS,
     SCAN_PART,
-    Budget,
+    InboxEntry,
     Scan,
     Selection,
-    Waiting,
+    TimeBudget,
     routed,
 )
 from worker.store.keys import Keys, Shard
-from worker.store.lease import token as new_token
-from worker.store.lease import while_held
+from worker.store.lease import owner_token, while_held
 from worker.store.schema import UnreadableError
-from worker.store.state_cache import Remembered
+from worker.store.state_cache import StateCache
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ EXPORTS_KEPT = 10_000
 store: beyond these the oldest are dropped, days after that was paged."""
 
 
-class Place(NamedTuple):
+class ReadPosition(NamedTuple):
     """Where a shard's inbox is read: the `cursor` of its scans, and the `suspect` that is evaluated alone."""
 
     cursor: bytes = b""
@@ -70,7 +69,7 @@ class Place(NamedTuple):
         return self.cursor[1:] if self.cursor.startswith(b"(") else b"(" + self.cursor
 
 
-HEAD = Place()
+HEAD = ReadPosition()
 """The beginning of an inbox without backlog."""
 
 
@@ -80,33 +79,33 @@ class Batch(NamedTuple):
 
     shard: Shard
     token: str
-    waiting: list[Waiting]
+    waiting: list[InboxEntry]
     due: list[str]
     crashes: int = 1
     scan: Scan = Scan()
-    place: Place = HEAD
+    place: ReadPosition = HEAD
 
     def done_with(self, entries: Collection[bytes]) -> "Batch":
         """The same, of which only these entries have been dealt with."""
         done = [one for one in self.waiting if one.entry in entries]
-        return self._replace(waiting=done, place=Place(self.scan.after(self.waiting, entries)))
+        return self._replace(waiting=done, place=ReadPosition(self.scan.after(self.waiting, entries)))
 
 
-class Outcome(NamedTuple):
+class Commit(NamedTuple):
     """What a batch led to, ready to be committed.
 
-    `relayed` are messages for other shards; `stuck` are patients whose ladder is to be looked at again later;
-    `heard` is when (ms) each source last sent something; `exports` are for the record system.
+    `relayed` are messages for other shards; `failed_timers` are patients whose ladder is to be looked at again later;
+    `last_seen` is when (ms) each source last sent something; `exports` are for the record system.
     """
 
     states: dict[str, PatientState]
     pages: list[Owed]
     cancelled: list[str]
-    set_aside: list[SetAside]
+    dead_letters: list[DeadLetter]
     events: list[dict[str, Any]]
     relayed: list[AnyMessage]
-    stuck: list[str]
-    heard: Mapping[str, int] = MappingProxyType({})
+    failed_timers: list[str]
+    last_seen: Mapping[str, int] = MappingProxyType({})
     exports: bytes = b""
 
 
@@ -133,12 +132,12 @@ class Store:
         self._batch = batch
         self.lease_ms = lease_seconds * 1000
         self._journal_length = journal_length
-        self.remembered = Remembered()
+        self.state_cache = StateCache()
         self.capacity = Capacity(redis, keys)
 
     # -- taking a batch --------------------------------------------------------------------------
 
-    def look(self, shard: Shard, clock: Clock) -> Place | None:
+    def look(self, shard: Shard, clock: Clock) -> ReadPosition | None:
         """Where to read a shard's inbox; None where nothing waits in the shard. Many a wake-up comes when its message
         was taken with others before: that costs one round trip and no write. The trip also reads the store's clock."""
         pipe = self.redis.pipeline(transaction=False)
@@ -148,18 +147,20 @@ class Store:
         pipe.mget(shard.key("cursor"), shard.key("suspect"))
         *waits, timers, (cursor, suspect) = read_with(clock, pipe)
         waits += [due_at <= milliseconds(clock.now()) for _, due_at in timers]
-        return Place(cursor or b"", suspect or b"") if any(waits) else None
+        return ReadPosition(cursor or b"", suspect or b"") if any(waits) else None
 
-    def budget(self, monotonic: Callable[[], float]) -> Budget:
+    def budget(self, monotonic: Callable[[], float]) -> TimeBudget:
         """The time of one turn."""
-        return Budget(self.lease_ms / 1000 / BUDGET_PART, monotonic)
+        return TimeBudget(self.lease_ms / 1000 / BUDGET_PART, monotonic)
 
-    def take(self, shard: Shard, now: datetime, place: Place = HEAD, budget: Budget | None = None) -> Batch | None:
+    def take(
+        self, shard: Shard, now: datetime, place: ReadPosition = HEAD, budget: TimeBudget | None = None
+    ) -> Batch | None:
         """Take the lease and read what waits; None where another worker has the shard or nothing waits.
 
         A `place` that is out of date costs time and no message.
         """
-        token = new_token()
+        token = owner_token()
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
         pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
@@ -181,7 +182,7 @@ class Store:
         return batch
 
     def _select(
-        self, shard: Shard, entries: Sequence[Entry], now: datetime, place: Place, budget: Budget | None
+        self, shard: Shard, entries: Sequence[Entry], now: datetime, place: ReadPosition, budget: TimeBudget | None
     ) -> Selection:
         """Choose from a window of the inbox, and from the next ones while one patient or source fills them."""
         selection = Selection(self._batch, place.cursor)
@@ -216,7 +217,7 @@ class Store:
         """PatientState the lease; what is committed through this either happens whole, or not at all."""
         return Transaction(self, batch)
 
-    def write(self, pipe: Pipeline, batch: Batch, outcome: Outcome, now: datetime) -> None:
+    def write(self, pipe: Pipeline, batch: Batch, outcome: Commit, now: datetime) -> None:
         """Queue everything one batch changes onto an open MULTI."""
         shard = batch.shard
         for patient, state in outcome.states.items():
@@ -224,20 +225,20 @@ class Store:
         if outcome.states:
             # The token is drawn anew for every batch, so that no two states of a patient have one revision.
             pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(outcome.states, batch.token))
-        for patient in outcome.stuck:
+        for patient in outcome.failed_timers:
             pipe.zadd(shard.key("timers"), {patient: milliseconds(now + STUCK_WAITS)}, xx=True)
         for owed in outcome.pages:
             pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
             pipe.zadd(shard.due(owed.page.urgency), {owed.page.id: milliseconds(now)})
-        if outcome.heard:
-            pipe.hset(shard.key("heard"), items=[part for pair in outcome.heard.items() for part in pair])
+        if outcome.last_seen:
+            pipe.hset(shard.key("last_seen"), items=[part for pair in outcome.last_seen.items() for part in pair])
         if outcome.cancelled:
             pipe.hdel(shard.key("outbox"), *outcome.cancelled)
             pipe.zrem(shard.key("due"), *outcome.cancelled)
             pipe.zrem(shard.key("urgent"), *outcome.cancelled)
             # Whoever is sending one of them now can then no longer bring it back.
             pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
-        dead_letters.write(pipe, self.keys, outcome.set_aside, now)
+        dead_letters.write(pipe, self.keys, outcome.dead_letters, now)
         for message in outcome.relayed:
             pipe.xadd(shard.key("relay"), {"m": message.model_dump_json(exclude_none=True)})
         if self._journal_length and (batch.waiting or outcome.events):
@@ -296,7 +297,7 @@ class Store:
             pipe.hget(shard.key("episodes"), episode)
         return next((found.decode() for found in pipe.execute() if found is not None), None)
 
-    def set_aside(self) -> list[tuple[str, SetAside]]:
+    def dead_letters(self) -> list[tuple[str, DeadLetter]]:
         """What could not be used, oldest first: a record for each reason, with the id its letter is listed under."""
         letters = dead_letters.everything(self.redis, self.keys)
         return [(one.id, record) for one in letters for record in one.letter.records()]
@@ -349,13 +350,13 @@ class Transaction:
         Raises:
             LostLeaseError: the lease is no longer ours.
         """
-        read = self._store.remembered.read(self._store.redis, self._batch.shard, sorted(set(patients)))
+        read = self._store.state_cache.read(self._store.redis, self._batch.shard, sorted(set(patients)))
         if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
         self.unregistered = read.unregistered
         return read.states
 
-    def commit(self, batch: Batch, outcome: Outcome, now: datetime) -> bool:
+    def commit(self, batch: Batch, outcome: Commit, now: datetime) -> bool:
         """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
 
         Whoever appends after this finds the wake-up answered and sends another; what was appended before is counted.
@@ -373,15 +374,15 @@ class Transaction:
         except WatchError as error:
             raise LostLeaseError(batch.shard.number) from error
         for patient, state in outcome.states.items():
-            self._store.remembered.keep(patient, batch.token.encode(), state)
-        if outcome.set_aside:
+            self._store.state_cache.keep(patient, batch.token.encode(), state)
+        if outcome.dead_letters:
             dead_letters.trim(self._store.redis, self._store.keys, now)
         return bool(waiting or due)
 
     def _move_on(self, batch: Batch) -> None:
         """Release the lease, and record where the next batch begins and how careful it must be."""
         shard, cursor = batch.shard, batch.place.cursor
-        gone = [shard.lease, shard.woken, shard.receipts, shard.key("suspect")]
+        gone = [shard.lease, shard.wakeup_pending, shard.receipts, shard.key("suspect")]
         if batch.crashes > 2:
             # It is counted again when the shard is taken: each batch may be larger than the one before.
             self._pipe.set(shard.crashes, batch.crashes - 2)
@@ -403,13 +404,13 @@ def is_shown(unregistered: bytes | None) -> bool:
     return True
 
 
-def _waiting(entry: Entry, now: datetime) -> Waiting:
+def _waiting(entry: Entry, now: datetime) -> InboxEntry:
     id, fields = entry
     found = routed(id, fields.get(b"m", b""), _accepted_at(id, fields, now))
     return found._replace(sender=fields[b"s"].decode(errors="replace")) if b"s" in fields else found
 
 
-def _counted(waiting: Iterable[Waiting]) -> Counter[str]:
+def _counted(waiting: Iterable[InboxEntry]) -> Counter[str]:
     """Bytes of each sender that leave the inbox."""
     counts: Counter[str] = Counter()
     for item in waiting:
@@ -430,7 +431,7 @@ def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> dat
         return now
 
 
-def journal_record(waiting: list[Waiting], events: list[dict[str, Any]], now: datetime) -> bytes:
+def journal_record(waiting: list[InboxEntry], events: list[dict[str, Any]], now: datetime) -> bytes:
     """What came in and what followed, compressed: one entry a batch keeps the audit trail cheap."""
     came_in = [
         {"received": item.received.isoformat(), "message": item.raw.decode(errors="replace")} for item in waiting

@@ -26,7 +26,7 @@ MOST = 256
 
 
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
-    *((Pipeline.hlen, key) for key in ("outbox", "states", "episodes", "heard")),
+    *((Pipeline.hlen, key) for key in ("outbox", "states", "episodes", "last_seen")),
     *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
     *((Pipeline.xlen, key) for key in ("relay", "journal")),
 )
@@ -34,14 +34,14 @@ WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
 same: a state would be kept and its page would not. A key of another type is to be found before."""
 
 
-class Known(NamedTuple):
+class CachedState(NamedTuple):
     """A state, and the revision it is of."""
 
     revision: bytes
     state: PatientState
 
 
-class Read(NamedTuple):
+class StatesRead(NamedTuple):
     """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered."""
 
     holder: bytes | None
@@ -56,12 +56,12 @@ class _Fetched(NamedTuple):
     packed: dict[str, bytes | None]
 
 
-class Remembered:
+class StateCache:
     """The states used last."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._states: OrderedDict[str, Known] = OrderedDict()
+        self._states: OrderedDict[str, CachedState] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._states)
@@ -69,11 +69,11 @@ class Remembered:
     def keep(self, patient: str, revision: bytes, state: PatientState) -> None:
         """Remember a state; what was used longest ago is forgotten for it."""
         self._states.pop(patient, None)
-        self._states[patient] = Known(revision, state)
+        self._states[patient] = CachedState(revision, state)
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
-    def read(self, redis: Redis, shard: Shard, names: Sequence[str]) -> Read:
+    def read(self, redis: Redis, shard: Shard, names: Sequence[str]) -> StatesRead:
         """Patients' states: in one round trip, and in a second those that others have changed since.
 
         A patient not seen before gets a fresh one. A state that cannot be read is left out.
@@ -99,7 +99,7 @@ class Remembered:
                 continue
             if revision is not None:
                 self.keep(name, revision, states[name])
-        return Read(fetched.holder, states, fetched.unregistered)
+        return StatesRead(fetched.holder, states, fetched.unregistered)
 
 
 def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:

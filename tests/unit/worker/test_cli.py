@@ -173,7 +173,7 @@ def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> N
     assert said.stdout == "1 accepted, 2 set aside\n"
     assert said.stderr.count("set aside: not JSON") == 2
     assert waiting(service) == 1
-    assert {record.source for _, record in service.set_aside()} == {"night export"}
+    assert {record.source for _, record in service.dead_letters()} == {"night export"}
 
 
 def test_send_names_what_will_not_be_used(service: Store) -> None:
@@ -189,7 +189,7 @@ def test_send_says_that_the_store_is_nearly_full(service: Store, memory: Callabl
     said = run("send", given=raw(crs2()[0]) + b"\n{\n")
     assert (said.exit_code, said.stdout) == (1, "")
     assert "nothing was accepted. not kept: the store is nearly full" in said.stderr
-    assert (waiting(service), service.set_aside()) == (0, [])
+    assert (waiting(service), service.dead_letters()) == (0, [])
 
 
 def test_send_says_when_nothing_was_accepted() -> None:
@@ -223,7 +223,7 @@ def test_set_aside_in_words_gives_one_line_each(service: Store) -> None:
 
 
 def test_set_aside_of_nothing_is_nothing(service: Store) -> None:
-    assert service.set_aside() == []
+    assert service.dead_letters() == []
     assert run("set-aside").stdout == ""
 
 
@@ -421,7 +421,7 @@ class FakeReplay:
             raise self.error
         yield from self.events
 
-    def set_aside(self) -> list[Any]:
+    def dead_letters(self) -> list[Any]:
         return []
 
     def unregistered(self) -> dict[str, Unregistered]:

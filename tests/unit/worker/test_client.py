@@ -60,11 +60,11 @@ def test_the_keys_are_those_of_the_settings(client: Client) -> None:
 
 def test_with_another_number_of_shards_than_the_workers_nothing_is_accepted(client: Client, redis: Redis) -> None:
     """It would stand in a shard that no worker looks into."""
-    redis.set(client.keys.shape, 8)
+    redis.set(client.keys.shard_count, 8)
     with pytest.raises(UnfitStoreError, match="CARTWATCH_SHARDS=8"):
         client.send(crs2())
     assert redis.keys("*inbox*") == []
-    redis.set(client.keys.shape, 4)
+    redis.set(client.keys.shard_count, 4)
     assert client.send(crs2()) == 3
 
 

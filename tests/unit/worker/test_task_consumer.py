@@ -112,7 +112,7 @@ def test_a_dead_letter_names_the_task_and_a_source_only_a_task_that_exists(
     tolerant: TolerantConsumer, store: Store, given: Message, source: str, task: str
 ) -> None:
     tolerant._refuse(given, "is wrong")
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert (record.source, record.why) == (source, f"task {task}: is wrong")
     assert given.channel.rejected == [False]
 
@@ -120,7 +120,7 @@ def test_a_dead_letter_names_the_task_and_a_source_only_a_task_that_exists(
 def test_what_cannot_be_decompressed_is_a_dead_letter(tolerant: TolerantConsumer, store: Store) -> None:
     given = message(PARTS, HEADERS | {"compression": "application/x-nothing"})
     given._reraise_error(tolerant.on_decode_error)
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert record.why == "task ingest: cannot be decoded (KeyError)"
     assert given.channel.rejected == [False]
 
@@ -136,7 +136,7 @@ def test_while_the_store_is_away_it_goes_back_to_the_queue(
         while_away.setattr(redis, "pipeline", away)
         tolerant._refuse(given, "is wrong")
     assert given.channel.rejected == [True]
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
 
 
 def test_whatever_comes_counts_as_taken(tolerant: TolerantConsumer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from worker.delivery import channel_lock
 from worker.delivery.agreement import mark
 from worker.delivery.channel_lock import Lane
 from worker.delivery.outcome import Attempt, Outcome
-from worker.processing.advance import Turn
+from worker.processing.advance import ShardRun
 from worker.runtime.runtime import Runtime
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import PIECE
@@ -71,7 +71,7 @@ SHARD = KEYS.of("P1")
 def test_however_messages_are_put_together_they_are_stored(store: Store, messages: tuple[Any, ...]) -> None:
     ingest(*messages)
     assert waiting(store) == 3
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
 
 
 @pytest.mark.usefixtures("sent")
@@ -84,7 +84,7 @@ def test_messages_sent_by_name_are_stored_too(store: Store) -> None:
 def test_times_and_decimals_that_celery_brings_back_as_objects_are_read(store: Store) -> None:
     body = reading("crp", Decimal("85.10")) | {"effective": datetime.fromisoformat("2024-06-14T10:00:00+02:00")}
     ingest(registration() | {"effective": NOW - timedelta(hours=1)}, body)
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
     assert waiting(store) == 2
 
 
@@ -95,7 +95,7 @@ def test_times_and_decimals_that_celery_brings_back_as_objects_are_read(store: S
 def test_what_is_no_message_is_set_aside_and_its_neighbours_are_stored(store: Store, bad: Any) -> None:
     ingest([ONE, bad, TWO] if not isinstance(bad, list) else [ONE, bad[0], TWO])
     assert waiting(store) == 2
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert record.source == "celery"
     assert record.why
 
@@ -244,7 +244,7 @@ def test_when_its_time_is_over_a_task_hands_over_to_another(
 
 
 def test_critical_pages_are_delivered_by_processes_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    turn = Turn()
+    turn = ShardRun()
     turn.pages = [build_page("e1.1", urgency="critical"), build_page("e2.1")]
     monkeypatch.setattr(tasks, "advance_shard", lambda *_: turn)
     tasks.advance(SHARD.number)

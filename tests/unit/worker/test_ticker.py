@@ -153,7 +153,7 @@ def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: S
     tick(app)
     assert sent == once
     assert len(once) == 3
-    assert 0 < redis.pttl(KEYS.ticked("look")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
+    assert 0 < redis.pttl(KEYS.tick_claimed("look")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
 
 
 def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
@@ -251,7 +251,7 @@ def test_a_worker_that_fails_without_the_claim_leaves_it_to_the_one_that_has_it(
     tick(app)
     monkeypatch.setattr(module, "_wake_due", fails(OperationalError("gone")))
     tick(app)
-    assert store.redis.exists(KEYS.ticked("look"))
+    assert store.redis.exists(KEYS.tick_claimed("look"))
     assert sent == []
 
 
@@ -262,7 +262,7 @@ def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: S
     woken = []
     for _ in range(2 * RECEIPT_TURNS):
         module._wake(app, module.runtime())
-        store.redis.delete(KEYS.ticked("look"))
+        store.redis.delete(KEYS.tick_claimed("look"))
         woken.append(len(sent))
         clock.forward(seconds=1)
     assert woken[-1] == 2, "once in so many seconds"

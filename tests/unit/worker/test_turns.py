@@ -27,7 +27,7 @@ from tests.support.stored_ward import (
     waiting,
 )
 from worker.processing import advance as module
-from worker.processing.advance import Turn
+from worker.processing.advance import ShardRun
 from worker.store.fair_shares import OF_A_PATIENT, PIECE
 from worker.store.shard import Store
 
@@ -66,13 +66,13 @@ class Ward:
             self.redis.set(SHARD.lease, "another worker")
         return step(state, messages, now, site)
 
-    def turn(self) -> Turn:
+    def turn(self) -> ShardRun:
         """One wake-up; a lease that was lost to another worker, which does nothing, has run out before the next."""
         done = module.advance(self.store, SHARD, self.clock, SITE, lambda: self.seconds)
         self.redis.delete(SHARD.lease)
         return done
 
-    def turns(self, most: int = 100) -> list[Turn]:
+    def turns(self, most: int = 100) -> list[ShardRun]:
         """Wake-ups until nothing waits."""
         done = []
         for _ in range(most):
@@ -197,7 +197,7 @@ def test_a_lease_lost_between_two_batches_loses_and_doubles_nothing(ward: Ward) 
     ward.turns()
     assert ward.charted() == at_once([registration(), *live(190)])
     assert ward.charted("P3") == {"temperature": 1, "systolic_bp": 1}
-    assert ward.store.set_aside() == []
+    assert ward.store.dead_letters() == []
 
 
 # -- patients take turns ---------------------------------------------------------------------------
@@ -301,5 +301,5 @@ def test_a_message_that_kills_workers_is_found_in_and_behind_a_backlog(
             send(ward.store, [reading("crp", 10, mates(1)[0], id=f"meanwhile {died}")])
             died += 1
             assert died < 150, "workers die for ever"
-    assert [record.id for _, record in ward.store.set_aside()] == [POISON]
+    assert [record.id for _, record in ward.store.dead_letters()] == [POISON]
     assert ward.paged("P3")

@@ -27,7 +27,7 @@ MODULES = (
 )
 """Who writes what a technical page says."""
 
-CARRIED = {"fault": 1, "Attempt": 1, "Trouble": 1}
+CARRIED = {"fault": 1, "Attempt": 1, "Violation": 1}
 """Calls, and from which argument on they carry such a text."""
 
 FILLED = ("zz", "7", "17 Jun 10:00")
@@ -48,7 +48,7 @@ def pieces(node: ast.expr) -> Iterator[Pieces]:
 
 
 def carried(tree: ast.AST) -> Iterator[ast.expr]:
-    """What is given to a fault, an attempt or a trouble, and what is named `what` or put among what was found."""
+    """What is given to a fault, an attempt or a violation, and what is named `what` or put among what was found."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             first = CARRIED.get(getattr(node.func, "id", ""))
@@ -57,7 +57,7 @@ def carried(tree: ast.AST) -> Iterator[ast.expr]:
             named = {
                 getattr(target, "id", getattr(getattr(target, "value", None), "id", "")) for target in node.targets
             }
-            if named & {"what", "mend", "found"}:
+            if named & {"what", "fix", "found"}:
                 yield node.value
 
 

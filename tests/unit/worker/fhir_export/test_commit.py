@@ -19,7 +19,7 @@ from worker.runtime.runtime import make
 from worker.store import shard as module
 from worker.store.codec import pack_export, unpack_export
 from worker.store.keys import SYNTHETIC
-from worker.store.shard import LostLeaseError, Outcome, Store
+from worker.store.shard import Commit, LostLeaseError, Store
 
 SHARD = KEYS.of("P1")
 ITEM = {"kind": "cancelled", "page": "p.1"}
@@ -48,7 +48,7 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     send(ward.store, crs2())
     batch = ward.store.take(SHARD, NOW)
     assert batch is not None
-    outcome = Outcome({}, [], [], [], [], [], [], exports=pack_export([ITEM]))
+    outcome = Commit({}, [], [], [], [], [], [], exports=pack_export([ITEM]))
     with ward.store.transaction(batch) as transaction:
         transaction.states(["P1"])
         ward.store.redis.set(SHARD.lease, "another")

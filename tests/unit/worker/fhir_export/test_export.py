@@ -276,26 +276,26 @@ def test_what_cannot_be_told_in_fhir_is_listed_and_holds_nothing_up(
 
 def test_a_shard_that_somebody_exports_is_left_alone(ward: Exporting) -> None:
     ward.comes(*crs2())
-    ward.store.redis.set(ward.shard().exporting, "another")
+    ward.store.redis.set(ward.shard().export_lease, "another")
     assert due(ward.store, NOW) == []
     ward.export()
     assert ward.record.requests == []
-    ward.store.redis.delete(ward.shard().exporting)
+    ward.store.redis.delete(ward.shard().export_lease)
     assert due(ward.store, NOW) == [ward.shard().number]
 
 
 def test_the_claim_is_given_back(ward: Exporting) -> None:
     ward.comes(*crs2())
     ward.export()
-    assert not ward.store.redis.exists(ward.shard().exporting)
+    assert not ward.store.redis.exists(ward.shard().export_lease)
 
 
 def test_who_lost_the_claim_takes_nothing_off(ward: Exporting) -> None:
     ward.comes(*crs2())
-    ward.record.on_taken = lambda: ward.store.redis.set(ward.shard().exporting, "another") and None
+    ward.record.on_taken = lambda: ward.store.redis.set(ward.shard().export_lease, "another") and None
     ward.export()
     assert ward.waits() == 1
-    assert ward.store.redis.get(ward.shard().exporting) == b"another"
+    assert ward.store.redis.get(ward.shard().export_lease) == b"another"
 
 
 # -- what is seen of it ------------------------------------------------------------------------------

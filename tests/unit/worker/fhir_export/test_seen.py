@@ -45,7 +45,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
         monkeypatch.setattr(module, "runtime", lambda: made)
     monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
     monkeypatch.setattr(ticker, "_is_taken_from", lambda *_: True)
-    monkeypatch.setattr(auditor, "troubles", lambda *_, **__: [])
+    monkeypatch.setattr(auditor, "violations", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
     ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))
     return made

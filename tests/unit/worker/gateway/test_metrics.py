@@ -57,7 +57,7 @@ def test_an_auditor_that_never_looked_is_infinitely_late(desk: Desk) -> None:
 
 def test_what_waits_in_every_shard_and_for_how_long(desk: Desk) -> None:
     seconds, _ = desk.redis.time()
-    for number, shard in enumerate((KEYS.loop, *KEYS.all())):
+    for number, shard in enumerate((KEYS.canary, *KEYS.all())):
         desk.redis.xadd(shard.inbox, {"m": b"{}"}, id=f"{(seconds - 10 * number) * 1000}-0")
     found = counts(desk)
     assert found["cartwatch_inbox_messages"] == 1 + KEYS.shards

@@ -296,7 +296,7 @@ def test_a_store_that_is_down_accepts_nothing_and_asks_for_another_try(
 
 @pytest.mark.parametrize(("path", "body"), [("/fhir", observation()), ("/messages", reading("crp", 85))])
 def test_a_store_of_another_number_of_shards_accepts_nothing(ward: Ward, path: str, body: Any) -> None:
-    ward.redis.set(KEYS.shape, KEYS.shards + 1)
+    ward.redis.set(KEYS.shard_count, KEYS.shards + 1)
     answer = ward.post(path, body, JSON)
     assert (answer.status_code, answer.headers["Retry-After"], ward.waiting) == (503, "5", 0)
     assert "nothing was stored" in issues(answer)

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from tests.support.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, obx, oru, source, taken
 from tests.support.stored_ward import KEYS, acknowledgement, message, raw, reading
 from worker.intake import retry as retrying
@@ -19,7 +19,7 @@ from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
 from worker.store import dead_letters
 from worker.store.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
-from worker.store.codec import unpack_set_aside
+from worker.store.codec import unpack_dead_letter
 from worker.store.requirements import UnfitStoreError
 
 SITE = KEYS.of(SITE_SUBJECT)
@@ -30,7 +30,7 @@ def intake(redis: Redis) -> IntakeStore:
     return IntakeStore(redis, KEYS)
 
 
-def records(intake: IntakeStore) -> list[SetAside]:
+def records(intake: IntakeStore) -> list[DeadLetter]:
     return [record for one in intake.dead_letters() for record in one.letter.records()]
 
 
@@ -58,7 +58,7 @@ def test_a_training_message_is_kept_apart(intake: IntakeStore) -> None:
 def test_of_a_training_message_so_much_is_kept_as_one_looks_at(intake: IntakeStore) -> None:
     intake.put(taken(oru(*[obx()] * 1000, processing="T")), NOW)
     ((_, fields),) = intake.redis.xrange(SITE.key("test"))
-    assert len(unpack_set_aside(fields[b"s"]).raw) == stores.TEST_CHARACTERS
+    assert len(unpack_dead_letter(fields[b"s"]).raw) == stores.TEST_CHARACTERS
 
 
 def test_a_delivery_is_remembered_for_hours_not_for_days(intake: IntakeStore) -> None:
@@ -310,9 +310,9 @@ def monotonic_later(intake: IntakeStore) -> None:
 
 
 def test_a_store_of_another_number_of_shards_takes_nothing(redis: Redis) -> None:
-    redis.set(KEYS.shape, KEYS.shards + 1)
+    redis.set(KEYS.shard_count, KEYS.shards + 1)
     with pytest.raises(UnfitStoreError, match=f"CARTWATCH_SHARDS={KEYS.shards + 1}"):
         IntakeStore(redis, KEYS).put(taken(oru(obx())), NOW)
     with pytest.raises(UnfitStoreError):
         IntakeStore(redis, KEYS).put_native([], NOW, "lab")
-    assert redis.keys() == [KEYS.shape.encode()]
+    assert redis.keys() == [KEYS.shard_count.encode()]

@@ -19,7 +19,7 @@ from tests.unit.worker.runtime.test_reload import Timer, refusing
 from worker.intake import read
 from worker.intake.watched_config import WatchedIntakeConfig, refresh_and_report
 from worker.monitoring.config_refused import report
-from worker.runtime.reload import LOOK_EVERY_SECONDS, InForce
+from worker.runtime.reload import LOOK_EVERY_SECONDS, SiteConfig
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 
@@ -162,7 +162,7 @@ def test_a_refusal_is_said_and_so_is_its_end(
 def test_a_worker_that_has_no_part_in_it_does_not_end_it(in_force: WatchedIntakeConfig, store: Store) -> None:
     in_force.refused = "intake.yaml:1: no"
     report(store, in_force, NOW)
-    report(store, InForce.always(SITE), NOW)
+    report(store, SiteConfig.always(SITE), NOW)
     assert [over for over, _ in faults(store)] == [False]
 
 

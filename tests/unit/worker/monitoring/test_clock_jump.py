@@ -79,20 +79,20 @@ def test_a_clock_that_went_back_while_no_worker_ran_is_noticed_by_the_last_look(
 @pytest.mark.parametrize("again", [1, 3])
 def test_keys_that_end_by_themselves_end_when_they_would_have(store: Store, again: int) -> None:
     """However many workers notice it."""
-    store.redis.set(SHARD.woken, 1, px=DAY + timedelta(seconds=2))
+    store.redis.set(SHARD.wakeup_pending, 1, px=DAY + timedelta(seconds=2))
     store.redis.set(SHARD.lease, "x", px=timedelta(seconds=30))
     store.redis.set(f"{KEYS.namespace}:lasting", 1)
     for _ in range(again):
         after(store, -DAY_SECONDS)
-    assert 0 < store.redis.pttl(SHARD.woken) <= 2000
+    assert 0 < store.redis.pttl(SHARD.wakeup_pending) <= 2000
     assert 29_000 < store.redis.pttl(SHARD.lease) <= 30_000
     assert store.redis.pttl(f"{KEYS.namespace}:lasting") == -1
 
 
 def test_a_key_that_had_ended_is_gone(store: Store) -> None:
-    store.redis.set(KEYS.ticked("look"), 1, px=DAY - timedelta(seconds=JUMP_SECONDS / 2))
+    store.redis.set(KEYS.tick_claimed("look"), 1, px=DAY - timedelta(seconds=JUMP_SECONDS / 2))
     after(store, -DAY_SECONDS)
-    assert store.redis.pttl(KEYS.ticked("look")) <= 1
+    assert store.redis.pttl(KEYS.tick_claimed("look")) <= 1
 
 
 def test_a_jump_forwards_takes_no_time_from_keys(store: Store) -> None:
@@ -137,7 +137,7 @@ def test_a_feed_heard_tomorrow_counts_as_heard_now_after_a_jump_back(store: Stor
     site = SITE._replace(
         on_call=SITE.on_call.model_copy(update={"feeds": {"lab": Feed(silent_after=timedelta(hours=1))}})
     )
-    store.redis.hset(SHARD.key("heard"), "lab", milliseconds(NOW + DAY))
+    store.redis.hset(SHARD.key("last_seen"), "lab", milliseconds(NOW + DAY))
     store.redis.hset(f"{KEYS.namespace}:feeds", "lab", milliseconds(NOW + DAY))
     after(store, -DAY_SECONDS)
     assert last_heard(store, site, NOW)["lab"].at == NOW

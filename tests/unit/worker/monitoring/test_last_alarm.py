@@ -59,7 +59,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sent:
 def watch(store: Store, sent: Sent, now: list[float], monkeypatch: pytest.MonkeyPatch) -> LastAlarm:
     del sent, now
     monkeypatch.setattr(last_alarm, "_impatient", lambda _: store.redis)
-    monkeypatch.setattr(last_alarm, "troubles", lambda *_, **__: [])
+    monkeypatch.setattr(last_alarm, "violations", lambda *_, **__: [])
     return LastAlarm(Settings(namespace=KEYS.namespace, shards=KEYS.shards))
 
 

@@ -29,11 +29,11 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def is_gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+def owner_is_dead(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Whether the processes whose tokens are looked at are gone."""
 
     def say(gone: bool) -> None:
-        monkeypatch.setattr(orphans, "is_gone", lambda _: gone)
+        monkeypatch.setattr(orphans, "owner_is_dead", lambda _: gone)
 
     return say
 
@@ -54,13 +54,13 @@ def due(redis: Redis, shard: Shard, item: Page) -> float | None:
 
 @pytest.mark.parametrize("urgency", ["high", "critical"])
 def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
-    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None], urgency: str
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, owner_is_dead: Callable[[bool], None], urgency: str
 ) -> None:
     item = page(urgency=urgency)
     shard = KEYS.of(item.patient)
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
-    is_gone(True)
+    owner_is_dead(True)
     later = Clock(NOW + timedelta(seconds=1))
     recover(store, SITE.on_call.channels, later.now(), Elsewhere())
     assert due(redis, shard, item) == milliseconds(later.now())
@@ -70,7 +70,7 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
 
 
 def test_pages_it_had_claimed_ahead_are_free_too(
-    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, owner_is_dead: Callable[[bool], None]
 ) -> None:
     pages = [page(f"e{number}.1", patient=f"P{number}") for number in range(3)]
     owe(redis, *pages)
@@ -91,20 +91,20 @@ def test_pages_it_had_claimed_ahead_are_free_too(
     with pytest.raises(Killed):
         deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, MessageContext())
     assert len(list(redis.scan_iter("*:claim:*"))) == 2
-    is_gone(True)
+    owner_is_dead(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert list(redis.scan_iter("*:claim:*")) == []
 
 
 def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
-    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, owner_is_dead: Callable[[bool], None]
 ) -> None:
     """Somebody asked for another channel when turns had come to last less long."""
     item = page()
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
     redis.delete(KEYS.sending("ordinary"))
-    is_gone(True)
+    owner_is_dead(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
@@ -126,18 +126,18 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
             pipe.execute()
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
     assert redis.exists(shard.claim(item.id)), "whoever has it is there"
-    monkeypatch.setattr(page_lease, "is_gone", lambda _: True)
+    monkeypatch.setattr(page_lease, "owner_is_dead", lambda _: True)
     monkeypatch.setattr(module, "send", lambda *_: Attempt(Outcome.SENT))
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
 
-def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, is_gone: Callable[[bool], None]) -> None:
+def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, owner_is_dead: Callable[[bool], None]) -> None:
     send(store, crs2())
     shard = KEYS.of("P1")
     assert store.take(shard, NOW) is not None
     assert advance(store, shard, Clock(), SITE).batches == 0
-    is_gone(True)
+    owner_is_dead(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert advance(store, shard, Clock(), SITE).batches == 1
     assert waiting(store) == 0
@@ -158,14 +158,14 @@ def test_what_a_process_holds_that_is_there_is_not_touched(
 
 
 def test_a_page_cancelled_meanwhile_stays_cancelled(
-    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, is_gone: Callable[[bool], None]
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, owner_is_dead: Callable[[bool], None]
 ) -> None:
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
     redis.zrem(shard.key("due"), item.id)
-    is_gone(True)
+    owner_is_dead(True)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert due(redis, shard, item) is None
 
@@ -185,6 +185,6 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
             redis.set(trying, "another")
         return held != b"another"
 
-    monkeypatch.setattr(orphans, "is_gone", another_takes_it)
+    monkeypatch.setattr(orphans, "owner_is_dead", another_takes_it)
     recover(store, SITE.on_call.channels, NOW, Elsewhere())
     assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")

@@ -35,7 +35,7 @@ def store() -> Store:
 
 
 def hear(store: Store, source: str, at: datetime) -> None:
-    store.redis.hset(store.keys.of("P1").key("heard"), source, milliseconds(at))
+    store.redis.hset(store.keys.of("P1").key("last_seen"), source, milliseconds(at))
 
 
 def look(store: Store, site: Site, at: datetime) -> list[tuple[str, bool]]:
@@ -76,7 +76,7 @@ def test_a_source_that_nobody_configured_may_be_silent(store: Store, site: Site)
 
 def test_the_latest_of_all_shards_counts(store: Store, site: Site) -> None:
     for number, shard in enumerate(store.keys.all()):
-        store.redis.hset(shard.key("heard"), "monitor-7", milliseconds(NOW + timedelta(minutes=number)))
+        store.redis.hset(shard.key("last_seen"), "monitor-7", milliseconds(NOW + timedelta(minutes=number)))
     assert look(store, site, NOW + timedelta(minutes=12)) == []
     assert look(store, site, NOW + timedelta(minutes=14)) == [("feed monitor-7", False)]
 

@@ -35,7 +35,7 @@ ROUND = timedelta(seconds=15)
 @pytest.fixture
 def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """An installation that is well."""
-    monkeypatch.setattr(module, "troubles", lambda *_, **__: [])
+    monkeypatch.setattr(module, "violations", lambda *_, **__: [])
     monkeypatch.setattr(store.redis, "info", lambda _: {"run_id": "one"})
     store.redis.set(beat_key(store), ",".join(QUEUES))
     return Runtime(Settings(heartbeat_url="http://127.0.0.1:9/beat"), SITE, store, clock)
@@ -59,7 +59,7 @@ def work_for_the_site(run: Runtime) -> None:
 
 def go_round(run: Runtime) -> None:
     """What the workers do with what waits in the synthetic patient's shard."""
-    loop = KEYS.loop
+    loop = KEYS.canary
     advance(run.store, loop, run.clock, run.site_of(loop))
     for page in run.store.redis.zrange(loop.key("due"), 0, -1):
         deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), MessageContext())
@@ -255,10 +255,10 @@ def test_a_store_that_was_restarted_writes_its_file_anew(run: Runtime, monkeypat
 
 
 def test_what_ails_the_store_is_told(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.store.requirements import Trouble
+    from worker.store.requirements import Violation
 
-    trouble = Trouble("store eviction", "maxmemory-policy allkeys-lru drops keys", "set maxmemory-policy noeviction")
-    monkeypatch.setattr(module, "troubles", lambda *_, **__: [trouble])
+    trouble = Violation("store eviction", "maxmemory-policy allkeys-lru drops keys", "set maxmemory-policy noeviction")
+    monkeypatch.setattr(module, "violations", lambda *_, **__: [trouble])
     assert not look(run).heartbeat
     assert told(run.store) == {"store eviction"}
 

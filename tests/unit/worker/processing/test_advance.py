@@ -43,10 +43,10 @@ POISON = "poison"
 
 
 @pytest.fixture
-def turn(store: Store, clock: Clock) -> Callable[..., module.Turn]:
+def turn(store: Store, clock: Clock) -> Callable[..., module.ShardRun]:
     """Advance the shard of P1, or another, at the clock's time; its pages are those of interest."""
 
-    def advanced(shard: Shard = SHARD) -> module.Turn:
+    def advanced(shard: Shard = SHARD) -> module.ShardRun:
         done = advance(store, shard, clock, SITE)
         known = {unpack_owed(value) for value in store.redis.hvals(shard.key("outbox"))}
         followed = {item.page.id for item in known if of_interest(item.page)}
@@ -87,7 +87,7 @@ def titles(store: Store, patient: str = "P1") -> list[str]:
 # -- whole batches ---------------------------------------------------------------------------------
 
 
-def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., module.Turn]) -> None:
+def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., module.ShardRun]) -> None:
     send(store, crs2())
     done = turn()
     assert (done.batches, done.messages, done.more) == (1, 3, False)
@@ -96,7 +96,9 @@ def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., m
     assert waiting(store) == 0
 
 
-def test_patients_of_one_shard_are_judged_each_for_themselves(store: Store, turn: Callable[..., module.Turn]) -> None:
+def test_patients_of_one_shard_are_judged_each_for_themselves(
+    store: Store, turn: Callable[..., module.ShardRun]
+) -> None:
     assert KEYS.of("P1") == KEYS.of("P3")
     send(store, [*crs2("P1"), *crs2("P3")])
     assert len(turn().pages) == 2
@@ -138,12 +140,12 @@ def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
     assert (done.batches, done.messages, done.more) == (2, 4, False)
 
 
-def test_where_nothing_waits_nothing_is_done(redis: Redis, turn: Callable[..., module.Turn]) -> None:
+def test_where_nothing_waits_nothing_is_done(redis: Redis, turn: Callable[..., module.ShardRun]) -> None:
     assert turn().batches == 0
     assert redis.keys() == []
 
 
-def test_a_message_delivered_twice_takes_effect_once(store: Store, turn: Callable[..., module.Turn]) -> None:
+def test_a_message_delivered_twice_takes_effect_once(store: Store, turn: Callable[..., module.ShardRun]) -> None:
     send(store, [*crs2(), *crs2()])
     turn()
     send(store, crs2())
@@ -151,7 +153,9 @@ def test_a_message_delivered_twice_takes_effect_once(store: Store, turn: Callabl
     assert len(owed(store)) == 1
 
 
-def test_a_ladder_climbs_when_its_time_has_come(store: Store, clock: Clock, turn: Callable[..., module.Turn]) -> None:
+def test_a_ladder_climbs_when_its_time_has_come(
+    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+) -> None:
     send(store, crs2())
     turn()
     clock.forward(minutes=9, seconds=59)
@@ -162,7 +166,7 @@ def test_a_ladder_climbs_when_its_time_has_come(store: Store, clock: Clock, turn
 
 
 def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
 ) -> None:
     send(store, crs2())
     [page] = turn().pages
@@ -176,7 +180,7 @@ def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
 
 
 def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
-    store: Store, turn: Callable[..., module.Turn]
+    store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     first, *rest = crs2()
     send(store, rest)
@@ -190,7 +194,7 @@ def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
 
 
 def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
-    store: Store, clock: Clock, turn: Callable[..., module.Turn]
+    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
 ) -> None:
     """Of two corrections of one reading the one accepted later holds, whatever order they are folded in."""
     early = reading("crp", 20, id="m1", status="corrected")
@@ -216,13 +220,13 @@ def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
     ],
 )
 def test_an_entry_that_cannot_be_read_is_set_aside_and_its_neighbours_are_not(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn], fields: dict[str, bytes], why: str
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], fields: dict[str, bytes], why: str
 ) -> None:
     send(store, crs2()[:2])
     redis.xadd(SHARD.inbox, fields)
     send(store, crs2()[2:])
     assert len(turn().pages) == 1
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert why in record.why
     assert record.source == "inbox"
     assert waiting(store) == 0
@@ -240,18 +244,18 @@ def test_an_entry_that_cannot_be_read_is_set_aside_and_its_neighbours_are_not(
     ids=["unit missing", "unit unknown", "implausible", "in the future", "unknown episode"],
 )
 def test_a_message_that_can_be_read_and_not_used_is_set_aside_with_the_reason(
-    store: Store, turn: Callable[..., module.Turn], bad: Body, why: str
+    store: Store, turn: Callable[..., module.ShardRun], bad: Body, why: str
 ) -> None:
     send(store, [*crs2(), bad])
     assert len(turn().pages) == 1
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert why in record.why
     assert (record.source, record.patient, record.id) == (bad["source"], "P1", bad["id"])
     assert json.loads(record.raw)["id"] == bad["id"]
 
 
 def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journal_places_it_there_again(
-    store: Store, clock: Clock, turn: Callable[..., module.Turn]
+    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
 ) -> None:
     """However long it waits for a worker, and in a replay of the journal."""
     send(store, [registration(), reading("temperature", "38.9", at=NOW + timedelta(minutes=45))])
@@ -271,7 +275,7 @@ def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journa
 
 
 def test_a_message_in_another_patients_shard_is_moved_to_its_own(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     """A producer in another language may compute the shard wrongly; a patient must never stand in two."""
     for body in crs2("P2"):
@@ -285,13 +289,13 @@ def test_a_message_in_another_patients_shard_is_moved_to_its_own(
 
 
 def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
-    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError("secret")))
     registered, fever, pressure = crs2()
     send(store, [registered, fever, poison(), pressure, *crs2("P3")])
     assert len(turn().pages) == 2
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert (record.id, record.patient) == (POISON, "P1")
     assert record.why == "internal error ZeroDivisionError while judging this message"
     assert charted(store) == {"temperature", "systolic_bp"}
@@ -299,7 +303,7 @@ def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
 
 
 def test_poison_in_a_large_batch_costs_one_judgement_a_message(
-    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More would outlast the lease, and the whole shard would stand still."""
     judged: list[int] = []
@@ -314,22 +318,25 @@ def test_poison_in_a_large_batch_costs_one_judgement_a_message(
     send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
     assert len(turn().pages) == 1
     assert judged == [PIECE, *[1] * PIECE, PIECE - 1]
-    assert [record.id for _, record in store.set_aside()] == [POISON]
+    assert [record.id for _, record in store.dead_letters()] == [POISON]
 
 
 def test_a_time_limit_is_no_messages_fault(
-    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
     send(store, [*crs2(), poison()])
     with pytest.raises(SoftTimeLimitExceeded):
         turn()
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
     assert waiting(store) == 4
 
 
 def test_what_is_said_of_poison_names_no_patient(
-    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store,
+    turn: Callable[..., module.ShardRun],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(module, "step", fails_on(holds_poison, KeyError("P-secret 38.9")))
     send(store, [registration("P-secret"), poison("P-secret")])
@@ -340,24 +347,24 @@ def test_what_is_said_of_poison_names_no_patient(
 
 
 def test_poison_from_a_source_with_the_longest_name_is_set_aside_too(
-    store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError()))
     send(store, [*crs2(), poison(source="m" * 200)])
     assert len(turn().pages) == 1
-    assert [record.id for _, record in store.set_aside()] == [POISON]
+    assert [record.id for _, record in store.dead_letters()] == [POISON]
 
 
 def test_an_unusable_reading_from_a_source_with_the_longest_name_is_set_aside_too(
-    store: Store, turn: Callable[..., module.Turn]
+    store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [*crs2(), reading("crp", 85, unit=None, source="m" * 200)])
     assert len(turn().pages) == 1
-    assert len(store.set_aside()) == 1
+    assert len(store.dead_letters()) == 1
 
 
 def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
-    store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, [*crs2("P1"), *crs2("P3")])
     turn()
@@ -372,7 +379,7 @@ def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
 
 
 def test_a_ladder_that_cannot_be_judged_is_tried_again_after_a_minute_not_at_once(
-    store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
     turn()
@@ -393,7 +400,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours handles it."""
 
 
-def until_it_lives(redis: Redis, turn: Callable[..., module.Turn], shard: Shard = SHARD) -> int:
+def until_it_lives(redis: Redis, turn: Callable[..., module.ShardRun], shard: Shard = SHARD) -> int:
     """Advance again and again, as the tick does, until a worker survives; return how many died."""
     for deaths in range(100):
         try:
@@ -406,7 +413,7 @@ def until_it_lives(redis: Redis, turn: Callable[..., module.Turn], shard: Shard 
 
 
 def test_a_worker_that_died_before_the_commit_leaves_everything_to_the_next(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
     with monkeypatch.context() as dying:
@@ -428,12 +435,12 @@ def fails_on_call(error: BaseException) -> Callable[..., Any]:
 
 
 def test_a_message_that_kills_its_worker_is_isolated_and_set_aside(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "step", fails_on(holds_poison, Killed()))
     send(store, [*crs2()[:2], poison(), crs2()[2], *crs2("P3")])
     assert until_it_lives(redis, turn) <= 12
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert (record.id, record.why) == (POISON, "a worker died each time it took this message")
     assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
     assert waiting(store) == 0
@@ -445,7 +452,7 @@ def test_a_message_that_kills_its_worker_is_isolated_and_set_aside(
 def test_after_the_third_crash_messages_are_taken_one_at_a_time(
     redis: Redis,
     store: Store,
-    turn: Callable[..., module.Turn],
+    turn: Callable[..., module.ShardRun],
     monkeypatch: pytest.MonkeyPatch,
     crashes: int,
     taken: int,
@@ -464,28 +471,28 @@ def test_after_the_third_crash_messages_are_taken_one_at_a_time(
     assert waiting(store) == 0
 
 
-@pytest.mark.parametrize(("crashes", "set_aside"), [(7, 0), (8, 1)])
+@pytest.mark.parametrize(("crashes", "dead_letters"), [(7, 0), (8, 1)])
 def test_only_after_the_eighth_crash_a_lone_message_is_given_up(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn], crashes: int, set_aside: int
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], crashes: int, dead_letters: int
 ) -> None:
     send(store, [registration()])
     [(entry, _)] = store.stream(SHARD.inbox)
     redis.mset({SHARD.crashes: crashes, SHARD.key("suspect"): entry})
     turn()
-    assert len(store.set_aside()) == set_aside
+    assert len(store.dead_letters()) == dead_letters
 
 
 def test_only_the_message_that_was_alone_each_time_is_given_up(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [registration()])
     redis.set(SHARD.crashes, 8)
     turn()
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
 
 
 def test_a_ladder_that_kills_its_worker_costs_no_message(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
     turn()
@@ -493,7 +500,7 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
     monkeypatch.setattr(module, "step", fails_on(lambda state, rest: state.patient == "P1" and not rest, Killed()))
     send(store, crs2("P3"), clock.at)
     until_it_lives(redis, turn)
-    assert store.set_aside() == []
+    assert store.dead_letters() == []
     assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
 
 
@@ -501,7 +508,7 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
 
 
 def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(
         state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
@@ -521,7 +528,7 @@ def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
 # -- faults reach the site -------------------------------------------------------------------------
 
 
-def test_a_message_set_aside_reaches_the_technician(store: Store, turn: Callable[..., module.Turn]) -> None:
+def test_a_message_set_aside_reaches_the_technician(store: Store, turn: Callable[..., module.ShardRun]) -> None:
     send(store, [registration(), reading("crp", 85, unit=None)])
     done = turn()
     assert [shard.number for shard in done.wake] == [KEYS.of(SITE_SUBJECT).number]
@@ -531,17 +538,17 @@ def test_a_message_set_aside_reaches_the_technician(store: Store, turn: Callable
     assert {item.page.urgency for item in pages} == {"technical"}
 
 
-def test_a_source_that_keeps_sending_rubbish_pages_once(store: Store, turn: Callable[..., module.Turn]) -> None:
+def test_a_source_that_keeps_sending_rubbish_pages_once(store: Store, turn: Callable[..., module.ShardRun]) -> None:
     for number in range(5):
         send(store, [reading("crp", number, unit=None)])
         turn()
         turn(KEYS.of(SITE_SUBJECT))
     assert len(owed(store, SITE_SUBJECT)) == 1
-    assert len(store.set_aside()) == 5
+    assert len(store.dead_letters()) == 5
 
 
 def test_a_relay_drained_twice_tells_the_site_the_same_thing_once(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that died between appending and deleting: the fault is appended again."""
     send(store, [registration(), reading("crp", 85, unit=None)])
@@ -570,7 +577,7 @@ def stranger(number: int) -> str:
 
 
 def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_cost_nobody(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.Turn]
+    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
 ) -> None:
     share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     made_up = [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share + 5)]
@@ -578,7 +585,7 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
     turn()
     assert len(store.unregistered()) == share
     assert redis.hlen(SHARD.key("states")) == share
-    records = [record for _, record in store.set_aside()]
+    records = [record for _, record in store.dead_letters()]
     assert {record.patient for record in records} == {stranger(n) for n in range(share, share + 5)}
     assert all("too many unregistered patients" in record.why for record in records)
     advance(store, KEYS.of(SITE_SUBJECT), clock, SITE)
@@ -595,7 +602,7 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
 
 
 def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
-    store: Store, turn: Callable[..., module.Turn]
+    store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     old, into = stranger(0), stranger(share + 1)
@@ -611,7 +618,7 @@ def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
 
 
 def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
-    redis: Redis, store: Store, turn: Callable[..., module.Turn]
+    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [acknowledgement("no-such-episode", at=NOW)])
     turn()

@@ -18,7 +18,7 @@ from worker import ticker as ticking
 from worker.app import app
 from worker.monitoring.config_refused import report
 from worker.runtime import reload as module
-from worker.runtime.reload import LOOK_EVERY_SECONDS, SETTLED_SECONDS, InForce, look
+from worker.runtime.reload import LOOK_EVERY_SECONDS, SETTLED_SECONDS, SiteConfig, fingerprint
 from worker.runtime.runtime import Runtime, make
 from worker.store.shard import Store
 
@@ -54,9 +54,9 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-def in_force(tmp_path: Path, timer: Timer, wall: Wall) -> InForce:
+def in_force(tmp_path: Path, timer: Timer, wall: Wall) -> SiteConfig:
     folder(tmp_path)
-    return InForce.of(tmp_path, timer, wall)
+    return SiteConfig.of(tmp_path, timer, wall)
 
 
 def write(path: Path, *changes: tuple[str, str]) -> None:
@@ -64,7 +64,7 @@ def write(path: Path, *changes: tuple[str, str]) -> None:
     folder(path, *changes)
 
 
-def later(in_force: InForce, timer: Timer, seconds: float = SETTLED_SECONDS + LOOK_EVERY_SECONDS) -> str:
+def later(in_force: SiteConfig, timer: Timer, seconds: float = SETTLED_SECONDS + LOOK_EVERY_SECONDS) -> str:
     """The hospital's name after a time in which a process is asked each second."""
     for _ in range(int(seconds / LOOK_EVERY_SECONDS)):
         timer.at += LOOK_EVERY_SECONDS
@@ -72,7 +72,7 @@ def later(in_force: InForce, timer: Timer, seconds: float = SETTLED_SECONDS + LO
     return name
 
 
-def asked_after(in_force: InForce, timer: Timer, wall: Wall, idle: float) -> str:
+def asked_after(in_force: SiteConfig, timer: Timer, wall: Wall, idle: float) -> str:
     """The hospital's name as the first task sees it in a process that was asked nothing for so long."""
     timer.at += idle
     wall.ahead += idle
@@ -85,7 +85,7 @@ BROKEN = ("time_zone: Europe/Rome", "time_zone: Rome")
 
 @pytest.mark.parametrize("idle", [SETTLED_SECONDS, 60, 3600])
 def test_the_first_task_of_a_process_that_idled_uses_what_has_changed(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path, idle: float
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, idle: float
 ) -> None:
     write(tmp_path, RENAMED)
     assert asked_after(in_force, timer, wall, idle) == "Another hospital"
@@ -93,14 +93,16 @@ def test_the_first_task_of_a_process_that_idled_uses_what_has_changed(
 
 
 def test_a_file_that_has_just_changed_may_still_be_being_written(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path
 ) -> None:
     write(tmp_path, RENAMED)
     assert asked_after(in_force, timer, wall, SETTLED_SECONDS - 1) == "Example hospital"
     assert asked_after(in_force, timer, wall, 1) == "Another hospital"
 
 
-def test_a_file_that_is_being_written_is_not_read(in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path) -> None:
+def test_a_file_that_is_being_written_is_not_read(
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path
+) -> None:
     (tmp_path / "site.yaml").write_text("name: Ano")
     asked_after(in_force, timer, wall, SETTLED_SECONDS - 1)
     wall.ahead = 0  # written on until now
@@ -111,7 +113,7 @@ def test_a_file_that_is_being_written_is_not_read(in_force: InForce, timer: Time
 
 
 def test_what_changes_while_it_is_read_is_read_again(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever writes may pause for longer than files need to settle, or by another clock."""
 
@@ -139,7 +141,7 @@ def test_what_changes_while_a_process_starts_is_read_again(
 
     with monkeypatch.context() as starting:
         starting.setattr(module, "load_site", load)
-        in_force = InForce.of(tmp_path, timer, wall)
+        in_force = SiteConfig.of(tmp_path, timer, wall)
     assert asked_after(in_force, timer, wall, 60) == "Another hospital"
 
 
@@ -169,14 +171,14 @@ def linked(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("change", [replaced, preserved, linked])
 def test_however_a_file_changes_it_is_noticed(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path, change: Callable[[Path, str], None]
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, change: Callable[[Path, str], None]
 ) -> None:
     text = (tmp_path / "site.yaml").read_text().replace("name: Example hospital", "name: Other hospital")
     change(tmp_path, text)
     assert asked_after(in_force, timer, wall, 60) == "Other hospital"
 
 
-def test_a_link_that_is_exchanged_is_noticed(in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path) -> None:
+def test_a_link_that_is_exchanged_is_noticed(in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path) -> None:
     text = (tmp_path / "site.yaml").read_text()
     linked(tmp_path, text)
     asked_after(in_force, timer, wall, 60)
@@ -189,7 +191,7 @@ def test_a_link_that_is_exchanged_is_noticed(in_force: InForce, timer: Timer, wa
 
 @pytest.mark.parametrize("ahead", [30, 10 * 365 * 86400])
 def test_files_from_a_clock_that_is_ahead_count_once_they_stand_still(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path, ahead: float
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, ahead: float
 ) -> None:
     wall.ahead = -ahead
     write(tmp_path, RENAMED)
@@ -198,11 +200,11 @@ def test_files_from_a_clock_that_is_ahead_count_once_they_stand_still(
 
 
 def test_files_are_looked_at_once_a_second_at_most(
-    in_force: InForce, timer: Timer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_force: SiteConfig, timer: Timer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[object] = []
-    files = look(tmp_path)
-    monkeypatch.setattr(module, "look", lambda folder: looks.append(folder) or files)
+    files = fingerprint(tmp_path)
+    monkeypatch.setattr(module, "fingerprint", lambda folder: looks.append(folder) or files)
     for _ in range(9):
         timer.at += LOOK_EVERY_SECONDS / 4
         assert in_force.site
@@ -211,14 +213,14 @@ def test_files_are_looked_at_once_a_second_at_most(
 
 @pytest.mark.parametrize("looked", [0.1, 0.9])
 def test_a_look_a_moment_ago_does_not_hide_that_the_files_have_settled(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path, looked: float
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, looked: float
 ) -> None:
     write(tmp_path, RENAMED)
     assert asked_after(in_force, timer, wall, SETTLED_SECONDS - looked) == "Example hospital"
     assert asked_after(in_force, timer, wall, looked) == "Another hospital"
 
 
-def test_who_must_know_looks_at_once(in_force: InForce, wall: Wall, tmp_path: Path) -> None:
+def test_who_must_know_looks_at_once(in_force: SiteConfig, wall: Wall, tmp_path: Path) -> None:
     write(tmp_path, RENAMED)
     wall.ahead = SETTLED_SECONDS
     assert in_force.site.on_call.name == "Example hospital"
@@ -227,7 +229,7 @@ def test_who_must_know_looks_at_once(in_force: InForce, wall: Wall, tmp_path: Pa
 
 
 def test_a_process_that_watches_keeps_up_though_it_is_asked_nothing(
-    in_force: InForce, timer: Timer, wall: Wall, tmp_path: Path
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path
 ) -> None:
     """What is refused later must not bring back what was in force before it idled."""
 
@@ -249,14 +251,14 @@ def test_a_process_that_watches_keeps_up_though_it_is_asked_nothing(
 
 
 def test_a_file_that_has_not_changed_is_not_read_again(
-    in_force: InForce, timer: Timer, monkeypatch: pytest.MonkeyPatch
+    in_force: SiteConfig, timer: Timer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "load_site", None)
     assert later(in_force, timer) == "Example hospital"
 
 
 def test_one_that_cannot_be_used_leaves_the_one_before_in_force(
-    in_force: InForce, timer: Timer, tmp_path: Path
+    in_force: SiteConfig, timer: Timer, tmp_path: Path
 ) -> None:
     write(tmp_path, RENAMED, BROKEN)
     assert later(in_force, timer) == "Example hospital"
@@ -264,7 +266,7 @@ def test_one_that_cannot_be_used_leaves_the_one_before_in_force(
 
 
 def test_one_that_is_refused_is_not_read_again_until_it_changes(
-    in_force: InForce, timer: Timer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_force: SiteConfig, timer: Timer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, BROKEN)
     later(in_force, timer)
@@ -273,7 +275,7 @@ def test_one_that_is_refused_is_not_read_again_until_it_changes(
     assert in_force.refused
 
 
-def test_mended_it_is_in_force(in_force: InForce, timer: Timer, tmp_path: Path) -> None:
+def test_mended_it_is_in_force(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     write(tmp_path, BROKEN)
     later(in_force, timer)
     write(tmp_path, RENAMED)
@@ -281,7 +283,7 @@ def test_mended_it_is_in_force(in_force: InForce, timer: Timer, tmp_path: Path) 
     assert in_force.refused == ""
 
 
-def test_put_back_as_it_was_it_is_no_longer_refused(in_force: InForce, timer: Timer, tmp_path: Path) -> None:
+def test_put_back_as_it_was_it_is_no_longer_refused(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     before = (tmp_path / "site.yaml").stat()
     write(tmp_path, BROKEN)
     later(in_force, timer)
@@ -292,7 +294,7 @@ def test_put_back_as_it_was_it_is_no_longer_refused(in_force: InForce, timer: Ti
 
 
 def test_the_shipped_example_never_takes_the_place_of_a_file_that_vanished(
-    in_force: InForce, timer: Timer, tmp_path: Path
+    in_force: SiteConfig, timer: Timer, tmp_path: Path
 ) -> None:
     write(tmp_path, RENAMED)
     later(in_force, timer)
@@ -301,20 +303,20 @@ def test_the_shipped_example_never_takes_the_place_of_a_file_that_vanished(
     assert in_force.refused == "site.yaml: no longer there: put it back, or restart"
 
 
-def test_a_folder_that_vanished_leaves_everything_in_force(in_force: InForce, timer: Timer, tmp_path: Path) -> None:
+def test_a_folder_that_vanished_leaves_everything_in_force(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     (tmp_path / "site.yaml").unlink()
     tmp_path.rmdir()
     assert later(in_force, timer) == "Example hospital"
     assert "no longer there" in in_force.refused
 
 
-def test_a_file_that_joins_the_folder_counts(in_force: InForce, timer: Timer, tmp_path: Path) -> None:
+def test_a_file_that_joins_the_folder_counts(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     (tmp_path / "limits.csv").write_text("nonsense\n")
     later(in_force, timer)
     assert "limits.csv:1: no column reading" in in_force.refused
 
 
-def test_what_an_editor_leaves_behind_does_not(in_force: InForce, timer: Timer, tmp_path: Path) -> None:
+def test_what_an_editor_leaves_behind_does_not(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     (tmp_path / "site.yaml~").write_text("nonsense")
     (tmp_path / ".site.yaml").write_text("nonsense")
     (tmp_path / ".#site.yaml").symlink_to("somebody@here.4711")
@@ -326,7 +328,7 @@ def test_what_an_editor_leaves_behind_does_not(in_force: InForce, timer: Timer, 
 def test_at_the_start_one_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     folder(tmp_path, BROKEN)
     with pytest.raises(ConfigurationError):
-        InForce.of(tmp_path)
+        SiteConfig.of(tmp_path)
 
 
 def test_a_runtime_reads_the_configuration_in_force(store: Store, tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_a_runtime_reads_the_configuration_in_force(store: Store, tmp_path: Path
 # -- said to the technician ------------------------------------------------------------------------
 
 
-def said(store: Store, *in_force: InForce) -> list[tuple[str, bool]]:
+def said(store: Store, *in_force: SiteConfig) -> list[tuple[str, bool]]:
     """The faults that are raised when each of these workers ticks: words and whether over."""
     before = {entry for shard in store.keys.all() for entry, _ in store.stream(shard.inbox)}
     for one in in_force:
@@ -348,8 +350,8 @@ def said(store: Store, *in_force: InForce) -> list[tuple[str, bool]]:
     return [(message.what, message.over) for message in found if message.type == "fault"]
 
 
-def refusing(why: str = "site.yaml:3: time_zone: no") -> InForce:
-    one = InForce.always(SITE)
+def refusing(why: str = "site.yaml:3: time_zone: no") -> SiteConfig:
+    one = SiteConfig.always(SITE)
     one.refused = why
     return one
 
@@ -373,20 +375,20 @@ def test_of_several_workers_one_speaks(store: Store) -> None:
 
 
 def test_a_worker_that_has_not_looked_yet_ends_nothing(store: Store) -> None:
-    behind = InForce.always(SITE)
+    behind = SiteConfig.always(SITE)
     assert said(store, behind) == []
     assert len(said(store, refusing(), behind)) == 1
 
 
 def test_a_worker_that_starts_with_a_mended_one_says_so(store: Store) -> None:
     said(store, refusing())
-    assert said(store, InForce.always(SITE)) == [("the configuration can be used again", True)]
+    assert said(store, SiteConfig.always(SITE)) == [("the configuration can be used again", True)]
 
 
 def test_it_is_over_when_no_machine_refuses_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = refusing(), refusing()
     said(store, here)
-    monkeypatch.setattr("worker.runtime.reload.socket.gethostname", lambda: "another")
+    monkeypatch.setattr("worker.monitoring.config_refused.socket.gethostname", lambda: "another")
     said(store, there)
     there.refused = ""
     assert said(store, there) == []
@@ -401,7 +403,7 @@ def test_what_could_not_be_said_is_said_at_the_next_tick(store: Store, monkeypat
 
     one = refusing()
     with monkeypatch.context() as gone:
-        gone.setattr(module, "append", fail)
+        gone.setattr("worker.monitoring.config_refused.append", fail)
         with pytest.raises(ConnectionError):
             report(store, one, NOW)
     assert len(said(store, one)) == 1

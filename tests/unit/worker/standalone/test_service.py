@@ -19,7 +19,7 @@ from config.site import DEFAULTS
 from worker.cli import main
 from worker.standalone import service
 from worker.standalone.service import ServiceError, find_settings, serve
-from worker.store.lease import token
+from worker.store.lease import owner_token
 
 SETTINGS = {
     "redis_url": "redis://:secret@127.0.0.1:7000/0",
@@ -51,7 +51,7 @@ def gone() -> str:
     """The token of a process that has ended."""
     number = subprocess.Popen([sys.executable, "-c", ""])
     number.wait()
-    machine, _, began, random = token().split("-")
+    machine, _, began, random = owner_token().split("-")
     return f"{machine}-{number.pid}-{began}-{random}"
 
 
@@ -93,7 +93,7 @@ def test_the_card_of_a_service_that_was_killed_is_removed(tmp_path: Path) -> Non
 
 
 def test_a_later_process_of_the_same_number_is_not_the_service(tmp_path: Path) -> None:
-    machine, number, _, random = token().split("-")
+    machine, number, _, random = owner_token().split("-")
     leave(tmp_path, process=f"{machine}-{number}-1-{random}")
     assert find_settings() == Settings()
 
@@ -175,7 +175,7 @@ def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
     settings = Settings(fhir_base=base)
     monkeypatch.setattr(service, "Supervised", Started)
     monkeypatch.setattr(service, "connect", lambda _: nullcontext())
-    monkeypatch.setattr(service, "refuse_unfit", lambda *_: None)
+    monkeypatch.setattr(service, "require_usable_store", lambda *_: None)
     monkeypatch.setattr(service, "_with_store", lambda *_: (None, settings))
     monkeypatch.setattr(service, "_with_receiver", lambda *_: settings)
     monkeypatch.setattr(service, "watching", lambda _: nullcontext())

@@ -6,10 +6,10 @@ import pytest
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.state import PatientState, SetAside
+from alerts.state import DeadLetter, PatientState
 from alerts.step.step import step
 from tests.support.stored_ward import NOW, SITE, crs2, message
-from worker.store.codec import Owed, pack, unpack_owed, unpack_set_aside, unpack_state
+from worker.store.codec import Owed, pack, unpack_dead_letter, unpack_owed, unpack_state
 from worker.store.schema import UnreadableError
 
 
@@ -28,8 +28,8 @@ def test_a_decimal_keeps_every_digit() -> None:
 
 
 def test_what_was_set_aside_survives() -> None:
-    record = SetAside(NOW, "lab", "P1", "m1", "the unit is missing", '{"value": "Ω"}')
-    assert unpack_set_aside(pack(record)) == record
+    record = DeadLetter(NOW, "lab", "P1", "m1", "the unit is missing", '{"value": "Ω"}')
+    assert unpack_dead_letter(pack(record)) == record
 
 
 def test_what_another_program_wrote_or_cut_short_is_unreadable() -> None:

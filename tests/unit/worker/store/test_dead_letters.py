@@ -5,18 +5,18 @@ from datetime import timedelta
 
 from redis import Redis
 
-from alerts.state import SetAside
+from alerts.state import DeadLetter
 from tests.support.stored_ward import KEYS, NOW
-from worker.store.dead_letters import Listed, everything, remove, tally, trim, write
+from worker.store.dead_letters import ListedLetter, everything, remove, tally, trim, write
 
 Memory = Callable[[int, int], None]
 
 
-def record(raw: str, source: str = "lab", why: str = "not JSON", minutes: float = 0) -> SetAside:
-    return SetAside(NOW + timedelta(minutes=minutes), source, "P1", "m1", why, raw)
+def record(raw: str, source: str = "lab", why: str = "not JSON", minutes: float = 0) -> DeadLetter:
+    return DeadLetter(NOW + timedelta(minutes=minutes), source, "P1", "m1", why, raw)
 
 
-def put(redis: Redis, *records: SetAside) -> list[Listed]:
+def put(redis: Redis, *records: DeadLetter) -> list[ListedLetter]:
     for one in records:
         pipe = redis.pipeline(transaction=True)
         write(pipe, KEYS, [one], one.at)

@@ -79,7 +79,7 @@ def test_a_bad_message_is_set_aside_with_its_text_and_a_reason_that_names_the_fi
 ) -> None:
     taken = take(store, bad)
     assert taken.stored == 0
-    [(_, record)] = store.set_aside()
+    [(_, record)] = store.dead_letters()
     assert [record] == taken.refused
     assert why in record.why
     assert (record.source, record.at, record.raw) == ("lab", NOW, bad.decode(errors="replace"))
@@ -116,7 +116,7 @@ def test_a_waveform_is_refused_once_with_field_reason_and_number(store: Store) -
     assert (accepted.stored, waiting(store, "P1")) == (20, 20)
     [told] = faults(store)
     assert told.condition == "intake monitor-7"
-    assert len(store.set_aside()) == 1
+    assert len(store.dead_letters()) == 1
 
 
 def test_ten_a_second_and_many_values_of_one_time_are_no_waveform(store: Store) -> None:
@@ -158,7 +158,7 @@ def test_a_batch_for_one_shard_wakes_it_once(store: Store) -> None:
 
 def test_a_wake_up_nobody_answers_is_sent_again_after_a_while(redis: Redis, store: Store) -> None:
     take(store, GOOD)
-    assert 0 < redis.pttl(KEYS.of("P1").woken) <= WAKE_LASTS_MS
+    assert 0 < redis.pttl(KEYS.of("P1").wakeup_pending) <= WAKE_LASTS_MS
 
 
 def test_nothing_sent_is_nothing_stored(redis: Redis, store: Store) -> None:

@@ -39,7 +39,9 @@ def test_every_key_of_a_shard_carries_its_hash_tag(name: str) -> None:
 
 
 def test_the_documentation_lists_the_keys() -> None:
-    assert {"inbox", "states", "timers", "outbox", "due", "claim", "lease", "woken", "relay"} <= set(named_keys())
+    assert {"inbox", "states", "timers", "outbox", "due", "claim", "lease", "wakeup_pending", "relay"} <= set(
+        named_keys()
+    )
 
 
 def test_two_shards_never_share_a_key() -> None:
@@ -57,4 +59,8 @@ def test_all_names_every_shard_once_in_order() -> None:
 
 def test_the_common_keys_are_spelt_like_the_others() -> None:
     shard = Shard(7, "ward:{07}:")
-    assert (shard.inbox, shard.lease, shard.woken) == (shard.key("inbox"), shard.key("lease"), shard.key("woken"))
+    assert (shard.inbox, shard.lease, shard.wakeup_pending) == (
+        shard.key("inbox"),
+        shard.key("lease"),
+        shard.key("wakeup_pending"),
+    )

@@ -10,9 +10,9 @@ import pytest
 from redis.exceptions import ResponseError
 
 from worker.store import lease
-from worker.store.lease import Elsewhere, is_gone, token
+from worker.store.lease import Elsewhere, owner_is_dead, owner_token
 
-SPEAKER = "from worker.store.lease import token; print(token(), flush=True); input()"
+SPEAKER = "from worker.store.lease import owner_token; print(owner_token(), flush=True); input()"
 
 
 @pytest.fixture
@@ -30,50 +30,50 @@ def said(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def test_a_process_that_runs_is_there() -> None:
-    assert not is_gone(token().encode())
+    assert not owner_is_dead(owner_token().encode())
 
 
 def test_no_two_tokens_are_the_same() -> None:
-    assert token() != token()
+    assert owner_token() != owner_token()
 
 
 def test_a_process_that_was_killed_is_gone_also_before_its_parent_has_noticed(
     process: subprocess.Popen[bytes],
 ) -> None:
     held = said(process)
-    assert not is_gone(held)
+    assert not owner_is_dead(held)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still listed
-    assert is_gone(held)
+    assert owner_is_dead(held)
     process.wait()
-    assert is_gone(held)
+    assert owner_is_dead(held)
 
 
 def test_a_later_process_of_the_same_number_is_not_taken_for_it() -> None:
-    machine, number, began, rest = token().split("-")
-    assert is_gone(f"{machine}-{number}-{int(began) - 1}-{rest}".encode())
+    machine, number, began, rest = owner_token().split("-")
+    assert owner_is_dead(f"{machine}-{number}-{int(began) - 1}-{rest}".encode())
 
 
 def test_of_a_process_of_another_machine_nothing_is_known() -> None:
-    _, _, began, rest = token().split("-")
-    assert not is_gone(f"0123456789ab-999999999-{began}-{rest}".encode())
+    _, _, began, rest = owner_token().split("-")
+    assert not owner_is_dead(f"0123456789ab-999999999-{began}-{rest}".encode())
 
 
 @pytest.mark.parametrize("held", [b"", b"another worker", b"deadbeefdeadbeef", b"a-b-c-d"])
 def test_what_is_no_token_of_ours_is_left_alone(held: bytes) -> None:
-    assert not is_gone(held)
+    assert not owner_is_dead(held)
 
 
 def test_where_the_kernel_does_not_say_nobody_is_held_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_machine", lambda: "")
-    assert not is_gone(b"-999999999-1-aa")
+    assert not owner_is_dead(b"-999999999-1-aa")
 
 
 class Clients:
     """A store that says who is connected, and since when."""
 
     def __init__(self, *connected: str, since: int = 60, error: Exception | None = None) -> None:
-        self._clients = [{"name": name, "age": str(since)} for name in (lease.process(), *connected)]
+        self._clients = [{"name": name, "age": str(since)} for name in (lease.process_name(), *connected)]
         self._error = error
         self.asked = 0
 
@@ -107,6 +107,6 @@ def test_a_process_elsewhere_has_ended_when_it_is_connected_no_more(clients: Any
 def test_the_store_is_asked_only_about_what_was_held_at_the_last_look_and_elsewhere() -> None:
     clients: Any = Clients()
     elsewhere = Elsewhere()
-    for tokens in ([THERE], [b"0123456789ab-7-100-bb"], [token().encode()], [], [b"another worker"]):
+    for tokens in ([THERE], [b"0123456789ab-7-100-bb"], [owner_token().encode()], [], [b"another worker"]):
         assert elsewhere.ended(clients, tokens) == frozenset()
     assert clients.asked == 0

@@ -1,4 +1,4 @@
-"""A store that may lose what it is given is refused at the start, with the setting and the mend."""
+"""A store that may lose what it is given is refused at the start, with the setting and the fix."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from config.settings import Settings
 from tests.support.stored_ward import KEYS
 from worker.store.keys import Keys
-from worker.store.requirements import UnfitStoreError, refuse_unfit, troubles
+from worker.store.requirements import UnfitStoreError, require_usable_store, violations
 
 WELL: dict[str, dict[str, Any]] = {
     "server": {"redis_version": "7.0.15"},
@@ -29,12 +29,12 @@ def said(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, A
 
 @pytest.mark.usefixtures("said")
 def test_a_store_as_it_must_be_is_used(redis: Redis) -> None:
-    assert troubles(redis, KEYS) == []
-    refuse_unfit(redis, KEYS, Settings())
+    assert violations(redis, KEYS) == []
+    require_usable_store(redis, KEYS, Settings())
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value", "names", "mend"),
+    ("section", "key", "value", "names", "fix"),
     [
         ("server", "redis_version", "6.2.14", "Redis 6.2.14", "7 or newer"),
         ("memory", "maxmemory_policy", "allkeys-lru", "allkeys-lru", "maxmemory-policy noeviction"),
@@ -45,27 +45,27 @@ def test_a_store_as_it_must_be_is_used(redis: Redis) -> None:
     ],
 )
 def test_what_is_not_so_is_refused_by_name(
-    redis: Redis, said: dict[str, dict[str, Any]], section: str, key: str, value: object, names: str, mend: str
+    redis: Redis, said: dict[str, dict[str, Any]], section: str, key: str, value: object, names: str, fix: str
 ) -> None:
     said[section][key] = value
     with pytest.raises(UnfitStoreError) as refused:
-        refuse_unfit(redis, KEYS, Settings())
+        require_usable_store(redis, KEYS, Settings())
     assert names in str(refused.value)
-    assert mend in str(refused.value)
+    assert fix in str(refused.value)
 
 
 def test_for_a_look_around_nothing_need_be_kept(redis: Redis, said: dict[str, dict[str, Any]]) -> None:
     said["persistence"]["aof_enabled"] = 0
-    refuse_unfit(redis, KEYS, Settings(volatile=True))
+    require_usable_store(redis, KEYS, Settings(volatile=True))
 
 
 def test_memory_that_runs_short_is_said_and_refuses_nobody(redis: Redis, said: dict[str, dict[str, Any]]) -> None:
     parts = []
     for used in (69, 71, 86):
         said["memory"] |= {"maxmemory": 100, "used_memory": used}
-        parts.append([trouble.part for trouble in troubles(redis, KEYS)])
+        parts.append([violation.part for violation in violations(redis, KEYS)])
     assert parts == [[], ["store memory"], ["store memory", "intake"]]
-    refuse_unfit(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
 
 
 @pytest.mark.parametrize("when", ["everysec", "no"])
@@ -74,17 +74,17 @@ def test_a_store_that_answers_before_it_has_written_to_disk_is_refused(
 ) -> None:
     monkeypatch.setattr(redis, "config_get", lambda name: {name: when})
     with pytest.raises(UnfitStoreError, match=f"appendfsync {when}: .*set appendfsync always"):
-        refuse_unfit(redis, KEYS, Settings())
-    refuse_unfit(redis, KEYS, Settings(volatile=True))
+        require_usable_store(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings(volatile=True))
     said["persistence"]["aof_enabled"] = 0
-    assert [trouble.part for trouble in troubles(redis, KEYS, volatile=True)] == []
+    assert [violation.part for violation in violations(redis, KEYS, volatile=True)] == []
 
 
 @pytest.mark.usefixtures("said")
 def test_a_store_without_a_bound_on_its_memory_is_used_with_a_warning(
     redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refuse_unfit(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
     assert "store memory: maxmemory is not set" in caplog.text
 
 
@@ -105,16 +105,16 @@ def test_a_store_that_refuses_a_write_is_refused(
 
     monkeypatch.setattr(redis, "set", refuse)
     with pytest.raises(UnfitStoreError, match=part):
-        refuse_unfit(redis, KEYS, Settings())
+        require_usable_store(redis, KEYS, Settings())
 
 
 @pytest.mark.usefixtures("said")
 def test_another_number_of_shards_on_the_same_installation_is_refused(redis: Redis) -> None:
-    refuse_unfit(redis, KEYS, Settings())
-    refuse_unfit(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
     with pytest.raises(UnfitStoreError, match=f"CARTWATCH_SHARDS={KEYS.shards}"):
-        refuse_unfit(redis, Keys(KEYS.namespace, KEYS.shards * 2), Settings())
-    refuse_unfit(redis, Keys("another", KEYS.shards * 2), Settings())
+        require_usable_store(redis, Keys(KEYS.namespace, KEYS.shards * 2), Settings())
+    require_usable_store(redis, Keys("another", KEYS.shards * 2), Settings())
 
 
 def test_a_store_that_is_not_there_yet_is_waited_for(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,18 +122,18 @@ def test_a_store_that_is_not_there_yet_is_waited_for(redis: Redis, monkeypatch: 
         raise RedisConnectionError("refused")
 
     monkeypatch.setattr(redis, "info", gone)
-    refuse_unfit(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
 
 
 def test_a_store_that_is_being_read_from_disk_is_waited_for(redis: Redis, said: dict[str, dict[str, Any]]) -> None:
     """It then says that it has no append-only file."""
     said["persistence"] |= {"loading": 1, "aof_enabled": 0}
-    refuse_unfit(redis, KEYS, Settings())
+    require_usable_store(redis, KEYS, Settings())
     with pytest.raises(BusyLoadingError):
-        troubles(redis, KEYS)
+        violations(redis, KEYS)
 
 
 @pytest.mark.usefixtures("said")
 def test_looking_alone_changes_nothing(redis: Redis) -> None:
-    troubles(redis, KEYS, by_writing=False)
+    violations(redis, KEYS, by_writing=False)
     assert list(redis.scan_iter("*")) == []

@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 from redis import Redis
 
-from alerts.state import PatientState, SetAside, Unregistered
+from alerts.state import DeadLetter, PatientState, Unregistered
 from alerts.step.step import step
 from alerts.step.system_faults import fault
 from tests.support.stored_ward import (
@@ -27,13 +27,13 @@ from tests.support.stored_ward import (
 )
 from worker.clock import milliseconds
 from worker.store.codec import Owed, unpack_journal
-from worker.store.shard import HEAD, Batch, LostLeaseError, Outcome, Store, journal_record
+from worker.store.shard import HEAD, Batch, Commit, LostLeaseError, Store, journal_record
 
 SHARD = KEYS.of("P1")
-NOTHING = Outcome({}, [], [], [], [], [], [])
+NOTHING = Commit({}, [], [], [], [], [], [])
 
 
-def outcome(**parts: Any) -> Outcome:
+def outcome(**parts: Any) -> Commit:
     return NOTHING._replace(**parts)
 
 
@@ -43,13 +43,13 @@ def taken(store: Store, now: datetime = NOW) -> Batch:
     return batch
 
 
-def commit(store: Store, batch: Batch, result: Outcome = NOTHING, now: datetime = NOW) -> bool:
+def commit(store: Store, batch: Batch, result: Commit = NOTHING, now: datetime = NOW) -> bool:
     with store.transaction(batch) as transaction:
         transaction.states([])
         return transaction.commit(batch, result, now)
 
 
-def judged() -> Outcome:
+def judged() -> Commit:
     """What three messages of a patient with CRS 2 lead to."""
     state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     pages = [Owed(page=page) for page in effects.pages if of_interest(page)]
@@ -107,11 +107,11 @@ def test_only_the_commit_answers_the_wake_up(redis: Redis, store: Store) -> None
     """Who appends before it is seen by the commit and need wake nobody; who appends after it wakes."""
     send(store, crs2())
     batch = taken(store)
-    assert redis.exists(SHARD.woken)
+    assert redis.exists(SHARD.wakeup_pending)
     with store.transaction(batch) as transaction:
         transaction.states([])
         transaction.commit(batch, NOTHING, NOW)
-    assert not redis.exists(SHARD.woken)
+    assert not redis.exists(SHARD.wakeup_pending)
 
 
 @pytest.mark.parametrize(("wait", "due"), [(-1, []), (0, ["P1"]), (1, ["P1"])])
@@ -189,9 +189,9 @@ def test_a_commit_answers_the_wake_up_so_that_the_next_message_sends_another(red
     send(store, crs2())
     batch = taken(store)
     send(store, [registration("P1", ward="ICU")])
-    assert redis.exists(SHARD.woken)
+    assert redis.exists(SHARD.wakeup_pending)
     commit(store, batch, judged())
-    assert not redis.exists(SHARD.woken)
+    assert not redis.exists(SHARD.wakeup_pending)
 
 
 def test_the_beginning_of_a_batch_can_be_committed_alone(store: Store) -> None:
@@ -317,7 +317,7 @@ def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:
 # -- what a commit writes beside the state ---------------------------------------------------------
 
 
-def committed(store: Store, result: Outcome) -> None:
+def committed(store: Store, result: Commit) -> None:
     store.redis.xadd(SHARD.inbox, {"m": b"{}"})
     commit(store, taken(store), result)
 
@@ -365,10 +365,10 @@ def test_an_episode_leads_to_its_patient_also_when_it_is_over(store: Store) -> N
 
 
 def test_what_is_set_aside_is_listed_by_time_over_all_shards(store: Store) -> None:
-    later = SetAside(NOW + timedelta(hours=1), "lab", "P1", "m2", "why", "{2}")
-    earlier = SetAside(NOW, "lab", "P1", "m1", "why", "{1}")
-    committed(store, outcome(set_aside=[later, earlier]))
-    listed = store.set_aside()
+    later = DeadLetter(NOW + timedelta(hours=1), "lab", "P1", "m2", "why", "{2}")
+    earlier = DeadLetter(NOW, "lab", "P1", "m1", "why", "{1}")
+    committed(store, outcome(dead_letters=[later, earlier]))
+    listed = store.dead_letters()
     assert [record for _, record in listed] == [earlier, later]
     assert len({name for name, _ in listed}) == 2
 

@@ -14,8 +14,8 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, sen
 from worker.processing.advance import advance
 from worker.store import state_cache as module
 from worker.store.codec import unpack_state
-from worker.store.shard import LostLeaseError, Outcome, Store
-from worker.store.state_cache import Remembered
+from worker.store.shard import Commit, LostLeaseError, Store
+from worker.store.state_cache import StateCache
 
 SHARD = KEYS.of("P1")
 
@@ -49,8 +49,8 @@ def judged(store: Store, clock: Clock) -> Callable[..., None]:
     return judge
 
 
-def of(state: PatientState) -> Outcome:
-    return Outcome({"P1": state}, [], [], [], [], [], [])
+def of(state: PatientState) -> Commit:
+    return Commit({"P1": state}, [], [], [], [], [], [])
 
 
 def charted(store: Store, kind: str) -> list[str]:
@@ -149,7 +149,7 @@ def test_a_state_of_before_there_were_revisions_is_fetched(
 
 
 def test_what_was_used_longest_ago_is_forgotten() -> None:
-    remembered = Remembered(most=2)
+    remembered = StateCache(most=2)
     for patient in ("P1", "P2", "P1", "P3"):
         remembered.keep(patient, b"1", PatientState(patient=patient))
     assert list(remembered._states) == ["P1", "P3"]
@@ -157,7 +157,7 @@ def test_what_was_used_longest_ago_is_forgotten() -> None:
 
 
 def test_more_patients_than_are_remembered_are_all_read(redis: Redis, store: Store) -> None:
-    store.remembered = Remembered(most=2)
+    store.state_cache = StateCache(most=2)
     patients = [name for name in (f"P{number}" for number in range(40)) if KEYS.of(name) == SHARD]
     for minute in (0, 1):
         send(store, [reading("crp", 1, patient, NOW.replace(minute=minute)) for patient in patients])

@@ -57,7 +57,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
 
 @pytest.mark.parametrize(
     "name",
-    ["states", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "heard"],
+    ["states", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "last_seen"],
 )
 def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock, name: str) -> None:
     """A commit that failed on the outbox alone would owe a page that nobody looks for."""
@@ -74,9 +74,9 @@ def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock
 
 def test_a_claim_of_the_ticker_is_moved_like_any_other_key(store: Store) -> None:
     """It is only ever set where it is absent: while another key stood there, no worker would look for what is due."""
-    spoil_hash(store, KEYS.ticked("look"))
+    spoil_hash(store, KEYS.tick_claimed("look"))
     wrong_types.move_away(store.redis, KEYS, NOW)
-    assert not store.redis.exists(KEYS.ticked("look"))
+    assert not store.redis.exists(KEYS.tick_claimed("look"))
     assert len(faults(store)) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_state_that_cannot_be_read_concerns_its_patient_alone(store: Store, cl
     advance(store, P1, clock, SITE)
     assert [item.page.urgency for item in owed(store, other)] == ["high"]
     assert store.redis.hget(P1.key("states"), "P1") == spoiled
-    kept = [(record.patient, record.why) for _, record in store.set_aside()]
+    kept = [(record.patient, record.why) for _, record in store.dead_letters()]
     assert kept == [("P1", UNREADABLE)] * 3
     assert any(UNREADABLE in what for what in faults(store))
 
@@ -150,7 +150,7 @@ def test_lists_of_all_patients_leave_it_out(store: Store, clock: Clock) -> None:
 def test_a_dead_letter_that_cannot_be_read_hides_no_other(store: Store) -> None:
     store.redis.hset(KEYS.dead_letters, "one", "junk")
     send_bad(store)
-    assert len(store.set_aside()) == 1
+    assert len(store.dead_letters()) == 1
 
 
 def send_bad(store: Store) -> None:
@@ -166,7 +166,7 @@ def test_junk_in_the_relay_becomes_a_dead_letter_and_the_rest_moves_on(store: St
     assert store.redis.xlen(P1.key("relay")) == 0
     assert store.redis.xlen(P2.inbox) == 1
     advance(store, SITES, clock, SITE)
-    assert len(store.set_aside()) == 2
+    assert len(store.dead_letters()) == 2
 
 
 @pytest.mark.parametrize("name", [KEYS.waiting_bytes, KEYS.dead_letters, SITES.key("seen:lab")])
@@ -184,7 +184,7 @@ def test_an_entry_of_an_inbox_that_nobody_can_read_holds_up_nothing(
     send(store, crs2("P1"))
     advance(store, P1, clock, SITE)
     assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
-    assert len(store.set_aside()) == 1
+    assert len(store.dead_letters()) == 1
 
 
 def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
@@ -195,11 +195,11 @@ def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
     woken: list[Shard] = []
     monkeypatch.setattr(ticker, "runtime", lambda: run)
     monkeypatch.setattr(ticker, "wake_shards", lambda _, shards: woken.extend(shards))
-    for part in ("_beat", "_recover", "_watch", "_look_over"):
+    for part in ("_beat", "_recover", "_watch", "_run_watchdog"):
         monkeypatch.setattr(ticker, part, _note(done, part))
     store.redis.set(P1.key("timers"), "text")
     ticker.tick(app)
-    assert done == ["_beat", "_recover", "_watch", "_look_over"]
+    assert done == ["_beat", "_recover", "_watch", "_run_watchdog"]
     assert woken == [SITES]
     assert not store.redis.exists(P1.key("timers"))
 

@@ -198,7 +198,7 @@ def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
 
 
 def test_a_store_of_another_number_of_shards_takes_nothing(bench: Bench, redis: Redis) -> None:
-    redis.set(KEYS.shape, KEYS.shards + 1)
+    redis.set(KEYS.shard_count, KEYS.shards + 1)
     with pytest.raises(UnfitStoreError):
         bench.take(LAB)
 
