@@ -10,9 +10,11 @@ import logging
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.message import Message
 from redis.exceptions import RedisError
@@ -36,6 +38,9 @@ HEADERS = ("lang", "task", "id")
 PROTOCOL_1 = ("task", "id", "args", "kwargs")
 """What is read of a body of protocol 1, which has no headers."""
 
+RECONNECT_SECONDS = 1
+"""Between two attempts to reach a lost broker. Celery waits 2 s longer after each attempt, up to 30 s."""
+
 PARTS = 3
 """A body of protocol 2: arguments, named arguments, and what is linked to the task."""
 
@@ -56,6 +61,13 @@ class TolerantConsumer(Consumer):
             super().on_connection_error_after_connected(exc)
         except AttributeError as error:
             log.warning("the lost connection to the broker did not close cleanly (%s)", error)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Connect to the broker; while that fails, try again each second."""
+        every = RECONNECT_SECONDS
+        often = partial(conn.ensure_connection, interval_start=every, interval_step=0, interval_max=every)
+        conn.ensure_connection = often  # type: ignore[method-assign]
+        return super().ensure_connected(conn)
 
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """The handler of each message; Celery calls it in the worker's event loop."""

@@ -165,3 +165,21 @@ def test_a_connection_that_kombu_cannot_close_does_not_end_the_worker() -> None:
     consumer.__dict__.update(app=app, connection=CannotClose("redis://127.0.0.1:1"))
     consumer.on_connection_error_after_connected(OSError("gone"))
     assert consumer.connection is None, "Celery connects anew"
+
+
+def test_a_broker_that_is_long_gone_is_tried_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery waits 2 s longer after each attempt: pages came 8 s after a network that was away for 20 s."""
+    refusals = iter([OSError("refused")] * 12)
+
+    def connect(self: Connection) -> object:
+        for refusal in refusals:
+            raise refusal
+        return self
+
+    waited: list[float] = []
+    monkeypatch.setattr(Connection, "_connection_factory", connect)
+    monkeypatch.setattr("kombu.utils.functional.sleep", waited.append)
+    consumer = object.__new__(TolerantConsumer)
+    consumer.__dict__.update(app=app, first_connection_attempt=False, broker_connection_retry_attempt=0)
+    consumer.ensure_connected(Connection("redis://127.0.0.1:1"))
+    assert sum(waited) == pytest.approx(12)
