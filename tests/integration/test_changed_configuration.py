@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.support.hospital import Hospital, crs2, eventually, impatient
-from worker.runtime.reload import SETTLED_SECONDS, look
+from worker.runtime.reload import SETTLED_SECONDS, fingerprint
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
 
@@ -29,7 +29,7 @@ def change(folder: Path, **channels: str) -> None:
 
 def settled(folder: Path) -> bool:
     """Whether the files are old enough to be read: what the first task then has to do."""
-    ages = [stamp.age(time.time()) for stamp in look(folder).values()]
+    ages = [stamp.age(time.time()) for stamp in fingerprint(folder).values()]
     return all(age is not None and age > SETTLED_SECONDS for age in ages)
 
 

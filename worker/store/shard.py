@@ -214,7 +214,7 @@ class Store:
     # -- committing ------------------------------------------------------------------------------
 
     def transaction(self, batch: Batch) -> "Transaction":
-        """PatientState the lease; what is committed through this either happens whole, or not at all."""
+        """Watch the lease; what is committed through this either happens whole, or not at all."""
         return Transaction(self, batch)
 
     def write(self, pipe: Pipeline, batch: Batch, outcome: Commit, now: datetime) -> None:

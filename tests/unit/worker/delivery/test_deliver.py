@@ -19,8 +19,7 @@ from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
 from worker.store.codec import Owed, pack
-from worker.store.shard import Batch, Store
-from worker.store.shard import Outcome as Changes
+from worker.store.shard import Batch, Commit, Store
 
 SHARD = KEYS.of("P1")
 POLICY = SITE.on_call.delivery
@@ -257,7 +256,7 @@ def cancel(redis: Redis, page: str) -> None:
     """What the commit of an acknowledgement does."""
     store = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
     pipe = redis.pipeline()
-    store.write(pipe, Batch(SHARD, "", [], []), Changes({}, [], [page], [], [], [], []), NOW)
+    store.write(pipe, Batch(SHARD, "", [], []), Commit({}, [], [page], [], [], [], []), NOW)
     pipe.execute()
 
 

@@ -18,8 +18,7 @@ from worker.delivery.limits import BUNDLED_AT_ONCE, answered, ask, count_held, n
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.store.codec import Owed, pack
-from worker.store.shard import Batch, Store
-from worker.store.shard import Outcome as Changes
+from worker.store.shard import Batch, Commit, Store
 
 LIMIT = Limit(pages=3, within=timedelta(minutes=5))
 CHANNELS = {name: channel.model_copy(update={"limit": LIMIT}) for name, channel in SITE.on_call.channels.items()}
@@ -163,7 +162,7 @@ def test_a_page_that_was_cancelled_while_it_waited_is_not_told(redis: Redis, sto
     for item in pages:
         attempt(store, item)
     pipe = redis.pipeline()
-    changes = Changes({}, [], [pages[4].id], [], [], [], [])
+    changes = Commit({}, [], [pages[4].id], [], [], [], [])
     store.write(pipe, Batch(KEYS.of(pages[4].patient), "", [], []), changes, NOW)
     pipe.execute()
     attempt(store, pages[3], LIMIT.within)
