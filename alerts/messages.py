@@ -79,7 +79,9 @@ class Reading(Message):
     @classmethod
     def _known_reading(cls, name: str) -> str:
         if name not in READINGS:
-            raise ValueError(f"{name[:40]!r} is not a reading this software knows; see docs/messages.md for the names")
+            raise ValueError(
+                f"{name[:40]!r} is not a reading this software knows; see docs/integrators/messages.md for the names"
+            )
         return name
 
     @model_validator(mode="after")

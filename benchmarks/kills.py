@@ -287,7 +287,7 @@ def table(rows: list[tuple[str, float]], alarms: int, ctrl_c: float, before: str
     lines = [f"| {name} | {seconds:.2f} |" for name, seconds in rows]
     return "\n".join(
         (
-            f"`python benchmarks/kills.py docs/chaos.md`: {before}.",
+            f"`python benchmarks/kills.py docs/evidence/chaos.md`: {before}.",
             "",
             "| killed with SIGKILL | seconds until the next critical page stands at the phone |",
             "| --- | ---: |",

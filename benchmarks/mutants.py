@@ -8,7 +8,7 @@ of the tree, and the child imports the mutated source in place of the file. No f
 A comparison is put with its bound the other way, and turned round; an arithmetic operator becomes its opposite. Other
 swaps are mostly type errors, which every test kills. `|` stands in type hints alone and is left as it is.
 
-Prints the mutants, the killed and the survivors of each module. `docs/mutation.md` has the last run.
+Prints the mutants, the killed and the survivors of each module. `docs/evidence/mutation.md` has the last run.
 Run: make mutants, or with Cosmic Ray on the path
     .venv/bin/python benchmarks/mutants.py [N] [module or module:line ...]
 where N is for every Nth mutant only.

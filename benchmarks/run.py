@@ -1,6 +1,6 @@
 """All measures of speed in one run: ratios first, each with its aim, and the machine they were taken on.
 
-Run: .venv/bin/python benchmarks/run.py [--only NAME]... [--fsync everysec] [--tiny] [--write docs/benchmarks.md]
+Run: .venv/bin/python benchmarks/run.py [--only NAME]... [--fsync everysec] [--tiny] [--write DOCUMENT]
 Everything is started here, listens on loopback only and ends with the run. `--write` replaces the table between the
 two markers of a document. With `--fsync everysec` Redis answers before it has written to disk: what the programs cost
 is then seen without what the disk does.

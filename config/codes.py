@@ -73,8 +73,8 @@ def check_map(codes: SiteMap) -> SiteMap:
         for code, reading in readings.items():
             if reading not in MEANINGS:
                 raise ValueError(
-                    f"{system}.{code}: {reading!r} is no reading of docs/messages.md, no drug:NAME, no product:NAME"
-                    f" and neither {INFUSION!r} nor {IGNORED!r}"
+                    f"{system}.{code}: {reading!r} is no reading of docs/integrators/messages.md, no drug:NAME,"
+                    f" no product:NAME and neither {INFUSION!r} nor {IGNORED!r}"
                 )
     return codes
 

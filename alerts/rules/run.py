@@ -2,7 +2,7 @@
 
 A rule answers with its condition's level now (0: clear), how urgent that is, and, where something happened that
 pages again within one level, what happened. It answers None where nothing can be said. A new rule is one function in
-`alerts/rules/` and one line here. Urgencies are those of the shipped policy (docs/clinical.md).
+`alerts/rules/` and one line here. Urgencies are those of the shipped policy (docs/clinicians/rules.md).
 """
 
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ def command(plan: Plan, at_once: int) -> str:
 
 
 def document(columns: Sequence[Column], server: str, at_once: int) -> str:
-    """docs/chaos.md."""
+    """docs/evidence/chaos.md."""
     return f"""# Under fire
 
 `make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved. Then a judge

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests of the store and one of its kills, on the Redis or Valkey of an image: what docs/operations.md names.
+# The tests of the store and one of its kills, on the Redis or Valkey of an image: what docs/operators/deployment.md names.
 #   tests/containers/stores.sh [IMAGE ...]   the oldest and newest Redis and Valkey by default; needs a Docker engine
 . "$(dirname "${BASH_SOURCE[0]}")/fresh.sh"
 

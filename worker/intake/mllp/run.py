@@ -77,7 +77,7 @@ async def _first_listeners(
 ) -> Mapping[str, Listener]:
     """The listeners of the configuration, as soon as it has any; none if `stop` is set before."""
     if not in_force.value.intake.listeners:
-        say("no listeners in intake.yaml, as docs/intake.md shows them: waiting for the first")
+        say("no listeners in intake.yaml, as docs/integrators/intake.md shows them: waiting for the first")
     while not (listeners := in_force.value.intake.listeners) and not stop.is_set():
         await _show_health([], run)
         await asyncio.to_thread(refresh_and_report, in_force, run, client)
