@@ -19,7 +19,7 @@ from alerts.grading.result import NOT_APPLICABLE, Grade, Score
 from alerts.grading.statements import is_statement
 from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT
-from alerts.rules.finding import Scene
+from alerts.rules.finding import RuleInput
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
 from alerts.state import PatientState
@@ -179,7 +179,7 @@ def _urgency(episode: Episode) -> int:
 def _assessed(state: PatientState, site: Site) -> Assessment | None:
     if not state.is_graded or state.at is None or state.patient == SITE_SUBJECT:
         return None
-    return assess_onward(state.chart, state.at, site, state.course, state.kept)[0]
+    return assess_onward(state.chart, state.at, site, state.course, state.result_cache)[0]
 
 
 def _statements(now: Assessment) -> tuple[str, ...]:
@@ -270,7 +270,7 @@ def _m_easix(state: PatientState, now: Assessment, site: Site) -> MEasix:
     change = ""
     if score.value is not None and score.previous is not None and score.value != score.previous:
         change = "rising" if score.value > score.previous else "falling"
-    over = m_easix_over(Scene(state.seen, now, state.chart, site))
+    over = m_easix_over(RuleInput(state.rule_memory, now, state.chart, site))
     return MEasix(_written(score), score.flags, change, over)
 
 

@@ -7,16 +7,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.assessment.issued_grades import Graded
-from alerts.assessment.result_cache import Kept
+from alerts.assessment.issued_grades import IssuedGrades
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.merge_register import Merges
-from alerts.episodes.lifecycle import Episode, Followed, Past
+from alerts.episodes.lifecycle import Episode, EpisodeResult, Past
 from alerts.episodes.silences import Silenced
 from alerts.grading.crs import Course
 from alerts.messages import AnyMessage, Fault
 from alerts.pages.page import Page
-from alerts.rules.finding import Seen
+from alerts.rules.finding import RuleMemory
 
 SOURCES_LISTED = 8
 
@@ -48,10 +48,10 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     patient: str
     chart: Chart = Chart()
     course: Course | None = None
-    kept: Kept = Kept()
-    seen: Seen = Seen()
-    standing: dict[str, str | None] = {}
-    graded: Graded = {}
+    result_cache: ResultCache = ResultCache()
+    rule_memory: RuleMemory = RuleMemory()
+    last_values: dict[str, str | None] = {}
+    issued_grades: IssuedGrades = {}
     at: datetime | None = None
     review_at: datetime | None = None
     episodes: dict[str, Episode] = {}
@@ -88,10 +88,10 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return frozenset(
             condition
             for condition, past in self.past.items()
-            if not past.retracted and (past.accepted is None or condition in self.episodes)
+            if not past.retracted and (past.closed_at_severity is None or condition in self.episodes)
         )
 
-    def following(self, condition: str, followed: Followed) -> "PatientState":
+    def with_episode_result(self, condition: str, followed: EpisodeResult) -> "PatientState":
         """The state with what became of one condition's episode."""
         current = {**self.episodes}
         past = {**self.past}
@@ -103,11 +103,11 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
             past[condition] = followed.past
         return replace(self, episodes=current, past=past)
 
-    def holding(self, episode: Episode) -> "PatientState":
+    def with_episode(self, episode: Episode) -> "PatientState":
         """The state with an open episode as it stands now."""
-        return self.following(episode.condition, Followed(episode, self.past.get(episode.condition)))
+        return self.with_episode_result(episode.condition, EpisodeResult(episode, self.past.get(episode.condition)))
 
-    def no_longer_owed(self, pages: Iterable[str], besides: Episode | None = None) -> list[str]:
+    def cancellable(self, pages: Iterable[str], besides: Episode | None = None) -> list[str]:
         """Those of some pages that need not be delivered any more: no open episode that nobody has taken, `besides`
         aside, is still to be told by them.
         """

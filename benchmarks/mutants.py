@@ -55,7 +55,7 @@ CTCAE = (
 TESTS: dict[str, tuple[str, ...]] = {
     "axis": CRS,
     "bands": (f"{UNIT}/test_bands.py", *CTCAE, f"{UNIT}/test_icans.py"),
-    "basis": (f"{UNIT}/test_basis.py",),
+    "dependencies": (f"{UNIT}/test_dependencies.py",),
     "crs": CRS,
     "ctcae": (*CTCAE, f"{UNIT}/test_ctcae_version.py"),
     "ctcae_chemistry": (f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae.py"),

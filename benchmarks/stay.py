@@ -116,7 +116,7 @@ def _charted(state: PatientState, messages: Sequence[AnyMessage], site: Site) ->
     chart = state.chart
     for message in messages:
         chart = chart_message(chart, message, message.effective, site).chart
-    return replace(state, chart=chart, kept=state.kept.after(state.chart, chart))
+    return replace(state, chart=chart, result_cache=state.result_cache.after(state.chart, chart))
 
 
 def main() -> None:

@@ -191,6 +191,6 @@ class Conventions(Configuration):
     iec_hs: IecHsConventions
 
     @cached_property
-    def mark(self) -> str:
+    def digest(self) -> str:
         """A short text that is another where any convention is: what rests on the one is not taken for the other's."""
         return f"{crc32(self.model_dump_json().encode()):08x}"

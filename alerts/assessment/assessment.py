@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.assessment.result_cache import Kept, Moment, conventions
+from alerts.assessment.result_cache import ChartAt, ResultCache, config_digest
 from alerts.chart.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
 from alerts.grading.inputs import unusual
@@ -64,24 +64,28 @@ class Assessment(Struct, frozen=True):
 
 def assess(chart: Chart, at: datetime, site: Site, known: crs.Course | None = None) -> Assessment:
     """Grade and score everything at a time. `known` carries on a CRS course computed for an earlier time."""
-    return assess_onward(chart, at, site, known, Kept())[0]
+    return assess_onward(chart, at, site, known, ResultCache())[0]
 
 
 def assess_onward(
-    chart: Chart, at: datetime, site: Site, known: crs.Course | None, kept: Kept
-) -> tuple[Assessment, Kept]:
+    chart: Chart, at: datetime, site: Site, known: crs.Course | None, cache: ResultCache
+) -> tuple[Assessment, ResultCache]:
     """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
     course, severity, would_be = crs.followed(chart, at, site, known)
-    under = conventions(site)
-    kept = kept if kept.under == under else Kept()
-    now = Moment(chart, at, site, at.astimezone(site.zone).date())
-    laboratory = now.hold(kept.ctcae, ctcae.laboratory_grades, ctcae.laboratory_basis)
-    endothelium = now.hold(kept.easix, easix.family, easix.basis)
-    risk = now.hold(kept.hematotox, hematotox.score, hematotox.basis)
-    counts = now.hold(kept.icaht, icaht.both, icaht.basis)
-    neurology = now.hold(kept.icans, icans.both, icans.basis)
+    digest = config_digest(site)
+    cache = cache if cache.config_digest == digest else ResultCache()
+    now = ChartAt(chart, at, site, at.astimezone(site.zone).date())
+    laboratory = now.get_or_compute(cache.ctcae, ctcae.laboratory_grades, ctcae.laboratory_dependencies)
+    endothelium = now.get_or_compute(cache.easix, easix.family, easix.dependencies)
+    risk = now.get_or_compute(cache.hematotox, hematotox.score, hematotox.dependencies)
+    counts = now.get_or_compute(cache.icaht, icaht.both, icaht.dependencies)
+    neurology = now.get_or_compute(cache.icans, icans.both, icans.dependencies)
     # Who never had CRS is not screened.
-    criteria = now.hold(kept.iec_hs, iec_hs.criteria, iec_hs.basis) if course.episodes and not would_be else None
+    criteria = (
+        now.get_or_compute(cache.iec_hs, iec_hs.criteria, iec_hs.dependencies)
+        if course.episodes and not would_be
+        else None
+    )
     neurotoxicity = _remarked(replace(neurology.result[0], at=at))
     assessment = Assessment(
         at=at,
@@ -101,8 +105,8 @@ def assess_onward(
         news2=_remarked(news2.score(chart, at, site)),
         would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
-    return assessment, Kept(
-        under=under,
+    return assessment, ResultCache(
+        config_digest=digest,
         ctcae=laboratory,
         easix=endothelium,
         hematotox=risk,
@@ -114,9 +118,9 @@ def assess_onward(
 
 def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterator[Assessment]:
     """The same for several times, in their order: the course of CRS is followed through them once."""
-    course, kept = None, Kept()
+    course, cache = None, ResultCache()
     for moment in sorted(moments):
-        assessment, kept = assess_onward(chart, moment, site, course, kept)
+        assessment, cache = assess_onward(chart, moment, site, course, cache)
         course = assessment.course
         yield assessment
 

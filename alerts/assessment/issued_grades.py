@@ -27,14 +27,14 @@ from alerts.grading.result import Result
 from alerts.messages import Reading, Statement, Treatment
 from config.site import Site
 
-GIVEN_KEPT = 5
+ISSUED_KEPT = 5
 """Of each system the last so many."""
 
 _NOT_SAID = frozenset(("kind", "id", "status", "was"))
 """What of a journal line is no part of what it says of the patient."""
 
 
-class Given(Struct, frozen=True, array_like=True, omit_defaults=True):
+class IssuedGrade(Struct, frozen=True, array_like=True, omit_defaults=True):
     """One result as it was given at a clinical time. `number` is 1, and one more each time that of the same system and
     time was taken back. `rests_on` are the keys of messages (`key_of`).
     """
@@ -44,10 +44,10 @@ class Given(Struct, frozen=True, array_like=True, omit_defaults=True):
     digest: str
     rests_on: tuple[int, ...]
     number: int = 1
-    taken_back: bool = False
+    retracted: bool = False
 
 
-Graded = dict[str, tuple[Given, ...]]
+IssuedGrades = dict[str, tuple[IssuedGrade, ...]]
 """System -> what was given of it, in the order it was given."""
 
 
@@ -65,11 +65,11 @@ class Corrections(NamedTuple):
         return Corrections(self.messages | keys, at if self.since is None else min(at, self.since))
 
 
-class Shaken(NamedTuple):
+class GradeToRecheck(NamedTuple):
     """A result that may have lost its ground, and how the patient is assessed at its time now."""
 
     system: str
-    given: Given
+    issued: IssuedGrade
     now: Assessment
 
     @property
@@ -79,8 +79,8 @@ class Shaken(NamedTuple):
 
     def is_lost(self, chart: Chart) -> bool:
         """Whether it can only be taken back."""
-        value, at = shown_value(self.result), self.given.at
-        if value == self.given.value:
+        value, at = shown_value(self.result), self.issued.at
+        if value == self.issued.value:
             return False
         thinned = chart.newest is not None and at < horizon(chart.newest)
         return value is None or thinned or not any(chart.at(kind, at) for kind in chart.entries)
@@ -97,36 +97,38 @@ def grade_id(patient: str, system: str, at: datetime, number: int) -> str:
     return blake2s(text.encode(), digest_size=8).hexdigest()
 
 
-def standing_at(graded: Graded, system: str, at: datetime) -> Given | None:
+def last_issued(graded: IssuedGrades, system: str, at: datetime) -> IssuedGrade | None:
     """The last that was given of a system for a time, taken back or not."""
-    return next((given for given in reversed(graded.get(system, ())) if given.at == at), None)
+    return next((grade for grade in reversed(graded.get(system, ())) if grade.at == at), None)
 
 
-def next_number(before: Given | None) -> int:
+def next_number(before: IssuedGrade | None) -> int:
     """The number of what is given now, after what was given for the same time."""
-    return 1 if before is None else before.number + before.taken_back
+    return 1 if before is None else before.number + before.retracted
 
 
-def given(event: dict[str, Any], result: Result, at: datetime, number: int) -> Given:
+def issued(event: dict[str, Any], result: Result, at: datetime, number: int) -> IssuedGrade:
     """What is kept of a result that the journal line `event` tells."""
     keys = {key_of(item.entry.source, item.entry.id) for item in result.evidence}
     said = {name: value for name, value in event.items() if name not in _NOT_SAID}
     digest = blake2s(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
-    return Given(at, shown_value(result), digest, tuple(sorted(keys)), number)
+    return IssuedGrade(at, shown_value(result), digest, tuple(sorted(keys)), number)
 
 
-def keeping(graded: Graded, system: str, one: Given) -> Graded:
+def append(graded: IssuedGrades, system: str, one: IssuedGrade) -> IssuedGrades:
     """The same with one more; it replaces what was given for its time."""
     others = tuple(other for other in graded.get(system, ()) if other.at != one.at)
-    return {**graded, system: (*others, one)[-GIVEN_KEPT:]}
+    return {**graded, system: (*others, one)[-ISSUED_KEPT:]}
 
 
-def replacing(graded: Graded, system: str, old: Given, new: Given) -> Graded:
+def replace(graded: IssuedGrades, system: str, old: IssuedGrade, new: IssuedGrade) -> IssuedGrades:
     """The same with another in the place of one of them."""
     return {**graded, system: tuple(new if one == old else one for one in graded[system])}
 
 
-def shaken(graded: Graded, chart: Chart, corrections: Corrections, site: Site) -> Iterable[Shaken]:
+def grades_to_recheck(
+    graded: IssuedGrades, chart: Chart, corrections: Corrections, site: Site
+) -> Iterable[GradeToRecheck]:
     """What rests on a corrected message, and whatever was given of late for a time from the correction on."""
     if chart.newest is None or corrections.since is None:
         return
@@ -135,8 +137,8 @@ def shaken(graded: Graded, chart: Chart, corrections: Corrections, site: Site) -
         (system, one)
         for system, series in graded.items()
         for one in series
-        if not one.taken_back and (one.at >= from_here or corrections.messages.intersection(one.rests_on))
+        if not one.retracted and (one.at >= from_here or corrections.messages.intersection(one.rests_on))
     ]
     assessed = {found.at: found for found in assess_each(chart, {one.at for _, one in doubtful}, site)}
     for system, one in doubtful:
-        yield Shaken(system, one, assessed[one.at])
+        yield GradeToRecheck(system, one, assessed[one.at])

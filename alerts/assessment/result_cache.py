@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from alerts.chart.chart import Chart
 from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
-from alerts.grading.basis import Basis, unchanging
+from alerts.grading.dependencies import Dependencies, validity_around
 from alerts.grading.easix import Family
 from alerts.grading.iec_hs import Criteria
 from alerts.grading.result import Grade, Points
@@ -23,7 +23,7 @@ from config.site import Site
 R = TypeVar("R")
 
 
-class Held(Struct, Generic[R], frozen=True, array_like=True):
+class CachedResult(Struct, Generic[R], frozen=True, array_like=True):
     """A result, and the stretch of one date in which it stands: from `since` on and before `ends`."""
 
     result: R
@@ -31,28 +31,28 @@ class Held(Struct, Generic[R], frozen=True, array_like=True):
     since: datetime | None
     ends: datetime | None
 
-    def stands(self, at: datetime, on: date) -> bool:
+    def is_valid_at(self, at: datetime, on: date) -> bool:
         """Whether it would be computed the same at a time, which has this date in the hospital's calendar."""
         return on == self.on and (self.since is None or self.since <= at) and (self.ends is None or at < self.ends)
 
 
-class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is held of each system whose inputs seldom change. `under` names the conventions it was computed by."""
+class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A cached result of each system whose inputs seldom change, computed under the conventions of `config_digest`."""
 
-    under: str = ""
-    ctcae: Held[dict[str, Grade]] | None = None
-    easix: Held[Family] | None = None
-    hematotox: Held[Points] | None = None
-    icaht: Held[tuple[Grade, Grade]] | None = None
-    icans: Held[tuple[Grade, Points]] | None = None
-    iec_hs: Held[Criteria] | None = None
+    config_digest: str = ""
+    ctcae: CachedResult[dict[str, Grade]] | None = None
+    easix: CachedResult[Family] | None = None
+    hematotox: CachedResult[Points] | None = None
+    icaht: CachedResult[tuple[Grade, Grade]] | None = None
+    icans: CachedResult[tuple[Grade, Points]] | None = None
+    iec_hs: CachedResult[Criteria] | None = None
 
-    def after(self, before: Chart, now: Chart) -> "Kept":
+    def after(self, before: Chart, now: Chart) -> "ResultCache":
         """What still stands after the chart has changed."""
         if now is before:
             return self
         if now.admission != before.admission:
-            return Kept()
+            return ResultCache()
         changed = now.changed_since(before)
         dropped = [system for system, kinds in _KINDS.items() if not kinds.isdisjoint(changed)]
         return replace(self, **dict.fromkeys(dropped)) if dropped else self
@@ -68,7 +68,7 @@ _KINDS = {
 }
 
 
-class Moment(NamedTuple):
+class ChartAt(NamedTuple):
     """A chart at a time, `on` a date of the hospital's calendar: where results are carried on to."""
 
     chart: Chart
@@ -76,16 +76,21 @@ class Moment(NamedTuple):
     site: Site
     on: date
 
-    def hold(
-        self, before: Held[R] | None, compute: Callable[[Chart, datetime, Site], R], basis: Callable[[Site], Basis]
-    ) -> Held[R]:
+    def get_or_compute(
+        self,
+        before: CachedResult[R] | None,
+        compute: Callable[[Chart, datetime, Site], R],
+        dependencies: Callable[[Site], Dependencies],
+    ) -> CachedResult[R]:
         """What was held, where it still stands; else computed now, and for how long it will stand."""
-        if before is not None and before.stands(self.at, self.on):
+        if before is not None and before.is_valid_at(self.at, self.on):
             return before
         result = compute(self.chart, self.at, self.site)
-        return Held(result, self.on, *unchanging(basis(self.site), self.chart, self.at.astimezone(UTC)))
+        return CachedResult(
+            result, self.on, *validity_around(dependencies(self.site), self.chart, self.at.astimezone(UTC))
+        )
 
 
-def conventions(site: Site) -> str:
+def config_digest(site: Site) -> str:
     """Which conventions results rest on, and which release graded by them, as one short text."""
-    return f"{site.conventions.mark} {site.zone.key} {site.release}"
+    return f"{site.conventions.digest} {site.zone.key} {site.release}"

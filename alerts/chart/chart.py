@@ -37,12 +37,12 @@ EFFECTIVE = attrgetter("effective")
 ID = attrgetter("id")
 NAME = attrgetter("source", "id")
 
-UNUSED_KEPT = 20
+REJECTED_KEPT = 20
 VERSIONS_KEPT = 500
 DISCHARGES_KEPT = 20
 
 
-class Unused(Struct, frozen=True, array_like=True):
+class RejectedValue(Struct, frozen=True, array_like=True):
     """A value that came in and is shown but never computed with, and why."""
 
     effective: datetime
@@ -101,7 +101,7 @@ class Chart(Struct, frozen=True):
 
     entries: dict[str, tuple[Entry, ...]] = {}
     versions: dict[str, Version] = {}
-    unused: tuple[Unused, ...] = ()
+    rejected: tuple[RejectedValue, ...] = ()
     registrations: tuple[Admission, ...] = ()
     admission: Admission | None = None
     discharges: tuple[Leaving, ...] = ()
@@ -237,12 +237,12 @@ class Chart(Struct, frozen=True):
         """Take back that the patient left."""
         return replace(self, discharges=tuple(left for left in self.discharges if left.at != at))
 
-    def set_aside(self, unused: Unused) -> "Chart":
+    def reject(self, rejected: RejectedValue) -> "Chart":
         """Keep, for showing only, a value that must not be computed with."""
-        if unused in self.unused:
+        if rejected in self.rejected:
             return self
-        ordered = sorted((*self.unused, unused), key=lambda item: (item.effective, item.source, item.id))
-        return replace(self, unused=tuple(ordered[-UNUSED_KEPT:]))
+        ordered = sorted((*self.rejected, rejected), key=lambda item: (item.effective, item.source, item.id))
+        return replace(self, rejected=tuple(ordered[-REJECTED_KEPT:]))
 
     def changed_since(self, before: "Chart") -> set[str]:
         """The kinds of which something may be charted, or set aside, otherwise than it was `before`.
@@ -251,8 +251,8 @@ class Chart(Struct, frozen=True):
         """
         kinds = {kind for kind, series in self.entries.items() if before.entries.get(kind) is not series}
         kinds |= before.entries.keys() - self.entries.keys()
-        if self.unused is not before.unused:
-            kinds |= {item.kind for item in {*self.unused} ^ {*before.unused}}
+        if self.rejected is not before.rejected:
+            kinds |= {item.kind for item in {*self.rejected} ^ {*before.rejected}}
         return kinds
 
     @property

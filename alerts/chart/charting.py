@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import Chart, Ids, Unused
+from alerts.chart.chart import Chart, Ids, RejectedValue
 from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
@@ -113,8 +113,8 @@ def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
     if not isinstance(message, Reading):
         return Charted(chart, unusable=why)
     sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
-    unused = Unused(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
-    return Charted(chart.set_aside(unused), unusable=why)
+    rejected = RejectedValue(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
+    return Charted(chart.reject(rejected), unusable=why)
 
 
 def _admission(message: Registration) -> Admission:

@@ -80,7 +80,7 @@ class HandedOver(Struct, frozen=True, array_like=True):
     at: datetime
 
 
-class Summons(Struct, frozen=True, array_like=True):
+class DirectNotification(Struct, frozen=True, array_like=True):
     """Somebody to be told outside the steps: on their next channel, by name, or whether they are still on it."""
 
     person: str

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from alerts.episodes.delivery_log import Delivery, HandedOver, Plan, PlannedStep, Reason, Summons
-from alerts.episodes.lifecycle import Episode, acknowledge, runs_out
+from alerts.episodes.delivery_log import Delivery, DirectNotification, HandedOver, Plan, PlannedStep, Reason
+from alerts.episodes.lifecycle import Episode, ack_times_out_at, acknowledge
 from alerts.episodes.rota import holders
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site, Urgency
@@ -24,24 +24,24 @@ class Recipient(NamedTuple):
     channel: str = ""
 
 
-class Telling(NamedTuple):
+class Notification(NamedTuple):
     """Some people to be told now, and why."""
 
     reason: Reason
     recipients: tuple[Recipient, ...]
 
 
-class Due(NamedTuple):
+class Notifications(NamedTuple):
     """Everybody who is to be told of an episode now, the episode as it stands afterwards, and roles nobody holds."""
 
     episode: Episode
-    tellings: tuple[Telling, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     gaps: tuple[str, ...] = ()
 
     @property
     def people(self) -> tuple[str, ...]:
         """Everybody told, once each."""
-        return tuple(dict.fromkeys(to.person for telling in self.tellings for to in telling.recipients))
+        return tuple(dict.fromkeys(to.person for notification in self.notifications for to in notification.recipients))
 
 
 def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
@@ -60,27 +60,29 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
     )
 
 
-def due(episode: Episode, now: datetime, site: Site) -> Due | None:
+def due(episode: Episode, now: datetime, site: Site) -> Notifications | None:
     """Who is to be told now, or None. Steps missed while nothing ran are made up for at once."""
     told = _summoned(episode)
     if episode.due_at is not None and episode.due_at <= now:
-        climbed = _ask_again(told.episode, now, site) if episode.acknowledged_by else _climb(told.episode, now, site)
-        told = Due(climbed.episode, (*told.tellings, *climbed.tellings), climbed.gaps)
-    elif not told.tellings:
+        climbed = (
+            _confirm_ack(told.episode, now, site) if episode.acknowledged_by else _next_level(told.episode, now, site)
+        )
+        told = Notifications(climbed.episode, (*told.notifications, *climbed.notifications), climbed.gaps)
+    elif not told.notifications:
         return None
     remembered = replace(
         told.episode,
         told=tuple(dict.fromkeys([*told.episode.told, *told.people])),
-        turns=told.episode.turns + bool(told.tellings),
+        turns=told.episode.turns + bool(told.notifications),
     )
     return told._replace(episode=remembered)
 
 
-def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Due:
+def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Notifications:
     """The same, and the episode as it stands where nobody is to be told. What a silence hides is put off."""
     silence = hiding(silenced, episode, now)
-    episode = put_off(episode, silence.until) if silence is not None else due_in_time(episode, now, site)
-    return due(episode, now, site) or Due(episode)
+    episode = suspend_until(episode, silence.until) if silence is not None else due_in_time(episode, now, site)
+    return due(episode, now, site) or Notifications(episode)
 
 
 def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
@@ -97,7 +99,7 @@ def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
 def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
     """How far ahead the ladder of an episode that is not silenced may be due, as it stands."""
     if episode.acknowledged_by:
-        asked_again = runs_out(episode.plan, now, episode.renewals)
+        asked_again = ack_times_out_at(episode.plan, now, episode.ack_renewals)
         return asked_again - now if asked_again is not None else timedelta()
     ladder = episode.plan or site.on_call.ladders[episode.urgency]
     steps, taken = ladder.steps, episode.steps_taken
@@ -107,12 +109,14 @@ def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
     return max(steps[taken].after - before, ladder.confirm_within)
 
 
-def _summoned(episode: Episode) -> Due:
-    tellings = tuple(Telling(item.reason, (Recipient(item.person, item.channel),)) for item in episode.summons)
-    return Due(replace(episode, summons=()), tellings)
+def _summoned(episode: Episode) -> Notifications:
+    notifications = tuple(
+        Notification(item.reason, (Recipient(item.person, item.channel),)) for item in episode.direct_notifications
+    )
+    return Notifications(replace(episode, direct_notifications=()), notifications)
 
 
-def _climb(episode: Episode, now: datetime, site: Site) -> Due:
+def _next_level(episode: Episode, now: datetime, site: Site) -> Notifications:
     """Take every step whose time has come; after the last, tell its roles again."""
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency or episode.steps_taken == 0:
@@ -128,7 +132,7 @@ def _climb(episode: Episode, now: datetime, site: Site) -> Due:
     reason = episode.reason if episode.steps_taken == 0 else "repeat"
     climbed = replace(episode, plan=planned, steps_taken=taken, next_at=_next(episode, planned, taken, now))
     gaps = tuple(role for role in roles if not holders(site.on_call, role, now))
-    return Due(climbed, (Telling(reason, tuple(map(Recipient, people))),) if people else (), gaps)
+    return Notifications(climbed, (Notification(reason, tuple(map(Recipient, people))),) if people else (), gaps)
 
 
 def _still_there(steps: Iterable[PlannedStep], site: Site) -> tuple[str, ...]:
@@ -157,14 +161,14 @@ def _next(episode: Episode, planned: Plan, taken: int, now: datetime) -> datetim
     return now + planned.repeat_every if planned.repeat_every is not None else None
 
 
-def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
+def _confirm_ack(episode: Episode, now: datetime, site: Site) -> Notifications:
     """A taking has run out: ask whoever has it, and start the ladder again unless they answer."""
     holder = episode.acknowledged_by
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency:
         planned = plan(site, episode.urgency, now)
     if planned.ack_timeout is None:
-        return Due(replace(episode, plan=planned, next_at=None))
+        return Notifications(replace(episode, plan=planned, next_at=None))
     start = now + planned.confirm_within if holder in site.on_call.people else now
     released = replace(
         episode,
@@ -177,14 +181,14 @@ def _ask_again(episode: Episode, now: datetime, site: Site) -> Due:
         next_at=start,
     )
     if start == now:
-        return _climb(released, now, site)
-    return Due(released, (Telling("still_on_it", (Recipient(holder),)),))
+        return _next_level(released, now, site)
+    return Notifications(released, (Notification("still_on_it", (Recipient(holder),)),))
 
 
 # -- when somebody cannot be told, or hands it over ----------------------------------------------------
 
 
-def fall_through(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
+def fail_over_channel(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
     """A page does not get through for now: the person's next channel is tried at once, else the next person."""
     person = site.on_call.people.get(failed.to)
     channels = person.channels if person is not None else ()
@@ -192,7 +196,10 @@ def fall_through(episode: Episode, failed: Delivery, now: datetime, site: Site) 
     later = channels[channels.index(failed.channel) + 1 :] if failed.channel in channels else channels
     left = [channel for channel in later if channel not in tried]
     if left:
-        return replace(episode, summons=(*episode.summons, Summons(failed.to, left[0], failed.reason)))
+        return replace(
+            episode,
+            direct_notifications=(*episode.direct_notifications, DirectNotification(failed.to, left[0], failed.reason)),
+        )
     return escalate_now(episode, now, site, without=failed.to)
 
 
@@ -214,15 +221,15 @@ def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -
     if taken < len(steps):
         earlier = min(episode.ladder_from, now - steps[taken].after)
         return replace(episode, steps_taken=taken, ladder_from=earlier, next_at=now)
-    known = {*episode.told, *(item.person for item in episode.summons), without}
+    known = {*episode.told, *(item.person for item in episode.direct_notifications), without}
     others = [person for person in site.on_call.last_resort if person not in known]
     return _with_summons(episode, others, episode.reason)
 
 
 def _with_summons(episode: Episode, people: Iterable[str], reason: Reason) -> Episode:
     """The episode with some people to be paged now, each once."""
-    asked = [Summons(person, "", reason) for person in people]
-    return replace(episode, summons=tuple(dict.fromkeys([*episode.summons, *asked])))
+    asked = [DirectNotification(person, "", reason) for person in people]
+    return replace(episode, direct_notifications=tuple(dict.fromkeys([*episode.direct_notifications, *asked])))
 
 
 def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
@@ -272,20 +279,20 @@ def take_over(episode: Episode, by: str, at: datetime, site: Site) -> Episode:
     return _with_summons(taken, [before] if before in site.on_call.people else [], "taken_over")
 
 
-def put_off(episode: Episode, until: datetime) -> Episode:
+def suspend_until(episode: Episode, until: datetime) -> Episode:
     """A silenced episode: nobody is told until then, when the ladder goes on where it stood."""
-    by_name = tuple(item for item in episode.summons if item.reason in ("handed_over", "taken_over"))
+    by_name = tuple(item for item in episode.direct_notifications if item.reason in ("handed_over", "taken_over"))
     if episode.next_at is None or episode.next_at >= until:
-        return replace(episode, silenced_until=until, summons=by_name)
+        return replace(episode, silenced_until=until, direct_notifications=by_name)
     start = episode.ladder_from
     if episode.plan is not None and episode.steps_taken < len(episode.plan.steps):
         start = until - episode.plan.steps[episode.steps_taken].after
     elif episode.plan is None:
         start = until
-    return replace(episode, silenced_until=until, summons=by_name, ladder_from=start, next_at=until)
+    return replace(episode, silenced_until=until, direct_notifications=by_name, ladder_from=start, next_at=until)
 
 
-def taken_up(episode: Episode, now: datetime) -> Episode:
+def resume(episode: Episode, now: datetime) -> Episode:
     """A silence has ended before its time: what was put off until then is due now."""
     until = episode.silenced_until
     if until is None or episode.next_at != until or until <= now:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.episodes.delivery_log import Delivery, DeliveryState, HandedOver, Plan, Reason, Summons
+from alerts.episodes.delivery_log import Delivery, DeliveryState, DirectNotification, HandedOver, Plan, Reason
 from alerts.rules.finding import Finding
 from config.site import Urgency, higher
 
-RENEWAL_GROWTH = 12
+ACK_RENEWAL_GROWTH = 12
 """Each yes to "still on it?" lasts so many times as long as the one before: an hour, half a day, then the most."""
 
 
@@ -56,12 +56,12 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
     handed_over: tuple[HandedOver, ...] = ()
-    renewals: int = 0
+    ack_renewals: int = 0
     silenced_until: datetime | None = None
     told: tuple[str, ...] = ()
     pages: int = 0
     plan: Plan | None = None
-    summons: tuple[Summons, ...] = ()
+    direct_notifications: tuple[DirectNotification, ...] = ()
     turns: int = 0
     deliveries: tuple[Delivery, ...] = ()
     undo: "Episode | None" = None
@@ -96,19 +96,19 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Past(Struct, frozen=True, omit_defaults=True):
     """The last closed episode of a condition.
 
-    `accepted` is what a person closed it at: until it is clear, only more than that opens it again. A `retracted` one
-    never was: what opens after it is new, not a return.
+    `closed_at_severity`: the severity at which a person closed the episode. Until the condition clears, only a higher
+    severity reopens it. After a `retracted` episode the next one counts as new, not recurrent.
     """
 
     number: int
     opened_at: datetime
     closed_at: datetime
     peak: int
-    accepted: "Standing | None" = None
+    closed_at_severity: "Severity | None" = None
     retracted: bool = False
 
 
-class Standing(Struct, frozen=True):
+class Severity(Struct, frozen=True):
     """How bad a condition was said to be."""
 
     level: int
@@ -116,7 +116,7 @@ class Standing(Struct, frozen=True):
     members: tuple[str, ...] = ()
 
 
-class Followed(NamedTuple):
+class EpisodeResult(NamedTuple):
     """What became of an episode: still open or closed, and why somebody is to be told, if so."""
 
     episode: Episode | None
@@ -129,7 +129,7 @@ def episode_id(patient: str, condition: str, number: int) -> str:
     return blake2s(f"{patient}\x1f{condition}\x1f{number}".encode(), digest_size=6).hexdigest()
 
 
-def follow(
+def apply_finding(
     patient: str,
     episode: Episode | None,
     past: Past | None,
@@ -137,23 +137,23 @@ def follow(
     at: datetime,
     now: datetime,
     apart: timedelta,
-) -> Followed:
+) -> EpisodeResult:
     """Carry an episode on by what a rule found at a clinical time `at`, known at the time `now`."""
     if episode is None:
         return _without_episode(patient, past, finding, at, now)
     episode = now_at(episode, finding.level, at)
     if _exceeds(episode, finding):
-        return Followed(_raise(episode, finding, at, now), past, "worse")
+        return EpisodeResult(_raise(episode, finding, at, now), past, "worse")
     if finding.level < episode.level:
         return _lower(episode, past, finding, at, apart)
-    return Followed(replace(episode, lower_since=None, title=finding.title), past)
+    return EpisodeResult(replace(episode, lower_since=None, title=finding.title), past)
 
 
-def _without_episode(patient: str, past: Past | None, finding: Finding, at: datetime, now: datetime) -> Followed:
+def _without_episode(patient: str, past: Past | None, finding: Finding, at: datetime, now: datetime) -> EpisodeResult:
     if finding.level == 0:
-        return Followed(None, replace(past, accepted=None) if past and past.accepted else past)
-    if past is not None and past.accepted is not None and not _exceeds(past.accepted, finding):
-        return Followed(None, past)
+        return EpisodeResult(None, replace(past, closed_at_severity=None) if past and past.closed_at_severity else past)
+    if past is not None and past.closed_at_severity is not None and not _exceeds(past.closed_at_severity, finding):
+        return EpisodeResult(None, past)
     reason: Reason = "new" if past is None or past.retracted else "recurrent"
     number = past.number + 1 if past is not None else 1
     episode = Episode(
@@ -176,7 +176,7 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         ladder_from=now,
         next_at=now,
     )
-    return Followed(episode, past, reason)
+    return EpisodeResult(episode, past, reason)
 
 
 def now_at(episode: Episode, level: int | None, at: datetime) -> Episode:
@@ -186,7 +186,7 @@ def now_at(episode: Episode, level: int | None, at: datetime) -> Episode:
     return replace(episode, level_now=level, level_now_since=at)
 
 
-def _exceeds(known: Standing | Episode, finding: Finding) -> bool:
+def _exceeds(known: Severity | Episode, finding: Finding) -> bool:
     """Whether a finding says more than what is known: a reason to page, acknowledged or not."""
     if finding.level == 0:
         return False
@@ -220,14 +220,14 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         acknowledged_by="",
         acknowledged_at=None,
         handed_over=(),
-        renewals=0,
+        ack_renewals=0,
         silenced_until=None,
         plan=None,
-        summons=(),
+        direct_notifications=(),
     )
 
 
-def _calmed(episode: Episode, finding: Finding) -> Episode:
+def _improved(episode: Episode, finding: Finding) -> Episode:
     """An episode lowered to a finding; one that is now of low urgency climbs no ladder any more."""
     return replace(
         episode,
@@ -242,39 +242,39 @@ def _calmed(episode: Episode, finding: Finding) -> Episode:
 def _remembered(episode: Episode, depth: int = 4) -> Episode:
     """An episode as it stood, with as many earlier worsenings as there are grades, and without what was sent."""
     undo = None if episode.undo is None or depth == 0 else _remembered(episode.undo, depth - 1)
-    return replace(episode, undo=undo, deliveries=(), summons=(), plan=None)
+    return replace(episode, undo=undo, deliveries=(), direct_notifications=(), plan=None)
 
 
-def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, apart: timedelta) -> Followed:
+def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, apart: timedelta) -> EpisodeResult:
     measured = finding.measured_at or at
     if finding.over:
         return closed(episode, at, "resolved")
     if episode.lower_since is None:
-        return Followed(replace(episode, lower_since=measured), past)
+        return EpisodeResult(replace(episode, lower_since=measured), past)
     waiting = finding.over is False and finding.level == 0
     if waiting or measured - episode.lower_since < apart:
-        return Followed(episode, past)
+        return EpisodeResult(episode, past)
     if finding.level == 0:
         return closed(episode, at, "resolved")
-    lowered = replace(_calmed(episode, finding), was=episode.level)
-    return Followed(lowered, past, "better")
+    lowered = replace(_improved(episode, finding), was=episode.level)
+    return EpisodeResult(lowered, past, "better")
 
 
-def closed(episode: Episode, at: datetime, reason: Reason | None, *, accepted: bool = False) -> Followed:
-    """Close an episode; `accepted`: a person did so, at the level it had."""
-    standing = Standing(episode.level, episode.urgency, episode.members) if accepted else None
+def closed(episode: Episode, at: datetime, reason: Reason | None, *, by_person: bool = False) -> EpisodeResult:
+    """Close an episode; `by_person`: a person did so, at the level it had."""
+    standing = Severity(episode.level, episode.urgency, episode.members) if by_person else None
     retracted = reason == "retracted"
     past = Past(episode.number, episode.opened_at, at, 0 if retracted else episode.level, standing, retracted)
-    return Followed(None, past, reason)
+    return EpisodeResult(None, past, reason)
 
 
-def taken_back(episode: Episode, left: Finding) -> Episode:
+def fall_back_to(episode: Episode, left: Finding) -> Episode:
     """An episode whose last worsenings were corrected away: as it stood before them, as far as that is known."""
     before = episode.undo
     while before is not None and before.level > left.level:
         before = before.undo
     if before is None or before.level != left.level:
-        return replace(_calmed(episode, left), members=left.members, undo=None)
+        return replace(_improved(episode, left), members=left.members, undo=None)
     return replace(
         before,
         told=episode.told,
@@ -304,29 +304,29 @@ def news_of_the_past(episode: Episode | None, past: Past | None, finding: Findin
 def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
     """Stop the ladder; worsening starts it again, and so does time where a taking runs out."""
     asked = any(told.reason == "still_on_it" and told.to == by for told in episode.deliveries[-1:])
-    renewals = episode.renewals + 1 if asked else 0
+    ack_renewals = episode.ack_renewals + 1 if asked else 0
     return replace(
         episode,
         acknowledged_by=by,
         acknowledged_at=at,
         handed_over=(),
-        renewals=renewals,
-        next_at=runs_out(episode.plan, at, renewals),
+        ack_renewals=ack_renewals,
+        next_at=ack_times_out_at(episode.plan, at, ack_renewals),
         deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),
-        summons=(),
+        direct_notifications=(),
     )
 
 
-def runs_out(plan: Plan | None, at: datetime, renewals: int) -> datetime | None:
+def ack_times_out_at(plan: Plan | None, at: datetime, ack_renewals: int) -> datetime | None:
     """When whoever acknowledged an episode at a time is asked whether they are still on it; None: never."""
     if plan is None or plan.ack_timeout is None:
         return None
     longest = max(plan.ack_timeout, plan.ack_timeout_max)
     length = plan.ack_timeout
-    for _ in range(renewals):
+    for _ in range(ack_renewals):
         if length >= longest:
             break
-        length *= RENEWAL_GROWTH
+        length *= ACK_RENEWAL_GROWTH
     return at + min(length, longest)
 
 
@@ -338,7 +338,7 @@ def _answered(delivery: Delivery, by: str, at: datetime) -> Delivery:
     return delivery
 
 
-def settled(episode: Episode, page: str, state: DeliveryState, at: datetime) -> Episode:
+def with_delivery_state(episode: Episode, page: str, state: DeliveryState, at: datetime) -> Episode:
     """The episode with what became of one of its pages."""
     deliveries = tuple(
         replace(delivery, state=state, state_at=at) if delivery.page == page else delivery
@@ -347,13 +347,13 @@ def settled(episode: Episode, page: str, state: DeliveryState, at: datetime) -> 
     return replace(episode, deliveries=deliveries)
 
 
-def called_off(episode: Episode, at: datetime) -> Episode:
+def cancel_pages(episode: Episode, at: datetime) -> Episode:
     """The episode with none of its pages to be delivered any more."""
     for page in episode.pending:
-        episode = settled(episode, page, "cancelled", at)
+        episode = with_delivery_state(episode, page, "cancelled", at)
     return episode
 
 
-def told_by(episode: Episode, page: str) -> Delivery | None:
+def delivery_for(episode: Episode, page: str) -> Delivery | None:
     """The delivery by which a page told of this episode."""
     return next((delivery for delivery in episode.deliveries if delivery.page == page), None)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from alerts.episodes import escalation
-from alerts.episodes.escalation import Telling
+from alerts.episodes.escalation import Notification
 from alerts.episodes.lifecycle import Episode
 from alerts.episodes.rota import holders, spans
 from alerts.episodes.silences import Silenced
@@ -18,11 +18,11 @@ from config.site import Site, Urgency
 REPEATS_SHOWN = 2
 
 
-class Rung(NamedTuple):
+class PreviewStep(NamedTuple):
     """One moment at which somebody is told, and the roles of its steps that nobody holds then."""
 
     at: datetime
-    tellings: tuple[Telling, ...]
+    notifications: tuple[Notification, ...]
     gaps: tuple[str, ...]
 
 
@@ -35,7 +35,7 @@ class Handover(NamedTuple):
     after: tuple[str, ...]
 
 
-def opened(urgency: Urgency, at: datetime) -> Episode:
+def hypothetical(urgency: Urgency, at: datetime) -> Episode:
     """An episode as it would open at a moment."""
     return Episode(
         id="",
@@ -57,16 +57,16 @@ def opened(urgency: Urgency, at: datetime) -> Episode:
     )
 
 
-def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[Rung]:
+def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:
     """Who is told when from a moment on: what is left of the ladder, and its first repeats."""
     repeats = 0
     at = now
     while repeats < REPEATS_SHOWN:
         due = escalation.due_unless_silenced(episode, silenced, at, site)
         taken = range(episode.steps_taken, due.episode.steps_taken)
-        if due.tellings:
+        if due.notifications:
             repeats += not taken and not episode.acknowledged_by
-            yield Rung(at, due.tellings, _gaps(due.episode, taken, at, site))
+            yield PreviewStep(at, due.notifications, _gaps(due.episode, taken, at, site))
         episode = due.episode
         if episode.due_at is None:
             return

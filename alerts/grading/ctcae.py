@@ -15,7 +15,7 @@ from alerts.chart.chart import Chart
 from alerts.grading import ctcae_chemistry, ctcae_counts, ctcae_fever, ctcae_rows
 from alerts.grading.axis import Axis
 from alerts.grading.bands import Cut
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.result import Grade
 from config.site import Site
 
@@ -76,9 +76,9 @@ LABORATORY_TERMS = tuple(term for term in TERMS if "temperature" not in KINDS[te
 LABORATORY_KINDS = frozenset(kind for term in LABORATORY_TERMS for kind in (*KINDS[term], *ctcae_chemistry.STATEMENTS))
 
 
-def laboratory_basis(site: Site) -> Basis:
+def laboratory_dependencies(site: Site) -> Dependencies:
     """What `laboratory_grades` look at."""
-    return Basis(LABORATORY_KINDS, (site.conventions.chart.laboratory_holds.value,))
+    return Dependencies(LABORATORY_KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
 def printed(term: str, site: Site) -> tuple[tuple[int, str], ...]:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import evidence
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import (
     PROVISIONAL,
     amount,
@@ -76,9 +76,9 @@ KINDS = frozenset((*EASIX.inputs, *M_EASIX.inputs, *CONFOUNDERS))
 """Everything that can change a score of the family."""
 
 
-def basis(site: Site) -> Basis:
+def dependencies(site: Site) -> Dependencies:
     """What the family looks at."""
-    return Basis(KINDS, (site.conventions.chart.laboratory_holds.value,))
+    return Dependencies(KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
 def easix(chart: Chart, at: datetime, site: Site) -> Score:

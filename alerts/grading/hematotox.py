@@ -23,7 +23,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
 from alerts.grading.result import Points
 from alerts.message_fields import Status
@@ -62,9 +62,9 @@ KINDS = frozenset(COMPONENTS)
 """Everything that can change the score."""
 
 
-def basis(site: Site) -> Basis:
+def dependencies(site: Site) -> Dependencies:
     """What the score looks at."""
-    return Basis(KINDS, (site.conventions.chart.baseline_window.value,))
+    return Dependencies(KINDS, (site.conventions.chart.baseline_window.value,))
 
 
 def score(chart: Chart, at: datetime, site: Site) -> Points:

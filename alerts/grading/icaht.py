@@ -28,7 +28,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import PROVISIONAL, amount, told
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
@@ -85,9 +85,9 @@ class Count(NamedTuple):
     lowest: Entry
 
 
-def basis(_site: Site) -> Basis:
+def dependencies(_site: Site) -> Dependencies:
     """What both grades look at; no count is ever too old."""
-    return Basis(KINDS)
+    return Dependencies(KINDS)
 
 
 def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Grade]:

@@ -26,7 +26,7 @@ from alerts.chart.entry import ABSENT, Entry
 from alerts.grading import ice, statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.ice import latest_scores, points_of
 from alerts.grading.inputs import name_missing, number
 from alerts.grading.result import Evidence, Grade, Points
@@ -98,9 +98,11 @@ KINDS = frozenset(("ice", "capd", *CODED_ROWS, "consciousness_other_cause", "die
 """Everything that can change the grade or the ICE score."""
 
 
-def basis(site: Site) -> Basis:
+def dependencies(site: Site) -> Dependencies:
     """What the grade and the ICE score look at."""
-    return Basis(KINDS, (site.conventions.icans.assessment_holds.value, site.conventions.crs.other_cause_holds.value))
+    return Dependencies(
+        KINDS, (site.conventions.icans.assessment_holds.value, site.conventions.crs.other_cause_holds.value)
+    )
 
 
 def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Points]:

@@ -24,7 +24,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import crs, iec_hs_organs
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
-from alerts.grading.basis import Basis
+from alerts.grading.dependencies import Dependencies
 from alerts.grading.iec_hs_organs import NO, YES, above_limit, any_of, compared, organ
 from alerts.grading.inputs import (
     PROVISIONAL,
@@ -68,9 +68,9 @@ KINDS = frozenset(("ferritin", *iec_hs_organs.KINDS))
 """Everything that can change the criteria."""
 
 
-def basis(site: Site) -> Basis:
+def dependencies(site: Site) -> Dependencies:
     """What the criteria look at."""
-    return Basis(
+    return Dependencies(
         KINDS, (site.conventions.chart.laboratory_holds.value, site.conventions.iec_hs.cytopenia_new_for.value)
     )
 

@@ -63,7 +63,7 @@ def _set_aside_or_absent(chart: Chart, kind: str, after: datetime, at: datetime)
     """Why the newest unusable value in a stretch of time cannot be used; empty where there is none."""
     found = [
         (item.effective, f"{item.sent} was set aside: {_reason(kind, item.why)}")
-        for item in chart.unused
+        for item in chart.rejected
         if item.kind == kind and after <= item.effective <= at
     ]
     found += [

@@ -1,1 +1,1 @@
-"""The alert rules, one file a subject. Each is a function of a scene; `alerts/rules/run.py` lists them."""
+"""The alert rules, one file a subject. Each is a function of a `RuleInput`; `alerts/rules/run.py` lists them."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from alerts.grading import news2
 from alerts.grading.result import BEFORE_INFUSION
 from alerts.rules.crs import crs
-from alerts.rules.finding import Finding, Scene
+from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.icans import icans
 
 CONDITION = "before_infusion"
@@ -23,34 +23,34 @@ NOTHING = f"{BEFORE_INFUSION}: nothing that would be grade {WOULD_BE} or more"
 GIVEN = "infusion given: CRS and ICANS are graded"
 
 
-def before_infusion(scene: Scene) -> Finding | None:
+def before_infusion(inputs: RuleInput) -> Finding | None:
     """CRS or ICANS that would be grade 2 or more, an ICE that falls, or NEWS2 of 7 or more, before the infusion: high.
 
     From the infusion on, the first temperature ends it: by that CRS takes over.
     """
-    if scene.now.would_be is None:
-        return _ended(scene)
-    found = list(_would_be(scene))
+    if inputs.now.would_be is None:
+        return _ended(inputs)
+    found = list(_would_be(inputs))
     ill = [one for one in found if one.level >= WOULD_BE or one.event]
-    total = news2.at_least(scene.now.news2)
+    total = news2.at_least(inputs.now.news2)
     is_emergency = total >= news2.EMERGENCY
     if not ill and not is_emergency:
-        return _finding(0, NOTHING, found, scene) if any(one.condition == "crs" for one in found) else None
+        return _finding(0, NOTHING, found, inputs) if any(one.condition == "crs" for one in found) else None
     names = [f"{one.condition.upper()} {one.level}" for one in ill]
     parts = [f"would be {', '.join(names)}"] if names else []
     if is_emergency:
-        parts.append(f"NEWS2 {'>=' if scene.now.news2.score is None else ''}{total}")
+        parts.append(f"NEWS2 {'>=' if inputs.now.news2.score is None else ''}{total}")
     members = (*(one.condition for one in ill), *(("news2",) if is_emergency else ()))
     level = max([WOULD_BE, *(one.level for one in ill)])
     title = f"{BEFORE_INFUSION}: {'; '.join(parts)}"
-    return _finding(level, title, ill, scene, members, with_news2=is_emergency)
+    return _finding(level, title, ill, inputs, members, with_news2=is_emergency)
 
 
-def _would_be(scene: Scene) -> Iterator[Finding]:
+def _would_be(inputs: RuleInput) -> Iterator[Finding]:
     """What the rules of CRS and ICANS would say had the infusion been given."""
-    would_be = scene.now.would_be
+    would_be = inputs.now.would_be
     assert would_be is not None, "asked before the infusion"
-    given = replace(scene, now=replace(scene.now, crs=would_be.crs, icans=would_be.icans))
+    given = replace(inputs, now=replace(inputs.now, crs=would_be.crs, icans=would_be.icans))
     yield from (one for rule in (crs, icans) if (one := rule(given)) is not None)
 
 
@@ -58,12 +58,12 @@ def _finding(
     level: int,
     title: str,
     found: Iterable[Finding],
-    scene: Scene,
+    inputs: RuleInput,
     members: tuple[str, ...] = (),
     *,
     with_news2: bool = True,
 ) -> Finding:
-    results = (*found, *((scene.now.news2,) if with_news2 else ()))
+    results = (*found, *((inputs.now.news2,) if with_news2 else ()))
     return Finding(
         condition=CONDITION,
         level=level,
@@ -80,10 +80,10 @@ def _finding(
     )
 
 
-def _ended(scene: Scene) -> Finding | None:
+def _ended(inputs: RuleInput) -> Finding | None:
     """That CRS is graded, since a temperature was charted after the infusion; nothing until then."""
-    infused = scene.chart.infused
-    temperature = scene.chart.latest("temperature", scene.now.at)
+    infused = inputs.chart.infused
+    temperature = inputs.chart.latest("temperature", inputs.now.at)
     if infused is None or temperature is None or temperature.effective < infused:
         return None
     return Finding(condition=CONDITION, level=0, urgency="high", title=GIVEN, over=True)

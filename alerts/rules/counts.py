@@ -3,24 +3,24 @@
 from alerts.grading.fever import measured_fever
 from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
-from alerts.rules.finding import Finding, Scene, is_preliminary, of_result, once_final
+from alerts.rules.finding import Finding, RuleInput, is_preliminary, of_result, once_final
 from config.vocabulary import label
 
 BY_NUMBERS = 3
 """The grade of febrile neutropenia that numbers give; 4 is a clinician's statement."""
 
 
-def febrile_neutropenia(scene: Scene) -> Finding | None:
+def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
     """CTCAE febrile neutropenia, grade 3 or 4: high; once a stream has confirmed the fever.
 
     A fever found in a patient whose count is preliminary waits for nothing: the count does not page by itself.
     """
-    result = scene.now.ctcae["febrile_neutropenia"]
+    result = inputs.now.ctcae["febrile_neutropenia"]
     if result.grade is None:
         return None
     grade, conventions = result.grade, result.conventions
     if grade == BY_NUMBERS:
-        temperature = measured_fever(scene.chart, scene.now.at, scene.site)
+        temperature = measured_fever(inputs.chart, inputs.now.at, inputs.site)
         conventions = tuple(dict.fromkeys((*conventions, *temperature.conventions)))
         grade = grade if temperature.level else 0
     title = f"febrile neutropenia grade {grade}"
@@ -31,9 +31,9 @@ def febrile_neutropenia(scene: Scene) -> Finding | None:
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
 
-def cytopenia(scene: Scene) -> Finding | None:
+def cytopenia(inputs: RuleInput) -> Finding | None:
     """A count that newly reaches CTCAE grade 4: medium; each further term pages once."""
-    known = {term: scene.now.ctcae[term] for term in COUNTS if scene.now.ctcae[term].grade is not None}
+    known = {term: inputs.now.ctcae[term] for term in COUNTS if inputs.now.ctcae[term].grade is not None}
     final = {term: result for term, result in known.items() if not is_preliminary(result)}
     worst = {term: result for term, result in final.items() if result.grade == 4}
     if not final or (not worst and len(final) < len(known)):
@@ -51,10 +51,10 @@ def cytopenia(scene: Scene) -> Finding | None:
     )
 
 
-def low_igg(scene: Scene) -> Finding | None:
+def low_igg(inputs: RuleInput) -> Finding | None:
     """IgG under the institutional limit: low. No CTCAE term exists for it."""
-    igg = scene.chart.latest("igg", scene.now.at, scene.site.conventions.chart.laboratory_holds.value)
-    limit = scene.site.conventions.counts.igg_low
+    igg = inputs.chart.latest("igg", inputs.now.at, inputs.site.conventions.chart.laboratory_holds.value)
+    limit = inputs.site.conventions.counts.igg_low
     if igg is None or (low := igg.below(limit.value)) is None:
         return None
     finding = Finding(
@@ -69,9 +69,9 @@ def low_igg(scene: Scene) -> Finding | None:
     return once_final(finding)
 
 
-def iec_hs(scene: Scene) -> Finding | None:
+def iec_hs(inputs: RuleInput) -> Finding | None:
     """The screen for IEC-HS is positive: medium. It is a screen, not a grade."""
-    result = scene.now.iec_hs
+    result = inputs.now.iec_hs
     if result.suspected is None:
         return None
     title = "consider IEC-HS" if result.suspected else "no reason to consider IEC-HS"

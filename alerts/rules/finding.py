@@ -43,7 +43,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         return self.assessed_at or max((item.entry.effective for item in self.evidence), default=None)
 
 
-class Seen(Struct, frozen=True):
+class RuleMemory(Struct, frozen=True):
     """What the rules remember of the last assessment, so that one event pages once."""
 
     ice: int | None = None
@@ -51,20 +51,20 @@ class Seen(Struct, frozen=True):
     seizure_at: datetime | None = None
 
 
-class Scene(Struct, frozen=True):
+class RuleInput(Struct, frozen=True):
     """What a rule looks at: what was remembered, what is so now, and the chart behind it.
 
     `returning` are the conditions whose episode, open or to be opened, is a return after an earlier one was closed.
     """
 
-    before: Seen
+    before: RuleMemory
     now: Assessment
     chart: Chart
     site: Site
     returning: frozenset[str] = frozenset()
 
 
-Rule = Callable[[Scene], Finding | None]
+Rule = Callable[[RuleInput], Finding | None]
 
 
 def once_final(finding: Finding) -> Finding | None:

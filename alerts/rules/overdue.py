@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
-from alerts.rules.finding import Finding, Scene
+from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.scores import m_easix_over
 from config.conventions import Expected
 from config.site import Urgency
@@ -29,74 +29,74 @@ class Due(NamedTuple):
     told_at: datetime | None
 
 
-def vitals_due(scene: Scene) -> Due | None:
+def vitals_due(inputs: RuleInput) -> Due | None:
     """The part of the vital signs that was charted longest ago; None while nobody has to look."""
-    since = _watched_since(scene)
+    since = _watched_since(inputs)
     if since is None:
         return None
-    schedule = scene.site.conventions.schedule
+    schedule = inputs.site.conventions.schedule
     intervals = {"vitals_every": schedule.vitals_every}
-    if "fever" in scene.now.crs.rows or has_other_fever(scene.chart, scene.now.at, scene.site):
+    if "fever" in inputs.now.crs.rows or has_other_fever(inputs.chart, inputs.now.at, inputs.site):
         intervals["vitals_every_when_febrile"] = schedule.vitals_every_when_febrile
-    if m_easix_over(scene):
+    if m_easix_over(inputs):
         intervals["vitals_every_when_m_easix_high"] = schedule.vitals_every_when_m_easix_high
     name = min(intervals, key=lambda name: intervals[name].value)
-    last = {kind: _last(scene, kind) for kind in SET}
+    last = {kind: _last(inputs, kind) for kind in SET}
     what = min(last, key=lambda kind: last[kind] or since)
     return _due(label(what), last[what], since, name, intervals[name])
 
 
-def ice_due(scene: Scene) -> Due | None:
+def ice_due(inputs: RuleInput) -> Due | None:
     """The next ICE, or of a child the next CAPD. One that falls due on the days it is assessed stays due after them."""
-    since = _watched_since(scene)
+    since = _watched_since(inputs)
     if since is None:
         return None
-    schedule = scene.site.conventions.schedule
-    name = "ice_every_when_m_easix_high" if m_easix_over(scene) else "ice_every"
-    kind = "capd" if _by_capd(scene) else "ice"
-    due = _due(label(kind), _last(scene, kind), since, name, getattr(schedule, name))
+    schedule = inputs.site.conventions.schedule
+    name = "ice_every_when_m_easix_high" if m_easix_over(inputs) else "ice_every"
+    kind = "capd" if _by_capd(inputs) else "ice"
+    due = _due(label(kind), _last(inputs, kind), since, name, getattr(schedule, name))
     falls_due = max(due.last or since, since) + due.every
-    day = scene.chart.day(falls_due, scene.site.zone)
+    day = inputs.chart.day(falls_due, inputs.site.zone)
     return due if day is not None and day <= schedule.ice_until_day.value else due._replace(told_at=None)
 
 
-def _by_capd(scene: Scene) -> bool:
+def _by_capd(inputs: RuleInput) -> bool:
     """Whether the patient is a child, to whom CAPD stands in for ICE."""
-    admission = scene.chart.admission
-    age = admission.age(scene.now.at.astimezone(scene.site.zone)) if admission else None
-    return age is not None and age < scene.site.conventions.icans.capd_below_age.value
+    admission = inputs.chart.admission
+    age = admission.age(inputs.now.at.astimezone(inputs.site.zone)) if admission else None
+    return age is not None and age < inputs.site.conventions.icans.capd_below_age.value
 
 
-def overdue_vitals(scene: Scene) -> Finding | None:
+def overdue_vitals(inputs: RuleInput) -> Finding | None:
     """Vital signs at least every 4 h, every 2 h while febrile or where m-EASIX is over the threshold: low."""
-    return _finding("overdue_vitals", _on_the_ward(vitals_due(scene), scene), scene)
+    return _finding("overdue_vitals", _on_the_ward(vitals_due(inputs), inputs), inputs)
 
 
-def overdue_ice(scene: Scene) -> Finding | None:
+def overdue_ice(inputs: RuleInput) -> Finding | None:
     """ICE at least every 12 h on days 0-14, every 8 h where m-EASIX is over the threshold: low."""
-    return _finding("overdue_ice", _on_the_ward(ice_due(scene), scene), scene)
+    return _finding("overdue_ice", _on_the_ward(ice_due(inputs), inputs), inputs)
 
 
-def _on_the_ward(due: Due | None, scene: Scene) -> Due | None:
+def _on_the_ward(due: Due | None, inputs: RuleInput) -> Due | None:
     """The ward's schedule is that of inpatients; elsewhere it is over."""
-    inpatient = scene.chart.setting(scene.now.at).name == "inpatient"
+    inpatient = inputs.chart.setting(inputs.now.at).name == "inpatient"
     return due if due is None or inpatient else due._replace(told_at=None)
 
 
-def _watched_since(scene: Scene) -> datetime | None:
+def _watched_since(inputs: RuleInput) -> datetime | None:
     """From when on somebody had to look: from the infusion, or since the patient is known in this setting."""
-    infused = scene.chart.infused
-    if infused is None or scene.now.at < infused:
+    infused = inputs.chart.infused
+    if infused is None or inputs.now.at < infused:
         return None
-    return max(infused, scene.chart.setting(scene.now.at).since or infused)
+    return max(infused, inputs.chart.setting(inputs.now.at).since or infused)
 
 
-def _last(scene: Scene, kind: str) -> datetime | None:
+def _last(inputs: RuleInput, kind: str) -> datetime | None:
     """When a sign was last charted; pressures that contradict each other are none."""
     if kind == "systolic_bp":
-        entry = pressures.latest(scene.chart, scene.now.at, None, scene.site).newest
+        entry = pressures.latest(inputs.chart, inputs.now.at, None, inputs.site).newest
     else:
-        entry = scene.chart.latest(kind, scene.now.at)
+        entry = inputs.chart.latest(kind, inputs.now.at)
     return entry.effective if entry is not None else None
 
 
@@ -105,12 +105,12 @@ def _due(what: str, last: datetime | None, since: datetime, name: str, every: Co
     return Due(what, last, every.value, f"schedule.{name}", start + every.value * LATE)
 
 
-def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
+def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | None:
     if due is None:
         return None
-    late = due.told_at is not None and scene.now.at >= due.told_at
+    late = due.told_at is not None and inputs.now.at >= due.told_at
     hours = due.every / timedelta(hours=1)
-    last = _last_said(due.last, scene)
+    last = _last_said(due.last, inputs)
     return Finding(
         condition=condition,
         level=int(late),
@@ -123,16 +123,16 @@ def _finding(condition: str, due: Due | None, scene: Scene) -> Finding | None:
     )
 
 
-def _last_said(last: datetime | None, scene: Scene) -> str:
+def _last_said(last: datetime | None, inputs: RuleInput) -> str:
     """When it was last charted; of a value from before the patient was known in this setting, that none came since."""
-    since = scene.chart.setting(scene.now.at).since
+    since = inputs.chart.setting(inputs.now.at).since
     if last is not None and since is not None and last < since:
-        return f"none since {_clock(since, scene)}"
-    return f"last {_clock(last, scene) if last else 'never'}"
+        return f"none since {_clock(since, inputs)}"
+    return f"last {_clock(last, inputs) if last else 'never'}"
 
 
-def _clock(at: datetime, scene: Scene) -> str:
-    return moment(at, scene.site.zone)
+def _clock(at: datetime, inputs: RuleInput) -> str:
+    return moment(at, inputs.site.zone)
 
 
 # -- patients who are not on the ward ----------------------------------------------------------------
@@ -157,61 +157,61 @@ class CheckIn(NamedTuple):
         return GROUP_NAMES.get(self.expected.what) or label(self.expected.what)
 
 
-def overdue_check_in(scene: Scene) -> Finding | None:
+def overdue_check_in(inputs: RuleInput) -> Finding | None:
     """What a patient who is not on the ward was to tell (`expected` in `conventions.yaml`) and did not: medium."""
-    return _not_charted("overdue_check_in", "medium", scene)
+    return _not_charted("overdue_check_in", "medium", inputs)
 
 
-def overdue_routine(scene: Scene) -> Finding | None:
+def overdue_routine(inputs: RuleInput) -> Finding | None:
     """What else is expected of such a patient, mostly laboratory values: low."""
-    return _not_charted("overdue_routine", "low", scene)
+    return _not_charted("overdue_routine", "low", inputs)
 
 
-def _not_charted(condition: str, urgency: Urgency, scene: Scene) -> Finding:
-    due = [item for item in _check_ins(scene) if item.expected.urgency == urgency]
-    late = [item for item in due if item.told_at <= scene.now.at]
+def _not_charted(condition: str, urgency: Urgency, inputs: RuleInput) -> Finding:
+    due = [item for item in _check_ins(inputs) if item.expected.urgency == urgency]
+    late = [item for item in due if item.told_at <= inputs.now.at]
     return Finding(
         condition=condition,
         level=int(bool(late)),
         urgency=urgency,
         title=f"no check-in: {', '.join(item.name for item in late)}" if late else "check-ins in time",
-        because=(*(_check_in_said(item, scene) for item in late), *(item.expected.every.basis for item in late)),
+        because=(*(_check_in_said(item, inputs) for item in late), *(item.expected.every.basis for item in late)),
         conventions=("outpatient.unanswered_after",) if late else (),
         members=tuple(item.expected.what for item in late),
         over=not late,
-        due=min((item.told_at for item in due if item.told_at > scene.now.at), default=None),
+        due=min((item.told_at for item in due if item.told_at > inputs.now.at), default=None),
     )
 
 
-def _check_in_said(item: CheckIn, scene: Scene) -> str:
-    since = _watched_since(scene)
-    last = _last_said(item.last, scene) if item.last or since is None else f"none since {_clock(since, scene)}"
+def _check_in_said(item: CheckIn, inputs: RuleInput) -> str:
+    since = _watched_since(inputs)
+    last = _last_said(item.last, inputs) if item.last or since is None else f"none since {_clock(since, inputs)}"
     return f"{item.name}: {last}, due every {item.expected.every.value / timedelta(hours=1):g} h"
 
 
-def _check_ins(scene: Scene) -> list[CheckIn]:
-    since, setting = _watched_since(scene), scene.chart.setting(scene.now.at).name
+def _check_ins(inputs: RuleInput) -> list[CheckIn]:
+    since, setting = _watched_since(inputs), inputs.chart.setting(inputs.now.at).name
     if since is None:
         return []
     found = []
-    for one in scene.site.conventions.expected:
+    for one in inputs.site.conventions.expected:
         if one.setting != setting:
             continue
         kinds = GROUPS.get(one.what, (one.what,))
-        charted = [entry.effective for kind in kinds if (entry := scene.chart.latest(kind, scene.now.at)) is not None]
+        charted = [entry.effective for kind in kinds if (entry := inputs.chart.latest(kind, inputs.now.at)) is not None]
         last = max(charted, default=None)
-        asked = _by_day(max(last or since, since) + one.every.value, scene)
-        day = scene.chart.day(asked, scene.site.zone)
+        asked = _by_day(max(last or since, since) + one.every.value, inputs)
+        day = inputs.chart.day(asked, inputs.site.zone)
         if day is not None and one.from_day <= day and (one.to_day is None or day <= one.to_day):
-            unanswered = asked + scene.site.conventions.outpatient.unanswered_after.value
-            found.append(CheckIn(one, last, _by_day(unanswered, scene)))
+            unanswered = asked + inputs.site.conventions.outpatient.unanswered_after.value
+            found.append(CheckIn(one, last, _by_day(unanswered, inputs)))
     return found
 
 
-def _by_day(at: datetime, scene: Scene) -> datetime:
+def _by_day(at: datetime, inputs: RuleInput) -> datetime:
     """A time, or the next morning where it falls into the night."""
-    home = scene.site.conventions.outpatient
-    local = at.astimezone(scene.site.zone)
+    home = inputs.site.conventions.outpatient
+    local = at.astimezone(inputs.site.zone)
     morning = local.replace(hour=home.day_from_hour.value, minute=0, second=0, microsecond=0)
     if local < morning:
         return morning.astimezone(UTC)

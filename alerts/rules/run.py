@@ -11,7 +11,7 @@ from datetime import datetime
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
 from alerts.rules import before_infusion, counts, crs, icans, overdue, scores
-from alerts.rules.finding import Finding, Rule, Scene, Seen
+from alerts.rules.finding import Finding, Rule, RuleInput, RuleMemory
 from config.site import Site
 
 RULES: tuple[Rule, ...] = (
@@ -32,25 +32,25 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(
-    before: Seen, now: Assessment, chart: Chart, site: Site, returning: frozenset[str] = frozenset()
+    before: RuleMemory, now: Assessment, chart: Chart, site: Site, returning: frozenset[str] = frozenset()
 ) -> list[Finding]:
     """What every rule says now. `returning` are conditions that were closed before, by whomever."""
-    scene = Scene(before, now, chart, site, returning)
-    return [found for rule in RULES if (found := rule(scene)) is not None]
+    inputs = RuleInput(before, now, chart, site, returning)
+    return [found for rule in RULES if (found := rule(inputs)) is not None]
 
 
 def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: Site) -> datetime | None:
     """When a rule may say something new though nothing came in, after what every rule says now."""
     dues = [finding.due for finding in found]
-    dues.append(icans.repeat_awaited_until(Scene(Seen(), now, chart, site)))
+    dues.append(icans.repeat_awaited_until(RuleInput(RuleMemory(), now, chart, site)))
     dues.append(chart.infused)
     return min((at for at in dues if at is not None and at > now.at), default=None)
 
 
-def seen(now: Assessment, chart: Chart, before: Seen) -> Seen:
+def remember(now: Assessment, chart: Chart, before: RuleMemory) -> RuleMemory:
     """What to remember of an assessment; an ICE or a seizure that has lapsed is not forgotten."""
     seizure = icans.last_seizure(chart, now.at)
     seizure_at = seizure.effective if seizure else before.seizure_at
     if now.ice.score is None or not now.ice.evidence:
-        return Seen(before.ice, before.ice_at, seizure_at)
-    return Seen(now.ice.score, now.ice.evidence[0].entry.effective, seizure_at)
+        return RuleMemory(before.ice, before.ice_at, seizure_at)
+    return RuleMemory(now.ice.score, now.ice.evidence[0].entry.effective, seizure_at)

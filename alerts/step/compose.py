@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from alerts.assessment.assessment import Assessment
 from alerts.episodes import lifecycle
 from alerts.episodes.delivery_log import Delivery, with_delivery
-from alerts.episodes.escalation import Due
+from alerts.episodes.escalation import Notifications
 from alerts.messages import SITE_SUBJECT
 from alerts.pages import page as pages
 from alerts.pages.concern import Concern, worst_first
@@ -20,28 +20,28 @@ from alerts.step.journal_events import page_event
 from config.site import Site
 
 
-class Tidings:
+class StepNews:
     """What a step has learnt that pages speak of: findings by episode, and episodes that ended."""
 
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
         self.ended: list[tuple[Concern, tuple[str, ...]]] = []
 
-    def know(self, episode: str, finding: Finding) -> None:
+    def add(self, episode: str, finding: Finding) -> None:
         """Keep the latest finding of an episode; what happened on the way stays in its reasons."""
         earlier = self.findings.get(episode)
         if earlier is not None and earlier.event and earlier.event not in finding.because:
             finding = replace(finding, because=(*finding.because, earlier.event))
         self.findings[episode] = finding
 
-    def end(self, concern: Concern) -> None:
+    def add_ended(self, concern: Concern) -> None:
         """An episode that ended or lost its ground: whoever was paged, or has it, is notified with little urgency."""
         episode = concern.episode
         people = dict.fromkeys(person for person in (*episode.told, episode.acknowledged_by) if person)
         self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
 
 
-class Written(NamedTuple):
+class ComposedPages(NamedTuple):
     """The pages, their journal lines, pages that a newer one replaces, and the state that remembers them."""
 
     state: PatientState
@@ -50,12 +50,17 @@ class Written(NamedTuple):
     cancelled: list[str]
 
 
-def write(
-    state: PatientState, dues: list[Due], tidings: Tidings, assessment: Assessment | None, now: datetime, site: Site
-) -> Written:
+def compose_pages(
+    state: PatientState,
+    dues: list[Notifications],
+    news: StepNews,
+    assessment: Assessment | None,
+    now: datetime,
+    site: Site,
+) -> ComposedPages:
     """One page per person and channel for everything that is due or has ended."""
-    written = Written(state, [], [], [])
-    for (person, channel), concerns in _by_recipient(dues, tidings, site).items():
+    written = ComposedPages(state, [], [], [])
+    for (person, channel), concerns in _by_recipient(dues, news, site).items():
         page = _page(written, person, channel, worst_first(concerns), assessment, now, site)
         state, cancelled = _remember(written.state, page)
         written.pages.append(page)
@@ -65,7 +70,7 @@ def write(
     return written
 
 
-def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[str, str], list[Concern]]:
+def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[Concern]]:
     found: dict[tuple[str, str], list[Concern]] = {}
 
     def add(person: str, channel: str, concern: Concern) -> None:
@@ -74,18 +79,18 @@ def _by_recipient(dues: list[Due], tidings: Tidings, site: Site) -> dict[tuple[s
             found.setdefault((person, channel or known.channels[0]), []).append(concern)
 
     for due in dues:
-        for telling in due.tellings:
-            concern = Concern(due.episode, telling.reason, tidings.findings.get(due.episode.id))
-            for recipient in telling.recipients:
+        for notification in due.notifications:
+            concern = Concern(due.episode, notification.reason, news.findings.get(due.episode.id))
+            for recipient in notification.recipients:
                 add(recipient.person, recipient.channel, concern)
-    for concern, people in tidings.ended:
+    for concern, people in news.ended:
         for person in people:
             add(person, "", concern)
     return found
 
 
 def _page(
-    written: Written,
+    written: ComposedPages,
     person: str,
     channel: str,
     concerns: list[Concern],
@@ -139,9 +144,9 @@ def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]
             if delivery.is_owed and (delivery.to, delivery.channel) == (page.to, page.channel)
         ]
         for earlier in older:
-            episode = lifecycle.settled(episode, earlier, "cancelled", page.at)
+            episode = lifecycle.with_delivery_state(episode, earlier, "cancelled", page.at)
         delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
         kept = with_delivery(episode.deliveries, delivery)
-        state = state.holding(replace(episode, pages=episode.pages + 1, deliveries=kept))
+        state = state.with_episode(replace(episode, pages=episode.pages + 1, deliveries=kept))
         replaced += older
-    return state, state.no_longer_owed(replaced)
+    return state, state.cancellable(replaced)

@@ -22,7 +22,7 @@ from alerts.messages import (
 )
 from alerts.pages.concern import ENDING_IS_TOLD, Concern, Ending
 from alerts.state import Effects, PatientState, dead_letter
-from alerts.step.compose import Tidings
+from alerts.step.compose import StepNews
 from alerts.step.journal_events import answer_event, closed_event, silence_event
 from alerts.step.system_faults import note_fault, undeliverable_fault
 from config.site import Site
@@ -31,16 +31,16 @@ UNKNOWN_EPISODE = "episode: no such episode of this patient; see `cartwatch boar
 
 
 def take(
-    state: PatientState, message: AnyMessage, now: datetime, site: Site, effects: Effects, tidings: Tidings
+    state: PatientState, message: AnyMessage, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
-    """Carry a state on by one message that is not charted; what is to be done is added to `effects` and `tidings`."""
+    """Carry a state on by one message that is not charted; what is to be done is added to `effects` and `news`."""
     match message:
         case Receipt():
             return _receipt(state, message, now, site, effects)
         case Fault():
             return note_fault(state, message, now)
         case Discharge():
-            return _discharge(state, message, now, site, effects, tidings)
+            return _discharge(state, message, now, site, effects, news)
         case Silence():
             return _silence(state, message, now, site, effects)
         case Acknowledgement() | HandOver() | Closure():
@@ -64,7 +64,7 @@ def _person(
     if isinstance(message, HandOver):
         return _hand_over(state, episode, message, now, site, effects)
     reason = "false_alarm" if message.verdict == "false_alarm" else "resolved"
-    return _close(state, episode, now, site, effects, by=message.by, why=message.why, reason=reason, accepted=True)
+    return _close(state, episode, now, site, effects, by=message.by, why=message.why, reason=reason, by_person=True)
 
 
 def _named(state: PatientState, name: str, message: AnyMessage, now: datetime, effects: Effects) -> Episode | None:
@@ -88,12 +88,12 @@ def _spoken_of(state: PatientState, episode: Episode, message: Answer) -> list[E
     What worsened after the page they answer was written has not been told to them, and is not answered by them.
     """
     page = message.page or next((told.page for told in reversed(episode.deliveries) if told.to == message.by), "")
-    answered = lifecycle.told_by(episode, message.page) if message.page else None
+    answered = lifecycle.delivery_for(episode, message.page) if message.page else None
     at = answered.at if answered is not None else message.effective.astimezone(UTC)
     found = []
     for other in state.episodes.values():
         told_since = any(told.at >= other.told_from for told in other.deliveries)
-        if (other.id == episode.id or lifecycle.told_by(other, page)) and told_since and at >= other.told_from:
+        if (other.id == episode.id or lifecycle.delivery_for(other, page)) and told_since and at >= other.told_from:
             found.append(other)
     return found
 
@@ -112,8 +112,8 @@ def _acknowledge(
             if before
             else lifecycle.acknowledge(other, message.by, at)
         )
-        state = state.holding(taken)
-        effects.cancelled.extend(state.no_longer_owed(other.pending))
+        state = state.with_episode(taken)
+        effects.cancelled.extend(state.cancellable(other.pending))
         said = {"by": message.by} | ({"take_over_from": before} if before else {})
         effects.events.append(answer_event("acknowledged", state, taken, now, site, **said))
     return state
@@ -135,9 +135,9 @@ def _hand_over(
             continue
         theirs = [told for told in other.deliveries if told.to == message.by and told.is_owed]
         for told in theirs:
-            handed = lifecycle.settled(handed, told.page, "cancelled", now)
-        state = state.holding(handed)
-        effects.cancelled.extend(state.no_longer_owed(told.page for told in theirs))
+            handed = lifecycle.with_delivery_state(handed, told.page, "cancelled", now)
+        state = state.with_episode(handed)
+        effects.cancelled.extend(state.cancellable(told.page for told in theirs))
         effects.events.append(answer_event("handed_over", state, other, now, site, by=message.by, to=message.to or ""))
     return state
 
@@ -160,7 +160,7 @@ def _silence(state: PatientState, message: Silence, now: datetime, site: Site, e
     state = replace(state, silences=(*others, silence))
     for other in list(state.episodes.values()):
         if silences.hiding((silence,), other, now):
-            state = state.holding(replace(other, silenced_until=silence.until))
+            state = state.with_episode(replace(other, silenced_until=silence.until))
     effects.events.append(silence_event("silenced", state, silence, now, site))
     return state
 
@@ -172,7 +172,7 @@ def _end_silence(state: PatientState, message: Silence, now: datetime, site: Sit
     for silence in ended:
         for episode in list(state.episodes.values()):
             if silence.names(episode) and not silences.hiding(left, episode, now):
-                state = state.holding(escalation.taken_up(episode, now))
+                state = state.with_episode(escalation.resume(episode, now))
         effects.events.append(silence_event("silence_ended", state, silence, now, site))
     return state
 
@@ -187,11 +187,11 @@ def _close(
     by: str,
     why: str = "",
     reason: str = "resolved",
-    accepted: bool,
+    by_person: bool,
 ) -> PatientState:
-    effects.cancelled.extend(state.no_longer_owed(episode.pending, besides=episode))
+    effects.cancelled.extend(state.cancellable(episode.pending, besides=episode))
     effects.events.append(closed_event(state, episode, reason, now, site, by=by, why=why))
-    return state.following(episode.condition, lifecycle.closed(episode, now, None, accepted=accepted))
+    return state.with_episode_result(episode.condition, lifecycle.closed(episode, now, None, by_person=by_person))
 
 
 # -- what the delivery says --------------------------------------------------------------------------
@@ -201,29 +201,31 @@ def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, e
     """Note what became of a page. Its first failure sends the person's next channel, or the next person, at once."""
     reached: list[str] = []
     for episode in list(state.episodes.values()):
-        told = lifecycle.told_by(episode, receipt.page)
+        told = lifecycle.delivery_for(episode, receipt.page)
         if told is None or not told.is_owed:
             continue
-        settled = lifecycle.settled(episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC))
+        updated = lifecycle.with_delivery_state(
+            episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC)
+        )
         if receipt.outcome == "sent":
-            settled, elsewhere = _reached(settled, told, now)
+            updated, elsewhere = _reached(updated, told, now)
             reached += elsewhere
         elif told.state == "due" and episode.urgency != "low" and not episode.acknowledged_by:
-            settled = escalation.fall_through(settled, told, now, site)
-        state = state.holding(settled)
-    effects.cancelled.extend(state.no_longer_owed(reached))
+            updated = escalation.fail_over_channel(updated, told, now, site)
+        state = state.with_episode(updated)
+    effects.cancelled.extend(state.cancellable(reached))
     if receipt.outcome == "undeliverable" and state.patient != SITE_SUBJECT:
         effects.faults.append(undeliverable_fault(receipt, now))
     return state
 
 
 def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, list[str]]:
-    """Somebody has been reached on one channel: the same telling need not reach them on another as well."""
+    """Somebody has been reached on one channel: the same notification need not reach them on another as well."""
     elsewhere = [
         other.page for other in episode.deliveries if other.is_owed and other.to == told.to and other.turn <= told.turn
     ]
     for page in elsewhere:
-        episode = lifecycle.settled(episode, page, "cancelled", now)
+        episode = lifecycle.with_delivery_state(episode, page, "cancelled", now)
     return episode, elsewhere
 
 
@@ -231,7 +233,7 @@ def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, 
 
 
 def _discharge(
-    state: PatientState, message: Discharge, now: datetime, site: Site, effects: Effects, tidings: Tidings
+    state: PatientState, message: Discharge, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
     at = message.effective.astimezone(UTC)
     known = state.course if state.course is None or state.course.as_of is None or state.course.as_of < at else None
@@ -243,14 +245,14 @@ def _discharge(
         # the patient, who had not left, was merged into this one since.
         chart = state.chart.discharge(at, message.to or "")
         return replace(state, chart=chart, course=known, discharged_at=None, review_at=now)
-    state = end_all(state, Ending("discharged", at, message.source, message.by or ""), now, site, effects, tidings)
+    state = end_all(state, Ending("discharged", at, message.source, message.by or ""), now, site, effects, news)
     return replace(
         state, chart=state.chart.discharge(at), course=known, discharged_at=at, review_at=None, unregistered=None
     )
 
 
 def end_all(
-    state: PatientState, ending: Ending, now: datetime, site: Site, effects: Effects, tidings: Tidings
+    state: PatientState, ending: Ending, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
     """Close every open episode because of what somebody said; whoever was paged of an urgent one, or has it, is
     notified who said it.
@@ -258,6 +260,6 @@ def end_all(
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
         if episode.highest in ENDING_IS_TOLD:
-            tidings.end(Concern(episode, "ended", None, ending=ending))
-        state = _close(state, episode, now, site, effects, by=by, reason=reason, accepted=False)
+            news.add_ended(Concern(episode, "ended", None, ending=ending))
+        state = _close(state, episode, now, site, effects, by=by, reason=reason, by_person=False)
     return state

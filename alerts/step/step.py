@@ -14,18 +14,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from alerts.assessment import issued_grades
 from alerts.assessment.assessment import Assessment, assess, assess_each, assess_onward, shown_value
-from alerts.assessment.issued_grades import (
-    Corrections,
-    Shaken,
-    given,
-    grade_id,
-    keeping,
-    next_number,
-    replacing,
-    shaken,
-    standing_at,
-)
+from alerts.assessment.issued_grades import Corrections, GradeToRecheck, grade_id, last_issued, next_number
 from alerts.chart.chart import Chart, Ids
 from alerts.chart.charting import Charted, moment_of, place_message
 from alerts.episodes import escalation, lifecycle
@@ -36,11 +27,11 @@ from alerts.grading.result import Result
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
 from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
-from alerts.rules.finding import Finding, Seen
-from alerts.rules.run import findings, next_review, seen
+from alerts.rules.finding import Finding, RuleMemory
+from alerts.rules.run import findings, next_review, remember
 from alerts.state import Effects, PatientState, Unregistered, dead_letter
 from alerts.step import compose, responses
-from alerts.step.compose import Tidings
+from alerts.step.compose import StepNews
 from alerts.step.journal_events import closed_event, grade_event, regrade_event
 from alerts.step.merging import pass_on, take_merges, unregistered_of
 from alerts.step.retraction import changes, lost_ground, statement_behind, took_ground
@@ -62,12 +53,12 @@ def step(
     run.merge(messages)
     answered = run.fold(messages)
     if run.corrected:
-        run.take_back()
+        run.retract_episodes()
     if run.corrections.messages:
-        run.take_grades_back()
+        run.retract_grades()
     run.look_back()
     run.walk(answered)
-    run.correct_grades()
+    run.amend_grades()
     run.tell()
     return run.state, run.effects
 
@@ -82,14 +73,14 @@ class _Step:
         self.now = now
         self.site = site
         self.effects = Effects()
-        self.tidings = Tidings()
+        self.news = StepNews()
         self.moments: set[datetime] = set()
         self.corrected = False
         self.uncorrected = state.chart
         self.changes: list[Change] = []
         self.infused_before = state.chart.infused
         self.corrections = Corrections()
-        self.shaken: list[Shaken] = []
+        self.to_recheck: list[GradeToRecheck] = []
         self.latest: Assessment | None = None
 
     # -- 0. merging ------------------------------------------------------------------------------
@@ -108,7 +99,7 @@ class _Step:
         link = self.state.merges.frozen_by
         assert link is not None, "frozen"
         ending = Ending("merged", link.at, link.source, link.by, record=link.other)
-        self.state = responses.end_all(self.state, ending, self.now, self.site, self.effects, self.tidings)
+        self.state = responses.end_all(self.state, ending, self.now, self.site, self.effects, self.news)
         self.state = replace(self.state, review_at=None, unregistered=None)
 
     # -- 1. folding ------------------------------------------------------------------------------
@@ -140,7 +131,7 @@ class _Step:
                 rest.append(message)
         self._thin(before, placed)
         self._count_contradicted(messages)
-        self.state = replace(self.state, kept=self.state.kept.after(before, self.state.chart))
+        self.state = replace(self.state, result_cache=self.state.result_cache.after(before, self.state.chart))
         return rest
 
     def _is_news(self, message: AnyMessage, chart: Chart) -> bool:
@@ -193,11 +184,11 @@ class _Step:
             self.moments |= self._moments_so_far(chart)
             if not (state.registered or state.episodes or state.past):
                 # Nobody was paged before the registration: walk through what was charted as if it came in now.
-                self.before, state = None, replace(state, seen=Seen())
+                self.before, state = None, replace(state, rule_memory=RuleMemory())
             state = replace(state, registered=True, unregistered=None, discharged_at=discharged_at)
             notice = state.episodes.get(AFTER_DISCHARGE)
             if returned and notice is not None:
-                state = state.following(AFTER_DISCHARGE, lifecycle.closed(notice, self.now, "resolved"))
+                state = state.with_episode_result(AFTER_DISCHARGE, lifecycle.closed(notice, self.now, "resolved"))
         self.state = state
         self._count_unregistered(message)
 
@@ -220,18 +211,20 @@ class _Step:
         """What was true before this is charted, and no longer paged."""
         return self.now - self.site.conventions.chart.late_page_within.value
 
-    def take_back(self) -> None:
+    def retract_episodes(self) -> None:
         """Close the episodes that have lost their ground, lower those that have lost part of it, and say so."""
         for episode, left in lost_ground(self.state, self.site):
             if left is None:
                 self._end(self._retracted(episode))
-                self.state = self.state.following(episode.condition, lifecycle.closed(episode, self.now, "retracted"))
+                self.state = self.state.with_episode_result(
+                    episode.condition, lifecycle.closed(episode, self.now, "retracted")
+                )
             else:
-                self.effects.cancelled.extend(self.state.no_longer_owed(episode.pending, besides=episode))
-                lowered = lifecycle.taken_back(lifecycle.called_off(episode, self.now), left)
-                self.state = self.state.holding(lowered)
+                self.effects.cancelled.extend(self.state.cancellable(episode.pending, besides=episode))
+                lowered = lifecycle.fall_back_to(lifecycle.cancel_pages(episode, self.now), left)
+                self.state = self.state.with_episode(lowered)
                 if episode.told:
-                    self.tidings.end(replace(self._retracted(episode), left=lowered))
+                    self.news.add_ended(replace(self._retracted(episode), left=lowered))
 
     def _retracted(self, episode: Episode) -> Concern:
         """An episode that lost its ground, with the corrections that took it."""
@@ -246,22 +239,26 @@ class _Step:
         because = f"the infusion is registered for {clock(infused, self.site.zone)}"
         return Finding(condition=episode.condition, level=0, urgency="low", title=episode.title, because=(because,))
 
-    def take_grades_back(self) -> None:
+    def retract_grades(self) -> None:
         """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""
-        for one in shaken(self.state.graded, self.state.chart, self.corrections, self.site):
+        for one in issued_grades.grades_to_recheck(
+            self.state.issued_grades, self.state.chart, self.corrections, self.site
+        ):
             if not one.is_lost(self.state.chart):
-                self.shaken.append(one)
+                self.to_recheck.append(one)
                 continue
-            self.effects.events.append(regrade_event(self._said_now(one), "entered_in_error"))
-            gone = replace(one.given, taken_back=True)
-            self.state = replace(self.state, graded=replacing(self.state.graded, one.system, one.given, gone))
+            self.effects.events.append(regrade_event(self._as_assessed_now(one), "entered_in_error"))
+            gone = replace(one.issued, retracted=True)
+            self.state = replace(
+                self.state, issued_grades=issued_grades.replace(self.state.issued_grades, one.system, one.issued, gone)
+            )
 
-    def _said_now(self, one: Shaken) -> dict[str, Any]:
+    def _as_assessed_now(self, one: GradeToRecheck) -> dict[str, Any]:
         """The journal line of a result as it is assessed now, under the id it was given with."""
-        number = one.given.number
-        id = grade_id(self.state.patient, one.system, one.given.at, number)
+        number = one.issued.number
+        id = grade_id(self.state.patient, one.system, one.issued.at, number)
         return grade_event(
-            self.state.patient, one.system, one.result, one.given.value, one.now, self.site, id=id, status="amended"
+            self.state.patient, one.system, one.result, one.issued.value, one.now, self.site, id=id, status="amended"
         )
 
     # -- 2. looking back -------------------------------------------------------------------------
@@ -296,7 +293,7 @@ class _Step:
             if isinstance(item, datetime):
                 self._assess(item)
             else:
-                self.state = responses.take(self.state, item, self.now, self.site, self.effects, self.tidings)
+                self.state = responses.take(self.state, item, self.now, self.site, self.effects, self.news)
 
     @property
     def _all_late(self) -> bool:
@@ -310,7 +307,9 @@ class _Step:
         if not self.state.is_assessed:
             self._report_after_discharge(moment)
             return
-        assessment, kept = assess_onward(self.state.chart, moment, self.site, self.state.course, self.state.kept)
+        assessment, cache = assess_onward(
+            self.state.chart, moment, self.site, self.state.course, self.state.result_cache
+        )
         self.latest = assessment
         found = findings_of(self.state, assessment, self.site)
         for finding in found:
@@ -324,8 +323,8 @@ class _Step:
             at=min(moment, self.now),
             review_at=next_review(found, assessment, self.state.chart, self.site),
             course=assessment.course,
-            kept=kept,
-            seen=seen(assessment, self.state.chart, self.state.seen),
+            result_cache=cache,
+            rule_memory=remember(assessment, self.state.chart, self.state.rule_memory),
         )
 
     def _report_after_discharge(self, moment: datetime) -> None:
@@ -334,7 +333,7 @@ class _Step:
         if left is None or not self.state.registered or self.state.merged_into:
             return
         assessment = assess(self.state.chart, moment, self.site, self.state.course)
-        found = findings(self.state.seen, assessment, self.state.chart, self.site, self.state.returning)
+        found = findings(self.state.rule_memory, assessment, self.state.chart, self.site, self.state.returning)
         late = self.moments if self.discharged_before else frozenset[datetime]()
         told = [one for one in found if one.level and rests_on_news(one, left, late)]
         if told or AFTER_DISCHARGE in self.state.episodes:
@@ -345,7 +344,7 @@ class _Step:
         """Of the open episodes whose condition no rule answers any more, the level now is not known."""
         for condition, episode in list(self.state.episodes.items()):
             if condition not in known and episode.level_now is not None:
-                self.state = self.state.holding(lifecycle.now_at(episode, None, moment))
+                self.state = self.state.with_episode(lifecycle.now_at(episode, None, moment))
 
     def _follow(self, finding: Finding, moment: datetime) -> None:
         condition = finding.condition
@@ -354,14 +353,14 @@ class _Step:
         past = self.state.past.get(condition)
         if self._all_late and any(item.entry.effective in self.moments for item in finding.evidence):
             finding = replace(finding, title=f"{finding.title} (charted late)")
-        followed = lifecycle.follow(self.state.patient, before, past, finding, moment, self.now, apart)
+        followed = lifecycle.apply_finding(self.state.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
             self._end(self._resolved(before, finding, moment))
         elif followed.episode is not None:
-            self.tidings.know(followed.episode.id, finding)
+            self.news.add(followed.episode.id, finding)
             if before is not None:
                 self._lowered(before, followed.episode, finding, moment)
-        self.state = self.state.following(condition, followed)
+        self.state = self.state.with_episode_result(condition, followed)
 
     def _resolved(self, episode: Episode, finding: Finding, moment: datetime) -> Concern:
         """An episode that is over, with the statement that ended it, if one did."""
@@ -375,71 +374,76 @@ class _Step:
             return
         ending = statement_behind(self.state, finding, episode.opened_at, moment, self.site)
         if ending is not None and ending.at in self.moments:
-            self.tidings.end(Concern(episode, "better", finding, ending=ending))
+            self.news.add_ended(Concern(episode, "better", finding, ending=ending))
 
     def _end(self, ended: Concern) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
         episode = ended.episode
-        self.effects.cancelled.extend(self.state.no_longer_owed(episode.pending, besides=episode))
+        self.effects.cancelled.extend(self.state.cancellable(episode.pending, besides=episode))
         self.effects.events.append(closed_event(self.state, episode, ended.reason, self.now, self.site))
         if episode.told and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
-            self.tidings.end(ended)
+            self.news.add_ended(ended)
 
     def _note_grades(self, assessment: Assessment) -> None:
-        standing = dict(self.state.standing)
+        values = dict(self.state.last_values)
         for system, result in assessment.grades().items():
             value = shown_value(result)
-            if standing.get(system) != value:
+            if values.get(system) != value:
                 self._give(system, result, assessment)
-                standing[system] = value
-        self.state = replace(self.state, standing=standing)
+                values[system] = value
+        self.state = replace(self.state, last_values=values)
 
     def _give(self, system: str, result: Result, assessment: Assessment) -> None:
         """Tell a grade that changed, and remember it. Of one time it is the same grade, until it is taken back."""
         state = self.state
-        before = standing_at(state.graded, system, assessment.at)
+        before = last_issued(state.issued_grades, system, assessment.at)
         number = next_number(before)
-        amends = before is not None and not before.taken_back
+        amends = before is not None and not before.retracted
         event = grade_event(
             state.patient,
             system,
             result,
-            state.standing.get(system),
+            state.last_values.get(system),
             assessment,
             self.site,
             id=grade_id(state.patient, system, assessment.at, number),
             status="amended" if amends else "final",
         )
         self.effects.events.append(event)
-        graded = keeping(state.graded, system, given(event, result, assessment.at, number))
-        self.state = replace(state, graded=graded)
+        grades = issued_grades.append(
+            state.issued_grades, system, issued_grades.issued(event, result, assessment.at, number)
+        )
+        self.state = replace(state, issued_grades=grades)
 
-    def correct_grades(self) -> None:
+    def amend_grades(self) -> None:
         """Correct the grades of late that are given otherwise now, unless the walk has given them anew."""
-        for one in self.shaken:
-            if standing_at(self.state.graded, one.system, one.given.at) != one.given:
+        for one in self.to_recheck:
+            if last_issued(self.state.issued_grades, one.system, one.issued.at) != one.issued:
                 continue
-            event = self._said_now(one)
-            corrected = given(event, one.result, one.given.at, one.given.number)
-            if corrected != one.given:
+            event = self._as_assessed_now(one)
+            corrected = issued_grades.issued(event, one.result, one.issued.at, one.issued.number)
+            if corrected != one.issued:
                 self.effects.events.append(regrade_event(event, "amended"))
-                self.state = replace(self.state, graded=replacing(self.state.graded, one.system, one.given, corrected))
+                self.state = replace(
+                    self.state,
+                    issued_grades=issued_grades.replace(self.state.issued_grades, one.system, one.issued, corrected),
+                )
 
-    # -- 4. telling ------------------------------------------------------------------------------
+    # -- 4. notification ------------------------------------------------------------------------------
 
     def tell(self) -> None:
         """Ask every ladder who is due now, and write the pages."""
         dues = []
         for episode in list(self.state.episodes.values()):
             due = escalation.due_unless_silenced(episode, self.state.silences, self.now, self.site)
-            self.state = self.state.holding(due.episode)
+            self.state = self.state.with_episode(due.episode)
             self.effects.faults.extend(gap_fault(role, self.now) for role in due.gaps)
-            if due.tellings:
+            if due.notifications:
                 dues.append(due)
-        if not dues and not self.tidings.ended:
+        if not dues and not self.news.ended:
             return
         assessment = self.latest or self._assess_for_repeats()
-        written = compose.write(self.state, dues, self.tidings, assessment, self.now, self.site)
+        written = compose.compose_pages(self.state, dues, self.news, assessment, self.now, self.site)
         self.state = written.state
         self.effects.pages.extend(written.pages)
         self.effects.events.extend(written.events)
@@ -450,9 +454,9 @@ class _Step:
         if not self.state.is_assessed or self.state.patient == SITE_SUBJECT:
             return None
         at = max(self.now, self.state.chart.newest or self.now)
-        assessment, _ = assess_onward(self.state.chart, at, self.site, self.state.course, self.state.kept)
+        assessment, _ = assess_onward(self.state.chart, at, self.site, self.state.course, self.state.result_cache)
         for finding in findings_of(self.state, assessment, self.site):
             episode = self.state.episodes.get(finding.condition)
             if episode is not None:
-                self.tidings.know(episode.id, finding)
+                self.news.add(episode.id, finding)
         return assessment

@@ -56,7 +56,7 @@ def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientSta
     """Open a technical episode, or note that a known trouble goes on without paging again."""
     current = state.episodes.get(message.condition)
     if message.over:
-        return state if current is None else state.following(message.condition, closed(current, now, None))
+        return state if current is None else state.with_episode_result(message.condition, closed(current, now, None))
     if current is not None:
         lasting = replace(current, raised_at=max(current.raised_at, message.effective))
         return replace(state, episodes={**state.episodes, message.condition: lasting})

@@ -38,7 +38,7 @@ def would_be_unregistered(messages: Iterable[AnyMessage]) -> bool:
 
 def findings_of(state: PatientState, now: Assessment, site: Site) -> list[Finding]:
     """What every rule says now of a patient; of an unregistered one what is paged all the same, and its end."""
-    found = findings(state.seen, now, state.chart, site, state.returning)
+    found = findings(state.rule_memory, now, state.chart, site, state.returning)
     if state.unregistered is None or state.registered:
         return found
     return [_unregistered(finding) for finding in found if _counts(finding, state)]

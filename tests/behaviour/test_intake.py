@@ -107,10 +107,10 @@ def test_a_value_that_cannot_be_used_is_shown_and_never_computed_with(
     before = ward.state().chart.entries
     ward.send(message("reading", ward.now, source="lab", **fields))
     assert ward.state().chart.entries == before
-    (unused,) = ward.state().chart.unused
-    assert (unused.kind, unused.source) == (fields["reading"], "lab")
-    assert unused.sent.startswith(str(fields["value"]))
-    assert why in unused.why
+    (rejected,) = ward.state().chart.rejected
+    assert (rejected.kind, rejected.source) == (fields["reading"], "lab")
+    assert rejected.sent.startswith(str(fields["value"]))
+    assert why in rejected.why
 
 
 @pytest.mark.parametrize(("fields", "why"), UNUSABLE)

@@ -54,6 +54,6 @@ def test_a_long_episode_raises_nothing_and_stays_small(steps: list[tuple[str, fl
         assert len(episode.deliveries) <= DELIVERIES_KEPT + channels
         assert len(episode.told) <= people
         assert len(episode.handed_over) <= people
-        assert len(episode.summons) <= people
+        assert len(episode.direct_notifications) <= people
     assert len(state.silences) <= SILENCES_AT_MOST
     assert len(pack(state)) <= STORED_AT_MOST

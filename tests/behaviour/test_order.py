@@ -154,7 +154,7 @@ def encoded(chart: Chart) -> bytes:
 
 def standing(state: PatientState) -> dict[str, str]:
     """The grades that stand; those that are undetermined are as good as never graded."""
-    return {system: value for system, value in state.standing.items() if value is not None}
+    return {system: value for system, value in state.last_values.items() if value is not None}
 
 
 RUNS = settings(max_examples=40)

@@ -56,7 +56,7 @@ def test_every_page_of_a_stay_is_answered_and_nothing_grows(patient: str) -> Non
         assert len(episode.deliveries) <= DELIVERIES_KEPT
         assert len(episode.told) <= len(ward.site.on_call.people)
         assert len(episode.handed_over) <= len(ward.site.on_call.people)
-        assert episode.summons == ()
+        assert episode.direct_notifications == ()
     assert all(len(state.silences) <= SILENCES_AT_MOST for state in ward.states.values())
     assert [
         aside for aside in ward.dead_letters if "acknowledgement" in aside.id and aside.patient != SITE_SUBJECT

@@ -64,7 +64,7 @@ def holds(hospital: Hospital, messages: list[Body]) -> None:
         found = hospital.store.state(patient)
         assert found is not None
         assert found.chart == expected.chart
-        assert found.standing == expected.standing
+        assert found.last_values == expected.last_values
         assert {name: episode.level for name, episode in found.episodes.items()} == {
             name: episode.level for name, episode in expected.episodes.items()
         }

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import Chart, Unused
+from alerts.chart.chart import Chart, RejectedValue
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from config.site import Site, load_site
@@ -77,21 +77,21 @@ def dose(drug: str, at: datetime = NOW, action: str = "given") -> Item:
     return drug, Entry(at, "emar", f"{drug} {action} {at:%d %H:%M}", code=action)
 
 
-def aside(kind: str, sent: str, why: str, at: datetime = NOW) -> Unused:
+def rejected_value(kind: str, sent: str, why: str, at: datetime = NOW) -> RejectedValue:
     """A value that came in and must not be computed with."""
-    return Unused(at, kind, sent, why, "lab", f"{kind} {sent}")
+    return RejectedValue(at, kind, sent, why, "lab", f"{kind} {sent}")
 
 
 def chart(
     *items: Item,
     infused: datetime | None = INFUSED,
     born: date | None = None,
-    unused: tuple[Unused, ...] = (),
+    rejected: tuple[RejectedValue, ...] = (),
 ) -> Chart:
     """The chart of an admitted patient with these entries."""
     folded = Chart().admit(Admission(effective=INFUSED - timedelta(days=7), infused=infused, born=born))
     for kind, entry in items:
         folded = folded.fold(kind, entry, received=entry.effective)
-    for item in unused:
-        folded = folded.set_aside(item)
+    for item in rejected:
+        folded = folded.reject(item)
     return folded

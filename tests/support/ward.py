@@ -388,7 +388,7 @@ class Ward:
 
     def grade(self, system: str, patient: str = PATIENT) -> str | None:
         """The grade or score that stands."""
-        return self.states[patient].standing.get(system)
+        return self.states[patient].last_values.get(system)
 
     def charted(self, kind: str, patient: str = PATIENT) -> tuple[Entry, ...]:
         """The chart's entries of a kind."""

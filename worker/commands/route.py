@@ -48,7 +48,7 @@ def route(
 
 
 def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "Route":
-    from alerts.episodes.preview import opened
+    from alerts.episodes.preview import hypothetical
     from config.site import URGENCIES
     from config.wall_clock import moment
     from worker.commands.route_text import Route
@@ -56,7 +56,7 @@ def _of_urgency(urgency: str, at: datetime | None, config_dir: Path | None) -> "
     site = configuration(config_dir)
     now = moment(at, site.zone) if at is not None else datetime.now(UTC)
     [named] = [known for known in URGENCIES if known == urgency]
-    return Route(opened(named, now), (), now, site)
+    return Route(hypothetical(named, now), (), now, site)
 
 
 def _of_episode(episode: str) -> "Route":

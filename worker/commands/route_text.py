@@ -8,7 +8,7 @@ from alerts.episodes import escalation
 from alerts.episodes.delivery_log import Plan
 from alerts.episodes.escalation import Recipient
 from alerts.episodes.lifecycle import Episode
-from alerts.episodes.preview import Handover, Rung, handovers, rungs
+from alerts.episodes.preview import Handover, PreviewStep, handovers, rungs
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site
 
@@ -28,22 +28,22 @@ class Route(NamedTuple):
         yield f"{self.episode.urgency}, from {today} {self._hour(self.now)} ({self.site.on_call.time_zone})"
         yield from self._standing()
         until = found[-1].at if found else self.now
-        steps: list[Rung | Handover] = [*found, *handovers(self.episode, self.now, until, self.site)]
-        for step in sorted(steps, key=lambda step: (step.at, isinstance(step, Rung))):
+        steps: list[PreviewStep | Handover] = [*found, *handovers(self.episode, self.now, until, self.site)]
+        for step in sorted(steps, key=lambda step: (step.at, isinstance(step, PreviewStep))):
             if self._day(step.at) != today:
                 today = self._day(step.at)
                 yield today
-            yield from self._rung(step) if isinstance(step, Rung) else [self._handover(step)]
+            yield from self._rung(step) if isinstance(step, PreviewStep) else [self._handover(step)]
         yield from self._end(found)
 
     def notifications(self) -> Iterator[dict[str, Any]]:
         """One value for everybody who will be notified: when, why, on which channels in which order, and the gaps."""
         for rung in rungs(self.episode, self.silences, self.now, self.site):
-            for telling in rung.tellings:
-                for recipient in telling.recipients:
+            for notification in rung.notifications:
+                for recipient in notification.recipients:
                     yield {
                         "at": rung.at,
-                        "reason": telling.reason,
+                        "reason": notification.reason,
                         "person": recipient.person,
                         "channels": self._channels(recipient),
                         "roles_nobody_holds": rung.gaps,
@@ -64,12 +64,12 @@ class Route(NamedTuple):
         if silence is not None:
             yield f"  silenced by {self._name(silence.by)} until {self._moment(silence.until)}: {silence.why}"
 
-    def _rung(self, rung: Rung) -> Iterator[str]:
+    def _rung(self, rung: PreviewStep) -> Iterator[str]:
         minute = (rung.at - self.now) // timedelta(minutes=1)
-        for telling in rung.tellings:
-            for recipient in telling.recipients:
+        for notification in rung.notifications:
+            for recipient in notification.recipients:
                 wait = f"+{minute} min"
-                yield f"  {self._hour(rung.at)}  {wait:<9} {telling.reason:<12} {self._recipient(recipient)}"
+                yield f"  {self._hour(rung.at)}  {wait:<9} {notification.reason:<12} {self._recipient(recipient)}"
         for role in rung.gaps:
             yield f"  {'':16} nobody holds {role} then: see `cartwatch check`"
 
@@ -84,7 +84,7 @@ class Route(NamedTuple):
         before, after = (", ".join(map(self._name, people)) or "nobody" for people in (handover.before, handover.after))
         return f"  {self._hour(handover.at)}  {handover.role} changes hands: {before} -> {after}"
 
-    def _end(self, found: list[Rung]) -> Iterator[str]:
+    def _end(self, found: list[PreviewStep]) -> Iterator[str]:
         planned = self._plan()
         if not found:
             yield "  nobody is told any more"

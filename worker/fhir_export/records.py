@@ -57,8 +57,8 @@ def _about(state: PatientState, page: Item) -> Iterable[str]:
     open_now = {episode.id: condition for condition, episode in state.episodes.items()}
     conditions = [page["condition"], *(open_now[id] for id in page["episodes"] if id in open_now)]
     for system in dict.fromkeys(system for name in conditions for system in ABOUT.get(name, (name,))):
-        for given in state.graded.get(system, ())[-1:]:
-            if not given.taken_back:
+        for given in state.issued_grades.get(system, ())[-1:]:
+            if not given.retracted:
                 yield grade_id(state.patient, system, given.at, given.number)
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess_onward
-from alerts.assessment.result_cache import Kept
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT
 from alerts.grading import crs, easix
@@ -149,10 +149,10 @@ def _extremes(chart: Chart, start: datetime, now: datetime) -> Iterable[datetime
 
 def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict[str, tuple[Band, ...]]:
     known: crs.Course | None = None
-    kept = Kept()
+    cache = ResultCache()
     found: dict[str, list[Band]] = {"CRS": [], "ICANS": []}
     for number, instant in enumerate(at):
-        assessment, kept = assess_onward(chart, instant, site, known, kept)
+        assessment, cache = assess_onward(chart, instant, site, known, cache)
         known = assessment.course
         until = at[number + 1] if number + 1 < len(at) else now
         for result in (assessment.crs, assessment.icans):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.assessment.assessment import assess, assess_onward
-from alerts.assessment.result_cache import Kept
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.messages import AnyMessage
@@ -24,12 +24,12 @@ def registered() -> AnyMessage:
     return message("registration", INFUSED - 9 * DAY, id="r", source="ehr", infused=INFUSED)
 
 
-def held(*coming: AnyMessage, at: datetime = INFUSED + DAY) -> tuple[Chart, Kept]:
+def held(*coming: AnyMessage, at: datetime = INFUSED + DAY) -> tuple[Chart, ResultCache]:
     """A chart and what is held of it at a time."""
     chart = Chart()
     for item in (registered(), *coming):
         chart = chart_message(chart, item, at, SITE).chart
-    return chart, assess_onward(chart, at, SITE, None, Kept())[1]
+    return chart, assess_onward(chart, at, SITE, None, ResultCache())[1]
 
 
 def lab(kind: str, value: str, at: datetime = INFUSED + DAY, **fields: Any) -> AnyMessage:
@@ -37,14 +37,14 @@ def lab(kind: str, value: str, at: datetime = INFUSED + DAY, **fields: Any) -> A
     return message("reading", at, source="lab", reading=kind, value=value, **fields)
 
 
-def after(chart: Chart, kept: Kept, *coming: AnyMessage) -> Kept:
+def after(chart: Chart, kept: ResultCache, *coming: AnyMessage) -> ResultCache:
     then = chart
     for item in coming:
         then = chart_message(then, item, item.effective, SITE).chart
     return kept.after(chart, then)
 
 
-def dropped(before: Kept, now: Kept) -> set[str]:
+def dropped(before: ResultCache, now: ResultCache) -> set[str]:
     systems = ("ctcae", "easix", "hematotox", "icaht", "icans")
     return {name for name in systems if getattr(before, name) is not None and getattr(now, name) is None}
 
@@ -71,13 +71,13 @@ def test_a_reading_drops_the_systems_that_look_at_it(kind: str, systems: set[str
 
 def test_a_value_set_aside_drops_what_would_name_it() -> None:
     chart, kept = held()
-    aside = message("reading", INFUSED + DAY, reading="ldh", value="300", by="laboratory")
-    assert dropped(kept, after(chart, kept, aside)) == {"easix"}
+    refused = message("reading", INFUSED + DAY, reading="ldh", value="300", by="laboratory")
+    assert dropped(kept, after(chart, kept, refused)) == {"easix"}
 
 
 def test_a_registration_that_says_something_new_drops_everything() -> None:
     chart, kept = held()
-    assert after(chart, kept, message("registration", INFUSED + DAY, infused=INFUSED + DAY)) == Kept()
+    assert after(chart, kept, message("registration", INFUSED + DAY, infused=INFUSED + DAY)) == ResultCache()
 
 
 def test_a_registration_that_is_repeated_drops_nothing() -> None:

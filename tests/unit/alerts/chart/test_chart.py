@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import UNUSED_KEPT, Chart, Unused
+from alerts.chart.chart import REJECTED_KEPT, Chart, RejectedValue
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from tests.support.charts import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement
@@ -338,21 +338,23 @@ def test_age_is_in_completed_years(born: date | None, age: int | None) -> None:
 # -- set aside -------------------------------------------------------------------------------------
 
 
-def unused(number: int) -> Unused:
-    return Unused(NOW + timedelta(minutes=number), "crp", str(number), "the unit is missing", "lab", f"{number:03}")
+def rejected(number: int) -> RejectedValue:
+    return RejectedValue(
+        NOW + timedelta(minutes=number), "crp", str(number), "the unit is missing", "lab", f"{number:03}"
+    )
 
 
 def test_values_set_aside_are_kept_once_and_in_order() -> None:
-    folded = Chart().set_aside(unused(2)).set_aside(unused(1)).set_aside(unused(2))
-    assert folded.unused == (unused(1), unused(2))
+    folded = Chart().reject(rejected(2)).reject(rejected(1)).reject(rejected(2))
+    assert folded.rejected == (rejected(1), rejected(2))
 
 
 def test_only_the_latest_values_set_aside_are_kept() -> None:
     folded = Chart()
-    for number in range(UNUSED_KEPT + 5):
-        folded = folded.set_aside(unused(number))
-    assert folded.unused == tuple(unused(number) for number in range(5, UNUSED_KEPT + 5))
-    assert folded.set_aside(unused(0)) == folded
+    for number in range(REJECTED_KEPT + 5):
+        folded = folded.reject(rejected(number))
+    assert folded.rejected == tuple(rejected(number) for number in range(5, REJECTED_KEPT + 5))
+    assert folded.reject(rejected(0)) == folded
 
 
 # -- reading the chart -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""From a message to the chart: converted, placed, corrected, or kept aside with its reason."""
+"""From a message to the chart: converted, placed, corrected, or rejected with its reason."""
 
 from decimal import Decimal
 from typing import Any
@@ -164,10 +164,10 @@ def test_an_unusable_reading_is_kept_aside_with_its_reason_and_not_charted(field
     result = charted(crp(**fields))
     assert result.unusable.startswith(why)
     assert result.chart.entries == {}
-    (aside,) = result.chart.unused
-    assert (aside.kind, aside.source, aside.id) == ("crp", "lab", "m1")
-    assert aside.why == result.unusable
-    assert aside.sent.startswith(str(fields.get("value", "85")))
+    (found,) = result.chart.rejected
+    assert (found.kind, found.source, found.id) == ("crp", "lab", "m1")
+    assert found.why == result.unusable
+    assert found.sent.startswith(str(fields.get("value", "85")))
 
 
 def test_the_future_begins_more_than_5_minutes_ahead() -> None:

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.episodes.escalation import due, due_in_time, due_unless_silenced, escalate_now, reassign
-from alerts.episodes.lifecycle import Episode, acknowledge, follow
+from alerts.episodes.lifecycle import Episode, acknowledge, apply_finding
 from alerts.rules.finding import Finding
 from config.rota import always
 from config.site import Site, Step, Urgency
@@ -22,7 +22,7 @@ def minutes(number: float) -> timedelta:
 
 def opened(urgency: Urgency = "critical") -> Episode:
     said = Finding(condition="crs", level=3, urgency=urgency, title="CRS grade 3")
-    episode = follow("P1", None, None, said, NOW, NOW, hours(6)).episode
+    episode = apply_finding("P1", None, None, said, NOW, NOW, hours(6)).episode
     assert episode is not None
     return episode
 
@@ -117,8 +117,8 @@ def test_whoever_has_it_is_asked_when_the_clock_was_set_back() -> None:
     assert first is not None
     taken = acknowledge(first.episode, ON_CALL, NOW)
     asked = due_unless_silenced(taken, (), NOW - hours(24), SITE)
-    assert [telling.reason for telling in asked.tellings] == ["still_on_it"]
-    assert due_unless_silenced(taken, (), NOW - minutes(5), SITE).tellings == ()
+    assert [telling.reason for telling in asked.notifications] == ["still_on_it"]
+    assert due_unless_silenced(taken, (), NOW - minutes(5), SITE).notifications == ()
 
 
 def test_nobody_is_due_where_no_next_time_stands() -> None:
@@ -130,14 +130,14 @@ def test_the_first_telling_has_the_reason_of_the_episode_and_the_later_ones_repe
     assert first is not None
     second = due(first.episode, NOW + minutes(5), SITE)
     assert second is not None
-    assert (first.tellings[0].reason, second.tellings[0].reason) == ("new", "repeat")
+    assert (first.notifications[0].reason, second.notifications[0].reason) == ("new", "repeat")
 
 
 def test_missed_steps_are_one_telling_to_everybody_they_name() -> None:
     telling = due(opened(), NOW + minutes(60), SITE)
     assert telling is not None
     assert telling.people == (ON_CALL, SECOND, CONSULTANT)
-    assert telling.tellings[0].reason == "new"
+    assert telling.notifications[0].reason == "new"
     assert telling.episode.next_at == NOW + minutes(75)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.escalation import due
-from alerts.episodes.lifecycle import Episode, Followed, Past, episode_id, follow, news_of_the_past
+from alerts.episodes.lifecycle import Episode, EpisodeResult, Past, apply_finding, episode_id, news_of_the_past
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
 from tests.support.charts import NOW, SITE, hours, reading
@@ -24,8 +24,8 @@ def finding(level: int, urgency: str = "medium", *, measured: datetime | None = 
     return Finding(condition="icans", level=level, urgency=urgency, title=f"grade {level}", evidence=evidence, **more)  # type: ignore[arg-type]
 
 
-def carried(episode: Episode | None, said: Finding, at: datetime = NOW, past: Past | None = None) -> Followed:
-    return follow("P1", episode, past, said, at, at + LATER, APART)
+def carried(episode: Episode | None, said: Finding, at: datetime = NOW, past: Past | None = None) -> EpisodeResult:
+    return apply_finding("P1", episode, past, said, at, at + LATER, APART)
 
 
 def opened(level: int = 2, urgency: str = "high", **more: Any) -> Episode:
@@ -72,7 +72,7 @@ def test_a_first_finding_opens_an_episode_that_is_due_at_once() -> None:
 
 
 def test_a_clear_finding_opens_nothing() -> None:
-    assert carried(None, finding(0)) == Followed(None, None)
+    assert carried(None, finding(0)) == EpisodeResult(None, None)
 
 
 def test_after_an_earlier_episode_it_is_recurrent_and_of_the_next_number() -> None:
@@ -234,7 +234,7 @@ def test_a_condition_that_knows_it_goes_on_is_lowered_all_the_same() -> None:
 
 
 def closed_by_a_person() -> Past:
-    past = lifecycle.closed(opened(members=("platelets",)), NOW + hours(1), None, accepted=True).past
+    past = lifecycle.closed(opened(members=("platelets",)), NOW + hours(1), None, by_person=True).past
     assert past is not None
     return past
 
@@ -294,7 +294,7 @@ def raised_in_error() -> tuple[Episode, Episode]:
 
 def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
     first, worse = raised_in_error()
-    back = lifecycle.taken_back(worse, finding(1))
+    back = lifecycle.fall_back_to(worse, finding(1))
     assert (back.level, back.urgency, back.title) == (1, "medium", first.title)
     assert (back.acknowledged_by, back.next_at) == ("haematologist-1", None)
     assert (back.opened_at, back.raised_at, back.ladder_from) == (first.opened_at, first.raised_at, first.ladder_from)
@@ -302,19 +302,19 @@ def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
 
 def test_who_was_told_and_how_often_is_not_taken_back() -> None:
     _, worse = raised_in_error()
-    back = lifecycle.taken_back(worse, finding(1))
+    back = lifecycle.fall_back_to(worse, finding(1))
     assert (back.told, back.pages, back.pending, back.highest) == (worse.told, 3, ("e.3",), "critical")
     assert worse.told != ("haematologist-1",)
 
 
 def test_an_answer_from_before_the_worsening_does_not_take_what_was_taken_back() -> None:
     _, worse = raised_in_error()
-    assert lifecycle.taken_back(worse, finding(1)).told_from == worse.told_from
+    assert lifecycle.fall_back_to(worse, finding(1)).told_from == worse.told_from
 
 
 def test_a_level_that_never_stood_is_lowered_to_it() -> None:
     _, worse = raised_in_error()
-    back = lifecycle.taken_back(worse, finding(2, "high"))
+    back = lifecycle.fall_back_to(worse, finding(2, "high"))
     assert (back.level, back.urgency, back.title) == (2, "high", "grade 2")
 
 
@@ -361,23 +361,23 @@ def test_an_acknowledgement_calls_off_what_was_not_sent_and_marks_what_was() -> 
     assert [item.state for item in episode.deliveries] == ["acknowledged", "cancelled"]
 
 
-def asked(renewals: int = 0) -> Episode:
+def asked(ack_renewals: int = 0) -> Episode:
     """An episode whose holder has just been asked whether they are still on it."""
     still = replace(delivery("e.2"), reason="still_on_it", state="sent")
     plan = escalation.plan(SITE, "critical", NOW)
-    return replace(told(opened()), plan=plan, renewals=renewals, deliveries=(delivery("e.1"), still))
+    return replace(told(opened()), plan=plan, ack_renewals=ack_renewals, deliveries=(delivery("e.1"), still))
 
 
-@pytest.mark.parametrize(("renewals", "lasts"), [(0, 12), (1, 48), (30, 48)])
-def test_each_yes_lasts_twelve_times_as_long_up_to_the_most(renewals: int, lasts: int) -> None:
-    episode = lifecycle.acknowledge(asked(renewals), "haematologist-1", NOW)
+@pytest.mark.parametrize(("ack_renewals", "lasts"), [(0, 12), (1, 48), (30, 48)])
+def test_each_yes_lasts_twelve_times_as_long_up_to_the_most(ack_renewals: int, lasts: int) -> None:
+    episode = lifecycle.acknowledge(asked(ack_renewals), "haematologist-1", NOW)
     assert episode.next_at == NOW + hours(lasts)
-    assert episode.renewals == renewals + 1
+    assert episode.ack_renewals == ack_renewals + 1
 
 
 def test_somebody_else_who_takes_it_begins_with_the_first_time_again() -> None:
     episode = lifecycle.acknowledge(asked(2), "haematologist-2", NOW)
-    assert (episode.next_at, episode.renewals) == (NOW + hours(1), 0)
+    assert (episode.next_at, episode.ack_renewals) == (NOW + hours(1), 0)
 
 
 # -- the level now ---------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ def test_a_level_that_cannot_be_determined_any_more_is_none() -> None:
     assert lifecycle.now_at(opened(3), None, NOW + hours(24)).level_now is None
 
 
-@pytest.mark.parametrize("renewals", [36, 10**9])
-def test_however_often_it_is_renewed_an_acknowledgement_lasts_the_most_at_most(renewals: int) -> None:
-    episode = lifecycle.acknowledge(asked(renewals), "haematologist-1", NOW)
+@pytest.mark.parametrize("ack_renewals", [36, 10**9])
+def test_however_often_it_is_renewed_an_acknowledgement_lasts_the_most_at_most(ack_renewals: int) -> None:
+    episode = lifecycle.acknowledge(asked(ack_renewals), "haematologist-1", NOW)
     assert episode.next_at == NOW + hours(48)

@@ -10,7 +10,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
-from tests.support.charts import NOW, SITE, Item, absent, aside, chart, day, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, day, hours, reading, rejected_value, statement
 
 KIND = {"anemia": "hemoglobin"}
 LIMIT = {"anemia": "12.0", "platelets": "150", "neutrophils": "1.8", "white_cells": "4.0", "lymphocytes": "1.1"}
@@ -173,7 +173,7 @@ def test_the_latest_count_is_the_current_one() -> None:
 
 
 def test_a_count_that_was_set_aside_is_named() -> None:
-    patient = chart(unused=(aside("platelets", "26000", "platelets: the unit is missing; send it"),))
+    patient = chart(rejected=(rejected_value("platelets", "26000", "platelets: the unit is missing; send it"),))
     assert ctcae.grade("platelets", patient, NOW, SITE).missing == (
         "platelets (26000 was set aside: the unit is missing)",
     )

@@ -4,7 +4,7 @@ import pytest
 
 from alerts.grading import ctcae
 from alerts.grading.result import Grade
-from tests.support.charts import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, hours, reading, rejected_value, statement
 
 
 def fever(*items: Item) -> Grade:
@@ -90,8 +90,10 @@ def test_a_temperature_that_no_longer_holds_is_not_used() -> None:
 
 
 def test_a_temperature_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:
-    unused = aside("temperature", "385 Cel", "temperature 385 °C is not plausible", NOW)
-    result = ctcae.grade("fever", chart(reading("temperature", "38.5", NOW - hours(1)), unused=(unused,)), NOW, SITE)
+    rejected = rejected_value("temperature", "385 Cel", "temperature 385 °C is not plausible", NOW)
+    result = ctcae.grade(
+        "fever", chart(reading("temperature", "38.5", NOW - hours(1)), rejected=(rejected,)), NOW, SITE
+    )
     assert result.grade == 1
     assert len(result.flags) == 1
     assert "the value before it is used" in result.flags[0]

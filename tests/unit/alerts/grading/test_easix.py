@@ -13,7 +13,7 @@ from alerts.message_fields import Status
 from config.conventions import EasixThreshold
 from config.site import Site
 from config.types import Convention
-from tests.support.charts import NOW, SITE, Item, absent, aside, chart, day, dose, hours, reading
+from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, rejected_value
 
 UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"
 
@@ -188,13 +188,13 @@ def test_nothing_charted_names_every_input() -> None:
 
 def test_a_crp_without_a_unit_is_never_used_and_said_to_be_set_aside() -> None:
     items = (item for item in labs() if item[0] != "crp")
-    score = easix.m_easix(chart(*items, unused=(aside("crp", "85", UNITLESS),)), NOW, SITE)
+    score = easix.m_easix(chart(*items, rejected=(rejected_value("crp", "85", UNITLESS),)), NOW, SITE)
     assert score.value is None
     assert score.missing == ("crp (85 was set aside: the unit is missing)",)
 
 
 def test_a_newer_crp_without_a_unit_beside_an_older_good_one_is_flagged() -> None:
-    patient = chart(*labs(NOW - hours(6)), unused=(aside("crp", "120", UNITLESS),))
+    patient = chart(*labs(NOW - hours(6)), rejected=(rejected_value("crp", "120", UNITLESS),))
     score = easix.m_easix(patient, NOW, SITE)
     assert rounded(score.value) == "60.44"
     assert score.flags == ("newer CRP: 120 was set aside: the unit is missing; the value before it is used",)

@@ -7,7 +7,7 @@ import pytest
 from alerts.grading import hematotox
 from alerts.grading.result import Points
 from alerts.message_fields import Status
-from tests.support.charts import INFUSED, NOW, SITE, Item, absent, aside, chart, day, hours, reading
+from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, day, hours, reading, rejected_value
 
 BEFORE = day(-6)
 INSTANT = timedelta(microseconds=1)
@@ -128,8 +128,8 @@ def test_where_the_other_components_already_give_two_points_the_risk_is_said() -
 
 
 def test_a_crp_without_a_unit_is_named_as_set_aside() -> None:
-    unused = aside("crp", "85", "crp: the unit is missing; send it, as in 'mg/L'", BEFORE)
-    result = hematotox.score(chart(*without("crp"), unused=(unused,)), NOW, SITE)
+    rejected = rejected_value("crp", "85", "crp: the unit is missing; send it, as in 'mg/L'", BEFORE)
+    result = hematotox.score(chart(*without("crp"), rejected=(rejected,)), NOW, SITE)
     assert result.missing == ("crp (85 was set aside: the unit is missing)",)
 
 

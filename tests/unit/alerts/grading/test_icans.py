@@ -13,11 +13,11 @@ from tests.support.charts import (
     SITE,
     Item,
     absent,
-    aside,
     chart,
     day,
     hours,
     reading,
+    rejected_value,
     statement,
 )
 
@@ -272,7 +272,7 @@ def test_ice_not_done_in_a_drowsy_patient_is_at_least_2_and_says_why() -> None:
 
 
 def test_an_ice_that_was_set_aside_is_named() -> None:
-    patient = chart(unused=(aside("ice", "11", "ice: out of range"),))
+    patient = chart(rejected=(rejected_value("ice", "11", "ice: out of range"),))
     assert icans.grade(patient, NOW, SITE).missing == ("ice (11 was set aside: out of range)",)
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from alerts.grading import inputs
 from alerts.message_fields import Status
-from tests.support.charts import NOW, SITE, absent, aside, chart, hours, reading
+from tests.support.charts import NOW, SITE, absent, chart, hours, reading, rejected_value
 
 WEEK = timedelta(days=7)
 UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"
 
 
-def missing(*items: object, unused: tuple[object, ...] = ()) -> str:
-    return inputs.name_missing(chart(*items, unused=unused), "crp", NOW, WEEK, SITE.zone)  # type: ignore[arg-type]
+def missing(*items: object, rejected: tuple[object, ...] = ()) -> str:
+    return inputs.name_missing(chart(*items, rejected=rejected), "crp", NOW, WEEK, SITE.zone)  # type: ignore[arg-type]
 
 
 def test_an_input_never_charted_is_its_bare_name() -> None:
@@ -22,12 +22,12 @@ def test_an_input_never_charted_is_its_bare_name() -> None:
 
 
 def test_the_advice_to_the_sender_is_left_out_of_the_reason() -> None:
-    assert missing(unused=(aside("crp", "85", UNITLESS),)) == "crp (85 was set aside: the unit is missing)"
+    assert missing(rejected=(rejected_value("crp", "85", UNITLESS),)) == "crp (85 was set aside: the unit is missing)"
 
 
 def test_a_reason_with_brackets_is_kept_whole() -> None:
     why = "crp: the unit 'nmol/L' is not used: accepted only where the site says so (ambiguous; site opt-in)"
-    assert missing(unused=(aside("crp", "85 nmol/L", why),)) == (
+    assert missing(rejected=(rejected_value("crp", "85 nmol/L", why),)) == (
         "crp (85 nmol/L was set aside: the unit 'nmol/L' is not used: "
         "accepted only where the site says so (ambiguous; site opt-in))"
     )
@@ -35,16 +35,16 @@ def test_a_reason_with_brackets_is_kept_whole() -> None:
 
 def test_an_artefact_keeps_its_limits() -> None:
     why = "crp 4000 mg/L is not plausible (artefact limits 0 to 1000); check value and unit"
-    assert missing(unused=(aside("crp", "4000 mg/L", why),)) == (
+    assert missing(rejected=(rejected_value("crp", "4000 mg/L", why),)) == (
         "crp (4000 mg/L was set aside: crp 4000 mg/L is not plausible (artefact limits 0 to 1000))"
     )
 
 
 def test_of_two_reasons_the_newer_is_given() -> None:
-    older = aside("crp", "85", UNITLESS, NOW - hours(2))
-    assert missing(absent("crp", "clotted", NOW - hours(1)), unused=(older,)) == "crp (not done: clotted)"
-    newer = aside("crp", "85", UNITLESS, NOW - hours(1))
-    assert missing(absent("crp", "clotted", NOW - hours(2)), unused=(newer,)).startswith("crp (85 was set")
+    older = rejected_value("crp", "85", UNITLESS, NOW - hours(2))
+    assert missing(absent("crp", "clotted", NOW - hours(1)), rejected=(older,)) == "crp (not done: clotted)"
+    newer = rejected_value("crp", "85", UNITLESS, NOW - hours(1))
+    assert missing(absent("crp", "clotted", NOW - hours(2)), rejected=(newer,)).startswith("crp (85 was set")
 
 
 def test_a_reason_explains_more_than_an_old_value() -> None:
@@ -63,11 +63,11 @@ def test_an_old_value_is_given_with_its_time() -> None:
 
 @pytest.mark.parametrize("at", [NOW + hours(1), NOW - timedelta(days=8)], ids=["still to come", "long ago"])
 def test_a_reason_of_another_time_explains_nothing(at: object) -> None:
-    assert missing(unused=(aside("crp", "85", UNITLESS, at),)) == "crp"  # type: ignore[arg-type]
+    assert missing(rejected=(rejected_value("crp", "85", UNITLESS, at),)) == "crp"  # type: ignore[arg-type]
 
 
 def test_a_value_set_aside_of_another_reading_explains_nothing() -> None:
-    assert missing(unused=(aside("ldh", "85", "ldh: the unit is missing; send it"),)) == "crp"
+    assert missing(rejected=(rejected_value("ldh", "85", "ldh: the unit is missing; send it"),)) == "crp"
 
 
 def test_the_numbers_of_a_reading_are_those_that_hold_newest_first() -> None:
@@ -86,13 +86,15 @@ def test_a_value_that_is_not_of_the_set_of_this_time_names_how_long_it_holds(
 
 def test_what_came_with_the_value_in_use_or_before_it_is_not_newer() -> None:
     used = reading("crp", 5)
-    patient = chart(used, unused=(aside("crp", "85", UNITLESS), aside("crp", "86", UNITLESS, NOW - hours(1))))
+    patient = chart(
+        used, rejected=(rejected_value("crp", "85", UNITLESS), rejected_value("crp", "86", UNITLESS, NOW - hours(1)))
+    )
     assert inputs.passed_over(patient, "crp", used[1], NOW) == ()
 
 
 def test_what_came_an_instant_after_the_value_in_use_is_newer() -> None:
     used = reading("crp", 5, NOW - timedelta(microseconds=1))
-    patient = chart(used, unused=(aside("crp", "85", UNITLESS),))
+    patient = chart(used, rejected=(rejected_value("crp", "85", UNITLESS),))
     assert inputs.passed_over(patient, "crp", used[1], NOW) == (
         "newer CRP: 85 was set aside: the unit is missing; the value before it is used",
     )

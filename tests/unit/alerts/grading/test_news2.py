@@ -6,7 +6,7 @@ import pytest
 
 from alerts.grading import news2
 from alerts.grading.news2 import News2
-from tests.support.charts import NOW, SITE, Item, absent, aside, chart, hours, reading, statement
+from tests.support.charts import NOW, SITE, Item, absent, chart, hours, reading, rejected_value, statement
 
 BEST: dict[str, object] = {
     "respiratory_rate": 16,
@@ -351,8 +351,8 @@ def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_an
 
 def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:
     items = (*without("heart_rate"), reading("heart_rate", 95, NOW - hours(1)))
-    unused = aside("heart_rate", "0 /min", "heart_rate 0 /min is not plausible; check value and unit")
-    result = news2.score(chart(*items, unused=(unused,)), NOW, SITE)
+    rejected = rejected_value("heart_rate", "0 /min", "heart_rate 0 /min is not plausible; check value and unit")
+    result = news2.score(chart(*items, rejected=(rejected,)), NOW, SITE)
     assert result.score == 1
     assert "the value before it is used" in result.flags[0]
 

@@ -10,7 +10,7 @@ from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import HandedOver, Reason
-from alerts.episodes.lifecycle import Episode, follow, now_at
+from alerts.episodes.lifecycle import Episode, apply_finding, now_at
 from alerts.grading.result import Evidence
 from alerts.pages.concern import Change, Concern
 from alerts.pages.page import minimal_text, text
@@ -27,7 +27,7 @@ def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", *
 
 
 def episode(said: Finding) -> Episode:
-    opened = follow("P1", None, None, said, NOW - hours(2), NOW, timedelta(hours=6)).episode
+    opened = apply_finding("P1", None, None, said, NOW - hours(2), NOW, timedelta(hours=6)).episode
     assert opened is not None
     return opened
 

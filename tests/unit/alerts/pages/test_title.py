@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from alerts.chart.admission import Admission
 from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import Reason
-from alerts.episodes.lifecycle import Episode, follow, now_at
+from alerts.episodes.lifecycle import Episode, apply_finding, now_at
 from alerts.grading.result import Evidence
 from alerts.pages.concern import Change, Concern, worst_first
 from alerts.pages.title import Title, title
@@ -26,7 +26,7 @@ def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", *
 
 
 def episode(said: Finding) -> Episode:
-    opened = follow("P1", None, None, said, NOW - hours(2), NOW, timedelta(hours=6)).episode
+    opened = apply_finding("P1", None, None, said, NOW - hours(2), NOW, timedelta(hours=6)).episode
     assert opened is not None
     return opened
 

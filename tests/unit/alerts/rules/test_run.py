@@ -6,8 +6,8 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
-from alerts.rules.finding import Finding, Seen
-from alerts.rules.run import findings, seen
+from alerts.rules.finding import Finding, RuleMemory
+from alerts.rules.run import findings, remember
 from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
 FEVER = reading("temperature", "38.5", NOW)
@@ -15,14 +15,14 @@ HYPOTENSION = reading("systolic_bp", 84, NOW)
 AWAKE = reading("ice", 10, NOW)
 
 
-def found(condition: str, folded: Chart, before: Seen | None = None, at: datetime = NOW) -> Finding | None:
+def found(condition: str, folded: Chart, before: RuleMemory | None = None, at: datetime = NOW) -> Finding | None:
     """What the rule of one condition says."""
     assessment = assess(folded, at, SITE)
-    said = findings(before or Seen(), assessment, folded, SITE)
+    said = findings(before or RuleMemory(), assessment, folded, SITE)
     return next((finding for finding in said if finding.condition == condition), None)
 
 
-def of(condition: str, *items: Item, before: Seen | None = None) -> Finding:
+def of(condition: str, *items: Item, before: RuleMemory | None = None) -> Finding:
     finding = found(condition, chart(*items), before)
     assert finding is not None
     return finding
@@ -157,12 +157,12 @@ def test_a_fall_of_ice_is_as_urgent_as_it_is_deep(
     baseline: int | None, last: int | None, score: int, urgency: str, event: str
 ) -> None:
     items = [reading("ice", score, NOW)]
-    before = Seen()
+    before = RuleMemory()
     if baseline is not None:
         items.append(reading("ice", baseline, INFUSED - hours(2)))
     if last is not None:
         items.append(reading("ice", last, NOW - hours(4)))
-        before = Seen(ice=last, ice_at=NOW - hours(4))
+        before = RuleMemory(ice=last, ice_at=NOW - hours(4))
     finding = of("icans", *items, before=before)
     assert (finding.urgency, finding.event) == (urgency, event)
     if event:
@@ -194,7 +194,7 @@ def test_a_seizure_is_an_event_until_it_was_seen() -> None:
     finding = found("icans", folded)
     assert finding is not None
     assert "seizure: brief" in finding.event
-    remembered = seen(assess(folded, NOW, SITE), folded, Seen())
+    remembered = remember(assess(folded, NOW, SITE), folded, RuleMemory())
     again = found("icans", folded, remembered)
     assert again is not None
     assert again.event == ""
@@ -203,21 +203,21 @@ def test_a_seizure_is_an_event_until_it_was_seen() -> None:
 def test_a_fall_that_was_seen_is_no_event_any_more() -> None:
     items = (reading("ice", 10, NOW - hours(4)), reading("ice", 6, NOW))
     assert of("icans", *items).event
-    assert not of("icans", *items, before=Seen(ice=6, ice_at=NOW)).event
+    assert not of("icans", *items, before=RuleMemory(ice=6, ice_at=NOW)).event
 
 
 def test_what_was_seen_of_the_ice_is_kept_when_it_lapses() -> None:
     folded = chart(reading("ice", 7, NOW))
-    remembered = seen(assess(folded, NOW, SITE), folded, Seen())
+    remembered = remember(assess(folded, NOW, SITE), folded, RuleMemory())
     assert (remembered.ice, remembered.ice_at) == (7, NOW)
     later = NOW + hours(30)
-    lapsed = seen(assess(folded, later, SITE), folded, remembered)
+    lapsed = remember(assess(folded, later, SITE), folded, remembered)
     assert (lapsed.ice, lapsed.ice_at) == (7, NOW)
 
 
 def test_an_ice_that_was_not_done_leaves_what_was_seen() -> None:
     folded = chart(absent("ice", "sedated", NOW))
-    remembered = seen(assess(folded, NOW, SITE), folded, Seen(ice=7, ice_at=NOW - hours(5)))
+    remembered = remember(assess(folded, NOW, SITE), folded, RuleMemory(ice=7, ice_at=NOW - hours(5)))
     assert (remembered.ice, remembered.ice_at) == (7, NOW - hours(5))
 
 
@@ -326,5 +326,5 @@ def test_an_igg_that_no_longer_holds_says_nothing() -> None:
 def test_an_empty_chart_gives_no_clinical_finding() -> None:
     folded = chart()
     clinical = {"crs", "icans", "febrile_neutropenia", "cytopenia", "m_easix", "hematotox", "low_igg"}
-    said = findings(Seen(), assess(folded, NOW, SITE), folded, SITE)
+    said = findings(RuleMemory(), assess(folded, NOW, SITE), folded, SITE)
     assert clinical.isdisjoint(finding.condition for finding in said)

@@ -6,12 +6,12 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.episodes.delivery_log import Reason
-from alerts.episodes.escalation import Due, due
-from alerts.episodes.lifecycle import Episode, follow
+from alerts.episodes.escalation import Notifications, due
+from alerts.episodes.lifecycle import Episode, apply_finding
 from alerts.pages.concern import Concern
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
-from alerts.step.compose import Tidings, Written, write
+from alerts.step.compose import ComposedPages, StepNews, compose_pages
 from config.rota import always
 from config.site import Site, Urgency
 from tests.support.charts import NOW, SITE, chart, hours, reading
@@ -28,23 +28,23 @@ def finding(condition: str = "crs", urgency: Urgency = "high", **more: object) -
 
 
 def opened(condition: str = "crs", urgency: Urgency = "high") -> Episode:
-    episode = follow("P1", None, None, finding(condition, urgency), NOW, NOW, hours(6)).episode
+    episode = apply_finding("P1", None, None, finding(condition, urgency), NOW, NOW, hours(6)).episode
     assert episode is not None
     return episode
 
 
-def telling(episode: Episode, after: timedelta = timedelta(0), site: Site = SITE) -> Due:
+def telling(episode: Episode, after: timedelta = timedelta(0), site: Site = SITE) -> Notifications:
     found = due(episode, NOW + after, site)
     assert found is not None
     return found
 
 
 def written(
-    *dues: Due, tidings: Tidings | None = None, state: PatientState | None = None, site: Site = SITE
-) -> Written:
+    *dues: Notifications, news: StepNews | None = None, state: PatientState | None = None, site: Site = SITE
+) -> ComposedPages:
     episodes = {item.episode.condition: item.episode for item in dues}
     state = state or PatientState(patient="P1", chart=CHART, registered=True, episodes=episodes)
-    return write(state, list(dues), tidings or Tidings(), assess(CHART, NOW, SITE), NOW, site)
+    return compose_pages(state, list(dues), news or StepNews(), assess(CHART, NOW, SITE), NOW, site)
 
 
 def test_one_due_episode_is_one_page_to_one_person() -> None:
@@ -103,7 +103,7 @@ def test_the_episodes_remember_the_pages_until_they_are_sent() -> None:
 def test_the_next_page_of_an_episode_has_the_next_number() -> None:
     first = written(telling(opened()))
     again = telling(first.state.episodes["crs"], timedelta(minutes=10))
-    (page,) = written(again, state=first.state.holding(again.episode)).pages
+    (page,) = written(again, state=first.state.with_episode(again.episode)).pages
     assert page.id == f"{page.episode}.2"
     assert page.reason == "repeat"
 
@@ -117,7 +117,7 @@ def test_episodes_told_on_one_page_remember_the_same_page() -> None:
 def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel() -> None:
     first = written(telling(opened()))
     again = telling(first.state.episodes["crs"], timedelta(minutes=10))
-    second = written(again, state=first.state.holding(again.episode))
+    second = written(again, state=first.state.with_episode(again.episode))
     assert second.cancelled == [first.pages[0].id]
     assert second.state.episodes["crs"].pending == (second.pages[0].id,)
 
@@ -126,7 +126,7 @@ def test_a_page_that_still_tells_of_another_episode_is_not_replaced() -> None:
     crs, icans = telling(opened("crs")), telling(opened("icans", "critical"))
     first = written(crs, icans)
     again = telling(first.state.episodes["icans"], timedelta(minutes=5))
-    second = written(again, state=first.state.holding(again.episode))
+    second = written(again, state=first.state.with_episode(again.episode))
     assert second.cancelled == []
 
 
@@ -146,33 +146,33 @@ def test_nothing_due_and_nothing_ended_is_no_page() -> None:
     assert written().pages == []
 
 
-# -- tidings ---------------------------------------------------------------------------------------
+# -- news ---------------------------------------------------------------------------------------
 
 
 def test_a_page_says_what_the_latest_finding_says() -> None:
-    episode, tidings = opened(), Tidings()
-    tidings.know(episode.id, finding(because=("first",)))
-    tidings.know(episode.id, finding(because=("second",)))
-    (page,) = written(telling(episode), tidings=tidings).pages
+    episode, news = opened(), StepNews()
+    news.add(episode.id, finding(because=("first",)))
+    news.add(episode.id, finding(because=("second",)))
+    (page,) = written(telling(episode), news=news).pages
     assert "because second" in page.text
     assert "first" not in page.text
 
 
 def test_what_happened_on_the_way_stays_in_the_reasons() -> None:
-    episode, tidings = opened(), Tidings()
-    tidings.know(episode.id, finding(because=("ICE 4",), event="ICE fell by 3, from 7 to 4"))
-    tidings.know(episode.id, finding(because=("ICE 4",)))
-    (page,) = written(telling(episode), tidings=tidings).pages
+    episode, news = opened(), StepNews()
+    news.add(episode.id, finding(because=("ICE 4",), event="ICE fell by 3, from 7 to 4"))
+    news.add(episode.id, finding(because=("ICE 4",)))
+    (page,) = written(telling(episode), news=news).pages
     assert "because ICE fell by 3, from 7 to 4" in page.text
 
 
 @pytest.mark.parametrize(("reason", "words"), [("resolved", "CRS 2 resolved"), ("retracted", "CRS 2 withdrawn")])
 def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason, words: str) -> None:
-    tidings = Tidings()
+    news = StepNews()
     ended = telling(opened("crs", "high"), timedelta(minutes=25)).episode
     assert ended.told == (ON_CALL, SECOND)
-    tidings.end(Concern(ended, reason, None))
-    pages = written(tidings=tidings).pages
+    news.add_ended(Concern(ended, reason, None))
+    pages = written(news=news).pages
     assert [(page.to, page.urgency, page.reason) for page in pages] == [
         (ON_CALL, "low", reason),
         (SECOND, "low", reason),
@@ -182,18 +182,18 @@ def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason,
 
 
 def test_an_end_and_something_due_share_a_page_led_by_what_is_due() -> None:
-    tidings = Tidings()
+    news = StepNews()
     over = telling(opened("crs", "high")).episode
-    tidings.end(Concern(over, "resolved", None))
+    news.add_ended(Concern(over, "resolved", None))
     icans = opened("icans", "critical")
-    (page,) = written(telling(icans), tidings=tidings).pages
+    (page,) = written(telling(icans), news=news).pages
     assert (page.urgency, page.episode, page.reason) == ("critical", icans.id, "new")
     assert "CRS 2 resolved" in page.title
 
 
 def test_the_page_of_an_end_has_an_id_of_its_own() -> None:
     first = written(telling(opened("crs", "high")))
-    tidings = Tidings()
-    tidings.end(Concern(first.state.episodes["crs"], "resolved", None))
-    (page,) = written(tidings=tidings).pages
+    news = StepNews()
+    news.add_ended(Concern(first.state.episodes["crs"], "resolved", None))
+    (page,) = written(news=news).pages
     assert page.id != first.pages[0].id

@@ -9,7 +9,7 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.episodes import lifecycle
-from alerts.episodes.lifecycle import Episode, follow
+from alerts.episodes.lifecycle import Episode, apply_finding
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from alerts.rules.finding import Finding
@@ -27,7 +27,7 @@ def event(system: str, *items: Item, was: str | None = None) -> dict[str, Any]:
 
 def episode() -> Episode:
     said = Finding(condition="crs", level=2, urgency="high", title="CRS grade 2")
-    opened = follow("P1", None, None, said, NOW, NOW, timedelta(hours=6)).episode
+    opened = apply_finding("P1", None, None, said, NOW, NOW, timedelta(hours=6)).episode
     assert opened is not None
     return opened
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
-from alerts.chart.chart import Chart, Unused
+from alerts.chart.chart import Chart, RejectedValue
 from alerts.chart.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
 from alerts.chart.dose_ledger import ledger
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
 from alerts.messages import read_message
-from alerts.rules.finding import Seen
+from alerts.rules.finding import RuleMemory
 from alerts.rules.run import findings
 from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
 from alerts.wording.catalogue import translate
@@ -28,11 +28,11 @@ from tests.support.charts import (
     SITE,
     Item,
     absent,
-    aside,
     chart,
     dose,
     hours,
     reading,
+    rejected_value,
     statement,
 )
 from tests.support.italian_reader import assert_italian
@@ -123,10 +123,10 @@ def measured(draw: st.DrawFn, at: datetime) -> Item:
 
 
 @st.composite
-def set_aside(draw: st.DrawFn, end: datetime) -> Unused:
+def reject(draw: st.DrawFn, end: datetime) -> RejectedValue:
     kind = draw(st.sampled_from(list(READINGS)))
     at = end - timedelta(minutes=draw(st.integers(0, 600)))
-    return aside(kind, "9 qq", draw(st.sampled_from(REASONS)), at)
+    return rejected_value(kind, "9 qq", draw(st.sampled_from(REASONS)), at)
 
 
 @st.composite
@@ -138,7 +138,7 @@ def patients(draw: st.DrawFn) -> tuple[Chart, datetime]:
             *draw(st.lists(charted(end, minutes), max_size=40)),
             infused=draw(st.sampled_from([INFUSED, INFUSED, INFUSED, None])),
             born=draw(st.sampled_from([None, date(2018, 1, 1), date(1960, 1, 1)])),
-            unused=tuple(draw(st.lists(set_aside(end), max_size=2))),
+            rejected=tuple(draw(st.lists(reject(end), max_size=2))),
         ),
         end,
     )
@@ -150,7 +150,7 @@ def sentences(patient: Chart, at: datetime) -> Iterator[str]:
     results = (*now.grades().values(), now.easix, now.s_easix)
     for result in results:
         yield from (*result.because, *result.missing, *result.flags)
-    for found in findings(Seen(ice=10), now, patient, SITE):
+    for found in findings(RuleMemory(ice=10), now, patient, SITE):
         yield from (found.title, f"{found.title} (charted late)", *found.because, *found.missing, *found.flags)
     given_so_far = ledger(patient, at)
     yield from (given_so_far.sentence(), given_so_far.room(at, SITE.zone))

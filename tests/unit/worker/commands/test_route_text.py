@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from alerts.episodes import escalation
 from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.lifecycle import acknowledge
-from alerts.episodes.preview import Handover, handovers, opened
+from alerts.episodes.preview import Handover, handovers, hypothetical
 from alerts.episodes.silences import Silenced
 from alerts.state import PatientState
 from config.rota import Role, always
@@ -130,14 +130,14 @@ def at(text: str) -> datetime:
 def test_a_hand_over_in_the_middle_of_a_ladder_is_shown_and_the_next_step_tells_whoever_is_on_duty() -> None:
     site = with_role("on_call", **MORNING)
     now = at("2024-06-14T07:55")
-    lines = list(Route(opened("critical", now), (), now, site).lines())
+    lines = list(Route(hypothetical("critical", now), (), now, site).lines())
     assert lines[1:4] == [
         "  07:55  +0 min    new          Integration technician (technician-1): phone-4 (minimal), in en",
         "  07:57  on_call changes hands: Integration technician (technician-1) -> "
         "Haematologist on call (haematologist-1)",
         "  08:00  +5 min    repeat       Haematologist on call (haematologist-1): phone-1 (full), in en",
     ]
-    assert handovers(opened("critical", now), now, now + minutes(30), site) == [
+    assert handovers(hypothetical("critical", now), now, now + minutes(30), site) == [
         Handover(at("2024-06-14T07:57"), "on_call", ("technician-1",), (ONE,))
     ]
 
@@ -145,7 +145,7 @@ def test_a_hand_over_in_the_middle_of_a_ladder_is_shown_and_the_next_step_tells_
 def test_a_role_that_nobody_holds_then_falls_to_the_last_resort_and_is_named() -> None:
     schedule = {"rotations": [{"people": [ONE], "from": "2024-06-14T08:00", "every": "1 d"}]}
     now = at("2024-06-14T07:57")
-    lines = list(Route(opened("high", now), (), now, with_role("on_call", **schedule)).lines())
+    lines = list(Route(hypothetical("high", now), (), now, with_role("on_call", **schedule)).lines())
     assert "(consultant-1) [last resort]" in lines[1]
     assert lines[2].strip() == "nobody holds on_call then: see `cartwatch check`"
     assert lines[3].strip() == "08:00  on_call changes hands: nobody -> Haematologist on call (haematologist-1)"
@@ -157,7 +157,7 @@ def test_a_role_that_nobody_holds_then_falls_to_the_last_resort_and_is_named() -
 
 def standing(episode: str = "e1") -> Route:
     """A critical page, told five minutes ago for the first time."""
-    due = escalation.due(replace(opened("critical", NOW), id=episode), NOW, SITE)
+    due = escalation.due(replace(hypothetical("critical", NOW), id=episode), NOW, SITE)
     assert due is not None
     sent = Delivery(page=f"{episode}.1", to=ONE, channel="phone-1", reason="new", at=NOW, turn=1, state="sent")
     return Route(replace(due.episode, deliveries=(sent,)), (), NOW + minutes(3), SITE)

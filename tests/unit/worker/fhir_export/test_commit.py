@@ -79,8 +79,8 @@ def test_a_page_is_about_no_grade_that_was_taken_back(ward: Exporting) -> None:
     state = ward.store.state("P1")
     assert state is not None
     page = {**ward.crs_page(), "about": []}
-    gone = {name: (replace(series[-1], taken_back=True),) for name, series in state.graded.items()}
-    assert owed(replace(state, graded=gone), [], Effects(events=[page])) == [page]
+    gone = {name: (replace(series[-1], retracted=True),) for name, series in state.issued_grades.items()}
+    assert owed(replace(state, issued_grades=gone), [], Effects(events=[page])) == [page]
     assert owed(state, [], Effects(events=[page])) != [page]
 
 

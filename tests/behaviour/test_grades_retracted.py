@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from alerts.assessment.issued_grades import GIVEN_KEPT
+from alerts.assessment.issued_grades import ISSUED_KEPT
 from tests.support.ward import PATIENT, Ward, changed
 
 Event = dict[str, Any]
@@ -168,11 +168,11 @@ def test_more_of_the_same_time_amends_its_grade(ward: Ward) -> None:
 
 
 def test_of_each_system_only_the_last_grades_are_kept(ward: Ward) -> None:
-    for number in range(2 * GIVEN_KEPT):
+    for number in range(2 * ISSUED_KEPT):
         ward.jump(minutes=30)
         ward.normal(temp=38.9 if number % 2 else 36.8)
-    kept = ward.states[PATIENT].graded
-    assert max(len(given) for given in kept.values()) == GIVEN_KEPT
+    kept = ward.states[PATIENT].issued_grades
+    assert max(len(given) for given in kept.values()) == ISSUED_KEPT
     assert [given.at for given in kept["ctcae.fever"]] == sorted(given.at for given in kept["ctcae.fever"])
     assert kept["ctcae.fever"][-1].at == ward.now
-    assert kept["ctcae.fever"][0].at == ward.now - timedelta(minutes=30) * (GIVEN_KEPT - 1)
+    assert kept["ctcae.fever"][0].at == ward.now - timedelta(minutes=30) * (ISSUED_KEPT - 1)

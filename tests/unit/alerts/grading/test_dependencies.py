@@ -9,50 +9,50 @@ import pytest
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
-from alerts.grading.basis import Basis, unchanging
+from alerts.grading.dependencies import Dependencies, validity_around
 from config.site import Site
-from tests.support.charts import INFUSED, NOW, SITE, absent, aside, chart, dose, hours, reading, statement
+from tests.support.charts import INFUSED, NOW, SITE, absent, chart, dose, hours, reading, rejected_value, statement
 
 INSTANT = timedelta(microseconds=1)
-WEEK = Basis(frozenset(("platelets",)), (timedelta(days=7),))
+WEEK = Dependencies(frozenset(("platelets",)), (timedelta(days=7),))
 
 
 def test_from_the_last_result_until_it_is_too_old() -> None:
     folded = chart(reading("platelets", 90, NOW))
-    assert unchanging(WEEK, folded, NOW + hours(5)) == (NOW, NOW + timedelta(days=7) + INSTANT)
+    assert validity_around(WEEK, folded, NOW + hours(5)) == (NOW, NOW + timedelta(days=7) + INSTANT)
 
 
 def test_the_last_instant_of_a_window_still_counts_and_the_next_does_not() -> None:
     folded = chart(reading("platelets", 90, NOW))
     ends = NOW + timedelta(days=7)
-    assert unchanging(WEEK, folded, ends) == (NOW, ends + INSTANT)
-    assert unchanging(WEEK, folded, ends + INSTANT) == (ends + INSTANT, None)
+    assert validity_around(WEEK, folded, ends) == (NOW, ends + INSTANT)
+    assert validity_around(WEEK, folded, ends + INSTANT) == (ends + INSTANT, None)
 
 
 def test_until_the_next_result_that_is_charted() -> None:
     folded = chart(reading("platelets", 90, NOW), reading("platelets", 80, NOW + hours(3)))
-    assert unchanging(WEEK, folded, NOW + hours(1)) == (NOW, NOW + hours(3))
+    assert validity_around(WEEK, folded, NOW + hours(1)) == (NOW, NOW + hours(3))
 
 
 def test_other_kinds_do_not_count() -> None:
     folded = chart(reading("platelets", 90, NOW), reading("ldh", 300, NOW + hours(3)))
-    assert unchanging(WEEK, folded, NOW + hours(1)).ends == NOW + timedelta(days=7) + INSTANT
+    assert validity_around(WEEK, folded, NOW + hours(1)).ends == NOW + timedelta(days=7) + INSTANT
 
 
 def test_a_value_that_was_set_aside_counts_like_a_result() -> None:
-    folded = chart(unused=(aside("platelets", "90", "no unit", NOW),))
-    assert unchanging(WEEK, folded, NOW) == (NOW, NOW + timedelta(days=7) + INSTANT)
+    folded = chart(rejected=(rejected_value("platelets", "90", "no unit", NOW),))
+    assert validity_around(WEEK, folded, NOW) == (NOW, NOW + timedelta(days=7) + INSTANT)
 
 
 def test_before_and_after_the_infusion_are_two() -> None:
     folded = chart()
-    basis = Basis(frozenset(("platelets",)))
-    assert unchanging(basis, folded, INFUSED - hours(1)) == (None, INFUSED)
-    assert unchanging(basis, folded, INFUSED) == (INFUSED, None)
+    dependencies = Dependencies(frozenset(("platelets",)))
+    assert validity_around(dependencies, folded, INFUSED - hours(1)) == (None, INFUSED)
+    assert validity_around(dependencies, folded, INFUSED) == (INFUSED, None)
 
 
 def test_of_a_patient_who_was_never_registered_nothing_is_bounded() -> None:
-    assert unchanging(WEEK, Chart(), NOW) == (None, None)
+    assert validity_around(WEEK, Chart(), NOW) == (None, None)
 
 
 class Watched(dict[str, tuple[Entry, ...]]):
@@ -100,6 +100,6 @@ def test_a_system_looks_at_nothing_but_what_it_says(compute: Compute, kinds: fro
     asked: set[str] = set()
     for folded in CHARTS:
         watched = Watched(folded.entries)
-        compute(Chart(watched, unused=folded.unused, admission=folded.admission), NOW.astimezone(UTC), SITE)
+        compute(Chart(watched, rejected=folded.rejected, admission=folded.admission), NOW.astimezone(UTC), SITE)
         asked |= watched.asked
     assert asked <= kinds

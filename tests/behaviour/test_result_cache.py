@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.assessment.assessment import assess, assess_onward
-from alerts.assessment.result_cache import Kept
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading import crs
@@ -156,9 +156,9 @@ def registered() -> AnyMessage:
     return message("registration", INFUSED - 9 * DAY, id="r", source="ehr", infused=INFUSED)
 
 
-def packed_and_unpacked(kept: Kept) -> Kept:
+def packed_and_unpacked(cache: ResultCache) -> ResultCache:
     """As it comes back from the store."""
-    return unpack_state(pack(PatientState(patient=PATIENT, kept=kept))).kept
+    return unpack_state(pack(PatientState(patient=PATIENT, result_cache=cache))).result_cache
 
 
 RUNS = settings(max_examples=60)
@@ -167,14 +167,14 @@ RUNS = settings(max_examples=60)
 @RUNS
 @given(EVENTS)
 def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any]) -> None:
-    stay, kept = Stay(), Kept()
+    stay, cache = Stay(), ResultCache()
     chart = chart_message(Chart(), registered(), stay.now, SITE).chart
     for jump, late, drawn, ahead in events:
         before, coming = chart, stay.next(jump, late, drawn)
         chart = chart_message(before, coming, stay.now, SITE).chart
-        kept = packed_and_unpacked(kept.after(before, chart))
+        cache = packed_and_unpacked(cache.after(before, chart))
         for at in (coming.effective.astimezone(UTC), stay.now, stay.now + ahead):
-            carried, kept = assess_onward(chart, at, SITE, None, kept)
+            carried, cache = assess_onward(chart, at, SITE, None, cache)
             assert carried == assess(chart, at, SITE)
 
 
@@ -198,17 +198,17 @@ def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any]) -> None:
         coming = stay.next(jump, late, drawn)
         state, _ = step(unpack_state(pack(state)), [coming], stay.now, SITE)
         for at in (stay.now, stay.now + ahead, stay.now - ahead):
-            carried, _ = assess_onward(state.chart, at, SITE, None, state.kept)
+            carried, _ = assess_onward(state.chart, at, SITE, None, state.result_cache)
             assert carried == assess(state.chart, at, SITE)
 
 
 def test_every_assessment_of_the_published_case_is_the_one_computed_anew() -> None:
     lines = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
-    chart, kept, course = Chart(), Kept(), None
+    chart, cache, course = Chart(), ResultCache(), None
     for coming in sorted((read_message(line) for line in lines), key=lambda item: item.received or item.effective):
         before, now = chart, (coming.received or coming.effective).astimezone(UTC)
         chart = chart_message(before, coming, now, SITE).chart
-        kept = kept.after(before, chart)
-        carried, kept = assess_onward(chart, now, SITE, course, kept)
+        cache = cache.after(before, chart)
+        carried, cache = assess_onward(chart, now, SITE, course, cache)
         assert carried == assess(chart, now, SITE, course)
         course = carried.course

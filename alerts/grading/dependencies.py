@@ -15,7 +15,7 @@ from alerts.chart.chart import Chart
 _INSTANT = timedelta(microseconds=1)
 
 
-class Basis(NamedTuple):
+class Dependencies(NamedTuple):
     """All that a system looks at besides the date and the registration.
 
     `windows`: how long before the moment asked for an entry counts, wherever that is counted from this moment. What
@@ -26,34 +26,34 @@ class Basis(NamedTuple):
     windows: tuple[timedelta, ...] = ()
 
 
-class Stretch(NamedTuple):
+class Validity(NamedTuple):
     """From `since` on and before `ends` the same is seen; None where nothing bounds it."""
 
     since: datetime | None
     ends: datetime | None
 
 
-def unchanging(basis: Basis, chart: Chart, at: datetime) -> Stretch:
+def validity_around(dependencies: Dependencies, chart: Chart, at: datetime) -> Validity:
     """The stretch of time around `at` in which nothing that is looked at comes into view or drops out of it."""
     before: list[datetime] = []
     after: list[datetime] = []
-    for times, shift in _changes(basis, chart):
+    for times, shift in _changes(dependencies, chart):
         spot = bisect_right(times, at - shift)
         if spot:
             before.append(times[spot - 1] + shift)
         if spot < len(times):
             after.append(times[spot] + shift)
-    return Stretch(max(before, default=None), min(after, default=None))
+    return Validity(max(before, default=None), min(after, default=None))
 
 
-def _changes(basis: Basis, chart: Chart) -> Iterator[tuple[list[datetime], timedelta]]:
+def _changes(dependencies: Dependencies, chart: Chart) -> Iterator[tuple[list[datetime], timedelta]]:
     """Times in order, and how long after each of them something changes by itself.
 
     An entry, and a value set aside, counts from its own time on, and to the last instant of every window.
     """
-    shifts = (timedelta(0), *(window + _INSTANT for window in basis.windows))
-    series = [[entry.effective for entry in chart.entries[kind]] for kind in basis.kinds & chart.entries.keys()]
-    series.append(sorted(item.effective for item in chart.unused if item.kind in basis.kinds))
+    shifts = (timedelta(0), *(window + _INSTANT for window in dependencies.windows))
+    series = [[entry.effective for entry in chart.entries[kind]] for kind in dependencies.kinds & chart.entries.keys()]
+    series.append(sorted(item.effective for item in chart.rejected if item.kind in dependencies.kinds))
     yield from ((times, shift) for times in series for shift in shifts)
     if chart.infused is not None:
         yield [chart.infused], timedelta(0)
