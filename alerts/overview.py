@@ -153,13 +153,13 @@ def most_urgent_first(patients: Iterable[Overview]) -> list[Overview]:
     return sorted(patients, key=_rank)
 
 
-def is_free(episode: Episode) -> bool:
+def is_unacknowledged(episode: Episode) -> bool:
     """Whether somebody has still to take it; what is of low urgency asks nobody."""
     return not episode.acknowledged_by and episode.urgency != "low"
 
 
 def _rank(patient: Overview) -> tuple[object, ...]:
-    open_ = max(((_urgency(item), is_free(item)) for item in patient.episodes), default=(-1, False))
+    open_ = max(((_urgency(item), is_unacknowledged(item)) for item in patient.episodes), default=(-1, False))
     grades = [level.grade if level.grade is not None else -1 for level in (patient.crs, patient.icans)]
     place = patient.state.chart.admission
     where = f"{place.ward} {place.bed}" if place else ""

@@ -44,12 +44,12 @@ class Settings(BaseSettings):
     health_file: Path | None = Field(None, description="Touched while the process works; for a container's healthcheck")
     volatile: bool = Field(False, description="Accept a store that forgets at its end; never where patients are")
     metrics_token: str | None = Field(None, repr=False, description="Whoever brings it may read the metrics")
-    heartbeat_url: str | None = Field(None, repr=False, description="Asked (GET) while the auditor finds nothing wrong")
-    heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")
-    round_trip_every: float = Field(300, ge=15, description="Seconds between two pages of the synthetic patient")
-    round_trip_channel: str | None = Field(
-        None, description="A channel of site.yaml they go to; none leaves the machine"
+    heartbeat_url: str | None = Field(
+        None, repr=False, description="Asked (GET) while the watchdog finds nothing wrong"
     )
+    heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")
+    canary_every: float = Field(300, ge=15, description="Seconds between two pages of the synthetic patient")
+    canary_channel: str | None = Field(None, description="A channel of site.yaml they go to; none leaves the machine")
     fhir_base: str | None = Field(None, description="Where grades and pages are exported as FHIR R4; none, nowhere")
     fhir_token: str | None = Field(None, repr=False, description="Sent to it as a bearer token")
     fhir_system: str | None = Field(None, description="The system of the identifier that patients are known by there")

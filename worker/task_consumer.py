@@ -20,7 +20,7 @@ from kombu.message import Message
 from redis.exceptions import RedisError
 
 from alerts.state import DeadLetter
-from worker.monitoring.stalled_consumer import ears
+from worker.monitoring.stalled_consumer import consumer_watch
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import runtime
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, add_dead_letters
@@ -74,7 +74,7 @@ class TolerantConsumer(Consumer):
         receive = super().create_task_handler(*arguments)
 
         def receive_checked(message: Message) -> None:
-            ears.taken += 1
+            consumer_watch.taken += 1
             why = check(message, self.strategies)
             if why:
                 self._refuse(message, why)
@@ -85,7 +85,7 @@ class TolerantConsumer(Consumer):
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """What cannot even be decompressed; Celery calls it in the place of the handler."""
-        ears.taken += 1
+        consumer_watch.taken += 1
         self._refuse(message, f"cannot be decoded ({type(exc).__name__})")
 
     def _refuse(self, message: Message, why: str) -> None:

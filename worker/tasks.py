@@ -150,7 +150,7 @@ def picture(page: str, channel: str, address: str, assessed_at: str) -> None:
 
 @app.task(name="heartbeat", acks_late=False)
 def heartbeat(found_well_at: str) -> None:
-    """Tell the outside that the auditor found nothing wrong."""
+    """Tell the outside that the watchdog found nothing wrong."""
     beat(runtime(), datetime.fromisoformat(found_well_at))
 
 

@@ -21,9 +21,9 @@ from worker.clock import StoreClock, milliseconds, read_with
 from worker.fhir_export import backlog
 from worker.monitoring import clock_jump, health_file, stalled_consumer
 from worker.monitoring.config_refused import report
-from worker.monitoring.orphans import recover
+from worker.monitoring.orphans import release_orphans
 from worker.monitoring.silent_feeds import watch_feeds
-from worker.monitoring.watchdog import audit, note_drift
+from worker.monitoring.watchdog import record_drift, run_watchdog
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store.lease import Elsewhere
@@ -118,7 +118,7 @@ def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
 
     This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
     """
-    works = [_try(part, app) for part in (_beat, _hear)]
+    works = [_try(part, app) for part in (_beat, _check_consumer)]
     for part in (_recover, _wake, _watch, _run_watchdog):
         _try(part, app)
     if all(works) and pool_lives():
@@ -147,23 +147,23 @@ def _beat(app: Celery, run: Runtime) -> None:
     """Say that this worker ticks, and read the store's clock in the same trip."""
     pipe = run.store.redis.pipeline(transaction=False)
     pipe.set(beat_key(run.store), ",".join(_queues(app)), ex=BEAT_LASTS_SECONDS)
-    pipe.hget(run.store.keys.audit, "looked")
-    _, looked = read_with(run.clock, pipe)
+    pipe.hget(run.store.keys.watchdog, "last_run")
+    _, last_run = read_with(run.clock, pipe)
     if isinstance(run.clock, StoreClock):
-        clock_jump.notice(run.store, run.clock, looked)
-        note_drift(run.store, run.clock)
+        clock_jump.notice(run.store, run.clock, last_run)
+        record_drift(run.store, run.clock)
 
 
-def _hear(app: Celery, _: Runtime) -> None:
-    """End this worker where messages wait in its queues and it takes none."""
-    if stalled_consumer.ears.is_due:
+def _check_consumer(app: Celery, _: Runtime) -> None:
+    """End this worker if messages wait in its queues and it takes none."""
+    if stalled_consumer.consumer_watch.is_due:
         queues = _queues(app)
-        if not stalled_consumer.ears.hears(sum(_waiting(app, queue) for queue in queues)):
+        if stalled_consumer.consumer_watch.is_stalled(sum(_waiting(app, queue) for queue in queues)):
             stalled_consumer.end(", ".join(queues))
 
 
 def _recover(_: Celery, run: Runtime) -> None:
-    recover(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
+    release_orphans(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
 
 
 def _watch(app: Celery, run: Runtime) -> None:
@@ -224,7 +224,7 @@ def _claimed_tick(store: Store, what: str) -> Iterator[bool]:
 
 def _run_watchdog(app: Celery, run: Runtime) -> None:
     now = run.clock.now()
-    look = audit(run, now)
-    wake_shards(app, look.wake)
-    if look.heartbeat:
+    actions = run_watchdog(run, now)
+    wake_shards(app, actions.wake)
+    if actions.heartbeat:
         app.send_task("heartbeat", (now.isoformat(),))

@@ -82,7 +82,7 @@ FAULTS: tuple[Row, ...] = (
         "in ritardo nelle partizioni {free3}: {free} ({free2}); vedere `cartwatch health`",
     ),
     (
-        "nothing is judged in the shard that tells of technical trouble",
+        "nothing is evaluated in the shard that reports technical trouble",
         "nulla viene valutato nella partizione che segnala i problemi tecnici",
     ),
     (
@@ -257,16 +257,16 @@ PARTS: tuple[Row, ...] = (
     ("shards", "partizioni"),
     ("workers", "worker"),
     ("workers {what}", "worker: {what}"),
-    ("judging", "valutazione"),
-    ("taking in", "ricezione"),
+    ("evaluating", "valutazione"),
+    ("receiving", "ricezione"),
     ("delivering", "consegna"),
     ("delivering critical pages", "consegna degli avvisi critici"),
     ("sending pictures", "invio delle immagini"),
     ("overdue", "scadenze superate"),
-    ("auditor", "controllore"),
-    ("round trip", "prova di andata e ritorno"),
+    ("watchdog", "controllore"),
+    ("canary", "prova di andata e ritorno"),
     ("heartbeat", "segnale di vita"),
-    ("set aside", "messaggi messi da parte"),
+    ("dead letters", "messaggi non utilizzabili"),
     ("unregistered", "pazienti non registrati"),
 )
 """The parts of the service that may be ill (`worker/monitoring/health.py`)."""

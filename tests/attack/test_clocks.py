@@ -69,11 +69,11 @@ def test_what_a_store_whose_clock_was_ahead_has_left_holds_nothing_up(hospital: 
     messages = [json.dumps(body).encode() for body in crs2(bed, ahead)]
     accept(store.redis, store.keys, messages, ahead)
     advance(store, store.keys.of(bed), Clock(ahead), site)
-    hospital.redis.hset(store.keys.audit, "looked", ahead.isoformat())
+    hospital.redis.hset(store.keys.watchdog, "last_run", ahead.isoformat())
     other_shard = store.keys.of(other)
     for key in (other_shard.wakeup_pending, other_shard.lease, store.keys.tick_claimed("look")):
         hospital.redis.set(key, 1, ex=DAY + 2)
-    hospital.redis.set(f"{store.keys.audit}:turn", 1, ex=DAY + 2)
+    hospital.redis.set(f"{store.keys.watchdog}:turn", 1, ex=DAY + 2)
     with hospital.workers(1):
         hospital.client.send(crs2(other))
         eventually(lambda: hospital.paged("CRS", other), "the other patient is paged", 15)

@@ -136,7 +136,7 @@ class Composed(Cartwatch):
             subnet = inspect_network("bridge")["IPAM"]["Config"][0]["Subnet"]
             self.phone = Phone(self.folder, str(next(ip_network(subnet).hosts())))
             stack.callback(self.phone.close)
-            self.receiver = {"CARTWATCH_RECEIVER_URL": self.phone.url, "CARTWATCH_ROUND_TRIP_EVERY": "20"}
+            self.receiver = {"CARTWATCH_RECEIVER_URL": self.phone.url, "CARTWATCH_CANARY_EVERY": "20"}
             self.project.configure(self.receiver)
             self.project.up()
             self._begin(stack)

@@ -129,7 +129,7 @@ class Cartwatch(Stand):
             config_dir=site(self.folder / "site"),
             secret=secrets.token_hex(32),
             clock="simulated" if self._clock == "simulated" else "store",
-            round_trip_every=20,
+            canary_every=20,
             journal_length=100_000,
         )
         self.broker = self.settings.broker

@@ -22,7 +22,7 @@ from tests.support.hospital import Hospital, crs2, eventually, iso
 from tests.support.servers import free_port, running
 from tests.support.stored_ward import KEYS, SITE, Clock
 from worker.fhir_export.backlog import backlog, refused
-from worker.fhir_export.client import Answer, FhirBase, Verdict
+from worker.fhir_export.client import Answer, FhirClient, Verdict
 from worker.fhir_export.export import export
 from worker.fhir_export.names import GRADE, PAGE
 from worker.fhir_export.records import Item
@@ -128,7 +128,7 @@ def _acknowledgement(hospital: Hospital) -> Resource:
 def test_nothing_of_a_stay_is_refused(medplum: Medplum) -> None:
     """The server validates each resource: elements, types, cardinalities and the invariants of FHIR R4."""
     settings = Settings(fhir_base=medplum.base, fhir_token=TOKEN)
-    base, clock = FhirBase(settings), Clock()
+    base, clock = FhirClient(settings), Clock()
     given: list[Item] = []
     with FakeRedis(server=FakeServer(version=(7,))) as redis, closing(base):
         store = Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000, exports=True)
@@ -204,5 +204,5 @@ def test_a_token_that_it_does_not_know_keeps_everything(medplum: Medplum) -> Non
 
 
 def _put(settings: Settings, resource: Resource) -> Answer:
-    with closing(FhirBase(settings)) as base:
+    with closing(FhirClient(settings)) as base:
         return base.put([resource], datetime.now(UTC))

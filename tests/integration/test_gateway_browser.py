@@ -116,7 +116,7 @@ def picture(page: Page, name: str, *, whole: bool = True) -> None:
 
 
 def sign_in(ward: Hospital, page: Page, person: str = "haematologist-1") -> None:
-    """By a personal link and one tap."""
+    """By a personal link and one press."""
     page.goto(links(ward).sign_in(person, datetime.now(UTC)))
     page.get_by_role("button").click()
     page.wait_for_url("**/board")

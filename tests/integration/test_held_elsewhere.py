@@ -11,7 +11,7 @@ from redis import Redis
 from config.settings import Settings
 from tests.support.hospital import eventually
 from tests.support.stored_ward import NOW, SITE, crs2, send
-from worker.monitoring.orphans import recover
+from worker.monitoring.orphans import release_orphans
 from worker.runtime.runtime import connect, make
 from worker.store import lease
 from worker.store.lease import Elsewhere, process_name
@@ -61,7 +61,7 @@ def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
 
 def look(store: Store, elsewhere: Elsewhere) -> bool:
     """Whether the shard is free after one more look."""
-    recover(store, SITE.on_call.channels, NOW, elsewhere)
+    release_orphans(store, SITE.on_call.channels, NOW, elsewhere)
     return not store.redis.exists(store.keys.of("P1").lease)
 
 

@@ -227,9 +227,9 @@ def test_a_killed_service_that_is_started_again_alarms_nobody(terminal: Terminal
     with terminal.up() as service, terminal.redis() as redis:
         terminal.send(*crs2("bed 8"))
         eventually(lambda: terminal.shows("HAEM-2/bed 8"), "pages flow")
-        looks = int(redis.hget("cartwatch:audit", "looks") or 0)  # type: ignore[arg-type]
-        seen = lambda: int(redis.hget("cartwatch:audit", "looks") or 0)  # type: ignore[arg-type]  # noqa: E731
-        eventually(lambda: seen() >= looks + 5, "the auditor has looked for longer than it waits for a worker", 120)
+        looks = int(redis.hget("cartwatch:watchdog", "runs") or 0)  # type: ignore[arg-type]
+        seen = lambda: int(redis.hget("cartwatch:watchdog", "runs") or 0)  # type: ignore[arg-type]  # noqa: E731
+        eventually(lambda: seen() >= looks + 5, "the watchdog has looked for longer than it waits for a worker", 120)
         assert terminal.alarms() == 0
         assert not terminal.shows("[TECHNICAL]")
         assert service.poll() is None

@@ -132,7 +132,7 @@ class Desk(AbstractContextManager["Desk"]):
     def post(self, path: str, **more: Any) -> httpx.Response:
         return self.browser.request("POST", path, **{"data": {"": ""}, **more})
 
-    def tap(self, path: str, action: str, **fields: str) -> httpx.Response:
+    def press(self, path: str, action: str, **fields: str) -> httpx.Response:
         """Press a button of the page as it is shown now: its own mark, and what was typed."""
         shown = self.get(path)
         mark = re.search(r'name="mark" value="([0-9a-f]+)"', shown.text)

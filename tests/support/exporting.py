@@ -7,7 +7,7 @@ from typing import Any
 from config.settings import Settings
 from tests.support.fake_ehr import FakeEhr, Resource
 from tests.support.stored_ward import SITE, Body, Clock, send
-from worker.fhir_export.client import FhirBase
+from worker.fhir_export.client import FhirClient
 from worker.fhir_export.export import export
 from worker.fhir_export.records import Item
 from worker.processing.advance import advance
@@ -25,7 +25,7 @@ def receipt(page: str, outcome: str, at: datetime, patient: str = "P1") -> Body:
 class Exporting:
     """The store, its clock and the record system, and what the workers do with them."""
 
-    def __init__(self, store: Store, clock: Clock, record: FakeEhr, settings: Settings, base: FhirBase) -> None:
+    def __init__(self, store: Store, clock: Clock, record: FakeEhr, settings: Settings, base: FhirClient) -> None:
         self.store = store
         self.clock = clock
         self.record = record

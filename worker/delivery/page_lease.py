@@ -95,7 +95,7 @@ def take(
 
 
 def _read(packed: bytes | None) -> Owed | None:
-    """A page that is owed. One that cannot be read stays where it is, and is overdue: the auditor says so."""
+    """A page that is owed. One that cannot be read stays where it is, and is overdue: the watchdog says so."""
     try:
         return unpack_owed(packed) if packed is not None else None
     except UnreadableError as error:

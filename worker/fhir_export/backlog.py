@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from alerts.state import DeadLetter
 from worker.clock import milliseconds
 from worker.fhir_export import circuit_breaker
-from worker.fhir_export.circuit_breaker import Pause
+from worker.fhir_export.circuit_breaker import CircuitState
 from worker.store.codec import readable, unpack_dead_letter
 from worker.store.shard import Store
 
@@ -18,18 +18,18 @@ class Backlog(NamedTuple):
     batches: int
     oldest: timedelta
     refused: int
-    pause: Pause | None
+    pause: CircuitState | None
 
     def is_well(self, now: datetime) -> bool:
         """Whether nothing waits for too long."""
-        failing = self.pause is not None and self.pause.is_to_be_told(now)
-        return not failing and self.oldest < circuit_breaker.TOLD_AFTER
+        failing = self.pause is not None and self.pause.is_to_be_reported(now)
+        return not failing and self.oldest < circuit_breaker.REPORTED_AFTER
 
 
 def due(store: Store, now: datetime) -> list[int]:
     """The shards that can be exported now, in one round trip more than whether the base is to be left alone."""
     pause = circuit_breaker.read(store.redis, store.keys)
-    if pause is not None and pause.is_on(now):
+    if pause is not None and pause.is_open(now):
         return []
     pipe = store.redis.pipeline(transaction=False)
     shards = store.keys.all()

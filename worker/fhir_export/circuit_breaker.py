@@ -15,11 +15,11 @@ WAITS = (*(timedelta(seconds=seconds) for seconds in (1, 5, 15, 30, 60, 120)), t
 LONGEST_WAIT = timedelta(minutes=15)
 """What a base asks for by Retry-After is kept up to this."""
 
-TOLD_AFTER = timedelta(minutes=5)
+REPORTED_AFTER = timedelta(minutes=5)
 """A base that has failed for so long is told as technical."""
 
 
-class Pause(NamedTuple):
+class CircuitState(NamedTuple):
     """Since when every attempt failed, how many there were, when the next may be made (ms), and why the last failed."""
 
     since: datetime
@@ -27,28 +27,28 @@ class Pause(NamedTuple):
     next_at: int
     why: str
 
-    def is_on(self, now: datetime) -> bool:
+    def is_open(self, now: datetime) -> bool:
         """Whether the base is left alone yet. A wait that lies further ahead than any was set by a wrong clock."""
         return milliseconds(now) < self.next_at <= milliseconds(now + LONGEST_WAIT)
 
-    def is_to_be_told(self, now: datetime) -> bool:
+    def is_to_be_reported(self, now: datetime) -> bool:
         """Whether it has lasted too long."""
-        return now - self.since >= TOLD_AFTER
+        return now - self.since >= REPORTED_AFTER
 
 
-def read(redis: Redis, keys: Keys) -> Pause | None:
+def read(redis: Redis, keys: Keys) -> CircuitState | None:
     """The pause that is on, if one is."""
     held = cast("Mapping[bytes, bytes]", redis.hgetall(keys.fhir_base))
     if not held:
         return None
     since = datetime.fromisoformat(held[b"since"].decode())
-    return Pause(since, int(held[b"tries"]), int(held[b"next_at"]), held[b"why"].decode())
+    return CircuitState(since, int(held[b"tries"]), int(held[b"next_at"]), held[b"why"].decode())
 
 
-def note_failure(
-    redis: Redis, keys: Keys, before: Pause | None, why: str, wait: timedelta | None, now: datetime
+def record_failure(
+    redis: Redis, keys: Keys, before: CircuitState | None, why: str, wait: timedelta | None, now: datetime
 ) -> None:
-    """Pause after a failed attempt; each time for longer, and for as long as the base asks (`wait`)."""
+    """CircuitState after a failed attempt; each time for longer, and for as long as the base asks (`wait`)."""
     tries = before.tries + 1 if before is not None else 1
     own = WAITS[min(tries, len(WAITS)) - 1]
     until = now + max(own, min(wait or own, LONGEST_WAIT))

@@ -34,12 +34,12 @@ what waits is not to blame."""
 class Verdict(StrEnum):
     """What became of a request: taken, refused for what it holds, or the base cannot be used now."""
 
-    TAKEN = "taken"
+    ACCEPTED = "taken"
     REFUSED = "refused"
     FAILED = "failed"
 
 
-class Answer(NamedTuple):
+class PutResult(NamedTuple):
     """A verdict; why, without a patient's detail; how long the base asks to wait; and what it said of a refusal."""
 
     verdict: Verdict
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     said: str = ""
 
 
-class FhirBase:
+class FhirClient:
     """The record system, as the settings name it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -59,19 +59,19 @@ class FhirBase:
         self._base = settings.fhir_base or ""
         self._client = httpx.Client(headers=headers, timeout=WAITS, follow_redirects=False)
 
-    def put(self, resources: Iterable[Resource], now: datetime) -> Answer:
+    def put(self, resources: Iterable[Resource], now: datetime) -> PutResult:
         """Send resources in one transaction: all are taken, or none."""
         body = json.dumps(transaction(resources), ensure_ascii=False).encode()
         try:
             with self._client.stream("POST", self._base, content=body) as response:
                 if response.is_success:
-                    return Answer(Verdict.TAKEN)
+                    return PutResult(Verdict.ACCEPTED)
                 return _judge(response, _beginning(response), now)
         except SoftTimeLimitExceeded:
-            return Answer(Verdict.FAILED, "it did not answer in time")
+            return PutResult(Verdict.FAILED, "it did not answer in time")
         except (httpx.RequestError, httpx.InvalidURL) as error:
             # Its own words may hold the address.
-            return Answer(Verdict.FAILED, type(error).__name__)
+            return PutResult(Verdict.FAILED, type(error).__name__)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -79,9 +79,9 @@ class FhirBase:
 
 
 @cache
-def fhir_base(settings: Settings) -> FhirBase:
+def fhir_base(settings: Settings) -> FhirClient:
     """This process's connection to the record system."""
-    return FhirBase(settings)
+    return FhirClient(settings)
 
 
 def _beginning(response: httpx.Response) -> bytes:
@@ -93,16 +93,16 @@ def _beginning(response: httpx.Response) -> bytes:
     return read[:ANSWER_READ]
 
 
-def _judge(response: httpx.Response, body: bytes, now: datetime) -> Answer:
+def _judge(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
     status = response.status_code
     why = f"it answered {status}"
     if status in OF_THE_CONTENT:
-        return Answer(Verdict.REFUSED, why, said=_diagnostics(body))
+        return PutResult(Verdict.REFUSED, why, said=_diagnostics(body))
     if response.is_redirect:
         why += ", a redirection, which is not followed"
     elif status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         why += ": the token is not accepted"
-    return Answer(Verdict.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
+    return PutResult(Verdict.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:

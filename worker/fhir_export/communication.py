@@ -18,7 +18,7 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
 PRIORITY = {"critical": "stat", "high": "asap", "medium": "urgent", "low": "routine"}
 
 
-class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ExportedPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A page and what became of it so far; times in ISO 8601. `page` is the journal's line, and what it is about.
 
     `why_not` says why it was not delivered, where that is so.
@@ -31,7 +31,7 @@ class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why_not: str = ""
 
 
-def carried_on(told: Told, item: Item) -> Told:
+def updated(told: ExportedPage, item: Item) -> ExportedPage:
     """A page after one more of what became of it."""
     match item["kind"]:
         case "receipt" if item["outcome"] == "sent":
@@ -45,7 +45,7 @@ def carried_on(told: Told, item: Item) -> Told:
     return told
 
 
-def communication(told: Told, settings: Settings) -> Resource:
+def communication(told: ExportedPage, settings: Settings) -> Resource:
     """The Communication of a page as it stands."""
     page = told.page
     resource: Resource = {
@@ -74,7 +74,7 @@ def communication(told: Told, settings: Settings) -> Resource:
     return resource
 
 
-def _status(told: Told) -> str:
+def _status(told: ExportedPage) -> str:
     if told.sent:
         return "completed"
     return "not-done" if told.why_not else "in-progress"
@@ -87,11 +87,11 @@ def _words(page: Item, settings: Settings) -> tuple[str, ...]:
     return (f"cartwatch page {page['page']}",)
 
 
-def _taken(told: Told) -> list[Resource]:
+def _taken(told: ExportedPage) -> list[Resource]:
     if not told.taken:
         return []
     return [{"authorString": told.taken_by, "time": told.taken, "text": "acknowledged"}]
 
 
-_pages = Codec("exported page", Told, as_json=True)
+_pages = Codec("exported page", ExportedPage, as_json=True)
 pack, unpack = _pages.pack, _pages.unpack

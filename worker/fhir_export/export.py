@@ -21,8 +21,8 @@ from config.settings import Settings
 from worker.clock import Clock
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export.bundle import Resource, latest, name_of
-from worker.fhir_export.client import Answer, Verdict
-from worker.fhir_export.communication import Told, carried_on, communication
+from worker.fhir_export.client import PutResult, Verdict
+from worker.fhir_export.communication import ExportedPage, communication, updated
 from worker.fhir_export.communication import pack as pack_told
 from worker.fhir_export.communication import unpack as unpack_told
 from worker.fhir_export.observation import observation
@@ -57,7 +57,7 @@ REFUSED = "FHIR base refuses"
 class Base(Protocol):
     """Where resources are put."""
 
-    def put(self, resources: Sequence[Resource], now: datetime) -> Answer:
+    def put(self, resources: Sequence[Resource], now: datetime) -> PutResult:
         """All of them, or none."""
         ...
 
@@ -79,33 +79,33 @@ class Draft(NamedTuple):
     """What entries come to: the resources to put, and the pages as they then stand."""
 
     resources: list[Resource]
-    pages: dict[str, Told]
+    pages: dict[str, ExportedPage]
 
 
 def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: Base) -> bool:
     """Export what waits in a shard; whether more waits that can be sent at once."""
     now = clock.now()
     pause = circuit_breaker.read(store.redis, store.keys)
-    if pause is not None and pause.is_on(now):
+    if pause is not None and pause.is_open(now):
         return False
     token = owner_token()
     if not store.redis.set(shard.export_lease, token, nx=True, px=CLAIMED_FOR):
         return False
-    turn = _Turn(store, shard, token, settings, base)
+    turn = _ShardExport(store, shard, token, settings, base)
     try:
         answer = turn.take(now)
     finally:
         turn.give_back()
     if answer.verdict is Verdict.FAILED:
         log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, answer.why)
-        circuit_breaker.note_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
+        circuit_breaker.record_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
         return False
     if pause is not None:
         circuit_breaker.over(store.redis, store.keys)
     return bool(store.redis.xlen(shard.exports))
 
 
-class _Turn:
+class _ShardExport:
     """What one process does with a shard, under its claim."""
 
     def __init__(self, store: Store, shard: Shard, token: str, settings: Settings, base: Base) -> None:
@@ -115,7 +115,7 @@ class _Turn:
         self._settings = settings
         self._base = base
 
-    def take(self, now: datetime) -> Answer:
+    def take(self, now: datetime) -> PutResult:
         """Put what the first entries of the stream come to; what the base answered in the end."""
         entries = self._entries()
         answer = self._together(entries, now)
@@ -131,20 +131,20 @@ class _Turn:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
         return [Entry(id, int(fields[b"at"]), unpack_export(fields[b"e"])) for id, fields in found]
 
-    def _together(self, entries: list[Entry], now: datetime) -> Answer:
+    def _together(self, entries: list[Entry], now: datetime) -> PutResult:
         """All in one transaction; refused as well where something in them cannot be told in FHIR."""
         try:
             draft = self._draft(entries)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            return Answer(Verdict.REFUSED, f"internal error {type(error).__name__}")
+            return PutResult(Verdict.REFUSED, f"internal error {type(error).__name__}")
         answer = self._put(draft.resources, now)
-        if answer.verdict is Verdict.TAKEN:
+        if answer.verdict is Verdict.ACCEPTED:
             self._done(entries, draft.pages, [], now)
         return answer
 
-    def _alone(self, entry: Entry, now: datetime) -> Answer:
+    def _alone(self, entry: Entry, now: datetime) -> PutResult:
         """One entry, resource by resource: what the base does not take is put on the list of what it refused."""
         try:
             draft = self._draft([entry])
@@ -154,7 +154,7 @@ class _Turn:
             log.error("export: an entry cannot be told in FHIR (%s)", type(error).__name__)
             why = f"internal error {type(error).__name__}"
             self._done([entry], {}, [DeadLetter(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
-            return Answer(Verdict.TAKEN)
+            return PutResult(Verdict.ACCEPTED)
         refused = []
         for resource in draft.resources:
             answer = self._put([resource], now)
@@ -163,15 +163,15 @@ class _Turn:
             if answer.verdict is Verdict.REFUSED:
                 refused.append(_refusal(resource, answer, now))
         self._done([entry], draft.pages, refused, now)
-        return Answer(Verdict.TAKEN)
+        return PutResult(Verdict.ACCEPTED)
 
-    def _put(self, resources: list[Resource], now: datetime) -> Answer:
-        return self._base.put(resources, now) if resources else Answer(Verdict.TAKEN)
+    def _put(self, resources: list[Resource], now: datetime) -> PutResult:
+        return self._base.put(resources, now) if resources else PutResult(Verdict.ACCEPTED)
 
     def _draft(self, entries: list[Entry]) -> Draft:
         """What entries come to: of each resource its last version."""
         known = self._pages(entries)
-        changed: dict[str, Told] = {}
+        changed: dict[str, ExportedPage] = {}
         resources: list[Resource] = []
         for entry in entries:
             for item in entry.items:
@@ -180,13 +180,13 @@ class _Turn:
                     continue
                 for page in _pages_of(item):
                     before = known.get(page)
-                    after = Told(page=item) if item["kind"] == "page" else before and carried_on(before, item)
+                    after = ExportedPage(page=item) if item["kind"] == "page" else before and updated(before, item)
                     if after is not None and after != before:
                         known[page] = changed[page] = after
                         resources.append(communication(after, self._settings))
         return Draft(latest(resources), changed)
 
-    def _pages(self, entries: list[Entry]) -> dict[str, Told]:
+    def _pages(self, entries: list[Entry]) -> dict[str, ExportedPage]:
         """The pages exported before of which something is told."""
         names = list({page for entry in entries for item in entry.items for page in _pages_of(item)})
         if not names:
@@ -195,7 +195,9 @@ class _Turn:
         known = ((name, one) for name, one in zip(names, packed, strict=True) if one is not None)
         return dict(readable(unpack_told, known))
 
-    def _done(self, entries: list[Entry], pages: dict[str, Told], refused: list[DeadLetter], now: datetime) -> None:
+    def _done(
+        self, entries: list[Entry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
+    ) -> None:
         """Take entries off the stream, and with them note what came of them; nothing where the claim was lost."""
 
         def write(pipe: Pipeline) -> None:
@@ -223,7 +225,7 @@ def _pages_of(item: Item) -> list[str]:
     return list(item["pages"]) if "pages" in item else [item["page"]] if "page" in item else []
 
 
-def _refusal(resource: Resource, answer: Answer, now: datetime) -> DeadLetter:
+def _refusal(resource: Resource, answer: PutResult, now: datetime) -> DeadLetter:
     kind, _, name = name_of(resource)
     patient = resource["subject"]["identifier"]["value"]
     why = f"{answer.why}: {answer.said}" if answer.said else answer.why

@@ -29,7 +29,7 @@ ABOUT = {
 _EXPORTED = ("grade", "regrade")
 
 
-def owed(state: PatientState, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
+def records_of(state: PatientState, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
     """What follows for the record from one patient's step; `state` is the patient afterwards.
 
     Of the subjects that are no patient (`~`) nothing does.

@@ -15,17 +15,17 @@ from worker.gateway import board, page, probes, registration, sign_in
 from worker.gateway.context import FOLDER, Gateway, Threads, refusal
 from worker.gateway.error_pages import Refused
 from worker.gateway.probes import MetricsAccess
-from worker.gateway.rate_limit import BadTries
-from worker.gateway.responses import Answers
-from worker.gateway.security_middleware import Guard
+from worker.gateway.rate_limit import FailedAttempts
+from worker.gateway.responses import Responses
+from worker.gateway.security_middleware import SecurityMiddleware
 from worker.gateway.sessions import Sessions
-from worker.gateway.snapshot import EVERY_SECONDS, Live
+from worker.gateway.snapshot import EVERY_SECONDS, WardSnapshots
 from worker.links import Links
 from worker.runtime.bulkhead import Bulkhead
 from worker.runtime.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0
-"""How long a tap waits for its effect, so that the answer normally shows it."""
+"""How long a press waits for its effect, so that the answer normally shows it."""
 
 LINK_THREADS = 24
 BOARD_THREADS = 12
@@ -46,8 +46,8 @@ def create_app(
     client = client or Client(run.settings, store.redis)
     sessions = Sessions(store.redis, store.keys)
     threads = Threads(Bulkhead(LINK_THREADS), Bulkhead(BOARD_THREADS))
-    gateway = Gateway(run, links, client, Answers(store, client), sessions, BadTries(), threads, patience)
-    live = Live(run, sessions, every, Bulkhead(1))
+    gateway = Gateway(run, links, client, Responses(store, client), sessions, FailedAttempts(), threads, patience)
+    live = WardSnapshots(run, sessions, every, Bulkhead(1))
     app = Starlette(
         routes=[
             Route("/", _home, methods=["GET"]),
@@ -59,7 +59,7 @@ def create_app(
             *intake_routes,
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
-        middleware=[Middleware(Guard, https=links.is_https, failed=refusal)],
+        middleware=[Middleware(SecurityMiddleware, https=links.is_https, failed=refusal)],
         exception_handlers={Refused: refusal, HTTPException: refusal},
     )
     app.state.gateway = gateway

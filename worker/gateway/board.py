@@ -18,16 +18,16 @@ from alerts.explain import explain
 from alerts.state import PatientState
 from config.site import Language
 from worker.gateway import view
-from worker.gateway.ack_status import NoSuchEpisode, episode_of, standing
+from worker.gateway.ack_status import NoSuchEpisode, ack_status, episode_of
 from worker.gateway.board_view import board
-from worker.gateway.context import Gateway, form_of, html, tap_of, templates
+from worker.gateway.context import Gateway, form_of, html, press_of, templates
 from worker.gateway.error_pages import NO_SUCH, NOT_OURS, TOO_MANY_BOARDS, VIEW_ONLY, Refused
-from worker.gateway.page import give
+from worker.gateway.page import submit
 from worker.gateway.rate_limit import LiveBoards
-from worker.gateway.responses import Tap, lengths, receivers
+from worker.gateway.responses import ButtonPress, lengths, receivers
 from worker.gateway.sessions import Session, digest
 from worker.gateway.sign_in import cookie_of, session_of
-from worker.gateway.snapshot import HEARTBEAT_SECONDS, Live, Ward
+from worker.gateway.snapshot import HEARTBEAT_SECONDS, Ward, WardSnapshots
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
 from worker.links import LinkClaims
@@ -35,7 +35,7 @@ from worker.links import LinkClaims
 PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
 
 
-def routes(gateway: Gateway, live: Live) -> list[Route]:
+def routes(gateway: Gateway, live: WardSnapshots) -> list[Route]:
     """The board, its live events, one patient, and answers."""
 
     run = gateway.threads.board.run
@@ -43,7 +43,7 @@ def routes(gateway: Gateway, live: Live) -> list[Route]:
 
     async def show(request: Request) -> Response:
         cookie_of(gateway, request)
-        return await run(_show, gateway, request, await live.ward(fresh=bool(tap_of(request))), live)
+        return await run(_show, gateway, request, await live.ward(fresh=bool(press_of(request))), live)
 
     async def events(request: Request) -> Response:
         cookie_of(gateway, request)
@@ -56,7 +56,7 @@ def routes(gateway: Gateway, live: Live) -> list[Route]:
 
     async def patient(request: Request) -> Response:
         cookie_of(gateway, request)
-        fresh = bool(tap_of(request)) or "registered" in request.query_params
+        fresh = bool(press_of(request)) or "registered" in request.query_params
         return await run(_patient, gateway, request, await live.ward(fresh=fresh))
 
     async def answer(request: Request) -> Response:
@@ -72,21 +72,19 @@ def routes(gateway: Gateway, live: Live) -> list[Route]:
     ]
 
 
-def _show(gateway: Gateway, request: Request, ward: Ward, live: Live) -> Response:
-    # A page that reloads itself is nobody at the screen.
+def _show(gateway: Gateway, request: Request, ward: Ward, live: WardSnapshots) -> Response:
+    # An automatic refresh does not count as activity.
     session = session_of(gateway, request, active="refresh" not in request.query_params)
-    tap = tap_of(request)
-    taking = bool(tap) and not gateway.answers.is_settled(tap)
     values = _board_values(gateway, live, session, ward)
-    return html("board.html.j2", values["reader"].language, values | {"taking": taking})
+    return html("board.html.j2", values["reader"].language, values)
 
 
-def _board_values(gateway: Gateway, live: Live, session: Session, ward: Ward) -> dict[str, Any]:
+def _board_values(gateway: Gateway, live: WardSnapshots, session: Session, ward: Ward) -> dict[str, Any]:
     reader = gateway.reader(session.person)
     return {
         "reader": reader,
         "unregistered": ward.unregistered,
-        "board": board(live.overviews(ward), ward.heard, ward.checks, reader, gateway.links),
+        "board": board(live.overviews(ward), ward.feeds, ward.checks, reader, gateway.links),
         "at": ward.at,
         "may_act": gateway.may_act(session.person),
         "proof": gateway.links.proof(session.id),
@@ -105,7 +103,7 @@ class Event(NamedTuple):
     version: int | None = None
 
 
-async def _events(gateway: Gateway, live: Live, session: Session, boards: LiveBoards) -> AsyncIterator[bytes]:
+async def _events(gateway: Gateway, live: WardSnapshots, session: Session, boards: LiveBoards) -> AsyncIterator[bytes]:
     """The board whenever it has changed, a heartbeat in between, and `end` when the session has ended."""
     shown: int | None = None
     spoke = time.monotonic()
@@ -123,7 +121,7 @@ async def _events(gateway: Gateway, live: Live, session: Session, boards: LiveBo
             await asyncio.sleep(live.every)
 
 
-async def _event(gateway: Gateway, live: Live, session: Session, shown: int | None) -> Event | None:
+async def _event(gateway: Gateway, live: WardSnapshots, session: Session, shown: int | None) -> Event | None:
     """What is to be sent after the version that is shown; nothing while that is what there is to see."""
     try:
         ward = await live.ward()
@@ -138,7 +136,7 @@ async def _event(gateway: Gateway, live: Live, session: Session, shown: int | No
         return Event("down")
 
 
-def _drawn(gateway: Gateway, live: Live, session: Session, ward: Ward) -> Event:
+def _drawn(gateway: Gateway, live: WardSnapshots, session: Session, ward: Ward) -> Event:
     if session.person not in gateway.site.on_call.people:
         return Event("end")
     values = _board_values(gateway, live, session, ward)
@@ -157,13 +155,13 @@ def _sent(name: str, text: str) -> bytes:
 
 def _patient(gateway: Gateway, request: Request, ward: Ward) -> Response:
     session = session_of(gateway, request)
-    tap = tap_of(request)
+    press = press_of(request)
     reader = gateway.reader(session.person)
     state = _by_opaque(gateway, ward, request.path_params["opaque"], reader.language)
     values = {
         "reader": reader,
         "patient": view.patient(state, reader),
-        "standings": {item.id: standing(item, reader.person, reader.now) for item in state.episodes.values()},
+        "acks": {item.id: ack_status(item, reader.person, reader.now) for item in state.episodes.values()},
         "trend": trend(state.chart, reader, state.episodes.values()),
         "explanations": explain(state.chart, reader.now, reader.site, reader.language) if state.registered else [],
         "opaque": request.path_params["opaque"],
@@ -172,7 +170,7 @@ def _patient(gateway: Gateway, request: Request, ward: Ward) -> Response:
         "mark": secrets.token_hex(8),
         "lengths": lengths(gateway.site),
         "receivers": receivers(session.person, gateway.site),
-        "taking": bool(tap) and not gateway.answers.is_settled(tap),
+        "processing": bool(press) and not gateway.responses.is_processed(press),
     }
     return html("patient.html.j2", reader.language, values)
 
@@ -184,7 +182,7 @@ def _by_opaque(gateway: Gateway, ward: Ward, opaque: str, language: Language) ->
     raise Refused(NO_SUCH, language)
 
 
-# -- answers -----------------------------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------------
 
 
 def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
@@ -196,10 +194,10 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
         raise Refused(NOT_OURS, reader.language)
     state = _by_episode(gateway, request.path_params["episode"], reader)
     back = f"/board/patient/{gateway.links.opaque(state.patient)}" if "course" in form else "/board"
-    tap = _tap(state, request, form, reader)
-    if tap is None:
+    press = _press(state, request, form, reader)
+    if press is None:
         return RedirectResponse(back, 303)
-    return RedirectResponse(f"{back}?tap={give(gateway, tap, reader)}", 303)
+    return RedirectResponse(f"{back}?press={submit(gateway, press, reader)}", 303)
 
 
 def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> PatientState:
@@ -210,7 +208,7 @@ def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> PatientState:
     return state
 
 
-def _tap(state: PatientState, request: Request, form: dict[str, str], reader: Reader) -> Tap | None:
+def _press(state: PatientState, request: Request, form: dict[str, str], reader: Reader) -> ButtonPress | None:
     """What is answered; None where it is over, or has worsened since the board was shown."""
     try:
         episode = episode_of(state, request.path_params["episode"])
@@ -221,7 +219,7 @@ def _tap(state: PatientState, request: Request, form: dict[str, str], reader: Re
     if episode is None:
         return None
     claims = LinkClaims(page, episode.id, reader.person, reader.now)
-    if standing(episode, reader.person, reader.now, claims=claims).stale:
+    if ack_status(episode, reader.person, reader.now, claims=claims).stale:
         return None
     action = request.path_params["action"]
-    return Tap(action, reader.person, state.patient, episode.id, page, episode.urgency, form)
+    return ButtonPress(action, reader.person, state.patient, episode.id, page, episode.urgency, form)

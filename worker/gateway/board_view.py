@@ -8,15 +8,15 @@ from markupsafe import Markup
 
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import SITE_SUBJECT
-from alerts.overview import Count, Level, Overview, Sign, is_free, most_urgent, most_urgent_first
+from alerts.overview import Count, Level, Overview, Sign, is_unacknowledged, most_urgent, most_urgent_first
 from alerts.state import PatientState
 from config.vocabulary import label, shown_unit
-from worker.gateway.ack_status import Standing, standing
+from worker.gateway.ack_status import AckStatus, ack_status
 from worker.gateway.sparkline import sparkline
 from worker.gateway.view import Reader
 from worker.links import Links
 from worker.monitoring.health import Check
-from worker.monitoring.silent_feeds import Heard, is_silent
+from worker.monitoring.silent_feeds import LastSeen, is_silent
 
 ID_LENGTH = 18
 """Characters of a patient's id that have room in a row; a longer one is shortened."""
@@ -36,7 +36,7 @@ class EpisodeRow(NamedTuple):
     urgency: str
     since: str
     free: bool
-    standing: Standing
+    ack: AckStatus
 
 
 class Cell(NamedTuple):
@@ -91,7 +91,7 @@ class Row(NamedTuple):
 
 
 class FeedRow(NamedTuple):
-    """One feed: when it was last heard, and whether that is too long ago; not `ever`: watched since then."""
+    """One feed: when it was last seen, and whether that is too long ago; not `ever`: watched since then."""
 
     name: str
     at: str
@@ -118,7 +118,7 @@ class Board(NamedTuple):
 
 def board(
     overviews: Iterable[Overview],
-    heard: Mapping[str, Heard],
+    feeds: Mapping[str, LastSeen],
     checks: Iterable[Check],
     reader: Reader,
     links: Links,
@@ -135,7 +135,7 @@ def board(
         rows=tuple(rows),
         discharged=tuple(_row(item, short[item.state.patient], reader, links) for item in discharged),
         technical=tuple(technical),
-        feeds=tuple(_feeds(heard, reader)),
+        feeds=tuple(_feeds(feeds, reader)),
         ill=tuple(reader.clinical(check.part) for check in checks if not check.well),
         open=len(shown),
         unanswered=sum(item.free for item in shown),
@@ -203,8 +203,8 @@ def _episode(episode: Episode, reader: Reader) -> EpisodeRow:
         title=reader.clinical(episode.title),
         urgency=episode.urgency,
         since=reader.clock(episode.opened_at),
-        free=is_free(episode),
-        standing=standing(episode, reader.person, reader.now),
+        free=is_unacknowledged(episode),
+        ack=ack_status(episode, reader.person, reader.now),
     )
 
 
@@ -281,6 +281,6 @@ def age(at: datetime | None, reader: Reader) -> str:
     return reader.say("{n} d", n=ago // timedelta(days=1))
 
 
-def _feeds(heard: Mapping[str, Heard], reader: Reader) -> Iterable[FeedRow]:
-    for name, last in heard.items():
+def _feeds(feeds: Mapping[str, LastSeen], reader: Reader) -> Iterable[FeedRow]:
+    for name, last in feeds.items():
         yield FeedRow(name, reader.clock(last.at), is_silent(last, name, reader.site, reader.now), last.ever)

@@ -18,8 +18,8 @@ from alerts.wording.catalogue import say
 from config.site import Language, Site
 from worker.client import Client
 from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
-from worker.gateway.rate_limit import BadTries
-from worker.gateway.responses import Answers
+from worker.gateway.rate_limit import FailedAttempts
+from worker.gateway.responses import Responses
 from worker.gateway.security_middleware import sender_of
 from worker.gateway.sessions import Sessions
 from worker.gateway.view import Reader
@@ -29,7 +29,7 @@ from worker.runtime.runtime import Runtime
 
 FOLDER = Path(__file__).parent
 LARGEST_FORM = 16 * 1024
-TAP = re.compile(r"[0-9a-f]{24}")
+PRESS = re.compile(r"[0-9a-f]{24}")
 
 
 class Threads(NamedTuple):
@@ -40,14 +40,14 @@ class Threads(NamedTuple):
 
 
 class Gateway(NamedTuple):
-    """The parts of one gateway process. `patience`: seconds a tap waits for its effect before it is answered."""
+    """The parts of one gateway process. `patience`: seconds a press waits for its effect before it is answered."""
 
     run: Runtime
     links: Links
     client: Client
-    answers: Answers
+    responses: Responses
     sessions: Sessions
-    bad_tries: BadTries
+    failed_attempts: FailedAttempts
     threads: Threads
     patience: float
 
@@ -75,7 +75,7 @@ class Gateway(NamedTuple):
 
     def bad_link(self, request: Request) -> Refused:
         """The refusal of a link that was not made here, noted against whoever tried it."""
-        return Refused(TOO_MANY if self.bad_tries.note(sender_of(request.scope)) else BAD_LINK)
+        return Refused(TOO_MANY if self.failed_attempts.note(sender_of(request.scope)) else BAD_LINK)
 
 
 @cache
@@ -149,7 +149,7 @@ def _is_ours(request: Request) -> bool:
     return origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
 
 
-def tap_of(request: Request) -> str:
-    """The tap whose effect an address asks for; empty where there is none."""
-    tap = request.query_params.get("tap", "")
-    return tap if TAP.fullmatch(tap) else ""
+def press_of(request: Request) -> str:
+    """The press whose effect an address asks for; empty where there is none."""
+    press = request.query_params.get("press", "")
+    return press if PRESS.fullmatch(press) else ""

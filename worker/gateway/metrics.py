@@ -1,4 +1,4 @@
-"""What Prometheus reads: gauges of the ward, of what waits and of the auditor, counters of what came in by MLLP.
+"""What Prometheus reads: gauges of the ward, of what waits and of the watchdog, counters of what came in by MLLP.
 
 No patient and no value. An age is in seconds; of what never was it is infinite, so that an alert on it goes off.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerts.overview import is_free
+from alerts.overview import is_unacknowledged
 from config.site import URGENCIES
 from worker.clock import milliseconds
 from worker.fhir_export.backlog import Backlog, backlog
 from worker.gateway.ack_status import is_overdue
 from worker.gateway.snapshot import Ward
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
-from worker.monitoring.watchdog import Seen, last_look
+from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store.dead_letters import Tally, tally
 from worker.store.shard import Store
 
@@ -86,7 +86,7 @@ def exposition(ward: Ward, store: Store, now: datetime) -> str:
         *_of_the_ward(ward),
         *_of_what_waits(waits(store, now)),
         *(_of_exports(backlog(store, now)) if store.exports else ()),
-        *_of_the_auditor(last_look(store), now),
+        *_of_the_auditor(last_run(store), now),
         *_of_mllp(read_all(store.redis, store.keys)),
     ]
     return "\n".join(lines) + "\n"
@@ -100,7 +100,9 @@ def _of_the_ward(ward: Ward) -> Iterable[str]:
     yield from _gauge("patients", "Patients under watch", {"": watched})
     yield from _gauge("unregistered_patients", "Patients nobody has registered", {"": ward.unregistered.patients})
     yield from _gauge("open_episodes", "Open episodes", {_labels(urgency=name): by_urgency[name] for name in URGENCIES})
-    yield from _gauge("unacknowledged_episodes", "Open episodes that nobody has", {"": sum(map(is_free, episodes))})
+    yield from _gauge(
+        "unacknowledged_episodes", "Open episodes that nobody has", {"": sum(map(is_unacknowledged, episodes))}
+    )
     yield from _gauge("overdue_items", "Assessments that are overdue", {"": sum(map(is_overdue, episodes))})
     pages = {_labels(state=name): by_state[name] for name in sorted(by_state)}
     yield from _gauge("pages", "Pages of open episodes", pages)
@@ -133,16 +135,16 @@ def _of_exports(waits: Backlog) -> Iterable[str]:
     yield from _gauge("exports_refused", "Resources the record system refused", {"": waits.refused})
 
 
-def _of_the_auditor(look: Seen, now: datetime) -> Iterable[str]:
-    yield from _gauge("audit_age_seconds", "Since the auditor's last look", {"": _age(look.looked, now)})
+def _of_the_auditor(look: WatchdogStatus, now: datetime) -> Iterable[str]:
+    yield from _gauge("audit_age_seconds", "Since the watchdog's last look", {"": _age(look.last_run, now)})
     overdue = {_labels(kind=kind): count for kind, count in look.overdue.items()}
-    yield from _gauge("audit_overdue", "What the auditor found overdue, by kind", overdue)
-    yield from _gauge("audit_troubles", "Troubles the auditor has told and that go on", {"": len(look.told)})
-    yield from _counter("audit_looks", "Looks of the auditor", {"": look.looks})
-    yield from _counter("audit_looks_overdue", "Looks that found something overdue", {"": look.looks_overdue})
-    took = math.inf if look.trip_took is None else look.trip_took / timedelta(seconds=1)
+    yield from _gauge("audit_overdue", "What the watchdog found overdue, by kind", overdue)
+    yield from _gauge("audit_troubles", "Troubles the watchdog has told and that go on", {"": len(look.notified)})
+    yield from _counter("audit_looks", "Looks of the watchdog", {"": look.runs})
+    yield from _counter("audit_looks_overdue", "Looks that found something overdue", {"": look.runs_overdue})
+    took = math.inf if look.canary_latency is None else look.canary_latency / timedelta(seconds=1)
     yield from _gauge("round_trip_seconds", "How long the last page of the synthetic patient took", {"": took})
-    yield from _gauge("round_trip_age_seconds", "Since it came back", {"": _age(look.trip_back, now)})
+    yield from _gauge("round_trip_age_seconds", "Since it came back", {"": _age(look.canary_arrived, now)})
 
 
 def _of_mllp(found: Peers) -> Iterable[str]:

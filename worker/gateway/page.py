@@ -13,31 +13,31 @@ from alerts.state import PatientState
 from config.site import URGENCIES
 from worker.gateway import view
 from worker.gateway.ack_status import (
+    AckStatus,
     NoSuchEpisode,
-    Standing,
+    ack_status,
+    closed_status,
     delivery_of,
     episode_of,
-    may_answer,
-    over,
+    may_respond,
     past_of,
-    standing,
 )
-from worker.gateway.context import Gateway, form_of, html, tap_of
+from worker.gateway.context import Gateway, form_of, html, press_of
 from worker.gateway.error_pages import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
-from worker.gateway.responses import Asked, Tap, UnusableAnswer, lengths, receivers
+from worker.gateway.responses import ButtonPress, Requested, UnusableResponse, lengths, receivers
 from worker.gateway.trend import trend
 from worker.gateway.view import Reader
 from worker.links import BadLink, ExpiredLink, LinkClaims
 
 
-class Opened(NamedTuple):
+class OpenedPage(NamedTuple):
     """A link that was read and found good: its page's patient, its episode if that is open, how it stands."""
 
     claims: LinkClaims
     reader: Reader
     state: PatientState
     episode: Episode | None
-    standing: Standing
+    ack: AckStatus
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -64,7 +64,7 @@ def _refuse_unsigned(gateway: Gateway, request: Request) -> None:
         raise gateway.bad_link(request)
 
 
-def _open(gateway: Gateway, request: Request) -> Opened:
+def _open(gateway: Gateway, request: Request) -> OpenedPage:
     now = gateway.now()
     try:
         claims = gateway.links.read(request.path_params["token"], now)
@@ -86,11 +86,11 @@ def _open(gateway: Gateway, request: Request) -> Opened:
     if episode is None:
         episode = _left_of(state, claims)
     if episode is None:
-        return Opened(claims, reader, state, None, over(state, claims.episode))
+        return OpenedPage(claims, reader, state, None, closed_status(state, claims.episode))
     claims = claims._replace(episode=episode.id)
-    if not may_answer(episode, claims):
+    if not may_respond(episode, claims):
         raise Refused(FOREIGN_LINK, reader.language)
-    return Opened(claims, reader, state, episode, standing(episode, claims.person, now, claims=claims))
+    return OpenedPage(claims, reader, state, episode, ack_status(episode, claims.person, now, claims=claims))
 
 
 def _left_of(state: PatientState, claims: LinkClaims) -> Episode | None:
@@ -101,23 +101,23 @@ def _left_of(state: PatientState, claims: LinkClaims) -> Episode | None:
 
 def _show(gateway: Gateway, request: Request) -> Response:
     opened = _open(gateway, request)
-    tap = tap_of(request)
-    taking = bool(tap) and not gateway.answers.is_settled(tap)
+    press = press_of(request)
+    processing = bool(press) and not gateway.responses.is_processed(press)
     shown = view.patient(opened.state, opened.reader)
     told = [item for item in shown.concerns if _is_told(item.episode, opened.claims)]
     values = {
         "token": request.path_params["token"],
         "page": opened.claims.page,
         "reader": opened.reader,
-        "standing": opened.standing,
+        "ack": opened.ack,
         "patient": shown,
         "told": sorted(told, key=lambda item: item.episode.id != opened.claims.episode),
         "stale": {item.episode.id for item in told if _is_stale(item.episode, opened)},
         "others": [item for item in shown.concerns if item not in told],
         "over_title": _over_title(opened),
         "trend": trend(opened.state.chart, opened.reader, [item.episode for item in told]),
-        "taking": taking,
-        "unmoved": bool(tap) and not taking and not _has_effect(gateway.answers.asked(tap), opened),
+        "processing": processing,
+        "unmoved": bool(press) and not processing and not _has_effect(gateway.responses.asked(press), opened),
         "mark": secrets.token_hex(8),
         "lengths": lengths(gateway.site),
         "receivers": receivers(opened.claims.person, gateway.site),
@@ -129,17 +129,17 @@ def _is_told(episode: Episode, claims: LinkClaims) -> bool:
     return episode.id == claims.episode or delivery_of(episode, claims.page) is not None
 
 
-def _over_title(opened: Opened) -> str:
+def _over_title(opened: OpenedPage) -> str:
     found = past_of(opened.state, opened.claims.episode) if opened.episode is None else None
     return opened.reader.clinical(found[0].upper().replace("_", " ")) if found is not None else ""
 
 
-def _has_effect(asked: Asked | None, opened: Opened) -> bool:
-    """Whether what stands is what a tap asked for; one that is no longer known of is not judged."""
+def _has_effect(asked: Requested | None, opened: OpenedPage) -> bool:
+    """Whether what stands is what a press asked for; one that is no longer known of is not judged."""
     if asked is None:
         return True
     episode = next((item for item in opened.state.episodes.values() if item.id == asked.episode), None)
-    stands = over(opened.state, asked.episode) if episode is None else _standing(episode, opened)
+    stands = closed_status(opened.state, asked.episode) if episode is None else _ack_status(episode, opened)
     match asked.action:
         case "have-it":
             return stands.holder != "nobody"
@@ -160,7 +160,7 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
     episode = _asked_of(opened, form)
     if episode is None or _is_stale(episode, opened):
         return RedirectResponse(here, 303)
-    tap = Tap(
+    press = ButtonPress(
         action=request.path_params["action"],
         person=opened.claims.person,
         patient=opened.state.patient,
@@ -169,34 +169,34 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
         urgency=episode.urgency,
         form=form,
     )
-    return RedirectResponse(f"{here}?tap={give(gateway, tap, opened.reader)}", 303)
+    return RedirectResponse(f"{here}?press={submit(gateway, press, opened.reader)}", 303)
 
 
-def _asked_of(opened: Opened, form: dict[str, str]) -> Episode | None:
+def _asked_of(opened: OpenedPage, form: dict[str, str]) -> Episode | None:
     """The episode an answer is about: the link's, or another that the same page told of."""
     asked = form.get("episode") or opened.claims.episode
     told = [item for item in opened.state.episodes.values() if _is_told(item, opened.claims)]
     return next((episode for episode in told if episode.id == asked), None)
 
 
-def _is_stale(episode: Episode, opened: Opened) -> bool:
-    return _standing(episode, opened).stale
+def _is_stale(episode: Episode, opened: OpenedPage) -> bool:
+    return _ack_status(episode, opened).stale
 
 
-def _standing(episode: Episode, opened: Opened) -> Standing:
-    return standing(episode, opened.claims.person, opened.reader.now, claims=opened.claims)
+def _ack_status(episode: Episode, opened: OpenedPage) -> AckStatus:
+    return ack_status(episode, opened.claims.person, opened.reader.now, claims=opened.claims)
 
 
-def give(gateway: Gateway, tap: Tap, reader: Reader) -> str:
-    """Append what was tapped and wait a moment for its effect; return the tap's id.
+def submit(gateway: Gateway, press: ButtonPress, reader: Reader) -> str:
+    """Append what was pressed and wait a moment for its effect; return the press's id.
 
     Raises:
         Refused: the form cannot be used.
     """
     now: datetime = gateway.now()
     try:
-        id = gateway.answers.give(tap, now, gateway.site)
-    except UnusableAnswer as error:
+        id = gateway.responses.submit(press, now, gateway.site)
+    except UnusableResponse as error:
         raise Refused(unusable(str(error)), reader.language) from error
-    gateway.answers.wait(id, gateway.patience)
+    gateway.responses.wait(id, gateway.patience)
     return id

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from worker.gateway.context import Gateway
 from worker.gateway.metrics import exposition
-from worker.gateway.snapshot import Live
+from worker.gateway.snapshot import WardSnapshots
 from worker.monitoring.health import Check
 from worker.runtime.bulkhead import BusyError, SingleFlight
 
@@ -41,7 +41,7 @@ class MetricsAccess(NamedTuple):
         return any(address in network for network in self.networks)
 
 
-def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
+def routes(gateway: Gateway, live: WardSnapshots, access: MetricsAccess) -> list[Route]:
     """`/livez`, `/readyz`, `/healthz` and `/metrics`."""
 
     scrape: SingleFlight[str] = SingleFlight(gateway.threads.board)
@@ -74,7 +74,7 @@ def routes(gateway: Gateway, live: Live, access: MetricsAccess) -> list[Route]:
     return [Route(path, answer, methods=["GET"]) for path, answer in probes.items()]
 
 
-async def _health(live: Live) -> Response:
+async def _health(live: WardSnapshots) -> Response:
     try:
         checks = (await live.ward(or_last=False)).checks
     except RedisError:

@@ -31,7 +31,7 @@ def sender(address: str) -> str:
     return str(ip_network((parsed, 64), strict=False))
 
 
-class BadTries:
+class FailedAttempts:
     """How many wrong links or keys each address has tried within the last minute; of so many addresses at most.
 
     What is right is answered always: a hospital may have one address for everybody.

@@ -49,7 +49,7 @@ class TooMuch(Exception):
     """More is being received than there is room for."""
 
 
-class Guard:
+class SecurityMiddleware:
     """Wraps every route. Nothing that fails inside reaches the server, which would log what a patient's values are."""
 
     def __init__(self, app: ASGIApp, *, https: bool, failed: Callable[[Request, Exception], Response]) -> None:

@@ -20,8 +20,8 @@ from worker.gateway.app import create_app
 from worker.gateway.connections import KEEP_ALIVE_SECONDS, Caps, Owing, protocols
 from worker.gateway.probes import LOOPBACK, MetricsAccess
 from worker.gateway.proxy import BehindProxy
-from worker.gateway.rate_limit import BadTries
-from worker.gateway.snapshot import Live
+from worker.gateway.rate_limit import FailedAttempts
+from worker.gateway.snapshot import WardSnapshots
 from worker.intake.http import Endpoint
 from worker.intake.http import routes as ways_in
 from worker.intake.source_keys import RememberedKeys, SourceKeys
@@ -72,7 +72,7 @@ class Listening(NamedTuple):
 class _Server(uvicorn.Server):
     """Ends the live boards before it waits for what is still being answered."""
 
-    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+    def __init__(self, config: uvicorn.Config, live: WardSnapshots) -> None:
         super().__init__(config)
         self._live = live
 
@@ -152,7 +152,7 @@ def intake_routes(run: Runtime, client: Client, in_force: WatchedIntakeConfig) -
     endpoint = Endpoint(
         store=IntakeStore(redis, keys),
         keys=RememberedKeys(SourceKeys(redis, keys)),
-        wrong_keys=BadTries(),
+        wrong_keys=FailedAttempts(),
         configured=lambda: in_force.value,
         wake=client.wake,
         now=run.clock.now,

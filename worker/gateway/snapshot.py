@@ -14,7 +14,7 @@ from alerts.state import PatientState
 from config.site import Site
 from worker.gateway.sessions import Sessions
 from worker.monitoring.health import Check, examine
-from worker.monitoring.silent_feeds import Heard, last_heard
+from worker.monitoring.silent_feeds import LastSeen, last_seen
 from worker.monitoring.unregistered import NOBODY, Tally, tally
 from worker.runtime.bulkhead import Bulkhead, SingleFlight
 from worker.runtime.runtime import Runtime
@@ -38,14 +38,14 @@ class Ward(NamedTuple):
 
     at: datetime
     states: tuple[PatientState, ...]
-    heard: dict[str, Heard]
+    feeds: dict[str, LastSeen]
     checks: tuple[Check, ...]
     sessions: frozenset[str]
     version: int
     unregistered: Tally = NOBODY
 
 
-class Live:
+class WardSnapshots:
     """One look at the store in each interval, one at a time, shared by all who ask.
 
     A patient who has not changed is not decoded.
@@ -133,28 +133,28 @@ class Live:
         }
         states = self._unpacked(held)
         checks = (*self._checks(now), *_unreadable(len(held) - len(states)))
-        heard = last_heard(store, site, now) if site.on_call.feeds else {}
+        feeds = last_seen(store, site, now) if site.on_call.feeds else {}
         unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
             at=now,
             states=states,
             unregistered=unregistered,
-            heard=heard,
+            feeds=feeds,
             checks=checks,
             sessions=self._sessions.alive(sessions, now),
-            version=self._version_of(now, states, heard, checks, unregistered),
+            version=self._version_of(now, states, feeds, checks, unregistered),
         )
 
     def _version_of(
         self,
         now: datetime,
         states: tuple[PatientState, ...],
-        heard: dict[str, Heard],
+        feeds: dict[str, LastSeen],
         checks: tuple[Check, ...],
         unregistered: Tally,
     ) -> int:
         """One more each time the board would look otherwise; it shows no seconds."""
-        minutes = {name: _minute(last.at) for name, last in heard.items()}
+        minutes = {name: _minute(last.at) for name, last in feeds.items()}
         parts = tuple((check.part, check.well) for check in checks)
         # Those of the last look were kept until these had been decoded: none has the identity of another.
         shown = (_minute(now), minutes, parts, [id(state) for state in states], unregistered, id(self._run.site))

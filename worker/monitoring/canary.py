@@ -1,4 +1,4 @@
-"""The synthetic patient's page on its way round: sent off on a timer, timed, and missed where it does not come back."""
+"""The canary: a synthetic page, sent end to end on a timer. If it does not arrive in time, an incident opens."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,68 +8,69 @@ from alerts.state import PatientState
 from alerts.step.system_faults import fault
 from worker.store.keys import SYNTHETIC
 
-ROUND_TRIP = "round trip"
-"""The condition, of the synthetic patient while its page is under way, and of the site where it does not come back."""
+CANARY = "canary"
+"""The condition: of the synthetic patient while its page is under way, and of the site if that page does not arrive."""
 
-LATE = timedelta(seconds=30)
-"""A page that has not come back after this is a fault."""
+TIMEOUT = timedelta(seconds=30)
+"""A page that has not arrived after this is an incident."""
 
 WORDS = "cartwatch's own page on its way round: nobody is ill, and nothing is to be done"
 
 
-class RoundTrip:
-    """The page that was sent off last, as a look at `now` finds it; `state` is what the look before has kept."""
+class Canary:
+    """The page that was sent last, as seen by the watchdog at `now`. `state` is what its previous run stored."""
 
     def __init__(
         self, state: Mapping[bytes, bytes], watch: PatientState | None, every: timedelta, now: datetime
     ) -> None:
-        began = state.get(b"trip_began")
-        at = datetime.fromisoformat(began.decode()) if began else None
+        sent = state.get(b"canary_sent")
+        at = datetime.fromisoformat(sent.decode()) if sent else None
         self._now = now
-        # One that began later than now began before the store's clock was set back: nothing is known of it.
-        self._began = at if at is not None and at <= now else None
-        self._under_way = state.get(b"trip_under_way") == b"1"
-        self._took = self._time_of(watch) if self._under_way else None
-        self._again = self._began is None or now - self._began >= every
+        # If it was sent later than now, the store's clock has been set back since: nothing is known of it.
+        self._sent = at if at is not None and at <= now else None
+        self._under_way = state.get(b"canary_under_way") == b"1"
+        self._latency = self._latency_of(watch) if self._under_way else None
+        self._is_due = self._sent is None or now - self._sent >= every
 
-    def _time_of(self, watch: PatientState | None) -> timedelta | None:
-        """From the message to the delivery whose receipt has come back; None while none has."""
-        episode = watch.episodes.get(ROUND_TRIP) if watch is not None else None
-        if episode is None or self._began is None or episode.opened_at != self._began:
+    def _latency_of(self, watch: PatientState | None) -> timedelta | None:
+        """The time from the message to the delivery whose receipt has arrived; None without a receipt."""
+        episode = watch.episodes.get(CANARY) if watch is not None else None
+        if episode is None or self._sent is None or episode.opened_at != self._sent:
             return None
-        arrived = [told.state_at for told in episode.deliveries if told.state == "sent" and told.state_at is not None]
-        return max(min(arrived) - self._began, timedelta(0)) if arrived else None
+        sent = [one.state_at for one in episode.deliveries if one.state == "sent" and one.state_at is not None]
+        return max(min(sent) - self._sent, timedelta(0)) if sent else None
 
-    def late(self) -> dict[str, str]:
-        """Under the condition, what is wrong with it; empty where nothing is."""
-        if self._began is None or not self._under_way:
+    def overdue(self) -> dict[str, str]:
+        """What is wrong, by condition; empty if nothing is."""
+        if self._sent is None or not self._under_way:
             return {}
-        waited = self._took if self._took is not None else self._now - self._began
-        if waited <= LATE:
+        waited = self._latency if self._latency is not None else self._now - self._sent
+        if waited <= TIMEOUT:
             return {}
-        back = "came back after" if self._took is not None else "has not come back for"
-        return {ROUND_TRIP: f"the page of the synthetic patient {back} {waited.total_seconds():.0f} s"}
+        back = "came back after" if self._latency is not None else "has not come back for"
+        return {CANARY: f"the page of the synthetic patient {back} {waited.total_seconds():.0f} s"}
 
     def messages(self) -> list[Fault]:
-        """The end of a trip that is over or given up, and the beginning of the next, once it is time."""
+        """End the last page if it arrived or timed out, and send the next if it is due."""
         found = []
-        if self._under_way and (self._took is not None or self._again):
+        if self._under_way and (self._latency is not None or self._is_due):
             found.append(_message(self._now, over=True))
-        if self._again:
+        if self._is_due:
             found.append(_message(self._now, over=False))
         return found
 
     def fields(self) -> dict[str, str | int]:
-        """What is kept for the next look."""
+        """What the next run needs to know."""
         found: dict[str, str | int] = {}
-        if self._took is not None:
-            found |= {"trip_took": self._took // timedelta(milliseconds=1), "trip_back": self._now.isoformat()}
-            found["trip_under_way"] = 0
-        if self._again:
-            found |= {"trip_began": self._now.isoformat(), "trip_under_way": 1}
+        if self._latency is not None:
+            found["canary_latency"] = self._latency // timedelta(milliseconds=1)
+            found["canary_arrived"] = self._now.isoformat()
+            found["canary_under_way"] = 0
+        if self._is_due:
+            found |= {"canary_sent": self._now.isoformat(), "canary_under_way": 1}
         return found
 
 
 def _message(now: datetime, *, over: bool) -> Fault:
-    message = fault(ROUND_TRIP, WORDS, f"{ROUND_TRIP} {over} {now.isoformat()}", now)
+    message = fault(CANARY, WORDS, f"{CANARY} {over} {now.isoformat()}", now)
     return message.model_copy(update={"patient": SYNTHETIC, "over": over})

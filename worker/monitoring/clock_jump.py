@@ -1,10 +1,10 @@
-"""A jump of the store's clock: noticed by the monotonic clocks of the workers, reported, and mended as far as may be.
+"""A jump of the store's clock: detected by the workers' monotonic clocks, reported, and repaired as far as possible.
 
-Everything is judged by the store's clock, before and after a jump: nobody can tell which of the two was right. After a
-jump forwards every ladder is due at once, and pages. After a jump back nothing would be due for as long as it jumped:
-keys would outlive their time (a wake-up that counts as sent, a lease), and ladders and deliveries would wait. So keys
-lose what they have gained, and whatever waits is looked at at once; a ladder then finds by itself that it is due
-(`alerts.episodes.escalation.due`).
+The store's clock decides everything, before and after a jump: nobody can tell which of the two was right. After a jump
+forwards every ladder is due at once, and pages. After a jump back nothing would be due for as long as it jumped: keys
+would outlive their time (a wake-up that counts as sent, a lease), and ladders and deliveries would wait. Therefore keys
+lose the time they gained, and everything that waits becomes due at once; a ladder then finds by itself whether it is
+due (`alerts.episodes.escalation.due`).
 """
 
 import logging
@@ -20,35 +20,35 @@ from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
 log = logging.getLogger(__name__)
 
 REPORTED_FOR = timedelta(minutes=10)
-"""A jump is an incident for so long; those that follow within it, back to the right time perhaps, are the same one."""
+"""A jump is an incident for so long. Jumps that follow within this time, perhaps back, belong to the same incident."""
 
 CONDITION = "store clock"
 
 KEYS_AT_ONCE = 1000
 
 WRITTEN_AHEAD = timedelta(minutes=1)
-"""More than the time between a commit and a look at what it has written."""
+"""More than the time between a commit and the next read of what it wrote."""
 
 
-def notice(store: Store, clock: StoreClock, looked: bytes | None) -> None:
-    """Look for a jump since the last tick, or (back only) since the auditor has `looked`, while no worker ran."""
+def notice(store: Store, clock: StoreClock, last_run: bytes | None) -> None:
+    """Detect a jump since the last tick, or (back only) since the watchdog's `last_run`, while no worker ran."""
     now = clock.now()
     jumped = clock.jumped()
-    looked_ahead = datetime.fromisoformat(looked.decode()) - now if looked is not None else timedelta()
-    back = max(-jumped, looked_ahead.total_seconds())
+    ahead_of_now = datetime.fromisoformat(last_run.decode()) - now if last_run is not None else timedelta()
+    back = max(-jumped, ahead_of_now.total_seconds())
     if back > JUMP_SECONDS:
         jumped = -back
         _shorten(store.redis, store.keys, timedelta(seconds=back))
         look_again(store, now, timedelta())
-        _hear_until(store, now)
-        store.redis.hset(store.keys.audit, "looked", now.isoformat())
+        _limit_last_seen(store, now)
+        store.redis.hset(store.keys.watchdog, "last_run", now.isoformat())
     if jumped:
         log.error("the store's clock has jumped by %+.0f s", jumped)
         store.redis.set(_key(store.keys), f"{jumped:+.0f}", px=REPORTED_FOR)
 
 
 def found(store: Store) -> dict[str, str]:
-    """Under its condition, what is reported of a jump; empty where there was none of late."""
+    """The incident of a recent jump, by its condition; empty if there was none."""
     jumped = cast("bytes | None", store.redis.get(_key(store.keys)))
     if jumped is None:
         return {}
@@ -60,9 +60,9 @@ def found(store: Store) -> dict[str, str]:
 
 
 def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVERY + WRITTEN_AHEAD) -> int:
-    """Make due what waits for longer than `wait`: it was written by a clock that was ahead. One trip if there is none.
+    """Make due what is scheduled beyond `wait`: a clock that was ahead wrote it. One round trip if there is none.
 
-    Returns how much it was.
+    Returns how many items it was.
     """
     names = [shard.key(name) for shard in store.keys.advanced() for name in ("timers", "due", "urgent")]
     beyond = milliseconds(now + wait)
@@ -71,27 +71,27 @@ def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVER
         pipe.zrangebyscore(name, f"({beyond}", "+inf")
     ahead = {name: members for name, members in zip(names, pipe.execute(), strict=True) if members}
     for name, members in ahead.items():
-        # What was settled meanwhile stays so (XX).
+        # XX: what was done meanwhile stays done.
         pipe.zadd(name, dict.fromkeys(members, milliseconds(now)), xx=True)
     pipe.execute()
     return sum(map(len, ahead.values()))
 
 
-def _hear_until(store: Store, now: datetime) -> None:
-    """A feed that was heard later than now counts as heard now: else nobody would notice its silence for as long."""
+def _limit_last_seen(store: Store, now: datetime) -> None:
+    """A feed that was last seen later than now counts as seen now: else its silence would go unnoticed for as long."""
     names = [f"{store.keys.namespace}:feeds", *(shard.key("last_seen") for shard in store.keys.all())]
     pipe = store.redis.pipeline(transaction=False)
     for name in names:
         pipe.hgetall(name)
-    for name, heard in zip(names, pipe.execute(), strict=True):
-        later = {source: milliseconds(now) for source, at in heard.items() if int(at) > milliseconds(now)}
+    for name, seen in zip(names, pipe.execute(), strict=True):
+        later = {source: milliseconds(now) for source, at in seen.items() if int(at) > milliseconds(now)}
         if later:
             pipe.hset(name, mapping=later)
     pipe.execute()
 
 
 def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:
-    """Take from every key that ends by itself the time it has gained. Who does it twice takes nothing more."""
+    """Take from every expiring key the time it gained. Idempotent."""
     gained = back // timedelta(milliseconds=1)
     least = gained - int(JUMP_SECONDS * 1000)
     cursor = 0
@@ -109,4 +109,4 @@ def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:
 
 
 def _key(keys: Keys) -> str:
-    return f"{keys.audit}:jump"
+    return f"{keys.watchdog}:jump"

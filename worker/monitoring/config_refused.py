@@ -1,4 +1,4 @@
-"""A configuration that is refused: reported once a machine, and once that it is mended."""
+"""A refused configuration: an incident of each machine, opened once and closed once."""
 
 import socket
 from datetime import datetime
@@ -12,9 +12,9 @@ from worker.store.shard import Store
 
 
 def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Shard]:
-    """Say once that this machine's configuration is refused, and once that it is mended; return the shards to wake.
+    """Open or close the incident of this machine's refused configuration; return the shards to wake.
 
-    Of several processes on a machine the first to see it speaks. It is over when no machine refuses any part of it.
+    Of several processes on a machine the first to see it reports it. It closes when no machine refuses any part.
     """
     refused = in_force.refused
     if refused == in_force.reported:
@@ -32,7 +32,7 @@ def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Sh
         if not known:
             wake = _say(store, "the configuration can be used again", now, over=True)
         store.redis.hdel(key, field)
-    # Noted only after it stands in the inbox: said twice is better than not said.
+    # Recorded only after the fault stands in the inbox: to notify twice is better than not at all.
     in_force.reported = refused
     return wake
 

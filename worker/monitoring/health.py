@@ -1,4 +1,4 @@
-"""Which part is ill, in words: the store and its settings, the workers by what they do, what waits too long."""
+"""Health of the store, the workers and overdue work, for `cartwatch health`, the board and the probes."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -7,33 +7,32 @@ from redis.exceptions import RedisError
 
 from worker.delivery.limits import count_held
 from worker.fhir_export.backlog import backlog
-from worker.monitoring.canary import ROUND_TRIP
+from worker.monitoring.canary import CANARY
 from worker.monitoring.overdue import find
 from worker.monitoring.unregistered import CONDITION, tally
-from worker.monitoring.watchdog import Seen, last_look, taken_by
-from worker.store.dead_letters import tally as dead_letters
+from worker.monitoring.watchdog import WatchdogStatus, consumers_by_queue, last_run
+from worker.store.dead_letters import tally as tally_letters
 from worker.store.requirements import advice, violations
 from worker.store.shard import Store
 
-LOOKED_WITHIN = timedelta(minutes=1)
-"""An auditor that has not looked for longer does not run."""
+RAN_WITHIN = timedelta(minutes=1)
+"""A watchdog whose last run is older does not run."""
 
-TAKES: dict[str, str] = {
-    "advance": "judging",
-    "ingest": "taking in",
+CONSUMED: dict[str, str] = {
+    "advance": "evaluating",
+    "ingest": "receiving",
     "deliver": "delivering",
     "deliver_urgent": "delivering critical pages",
     "picture": "sending pictures",
 }
-"""What stands still where nobody takes from a queue. Exporting is asked for only where it is configured."""
-
+"""By queue, the work that stops if no worker consumes it. Exporting is checked only if it is configured."""
 
 WELL = "as it must be"
 MIB = 1024 * 1024
 
 
 class Check(NamedTuple):
-    """One part, whether it is well, and what was seen."""
+    """One part, whether it is well, and a text."""
 
     part: str
     well: bool
@@ -41,28 +40,28 @@ class Check(NamedTuple):
 
 
 def examine(store: Store, now: datetime) -> list[Check]:
-    """Every check; where the store cannot be reached, that alone."""
+    """Every check; if the store cannot be reached, that alone."""
     try:
         store.redis.ping()
     except RedisError as error:
         return [unreachable(error)]
-    look = last_look(store)
+    status = last_run(store)
     return [
         *_store(store),
         *_workers(store),
         _overdue(store, now),
-        _auditor(look, now),
-        _round_trip(look),
-        _heartbeat(look),
-        _held_back(store),
-        _set_aside(store, now),
-        _unregistered(store, look),
+        _watchdog(status, now),
+        _canary(status),
+        _heartbeat(status),
+        _rate_limited(store),
+        _dead_letters(store, now),
+        _unregistered(store, status),
         *([_exports(store, now)] if store.exports else []),
     ]
 
 
 def unreachable(error: RedisError) -> Check:
-    """What is said of a store that does not answer."""
+    """The check of a store that does not answer."""
     return Check("store", False, f"cannot be reached ({type(error).__name__})")
 
 
@@ -75,9 +74,12 @@ def _store(store: Store) -> list[Check]:
 
 def _workers(store: Store) -> list[Check]:
     beats = sum(1 for _ in store.redis.scan_iter(f"{store.keys.namespace}:beat:*"))
-    taken = taken_by(store)
-    takes = TAKES | ({"export": "exporting"} if store.exports else {})
-    parts = [Check(f"workers {what}", taken[queue] > 0, f"{taken[queue]} ticking") for queue, what in takes.items()]
+    consumers = consumers_by_queue(store)
+    consumed = CONSUMED | ({"export": "exporting"} if store.exports else {})
+    parts = [
+        Check(f"workers {what}", consumers[queue] > 0, f"{consumers[queue]} ticking")
+        for queue, what in consumed.items()
+    ]
     return [Check("workers", beats > 0, f"{beats} ticking"), *parts]
 
 
@@ -91,23 +93,24 @@ def _overdue(store: Store, now: datetime) -> Check:
     return Check("overdue", not overdue.total, seen)
 
 
-def _auditor(look: Seen, now: datetime) -> Check:
-    if look.looked is None:
-        return Check("auditor", False, "has never looked")
-    seconds = (now - look.looked).total_seconds()
-    told = f"; told: {', '.join(look.told)}" if look.told else ""
-    return Check("auditor", now - look.looked <= LOOKED_WITHIN and not look.told, f"looked {seconds:.0f} s ago{told}")
+def _watchdog(status: WatchdogStatus, now: datetime) -> Check:
+    if status.last_run is None:
+        return Check("watchdog", False, "has never run")
+    seconds = (now - status.last_run).total_seconds()
+    well = now - status.last_run <= RAN_WITHIN and not status.notified
+    open_incidents = f"; open: {', '.join(status.notified)}" if status.notified else ""
+    return Check("watchdog", well, f"ran {seconds:.0f} s ago{open_incidents}")
 
 
-def _round_trip(look: Seen) -> Check:
-    if look.trip_took is None or look.trip_back is None:
-        return Check("round trip", ROUND_TRIP not in look.told, "none has come back yet")
-    seen = f"{look.trip_took.total_seconds():.2f} s, at {look.trip_back:%d %b %H:%M:%S} UTC"
-    return Check("round trip", ROUND_TRIP not in look.told, seen)
+def _canary(status: WatchdogStatus) -> Check:
+    if status.canary_latency is None or status.canary_arrived is None:
+        return Check("canary", CANARY not in status.notified, "none has arrived yet")
+    seen = f"{status.canary_latency.total_seconds():.2f} s, at {status.canary_arrived:%d %b %H:%M:%S} UTC"
+    return Check("canary", CANARY not in status.notified, seen)
 
 
-def _heartbeat(look: Seen) -> Check:
-    sent, failed = look.heartbeat_sent, look.heartbeat_failed
+def _heartbeat(status: WatchdogStatus) -> Check:
+    sent, failed = status.heartbeat_sent, status.heartbeat_failed
     if sent is None and failed is None:
         return Check("heartbeat", True, "none was sent; see CARTWATCH_HEARTBEAT_URL")
     well = failed is None or (sent is not None and sent > failed)
@@ -115,22 +118,22 @@ def _heartbeat(look: Seen) -> Check:
     return Check("heartbeat", well, f"{'sent' if well else 'FAILED'} at {last:%d %b %H:%M:%S} UTC")
 
 
-def _held_back(store: Store) -> Check:
-    """Pages that wait because their channel has had as many as it takes: a storm, and no fault of ours."""
-    held = count_held(store.redis, store.keys)
-    seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in held.items())
-    return Check("held back by a limit", True, seen or "none")
+def _rate_limited(store: Store) -> Check:
+    """Pages that wait because of their channel's rate limit: a storm, and no fault of ours."""
+    counts = count_held(store.redis, store.keys)
+    seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in counts.items())
+    return Check("rate limited", True, seen or "none")
 
 
-def _set_aside(store: Store, now: datetime) -> Check:
-    held = dead_letters(store.redis, store.keys, now)
-    seen = f"{held.letters} message(s), {held.used / MIB:.1f} of {held.limit / MIB:.0f} MiB"
-    dropped = f"; {sum(held.dropped.values())} older ones were dropped" if held.dropped else ""
-    return Check("set aside", not held.dropping, f"{seen}{dropped}; see `cartwatch set-aside`")
+def _dead_letters(store: Store, now: datetime) -> Check:
+    found = tally_letters(store.redis, store.keys, now)
+    seen = f"{found.letters} message(s), {found.used / MIB:.1f} of {found.limit / MIB:.0f} MiB"
+    dropped = f"; {sum(found.dropped.values())} older ones were dropped" if found.dropped else ""
+    return Check("dead letters", not found.dropping, f"{seen}{dropped}; see `cartwatch set-aside`")
 
 
-def _unregistered(store: Store, look: Seen) -> Check:
-    late = any(condition.startswith(CONDITION) for condition in look.told)
+def _unregistered(store: Store, status: WatchdogStatus) -> Check:
+    late = any(condition.startswith(CONDITION) for condition in status.notified)
     return Check("unregistered", not late, str(tally(store.unregistered().values())))
 
 

@@ -1,6 +1,6 @@
-"""The heartbeat: a request to an address outside, which alarms when it stays away.
+"""The heartbeat: a request to an external dead-man's switch, which raises the alarm if the requests stop.
 
-It is sent by a delivery process, on the way a page takes: broker or delivery that stand still silence it too.
+A delivery process sends it, on the way a page takes: if the broker or the delivery is stuck, the heartbeat stops too.
 """
 
 import logging
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 WAITS_SECONDS = 5
 
 TOO_OLD = timedelta(seconds=20)
-"""A heartbeat that was under way for longer says nothing about now."""
+"""A heartbeat that was under way for longer proves nothing about now."""
 
 
 def beat(run: Runtime, found_well_at: datetime) -> bool:
-    """Tell the outside that nothing was wrong just now; whether it took it."""
+    """Report that the watchdog just found nothing wrong; whether the request succeeded."""
     url = run.settings.heartbeat_url
     now = run.clock.now()
     if not url or now - found_well_at > TOO_OLD:
         return False
     sent = _ask(url)
-    run.store.redis.hset(run.store.keys.audit, "heartbeat_sent" if sent else "heartbeat_failed", now.isoformat())
+    run.store.redis.hset(run.store.keys.watchdog, "heartbeat_sent" if sent else "heartbeat_failed", now.isoformat())
     return sent
 
 

@@ -1,4 +1,4 @@
-"""What the auditor has noted: since when a trouble is seen, whether it was told, and when it counts as mended."""
+"""Incidents of the watchdog: when each opens, whether somebody was notified, and when it closes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,65 +6,66 @@ from datetime import timedelta
 import msgspec
 
 WAITS_MS = 60_000
-"""A worker may be away for this long before it is missed: it is being started, or started again."""
+"""A worker may be absent for this long before it is reported missing: it is being started, or restarted."""
 
-MENDED_MS = timedelta(minutes=1) // timedelta(milliseconds=1)
-"""What has not been seen for this long is over: a trouble that comes and goes is one trouble."""
+CLOSED_AFTER_MS = timedelta(minutes=1) // timedelta(milliseconds=1)
+"""An incident that was not seen for this long is closed. A trouble that comes and goes is therefore one incident."""
 
 MISSED = "no worker "
-"""How the conditions begin that are told after `WAITS_MS`."""
+"""How the conditions begin that are reported only after `WAITS_MS`."""
 
 GAP_MS = 40_000
-"""Looks further apart than this say nothing about the time between them: nobody looked."""
+"""If two runs are further apart than this, nothing is known of the time between them."""
 
 
-class Noted(msgspec.Struct, array_like=True):
-    """One trouble: since when (ms), when last, whether it was told."""
+class Incident(msgspec.Struct, array_like=True):
+    """One trouble: since when (ms), when it was last seen, and whether somebody was notified."""
 
     since: int
     seen: int
-    told: bool = False
+    notified: bool = False
 
 
-Notes = dict[str, Noted]
+Incidents = dict[str, Incident]
+"""By condition."""
 
 
 class Change(msgspec.Struct):
-    """What is to be told of a look, and the notes as they then stand."""
+    """The conditions opened and closed by a run, and the incidents afterwards."""
 
-    begun: list[str]
-    over: list[str]
-    notes: Notes
+    opened: list[str]
+    closed: list[str]
+    incidents: Incidents
 
 
-def compare(before: Mapping[str, Noted], found: Mapping[str, str], now: int) -> Change:
-    """Carry the notes on by what a look has found at a time (ms)."""
+def compare(before: Mapping[str, Incident], found: Mapping[str, str], now: int) -> Change:
+    """Update the incidents by what a run has found at a time (ms)."""
     change = Change([], [], {})
     for condition in found:
         known = before.get(condition)
-        told = known is not None and known.told
-        since = min(known.since, now) if known is not None and (told or now - known.seen <= GAP_MS) else now
-        if not told and (not condition.startswith(MISSED) or now - since >= WAITS_MS):
-            change.begun.append(condition)
-            told = True
-        change.notes[condition] = Noted(since, now, told)
+        notified = known is not None and known.notified
+        since = min(known.since, now) if known is not None and (notified or now - known.seen <= GAP_MS) else now
+        if not notified and (not condition.startswith(MISSED) or now - since >= WAITS_MS):
+            change.opened.append(condition)
+            notified = True
+        change.incidents[condition] = Incident(since, now, notified)
     for condition, known in before.items():
         if condition in found:
             continue
-        if not known.told:
+        if not known.notified:
             continue  # a worker that was being started
-        if 0 <= now - known.seen < MENDED_MS:
-            change.notes[condition] = known
+        if 0 <= now - known.seen < CLOSED_AFTER_MS:
+            change.incidents[condition] = known
         else:
-            change.over.append(condition)
+            change.closed.append(condition)
     return change
 
 
-def unpack(raw: bytes | None) -> Notes:
-    """The notes as the store has them."""
-    return msgspec.json.decode(raw, type=Notes) if raw else {}
+def unpack(raw: bytes | None) -> Incidents:
+    """Decode the incidents from the store."""
+    return msgspec.json.decode(raw, type=Incidents) if raw else {}
 
 
-def pack(notes: Notes) -> bytes:
-    """The inverse."""
-    return msgspec.json.encode(notes)
+def pack(incidents: Incidents) -> bytes:
+    """Encode the incidents for the store."""
+    return msgspec.json.encode(incidents)

@@ -45,7 +45,7 @@ NOT_SENT_SECONDS = 20.0
 NOT_EVALUATED_SECONDS = 30.0
 """The same for messages."""
 NO_WORKER_SECONDS = 60.0
-"""How long no worker may have run the auditor, which one does each 15 s."""
+"""How long no worker may have run the watchdog, which one does each 15 s."""
 
 OVER_AFTER_SECONDS = 6.0
 """An outage is over once no process of the machine has seen trouble for so long."""
@@ -161,12 +161,12 @@ class _Flow:
 
     def __init__(self, redis: Redis, keys: Keys, clock: StoreClock) -> None:
         self._redis, self._keys, self._clock = redis, keys, clock
-        self._pages, self._messages, self._looks = Progress(), Progress(), Progress()
+        self._pages, self._messages, self._watchdog = Progress(), Progress(), Progress()
 
     def trouble(self, now: float) -> str:
         """What stands still for too long; empty where nothing does. One round trip."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hget(self._keys.audit, "looked")
+        pipe.hget(self._keys.watchdog, "last_run")
         pipe.time()
         limit = milliseconds(self._clock.estimate() - OVERDUE)
         shards = self._keys.advanced()
@@ -174,7 +174,7 @@ class _Flow:
             pipe.xrange(shard.inbox, count=1)
             for name in ("due", "urgent"):
                 pipe.zrangebyscore(shard.key(name), "-inf", limit, start=0, num=1)
-        looked, shown, *answers = pipe.execute()
+        last_run, shown, *answers = pipe.execute()
         self._clock.learn(shown, now)
         seconds, _ = shown
         pages, messages = set(), set()
@@ -186,7 +186,7 @@ class _Flow:
         checks = (
             (self._pages, frozenset(pages), NOT_SENT_SECONDS, "pages are owed and none is sent"),
             (self._messages, frozenset(messages), NOT_EVALUATED_SECONDS, "messages wait and none is evaluated"),
-            (self._looks, frozenset({looked}), NO_WORKER_SECONDS, "no worker runs"),
+            (self._watchdog, frozenset({last_run}), NO_WORKER_SECONDS, "no worker runs"),
         )
         stands = [
             what

@@ -1,8 +1,7 @@
-"""What a killed process held is given to the next at once, instead of when it runs out.
+"""Orphaned leases: what a killed process owned is released at once, instead of when it expires.
 
-The lease of a shard, the claim on its exports, the turn on a channel and the claims on pages all run out by themselves,
-some after a minute. Each second the tick looks whether the processes that hold them are still there: those of this
-machine by their number, those of others by their connections.
+The leases of shards, exports, channels and pages expire by themselves, some only after a minute. Each second the tick
+checks whether their owners still run: processes of this machine by their number, others by their connections.
 """
 
 import logging
@@ -17,11 +16,11 @@ from worker.store.shard import Store
 log = logging.getLogger(__name__)
 
 
-def recover(store: Store, channels: Iterable[str], now: datetime, elsewhere: Elsewhere) -> None:
-    """Free what processes held when they were killed: one round trip where nothing is held for long.
+def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewhere: Elsewhere) -> None:
+    """Release what killed processes owned. It takes one round trip, unless something has been owned for long.
 
-    A turn is looked for in two places: in what a lane sends, and at its channel, where it stays though a lane that
-    has come to hold its turns for a shorter time no longer counts it.
+    Check both keys of a channel lock. After `lease` was shortened, the in-flight set may have dropped a lock that
+    the channel key still holds.
     """
     held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
     asked = [(channel, lane) for channel in channels for lane in channel_lock.DELIVERS]
@@ -56,11 +55,11 @@ def _has_ended(holder: bytes, ended: Collection[str]) -> bool:
 
 
 def _end(store: Store, turn: channel_lock.Turn, now: datetime, ended: Collection[str]) -> None:
-    """A worker was killed while it sent: its channel is free, and the pages it had claimed are due."""
+    """A worker was killed while it sent: release its channel and make its pages due."""
     log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
     _free_claims(store, now, ended)
     free(store.redis, store.keys.trying(turn.channel, turn.lane), turn.token.encode())
-    # Last, so that whoever is killed here leaves the rest to be found.
+    # Last: if this process is killed too, the next still finds the rest.
     store.redis.zrem(store.keys.sending(turn.lane), turn.text)
 
 

@@ -1,4 +1,4 @@
-"""What should have been done by now and was not: the obligations that have waited too long, shard by shard."""
+"""Stuck work: what has waited too long, shard by shard."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -11,11 +11,10 @@ from worker.store.shard import Store
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 OVERDUE = timedelta(seconds=10)
-"""What has waited longer than this is overdue: something is not running."""
+"""Work that has waited longer than this is overdue: something does not run."""
 
 SPARE_LEASES = 2
-"""A lease that has more than so many of its lengths left was not set by a worker of ours, and would never be given
-back."""
+"""A lease with more than so many of its lengths left was not taken by our worker, and would never be released."""
 
 
 class Overdue(NamedTuple):
@@ -38,9 +37,9 @@ class Overdue(NamedTuple):
 
 
 def find(store: Store, now: datetime) -> Overdue:
-    """Everything overdue, in one round trip, and a second where a backlog waits (`worker/store/fair_shares.py`).
+    """Everything overdue. One round trip, and a second if a backlog waits (`worker/store/fair_shares.py`).
 
-    A shard's inbox counts once, however much waits in it. What the store has dated is judged by the store's clock.
+    A shard's inbox counts once, however much waits in it. Stream entries are compared with the store's clock.
     A backlog that is being worked off is not overdue.
     """
     pipe = store.redis.pipeline(transaction=False)

@@ -1,4 +1,4 @@
-"""Silent feeds: a source that is configured to be heard and is not, said so once, and again when it is back."""
+"""Silent feeds: configured sources that have sent nothing for too long. Silence and return are reported once each."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,21 +17,21 @@ from worker.store.shard import Store
 EVERY = timedelta(seconds=15)
 
 PATIENTS_SHOWN = 10
-"""Patients whom the page of a silent feed names."""
+"""How many patients the page of a silent feed names."""
 
 
 def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
-    """Look at every configured feed, unless somebody just did; return the shards to wake.
+    """Check every configured feed, unless another worker just did; return the shards to wake.
 
-    A feed that never sent anything is timed from the first look.
+    A feed that never sent anything is timed from the first check.
     """
     if not site.on_call.feeds or not _my_turn(store):
         return []
-    told = cast("dict[bytes, bytes]", store.redis.hgetall(_silent_key(store)))
-    silent = {source.decode() for source in told}
-    heard = last_heard(store, site, now)
-    fallen = [source for source in heard if source not in silent and is_silent(heard[source], source, site, now)]
-    faults = judge(heard, silent, site, now, covered(store, fallen))
+    reported = cast("dict[bytes, bytes]", store.redis.hgetall(_silent_key(store)))
+    silent = {source.decode() for source in reported}
+    feeds = last_seen(store, site, now)
+    fallen = [source for source in feeds if source not in silent and is_silent(feeds[source], source, site, now)]
+    faults = changes(feeds, silent, site, now, covered(store, fallen))
     if not faults:
         return []
     pipe = store.redis.pipeline(transaction=False)
@@ -42,43 +42,46 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
         else:
             pipe.hset(_silent_key(store), source, now.isoformat())
     wake = append(store.redis, store.keys, [(m, m.model_dump_json(exclude_none=True).encode()) for m in faults], now)
-    # Noted only after the faults stand in the inbox: said twice is better than not said.
+    # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
     pipe.execute()
     return wake
 
 
-class Heard(NamedTuple):
-    """When a feed was last heard; not `ever`: when it was first looked for."""
+class LastSeen(NamedTuple):
+    """When a feed last sent something. If it never did (not `ever`): when it was first checked."""
 
     at: datetime
     ever: bool = True
 
 
-def is_silent(heard: Heard, source: str, site: Site, now: datetime) -> bool:
+def is_silent(last: LastSeen, source: str, site: Site, now: datetime) -> bool:
     """Whether a feed has sent nothing for longer than the site allows."""
-    return now - heard.at > site.on_call.feeds[source].silent_after
+    return now - last.at > site.on_call.feeds[source].silent_after
 
 
-def judge(
-    heard: Mapping[str, Heard], silent: set[str], site: Site, now: datetime, patients: Mapping[str, list[str]]
+def changes(
+    feeds: Mapping[str, LastSeen], silent: set[str], site: Site, now: datetime, patients: Mapping[str, list[str]]
 ) -> list[Fault]:
-    """The feeds that have fallen silent since, with the patients each covered, and those that are back."""
+    """The faults of feeds that have fallen silent, with the `patients` of each, and of feeds that are back.
+
+    `silent` are the feeds whose silence was reported before.
+    """
     faults = []
     for source in site.on_call.feeds:
-        silent_now = is_silent(heard[source], source, site, now)
+        silent_now = is_silent(feeds[source], source, site, now)
         if silent_now and source not in silent:
-            what = silence(source, heard[source], patients.get(source, []), site)
+            what = silence(source, feeds[source], patients.get(source, []), site)
             faults.append(fault(f"feed {source}", what, f"silent {source} {now.isoformat()}", now))
         elif not silent_now and source in silent:
-            back = fault(f"feed {source}", f"{source} is heard again", f"heard {source} {now.isoformat()}", now)
+            back = fault(f"feed {source}", f"{source} is heard again", f"seen {source} {now.isoformat()}", now)
             faults.append(back.model_copy(update={"over": True}))
     return faults
 
 
-def silence(source: str, heard: Heard, patients: Sequence[str], site: Site) -> str:
-    """What is said of a feed that is silent: since when, and of which patients it sent readings."""
-    at = moment(heard.at, site.zone)
-    parts = [f"nothing from {source} since {at}" if heard.ever else f"{source} was never heard, watched since {at}"]
+def silence(source: str, last: LastSeen, patients: Sequence[str], site: Site) -> str:
+    """The text of a silent feed's page: since when it is silent, and of which patients it sent readings."""
+    at = moment(last.at, site.zone)
+    parts = [f"nothing from {source} since {at}" if last.ever else f"{source} was never heard, watched since {at}"]
     if patients:
         left = len(patients) - PATIENTS_SHOWN
         more = f" and {left} more" if left > 0 else ""
@@ -87,7 +90,7 @@ def silence(source: str, heard: Heard, patients: Sequence[str], site: Site) -> s
 
 
 def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
-    """The patients, by place and id, who have readings of each of some feeds. Reads every state: ask only if needed."""
+    """By source, the patients who have readings of it: place and id. With any source, every state is read."""
     found: dict[str, list[str]] = {source: [] for source in sources}
     for state in store.states() if sources else []:
         if state.patient == SITE_SUBJECT or state.discharged_at is not None:
@@ -98,8 +101,8 @@ def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
     return {source: sorted(patients) for source, patients in found.items()}
 
 
-def last_heard(store: Store, site: Site, now: datetime) -> dict[str, Heard]:
-    """When each configured feed was last heard, over all shards."""
+def last_seen(store: Store, site: Site, now: datetime) -> dict[str, LastSeen]:
+    """When each configured feed was last seen, over all shards. One round trip."""
     feeds = list(site.on_call.feeds)
     pipe = store.redis.pipeline(transaction=False)
     for source in feeds:
@@ -107,12 +110,12 @@ def last_heard(store: Store, site: Site, now: datetime) -> dict[str, Heard]:
     pipe.hmget(f"{store.keys.namespace}:feeds", feeds)
     for shard in store.keys.all():
         pipe.hmget(shard.key("last_seen"), feeds)
-    first_looks, *rows = pipe.execute()[len(feeds) :]
+    first_checks, *rows = pipe.execute()[len(feeds) :]
     found = {}
     for index, source in enumerate(feeds):
         times = [int(row[index]) for row in rows if row[index] is not None]
-        at = max(times, default=int(first_looks[index]))
-        found[source] = Heard(datetime.fromtimestamp(at / 1000, UTC), ever=bool(times))
+        at = max(times, default=int(first_checks[index]))
+        found[source] = LastSeen(datetime.fromtimestamp(at / 1000, UTC), ever=bool(times))
     return found
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from alerts.state import Unregistered
 from worker.clock import milliseconds
-from worker.monitoring.incidents import Noted
+from worker.monitoring.incidents import Incident
 from worker.store.shard import Store
 
 CONDITION = "unregistered patients since "
-"""How the conditions of the technical pages begin; a time follows: that of the newest patient they count."""
+"""How the conditions of the technical pages begin. The time follows of the newest patient they count."""
 
 
 class Tally(NamedTuple):
@@ -21,7 +21,7 @@ class Tally(NamedTuple):
     sources: tuple[str, ...]
 
     def __str__(self) -> str:
-        """In words, without a patient."""
+        """A text that names no patient."""
         if self.since is None:
             return "none"
         return f"{self.patients} patient(s) since {self.since:%d %b %H:%M} UTC, from {', '.join(self.sources)}"
@@ -31,17 +31,17 @@ NOBODY = Tally(0, None, ())
 
 
 def tally(found: Iterable[Unregistered]) -> Tally:
-    """The sum of some unregistered patients, as `Store.unregistered` lists them."""
-    held = list(found)
-    sources = sorted({source for one in held for source in one.sources})
-    return Tally(len(held), min((one.first for one in held), default=None), tuple(sources))
+    """Sum up unregistered patients, as `Store.unregistered` lists them."""
+    notes = list(found)
+    sources = sorted({source for one in notes for source in one.sources})
+    return Tally(len(notes), min((one.first for one in notes), default=None), tuple(sources))
 
 
-def overdue(store: Store, page_after: timedelta, before: Mapping[str, Noted], now: datetime) -> dict[str, str]:
-    """The incident of patients who have not been registered for too long, by its condition; empty without any.
+def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident], now: datetime) -> dict[str, str]:
+    """The incident of patients whose registration is overdue, by its condition; empty if there are none.
 
-    While it lasts, another patient who becomes overdue begins a new one, with a page that counts them all; but not
-    sooner than `page_after` after the one before.
+    While it is open, another overdue patient opens a new one, with a page that counts them all; but no sooner than
+    `page_after` after the one before.
     """
     late = [one for one in store.unregistered().values() if now - one.first >= page_after]
     if not late:

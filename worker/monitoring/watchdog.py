@@ -1,9 +1,9 @@
-"""The auditor: a second pair of eyes in every worker. Each 15 s one of them looks for what should have been done by now
-and was not, and for what the store and the machines must not be; it says so as a fault, in the log and as counts.
+"""The watchdog: every 15 s one worker looks for overdue work, and for a store, machines and queues out of order.
 
-Where the shard that would report it is what stands still, its page is put into the outbox past the evaluation. If no
-process delivers or looks, `last_alarm.py` pages directly. While all is well an external dead-man's switch is pinged: if
-the pings stop, that service raises the alarm without depending on us.
+It reports each incident as a fault, in the log and as counts. If the site's shard itself is stuck, the page bypasses
+its processing and goes straight into the outbox. If no process delivers or no watchdog runs, `last_alarm.py` pages
+directly. While all is well an external dead-man's switch is pinged: if the pings stop, that service raises the alarm
+without depending on us.
 """
 
 import logging
@@ -22,8 +22,8 @@ from worker.clock import StoreClock, milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import clock_jump, emergency_page, incidents, unregistered
-from worker.monitoring.canary import RoundTrip
-from worker.monitoring.incidents import MISSED, Notes
+from worker.monitoring.canary import Canary
+from worker.monitoring.incidents import MISSED, Incidents
 from worker.monitoring.overdue import OVERDUE, Overdue, find
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
@@ -47,38 +47,37 @@ MOST_DRIFT_SECONDS = 5.0
 DRIFT_KNOWN = timedelta(minutes=2)
 
 DELIVERS = ("deliver", "deliver_urgent")
-JUDGES = "advance"
+EVALUATES = "advance"
 EXPORTS = "export"
 
 FHIR_BASE = "FHIR base"
-"""The condition under which a record system that takes nothing is told."""
+"""The condition of an EHR that accepts nothing."""
 
 BEHIND = "overdue "
-"""How the conditions of what waits too long begin."""
+"""How the conditions of overdue work begin."""
 
-SITE_STUCK = "the site's shard"
-"""Noted like a trouble of its own, and told past the judgement."""
-
+SITE_SHARD_STUCK = "the site's shard"
+"""A condition of its own, whose page bypasses the processing."""
 
 SOURCES_NAMED = 5
-"""Of the sources whose dead letters are dropped so many have an incident of their own."""
+"""So many of the sources whose dead letters are dropped have an incident of their own."""
 
 
-class Look(NamedTuple):
-    """What a look asks for: shards to wake, and a heartbeat."""
+class WatchdogActions(NamedTuple):
+    """What a run asks of its caller: to wake shards, and to send a heartbeat."""
 
     wake: tuple[Shard, ...] = ()
     heartbeat: bool = False
 
 
-def audit(run: Runtime, now: datetime) -> Look:
-    """Look, unless somebody just did. In a replay there is no time in which anything could be late."""
+def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
+    """WatchdogActions, unless somebody just did. In a replay there is no time in which anything could be late."""
     if run.settings.clock == "simulated":
-        return Look()
+        return WatchdogActions()
     store = run.store
-    if not _turn(store.redis, f"{store.keys.audit}:turn", EVERY):
-        return Look()
-    state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
+    if not _turn(store.redis, f"{store.keys.watchdog}:turn", EVERY):
+        return WatchdogActions()
+    state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
@@ -86,30 +85,30 @@ def audit(run: Runtime, now: datetime) -> Look:
     overdue = find(store, now)
     # A key that is only ever set where it is absent never says that it is of another type.
     moved = move_away(store.redis, store.keys, now) if overdue.total else []
-    before = incidents.unpack(state.get(b"notes"))
+    before = incidents.unpack(state.get(b"incidents"))
     found = _found(run, overdue, now)
     found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
-    every = timedelta(seconds=run.settings.round_trip_every)
-    if _nobody_looked(state, now):
-        # What is overdue now could not be done while no worker ran; the next look judges those that do.
-        found = {part: what for part, what in found.items() if part != SITE_STUCK and not part.startswith(BEHIND)}
-        state.pop(b"trip_began", None)
-    trip = RoundTrip(state, store.state(SYNTHETIC), every, now)
-    found |= trip.late()
+    every = timedelta(seconds=run.settings.canary_every)
+    if _no_worker_ran(state, now):
+        # Work is overdue because no worker ran. The next run reports what the workers that run now leave undone.
+        found = {part: what for part, what in found.items() if part != SITE_SHARD_STUCK and not part.startswith(BEHIND)}
+        state.pop(b"canary_sent", None)
+    canary = Canary(state, store.state(SYNTHETIC), every, now)
+    found |= canary.overdue()
     change = incidents.compare(before, found, milliseconds(now))
-    faults = [*trip.messages(), *_faults(change.begun, change.over, found, now)]
-    _tell_past_the_judgement(run, change, found, now)
+    faults = [*canary.messages(), *_faults(change.opened, change.closed, found, now)]
+    _bypass_processing(run, change, found, now)
     wake = append(store.redis, store.keys, [(m, m.model_dump_json(exclude_none=True).encode()) for m in faults], now)
-    # Noted only after the faults stand in the inbox: said twice is better than not said.
-    _note(store, server, change.notes, overdue, trip, now)
-    return Look((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
+    # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
+    _record(store, server, change.incidents, overdue, canary, now)
+    return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
 
 
-# -- what is looked for ------------------------------------------------------------------------------
+# -- what is wrong -----------------------------------------------------------------------------------
 
 
 def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
-    """Everything that is wrong now, by condition, in words without a patient."""
+    """Everything that is wrong now: by condition, a text that names no patient."""
     store = run.store
     found = {}
     for kind, waits in overdue._asdict().items():
@@ -119,16 +118,16 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
                 f"{sum(waits.values())} overdue {kind} in shard(s) {shards}: see `cartwatch health`"
             )
     if store.keys.of(SITE_SUBJECT).number in {*overdue.messages, *overdue.leases}:
-        found[SITE_STUCK] = "nothing is judged in the shard that tells of technical trouble"
+        found[SITE_SHARD_STUCK] = "nothing is evaluated in the shard that reports technical trouble"
     for violation in violations(store.redis, store.keys, volatile=run.settings.volatile):
         found[violation.part] = str(violation)
     found |= clock_jump.found(store)
     found |= _dropped(store, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)
-    taken = taken_by(store)
-    for queue in (*DELIVERS, JUDGES, *((EXPORTS,) if run.settings.exports else ())):
-        if not taken[queue]:
+    consumers = consumers_by_queue(store)
+    for queue in (*DELIVERS, EVALUATES, *((EXPORTS,) if run.settings.exports else ())):
+        if not consumers[queue]:
             found[f"{MISSED}{queue}"] = f"no worker takes from the queue {queue}: start one"
     for machine, seconds in drifts(store).items():
         what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
@@ -137,7 +136,7 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
 
 
 def _dropped(store: Store, now: datetime) -> dict[str, str]:
-    """The sources of which dead letters were dropped lately, the first few by name."""
+    """The first few sources of which dead letters were dropped lately."""
     dropping = dead_letters.tally(store.redis, store.keys, now).dropping
     return {
         f"dead letters {source[:SOURCE_SHOWN]}": (
@@ -149,22 +148,22 @@ def _dropped(store: Store, now: datetime) -> dict[str, str]:
 
 
 def _fhir_base(store: Store, now: datetime) -> dict[str, str]:
-    """That the record system has taken nothing for too long."""
-    pause = circuit_breaker.read(store.redis, store.keys)
-    if pause is None or not pause.is_to_be_told(now):
+    """The incident of an EHR that has accepted nothing for too long."""
+    circuit = circuit_breaker.read(store.redis, store.keys)
+    if circuit is None or not circuit.is_to_be_reported(now):
         return {}
-    minutes = (now - pause.since) // timedelta(minutes=1)
-    return {FHIR_BASE: f"the FHIR base has taken nothing for {minutes} min ({pause.why}); what it is owed is kept"}
+    minutes = (now - circuit.since) // timedelta(minutes=1)
+    return {FHIR_BASE: f"the FHIR base has taken nothing for {minutes} min ({circuit.why}); what it is owed is kept"}
 
 
-def _nobody_looked(state: Mapping[bytes, bytes], now: datetime) -> bool:
-    """Whether no worker has looked when one should have: the service was away, and has just begun again."""
-    looked = state.get(b"looked")
-    return looked is not None and now - datetime.fromisoformat(looked.decode()) > EVERY + OVERDUE
+def _no_worker_ran(state: Mapping[bytes, bytes], now: datetime) -> bool:
+    """Whether the watchdog missed a run: the service was stopped and has just started again."""
+    last = state.get(b"last_run")
+    return last is not None and now - datetime.fromisoformat(last.decode()) > EVERY + OVERDUE
 
 
-def taken_by(store: Store) -> dict[str, int]:
-    """How many workers take from each queue."""
+def consumers_by_queue(store: Store) -> dict[str, int]:
+    """How many workers consume each queue."""
     counts = dict.fromkeys(QUEUES, 0)
     for beat in list(store.redis.scan_iter(f"{store.keys.namespace}:beat:*")):
         for queue in cast("bytes", store.redis.get(beat) or b"").decode().split(","):
@@ -173,10 +172,10 @@ def taken_by(store: Store) -> dict[str, int]:
     return counts
 
 
-def note_drift(store: Store, clock: StoreClock) -> None:
-    """Note by how much this machine's clock differs from the store's, where that is too much.
+def record_drift(store: Store, clock: StoreClock) -> None:
+    """Record by how much this machine's clock differs from the store's, if that is too much.
 
-    Nothing is judged by a machine's clock; but where several differ, it is the store's that is wrong.
+    No machine's clock decides anything; but if several differ, the store's is the wrong one.
     """
     seconds = (datetime.now(UTC) - clock.estimate()).total_seconds()
     if abs(seconds) > MOST_DRIFT_SECONDS:
@@ -192,29 +191,29 @@ def drifts(store: Store) -> dict[str, float]:
     return {name.removeprefix(prefix): float(value) for name, value in pairs if value is not None}
 
 
-# -- saying so ---------------------------------------------------------------------------------------
+# -- reporting ---------------------------------------------------------------------------------------
 
 
-def _faults(begun: Iterable[str], over: Iterable[str], found: Mapping[str, str], now: datetime) -> list[Fault]:
+def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, str], now: datetime) -> list[Fault]:
     faults = []
-    for condition in begun:
-        log.error("audit: %s", found[condition])
-        faults.append(fault(condition, found[condition], f"audit {condition} {now.isoformat()}", now))
-    for condition in over:
-        log.warning("audit: %s is over", condition)
-        mended = fault(condition, f"{condition} is over", f"audit over {condition} {now.isoformat()}", now)
-        faults.append(mended.model_copy(update={"over": True}))
+    for condition in opened:
+        log.error("watchdog: %s", found[condition])
+        faults.append(fault(condition, found[condition], f"watchdog {condition} {now.isoformat()}", now))
+    for condition in closed:
+        log.warning("watchdog: %s is over", condition)
+        ended = fault(condition, f"{condition} is over", f"watchdog closed {condition} {now.isoformat()}", now)
+        faults.append(ended.model_copy(update={"over": True}))
     return faults
 
 
-def _tell_past_the_judgement(run: Runtime, change: incidents.Change, found: Mapping[str, str], now: datetime) -> None:
-    """Once, where the site's shard stands still: into its outbox."""
-    if SITE_STUCK in change.begun:
-        put_in_outbox(run.store, run.site, found[SITE_STUCK], now)
+def _bypass_processing(run: Runtime, change: incidents.Change, found: Mapping[str, str], now: datetime) -> None:
+    """If the site's shard has just got stuck, put the page into its outbox."""
+    if SITE_SHARD_STUCK in change.opened:
+        enqueue_emergency_page(run.store, run.site, found[SITE_SHARD_STUCK], now)
 
 
-def put_in_outbox(store: Store, site: Site, what: str, now: datetime) -> None:
-    """Owe a page about the paging to whoever is told of technical trouble, without the judgement."""
+def enqueue_emergency_page(store: Store, site: Site, what: str, now: datetime) -> None:
+    """Put a page about the paging into the outbox, without processing, for the technical ladder's first step."""
     shard = store.keys.of(SITE_SUBJECT)
     pipe = store.redis.pipeline(transaction=True)
     for page in emergency_page.pages(site, emergency_page.CANNOT_PAGE, (what, emergency_page.ADVICE), now, "technical"):
@@ -223,57 +222,65 @@ def put_in_outbox(store: Store, site: Site, what: str, now: datetime) -> None:
     pipe.execute()
 
 
-def _note(store: Store, server: str, notes: Notes, overdue: Overdue, trip: RoundTrip, now: datetime) -> None:
+def _record(
+    store: Store, server: str, open_incidents: Incidents, overdue: Overdue, canary: Canary, now: datetime
+) -> None:
     counts = {f"overdue_{kind}": count for kind, count in overdue.kinds().items()}
-    kept: dict[str, str | int | bytes] = {"looked": now.isoformat(), "server": server, "notes": incidents.pack(notes)}
+    kept: dict[str, str | int | bytes] = {
+        "last_run": now.isoformat(),
+        "server": server,
+        "incidents": incidents.pack(open_incidents),
+    }
     pipe = store.redis.pipeline(transaction=True)
-    pipe.hset(store.keys.audit, items=[part for pair in {**kept, **counts, **trip.fields()}.items() for part in pair])
-    pipe.hincrby(store.keys.audit, "looks", 1)
+    pipe.hset(
+        store.keys.watchdog, items=[part for pair in {**kept, **counts, **canary.fields()}.items() for part in pair]
+    )
+    pipe.hincrby(store.keys.watchdog, "runs", 1)
     if overdue.total:
-        pipe.hincrby(store.keys.audit, "looks_overdue", 1)
+        pipe.hincrby(store.keys.watchdog, "runs_overdue", 1)
     pipe.execute()
 
 
 def _heartbeat_is_due(store: Store, settings: Settings) -> bool:
     every = timedelta(seconds=settings.heartbeat_every)
-    return bool(settings.heartbeat_url) and _turn(store.redis, f"{store.keys.audit}:heartbeat", every)
+    return bool(settings.heartbeat_url) and _turn(store.redis, f"{store.keys.watchdog}:heartbeat", every)
 
 
 def _turn(redis: Redis, key: str, every: timedelta) -> bool:
     return bool(redis.set(key, 1, nx=True, px=every))
 
 
-class Seen(NamedTuple):
-    """What is known of the auditor's last look."""
+class WatchdogStatus(NamedTuple):
+    """The last run of the watchdog; `notified` are the conditions of open incidents somebody was notified of."""
 
-    looked: datetime | None
-    told: tuple[str, ...]
-    trip_back: datetime | None
-    trip_took: timedelta | None
+    last_run: datetime | None
+    notified: tuple[str, ...]
+    canary_arrived: datetime | None
+    canary_latency: timedelta | None
     heartbeat_sent: datetime | None
     heartbeat_failed: datetime | None
     overdue: dict[str, int]
-    looks: int
-    looks_overdue: int
+    runs: int
+    runs_overdue: int
 
 
-def last_look(store: Store) -> Seen:
-    """The state of the audit, for health and metrics."""
-    state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.audit))
+def last_run(store: Store) -> WatchdogStatus:
+    """The state of the run_watchdog, for health and metrics."""
+    state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
 
     def moment(name: bytes) -> datetime | None:
         return datetime.fromisoformat(state[name].decode()) if name in state else None
 
-    notes = incidents.unpack(state.get(b"notes"))
-    took = state.get(b"trip_took")
-    return Seen(
-        looked=moment(b"looked"),
-        told=tuple(sorted(condition for condition, note in notes.items() if note.told)),
-        trip_back=moment(b"trip_back"),
-        trip_took=timedelta(milliseconds=int(took)) if took is not None else None,
+    known = incidents.unpack(state.get(b"incidents"))
+    latency = state.get(b"canary_latency")
+    return WatchdogStatus(
+        last_run=moment(b"last_run"),
+        notified=tuple(sorted(condition for condition, incident in known.items() if incident.notified)),
+        canary_arrived=moment(b"canary_arrived"),
+        canary_latency=timedelta(milliseconds=int(latency)) if latency is not None else None,
         heartbeat_sent=moment(b"heartbeat_sent"),
         heartbeat_failed=moment(b"heartbeat_failed"),
         overdue={kind: int(state.get(f"overdue_{kind}".encode(), 0)) for kind in Overdue._fields},
-        looks=int(state.get(b"looks", 0)),
-        looks_overdue=int(state.get(b"looks_overdue", 0)),
+        runs=int(state.get(b"runs", 0)),
+        runs_overdue=int(state.get(b"runs_overdue", 0)),
     )

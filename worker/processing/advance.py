@@ -29,7 +29,7 @@ from alerts.step.unregistered import would_be_unregistered
 from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
-from worker.fhir_export.records import Item, owed
+from worker.fhir_export.records import Item, records_of
 from worker.store.codec import pack_export
 from worker.store.fair_shares import PIECE, InboxEntry, ParsedEntry, Piece, TimeBudget, rounds
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
@@ -190,7 +190,7 @@ def _without_unreadable(
     outcome.dead_letters.extend(dead_letter(message, UNREADABLE, now) for message in kept)
     outcome.failed_timers.extend(patient for patient in due if patient in patients)
     what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`"
-    outcome.relayed.append(fault("patient state", what, f"audit patient state {now.isoformat()}", now))
+    outcome.relayed.append(fault("patient state", what, f"watchdog patient state {now.isoformat()}", now))
     others = [item for item in read if item.message.patient not in patients]
     return others, [patient for patient in due if patient not in patients]
 
@@ -254,7 +254,7 @@ def _evaluate(
         outcome.relayed.extend(effects.faults)
         outcome.relayed.extend(effects.passed_on)
         if exporting:
-            exports.extend(owed(advanced, messages, effects))
+            exports.extend(records_of(advanced, messages, effects))
     return exports, done
 
 

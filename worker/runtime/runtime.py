@@ -39,7 +39,7 @@ class Runtime:
             return self.site
         from worker.runtime.canary_site import site_of
 
-        return site_of(self.site, self.settings.round_trip_channel)
+        return site_of(self.site, self.settings.canary_channel)
 
     def newest_site_of(self, shard: Shard) -> Site:
         """The same, after a look at the files at once."""

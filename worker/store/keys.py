@@ -196,9 +196,9 @@ class Keys(NamedTuple):
         return f"{self.namespace}:dead_letters_dropping"
 
     @property
-    def audit(self) -> str:
-        """What the auditor saw at its last look."""
-        return f"{self.namespace}:audit"
+    def watchdog(self) -> str:
+        """Hash: what the watchdog found at its last run."""
+        return f"{self.namespace}:watchdog"
 
     @property
     def shard_count(self) -> str:

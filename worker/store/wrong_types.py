@@ -23,7 +23,7 @@ TYPES = {
     name: kind
     for kind, names in {
         b"stream": "inbox relay journal exports refused suspended test",
-        b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples audit feeds"
+        b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
         " unreadable unreadable_values waiting_bytes"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",

@@ -14,7 +14,7 @@ from config.settings import Settings
 from tests.support.stored_ward import SITE, Clock
 from worker import task_consumer
 from worker.app import app
-from worker.monitoring.stalled_consumer import Ears
+from worker.monitoring.stalled_consumer import ConsumerWatch
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
 from worker.task_consumer import NAMELESS, TolerantConsumer, check
@@ -141,15 +141,15 @@ def test_while_the_store_is_away_it_goes_back_to_the_queue(
 
 def test_whatever_comes_counts_as_taken(tolerant: TolerantConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker to which strangers send nothing but rubbish is not deaf."""
-    ears = Ears()
-    monkeypatch.setattr(task_consumer, "ears", ears)
+    consumer_watch = ConsumerWatch()
+    monkeypatch.setattr(task_consumer, "consumer_watch", consumer_watch)
     monkeypatch.setattr(Consumer, "create_task_handler", lambda _: lambda _: None)
     receive = tolerant.create_task_handler()
     receive(message(PARTS, HEADERS))
     receive(message("7", HEADERS))
     undecodable = message(PARTS, HEADERS | {"compression": "application/x-nothing"})
     undecodable._reraise_error(tolerant.on_decode_error)
-    assert ears.taken == 3
+    assert consumer_watch.taken == 3
 
 
 class CannotClose(Connection):

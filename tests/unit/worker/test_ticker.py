@@ -20,8 +20,8 @@ from worker.clock import milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
-from worker.monitoring.stalled_consumer import DEAF_SECONDS, Ears
 from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
+from worker.monitoring.stalled_consumer import STALLED_AFTER_SECONDS, ConsumerWatch
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
@@ -133,7 +133,7 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "runtime", lambda: run)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
     monkeypatch.setattr(module, "_waiting", lambda *_: 0)
-    monkeypatch.setattr("worker.monitoring.stalled_consumer.ears", Ears())
+    monkeypatch.setattr("worker.monitoring.stalled_consumer.consumer_watch", ConsumerWatch())
     return found
 
 
@@ -324,7 +324,7 @@ def test_a_store_that_is_full_or_an_audit_that_fails_is_no_fault_of_this_worker(
     store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else all would be unhealthy for one cause that no new start mends."""
-    monkeypatch.setattr(module, "audit", fails(KeyError("a surprise")))
+    monkeypatch.setattr(module, "run_watchdog", fails(KeyError("a surprise")))
     assert healthy()
     monkeypatch.setattr(store.redis, "pipeline", fails(OutOfMemoryError("OOM command not allowed")))
     assert healthy()
@@ -349,7 +349,7 @@ def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
     monkeypatch.setattr(module, "_queues", lambda _: [queue])
     monkeypatch.setattr(module, "_waiting", lambda _, name: int(name == queue))
     monkeypatch.setattr("worker.monitoring.stalled_consumer.end", ended.append)
-    for _ in range(int(DEAF_SECONDS / LISTENS_EVERY)):
+    for _ in range(int(STALLED_AFTER_SECONDS / LISTENS_EVERY)):
         tick(app)
         now[0] += LISTENS_EVERY
     assert ended == []

@@ -81,8 +81,8 @@ IDS = (
     "judgement ",
     "feed ",
     "silent ",
-    "heard ",
-    "audit ",
+    "seen ",
+    "watchdog ",
     "configuration ",
     "store key ",
 )

@@ -19,7 +19,7 @@ from worker.delivery.channel import MessageContext
 from worker.delivery.channel_lock import Place
 from worker.delivery.deliver import Delivered, deliver
 from worker.delivery.outcome import Attempt, Outcome
-from worker.monitoring.watchdog import put_in_outbox
+from worker.monitoring.watchdog import enqueue_emergency_page
 from worker.processing.advance import advance
 from worker.store.codec import Owed, pack, unpack_owed
 from worker.store.shard import Store
@@ -88,7 +88,7 @@ def test_the_judgement_says_under_which_version_of_the_channel_a_page_was_made(s
 
 
 def test_so_does_the_auditor(store: Store) -> None:
-    put_in_outbox(store, NEW, "it stands still", NOW)
+    enqueue_emergency_page(store, NEW, "it stands still", NOW)
     packed = store.redis.hvals(KEYS.of(SITE_SUBJECT).key("outbox"))
     assert packed
     assert {unpack_owed(item).written for item in packed} == {2000}

@@ -9,7 +9,7 @@ from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.fake_ehr import FakeEhr
 from tests.support.stored_ward import KEYS, Clock
-from worker.fhir_export.client import FhirBase
+from worker.fhir_export.client import FhirClient
 from worker.store.shard import Store
 
 
@@ -25,13 +25,13 @@ def settings(record: FakeEhr) -> Settings:
 
 
 @pytest.fixture
-def base(settings: Settings) -> Iterator[FhirBase]:
-    made = FhirBase(settings)
+def base(settings: Settings) -> Iterator[FhirClient]:
+    made = FhirClient(settings)
     yield made
     made.close()
 
 
 @pytest.fixture
-def ward(redis: Redis, clock: Clock, record: FakeEhr, settings: Settings, base: FhirBase) -> Exporting:
+def ward(redis: Redis, clock: Clock, record: FakeEhr, settings: Settings, base: FhirClient) -> Exporting:
     store = Store(redis, KEYS, batch=500, lease_seconds=5, journal_length=1000, exports=True)
     return Exporting(store, clock, record, settings, base)

@@ -14,7 +14,7 @@ from config.settings import Settings
 from tests.support.fake_ehr import FakeEhr
 from tests.support.stored_ward import NOW
 from worker.fhir_export import client as module
-from worker.fhir_export.client import Answer, FhirBase, Verdict, _diagnostics, fhir_base
+from worker.fhir_export.client import FhirClient, PutResult, Verdict, _diagnostics, fhir_base
 
 RESOURCE = {
     "resourceType": "Observation",
@@ -29,8 +29,8 @@ def elsewhere() -> Iterator[FakeEhr]:
         yield system
 
 
-def test_the_token_is_brought_and_fhir_is_spoken(record: FakeEhr, base: FhirBase) -> None:
-    assert base.put([RESOURCE], NOW) == Answer(Verdict.TAKEN)
+def test_the_token_is_brought_and_fhir_is_spoken(record: FakeEhr, base: FhirClient) -> None:
+    assert base.put([RESOURCE], NOW) == PutResult(Verdict.ACCEPTED)
     [(headers, bundle)] = record.requests
     assert headers["authorization"] == "Bearer a-token"
     assert headers["content-type"] == "application/fhir+json"
@@ -38,13 +38,13 @@ def test_the_token_is_brought_and_fhir_is_spoken(record: FakeEhr, base: FhirBase
 
 
 def test_without_a_token_none_is_brought(record: FakeEhr) -> None:
-    base = FhirBase(Settings(fhir_base=record.base))
+    base = FhirClient(Settings(fhir_base=record.base))
     base.put([RESOURCE], NOW)
     base.close()
     assert "authorization" not in record.requests[0][0]
 
 
-def test_a_redirection_is_not_followed(record: FakeEhr, base: FhirBase, elsewhere: FakeEhr) -> None:
+def test_a_redirection_is_not_followed(record: FakeEhr, base: FhirClient, elsewhere: FakeEhr) -> None:
     record.answers = [(307, {"Location": elsewhere.base})]
     answer = base.put([RESOURCE], NOW)
     assert answer.verdict is Verdict.FAILED
@@ -52,7 +52,7 @@ def test_a_redirection_is_not_followed(record: FakeEhr, base: FhirBase, elsewher
     assert elsewhere.requests == []
 
 
-def test_a_token_that_is_not_accepted_is_said(record: FakeEhr, base: FhirBase) -> None:
+def test_a_token_that_is_not_accepted_is_said(record: FakeEhr, base: FhirClient) -> None:
     record.answers = [(401, {})]
     assert base.put([RESOURCE], NOW).why == "it answered 401: the token is not accepted"
 
@@ -65,7 +65,7 @@ def test_a_token_that_is_not_accepted_is_said(record: FakeEhr, base: FhirBase) -
     ],
 )
 def test_an_answer_speaks_of_the_content_or_of_the_way(
-    record: FakeEhr, base: FhirBase, status: int, verdict: str
+    record: FakeEhr, base: FhirClient, status: int, verdict: str
 ) -> None:
     record.answers = [(status, {})]
     assert base.put([RESOURCE], NOW).verdict == verdict
@@ -82,7 +82,7 @@ def test_an_answer_speaks_of_the_content_or_of_the_way(
         ("", None),
     ],
 )
-def test_how_long_it_asks_to_wait(record: FakeEhr, base: FhirBase, text: str, wait: timedelta | None) -> None:
+def test_how_long_it_asks_to_wait(record: FakeEhr, base: FhirClient, text: str, wait: timedelta | None) -> None:
     record.answers = [(503, {"Retry-After": text})]
     assert base.put([RESOURCE], NOW).wait == wait
 
@@ -90,36 +90,36 @@ def test_how_long_it_asks_to_wait(record: FakeEhr, base: FhirBase, text: str, wa
 def test_a_base_nobody_listens_at_fails_without_naming_the_address() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        base = FhirBase(Settings(fhir_base=f"http://127.0.0.1:{taken.getsockname()[1]}/fhir"))
+        base = FhirClient(Settings(fhir_base=f"http://127.0.0.1:{taken.getsockname()[1]}/fhir"))
         answer = base.put([RESOURCE], NOW)
         base.close()
-    assert answer == Answer(Verdict.FAILED, "ConnectError")
+    assert answer == PutResult(Verdict.FAILED, "ConnectError")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://record.example/fhir", "http://[::1/fhir"])
 def test_a_nonsense_address_fails(address: str) -> None:
-    base = FhirBase(Settings(fhir_base=address))
+    base = FhirClient(Settings(fhir_base=address))
     assert base.put([RESOURCE], NOW).verdict is Verdict.FAILED
     base.close()
 
 
 def test_an_answer_in_drips_ends_with_the_task(
-    record: FakeEhr, base: FhirBase, monkeypatch: pytest.MonkeyPatch
+    record: FakeEhr, base: FhirClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: object) -> bytes:
         raise SoftTimeLimitExceeded
 
     record.answers = [(503, {})]
     monkeypatch.setattr(module, "_beginning", interrupted)
-    assert base.put([RESOURCE], NOW) == Answer(Verdict.FAILED, "it did not answer in time")
+    assert base.put([RESOURCE], NOW) == PutResult(Verdict.FAILED, "it did not answer in time")
 
 
-def test_what_it_says_of_a_refusal_is_kept_and_shortened(record: FakeEhr, base: FhirBase) -> None:
+def test_what_it_says_of_a_refusal_is_kept_and_shortened(record: FakeEhr, base: FhirClient) -> None:
     record.refuses = lambda _: True
-    assert base.put([RESOURCE], NOW) == Answer(Verdict.REFUSED, "it answered 422", None, "no such code")
+    assert base.put([RESOURCE], NOW) == PutResult(Verdict.REFUSED, "it answered 422", None, "no such code")
 
 
-def test_nothing_of_it_stands_in_the_log(record: FakeEhr, base: FhirBase, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_of_it_stands_in_the_log(record: FakeEhr, base: FhirClient, caplog: pytest.LogCaptureFixture) -> None:
     from worker.runtime.logging_setup import configure
 
     root = logging.getLogger()

@@ -13,7 +13,7 @@ from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
 from worker.clock import milliseconds
-from worker.fhir_export.records import owed
+from worker.fhir_export.records import records_of
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store import shard as module
@@ -80,8 +80,8 @@ def test_a_page_is_about_no_grade_that_was_taken_back(ward: Exporting) -> None:
     assert state is not None
     page = {**ward.crs_page(), "about": []}
     gone = {name: (replace(series[-1], retracted=True),) for name, series in state.issued_grades.items()}
-    assert owed(replace(state, issued_grades=gone), [], Effects(events=[page])) == [page]
-    assert owed(state, [], Effects(events=[page])) != [page]
+    assert records_of(replace(state, issued_grades=gone), [], Effects(events=[page])) == [page]
+    assert records_of(state, [], Effects(events=[page])) != [page]
 
 
 def test_an_acknowledgement_names_the_pages_that_told_of_it(ward: Exporting) -> None:

@@ -12,7 +12,7 @@ from tests.support.stored_ward import NOW, Body, acknowledgement, crs2, reading
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export import export as module
 from worker.fhir_export.backlog import backlog, due, forget_refused, refused
-from worker.fhir_export.client import Answer, FhirBase
+from worker.fhir_export.client import FhirClient, PutResult
 from worker.fhir_export.export import PAGE_KEPT, export
 from worker.processing.advance import drain_relay
 
@@ -147,10 +147,10 @@ def test_a_page_is_not_remembered_for_ever(ward: Exporting) -> None:
 # -- what goes wrong ---------------------------------------------------------------------------------
 
 
-class Dies(FhirBase):
+class Dies(FhirClient):
     """Takes what it is sent and kills its caller before there is an answer."""
 
-    def put(self, resources: Sequence[Resource], now: Any) -> Answer:
+    def put(self, resources: Sequence[Resource], now: Any) -> PutResult:
         super().put(resources, now)
         raise KeyboardInterrupt
 
@@ -319,8 +319,8 @@ def test_a_pause_is_told_after_five_minutes(ward: Exporting) -> None:
     pause = circuit_breaker.read(ward.store.redis, ward.store.keys)
     assert pause is not None
     assert (pause.why, pause.since) == ("it answered 503", NOW.astimezone(UTC))
-    assert not pause.is_to_be_told(NOW + timedelta(seconds=299))
-    assert pause.is_to_be_told(NOW + timedelta(seconds=300))
+    assert not pause.is_to_be_reported(NOW + timedelta(seconds=299))
+    assert pause.is_to_be_reported(NOW + timedelta(seconds=300))
 
 
 def test_a_failing_base_is_noted_since_the_first_failure(ward: Exporting) -> None:

@@ -11,7 +11,7 @@ from alerts.wording.headings import DISCLAIMER
 from config.settings import Settings
 from tests.support.charts import INFUSED, NOW, SITE, Item, chart, dose, hours, reading
 from worker.fhir_export.bundle import latest, transaction
-from worker.fhir_export.communication import Told, carried_on, communication, pack, unpack
+from worker.fhir_export.communication import ExportedPage, communication, pack, unpack, updated
 from worker.fhir_export.observation import observation
 
 Resource = dict[str, Any]
@@ -36,7 +36,7 @@ PAGE = {
 SENT = {"kind": "receipt", "page": "abc.1", "outcome": "sent", "at": "2024-06-17T08:00:05+00:00"}
 UNDELIVERABLE = {**SENT, "outcome": "undeliverable"}
 CANCELLED = {"kind": "cancelled", "page": "abc.1"}
-TAKEN = {"kind": "acknowledged", "pages": ["abc.1"], "by": "haematologist-1", "at": "2024-06-17T10:04:00+02:00"}
+ACCEPTED = {"kind": "acknowledged", "pages": ["abc.1"], "by": "haematologist-1", "at": "2024-06-17T10:04:00+02:00"}
 
 
 def observed(system: str, *items: Item, status: GradeStatus = "final", settings: Settings = SETTINGS) -> Resource:
@@ -58,9 +58,9 @@ def told(*items: dict[str, Any], settings: Settings = SETTINGS) -> Resource:
     """The Communication of a page after some of what became of it; it is valid FHIR."""
     from fhir.resources.R4B.communication import Communication
 
-    page = Told(page=PAGE)
+    page = ExportedPage(page=PAGE)
     for item in items:
-        page = carried_on(page, item)
+        page = updated(page, item)
     found = communication(unpack(pack(page)), settings)
     assert Communication.model_validate(found).status == found["status"]
     return found
@@ -223,7 +223,7 @@ def test_in_minimal_words_nothing_of_the_patient_is_said() -> None:
         ((SENT, UNDELIVERABLE), "completed"),
         ((CANCELLED,), "not-done"),
         ((SENT, CANCELLED), "completed"),
-        ((SENT, TAKEN), "completed"),
+        ((SENT, ACCEPTED), "completed"),
     ],
 )
 def test_a_page_s_status(items: tuple[dict[str, Any], ...], status: str) -> None:
@@ -234,19 +234,19 @@ def test_a_page_s_status(items: tuple[dict[str, Any], ...], status: str) -> None
 
 
 def test_who_took_it_has_received_it() -> None:
-    found = told(SENT, TAKEN)
-    assert (found["sent"], found["received"]) == (SENT["at"], TAKEN["at"])
-    assert found["note"][0] == {"authorString": "haematologist-1", "time": TAKEN["at"], "text": "acknowledged"}
+    found = told(SENT, ACCEPTED)
+    assert (found["sent"], found["received"]) == (SENT["at"], ACCEPTED["at"])
+    assert found["note"][0] == {"authorString": "haematologist-1", "time": ACCEPTED["at"], "text": "acknowledged"}
 
 
 def test_of_a_page_that_somebody_else_took_it_is_not_said_that_it_was_received() -> None:
-    found = told(SENT, {**TAKEN, "by": "haematologist-2"})
+    found = told(SENT, {**ACCEPTED, "by": "haematologist-2"})
     assert "received" not in found
     assert found["note"][0]["authorString"] == "haematologist-2"
 
 
 def test_the_first_who_took_it_has_it() -> None:
-    assert told(SENT, TAKEN, {**TAKEN, "at": "2024-06-17T11:00:00+02:00"})["received"] == TAKEN["at"]
+    assert told(SENT, ACCEPTED, {**ACCEPTED, "at": "2024-06-17T11:00:00+02:00"})["received"] == ACCEPTED["at"]
 
 
 # -- transactions ------------------------------------------------------------------------------------

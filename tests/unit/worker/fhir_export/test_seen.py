@@ -17,9 +17,9 @@ from worker.config_check.fhir_export import check_fhir_base
 from worker.fhir_export.export import CLAIMED_FOR
 from worker.gateway.metrics import exposition
 from worker.gateway.snapshot import Ward
-from worker.monitoring import watchdog as auditor
+from worker.monitoring import watchdog as watchdog
 from worker.monitoring.health import Check, examine
-from worker.monitoring.watchdog import FHIR_BASE, audit, last_look
+from worker.monitoring.watchdog import FHIR_BASE, last_run, run_watchdog
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
@@ -45,7 +45,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
         monkeypatch.setattr(module, "runtime", lambda: made)
     monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
     monkeypatch.setattr(ticker, "_is_taken_from", lambda *_: True)
-    monkeypatch.setattr(auditor, "violations", lambda *_, **__: [])
+    monkeypatch.setattr(watchdog, "violations", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
     ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))
     return made
@@ -108,8 +108,8 @@ def test_the_task_ends_before_its_claim_does() -> None:
 
 
 def look(run: Runtime) -> None:
-    run.store.redis.delete(f"{KEYS.audit}:turn")
-    audit(run, run.clock.now())
+    run.store.redis.delete(f"{KEYS.watchdog}:turn")
+    run_watchdog(run, run.clock.now())
     advance(run.store, SITES, run.clock, SITE)
     run.store.redis.delete(SITES.key("due"))
 
@@ -151,7 +151,7 @@ def test_that_nobody_exports_is_told_where_it_is_configured(
         look(run)
         ward.clock.forward(seconds=15)
     look(run)
-    assert ("no worker export" in last_look(run.store).told) == missed
+    assert ("no worker export" in last_run(run.store).notified) == missed
 
 
 def seen(ward: Exporting) -> Check:

@@ -137,7 +137,7 @@ def test_it_shows_every_patient_with_grades_and_who_has_what(desk: Desk) -> None
 
 def test_it_shows_until_when_somebody_has_it(desk: Desk) -> None:
     episode = desk.fall_ill()
-    desk.tap(desk.link(episode), "have-it")
+    desk.press(desk.link(episode), "have-it")
     desk.work()
     desk.sign_in("consultant-1")
     assert "Haematologist on call has it since 10:00" in words(desk.get("/board"))

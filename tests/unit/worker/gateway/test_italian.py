@@ -179,7 +179,7 @@ def pressors(at: str) -> list[dict[str, Any]]:
 )
 def test_every_answer_and_what_stands_after_it(desk: Desk, action: str, fields: dict[str, str], said: str) -> None:
     path = ill(desk)
-    there = desk.tap(path, action, **fields).headers["location"]
+    there = desk.press(path, action, **fields).headers["location"]
     assert "In corso…" in is_italian(desk.get(there))
     desk.work()
     assert said in is_italian(desk.get(there))
@@ -187,7 +187,7 @@ def test_every_answer_and_what_stands_after_it(desk: Desk, action: str, fields: 
 
 def test_a_page_of_what_is_over_and_of_what_was_taken_back(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    desk.tap(path, "false-alarm", why="bracciale")
+    desk.press(path, "false-alarm", why="bracciale")
     desk.work()
     assert "È concluso dalle 10:00" in is_italian(desk.get(path))
     other = desk.link(desk.fall_ill("P2"))
@@ -201,7 +201,7 @@ def test_a_page_that_somebody_else_has_and_one_that_is_asked_for_again(desk: Des
     desk.clock.forward(minutes=21)
     desk.work()
     first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
-    desk.tap(first, "have-it")
+    desk.press(first, "have-it")
     desk.work()
     assert "In carico a Anna Rossi dalle 10:21" in is_italian(desk.get(second))
     desk.clock.forward(hours=12)
@@ -211,10 +211,10 @@ def test_a_page_that_somebody_else_has_and_one_that_is_asked_for_again(desk: Des
 
 def test_a_page_that_has_been_overtaken(desk: Desk) -> None:
     path = ill(desk)
-    there = desk.tap(path, "have-it").headers["location"]
+    there = desk.press(path, "have-it").headers["location"]
     later(desk)
     assert "È peggiorato dopo questo avviso" in is_italian(desk.get(path))
-    assert "non ha cambiato nulla" in is_italian(desk.get(f"{desk.link(desk.crs())}?tap={there[-24:]}"))
+    assert "non ha cambiato nulla" in is_italian(desk.get(f"{desk.link(desk.crs())}?press={there[-24:]}"))
 
 
 def test_a_technical_page(desk: Desk) -> None:

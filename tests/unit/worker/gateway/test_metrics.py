@@ -1,4 +1,4 @@
-"""What Prometheus reads of the auditor, of what waits, and of what came in by MLLP."""
+"""What Prometheus reads of the watchdog, of what waits, and of what came in by MLLP."""
 
 import re
 from datetime import timedelta
@@ -31,9 +31,9 @@ def test_the_auditor_s_last_look(desk: Desk) -> None:
     looked = (NOW - timedelta(seconds=40)).isoformat()
     back = (NOW - timedelta(minutes=4)).isoformat()
     change = incidents.compare({}, {"store memory": "full"}, milliseconds(NOW))
-    state: dict[str, str | int | bytes] = {"looked": looked, "trip_back": back, "trip_took": 1500}
-    state |= {"overdue_pages": 3, "overdue_leases": 1, "looks": 100, "looks_overdue": 7}
-    desk.redis.hset(KEYS.audit, mapping={**state, "notes": incidents.pack(change.notes)})
+    state: dict[str, str | int | bytes] = {"last_run": looked, "canary_arrived": back, "canary_latency": 1500}
+    state |= {"overdue_pages": 3, "overdue_leases": 1, "runs": 100, "runs_overdue": 7}
+    desk.redis.hset(KEYS.watchdog, mapping={**state, "incidents": incidents.pack(change.incidents)})
     found = counts(desk)
     assert found["cartwatch_audit_age_seconds"] == 40
     assert {name: value for name, value in found.items() if "audit_overdue" in name} == {
@@ -43,7 +43,7 @@ def test_the_auditor_s_last_look(desk: Desk) -> None:
         'cartwatch_audit_overdue{kind="relayed"}': 0,
         'cartwatch_audit_overdue{kind="leases"}': 1,
     }
-    assert found["cartwatch_audit_troubles"] == sum(note.told for note in change.notes.values()) == 1
+    assert found["cartwatch_audit_troubles"] == sum(one.notified for one in change.incidents.values()) == 1
     assert (found["cartwatch_audit_looks_total"], found["cartwatch_audit_looks_overdue_total"]) == (100, 7)
     assert (found["cartwatch_round_trip_seconds"], found["cartwatch_round_trip_age_seconds"]) == (1.5, 240)
 

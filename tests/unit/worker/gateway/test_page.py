@@ -105,7 +105,7 @@ def test_it_works_for_a_technical_episode(desk: Desk) -> None:
     episode = next(iter(state.episodes.values()))
     path = desk.link(episode, "technician-1")
     assert "technical" in words(desk.get(path))
-    assert desk.tap(path, "hand-over", to="consultant-1").status_code == 303
+    assert desk.press(path, "hand-over", to="consultant-1").status_code == 303
     desk.work()
     assert "Handed over to Consultant haematologist" in words(desk.get(path))
 
@@ -143,9 +143,9 @@ def test_the_address_of_an_answer_cannot_be_opened(desk: Desk, action: str) -> N
 
 def test_i_have_it(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    answered = desk.tap(path, "have-it")
+    answered = desk.press(path, "have-it")
     assert answered.status_code == 303
-    assert answered.headers["location"].startswith(f"{path}?tap=")
+    assert answered.headers["location"].startswith(f"{path}?press=")
     assert "Being taken" in words(desk.get(answered.headers["location"]))
     desk.work()
     assert desk.crs().acknowledged_by == PERSON
@@ -156,7 +156,7 @@ def test_i_have_it(desk: Desk) -> None:
 
 def test_while_it_is_being_taken_the_page_looks_again_by_itself(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "have-it").headers["location"]
+    there = desk.press(path, "have-it").headers["location"]
     assert '<meta http-equiv="refresh" content="1">' in desk.get(there).text
     desk.work()
     assert "http-equiv" not in desk.get(there).text
@@ -182,7 +182,7 @@ def test_somebody_else_has_it_already(desk: Desk) -> None:
     desk.clock.forward(minutes=21)
     desk.work()
     first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
-    desk.tap(first, "have-it")
+    desk.press(first, "have-it")
     desk.work()
     assert "Haematologist on call has it since 10:21" in words(desk.get(second))
     desk.post(f"{second}/have-it", data={"mark": "1"})
@@ -195,10 +195,10 @@ def test_somebody_else_takes_over_from_whoever_has_it(desk: Desk) -> None:
     desk.clock.forward(minutes=21)
     desk.work()
     first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
-    desk.tap(first, "have-it")
+    desk.press(first, "have-it")
     desk.work()
     assert "Take over from Haematologist on call" in words(desk.get(second))
-    there = desk.tap(second, "take-over", **{"from": PERSON}).headers["location"]
+    there = desk.press(second, "take-over", **{"from": PERSON}).headers["location"]
     desk.work()
     assert desk.crs().acknowledged_by == "haematologist-2"
     assert "You have it since 10:21" in words(desk.get(there))
@@ -211,9 +211,9 @@ def test_a_take_over_from_somebody_who_has_it_no_longer_says_that_it_changed_not
     desk.clock.forward(minutes=21)
     desk.work()
     first, second = desk.link(desk.crs()), desk.link(desk.crs(), "haematologist-2")
-    desk.tap(first, "have-it")
+    desk.press(first, "have-it")
     desk.work()
-    there = desk.tap(second, "take-over", **{"from": "consultant-1"}).headers["location"]
+    there = desk.press(second, "take-over", **{"from": "consultant-1"}).headers["location"]
     desk.work()
     shown = words(desk.get(there))
     assert "Your answer was stored but changed nothing" in shown
@@ -222,7 +222,7 @@ def test_a_take_over_from_somebody_who_has_it_no_longer_says_that_it_changed_not
 
 def test_handed_over_to_a_person(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "hand-over", to="consultant-1", why="in theatre").headers["location"]
+    there = desk.press(path, "hand-over", to="consultant-1", why="in theatre").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "consultant-1"
     said = "Handed over to Consultant haematologist, paged at 10:00; handed over by Haematologist on call"
@@ -231,7 +231,7 @@ def test_handed_over_to_a_person(desk: Desk) -> None:
 
 def test_handed_over_to_the_next_of_the_ladder(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "hand-over").headers["location"]
+    there = desk.press(path, "hand-over").headers["location"]
     desk.work()
     assert desk.crs().deliveries[-1].to == "haematologist-2"
     shown = words(desk.get(there))
@@ -241,7 +241,7 @@ def test_handed_over_to_the_next_of_the_ladder(desk: Desk) -> None:
 
 def test_handing_over_to_somebody_unknown_is_refused(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    refused = desk.tap(path, "hand-over", to="nobody-9")
+    refused = desk.press(path, "hand-over", to="nobody-9")
     assert refused.status_code == 400
     assert "Choose somebody from the list" in words(refused)
     assert waiting(desk.store) == 0
@@ -249,7 +249,7 @@ def test_handing_over_to_somebody_unknown_is_refused(desk: Desk) -> None:
 
 def test_silenced_for_two_hours(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "silence", hours="2", why="known, fluids running").headers["location"]
+    there = desk.press(path, "silence", hours="2", why="known, fluids running").headers["location"]
     desk.work()
     assert desk.crs().silenced_until == desk.clock.now() + timedelta(hours=2)
     assert "Silenced until 12:00. Worsening breaks through." in words(desk.get(there))
@@ -259,7 +259,7 @@ def test_silenced_for_two_hours(desk: Desk) -> None:
     ("fields", "why"), [({"hours": "2"}, "Say why"), ({"hours": "99", "why": "x"}, "Choose for how")]
 )
 def test_a_silence_needs_a_length_and_a_reason(desk: Desk, fields: dict[str, str], why: str) -> None:
-    refused = desk.tap(desk.link(desk.fall_ill()), "silence", **fields)
+    refused = desk.press(desk.link(desk.fall_ill()), "silence", **fields)
     assert refused.status_code == 400
     assert why in words(refused)
     assert waiting(desk.store) == 0
@@ -267,7 +267,7 @@ def test_a_silence_needs_a_length_and_a_reason(desk: Desk, fields: dict[str, str
 
 def test_a_false_alarm_is_closed(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "false-alarm", why="cuff on the wrong arm").headers["location"]
+    there = desk.press(path, "false-alarm", why="cuff on the wrong arm").headers["location"]
     desk.work()
     state = desk.store.state("P1")
     assert state is not None
@@ -280,7 +280,7 @@ def test_a_false_alarm_is_closed(desk: Desk) -> None:
 
 def test_of_one_that_is_over_nothing_is_taken(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    desk.tap(path, "false-alarm", why="cuff on the wrong arm")
+    desk.press(path, "false-alarm", why="cuff on the wrong arm")
     desk.work()
     assert desk.post(f"{path}/have-it", data={"mark": "2"}).headers["location"] == path
     assert waiting(desk.store) == 0
@@ -300,14 +300,14 @@ def test_the_link_of_an_older_page_does_not_take_what_it_did_not_tell(desk: Desk
     assert desk.post(f"{older}/have-it", data=mark).headers["location"] == older
     desk.work()
     assert desk.crs().acknowledged_by == ""
-    desk.tap(desk.link(desk.crs()), "have-it")
+    desk.press(desk.link(desk.crs()), "have-it")
     desk.work()
     assert desk.crs().acknowledged_by == PERSON
 
 
 def test_a_tap_that_the_worsening_overtook_says_that_it_changed_nothing(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
-    there = desk.tap(path, "have-it").headers["location"]
+    there = desk.press(path, "have-it").headers["location"]
     desk.work()
     desk.clock.forward(minutes=1)
     pressor = {"type": "treatment", "id": "n", "source": "emar", "patient": "P1", "drug": "norepinephrine"}
@@ -339,12 +339,12 @@ def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> Non
     assert state is not None
     icans = state.episodes["icans"]
     assert icans.deliveries[-1].page == desk.crs().deliveries[-1].page, "one page told of both"
-    there = desk.tap(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id).headers["location"]
+    there = desk.press(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id).headers["location"]
     desk.work()
     shown = words(desk.get(there))
     assert "ICANS grade 2" in shown
     assert "changed nothing" not in shown
-    desk.tap(path, "have-it")
+    desk.press(path, "have-it")
     desk.work()
     after = desk.store.state("P1")
     assert after is not None
@@ -399,7 +399,7 @@ def test_an_episode_of_no_patient_is_refused(desk: Desk) -> None:
 def test_another_page_s_episode_cannot_be_answered(desk: Desk) -> None:
     path = desk.link(desk.fall_ill("P1"))
     other = desk.fall_ill("P2")
-    desk.tap(path, "have-it", episode=other.id)
+    desk.press(path, "have-it", episode=other.id)
     desk.work()
     assert desk.crs("P2").acknowledged_by == ""
     assert desk.crs("P1").acknowledged_by == ""
@@ -410,7 +410,7 @@ def test_wrong_links_are_slowed_down_and_a_good_one_still_works(desk: Desk, monk
     answers = [desk.get(f"/p/guess-{number}").status_code for number in range(25)]
     assert answers == [403] * 20 + [429] * 5
     assert desk.get(path).status_code == 200
-    monkeypatch.setattr(desk.gateway.bad_tries, "_ticks", lambda: time.monotonic() + 61)
+    monkeypatch.setattr(desk.gateway.failed_attempts, "_ticks", lambda: time.monotonic() + 61)
     assert desk.get("/p/guess").status_code == 403
 
 
@@ -425,7 +425,7 @@ def test_what_was_tapped_is_a_native_message_of_the_gateway(desk: Desk) -> None:
     from alerts.messages import read_message
 
     path = desk.link(desk.fall_ill())
-    desk.tap(path, "have-it")
+    desk.press(path, "have-it")
     [(_, fields)] = desk.redis.xrange(desk.store.keys.of("P1").inbox)
     message = read_message(fields[b"m"])
     assert (message.type, message.source, message.patient) == ("acknowledgement", "gateway", "P1")

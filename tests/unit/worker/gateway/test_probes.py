@@ -91,7 +91,7 @@ def test_a_gateway_where_too_many_wait_is_not_ready(desk: Desk, monkeypatch: pyt
 def test_the_counts(desk: Desk) -> None:
     desk.fall_ill("P1")
     desk.fall_ill("P2")
-    desk.tap(desk.link(desk.crs("P2")), "have-it")
+    desk.press(desk.link(desk.crs("P2")), "have-it")
     assert counts(desk)["cartwatch_inbox_messages"] == "1"
     desk.work()
     found = counts(desk)

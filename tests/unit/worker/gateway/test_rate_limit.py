@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.gateway.rate_limit import KNOWN, TRIES, WITHIN_SECONDS, BadTries, BodyBudget, LiveBoards, sender
+from worker.gateway.rate_limit import KNOWN, TRIES, WITHIN_SECONDS, BodyBudget, FailedAttempts, LiveBoards, sender
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_who_counts_as_one(address: str, counted: str) -> None:
 
 def test_wrong_tries_are_too_many_for_a_minute() -> None:
     now = 0.0
-    tries = BadTries(lambda: now)
+    tries = FailedAttempts(lambda: now)
     assert [tries.note("a") for _ in range(TRIES + 1)] == [False] * TRIES + [True]
     assert tries.are_too_many("a")
     assert not tries.are_too_many("b")
@@ -32,7 +32,7 @@ def test_wrong_tries_are_too_many_for_a_minute() -> None:
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
-    tries = BadTries(lambda: 0.0)
+    tries = FailedAttempts(lambda: 0.0)
     for number in range(KNOWN + 1000):
         tries.note(f"10.{number // 65536}.{number // 256 % 256}.{number % 256}")
     assert len(tries._tries) == KNOWN

@@ -10,7 +10,7 @@ from tests.support.desk import PERSON, Desk, words
 from worker.gateway import context
 from worker.gateway.proxy import BehindProxy
 from worker.gateway.rate_limit import BodyBudget
-from worker.gateway.security_middleware import LARGEST_BODY, Guard
+from worker.gateway.security_middleware import LARGEST_BODY, SecurityMiddleware
 
 
 def paths(desk: Desk) -> list[str]:
@@ -96,7 +96,7 @@ def test_nothing_that_is_asked_for_stands_in_the_log(desk: Desk, caplog: pytest.
     caplog.clear()
     with caplog.at_level(logging.DEBUG, logger="worker"):
         desk.get(path)
-        desk.tap(path, "have-it")
+        desk.press(path, "have-it")
         desk.get("/p/wrong")
     assert "4711" not in caplog.text
     assert path not in caplog.text
@@ -202,10 +202,10 @@ def test_more_than_there_is_room_for_is_refused_and_what_is_small_is_not(
 ) -> None:
     path = desk.link(desk.fall_ill())
     assert desk.get(path).status_code == 200
-    guard = next(layer for layer in layers(desk) if isinstance(layer, Guard))
+    guard = next(layer for layer in layers(desk) if isinstance(layer, SecurityMiddleware))
     budget = guard._bodies = BodyBudget(of_all=1000, of_one=1000)
     budget.add("127.0.0.1", 1000)
-    assert desk.tap(path, "have-it").status_code == 303
+    assert desk.press(path, "have-it").status_code == 303
     monkeypatch.setattr("worker.gateway.security_middleware.SMALL_BODY", 100)
     answer = desk.post(f"{path}/silence", data={"why": "x" * 200})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

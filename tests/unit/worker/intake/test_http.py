@@ -15,7 +15,7 @@ from config.intake import Intake
 from tests.support.feeds import INTAKE, NOW, bundle, observation, quantity
 from tests.support.stored_ward import KEYS, SITE, reading, registration
 from tests.support.work import Clock
-from worker.gateway.rate_limit import BadTries
+from worker.gateway.rate_limit import FailedAttempts
 from worker.intake.budget import Budget
 from worker.intake.http import Endpoint, routes
 from worker.intake.source_keys import RememberedKeys, SourceKeys
@@ -41,7 +41,7 @@ class Ward:
         endpoint = Endpoint(
             self.store,
             RememberedKeys(self.keys, lambda: 0.0),
-            BadTries(lambda: 0.0),
+            FailedAttempts(lambda: 0.0),
             lambda: IntakeConfig(intake, SITE),
             lambda shards: self.woken.extend(shard.number for shard in shards),
             lambda: NOW,

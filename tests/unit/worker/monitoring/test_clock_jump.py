@@ -10,9 +10,9 @@ from config.site import Feed
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
 from worker.monitoring import clock_jump
-from worker.monitoring.canary import RoundTrip
+from worker.monitoring.canary import Canary
 from worker.monitoring.clock_jump import CONDITION, found, look_again, notice
-from worker.monitoring.silent_feeds import last_heard
+from worker.monitoring.silent_feeds import last_seen
 from worker.processing.advance import advance
 from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
 from worker.ticker import pending
@@ -55,7 +55,7 @@ def test_a_jump_is_reported_for_a_while(store: Store, seconds: float, shown: str
     [(condition, what)] = found(store).items()
     assert condition == CONDITION
     assert shown in what
-    assert 0 < store.redis.pttl(f"{KEYS.audit}:jump") <= 600_000
+    assert 0 < store.redis.pttl(f"{KEYS.watchdog}:jump") <= 600_000
 
 
 def test_where_nothing_jumped_nothing_is_reported_or_changed(store: Store) -> None:
@@ -69,8 +69,8 @@ def test_where_nothing_jumped_nothing_is_reported_or_changed(store: Store) -> No
 def test_a_clock_that_went_back_while_no_worker_ran_is_noticed_by_the_last_look(store: Store) -> None:
     after(store, 0.0, (NOW + DAY).isoformat().encode())
     assert "-86400 s" in found(store)[CONDITION]
-    after(store, 0.0, store.redis.hget(KEYS.audit, "looked"))
-    assert store.redis.hget(KEYS.audit, "looked") == NOW.isoformat().encode()
+    after(store, 0.0, store.redis.hget(KEYS.watchdog, "last_run"))
+    assert store.redis.hget(KEYS.watchdog, "last_run") == NOW.isoformat().encode()
 
 
 # -- what is mended after a jump back --------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_pages_that_wait_are_tried_at_once_after_a_jump_back(store: Store) -> No
     assert (waits.pages, waits.urgent) == ([(SHARD.number, "e.1")], [(SHARD.number, "e.2")])
 
 
-def test_a_feed_heard_tomorrow_counts_as_heard_now_after_a_jump_back(store: Store) -> None:
+def test_a_feed_seen_tomorrow_counts_as_seen_now_after_a_jump_back(store: Store) -> None:
     """Else nobody would notice for a day that it has fallen silent."""
     site = SITE._replace(
         on_call=SITE.on_call.model_copy(update={"feeds": {"lab": Feed(silent_after=timedelta(hours=1))}})
@@ -140,15 +140,15 @@ def test_a_feed_heard_tomorrow_counts_as_heard_now_after_a_jump_back(store: Stor
     store.redis.hset(SHARD.key("last_seen"), "lab", milliseconds(NOW + DAY))
     store.redis.hset(f"{KEYS.namespace}:feeds", "lab", milliseconds(NOW + DAY))
     after(store, -DAY_SECONDS)
-    assert last_heard(store, site, NOW)["lab"].at == NOW
+    assert last_seen(store, site, NOW)["lab"].at == NOW
 
 
 @pytest.mark.parametrize(("began", "again"), [(DAY, True), (-timedelta(seconds=1), False)])
-def test_a_round_trip_that_began_tomorrow_is_given_up(began: timedelta, again: bool) -> None:
-    state = {b"trip_began": (NOW + began).isoformat().encode(), b"trip_under_way": b"1"}
-    trip = RoundTrip(state, None, timedelta(minutes=5), NOW)
-    assert [message.over for message in trip.messages()] == ([True, False] if again else [])
-    assert trip.late() == {}
+def test_a_canary_sent_tomorrow_is_given_up(began: timedelta, again: bool) -> None:
+    state = {b"canary_sent": (NOW + began).isoformat().encode(), b"canary_under_way": b"1"}
+    canary = Canary(state, None, timedelta(minutes=5), NOW)
+    assert [message.over for message in canary.messages()] == ([True, False] if again else [])
+    assert canary.overdue() == {}
 
 
 # -- no next look lies further ahead than it may -----------------------------------------------------

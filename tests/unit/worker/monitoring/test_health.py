@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, send
 from worker.clock import milliseconds
 from worker.monitoring import incidents
-from worker.monitoring.health import TAKES, Check, examine
+from worker.monitoring.health import CONSUMED, Check, examine
 from worker.monitoring.overdue import OVERDUE
 from worker.monitoring.unregistered import CONDITION
 from worker.processing.advance import advance
@@ -34,8 +34,8 @@ def said(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, A
     """What the server says of itself; a store in memory says nothing."""
     answers = {section: dict(values) for section, values in WELL.items()}
     monkeypatch.setattr(store.redis, "info", lambda section: answers[section])
-    store.redis.set(beat_key(store), ",".join(TAKES))
-    store.redis.hset(KEYS.audit, "looked", NOW.isoformat())
+    store.redis.set(beat_key(store), ",".join(CONSUMED))
+    store.redis.hset(KEYS.watchdog, "last_run", NOW.isoformat())
     return answers
 
 
@@ -82,32 +82,32 @@ def test_the_workers_of_another_installation_do_not_count(redis: Redis, store: S
 
 
 @pytest.mark.usefixtures("said")
-@pytest.mark.parametrize("queue", TAKES)
+@pytest.mark.parametrize("queue", CONSUMED)
 def test_what_nobody_does_is_named(store: Store, queue: str) -> None:
-    store.redis.set(beat_key(store), ",".join(name for name in TAKES if name != queue))
-    assert [item.part for item in examine(store, NOW) if not item.well] == [f"workers {TAKES[queue]}"]
+    store.redis.set(beat_key(store), ",".join(name for name in CONSUMED if name != queue))
+    assert [item.part for item in examine(store, NOW) if not item.well] == [f"workers {CONSUMED[queue]}"]
 
 
 @pytest.mark.usefixtures("said")
-def test_an_auditor_that_looks_no_more_is_ill(store: Store) -> None:
-    assert check(store, "auditor", NOW + timedelta(minutes=1)).well
-    assert not check(store, "auditor", NOW + timedelta(seconds=61)).well
-    store.redis.delete(KEYS.audit)
-    assert check(store, "auditor") == Check("auditor", False, "has never looked")
+def test_a_watchdog_that_runs_no_more_is_ill(store: Store) -> None:
+    assert check(store, "watchdog", NOW + timedelta(minutes=1)).well
+    assert not check(store, "watchdog", NOW + timedelta(seconds=61)).well
+    store.redis.delete(KEYS.watchdog)
+    assert check(store, "watchdog") == Check("watchdog", False, "has never run")
 
 
 @pytest.mark.usefixtures("said")
-def test_what_the_auditor_has_told_is_said(store: Store) -> None:
-    store.redis.hset(KEYS.audit, "notes", incidents.pack({"round trip": incidents.Noted(1, 1, True)}))
-    assert [item.part for item in examine(store, NOW) if not item.well] == ["auditor", "round trip"]
+def test_open_incidents_are_shown(store: Store) -> None:
+    store.redis.hset(KEYS.watchdog, "incidents", incidents.pack({"canary": incidents.Incident(1, 1, True)}))
+    assert [item.part for item in examine(store, NOW) if not item.well] == ["watchdog", "canary"]
 
 
 @pytest.mark.usefixtures("said")
 def test_a_heartbeat_that_cannot_be_sent_is_said(store: Store) -> None:
     assert check(store, "heartbeat").well
-    store.redis.hset(KEYS.audit, "heartbeat_sent", NOW.isoformat())
+    store.redis.hset(KEYS.watchdog, "heartbeat_sent", NOW.isoformat())
     assert check(store, "heartbeat").seen.startswith("sent at")
-    store.redis.hset(KEYS.audit, "heartbeat_failed", (NOW + timedelta(seconds=1)).isoformat())
+    store.redis.hset(KEYS.watchdog, "heartbeat_failed", (NOW + timedelta(seconds=1)).isoformat())
     found = check(store, "heartbeat")
     assert not found.well
     assert found.seen.startswith("FAILED at")
@@ -163,7 +163,7 @@ def test_a_backlog_that_is_worked_off_is_not_overdue_but_what_stands_behind_it_i
 @pytest.mark.usefixtures("said")
 def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None:
     accept(store.redis, KEYS, [b"{", b"["], NOW)
-    found = check(store, "set aside")
+    found = check(store, "dead letters")
     assert found.well
     assert found.seen == "2 message(s), 0.0 of 64 MiB; see `cartwatch set-aside`"
 
@@ -173,7 +173,7 @@ def test_dead_letters_that_are_dropped_are_said(store: Store, memory: Callable[[
     memory(10, 100_000)
     for letter in range(10):
         accept(store.redis, KEYS, [f"junk {letter}".encode()], NOW, "monitor-7")
-    found = check(store, "set aside")
+    found = check(store, "dead letters")
     assert (found.well, found.seen.partition("MiB; ")[2][:6]) == (False, "6 olde")
 
 
@@ -195,6 +195,6 @@ def test_unregistered_patients_are_counted_with_their_sources_and_ill_once_they_
     assert check(store, "unregistered") == Check(
         "unregistered", True, f"1 patient(s) since {Clock().now():%d %b %H:%M} UTC, from monitor-7"
     )
-    notes = {f"{CONDITION}2024-06-14 08:00": incidents.Noted(0, milliseconds(NOW), told=True)}
-    store.redis.hset(KEYS.audit, "notes", incidents.pack(notes))
+    known = {f"{CONDITION}2024-06-14 08:00": incidents.Incident(0, milliseconds(NOW), notified=True)}
+    store.redis.hset(KEYS.watchdog, "incidents", incidents.pack(known))
     assert not check(store, "unregistered").well

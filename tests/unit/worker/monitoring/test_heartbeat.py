@@ -7,7 +7,7 @@ import pytest
 from config.settings import Settings
 from tests.support.stored_ward import NOW, SITE, Clock
 from worker.monitoring.heartbeat import TOO_OLD, beat
-from worker.monitoring.watchdog import last_look
+from worker.monitoring.watchdog import last_run
 from worker.runtime.runtime import Runtime
 from worker.standalone.fake_phone import FakePhone
 from worker.store.shard import Store
@@ -20,7 +20,7 @@ def at(url: str | None, store: Store, clock: Clock) -> Runtime:
 def test_it_is_sent_and_noted(store: Store, clock: Clock) -> None:
     with FakePhone() as receiver:
         assert beat(at(receiver.url.replace("json", "http"), store, clock), NOW)
-    assert last_look(store).heartbeat_sent == NOW
+    assert last_run(store).heartbeat_sent == NOW
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "ftp://127.0.0.1/secret"])
@@ -28,11 +28,11 @@ def test_one_that_does_not_get_through_is_noted_without_its_address(
     store: Store, clock: Clock, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     assert not beat(at(url, store, clock), NOW)
-    assert last_look(store).heartbeat_failed == NOW
+    assert last_run(store).heartbeat_failed == NOW
     assert "heartbeat" in caplog.text
     assert "secret" not in caplog.text
 
 
 def test_one_that_waited_too_long_says_nothing_about_now(store: Store, clock: Clock) -> None:
     assert not beat(at("http://127.0.0.1:9", store, clock), NOW - TOO_OLD - timedelta(seconds=1))
-    assert last_look(store).heartbeat_failed is None
+    assert last_run(store).heartbeat_failed is None

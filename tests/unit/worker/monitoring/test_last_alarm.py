@@ -123,10 +123,10 @@ def test_a_store_that_is_started_again_at_once_is_no_outage(
 
 
 def keep_looking(store: Store, watch: LastAlarm, now: list[float], seconds: float) -> None:
-    """While the workers' auditor looks too."""
+    """While the workers' watchdog looks too."""
     end = now[0] + seconds
     while now[0] < end:
-        store.redis.hset(KEYS.audit, "looked", str(now[0] // 15))
+        store.redis.hset(KEYS.watchdog, "last_run", str(now[0] // 15))
         looks(watch, now, last_alarm.LOOK_SECONDS)
 
 

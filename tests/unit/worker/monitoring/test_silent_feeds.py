@@ -14,7 +14,7 @@ from alerts.state import PatientState
 from alerts.wording.catalogue import translate
 from config.site import Feed, Site, load_site
 from worker.clock import milliseconds
-from worker.monitoring.silent_feeds import EVERY, PATIENTS_SHOWN, Heard, silence, watch_feeds
+from worker.monitoring.silent_feeds import EVERY, PATIENTS_SHOWN, LastSeen, silence, watch_feeds
 from worker.store.keys import Keys
 from worker.store.shard import Store
 
@@ -131,7 +131,7 @@ def test_a_feed_that_was_never_heard_is_said_to_be_so(store: Store, site: Site) 
 
 
 def test_the_list_of_patients_is_bounded(site: Site) -> None:
-    said = silence("monitor-7", Heard(NOW), [f"P{number:02}" for number in range(40)], site)
+    said = silence("monitor-7", LastSeen(NOW), [f"P{number:02}" for number in range(40)], site)
     assert f"P{PATIENTS_SHOWN - 1:02} and {40 - PATIENTS_SHOWN} more; " in said
     assert len(said) < 400
     assert "e altri 30; " in translate(said, "it")

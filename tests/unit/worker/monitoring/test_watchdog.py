@@ -1,4 +1,4 @@
-"""The auditor finds what should have been done and was not, says so once, and says when it is over."""
+"""The watchdog finds what should have been done and was not, says so once, and says when it is over."""
 
 import time
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
 from worker.monitoring import watchdog as module
-from worker.monitoring.canary import LATE, ROUND_TRIP
+from worker.monitoring.canary import CANARY, TIMEOUT
 from worker.monitoring.overdue import OVERDUE, find
-from worker.monitoring.watchdog import Look, audit, drifts, last_look, note_drift
+from worker.monitoring.watchdog import WatchdogActions, drifts, last_run, record_drift, run_watchdog
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
@@ -41,11 +41,11 @@ def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return Runtime(Settings(heartbeat_url="http://127.0.0.1:9/beat"), SITE, store, clock)
 
 
-def look(run: Runtime) -> Look:
+def look(run: Runtime) -> WatchdogActions:
     """The next look, whoever just had one; before and after it the workers do what is theirs for the site."""
     work_for_the_site(run)
-    run.store.redis.delete(f"{KEYS.audit}:turn")
-    found = audit(run, run.clock.now())
+    run.store.redis.delete(f"{KEYS.watchdog}:turn")
+    found = run_watchdog(run, run.clock.now())
     work_for_the_site(run)
     return found
 
@@ -71,26 +71,26 @@ def forward(run: Runtime, wait: timedelta) -> None:
     run.clock.at += wait
 
 
-def told(store: Store) -> set[str]:
-    """The technical troubles that are open."""
+def notified(store: Store) -> set[str]:
+    """The technical episodes that are open."""
     state = store.state(SITE_SUBJECT)
     return set(state.episodes) if state is not None else set()
 
 
-# -- who looks -------------------------------------------------------------------------------------
+# -- who runs --------------------------------------------------------------------------------------
 
 
-def test_of_all_workers_one_looks_in_fifteen_seconds(run: Runtime) -> None:
-    audit(run, NOW)
-    assert audit(run, NOW) == Look()
-    assert last_look(run.store).looks == 1
-    assert 0 < run.store.redis.pttl(f"{KEYS.audit}:turn") <= 15_000
+def test_of_all_workers_one_runs_in_fifteen_seconds(run: Runtime) -> None:
+    run_watchdog(run, NOW)
+    assert run_watchdog(run, NOW) == WatchdogActions()
+    assert last_run(run.store).runs == 1
+    assert 0 < run.store.redis.pttl(f"{KEYS.watchdog}:turn") <= 15_000
 
 
 def test_in_a_replay_nothing_can_be_late(store: Store, clock: Clock) -> None:
     run = Runtime(Settings(clock="simulated"), SITE, store, clock)
-    assert audit(run, NOW) == Look()
-    assert last_look(store).looked is None
+    assert run_watchdog(run, NOW) == WatchdogActions()
+    assert last_run(store).last_run is None
 
 
 # -- what is overdue -------------------------------------------------------------------------------
@@ -126,31 +126,31 @@ def locked(redis: Redis, _: int) -> None:
         ("leases", locked),
     ],
 )
-def test_every_kind_of_overdue_obligation_is_found_told_and_over(
+def test_every_kind_of_overdue_obligation_is_opened_and_closed(
     run: Runtime, kind: str, put: Callable[[Redis, int], None]
 ) -> None:
     store = run.store
     put(store.redis, (store.redis.time()[0] - 11) * 1000)
     assert find(store, NOW).kinds()[kind] == 1
     assert not look(run).heartbeat
-    assert told(store) == {f"overdue {kind}"}
-    assert last_look(store).overdue[kind] == 1
+    assert notified(store) == {f"overdue {kind}"}
+    assert last_run(store).overdue[kind] == 1
     for key in ("inbox", "relay", "timers", "due", "urgent", "lease"):
         store.redis.delete(SHARD.key(key))
     go_round(run)
     forward(run, ROUND)
     look(run)
-    assert told(store) == {f"overdue {kind}"}, "one that comes and goes is one trouble"
+    assert notified(store) == {f"overdue {kind}"}, "one that comes and goes is one trouble"
     go_round(run)
     forward(run, timedelta(minutes=1))
     look(run)
-    assert told(store) == set()
+    assert notified(store) == set()
 
 
 def test_while_nothing_is_overdue_the_outside_hears_it_as_often_as_it_is_to(run: Runtime) -> None:
     assert look(run).heartbeat
     assert not look(run).heartbeat
-    run.store.redis.delete(f"{KEYS.audit}:heartbeat")
+    run.store.redis.delete(f"{KEYS.watchdog}:heartbeat")
     assert look(run).heartbeat
 
 
@@ -183,11 +183,11 @@ def test_workers_that_stay_away_are_missed_after_a_minute(run: Runtime, queue: s
     without(run, queue)
     for _ in range(4):
         assert not look(run).heartbeat
-        assert told(run.store) == set()
+        assert notified(run.store) == set()
         go_round(run)
         forward(run, ROUND)
     look(run)
-    assert told(run.store) == {f"no worker {queue}"}
+    assert notified(run.store) == {f"no worker {queue}"}
 
 
 @pytest.mark.parametrize("away", [timedelta(seconds=5), timedelta(hours=2)])
@@ -204,7 +204,7 @@ def test_after_a_restart_a_worker_that_is_still_being_started_is_not_missed(run:
     forward(run, away)
     without(run, "deliver")
     look(run)
-    assert told(run.store) == set()
+    assert notified(run.store) == set()
 
 
 @pytest.mark.parametrize("kind", ["due", "timers"])
@@ -215,11 +215,11 @@ def test_after_a_restart_what_could_not_be_done_meanwhile_is_no_fault_until_the_
     forward(run, timedelta(hours=2))
     run.store.redis.zadd(SHARD.key(kind), {"x": milliseconds(NOW)})
     look(run)
-    assert told(run.store) == set()
+    assert notified(run.store) == set()
     go_round(run)
     forward(run, ROUND)
     look(run)
-    assert told(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
+    assert notified(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
 
 
 def clock_ahead_by(store: Store, seconds: float) -> StoreClock:
@@ -229,16 +229,16 @@ def clock_ahead_by(store: Store, seconds: float) -> StoreClock:
     return clock
 
 
-def test_a_clock_that_differs_from_the_store_s_is_told(run: Runtime) -> None:
-    note_drift(run.store, clock_ahead_by(run.store, 8))
+def test_a_clock_that_differs_from_the_store_s_is_reported(run: Runtime) -> None:
+    record_drift(run.store, clock_ahead_by(run.store, 8))
     look(run)
     [(machine, seconds)] = drifts(run.store).items()
     assert -9.5 < seconds < -6.5
-    assert told(run.store) == {f"clock drift {machine}"}
+    assert notified(run.store) == {f"clock drift {machine}"}
 
 
-def test_a_clock_that_differs_a_little_is_not_noted(run: Runtime) -> None:
-    note_drift(run.store, clock_ahead_by(run.store, 2))
+def test_a_clock_that_differs_a_little_is_not_recorded(run: Runtime) -> None:
+    record_drift(run.store, clock_ahead_by(run.store, 2))
     assert drifts(run.store) == {}
 
 
@@ -254,16 +254,16 @@ def test_a_store_that_was_restarted_writes_its_file_anew(run: Runtime, monkeypat
     assert asked == ["anew"]
 
 
-def test_what_ails_the_store_is_told(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_violation_of_the_store_is_reported(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     from worker.store.requirements import Violation
 
     trouble = Violation("store eviction", "maxmemory-policy allkeys-lru drops keys", "set maxmemory-policy noeviction")
     monkeypatch.setattr(module, "violations", lambda *_, **__: [trouble])
     assert not look(run).heartbeat
-    assert told(run.store) == {"store eviction"}
+    assert notified(run.store) == {"store eviction"}
 
 
-def test_a_source_of_which_dead_letters_are_dropped_is_told_once(
+def test_a_source_of_which_dead_letters_are_dropped_is_reported_once(
     run: Runtime, memory: Callable[[int, int], None]
 ) -> None:
     memory(10, 1_000_000)
@@ -272,16 +272,16 @@ def test_a_source_of_which_dead_letters_are_dropped_is_told_once(
         for letter in range(60):
             accept(run.store.redis, KEYS, [f"junk {number} {letter}".encode()], run.clock.now(), "monitor-7")
         look(run)
-        seen.append(sorted(name for name in told(run.store) if name.startswith("dead letters")))
+        seen.append(sorted(name for name in notified(run.store) if name.startswith("dead letters")))
     assert seen == [["dead letters monitor-7"]] * 3
     forward(run, timedelta(minutes=11))
     look(run)
     forward(run, timedelta(minutes=2))
     look(run)
-    assert not {name for name in told(run.store) if name.startswith("dead letters")}
+    assert not {name for name in notified(run.store) if name.startswith("dead letters")}
 
 
-# -- the round trip --------------------------------------------------------------------------------
+# -- the canary -----------------------------------------------------------------------------------
 
 
 def test_the_synthetic_patient_s_page_goes_the_whole_way_and_is_timed(run: Runtime) -> None:
@@ -290,15 +290,15 @@ def test_the_synthetic_patient_s_page_goes_the_whole_way_and_is_timed(run: Runti
     go_round(run)
     forward(run, ROUND)
     look(run)
-    found = last_look(run.store)
-    assert (found.trip_took, found.trip_back) == (timedelta(seconds=2), run.clock.now())
+    found = last_run(run.store)
+    assert (found.canary_latency, found.canary_arrived) == (timedelta(seconds=2), run.clock.now())
     go_round(run)
     state = run.store.state(SYNTHETIC)
     assert state is not None
     assert state.episodes == {}, "it is over"
     forward(run, ROUND)
     look(run)
-    assert last_look(run.store) == found._replace(looked=run.clock.now(), looks=3)
+    assert last_run(run.store) == found._replace(last_run=run.clock.now(), runs=3)
 
 
 def test_it_goes_round_again_on_its_timer(run: Runtime) -> None:
@@ -307,24 +307,24 @@ def test_it_goes_round_again_on_its_timer(run: Runtime) -> None:
         go_round(run)
         forward(run, ROUND)
         look(run)
-        assert last_look(run.store).trip_back == run.clock.now()
+        assert last_run(run.store).canary_arrived == run.clock.now()
         forward(run, timedelta(minutes=5))
 
 
-def test_one_that_does_not_come_back_is_told_and_the_next_that_does_mends_it(run: Runtime) -> None:
+def test_one_that_does_not_come_back_is_reported_and_the_next_that_does_mends_it(run: Runtime) -> None:
     look(run)
-    for _ in range(LATE // ROUND):
+    for _ in range(TIMEOUT // ROUND):
         forward(run, ROUND)
         look(run)
-    assert told(run.store) == set()
+    assert notified(run.store) == set()
     forward(run, timedelta(seconds=1))
     assert not look(run).heartbeat
-    assert ROUND_TRIP in told(run.store)
+    assert CANARY in notified(run.store)
     for _ in range(8):
         go_round(run)
         forward(run, timedelta(minutes=1))
         look(run)
-    assert told(run.store) == set()
+    assert notified(run.store) == set()
 
 
 def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
