@@ -164,7 +164,7 @@ class Service:
 
     def make_key(self) -> None:
         """A key for the gateway."""
-        command = [*COMMAND, "key", "add", "ehr"]
+        command = [*COMMAND, "source-key", "add", "ehr"]
         made = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=True)  # noqa: S603
         self._key = made.stdout.split()[-1]
 

@@ -1,4 +1,4 @@
-"""`cartwatch ...`: the group of every command in `worker/commands/`."""
+"""`cartwatch ...`: the group of all commands in `worker/commands/`, by section."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,21 +23,38 @@ from worker.commands import (
 from worker.commands.common import data_option
 
 
-class _Commands(click.Group):
-    """Says in one line what whoever runs a command can mend; anything else keeps its traceback."""
+class Commands(click.Group):
+    """The commands by section. An error that the caller can fix is one line; any other keeps its traceback."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_section(self, heading: str, *commands: click.Command) -> None:
+        """Add commands that `--help` lists under one heading, in this order."""
+        self.sections[heading] = [str(command.name) for command in commands]
+        for command in commands:
+            self.add_command(command)
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each section with the short help of its commands, which is never cut."""
+        width = max(map(len, self.commands))
+        for heading, names in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<{width}}", self.commands[name].short_help or "") for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
         except Exception as error:
-            said = _mendable(error)
+            said = _fixable(error)
             if said is None:
                 raise
             raise click.ClickException(said) from error
 
 
-def _mendable(error: Exception) -> str | None:
+def _fixable(error: Exception) -> str | None:
     from pydantic import ValidationError
     from redis.exceptions import RedisError
 
@@ -52,7 +69,7 @@ def _mendable(error: Exception) -> str | None:
     return None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cartwatch")
 def main() -> None:
     """Watches patients after CAR-T infusion and pages the on-call haematologist.
@@ -61,16 +78,18 @@ def main() -> None:
     """
 
 
-for command in (
-    *(service.up, service.worker, service.send, service.health),
-    *(responses.ack, responses.hand_over, responses.silence, responses.close),
-    *(gateway.gateway, gateway.link, gateway.sign_out, mllp.mllp, intake.key),
-    *(patients.board, patients.explain, registration.register, merges.merges, merges.unmerge),
-    *(intake.set_aside, intake.unmapped, fhir_export.exports),
-    *(configuration.check, route.route, delivery.send_test),
-    *(offline.example, offline.grade, intake.parse, offline.replay, offline.demo),
-):
-    main.add_command(command)
+main.add_section("Service", service.up, service.send, service.health, service.worker, gateway.gateway, mllp.mllp)
+main.add_section(
+    "Patients and pages",
+    *(patients.board, patients.explain, responses.ack, responses.hand_over, responses.silence, responses.close),
+    *(registration.register, merges.merges, merges.unmerge, gateway.sign_in_link, gateway.sign_out),
+)
+main.add_section(
+    "Intake and export",
+    *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, fhir_export.fhir_export),
+)
+main.add_section("Configuration", configuration.check, route.route, delivery.test_page)
+main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
 
 WITHOUT_SERVICE = frozenset({"up", "worker", "check", "parse", "grade", "replay", "demo"})
 

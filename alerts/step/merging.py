@@ -135,7 +135,7 @@ def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> 
         effects.passed_on.append(onward)
         return
     effects.dead_letters.append(dead_letter(message, TOO_MANY_HOPS, now))
-    what = "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`"
+    what = "messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`"
     effects.faults.append(fault("merge ring", what, f"{message.source} {message.id}", now))
 
 

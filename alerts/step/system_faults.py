@@ -36,7 +36,7 @@ def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
 
 def intake_fault(message: AnyMessage, why: str, now: datetime) -> Fault:
     """A message of a source could not be used. Names the source and the reason, never the patient."""
-    what = f"messages from {message.source} are set aside: {why}; see `cartwatch set-aside`"
+    what = f"messages from {message.source} are set aside: {why}; see `cartwatch dead-letters`"
     return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
 
 

@@ -33,8 +33,8 @@ LINKS: tuple[Row, ...] = (
     ("This link was used already", "Questo collegamento è già stato usato"),
     ("Sign in to see the board", "Accedere per vedere la lavagna"),
     (
-        "Ask for a personal link: cartwatch link --person YOUR-ID",
-        "Chiedere un collegamento personale: cartwatch link --person IL-SUO-ID",
+        "Ask for a personal link: cartwatch sign-in-link --person YOUR-ID",
+        "Chiedere un collegamento personale: cartwatch sign-in-link --person IL-SUO-ID",
     ),
 )
 

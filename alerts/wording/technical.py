@@ -23,12 +23,12 @@ FAULTS: tuple[Row, ...] = (
     ),
     ("{free} is heard again", "{free} trasmette di nuovo"),
     (
-        "messages from {free} are set aside: {own}; see `cartwatch set-aside`",
-        "messaggi da {free} scartati: {own}; vedere `cartwatch set-aside`",
+        "messages from {free} are set aside: {own}; see `cartwatch dead-letters`",
+        "messaggi da {free} scartati: {own}; vedere `cartwatch dead-letters`",
     ),
     (
-        "messages from {free} cannot be read; see `cartwatch set-aside`",
-        "messaggi da {free} illeggibili; vedere `cartwatch set-aside`",
+        "messages from {free} cannot be read; see `cartwatch dead-letters`",
+        "messaggi da {free} illeggibili; vedere `cartwatch dead-letters`",
     ),
     (
         "a merge from {free} is ended by a newer one the other way; see `cartwatch merges`",
@@ -40,16 +40,16 @@ FAULTS: tuple[Row, ...] = (
         "un'unione di cartelle è stata annullata, secondo {free}; vedere `cartwatch merges`",
     ),
     (
-        "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`",
-        "messaggi girano in tondo tra cartelle unite; vedere `cartwatch merges` e `cartwatch set-aside`",
+        "messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`",
+        "messaggi girano in tondo tra cartelle unite; vedere `cartwatch merges` e `cartwatch dead-letters`",
     ),
     (
-        "a message in the inbox cannot be read; see `cartwatch set-aside`",
-        "un messaggio in arrivo è illeggibile; vedere `cartwatch set-aside`",
+        "a message in the inbox cannot be read; see `cartwatch dead-letters`",
+        "un messaggio in arrivo è illeggibile; vedere `cartwatch dead-letters`",
     ),
     (
-        "a {free} from {free2} could not be judged ({free3}); see `cartwatch set-aside`",
-        "un messaggio ({free}) da {free2} non è stato valutato ({free3}); vedere `cartwatch set-aside`",
+        "a {free} from {free2} could not be judged ({free3}); see `cartwatch dead-letters`",
+        "un messaggio ({free}) da {free2} non è stato valutato ({free3}); vedere `cartwatch dead-letters`",
     ),
     (
         "a ladder could not be judged ({free}); it is tried again each minute, see the worker's log",
@@ -61,21 +61,21 @@ FAULTS: tuple[Row, ...] = (
     ),
     ("no answer", "nessuna risposta"),
     (
-        "messages from {who} are set aside; see `cartwatch set-aside`",
-        "messaggi da {who} scartati; vedere `cartwatch set-aside`",
+        "messages from {who} are set aside; see `cartwatch dead-letters`",
+        "messaggi da {who} scartati; vedere `cartwatch dead-letters`",
     ),
     (
-        "{who} sends more that cannot be used than is kept: the oldest of it is dropped; see `cartwatch set-aside`",
+        "{who} sends more that cannot be used than is kept: the oldest of it is dropped; see `cartwatch dead-letters`",
         "{who} invia più messaggi inutilizzabili di quanti se ne conservano: i più vecchi sono eliminati;"
-        " vedere `cartwatch set-aside`",
+        " vedere `cartwatch dead-letters`",
     ),
     (
         "the FHIR base has taken nothing for {free} min ({free2}); what it is owed is kept",
         "il server FHIR non accetta nulla da {free} min ({free2}); ciò che gli è dovuto è conservato",
     ),
     (
-        "the FHIR base refuses {free} of what it was sent; see `cartwatch exports`",
-        "il server FHIR rifiuta {free} delle risorse inviate; vedere `cartwatch exports`",
+        "the FHIR base refuses {free} of what it was sent; see `cartwatch fhir-export status`",
+        "il server FHIR rifiuta {free} delle risorse inviate; vedere `cartwatch fhir-export status`",
     ),
     (
         "{free} overdue {free2} in shard(s) {free3}: see `cartwatch health`",
@@ -181,9 +181,9 @@ CONFIGURATION: tuple[Row, ...] = (
 
 STORE: tuple[Row, ...] = (
     (
-        "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`",
+        "what is stored of a patient cannot be read, who is not watched; see `cartwatch dead-letters`",
         "ciò che è archiviato di un paziente non si può leggere, e il paziente non è sorvegliato; "
-        "vedere `cartwatch set-aside`",
+        "vedere `cartwatch dead-letters`",
     ),
     (
         "the key {free} held another type than ours and was renamed: find what else writes to this store",

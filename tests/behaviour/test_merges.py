@@ -189,7 +189,7 @@ def test_what_goes_round_becomes_a_dead_letter(ward: Ward) -> None:
     assert aside.why.startswith("passed on by 8 merged records")
     assert ward.charted("temperature", OTHER)[-1].value != ward.charted("temperature")[-1].value
     assert incidents(ward) == [
-        "messages go round among merged records; see `cartwatch merges` and `cartwatch set-aside`"
+        "messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`"
     ]
 
 

@@ -76,7 +76,7 @@ class Terminal:
     def send(self, *messages: dict[str, object]) -> None:
         lines = "".join(json.dumps(message) + "\n" for message in messages)
         said = self.run("send", given=lines)
-        assert (said.returncode, said.stdout) == (0, f"{len(messages)} accepted, 0 set aside\n"), said.stderr
+        assert (said.returncode, said.stdout) == (0, f"{len(messages)} accepted, 0 dead-lettered\n"), said.stderr
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_bad_messages_by_every_way_are_listed_with_their_reason_and_the_good_one
         eventually(lambda other=stranger: other in hospital.store.unregistered(), f"{stranger} is listed")
     hospital.is_idle_soon()
 
-    listed = hospital.command("set-aside", "--json")
+    listed = hospital.command("dead-letters", "--json")
     assert (listed.returncode, listed.stderr) == (0, "")
     lines: list[Body] = [json.loads(line) for line in listed.stdout.splitlines()]
     for name, (patient, stranger) in sent.items():

@@ -1,9 +1,9 @@
 """What several commands need. Imports stand inside the functions, so that `--help` answers at once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -99,6 +99,22 @@ def refuse_unfit_store(run: "Runtime") -> None:
     except UnfitStoreError as error:
         refused(run.settings, error)
         raise click.ClickException(str(error)) from error
+
+
+Command = TypeVar("Command", bound=click.Command)
+
+
+def with_example(*commands: str) -> Callable[[Command], Command]:
+    """End the `--help` of a command with examples, one a line."""
+
+    def add(command: Command) -> Command:
+        # \b keeps click from wrapping the lines.
+        command.epilog = "\n".join(
+            ("\b", "Example:" if len(commands) == 1 else "Examples:", *(f"  {one}" for one in commands))
+        )
+        return command
+
+    return add
 
 
 config_option = click.option(

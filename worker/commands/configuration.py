@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.commands.common import with_example
+
 if TYPE_CHECKING:
     from config.problems import Problem
     from config.site import Site
 
 
-@click.command()
+@with_example("cartwatch check --config site --days 30")
+@click.command(short_help="Check the configuration and the coming rota.")
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 400), help="How far to look ahead.")
 @click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day looked at; today where not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
     help="Folder with site.yaml and conventions.yaml; the shipped example where not given.",
 )
 def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | None) -> None:
-    """Check all configuration: site, conventions, tables, intake, export, and the rota of the days to come.
+    """Check all configuration (site, conventions, tables, intake, export) and the rota of the coming days.
 
-    Names file, line, key and the mend of everything at once. Errors end with 1; warnings are printed and end with 0.
+    Every problem is reported at once, with its file, line, key and fix. Exit code 1: there are errors.
     """
     from config.settings import Settings
     from config.site import load_site

@@ -1,11 +1,11 @@
-"""Commands about channels: try one."""
+"""Commands about channels: test one."""
 
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import runtime, with_example
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from config.site import Site, Urgency
 
 URGENCIES = ("low", "medium", "high", "critical", "technical")
-"""Those of `config.site`, which `--help` need not load."""
+"""The urgencies of `config.site`, which `--help` need not load."""
 
 
-@click.command("send-test")
+@with_example("cartwatch test-page haematologist-1 --urgency critical")
+@click.command("test-page", short_help="Send a test page to a person.")
 @click.argument("person")
-@click.option("--channel", help="Only this channel; every channel of the person where not given.")
+@click.option("--channel", help="Only this channel; default: every channel of the person.")
 @click.option(
     "--urgency",
     type=click.Choice(URGENCIES),
     default="low",
     show_default=True,
-    help="How it rings: `critical` goes through do-not-disturb as a critical page does.",
+    help="How loud it is: `critical` passes do-not-disturb, as a critical page does.",
 )
-def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
-    """Send a test page to a person, as a page is sent, and say what each channel answered (exit 1: none worked)."""
+def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
+    """Send a test page to PERSON over their channels and print each answer. Exit code 1: no channel worked."""
     from worker.delivery.channel import send
     from worker.delivery.message_context import office
     from worker.delivery.outcome import Outcome
@@ -42,7 +43,7 @@ def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
         raise click.BadParameter(f"{channel}: not one of {', '.join(channels)}", param_hint="--channel")
     worked = False
     for name in channels if channel is None else (channel,):
-        page = test_page(run.site, person, name, run.clock.now(), urgency)
+        page = build_test_page(run.site, person, name, run.clock.now(), urgency)
         attempt = send(on_call.channels[name], [page], office(run))
         worked |= attempt.outcome is Outcome.SENT
         click.echo(f"{name}: {attempt.outcome}{f', {attempt.detail}' if attempt.detail else ''}")
@@ -50,8 +51,8 @@ def send_test(person: str, channel: str | None, urgency: "Urgency") -> None:
         sys.exit(1)
 
 
-def test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
-    """A page that speaks of no patient and says that it is a test, as loud as a page of an urgency."""
+def build_test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
+    """A page that names no patient and says that it is a test, as loud as a page of this urgency."""
     from alerts.messages import SITE_SUBJECT
     from alerts.pages.page import Page
     from alerts.pages.title import Title

@@ -1,15 +1,22 @@
-"""Commands about what a record system is told."""
+"""Commands about the FHIR export to an EHR."""
 
 import click
 
-from worker.commands.common import runtime
+from worker.commands.common import runtime, with_example
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON lines of what was refused, each with the whole resource.")
-@click.option("--forget", is_flag=True, help="Empty the list of what was refused.")
-def exports(as_json: bool, forget: bool) -> None:
-    """Say what waits for the record system (FHIR), and list what it refused, with the reason."""
+@with_example("cartwatch fhir-export status")
+@click.group(short_help="Inspect the export of grades and pages to an EHR.")
+def fhir_export() -> None:
+    """Inspect the export of grades and pages to an EHR."""
+
+
+@with_example("cartwatch fhir-export status --json")
+@fhir_export.command(short_help="Show the backlog and the refused resources.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines of the refused resources, each whole.")
+@click.option("--forget", is_flag=True, help="Empty the list of refused resources.")
+def status(as_json: bool, forget: bool) -> None:
+    """Show the backlog of the FHIR export, and the resources the EHR refused, each with the reason."""
     import json
 
     from worker.fhir_export.backlog import backlog, forget_refused, refused

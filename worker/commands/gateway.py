@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import gateway_runtime, refuse_unfit_store, runtime
+from worker.commands.common import gateway_runtime, refuse_unfit_store, runtime, with_example
 from worker.gateway import HOST, PORT
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command()
+@with_example("cartwatch gateway --port 8080 --behind-proxy --host 0.0.0.0")
+@click.command(short_help="Serve page links, ward board, HTTP intake, metrics.")
 @click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
 @click.option("--port", default=PORT, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--certificate", type=_FILE, help="TLS certificate chain (PEM).")
@@ -34,7 +35,7 @@ def gateway(
     behind_proxy: bool,
     metrics_from: tuple[str, ...],
 ) -> None:
-    """Serve the pages' links, the ward board, the intake over HTTP, health and metrics."""
+    """Serve the links of pages, the ward board, the HTTP intake, health probes and metrics."""
     from config.problems import ConfigurationError
     from worker.gateway.serve import Listening, access_of, serve
     from worker.runtime.logging_setup import configure
@@ -70,10 +71,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@click.command()
+@with_example("cartwatch sign-in-link --person haematologist-1")
+@click.command("sign-in-link", short_help="Print a personal link to the ward board.")
 @click.option("--person", required=True, help="Who signs in: an id of people in site.yaml.")
-def link(person: str) -> None:
-    """Print a personal link to the ward board: good for one sign-in, within a quarter of an hour."""
+def sign_in_link(person: str) -> None:
+    """Print a personal link to the ward board. It signs in once, within 15 minutes."""
     from worker.links import links_of
 
     run = runtime()
@@ -84,7 +86,8 @@ def link(person: str) -> None:
     click.echo(links.sign_in(person, run.clock.now()))
 
 
-@click.command("sign-out")
+@with_example("cartwatch sign-out --person haematologist-1")
+@click.command("sign-out", short_help="End the sessions of a person on the ward board.")
 @click.option(
     "--person", required=True, help="Whose sessions: an id of people, also of somebody who is no longer there."
 )

@@ -1,4 +1,4 @@
-"""Commands of the intake: look at a file, keys of sources, what is not mapped, what was set aside."""
+"""Commands of the intake: read a file, keys of sources, unmapped codes, dead letters."""
 
 import sys
 from datetime import UTC, datetime
@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration, echo_json, intake_of, json_option, runtime
+from worker.commands.common import (
+    config_option,
+    configuration,
+    echo_json,
+    intake_of,
+    json_option,
+    runtime,
+    with_example,
+)
 
 if TYPE_CHECKING:
     from worker.intake.store import IntakeStore
     from worker.store.dead_letters import ListedLetter
 
 
-@click.command()
+@with_example("cartwatch parse oru.hl7 bundle.json --source lab")
+@click.command(short_help="Show what would be read from HL7 or FHIR files.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--site",
@@ -22,10 +31,12 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Local codes, YAML or JSON: system -> code -> reading.",
 )
-@click.option("--source", default="parse", show_default=True, help="Whose policy FHIR and native files are read by.")
+@click.option(
+    "--source", default="parse", show_default=True, help="The source whose policy applies to FHIR and native files."
+)
 @config_option
 def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_dir: Path | None) -> None:
-    """Show what would be taken of FHIR, HL7 v2 or native files, one JSON line a message. Writes nothing."""
+    """Show what would be read from FHIR, HL7 v2 or native files, one JSON line a message. Writes nothing."""
     import json
 
     from config.intake import read_map, with_map
@@ -44,15 +55,17 @@ def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_di
             click.echo(json.dumps(line, ensure_ascii=False))
 
 
-@click.group()
-def key() -> None:
-    """Keys of the sources that send by HTTP."""
+@with_example("cartwatch source-key add lab")
+@click.group("source-key", short_help="Manage the keys of sources that send over HTTP.")
+def source_key() -> None:
+    """Manage the keys of sources that send over HTTP."""
 
 
-@key.command("add")
+@with_example("cartwatch source-key add lab")
+@source_key.command("add", short_help="Make a key for a source.")
 @click.argument("source")
 def add_key(source: str) -> None:
-    """Make a key for SOURCE and print it once. It is kept only as a hash."""
+    """Make a key for SOURCE and print it once. Only its hash is stored."""
     from worker.intake.source_keys import SourceKeys
 
     run = runtime()
@@ -61,10 +74,11 @@ def add_key(source: str) -> None:
     click.echo(SourceKeys(run.store.redis, run.store.keys).add(source, run.clock.now()))
 
 
-@key.command("list")
+@with_example("cartwatch source-key list")
+@source_key.command("list", short_help="List the keys.")
 @json_option
 def list_keys(as_json: bool) -> None:
-    """List the keys: id, source, when made."""
+    """List the keys: id, time of creation, source."""
     from worker.intake.source_keys import SourceKeys
 
     run = runtime()
@@ -75,23 +89,25 @@ def list_keys(as_json: bool) -> None:
             click.echo(f"{known.id}  {known.made}  {known.source}")
 
 
-@key.command("revoke")
+@with_example("cartwatch source-key revoke 3f2b226a")
+@source_key.command("revoke", short_help="Revoke a key.")
 @click.argument("id")
 def revoke_key(id: str) -> None:
-    """Take a key away at once."""
+    """Revoke the key with this ID at once."""
     from worker.intake.source_keys import SourceKeys
 
     run = runtime()
     if not SourceKeys(run.store.redis, run.store.keys).revoke(id):
-        raise click.ClickException(f"no key {id}; see `cartwatch key list`")
+        raise click.ClickException(f"no key {id}; see `cartwatch source-key list`")
     click.echo(f"{id} is revoked")
 
 
-@click.command()
+@with_example("cartwatch unmapped-codes --json")
+@click.command("unmapped-codes", short_help="List codes, units and values without a mapping.")
 @json_option
-@click.option("--forget", is_flag=True, help="Count from nothing again, after a map was mended.")
-def unmapped(as_json: bool, forget: bool) -> None:
-    """Codes, units and values that nothing is known about, per source, with an example and how often each was met."""
+@click.option("--forget", is_flag=True, help="Reset the counts, after a map was completed.")
+def unmapped_codes(as_json: bool, forget: bool) -> None:
+    """List codes, units and values without a mapping: per source, with an example and a count."""
     from alerts.message_fields import visible
 
     store = _store()
@@ -105,41 +121,42 @@ def unmapped(as_json: bool, forget: bool) -> None:
         store.forget_unmapped()
 
 
-@click.command("set-aside")
+@with_example("cartwatch dead-letters --retry")
+@click.command("dead-letters", short_help="List, retry or export messages that could not be used.")
 @json_option
-@click.option("--retry", "again", is_flag=True, help="Read them again, after a map, a table or a policy was mended.")
+@click.option("--retry", "again", is_flag=True, help="Process them again, after a map, table or policy was fixed.")
 @click.option(
-    "--move-to",
+    "--export",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the messages to the end of FILE, JSON lines, and take them off the list.",
+    help="Append them to FILE as JSON lines, and remove them from the list.",
 )
-def set_aside(as_json: bool, again: bool, file: Path | None) -> None:
-    """List the messages that could not be used, with the reason, and the patients nobody has registered."""
+def dead_letters(as_json: bool, again: bool, file: Path | None) -> None:
+    """List the messages that could not be used, each with the reason, and the patients nobody has registered."""
     from worker.client import Client
     from worker.intake.retry import retry
 
     if again and file is not None:
-        raise click.UsageError("give --retry first, and then --move-to for what is left")
+        raise click.UsageError("run --retry first, then --export for the rest")
     if file is not None:
         try:
-            click.echo(f"{_move(_store(), file)} moved to {file}")
+            click.echo(f"{_export(_store(), file)} exported to {file}")
         except OSError as error:
-            raise click.ClickException(f"{file}: cannot be written: {error.strerror}; nothing was moved") from error
+            raise click.ClickException(f"{file}: cannot be written: {error.strerror}; nothing was exported") from error
         return
     if not again:
-        _list_set_aside(as_json)
+        _list_dead_letters(as_json)
         return
     run = runtime()
     done = retry(_store(), intake_of(run.settings.config_dir), run.site.tables, run.clock.now())
     Client(run.settings).wake(done.wake)
-    click.echo(f"{done.stored} stored, {done.dropped} no longer wanted, {done.kept} still set aside")
+    click.echo(f"{done.stored} stored, {done.dropped} no longer needed, {done.kept} still dead letters")
     if done.kept:
         sys.exit(1)
 
 
-def _move(store: "IntakeStore", file: Path) -> int:
-    """Move every record: off the list only once it is on the disk."""
+def _export(store: "IntakeStore", file: Path) -> int:
+    """Export every dead letter; remove them from the list only once the file is on disk."""
     import json
     import os
 
@@ -167,7 +184,7 @@ def _bodies(one: "ListedLetter") -> list[dict[str, str]]:
     ]
 
 
-def _list_set_aside(as_json: bool) -> None:
+def _list_dead_letters(as_json: bool) -> None:
     import json
 
     from alerts.message_fields import visible
@@ -177,22 +194,22 @@ def _list_set_aside(as_json: bool) -> None:
     store = run.store
     for one in dead_letters.everything(store.redis, store.keys):
         for body in _bodies(one):
-            click.echo(json.dumps(body, ensure_ascii=False) if as_json else _set_aside_line(body))
+            click.echo(json.dumps(body, ensure_ascii=False) if as_json else _dead_letter_line(body))
     for source, number in dead_letters.tally(store.redis, store.keys, run.clock.now()).dropped.items():
-        body = {"source": source, "dropped": str(number), "why": "its share of what is kept was full"}
-        text = f"{source}: {number} older message(s) were dropped, {body['why']}"
+        body = {"source": source, "dropped": str(number), "why": "its quota was full"}
+        text = f"{source}: {number} oldest dead letter(s) were dropped, {body['why']}"
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else visible(text))
     for patient, note in store.unregistered().items():
         body = {"patient": patient, "count": str(note.count), "first": note.first.isoformat()}
         body |= {"last": note.last.isoformat(), "sources": ", ".join(note.sources), "why": "patient not registered"}
         text = (
-            f"patient {patient}: not registered; {note.count} message(s) kept since {body['first']}"
+            f"patient {patient}: not registered; {note.count} message(s) stored since {body['first']}"
             f" from {body['sources']}; register with `cartwatch register {patient}`"
         )
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else text)
 
 
-def _set_aside_line(body: dict[str, str]) -> str:
+def _dead_letter_line(body: dict[str, str]) -> str:
     from alerts.message_fields import visible
 
     what = " ".join(part for part in (body["source"], body["patient"], body["id"]) if part)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.common import runtime, settings_of_service
+from worker.commands.common import runtime, settings_of_service, with_example
 from worker.commands.responses import by_option, person
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ LOOKS = 100
 LOOK_EVERY_SECONDS = 0.1
 
 
-@click.command()
+@with_example("cartwatch merges")
+@click.command(short_help="List the merged records.")
 def merges() -> None:
-    """List every merge: which record goes on under which, since when, who said so, and what ended it."""
+    """List every merge: which record continues under which, since when, who asked for it, and what ended it."""
     run = runtime()
     for state in run.store.states(unregistered=True):
         for link in state.merges.into:
@@ -43,11 +44,12 @@ def _line(state: "PatientState", link: "Link", site: "Site") -> str:
     )
 
 
-@click.command()
+@with_example("cartwatch unmerge P1 --by haematologist-1")
+@click.command(short_help="Undo the merge of a record into another.")
 @click.argument("old")
 @by_option
 def unmerge(old: str, by: str) -> None:
-    """Take back that OLD was merged into another record: OLD is watched again, with all that came in under it."""
+    """Undo the merge of OLD into another record. OLD is watched again, with every message that arrived under it."""
     from worker.client import Client
 
     run = runtime()

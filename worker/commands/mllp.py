@@ -2,16 +2,17 @@
 
 import click
 
-from worker.commands.common import refuse_unfit_store, runtime
+from worker.commands.common import refuse_unfit_store, runtime, with_example
 
 
-@click.command()
+@with_example("cartwatch mllp", "cartwatch mllp monitors")
+@click.command(short_help="Receive HL7 v2 over MLLP.")
 @click.argument("names", nargs=-1)
 def mllp(names: tuple[str, ...]) -> None:
-    """Take HL7 v2 over MLLP, on the listeners of intake.yaml: those named, or all of them.
+    """Receive HL7 v2 over MLLP on the listeners of intake.yaml: NAMES, or all of them.
 
-    If intake.yaml has no listeners, the command waits until it has. A message is acknowledged when it is stored.
-    Ctrl-C or SIGTERM answers what was received, and ends it.
+    If intake.yaml has no listeners, the command waits for the first. It acknowledges a message once it is stored.
+    On Ctrl-C or SIGTERM it answers what it has received, and ends.
     """
     import asyncio
 

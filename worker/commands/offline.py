@@ -7,17 +7,18 @@ from typing import Any, BinaryIO
 
 import click
 
-from worker.commands.common import BAD_INPUT, config_option, configuration, json_option, lines
+from worker.commands.common import BAD_INPUT, config_option, configuration, json_option, lines, with_example
 
 
-@click.command()
+@with_example("cartwatch grade cases.ndjson")
+@click.command(short_help="Grade cases from JSON lines.")
 @click.argument("file", type=click.File("rb"), default="-")
 @config_option
 def grade(file: BinaryIO, config_dir: Path | None) -> None:
     """Grade cases from JSON lines: {"id": ..., "at": "...", "messages": [native messages]}.
 
-    A line that cannot be read is named on standard error, with its field; the others are still answered (exit 2). So
-    is a message of a case that cannot be read: the case is answered without it, and lists it under "unused".
+    If a line cannot be read, the command names its field on standard error, answers the others and exits with 2. If one
+    message of a case cannot be read, the case is graded without it and lists it under "unused".
     """
     import json
 
@@ -45,7 +46,8 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
         sys.exit(BAD_INPUT)
 
 
-@click.command()
+@with_example("cartwatch replay messages.ndjson --acknowledge-after 10")
+@click.command(short_help="Replay native messages in simulated time.")
 @click.argument("file", type=click.File("rb"), default="-")
 @json_option
 @click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Somebody takes each page after this long.")
@@ -69,9 +71,9 @@ def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_
             for event in run.run(messages, respond):
                 click.echo(json.dumps(event, ensure_ascii=False) if as_json else _in_words(event))
             for _, record in run.store.dead_letters():
-                click.echo(f"set aside: {record.source} {record.id}: {record.why}", err=True)
+                click.echo(f"dead letter: {record.source} {record.id}: {record.why}", err=True)
             for patient, note in run.store.unregistered().items():
-                click.echo(f"set aside: patient {patient} is not registered: {note.count} message(s)", err=True)
+                click.echo(f"dead letter: patient {patient} is not registered: {note.count} message(s)", err=True)
     except (EmbeddedRedisError, StuckError) as error:
         raise click.ClickException(str(error)) from error
     if bad:
@@ -105,13 +107,14 @@ def _in_words(event: dict[str, Any]) -> str:
     return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
 
 
-@click.command()
+@with_example("cartwatch example --now | cartwatch send")
+@click.command(short_help="Print the reference case as native messages.")
 @click.option("--now", "as_of_now", is_flag=True, help="A patient who has fever and hypotension at this moment.")
 @click.option("--patient", help="The patient's id with --now; by default one that is new each second.")
 def example(as_of_now: bool, patient: str | None) -> None:
-    """Print the reference case as native messages: `cartwatch example --now | cartwatch send`.
+    """Print the reference case as native messages.
 
-    Without --now it is the whole case as it was in June 2024, for `replay`.
+    Without --now the command prints the whole case with its dates of June 2024, for `cartwatch replay`.
     """
     from datetime import UTC, datetime
 
@@ -123,11 +126,12 @@ def example(as_of_now: bool, patient: str | None) -> None:
     click.echo(up_to(now, patient or f"EXAMPLE-{now:%d%H%M%S}") if as_of_now else as_it_was(), nl=False)
 
 
-@click.command()
+@with_example("cartwatch demo --output output")
+@click.command(short_help="Replay the reference case and draw its course.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("output"), show_default=True)
 @config_option
 def demo(output: Path, config_dir: Path | None) -> None:
-    """Replay the reference case at speed, as the on-call phone sees it, and write its course."""
+    """Replay the reference case at speed, as the on-call phone shows it, and draw its course."""
     from rich.console import Console
 
     from worker.standalone.demo import demonstrate

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.common import echo_json, json_option, runtime
+from worker.commands.common import echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
     from alerts.episodes.lifecycle import Episode
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from config.site import Site
 
 
-@click.command()
+@with_example("cartwatch board")
+@click.command(short_help="List all patients, the most urgent first.")
 @json_option
 def board(as_json: bool) -> None:
-    """Every patient, the most urgent first: grades, last signs, open episodes, who has them."""
+    """List all patients, the most urgent first: grades, last signs, open episodes, who has them."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -53,7 +54,7 @@ def board(as_json: bool) -> None:
     console.print(table)
     unregistered = tally(run.store.unregistered().values())
     if unregistered.patients:
-        click.echo(f"not registered: {unregistered}; see `cartwatch set-aside`, `cartwatch register --help`")
+        click.echo(f"not registered: {unregistered}; see `cartwatch dead-letters`, `cartwatch register --help`")
 
 
 PIPED = 4000
@@ -136,13 +137,14 @@ def standing_line(episode: "Episode", site: "Site") -> str:
     return f"{episode.id} {episode.title} [{episode.urgency}] {held}{sent}"
 
 
-@click.command()
+@with_example("cartwatch explain P1 --rules")
+@click.command(short_help="Explain every grade of a patient.")
 @click.argument("patient")
 @click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]), help="On the hospital's clock.")
 @click.option("--rules", is_flag=True, help="Print each rule's table and source as well.")
 @json_option
 def explain(patient: str, at: datetime | None, rules: bool, as_json: bool) -> None:
-    """Explain every grade of a patient: readings, rule, what was missing, what would change it."""
+    """Explain every grade of a patient: its readings, its rule, what was missing, what would change it."""
     from alerts.explain import explain as explained
     from worker.commands.explanation import as_values, lines
 

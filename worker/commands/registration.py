@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.common import runtime, settings_of_service
+from worker.commands.common import runtime, settings_of_service, with_example
 
 if TYPE_CHECKING:
     from alerts.state import PatientState
@@ -17,7 +17,8 @@ LOOKS = 30
 LOOK_EVERY_SECONDS = 0.1
 
 
-@click.command()
+@with_example("cartwatch register P1 --infused 2024-06-12T10:00 --product axicabtagene")
+@click.command(short_help="Register a patient, or correct a registration.")
 @click.argument("patient")
 @click.option("--infused", default="", metavar="TIME", help="Day and hour of infusion: 2024-06-12T10:00.")
 @click.option("--product", default="", help="axicabtagene, tisagenlecleucel, ..., a trade name, or another product.")
@@ -26,7 +27,7 @@ LOOK_EVERY_SECONDS = 0.1
 @click.option("--bed", default="")
 @click.option("--team", default="")
 def register(patient: str, **said: str) -> None:
-    """Register PATIENT, by the id that readings come in with, or change what was said of them."""
+    """Register PATIENT, by the id that readings arrive with, or correct a registration."""
     from alerts.messages import BadMessage
     from worker.client import Client
     from worker.intake.registration import BadFieldError, is_processed, registration

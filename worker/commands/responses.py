@@ -1,6 +1,6 @@
-"""Commands by which a person answers: take an episode, hand it over, silence it, close it.
+"""Commands by which a person answers: acknowledge, hand over, silence or close an episode.
 
-Each is a message in the inbox like any other; what becomes of it stands on the board a moment later.
+Each appends a message to the inbox, like any other; the board shows the result a moment later.
 """
 
 from datetime import datetime
@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from worker.commands.common import runtime, settings_of_service
+from worker.commands.common import runtime, settings_of_service, with_example
 
 if TYPE_CHECKING:
     from alerts.episodes.lifecycle import Episode
     from worker.runtime.runtime import Runtime
 
 LOOKS, LOOK_EVERY = 100, 0.1
-"""How often, and how many seconds apart, a command looks whether its answer was processed."""
+"""How often, and every how many seconds, a command polls whether its answer was processed."""
 
 SEE_BOARD = "see `cartwatch board`"
 
-by_option = click.option("--by", required=True, help="Who answers: an id of people in site.yaml.")
-page_option = click.option("--page", help="The page that is answered; it says what you have been told of.")
+by_option = click.option("--by", required=True, help="Your id under `people` in site.yaml.")
+page_option = click.option("--page", help="The page you answer: only what it reported is acknowledged.")
 
 
-@click.command()
+@with_example("cartwatch ack e7 --by haematologist-1")
+@click.command(short_help="Acknowledge an episode: you have it.")
 @click.argument("episode")
 @by_option
 @page_option
-@click.option("--take-over", is_flag=True, help="Take it from whoever has it; they are notified.")
-@click.option("--yes", is_flag=True, help="Take over without being asked.")
+@click.option("--take-over", is_flag=True, help="Take it over from whoever has it; they are notified.")
+@click.option("--yes", is_flag=True, help="Take over without confirmation.")
 def ack(episode: str, by: str, page: str | None, take_over: bool, yes: bool) -> None:
-    """Acknowledge an episode: its ladder stops until it worsens, or until the acknowledgement runs out."""
+    """Acknowledge an episode. The ladder stops until the episode worsens or the acknowledgement times out."""
     run = runtime()
     before = _open_episode(run, episode) if take_over else None
     who = before.acknowledged_by if before is not None else ""
@@ -50,11 +51,12 @@ def ack(episode: str, by: str, page: str | None, take_over: bool, yes: bool) -> 
         raise click.ClickException(f"nobody has {episode}: it has worsened since, or was not paged; {SEE_BOARD}")
 
 
-@click.command("hand-over")
+@with_example("cartwatch hand-over e7 --by haematologist-1 --to haematologist-2")
+@click.command("hand-over", short_help="Hand an episode over to somebody else.")
 @click.argument("episode")
 @by_option
 @page_option
-@click.option("--to", help="Who is to be paged now; without it the next on the ladder is.")
+@click.option("--to", help="Who is paged now; default: the next on the ladder.")
 def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
     """Hand an episode over to somebody who can take it."""
     run = runtime()
@@ -99,15 +101,16 @@ def _name(run: "Runtime", person: str) -> str:
     return known.name if known is not None else person
 
 
-@click.command()
+@with_example('cartwatch silence e7 --for "2 h" --by haematologist-1 --why "seen at the bedside"')
+@click.command(short_help="Silence an episode or a condition for a while.")
 @click.argument("episode", required=False)
 @click.option("--patient", help="With --condition and --urgency: silence a condition of this patient.")
 @click.option("--condition", help="As named on pages and on the board: crs, icans, cytopenia, overdue_vitals ...")
-@click.option("--urgency", help="The most urgent page that may be hidden.")
+@click.option("--urgency", help="The highest urgency that may be silenced.")
 @click.option("--for", "length", metavar="DURATION", help='How long, as in "2 h" or "30 min".')
 @click.option("--end", metavar="ID", help="End the silence of this id at once.")
 @by_option
-@click.option("--why", help="Why; it stands in the journal and on the board.")
+@click.option("--why", help="The reason, for the journal and the board.")
 def silence(
     episode: str | None,
     patient: str | None,
@@ -118,7 +121,7 @@ def silence(
     by: str,
     why: str | None,
 ) -> None:
-    """Silence an EPISODE, or a condition of a patient, for a while. Anything more urgent still pages."""
+    """Silence an EPISODE, or a condition of a patient, for a while. A more urgent page still goes out."""
     run = runtime()
     body: dict[str, Any] = {"type": "silence", "by": person(run, by)}
     now = run.clock.now()
@@ -148,13 +151,14 @@ def _end_silence(run: "Runtime", number: str, body: dict[str, Any], now: datetim
     raise click.ClickException(f"no silence {number} is in force; see `cartwatch board`")
 
 
-@click.command()
+@with_example("cartwatch close e7 --by haematologist-1 --why resolved")
+@click.command(short_help="Close an episode.")
 @click.argument("episode")
 @by_option
-@click.option("--why", required=True, help="Why; it stands in the journal.")
-@click.option("--false-alarm", is_flag=True, help="It never was one.")
+@click.option("--why", required=True, help="The reason, for the journal.")
+@click.option("--false-alarm", is_flag=True, help="The episode was a false alarm.")
 def close(episode: str, by: str, why: str, false_alarm: bool) -> None:
-    """Close an episode: it opens again only at a higher level."""
+    """Close an episode. It reopens only at a higher severity."""
     run = runtime()
     verdict = "false_alarm" if false_alarm else "over"
     _send(run, episode, {"type": "closure", "by": person(run, by), "why": why, "verdict": verdict})

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import config_option, configuration, echo_json, json_option, runtime
+from worker.commands.common import config_option, configuration, echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
     from worker.commands.route_text import Route
 
 
-@click.command()
+@with_example("cartwatch route e7", 'cartwatch route --urgency high --at "2024-06-14 03:00"')
+@click.command(short_help="Show who would be notified when.")
 @click.argument("episode", required=False)
 @click.option(
     "--urgency",
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 def route(
     episode: str | None, urgency: str | None, at: datetime | None, as_json: bool, config_dir: Path | None
 ) -> None:
-    """Show who would be told when, if nobody answers: the ladder, with the rota at each minute.
+    """Show who would be notified when if nobody answers: the ladder, with the rota at each minute.
 
-    With EPISODE as it stands now in the running service: who was told, who has it, what is silenced, what follows. With
-    --urgency as a page would go that is new at a time: needs no running service.
+    With EPISODE the command shows an open episode of the running service: who was notified, who has it, silences, and
+    what follows. With --urgency it shows a new page, and needs no running service.
     """
     if (episode is None) == (urgency is None):
         raise click.UsageError("name an episode of the running service (see `cartwatch board`), or give --urgency")

@@ -6,19 +6,29 @@ from typing import BinaryIO
 
 import click
 
-from worker.commands.common import BAD_INPUT, DATA, configuration, intake_of, lines, runtime, settings_of_service
+from worker.commands.common import (
+    BAD_INPUT,
+    DATA,
+    configuration,
+    intake_of,
+    lines,
+    runtime,
+    settings_of_service,
+    with_example,
+)
 
 EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture,export"
 
 
-@click.command()
+@with_example("cartwatch up --data data")
+@click.command(short_help="Run the whole live service in the foreground.")
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     envvar=DATA,
-    help="Keep patients in this folder; commands find the service by it.",
+    help="Store patients in this folder; commands find the service by it.",
 )
-@click.option("--processes", default=2, show_default=True, help="Processes that judge; nine more deliver.")
+@click.option("--processes", default=2, show_default=True, help="Processes that evaluate; nine more deliver.")
 def up(data: Path | None, processes: int) -> None:
     """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
     from rich.console import Console
@@ -48,11 +58,15 @@ def up(data: Path | None, processes: int) -> None:
         raise click.ClickException(str(error)) from error
 
 
-@click.command()
-@click.option("--queues", default=EVERY_QUEUE, show_default=True, help="Queues this worker takes from.")
+@with_example("cartwatch worker --processes 4")
+@click.command(short_help="Run one Celery worker in the foreground.")
+@click.option("--queues", default=EVERY_QUEUE, hidden=True, help="Queues this worker consumes.")
 @click.option("--processes", default=2, show_default=True, help="Processes of the pool.")
 def worker(queues: str, processes: int) -> None:
-    """Run one Celery worker in the foreground, for a supervisor or a container."""
+    """Run one Celery worker in the foreground, for a supervisor or a container.
+
+    It consumes every queue.
+    """
     from celery.bin.celery import celery
 
     from config.settings import Settings
@@ -78,13 +92,14 @@ def worker(queues: str, processes: int) -> None:
     celery(worker_arguments(names, processes), prog_name="celery", auto_envvar_prefix="CELERY")
 
 
-@click.command()
+@with_example("cartwatch send messages.ndjson", "cartwatch example --now | cartwatch send")
+@click.command(short_help="Send native messages to the running service.")
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--source", default="cartwatch send", show_default=True, help="Named where a line cannot be read.")
+@click.option("--source", default="cartwatch send", show_default=True, help="Source of lines that cannot be read.")
 def send(file: BinaryIO, source: str) -> None:
     """Append native messages (one JSON object a line) to the inbox of the running service.
 
-    What is counted as accepted is stored. A line that cannot be read, or will not be used, is named (exit 2).
+    Accepted messages are stored. If a line cannot be read or used, the command names it and exits with 2.
     """
     from redis.exceptions import RedisError
 
@@ -102,20 +117,21 @@ def send(file: BinaryIO, source: str) -> None:
         raise click.ClickException(f"nothing was accepted. {error}") from error
     except RedisError as error:
         raise click.ClickException(f"the state store cannot be reached, nothing was accepted: {error}") from error
-    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} set aside")
+    click.echo(f"{accepted.stored} accepted, {len(accepted.refused)} dead-lettered")
     for record in accepted.refused:
-        click.echo(f"set aside: {record.why}", err=True)
+        click.echo(f"dead letter: {record.why}", err=True)
     for place, why in accepted.unusable:
-        click.echo(f"message {place + 1}: kept, and not used: {why}", err=True)
+        click.echo(f"message {place + 1}: stored, not used: {why}", err=True)
     if accepted.refused or accepted.unusable:
         sys.exit(BAD_INPUT)
 
 
-@click.command()
-@click.option("--quiet", is_flag=True, help="Only the exit code: 0 well, 1 ill.")
+@with_example("cartwatch health")
+@click.command(short_help="Check the store, the workers and what waits too long.")
+@click.option("--quiet", is_flag=True, help="Only the exit code: 0 healthy, 1 not.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for a program to read.")
 def health(quiet: bool, as_json: bool) -> None:
-    """Say which part is ill: store, durability, workers, what waits too long."""
+    """Check the store, its durability, the workers and what waits too long. Exit code 1: a part is unhealthy."""
     import json
 
     from redis.exceptions import RedisError

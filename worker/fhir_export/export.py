@@ -234,6 +234,6 @@ def _refusal(resource: Resource, answer: PutResult, now: datetime) -> DeadLetter
 
 def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> str:
     """The notice to the technician; what the base said of a resource stays on the list."""
-    what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch exports`"
+    what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch fhir-export status`"
     about = f"refused {refused[0].id} {entry.id.decode()}"
     return fault(REFUSED, what, about, now).model_dump_json(exclude_none=True)

@@ -13,7 +13,7 @@ class Refusal(NamedTuple):
     more: str
 
 
-_PERSONAL_LINK = "Ask for a personal link: cartwatch link --person YOUR-ID"
+_PERSONAL_LINK = "Ask for a personal link: cartwatch sign-in-link --person YOUR-ID"
 
 BAD_LINK = Refusal(
     403,

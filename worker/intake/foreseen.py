@@ -28,7 +28,7 @@ def _foreseen(element: ElementResult, sampling: Sampling, now: datetime, site: S
     if any(_is_of_a_waveform(native, sampling) for native in element.messages):
         return refused(element.where, WAVEFORM)
     why = next((why for native in element.messages if (why := _why(native, now, site))), "")
-    return element._replace(outcome=Outcome.SET_ASIDE, why=why) if why else element
+    return element._replace(outcome=Outcome.DEAD_LETTER, why=why) if why else element
 
 
 def _is_of_a_waveform(native: Native, sampling: Sampling) -> bool:

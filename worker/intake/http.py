@@ -142,7 +142,7 @@ async def _source(request: Request, endpoint: Endpoint) -> str:
     if endpoint.wrong_keys.note(address):
         said = issue("too many wrong keys from this address; wait a minute", code="throttled")
         raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, said)
-    said = issue("send `Authorization: Bearer KEY`; `cartwatch key add SOURCE` makes one", code="login")
+    said = issue("send `Authorization: Bearer KEY`; `cartwatch source-key add SOURCE` makes one", code="login")
     raise _Refused(HTTPStatus.UNAUTHORIZED, said)
 
 
@@ -223,7 +223,7 @@ def _native(endpoint: Endpoint, sender: _Sender, body: bytes, kind: str) -> tupl
             continue
         good.append(received_here(message, raw, now))
         if why := why_unusable(message, now, sender.site):
-            unusable.append(issue(f"kept, and not used: {why}", "warning", "business-rule", f"[{index}]"))
+            unusable.append(issue(f"stored, not used: {why}", "warning", "business-rule", f"[{index}]"))
     if good:
         endpoint.wake(endpoint.store.put_native(good, now, sender.source.name))
     used = f", {len(unusable)} of them not used" if unusable else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 from config.codes import PRODUCT
 from config.intake import Source
 from config.vocabulary import PRODUCTS
-from worker.intake.parsed import ElementResult, Preview, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Preview, dead_letter, ignored, stored
 from worker.intake.times import When
 
 NOT_A_RECORD = "registers nobody: only a source of type record, or one with `registers`, says who was infused"
@@ -45,10 +45,10 @@ def infusion(
     if source.policy.type != "record" and not source.policy.registers:
         return ignored(where, f"{source.name} {NOT_A_RECORD}", patient, understood=True, shown=shown)
     if taken_back:
-        return set_aside(where, patient, RETRACTED, shown)
+        return dead_letter(where, patient, RETRACTED, shown)
     if start.at is None or start.day:
         why = start.why or f"{start.shown} is a day, and the infusion needs the hour"
-        return set_aside(where, patient, f"{field}: {why}", shown)
+        return dead_letter(where, patient, f"{field}: {why}", shown)
     native = {
         "type": "registration",
         "id": identifier,

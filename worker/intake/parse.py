@@ -44,7 +44,7 @@ def _disposition(taken: Parsed) -> str:
 
 
 def _holds_result(element: ElementResult, form: str) -> bool:
-    if element.outcome not in (Outcome.STORED, Outcome.SET_ASIDE):
+    if element.outcome not in (Outcome.STORED, Outcome.DEAD_LETTER):
         return False
     return (
         not form.startswith("hl7")

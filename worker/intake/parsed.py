@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     """How an element ends."""
 
     STORED = "stored"
-    SET_ASIDE = "set aside"
+    DEAD_LETTER = "dead letter"
     IGNORED = "ignored"
     REFUSED = "refused"
     OVER_QUOTA = "no room"
@@ -91,7 +91,7 @@ class ParsedResource(NamedTuple):
     def outcome(self) -> Outcome:
         """The worst of its elements that concerns the sender: refused only where nothing of it was kept."""
         found = {element.outcome for element in self.elements}
-        for outcome in (Outcome.OVER_QUOTA, Outcome.SET_ASIDE, Outcome.STORED, Outcome.REFUSED):
+        for outcome in (Outcome.OVER_QUOTA, Outcome.DEAD_LETTER, Outcome.STORED, Outcome.REFUSED):
             if outcome in found:
                 return outcome
         return Outcome.IGNORED
@@ -122,13 +122,13 @@ def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Previe
         for message in messages:
             MESSAGE.validate_python(message)
     except ValidationError as error:
-        return ElementResult(Outcome.SET_ASIDE, where, patient, explain(error), shown=shown)
+        return ElementResult(Outcome.DEAD_LETTER, where, patient, explain(error), shown=shown)
     return ElementResult(Outcome.STORED, where, patient, messages=messages, shown=shown)
 
 
-def set_aside(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
+def dead_letter(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
     """Kept with its text and the reason, to be tried again."""
-    return ElementResult(Outcome.SET_ASIDE, where, patient, why, shown=shown)
+    return ElementResult(Outcome.DEAD_LETTER, where, patient, why, shown=shown)
 
 
 def ignored(

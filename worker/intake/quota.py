@@ -8,7 +8,7 @@ MESSAGE_SIZE = 400
 
 def is_kept(item: ParsedResource, element: ElementResult) -> bool:
     """Whether the text becomes a dead letter here: the chart itself sets aside what it can show."""
-    if element.outcome is Outcome.SET_ASIDE:
+    if element.outcome is Outcome.DEAD_LETTER:
         return not element.messages
     return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
 

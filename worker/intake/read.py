@@ -149,7 +149,7 @@ def native(raw: bytes, tables: Tables) -> ParsedResource:
         shown = Preview("drug", message.drug, None, at, status, "given")
     elif isinstance(message, Reading):
         shown, why = _reading(message, tables, status, at)
-    outcome = Outcome.SET_ASIDE if why else Outcome.STORED
+    outcome = Outcome.DEAD_LETTER if why else Outcome.STORED
     element = ElementResult(outcome, message.type, message.patient, why, (body,), shown)
     return ParsedResource("native", text, message.id, (element,))
 

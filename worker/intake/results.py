@@ -11,7 +11,7 @@ from config.intake import Source
 from config.tables import Tables
 from config.vocabulary import READINGS, Sort
 from worker.intake.codes import Coding, value_of
-from worker.intake.parsed import ElementResult, Native, Outcome, Preview, Unmapped, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, Outcome, Preview, Unmapped, dead_letter, ignored, stored
 from worker.intake.times import When
 
 GLASGOW_UNIT = "{score}"
@@ -88,14 +88,14 @@ def to_message(result: Result, source: Source, tables: Tables) -> ElementResult:
         )
     trouble = _untimely(result)
     if trouble:
-        return set_aside(result.where, result.patient, trouble, _shown(result, tables, _use_of(result)))
+        return dead_letter(result.where, result.patient, trouble, _shown(result, tables, _use_of(result)))
     if life.use is Use.RETRACT:
         native = _native(result, source) | {"status": "entered_in_error"}
         if result.code.reading == GLASGOW:
             native = _note(result, source) | {"status": "entered_in_error"}
         return stored(result.where, result.patient, (native,), _shown(result, tables, "retract"))
     if value.trouble:
-        return set_aside(result.where, result.patient, value.trouble, _shown(result, tables, "ambiguous"))
+        return dead_letter(result.where, result.patient, value.trouble, _shown(result, tables, "ambiguous"))
     if life.use is Use.NO_VALUE or not value.given:
         return _absent(result, source)
     if result.code.reading == GLASGOW:
@@ -173,7 +173,7 @@ def _coded(result: Result, source: Source) -> ElementResult:
     if not known:
         shown = _plain(result, None, None, "ambiguous", sent)
         return ElementResult(
-            Outcome.SET_ASIDE,
+            Outcome.DEAD_LETTER,
             result.where,
             result.patient,
             f"{reading}: {sent[:60]!r} is none of its values; map it under `values.{reading}`",
@@ -196,10 +196,10 @@ def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
         bound = parse_number(value.text)
         if bound is None:
             why = f"{reading}: {value.text[:40]!r} is no number of at most 15 digits and no bound such as '<0.1'"
-            return set_aside(result.where, result.patient, why, _plain(result, None, None, "ambiguous", raw))
+            return dead_letter(result.where, result.patient, why, _plain(result, None, None, "ambiguous", raw))
     except ValueError as error:
         why = f"{reading}: {error}"
-        return set_aside(result.where, result.patient, why, _plain(result, None, None, "implausible", raw))
+        return dead_letter(result.where, result.patient, why, _plain(result, None, None, "implausible", raw))
     native = _native(result, source) | {"value": value.text}
     if READINGS[reading].sort is not Sort.SCORE and unit is not None:
         native["unit"] = unit
@@ -215,7 +215,7 @@ def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
         unmapped = Unmapped("unit", reading, (unit or "")[:40], raw[:100]) if unknown else None
         # The chart shows such a value and computes nothing with it: its message goes on, to be set aside there.
         going = stored(result.where, result.patient, (native,), shown)
-        return going._replace(outcome=Outcome.SET_ASIDE, why=going.why or str(error), unmapped=unmapped)
+        return going._replace(outcome=Outcome.DEAD_LETTER, why=going.why or str(error), unmapped=unmapped)
     native |= {name: str(limit) for name, limit in (("low", low), ("high", high)) if limit is not None}
     sent = raw if quantity.value != bound.number else ""
     shown = _plain(result, _written(bound, quantity.value), READINGS[reading].unit, raw=sent)

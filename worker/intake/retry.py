@@ -78,6 +78,6 @@ def _same(place: str, recorded: str, form: str) -> bool:
 
 
 def _messages(elements: tuple[ElementResult, ...]) -> list[Native] | None:
-    if any(element.outcome in (Outcome.SET_ASIDE, Outcome.REFUSED) for element in elements):
+    if any(element.outcome in (Outcome.DEAD_LETTER, Outcome.REFUSED) for element in elements):
         return None
     return [message for element in elements for message in element.messages]

@@ -212,7 +212,7 @@ class IntakeStore:
             return []
         pipe.set(told, 1, ex=TOLD_FOR)
         name = source[:SOURCE_SHOWN]
-        what = f"messages from {name} are set aside; see `cartwatch set-aside`"
+        what = f"messages from {name} are set aside; see `cartwatch dead-letters`"
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
         return [(message, message.model_dump_json(exclude_none=True).encode())]
 
@@ -286,7 +286,7 @@ def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[Dead
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
-        kept = [ElementResult(Outcome.SET_ASIDE, WHOLE, kept[0].patient, why)]
+        kept = [ElementResult(Outcome.DEAD_LETTER, WHOLE, kept[0].patient, why)]
     return [_record(taken, item, element, now) for element in kept]
 
 

@@ -217,7 +217,7 @@ def _with_address(settings: Settings, port: int, say: Callable[[str], None]) -> 
     if settings.public_url is not None:
         say(f"gateway: {settings.public_url}, served at {here}")
         return settings
-    say(f"gateway: {here}, on THIS MACHINE ONLY; sign in with `cartwatch link --person ID`")
+    say(f"gateway: {here}, on THIS MACHINE ONLY; sign in with `cartwatch sign-in-link --person ID`")
     return settings.model_copy(update={"public_url": here})
 
 

@@ -216,6 +216,6 @@ def _with_letters(
 
 def _refusal(refused: list[DeadLetter], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
     source = source[:SOURCE_SHOWN]
-    what = f"messages from {source} cannot be read; see `cartwatch set-aside`"
+    what = f"messages from {source} cannot be read; see `cartwatch dead-letters`"
     message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)
     return message, message.model_dump_json(exclude_none=True).encode()

@@ -1,6 +1,7 @@
 """The commands, as somebody at a terminal meets them."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -30,8 +32,10 @@ from tests.support.stored_ward import (
 )
 from worker.cli import main
 from worker.commands import responses
+from worker.commands.service import EVERY_QUEUE
 from worker.monitoring.health import Check
 from worker.processing.advance import advance
+from worker.runtime.queues import QUEUES
 from worker.standalone import replay as replaying
 from worker.standalone.embedded_redis import NoRedisError
 from worker.standalone.example import REFERENCE_CASE, up_to
@@ -58,11 +62,45 @@ def broken(folder: Path) -> Path:
 # -- help and start-up -----------------------------------------------------------------------------
 
 
-def test_every_command_explains_itself() -> None:
-    for name in main.commands:
-        said = run(name, "--help")
-        assert said.exit_code == 0
-        assert len(said.stdout.splitlines()) > 3
+def leaves(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, *path, name)
+        else:
+            yield *path, name
+
+
+def at_terminal(*arguments: str) -> str:
+    return CliRunner().invoke(main, [*arguments, "--help"], terminal_width=80).stdout
+
+
+def test_the_help_lists_every_command_in_one_section_on_one_line() -> None:
+    listed = [name for names in main.sections.values() for name in names]
+    assert sorted(listed) == sorted(main.commands)
+    lines = at_terminal().splitlines()
+    for name in listed:
+        [line] = [line for line in lines if line.split()[:1] == [name]]
+        assert line.endswith(f"  {main.commands[name].short_help}")
+    assert "..." not in " ".join(lines).replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize("path", [*leaves(main)], ids=" ".join)
+def test_the_help_of_a_command_ends_with_examples_that_it_accepts(path: tuple[str, ...]) -> None:
+    _, _, shown = at_terminal(*path).partition("\n  Example")
+    examples = [line.strip() for line in shown.splitlines()[1:]]
+    assert examples
+    command: click.Command = main
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    for example in examples:
+        [words] = [words for one in example.split(" | ") if (words := shlex.split(one))[1 : len(path) + 1] == [*path]]
+        command.make_parser(click.Context(command)).parse_args(words[len(path) + 1 :])
+
+
+def test_a_worker_consumes_every_queue_by_default() -> None:
+    assert "--queues" not in at_terminal("worker")
+    assert set(EVERY_QUEUE.split(",")) == set(QUEUES)
 
 
 def test_the_help_says_that_this_is_no_medical_device() -> None:
@@ -163,15 +201,15 @@ def test_grade_says_where_a_configuration_cannot_be_used(tmp_path: Path) -> None
 
 def test_send_says_how_many_were_accepted(service: Store) -> None:
     said = run("send", given=b"\n\n".join(map(raw, crs2())) + b"\n")
-    assert (said.exit_code, said.stdout) == (0, "3 accepted, 0 set aside\n")
+    assert (said.exit_code, said.stdout) == (0, "3 accepted, 0 dead-lettered\n")
     assert waiting(service) == 3
 
 
 def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> None:
     said = run("send", "--source", "night export", given=raw(crs2()[0]) + b"\n{\n\xff\n")
     assert said.exit_code == 2
-    assert said.stdout == "1 accepted, 2 set aside\n"
-    assert said.stderr.count("set aside: not JSON") == 2
+    assert said.stdout == "1 accepted, 2 dead-lettered\n"
+    assert said.stderr.count("dead letter: not JSON") == 2
     assert waiting(service) == 1
     assert {record.source for _, record in service.dead_letters()} == {"night export"}
 
@@ -179,8 +217,8 @@ def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> N
 def test_send_names_what_will_not_be_used(service: Store) -> None:
     ahead = reading("crp", 85, at=datetime(2090, 1, 1, tzinfo=UTC))
     said = run("send", given=raw(crs2()[0]) + b"\n" + raw(ahead) + b"\n")
-    assert (said.exit_code, said.stdout) == (2, "2 accepted, 0 set aside\n")
-    assert said.stderr.startswith("message 2: kept, and not used: the effective time lies in the future")
+    assert (said.exit_code, said.stdout) == (2, "2 accepted, 0 dead-lettered\n")
+    assert said.stderr.startswith("message 2: stored, not used: the effective time lies in the future")
     assert waiting(service) == 2
 
 
@@ -205,7 +243,7 @@ def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(servic
     accept(service.redis, KEYS, [b"{"], NOW, "lab")
     send(service, [reading("crp", 85, "P1", unit=None), reading("crp", 85, "P3")])
     advance(service, KEYS.of("P1"), Clock(), SITE)
-    said = run("set-aside", "--json")
+    said = run("dead-letters", "--json")
     assert said.exit_code == 0
     lines = [json.loads(line) for line in said.stdout.splitlines()]
     reasons = {(line.get("source"), line["patient"], line["why"].partition(":")[0]) for line in lines}
@@ -217,14 +255,14 @@ def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(servic
 
 def test_set_aside_in_words_gives_one_line_each(service: Store) -> None:
     accept(service.redis, KEYS, [b"{", b"["], NOW, "lab")
-    lines = run("set-aside").stdout.splitlines()
+    lines = run("dead-letters").stdout.splitlines()
     assert len(lines) == 2
     assert all("2024-06-14T08:00:00  lab: not JSON" in line for line in lines)
 
 
 def test_set_aside_of_nothing_is_nothing(service: Store) -> None:
     assert service.dead_letters() == []
-    assert run("set-aside").stdout == ""
+    assert run("dead-letters").stdout == ""
 
 
 # -- board and ack ---------------------------------------------------------------------------------
@@ -332,7 +370,7 @@ def test_health_of_a_store_that_is_gone_says_that() -> None:
     assert "ILL   store: cannot be reached" in said.stdout
 
 
-@pytest.mark.parametrize("command", [["board"], ["set-aside"], ["ack", "e1", "--by", "haematologist-1"]])
+@pytest.mark.parametrize("command", [["board"], ["dead-letters"], ["ack", "e1", "--by", "haematologist-1"]])
 def test_a_store_that_is_gone_is_said_in_one_line(command: list[str]) -> None:
     said = run(*command)
     assert said.exit_code == 1
@@ -483,7 +521,7 @@ def test_replay_names_bad_lines_and_replays_the_others(fake: type[FakeReplay]) -
 def test_replay_names_patients_nobody_registered(fake: type[FakeReplay]) -> None:
     said = run("replay", given=raw(reading("crp", 85, "P9")))
     assert fake.given
-    assert "set aside: patient P9 is not registered: 3 message(s)" in said.stderr
+    assert "dead letter: patient P9 is not registered: 3 message(s)" in said.stderr
 
 
 def test_replay_lets_nobody_answer_unless_told(fake: type[FakeReplay]) -> None:

@@ -1,4 +1,4 @@
-"""`cartwatch gateway`, `cartwatch link`, `cartwatch sign-out`, as somebody at a terminal meets them."""
+"""`cartwatch gateway`, `cartwatch sign-in-link`, `cartwatch sign-out`, as somebody at a terminal meets them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_whoever_brings_the_token_of_the_settings_may_read_the_metrics(
 
 
 def test_a_personal_link(redis: Redis, settings: Settings) -> None:
-    said = run(commands.link, "--person", "haematologist-1")
+    said = run(commands.sign_in_link, "--person", "haematologist-1")
     links = links_of(redis, KEYS, settings, "https://cartwatch.example")
     assert said.stdout.startswith("https://cartwatch.example/sign-in/")
     assert links.read_sign_in(said.stdout.strip().rpartition("/")[2], Clock().now()).person == "haematologist-1"
@@ -112,14 +112,14 @@ def test_a_personal_link(redis: Redis, settings: Settings) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_a_link_for_nobody_is_refused() -> None:
-    said = run(commands.link, "--person", "nobody-9")
+    said = run(commands.sign_in_link, "--person", "nobody-9")
     assert said.exit_code == 2
     assert "not one of haematologist-1" in said.stderr
 
 
 def test_a_link_needs_an_address(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "runtime", lambda: Runtime(Settings(), SITE, store, Clock()))
-    said = run(commands.link, "--person", "haematologist-1")
+    said = run(commands.sign_in_link, "--person", "haematologist-1")
     assert said.exit_code == 1
     assert "CARTWATCH_PUBLIC_URL" in said.stderr
 

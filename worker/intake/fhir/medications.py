@@ -13,7 +13,7 @@ from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import ElementResult, Native, Preview, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, Preview, dead_letter, ignored, stored
 from worker.intake.times import NEVER, When, fhir
 
 INFUSED = (*VASOPRESSORS, VASOPRESSIN)
@@ -77,22 +77,22 @@ def elements(
     if found.code is None or not found.code.reading.startswith(DRUG):
         shown = Preview("drug", name or None, None, start.shown, given.status, use)
         if found.trouble:
-            return [set_aside(where, patient, found.why, shown)]
+            return [dead_letter(where, patient, found.why, shown)]
         why = found.why if found.code is None else f"{found.code.reading} is no drug"
         return [ignored(where, why, patient, shown=shown)._replace(unmapped=found.unmapped)]
     drug = found.code.reading.removeprefix(DRUG)
     shown = Preview("drug", drug, None, start.shown, given.status, use, name)
     if given.status not in (*GIVEN, RETRACTED):
         if given.status not in NOT_GIVEN:
-            return [set_aside(where, patient, f"status: {given.status[:40]!r} is not known", shown)]
+            return [dead_letter(where, patient, f"status: {given.status[:40]!r} is not known", shown)]
         return [ignored(where, f"status {given.status}: not given", patient, understood=True, shown=shown)]
     if start.at is None or start.day:
         why = start.why or f"{start.shown} is a day, and an administration needs the hour"
-        return [set_aside(where, patient, f"effective: {why}", shown)]
+        return [dead_letter(where, patient, f"effective: {why}", shown)]
     running = given.status == "in-progress"
     if drug in INFUSED and end is NEVER and not running and given.status != RETRACTED:
         why = f"effectivePeriod.end: missing, and {drug} has {given.status}; say when it stopped"
-        return [set_aside(where, patient, why, shown)]
+        return [dead_letter(where, patient, why, shown)]
     common = {"source": source.name, "patient": patient, "drug": drug, **_dose(given)}
     name = identifier_of(given, whole)
     if given.status == RETRACTED:
@@ -114,7 +114,7 @@ def _infusion(
     """The CAR-T cells themselves were given."""
     if given.status not in (*GIVEN, RETRACTED):
         if given.status not in NOT_GIVEN:
-            return set_aside(where, patient, f"status: {given.status[:40]!r} is not known")
+            return dead_letter(where, patient, f"status: {given.status[:40]!r} is not known")
         return ignored(where, f"status {given.status}: not given", patient, understood=True)
     return infusion(
         identifier_of(given, whole),

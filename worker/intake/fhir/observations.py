@@ -9,7 +9,7 @@ from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import Coding, find
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
-from worker.intake.parsed import ElementResult, ignored, set_aside
+from worker.intake.parsed import ElementResult, dead_letter, ignored
 from worker.intake.results import Result, ResultStatus, Use, Value, to_message
 from worker.intake.times import NEVER, When, fhir
 
@@ -43,7 +43,7 @@ def elements(
     """
     life = LIVES.get(observation.status)
     if life is None:
-        return [set_aside(where, patient, f"status: {observation.status[:40]!r} is none of {', '.join(LIVES)}")]
+        return [dead_letter(where, patient, f"status: {observation.status[:40]!r} is none of {', '.join(LIVES)}")]
     if life.use is Use.NO_VALUE and not observation.component and observation.dataAbsentReason is not None:
         absent = f"{life.word}: {reason(observation.dataAbsentReason)}"
     else:
@@ -58,7 +58,7 @@ def elements(
         found = find(source.codes, coded(part.code))
         if found.code is None:
             if found.trouble:
-                made.append(set_aside(place, patient, found.why))
+                made.append(dead_letter(place, patient, found.why))
             else:
                 cancelled = bool(absent) and observation.dataAbsentReason is not None
                 element = ignored(place, absent if cancelled else found.why, patient, understood=cancelled)

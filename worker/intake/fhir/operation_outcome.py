@@ -6,14 +6,14 @@ from worker.intake.parsed import Outcome, Parsed, ParsedResource
 
 STATUS = {
     Outcome.STORED: "201 Created",
-    Outcome.SET_ASIDE: "202 Accepted",
+    Outcome.DEAD_LETTER: "202 Accepted",
     Outcome.IGNORED: "200 OK",
     Outcome.REFUSED: "422 Unprocessable Entity",
     Outcome.OVER_QUOTA: "503 Service Unavailable",
 }
 _SEVERITY = {
     Outcome.STORED: ("information", "informational"),
-    Outcome.SET_ASIDE: ("warning", "business-rule"),
+    Outcome.DEAD_LETTER: ("warning", "business-rule"),
     Outcome.IGNORED: ("information", "informational"),
     Outcome.REFUSED: ("error", "invalid"),
     Outcome.OVER_QUOTA: ("error", "transient"),
@@ -37,8 +37,8 @@ def of_item(item: ParsedResource) -> dict[str, Any]:
     for element in item.elements:
         severity, code = _SEVERITY[element.outcome]
         text = element.why or f"{element.outcome.value}: {len(element.messages)} message(s)"
-        if element.outcome is Outcome.SET_ASIDE:
-            text = f"set aside: {text}"
+        if element.outcome is Outcome.DEAD_LETTER:
+            text = f"stored as a dead letter: {text}"
         issues.append(issue(text, severity, code, element.where))
     return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
 

@@ -10,7 +10,7 @@ from worker.intake.codes import find
 from worker.intake.fhir.observations import coded, identifier_of
 from worker.intake.fhir.resources import Coded, Period, Procedure
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import ElementResult, ignored, set_aside
+from worker.intake.parsed import ElementResult, dead_letter, ignored
 from worker.intake.times import NEVER, When, fhir
 
 BEGUN = ("in-progress", "completed", "stopped")
@@ -39,7 +39,7 @@ def element(done: Procedure, patient: str, source: Source, where: str, whole: di
     """What the Procedure of an infusion becomes."""
     if done.status not in (*BEGUN, RETRACTED):
         if done.status not in NOT_BEGUN:
-            return set_aside(where, patient, f"status: {done.status[:40]!r} is not known")
+            return dead_letter(where, patient, f"status: {done.status[:40]!r} is not known")
         return ignored(where, f"status {done.status}: not infused", patient, understood=True)
     return infusion(
         identifier_of(done, whole),

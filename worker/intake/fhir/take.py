@@ -25,7 +25,7 @@ from worker.intake.fhir.resources import (
     Reference,
 )
 from worker.intake.identity import Identity, Unidentified
-from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, ignored, refused, set_aside, stored
+from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, dead_letter, ignored, refused, stored
 from worker.intake.times import When, fhir
 
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
@@ -165,9 +165,9 @@ class _Reader:
         except ValidationError as error:
             elements, identity = [refused(where, f"{kind}: {explain(error)}")], None
         except Unidentified as error:
-            elements, identity = [set_aside(where, "", str(error))], None
+            elements, identity = [dead_letter(where, "", str(error))], None
         identifier = entry.resource.get("id")
-        if identity is not None and any(element.outcome is Outcome.SET_ASIDE for element in elements):
+        if identity is not None and any(element.outcome is Outcome.DEAD_LETTER for element in elements):
             raw, elements = self._alone(entry, identity, owners, elements)
         return ParsedResource(
             "fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements)
@@ -289,7 +289,7 @@ class _Reader:
             why = "not kept: what it refers to is too long to be kept with it; send it with a code of its own"
         except RecursionError:
             why = "nested too deeply"
-        return "", [refused(one.where, why) if one.outcome is Outcome.SET_ASIDE else one for one in elements]
+        return "", [refused(one.where, why) if one.outcome is Outcome.DEAD_LETTER else one for one in elements]
 
 
 NOBODY = Identity("", "", "")
@@ -320,8 +320,8 @@ def _around(resource: dict[str, Any]) -> Around:
 
 def _without_patient(element: ElementResult, why: str) -> ElementResult:
     """An element of nobody: what would be charted is set aside."""
-    if element.outcome in (Outcome.STORED, Outcome.SET_ASIDE):
-        return element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())
+    if element.outcome in (Outcome.STORED, Outcome.DEAD_LETTER):
+        return element._replace(outcome=Outcome.DEAD_LETTER, why=why, messages=())
     return element
 
 

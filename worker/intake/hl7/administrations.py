@@ -11,7 +11,7 @@ from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import codings, units
 from worker.intake.identity import Unidentified
 from worker.intake.infusions import infusion, product_named
-from worker.intake.parsed import ElementResult, Preview, ignored, refused, set_aside, stored
+from worker.intake.parsed import ElementResult, Preview, dead_letter, ignored, refused, stored
 from worker.intake.times import NEVER, When, hl7
 
 GIVEN = ("", "CP", "PA")
@@ -60,14 +60,14 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: 
     if found.code is None or not found.code.reading.startswith(DRUG):
         shown = Preview("drug", name or None, None, start.shown, word, use)
         if found.trouble:
-            return set_aside(where, patient, found.why, shown)
+            return dead_letter(where, patient, found.why, shown)
         why = found.why if found.code is None else f"{found.code.reading} is no drug"
         return ignored(where, why, patient, shown=shown)._replace(unmapped=found.unmapped)
     drug = found.code.reading.removeprefix(DRUG)
     shown = Preview("drug", drug, None, start.shown, word, use, name)
     trouble = nobody or _trouble(start, status)
     if trouble:
-        return set_aside(where, patient, trouble, shown)
+        return dead_letter(where, patient, trouble, shown)
     if use == "not-given":
         return ignored(where, f"RXA-20 {status}: not given", patient, understood=True, shown=shown)
     assert start.at is not None, "looked at above"
@@ -83,11 +83,11 @@ def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str,
     start = _when(rxa, 3, source)
     status = rxa.field(20).component(1).strip().upper()
     if nobody:
-        return set_aside(where, patient, nobody)
+        return dead_letter(where, patient, nobody)
     if status in NOT_GIVEN:
         return ignored(where, f"RXA-20 {status}: not given", patient, understood=True)
     if status not in GIVEN:
-        return set_aside(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
+        return dead_letter(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
     identifier = Named(joined(patient, "infusion", rxa.field(2).text, product, start.shown or "")).followed_by(b"")
     taken_back = rxa.field(21).component(1).strip().upper() == DELETED
     return infusion(

@@ -7,7 +7,7 @@ from worker.intake.budget import Budget
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.tokens import Field, Message, Segment
 from worker.intake.identity import Unidentified
-from worker.intake.parsed import ElementResult, Native, ignored, set_aside, stored
+from worker.intake.parsed import ElementResult, Native, dead_letter, ignored, stored
 from worker.intake.times import NEVER, When, hl7
 
 MERGES = ("A40", "A34", "A18", "A39")
@@ -36,10 +36,10 @@ def admissions(message: Message, event: str, source: Source, budget: Budget) -> 
             raise Unidentified("PID: missing")
         patient = patient_of(pid.field(3), source)
     except Unidentified as error:
-        return [set_aside("ADT", "", str(error))]
+        return [dead_letter("ADT", "", str(error))]
     when = _time(message, pv1 if event in DISCHARGES else None, source)
     if when.at is None:
-        return [set_aside("ADT", patient, f"EVN-6, EVN-2: {when.why}")]
+        return [dead_letter("ADT", patient, f"EVN-6, EVN-2: {when.why}")]
     native: Native = {"source": source.name, "patient": patient, "effective": when.at.isoformat()}
     if event in DISCHARGES:
         native["type"] = "discharge"
@@ -109,7 +109,7 @@ def _merges(message: Message, event: str, source: Source, budget: Budget) -> lis
             budget.spend(1)
             merge = _merge(segment, into, nobody, when, event, source, f"MRG[{len(made) + 1}]")
             made.append(merge._replace(messages=tuple(native | operator for native in merge.messages)))
-    return made or [set_aside("ADT", "", f"MRG: missing, and ADT^{event} merges nothing without it")]
+    return made or [dead_letter("ADT", "", f"MRG: missing, and ADT^{event} merges nothing without it")]
 
 
 def _whose(field: Field, source: Source) -> tuple[str, str]:
@@ -122,11 +122,11 @@ def _whose(field: Field, source: Source) -> tuple[str, str]:
 def _merge(mrg: Segment, into: str, nobody: str, when: When, event: str, source: Source, where: str) -> ElementResult:
     prior, unknown = _whose(mrg.field(1), source)
     if nobody or unknown:
-        return set_aside(where, "", nobody or unknown)
+        return dead_letter(where, "", nobody or unknown)
     if prior == into:
         return ignored(where, "MRG-1 and PID-3 name the same record", into)
     if when.at is None:
-        return set_aside(where, prior, f"EVN-6, EVN-2: {when.why}")
+        return dead_letter(where, prior, f"EVN-6, EVN-2: {when.why}")
     native: Native = {"type": "merge", "source": source.name, "patient": prior, "into": into}
     native["effective"] = when.at.isoformat()
     native["id"] = _identifier(event, native)

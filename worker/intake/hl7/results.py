@@ -14,7 +14,7 @@ from worker.intake.hl7.statuses import life, worse
 from worker.intake.hl7.tokens import Message, Segment
 from worker.intake.hl7.values import CODED, POINTERS, codings, value
 from worker.intake.identity import Unidentified
-from worker.intake.parsed import ElementResult, Outcome, ignored, refused, set_aside, stored
+from worker.intake.parsed import ElementResult, Outcome, dead_letter, ignored, refused, stored
 from worker.intake.results import Result, Use, Value, to_message
 from worker.intake.times import NEVER, When, hl7
 
@@ -99,7 +99,7 @@ def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list
     lives = life(status, unverified=source.takes_unverified, beside_x=policy.value_beside_x)
     if lives is None:
         why = f"OBX-11: the result status is {status[:10]!r}" if status else "OBX-11: the result status is missing"
-        return [set_aside(place.where, place.patient, why)]
+        return [dead_letter(place.where, place.patient, why)]
     what = value(obx)
     if lives.use is Use.NO_VALUE:
         what = Value(absent="the result could not be obtained (OBX-11 X)")
@@ -111,7 +111,7 @@ def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list
     if place.describes:
         return [_describes(element)]
     if place.nobody and element.outcome is not Outcome.IGNORED:
-        return [element._replace(outcome=Outcome.SET_ASIDE, why=place.nobody, messages=())]
+        return [element._replace(outcome=Outcome.DEAD_LETTER, why=place.nobody, messages=())]
     if status == "W" and element.outcome is Outcome.STORED:
         return [_wrong_patient(element)]
     return [element]
@@ -121,7 +121,7 @@ def _no_code(found: Found, place: _Place) -> ElementResult:
     if found.code is not None:
         return ignored(place.where, "a panel", place.patient, understood=True)
     if found.trouble:
-        return set_aside(place.where, place.patient, found.why)
+        return dead_letter(place.where, place.patient, found.why)
     return ignored(place.where, found.why, place.patient)._replace(unmapped=found.unmapped)
 
 
@@ -131,7 +131,7 @@ def _is_number(reading: str) -> bool:
 
 def _coded_number(place: _Place, reading: str, *, specimen: bool) -> ElementResult:
     why = f"OBX-5: a code is no {reading.replace('_', ' ')}"
-    return ignored(place.where, why, place.patient) if specimen else set_aside(place.where, place.patient, why)
+    return ignored(place.where, why, place.patient) if specimen else dead_letter(place.where, place.patient, why)
 
 
 def _describes(element: ElementResult) -> ElementResult:
@@ -180,7 +180,7 @@ def _without_clashes(elements: list[ElementResult]) -> list[ElementResult]:
         return elements
     why = "two results with the same order number, code, OBX-4 and time say different things; send OBX-4"
     return [
-        element._replace(outcome=Outcome.SET_ASIDE, why=why, messages=())
+        element._replace(outcome=Outcome.DEAD_LETTER, why=why, messages=())
         if any(message["id"] in clashing for message in element.messages)
         else element
         for element in elements

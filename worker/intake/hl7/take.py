@@ -8,7 +8,7 @@ from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
 from worker.intake.hl7.tokens import Message
-from worker.intake.parsed import ElementResult, Parsed, ParsedResource, hl7_text, ignored, set_aside
+from worker.intake.parsed import ElementResult, Parsed, ParsedResource, dead_letter, hl7_text, ignored
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
 
@@ -50,5 +50,5 @@ def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budg
 def _nothing(kind: str, name: str, raw: bytes) -> ElementResult:
     """A message without results is no trouble; one with results in the middle of a line has lost its line ends."""
     if name.encode() in raw:
-        return set_aside(kind, "", f"{name}: no line begins with it, and one holds it; segments must end with CR")
+        return dead_letter(kind, "", f"{name}: no line begins with it, and one holds it; segments must end with CR")
     return ignored(kind, f"no {name}")

@@ -42,7 +42,7 @@ MESSAGE_WEIGHT = 256
 
 _COUNTED = {
     Outcome.STORED: "stored",
-    Outcome.SET_ASIDE: "set_aside",
+    Outcome.DEAD_LETTER: "dead_lettered",
     Outcome.IGNORED: "ignored",
     Outcome.REFUSED: "refused",
 }

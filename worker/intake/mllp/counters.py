@@ -17,7 +17,7 @@ COUNTED = {
     "bytes": "Bytes that came",
     "received": "Messages that came",
     "stored": "Messages that were stored",
-    "set_aside": "Messages that were set aside",
+    "dead_lettered": "Messages that were set aside",
     "ignored": "Messages that hold nothing watched",
     "refused": "Messages that were answered AE",
     "messages_not_acknowledged": "Messages that were not acknowledged because the store was down",

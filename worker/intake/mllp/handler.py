@@ -13,7 +13,7 @@ from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.mllp.acknowledger import Received, Verdict
-from worker.intake.parsed import Outcome, Parsed, ParsedResource, set_aside
+from worker.intake.parsed import Outcome, Parsed, ParsedResource, dead_letter
 from worker.intake.permissions import permitted
 from worker.intake.quota import why_refused
 from worker.intake.store import IntakeStore, Put
@@ -121,7 +121,7 @@ def _read(raw: bytes, configured: IntakeConfig, source: Source | None, now: date
 
 
 def _unusable(raw: str, error: Exception) -> ParsedResource:
-    return ParsedResource("hl7", raw, "", (set_aside("MSH", "", f"internal error {type(error).__name__}"),))
+    return ParsedResource("hl7", raw, "", (dead_letter("MSH", "", f"internal error {type(error).__name__}"),))
 
 
 def _may_send(taken: Parsed, peer: str, source: Source | None, intake: Intake) -> bool:
@@ -134,10 +134,10 @@ def _verdict(taken: Parsed) -> Verdict:
     if outcome is Outcome.OVER_QUOTA:
         return Verdict(Outcome.REFUSED, why_refused(taken))
     # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
-    return Verdict(Outcome.SET_ASIDE if outcome is Outcome.REFUSED else outcome)
+    return Verdict(Outcome.DEAD_LETTER if outcome is Outcome.REFUSED else outcome)
 
 
 def _doubted(taken: Parsed, message: Received) -> Parsed:
     """A notice that a batch did not hold what it was said to."""
-    item = ParsedResource("hl7", "", "", (set_aside("BTS", "", message.count_mismatch),))
+    item = ParsedResource("hl7", "", "", (dead_letter("BTS", "", message.count_mismatch),))
     return Parsed(taken.source, (item,), key=f"{taken.key}:batch")

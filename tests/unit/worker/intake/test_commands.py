@@ -1,4 +1,4 @@
-"""`cartwatch parse`, `key`, `unmapped` and `set-aside --retry`."""
+"""`cartwatch parse`, `source-key`, `unmapped-codes` and `dead-letters`."""
 
 import json
 import stat
@@ -112,22 +112,22 @@ def running(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> IntakeStore:
 
 @pytest.mark.usefixtures("running")
 def test_a_key_is_made_listed_and_revoked() -> None:
-    made = run(commands.key, "add", "lab").output.strip()
+    made = run(commands.source_key, "add", "lab").output.strip()
     assert made.startswith("cw_")
-    listed = run(commands.key, "list").output.split()
+    listed = run(commands.source_key, "list").output.split()
     assert (listed[0], listed[2]) == (made.split("_")[1], "lab")
-    assert json.loads(run(commands.key, "list", "--json").output)["source"] == "lab"
-    assert run(commands.key, "revoke", listed[0]).exit_code == 0
-    assert run(commands.key, "revoke", listed[0]).exit_code == 1
-    assert run(commands.key, "list").output == ""
+    assert json.loads(run(commands.source_key, "list", "--json").output)["source"] == "lab"
+    assert run(commands.source_key, "revoke", listed[0]).exit_code == 0
+    assert run(commands.source_key, "revoke", listed[0]).exit_code == 1
+    assert run(commands.source_key, "list").output == ""
 
 
 def test_what_is_not_mapped_is_listed_with_its_example(running: IntakeStore) -> None:
     running.put(taken(oru(obx("X1^Potassium^LAB"))), NOW)
-    assert run(commands.unmapped).output == "lab       1  code  LAB: X1  Potassium\n"
-    (line,) = run(commands.unmapped, "--json", "--forget").output.splitlines()
+    assert run(commands.unmapped_codes).output == "lab       1  code  LAB: X1  Potassium\n"
+    (line,) = run(commands.unmapped_codes, "--json", "--forget").output.splitlines()
     assert json.loads(line)["code"] == "X1"
-    assert run(commands.unmapped).output == ""
+    assert run(commands.unmapped_codes).output == ""
 
 
 def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,15 +135,15 @@ def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pyt
     monkeypatch.setattr("worker.client.Client", lambda _: type("Waker", (), {"wake": woken.extend}))
     monkeypatch.setattr("worker.standalone.service.find_settings", lambda: None)
     running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
-    result = run(commands.set_aside, "--retry")
-    assert (result.output, result.exit_code) == ("0 stored, 0 no longer wanted, 1 still set aside\n", 1)
+    result = run(commands.dead_letters, "--retry")
+    assert (result.output, result.exit_code) == ("0 stored, 0 no longer needed, 1 still dead letters\n", 1)
 
 
 def test_what_is_set_aside_is_moved_to_a_file(running: IntakeStore, tmp_path: Path) -> None:
     file = tmp_path / "aside.ndjson"
     for word in ("sleepy", "dozy"):
         running.put(fhir(observation("67775-7", valueQuantity=None, valueString=word)), NOW)
-        assert run(commands.set_aside, "--move-to", str(file)).output == f"1 moved to {file}\n"
+        assert run(commands.dead_letters, "--export", str(file)).output == f"1 exported to {file}\n"
     assert running.dead_letters() == []
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [json.loads(line["raw"])["valueString"] for line in lines] == ["sleepy", "dozy"]
@@ -153,17 +153,17 @@ def test_what_is_set_aside_is_moved_to_a_file(running: IntakeStore, tmp_path: Pa
 
 def test_what_cannot_be_written_stays_on_the_list(running: IntakeStore, tmp_path: Path) -> None:
     running.put(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")), NOW)
-    said = run(commands.set_aside, "--move-to", str(tmp_path / "nowhere" / "file"))
+    said = run(commands.dead_letters, "--export", str(tmp_path / "nowhere" / "file"))
     assert (said.exit_code, "cannot be written" in said.output) == (1, True)
     assert len(running.dead_letters()) == 1
-    assert run(commands.set_aside, "--retry", "--move-to", str(tmp_path / "file")).exit_code == 2
+    assert run(commands.dead_letters, "--retry", "--export", str(tmp_path / "file")).exit_code == 2
 
 
 def test_how_often_each_was_met_is_shown_the_most_frequent_first(running: IntakeStore) -> None:
     for control in range(12):
         codes = [obx("X1^Potassium^LAB")] + [obx("X2^Sodium^LAB")] * (control % 2)
         running.put(taken(oru(*codes, control=str(control))), NOW)
-    assert [line.split()[1:4] for line in run(commands.unmapped).output.splitlines()] == [
+    assert [line.split()[1:4] for line in run(commands.unmapped_codes).output.splitlines()] == [
         ["12", "code", "LAB:"],
         ["6", "code", "LAB:"],
     ]

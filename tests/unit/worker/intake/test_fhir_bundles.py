@@ -93,7 +93,7 @@ def test_a_reference_by_uuid() -> None:
     first = {"fullUrl": address, "resource": patient(identifier=[typed("P1", "MR")])}
     assert patients(bundle(first, observation(subject={"reference": address}))) == ["P1"]
     lost = fhir(bundle(observation(subject={"reference": address})))
-    assert one(lost).outcome is Outcome.SET_ASIDE
+    assert one(lost).outcome is Outcome.DEAD_LETTER
     assert "leads to no patient" in one(lost).why
 
 
@@ -113,7 +113,7 @@ def test_nobody_gets_a_result_of_another_server() -> None:
 )
 def test_a_result_of_nobody_is_set_aside(subject: Any) -> None:
     element = one(fhir(observation(subject=subject)))
-    assert (element.outcome, element.messages) == (Outcome.SET_ASIDE, ())
+    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
     assert "subject" in element.why
 
 
@@ -128,7 +128,7 @@ def test_identifiers_by_authority_and_type() -> None:
         observation(subject={"reference": "Patient/7"}),
     )
     assert patients(held, identifiers=rules) == ["P1"]
-    assert one(fhir(observation(), source(identifiers=rules))).outcome is Outcome.SET_ASIDE
+    assert one(fhir(observation(), source(identifiers=rules))).outcome is Outcome.DEAD_LETTER
 
 
 def test_two_identifiers_that_fit_are_ambiguous() -> None:
@@ -140,7 +140,7 @@ def test_two_identifiers_that_fit_are_ambiguous() -> None:
 
 @pytest.mark.parametrize("kind", ["AN", "VN", "SS"])
 def test_account_and_visit_numbers_are_nobody(kind: str) -> None:
-    assert one(fhir(observation(subject={"identifier": typed("P1", kind)}))).outcome is Outcome.SET_ASIDE
+    assert one(fhir(observation(subject={"identifier": typed("P1", kind)}))).outcome is Outcome.DEAD_LETTER
 
 
 def test_reserved_names_are_nobody() -> None:

@@ -82,7 +82,7 @@ def test_inside_what_is_not_read_it_needs_a_time_of_its_own() -> None:
     body["effectiveDateTime"] = AT
     good, bad = inside(body | {"contained": [inner(effectiveDateTime=EARLIER), inner(id="2")]})
     assert good.messages[0]["effective"] == EARLIER
-    assert (bad.outcome, "time" in bad.why) == (Outcome.SET_ASIDE, True)
+    assert (bad.outcome, "time" in bad.why) == (Outcome.DEAD_LETTER, True)
     (element, *_) = fhir(body | {"contained": [inner()]}).elements
     assert (element.outcome, element.why) == (
         Outcome.IGNORED,
@@ -92,7 +92,7 @@ def test_inside_what_is_not_read_it_needs_a_time_of_its_own() -> None:
 
 def test_an_infusion_lends_no_time() -> None:
     (element,) = inside(administration("completed", contained=[inner()]))
-    assert element.outcome is Outcome.SET_ASIDE
+    assert element.outcome is Outcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_infusion_lends_no_time() -> None:
     [
         (inner(value="many"), Outcome.REFUSED, "valueQuantity.value: write a JSON number"),
         (inner("15074-8"), Outcome.IGNORED, "not mapped"),
-        (inner(subject={"reference": "#p"}), Outcome.SET_ASIDE, "'#p' leads to no patient"),
+        (inner(subject={"reference": "#p"}), Outcome.DEAD_LETTER, "'#p' leads to no patient"),
     ],
 )
 def test_one_that_is_not_stored_says_why_and_leaves_its_neighbours(
@@ -118,7 +118,7 @@ def test_what_is_no_list_of_resources_holds_none(contained: Any) -> None:
 
 def test_a_report_that_cannot_be_read_lends_nothing() -> None:
     (element,) = inside(report(inner(), effectiveDateTime=7))
-    assert (element.outcome, element.messages) == (Outcome.SET_ASIDE, ())
+    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
 
 
 def test_one_that_is_set_aside_can_be_read_again_without_its_bundle() -> None:

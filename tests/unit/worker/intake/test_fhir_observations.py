@@ -29,7 +29,7 @@ def native(resource: dict[str, Any], **policy: Any) -> dict[str, Any]:
     return message
 
 
-def why(resource: dict[str, Any], outcome: Outcome = Outcome.SET_ASIDE) -> str:
+def why(resource: dict[str, Any], outcome: Outcome = Outcome.DEAD_LETTER) -> str:
     element = one(fhir(resource))
     assert element.outcome is outcome, element
     return element.why
@@ -130,7 +130,7 @@ def test_components_are_readings_of_their_own() -> None:
     assert (panel.outcome, panel.understood) == (Outcome.IGNORED, True)
     assert (systolic.messages[0]["reading"], systolic.messages[0]["id"]) == ("systolic_bp", "Observation/o1#8480-6")
     assert diastolic.messages[0]["absent"] == "not-asked"
-    assert (mean.outcome, mean.where) == (Outcome.SET_ASIDE, "Observation.component[2]")
+    assert (mean.outcome, mean.where) == (Outcome.DEAD_LETTER, "Observation.component[2]")
 
 
 def test_a_value_and_its_components_are_all_taken() -> None:
@@ -176,7 +176,7 @@ def test_what_cannot_be_believed_is_set_aside_and_goes_on_to_be_shown(
     code: str, value: int, unit: str, because: str
 ) -> None:
     element = one(fhir(observation(code, value, unit)))
-    assert element.outcome is Outcome.SET_ASIDE
+    assert element.outcome is Outcome.DEAD_LETTER
     assert because in element.why
     assert element.messages[0]["value"] == str(value)
     assert element.shown is not None
@@ -199,7 +199,7 @@ def test_limits_of_the_laboratory_are_kept_where_they_are_in_its_unit() -> None:
 def test_a_number_out_of_all_bounds_is_set_aside() -> None:
     text = json.dumps(observation(value=0)).replace('"value": 0', '"value": 1E+400', 1)
     element = one(fhir(text.encode()))
-    assert element.outcome is Outcome.SET_ASIDE
+    assert element.outcome is Outcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_words_become_codes() -> None:
     message = native(observation("67775-7", valueQuantity=None, valueCodeableConcept=held))
     assert (message["reading"], message["value"]) == ("consciousness", "spontaneous")
     element = one(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")))
-    assert element.outcome is Outcome.SET_ASIDE
+    assert element.outcome is Outcome.DEAD_LETTER
     assert element.unmapped == ("value", "consciousness", "sleepy", "sleepy")
 
 

@@ -149,7 +149,7 @@ def test_a_number_nothing_measures_is_no_value(number: str) -> None:
         (element,) = fhir(raw).elements
     except Unreadable:
         return
-    assert element.outcome is Outcome.SET_ASIDE
+    assert element.outcome is Outcome.DEAD_LETTER
     assert len(element.why) < 200
 
 
@@ -177,13 +177,13 @@ def heavy(characters: int, times: int) -> dict[str, Any]:
 
 
 def kept(sent: dict[str, Any]) -> int:
-    return sum(len(item.raw) for item in fhir(sent).items if item.outcome is Outcome.SET_ASIDE)
+    return sum(len(item.raw) for item in fhir(sent).items if item.outcome is Outcome.DEAD_LETTER)
 
 
 def test_a_product_is_kept_with_each_administration_as_far_as_it_is_read() -> None:
     sent = heavy(100_000, 50)
     found = fhir(sent)
-    assert [item.outcome for item in found.items[1:]] == [Outcome.SET_ASIDE] * 50
+    assert [item.outcome for item in found.items[1:]] == [Outcome.DEAD_LETTER] * 50
     assert kept(sent) < 50 * 1000
     (again,) = fhir(found.items[1].raw.encode()).elements
     assert again.why == found.items[1].elements[0].why, "what is kept says the same of itself"
@@ -193,7 +193,7 @@ def test_what_would_be_copied_into_many_is_refused_where_it_is_too_much() -> Non
     sent = heavy(0, 50)
     sent["entry"][0]["resource"]["code"]["extension"] = ["x" * 100_000]
     outcomes = [item.outcome for item in fhir(sent).items[1:]]
-    assert outcomes == [Outcome.SET_ASIDE] * 10 + [Outcome.REFUSED] * 40
+    assert outcomes == [Outcome.DEAD_LETTER] * 10 + [Outcome.REFUSED] * 40
     assert kept(sent) < 2 * COPIED
 
 
@@ -202,7 +202,7 @@ def test_a_patient_is_not_copied_into_each_result_inside() -> None:
     unknown = {"resourceType": "Observation", "status": "no", "code": concept(coding("1988-5", LOINC))}
     sent = observation(id="o", subject=subject, contained=[unknown] * 1000)
     (item,) = fhir(sent).items
-    assert item.outcome is Outcome.SET_ASIDE
+    assert item.outcome is Outcome.DEAD_LETTER
     assert len(item.raw) < len(json.dumps(sent)) + 2000
     assert [one.patient for one in fhir(item.raw.encode()).elements] == [one.patient for one in item.elements]
 

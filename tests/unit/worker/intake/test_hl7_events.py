@@ -66,7 +66,7 @@ def test_a_deleted_administration_is_taken_back_under_its_id() -> None:
     [rxa(start=""), rxa(start="20240614"), rxa(status="ZZ"), rxa("612865^anakinra^RXNORM"), rxa("9^Tocilizumab^L")],
 )
 def test_what_is_doubtful_is_set_aside(segment: str) -> None:
-    assert one(taken(ras(segment))).outcome is Outcome.SET_ASIDE
+    assert one(taken(ras(segment))).outcome is Outcome.DEAD_LETTER
 
 
 def test_a_drug_that_is_not_watched_and_a_message_without_any() -> None:
@@ -102,9 +102,9 @@ def test_who_enters_a_merge_or_a_discharge_is_named_and_makes_no_other_message(o
 
 def test_merges_that_are_none() -> None:
     assert one(taken(hl7(EVN, pid(), "MRG|P1^^^HOSP^MR", event="ADT^A40"))).outcome is Outcome.IGNORED
-    assert one(taken(hl7(EVN, pid(), event="ADT^A40"))).outcome is Outcome.SET_ASIDE
-    assert one(taken(hl7(EVN, pid(), "MRG|A1^^^HOSP^AN", event="ADT^A40"))).outcome is Outcome.SET_ASIDE
-    assert one(taken(hl7(pid("N^^^H^MR"), "MRG|O^^^H^MR", event="ADT^A40"))).outcome is Outcome.SET_ASIDE
+    assert one(taken(hl7(EVN, pid(), event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(hl7(EVN, pid(), "MRG|A1^^^HOSP^AN", event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(hl7(pid("N^^^H^MR"), "MRG|O^^^H^MR", event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
 
 
 def test_one_message_may_merge_several() -> None:
@@ -156,5 +156,5 @@ def test_other_wards_register_nobody() -> None:
 
 
 def test_administrations_without_line_ends_do_not_vanish() -> None:
-    assert one(taken(ras(rxa()).replace(b"\rRXA", b" RXA"))).outcome is Outcome.SET_ASIDE
+    assert one(taken(ras(rxa()).replace(b"\rRXA", b" RXA"))).outcome is Outcome.DEAD_LETTER
     assert one(taken(ras())).outcome is Outcome.IGNORED

@@ -121,7 +121,7 @@ def test_without_any_order_number_the_message_itself_is_the_name() -> None:
 
 def test_two_results_of_one_name_that_differ_are_both_set_aside() -> None:
     elements = taken(oru(obx(value="85"), obx(value="58"))).elements
-    assert [element.outcome for element in elements] == [Outcome.SET_ASIDE] * 2
+    assert [element.outcome for element in elements] == [Outcome.DEAD_LETTER] * 2
     assert len(taken(oru(obx(), obx())).messages) == 2
     assert len(taken(oru(obx(value="85", sub="1"), obx(value="58", sub="2"))).messages) == 2
 
@@ -166,7 +166,7 @@ def test_values_that_are_one_number(kind: str, value: str, expected: str) -> Non
 )
 def test_values_that_are_none_are_set_aside(kind: str, value: str) -> None:
     element = one(taken(oru(obx(kind=kind, value=value))))
-    assert (element.outcome, element.messages) == (Outcome.SET_ASIDE, ())
+    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
 
 
 @pytest.mark.parametrize("value", ["", '""'])
@@ -228,7 +228,7 @@ def test_a_coded_reading() -> None:
 def test_the_time_is_of_the_result_else_of_the_order_never_of_the_message() -> None:
     assert native(obx(at=""), order=obr(at="20240614070000+0200"))["effective"] == "2024-06-14T07:00:00+02:00"
     element = one(taken(oru(obx(at=""), order=obr(at=""))))
-    assert (element.outcome, "time" in element.why) == (Outcome.SET_ASIDE, True)
+    assert (element.outcome, "time" in element.why) == (Outcome.DEAD_LETTER, True)
 
 
 def test_a_time_without_offset_is_of_the_zone_of_the_source() -> None:
@@ -261,7 +261,7 @@ def test_who_it_is(identifiers: str, patient: str) -> None:
 )
 def test_who_it_is_not(identifiers: str) -> None:
     element = one(taken(oru(obx(), patient=pid(identifiers.replace("~site", "\\R\\site")))))
-    assert (element.outcome, element.messages) == (Outcome.SET_ASIDE, ())
+    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
     assert "PID-3" in element.why
 
 
@@ -278,12 +278,12 @@ def test_the_next_patient_begins_with_the_next_pid() -> None:
     raw = hl7(pid(), obr(), obx(), pid("P2^^^HOSP^MR"), obr("F2"), obx(), pid("^^^HOSP^MR"), obr("F3"), obx())
     elements = taken(raw).elements
     assert [element.patient for element in elements] == ["P1", "P2", ""]
-    assert elements[2].outcome is Outcome.SET_ASIDE
+    assert elements[2].outcome is Outcome.DEAD_LETTER
 
 
 def test_one_bad_obx_leaves_its_neighbours() -> None:
     elements = taken(oru(obx(), obx("2160-0^K^LN", "one", "mg/dL"), obx("718-7^Hb^LN", "9.1", "g/dL"))).elements
-    assert [element.outcome for element in elements] == [Outcome.STORED, Outcome.SET_ASIDE, Outcome.STORED]
+    assert [element.outcome for element in elements] == [Outcome.STORED, Outcome.DEAD_LETTER, Outcome.STORED]
 
 
 def test_what_describes_the_specimen_of_an_oul_is_no_result() -> None:
@@ -343,6 +343,6 @@ def test_limits_may_have_one_end(limits: str, low: str | None, high: str | None)
 def test_results_without_line_ends_do_not_vanish() -> None:
     flat = oru(obx()).replace(b"\rOBX", b" OBX")
     element = one(taken(flat))
-    assert (element.outcome, element.where) == (Outcome.SET_ASIDE, "ORU")
+    assert (element.outcome, element.where) == (Outcome.DEAD_LETTER, "ORU")
     assert "segments must end with CR" in element.why
     assert one(taken(oru())).outcome is Outcome.IGNORED

@@ -184,7 +184,7 @@ def test_a_resource_is_stored_before_it_is_created(ward: Ward) -> None:
     ("resource", "status", "says"),
     [
         (observation(value="many"), 422, "valueQuantity.value: write a JSON number"),
-        (observation(effectiveDateTime=None), 202, "set aside: time"),
+        (observation(effectiveDateTime=None), 202, "stored as a dead letter: time"),
         (observation("15074-8"), 200, "not mapped"),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_trade_name_beside_the_code_says_the_same_product() -> None:
 
 def test_a_code_and_a_name_that_disagree_register_nobody() -> None:
     element = one(fhir(administration("completed", coding("L01XL03", ATC, "tisagenlecleucel"))))
-    assert (element.outcome, element.messages) == (Outcome.SET_ASIDE, ())
+    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
 
 
 def test_a_product_under_a_code_that_is_not_mapped_is_said_and_can_be_mapped() -> None:
@@ -93,7 +93,7 @@ def test_a_product_under_a_code_that_is_not_mapped_is_said_and_can_be_mapped() -
     assert registration(one(fhir(procedure("completed", coding("CART", "urn:theatre")), mapped)))["infused"] == AT
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("not-done", Outcome.IGNORED), ("odd", Outcome.SET_ASIDE)])
+@pytest.mark.parametrize(("status", "outcome"), [("not-done", Outcome.IGNORED), ("odd", Outcome.DEAD_LETTER)])
 def test_what_did_not_happen_registers_nobody(status: str, outcome: Outcome) -> None:
     for resource in (procedure(status), administration(status, AXI)):
         assert one(fhir(resource)).outcome is outcome
@@ -102,17 +102,17 @@ def test_what_did_not_happen_registers_nobody(status: str, outcome: Outcome) -> 
 def test_an_infusion_that_is_taken_back_says_what_to_do() -> None:
     for resource in (procedure("entered-in-error"), administration("entered-in-error", AXI)):
         element = one(fhir(resource))
-        assert element.outcome is Outcome.SET_ASIDE
+        assert element.outcome is Outcome.DEAD_LETTER
         assert "cartwatch register" in element.why
 
 
 def test_a_day_without_the_hour_says_so() -> None:
     element = one(fhir(procedure(performedDateTime="2024-06-14")))
     assert (element.outcome, element.why) == (
-        Outcome.SET_ASIDE,
+        Outcome.DEAD_LETTER,
         "performed: 2024-06-14 is a day, and the infusion needs the hour",
     )
-    assert one(fhir(procedure(performedDateTime=None))).outcome is Outcome.SET_ASIDE
+    assert one(fhir(procedure(performedDateTime=None))).outcome is Outcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize("kind", ["monitor", "laboratory"])
@@ -133,7 +133,7 @@ def test_an_infusion_that_cannot_be_read_says_which_field() -> None:
 
 
 def test_an_infusion_of_nobody_is_set_aside() -> None:
-    assert one(fhir(procedure(subject=None))).outcome is Outcome.SET_ASIDE
+    assert one(fhir(procedure(subject=None))).outcome is Outcome.DEAD_LETTER
 
 
 def test_an_observation_coded_as_an_infusion_or_a_drug_is_no_reading() -> None:
@@ -156,8 +156,8 @@ def test_an_hl7_administration_of_the_product_registers() -> None:
 
 def test_an_hl7_administration_that_was_refused_or_taken_back_registers_nobody() -> None:
     assert one(taken(ras(status="RE"))).outcome is Outcome.IGNORED
-    assert one(taken(ras(action="D"))).outcome is Outcome.SET_ASIDE
-    assert one(taken(ras(status="??"))).outcome is Outcome.SET_ASIDE
+    assert one(taken(ras(action="D"))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(ras(status="??"))).outcome is Outcome.DEAD_LETTER
 
 
 # -- products ----------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_a_card_in_another_users_folder_is_not_written(monkeypatch: pytest.Monke
         leave()
 
 
-@pytest.mark.parametrize("arguments", [["health", "--data"], ["key", "list", "--data"]])
+@pytest.mark.parametrize("arguments", [["health", "--data"], ["source-key", "list", "--data"]])
 def test_commands_take_the_data_folder(tmp_path: Path, arguments: list[str]) -> None:
     said = CliRunner().invoke(main, [*arguments, str(tmp_path / "nowhere")])
     assert said.exit_code == 1

@@ -129,7 +129,7 @@ def test_what_is_long_in_one_place_is_read_in_linear_work(raw: bytes, monkeypatc
 
 def test_a_patient_of_too_many_identifiers_is_nobody() -> None:
     (element,) = taken(oru(obx(), patient=pid("~".join(["P1^^^HOSP^MR"] * 101)))).elements
-    assert (element.outcome, element.why) == (Outcome.SET_ASIDE, "PID-3: patient: more than 100 identifiers")
+    assert (element.outcome, element.why) == (Outcome.DEAD_LETTER, "PID-3: patient: more than 100 identifiers")
 
 
 @pytest.mark.parametrize(

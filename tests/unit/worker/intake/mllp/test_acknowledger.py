@@ -88,7 +88,7 @@ def test_the_messages_of_all_connections_are_handled_together_and_answered_apart
     ("outcome", "code", "counted"),
     [
         (Outcome.STORED, "AA", "stored"),
-        (Outcome.SET_ASIDE, "AA", "set_aside"),
+        (Outcome.DEAD_LETTER, "AA", "dead_lettered"),
         (Outcome.IGNORED, "AA", "ignored"),
         (Outcome.REFUSED, "AE", "refused"),
     ],

@@ -70,7 +70,7 @@ def test_a_result_stands_in_its_patients_inbox(bench: Bench, store: Store) -> No
 
 def test_a_result_that_lies_ahead_is_a_dead_letter_that_its_chart_will_show(bench: Bench, store: Store) -> None:
     ahead = oru(obx(at="20300615060000+0200"))
-    assert bench.take(ahead) == [Outcome.SET_ASIDE]
+    assert bench.take(ahead) == [Outcome.DEAD_LETTER]
     assert waiting(store, "P1") == 1
 
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_s
     doubled = b"MSH|^~\\\\&|LAB|HOSP|||||ORU^R01|9|P|2.5\r"
     assert bench.take(LAB, doubled, oru(obx(), patient=pid("P2^^^HOSP^MR"))) == [
         Outcome.STORED,
-        Outcome.SET_ASIDE,
+        Outcome.DEAD_LETTER,
         Outcome.STORED,
     ]
     [one] = bench.store.dead_letters()
@@ -151,7 +151,7 @@ def test_a_message_that_we_fail_on_is_set_aside_alone(
         return real(raw, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(read, "hl7", failing)
-    assert bench.take(oru(obx(), patient=pid("P-bad^^^HOSP^MR")), LAB) == [Outcome.SET_ASIDE, Outcome.STORED]
+    assert bench.take(oru(obx(), patient=pid("P-bad^^^HOSP^MR")), LAB) == [Outcome.DEAD_LETTER, Outcome.STORED]
     assert bench.why() == ["internal error KeyError"]
     assert waiting(store, "P1") == 1
 
@@ -192,7 +192,7 @@ def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
     messages = [Received(LAB, "10.0.1.1"), Received(UNUSABLE, "10.0.0.1", "one is missing"), Received(LAB, "10.0.0.1")]
     assert [verdict.outcome for verdict in bench.handler(messages)] == [
         Outcome.REFUSED,
-        Outcome.SET_ASIDE,
+        Outcome.DEAD_LETTER,
         Outcome.STORED,
     ]
 

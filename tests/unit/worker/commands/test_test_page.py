@@ -1,4 +1,4 @@
-"""`cartwatch send-test`: a test page through the channels as they are."""
+"""`cartwatch test-page`: a test page through the channels as they are."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from alerts.pages.page import Page
 from config.site import Channel, Urgency
 from tests.support.stored_ward import NOW, SITE
-from worker.commands.delivery import URGENCIES, send_test
-from worker.commands.delivery import test_page as made
+from worker.commands.delivery import URGENCIES, build_test_page
+from worker.commands.delivery import test_page as command
 from worker.delivery import channel as module
 from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
@@ -25,7 +25,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone]:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(send_test, arguments)
+    return CliRunner().invoke(command, arguments)
 
 
 @pytest.mark.usefixtures("service")
@@ -40,7 +40,7 @@ def test_a_test_page_arrives_and_says_that_it_is_one(receiver: FakePhone) -> Non
 
 @pytest.mark.parametrize("urgency", URGENCIES)
 def test_a_test_rings_as_a_page_of_the_urgency_asked_for(urgency: Urgency) -> None:
-    found = made(SITE, "haematologist-1", "phone-1", NOW, urgency)
+    found = build_test_page(SITE, "haematologist-1", "phone-1", NOW, urgency)
     assert found.urgency == urgency
     assert found.title.startswith("[TEST] ")
     assert "Nobody is ill" in found.text
@@ -64,7 +64,7 @@ def test_the_urgency_is_an_option_of_the_command(monkeypatch: pytest.MonkeyPatch
 def test_it_is_in_the_language_of_its_person() -> None:
     rossi = SITE.on_call.people["haematologist-1"].model_copy(update={"name": "Anna Rossi", "language": "it"})
     site = SITE._replace(on_call=SITE.on_call.model_copy(update={"people": {"rossi": rossi}}))
-    page = made(site, "rossi", "phone-1", NOW, "low")
+    page = build_test_page(site, "rossi", "phone-1", NOW, "low")
     assert page.title == "[PROVA] cartwatch raggiunge Anna Rossi su phone-1"
     assert page.text == "Questa è una prova. Nessuno sta male e non c'è nulla da fare."
 
