@@ -185,7 +185,7 @@ class Note(Message):
     by: Text | None = None
 
 
-class Answer(Message):
+class EpisodeResponse(Message):
     """What a person says of an episode. `page` is the page they answer: it says what they have been told of."""
 
     episode: Text
@@ -193,7 +193,7 @@ class Answer(Message):
     page: Text | None = None
 
 
-class Acknowledgement(Answer):
+class Acknowledgement(EpisodeResponse):
     """Somebody took the page: its episodes stop climbing the ladder until they worsen, or the taking runs out.
 
     `take_over_from` names who has it, where somebody else takes it over. Where a third person has it by then, it does
@@ -204,7 +204,7 @@ class Acknowledgement(Answer):
     take_over_from: Text | None = None
 
 
-class HandOver(Answer):
+class HandOver(EpisodeResponse):
     """Somebody cannot take it: `to` is told now, or where nobody is named the next of the ladder."""
 
     type: Literal["hand_over"]
@@ -212,7 +212,7 @@ class HandOver(Answer):
     why: LongText | None = None
 
 
-class Closure(Answer):
+class Closure(EpisodeResponse):
     """A clinician closes an episode before its clear sets have done so: it is over, or it never was one."""
 
     type: Literal["closure"]

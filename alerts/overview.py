@@ -36,7 +36,7 @@ TERMS = {"neutrophils": "neutrophils", "platelets": "platelets", "hemoglobin": "
 """The CTCAE term that grades a count."""
 
 
-class Point(NamedTuple):
+class TrendValue(NamedTuple):
     """One value of a trend."""
 
     at: datetime
@@ -55,7 +55,7 @@ class Sign(NamedTuple):
     at: datetime | None = None
     old_at: datetime | None = None
     oxygen: bool = False
-    points: tuple[Point, ...] = ()
+    points: tuple[TrendValue, ...] = ()
 
 
 class Level(NamedTuple):
@@ -78,7 +78,7 @@ class Level(NamedTuple):
         return "undetermined" if self.applicable else NOT_APPLICABLE
 
 
-class Count(NamedTuple):
+class LatestCount(NamedTuple):
     """The last blood count, in its canonical unit, with the CTCAE grade it gives now."""
 
     name: str
@@ -108,7 +108,7 @@ class Overview(NamedTuple):
     temperature: Sign
     pressure: Sign
     spo2: Sign
-    counts: tuple[Count, ...]
+    counts: tuple[LatestCount, ...]
     m_easix: MEasix
     episodes: tuple[Episode, ...]
     statements: tuple[str, ...] = ()
@@ -240,10 +240,10 @@ def _amount(entry: Entry) -> str:
     return f"{entry.comparator}{number(entry.value)}" if entry.value is not None else ""
 
 
-def _trend(entries: Iterable[Entry], at: datetime, *, highest: bool = False) -> tuple[Point, ...]:
+def _trend(entries: Iterable[Entry], at: datetime, *, highest: bool = False) -> tuple[TrendValue, ...]:
     """Of each slice of the time up to `at` its highest or lowest value, and the last value of all."""
-    points = [Point(entry.effective, entry.value) for entry in entries if entry.value is not None]
-    worst: dict[int, Point] = {}
+    points = [TrendValue(entry.effective, entry.value) for entry in entries if entry.value is not None]
+    worst: dict[int, TrendValue] = {}
     for point in points:
         number_ = int((at - point.at) / TREND * SLICES)
         known = worst.get(number_)
@@ -255,14 +255,14 @@ def _trend(entries: Iterable[Entry], at: datetime, *, highest: bool = False) -> 
 # -- the laboratory ----------------------------------------------------------------------------------
 
 
-def _count(chart: Chart, name: str, at: datetime | None, now: Assessment | None, site: Site) -> Count:
+def _count(chart: Chart, name: str, at: datetime | None, now: Assessment | None, site: Site) -> LatestCount:
     entry = latest_number(chart, name, at) if at else None
     if entry is None:
-        return Count(name)
+        return LatestCount(name)
     holds = site.conventions.chart.laboratory_holds.value
     level = _level(now.ctcae[TERMS[name]]) if now else Level()
     preliminary = entry.status == Status.PRELIMINARY
-    return Count(name, _amount(entry), entry.effective, entry.effective + holds, level, preliminary)
+    return LatestCount(name, _amount(entry), entry.effective, entry.effective + holds, level, preliminary)
 
 
 def _m_easix(state: PatientState, now: Assessment, site: Site) -> MEasix:

@@ -19,7 +19,7 @@ from config.types import Configuration
 from config.vocabulary import READINGS, Sort
 
 
-class Identifier(Configuration):
+class IdentifierKind(Configuration):
     """One kind of patient identifier: PID-3 components 4 and 5, FHIR `system` and `type`. Left out: any."""
 
     authority: str | None = None
@@ -34,9 +34,9 @@ class Sender(Configuration):
 
 
 ACCOUNTS = frozenset({"AN", "VN", "ANON", "FIN", "FIN NB", "PN", "SS"})
-"""Identifier types (HL7 table 0203) of an account, a visit or a citizen: they never name a patient."""
+"""IdentifierKind types (HL7 table 0203) of an account, a visit or a citizen: they never name a patient."""
 
-_IDENTIFIERS = tuple(Identifier(type=kind) for kind in ("MR", "MRN", "PI", ""))
+_IDENTIFIERS = tuple(IdentifierKind(type=kind) for kind in ("MR", "MRN", "PI", ""))
 
 
 def _network(value: Any) -> Any:
@@ -57,7 +57,9 @@ class Policy(Configuration):
     unverified: bool | None = Field(None, description="take HL7 status R; monitors do unless told otherwise")
     value_beside_x: bool = Field(False, description="take a value that HL7 status X comes with")
     processing: tuple[str, ...] = Field(("P",), description="MSH-11 that counts; others are stored apart")
-    identifiers: tuple[Identifier, ...] = Field(_IDENTIFIERS, min_length=1, description="the first that fits is used")
+    identifiers: tuple[IdentifierKind, ...] = Field(
+        _IDENTIFIERS, min_length=1, description="the first that fits is used"
+    )
     references: Literal["server", "identifier"] = Field(
         "server", description="a FHIR reference Patient/X names the patient `Patient/X`, or the identifier X itself"
     )
@@ -78,7 +80,7 @@ class Policy(Configuration):
 
     @field_validator("identifiers")
     @classmethod
-    def _of_a_patient(cls, rules: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+    def _of_a_patient(cls, rules: tuple[IdentifierKind, ...]) -> tuple[IdentifierKind, ...]:
         for rule in rules:
             if rule.type in ACCOUNTS:
                 raise ValueError(f"{rule.type} names a visit or an account, never a patient")

@@ -131,7 +131,7 @@ class Ladder(Configuration):
         return wait
 
 
-class Delivery(Configuration):
+class DeliveryPolicy(Configuration):
     """How a failed delivery is tried again."""
 
     retry_backoff: tuple[Duration, ...] = Field(min_length=1)
@@ -154,7 +154,7 @@ class OnCall(Configuration):
     roles: dict[str, Role]
     channels: dict[str, Channel]
     ladders: dict[Urgency, Ladder]
-    delivery: Delivery
+    delivery: DeliveryPolicy
     feeds: dict[str, Feed] = Field(default_factory=dict)
     last_resort: tuple[str, ...] = Field(min_length=1, description="Told where a role has nobody")
     silence_at_most: Duration = Field(timedelta(hours=24), description="A silence that asks for more ends after this")

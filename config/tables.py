@@ -38,7 +38,7 @@ class UnitRule(NamedTuple):
     refused: str
 
 
-class Alike(NamedTuple):
+class UnitLookalike(NamedTuple):
     """Numbers which, sent in `unit`, look like those of another unit: kept and never used. No bound: None."""
 
     unit: str
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
     confirm_low: Decimal | None
     confirm_high: Decimal | None
     lowest_from: Decimal | None = None
-    alike: Alike | None = None
+    alike: UnitLookalike | None = None
 
 
 class Tables(NamedTuple):
@@ -131,11 +131,11 @@ def _limits(row: Row) -> Limits:
     return limits
 
 
-def _alike(row: Row) -> Alike | None:
+def _alike(row: Row) -> UnitLookalike | None:
     unit, looks_like = row.get("alike_unit", "").strip(), row.get("looks_like", "").strip()
     if bool(unit) != bool(looks_like):
         raise ValueError("alike_unit, looks_like: name both units, or neither")
-    return Alike(unit, _decimal(row, "alike_from"), _decimal(row, "alike_to"), looks_like) if unit else None
+    return UnitLookalike(unit, _decimal(row, "alike_from"), _decimal(row, "alike_to"), looks_like) if unit else None
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:

@@ -31,7 +31,7 @@ class Assessment(Struct, frozen=True):
 
     at: datetime
     day: int | None
-    course: crs.Course
+    course: crs.CrsCourse
     crs: Grade
     icans: Grade
     ice: Points
@@ -62,13 +62,13 @@ class Assessment(Struct, frozen=True):
         }
 
 
-def assess(chart: Chart, at: datetime, site: Site, known: crs.Course | None = None) -> Assessment:
+def assess(chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None = None) -> Assessment:
     """Grade and score everything at a time. `known` carries on a CRS course computed for an earlier time."""
     return assess_onward(chart, at, site, known, ResultCache())[0]
 
 
 def assess_onward(
-    chart: Chart, at: datetime, site: Site, known: crs.Course | None, cache: ResultCache
+    chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None, cache: ResultCache
 ) -> tuple[Assessment, ResultCache]:
     """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
     course, severity, would_be = crs.followed(chart, at, site, known)

@@ -39,7 +39,7 @@ class Link(Struct, frozen=True, omit_defaults=True):
     stays: bool = False
 
     @property
-    def is_taken_back(self) -> bool:
+    def is_retracted(self) -> bool:
         """Whether the merge was entered in error, or undone."""
         return self.status == Status.ENTERED_IN_ERROR
 
@@ -108,11 +108,11 @@ class Merges(Struct, frozen=True, omit_defaults=True):
 
     def stays_after(self, at: datetime) -> bool:
         """Whether a record that was watched then has been merged into this one since a time."""
-        return any(link.stays and link.at > at and not link.is_taken_back for link in self.received)
+        return any(link.stays and link.at > at and not link.is_retracted for link in self.received)
 
 
 def _newest(links: tuple[Link, ...]) -> Link | None:
-    standing = (link for link in links if not link.is_taken_back)
+    standing = (link for link in links if not link.is_retracted)
     return max(standing, key=lambda link: link.age, default=None)
 
 
@@ -121,7 +121,7 @@ def _with(links: tuple[Link, ...], new: Link) -> tuple[Link, ...]:
     if held is not None:
         if held._rank >= new._rank:
             return links
-        if new.is_taken_back:
+        if new.is_retracted:
             new = replace(held, status=new.status)
     others = [link for link in links if link is not held]
     return tuple(sorted((*others, new), key=lambda link: link.age)[-LINKS_KEPT:])

@@ -3,11 +3,11 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from config.tables import Alike, Tables, UnitRule
+from config.tables import Tables, UnitLookalike, UnitRule
 from config.vocabulary import READINGS, Sort, shown_unit
 
 
-class Quantity(NamedTuple):
+class CanonicalQuantity(NamedTuple):
     """A value in the canonical unit of its reading; an `unusual` one is used, and a person is to check it."""
 
     value: Decimal
@@ -29,7 +29,7 @@ def canonical(
     low: Decimal | None = None,
     high: Decimal | None = None,
     comparator: str = "",
-) -> Quantity:
+) -> CanonicalQuantity:
     """Convert a number and its reference limits, and hold it against the artefact limits.
 
     A censored value ("<0.1") is a bound: only its own number must be plausible from the side it bounds.
@@ -39,7 +39,7 @@ def canonical(
     """
     kind = READINGS[reading]
     if kind.sort is Sort.SCORE:
-        return Quantity(number, None, None)
+        return CanonicalQuantity(number, None, None)
     rule = _rule(reading, unit, tables)
     value = _convert(number, rule, reading)
     limits = tables.limits.get(reading)
@@ -57,7 +57,7 @@ def canonical(
         if looks_like:
             raise Unusable(f"{reading} sent as {number} {unit} looks like {looks_like}; check value and unit")
         unusual = _outside(value, limits.confirm_low, limits.confirm_high, comparator)
-    return Quantity(value, _limit(low, rule, reading), _limit(high, rule, reading), unusual)
+    return CanonicalQuantity(value, _limit(low, rule, reading), _limit(high, rule, reading), unusual)
 
 
 def _outside(value: Decimal, low: Decimal | None, high: Decimal | None, comparator: str) -> bool:
@@ -67,7 +67,7 @@ def _outside(value: Decimal, low: Decimal | None, high: Decimal | None, comparat
 
 
 def _looks_like(
-    reading: str, number: Decimal, comparator: str, rule: UnitRule, alike: Alike | None, tables: Tables
+    reading: str, number: Decimal, comparator: str, rule: UnitRule, alike: UnitLookalike | None, tables: Tables
 ) -> str:
     """The unit that a number looks to be in, whatever the spelling of that it came in; empty where it looks right."""
     if alike is None or comparator.startswith("<"):

@@ -30,14 +30,14 @@ DELIVERIES_KEPT = 40
 
 
 class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One page that told of an episode, and what became of it. Pages of one `turn` were written together."""
+    """One page that told of an episode, and what became of it. Pages of one `round` were written together."""
 
     page: str
     to: str
     channel: str
     reason: Reason
     at: datetime
-    turn: int
+    round: int
     state: DeliveryState = "due"
     state_at: datetime | None = None
 

@@ -72,8 +72,8 @@ def due(episode: Episode, now: datetime, site: Site) -> Notifications | None:
         return None
     remembered = replace(
         told.episode,
-        told=tuple(dict.fromkeys([*told.episode.told, *told.people])),
-        turns=told.episode.turns + bool(told.notifications),
+        notified=tuple(dict.fromkeys([*told.episode.notified, *told.people])),
+        rounds=told.episode.rounds + bool(told.notifications),
     )
     return told._replace(episode=remembered)
 
@@ -192,7 +192,7 @@ def fail_over_channel(episode: Episode, failed: Delivery, now: datetime, site: S
     """A page does not get through for now: the person's next channel is tried at once, else the next person."""
     person = site.on_call.people.get(failed.to)
     channels = person.channels if person is not None else ()
-    tried = {item.channel for item in episode.deliveries if item.to == failed.to and item.turn >= failed.turn}
+    tried = {item.channel for item in episode.deliveries if item.to == failed.to and item.round >= failed.round}
     later = channels[channels.index(failed.channel) + 1 :] if failed.channel in channels else channels
     left = [channel for channel in later if channel not in tried]
     if left:
@@ -221,7 +221,7 @@ def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -
     if taken < len(steps):
         earlier = min(episode.ladder_from, now - steps[taken].after)
         return replace(episode, steps_taken=taken, ladder_from=earlier, next_at=now)
-    known = {*episode.told, *(item.person for item in episode.direct_notifications), without}
+    known = {*episode.notified, *(item.person for item in episode.direct_notifications), without}
     others = [person for person in site.on_call.last_resort if person not in known]
     return _with_summons(episode, others, episode.reason)
 
@@ -266,7 +266,7 @@ def _next_people(episode: Episode, away: frozenset[str], now: datetime, site: Si
     """The next who can be paged: the next step that names somebody else, else the last resort, else everybody."""
     steps = episode.plan.steps if episode.plan is not None else ()
     groups = [step.people for step in steps[episode.steps_taken :]]
-    groups.append(tuple(person for person in site.on_call.last_resort if person not in episode.told))
+    groups.append(tuple(person for person in site.on_call.last_resort if person not in episode.notified))
     groups.append((*_on_duty((role for step in steps for role in step.roles), now, site), *site.on_call.last_resort))
     known = ([p for p in dict.fromkeys(group) if p not in away and p in site.on_call.people] for group in groups)
     return tuple(next(filter(None, known), ()))

@@ -21,16 +21,18 @@ ACK_RENEWAL_GROWTH = 12
 
 
 class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One open alert. Clinical times: `opened_at`, `raised_at`, `lower_since`. Paging times: the others.
+    """One open alert of a patient and a condition.
 
-    `handed_over` is who handed it over, oldest first, until somebody takes it. `highest` is the highest urgency it was
-    ever told at. `told_from` is when its last worsening was known: an answer from before it takes nothing. `next_at`
-    is when the ladder is looked at again, and of one that is acknowledged when that runs out. `undo` is how it stood
-    before it last worsened, should that be corrected away.
-
-    `level` is the highest that was not yet followed by two clear sets; `level_now` is that of the newest assessment
-    (None: undetermined), unbroken since `level_now_since`. A page names `level_now`, never more. `event` is what
-    happened when it was last opened or raised.
+    `opened_at`, `raised_at` and `lower_since` are clinical times; the others are times of paging.
+    `level`: the highest level since the episode opened that two later clear measurements have not lowered.
+    `level_now`: the level of the newest assessment, unchanged since `level_now_since`; None: undetermined. A page
+    names `level_now`, never more.
+    `event`: what happened when the episode was last opened or raised.
+    `worsening_known_at`: when its last worsening became known. An acknowledgement of an earlier page does not count.
+    `highest`: the highest urgency of any of its pages.
+    `notified`: everybody who was paged. `next_at`: when the ladder, or the acknowledgement timeout, is next due.
+    `handed_over`: who handed it over, oldest first, until somebody acknowledges it.
+    `undo`: the episode before its last worsening, in case a correction removes the evidence of that.
     """
 
     id: str
@@ -49,7 +51,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: datetime
     raised_at: datetime
     lower_since: datetime | None = None
-    told_from: datetime
+    worsening_known_at: datetime
     ladder_from: datetime
     steps_taken: int = 0
     next_at: datetime | None
@@ -58,11 +60,11 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     handed_over: tuple[HandedOver, ...] = ()
     ack_renewals: int = 0
     silenced_until: datetime | None = None
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     pages: int = 0
     plan: Plan | None = None
     direct_notifications: tuple[DirectNotification, ...] = ()
-    turns: int = 0
+    rounds: int = 0
     deliveries: tuple[Delivery, ...] = ()
     undo: "Episode | None" = None
 
@@ -79,7 +81,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_notified(self) -> bool:
         """Whether somebody was paged since it last worsened."""
-        return any(delivery.at >= self.told_from for delivery in self.deliveries)
+        return any(delivery.at >= self.worsening_known_at for delivery in self.deliveries)
 
     @property
     def due_at(self) -> datetime | None:
@@ -172,7 +174,7 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         members=finding.members,
         opened_at=at,
         raised_at=at,
-        told_from=now,
+        worsening_known_at=now,
         ladder_from=now,
         next_at=now,
     )
@@ -213,7 +215,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         raised_at=at,
         lower_since=None,
         undo=_remembered(episode),
-        told_from=now,
+        worsening_known_at=now,
         ladder_from=now,
         steps_taken=0,
         next_at=now,
@@ -277,12 +279,12 @@ def fall_back_to(episode: Episode, left: Finding) -> Episode:
         return replace(_improved(episode, left), members=left.members, undo=None)
     return replace(
         before,
-        told=episode.told,
+        notified=episode.notified,
         pages=episode.pages,
-        turns=episode.turns,
+        rounds=episode.rounds,
         deliveries=episode.deliveries,
         highest=episode.highest,
-        told_from=episode.told_from,
+        worsening_known_at=episode.worsening_known_at,
         level_now=left.level,
     )
 

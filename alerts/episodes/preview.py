@@ -51,7 +51,7 @@ def hypothetical(urgency: Urgency, at: datetime) -> Episode:
         highest=urgency,
         opened_at=at,
         raised_at=at,
-        told_from=at,
+        worsening_known_at=at,
         ladder_from=at,
         next_at=at,
     )

@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-class Span(NamedTuple):
+class DutySpan(NamedTuple):
     """The same people, from a moment up to another."""
 
     start: datetime
@@ -51,8 +51,8 @@ def on_duty(rotation: Rotation, wall: datetime) -> tuple[str, ...]:
     """Whom a rotation puts on duty at a time on the wall clock."""
     if wall < rotation.start or not _within(rotation, wall):
         return ()
-    turn = (wall - rotation.start) // rotation.every
-    return rotation.people[turn % len(rotation.people)]
+    round = (wall - rotation.start) // rotation.every
+    return rotation.people[round % len(rotation.people)]
 
 
 def _within(rotation: Rotation, wall: datetime) -> bool:
@@ -82,7 +82,7 @@ def next_change(on_call: OnCall, role: str, at: datetime) -> datetime | None:
     return None
 
 
-def spans(on_call: OnCall, role: str, start: datetime, until: datetime) -> Iterator[Span]:
+def spans(on_call: OnCall, role: str, start: datetime, until: datetime) -> Iterator[DutySpan]:
     """A time, cut where other people hold the role."""
     # In UTC: two times of one zone are compared by what the wall shows, whichever pass they belong to.
     start, until = start.astimezone(UTC), until.astimezone(UTC)
@@ -90,10 +90,10 @@ def spans(on_call: OnCall, role: str, start: datetime, until: datetime) -> Itera
     for edge in _edges(on_call, role, start, until):
         after = holders(on_call, role, edge)
         if after != people:
-            yield Span(begin, edge, people)
+            yield DutySpan(begin, edge, people)
             begin, people = edge, after
     if begin < until:
-        yield Span(begin, until, people)
+        yield DutySpan(begin, until, people)
 
 
 def gaps(on_call: OnCall, role: str, start: datetime, until: datetime) -> list[tuple[datetime, datetime]]:

@@ -65,7 +65,7 @@ def hiding(silences: Iterable[Silenced], episode: Episode, now: datetime) -> Sil
 
 def _hides(silence: Silenced, episode: Episode, now: datetime) -> bool:
     in_force = silence.at <= now < silence.until
-    worsened_since = episode.undo is not None and episode.told_from > silence.at
+    worsened_since = episode.undo is not None and episode.worsening_known_at > silence.at
     return in_force and not higher(episode.urgency, silence.urgency) and not worsened_since
 
 

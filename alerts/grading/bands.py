@@ -16,7 +16,7 @@ ROUNDING = Decimal("1E-18")
 """Numbers that differ by no more than this differ only in the last digits of a conversion."""
 
 
-class Reference(StrEnum):
+class ReferenceLimit(StrEnum):
     """The laboratory's own limit that a bound is a multiple of; it travels with the result."""
 
     LOW = "lower reference limit"
@@ -33,14 +33,14 @@ class Cut(NamedTuple):
     sign: str
     bound: Decimal
     cell: str
-    of: Reference | None = None
+    of: ReferenceLimit | None = None
     scaled: bool = False
 
     def bound_for(self, entry: Entry) -> Decimal | None:
         """The bound in the reading's unit; None where it rests on a limit the laboratory did not send."""
         if self.of is None:
             return self.bound
-        limit = entry.low if self.of is Reference.LOW else entry.high
+        limit = entry.low if self.of is ReferenceLimit.LOW else entry.high
         return None if limit is None else self.bound * limit
 
     def reached(self, entry: Entry) -> bool | None:

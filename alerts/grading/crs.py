@@ -63,7 +63,7 @@ KINDS = (*SIGNS, *STATEMENTS, *VASOPRESSORS, VASOPRESSIN, *WAIVER_DRUGS)
 """Everything that can change a CRS grade."""
 
 
-class Course(Struct, frozen=True):
+class CrsCourse(Struct, frozen=True):
     """The CRS episodes of a patient up to a time: what a grade at that time depends on besides the signs.
 
     A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as
@@ -106,32 +106,32 @@ class _Read(NamedTuple):
     calm: bool | None = None
 
 
-class Followed(NamedTuple):
+class CrsAt(NamedTuple):
     """The episodes up to a time, the grade at it, and before the infusion what the grade would be had it been given."""
 
-    course: Course
+    course: CrsCourse
     grade: Grade
     would_be: Grade | None = None
 
 
-def grade(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Grade:
+def grade(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> Grade:
     """The CRS grade at a time, with every reading it rests on."""
     return followed(chart, at, site, known).grade
 
 
-def course(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Course:
+def course(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> CrsCourse:
     """The CRS episodes up to and including a time."""
     return followed(chart, at, site, known).course
 
 
-def followed(chart: Chart, at: datetime, site: Site, known: Course | None = None) -> Followed:
+def followed(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> CrsAt:
     """The episodes up to a time, and the grade at it."""
     if is_before_infusion(chart, at):
-        course, would_be = _followed(_infused_already(chart), at, site, known or Course())
-        return Followed(course, not_applicable(SYSTEM, VERSION, at), would_be)
+        course, would_be = _followed(_infused_already(chart), at, site, known or CrsCourse())
+        return CrsAt(course, not_applicable(SYSTEM, VERSION, at), would_be)
     if known is not None and known.as_of is not None and is_before_infusion(chart, known.as_of):
         known = None
-    return Followed(*_followed(chart, at, site, known or Course()))
+    return CrsAt(*_followed(chart, at, site, known or CrsCourse()))
 
 
 def is_before_infusion(chart: Chart, at: datetime) -> bool:
@@ -146,7 +146,7 @@ def _infused_already(chart: Chart) -> Chart:
     return replace(chart, admission=replace(chart.admission, infused=None))
 
 
-def _followed(chart: Chart, at: datetime, site: Site, now: Course) -> tuple[Course, Grade]:
+def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> tuple[CrsCourse, Grade]:
     """The table is read twice for one moment only where the first reading changed what the second depends on."""
     before, read = now, None
     for moment in _moments(chart, at, now):
@@ -161,7 +161,7 @@ def _followed(chart: Chart, at: datetime, site: Site, now: Course) -> tuple[Cour
 # -- the course ------------------------------------------------------------------------------------
 
 
-def _moments(chart: Chart, at: datetime, now: Course) -> list[datetime]:
+def _moments(chart: Chart, at: datetime, now: CrsCourse) -> list[datetime]:
     """What a course has still to go through; nothing from before the infusion is CRS."""
     after, infused = now.as_of, chart.infused
     if infused is not None and (after is None or after < infused):
@@ -169,7 +169,7 @@ def _moments(chart: Chart, at: datetime, now: Course) -> list[datetime]:
     return chart.times(KINDS, at, after=after)
 
 
-def _advance(now: Course, read: _Read, chart: Chart, moment: datetime, site: Site) -> Course:
+def _advance(now: CrsCourse, read: _Read, chart: Chart, moment: datetime, site: Site) -> CrsCourse:
     now = replace(now, as_of=moment)
     level = read.axis.level
     if level is not None and level > 0:
@@ -181,7 +181,7 @@ def _advance(now: Course, read: _Read, chart: Chart, moment: datetime, site: Sit
     return now
 
 
-def _positive(now: Course, moment: datetime, level: int, site: Site) -> Course:
+def _positive(now: CrsCourse, moment: datetime, level: int, site: Site) -> CrsCourse:
     """An episode that opens while fever is waived is waived as a whole: it must not end in its middle."""
     if not now.is_open:
         return replace(
@@ -199,7 +199,7 @@ def _positive(now: Course, moment: datetime, level: int, site: Site) -> Course:
     return replace(now, clear_since=None, lower_since=now.lower_since or moment)
 
 
-def _without(now: Course, calm: bool | None, chart: Chart, moment: datetime, site: Site) -> Course:
+def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, site: Site) -> CrsCourse:
     """Grade 0 in an open episode. Fever, hypotension and hypoxia must all be gone for a set to be clear.
 
     Two consecutive clear sets far enough apart close the episode; the second must be newly measured.
@@ -228,7 +228,7 @@ def _dosed(chart: Chart, moment: datetime) -> bool:
 # -- the table -------------------------------------------------------------------------------------
 
 
-def _read(chart: Chart, at: datetime, site: Site, known: Course) -> _Read:
+def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse) -> _Read:
     """The table, for a patient whose course so far is known."""
     if chart.says("died_of_crs", at):
         said = chart.latest("died_of_crs", at)

@@ -29,7 +29,7 @@ from typing import NamedTuple
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.bands import Cut, Reference
+from alerts.grading.bands import Cut, ReferenceLimit
 from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
 from alerts.grading.inputs import number, span
 from config.site import Site
@@ -37,11 +37,11 @@ from config.vocabulary import shown_unit
 
 
 def _below(level: int, multiple: str, text: str) -> Cut:
-    return Cut(level, "<", Decimal(multiple), text, Reference.LOW)
+    return Cut(level, "<", Decimal(multiple), text, ReferenceLimit.LOW)
 
 
 def _above(level: int, multiple: str, text: str) -> Cut:
-    return Cut(level, ">", Decimal(multiple), text, Reference.HIGH)
+    return Cut(level, ">", Decimal(multiple), text, ReferenceLimit.HIGH)
 
 
 class Rows(NamedTuple):
@@ -165,7 +165,7 @@ def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Sit
 
     That is the result being graded, or where it came without one the last of the baseline's own that has one.
     """
-    low = rows.of_limit[0].of is Reference.LOW
+    low = rows.of_limit[0].of is ReferenceLimit.LOW
     for found in (entry, *reversed(before_infusion(rows.kind, chart, site))):
         limit = found.low if low else found.high
         if limit is not None:

@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 from alerts.chart.chart import Chart
 from alerts.grading.axis import Axis
-from alerts.grading.bands import Cut, Reference
+from alerts.grading.bands import Cut, ReferenceLimit
 from alerts.grading.ctcae_rows import latest, no_result, read, stated
 from config.site import Site
 
 
-class Row(NamedTuple):
+class CountRow(NamedTuple):
     """One term: the reading it grades, its cells, and the statement that alone makes it grade 4."""
 
     kind: str
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def _below_limit(text: str) -> Cut:
-    return Cut(1, "<", Decimal(1), text, Reference.LOW)
+    return Cut(1, "<", Decimal(1), text, ReferenceLimit.LOW)
 
 
 def _below(level: int, bound: str, text: str) -> Cut:
@@ -46,12 +46,12 @@ def _below(level: int, bound: str, text: str) -> Cut:
 
 
 ROWS = {
-    "anemia": Row(
+    "anemia": CountRow(
         "hemoglobin",
         (_below_limit("<LLN - 10.0"), _below(2, "10.0", "<10.0 - 8.0"), _below(3, "8.0", "<8.0")),
         life_threatening="anemia_life_threatening",
     ),
-    "platelets": Row(
+    "platelets": CountRow(
         "platelets",
         (
             _below_limit("<LLN - 75"),
@@ -60,7 +60,7 @@ ROWS = {
             _below(4, "25", "<25"),
         ),
     ),
-    "neutrophils": Row(
+    "neutrophils": CountRow(
         "neutrophils",
         (
             _below_limit("<LLN - 1.5"),
@@ -69,7 +69,7 @@ ROWS = {
             _below(4, "0.5", "<0.5"),
         ),
     ),
-    "white_cells": Row(
+    "white_cells": CountRow(
         "white_cells",
         (
             _below_limit("<LLN - 3.0"),
@@ -78,7 +78,7 @@ ROWS = {
             _below(4, "1.0", "<1.0"),
         ),
     ),
-    "lymphocytes": Row(
+    "lymphocytes": CountRow(
         "lymphocytes",
         (
             _below_limit("<LLN - 0.8"),
@@ -91,7 +91,7 @@ ROWS = {
 """Version 5.0: g/dL for haemoglobin, 10^9/L for the others."""
 
 ROWS_6 = {
-    "platelets": Row(
+    "platelets": CountRow(
         "platelets",
         (
             _below_limit("<LLN - 75"),
@@ -100,7 +100,7 @@ ROWS_6 = {
             _below(4, "10", "<10"),
         ),
     ),
-    "neutrophils": Row(
+    "neutrophils": CountRow(
         "neutrophils",
         (
             _below_limit("<LLN - 1.0"),
@@ -112,12 +112,12 @@ ROWS_6 = {
 }
 """The rows in which version 6.0 differs, in 10^9/L."""
 
-TABLES: Mapping[str, Mapping[str, Row]] = {"5.0": ROWS, "6.0": {**ROWS, **ROWS_6}}
+TABLES: Mapping[str, Mapping[str, CountRow]] = {"5.0": ROWS, "6.0": {**ROWS, **ROWS_6}}
 
 TERMS = tuple(ROWS)
 
 
-def row(term: str, site: Site) -> Row:
+def row(term: str, site: Site) -> CountRow:
     """The cells of a count in the version that the site uses."""
     return TABLES[site.conventions.ctcae_version][term]
 

@@ -18,7 +18,7 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated
 from alerts.grading.ctcae_rows import latest as latest_result
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, span, told
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, reported, span
 from alerts.message_fields import Status
 from config.site import Site
 
@@ -137,15 +137,15 @@ def _febrile(chart: Chart, at: datetime, site: Site) -> Axis:
         return Axis(None, f"no temperature decides: {missing}", missing=(missing,))
     bound = FEVER_SUSTAINED.bound
     if not febrile:
-        return Axis(NO, f"{told('temperature', latest, site.zone)} < {bound}", evidence(("temperature", latest)))
+        return Axis(NO, f"{reported('temperature', latest, site.zone)} < {bound}", evidence(("temperature", latest)))
     run = _run(chart, latest, FEVER_SUSTAINED, holds)
     high = [entry for entry in run if entry.above(FEVER_ONCE)]
     lasted = latest.effective - run[0].effective
     if high:
-        text = f"{told('temperature', high[-1], site.zone)} > {FEVER_ONCE}"
+        text = f"{reported('temperature', high[-1], site.zone)} > {FEVER_ONCE}"
         shown = dict.fromkeys((high[-1], latest))
     else:
-        text = f"{told('temperature', latest, site.zone)}, >= {bound} for {span(lasted)}"
+        text = f"{reported('temperature', latest, site.zone)}, >= {bound} for {span(lasted)}"
         shown = dict.fromkeys((run[0], latest))
     level = YES if high or lasted > SUSTAINED_FOR else NOT_YET
     return Axis(level, text, evidence(*(("temperature", entry) for entry in shown)))
@@ -163,7 +163,9 @@ def _neutropenic(chart: Chart, at: datetime, site: Site) -> Axis:
     preliminary = entry.status == Status.PRELIMINARY
     if preliminary:
         flags = (*flags, PROVISIONAL)
-    row = Axis(None, told("neutrophils", entry, site.zone), evidence(("neutrophils", entry)), preliminary, flags=flags)
+    row = Axis(
+        None, reported("neutrophils", entry, site.zone), evidence(("neutrophils", entry)), preliminary, flags=flags
+    )
     if below is None:
         return row._replace(missing=(f"neutrophils (only a bound: {amount('neutrophils', entry)})",))
     sign = "<" if below else ">="

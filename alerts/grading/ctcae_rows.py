@@ -11,7 +11,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, levels
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, told
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, reported
 from alerts.message_fields import Status
 from config.site import Site
 from config.vocabulary import label
@@ -78,7 +78,7 @@ def read(
     decided = found.decided or found.lowest > 0
     return Axis(
         found.lowest if decided else None,
-        f"{told(kind, entry, site.zone)}: {_verdict(entry, cuts, found)}",
+        f"{reported(kind, entry, site.zone)}: {_verdict(entry, cuts, found)}",
         evidence((kind, entry)),
         provisional=decided and (preliminary or not found.decided),
         missing=_open(kind, entry, cuts, found),

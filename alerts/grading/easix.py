@@ -28,8 +28,8 @@ from alerts.grading.inputs import (
     name_missing,
     number,
     passed_over,
+    reported,
     span,
-    told,
 )
 from alerts.grading.result import Score
 from alerts.message_fields import Status
@@ -194,7 +194,7 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         previous=before.value if before else None,
         previous_at=before.at if before else None,
         because=(
-            *(told(kind, entry, site.zone) for kind, entry in found.items()),
+            *(reported(kind, entry, site.zone) for kind, entry in found.items()),
             computed.because,
             *([before.because] if before else []),
         ),

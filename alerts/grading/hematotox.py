@@ -24,7 +24,7 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.dependencies import Dependencies
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, told
+from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, reported
 from alerts.grading.result import Points
 from alerts.message_fields import Status
 from config.site import Site
@@ -135,7 +135,7 @@ def _risk(lowest: int, missing: tuple[str, ...]) -> str | None:
 
 
 def _row(kind: str, entry: Entry, points: Levels, site: Site) -> str:
-    value = told(kind, entry, site.zone)
+    value = reported(kind, entry, site.zone)
     if not points.decided:
         return f"{value}: {points.lowest} to {points.highest} points, the bound leaves it open"
     printed = cell(points.lowest, COMPONENTS[kind]) or ZERO[kind]

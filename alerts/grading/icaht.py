@@ -29,7 +29,7 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.dependencies import Dependencies
-from alerts.grading.inputs import PROVISIONAL, amount, told
+from alerts.grading.inputs import PROVISIONAL, amount, reported
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
 from config.site import Site
@@ -78,7 +78,7 @@ LATE = (
 COUNTS_NEEDED = 2
 
 
-class Count(NamedTuple):
+class DayCounts(NamedTuple):
     """What the counts of one day, or of one time, say together: the levels they allow, and the lowest of them."""
 
     allows: Levels
@@ -145,17 +145,17 @@ def _counts(chart: Chart, at: datetime) -> list[Entry]:
     return [entry for entry in chart.until(KIND, at) if entry.value is not None]
 
 
-def _together(entries: list[Entry], cuts: tuple[Cut, ...]) -> Count:
+def _together(entries: list[Entry], cuts: tuple[Cut, ...]) -> DayCounts:
     """Several counts taken as one: a level that any of them reached is reached."""
     found = [levels(entry, cuts) for entry in entries]
     allows = Levels(max(item.lowest for item in found), max(item.highest for item in found))
-    return Count(allows, min(entries, key=lambda entry: (entry.value or Decimal(0), not entry.comparator)))
+    return DayCounts(allows, min(entries, key=lambda entry: (entry.value or Decimal(0), not entry.comparator)))
 
 
 # -- early -----------------------------------------------------------------------------------------
 
 
-def _by_day(chart: Chart, at: datetime, site: Site) -> dict[int, Count]:
+def _by_day(chart: Chart, at: datetime, site: Site) -> dict[int, DayCounts]:
     """Every day that has a count, also before day 0 and after day 30: those are neighbours of days without one."""
     entries: dict[int, list[Entry]] = {}
     for entry in _counts(chart, at):
@@ -165,7 +165,7 @@ def _by_day(chart: Chart, at: datetime, site: Site) -> dict[int, Count]:
     return {number: _together(found, BANDS) for number, found in entries.items()}
 
 
-def _early(counted: dict[int, Count], last: int) -> Axis:
+def _early(counted: dict[int, DayCounts], last: int) -> Axis:
     days = [_band(number, counted) for number in range(last + 1)]
     sure = _reached([day.lowest for day in days])
     possible = _reached([day.highest for day in days])
@@ -189,7 +189,7 @@ def _early(counted: dict[int, Count], last: int) -> Axis:
     )
 
 
-def _band(number: int, counted: dict[int, Count]) -> Levels:
+def _band(number: int, counted: dict[int, DayCounts]) -> Levels:
     """The bands that a day may be in: by its count, or filled from its neighbours, or any."""
     if number in counted:
         return counted[number].allows
@@ -209,7 +209,7 @@ def _reached(bands: list[int]) -> Duration | None:
     return max(reached, key=lambda row: row.grade, default=None)
 
 
-def _rests_on(counted: dict[int, Count], last: int) -> list[int]:
+def _rests_on(counted: dict[int, DayCounts], last: int) -> list[int]:
     """The days with a count in the window, and the neighbours that a day at its ends is filled from."""
     first = max((day for day in counted if day <= 0), default=0)
     end = min((day for day in counted if day >= last), default=last)
@@ -230,7 +230,7 @@ def _verdict(sure: Duration | None, could_be: int) -> str:
     return f"grade {sure.grade} ({sure.cell})"
 
 
-def _unknown(unknown: list[int], counted: dict[int, Count]) -> tuple[str, ...]:
+def _unknown(unknown: list[int], counted: dict[int, DayCounts]) -> tuple[str, ...]:
     """How many days are not known, and why."""
     bounds = sum(number in counted for number in unknown)
     empty = len(unknown) - bounds
@@ -257,7 +257,7 @@ def _days(number: int) -> str:
 # -- late ------------------------------------------------------------------------------------------
 
 
-def _by_time(chart: Chart, at: datetime, site: Site) -> list[Count]:
+def _by_time(chart: Chart, at: datetime, site: Site) -> list[DayCounts]:
     """The counts after day 30; several charted for one time are one count."""
     entries: dict[datetime, list[Entry]] = {}
     for entry in _counts(chart, at):
@@ -267,7 +267,7 @@ def _by_time(chart: Chart, at: datetime, site: Site) -> list[Count]:
     return [_together(found, LATE) for found in entries.values()]
 
 
-def _too_few(counts: list[Count], today: int) -> Axis:
+def _too_few(counts: list[DayCounts], today: int) -> Axis:
     if counts:
         found = evidence((KIND, counts[0].lowest))
         return Axis(None, f"only one count after day {LAST_EARLY_DAY}", found, missing=("a second count",))
@@ -275,12 +275,12 @@ def _too_few(counts: list[Count], today: int) -> Axis:
     return Axis(None, text, missing=(f"{KIND} after day {LAST_EARLY_DAY}",))
 
 
-def _late(counts: list[Count], site: Site) -> Axis:
+def _late(counts: list[DayCounts], site: Site) -> Axis:
     second = COUNTS_NEEDED - 1
     grade = sorted((count.allows.lowest for count in counts), reverse=True)[second]
     could_be = sorted((count.allows.highest for count in counts), reverse=True)[second]
     worst = sorted(counts, key=lambda count: (*count.allows, count.lowest.effective), reverse=True)[:COUNTS_NEEDED]
-    shown = " and ".join(told(KIND, count.lowest, site.zone) for count in worst)
+    shown = " and ".join(reported(KIND, count.lowest, site.zone) for count in worst)
     bounds = [count.lowest for count in counts if count.allows.highest > max(grade, count.allows.lowest)]
     if grade == could_be:
         verdict = f"grade {grade} ({cell(grade, LATE)})" if grade else "grade 0"

@@ -54,7 +54,7 @@ UNABLE = "unable"
 """How the reason of an absent CAPD begins that is itself the table's "unable"."""
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """One cell of the table: the grade of a code and how the table words it."""
 
     grade: int
@@ -63,34 +63,34 @@ class Cell(NamedTuple):
 
 CODED_ROWS = {
     "consciousness": {
-        "spontaneous": Cell(0, "awakens spontaneously: grade 1 only together with an ICE below 10"),
-        "voice": Cell(2, "awakens to voice"),
-        "touch": Cell(3, "awakens only to touch"),
-        "vigorous_touch": Cell(4, "vigorous or repetitive touch, stupor"),
-        "unarousable": Cell(4, "unarousable, coma"),
+        "spontaneous": TableCell(0, "awakens spontaneously: grade 1 only together with an ICE below 10"),
+        "voice": TableCell(2, "awakens to voice"),
+        "touch": TableCell(3, "awakens only to touch"),
+        "vigorous_touch": TableCell(4, "vigorous or repetitive touch, stupor"),
+        "unarousable": TableCell(4, "unarousable, coma"),
     },
     "seizure": {
-        "none": Cell(0, "no seizure"),
-        "brief": Cell(3, "clinical, resolves rapidly"),
-        "nonconvulsive_resolving": Cell(3, "non-convulsive on EEG, resolves with intervention"),
-        "prolonged": Cell(4, "more than 5 min"),
-        "repetitive": Cell(4, "repetitive without return to baseline"),
+        "none": TableCell(0, "no seizure"),
+        "brief": TableCell(3, "clinical, resolves rapidly"),
+        "nonconvulsive_resolving": TableCell(3, "non-convulsive on EEG, resolves with intervention"),
+        "prolonged": TableCell(4, "more than 5 min"),
+        "repetitive": TableCell(4, "repetitive without return to baseline"),
     },
     "motor_weakness": {
-        "none": Cell(0, "no focal weakness"),
-        "deep_focal": Cell(4, "deep focal weakness: hemiparesis or paraparesis"),
+        "none": TableCell(0, "no focal weakness"),
+        "deep_focal": TableCell(4, "deep focal weakness: hemiparesis or paraparesis"),
     },
     "cerebral_edema": {
-        "none": Cell(0, "no oedema"),
-        "focal": Cell(3, "focal oedema on imaging"),
-        "diffuse": Cell(4, "diffuse oedema on imaging"),
+        "none": TableCell(0, "no oedema"),
+        "focal": TableCell(3, "focal oedema on imaging"),
+        "diffuse": TableCell(4, "diffuse oedema on imaging"),
     },
     "icp_sign": {
-        "none": Cell(0, "no sign of raised pressure"),
-        "posturing": Cell(4, "decerebrate or decorticate posture"),
-        "cn6_palsy": Cell(4, "sixth cranial nerve palsy"),
-        "papilledema": Cell(4, "papilloedema"),
-        "cushing": Cell(4, "Cushing's triad"),
+        "none": TableCell(0, "no sign of raised pressure"),
+        "posturing": TableCell(4, "decerebrate or decorticate posture"),
+        "cn6_palsy": TableCell(4, "sixth cranial nerve palsy"),
+        "papilledema": TableCell(4, "papilloedema"),
+        "cushing": TableCell(4, "Cushing's triad"),
     },
 }
 

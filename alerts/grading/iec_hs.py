@@ -33,8 +33,8 @@ from alerts.grading.inputs import (
     latest_number,
     name_missing,
     passed_over,
+    reported,
     span,
-    told,
 )
 from alerts.grading.result import Result
 from alerts.message_fields import Status
@@ -76,7 +76,7 @@ def dependencies(site: Site) -> Dependencies:
 
 
 def screen(
-    chart: Chart, at: datetime, site: Site, course: crs.Course | None = None, known: Criteria | None = None
+    chart: Chart, at: datetime, site: Site, course: crs.CrsCourse | None = None, known: Criteria | None = None
 ) -> Screen:
     """Whether to consider IEC-HS, with every criterion that was read.
 
@@ -157,7 +157,7 @@ def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, 
     if row.level is None or row.level != unsure:
         return row
     unsure_of = f"{what} is only a bound: {amount('ferritin', before)}"
-    because = f"{told('ferritin', ferritin, site.zone)}: {unsure_of}"
+    because = f"{reported('ferritin', ferritin, site.zone)}: {unsure_of}"
     return row._replace(level=None, because=because, missing=(f"ferritin ({unsure_of})",))
 
 
@@ -185,13 +185,13 @@ def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 
 
 def _no_crs(chart: Chart, at: datetime) -> Axis:
-    """Never any CRS, so far as can be told."""
+    """Never any CRS, so far as is known."""
     if chart.latest("temperature", at) is None:
         return Axis(None, "no temperature was ever charted: CRS is not known", missing=("temperature",))
     return Axis(NO, "no CRS")
 
 
-def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: crs.Course) -> Axis:
+def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: crs.CrsCourse) -> Axis:
     """Whether CRS had improved when the latest ferritin was drawn: closed, or below the highest of the episode."""
     drawn = ferritin.effective
     if course.closed_at is not None and course.closed_at <= drawn:

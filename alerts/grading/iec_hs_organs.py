@@ -17,7 +17,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import ctcae_counts
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, levels
-from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, span, told
+from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, reported, span
 from config.site import Site
 from config.vocabulary import label
 
@@ -39,7 +39,7 @@ KINDS = frozenset(("fibrinogen", "ast", "alt", ANAEMIA, *(ctcae_counts.ROWS[term
 
 def above_limit(kind: str, entry: Entry, times: int, site: Site) -> Axis:
     if entry.high is None:
-        text = f"{told(kind, entry, site.zone)}: no upper reference limit"
+        text = f"{reported(kind, entry, site.zone)}: no upper reference limit"
         return Axis(None, text, evidence((kind, entry)), missing=(f"{kind}: upper reference limit",))
     return compared(kind, entry, Cut(YES, ">", times * entry.high, ""), site, f"{times} x ULN")
 
@@ -62,7 +62,7 @@ def any_of(criteria: Iterable[Axis]) -> Axis:
 def compared(kind: str, entry: Entry, cut: Cut, site: Site, against: str = "") -> Axis:
     """Whether a value is past a cut; `against` is what the bound is, where it is not the printed number itself."""
     reached = cut.reached(entry)
-    value = told(kind, entry, site.zone)
+    value = reported(kind, entry, site.zone)
     if reached is None:
         missing = f"{kind} (only a bound: {amount(kind, entry)})"
         return Axis(None, f"{value}: only a bound", evidence((kind, entry)), missing=(missing,))
@@ -96,7 +96,7 @@ def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
     latest = latest_number(chart, kind, at, holds)
     if latest is None:
         return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),))
-    row = Axis(None, told(kind, latest, site.zone), evidence((kind, latest)))
+    row = Axis(None, reported(kind, latest, site.zone), evidence((kind, latest)))
     if not (now := _is_grade_4(latest, cuts)):
         missing = () if now is False else (f"{kind} (only a bound: {amount(kind, latest)})",)
         return row._replace(level=None if missing else NO, because=f"{row.because}: not grade 4", missing=missing)

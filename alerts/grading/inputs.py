@@ -105,7 +105,7 @@ def amount(kind: str, entry: Entry) -> str:
     return f"{entry.comparator}{shown} {shown_unit(kind)}".strip()
 
 
-def told(kind: str, entry: Entry, zone: ZoneInfo) -> str:
+def reported(kind: str, entry: Entry, zone: ZoneInfo) -> str:
     """A charted number with its name, unit and time, as in `LDH 320 U/L (15 Jun 06:00)`."""
     status = ", preliminary" if entry.status == Status.PRELIMINARY else ""
     return f"{label(kind)} {amount(kind, entry)} ({clock(entry.effective, zone)}{status})"

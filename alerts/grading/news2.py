@@ -24,7 +24,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, told
+from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, reported
 from alerts.grading.result import Points
 from config.site import Site
 from config.vocabulary import label
@@ -39,7 +39,7 @@ class News2(Points, frozen=True, kw_only=True):
     parts: dict[str, int]
 
 
-class Band(NamedTuple):
+class ScoreBand(NamedTuple):
     """One cell: its points, the value at which the next begins (None: no upper end), and how it is printed."""
 
     points: int
@@ -47,10 +47,12 @@ class Band(NamedTuple):
     cell: str
 
 
-def _bands(*cells: tuple[int, str | None, str], resolution: str = "1") -> tuple[Band, ...]:
+def _bands(*cells: tuple[int, str | None, str], resolution: str = "1") -> tuple[ScoreBand, ...]:
     """Cells by their highest printed value. To round half up is to begin each half a step below its lowest."""
     half = Decimal(resolution) / 2
-    return tuple(Band(points, None if up_to is None else Decimal(up_to) + half, text) for points, up_to, text in cells)
+    return tuple(
+        ScoreBand(points, None if up_to is None else Decimal(up_to) + half, text) for points, up_to, text in cells
+    )
 
 
 RESPIRATION = _bands((3, "8", "<=8"), (1, "11", "9-11"), (0, "20", "12-20"), (2, "24", "21-24"), (3, None, ">=25"))
@@ -137,7 +139,7 @@ def _sum(total: int, missing: tuple[str, ...]) -> str:
 # -- numbers ---------------------------------------------------------------------------------------
 
 
-def _vital(kind: str, bands: tuple[Band, ...], chart: Chart, at: datetime, site: Site) -> Axis:
+def _vital(kind: str, bands: tuple[ScoreBand, ...], chart: Chart, at: datetime, site: Site) -> Axis:
     temperature = kind == "temperature"
     conventions = site.conventions.chart
     holds = conventions.temperature_holds.value if temperature else conventions.vitals_hold.value
@@ -161,7 +163,7 @@ def _systolic(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _points(
-    kind: str, entry: Entry, bands: tuple[Band, ...], flags: tuple[str, ...], names: tuple[str, ...], site: Site
+    kind: str, entry: Entry, bands: tuple[ScoreBand, ...], flags: tuple[str, ...], names: tuple[str, ...], site: Site
 ) -> Axis:
     possible = _possible(entry, bands)
     row = Axis(None, "", evidence((kind, entry)), flags=flags, conventions=names)
@@ -169,10 +171,12 @@ def _points(
     if len(points) > 1:
         return row._replace(missing=(f"{kind} (only a bound: {amount(kind, entry)})",))
     cells = " or ".join(band.cell for band in possible)
-    return row._replace(level=points.pop(), because=f"{told(kind, entry, site.zone)}: {possible[0].points} ({cells})")
+    return row._replace(
+        level=points.pop(), because=f"{reported(kind, entry, site.zone)}: {possible[0].points} ({cells})"
+    )
 
 
-def _possible(entry: Entry, bands: tuple[Band, ...]) -> list[Band]:
+def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
     """The bands that a value may lie in: one, or several where it is only a bound."""
     found = []
     begins: Decimal | None = None
@@ -219,7 +223,7 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
     ]
     for kind, entry, given in amounts:
         if given:
-            return _given(kind, entry, told(kind, entry, site.zone))
+            return _given(kind, entry, reported(kind, entry, site.zone))
     unclear = [f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry, given in amounts if given is None]
     if unclear or not (device or amounts):
         missing = unclear or [name_missing(chart, "oxygen_device", at, holds, site.zone)]

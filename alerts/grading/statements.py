@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis
-from alerts.grading.inputs import clock, told
+from alerts.grading.inputs import clock, reported
 from alerts.grading.result import Evidence
 from config.site import Site
 from config.vocabulary import DRUGS, label
@@ -74,5 +74,5 @@ def _says(kind: str, said: Entry, site: Site) -> str:
 def _shown(item: Evidence, site: Site) -> str:
     kind, entry = item.kind, item.entry
     if entry.value is not None and kind not in DRUGS:
-        return told(kind, entry, site.zone)
+        return reported(kind, entry, site.zone)
     return f"{label(kind)} {label(entry.code)} ({clock(entry.effective, site.zone)})"

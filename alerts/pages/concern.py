@@ -36,7 +36,7 @@ UNREGISTERED = "unregistered patient: would be "
 ASTCT = ("crs", "icans")
 
 
-class Change(Struct, frozen=True):
+class ChartCorrection(Struct, frozen=True):
     """One charted value that was corrected: what it was, what it is (None: entered in error), when and by whom."""
 
     kind: str
@@ -59,7 +59,7 @@ class Ending(Struct, frozen=True):
     record: str = ""
 
 
-class Concern(Struct, frozen=True):
+class PageConcern(Struct, frozen=True):
     """`finding` is that of the newest assessment, None where it says nothing.
 
     Of one that was retracted, `changes` are the corrections that took its ground, and `left` is what stands of it.
@@ -69,7 +69,7 @@ class Concern(Struct, frozen=True):
     episode: Episode
     reason: Reason
     finding: Finding | None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChartCorrection, ...] = ()
     left: Episode | None = None
     ending: Ending | None = None
 
@@ -116,10 +116,10 @@ class Concern(Struct, frozen=True):
         return tuple(self.episode.event.split("; "))
 
 
-def worst_first(concerns: list[Concern]) -> list[Concern]:
+def worst_first(concerns: list[PageConcern]) -> list[PageConcern]:
     """In the order a page tells them: by urgency, then by grade; of equal ones in the order they came in."""
 
-    def rank(concern: Concern) -> tuple[int, bool, int]:
+    def rank(concern: PageConcern) -> tuple[int, bool, int]:
         level = concern.episode.level_now or 0
         return -URGENCIES.index(concern.urgency), concern.episode.condition not in ASTCT, -level
 

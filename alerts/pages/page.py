@@ -16,7 +16,7 @@ from alerts.episodes.delivery_log import Reason
 from alerts.episodes.lifecycle import Episode
 from alerts.grading.result import Score
 from alerts.grading.statements import is_statement
-from alerts.pages.concern import Change, Concern, Ending
+from alerts.pages.concern import ChartCorrection, Ending, PageConcern
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
 from alerts.pages.values import changed, clock, readings
@@ -56,7 +56,7 @@ class Page(Struct, frozen=True, kw_only=True):
         return str(self.heading)
 
 
-def minimal_text(concerns: list[Concern], page: str, language: Language) -> tuple[Title, str]:
+def minimal_text(concerns: list[PageConcern], page: str, language: Language) -> tuple[Title, str]:
     """Title and text without any patient detail, for a channel that others may read."""
     heading = f"{tag(concerns[0].urgency, language)} {say('cartwatch page {page}', language, page=page)}"
     body = say("Open the ward board for page {page}.", language, page=page)
@@ -64,7 +64,7 @@ def minimal_text(concerns: list[Concern], page: str, language: Language) -> tupl
 
 
 def text(
-    concerns: list[Concern],
+    concerns: list[PageConcern],
     chart: Chart,
     now: Assessment | None,
     site: Site,
@@ -95,7 +95,7 @@ def text(
 # -- the first paragraph ---------------------------------------------------------------------------
 
 
-def _lead(concern: Concern, site: Site, language: Language, *, alone: bool) -> list[str]:
+def _lead(concern: PageConcern, site: Site, language: Language, *, alone: bool) -> list[str]:
     """The readings of a finding, and since when; of several each begins with its name and grade."""
     statements = _statements(concern, language)
     evidence = [item for item in concern.evidence if not (statements and item.kind in STATEMENTS)]
@@ -118,20 +118,20 @@ def _ending(ending: Ending, site: Site, language: Language) -> str:
     return say("{what}, says {who}, {at}", language, what=what, who=who, at=clock(ending.at, site, language))
 
 
-def _statements(concern: Concern, language: Language) -> list[str]:
+def _statements(concern: PageConcern, language: Language) -> list[str]:
     """Who states what against the numbers, and until when, or by what the statement ended. The numbers stand before."""
     flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
     return [translate(flag.rpartition("; ")[2], language) for flag in flags if is_statement(flag)]
 
 
-def _explanation(concern: Concern, language: Language) -> str:
+def _explanation(concern: PageConcern, language: Language) -> str:
     """What a technical text says after the clause that is its title."""
     if concern.episode.urgency != "technical":
         return ""
     return translate(concern.episode.title, language).partition("; ")[2]
 
 
-def _since(concern: Concern, site: Site, language: Language) -> str:
+def _since(concern: PageConcern, site: Site, language: Language) -> str:
     """Since when the grade named is so, and beside it, where that differs, since when the episode is open."""
     episode = concern.episode
     opened = clock(episode.opened_at, site, language)
@@ -167,7 +167,7 @@ def _lowered(episode: Episode, began: str, language: Language) -> str:
     return say(words, language, was=episode.level, now=episode.level_now, at=began)
 
 
-def _correction(concern: Concern, change: Change, site: Site, language: Language) -> str:
+def _correction(concern: PageConcern, change: ChartCorrection, site: Site, language: Language) -> str:
     """What a correction changed, when and by whom, and what was withdrawn for it."""
     what = say(
         "{change} at {at} by {source}",
@@ -184,7 +184,7 @@ def _correction(concern: Concern, change: Change, site: Site, language: Language
 # -- why -------------------------------------------------------------------------------------------
 
 
-def _details(concern: Concern, language: Language) -> list[str]:
+def _details(concern: PageConcern, language: Language) -> list[str]:
     """Why the rules say so, why it was first paged, and what is missing."""
     finding = concern.finding
     because = [] if finding is None else list(finding.because)
@@ -210,7 +210,9 @@ def missing(item: str, language: Language) -> str:
     return translate(f"{label(kind) if kind in READINGS else kind}{space}{why}", language)
 
 
-def _background(concerns: list[Concern], chart: Chart, now: Assessment, site: Site, language: Language) -> list[str]:
+def _background(
+    concerns: list[PageConcern], chart: Chart, now: Assessment, site: Site, language: Language
+) -> list[str]:
     """Both grades, m-EASIX, what was given, and the protocol lines."""
     grades = ", ".join(
         f"{name} {translate(shown_value(grade) or 'undetermined', language)}"
@@ -241,7 +243,7 @@ def _score(score: Score, site: Site, language: Language) -> str:
     return f"{told} ({remarks})" if remarks else told
 
 
-def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
+def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
     """The protocol line of a condition, with its source; of tocilizumab, also what the ledger leaves."""
     reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
     if reminder is None or concern.has_ended:
@@ -253,7 +255,7 @@ def _reminder(concern: Concern, given: Ledger, now: Assessment, site: Site, lang
     return say("Protocol reminder ({source}): {reminder}", language, source=source, reminder=quoted)
 
 
-def _conventions(concerns: list[Concern], site: Site, language: Language) -> list[str]:
+def _conventions(concerns: list[PageConcern], site: Site, language: Language) -> list[str]:
     """Every convention of the site that the page depends on, with its basis."""
     names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.conventions)
     bases = filter(None, (basis(name, site, language) for name in names))

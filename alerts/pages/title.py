@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from alerts.chart.admission import Admission
 from alerts.episodes.lifecycle import Episode
 from alerts.grading.result import Evidence
-from alerts.pages.concern import LATE, UNREGISTERED, Concern, Ending
+from alerts.pages.concern import LATE, UNREGISTERED, Ending, PageConcern
 from alerts.pages.values import changed, named_value, short_value
 from alerts.rules.icans import REPEAT_ICE
 from alerts.wording.catalogue import say, translate
@@ -59,7 +59,12 @@ class Title(Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 def title(
-    concerns: list[Concern], patient: str, admission: Admission | None, day: int | None, site: Site, language: Language
+    concerns: list[PageConcern],
+    patient: str,
+    admission: Admission | None,
+    day: int | None,
+    site: Site,
+    language: Language,
 ) -> Title:
     """The title of a page about concerns that come worst first. One about no patient names the hospital."""
     reasons = {concern.reason for concern in concerns}
@@ -101,7 +106,7 @@ def _day(day: int | None, language: Language) -> str:
     return "" if day is None else say("D{day}", language, day=f"{day:+d}" if day else "0")
 
 
-def _unregistered(concerns: list[Concern], language: Language) -> str:
+def _unregistered(concerns: list[PageConcern], language: Language) -> str:
     is_so = any(concern.is_unregistered for concern in concerns)
     return f"({say('not registered', language)})" if is_so else ""
 
@@ -109,7 +114,7 @@ def _unregistered(concerns: list[Concern], language: Language) -> str:
 # -- what is found ---------------------------------------------------------------------------------
 
 
-def name(concern: Concern, language: Language) -> str:
+def name(concern: PageConcern, language: Language) -> str:
     """A finding with its grade by the newest assessment, and what the grade was where that differs."""
     episode = concern.episode
     if concern.has_ended:
@@ -128,7 +133,7 @@ def name(concern: Concern, language: Language) -> str:
     return f"{text} ({say('charted late', language)})" if episode.title.endswith(LATE) else text
 
 
-def _ended(concern: Concern, language: Language) -> str:
+def _ended(concern: PageConcern, language: Language) -> str:
     episode = concern.episode
     what = graded(episode, episode.level, episode.members, language)
     if concern.reason == "resolved":
@@ -179,7 +184,7 @@ def graded(episode: Episode, level: int | None, members: tuple[str, ...], langua
 # -- the numbers -----------------------------------------------------------------------------------
 
 
-def _numbers(concern: Concern, language: Language) -> Iterator[str]:
+def _numbers(concern: PageConcern, language: Language) -> Iterator[str]:
     """What happened, and the newest reading of each kind that the grade rests on."""
     yield from (changed(change, language) for change in concern.changes)
     if concern.episode.title.endswith(REPEAT_ICE) and not concern.has_ended:

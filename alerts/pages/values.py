@@ -7,7 +7,7 @@ from itertools import groupby
 from alerts.chart.entry import Entry
 from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
-from alerts.pages.concern import Change
+from alerts.pages.concern import ChartCorrection
 from alerts.wording.catalogue import say, translate
 from config.site import Language, Site
 from config.vocabulary import READINGS, Sort, label, moment, shown_unit, unit_label
@@ -99,7 +99,7 @@ def short_value(item: Evidence, language: Language) -> str:
     return translate(label(kind), language)
 
 
-def changed(change: Change, language: Language) -> str:
+def changed(change: ChartCorrection, language: Language) -> str:
     """What a correction made of a value, as in `platelets 18 corrected to 180`."""
     reading = short_value(Evidence(change.kind, change.before), language) or translate(label(change.kind), language)
     after = change.after

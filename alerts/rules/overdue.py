@@ -26,7 +26,7 @@ class Due(NamedTuple):
     last: datetime | None
     every: timedelta
     convention: str
-    told_at: datetime | None
+    overdue_at: datetime | None
 
 
 def vitals_due(inputs: RuleInput) -> Due | None:
@@ -57,7 +57,7 @@ def ice_due(inputs: RuleInput) -> Due | None:
     due = _due(label(kind), _last(inputs, kind), since, name, getattr(schedule, name))
     falls_due = max(due.last or since, since) + due.every
     day = inputs.chart.day(falls_due, inputs.site.zone)
-    return due if day is not None and day <= schedule.ice_until_day.value else due._replace(told_at=None)
+    return due if day is not None and day <= schedule.ice_until_day.value else due._replace(overdue_at=None)
 
 
 def _by_capd(inputs: RuleInput) -> bool:
@@ -80,7 +80,7 @@ def overdue_ice(inputs: RuleInput) -> Finding | None:
 def _on_the_ward(due: Due | None, inputs: RuleInput) -> Due | None:
     """The ward's schedule is that of inpatients; elsewhere it is over."""
     inpatient = inputs.chart.setting(inputs.now.at).name == "inpatient"
-    return due if due is None or inpatient else due._replace(told_at=None)
+    return due if due is None or inpatient else due._replace(overdue_at=None)
 
 
 def _watched_since(inputs: RuleInput) -> datetime | None:
@@ -108,7 +108,7 @@ def _due(what: str, last: datetime | None, since: datetime, name: str, every: Co
 def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | None:
     if due is None:
         return None
-    late = due.told_at is not None and inputs.now.at >= due.told_at
+    late = due.overdue_at is not None and inputs.now.at >= due.overdue_at
     hours = due.every / timedelta(hours=1)
     last = _last_said(due.last, inputs)
     return Finding(
@@ -119,7 +119,7 @@ def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | No
         because=(f"{last}; due every {hours:g} h, told when late by half of that",),
         conventions=(due.convention,),
         over=not late,
-        due=due.told_at,
+        due=due.overdue_at,
     )
 
 
@@ -149,7 +149,7 @@ class CheckIn(NamedTuple):
 
     expected: Expected
     last: datetime | None
-    told_at: datetime
+    overdue_at: datetime
 
     @property
     def name(self) -> str:
@@ -169,7 +169,7 @@ def overdue_routine(inputs: RuleInput) -> Finding | None:
 
 def _not_charted(condition: str, urgency: Urgency, inputs: RuleInput) -> Finding:
     due = [item for item in _check_ins(inputs) if item.expected.urgency == urgency]
-    late = [item for item in due if item.told_at <= inputs.now.at]
+    late = [item for item in due if item.overdue_at <= inputs.now.at]
     return Finding(
         condition=condition,
         level=int(bool(late)),
@@ -179,7 +179,7 @@ def _not_charted(condition: str, urgency: Urgency, inputs: RuleInput) -> Finding
         conventions=("outpatient.unanswered_after",) if late else (),
         members=tuple(item.expected.what for item in late),
         over=not late,
-        due=min((item.told_at for item in due if item.told_at > inputs.now.at), default=None),
+        due=min((item.overdue_at for item in due if item.overdue_at > inputs.now.at), default=None),
     )
 
 

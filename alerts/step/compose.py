@@ -11,7 +11,7 @@ from alerts.episodes.delivery_log import Delivery, with_delivery
 from alerts.episodes.escalation import Notifications
 from alerts.messages import SITE_SUBJECT
 from alerts.pages import page as pages
-from alerts.pages.concern import Concern, worst_first
+from alerts.pages.concern import PageConcern, worst_first
 from alerts.pages.page import Page
 from alerts.pages.title import title
 from alerts.rules.finding import Finding
@@ -25,7 +25,7 @@ class StepNews:
 
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
-        self.ended: list[tuple[Concern, tuple[str, ...]]] = []
+        self.ended: list[tuple[PageConcern, tuple[str, ...]]] = []
 
     def add(self, episode: str, finding: Finding) -> None:
         """Keep the latest finding of an episode; what happened on the way stays in its reasons."""
@@ -34,10 +34,10 @@ class StepNews:
             finding = replace(finding, because=(*finding.because, earlier.event))
         self.findings[episode] = finding
 
-    def add_ended(self, concern: Concern) -> None:
+    def add_ended(self, concern: PageConcern) -> None:
         """An episode that ended or lost its ground: whoever was paged, or has it, is notified with little urgency."""
         episode = concern.episode
-        people = dict.fromkeys(person for person in (*episode.told, episode.acknowledged_by) if person)
+        people = dict.fromkeys(person for person in (*episode.notified, episode.acknowledged_by) if person)
         self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
 
 
@@ -70,17 +70,17 @@ def compose_pages(
     return written
 
 
-def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[Concern]]:
-    found: dict[tuple[str, str], list[Concern]] = {}
+def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[PageConcern]]:
+    found: dict[tuple[str, str], list[PageConcern]] = {}
 
-    def add(person: str, channel: str, concern: Concern) -> None:
+    def add(person: str, channel: str, concern: PageConcern) -> None:
         known = site.on_call.people.get(person)
         if known is not None:
             found.setdefault((person, channel or known.channels[0]), []).append(concern)
 
     for due in dues:
         for notification in due.notifications:
-            concern = Concern(due.episode, notification.reason, news.findings.get(due.episode.id))
+            concern = PageConcern(due.episode, notification.reason, news.findings.get(due.episode.id))
             for recipient in notification.recipients:
                 add(recipient.person, recipient.channel, concern)
     for concern, people in news.ended:
@@ -93,7 +93,7 @@ def _page(
     written: ComposedPages,
     person: str,
     channel: str,
-    concerns: list[Concern],
+    concerns: list[PageConcern],
     assessment: Assessment | None,
     now: datetime,
     site: Site,
@@ -145,7 +145,7 @@ def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]
         ]
         for earlier in older:
             episode = lifecycle.with_delivery_state(episode, earlier, "cancelled", page.at)
-        delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.turns)
+        delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.rounds)
         kept = with_delivery(episode.deliveries, delivery)
         state = state.with_episode(replace(episode, pages=episode.pages + 1, deliveries=kept))
         replaced += older

@@ -68,8 +68,8 @@ def _into_another(state: PatientState, message: Merge, now: datetime, effects: E
     if merges == state.merges:
         return state
     link = merges.link(link)
-    if link.is_taken_back:
-        _report(state, TAKEN_BACK.format(who=message.by or message.source), link, now, effects)
+    if link.is_retracted:
+        _report(state, RETRACTED.format(who=message.by or message.source), link, now, effects)
     stays = state.registered and state.discharged_at is None
     effects.passed_on.append(_notice(state.patient, link, stays=stays))
     return replace(state, merges=merges)
@@ -105,7 +105,7 @@ def _notice(patient: str, link: Link, *, stays: bool) -> MergeNotice:
 
 
 ENDED_BY_NEWER = "a merge from {source} is ended by a newer one the other way; see `cartwatch merges`"
-TAKEN_BACK = "a merge was taken back, says {who}; see `cartwatch merges`"
+RETRACTED = "a merge was taken back, says {who}; see `cartwatch merges`"
 
 
 def _report(state: PatientState, what: str, link: Link, now: datetime, effects: Effects) -> None:

@@ -11,16 +11,16 @@ from alerts.message_fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
     Acknowledgement,
-    Answer,
     AnyMessage,
     Closure,
     Discharge,
+    EpisodeResponse,
     Fault,
     HandOver,
     Receipt,
     Silence,
 )
-from alerts.pages.concern import ENDING_IS_TOLD, Concern, Ending
+from alerts.pages.concern import ENDING_IS_TOLD, Ending, PageConcern
 from alerts.state import Effects, PatientState, dead_letter
 from alerts.step.compose import StepNews
 from alerts.step.journal_events import answer_event, closed_event, silence_event
@@ -82,7 +82,7 @@ def _is_past(state: PatientState, episode: str) -> bool:
     return any(episode in ids(condition, past) for condition, past in state.past.items())
 
 
-def _spoken_of(state: PatientState, episode: Episode, message: Answer) -> list[Episode]:
+def _spoken_of(state: PatientState, episode: Episode, message: EpisodeResponse) -> list[Episode]:
     """The episode a person answers, and with it whatever the same page told them.
 
     What worsened after the page they answer was written has not been told to them, and is not answered by them.
@@ -92,8 +92,12 @@ def _spoken_of(state: PatientState, episode: Episode, message: Answer) -> list[E
     at = answered.at if answered is not None else message.effective.astimezone(UTC)
     found = []
     for other in state.episodes.values():
-        told_since = any(told.at >= other.told_from for told in other.deliveries)
-        if (other.id == episode.id or lifecycle.delivery_for(other, page)) and told_since and at >= other.told_from:
+        told_since = any(told.at >= other.worsening_known_at for told in other.deliveries)
+        if (
+            (other.id == episode.id or lifecycle.delivery_for(other, page))
+            and told_since
+            and at >= other.worsening_known_at
+        ):
             found.append(other)
     return found
 
@@ -222,7 +226,9 @@ def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, e
 def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, list[str]]:
     """Somebody has been reached on one channel: the same notification need not reach them on another as well."""
     elsewhere = [
-        other.page for other in episode.deliveries if other.is_owed and other.to == told.to and other.turn <= told.turn
+        other.page
+        for other in episode.deliveries
+        if other.is_owed and other.to == told.to and other.round <= told.round
     ]
     for page in elsewhere:
         episode = lifecycle.with_delivery_state(episode, page, "cancelled", now)
@@ -260,6 +266,6 @@ def end_all(
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
         if episode.highest in ENDING_IS_TOLD:
-            news.add_ended(Concern(episode, "ended", None, ending=ending))
+            news.add_ended(PageConcern(episode, "ended", None, ending=ending))
         state = _close(state, episode, now, site, effects, by=by, reason=reason, by_person=False)
     return state

@@ -12,7 +12,7 @@ from alerts.chart.entry import Entry
 from alerts.episodes.lifecycle import Episode
 from alerts.grading.result import Evidence
 from alerts.messages import Reading, Statement, Treatment
-from alerts.pages.concern import Change, Ending
+from alerts.pages.concern import ChartCorrection, Ending
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.unregistered import findings_of
@@ -77,7 +77,9 @@ CHANGES_SHOWN = 3
 """Corrections that a page names where it cannot be said which of them took the ground of an episode."""
 
 
-def changes(before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime) -> list[Change]:
+def changes(
+    before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime
+) -> list[ChartCorrection]:
     """What a correcting message made of the entries it corrects."""
     names = {message.id, message.supersedes}
     at = (message.received or now).astimezone(UTC)
@@ -87,7 +89,7 @@ def changes(before: Chart, after: Chart, message: Reading | Statement | Treatmen
             continue
         now_charted = next((item for item in after.entries.get(kind, ()) if _is(item, message.source, names)), None)
         old = (item for item in series if _is(item, message.source, names) and item != now_charted)
-        found += [Change(kind, entry, now_charted, at, message.source) for entry in old]
+        found += [ChartCorrection(kind, entry, now_charted, at, message.source) for entry in old]
     return found
 
 
@@ -96,8 +98,8 @@ def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
 
 
 def took_ground(
-    known: Sequence[Change], state: PatientState, before: Chart, episode: Episode, site: Site
-) -> tuple[Change, ...]:
+    known: Sequence[ChartCorrection], state: PatientState, before: Chart, episode: Episode, site: Site
+) -> tuple[ChartCorrection, ...]:
     """Those of some corrections that an episode rested on, by the chart as it was before them."""
     finding = _found(replace(state, chart=before, course=None), episode.raised_at, site).get(episode.condition)
     used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()

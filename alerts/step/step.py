@@ -25,7 +25,7 @@ from alerts.grading import crs, pressures
 from alerts.grading.inputs import clock
 from alerts.grading.result import Result
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
-from alerts.pages.concern import ENDING_IS_TOLD, Change, Concern, Ending
+from alerts.pages.concern import ENDING_IS_TOLD, ChartCorrection, Ending, PageConcern
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding, RuleMemory
 from alerts.rules.run import findings, next_review, remember
@@ -77,7 +77,7 @@ class _Step:
         self.moments: set[datetime] = set()
         self.corrected = False
         self.uncorrected = state.chart
-        self.changes: list[Change] = []
+        self.changes: list[ChartCorrection] = []
         self.infused_before = state.chart.infused
         self.corrections = Corrections()
         self.to_recheck: list[GradeToRecheck] = []
@@ -223,13 +223,13 @@ class _Step:
                 self.effects.cancelled.extend(self.state.cancellable(episode.pending, besides=episode))
                 lowered = lifecycle.fall_back_to(lifecycle.cancel_pages(episode, self.now), left)
                 self.state = self.state.with_episode(lowered)
-                if episode.told:
+                if episode.notified:
                     self.news.add_ended(replace(self._retracted(episode), left=lowered))
 
-    def _retracted(self, episode: Episode) -> Concern:
+    def _retracted(self, episode: Episode) -> PageConcern:
         """An episode that lost its ground, with the corrections that took it."""
-        took = took_ground(self.changes, self.state, self.uncorrected, episode, self.site) if episode.told else ()
-        return Concern(episode, "retracted", self._infusion_moved(episode), changes=took)
+        took = took_ground(self.changes, self.state, self.uncorrected, episode, self.site) if episode.notified else ()
+        return PageConcern(episode, "retracted", self._infusion_moved(episode), changes=took)
 
     def _infusion_moved(self, episode: Episode) -> Finding | None:
         """That the ground of an episode went with another time of infusion."""
@@ -362,10 +362,10 @@ class _Step:
                 self._lowered(before, followed.episode, finding, moment)
         self.state = self.state.with_episode_result(condition, followed)
 
-    def _resolved(self, episode: Episode, finding: Finding, moment: datetime) -> Concern:
+    def _resolved(self, episode: Episode, finding: Finding, moment: datetime) -> PageConcern:
         """An episode that is over, with the statement that ended it, if one did."""
         ending = statement_behind(self.state, finding, episode.opened_at, moment, self.site)
-        return Concern(episode, "ended" if ending else "resolved", finding, ending=ending)
+        return PageConcern(episode, "ended" if ending else "resolved", finding, ending=ending)
 
     def _lowered(self, before: Episode, episode: Episode, finding: Finding, moment: datetime) -> None:
         """Where a statement that has just come in lowers an urgent episode, whoever was paged is notified by whom."""
@@ -374,14 +374,14 @@ class _Step:
             return
         ending = statement_behind(self.state, finding, episode.opened_at, moment, self.site)
         if ending is not None and ending.at in self.moments:
-            self.news.add_ended(Concern(episode, "better", finding, ending=ending))
+            self.news.add_ended(PageConcern(episode, "better", finding, ending=ending))
 
-    def _end(self, ended: Concern) -> None:
+    def _end(self, ended: PageConcern) -> None:
         """An episode ended by itself: its pages are no longer owed, and whoever was paged is told."""
         episode = ended.episode
         self.effects.cancelled.extend(self.state.cancellable(episode.pending, besides=episode))
         self.effects.events.append(closed_event(self.state, episode, ended.reason, self.now, self.site))
-        if episode.told and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
+        if episode.notified and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
             self.news.add_ended(ended)
 
     def _note_grades(self, assessment: Assessment) -> None:

@@ -77,7 +77,7 @@ def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientSta
         highest="technical",
         opened_at=message.effective,
         raised_at=message.effective,
-        told_from=now,
+        worsening_known_at=now,
         ladder_from=told_at,
         next_at=told_at,
     )

@@ -19,7 +19,7 @@ def test_an_acknowledgement_older_than_the_last_worsening_takes_nothing(ward: Wa
     ward.ack(fever, at=ward.at("10:05"))
     assert ward.episode("crs").acknowledged_by == ""
     ward.to("10:20")
-    assert ward.told() == [("10:20", "haematologist-1", "repeat")]
+    assert ward.notified() == [("10:20", "haematologist-1", "repeat")]
 
 
 def test_an_acknowledgement_that_comes_together_with_a_worsening_takes_nothing(ward: Ward) -> None:
@@ -95,9 +95,9 @@ def test_a_silenced_episode_is_not_repeated_until_then(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.silence(ward.page(), until=ward.at("12:00"))
     ward.to("11:59")
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.to("12:10")
-    assert ward.told() == [("12:00", "haematologist-1", "repeat"), ("12:10", "haematologist-2", "repeat")]
+    assert ward.notified() == [("12:00", "haematologist-1", "repeat"), ("12:10", "haematologist-2", "repeat")]
 
 
 def test_a_worsening_breaks_through_a_silence(ward: Ward) -> None:
@@ -106,7 +106,7 @@ def test_a_worsening_breaks_through_a_silence(ward: Ward) -> None:
     ward.to("11:00")
     ward.normal(temp=38.5, sbp=84)
     ward.to("11:10")
-    assert ward.told() == [("11:00", "haematologist-1", "worse"), ("11:10", "haematologist-1", "repeat")]
+    assert ward.notified() == [("11:00", "haematologist-1", "worse"), ("11:10", "haematologist-1", "repeat")]
 
 
 def test_another_condition_breaks_through_a_silence(ward: Ward) -> None:
@@ -146,7 +146,7 @@ def test_a_person_can_close_an_episode(ward: Ward) -> None:
     ends = [event for event in ward.events if event["kind"] == "closed" and event["condition"] == "crs"]
     assert [(event["reason"], event["by"]) for event in ends] == [("resolved", "haematologist-1")]
     ward.jump(hours=3)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_episode_closed_by_a_person_does_not_reopen_at_the_same_level(ward: Ward) -> None:
@@ -156,7 +156,7 @@ def test_an_episode_closed_by_a_person_does_not_reopen_at_the_same_level(ward: W
         ward.jump(hours=1)
         ward.normal(temp=39.4)
     assert not ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_episode_closed_by_a_person_reopens_when_it_is_higher(ward: Ward) -> None:
@@ -220,14 +220,14 @@ def test_a_discharge_closes_every_episode_and_nobody_is_paged_any_more(ward: War
     ward.lab(platelets=10)
     pages = ward.new_pages()
     ward.discharge()
-    assert ward.told() == [("10:00", "haematologist-1", "ended")]
+    assert ward.notified() == [("10:00", "haematologist-1", "ended")]
     assert ward.state().episodes == {}
     assert {page.id for page in pages} <= set(ward.cancelled)
     ward.jump(hours=24)
     ward.normal(temp=39.5, sbp=70)
     ward.code("seizure", "brief")
     ward.jump(hours=24)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_result_that_comes_after_the_discharge_is_still_charted(ward: Ward) -> None:
@@ -252,7 +252,7 @@ def test_an_old_registration_that_comes_again_does_not_end_the_discharge() -> No
     ward.jump(hours=1)
     ward.send(registration)
     ward.normal(temp=38.5)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_discharge_that_is_taken_back_lets_the_watch_go_on(ward: Ward) -> None:
@@ -270,7 +270,7 @@ def test_only_the_discharge_that_holds_can_be_taken_back(ward: Ward) -> None:
     ward.send(changed(mistaken, status="entered_in_error", received=ward.now))
     ward.jump(minutes=10)
     ward.normal(temp=38.5)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_discharge_entered_in_error_ends_nothing(ward: Ward) -> None:
@@ -288,4 +288,4 @@ def test_technical_episodes_are_answered_like_any_other(ward: Ward, type_: str) 
         message(type_, ward.now, patient="~site", source="gateway", episode=page.episode, by="technician-1", why=why)
     )
     ward.jump(hours=3)
-    assert ward.told() == []
+    assert ward.notified() == []

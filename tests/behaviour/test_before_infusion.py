@@ -105,7 +105,7 @@ def test_a_higher_grade_and_a_new_member_page_again_and_a_lower_one_does_not(bef
     before.ack(before.page())
     before.jump(minutes=10)
     before.normal(temp=38.5, sbp=86)
-    assert before.told() == []
+    assert before.notified() == []
     before.start("norepinephrine")
     page = before.page()
     assert (page.urgency, page.reason) == ("high", "worse")
@@ -182,9 +182,9 @@ def test_crs_takes_over_on_one_page_with_the_first_temperature_after_the_infusio
     before.normal(temp=39.0, sbp=84)
     before.ack(before.page())
     before.to("10:10", day=0)
-    assert before.told() == []
+    assert before.notified() == []
     before.vitals(sbp=82)
-    assert before.told() == []
+    assert before.notified() == []
     assert before.is_open("before_infusion")
     before.vitals(temp=39.1)
     page = before.page()
@@ -259,7 +259,7 @@ def test_the_right_date_again_brings_crs_back_as_new(ill: Ward) -> None:
 def test_a_registration_that_leaves_the_date_as_it_is_withdraws_nothing(ill: Ward) -> None:
     ill.jump(minutes=5)
     ill.send(message("registration", ill.now, source="ehr", infused=INFUSED, bed="13"))
-    assert ill.told() == []
+    assert ill.notified() == []
     assert ill.is_open("crs")
     assert ill.is_open("icans")
 

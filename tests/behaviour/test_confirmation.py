@@ -18,7 +18,7 @@ def well(ward: Ward) -> Ward:
 
 def test_one_febrile_sample_of_a_patch_pages_nobody(well: Ward) -> None:
     well.sample("patch", temp=38.4)
-    assert well.told() == []
+    assert well.notified() == []
     assert well.grade("crs") == "0"
 
 
@@ -26,7 +26,7 @@ def test_three_febrile_samples_of_five_page(well: Ward) -> None:
     for celsius in (38.1, 37.6, 38.2, 37.9):
         well.sample("patch", temp=celsius)
         well.jump(minutes=1)
-    assert well.told() == []
+    assert well.notified() == []
     well.sample("patch", temp=38.1)
     page = well.page()
     assert (page.urgency, page.condition) == ("medium", "crs")
@@ -44,7 +44,7 @@ def test_the_same_sample_sent_three_times_is_one_sample(well: Ward) -> None:
     sample = well.vital("temp", 38.4, by="patch")
     for _ in range(3):
         well.send(sample)
-    assert well.told() == []
+    assert well.notified() == []
 
 
 def test_39_5_counts_at_once_whoever_measured_it(well: Ward) -> None:
@@ -91,7 +91,7 @@ def test_any_low_cuff_pressure_of_a_febrile_patient_counts_at_once(well: Ward) -
 
 def test_a_low_cuff_pressure_that_came_before_the_fever_counts_with_it(well: Ward) -> None:
     well.sample("cuff", sbp=88)
-    assert well.told() == []
+    assert well.notified() == []
     well.jump(minutes=3)
     well.vitals(temp=38.5)
     assert well.page().urgency == "high"
@@ -116,7 +116,7 @@ def test_an_arterial_pressure_counts_when_it_has_been_low_for_a_minute(well: War
     well.sample("arterial_line", sbp=70)
     well.jump(seconds=59)
     well.sample("arterial_line", sbp=70)
-    assert well.told() == []
+    assert well.notified() == []
     well.jump(seconds=1)
     well.sample("arterial_line", sbp=70)
     assert well.page().urgency == "high"
@@ -128,7 +128,7 @@ def test_a_saturation_by_a_monitor_counts_when_two_of_three_are_low(well: Ward) 
     well.sample("monitor", spo2=90)
     well.jump(seconds=20)
     well.sample("monitor", spo2=95)
-    assert well.told() == []
+    assert well.notified() == []
     well.jump(seconds=20)
     well.sample("monitor", spo2=90)
     assert well.page().urgency == "high"
@@ -141,7 +141,7 @@ def test_a_sample_sent_again_with_another_time_does_not_confirm_itself(well: War
     well.send(sample)
     well.jump(minutes=1)
     well.send(changed(sample, effective=well.now))
-    assert well.told() == []
+    assert well.notified() == []
     assert [entry.effective for entry in well.charted("spo2")][-1:] == [well.now]
     well.jump(minutes=1)
     well.sample("monitor", spo2=90)
@@ -152,7 +152,7 @@ def test_a_saturation_below_85_counts_after_15_seconds(well: Ward) -> None:
     well.vitals(temp=38.5)
     well.ack(well.page())
     well.sample("monitor", spo2=80)
-    assert well.told() == []
+    assert well.notified() == []
     well.jump(seconds=15)
     well.sample("monitor", spo2=80)
     assert well.page().urgency == "high"

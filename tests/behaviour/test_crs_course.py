@@ -19,7 +19,7 @@ def treated_and_over(ward: Ward) -> str:
     ward.to("20:00")
     ward.normal()
     assert not ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
     return first.episode
 
 
@@ -42,7 +42,7 @@ def test_a_worsening_starts_the_ladder_again(ward: Ward) -> None:
     ward.to("11:00")
     ward.normal(temp=38.5, sbp=84)
     ward.to("11:20")
-    assert ward.told() == [
+    assert ward.notified() == [
         ("11:00", "haematologist-1", "worse"),
         ("11:10", "haematologist-1", "repeat"),
         ("11:20", "haematologist-2", "repeat"),
@@ -55,7 +55,7 @@ def test_the_same_grade_does_not_page_again(ward: Ward) -> None:
     for _ in range(6):
         ward.jump(hours=1)
         ward.normal(temp=39.5, sbp=82)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_lower_grade_does_not_page(ward: Ward) -> None:
@@ -64,7 +64,7 @@ def test_a_lower_grade_does_not_page(ward: Ward) -> None:
     ward.jump(hours=1)
     ward.normal(temp=38.5)
     assert ward.grade("crs") == "1"
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_grade_that_dips_once_and_comes_back_does_not_page(ward: Ward) -> None:
@@ -74,7 +74,7 @@ def test_a_grade_that_dips_once_and_comes_back_does_not_page(ward: Ward) -> None
     ward.normal(temp=38.5)
     ward.jump(hours=1)
     ward.normal(temp=38.5, sbp=84)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_hypotension_that_returns_after_hours_of_fever_alone_pages_again(ward: Ward) -> None:
@@ -122,7 +122,7 @@ def test_oxygen_by_mask_or_pressure_makes_it_critical(ward: Ward, device: str, g
 
 def test_hypotension_without_fever_in_an_untreated_patient_is_not_crs(ward: Ward) -> None:
     ward.normal(sbp=80)
-    assert ward.told() == []
+    assert ward.notified() == []
     assert ward.grade("crs") == "0"
 
 
@@ -138,7 +138,7 @@ def test_fever_with_another_cause_pages_nobody(ward: Ward) -> None:
         message("statement", ward.now, statement="fever_other_cause", value=True, by="N. N."),
         ward.vital("temp", 38.9),
     )
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 # -- what was not done -----------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_fever_after_one_clear_set_neither_closes_nor_pages(ward: Ward) -> None:
     ward.to("21:00")
     ward.normal()
     assert ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_the_end_is_told_to_everybody_who_was_paged(ward: Ward) -> None:
@@ -233,7 +233,7 @@ def test_the_end_is_told_to_everybody_who_was_paged(ward: Ward) -> None:
     ward.new_pages()
     ward.to("20:00")
     ward.normal()
-    assert ward.told() == [("20:00", "haematologist-1", "resolved"), ("20:00", "haematologist-2", "resolved")]
+    assert ward.notified() == [("20:00", "haematologist-1", "resolved"), ("20:00", "haematologist-2", "resolved")]
 
 
 # -- back ------------------------------------------------------------------------------------------
@@ -288,4 +288,4 @@ def test_without_treatment_a_desaturation_after_the_end_is_not_crs(ward: Ward) -
     ward.new_pages()
     ward.jump(hours=2)
     ward.normal(spo2=88)
-    assert ward.told() == []
+    assert ward.notified() == []

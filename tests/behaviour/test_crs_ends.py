@@ -142,7 +142,7 @@ def closed_by_a_person(ward: Ward) -> None:
 def test_fever_that_goes_on_after_a_person_closed_it_pages_nobody(ward: Ward) -> None:
     closed_by_a_person(ward)
     ward.normal(temp=38.6)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_crs_that_returns_after_a_person_closed_it_is_high_whatever_its_grade(ward: Ward) -> None:
@@ -168,7 +168,7 @@ def before() -> Ward:
 
 def test_fever_before_the_infusion_is_no_crs(before: Ward) -> None:
     before.normal(temp=38.9)
-    assert before.told() == []
+    assert before.notified() == []
     assert before.grade("crs") == "not applicable"
     grade = assess(before.state(PATIENT).chart, before.now.astimezone(UTC), before.site).crs
     assert (grade.grade, grade.applicable, grade.because) == (None, False, ("before infusion",))
@@ -191,7 +191,7 @@ def test_a_fever_from_before_the_infusion_is_not_that_of_the_hours_after_it(befo
     before.normal(temp=38.4)
     before.to("11:00", day=0)
     before.vitals(sbp=118, spo2=97)
-    assert before.told() == []
+    assert before.notified() == []
     before.vitals(temp=38.4)
     assert before.page().condition == "crs"
 

@@ -32,7 +32,7 @@ def seconds_until_paged(ward: Ward, by: str, value: Callable[[int], dict[str, An
     """How many values a second a device has to send until somebody is paged."""
     for second in range(most):
         ward.sample(by, **value(second))
-        if ward.told():
+        if ward.notified():
             return second
         ward.jump(seconds=1)
     pytest.fail("nobody was paged")
@@ -152,7 +152,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     moments: list[datetime] = []
     whole = crs.followed
 
-    def counted(chart: Any, at: datetime, site: Any, known: crs.Course | None = None) -> Any:
+    def counted(chart: Any, at: datetime, site: Any, known: crs.CrsCourse | None = None) -> Any:
         if known is None:
             moments.append(at)
         return whole(chart, at, site, known)

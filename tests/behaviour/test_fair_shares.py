@@ -69,4 +69,4 @@ def test_any_cutting_leaves_the_same_chart_and_grades_and_tells_of_what_is_open(
     assert encoded(other.chart) == encoded(one.chart)
     assert standing(other) == standing(one)
     for condition in one.episodes.keys() & other.episodes.keys():
-        assert bool(other.episodes[condition].told) >= bool(one.episodes[condition].told)
+        assert bool(other.episodes[condition].notified) >= bool(one.episodes[condition].notified)

@@ -44,7 +44,7 @@ def test_an_ice_of_9_after_a_10_asks_the_worklist_for_a_repeat_and_wakes_nobody(
     assessed(ward, 10)
     ward.ice(9)
     assert "repeat the ICE in 1-2 h" in ward.listed("icans")[-1].title
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_ice_that_falls_by_one_point_at_a_time_is_critical_3_below_the_baseline(ward: Ward) -> None:
@@ -81,7 +81,7 @@ def test_an_ice_of_9_that_nobody_repeats_is_medium_after_2_hours(ward: Ward) -> 
     assessed(ward, 10)
     ward.ice(9)
     ward.jump(minutes=119)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(minutes=1)
     assert ward.page().urgency == "medium"
 
@@ -92,7 +92,7 @@ def test_an_ice_of_9_that_was_10_again_wakes_nobody(ward: Ward) -> None:
     ward.jump(hours=1)
     ward.ice(10)
     ward.jump(hours=3)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_the_fall_is_measured_from_the_baseline_before_any_other_assessment(ward: Ward) -> None:
@@ -124,7 +124,7 @@ def test_an_ice_that_rises_or_stays_pages_nobody(ward: Ward) -> None:
     ward.ice(6)
     ward.jump(hours=2)
     ward.ice(7)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_one_fall_pages_once_however_many_readings_follow(ward: Ward) -> None:
@@ -133,7 +133,7 @@ def test_one_fall_pages_once_however_many_readings_follow(ward: Ward) -> None:
     for _ in range(5):
         ward.jump(minutes=30)
         ward.normal()
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_the_same_ice_message_never_pages_again(ward: Ward) -> None:
@@ -143,7 +143,7 @@ def test_the_same_ice_message_never_pages_again(ward: Ward) -> None:
         ward.jump(minutes=10)
         ward.send(ice)
         ward.send(ice, ice)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_ice_given_as_items_pages_as_its_total(ward: Ward) -> None:
@@ -186,7 +186,7 @@ def test_one_seizure_pages_once_however_many_readings_follow(ward: Ward) -> None
         ward.jump(minutes=30)
         ward.normal()
         ward.send(seizure)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_waking_only_to_voice_is_high(ward: Ward) -> None:
@@ -258,7 +258,7 @@ def test_a_lower_grade_that_held_for_6_hours_pages_again_when_it_rises(ward: War
     ward.ice(8)
     ward.jump(hours=6)
     ward.ice(8)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(hours=6)
     ward.ice(5)
     page = ward.page()
@@ -283,7 +283,7 @@ def test_icans_that_was_never_assessed_stays_undetermined_and_pages_nobody() -> 
     ward.jump(hours=2)
     ward.normal()
     assert ward.grade("icans") is None
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_fall_seen_only_after_a_fast_clock_is_paged_all_the_same(ward: Ward) -> None:

@@ -42,7 +42,7 @@ def test_a_registration_pages_nothing_that_is_older_than_a_day() -> None:
     ward.ice(1, at=ward.ago(hours=25))
     ward.send(ward.registration())
     ward.normal()
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_history_that_comes_with_the_registration_pages_nothing_that_is_older_than_a_day() -> None:
@@ -52,7 +52,7 @@ def test_a_history_that_comes_with_the_registration_pages_nothing_that_is_older_
         ward.vital("temp", 39.0, at=ward.ago(days=5)),
         message("reading", ward.ago(days=5), reading="ice", value=1, by="person"),
     )
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_second_registration_moves_the_patient_and_pages_nothing_again(ward: Ward) -> None:
@@ -60,7 +60,7 @@ def test_a_second_registration_moves_the_patient_and_pages_nothing_again(ward: W
     ward.ack(ward.page())
     ward.jump(hours=1)
     ward.send(changed(ward.registration(), effective=ward.now, ward="ICU", bed="3"))
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.start("norepinephrine")
     assert "ICU/3" in ward.page().title
 
@@ -176,11 +176,11 @@ def test_a_message_that_was_sent_again_is_taken_once(ward: Ward) -> None:
     before = ward.state()
     ward.send(*charted, *charted)
     assert ward.state() == before
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_note_in_words_changes_nothing(ward: Ward) -> None:
     before = ward.state()
     ward.send(message("note", ward.now, text="EEG: slowed background"))
     assert ward.state() == before
-    assert ward.told() == []
+    assert ward.notified() == []

@@ -28,7 +28,7 @@ def test_m_easix_over_the_threshold_is_one_low_page_to_the_worklist(third_day: W
     assert "m-EASIX 90.0 over the site's threshold 30 for day +3" in page.title
     assert "example value, not yet set by this centre" in page.text
     assert "placeholder" not in page.text
-    assert third_day.told() == []
+    assert third_day.notified() == []
 
 
 def test_m_easix_over_the_threshold_twice_on_one_day_is_listed_once(third_day: Ward) -> None:
@@ -90,7 +90,7 @@ def test_a_high_car_hematotox_before_lymphodepletion_is_one_low_page_to_the_work
     (page,) = ward.listed("hematotox")
     assert (page.urgency, page.reason, page.day) == ("low", "new", -7)
     assert "CAR-HEMATOTOX 3, high risk" in page.title
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_low_car_hematotox_pages_nobody() -> None:
@@ -117,7 +117,7 @@ def test_a_count_of_grade_4_is_medium(ward: Ward, kind: str, value: float, term:
 
 def test_a_count_of_grade_3_pages_nobody(ward: Ward) -> None:
     ward.lab(platelets=25, neutrophils=0.5, hemoglobin=6.0)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_the_same_count_lower_still_does_not_page_again(ward: Ward) -> None:
@@ -125,7 +125,7 @@ def test_the_same_count_lower_still_does_not_page_again(ward: Ward) -> None:
     ward.ack(ward.page())
     ward.jump(hours=24)
     ward.lab(platelets=5)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_second_term_of_grade_4_pages_again_though_acknowledged(ward: Ward) -> None:
@@ -241,7 +241,7 @@ def test_a_preliminary_count_neither_ends_nor_worsens_what_final_ones_gave(ward:
         ward.send(ward.result("platelets", platelets, status="preliminary"))
         ward.send(ward.result("neutrophils", 0.3, status="preliminary"))
     assert ward.is_open("cytopenia")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_final_count_pages_beside_a_preliminary_one(ward: Ward) -> None:
@@ -252,7 +252,7 @@ def test_a_final_count_pages_beside_a_preliminary_one(ward: Ward) -> None:
 def test_a_fever_waits_for_no_final_count(ward: Ward) -> None:
     """It is the fever that pages: high at once, and said to rest on a preliminary count."""
     ward.send(ward.result("neutrophils", 0.8, status="preliminary"))
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.normal(temp=38.4)
     page = ward.page()
     assert (page.urgency, page.condition) == ("high", "febrile_neutropenia")

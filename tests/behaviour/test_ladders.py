@@ -18,15 +18,15 @@ def test_a_first_fever_pages_the_on_call_haematologist_once_at_medium(ward: Ward
 def test_a_temperature_below_38_pages_nobody(ward: Ward) -> None:
     ward.normal(temp=37.9)
     ward.jump(hours=12)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_first_fever_is_paged_again_after_30_minutes_without_an_answer(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.jump(minutes=29)
-    assert ward.told() == [("10:00", ON_CALL, "new")]
+    assert ward.notified() == [("10:00", ON_CALL, "new")]
     ward.jump(minutes=1)
-    assert ward.told() == [("10:30", ON_CALL, "repeat")]
+    assert ward.notified() == [("10:30", ON_CALL, "repeat")]
 
 
 def test_an_acknowledged_fever_is_not_paged_again(ward: Ward) -> None:
@@ -34,13 +34,13 @@ def test_an_acknowledged_fever_is_not_paged_again(ward: Ward) -> None:
     ward.jump(minutes=4)
     ward.ack(ward.page())
     ward.jump(hours=24)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_medium_page_never_climbs_to_the_second_on_call(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.jump(hours=12)
-    assert {who for _, who, _ in ward.told()} == {ON_CALL}
+    assert {who for _, who, _ in ward.notified()} == {ON_CALL}
 
 
 # -- high ------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def test_fever_plus_hypoxia_pages_high_at_once(ward: Ward) -> None:
 def test_an_unanswered_high_page_climbs_after_10_and_20_minutes_and_then_repeats_every_30(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.to("11:25")
-    assert ward.told() == [
+    assert ward.notified() == [
         ("10:00", ON_CALL, "new"),
         ("10:10", ON_CALL, "repeat"),
         ("10:20", SECOND, "repeat"),
@@ -80,7 +80,7 @@ def test_a_high_page_repeats_until_somebody_acknowledges(ward: Ward) -> None:
     ward.ack(ward.pages[-1], by=SECOND)
     ward.new_pages()
     ward.jump(hours=24)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_high_page_repeats_until_the_condition_is_over(ward: Ward) -> None:
@@ -93,7 +93,7 @@ def test_a_high_page_repeats_until_the_condition_is_over(ward: Ward) -> None:
     ward.normal()
     assert [(page.to, page.reason) for page in ward.new_pages()] == [(ON_CALL, "resolved"), (SECOND, "resolved")]
     ward.jump(hours=12)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 # -- critical --------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_an_unanswered_critical_page_climbs_after_5_10_and_15_minutes_and_then_r
     ward.start("norepinephrine")
     ward.to("10:46")
     everybody = [ON_CALL, SECOND, CONSULTANT]
-    assert ward.told() == [
+    assert ward.notified() == [
         ("10:00", ON_CALL, "worse"),
         ("10:05", ON_CALL, "repeat"),
         ("10:10", SECOND, "repeat"),
@@ -123,7 +123,7 @@ def test_an_acknowledgement_between_two_steps_keeps_the_next_person_asleep(ward:
     assert (first.to, second.to) == (ON_CALL, ON_CALL)
     ward.ack(first)
     ward.jump(hours=3)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 # -- low -------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_a_low_page_goes_to_the_worklist_once_and_climbs_no_ladder(ward: Ward) -
     ward.jump(hours=24)
     (page,) = ward.listed("low_igg")
     assert (page.urgency, page.reason) == ("low", "new")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 # -- together --------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_acknowledging_a_page_takes_every_episode_it_lists(ward: Ward) -> None:
     ward.ack(ward.page())
     assert {ward.episode(condition).acknowledged_by for condition in ("crs", "icans")} == {ON_CALL}
     ward.jump(hours=24)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_acknowledgement_takes_no_episode_that_its_sender_was_never_told_of(ward: Ward) -> None:
@@ -175,9 +175,13 @@ def test_steps_missed_while_nothing_ran_are_made_up_for_in_one_telling(ward: War
     ward.new_pages()
     ward.sleep(minutes=60)
     ward.wake()
-    assert ward.told() == [("11:00", ON_CALL, "repeat"), ("11:00", SECOND, "repeat"), ("11:00", CONSULTANT, "repeat")]
+    assert ward.notified() == [
+        ("11:00", ON_CALL, "repeat"),
+        ("11:00", SECOND, "repeat"),
+        ("11:00", CONSULTANT, "repeat"),
+    ]
     ward.to("11:15")
-    assert [when for when, _, _ in ward.told()] == ["11:15"] * 3
+    assert [when for when, _, _ in ward.notified()] == ["11:15"] * 3
 
 
 def test_a_message_that_comes_when_a_timer_is_due_does_not_page_twice(ward: Ward) -> None:
@@ -185,7 +189,7 @@ def test_a_message_that_comes_when_a_timer_is_due_does_not_page_twice(ward: Ward
     ward.sleep(minutes=10)
     ward.normal(temp=38.5, sbp=84)
     ward.wake()
-    assert ward.told() == [("10:00", ON_CALL, "new"), ("10:10", ON_CALL, "repeat")]
+    assert ward.notified() == [("10:00", ON_CALL, "new"), ("10:10", ON_CALL, "repeat")]
 
 
 def test_an_acknowledgement_that_waited_while_nothing_ran_stops_the_steps_that_were_missed(ward: Ward) -> None:
@@ -194,7 +198,7 @@ def test_an_acknowledgement_that_waited_while_nothing_ran_stops_the_steps_that_w
     ward.sleep(minutes=60)
     ward.ack(page, at=ward.ago(minutes=57))
     ward.wake()
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_each_patient_climbs_a_ladder_of_their_own(ward: Ward) -> None:

@@ -32,20 +32,20 @@ def test_a_finding_charted_late_pages_once(ward: Ward) -> None:
         ward.jump(minutes=20)
         ward.normal()
         ward.send(late)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_normal_value_charted_late_pages_nobody(ward: Ward) -> None:
     ward.normal()
     ward.vitals(at=ward.ago(hours=3), temp=36.9, sbp=122, spo2=98)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_reading_older_than_a_day_pages_nobody(ward: Ward) -> None:
     ward.to("12:00", day=2)
     ward.normal()
     ward.vitals(at=ward.ago(hours=24, minutes=1), temp=39.4, sbp=75)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_fever_charted_late_that_is_already_over_still_pages(ward: Ward) -> None:
@@ -62,7 +62,7 @@ def test_what_comes_late_at_a_level_already_told_pages_nobody(ward: Ward) -> Non
     ward.jump(hours=2)
     ward.normal(temp=38.5)
     ward.vitals(at=ward.ago(hours=1), temp=38.9)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_what_comes_late_at_a_higher_level_pages(ward: Ward) -> None:
@@ -91,7 +91,7 @@ def test_an_ice_charted_late_that_says_less_than_was_told_pages_nobody(ward: War
     ward.ack(ward.page())
     ward.jump(minutes=5)
     ward.ice(5, at=ward.ago(hours=1))
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_dose_of_the_same_minute_as_the_fever_waives_it_though_it_was_sent_after(ward: Ward) -> None:
@@ -167,7 +167,7 @@ def test_a_retracted_episode_is_not_repeated(ward: Ward) -> None:
     ward.void(temperature)
     ward.new_pages()
     ward.jump(hours=12)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_temperature_corrected_below_fever_retracts_too(ward: Ward) -> None:
@@ -185,7 +185,7 @@ def test_a_temperature_corrected_within_fever_changes_nothing(ward: Ward) -> Non
     ward.jump(minutes=5)
     ward.correct(temperature, 38.9)
     assert ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_value_corrected_into_fever_pages(ward: Ward) -> None:
@@ -211,7 +211,7 @@ def test_an_episode_that_has_other_ground_stays_open(ward: Ward) -> None:
     ward.vitals(temp=38.7)
     ward.void(first)
     assert ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_an_episode_that_a_reading_in_between_also_grounds_stays_open(ward: Ward) -> None:
@@ -223,7 +223,7 @@ def test_an_episode_that_a_reading_in_between_also_grounds_stays_open(ward: Ward
     ward.vitals(temp=36.9)
     ward.void(first)
     assert ward.is_open("crs")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_hypotension_that_a_reading_in_between_also_shows_is_not_taken_back(ward: Ward) -> None:
@@ -236,7 +236,7 @@ def test_a_hypotension_that_a_reading_in_between_also_shows_is_not_taken_back(wa
     ward.jump(minutes=10)
     ward.vitals(sbp=104)
     ward.void(pressure)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_two_worsenings_taken_back_at_once_leave_nobody_to_be_paged(ward: Ward) -> None:
@@ -280,7 +280,7 @@ def test_a_correction_that_leaves_the_fever_takes_back_the_hypotension(ward: War
     ward.void(pressure)
     ward.new_pages()
     ward.to("11:00")
-    assert ward.told() == []
+    assert ward.notified() == []
     assert ward.episode("crs").level == 1
     assert not set(ward.episode("crs").pending) & set(ward.cancelled)
 

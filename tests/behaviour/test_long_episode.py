@@ -52,7 +52,7 @@ def test_a_long_episode_raises_nothing_and_stays_small(steps: list[tuple[str, fl
     for episode in state.episodes.values():
         # Beside the last ones, of each person on each channel the page that may still arrive.
         assert len(episode.deliveries) <= DELIVERIES_KEPT + channels
-        assert len(episode.told) <= people
+        assert len(episode.notified) <= people
         assert len(episode.handed_over) <= people
         assert len(episode.direct_notifications) <= people
     assert len(state.silences) <= SILENCES_AT_MOST

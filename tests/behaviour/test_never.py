@@ -98,7 +98,7 @@ def test_no_grade_stands_above_what_was_paged(seed: int) -> None:
             if grade:
                 assert stay.ward.is_open(condition)
                 assert stay.ward.episode(condition).level >= grade
-                assert stay.ward.episode(condition).told
+                assert stay.ward.episode(condition).notified
 
 
 @RUNS

@@ -52,9 +52,9 @@ def critical(ward: Ward) -> Page:
 def test_an_unacknowledged_critical_page_reaches_the_consultant_at_minute_15(ward: Ward) -> None:
     critical(ward)
     ward.to("10:14")
-    assert CONSULTANT not in {who for _, who, _ in ward.told()}
+    assert CONSULTANT not in {who for _, who, _ in ward.notified()}
     ward.to("10:15")
-    assert ("10:15", CONSULTANT, "repeat") in ward.told()
+    assert ("10:15", CONSULTANT, "repeat") in ward.notified()
 
 
 def test_an_edited_ladder_does_not_strand_an_episode_that_climbs_the_old_one(ward: Ward) -> None:
@@ -64,7 +64,7 @@ def test_an_edited_ladder_does_not_strand_an_episode_that_climbs_the_old_one(war
     on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "critical": shorter}})
     ward.site = SITE._replace(on_call=on_call)
     ward.to("10:15")
-    assert [who for _, who, _ in ward.told()] == [ON_CALL, SECOND, CONSULTANT]
+    assert [who for _, who, _ in ward.notified()] == [ON_CALL, SECOND, CONSULTANT]
 
 
 def test_a_role_that_is_taken_out_of_the_rota_is_still_told_by_an_episode_that_planned_it(ward: Ward) -> None:
@@ -82,7 +82,7 @@ def test_a_person_who_is_taken_out_of_the_configuration_is_replaced_by_the_last_
     ward.to("10:05")
     ward.new_pages()
     ward.to("10:10")
-    assert [who for _, who, _ in ward.told()] == [CONSULTANT]
+    assert [who for _, who, _ in ward.notified()] == [CONSULTANT]
 
 
 # -- the rota --------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_a_shift_change_in_the_middle_of_a_ladder_tells_whoever_is_on_duty_by_th
     first = critical(ward)
     assert first.to == SECOND
     ward.to("08:02")
-    assert ward.told() == [("08:02", ON_CALL, "repeat")]
+    assert ward.notified() == [("08:02", ON_CALL, "repeat")]
 
 
 def test_after_the_last_step_those_are_told_who_are_on_duty_by_then() -> None:
@@ -106,7 +106,7 @@ def test_after_the_last_step_those_are_told_who_are_on_duty_by_then() -> None:
     ward.to("08:09")
     ward.new_pages()
     ward.to("08:10")
-    assert {who for _, who, _ in ward.told()} == {ON_CALL, CONSULTANT}
+    assert {who for _, who, _ in ward.notified()} == {ON_CALL, CONSULTANT}
 
 
 def test_a_role_that_nobody_holds_falls_to_the_last_resort_and_says_so() -> None:
@@ -187,7 +187,7 @@ def test_a_failure_of_a_worklist_wakes_nobody(ward: Ward) -> None:
     ward.lab(igg=390)
     (listed,) = ward.listed("low_igg")
     ward.receipt(listed, "failed")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_the_episode_says_what_became_of_each_page() -> None:
@@ -207,15 +207,15 @@ def test_the_episode_says_what_became_of_each_page() -> None:
 def test_whoever_has_a_critical_page_is_asked_after_an_hour_whether_they_are_still_on_it(ward: Ward) -> None:
     ward.ack(critical(ward))
     ward.to("10:59")
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.to("11:00")
-    assert ward.told() == [("11:00", ON_CALL, "still_on_it")]
+    assert ward.notified() == [("11:00", ON_CALL, "still_on_it")]
 
 
 def test_without_an_answer_the_ladder_starts_again(ward: Ward) -> None:
     ward.ack(critical(ward))
     ward.to("11:21")
-    assert ward.told() == [
+    assert ward.notified() == [
         ("11:00", ON_CALL, "still_on_it"),
         ("11:05", ON_CALL, "repeat"),
         ("11:10", ON_CALL, "repeat"),
@@ -229,9 +229,9 @@ def test_a_yes_lasts_half_a_day(ward: Ward) -> None:
     ward.to("11:02")
     ward.ack(ward.page())
     ward.to("23:01")
-    assert [told for told in ward.told() if told[2] == "still_on_it"] == []
+    assert [told for told in ward.notified() if told[2] == "still_on_it"] == []
     ward.to("23:02")
-    assert ("23:02", ON_CALL, "still_on_it") in ward.told()
+    assert ("23:02", ON_CALL, "still_on_it") in ward.notified()
 
 
 def test_what_is_over_is_not_asked_about(ward: Ward) -> None:
@@ -239,20 +239,20 @@ def test_what_is_over_is_not_asked_about(ward: Ward) -> None:
     ward.ack(page)
     ward.close(page)
     ward.jump(hours=12)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_less_than_critical_is_taken_until_it_worsens(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.ack(ward.page())
     ward.jump(hours=48)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_taking_by_somebody_who_is_no_longer_configured_runs_out_into_the_ladder(ward: Ward) -> None:
     ward.ack(critical(ward), by="locum-9")
     ward.to("11:00")
-    assert ward.told() == [("11:00", ON_CALL, "repeat")]
+    assert ward.notified() == [("11:00", ON_CALL, "repeat")]
 
 
 # -- clear -----------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_while_the_newest_set_is_clear_no_ladder_climbs(ward: Ward) -> None:
     clear_after(ward, 5)
     ward.new_pages()
     ward.to("13:00")
-    assert ward.told() == []
+    assert ward.notified() == []
     assert ward.episode("crs").acknowledged_by == ""
 
 
@@ -279,7 +279,7 @@ def test_an_abnormal_set_after_a_clear_one_pages_at_once_what_was_due_meanwhile(
     ward.new_pages()
     ward.to("10:25")
     ward.normal(temp=38.5, sbp=84)
-    assert ward.told() == [("10:25", ON_CALL, "repeat"), ("10:25", SECOND, "repeat")]
+    assert ward.notified() == [("10:25", ON_CALL, "repeat"), ("10:25", SECOND, "repeat")]
 
 
 def test_an_abnormal_set_before_the_next_step_leaves_the_ladder_as_it_was(ward: Ward) -> None:
@@ -289,7 +289,7 @@ def test_an_abnormal_set_before_the_next_step_leaves_the_ladder_as_it_was(ward: 
     ward.to("10:06")
     ward.normal(temp=38.5, sbp=84)
     ward.to("10:10")
-    assert ward.told() == [("10:10", ON_CALL, "repeat")]
+    assert ward.notified() == [("10:10", ON_CALL, "repeat")]
 
 
 def test_while_it_is_clear_nobody_is_asked_whether_they_are_still_on_it(ward: Ward) -> None:
@@ -301,10 +301,10 @@ def test_while_it_is_clear_nobody_is_asked_whether_they_are_still_on_it(ward: Wa
     ward.normal()
     ward.new_pages()
     ward.to("13:00")
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.normal(temp=38.5)
     ward.start("norepinephrine")
-    assert ward.told() == [("13:00", ON_CALL, "still_on_it")]
+    assert ward.notified() == [("13:00", ON_CALL, "still_on_it")]
 
 
 def test_whoever_has_it_is_not_asked_while_it_is_lower_than_it_was(ward: Ward) -> None:
@@ -316,9 +316,9 @@ def test_whoever_has_it_is_not_asked_while_it_is_lower_than_it_was(ward: Ward) -
     ward.normal(temp=38.5)
     ward.new_pages()
     ward.to("13:00")
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.start("norepinephrine")
-    assert ward.told() == [("13:00", ON_CALL, "still_on_it")]
+    assert ward.notified() == [("13:00", ON_CALL, "still_on_it")]
 
 
 def test_what_was_charted_late_and_is_clear_by_now_is_paged_once(ward: Ward) -> None:
@@ -326,7 +326,7 @@ def test_what_was_charted_late_and_is_clear_by_now_is_paged_once(ward: Ward) -> 
     abnormal = [ward.vital(name, value, ward.at("11:00")) for name, value in {"temp": 38.5, "sbp": 84}.items()]
     ward.send(*abnormal, *(ward.vital(name, value) for name, value in NORMAL.items()))
     ward.to("18:00")
-    assert [(at, who) for at, who, _ in ward.told()] == [("12:00", ON_CALL)]
+    assert [(at, who) for at, who, _ in ward.notified()] == [("12:00", ON_CALL)]
 
 
 def test_a_first_page_that_fails_goes_to_the_next_person_though_it_is_clear_by_now() -> None:
@@ -346,7 +346,7 @@ def test_a_page_handed_over_is_told_to_the_next_person_at_once(ward: Ward) -> No
     ward.jump(minutes=1)
     ward.hand_over(page)
     assert "handed over by Haematologist on call" in ward.pages[-1].text
-    assert ward.told() == [("10:01", SECOND, "handed_over")]
+    assert ward.notified() == [("10:01", SECOND, "handed_over")]
 
 
 def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without_an_answer(ward: Ward) -> None:
@@ -355,7 +355,7 @@ def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without
     ward.hand_over(page, to=CONSULTANT)
     assert "handed over by Haematologist on call" in ward.pages[-1].text
     ward.to("10:06")
-    assert ward.told() == [("10:01", CONSULTANT, "handed_over"), ("10:06", SECOND, "repeat")]
+    assert ward.notified() == [("10:01", CONSULTANT, "handed_over"), ("10:06", SECOND, "repeat")]
 
 
 def test_whoever_it_was_handed_over_to_can_take_it(ward: Ward) -> None:
@@ -363,7 +363,7 @@ def test_whoever_it_was_handed_over_to_can_take_it(ward: Ward) -> None:
     assert ward.episode("icans").handed_over_by == ON_CALL
     ward.ack(ward.page(), by=CONSULTANT)
     ward.to("10:30")
-    assert ward.told() == []
+    assert ward.notified() == []
     assert (ward.episode("icans").acknowledged_by, ward.episode("icans").handed_over_by) == (CONSULTANT, "")
 
 
@@ -372,7 +372,7 @@ def test_a_page_that_was_taken_can_still_be_handed_over(ward: Ward) -> None:
     ward.ack(page)
     ward.jump(minutes=20)
     ward.hand_over(page)
-    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "handed_over")], "")
+    assert (ward.notified(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "handed_over")], "")
 
 
 def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
@@ -380,7 +380,7 @@ def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: War
     (aside,) = ward.dead_letters
     assert "nobody in site.yaml" in aside.why
     ward.to("10:05")
-    assert ("10:05", ON_CALL, "repeat") in ward.told()
+    assert ("10:05", ON_CALL, "repeat") in ward.notified()
 
 
 def test_whoever_handed_over_is_left_out_until_one_pace_of_repeats_has_passed(ward: Ward) -> None:
@@ -388,7 +388,7 @@ def test_whoever_handed_over_is_left_out_until_one_pace_of_repeats_has_passed(wa
     ward.jump(minutes=1)
     ward.hand_over(page)
     ward.to("10:21")
-    assert ward.told() == [
+    assert ward.notified() == [
         ("10:01", SECOND, "handed_over"),
         ("10:06", CONSULTANT, "repeat"),
         ("10:21", ON_CALL, "repeat"),
@@ -404,16 +404,16 @@ def test_whoever_hands_over_is_not_paged_again_though_everybody_holds_the_role()
     (page,) = [page for page in ward.new_pages() if page.to == ON_CALL]
     ward.jump(minutes=1)
     ward.hand_over(page)
-    assert [(who, why) for _, who, why in ward.told()] == [(SECOND, "handed_over"), (CONSULTANT, "handed_over")]
+    assert [(who, why) for _, who, why in ward.notified()] == [(SECOND, "handed_over"), (CONSULTANT, "handed_over")]
     ward.to("10:15")
-    assert ON_CALL not in {who for _, who, _ in ward.told()}
+    assert ON_CALL not in {who for _, who, _ in ward.notified()}
 
 
 def test_whoever_is_handed_it_and_hands_it_over_does_not_send_it_back(ward: Ward) -> None:
     ward.hand_over(critical(ward))
     second = ward.new_pages()[-1]
     ward.hand_over(second, by=SECOND)
-    assert [who for _, who, _ in ward.told()] == [CONSULTANT]
+    assert [who for _, who, _ in ward.notified()] == [CONSULTANT]
 
 
 def test_where_nobody_else_is_left_a_hand_over_changes_nothing() -> None:
@@ -424,14 +424,14 @@ def test_where_nobody_else_is_left_a_hand_over_changes_nothing() -> None:
     ward.hand_over(page, by=CONSULTANT)
     assert ward.episode("icans") == before
     ward.to("10:05")
-    assert ward.told()[-1] == ("10:05", CONSULTANT, "repeat")
+    assert ward.notified()[-1] == ("10:05", CONSULTANT, "repeat")
 
 
 def test_what_somebody_has_nobody_else_can_hand_over(ward: Ward) -> None:
     page = critical(ward)
     ward.ack(page)
     ward.hand_over(page, by=SECOND)
-    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
+    assert (ward.notified(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
 
 
 # -- taken over ------------------------------------------------------------------------------------
@@ -465,7 +465,7 @@ def test_an_acknowledgement_takes_nothing_from_whoever_has_it(ward: Ward) -> Non
     page = critical(ward)
     ward.ack(page)
     ward.ack(page, by=SECOND)
-    assert (ward.told(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
+    assert (ward.notified(), ward.episode("icans").acknowledged_by) == ([], ON_CALL)
 
 
 # -- which page was answered -----------------------------------------------------------------------
@@ -498,15 +498,15 @@ def test_a_silence_of_a_condition_hides_an_episode_that_opens_later(ward: Ward) 
     ward.silence_condition("cytopenia", "medium", until=ward.at("20:00"))
     ward.jump(hours=1)
     ward.lab(platelets=20)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.to("20:00")
-    assert ward.told() == [("20:00", ON_CALL, "new")]
+    assert ward.notified() == [("20:00", ON_CALL, "new")]
 
 
 def test_a_silence_never_hides_a_higher_urgency_than_it_named(ward: Ward) -> None:
     ward.silence_condition("crs", "medium", until=ward.at("20:00"))
     ward.normal(temp=38.5)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(minutes=30)
     ward.normal(temp=38.5, sbp=84)
     assert ward.page().urgency == "high"
@@ -525,16 +525,16 @@ def test_a_silence_that_is_taken_back_ends_at_once(ward: Ward) -> None:
     asked = ward.silence(ward.page(), until=ward.at("20:00"))
     ward.to("11:00")
     ward.send(changed(asked, status="entered_in_error", received=ward.now))
-    assert ward.told() == [("11:00", ON_CALL, "repeat")]
+    assert ward.notified() == [("11:00", ON_CALL, "repeat")]
 
 
 def test_a_silence_lasts_no_longer_than_the_site_allows(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.silence(ward.page(), until=ward.at("10:00", 30))
     ward.jump(hours=23.9)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(hours=0.1)
-    assert [who for _, who, _ in ward.told()] == [ON_CALL]
+    assert [who for _, who, _ in ward.notified()] == [ON_CALL]
 
 
 def test_after_a_silence_the_ladder_goes_on_where_it_stood(ward: Ward) -> None:
@@ -542,7 +542,11 @@ def test_after_a_silence_the_ladder_goes_on_where_it_stood(ward: Ward) -> None:
     ward.jump(minutes=1)
     ward.silence(page, until=ward.at("12:00"))
     ward.to("12:11")
-    assert ward.told() == [("12:00", ON_CALL, "repeat"), ("12:05", SECOND, "repeat"), ("12:10", CONSULTANT, "repeat")]
+    assert ward.notified() == [
+        ("12:00", ON_CALL, "repeat"),
+        ("12:05", SECOND, "repeat"),
+        ("12:10", CONSULTANT, "repeat"),
+    ]
 
 
 def test_a_silence_of_one_patient_hides_nothing_of_another(ward: Ward) -> None:

@@ -51,7 +51,7 @@ def test_a_value_that_was_set_aside_does_not_count_as_one_that_came(seen: Ward) 
 def test_what_is_overdue_is_told_once_and_wakes_nobody(seen: Ward) -> None:
     seen.jump(hours=24)
     assert len(seen.listed("overdue_vitals")) == 1
-    assert seen.told() == []
+    assert seen.notified() == []
 
 
 def test_what_is_overdue_is_over_as_soon_as_it_is_charted(seen: Ward) -> None:
@@ -59,7 +59,7 @@ def test_what_is_overdue_is_over_as_soon_as_it_is_charted(seen: Ward) -> None:
     assert seen.is_open("overdue_vitals")
     seen.normal()
     assert not seen.is_open("overdue_vitals")
-    assert seen.told() == []
+    assert seen.notified() == []
 
 
 def test_what_is_overdue_again_is_told_again(seen: Ward) -> None:

@@ -43,7 +43,7 @@ def febrile(ward: Ward) -> Ward:
 @pytest.mark.parametrize("values", CONTRADICTIONS, ids=str)
 def test_of_a_set_that_contradicts_itself_nothing_is_used(febrile: Ward, values: dict[str, int]) -> None:
     febrile.vitals(**values)
-    assert febrile.told() == []
+    assert febrile.notified() == []
     found = assessed(febrile).crs
     flag = "pressures of 13 Jun 11:00 contradict each other: not used"
     assert (found.grade, flag in found.flags) == (1, True)

@@ -54,7 +54,7 @@ def test_every_page_of_a_stay_is_answered_and_nothing_grows(patient: str) -> Non
     assert ward.pages
     for episode in (episode for state in ward.states.values() for episode in state.episodes.values()):
         assert len(episode.deliveries) <= DELIVERIES_KEPT
-        assert len(episode.told) <= len(ward.site.on_call.people)
+        assert len(episode.notified) <= len(ward.site.on_call.people)
         assert len(episode.handed_over) <= len(ward.site.on_call.people)
         assert episode.direct_notifications == ()
     assert all(len(state.silences) <= SILENCES_AT_MOST for state in ward.states.values())

@@ -30,7 +30,7 @@ def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: 
     ward.jump(minutes=5)
     charts(ward, "hypotension", value=False)
     ward.vitals(sbp=84, spo2=97)
-    assert ward.told() == []
+    assert ward.notified() == []
     assert overview(ward.state(), ward.site).statements == (LINE,)
     ward.vitals(device="face_mask")
     page = ward.page()
@@ -73,7 +73,7 @@ def test_a_severe_pressure_after_it_pages_and_says_that_it_ended_the_statement(
     ward.jump(minutes=5)
     charts(ward, statement, value)
     ward.normal(temp=38.6, sbp=84)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(minutes=5)
     ward.vitals(sbp=60, dbp=30)
     page = ward.page()
@@ -88,7 +88,7 @@ def test_a_vasopressor_after_it_pages(ward: Ward, statement: str) -> None:
     ward.jump(minutes=5)
     charts(ward, statement, value=True)
     ward.normal(temp=38.6, sbp=84)
-    assert ward.told() == []
+    assert ward.notified() == []
     ward.jump(minutes=5)
     ward.start("norepinephrine")
     page = ward.page()

@@ -25,7 +25,7 @@ def test_a_page_that_was_sent_still_waits_for_an_answer(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.receipt(ward.page(), "sent")
     ward.to("10:10")
-    assert ward.told() == [("10:10", "haematologist-1", "repeat")]
+    assert ward.notified() == [("10:10", "haematologist-1", "repeat")]
 
 
 def test_an_undeliverable_page_hands_over_to_the_next_step_at_once(ward: Ward) -> None:
@@ -98,7 +98,7 @@ def test_a_fault_pages_the_technician_and_wakes_no_haematologist(ward: Ward) -> 
 def test_an_unanswered_fault_is_paged_again_after_5_minutes_and_then_every_30(ward: Ward) -> None:
     ward.fault("feed of the laboratory")
     ward.to("10:40")
-    assert [when for when, _, _ in ward.told()] == ["10:00", "10:05", "10:35"]
+    assert [when for when, _, _ in ward.notified()] == ["10:00", "10:05", "10:35"]
 
 
 def test_a_fault_opens_one_episode_however_many_messages_it_spoils(ward: Ward) -> None:
@@ -125,7 +125,7 @@ def test_an_acknowledged_fault_that_goes_on_is_not_paged_again(ward: Ward) -> No
     for _ in range(12):
         ward.jump(hours=1)
         ward.fault("feed of the laboratory")
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_fault_that_returns_after_six_quiet_hours_pages_again(ward: Ward) -> None:
@@ -152,7 +152,7 @@ def test_a_fault_that_is_over_is_not_paged_again_though_nobody_took_it(ward: War
 def test_the_end_of_a_fault_that_never_was_opens_nothing(ward: Ward) -> None:
     ward.fault("feed of the laboratory", over=True)
     assert ward.state(SITE_SUBJECT).episodes == {}
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_fault_says_nothing_of_a_patient(ward: Ward) -> None:

@@ -26,7 +26,7 @@ def test_it_climbs_the_ladder_until_it_is_acknowledged() -> None:
     assert ward.page().reason == "repeat"
     ward.ack(first)
     ward.jump(hours=1)
-    assert ward.told() == []
+    assert ward.notified() == []
     assert ward.episode("crs").acknowledged_by == "haematologist-1"
 
 
@@ -36,13 +36,13 @@ def test_the_registration_makes_it_the_ordinary_episode_and_pages_nobody_again()
     page = ward.page()
     ward.jump(minutes=2)
     ward.send(ward.registration())
-    assert ward.told() == []
+    assert ward.notified() == []
     episode = ward.episode("crs")
     assert (episode.id, episode.title) == (page.episode, "CRS grade 2: fever plus hypotension")
     assert ward.grade("crs") == "2"
     ward.ack(page)
     ward.jump(hours=1)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_a_grade_that_is_critical_pages_high_and_once_more_when_it_is_known_to_be_so() -> None:
@@ -66,7 +66,7 @@ def test_a_falling_ice_and_a_count_of_grade_4_page_no_more_urgently_than_if_regi
     assert [(page.condition, page.urgency) for page in ward.new_pages()] == [("cytopenia", "medium")]
     ward.jump(minutes=5)
     ward.send(ward.registration())
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_what_is_less_than_grade_2_or_of_low_urgency_pages_nobody() -> None:
@@ -75,7 +75,7 @@ def test_what_is_less_than_grade_2_or_of_low_urgency_pages_nobody() -> None:
     ward.lab(platelets=60, igg=300, ldh=900, crp=200)
     ward.ice(9)
     ward.jump(hours=30)
-    assert ward.told() == []
+    assert ward.notified() == []
 
 
 def test_it_ends_by_itself_when_the_sets_are_clear() -> None:

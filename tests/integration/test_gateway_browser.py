@@ -177,12 +177,12 @@ def handed_to(ward: Hospital, patient: str, person: str) -> str:
     answer = {"type": "hand_over", "id": f"to {person}", "source": "gateway", "patient": patient, "to": person}
     ward.client.send([answer | {"episode": episode.id, "by": "haematologist-1", "effective": iso(datetime.now(UTC))}])
 
-    def told() -> list[Delivery]:
+    def notified() -> list[Delivery]:
         deliveries = episode_of(ward, patient, link_of(ward, patient)).deliveries
         return [delivery for delivery in deliveries if delivery.to == person]
 
-    eventually(told, f"{person} is told")
-    return links(ward).page(told()[-1].page, person, told()[-1].at)
+    eventually(notified, f"{person} is told")
+    return links(ward).page(notified()[-1].page, person, notified()[-1].at)
 
 
 def test_an_italian_page_fits_on_the_phone(ward: Hospital, browser: Browser) -> None:

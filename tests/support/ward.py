@@ -365,7 +365,7 @@ class Ward:
         """Every page of a condition to the worklist so far."""
         return [page for page in self.pages if page.to == WORKLIST and page.condition == condition]
 
-    def told(self) -> list[tuple[str, str, str]]:
+    def notified(self) -> list[tuple[str, str, str]]:
         """Which people were told since this was last asked: clock time, person and reason."""
         return [(f"{page.at.astimezone(self.site.zone):%H:%M}", page.to, page.reason) for page in self.new_pages()]
 

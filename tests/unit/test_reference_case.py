@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.chart.quantities import Quantity, canonical
+from alerts.chart.quantities import CanonicalQuantity, canonical
 from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment, read_message
 from config.site import DEFAULTS
 from config.tables import Tables, load_tables
@@ -38,7 +38,7 @@ def day(at: datetime) -> int:
     return (at.astimezone(ROME).date() - INFUSED.date()).days
 
 
-def quantity(reading: Reading) -> Quantity:
+def quantity(reading: Reading) -> CanonicalQuantity:
     assert reading.number is not None
     return canonical(reading.reading, reading.number, reading.unit, TABLES, low=reading.low, high=reading.high)
 

@@ -32,7 +32,7 @@ def _line(state: "PatientState", link: "Link", site: "Site") -> str:
 
     who = f"{link.by} ({link.source})" if link.by else link.source
     merge = f"{state.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"
-    if link.is_taken_back:
+    if link.is_retracted:
         return f"{merge}: taken back"
     received = state.merges.newest_received
     if received is not None and received.age > link.age:
@@ -61,7 +61,7 @@ def unmerge(old: str, by: str) -> None:
     Client(settings_of_service()).send(messages, source="cli")
     for _ in range(LOOKS):
         state = run.store.state(old)
-        if state is not None and not any(link.known and not link.is_taken_back for link in state.merges.into):
+        if state is not None and not any(link.known and not link.is_retracted for link in state.merges.into):
             break
         time.sleep(LOOK_EVERY_SECONDS)
     else:
@@ -73,10 +73,10 @@ def unmerge(old: str, by: str) -> None:
 
 def _taken_back(state: "PatientState", by: str, now: str) -> list[dict[str, Any]]:
     """The merges of a record into others as entered in error, and those the other way that they had ended."""
-    standing = [link for link in state.merges.into if not link.is_taken_back]
+    standing = [link for link in state.merges.into if not link.is_retracted]
     found = [_body(state.patient, link.other, link) for link in standing]
     for link in state.merges.received:
-        if not link.is_taken_back and any(one.other == link.other and one.age > link.age for one in standing):
+        if not link.is_retracted and any(one.other == link.other and one.age > link.age for one in standing):
             found.append(_body(link.other, state.patient, link))
     return [body | {"by": by, "received": now} for body in found]
 

@@ -9,7 +9,7 @@ from worker.commands.common import echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
     from alerts.episodes.lifecycle import Episode
-    from alerts.overview import Count, Overview, Sign
+    from alerts.overview import LatestCount, Overview, Sign
     from alerts.state import PatientState
     from config.site import Site
 
@@ -90,7 +90,11 @@ def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]
     admission = state.chart.admission
     grades = {"crs": patient.crs, "icans": patient.icans}
     signs = {"temperature": patient.temperature, "pressure": patient.pressure, "spo2": patient.spo2}
-    values: dict[str, Sign | Count] = {**signs, "ice": patient.ice, **{count.name: count for count in patient.counts}}
+    values: dict[str, Sign | LatestCount] = {
+        **signs,
+        "ice": patient.ice,
+        **{count.name: count for count in patient.counts},
+    }
     return {
         "patient": state.patient,
         "ward": admission.ward if admission else None,
@@ -106,7 +110,7 @@ def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]
     }
 
 
-def _value(one: "Sign | Count", now: datetime) -> dict[str, Any] | None:
+def _value(one: "Sign | LatestCount", now: datetime) -> dict[str, Any] | None:
     if one.at is None:
         return None
     return {"value": one.value, "at": one.at.isoformat(), "old": one.old_at is not None and now >= one.old_at}

@@ -65,8 +65,8 @@ def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
     now = _answered(run, episode, {"type": "hand_over", "by": person(run, by), "page": page, "to": to})
     if now is None:
         raise click.ClickException(f"{episode} is over")
-    last = now.deliveries[-1].turn if now.deliveries else 0
-    paged = [item for item in now.deliveries if item.turn == last and item.reason == "handed_over"]
+    last = now.deliveries[-1].round if now.deliveries else 0
+    paged = [item for item in now.deliveries if item.round == last and item.reason == "handed_over"]
     if now.handed_over_by != by or not paged:
         held = (
             f"{now.acknowledged_by} has it" if now.acknowledged_by else "nobody else is on the ladder: name one by --to"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alerts.episodes.rota import Span, spans
+from alerts.episodes.rota import DutySpan, spans
 from config.rota import everybody
 from config.site import Ladder, OnCall, Urgency
 from worker.config_check.remark import Remark, error, time_range
@@ -38,7 +38,7 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
 def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) -> list[_Cast]:
     """A time cut wherever a role of the ladder changes hands."""
     roles = dict.fromkeys(role for step in ladder.steps for role in step.tell)
-    held: dict[str, list[Span]] = {role: list(spans(on_call, role, start, until)) for role in roles}
+    held: dict[str, list[DutySpan]] = {role: list(spans(on_call, role, start, until)) for role in roles}
     cuts = sorted({span.start for found in held.values() for span in found} | {until})
     casts = []
     for begin, end in pairwise(cuts):
@@ -47,7 +47,7 @@ def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) ->
     return casts
 
 
-def _during(found: list[Span], at: datetime) -> tuple[str, ...]:
+def _during(found: list[DutySpan], at: datetime) -> tuple[str, ...]:
     while len(found) > 1 and found[0].until <= at:
         found.pop(0)
     return found[0].people

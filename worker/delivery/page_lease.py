@@ -9,7 +9,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from alerts.pages.page import Page
-from config.site import Delivery
+from config.site import DeliveryPolicy
 from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.channel_lock import Place
 from worker.store.codec import Owed, unpack_owed
@@ -114,7 +114,7 @@ def take_away(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetim
     while_held(redis, shard.claim(page), holder, write)
 
 
-def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: Delivery) -> None:
+def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: DeliveryPolicy) -> None:
     """Count an attempt and move the due time past the claim: a worker that dies now is noticed.
 
     A page that was cancelled meanwhile stays cancelled (XX); `has_begun` says so.

@@ -69,5 +69,5 @@ def _told(state: PatientState, event: Item) -> list[str]:
         for episode in state.episodes.values()
         if episode.id == event["episode"]
         for told in episode.deliveries
-        if told.at >= episode.told_from
+        if told.at >= episode.worsening_known_at
     ]

@@ -70,7 +70,7 @@ def closed_status(state: PatientState, name: str) -> AckStatus:
 def ack_status(episode: Episode, person: str, now: datetime, *, claims: LinkClaims | None = None) -> AckStatus:
     """Status of an open episode for a person. `claims` are those of the link by which they respond."""
     silenced = episode.silenced_until if episode.silenced_until and episode.silenced_until > now else None
-    stale = claims is not None and _paged_at(episode, claims) < episode.told_from
+    stale = claims is not None and _paged_at(episode, claims) < episode.worsening_known_at
     if not episode.acknowledged_by:
         last = episode.deliveries[-1] if episode.deliveries else None
         return AckStatus(
@@ -108,7 +108,7 @@ def delivery_of(episode: Episode, page: str) -> Delivery | None:
 def _paged_at(episode: Episode, claims: LinkClaims) -> datetime:
     delivery = delivery_of(episode, claims.page)
     # A link knows seconds only, and must not seem older than the page that was written in the same second.
-    return delivery.at if delivery is not None else max(claims.at, _same_second(claims.at, episode.told_from))
+    return delivery.at if delivery is not None else max(claims.at, _same_second(claims.at, episode.worsening_known_at))
 
 
 def _same_second(at: datetime, other: datetime) -> datetime:

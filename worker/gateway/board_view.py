@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from alerts.episodes.lifecycle import Episode
 from alerts.messages import SITE_SUBJECT
-from alerts.overview import Count, Level, Overview, Sign, is_unacknowledged, most_urgent, most_urgent_first
+from alerts.overview import LatestCount, Level, Overview, Sign, is_unacknowledged, most_urgent, most_urgent_first
 from alerts.state import PatientState
 from config.vocabulary import label, shown_unit
 from worker.gateway.ack_status import AckStatus, ack_status
@@ -230,7 +230,7 @@ def _sign(sign: Sign, reader: Reader) -> Cell:
     )
 
 
-def _count(count: Count, reader: Reader) -> Cell:
+def _count(count: LatestCount, reader: Reader) -> Cell:
     name = reader.clinical(label(count.name))
     if not count.value:
         return Cell(words=reader.say("{name}: none charted", name=name))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from alerts.grading.inputs import number
-from alerts.overview import TREND, Point
+from alerts.overview import TREND, TrendValue
 from worker.gateway.view import Reader
 
 WIDTH, HEIGHT = 46, 24
@@ -20,7 +20,7 @@ _PICTURE = Markup(
 )
 
 
-def sparkline(points: Sequence[Point], name: str, reader: Reader) -> Markup:
+def sparkline(points: Sequence[TrendValue], name: str, reader: Reader) -> Markup:
     """The trend up to now; nothing of fewer than two values."""
     shown = [point for point in points if reader.now - point.at <= TREND]
     if len(shown) < 2:
@@ -39,7 +39,7 @@ def sparkline(points: Sequence[Point], name: str, reader: Reader) -> Markup:
     return _PICTURE.format(width=WIDTH, height=HEIGHT, words=words, line=line, x=f"{x:.1f}", y=f"{y:.1f}")
 
 
-def _spots(points: Sequence[Point], reader: Reader) -> list[tuple[float, float]]:
+def _spots(points: Sequence[TrendValue], reader: Reader) -> list[tuple[float, float]]:
     values = [float(point.value) for point in points]
     middle = (min(values) + max(values)) / 2
     span = max(max(values) - min(values), LEAST_SPAN * abs(middle), 1e-9)

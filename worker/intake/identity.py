@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from config.intake import ACCOUNTS, Identifier
+from config.intake import ACCOUNTS, IdentifierKind
 
 LONGEST = 200
 
@@ -20,7 +20,7 @@ class Unidentified(ValueError):
     """No patient can be named; the text says why and how to mend it."""
 
 
-def choose(found: Iterable[Identity], rules: Iterable[Identifier]) -> Identity:
+def choose(found: Iterable[Identity], rules: Iterable[IdentifierKind]) -> Identity:
     """The identifier that the first fitting rule names.
 
     Raises:
@@ -52,5 +52,5 @@ def checked(identity: Identity) -> Identity:
     return identity
 
 
-def _fits(identity: Identity, rule: Identifier) -> bool:
+def _fits(identity: Identity, rule: IdentifierKind) -> bool:
     return rule.authority in (None, identity.authority) and rule.type in (None, identity.type)

@@ -148,7 +148,7 @@ def _extremes(chart: Chart, start: datetime, now: datetime) -> Iterable[datetime
 
 
 def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict[str, tuple[Band, ...]]:
-    known: crs.Course | None = None
+    known: crs.CrsCourse | None = None
     cache = ResultCache()
     found: dict[str, list[Band]] = {"CRS": [], "ICANS": []}
     for number, instant in enumerate(at):

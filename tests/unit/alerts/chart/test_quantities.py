@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.chart.quantities import Quantity, Unusable, canonical
+from alerts.chart.quantities import CanonicalQuantity, Unusable, canonical
 from config.vocabulary import READINGS, Sort
 from tests.support.charts import SITE
 
@@ -72,11 +72,11 @@ def test_each_unit_becomes_the_canonical_one(reading: str, number: str, unit: st
 
 def test_the_reference_limits_are_converted_like_the_value() -> None:
     quantity = canonical("hemoglobin", Decimal(96), "g/L", TABLES, low=Decimal(120), high=Decimal(160))
-    assert quantity == Quantity(Decimal("9.6"), Decimal(12), Decimal(16))
+    assert quantity == CanonicalQuantity(Decimal("9.6"), Decimal(12), Decimal(16))
 
 
 def test_absent_limits_stay_absent() -> None:
-    assert canonical("crp", Decimal(5), "mg/L", TABLES) == Quantity(Decimal(5), None, None)
+    assert canonical("crp", Decimal(5), "mg/L", TABLES) == CanonicalQuantity(Decimal(5), None, None)
 
 
 def test_a_limit_may_lie_outside_the_artefact_limits_of_the_value() -> None:
@@ -85,7 +85,7 @@ def test_a_limit_may_lie_outside_the_artefact_limits_of_the_value() -> None:
 
 @pytest.mark.parametrize("reading", ["ice", "capd"])
 def test_a_bedside_score_has_no_unit_and_passes_unchanged(reading: str) -> None:
-    assert canonical(reading, Decimal(7), None, TABLES) == Quantity(Decimal(7), None, None)
+    assert canonical(reading, Decimal(7), None, TABLES) == CanonicalQuantity(Decimal(7), None, None)
 
 
 def test_conversion_is_exact_where_decimals_are() -> None:

@@ -146,7 +146,7 @@ def test_whoever_was_told_is_remembered_once() -> None:
     assert first is not None
     second = due(first.episode, NOW + minutes(12), SITE)
     assert second is not None
-    assert second.episode.told == (ON_CALL, SECOND)
+    assert second.episode.notified == (ON_CALL, SECOND)
 
 
 def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_told() -> None:

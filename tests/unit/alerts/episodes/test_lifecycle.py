@@ -34,7 +34,7 @@ def opened(level: int = 2, urgency: str = "high", **more: Any) -> Episode:
     return episode
 
 
-def told(episode: Episode) -> Episode:
+def notified(episode: Episode) -> Episode:
     """An episode after its first page."""
     telling = due(episode, NOW + LATER, SITE)
     assert telling is not None
@@ -47,11 +47,11 @@ def delivery(page: str) -> Delivery:
 
 
 def taken(episode: Episode) -> Episode:
-    return lifecycle.acknowledge(told(episode), "haematologist-1", NOW + hours(0.1))
+    return lifecycle.acknowledge(notified(episode), "haematologist-1", NOW + hours(0.1))
 
 
 def test_a_worsening_forgets_by_whom_it_was_handed_over() -> None:
-    passed = escalation.reassign(told(opened()), NOW + hours(0.2), SITE, by="haematologist-1", to=None)
+    passed = escalation.reassign(notified(opened()), NOW + hours(0.2), SITE, by="haematologist-1", to=None)
     assert passed.handed_over_by == "haematologist-1"
     worse = carried(passed, finding(3, "high"), NOW + hours(1)).episode
     assert worse is not None
@@ -303,13 +303,13 @@ def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
 def test_who_was_told_and_how_often_is_not_taken_back() -> None:
     _, worse = raised_in_error()
     back = lifecycle.fall_back_to(worse, finding(1))
-    assert (back.told, back.pages, back.pending, back.highest) == (worse.told, 3, ("e.3",), "critical")
-    assert worse.told != ("haematologist-1",)
+    assert (back.notified, back.pages, back.pending, back.highest) == (worse.notified, 3, ("e.3",), "critical")
+    assert worse.notified != ("haematologist-1",)
 
 
 def test_an_answer_from_before_the_worsening_does_not_take_what_was_taken_back() -> None:
     _, worse = raised_in_error()
-    assert lifecycle.fall_back_to(worse, finding(1)).told_from == worse.told_from
+    assert lifecycle.fall_back_to(worse, finding(1)).worsening_known_at == worse.worsening_known_at
 
 
 def test_a_level_that_never_stood_is_lowered_to_it() -> None:
@@ -348,7 +348,7 @@ def test_after_an_episode_only_what_it_did_not_tell_is_news(at: datetime, level:
 
 
 def test_an_acknowledgement_stops_the_ladder() -> None:
-    waiting = replace(told(opened()), deliveries=(delivery("e.1"),))
+    waiting = replace(notified(opened()), deliveries=(delivery("e.1"),))
     episode = lifecycle.acknowledge(waiting, "haematologist-1", NOW + hours(0.1))
     assert (episode.acknowledged_by, episode.acknowledged_at) == ("haematologist-1", NOW + hours(0.1))
     assert (episode.next_at, episode.pending) == (None, ())
@@ -356,7 +356,7 @@ def test_an_acknowledgement_stops_the_ladder() -> None:
 
 def test_an_acknowledgement_calls_off_what_was_not_sent_and_marks_what_was() -> None:
     sent = replace(delivery("e.1"), state="sent")
-    waiting = replace(told(opened()), deliveries=(sent, delivery("e.2")))
+    waiting = replace(notified(opened()), deliveries=(sent, delivery("e.2")))
     episode = lifecycle.acknowledge(waiting, "haematologist-1", NOW + hours(0.1))
     assert [item.state for item in episode.deliveries] == ["acknowledged", "cancelled"]
 
@@ -365,7 +365,7 @@ def asked(ack_renewals: int = 0) -> Episode:
     """An episode whose holder has just been asked whether they are still on it."""
     still = replace(delivery("e.2"), reason="still_on_it", state="sent")
     plan = escalation.plan(SITE, "critical", NOW)
-    return replace(told(opened()), plan=plan, ack_renewals=ack_renewals, deliveries=(delivery("e.1"), still))
+    return replace(notified(opened()), plan=plan, ack_renewals=ack_renewals, deliveries=(delivery("e.1"), still))
 
 
 @pytest.mark.parametrize(("ack_renewals", "lasts"), [(0, 12), (1, 48), (30, 48)])

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.grading.bands import Cut, Levels, Reference, cell, levels
+from alerts.grading.bands import Cut, Levels, ReferenceLimit, cell, levels
 from tests.support.charts import reading
 
 ROW = (Cut(1, "<", Decimal(10), "one"), Cut(2, "<", Decimal(5), "two"), Cut(4, "<", Decimal(1), "four"))
 
 
-def cut(sign: str, of: Reference | None = None) -> Cut:
+def cut(sign: str, of: ReferenceLimit | None = None) -> Cut:
     return Cut(1, sign, Decimal(2), "cell", of)
 
 
@@ -36,17 +36,17 @@ def test_a_sign_that_no_table_has_is_refused() -> None:
 
 def test_a_cut_may_be_a_multiple_of_the_laboratorys_own_limit() -> None:
     entry = reading("ldh", 100, low=10, high=60)[1]
-    assert cut("<", Reference.LOW).bound_for(entry) == 20
-    assert cut("<", Reference.HIGH).bound_for(entry) == 120
+    assert cut("<", ReferenceLimit.LOW).bound_for(entry) == 20
+    assert cut("<", ReferenceLimit.HIGH).bound_for(entry) == 120
     assert cut("<").bound_for(entry) == 2
-    assert cut("<", Reference.LOW).reached(entry) is False
-    assert cut("<", Reference.HIGH).reached(entry) is True
+    assert cut("<", ReferenceLimit.LOW).reached(entry) is False
+    assert cut("<", ReferenceLimit.HIGH).reached(entry) is True
 
 
 def test_a_cut_that_rests_on_a_limit_that_was_not_sent_is_open() -> None:
     entry = reading("ldh", 100)[1]
-    assert cut("<", Reference.LOW).bound_for(entry) is None
-    assert cut("<", Reference.HIGH).reached(entry) is None
+    assert cut("<", ReferenceLimit.LOW).bound_for(entry) is None
+    assert cut("<", ReferenceLimit.HIGH).reached(entry) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_value_allows_the_levels_of_the_cuts_it_may_be_past(value: str, expect
 
 
 def test_a_level_that_is_reached_outranks_what_a_missing_limit_leaves_open() -> None:
-    row = (cut("<", Reference.LOW), Cut(3, "<", Decimal(2), "three"))
+    row = (cut("<", ReferenceLimit.LOW), Cut(3, "<", Decimal(2), "three"))
     assert levels(reading("ldh", 1)[1], row) == Levels(3, 3)
     assert levels(reading("ldh", 5)[1], row) == Levels(0, 1)
 
@@ -87,14 +87,14 @@ THIRD = Decimal(1) / 3
 
 @pytest.mark.parametrize("sign", ["<", ">"])
 def test_a_multiple_of_a_converted_limit_is_met_exactly(sign: str) -> None:
-    cut = Cut(1, sign, Decimal(3), "", Reference.HIGH)
+    cut = Cut(1, sign, Decimal(3), "", ReferenceLimit.HIGH)
     assert cut.reached(reading("ldh", 1, high=THIRD)[1]) is False
     assert Cut(1, sign, 3 * THIRD, "", scaled=True).reached(reading("ldh", 1)[1]) is False
 
 
 @pytest.mark.parametrize(("sign", "value"), [("<", "0.999999999999999"), (">", "1.000000000000001")])
 def test_what_is_measured_apart_is_apart(sign: str, value: str) -> None:
-    assert Cut(1, sign, Decimal(3), "", Reference.HIGH).reached(reading("ldh", value, high=THIRD)[1]) is True
+    assert Cut(1, sign, Decimal(3), "", ReferenceLimit.HIGH).reached(reading("ldh", value, high=THIRD)[1]) is True
 
 
 @pytest.mark.parametrize(("value", "below"), [("0.999999999999999999", False), ("0.999999999999999998", True)])

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.grading import crs
-from alerts.grading.crs import Course
+from alerts.grading.crs import CrsCourse
 from alerts.grading.result import Grade
 from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
 
@@ -21,7 +21,7 @@ def graded(*items: Item, at: datetime = NOW) -> Grade:
     return crs.grade(chart(*items), at, SITE)
 
 
-def course(*items: Item, at: datetime = NOW) -> Course:
+def course(*items: Item, at: datetime = NOW) -> CrsCourse:
     return crs.course(chart(*items), at, SITE)
 
 
@@ -250,7 +250,7 @@ def test_a_stream_shows_its_highest_and_its_last_three_samples() -> None:
 
 
 def test_nothing_charted_is_no_course() -> None:
-    assert course() == Course()
+    assert course() == CrsCourse()
     assert not course().is_open
 
 

@@ -129,4 +129,4 @@ def test_a_length_of_time_is_shown_in_hours_or_days(length: timedelta, shown: st
 
 def test_a_value_is_told_with_name_bound_unit_time_and_status() -> None:
     kind, entry = reading("platelets", "<5", status=Status.PRELIMINARY)
-    assert inputs.told(kind, entry, SITE.zone) == "platelets <5 ×10⁹/L (17 Jun 10:00, preliminary)"
+    assert inputs.reported(kind, entry, SITE.zone) == "platelets <5 ×10⁹/L (17 Jun 10:00, preliminary)"

@@ -12,7 +12,7 @@ from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import HandedOver, Reason
 from alerts.episodes.lifecycle import Episode, apply_finding, now_at
 from alerts.grading.result import Evidence
-from alerts.pages.concern import Change, Concern
+from alerts.pages.concern import ChartCorrection, PageConcern
 from alerts.pages.page import minimal_text, text
 from alerts.rules.finding import Finding
 from alerts.wording.catalogue import translate
@@ -32,18 +32,18 @@ def episode(said: Finding) -> Episode:
     return opened
 
 
-def concern(said: Finding, reason: Reason = "new") -> Concern:
-    return Concern(episode(said), reason, said)
+def concern(said: Finding, reason: Reason = "new") -> PageConcern:
+    return PageConcern(episode(said), reason, said)
 
 
-def page_text(*concerns: Concern, folded: Chart | None = None, language: Language = "en", site: Site = SITE) -> str:
+def page_text(*concerns: PageConcern, folded: Chart | None = None, language: Language = "en", site: Site = SITE) -> str:
     folded = folded or chart(reading("temperature", "38.5", NOW), reading("ice", 9, NOW))
     return text(list(concerns), folded, assess(folded, NOW, site), site, at=NOW, page="e.1", language=language)
 
 
 def test_the_text_says_by_whom_it_was_handed_over() -> None:
     said = finding()
-    passed = Concern(replace(episode(said), handed_over=(HandedOver("haematologist-1", NOW),)), "handed_over", said)
+    passed = PageConcern(replace(episode(said), handed_over=(HandedOver("haematologist-1", NOW),)), "handed_over", said)
     first = "since 17 Jun 08:00, handed over by Haematologist on call"
     assert page_text(passed).splitlines()[0] == first
     assert page_text(passed, language="it").splitlines()[0].endswith(", passato da Haematologist on call")
@@ -88,7 +88,7 @@ def test_the_body_does_not_repeat_the_title() -> None:
 
 def test_since_is_when_the_grade_named_began_and_beside_it_stands_the_episodes_beginning() -> None:
     now = now_at(now_at(episode(finding(2)), 0, NOW - hours(1)), 2, NOW)
-    assert page_text(Concern(now, "repeat", finding(2))).splitlines()[0] == (
+    assert page_text(PageConcern(now, "repeat", finding(2))).splitlines()[0] == (
         "since 17 Jun 10:00, episode since 17 Jun 08:00"
     )
 
@@ -105,7 +105,7 @@ def test_an_episode_that_is_lower_now_says_so_and_quotes_no_reminder_of_what_it_
     level: int | None, words: str, italian: str
 ) -> None:
     lower = now_at(episode(finding(2)), level, NOW)
-    said = Concern(lower, "still_on_it", None if level is None else finding(level))
+    said = PageConcern(lower, "still_on_it", None if level is None else finding(level))
     assert page_text(said).startswith(f"{words}, episode since 17 Jun 08:00\n")
     assert page_text(said, language="it").startswith(f"{italian}, episodio dal 17 giu 08:00\n")
     assert "tocilizumab 8 mg/kg" not in page_text(said)
@@ -113,16 +113,16 @@ def test_an_episode_that_is_lower_now_says_so_and_quotes_no_reminder_of_what_it_
 
 def test_a_repeat_keeps_the_reason_of_the_first_page() -> None:
     fell = episode(finding(3, "critical", "icans", event="ICE fell by 9, from 10 to 1"))
-    later = Concern(fell, "repeat", finding(3, "critical", "icans", because=("ICE 1: grade 3 (0-2)",)))
+    later = PageConcern(fell, "repeat", finding(3, "critical", "icans", because=("ICE 1: grade 3 (0-2)",)))
     assert "first paged because ICE fell by 9, from 10 to 1" in page_text(later).splitlines()
     assert "primo avviso per: ICE sceso di 9, da 10 a 1" in page_text(later, language="it").splitlines()
 
 
 def test_a_retraction_says_what_changed_when_and_by_whom() -> None:
     before = Entry(NOW, "lis", "p", value=Decimal(18))
-    change = Change("platelets", before, replace(before, value=Decimal(180)), NOW, "lis")
+    change = ChartCorrection("platelets", before, replace(before, value=Decimal(180)), NOW, "lis")
     counts = episode(finding(4, "low", "cytopenia", members=("platelets",)))
-    taken = Concern(counts, "retracted", None, changes=(change,))
+    taken = PageConcern(counts, "retracted", None, changes=(change,))
     assert page_text(taken).splitlines()[0] == ("PLT 18 corrected to 180 at 17 Jun 10:00 by lis: grade 4 withdrawn")
     assert page_text(taken, language="it").splitlines()[0] == (
         "PLT 18 corretto in 180 il 17 giu 10:00 da lis: grado 4 ritirato"
@@ -134,7 +134,9 @@ def test_a_technical_text_explains_itself_after_the_clause_that_is_the_title() -
         episode(finding(1, "technical", "feed lab")),
         title="nothing from lab since 17 Jun 09:12; silence here does not mean that its patients are well",
     )
-    lines = text([Concern(silent, "new", None)], Chart(), None, SITE, at=NOW, page="e.1", language="en").splitlines()
+    lines = text(
+        [PageConcern(silent, "new", None)], Chart(), None, SITE, at=NOW, page="e.1", language="en"
+    ).splitlines()
     assert lines[:2] == ["silence here does not mean that its patients are well", "since 17 Jun 08:00"]
 
 
@@ -154,7 +156,7 @@ def test_of_several_concerns_each_is_named_with_its_grade_and_readings_before_an
 
 def test_an_episode_told_for_two_reasons_is_explained_once() -> None:
     said = finding(because=("fever",))
-    both = Concern(episode(said), "new", said), Concern(episode(said), "handed_over", said)
+    both = PageConcern(episode(said), "new", said), PageConcern(episode(said), "handed_over", said)
     assert page_text(*both).count("because fever") == 1
 
 
@@ -220,7 +222,7 @@ def test_a_sites_own_basis_is_shown_as_it_is_written() -> None:
 
 
 def test_a_concern_without_a_finding_is_one_line() -> None:
-    alone = page_text(Concern(episode(finding()), "resolved", None))
+    alone = page_text(PageConcern(episode(finding()), "resolved", None))
     assert "because" not in alone
     assert alone.startswith("episode since 17 Jun 08:00\n\nNow: ")
 
@@ -296,7 +298,7 @@ def test_a_whole_page_in_italian() -> None:
     )
     sample = (reading("ldh", 320, NOW), reading("crp", 85, NOW), reading("platelets", 45, NOW))
     folded = chart(*sample, reading("temperature", "38.5", NOW), dose("tocilizumab", NOW - hours(3)))
-    worse = Concern(replace(episode(said), was=2), "worse", said)
+    worse = PageConcern(replace(episode(said), was=2), "worse", said)
     assert page_text(worse, folded=folded, language="it").splitlines() == [
         "noradrenalina, inizio (17 giu 10:00, emar); SpO2 93 % (17 giu 10:00, ward)",
         "dal 17 giu 08:00",

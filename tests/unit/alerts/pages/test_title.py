@@ -11,7 +11,7 @@ from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import Reason
 from alerts.episodes.lifecycle import Episode, apply_finding, now_at
 from alerts.grading.result import Evidence
-from alerts.pages.concern import Change, Concern, worst_first
+from alerts.pages.concern import ChartCorrection, PageConcern, worst_first
 from alerts.pages.title import Title, title
 from alerts.rules.finding import Finding
 from config.site import Language, Urgency
@@ -31,17 +31,19 @@ def episode(said: Finding) -> Episode:
     return opened
 
 
-def concern(said: Finding, reason: Reason = "new") -> Concern:
-    return Concern(episode(said), reason, said)
+def concern(said: Finding, reason: Reason = "new") -> PageConcern:
+    return PageConcern(episode(said), reason, said)
 
 
-def lower(was: Finding, now: int | None, reason: Reason = "repeat", urgency: Urgency = "medium") -> Concern:
+def lower(was: Finding, now: int | None, reason: Reason = "repeat", urgency: Urgency = "medium") -> PageConcern:
     """A concern whose newest assessment says less than its episode."""
     found = None if now is None else finding(now, urgency, was.condition)
-    return Concern(now_at(episode(was), now, NOW), reason, found)
+    return PageConcern(now_at(episode(was), now, NOW), reason, found)
 
 
-def shown(*concerns: Concern, patient: str = "P1", place: Admission | None = PLACE, language: Language = "en") -> str:
+def shown(
+    *concerns: PageConcern, patient: str = "P1", place: Admission | None = PLACE, language: Language = "en"
+) -> str:
     return str(title(list(concerns), patient, place, 5, SITE, language))
 
 
@@ -71,7 +73,7 @@ def test_long_places_and_ids_keep_their_beginning_and_their_end() -> None:
 
 def test_a_page_about_no_patient_names_the_hospital_and_the_first_clause() -> None:
     silent = replace(episode(finding(1, "technical", "feed lab")), title="nothing from lab; silence is not well")
-    assert shown(Concern(silent, "new", None), patient="", place=None) == (
+    assert shown(PageConcern(silent, "new", None), patient="", place=None) == (
         f"[TECHNICAL] {SITE.on_call.name} · nothing from lab"
     )
 
@@ -167,13 +169,13 @@ def test_what_happened_stands_before_the_readings_and_in_every_repeat() -> None:
     )
     assert shown(concern(fell)).endswith(" · ICANS 3 · ICE fell by 9, from 10 to 1")
     later = replace(fell, event="")
-    again = Concern(episode(fell), "repeat", later)
+    again = PageConcern(episode(fell), "repeat", later)
     assert shown(again).endswith(" · ICANS 3 (repeat) · ICE fell by 9, from 10 to 1")
 
 
 def test_a_retraction_says_what_was_corrected() -> None:
     before = Entry(NOW, "lis", "p", value=Decimal(18))
-    change = Change("platelets", before, replace(before, value=Decimal(180)), NOW, "lis")
+    change = ChartCorrection("platelets", before, replace(before, value=Decimal(180)), NOW, "lis")
     taken = replace(concern(finding(4, "low", "cytopenia", members=("platelets",)), "retracted"), changes=(change,))
     assert shown(taken).endswith("· CTCAE 4 platelets withdrawn · PLT 18 corrected to 180")
     error = replace(taken, changes=(replace(change, after=None),))

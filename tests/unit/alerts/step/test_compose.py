@@ -8,7 +8,7 @@ from alerts.assessment.assessment import assess
 from alerts.episodes.delivery_log import Reason
 from alerts.episodes.escalation import Notifications, due
 from alerts.episodes.lifecycle import Episode, apply_finding
-from alerts.pages.concern import Concern
+from alerts.pages.concern import PageConcern
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.compose import ComposedPages, StepNews, compose_pages
@@ -170,8 +170,8 @@ def test_what_happened_on_the_way_stays_in_the_reasons() -> None:
 def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason, words: str) -> None:
     news = StepNews()
     ended = telling(opened("crs", "high"), timedelta(minutes=25)).episode
-    assert ended.told == (ON_CALL, SECOND)
-    news.add_ended(Concern(ended, reason, None))
+    assert ended.notified == (ON_CALL, SECOND)
+    news.add_ended(PageConcern(ended, reason, None))
     pages = written(news=news).pages
     assert [(page.to, page.urgency, page.reason) for page in pages] == [
         (ON_CALL, "low", reason),
@@ -184,7 +184,7 @@ def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason,
 def test_an_end_and_something_due_share_a_page_led_by_what_is_due() -> None:
     news = StepNews()
     over = telling(opened("crs", "high")).episode
-    news.add_ended(Concern(over, "resolved", None))
+    news.add_ended(PageConcern(over, "resolved", None))
     icans = opened("icans", "critical")
     (page,) = written(telling(icans), news=news).pages
     assert (page.urgency, page.episode, page.reason) == ("critical", icans.id, "new")
@@ -194,6 +194,6 @@ def test_an_end_and_something_due_share_a_page_led_by_what_is_due() -> None:
 def test_the_page_of_an_end_has_an_id_of_its_own() -> None:
     first = written(telling(opened("crs", "high")))
     news = StepNews()
-    news.add_ended(Concern(first.state.episodes["crs"], "resolved", None))
+    news.add_ended(PageConcern(first.state.episodes["crs"], "resolved", None))
     (page,) = written(news=news).pages
     assert page.id != first.pages[0].id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from alerts.episodes.delivery_log import DeliveryState, Reason
-from alerts.grading.bands import Reference
+from alerts.grading.bands import ReferenceLimit
 from alerts.grading.icans import CODED_ROWS
 from alerts.pages.reminders import REMINDERS
 from alerts.wording.catalogue import KEYS, ROWS, SAID, SENTENCES, italian, say, translate
@@ -103,7 +103,7 @@ def test_every_urgency_reason_and_state_can_be_said(word: str) -> None:
     assert say(word, "it") != say(word, "en")
 
 
-@pytest.mark.parametrize("limit", list(Reference))
+@pytest.mark.parametrize("limit", list(ReferenceLimit))
 def test_the_laboratorys_limits_have_names(limit: str) -> None:
     assert italian(f"alt: {limit}").known
 

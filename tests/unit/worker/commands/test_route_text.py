@@ -159,7 +159,7 @@ def standing(episode: str = "e1") -> Route:
     """A critical page, told five minutes ago for the first time."""
     due = escalation.due(replace(hypothetical("critical", NOW), id=episode), NOW, SITE)
     assert due is not None
-    sent = Delivery(page=f"{episode}.1", to=ONE, channel="phone-1", reason="new", at=NOW, turn=1, state="sent")
+    sent = Delivery(page=f"{episode}.1", to=ONE, channel="phone-1", reason="new", at=NOW, round=1, state="sent")
     return Route(replace(due.episode, deliveries=(sent,)), (), NOW + minutes(3), SITE)
 
 
