@@ -129,7 +129,7 @@ def _dead_letters(store: Store, now: datetime) -> Check:
     found = tally_letters(store.redis, store.keys, now)
     seen = f"{found.letters} message(s), {found.used / MIB:.1f} of {found.limit / MIB:.0f} MiB"
     dropped = f"; {sum(found.dropped.values())} older ones were dropped" if found.dropped else ""
-    return Check("dead letters", not found.dropping, f"{seen}{dropped}; see `cartwatch set-aside`")
+    return Check("dead letters", not found.dropping, f"{seen}{dropped}; see `cartwatch dead-letters`")
 
 
 def _unregistered(store: Store, status: WatchdogStatus) -> Check:
@@ -143,5 +143,5 @@ def _exports(store: Store, now: datetime) -> Check:
     if waits.pause is not None:
         seen += f"; it fails since {waits.pause.since:%d %b %H:%M:%S} UTC ({waits.pause.why})"
     if waits.refused:
-        seen += f"; {waits.refused} refused, see `cartwatch exports`"
+        seen += f"; {waits.refused} refused, see `cartwatch fhir-export status`"
     return Check("FHIR base", waits.is_well(now), seen)

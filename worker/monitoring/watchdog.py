@@ -141,7 +141,7 @@ def _dropped(store: Store, now: datetime) -> dict[str, str]:
     return {
         f"dead letters {source[:SOURCE_SHOWN]}": (
             f"{source[:SOURCE_SHOWN]} sends more that cannot be used than is kept: the oldest of it is dropped;"
-            " see `cartwatch set-aside`"
+            " see `cartwatch dead-letters`"
         )
         for source in dropping[:SOURCES_NAMED]
     }

@@ -175,7 +175,7 @@ def _depends_on_acceptance(message: AnyMessage, accepted: datetime, site: Site) 
 def _set_aside_raw(outcome: Commit, waiting: InboxEntry, why: str, now: datetime) -> None:
     raw = waiting.raw.decode(errors="replace")[:RAW_KEPT]
     outcome.dead_letters.append(DeadLetter(now, "inbox", "", "", why, raw))
-    what = "a message in the inbox cannot be read; see `cartwatch set-aside`"
+    what = "a message in the inbox cannot be read; see `cartwatch dead-letters`"
     outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
@@ -189,7 +189,7 @@ def _without_unreadable(
     kept = [item.message for item in read if item.message.patient in patients]
     outcome.dead_letters.extend(dead_letter(message, UNREADABLE, now) for message in kept)
     outcome.failed_timers.extend(patient for patient in due if patient in patients)
-    what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch set-aside`"
+    what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch dead-letters`"
     outcome.relayed.append(fault("patient state", what, f"watchdog patient state {now.isoformat()}", now))
     others = [item for item in read if item.message.patient not in patients]
     return others, [patient for patient in due if patient not in patients]
@@ -317,7 +317,7 @@ def _put_off(outcome: Commit, patients: list[str], whose: str, error: str, now: 
 
 def _poison(message: AnyMessage, error: str, now: datetime) -> Fault:
     source = message.source[:SOURCE_SHOWN]
-    what = f"a {message.type} from {source} could not be judged ({error}); see `cartwatch set-aside`"
+    what = f"a {message.type} from {source} could not be judged ({error}); see `cartwatch dead-letters`"
     return fault(f"judgement {source}", what, f"{source} {message.id}", now)
 
 

@@ -165,7 +165,7 @@ def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None
     accept(store.redis, KEYS, [b"{", b"["], NOW)
     found = check(store, "dead letters")
     assert found.well
-    assert found.seen == "2 message(s), 0.0 of 64 MiB; see `cartwatch set-aside`"
+    assert found.seen == "2 message(s), 0.0 of 64 MiB; see `cartwatch dead-letters`"
 
 
 @pytest.mark.usefixtures("said")
