@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from celery import Celery
@@ -26,7 +26,7 @@ from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import record_drift, run_watchdog
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
-from worker.store.lease import Elsewhere
+from worker.store.lease import RemoteOwners, once_every
 from worker.store.shard import Store
 from worker.store.wrong_types import move_wrong_types_away
 
@@ -38,7 +38,7 @@ PAGES_A_TICK = 200
 RECEIPT_TURNS = 3
 """Of the shards where only receipts wait, one in so many is woken each second."""
 
-TICKED_LASTS_MS = 800
+TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
 
 BEAT_LASTS_SECONDS = 10
@@ -66,7 +66,6 @@ def pending(store: Store, now: datetime) -> Pending:
         pipe.get(shard.lease)  # unlike EXISTS it says that the key is of another type
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", score)
-        pipe.xlen(shard.key("relay"))
         pipe.get(shard.receipts)
         for name in ("due", "urgent"):
             pipe.zrangebyscore(shard.key(name), "-inf", score, start=0, num=PAGES_A_TICK)
@@ -74,10 +73,10 @@ def pending(store: Store, now: datetime) -> Pending:
     found = Pending([], [], [])
     receipts = []
     for index, shard in enumerate(shards):
-        leased, waiting, timers, relayed, told, due, urgent = answers[index * 7 : index * 7 + 7]
+        leased, waiting, timers, told, due, urgent = answers[index * 6 : index * 6 + 6]
         # A count that is none is counted as none: the shard is woken, and what fails on it moves it away.
         known = int(told) if told is not None and told.isdigit() else 0
-        if not leased and (waiting > known or timers or relayed):
+        if not leased and (waiting > known or timers):
             found.shards.append(shard.number)
         elif not leased and waiting:
             receipts.append(shard.number)
@@ -110,7 +109,7 @@ def _waiting(app: Celery, queue: str) -> int:
             return 0  # it is empty, or not there yet
 
 
-_elsewhere = Elsewhere()
+_elsewhere = RemoteOwners()
 
 
 def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
@@ -213,7 +212,7 @@ def _claimed_tick(store: Store, what: str) -> Iterator[bool]:
     releases it, since one that reaches the store but not the broker might win it each second.
     """
     key = store.keys.tick_claimed(what)
-    is_ours = bool(store.redis.set(key, 1, nx=True, px=TICKED_LASTS_MS))
+    is_ours = once_every(store.redis, key, TICK_CLAIM_LASTS)
     try:
         yield is_ours
     except Exception:

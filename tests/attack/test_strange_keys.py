@@ -59,7 +59,7 @@ def is_moved(hospital: Hospital, key: str) -> bool:
 
 def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, worker: Supervised) -> None:
     shard = hospital.store.keys.shard(5)
-    for name in ("inbox", "relay", "journal"):
+    for name in ("inbox", "journal"):
         hospital.redis.xadd(shard.key(name), {"what": "is this"})
         hospital.redis.xadd(shard.key(name), {"m": "{", "s": "junk", "j": "junk"})
     spoiled = neighbour(hospital, shard, "spoiled")

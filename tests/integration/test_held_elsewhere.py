@@ -14,7 +14,7 @@ from tests.support.stored_ward import NOW, SITE, crs2, send
 from worker.monitoring.orphans import release_orphans
 from worker.runtime.runtime import connect, make
 from worker.store import lease
-from worker.store.lease import Elsewhere, process_name
+from worker.store.lease import RemoteOwners, process_name
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
@@ -59,7 +59,7 @@ def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
         started.kill()
 
 
-def look(store: Store, elsewhere: Elsewhere) -> bool:
+def look(store: Store, elsewhere: RemoteOwners) -> bool:
     """Whether the shard is free after one more look."""
     release_orphans(store, SITE.on_call.channels, NOW, elsewhere)
     return not store.redis.exists(store.keys.of("P1").lease)
@@ -77,7 +77,7 @@ def test_the_shard_of_a_judge_of_another_container_is_free_soon_after_it_was_kil
     redis: Redis, store: Store, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "KNOWN_AFTER_SECONDS", 0)
-    elsewhere = Elsewhere()
+    elsewhere = RemoteOwners()
     assert [look(store, elsewhere) for _ in range(3)] == [False, False, False], "it is there"
     holder.kill()
     eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
@@ -90,5 +90,5 @@ def test_nobody_is_held_for_ended_by_whoever_has_only_just_reached_the_store(
     """The store may have been restarted: then nobody is connected who had nothing to ask it since."""
     holder.kill()
     eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
-    elsewhere = Elsewhere()
+    elsewhere = RemoteOwners()
     assert [look(store, elsewhere) for _ in range(3)] == [False, False, False]

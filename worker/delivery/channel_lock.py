@@ -18,7 +18,7 @@ from config.site import Urgency
 from worker.clock import milliseconds
 from worker.delivery.outcome import Outcome
 from worker.store.keys import Keys
-from worker.store.lease import owner_token
+from worker.store.lease import Lease, owner_token
 
 Lane = Literal["urgent", "ordinary"]
 
@@ -49,6 +49,10 @@ class Turn(NamedTuple):
     def text(self) -> str:
         """As it stands among what its lane sends; `held` is the inverse."""
         return f"{self.token} {self.channel}"
+
+    def lease(self, keys: Keys) -> Lease:
+        """The lease that the lock is."""
+        return Lease(keys.trying(self.channel, self.lane), self.token.encode())
 
 
 def held(text: bytes, lane: Lane) -> Turn:
@@ -97,7 +101,7 @@ def turn(channel: str, lane: Lane) -> Turn:
 
 def ask(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
     """Ask for the turn on a channel, to be kept for `held`; `answered` reads the answers."""
-    pipe.set(keys.trying(turn.channel, turn.lane), turn.token, nx=True, px=held)
+    turn.lease(keys).queue_take(pipe, held)
     pipe.exists(keys.ailing(turn.channel))
     pipe.zremrangebyscore(keys.sending(turn.lane), "-inf", milliseconds(now - held))
     pipe.zcount(keys.sending(turn.lane), "-inf", milliseconds(now - SLOW_AFTER))

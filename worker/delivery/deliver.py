@@ -37,7 +37,7 @@ from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome, receipt_fo
 from worker.delivery.page_lease import Claim
 from worker.delivery.rendering import in_order
 from worker.store.codec import pack
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
 from worker.store.shard import Store
 
@@ -107,7 +107,7 @@ def deliver(
     if agreement.leave(store.redis, claim, now):
         return Delivered(left=claim.place)
     message = agreement.behind_fault(claim, now)
-    wake = append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)
+    wake = append(store.redis, store.keys, [encoded(message)], now).wake
     delivered = ChannelRun(store, clock, site, office, claim).run()
     return delivered._replace(news=(*delivered.news, *wake))
 

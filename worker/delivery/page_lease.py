@@ -14,7 +14,7 @@ from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.channel_lock import Place
 from worker.store.codec import Owed, unpack_owed
 from worker.store.keys import Keys, Shard
-from worker.store.lease import owner_is_dead, owner_token, while_held
+from worker.store.lease import Lease, owner_is_dead
 from worker.store.schema import UnreadableError
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,10 @@ def take(
     """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
-    tokens = [owner_token() for _ in places]
-    for shard, place, token in zip(shards, places, tokens, strict=True):
-        pipe.set(shard.claim(place.page), token, nx=True, px=held)
-        pipe.get(shard.claim(place.page))
+    leases = [Lease.of(shard.claim(place.page)) for shard, place in zip(shards, places, strict=True)]
+    for shard, place, lease in zip(shards, places, leases, strict=True):
+        lease.queue_take(pipe, held)
+        pipe.get(lease.key)
         pipe.hget(shard.key("outbox"), place.page)
         pipe.zscore(shard.key("due"), place.page)
         pipe.zscore(shard.key("urgent"), place.page)
@@ -76,17 +76,19 @@ def take(
     now = clock.now()
     taken = Taken([], [])
     back = redis.pipeline(transaction=False)
-    for shard, place, token in zip(shards, places, tokens, strict=True):
+    for shard, place, lease in zip(shards, places, leases, strict=True):
         claimed, holder, packed, *due, begun = (next(answers) for _ in range(6))
         at = next((score for score in due if score is not None), None)
         owed = _read(packed)
         if owed is None or at is None:
             taken.gone.append(place)
         elif claimed and (early or at <= milliseconds(now)):
-            taken.claims.append(Claim(shard, owed, token, int(begun) if begun is not None and begun.isdigit() else 0))
+            taken.claims.append(
+                Claim(shard, owed, lease.token.decode(), int(begun) if begun is not None and begun.isdigit() else 0)
+            )
             continue
         if claimed:
-            back.delete(shard.claim(place.page))
+            back.delete(lease.key)
         elif holder is not None and owner_is_dead(holder):
             take_away(redis, shard, place.page, holder, now)
     if len(back):
@@ -111,7 +113,7 @@ def take_away(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetim
         for name in ("due", "urgent"):
             pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
 
-    while_held(redis, shard.claim(page), holder, write)
+    Lease(shard.claim(page), holder).write(redis, write)
 
 
 def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: DeliveryPolicy) -> None:
@@ -153,4 +155,4 @@ def give_back(pipe: Pipeline, claim: Claim) -> None:
 
 def while_ours(redis: Redis, claim: Claim, write: Callable[[Pipeline], None]) -> bool:
     """Write in one transaction, if the claim is still ours; whether it was."""
-    return while_held(redis, claim.shard.claim(claim.page.id), claim.token.encode(), write)
+    return Lease(claim.shard.claim(claim.page.id), claim.token.encode()).write(redis, write)

@@ -8,13 +8,14 @@ put on a list with the reason and told; it holds up nothing.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
 from redis.client import Pipeline
 
+from alerts.messages import Fault
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from config.settings import Settings
@@ -28,8 +29,9 @@ from worker.fhir_export.communication import unpack as unpack_told
 from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item
 from worker.store.codec import pack, readable, unpack_export
+from worker.store.inbox import encoded, queue
 from worker.store.keys import Shard
-from worker.store.lease import owner_token, while_held
+from worker.store.lease import Lease
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 20
 """Entries of a stream that one transaction holds; each is what one batch of messages led to."""
 
-CLAIMED_FOR = timedelta(seconds=60)
+LEASE_LASTS = timedelta(seconds=60)
 """Longer than the task may run: whoever exports after it finds nobody still at it."""
 
 PAGE_KEPT = timedelta(days=14)
@@ -88,14 +90,13 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
     pause = circuit_breaker.read(store.redis, store.keys)
     if pause is not None and pause.is_open(now):
         return False
-    token = owner_token()
-    if not store.redis.set(shard.export_lease, token, nx=True, px=CLAIMED_FOR):
+    lease = Lease.take(store.redis, shard.export_lease, LEASE_LASTS)
+    if lease is None:
         return False
-    turn = _ShardExport(store, shard, token, settings, base)
     try:
-        answer = turn.take(now)
+        answer = _ShardExport(store, shard, lease, settings, base).run(now)
     finally:
-        turn.give_back()
+        lease.release(store.redis)
     if answer.verdict is Verdict.FAILED:
         log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, answer.why)
         circuit_breaker.record_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
@@ -106,16 +107,16 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
 
 
 class _ShardExport:
-    """What one process does with a shard, under its claim."""
+    """What the owner of a shard's export lease does."""
 
-    def __init__(self, store: Store, shard: Shard, token: str, settings: Settings, base: Base) -> None:
-        self._redis = store.redis
+    def __init__(self, store: Store, shard: Shard, lease: Lease, settings: Settings, base: Base) -> None:
+        self._redis, self._keys = store.redis, store.keys
         self._shard = shard
-        self._token = token
+        self._lease = lease
         self._settings = settings
         self._base = base
 
-    def take(self, now: datetime) -> PutResult:
+    def run(self, now: datetime) -> PutResult:
         """Put what the first entries of the stream come to; what the base answered in the end."""
         entries = self._entries()
         answer = self._together(entries, now)
@@ -198,7 +199,7 @@ class _ShardExport:
     def _done(
         self, entries: list[Entry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
     ) -> None:
-        """Take entries off the stream, and with them note what came of them; nothing where the claim was lost."""
+        """Remove entries from the stream and record what came of them; nothing where the lease was lost."""
 
         def write(pipe: Pipeline) -> None:
             pipe.xdel(self._shard.exports, *[entry.id for entry in entries])
@@ -207,17 +208,10 @@ class _ShardExport:
             for record in refused:
                 pipe.xadd(self._shard.key("refused"), {"s": pack(record)}, maxlen=REFUSED_KEPT)
             if refused:
-                pipe.xadd(self._shard.key("relay"), {"m": _fault(refused, entries[0], now)})
+                queue(pipe, self._keys, [encoded(_fault(refused, entries[0], now))], now)
 
         if entries:
-            self._while_ours(write)
-
-    def give_back(self) -> None:
-        """Let others export the shard."""
-        self._while_ours(lambda pipe: pipe.delete(self._shard.export_lease))
-
-    def _while_ours(self, write: Callable[[Pipeline], object]) -> None:
-        while_held(self._redis, self._shard.export_lease, self._token.encode(), write)
+            self._lease.write(self._redis, write)
 
 
 def _pages_of(item: Item) -> list[str]:
@@ -232,8 +226,8 @@ def _refusal(resource: Resource, answer: PutResult, now: datetime) -> DeadLetter
     return DeadLetter(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
 
 
-def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> str:
+def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> Fault:
     """The notice to the technician; what the base said of a resource stays on the list."""
     what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch fhir-export status`"
     about = f"refused {refused[0].id} {entry.id.decode()}"
-    return fault(REFUSED, what, about, now).model_dump_json(exclude_none=True)
+    return fault(REFUSED, what, about, now)

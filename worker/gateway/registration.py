@@ -16,7 +16,7 @@ from worker.gateway.error_pages import NOT_OURS, VIEW_ONLY, Refused, unusable
 from worker.gateway.sessions import Session
 from worker.gateway.sign_in import cookie_of, session_of
 from worker.intake.registration import BadFieldError, is_processed, registration
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 
 SOURCE = "gateway"
 MARK = re.compile(r"[0-9a-f]{16}")
@@ -77,9 +77,8 @@ def _take(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
     except BadFieldError as error:
         raise Refused(unusable(str(error)), language) from error
     message = MESSAGE.validate_python(body)
-    raw = message.model_dump_json(exclude_none=True).encode()
     store = gateway.run.store
-    gateway.client.wake(append(store.redis, store.keys, [(message, raw)], now))
+    gateway.client.wake(append(store.redis, store.keys, [encoded(message)], now).wake)
     for _ in range(int(gateway.patience / LOOK_EVERY_SECONDS)):
         if is_processed(store, body):
             break

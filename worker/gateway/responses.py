@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from alerts.messages import MESSAGE, AnyMessage
 from config.site import Site, Urgency
 from worker.client import Client
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 from worker.store.shard import Store
 
 SOURCE = "gateway"
@@ -75,14 +75,12 @@ class Responses:
         with self._one_at_a_time:
             if self._store.redis.exists(self._key(press.id)):
                 return press.id
-            raw = message.model_dump_json(exclude_none=True).encode()
-            wake = append(self._store.redis, self._store.keys, [(message, raw)], now)
+            appended = append(self._store.redis, self._store.keys, [encoded(message)], now)
             shard = self._store.keys.of(press.patient)
             # Recorded only after the message stands in the inbox: a press never counts as saved without it.
-            last = self._store.redis.xinfo_stream(shard.inbox)["last-generated-id"]
-            record = f"{shard.number} {last.decode()} {press.action} {press.episode}"
+            record = f"{shard.number} {appended.ids[0]} {press.action} {press.episode}"
             self._store.redis.set(self._key(press.id), record, ex=KEPT)
-        self._client.wake(wake)
+        self._client.wake(appended.wake)
         return press.id
 
     def is_processed(self, id: str) -> bool:
@@ -90,10 +88,8 @@ class Responses:
         record = self._recorded(id)
         if not record:
             return True
-        number, last, *_ = record
-        inbox = self._store.keys.shard(int(number)).inbox
-        waiting = cast("list[tuple[bytes, object]]", self._store.redis.xrange(inbox, count=1))
-        return not waiting or _order(waiting[0][0].decode()) > _order(last)
+        number, entry, *_ = record
+        return not self._store.redis.xrange(self._store.keys.shard(int(number)).inbox, min=entry, max=entry)
 
     def asked(self, id: str) -> Requested | None:
         """The request of a press of the last minutes, if it is still known."""
@@ -181,8 +177,3 @@ def _why(press: ButtonPress, *, needed: bool = True) -> str | None:
     if needed and not why:
         raise UnusableResponse("Say why")
     return why or None
-
-
-def _order(entry: str) -> tuple[int, int]:
-    at, _, number = entry.partition("-")
-    return int(at), int(number or 0)

@@ -11,6 +11,7 @@ from redis import Redis
 
 from worker.links import SIGN_IN_WITHIN, SignIn
 from worker.store.keys import Keys
+from worker.store.lease import once_every
 
 LASTS = timedelta(hours=12)
 """However busy somebody is: a shift."""
@@ -36,7 +37,7 @@ class Sessions:
 
     def begin(self, link: SignIn, now: datetime) -> Session | None:
         """A new session by a link; None where that link was used before."""
-        if not self._redis.set(f"{self._used}{link.id}", 1, nx=True, ex=2 * SIGN_IN_WITHIN):
+        if not once_every(self._redis, f"{self._used}{link.id}", 2 * SIGN_IN_WITHIN):
             return None
         held = self._all()
         gone = [field for field, note in held.items() if not _lasts(note, now)]

@@ -196,7 +196,7 @@ class IntakeStore:
         needed = sum(len(raw) for message, raw in messages if message.type not in ANSWERS)
         if needed:
             self._capacity.require(source, needed)
-        return append(self.redis, self.keys, messages, now, source=source)
+        return append(self.redis, self.keys, messages, now, source=source).wake
 
     def _notices(self, records: list[DeadLetter], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
         """The notice to the technician, once in a while for each source."""
@@ -274,7 +274,7 @@ class IntakeStore:
         pipe = self.redis.pipeline(transaction=True)
         dead_letters.take_off(pipe, self.keys, one)
         dead_letters.write(pipe, self.keys, left, now)
-        return append(self.redis, self.keys, map(_readied, messages), now, pipe)
+        return append(self.redis, self.keys, map(_readied, messages), now, pipe).wake
 
 
 def _records(taken: Parsed, now: datetime) -> list[DeadLetter]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from alerts.step.system_faults import fault
 from worker.runtime.reload import WatchedConfig
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
 from worker.store.shard import Store
 
@@ -40,4 +40,4 @@ def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Sh
 def _say(store: Store, what: str, now: datetime, *, over: bool) -> list[Shard]:
     message = fault("configuration", what, f"configuration {over} {now.isoformat()}", now)
     message = message.model_copy(update={"over": over})
-    return append(store.redis, store.keys, [(message, message.model_dump_json(exclude_none=True).encode())], now)
+    return append(store.redis, store.keys, [encoded(message)], now).wake

@@ -88,7 +88,7 @@ def _overdue(store: Store, now: datetime) -> Check:
     kinds = overdue.kinds()
     seen = (
         f"{kinds['messages']} shard(s) with an overdue message, {kinds['ladders']} ladder(s), {kinds['pages']} page(s),"
-        f" {kinds['relayed']} relay(s), {kinds['leases']} lease(s)"
+        f" {kinds['leases']} lease(s)"
     )
     return Check("overdue", not overdue.total, seen)
 

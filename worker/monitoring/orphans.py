@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import cast
 
 from worker.delivery import channel_lock, page_lease
-from worker.store.lease import Elsewhere, free, owner_is_dead, process_of
+from worker.store.lease import Lease, RemoteOwners, owner_is_dead, process_of
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
 
 
-def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewhere: Elsewhere) -> None:
+def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewhere: RemoteOwners) -> None:
     """Release what killed processes owned. It takes one round trip, unless something has been owned for long.
 
     Check both keys of a channel lock. After `lease` was shortened, the in-flight set may have dropped a lock that
@@ -40,11 +40,11 @@ def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewh
         for item in sending
     }
     tokens = {*filter(None, holders[: len(held)]), *(turn.token.encode() for turn in found)}
-    ended = elsewhere.ended(store.redis, tokens)
+    ended = elsewhere.dead(store.redis, tokens)
     for key, holder in zip(held, holders, strict=False):
         if holder is not None and _has_ended(holder, ended):
             log.warning("the worker that held %s was killed; it is free", key)
-            free(store.redis, key, holder)
+            Lease(key, holder).release(store.redis)
     for turn in found:
         if _has_ended(turn.token.encode(), ended):
             _end(store, turn, now, ended)
@@ -58,7 +58,7 @@ def _end(store: Store, turn: channel_lock.Turn, now: datetime, ended: Collection
     """A worker was killed while it sent: release its channel and make its pages due."""
     log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
     _free_claims(store, now, ended)
-    free(store.redis, store.keys.trying(turn.channel, turn.lane), turn.token.encode())
+    turn.lease(store.keys).release(store.redis)
     # Last: if this process is killed too, the next still finds the rest.
     store.redis.zrem(store.keys.sending(turn.lane), turn.text)
 

@@ -23,7 +23,6 @@ class Overdue(NamedTuple):
     messages: dict[int, int]
     ladders: dict[int, int]
     pages: dict[int, int]
-    relayed: dict[int, int]
     leases: dict[int, int]
 
     @property
@@ -48,7 +47,6 @@ def find(store: Store, now: datetime) -> Overdue:
     limit = milliseconds(now - OVERDUE)
     for shard in shards:
         pipe.xrange(shard.inbox, count=1)
-        pipe.xrange(shard.key("relay"), count=1)
         pipe.zcount(shard.key("timers"), "-inf", limit)
         pipe.zcount(shard.key("due"), "-inf", limit)
         pipe.zcount(shard.key("urgent"), "-inf", limit)
@@ -57,13 +55,13 @@ def find(store: Store, now: datetime) -> Overdue:
     (seconds, micro), *answers = pipe.execute()
     long_ago = seconds * 1000 + micro // 1000 - OVERDUE // timedelta(milliseconds=1)
     longest_lease = store.lease_ms * SPARE_LEASES
-    found = Overdue({}, {}, {}, {}, {})
-    rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
-    inboxes = _besides_backlogs(store, shards, [(row[0], *row[6]) for row in rows])
-    for shard, inbox, (_, relay, timers, due, urgent, lease, _) in zip(shards, inboxes, rows, strict=True):
+    found = Overdue({}, {}, {}, {})
+    rows = [answers[start : start + 6] for start in range(0, len(answers), 6)]
+    inboxes = _besides_backlogs(store, shards, [(row[0], *row[5]) for row in rows])
+    for shard, inbox, (_, timers, due, urgent, lease, _) in zip(shards, inboxes, rows, strict=True):
         # -2: there is no lease; -1: one that never ends.
         stuck = lease == -1 or lease > longest_lease
-        counts = (_is_older(inbox, long_ago), timers, due + urgent, _is_older(relay, long_ago), stuck)
+        counts = (_is_older(inbox, long_ago), timers, due + urgent, stuck)
         for kind, count in zip(found, counts, strict=True):
             if count:
                 kind[shard.number] = int(count)

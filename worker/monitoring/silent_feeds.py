@@ -10,8 +10,9 @@ from alerts.step.system_faults import fault
 from config.site import Site
 from config.vocabulary import moment
 from worker.clock import milliseconds
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
+from worker.store.lease import once_every
 from worker.store.shard import Store
 
 EVERY = timedelta(seconds=15)
@@ -25,7 +26,7 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
 
     A feed that never sent anything is timed from the first check.
     """
-    if not site.on_call.feeds or not _my_turn(store):
+    if not site.on_call.feeds or not once_every(store.redis, f"{store.keys.namespace}:feeds:looked", EVERY):
         return []
     reported = cast("dict[bytes, bytes]", store.redis.hgetall(_silent_key(store)))
     silent = {source.decode() for source in reported}
@@ -41,7 +42,7 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
             pipe.hdel(_silent_key(store), source)
         else:
             pipe.hset(_silent_key(store), source, now.isoformat())
-    wake = append(store.redis, store.keys, [(m, m.model_dump_json(exclude_none=True).encode()) for m in faults], now)
+    wake = append(store.redis, store.keys, map(encoded, faults), now).wake
     # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
     pipe.execute()
     return wake
@@ -117,11 +118,6 @@ def last_seen(store: Store, site: Site, now: datetime) -> dict[str, LastSeen]:
         at = max(times, default=int(first_checks[index]))
         found[source] = LastSeen(datetime.fromtimestamp(at / 1000, UTC), ever=bool(times))
     return found
-
-
-def _my_turn(store: Store) -> bool:
-    key = f"{store.keys.namespace}:feeds:looked"
-    return bool(store.redis.set(key, 1, nx=True, px=int(EVERY / timedelta(milliseconds=1))))
 
 
 def _silent_key(store: Store) -> str:

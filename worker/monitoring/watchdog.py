@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
-from redis import Redis
-
 from alerts.messages import SITE_SUBJECT, Fault
 from alerts.step.system_faults import fault
 from config.settings import Settings
@@ -31,8 +29,9 @@ from worker.store import dead_letters
 from worker.store.aof_repair import rewrite_after_restart
 from worker.store.capacity import forget_nothing_waits, trim_streams
 from worker.store.codec import pack
-from worker.store.inbox import SOURCE_SHOWN, append
+from worker.store.inbox import SOURCE_SHOWN, append, encoded
 from worker.store.keys import SYNTHETIC, Shard
+from worker.store.lease import once_every
 from worker.store.requirements import violations
 from worker.store.shard import Store
 from worker.store.wrong_types import move_away
@@ -71,11 +70,11 @@ class WatchdogActions(NamedTuple):
 
 
 def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
-    """WatchdogActions, unless somebody just did. In a replay there is no time in which anything could be late."""
+    """Check everything, unless another worker just did. In a replay nothing can be late: no time passes."""
     if run.settings.clock == "simulated":
         return WatchdogActions()
     store = run.store
-    if not _turn(store.redis, f"{store.keys.watchdog}:turn", EVERY):
+    if not once_every(store.redis, f"{store.keys.watchdog}:turn", EVERY):
         return WatchdogActions()
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
     server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
@@ -98,7 +97,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     change = incidents.compare(before, found, milliseconds(now))
     faults = [*canary.messages(), *_faults(change.opened, change.closed, found, now)]
     _bypass_processing(run, change, found, now)
-    wake = append(store.redis, store.keys, [(m, m.model_dump_json(exclude_none=True).encode()) for m in faults], now)
+    wake = append(store.redis, store.keys, map(encoded, faults), now).wake
     # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
     _record(store, server, change.incidents, overdue, canary, now)
     return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
@@ -243,11 +242,7 @@ def _record(
 
 def _heartbeat_is_due(store: Store, settings: Settings) -> bool:
     every = timedelta(seconds=settings.heartbeat_every)
-    return bool(settings.heartbeat_url) and _turn(store.redis, f"{store.keys.watchdog}:heartbeat", every)
-
-
-def _turn(redis: Redis, key: str, every: timedelta) -> bool:
-    return bool(redis.set(key, 1, nx=True, px=every))
+    return bool(settings.heartbeat_url) and once_every(store.redis, f"{store.keys.watchdog}:heartbeat", every)
 
 
 class WatchdogStatus(NamedTuple):

@@ -20,7 +20,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
-from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, Fault, Merge, Registration, read_message
+from alerts.messages import AnyMessage, BadMessage, Fault, Merge, Registration, read_message
 from alerts.pages.page import Page
 from alerts.state import DeadLetter, Effects, PatientState, dead_letter
 from alerts.step.step import step
@@ -32,7 +32,7 @@ from worker.delivery.agreement import owing
 from worker.fhir_export.records import Item, records_of
 from worker.store.codec import pack_export
 from worker.store.fair_shares import PIECE, InboxEntry, ParsedEntry, Piece, TimeBudget, rounds
-from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, Addressed, Addressee, append
+from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN
 from worker.store.keys import Keys, Shard
 from worker.store.shard import Batch, Commit, LostLeaseError, ReadPosition, Store
 
@@ -85,7 +85,6 @@ def advance(
         turn.exports = turn.exports or bool(outcome.exports)
         if not turn.more or budget.is_spent():
             break
-    turn.wake += drain_relay(store, shard, clock.now())
     return turn
 
 
@@ -110,7 +109,8 @@ def _one_batch(
         outcome = outcome._replace(exports=pack_export(exports) if exports else b"")
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
-        turn.more = transaction.commit(committed, outcome, now)
+        turn.more, wake = transaction.commit(committed, outcome, now)
+    turn.wake += wake
     turn.batches += 1
     turn.messages += len(committed.waiting)
     return outcome, committed.place
@@ -151,10 +151,10 @@ def _read(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Par
         if given_up and waiting.entry == batch.place.suspect:
             why = "a worker died each time it took this message"
             outcome.dead_letters.append(dead_letter(message, why, now))
-            outcome.relayed.append(_poison(message, "worker died", now))
+            outcome.forwarded.append(_poison(message, "worker died", now))
             continue
         if keys.of(message.patient) != batch.shard:
-            outcome.relayed.append(message)
+            outcome.forwarded.append(message)
             continue
         if message.received is None and _depends_on_acceptance(message, waiting.received, site):
             message = message.model_copy(update={"received": waiting.received})
@@ -176,7 +176,7 @@ def _set_aside_raw(outcome: Commit, waiting: InboxEntry, why: str, now: datetime
     raw = waiting.raw.decode(errors="replace")[:RAW_KEPT]
     outcome.dead_letters.append(DeadLetter(now, "inbox", "", "", why, raw))
     what = "a message in the inbox cannot be read; see `cartwatch dead-letters`"
-    outcome.relayed.append(fault("intake inbox", what, waiting.entry.decode(), now))
+    outcome.forwarded.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
 def _without_unreadable(
@@ -190,7 +190,7 @@ def _without_unreadable(
     outcome.dead_letters.extend(dead_letter(message, UNREADABLE, now) for message in kept)
     outcome.failed_timers.extend(patient for patient in due if patient in patients)
     what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch dead-letters`"
-    outcome.relayed.append(fault("patient state", what, f"watchdog patient state {now.isoformat()}", now))
+    outcome.forwarded.append(fault("patient state", what, f"watchdog patient state {now.isoformat()}", now))
     others = [item for item in read if item.message.patient not in patients]
     return others, [patient for patient in due if patient not in patients]
 
@@ -218,7 +218,7 @@ def _without_room(
     refused = [item.message for item in read if item.message.patient in turned_away]
     outcome.dead_letters.extend(dead_letter(message, why, now) for message in refused)
     by_source = {message.source: message for message in refused}
-    outcome.relayed.extend(intake_fault(message, why, now) for message in by_source.values())
+    outcome.forwarded.extend(intake_fault(message, why, now) for message in by_source.values())
     return [item for item in read if item.message.patient not in turned_away]
 
 
@@ -251,8 +251,8 @@ def _evaluate(
         outcome.cancelled.extend(effects.cancelled)
         outcome.dead_letters.extend(effects.dead_letters)
         outcome.events.extend(effects.events)
-        outcome.relayed.extend(effects.faults)
-        outcome.relayed.extend(effects.passed_on)
+        outcome.forwarded.extend(effects.faults)
+        outcome.forwarded.extend(effects.passed_on)
         if exporting:
             exports.extend(records_of(advanced, messages, effects))
     return exports, done
@@ -312,28 +312,10 @@ def _put_off(outcome: Commit, patients: list[str], whose: str, error: str, now: 
     """Ladders that cannot be climbed are tried again later and said so; they hold up no other patient."""
     outcome.failed_timers.extend(patients)
     what = f"a ladder could not be judged ({whose}: {error}); it is tried again each minute, see the worker's log"
-    outcome.relayed.append(fault("judgement ladder", what, f"{whose} {now.isoformat()}", now))
+    outcome.forwarded.append(fault("judgement ladder", what, f"{whose} {now.isoformat()}", now))
 
 
 def _poison(message: AnyMessage, error: str, now: datetime) -> Fault:
     source = message.source[:SOURCE_SHOWN]
     what = f"a {message.type} from {source} could not be judged ({error}); see `cartwatch dead-letters`"
     return fault(f"judgement {source}", what, f"{source} {message.id}", now)
-
-
-def drain_relay(store: Store, shard: Shard, now: datetime) -> list[Shard]:
-    """Move this shard's messages for other shards into their inboxes. Repeating it is harmless."""
-    entries = store.stream(shard.key("relay"))
-    if not entries:
-        return []
-    messages: list[tuple[Addressed, bytes]] = []
-    for _, fields in entries:
-        raw = fields.get(b"m", b"")
-        try:
-            messages.append((read_message(raw), raw))
-        except BadMessage:
-            # Not written by us: the site's own shard makes a dead letter of it.
-            messages.append((Addressee(SITE_SUBJECT), raw))
-    wake = append(store.redis, store.keys, messages, now)
-    store.redis.xdel(shard.key("relay"), *[entry for entry, _ in entries])
-    return wake

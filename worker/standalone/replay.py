@@ -26,7 +26,7 @@ from worker.runtime.simulated_clock import SimulatedClock
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, worker_command
-from worker.store.inbox import append, claim_wakeups
+from worker.store.inbox import append, claim_wakeups, encoded
 from worker.store.shard import Store
 from worker.ticker import pending
 
@@ -119,10 +119,9 @@ class Replay:
 
     def _play(self, at: datetime, messages: list[AnyMessage]) -> None:
         """Set the clock and append in one transaction: a worker sees both or neither."""
-        pairs = [(message, message.model_dump_json(exclude_none=True).encode()) for message in messages]
         pipe = self.store.redis.pipeline(transaction=True)
         self.clock.set(at, pipe)
-        wake = append(self.store.redis, self.store.keys, pairs, at, pipe)
+        wake = append(self.store.redis, self.store.keys, map(encoded, messages), at, pipe).wake
         if not messages:
             wake = [self.store.keys.shard(number) for number in pending(self.store, at).shards]
         self.client.wake(wake)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -20,11 +20,12 @@ from config.site import Site
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.keys import Keys, Shard
+from worker.store.lease import once_every
 
 log = logging.getLogger(__name__)
 
-WAKE_LASTS_MS = 2000
-"""A wake-up that has not been answered after this is sent again."""
+WAKE_LASTS = timedelta(seconds=2)
+"""A wake-up that no worker has answered after this is sent again."""
 
 UNKNOWN = "unknown"
 
@@ -66,6 +67,13 @@ class Accepted(NamedTuple):
     unusable: tuple[tuple[int, str], ...] = ()
 
 
+class Appended(NamedTuple):
+    """The ids of the inbox entries that were written, in their order, and the shards to wake."""
+
+    ids: list[str]
+    wake: list[Shard]
+
+
 def append(
     redis: Redis,
     keys: Keys,
@@ -73,14 +81,25 @@ def append(
     now: datetime,
     pipe: Pipeline | None = None,
     source: str = "",
-) -> list[Shard]:
-    """Append messages to the inboxes of their shards in one round trip; return the shards to wake.
+) -> Appended:
+    """Append messages to the inboxes of their shards, in one transaction and one round trip.
 
-    Each is given with the JSON text it came in. `pipe` may hold commands that belong to the same transaction. What is
-    appended for a `source` counts as its own while it waits (`worker.store.capacity`).
+    Each message is given with its JSON text (`encoded`). `pipe` may hold commands of the same transaction. The messages
+    of a `source` count against its share of the store while they wait (`worker.store.capacity`).
     """
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
-    return claim_wakeups(redis, queue(pipe, keys, messages, now, source), pipe)
+    first = len(pipe)
+    queued = list(messages)
+    shards = queue(pipe, keys, queued, now, source)
+    queue_wakeups(pipe, shards)
+    replies = pipe.execute()
+    ids = [entry.decode() for entry in replies[first : first + len(queued)]]
+    return Appended(ids, to_wake(shards, replies))
+
+
+def encoded(message: AnyMessage) -> tuple[AnyMessage, bytes]:
+    """A message with its JSON text, as `append` takes it."""
+    return message, message.model_dump_json(exclude_none=True).encode()
 
 
 def queue(
@@ -102,12 +121,24 @@ def queue(
 
 
 def claim_wakeups(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
-    """Of these shards, those for which no wake-up is on its way; it is noted that one now is. `pipe` goes first."""
+    """Claim the wake-ups of shards; return those for which no other wake-up is pending.
+
+    The commands that `pipe` holds are executed first, in the same transaction.
+    """
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
+    queue_wakeups(pipe, shards)
+    return to_wake(shards, pipe.execute())
+
+
+def queue_wakeups(pipe: Pipeline, shards: Iterable[Shard]) -> None:
+    """Queue the claims of the wake-ups of shards onto an open MULTI; each reply says whether ours is the first."""
     for shard in shards:
-        pipe.set(shard.wakeup_pending, 1, nx=True, px=WAKE_LASTS_MS)
-    answers = pipe.execute()
-    return [shard for shard, first in zip(shards, answers[len(answers) - len(shards) :], strict=True) if first]
+        once_every(pipe, shard.wakeup_pending, WAKE_LASTS)
+
+
+def to_wake(shards: list[Shard], replies: list[Any]) -> list[Shard]:
+    """Of the shards whose wake-ups were queued last, those where the reply says that ours is the first."""
+    return [shard for shard, first in zip(shards, replies[len(replies) - len(shards) :], strict=True) if first]
 
 
 def accept(
@@ -152,7 +183,7 @@ def accept(
     if capacity is not None and size:
         capacity.require(source, size)
     pipe = redis.pipeline(transaction=True)
-    wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source)
+    wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source).wake
     if refused:
         dead_letters.trim(redis, keys, now)
     return Accepted(len(good), refused, wake, tuple(unusable))
@@ -187,13 +218,13 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
     if message.received is None or (message.status is Status.FINAL and message.received <= now):
         return message, raw
     ours = message.model_copy(update={"received": None})
-    return ours, ours.model_dump_json(exclude_none=True).encode()
+    return encoded(ours)
 
 
 def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
     """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
     pipe = redis.pipeline(transaction=True)
-    wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe)
+    wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe).wake
     dead_letters.trim(redis, keys, now)
     return wake
 
@@ -217,5 +248,4 @@ def _with_letters(
 def _refusal(refused: list[DeadLetter], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
     source = source[:SOURCE_SHOWN]
     what = f"messages from {source} cannot be read; see `cartwatch dead-letters`"
-    message = fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now)
-    return message, message.model_dump_json(exclude_none=True).encode()
+    return encoded(fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now))

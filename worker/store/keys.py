@@ -12,7 +12,6 @@ claim:ID   string   which worker is trying to deliver a page now
 begun:ID   string   attempts on a page that were begun and of which nothing was heard
 unregistered hash  patient -> how many messages of a patient nobody has registered, since when, from whom
 episodes   hash     episode id -> patient
-relay      stream   messages of this shard for other shards (faults go to the site's own shard)
 journal    stream   every batch: what came in, what followed
 exports    stream   of every batch what the record system is to be told; only where one is configured
 export_lease string   which worker exports this shard now

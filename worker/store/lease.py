@@ -1,9 +1,12 @@
-"""Leases: one owner at a time of a key, whether the owner still lives, and what only the owner may do.
+"""Leases: one owner of a key at a time, what only the owner may write, and whether an owner still lives.
 
-A token names its process by machine, number and the moment it began, so that neither another machine, nor another
-container on this one, nor a later process of the same number is taken for it. A process of another machine or container
-cannot be looked at, but the store can be asked: the connections of a process close when it ends, and each bears its
-name (`introduce`). Those of one that is paused or cut off stay; what it held runs out, as it does without Linux.
+A lease is a key that holds its owner's token and expires. The token is drawn anew for each lease and serves as a
+fencing token: a transaction of the owner watches the key, so an owner that has lost the lease can no longer commit.
+
+A token names its process by machine, number and start time. No other machine, container or later process of the same
+number has the same name. A process on another machine or in another container cannot be examined, but the store knows
+its connections by name (`introduce`), and they close when the process ends. A process that is paused or cut off keeps
+its connections: its leases expire. They also expire where there is no /proc to look into (without Linux).
 """
 
 import hashlib
@@ -11,8 +14,10 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -24,30 +29,58 @@ _STATE, _BEGAN = 0, 19
 
 _ENDED = ("Z", "X")
 
-
 KNOWN_AFTER_SECONDS = 30
-"""How long this process must have been connected to draw conclusions: longer than a process that sends a page goes
-without a word to the store, which may have been restarted meanwhile."""
+"""A process draws conclusions from missing connections only after it has been connected for so long itself.
+
+This is longer than a process that sends a page says nothing to the store, which may have been restarted meanwhile."""
 
 
-def while_held(redis: Redis, key: str, token: bytes, write: Callable[[Pipeline], object]) -> bool:
-    """Write in one transaction, if the key still has this token; whether it had."""
-    with redis.pipeline(transaction=True) as pipe:
-        try:
-            pipe.watch(key)  # type: ignore[no-untyped-call]
-            if pipe.get(key) != token:
+class Lease(NamedTuple):
+    """The right of one owner to write what a key guards, until the lease is released or expires."""
+
+    key: str
+    token: bytes
+
+    @classmethod
+    def of(cls, key: str) -> "Lease":
+        """A lease of this process with a token of its own, to be taken."""
+        return cls(key, owner_token().encode())
+
+    @classmethod
+    def take(cls, redis: Redis, key: str, period: timedelta) -> "Lease | None":
+        """Take a lease for a period; None where another owner has it."""
+        lease = cls.of(key)
+        return lease if redis.set(key, lease.token, nx=True, px=period) else None
+
+    def queue_take(self, pipe: Pipeline, period: timedelta) -> None:
+        """Queue `take` onto a pipeline; the reply is true where nobody had the lease."""
+        pipe.set(self.key, self.token, nx=True, px=period)
+
+    def write(self, redis: Redis, write: Callable[[Pipeline], object]) -> bool:
+        """Write in one transaction, which commits only while the lease is still ours; return whether it did."""
+        with redis.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(self.key)  # type: ignore[no-untyped-call]
+                if pipe.get(self.key) != self.token:
+                    return False
+                pipe.multi()
+                write(pipe)
+                pipe.execute()
+            except WatchError:
                 return False
-            pipe.multi()
-            write(pipe)
-            pipe.execute()
-        except WatchError:
-            return False
-    return True
+        return True
+
+    def release(self, redis: Redis) -> bool:
+        """Release the lease if it is still ours; return whether it was."""
+        return self.write(redis, lambda pipe: pipe.delete(self.key))
 
 
-def free(redis: Redis, key: str, token: bytes) -> bool:
-    """Let another have a key, if it still has this token; whether it had."""
-    return while_held(redis, key, token, lambda pipe: pipe.delete(key))
+def once_every(redis: Redis, key: str, period: timedelta) -> bool:
+    """Whether the caller is the first in this period: of all processes that ask, one does the work.
+
+    Onto a pipeline it is only queued, and the reply to it is the answer.
+    """
+    return bool(redis.set(key, 1, nx=True, px=period))
 
 
 def process_name() -> str:
@@ -67,46 +100,49 @@ def owner_token() -> str:
 
 
 def introduce(connection: AbstractConnection) -> None:
-    """Begin a connection to the store, and give it the name of this process, where the store allows that."""
+    """Begin a connection to the store and name it after this process, where the store allows that."""
     connection.on_connect()  # type: ignore[no-untyped-call]
     connection.send_command("CLIENT", "SETNAME", process_name())  # type: ignore[no-untyped-call]
     with suppress(ResponseError):
         connection.read_response()
 
 
-class Elsewhere:
-    """Which processes of other machines have ended, by two looks: what is held for long is looked at, and costs a
-    round trip; most is held for a few thousandths of a second."""
+class RemoteOwners:
+    """Which owners on other machines are dead.
+
+    Most leases last for milliseconds. Only the owner of a lease that stands at two calls in a row is looked up, which
+    costs a round trip.
+    """
 
     def __init__(self) -> None:
-        self._held: frozenset[bytes] = frozenset()
+        self._tokens: frozenset[bytes] = frozenset()
 
-    def ended(self, redis: Redis, tokens: Iterable[bytes]) -> frozenset[str]:
-        """The names of those that have, among the processes whose tokens are there as they were at the last look."""
-        held = frozenset(token for token in tokens if _is_elsewhere(token))
-        again, self._held = held & self._held, held
+    def dead(self, redis: Redis, tokens: Iterable[bytes]) -> frozenset[str]:
+        """The names of the dead processes among the owners of these tokens."""
+        remote = frozenset(token for token in tokens if _is_remote(token))
+        again, self._tokens = remote & self._tokens, remote
         return _not_connected(redis, {process_of(token) for token in again}) if again else frozenset()
 
 
-def _is_elsewhere(token: bytes) -> bool:
+def _is_remote(token: bytes) -> bool:
     machine, *rest = token.decode(errors="replace").split("-")
     return len(rest) == 3 and "" not in (machine, _machine()) and machine != _machine()
 
 
 def _not_connected(redis: Redis, names: Collection[str]) -> frozenset[str]:
-    """Those of `names` of which the store has no connection; none where it does not say, or has just been reached."""
+    """Those of `names` that have no connection; none where the store does not say, or was reached only just now."""
     try:
         clients = redis.client_list()
     except ResponseError:
         return frozenset()
-    here = max((int(client["age"]) for client in clients if client["name"] == process_name()), default=0)
-    if here < KNOWN_AFTER_SECONDS:
+    ours = max((int(client["age"]) for client in clients if client["name"] == process_name()), default=0)
+    if ours < KNOWN_AFTER_SECONDS:
         return frozenset()
     return frozenset(names) - {client["name"] for client in clients}
 
 
 def owner_is_dead(token: bytes) -> bool:
-    """Whether the process of a token has ended, as far as can be known here."""
+    """Whether the process of a token has ended, as far as this machine can know."""
     try:
         machine, number, began, _ = token.decode().split("-")
         return machine == _machine() != "" and _began(int(number)) != began

@@ -36,8 +36,9 @@ from worker.store.fair_shares import (
     TimeBudget,
     routed,
 )
+from worker.store.inbox import encoded, queue, queue_wakeups, to_wake
 from worker.store.keys import Keys, Shard
-from worker.store.lease import owner_token, while_held
+from worker.store.lease import Lease
 from worker.store.schema import UnreadableError
 from worker.store.state_cache import StateCache
 
@@ -85,6 +86,11 @@ class Batch(NamedTuple):
     scan: Scan = Scan()
     place: ReadPosition = HEAD
 
+    @property
+    def lease(self) -> Lease:
+        """The lease on the shard."""
+        return Lease(self.shard.lease, self.token.encode())
+
     def done_with(self, entries: Collection[bytes]) -> "Batch":
         """The same, of which only these entries have been dealt with."""
         done = [one for one in self.waiting if one.entry in entries]
@@ -94,8 +100,8 @@ class Batch(NamedTuple):
 class Commit(NamedTuple):
     """What a batch led to, ready to be committed.
 
-    `relayed` are messages for other shards; `failed_timers` are patients whose ladder is to be looked at again later;
-    `last_seen` is when (ms) each source last sent something; `exports` are for the record system.
+    `forwarded` are messages for the inboxes of other shards, or of this one. The timers of `failed_timers` are due
+    again later. `last_seen` is when (ms) each source last sent something. `exports` are for the EHR.
     """
 
     states: dict[str, PatientState]
@@ -103,7 +109,7 @@ class Commit(NamedTuple):
     cancelled: list[str]
     dead_letters: list[DeadLetter]
     events: list[dict[str, Any]]
-    relayed: list[AnyMessage]
+    forwarded: list[AnyMessage]
     failed_timers: list[str]
     last_seen: Mapping[str, int] = MappingProxyType({})
     exports: bytes = b""
@@ -142,7 +148,6 @@ class Store:
         was taken with others before: that costs one round trip and no write. The trip also reads the store's clock."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.xlen(shard.inbox)
-        pipe.xlen(shard.key("relay"))
         pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
         pipe.mget(shard.key("cursor"), shard.key("suspect"))
         *waits, timers, (cursor, suspect) = read_with(clock, pipe)
@@ -160,9 +165,9 @@ class Store:
 
         A `place` that is out of date costs time and no message.
         """
-        token = owner_token()
+        lease = Lease.of(shard.lease)
         pipe = self.redis.pipeline(transaction=False)
-        pipe.set(shard.lease, token, nx=True, px=self.lease_ms)
+        lease.queue_take(pipe, timedelta(milliseconds=self.lease_ms))
         pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
         pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=PATIENTS)
         if place.cursor:
@@ -175,7 +180,7 @@ class Store:
         waiting, scan = selection.close(backlog, longer=len(backlog) == OF_THE_BACKLOG)
         # Only who has the lease counts: a count that others may leave behind would set good messages aside.
         crashes = self.redis.incr(shard.crashes)
-        batch = Batch(shard, token, waiting, [patient.decode() for patient in due], crashes, scan, place)
+        batch = Batch(shard, lease.token.decode(), waiting, [patient.decode() for patient in due], crashes, scan, place)
         if not batch.waiting and not batch.due:
             self.release(batch)
             return None
@@ -198,7 +203,7 @@ class Store:
     def suspect(self, batch: Batch, entry: bytes) -> None:
         """Record that an entry is evaluated alone, if the lease is still ours: should the worker die, it is known."""
         shard = batch.shard
-        while_held(self.redis, shard.lease, batch.token.encode(), lambda pipe: pipe.set(shard.key("suspect"), entry))
+        batch.lease.write(self.redis, lambda pipe: pipe.set(shard.key("suspect"), entry))
 
     def release(self, batch: Batch) -> None:
         """Give the lease back without committing, if it is still ours: nobody died over it."""
@@ -208,7 +213,7 @@ class Store:
             pipe.delete(shard.lease)
             pipe.decr(shard.crashes)
 
-        if not while_held(self.redis, shard.lease, batch.token.encode(), give_back):
+        if not batch.lease.write(self.redis, give_back):
             log.info("shard %d was taken over before it was given back", batch.shard.number)
 
     # -- committing ------------------------------------------------------------------------------
@@ -217,8 +222,8 @@ class Store:
         """Watch the lease; what is committed through this either happens whole, or not at all."""
         return Transaction(self, batch)
 
-    def write(self, pipe: Pipeline, batch: Batch, outcome: Commit, now: datetime) -> None:
-        """Queue everything one batch changes onto an open MULTI."""
+    def write(self, pipe: Pipeline, batch: Batch, outcome: Commit, now: datetime) -> list[Shard]:
+        """Queue everything one batch changes onto an open MULTI; return the shards that messages are forwarded to."""
         shard = batch.shard
         for patient, state in outcome.states.items():
             self._write_state(pipe, shard, patient, state, now)
@@ -239,8 +244,6 @@ class Store:
             # Whoever is sending one of them now can then no longer bring it back.
             pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
         dead_letters.write(pipe, self.keys, outcome.dead_letters, now)
-        for message in outcome.relayed:
-            pipe.xadd(shard.key("relay"), {"m": message.model_dump_json(exclude_none=True)})
         if self._journal_length and (batch.waiting or outcome.events):
             record_ = journal_record(batch.waiting, outcome.events, now)
             pipe.xadd(shard.key("journal"), {"j": record_}, maxlen=self._journal_length, approximate=True)
@@ -255,6 +258,7 @@ class Store:
             pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
         for source, size in _counted(batch.waiting).items():
             pipe.hincrby(self.keys.waiting_bytes, source, -size)
+        return queue(pipe, self.keys, map(encoded, outcome.forwarded), now)
 
     def _write_state(self, pipe: Pipeline, shard: Shard, patient: str, state: PatientState, now: datetime) -> None:
         pipe.hset(shard.key("states"), patient, pack(state))
@@ -325,6 +329,13 @@ class Store:
         return found
 
 
+class Committed(NamedTuple):
+    """What follows a commit: whether `more` waits in the shard already, and the other shards to wake."""
+
+    more: bool
+    wake: list[Shard]
+
+
 class Transaction:
     """The commit of one batch, guarded by the lease: a worker that lost it cannot commit.
 
@@ -356,28 +367,38 @@ class Transaction:
         self.unregistered = read.unregistered
         return read.states
 
-    def commit(self, batch: Batch, outcome: Commit, now: datetime) -> bool:
-        """Commit `batch` (the one taken, or its beginning) and give the lease back; True where more waits already.
+    def commit(self, batch: Batch, outcome: Commit, now: datetime) -> Committed:
+        """Commit `batch` (the one taken, or its beginning) and release the lease.
 
-        Whoever appends after this finds the wake-up answered and sends another; what was appended before is counted.
+        A producer that appends after this finds no wake-up pending and sends one; what was appended before is counted.
 
         Raises:
             LostLeaseError: the lease was taken over; nothing was committed.
         """
+        self._require_inboxes(outcome.forwarded)
         self._pipe.multi()
-        self._store.write(self._pipe, batch, outcome, now)
+        shards = [other for other in self._store.write(self._pipe, batch, outcome, now) if other != batch.shard]
         self._move_on(batch)
+        queue_wakeups(self._pipe, shards)
         self._pipe.xlen(batch.shard.inbox)
         self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
         try:
-            *_, waiting, due = self._pipe.execute()
+            *replies, waiting, due = self._pipe.execute()
         except WatchError as error:
             raise LostLeaseError(batch.shard.number) from error
         for patient, state in outcome.states.items():
             self._store.state_cache.keep(patient, batch.token.encode(), state)
         if outcome.dead_letters:
             dead_letters.trim(self._store.redis, self._store.keys, now)
-        return bool(waiting or due)
+        return Committed(bool(waiting or due), to_wake(shards, replies))
+
+    def _require_inboxes(self, forwarded: Iterable[AnyMessage]) -> None:
+        """Find an inbox that holds another type before the commit, which would otherwise lose what it forwards."""
+        pipe = self._store.redis.pipeline(transaction=False)
+        for shard in {self._store.keys.of(message.patient) for message in forwarded}:
+            pipe.xlen(shard.inbox)
+        if len(pipe):
+            pipe.execute()
 
     def _move_on(self, batch: Batch) -> None:
         """Release the lease, and record where the next batch begins and how careful it must be."""

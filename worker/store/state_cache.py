@@ -28,7 +28,7 @@ MOST = 256
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
     *((Pipeline.hlen, key) for key in ("outbox", "states", "episodes", "last_seen")),
     *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
-    *((Pipeline.xlen, key) for key in ("relay", "journal")),
+    *((Pipeline.xlen, key) for key in ("journal",)),
 )
 """What a commit may write, asked for before it. Where one command of a transaction fails the others are done all the
 same: a state would be kept and its page would not. A key of another type is to be found before."""

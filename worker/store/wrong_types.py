@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from alerts.step.system_faults import fault
 from worker.clock import milliseconds
-from worker.store.inbox import append
+from worker.store.inbox import append, encoded
 from worker.store.keys import Keys, Shard
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 TYPES = {
     name: kind
     for kind, names in {
-        b"stream": "inbox relay journal exports refused suspended test",
+        b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
         " unreadable unreadable_values waiting_bytes"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
@@ -69,7 +69,7 @@ def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
         )
         for name in moved
     ]
-    return append(redis, keys, [(one, one.model_dump_json(exclude_none=True).encode()) for one in faults], now)
+    return append(redis, keys, map(encoded, faults), now).wake
 
 
 def _wrong(redis: Redis, keys: Keys) -> list[str]:

@@ -11,7 +11,6 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
-from alerts.step.system_faults import fault
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker import ticker as module
@@ -87,12 +86,6 @@ def test_a_ladder_is_found_from_its_moment_on(store: Store, wait: int, found: li
     send(store, crs2())
     advance(store, SHARD, Clock(), SITE)
     assert pending(store, NOW + timedelta(seconds=wait)).shards == found
-
-
-def test_a_fault_left_in_the_relay_is_found(redis: Redis, store: Store) -> None:
-    message = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
-    redis.xadd(SHARD.key("relay"), {"m": message.model_dump_json()})
-    assert pending(store, NOW).shards == [SHARD.number]
 
 
 def test_critical_pages_are_found_apart(redis: Redis, store: Store) -> None:

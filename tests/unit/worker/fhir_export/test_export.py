@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from alerts.messages import SITE_SUBJECT
 from tests.support.exporting import Exporting, receipt
 from tests.support.fake_ehr import Resource
-from tests.support.stored_ward import NOW, Body, acknowledgement, crs2, reading
+from tests.support.stored_ward import NOW, Body, acknowledgement, crs2, reading, waiting
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export import export as module
 from worker.fhir_export.backlog import backlog, due, forget_refused, refused
 from worker.fhir_export.client import FhirClient, PutResult
 from worker.fhir_export.export import PAGE_KEPT, export
-from worker.processing.advance import drain_relay
 
 
 def temperature(value: str, minutes: int, **more: Any) -> Body:
@@ -235,7 +235,7 @@ def test_what_the_base_refuses_is_listed_told_and_holds_nothing_up(ward: Exporti
     [record] = list(refused(ward.store))
     assert (record.patient, record.why) == ("P1", "it answered 422: no such code")
     assert record.id.startswith("Observation ")
-    assert drain_relay(ward.store, ward.shard(), NOW), "the site hears of it"
+    assert waiting(ward.store, SITE_SUBJECT) == 1, "the site hears of it"
     assert backlog(ward.store, NOW).refused == 1
     assert forget_refused(ward.store) == 1
     assert list(refused(ward.store)) == []

@@ -14,7 +14,7 @@ from worker import tasks, ticker
 from worker.app import app
 from worker.cli import main
 from worker.config_check.fhir_export import check_fhir_base
-from worker.fhir_export.export import CLAIMED_FOR
+from worker.fhir_export.export import LEASE_LASTS
 from worker.gateway.metrics import exposition
 from worker.gateway.snapshot import Ward
 from worker.monitoring import watchdog as watchdog
@@ -101,7 +101,7 @@ def test_a_long_backlog_goes_on_by_itself(
 
 def test_the_task_ends_before_its_claim_does() -> None:
     task = app.tasks["export"]
-    assert task.soft_time_limit < task.time_limit < CLAIMED_FOR.total_seconds()
+    assert task.soft_time_limit < task.time_limit < LEASE_LASTS.total_seconds()
 
 
 # -- what is told ------------------------------------------------------------------------------------

@@ -40,7 +40,6 @@ def test_the_auditor_s_last_look(desk: Desk) -> None:
         'cartwatch_audit_overdue{kind="messages"}': 0,
         'cartwatch_audit_overdue{kind="ladders"}': 0,
         'cartwatch_audit_overdue{kind="pages"}': 3,
-        'cartwatch_audit_overdue{kind="relayed"}': 0,
         'cartwatch_audit_overdue{kind="leases"}': 1,
     }
     assert found["cartwatch_audit_troubles"] == sum(one.notified for one in change.incidents.values()) == 1

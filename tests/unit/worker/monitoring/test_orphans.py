@@ -20,7 +20,7 @@ from worker.monitoring import orphans
 from worker.monitoring.orphans import release_orphans
 from worker.processing.advance import advance
 from worker.store.keys import Shard
-from worker.store.lease import Elsewhere
+from worker.store.lease import RemoteOwners
 from worker.store.shard import Store
 
 
@@ -62,7 +62,7 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
     die_while_sending(store, item, monkeypatch)
     owner_is_dead(True)
     later = Clock(NOW + timedelta(seconds=1))
-    release_orphans(store, SITE.on_call.channels, later.now(), Elsewhere())
+    release_orphans(store, SITE.on_call.channels, later.now(), RemoteOwners())
     assert due(redis, shard, item) == milliseconds(later.now())
     assert deliver(store, shard, item.id, later, SITE, MessageContext()).outcome is Outcome.SENT
     assert not redis.exists(shard.key("outbox"))
@@ -92,7 +92,7 @@ def test_pages_it_had_claimed_ahead_are_free_too(
         deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, MessageContext())
     assert len(list(redis.scan_iter("*:claim:*"))) == 2
     owner_is_dead(True)
-    release_orphans(store, SITE.on_call.channels, NOW, Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert list(redis.scan_iter("*:claim:*")) == []
 
 
@@ -105,7 +105,7 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
     die_while_sending(store, item, monkeypatch)
     redis.delete(KEYS.sending("ordinary"))
     owner_is_dead(True)
-    release_orphans(store, SITE.on_call.channels, NOW, Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
 
@@ -138,7 +138,7 @@ def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, owner_is_dea
     assert store.take(shard, NOW) is not None
     assert advance(store, shard, Clock(), SITE).batches == 0
     owner_is_dead(True)
-    release_orphans(store, SITE.on_call.channels, NOW, Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert advance(store, shard, Clock(), SITE).batches == 1
     assert waiting(store) == 0
 
@@ -153,7 +153,7 @@ def test_what_a_process_holds_that_is_there_is_not_touched(
     send(store, crs2("P2"))
     assert store.take(KEYS.of("P2"), NOW) is not None
     before = everything(redis)
-    release_orphans(store, SITE.on_call.channels, NOW + timedelta(seconds=1), Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW + timedelta(seconds=1), RemoteOwners())
     assert everything(redis) == before
 
 
@@ -166,7 +166,7 @@ def test_a_page_cancelled_meanwhile_stays_cancelled(
     die_while_sending(store, item, monkeypatch)
     redis.zrem(shard.key("due"), item.id)
     owner_is_dead(True)
-    release_orphans(store, SITE.on_call.channels, NOW, Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert due(redis, shard, item) is None
 
 
@@ -186,5 +186,5 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
         return held != b"another"
 
     monkeypatch.setattr(orphans, "owner_is_dead", another_takes_it)
-    release_orphans(store, SITE.on_call.channels, NOW, Elsewhere())
+    release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")

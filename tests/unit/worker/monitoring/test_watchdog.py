@@ -100,10 +100,6 @@ def in_inbox(redis: Redis, at: int) -> None:
     redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{at}-0")
 
 
-def in_relay(redis: Redis, at: int) -> None:
-    redis.xadd(SHARD.key("relay"), {"m": b"{}"}, id=f"{at}-0")
-
-
 def late(name: str) -> Callable[[Redis, int], None]:
     def put(redis: Redis, _: int) -> None:
         redis.zadd(SHARD.key(name), {"x": milliseconds(NOW - OVERDUE)})
@@ -119,7 +115,6 @@ def locked(redis: Redis, _: int) -> None:
     ("kind", "put"),
     [
         ("messages", in_inbox),
-        ("relayed", in_relay),
         ("ladders", late("timers")),
         ("pages", late("due")),
         ("pages", late("urgent")),
@@ -135,7 +130,7 @@ def test_every_kind_of_overdue_obligation_is_opened_and_closed(
     assert not look(run).heartbeat
     assert notified(store) == {f"overdue {kind}"}
     assert last_run(store).overdue[kind] == 1
-    for key in ("inbox", "relay", "timers", "due", "urgent", "lease"):
+    for key in ("inbox", "timers", "due", "urgent", "lease"):
         store.redis.delete(SHARD.key(key))
     go_round(run)
     forward(run, ROUND)

@@ -32,7 +32,7 @@ from tests.support.stored_ward import (
     waiting,
 )
 from worker.processing import advance as module
-from worker.processing.advance import advance, drain_relay
+from worker.processing.advance import advance
 from worker.store.codec import unpack_owed
 from worker.store.fair_shares import PIECE
 from worker.store.keys import Shard
@@ -547,24 +547,19 @@ def test_a_source_that_keeps_sending_rubbish_pages_once(store: Store, turn: Call
     assert len(store.dead_letters()) == 5
 
 
-def test_a_relay_drained_twice_tells_the_site_the_same_thing_once(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_died_at_its_commit_reports_the_fault_once(
+    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that died between appending and deleting: the fault is appended again."""
+    """The fault stands in the site's inbox if, and only if, the batch was committed."""
     send(store, [registration(), reading("crp", 85, unit=None)])
     with monkeypatch.context() as dying:
-        dying.setattr(redis, "xdel", fails_on_call(Killed()))
+        dying.setattr(Transaction, "commit", fails_on_call(Killed()))
         with pytest.raises(Killed):
             turn()
-    drain_relay(store, SHARD, clock.now())
-    assert waiting(store, SITE_SUBJECT) == 2
-    turn(KEYS.of(SITE_SUBJECT))
-    assert len(owed(store, SITE_SUBJECT)) == 1
-    assert redis.xlen(SHARD.key("relay")) == 0
-
-
-def test_an_empty_relay_wakes_nobody(store: Store) -> None:
-    assert drain_relay(store, SHARD, NOW) == []
+    assert waiting(store, SITE_SUBJECT) == 0
+    store.redis.delete(SHARD.lease)
+    assert turn().wake == [KEYS.of(SITE_SUBJECT)]
+    assert waiting(store, SITE_SUBJECT) == 1
 
 
 # -- unregistered patients ---------------------------------------------------------------------------

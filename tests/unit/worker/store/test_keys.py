@@ -39,9 +39,7 @@ def test_every_key_of_a_shard_carries_its_hash_tag(name: str) -> None:
 
 
 def test_the_documentation_lists_the_keys() -> None:
-    assert {"inbox", "states", "timers", "outbox", "due", "claim", "lease", "wakeup_pending", "relay"} <= set(
-        named_keys()
-    )
+    assert {"inbox", "states", "timers", "outbox", "due", "claim", "lease", "wakeup_pending"} <= set(named_keys())
 
 
 def test_two_shards_never_share_a_key() -> None:

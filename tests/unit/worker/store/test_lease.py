@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from worker.store import lease
-from worker.store.lease import Elsewhere, owner_is_dead, owner_token
+from worker.store.lease import RemoteOwners, owner_is_dead, owner_token
 
 SPEAKER = "from worker.store.lease import owner_token; print(owner_token(), flush=True); input()"
 
@@ -99,14 +99,14 @@ THERE = b"0123456789ab-7-100-aa"
     ids=["has ended", "a later one of its number", "is there", "reached just now", "the store does not say"],
 )
 def test_a_process_elsewhere_has_ended_when_it_is_connected_no_more(clients: Any, ended: set[str]) -> None:
-    elsewhere = Elsewhere()
-    assert elsewhere.ended(clients, [THERE]) == frozenset(), "one look says nothing: it may be about to give it back"
-    assert elsewhere.ended(clients, [THERE]) == ended
+    elsewhere = RemoteOwners()
+    assert elsewhere.dead(clients, [THERE]) == frozenset(), "one look says nothing: it may be about to give it back"
+    assert elsewhere.dead(clients, [THERE]) == ended
 
 
 def test_the_store_is_asked_only_about_what_was_held_at_the_last_look_and_elsewhere() -> None:
     clients: Any = Clients()
-    elsewhere = Elsewhere()
+    elsewhere = RemoteOwners()
     for tokens in ([THERE], [b"0123456789ab-7-100-bb"], [owner_token().encode()], [], [b"another worker"]):
-        assert elsewhere.ended(clients, tokens) == frozenset()
+        assert elsewhere.dead(clients, tokens) == frozenset()
     assert clients.asked == 0

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from redis import Redis
 
+from alerts.messages import SITE_SUBJECT, read_message
 from alerts.state import DeadLetter, PatientState, Unregistered
 from alerts.step.step import step
 from alerts.step.system_faults import fault
@@ -27,7 +28,7 @@ from tests.support.stored_ward import (
 )
 from worker.clock import milliseconds
 from worker.store.codec import Owed, unpack_journal
-from worker.store.shard import HEAD, Batch, Commit, LostLeaseError, Store, journal_record
+from worker.store.shard import HEAD, Batch, Commit, Committed, LostLeaseError, Store, journal_record
 
 SHARD = KEYS.of("P1")
 NOTHING = Commit({}, [], [], [], [], [], [])
@@ -43,7 +44,7 @@ def taken(store: Store, now: datetime = NOW) -> Batch:
     return batch
 
 
-def commit(store: Store, batch: Batch, result: Commit = NOTHING, now: datetime = NOW) -> bool:
+def commit(store: Store, batch: Batch, result: Commit = NOTHING, now: datetime = NOW) -> Committed:
     with store.transaction(batch) as transaction:
         transaction.states([])
         return transaction.commit(batch, result, now)
@@ -158,7 +159,7 @@ def test_an_entry_without_a_message_has_an_empty_text(redis: Redis, store: Store
 def test_state_pages_and_timers_are_stored_and_the_entries_leave_the_inbox(redis: Redis, store: Store) -> None:
     send(store, crs2())
     result = judged()
-    assert commit(store, taken(store), result) is False
+    assert not commit(store, taken(store), result).more
     assert waiting(store) == 0
     assert store.state("P1") == result.states["P1"]
     assert owed(store) == result.pages
@@ -173,7 +174,7 @@ def test_what_came_in_meanwhile_stays_and_is_said_to_wait(store: Store) -> None:
     send(store, crs2())
     batch = taken(store)
     send(store, [registration("P1", ward="ICU")])
-    assert commit(store, batch, judged()) is True
+    assert commit(store, batch, judged()).more
     assert [item.raw for item in taken(store).waiting] == [raw(registration("P1", ward="ICU"))]
 
 
@@ -181,7 +182,7 @@ def test_a_timer_that_is_due_by_then_is_said_to_wait(redis: Redis, store: Store)
     send(store, crs2())
     batch = taken(store)
     redis.zadd(SHARD.key("timers"), {"P2": milliseconds(NOW)})
-    assert commit(store, batch) is True
+    assert commit(store, batch).more
 
 
 def test_a_commit_answers_the_wake_up_so_that_the_next_message_sends_another(redis: Redis, store: Store) -> None:
@@ -197,7 +198,7 @@ def test_a_commit_answers_the_wake_up_so_that_the_next_message_sends_another(red
 def test_the_beginning_of_a_batch_can_be_committed_alone(store: Store) -> None:
     send(store, crs2())
     batch = taken(store)
-    assert commit(store, batch._replace(waiting=batch.waiting[:1])) is True
+    assert commit(store, batch._replace(waiting=batch.waiting[:1])).more
     assert len(taken(store).waiting) == 2
 
 
@@ -253,7 +254,7 @@ def test_of_two_workers_with_the_same_batch_one_commits(redis: Redis, store: Sto
     slow = taken(store)
     redis.delete(SHARD.lease)
     quick = taken(store)
-    assert commit(store, quick, judged()) is False
+    assert not commit(store, quick, judged()).more
     with pytest.raises(LostLeaseError):
         commit(store, slow, judged())
     assert len(store.journal(SHARD)) == 1
@@ -295,16 +296,13 @@ def test_what_is_given_back_was_no_crash(store: Store) -> None:
     assert taken(store).crashes == 1
 
 
-@pytest.mark.parametrize("waits", ["message", "timer", "relay"])
+@pytest.mark.parametrize("waits", ["message", "timer"])
 def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: str) -> None:
     assert store.look(SHARD, Clock()) is None
-    match waits:
-        case "message":
-            send(store, crs2())
-        case "timer":
-            redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
-        case _:
-            redis.xadd(SHARD.key("relay"), {"m": "{}"})
+    if waits == "message":
+        send(store, crs2())
+    else:
+        redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
     assert store.look(SHARD, Clock()) == HEAD
 
 
@@ -373,9 +371,42 @@ def test_what_is_set_aside_is_listed_by_time_over_all_shards(store: Store) -> No
     assert len({name for name, _ in listed}) == 2
 
 
-def test_faults_wait_in_the_relay(redis: Redis, store: Store) -> None:
-    committed(store, outcome(relayed=[fault("feed silent", "no message for 30 min", "monitor-7", NOW)]))
-    assert redis.xlen(SHARD.key("relay")) == 1
+FAULT = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
+SITES = KEYS.of(SITE_SUBJECT)
+
+
+def test_a_message_for_another_shard_is_committed_to_its_inbox_with_the_wake_up(redis: Redis, store: Store) -> None:
+    send(store, crs2())
+    result = commit(store, taken(store), outcome(forwarded=[FAULT]))
+    assert result == Committed(more=False, wake=[SITES])
+    assert redis.exists(SITES.wakeup_pending)
+    [(_, fields)] = store.stream(SITES.inbox)
+    assert read_message(fields[b"m"]) == FAULT
+
+
+def test_another_shard_that_a_wake_up_is_pending_for_is_not_woken_again(redis: Redis, store: Store) -> None:
+    redis.set(SITES.wakeup_pending, 1)
+    send(store, crs2())
+    assert commit(store, taken(store), outcome(forwarded=[FAULT])).wake == []
+    assert redis.xlen(SITES.inbox) == 1
+
+
+def test_a_message_for_the_same_shard_waits_in_it(redis: Redis, store: Store) -> None:
+    send(store, crs2())
+    merged = FAULT.model_copy(update={"patient": "P1"})
+    assert commit(store, taken(store), outcome(forwarded=[merged])) == Committed(more=True, wake=[])
+    assert redis.xlen(SHARD.inbox) == 1
+    assert not redis.exists(SHARD.wakeup_pending)
+
+
+def test_a_worker_that_lost_its_lease_forwards_nothing(redis: Redis, store: Store) -> None:
+    send(store, crs2())
+    batch = taken(store)
+    with store.transaction(batch) as transaction:
+        redis.set(SHARD.lease, "another")
+        with pytest.raises(LostLeaseError):
+            transaction.commit(batch, outcome(forwarded=[FAULT]), NOW)
+    assert not redis.exists(SITES.inbox, SITES.wakeup_pending)
 
 
 def test_every_patient_is_found_in_order_of_names(store: Store) -> None:

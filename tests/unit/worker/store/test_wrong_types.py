@@ -1,6 +1,5 @@
 """A key of another type, or a value that nobody can read, concerns nobody but itself."""
 
-import json
 import re
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker import ticker
 from worker.app import app
-from worker.processing.advance import UNREADABLE, advance, drain_relay
+from worker.processing.advance import UNREADABLE, advance
 from worker.runtime.runtime import Runtime
 from worker.store import keys as keys_module
 from worker.store import wrong_types
@@ -41,7 +40,7 @@ def spoil_hash(store: Store, key: str) -> None:
     store.redis.hset(key, "a", "b")
 
 
-@pytest.mark.parametrize("name", ["inbox", "timers", "relay", "due", "urgent", "lease"])
+@pytest.mark.parametrize("name", ["inbox", "timers", "due", "urgent", "lease"])
 def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name: str) -> None:
     send(store, crs2(OTHER))
     spoil_hash(store, P1.key(name))
@@ -57,7 +56,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
 
 @pytest.mark.parametrize(
     "name",
-    ["states", "outbox", "revisions", "unregistered", "due", "timers", "relay", "journal", "last_seen"],
+    ["states", "outbox", "revisions", "unregistered", "due", "timers", "journal", "last_seen"],
 )
 def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock, name: str) -> None:
     """A commit that failed on the outbox alone would owe a page that nobody looks for."""
@@ -157,16 +156,20 @@ def send_bad(store: Store) -> None:
     accept(store.redis, KEYS, [b"{"], NOW)
 
 
-def test_junk_in_the_relay_becomes_a_dead_letter_and_the_rest_moves_on(store: Store, clock: Clock) -> None:
-    store.redis.xadd(P1.key("relay"), {"other": "field"})
-    store.redis.xadd(P1.key("relay"), {"m": "junk"})
-    good = read_message(json.dumps(reading("temperature", "38.9", OTHER)))
-    store.redis.xadd(P1.key("relay"), {"m": good.model_dump_json(exclude_none=True)})
-    drain_relay(store, P1, NOW)
-    assert store.redis.xlen(P1.key("relay")) == 0
-    assert store.redis.xlen(P2.inbox) == 1
-    advance(store, SITES, clock, SITE)
-    assert len(store.dead_letters()) == 2
+def test_nothing_is_committed_before_the_inbox_it_forwards_to_is_moved(store: Store, clock: Clock) -> None:
+    """The state would be kept and the message for the other shard would be lost."""
+    send(store, [reading("temperature", "38.9", OTHER)])
+    [(_, entry)] = store.stream(P2.inbox)
+    store.redis.delete(P2.inbox)
+    spoil_hash(store, P2.inbox)
+    store.redis.xadd(P1.inbox, entry)
+    with pytest.raises(ResponseError):
+        advance(store, P1, clock, SITE)
+    assert store.redis.xlen(P1.inbox) == 1
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    store.redis.delete(P1.lease)
+    advance(store, P1, clock, SITE)
+    assert (store.redis.xlen(P1.inbox), store.redis.xlen(P2.inbox)) == (0, 1)
 
 
 @pytest.mark.parametrize("name", [KEYS.waiting_bytes, KEYS.dead_letters, SITES.key("seen:lab")])
