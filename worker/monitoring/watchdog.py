@@ -26,7 +26,7 @@ from worker.monitoring.overdue import OVERDUE, Overdue, find
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.store import dead_letters
-from worker.store.aof_repair import rewrite_after_restart
+from worker.store.aof_repair import rewrite_if_restarted
 from worker.store.capacity import forget_nothing_waits, trim_streams
 from worker.store.codec import pack
 from worker.store.inbox import SOURCE_SHOWN, append, encoded
@@ -77,7 +77,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     if not once_every(store.redis, f"{store.keys.watchdog}:turn", EVERY):
         return WatchdogActions()
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
-    server = rewrite_after_restart(store.redis, state.get(b"server", b"").decode())
+    server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode())
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
     forget_nothing_waits(store.redis, store.keys)

@@ -262,7 +262,7 @@ class EmbeddedRedis:
                 # Not yet listening, still loading, or a stranger has our port and our server is about to end.
                 with contextlib.suppress(redis.RedisError):
                     if client.ping():
-                        if aof_repair.SAID in self._said(said_before):
+                        if aof_repair.TRUNCATED in self._said(said_before):
                             aof_repair.rewrite(client)
                         return
                 time.sleep(0.01)

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
-SAID = "Truncating the AOF"
+TRUNCATED = "Truncating the AOF"
 """What the server's log says where it has cut its file."""
 
 
@@ -24,7 +24,7 @@ def rewrite(redis: Redis) -> None:
         log.warning("the append-only file is not written anew (%s)", str(error).partition(" ")[0])
 
 
-def rewrite_after_restart(redis: Redis, known: str) -> str:
+def rewrite_if_restarted(redis: Redis, known: str) -> str:
     """The same where the server is not the process it was (`known`, "" for none); return which it is now.
 
     Whether it has cut its file stands only in its log, which is not ours to read.

@@ -1,32 +1,36 @@
-"""Names of the keys in the state store. All keys of a shard carry its hash tag, so they share a cluster slot.
+"""Names of the keys in the state store: the only module that spells them.
 
-inbox      stream   messages accepted and not yet taken into the state; an entry leaves it in the transaction
-                    that commits what it changed
-states    hash     patient -> the packed PatientState
-revisions  hash     patient -> which batch wrote it last
-timers     zset     patient -> when its ladders are next looked at (ms since 1970)
+The state store is one Redis primary, not a Redis Cluster: one transaction may write keys of several shards, so the
+names carry no hash tags (`docs/adr/0001-one-redis-primary.md`). The keys of a shard, without their prefix:
+
+inbox      stream   accepted messages that are not evaluated yet; an entry leaves it in the transaction that commits
+                    its effect
+states     hash     patient -> the packed PatientState
+revisions  hash     patient -> the token of the batch that wrote the state last
+timers     zset     patient -> when the patient is looked at next (ms since 1970)
 outbox     hash     page id -> the packed page and its attempts
-due        zset     page id -> when its delivery is next tried (ms)
+due        zset     page id -> when its delivery is tried next (ms)
 urgent     zset     the same for critical pages, which have workers of their own
-claim:ID   string   which worker is trying to deliver a page now
-begun:ID   string   attempts on a page that were begun and of which nothing was heard
-unregistered hash  patient -> how many messages of a patient nobody has registered, since when, from whom
+claim:ID   string   the lease on a page: the worker that delivers it now
+begun:ID   string   attempts on a page that were begun and never finished
+unregistered hash   patient that nobody has registered -> how many messages, since when, from whom
 episodes   hash     episode id -> patient
-journal    stream   every batch: what came in, what followed
-exports    stream   of every batch what the record system is to be told; only where one is configured
-export_lease string   which worker exports this shard now
-page:ID    string   an exported page, to which what becomes of it is added
-refused    stream   resources that the record system refused, with the reason
-crashes    string   how often the shard was taken and nothing was committed; each commit takes one off
-cursor     string   the inbox entry from which the next scan goes on; what stands before it is the backlog of those who
-                    sent more than their share
-suspect    string   the inbox entry that is evaluated alone, to find out whether it kills workers
-lease      string   which worker advances this shard now
+last_seen  hash     source -> when it last sent something (ms)
+journal    stream   each batch: what came in, what followed
+exports    stream   of each batch what goes to the EHR; only if an export is configured
+export_lease string the lease on the shard's exports
+page:ID    string   an exported page, updated as its delivery goes on
+refused    stream   resources that the EHR refused, with the reason
+crashes    string   how often a batch was taken and not committed; each commit takes two off
+cursor     string   the inbox entry at which the next scan begins; before it stands the backlog of those who sent more
+                    than their share
+suspect    string   the inbox entry that is evaluated alone, because it may kill workers
+lease      string   the lease on the shard: the worker that advances it now
 unreadable hash     what of the shard cannot be read, one field each (`worker/store/unreadable.py`)
 unreadable_values hash  the same fields -> the packed values that were moved out of the way
 suspended  stream   messages of patients whose state cannot be read; they go back to the inbox once it can
-wakeup_pending string   a wake-up is already on its way
-receipts   string   how many of the entries in the inbox are receipts of pages that were sent
+wakeup_pending string  a wake-up of the shard is on its way
+receipts   string   how many entries of the inbox are receipts of pages that were sent
 """
 
 from typing import NamedTuple
@@ -35,7 +39,7 @@ from zlib import crc32
 from config.site import Urgency
 
 SYNTHETIC = "~synthetic"
-"""The subject whose page goes round to show that the way is open; nobody is ever paged about it."""
+"""The canary: a subject whose page goes the whole way and reaches nobody, to show that pages arrive."""
 
 
 class Shard(NamedTuple):
@@ -49,46 +53,46 @@ class Shard(NamedTuple):
         return f"{self.prefix}{name}"
 
     def due(self, urgency: Urgency) -> str:
-        """When pages of an urgency are next tried."""
+        """When pages of an urgency are tried next."""
         return self.key("urgent" if urgency == "critical" else "due")
 
     @property
     def inbox(self) -> str:
-        """Stream of messages that wait."""
+        """The stream of messages that wait."""
         return self.key("inbox")
 
     @property
     def lease(self) -> str:
-        """Who advances the shard."""
+        """The lease of the worker that advances the shard."""
         return self.key("lease")
 
     @property
     def wakeup_pending(self) -> str:
-        """Whether a wake-up is on its way."""
+        """Set while a wake-up of the shard is on its way."""
         return self.key("wakeup_pending")
 
     @property
     def crashes(self) -> str:
-        """How often the shard was taken and nothing was committed."""
+        """How often a batch was taken and not committed."""
         return self.key("crashes")
 
     @property
     def receipts(self) -> str:
-        """How many receipts of sent pages wait in the inbox: nobody hurries for them."""
+        """How many receipts of sent pages wait in the inbox. They are not urgent."""
         return self.key("receipts")
 
     def claim(self, page: str) -> str:
-        """Who sends a page now."""
+        """The lease of the worker that sends a page."""
         return self.key(f"claim:{page}")
 
     @property
     def exports(self) -> str:
-        """Stream of what is to be exported."""
+        """The stream of what is to be exported."""
         return self.key("exports")
 
     @property
     def export_lease(self) -> str:
-        """Who exports the shard."""
+        """The lease of the worker that exports the shard."""
         return self.key("export_lease")
 
     def page(self, page: str) -> str:
@@ -96,7 +100,7 @@ class Shard(NamedTuple):
         return self.key(f"page:{page}")
 
     def begun(self, page: str) -> str:
-        """How many attempts on a page were begun and never heard of again."""
+        """How many attempts on a page were begun and never finished."""
         return self.key(f"begun:{page}")
 
 
@@ -108,23 +112,23 @@ class Keys(NamedTuple):
 
     def shard(self, number: int) -> Shard:
         """The keys of a shard."""
-        return Shard(number, f"{self.namespace}:{{{number:02d}}}:")
+        return Shard(number, f"{self.namespace}:{number:02d}:")
 
     def of(self, patient: str) -> Shard:
         """The shard a patient belongs to."""
         return self.canary if patient == SYNTHETIC else self.shard(crc32(patient.encode()) % self.shards)
 
     def all(self) -> list[Shard]:
-        """Every shard of patients, and with them the site's."""
+        """Every shard of patients; the site's subject is in one of them."""
         return [self.shard(number) for number in range(self.shards)]
 
     @property
     def canary(self) -> Shard:
-        """The shard of the synthetic subject alone: what is shown to people is read from the others."""
+        """The shard of the canary alone. Lists for people are read from the other shards."""
         return self.shard(self.shards)
 
     def advanced(self) -> list[Shard]:
-        """Every shard in which something may wait."""
+        """Every shard that workers advance: those of patients and the canary's."""
         return [*self.all(), self.canary]
 
     def ailing(self, channel: str) -> str:
@@ -152,12 +156,12 @@ class Keys(NamedTuple):
         return f"{self.namespace}:held:{channel}"
 
     def tick_claimed(self, what: str) -> str:
-        """Set while some worker's ticker looks for what is due, or has just done so ("look"; for exports "exports")."""
+        """Set while one worker's ticker looks for due work on behalf of all: `what` is "look" or "exports"."""
         return f"{self.namespace}:tick_claimed:{what}"
 
     @property
     def fhir_base(self) -> str:
-        """Since when the FHIR base fails, why, and when it is tried again; absent while it takes what it is sent."""
+        """The circuit breaker of the FHIR base: since when it fails, why, when to try again. Absent while it works."""
         return f"{self.namespace}:fhir_base"
 
     @property
@@ -201,7 +205,7 @@ class Keys(NamedTuple):
 
     @property
     def shard_count(self) -> str:
-        """The number of shards the installation was begun with."""
+        """The number of shards that the installation was begun with."""
         return f"{self.namespace}:shards"
 
     @property

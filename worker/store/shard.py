@@ -1,7 +1,7 @@
 """The one transaction: a batch of a shard's inbox and its due timers, taken to the next state.
 
 Round trips to Redis for a batch, however many messages and patients it holds: look whether anything waits (1), take
-the lease and read (1), count the attempt (1), state the lease (1), read lease, revisions and the states this process
+the lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states this process
 does not remember (1, or 2 where another process has changed one it does), commit (1). Lease, count and commit write.
 Only where one patient fills a whole window of the inbox, another trip reads the next window, within the budget.
 """

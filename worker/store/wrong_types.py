@@ -91,7 +91,7 @@ def _wrong(redis: Redis, keys: Keys) -> list[str]:
 def _part(name: str, keys: Keys) -> str:
     """The part of a key's name that says what it holds."""
     first, colon, rest = name.removeprefix(f"{keys.namespace}:").partition(":")
-    return rest.partition(":")[0] if first.startswith("{") else first + colon
+    return rest.partition(":")[0] if first.isdigit() else first + colon
 
 
 def _rename(redis: Redis, keys: Keys, name: str, now: datetime) -> bool:

@@ -190,7 +190,7 @@ def test_the_time_of_acceptance_is_written_in_utc(redis: Redis, store: Store) ->
 def test_with_one_shard_all_stand_in_one_inbox(redis: Redis) -> None:
     keys = Keys("small", 1)
     accept(redis, keys, [raw(registration(f"P{number}")) for number in range(5)], NOW)
-    assert redis.xlen("small:{00}:inbox") == 5
+    assert redis.xlen("small:00:inbox") == 5
 
 
 def test_a_message_with_a_name_in_another_script_is_stored_as_it_came(store: Store) -> None:

@@ -1,10 +1,7 @@
-"""Names of keys: one shard a patient, one cluster slot a shard."""
+"""Names of keys: one shard a patient, one prefix a shard."""
 
 import re
 from zlib import crc32
-
-import pytest
-from redis.crc import key_slot
 
 from worker.store import keys as module
 from worker.store.keys import Keys, Shard
@@ -14,7 +11,7 @@ PATIENTS = [f"P{number}" for number in range(2000)]
 
 
 def test_a_patient_stands_where_the_documentation_tells_other_languages_to_append() -> None:
-    assert KEYS.of("P1").inbox == f"cartwatch:{{{crc32(b'P1') % 16:02d}}}:inbox"
+    assert KEYS.of("P1").inbox == f"cartwatch:{crc32(b'P1') % 16:02d}:inbox"
 
 
 def test_the_shard_of_a_patient_is_the_same_in_every_process_and_version() -> None:
@@ -29,13 +26,6 @@ def test_patients_are_spread_over_all_shards() -> None:
 def named_keys() -> list[str]:
     """Every key the module's documentation lists."""
     return re.findall(r"^(\w+)(?::ID)? +(?:stream|hash|zset|string)", module.__doc__ or "", re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", named_keys())
-def test_every_key_of_a_shard_carries_its_hash_tag(name: str) -> None:
-    shard = KEYS.shard(3)
-    assert "{03}" in shard.key(name)
-    assert key_slot(shard.key(name).encode()) == key_slot(b"03")
 
 
 def test_the_documentation_lists_the_keys() -> None:
@@ -56,7 +46,7 @@ def test_all_names_every_shard_once_in_order() -> None:
 
 
 def test_the_common_keys_are_spelt_like_the_others() -> None:
-    shard = Shard(7, "ward:{07}:")
+    shard = Shard(7, "ward:07:")
     assert (shard.inbox, shard.lease, shard.wakeup_pending) == (
         shard.key("inbox"),
         shard.key("lease"),
