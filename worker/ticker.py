@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from celery import Celery
@@ -37,6 +38,9 @@ PAGES_A_TICK = 200
 
 RECEIPT_TURNS = 3
 """Of the shards where only receipts wait, one in so many is woken each second."""
+
+DUE, EXPORTS, WATCHDOG = "due", "exports", "watchdog"
+"""What one worker does for all: wake what is due, or what is to be exported, and see whether the watchdog is to run."""
 
 TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
@@ -117,8 +121,9 @@ def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
 
     This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
     """
-    works = [_try(part, app) for part in (_beat, _check_consumer)]
-    for part in (_recover, _wake, _watch, _run_watchdog):
+    claims: set[str] = set()
+    works = [_try(part, app) for part in (partial(_beat, claims), _check_consumer)]
+    for part in (_recover, partial(_wake, claims), _watch, partial(_run_watchdog, claims)):
         _try(part, app)
     if all(works) and pool_lives():
         health_file.touch(runtime().settings.health_file)
@@ -142,12 +147,25 @@ def _try(part: Callable[[Celery, Runtime], None], app: Celery) -> bool:
     return False
 
 
-def _beat(app: Celery, run: Runtime) -> None:
-    """Say that this worker ticks, and read the store's clock in the same trip."""
+def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
+    """Say that this worker ticks, read the store's clock and claim what one worker does for all, in one trip.
+
+    If every worker looked for what is due, an idle service would spend most of its processor time so; and after an
+    outage each page would be in the queues as often as there are workers. A claim ends before the next tick: a worker
+    that dies or hangs with it costs one second.
+    """
+    keys = run.store.keys
     pipe = run.store.redis.pipeline(transaction=False)
     pipe.set(beat_key(run.store), ",".join(_queues(app)), ex=BEAT_LASTS_SECONDS)
-    pipe.hget(run.store.keys.watchdog, "last_run")
-    _, last_run = read_with(run.clock, pipe)
+    pipe.hget(keys.watchdog, "last_run")
+    pipe.exists(keys.watchdog_claim)
+    wanted = (DUE, *((EXPORTS,) if run.settings.exports else ()))
+    for what in wanted:
+        pipe.set(keys.tick_claimed(what), 1, nx=True, px=TICK_CLAIM_LASTS)
+    _, last_run, watched, *won = read_with(run.clock, pipe)
+    claims.update(what for what, is_ours in zip(wanted, won, strict=True) if is_ours)
+    if not watched:
+        claims.add(WATCHDOG)
     if isinstance(run.clock, StoreClock):
         clock_jump.notice(run.store, run.clock, last_run)
         record_drift(run.store, run.clock)
@@ -171,16 +189,15 @@ def _watch(app: Celery, run: Runtime) -> None:
     wake_shards(app, [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
 
 
-def _wake(app: Celery, run: Runtime) -> None:
-    """Send the wake-ups of everything that is due. Each second one worker's ticker looks, on behalf of all workers."""
+def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
+    """Send the wake-ups of everything that is due, if that is this worker's to do in this second."""
     now = run.clock.now()
-    with _claimed_tick(run.store, "look") as is_ours:
-        if is_ours:
+    if DUE in claims:
+        with _released_on_error(run.store, DUE):
             _wake_due(app, run.store, now)
-    if run.settings.exports:
-        with _claimed_tick(run.store, "exports") as is_ours:
-            if is_ours:
-                _send(app, "export", [(number,) for number in backlog.due(run.store, now)])
+    if EXPORTS in claims:
+        with _released_on_error(run.store, EXPORTS):
+            _send(app, "export", [(number,) for number in backlog.due(run.store, now)])
 
 
 def _wake_due(app: Celery, store: Store, now: datetime) -> None:
@@ -204,24 +221,19 @@ def _receipts_this_second(receipts: Iterable[int], now: datetime) -> Iterator[in
 
 
 @contextmanager
-def _claimed_tick(store: Store, what: str) -> Iterator[bool]:
-    """Whether this worker looks in this second. If every worker did, an idle service would spend most of its processor
-    time so; and after an outage, with much due at once, each page would be in the queues as often as there are workers.
-
-    The claim ends before the next tick: a worker that dies or hangs with it costs one second. A worker that fails
-    releases it, since one that reaches the store but not the broker might win it each second.
-    """
-    key = store.keys.tick_claimed(what)
-    is_ours = once_every(store.redis, key, TICK_CLAIM_LASTS)
+def _released_on_error(store: Store, what: str) -> Iterator[None]:
+    """Leave a claim to the next worker if this one fails: one that reaches the store but not the broker might win it
+    each second."""
     try:
-        yield is_ours
+        yield
     except Exception:
-        if is_ours:
-            store.redis.delete(key)
+        store.redis.delete(store.keys.tick_claimed(what))
         raise
 
 
-def _run_watchdog(app: Celery, run: Runtime) -> None:
+def _run_watchdog(claims: set[str], app: Celery, run: Runtime) -> None:
+    if WATCHDOG not in claims:
+        return
     now = run.clock.now()
     actions = run_watchdog(run, now)
     wake_shards(app, actions.wake)

@@ -71,9 +71,9 @@ def test_what_a_store_whose_clock_was_ahead_has_left_holds_nothing_up(hospital: 
     advance(store, store.keys.of(bed), Clock(ahead), site)
     hospital.redis.hset(store.keys.watchdog, "last_run", ahead.isoformat())
     other_shard = store.keys.of(other)
-    for key in (other_shard.wakeup_pending, other_shard.lease, store.keys.tick_claimed("look")):
+    for key in (other_shard.wakeup_pending, other_shard.lease, store.keys.tick_claimed("due")):
         hospital.redis.set(key, 1, ex=DAY + 2)
-    hospital.redis.set(f"{store.keys.watchdog}:turn", 1, ex=DAY + 2)
+    hospital.redis.set(store.keys.watchdog_claim, 1, ex=DAY + 2)
     with hospital.workers(1):
         hospital.client.send(crs2(other))
         eventually(lambda: hospital.paged("CRS", other), "the other patient is paged", 15)

@@ -74,7 +74,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     if run.settings.clock == "simulated":
         return WatchdogActions()
     store = run.store
-    if not once_every(store.redis, f"{store.keys.watchdog}:turn", EVERY):
+    if not once_every(store.redis, store.keys.watchdog_claim, EVERY):
         return WatchdogActions()
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
     server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode())

@@ -156,7 +156,7 @@ class Keys(NamedTuple):
         return f"{self.namespace}:held:{channel}"
 
     def tick_claimed(self, what: str) -> str:
-        """Set while one worker's ticker looks for due work on behalf of all: `what` is "look" or "exports"."""
+        """Set while one worker's ticker looks for due work on behalf of all: `what` is "due" or "exports"."""
         return f"{self.namespace}:tick_claimed:{what}"
 
     @property
@@ -202,6 +202,11 @@ class Keys(NamedTuple):
     def watchdog(self) -> str:
         """Hash: what the watchdog found at its last run."""
         return f"{self.namespace}:watchdog"
+
+    @property
+    def watchdog_claim(self) -> str:
+        """Set until the watchdog is to run again."""
+        return f"{self.namespace}:watchdog:claim"
 
     @property
     def shard_count(self) -> str:

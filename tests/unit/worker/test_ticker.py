@@ -146,7 +146,7 @@ def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: S
     tick(app)
     assert sent == once
     assert len(once) == 3
-    assert 0 < redis.pttl(KEYS.tick_claimed("look")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
+    assert 0 < redis.pttl(KEYS.tick_claimed("due")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
 
 
 def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
@@ -221,9 +221,21 @@ def test_of_the_ticks_of_several_workers_one_looks(store: Store, sent: Sent, mon
     looks: list[Pending] = []
     monkeypatch.setattr(module, "pending", lambda *asked: looks.append(pending(*asked)) or looks[-1])
     for _ in range(3):
-        module._wake(app, module.runtime())
+        tick(app)
     assert sent == [("advance", (SHARD.number,))]
     assert len(looks) == 1
+
+
+def test_an_idle_tick_costs_two_trips(store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trip to the store is a tenth of what an idle worker costs."""
+    tick(app)
+    trips: list[object] = []
+    send_command, execute = type(store.redis).execute_command, type(store.redis.pipeline()).execute
+    monkeypatch.setattr(type(store.redis), "execute_command", lambda *a, **k: trips.append(a) or send_command(*a, **k))
+    monkeypatch.setattr(type(store.redis.pipeline()), "execute", lambda *a, **k: trips.append(a) or execute(*a, **k))
+    tick(app)
+    assert len(trips) == 2, "the beat, and the leases of processes that died"
+    assert sent == []
 
 
 def test_a_worker_that_cannot_wake_leaves_it_to_the_next(
@@ -244,7 +256,7 @@ def test_a_worker_that_fails_without_the_claim_leaves_it_to_the_one_that_has_it(
     tick(app)
     monkeypatch.setattr(module, "_wake_due", fails(OperationalError("gone")))
     tick(app)
-    assert store.redis.exists(KEYS.tick_claimed("look"))
+    assert store.redis.exists(KEYS.tick_claimed("due"))
     assert sent == []
 
 
@@ -254,8 +266,8 @@ def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: S
     assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
     woken = []
     for _ in range(2 * RECEIPT_TURNS):
-        module._wake(app, module.runtime())
-        store.redis.delete(KEYS.tick_claimed("look"))
+        tick(app)
+        store.redis.delete(KEYS.tick_claimed("due"))
         woken.append(len(sent))
         clock.forward(seconds=1)
     assert woken[-1] == 2, "once in so many seconds"

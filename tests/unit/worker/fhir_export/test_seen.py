@@ -108,7 +108,7 @@ def test_the_task_ends_before_its_claim_does() -> None:
 
 
 def look(run: Runtime) -> None:
-    run.store.redis.delete(f"{KEYS.watchdog}:turn")
+    run.store.redis.delete(KEYS.watchdog_claim)
     run_watchdog(run, run.clock.now())
     advance(run.store, SITES, run.clock, SITE)
     run.store.redis.delete(SITES.key("due"))

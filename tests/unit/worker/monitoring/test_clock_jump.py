@@ -90,9 +90,9 @@ def test_keys_that_end_by_themselves_end_when_they_would_have(store: Store, agai
 
 
 def test_a_key_that_had_ended_is_gone(store: Store) -> None:
-    store.redis.set(KEYS.tick_claimed("look"), 1, px=DAY - timedelta(seconds=JUMP_SECONDS / 2))
+    store.redis.set(KEYS.tick_claimed("due"), 1, px=DAY - timedelta(seconds=JUMP_SECONDS / 2))
     after(store, -DAY_SECONDS)
-    assert store.redis.pttl(KEYS.tick_claimed("look")) <= 1
+    assert store.redis.pttl(KEYS.tick_claimed("due")) <= 1
 
 
 def test_a_jump_forwards_takes_no_time_from_keys(store: Store) -> None:

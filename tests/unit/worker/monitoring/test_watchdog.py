@@ -44,7 +44,7 @@ def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
 def look(run: Runtime) -> WatchdogActions:
     """The next look, whoever just had one; before and after it the workers do what is theirs for the site."""
     work_for_the_site(run)
-    run.store.redis.delete(f"{KEYS.watchdog}:turn")
+    run.store.redis.delete(KEYS.watchdog_claim)
     found = run_watchdog(run, run.clock.now())
     work_for_the_site(run)
     return found
@@ -84,7 +84,7 @@ def test_of_all_workers_one_runs_in_fifteen_seconds(run: Runtime) -> None:
     run_watchdog(run, NOW)
     assert run_watchdog(run, NOW) == WatchdogActions()
     assert last_run(run.store).runs == 1
-    assert 0 < run.store.redis.pttl(f"{KEYS.watchdog}:turn") <= 15_000
+    assert 0 < run.store.redis.pttl(KEYS.watchdog_claim) <= 15_000
 
 
 def test_in_a_replay_nothing_can_be_late(store: Store, clock: Clock) -> None:

@@ -73,16 +73,16 @@ def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock
 
 def test_a_claim_of_the_ticker_is_moved_like_any_other_key(store: Store) -> None:
     """It is only ever set where it is absent: while another key stood there, no worker would look for what is due."""
-    spoil_hash(store, KEYS.tick_claimed("look"))
+    spoil_hash(store, KEYS.tick_claimed("due"))
     wrong_types.move_away(store.redis, KEYS, NOW)
-    assert not store.redis.exists(KEYS.tick_claimed("look"))
+    assert not store.redis.exists(KEYS.tick_claimed("due"))
     assert len(faults(store)) == 1
 
 
 def test_keys_of_our_types_stay(store: Store, clock: Clock) -> None:
     send(store, crs2("P1"))
     advance(store, P1, clock, SITE)
-    store.redis.set("ward:audit:turn", 1)
+    store.redis.set(KEYS.watchdog_claim, 1)
     before = set(store.redis.keys("*"))
     assert wrong_types.move_away(store.redis, KEYS, NOW) == []
     assert set(store.redis.keys("*")) == before
@@ -198,11 +198,11 @@ def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
     woken: list[Shard] = []
     monkeypatch.setattr(ticker, "runtime", lambda: run)
     monkeypatch.setattr(ticker, "wake_shards", lambda _, shards: woken.extend(shards))
-    for part in ("_beat", "_recover", "_watch", "_run_watchdog"):
+    for part in ("_recover", "_watch", "_run_watchdog"):
         monkeypatch.setattr(ticker, part, _note(done, part))
     store.redis.set(P1.key("timers"), "text")
     ticker.tick(app)
-    assert done == ["_beat", "_recover", "_watch", "_run_watchdog"]
+    assert done == ["_recover", "_watch", "_run_watchdog"]
     assert woken == [SITES]
     assert not store.redis.exists(P1.key("timers"))
 
