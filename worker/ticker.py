@@ -161,7 +161,7 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     pipe.exists(keys.watchdog_claim)
     wanted = (DUE, *((EXPORTS,) if run.settings.exports else ()))
     for what in wanted:
-        pipe.set(keys.tick_claimed(what), 1, nx=True, px=TICK_CLAIM_LASTS)
+        once_every(pipe, keys.tick_claimed(what), TICK_CLAIM_LASTS)
     _, last_run, watched, *won = read_with(run.clock, pipe)
     claims.update(what for what, is_ours in zip(wanted, won, strict=True) if is_ours)
     if not watched:
