@@ -1,4 +1,4 @@
-"""The Celery application: wake-ups only. What it carries may be lost; every worker's tick makes up for it."""
+"""The Celery application. It carries wake-ups only: the ticker of every worker makes up for a lost one."""
 
 import logging
 import os
@@ -20,8 +20,8 @@ from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
 
-# A process of the pool that ends waits up to 30 s until its results have been read. A worker that is being stopped was
-# often seen to read no more, so that an upgrade took half a minute. A result that is lost only has its task run again.
+# A pool process that ends waits up to 30 s until its results are read. A worker that is being stopped often reads no
+# more, so an upgrade took half a minute. If a result is lost, its task only runs again.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
 
 settings = Settings()
@@ -35,7 +35,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_default_queue=FOREIGN_QUEUE,
     task_queues=declared(settings.broker),
-    # The heartbeat goes the way of a page, so that a way that is closed silences it.
+    # The heartbeat uses the queue of pages: if pages cannot be delivered, it stops as well.
     task_routes={**{name: {"queue": name} for name in QUEUES}, "heartbeat": {"queue": "deliver"}},
     task_time_limit=60,
     task_soft_time_limit=45,
@@ -44,8 +44,8 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_consumer="worker.task_consumer:TolerantConsumer",
-    # A sender that knows its page was taken must live to record it. What is delivered again as it could not be
-    # acknowledged finds nothing to do.
+    # A sender whose page was accepted must live to record that. A task that Celery delivers again, because it could
+    # not be acknowledged, finds nothing to do.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=10,
     broker_connection_retry_on_startup=True,
@@ -64,23 +64,23 @@ if settings.broker.startswith(("redis", "unix", "sentinel")):
         "health_check_interval": 25,
     }
 elif is_amqp(settings.broker):
-    # Without the broker's word for it a message may be lost on its way there.
+    # Without the broker's confirmation a message may be lost on the way to it.
     app.conf.broker_transport_options = {"confirm_publish": True}
-    # RabbitMQ gives the queue of a worker's remote control to one worker of a name only: a second one on the same
-    # machine would not start. With Redis it must stay: without it a worker was seen not to notice that its broker had
-    # been restarted, and to take nothing from then on.
+    # RabbitMQ gives the queue for remote control to one worker of a name: a second worker on the same machine would
+    # not start. With Redis remote control must stay: without it a worker did not notice that its broker was restarted,
+    # and consumed nothing from then on.
     app.conf.worker_enable_remote_control = False
 
 
 class Tick(bootsteps.StartStopStep):
-    """Each second, in every worker: wake every shard with waiting messages, due timers or due pages."""
+    """The bootstep that ticks each second in every worker (`worker/ticker.py`)."""
 
     requires = ("celery.worker.components:Timer",)
 
     def start(self, parent: Any) -> None:
-        """Begin ticking when the worker's timer runs.
+        """Start ticking when the worker's timer runs.
 
-        A worker whose configuration, or whose store, cannot be used does not start, and says why.
+        A worker with an unusable configuration or store does not start, and logs why.
         """
         run = runtime()
         try:
@@ -94,7 +94,7 @@ class Tick(bootsteps.StartStopStep):
 
 
 def pool_lives(pool: Any) -> bool:
-    """Whether every process of a worker's pool lives. Celery starts one that died again, if it can."""
+    """Whether every process of a worker's pool lives. Celery replaces one that died, if it can."""
     processes = getattr(pool._pool, "_pool", None)
     return processes is None or sum(process.is_alive() for process in processes) >= pool.num_processes
 
@@ -104,7 +104,7 @@ app.steps["worker"].add(Tick)
 
 @worker_process_init.connect
 def _watch_configuration(**_: object) -> None:
-    """In every process of the pool, so that one that idles has the configuration that the others have."""
+    """In every pool process, so that an idle one has the same configuration as the others."""
     runtime().configuration.watch(threading.Event())
 
 

@@ -1,4 +1,4 @@
-"""For producers written in Python: append, then wake. What `send` returns for has been accepted.
+"""For producers written in Python: append, then wake. When `send` returns, the messages are accepted.
 
 from worker.client import Client
 client = Client()                      # settings from the environment, CARTWATCH_REDIS_URL and so on
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Client:
-    """Appends messages to the inbox; the wake-up that follows may be lost without harm."""
+    """Appends messages to the inbox. The wake-up that follows may be lost without harm."""
 
     def __init__(self, settings: Settings | None = None, redis: "Redis | None" = None) -> None:
         self._settings = settings or Settings()
@@ -47,7 +47,7 @@ class Client:
             task_ignore_result=True,
             task_queues=declared(broker),
             broker_transport_options=options,
-            # Whoever sends waits for this, and without it the tick wakes the shard within a second.
+            # The sender waits for the publication, and without it the ticker wakes the shard within a second.
             task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
         )
 
@@ -60,7 +60,7 @@ class Client:
         """Append messages, one or many; return how many were accepted.
 
         Raises:
-            BadMessage: some cannot be read; the good ones were accepted, the others are set aside.
+            BadMessage: some cannot be read and are dead letters now; the others were accepted.
             IntakeStoppedError: the store is nearly full; nothing was accepted, send again later.
             redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
             UnfitStoreError: CARTWATCH_SHARDS is not what the installation was begun with; nothing was accepted.
@@ -73,9 +73,10 @@ class Client:
     def send_raw(
         self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None, site: Site | None = None
     ) -> Accepted:
-        """The same for JSON texts; what cannot be read is set aside and reported in the answer.
+        """The same for JSON texts. What cannot be read becomes a dead letter and is reported in the answer.
 
-        With the installation's `site` the answer also names what will not be used: a time too far ahead, a wrong unit.
+        With the installation's `site` the answer also names what will not be used, as for a time too far ahead or a
+        wrong unit.
         """
         if not self._fits:
             require_same_shard_count(self._redis, self.keys)
@@ -86,9 +87,9 @@ class Client:
         return accepted
 
     def wake(self, shards: Iterable[Shard]) -> None:
-        """Ask a worker to advance these shards; if the broker cannot be reached, the tick will."""
+        """Ask a worker to advance these shards. If the broker cannot be reached, the ticker does."""
         try:
             for shard in shards:
                 self._celery.send_task("advance", (shard.number,), queue="advance")
         except (OperationalError, OSError) as error:
-            log.warning("the broker cannot be reached (%s); the next tick wakes the shard", type(error).__name__)
+            log.warning("the broker cannot be reached (%s); the ticker wakes the shard", type(error).__name__)

@@ -1,6 +1,6 @@
-"""The time: whatever is due or judged goes by the store's clock, which all machines of an installation share.
+"""The time. Whatever is due or evaluated goes by the store's clock, which all machines of an installation share.
 
-A machine's own clock is for its log, and for commands that need no store.
+A machine's own clock serves its log, and commands that need no store.
 """
 
 import time
@@ -12,11 +12,11 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 READ_AGAIN_SECONDS = 5.0
-"""A reading of the store's clock is carried on by the machine's monotonic clock for so long: a quartz that is off by
-100 ppm is off by 0.5 ms then. Taking a batch or a page and the tick read it with the trip that they make anyway."""
+"""The machine's monotonic clock carries a reading of the store's clock on for so long: a quartz that is off by 100 ppm
+is then off by 0.5 ms. Each batch, page and tick reads the store's clock in a round trip that it makes anyway."""
 
 JUMP_SECONDS = 5.0
-"""A step of the store's clock that is no jump: time services correct smaller ones gradually, or at once unnoticed."""
+"""A smaller step of the store's clock is no jump: time services make such corrections gradually, or unnoticed."""
 
 
 class Clock(Protocol):
@@ -38,8 +38,8 @@ class _Reading(NamedTuple):
 class StoreClock:
     """The store's clock (Redis `TIME`), carried on by the monotonic clock between two readings.
 
-    It is behind the store's by the way of an answer, at most: under a millisecond in one network. A setting of the
-    machine's clock does not change it. While the store does not answer it goes on by the last reading.
+    It lags behind the store by the time a reply takes, at most: under a millisecond in one network. Setting the
+    machine's clock does not change it. While the store does not answer, it goes on from the last reading.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -52,21 +52,21 @@ class StoreClock:
         """The time, in UTC.
 
         Raises:
-            redis.exceptions.RedisError: the store does not answer, and never did.
+            redis.exceptions.RedisError: the store has never answered.
         """
         if self._reading is None or time.monotonic() >= self._read_again_at:
             self._read()
         return self.estimate()
 
     def estimate(self) -> datetime:
-        """The same without asking the store: the machine's time where it was never read."""
+        """The same without asking the store; the machine's time if the store was never read."""
         reading = self._reading
         if reading is None:
             return datetime.now(UTC)
         return datetime.fromtimestamp(reading.shown + time.monotonic() - reading.answered, UTC)
 
     def learn(self, answer: tuple[int, int], asked: float) -> None:
-        """Take over what the store answered to `TIME`; `asked` is when (by the monotonic clock)."""
+        """Use the store's reply to a `TIME` that was asked at `asked` (monotonic clock)."""
         seconds, micro = answer
         before, after = self._reading, _Reading(seconds + micro / 1e6, asked, time.monotonic())
         self._reading, self._read_again_at = after, after.answered + READ_AGAIN_SECONDS
@@ -74,7 +74,7 @@ class StoreClock:
             self._jumped += _jump(before, after)
 
     def jumped(self) -> float:
-        """By how many seconds the store's clock has jumped since this was last asked; back is negative."""
+        """The seconds that the store's clock jumped since the last call; backwards is negative."""
         seconds, self._jumped = self._jumped, 0.0
         return seconds
 
@@ -89,14 +89,14 @@ class StoreClock:
 
 
 def _jump(before: _Reading, after: _Reading) -> float:
-    """The seconds between two readings that did not pass; 0 where the ways of the answers may explain them."""
+    """The seconds that two readings differ beyond the time that passed; 0 where slow replies may explain them."""
     seconds = after.shown - before.shown - (after.answered - before.answered)
     unsure = max(before.answered - before.asked, after.answered - after.asked)
     return seconds if abs(seconds) > JUMP_SECONDS + unsure else 0.0
 
 
 def read_with(clock: Clock, pipe: Pipeline) -> list[Any]:
-    """Execute what is queued; the same trip reads the store's clock."""
+    """Execute a pipeline; the same round trip reads the store's clock."""
     asked = time.monotonic()
     pipe.time()
     *answers, shown = pipe.execute()

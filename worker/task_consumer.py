@@ -1,9 +1,9 @@
-"""A Celery consumer that no message can end: what has not the shape of a task message becomes a dead letter.
+"""A Celery consumer that no message can end: a message that is no task message becomes a dead letter.
 
 Celery builds a request while it consumes. An exception there ends the worker; with late acknowledgement the broker then
-gives the message to the next worker, which ends as well. Other shapes leave the pool's callback with an exception: the
-message is never acknowledged, and the worker takes nothing more. So a message is checked before Celery has it.
-Celery's own answers to a message that it cannot use log its body, which may name a patient; these do not.
+gives the message to the next worker, which ends as well. Some messages raise in the pool's callback instead: they are
+never acknowledged, and the worker consumes nothing more. So each message is checked before Celery gets it.
+Celery logs the body of a message that it cannot use, which may name a patient; this consumer does not.
 """
 
 import logging
@@ -28,15 +28,15 @@ from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, add_dead_letters
 log = logging.getLogger(__name__)
 
 STORE_PAUSE_SECONDS = 1.0
-"""How long the consumer waits after it could not store a dead letter: the message comes back at once."""
+"""How long the consumer waits if it could not store a dead letter: the message comes back at once."""
 
 NAMELESS = "no task"
 
 HEADERS = ("lang", "task", "id")
-"""What is read of the headers. The rest would let a stranger delay, expire or limit a task, or link others to it."""
+"""The headers that are used. The others would let a stranger delay, expire or limit a task, or link others to it."""
 
 PROTOCOL_1 = ("task", "id", "args", "kwargs")
-"""What is read of a body of protocol 1, which has no headers."""
+"""The parts that are used of a body of protocol 1, which has no headers."""
 
 RECONNECT_SECONDS = 1
 """Between two attempts to reach a lost broker. Celery waits 2 s longer after each attempt, up to 30 s."""
@@ -46,7 +46,7 @@ PARTS = 3
 
 
 class TolerantConsumer(Consumer):
-    """Rejects what is no task message without requeue, after it stands among the dead letters."""
+    """Keeps a message that is no task message as a dead letter, then rejects it without requeue."""
 
     connection_errors: tuple[type[Exception], ...]
     strategies: dict[str, Any]
@@ -84,15 +84,15 @@ class TolerantConsumer(Consumer):
         return receive_checked
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """What cannot even be decompressed; Celery calls it in the place of the handler."""
+        """Refuse a message that cannot even be decompressed; Celery calls this instead of the handler."""
         consumer_watch.taken += 1
         self._refuse(message, f"cannot be decoded ({type(exc).__name__})")
 
     def _refuse(self, message: Message, why: str) -> None:
-        """Keep it as a dead letter, then reject it; where the store is away, leave it in the queue."""
+        """Keep a message as a dead letter, then reject it; while the store is away, leave it in the queue."""
         task = _task_of(message)
         run = runtime()
-        # A source has an incident of its own: invented names share one.
+        # Each source has an incident of its own; invented task names share one.
         source = f"celery {task}" if task in self.strategies else "celery"
         try:
             now = run.clock.now()
@@ -103,13 +103,13 @@ class TolerantConsumer(Consumer):
             time.sleep(STORE_PAUSE_SECONDS)
             message.requeue()
             return
-        with suppress(OperationalError):  # the next tick sends a lost wake-up
+        with suppress(OperationalError):  # the ticker makes up for a lost wake-up
             wake_shards(self.app, shards)
         message.reject_log_error(log, self.connection_errors)
 
 
 def check(message: Message, tasks: Container[str]) -> str:
-    """Why a message is no task message; empty for one, of which only what is needed is left."""
+    """Why a message is no task message; empty if it is one. Headers and parts that are not used are removed."""
     try:
         body = message.decode()
     except Exception as error:  # whatever a codec makes of a stranger's bytes

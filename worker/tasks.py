@@ -30,26 +30,26 @@ from worker.store.wrong_types import move_wrong_types_away
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 15
-"""A send that an answer in drips keeps alive ends after this: longer than both time-outs together, shorter than a
-claim lasts."""
+"""A send ends after this even if its reply comes in drips: longer than both time-outs together, shorter than the lease
+on a page."""
 
 DELIVER_SECONDS = SEND_SECONDS + TIME_SLICE // timedelta(seconds=1)
 """The last send of a stretch may begin at its end."""
 
 EXPORT_SECONDS = 45
-"""Shorter than the claim on what is exported lasts."""
+"""Shorter than the export lease of a shard."""
 
 TRIES_AGAIN_SECONDS = (0.5, 1, 2, 4, 8, 8)
-"""How long `ingest` waits between its attempts while the store cannot be reached."""
+"""The waits of `ingest` between its attempts while the store cannot be reached (backoff)."""
 
 
 @app.task(name="ingest")
 def ingest(*messages: Any, **named: Any) -> None:
-    """Take native messages from a Celery producer: one or several, or lists of them, as JSON objects or JSON text.
+    """Accept native messages of a Celery producer: one or several, or lists of them, as JSON objects or JSON text.
 
-    The task is acknowledged only after they stand in the inbox; while the store cannot be reached or is nearly full it
-    goes back to the queue. A Redis broker can lose the task itself before it arrives here; a producer that must not
-    lose anything appends with `worker.client.Client`.
+    The task is acknowledged only after the messages stand in the inbox. While the store cannot be reached or is nearly
+    full, the task goes back to the queue. A Redis broker can lose the task before it arrives here. A producer that must
+    not lose anything appends with `worker.client.Client`.
     """
     run = runtime()
     given = (*messages, *named.values())
@@ -58,13 +58,13 @@ def ingest(*messages: Any, **named: Any) -> None:
     try:
         accepted = _accept_in_time(run, texts)
     except (RedisError, SoftTimeLimitExceeded) as error:
-        # A task that raises anything else is acknowledged, and its messages are gone.
+        # After any other exception Celery acknowledges the task, and its messages are lost.
         raise Reject(type(error).__name__, requeue=True) from error
     wake_shards(app, accepted.wake)
 
 
 def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
-    """Try for a while: RabbitMQ may drop a message that goes back to its queue more often than its limit says."""
+    """Try for a while: RabbitMQ may drop a message that went back to its queue too often (its delivery limit)."""
     for wait in TRIES_AGAIN_SECONDS:
         try:
             return _accept(run, texts)
@@ -79,12 +79,12 @@ def _accept(run: Runtime, texts: list[bytes]) -> Accepted:
 
 
 def _text(item: Any) -> bytes:
-    """One message as JSON text; nothing a producer can send may raise here, or its neighbours were lost with it."""
+    """One message as JSON text. Nothing that a producer sends may raise here: its neighbours would be lost with it."""
     if isinstance(item, bytes):
         return item
     if isinstance(item, str):
         return item.encode(errors="surrogatepass")
-    # Celery's JSON brings times and decimals back as objects.
+    # Celery decodes times and decimals of its JSON to objects.
     return json.dumps(item, default=str).encode()
 
 
@@ -92,8 +92,8 @@ def _text(item: Any) -> bytes:
 def advance(shard: int) -> None:
     """Advance a shard, then wake the delivery of each page it owes.
 
-    It is acknowledged first, so that the next is fetched meanwhile: one that dies with its worker is made up for by the
-    tick, which also sees that the shard's lease is free.
+    Celery acknowledges this task first, so that the worker fetches the next one meanwhile. If the task dies with its
+    worker, the ticker wakes the shard again once its lease is free.
     """
     run = runtime()
     keys = run.store.keys.shard(shard)
@@ -114,14 +114,16 @@ def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
 
 @app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver(shard: int, page: str) -> None:
-    """Deliver a page and those that wait for its channel. The judgement hears at once of what failed; the tick brings
-    it the receipts of what was sent."""
+    """Deliver a page and those that wait for its channel.
+
+    A failure wakes the patient's shard at once. The receipt of a page that was sent waits for the ticker.
+    """
     _deliver(shard, page, "ordinary")
 
 
 @app.task(name="deliver_urgent", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver_urgent(shard: int, page: str) -> None:
-    """The same for a critical page, in processes of its own."""
+    """The same for critical pages, which have processes of their own."""
     _deliver(shard, page, "urgent")
 
 
@@ -144,19 +146,19 @@ def _deliver(shard: int, page: str, lane: Lane) -> None:
 
 @app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
 def picture(page: str, channel: str, address: str, assessed_at: str) -> None:
-    """Send the trend after a page that was sent: once, to the same address, whatever becomes of it."""
+    """Send the trend picture after a page, once and to the same address. A failure has no consequence."""
     send_trend(runtime(), page, channel, address, datetime.fromisoformat(assessed_at))
 
 
 @app.task(name="heartbeat", acks_late=False)
 def heartbeat(found_well_at: str) -> None:
-    """Tell the outside that the watchdog found nothing wrong."""
+    """Ping the external dead-man's switch: the watchdog found nothing wrong."""
     beat(runtime(), datetime.fromisoformat(found_well_at))
 
 
 @app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)
 def export(shard: int) -> None:
-    """Tell the record system what has followed in a shard. Only where one is configured."""
+    """Export what followed in a shard to the EHR, if one is configured."""
     run = runtime()
     if run.settings.exports and export_shard(
         run.store, run.store.keys.shard(shard), run.clock, run.settings, fhir_base(run.settings)

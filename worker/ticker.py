@@ -1,8 +1,8 @@
-"""The tick: what makes a lost wake-up cost a second instead of a reading.
+"""The ticker: a lost wake-up costs a second instead of a reading.
 
-It runs each second in the main process of every worker, so that no scheduler can be the one that died. One of them
-asks the store, in one round trip, which shards have something waiting, and sends the wake-ups. Sending one too many is
-harmless.
+It runs each second in the main process of every worker, so there is no scheduler whose death could stop it. One of
+the tickers asks the store, in one round trip, which shards have work waiting, and sends the wake-ups. Ticks are
+idempotent: a wake-up too many is harmless.
 """
 
 import logging
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
 
-RECEIPT_TURNS = 3
-"""Of the shards where only receipts wait, one in so many is woken each second."""
+RECEIPT_SECONDS = 3
+"""Of the shards with receipts only, one in so many is woken each second."""
 
 DUE, EXPORTS, WATCHDOG = "due", "exports", "watchdog"
-"""What one worker does for all: wake what is due, or what is to be exported, and see whether the watchdog is to run."""
+"""What one worker does for all: wake what is due, wake exports, and check whether the watchdog must run."""
 
 TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
@@ -48,12 +48,14 @@ TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 BEAT_LASTS_SECONDS = 10
 
 MOST_WAITING = 1000
-"""Wake-ups in a queue beyond which no more are sent: nobody takes them, and in time they would fill the broker."""
+"""The ticker sends no more wake-ups to a longer queue: no worker consumes it, and it would fill the broker."""
 
 
 class Pending(NamedTuple):
-    """Shards to advance, and pages to deliver as (shard, page id); the critical ones apart. In `receipts` stand shards
-    where nothing waits but receipts of pages that were sent."""
+    """Shards to advance, and pages to deliver as (shard, page id), the critical ones apart.
+
+    `receipts`: shards in which nothing waits but receipts of pages that were sent.
+    """
 
     shards: list[int]
     pages: list[tuple[int, str]]
@@ -62,12 +64,12 @@ class Pending(NamedTuple):
 
 
 def pending(store: Store, now: datetime) -> Pending:
-    """What waits for a worker at a time: one round trip, whatever the number of shards."""
+    """What waits for a worker at this time. It takes one round trip, however many shards there are."""
     pipe = store.redis.pipeline(transaction=False)
     score = milliseconds(now)
     shards = store.keys.advanced()
     for shard in shards:
-        pipe.get(shard.lease)  # unlike EXISTS it says that the key is of another type
+        pipe.get(shard.lease)  # unlike EXISTS it fails on a key of another type
         pipe.xlen(shard.inbox)
         pipe.zcount(shard.key("timers"), "-inf", score)
         pipe.get(shard.receipts)
@@ -77,9 +79,9 @@ def pending(store: Store, now: datetime) -> Pending:
     found = Pending([], [], [])
     receipts = []
     for index, shard in enumerate(shards):
-        leased, waiting, timers, told, due, urgent = answers[index * 6 : index * 6 + 6]
-        # A count that is none is counted as none: the shard is woken, and what fails on it moves it away.
-        known = int(told) if told is not None and told.isdigit() else 0
+        leased, waiting, timers, receipt_count, due, urgent = answers[index * 6 : index * 6 + 6]
+        # A text that is no count counts as 0: the shard is woken, and the command that fails on the text moves it away.
+        known = int(receipt_count) if receipt_count is not None and receipt_count.isdigit() else 0
         if not leased and (waiting > known or timers):
             found.shards.append(shard.number)
         elif not leased and waiting:
@@ -90,47 +92,48 @@ def pending(store: Store, now: datetime) -> Pending:
 
 
 def beat_key(store: Store) -> str:
-    """The key by which this worker process says that it ticks."""
+    """The key by which this worker process shows that it ticks."""
     return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
 
 
 def _queues(app: Celery) -> list[str]:
-    """The queues this process takes from: all of them, where it was not told otherwise."""
+    """The queues that this process consumes: all of them by default."""
     return [str(name) for name in app.amqp.queues.consume_from]
 
 
-def _is_taken_from(app: Celery, queue: str) -> bool:
-    """Whether somebody takes from a queue, so far as its length says."""
-    return _waiting(app, queue) < MOST_WAITING
+def _is_consumed(app: Celery, queue: str) -> bool:
+    """Whether some worker consumes a queue, as far as its length shows."""
+    return _queue_length(app, queue) < MOST_WAITING
 
 
-def _waiting(app: Celery, queue: str) -> int:
+def _queue_length(app: Celery, queue: str) -> int:
     pool: Any = app.pool
     with pool.acquire(block=True) as connection:
         try:
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except connection.channel_errors:
-            return 0  # it is empty, or not there yet
+            return 0  # the queue does not exist yet
 
 
-_elsewhere = RemoteOwners()
+_remote_owners = RemoteOwners()
 
 
 def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
-    """Wake whatever waits, and look over it. A store or broker that cannot be reached is tried again at the next.
+    """Wake whatever waits, and check on everything. The next tick tries again what this one could not reach.
 
-    This worker works if it reaches both, takes from its queues, and has its processes: what else fails is not its own.
+    This worker is healthy if it reaches the store and the broker, consumes its queues and has all its processes. Other
+    failures are not its own.
     """
     claims: set[str] = set()
-    works = [_try(part, app) for part in (partial(_beat, claims), _check_consumer)]
-    for part in (_recover, partial(_wake, claims), _watch, partial(_run_watchdog, claims)):
+    healthy = [_try(part, app) for part in (partial(_beat, claims), _check_consumer)]
+    for part in (_release_orphans, partial(_wake, claims), _watch, partial(_run_watchdog, claims)):
         _try(part, app)
-    if all(works) and pool_lives():
+    if all(healthy) and pool_lives():
         health_file.touch(runtime().settings.health_file)
 
 
 def _try(part: Callable[[Celery, Runtime], None], app: Celery) -> bool:
-    """One part of the tick; where it fails the others go on. False where the store or the broker was not reached."""
+    """Run one part of the tick, so that the others go on if it fails. False if store or broker cannot be reached."""
     try:
         part(app, runtime())
         return True
@@ -142,17 +145,17 @@ def _try(part: Callable[[Celery, Runtime], None], app: Celery) -> bool:
     except (RedisError, OperationalError, OSError, RuntimeError) as error:
         log.warning("tick: the store or the broker cannot be reached (%s)", type(error).__name__)
     except Exception as error:
-        # It runs in the worker's event loop: what left it could end the worker.
+        # An exception that leaves the timer would end the worker's event loop.
         log.error("tick: failed (%s)", type(error).__name__)
     return False
 
 
 def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
-    """Say that this worker ticks, read the store's clock and claim what one worker does for all, in one trip.
+    """Show that this worker ticks, read the store's clock and claim the work that one worker does for all.
 
-    If every worker looked for what is due, an idle service would spend most of its processor time so; and after an
-    outage each page would be in the queues as often as there are workers. A claim ends before the next tick: a worker
-    that dies or hangs with it costs one second.
+    It takes one round trip. If every worker looked for due work, an idle service would spend most of its processor time
+    on it, and after an outage each page would be queued once for every worker. A claim ends before the next tick: a
+    worker that dies or hangs with it costs one second.
     """
     keys = run.store.keys
     pipe = run.store.redis.pipeline(transaction=False)
@@ -175,22 +178,22 @@ def _check_consumer(app: Celery, _: Runtime) -> None:
     """End this worker if messages wait in its queues and it takes none."""
     if stalled_consumer.consumer_watch.is_due:
         queues = _queues(app)
-        if stalled_consumer.consumer_watch.is_stalled(sum(_waiting(app, queue) for queue in queues)):
+        if stalled_consumer.consumer_watch.is_stalled(sum(_queue_length(app, queue) for queue in queues)):
             stalled_consumer.end(", ".join(queues))
 
 
-def _recover(_: Celery, run: Runtime) -> None:
-    release_orphans(run.store, run.site.on_call.channels, run.clock.now(), _elsewhere)
+def _release_orphans(_: Celery, run: Runtime) -> None:
+    release_orphans(run.store, run.site.on_call.channels, run.clock.now(), _remote_owners)
 
 
 def _watch(app: Celery, run: Runtime) -> None:
-    """Report feeds that are silent, and a configuration that is refused."""
+    """Report silent feeds and a refused configuration."""
     now = run.clock.now()
     wake_shards(app, [*watch_feeds(run.store, run.site, now), *report(run.store, run.configuration, now)])
 
 
 def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
-    """Send the wake-ups of everything that is due, if that is this worker's to do in this second."""
+    """Send the wake-ups of everything that is due, if this worker has the claim of this second."""
     now = run.clock.now()
     if DUE in claims:
         with _released_on_error(run.store, DUE):
@@ -203,27 +206,29 @@ def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
 def _wake_due(app: Celery, store: Store, now: datetime) -> None:
     found = pending(store, now)
     _send(app, "advance", [(number,) for number in (*found.shards, *_receipts_this_second(found.receipts, now))])
-    # A critical page that is still due may be sent by the others too: its own processes may all hang.
+    # A critical page that is still due goes to the ordinary processes too: its own may all hang.
     _send(app, "deliver_urgent", found.urgent)
     _send(app, "deliver", found.urgent + found.pages)
 
 
 def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:
-    if calls and _is_taken_from(app, task):
+    if calls and _is_consumed(app, task):
         for arguments in calls:
             app.send_task(task, arguments)
 
 
 def _receipts_this_second(receipts: Iterable[int], now: datetime) -> Iterator[int]:
-    """Receipts change nothing that anybody waits for: most are taken with the next message. Where none comes, their
-    shards take turns, so that all together do not hold up the messages of a second."""
-    return (number for number in receipts if number % RECEIPT_TURNS == int(now.timestamp()) % RECEIPT_TURNS)
+    """Of the shards with receipts only, those to wake in this second.
+
+    Receipts are not urgent and usually ride with the shard's next message. One third of these shards is woken each
+    second, so that receipts never delay messages.
+    """
+    return (number for number in receipts if number % RECEIPT_SECONDS == int(now.timestamp()) % RECEIPT_SECONDS)
 
 
 @contextmanager
 def _released_on_error(store: Store, what: str) -> Iterator[None]:
-    """Leave a claim to the next worker if this one fails: one that reaches the store but not the broker might win it
-    each second."""
+    """Release a claim if this worker fails: one that reaches the store but not the broker could win it each second."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""Threads of their own for one kind of request, and one call at a time for what many ask alike."""
+"""Bulkhead: threads reserved for one kind of request. Single flight: one call serves all who ask the same meanwhile."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class BusyError(Exception):
-    """More calls of one kind wait than may."""
+    """Too many calls of one kind wait."""
 
 
 class Bulkhead:
-    """A number of threads for one kind of request, and a queue: whatever the other kinds do, these stay free for it.
+    """Threads for one kind of request, with a queue. Other kinds of requests cannot occupy them.
 
-    If the store does not answer one call, the calls that queued behind it fail at once with the same error: a queue
-    would multiply the time-out by its length.
+    If the store does not answer one call, the calls queued behind it fail at once with the same error. Otherwise the
+    queue would multiply the time-out by its length.
     """
 
     def __init__(self, threads: int, queue: int = 100) -> None:
@@ -51,14 +51,14 @@ class Bulkhead:
 
 
 class SingleFlight(Generic[T]):
-    """At most one call at a time. If somebody asks meanwhile, they get the result, or the error, of that call."""
+    """At most one call at a time. Whoever asks during a call gets its result, or its error."""
 
     def __init__(self, threads: Bulkhead) -> None:
         self._threads = threads
         self._flight: asyncio.Task[T] | None = None
 
     async def join(self, call: Callable[[], T], *, fresh: bool = False) -> T:
-        """The result of the call under way, else of this one. `fresh`: of one that begins after this moment."""
+        """The result of the call under way, else of this one. `fresh`: only of a call that begins after this moment."""
         if fresh and self._flight is not None:
             await asyncio.shield(self._flight)
         if self._flight is None:

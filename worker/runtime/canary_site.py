@@ -1,8 +1,8 @@
-"""Where the synthetic patient lies: its page goes the whole way and reaches nobody.
+"""The site of the canary: a synthetic patient whose page goes the whole way and reaches nobody.
 
-Its message stands in an inbox, is judged by the same step, becomes a page in an outbox, is delivered through the same
-code and answered by a receipt. It lives in a shard and at a site of its own: no list of patients includes it, and no
-ladder it climbs leads to people.
+The canary's message stands in an inbox, is evaluated by the same step, becomes a page in an outbox, is delivered by
+the same code and produces a receipt. The canary has a shard and a site of its own: no list of patients includes it, and
+its ladder leads to no person.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from config.site import URGENCIES, Channel, Ladder, Person, Site, Step
 from worker.store.keys import SYNTHETIC
 
 SCHEMA = "cwloop"
-"""Of the address that needs no network: what is sent there has arrived."""
+"""The scheme of an address that needs no network: whatever is sent there arrives."""
 
 
 @notify(on=SCHEMA, name="cartwatch loop")  # type: ignore[no-untyped-call, untyped-decorator]
@@ -24,7 +24,7 @@ def _arrived(*_: Any, **__: Any) -> bool:
 
 
 def site_of(site: Site, channel: str | None) -> Site:
-    """The site at which the synthetic patient lies: one person, who is nobody, on one channel."""
+    """The canary's site: one person, who does not exist, on one channel."""
     known = site.on_call.channels.get(channel) if channel else None
     way = known or Channel(url=f"{SCHEMA}://here")
     ladder = Ladder(steps=(Step(after=timedelta(0), tell=(SYNTHETIC,)),))

@@ -1,4 +1,4 @@
-"""Log lines: time, level, place, words. Never a patient, never a value."""
+"""Log lines: time, level, module, text. They contain no patient and no value."""
 
 import logging
 import sys
@@ -6,14 +6,14 @@ import sys
 from alerts.message_fields import visible
 
 DECIDED = "worker_cancel_long_running_tasks_on_connection_loss"
-"""Celery advises about it at each lost connection; what it is set to, and why, stands in `worker/app.py`."""
+"""Celery warns about this setting at each lost connection; `worker/app.py` sets it and says why."""
 
 
 class _Discreet(logging.Filter):
-    """Celery reports a message it cannot use with its whole body, and requests with their arguments."""
+    """Removes data of patients: Celery logs the body of a message that it cannot use, and the arguments of requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave the first line of such a report, without what it was to be filled with; nothing of old advice."""
+        """Keep the first line of such a record, without its arguments; drop the warnings about `DECIDED`."""
         if record.name == "py.warnings" and DECIDED in record.getMessage():
             return False
         text = str(record.msg)
@@ -23,18 +23,18 @@ class _Discreet(logging.Filter):
 
 
 class _OneLine(logging.Formatter):
-    """A line of the log is one line: names that senders choose begin none of their own."""
+    """A log record is one line: a name that a sender chose cannot begin another."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
-        """The line, with what nobody sees written out; a traceback follows it as it is."""
+        """The line, with invisible characters escaped; a traceback follows it unchanged."""
         return visible(super().formatMessage(record).rstrip())
 
 
 def configure(level: str) -> None:
     """Send this process's log lines to standard error.
 
-    Apprise prints payloads at DEBUG, and what a provider answered at WARNING. The delivery reads the answer from there
-    (`worker/delivery/channel.py`), so that level has to stay open; it is only not printed.
+    Apprise logs payloads at DEBUG and a provider's reply at WARNING. The delivery reads the reply from these records
+    (`worker/delivery/channel.py`), so the level stays enabled, but the records are not printed.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -1,7 +1,7 @@
 """A folder that only this user can write to, for files that this user's processes share until the machine is restarted.
 
-Anybody can create a file in the temporary folder of a machine. What decides where messages go, or whether an alarm is
-sent, must lie where nobody else can put it.
+Anybody can create a file in the temporary folder of a machine. A file that decides where messages go, or whether an
+alarm is sent, must lie where nobody else can write.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The queues wake-ups wait in, as whoever sends or takes them must declare them: the same everywhere."""
+"""The Celery queues of wake-ups. Producers and workers must declare them alike."""
 
 from collections.abc import Iterable
 
@@ -8,14 +8,14 @@ from kombu import Queue
 from worker.store.keys import Shard
 
 QUEUES = ("advance", "ingest", "deliver", "deliver_urgent", "picture", "export")
-"""One queue for each task. Those that wait for the outside world have processes of their own: critical pages are not
-held up by others, and nothing by a picture or by a record system."""
+"""One queue for each task. Tasks that wait for the outside world have processes of their own, as bulkheads: other pages
+do not delay critical ones, and neither a picture nor an EHR delays anything."""
 
 FOREIGN_QUEUE = "celery"
-"""Where a producer that knows nothing of our queues sends `send_task("ingest", ...)`."""
+"""The queue of `send_task("ingest", ...)` for a producer that does not know ours."""
 
 QUORUM = {"x-queue-type": "quorum"}
-"""RabbitMQ keeps such a queue on several nodes and forgets nothing of it in a crash."""
+"""RabbitMQ keeps such a queue on several nodes, and a crash loses nothing of it."""
 
 
 def is_amqp(broker: str) -> bool:
@@ -24,14 +24,14 @@ def is_amqp(broker: str) -> bool:
 
 
 def declared(broker: str) -> list[Queue]:
-    """Every queue. The foreign one is what any Celery producer declares it to be: another type would refuse it."""
+    """Every queue. The foreign one has the type that any Celery producer declares: another would refuse it."""
     arguments = QUORUM if is_amqp(broker) else None
-    # Without a key of their own all would be bound to Celery's default exchange by the same one.
+    # Without a routing key of its own, each would be bound to Celery's default exchange by the same one.
     ours = [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
     return [*ours, Queue(FOREIGN_QUEUE, routing_key=FOREIGN_QUEUE)]
 
 
 def wake_shards(app: Celery, shards: Iterable[Shard]) -> None:
-    """Ask some worker to advance these shards."""
+    """Ask the workers to advance these shards."""
     for shard in shards:
         app.send_task("advance", (shard.number,))

@@ -1,7 +1,7 @@
-"""The configuration in force: read at the start, and again when a file of its folder has changed.
+"""The configuration in force: loaded at the start, and again when a file of its folder has changed.
 
-A new one that cannot be used changes nothing but `refused`, which says why: a slip of the pen at noon must not end the
-paging at night.
+If a changed configuration is invalid, the old one stays in force and `refused` says why: a mistake made at noon must
+not end the paging at night.
 """
 
 import os
@@ -18,16 +18,16 @@ from config.site import Site, load_site
 LOOK_EVERY_SECONDS = 1.0
 
 SETTLED_SECONDS = 2.0
-"""Files that nobody has changed for so long are complete: a file that is being written is never read by half."""
+"""Files that have not changed for so long are complete: a file that is still being written is not read."""
 
 FILES = frozenset({"site.yaml", "conventions.yaml", "units.csv", "limits.csv"})
-"""Files that must not vanish: the shipped example, which pages nobody, would silently take their place."""
+"""Files that must not vanish: the shipped example, which pages nobody, would silently replace them."""
 
 SUFFIXES = (".yaml", ".csv", ".ics")
 
 
 class Stamp(NamedTuple):
-    """What changes with a file. A copy that preserves the time of the content has another inode or `changed`."""
+    """What changes with a file. A copy that preserves the modification time has another inode or `changed`."""
 
     modified: int
     changed: int
@@ -40,27 +40,28 @@ class Stamp(NamedTuple):
         return cls(stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
     def age(self, now: float) -> float | None:
-        """Seconds since the last change; None where the file system's clock is ahead of ours."""
+        """Seconds since the last change; None if the file system's clock is ahead of ours."""
         past = [at for at in (self.modified / 1e9, self.changed / 1e9) if at <= now]
         return now - max(past) if past else None
 
 
-Seen = dict[str, Stamp]
-"""The files of a folder by name."""
+Fingerprint = dict[str, Stamp]
+"""The stamps of a folder's files, by name."""
 
 
 T = TypeVar("T")
 
 
 class WatchedConfig(Generic[T]):
-    """What is read of a folder, as one value: asked for twice it may be two versions, asked for once it is one.
+    """A value that is loaded from a folder and reloaded when the folder changes.
 
-    Asking costs a comparison of times, and each second a look at the files. Any thread may ask.
+    Ask for the value once per task: two calls may return two versions. A call costs a comparison of times, and once a
+    second a look at the files. Any thread may call.
     """
 
     files = FILES
     part = ""
-    """What of the configuration it is, where it is not the site's: each part of a machine is reported by itself."""
+    """The part of the configuration, if it is not the site's. Each part is reported by itself."""
 
     def __init__(
         self,
@@ -70,30 +71,30 @@ class WatchedConfig(Generic[T]):
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.refused = ""
-        """Why the files as they are now cannot be used; empty while those in force are the ones that stand there."""
+        """Why the present files cannot be used; empty while they are in force."""
         self.reported: str | None = None
-        """What `report` has last said of it in this process."""
+        """What `report` said last in this process."""
         self._folder = folder
         self._load = load
         self._timer = timer
         self._wall = wall
         self._looking = threading.Lock()
         self._looked = self._seen_since = timer()
-        # Looked at before they are read: what changes meanwhile is noticed.
-        self._read = self._seen = self._tried = fingerprint(folder)
+        # Taken before the load: a change during it is noticed.
+        self._loaded = self._seen = self._tried = fingerprint(folder)
         self._value = load(folder)
 
     @property
     def value(self) -> T:
-        """What is in force."""
+        """The value in force."""
         self.refresh()
         return self._value
 
     def refresh(self, *, at_once: bool = False) -> None:
-        """Look at the files where a second has passed since the last look, where they are settling, or `at_once`.
+        """Check the files if the last check is a second ago, if they are still changing, or `at_once`.
 
-        Whatever is older than `SETTLED_SECONDS` is so in force. One thread looks. The others go on with what is in
-        force, except that `at_once` waits for it.
+        A change that is older than `SETTLED_SECONDS` is then in force. One thread checks. Meanwhile the others use the
+        present value, but `at_once` waits for the check.
         """
         settling = self._seen != self._tried
         if self._folder is None or not (at_once or settling or self._timer() - self._looked >= LOOK_EVERY_SECONDS):
@@ -101,24 +102,24 @@ class WatchedConfig(Generic[T]):
         if self._looking.acquire(blocking=at_once):
             try:
                 self._looked = self._timer()
-                self._look_again(self._folder)
+                self._check(self._folder)
             finally:
                 self._looking.release()
 
     def watch(self, over: threading.Event) -> None:
-        """Look each second from now on, in a thread, until it is over.
+        """Check each second in a thread, until the event is set.
 
-        A process that idles would otherwise miss a version, and fall back to an older one if the next is refused.
+        Otherwise an idle process would miss a version, and fall back to an older one if the next is refused.
         """
 
-        def look_each_second() -> None:
+        def check_each_second() -> None:
             while not over.wait(LOOK_EVERY_SECONDS):
                 self.refresh()
 
         if self._folder is not None:
-            threading.Thread(target=look_each_second, name=f"configuration {self.part}".strip(), daemon=True).start()
+            threading.Thread(target=check_each_second, name=f"configuration {self.part}".strip(), daemon=True).start()
 
-    def _look_again(self, folder: Path) -> None:
+    def _check(self, folder: Path) -> None:
         seen = fingerprint(folder)
         if seen != self._seen:
             self._seen, self._seen_since = seen, self._timer()
@@ -126,24 +127,24 @@ class WatchedConfig(Generic[T]):
             return
         refused, value = "", self._value
         try:
-            if seen != self._read:
+            if seen != self._loaded:
                 value = self._load_again(seen, folder)
         except ConfigurationError as error:
             refused = str(error)
         if fingerprint(folder) != seen:
-            return  # what was read may be a mixture of two versions
+            return  # the value may be a mixture of two versions
         self._tried, self._value, self.refused = seen, value, refused
         if not refused:
-            self._read = seen
+            self._loaded = seen
 
-    def _load_again(self, seen: Seen, folder: Path) -> T:
-        gone = sorted((self.files & self._read.keys()) - seen.keys())
+    def _load_again(self, seen: Fingerprint, folder: Path) -> T:
+        gone = sorted((self.files & self._loaded.keys()) - seen.keys())
         if gone:
             raise ConfigurationError(Problem(", ".join(gone), None, (), "no longer there: put it back, or restart"))
         return self._load(folder)
 
-    def _has_settled(self, seen: Seen, folder: Path) -> bool:
-        """Whether nobody is changing the files any more, by their own age; where a clock is wrong, by what we saw."""
+    def _has_settled(self, seen: Fingerprint, folder: Path) -> bool:
+        """Whether the files are complete: by their own age or, if a clock is wrong, by how long they look the same."""
         if self._timer() - self._seen_since >= SETTLED_SECONDS:
             return True
         touched = [stamp for name, stamp in seen.items() if self._tried.get(name) != stamp]
@@ -161,10 +162,10 @@ def _all_older(stamps: Iterable[Stamp], now: float) -> bool:
 
 
 class SiteConfig(WatchedConfig[Site]):
-    """A site's configuration: that of a folder, or the shipped example, which is not looked at again.
+    """A site's configuration: that of a folder, or the shipped example, which never changes.
 
     Raises:
-        ConfigurationError: it cannot be used.
+        ConfigurationError: the configuration is invalid.
     """
 
     @classmethod
@@ -179,7 +180,7 @@ class SiteConfig(WatchedConfig[Site]):
 
     @classmethod
     def always(cls, site: Site) -> "SiteConfig":
-        """One that never changes."""
+        """A configuration that never changes."""
         return cls(lambda _: site)
 
     @property
@@ -188,14 +189,14 @@ class SiteConfig(WatchedConfig[Site]):
         return self.value
 
 
-def fingerprint(folder: Path | None) -> Seen:
-    """The files of a configuration folder as they are now; none where it cannot be looked at.
+def fingerprint(folder: Path | None) -> Fingerprint:
+    """The stamps of the files of a configuration folder; none if the folder cannot be read.
 
     Hidden files are those of editors; a link that leads nowhere is no file.
     """
     if folder is None:
         return {}
-    seen: Seen = {}
+    seen: Fingerprint = {}
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):

@@ -20,7 +20,7 @@ from worker.store.shard import Store
 
 
 class Runtime:
-    """Settings, site, store and clock of this process. The site is the one in force: ask for it once per task."""
+    """Settings, site, store and clock of this process. The site may be reloaded: ask for it once per task."""
 
     def __init__(self, settings: Settings, site: Site | SiteConfig, store: Store, clock: Clock) -> None:
         self.settings = settings
@@ -34,7 +34,7 @@ class Runtime:
         return self.configuration.site
 
     def site_of(self, shard: Shard) -> Site:
-        """The site a shard is judged and delivered by: the one in force, but for the synthetic patient's."""
+        """The site whose rules and channels apply to a shard: the one in force, or the canary's."""
         if shard != self.store.keys.canary:
             return self.site
         from worker.runtime.canary_site import site_of
@@ -42,13 +42,13 @@ class Runtime:
         return site_of(self.site, self.settings.canary_channel)
 
     def newest_site_of(self, shard: Shard) -> Site:
-        """The same, after a look at the files at once."""
+        """The same, after the files were checked at once."""
         self.configuration.refresh(at_once=True)
         return self.site_of(shard)
 
 
 class Patience(NamedTuple):
-    """How long one call to the store may take: to connect and to answer (seconds each), and how often it is repeated
+    """How long one call to the store may take to connect and to answer (seconds each), and how often it is repeated
     after which errors."""
 
     connect: float
@@ -59,12 +59,12 @@ class Patience(NamedTuple):
 
 WORKER = Patience(3, 5, 3, (StoreConnectionError, StoreTimeoutError))
 GATEWAY = Patience(1, 2, 1, (StoreConnectionError,))
-"""A person or a sender waits: an error within three seconds. A store that does not answer is not asked again; one that
-was restarted has closed the connection, and is."""
+"""A person or a sender waits, so an error comes within three seconds. A call to a store that does not answer is not
+repeated; a call to one that was restarted, and has closed the connection, is."""
 
 
 def connect(url: str, patience: Patience = WORKER) -> "Redis":
-    """A client whose calls end: an unreachable store is an error within seconds, never a hang."""
+    """A client whose calls always end: an unreachable store is an error within seconds."""
     return Redis.from_url(
         url,
         socket_timeout=patience.answer,
@@ -82,7 +82,7 @@ def keys_of(settings: Settings) -> Keys:
 
 
 def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
-    """A runtime of its own; nothing is shared but what is given.
+    """A new runtime, which shares nothing with others except the client that it is given.
 
     Raises:
         ConfigurationError: the site's configuration cannot be used.

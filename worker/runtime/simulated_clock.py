@@ -9,7 +9,7 @@ from worker.store.keys import Keys
 
 
 class SimulatedClock:
-    """The time a replay has set in the store."""
+    """The time that a replay has set in the store."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis

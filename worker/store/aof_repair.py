@@ -1,8 +1,8 @@
-"""An append-only file that a crash cut short in the middle of a transaction.
+"""Repair of an append-only file (AOF) that a crash truncated in the middle of a transaction.
 
-Redis and Valkey cut the torn command off the end, but leave the transaction open that it was part of (valkey-io/valkey
-pull request 4342): what is written from then on would at the next start be taken for the rest of it, and be lost if
-that crashes too. Written anew from memory, the file is whole again.
+Redis and Valkey remove the incomplete command at the end, but leave its transaction open (valkey-io/valkey pull
+request 4342). At the next start they would read everything written since then as part of that transaction, and lose it
+if they crash once more. A rewrite from memory makes the file whole again.
 """
 
 import logging
@@ -13,24 +13,24 @@ from redis.exceptions import ResponseError
 log = logging.getLogger(__name__)
 
 TRUNCATED = "Truncating the AOF"
-"""What the server's log says where it has cut its file."""
+"""The server's log says this when it truncates its file."""
 
 
 def rewrite(redis: Redis) -> None:
-    """Ask for the file to be written anew; a server that does not let us, or is at it, is left as it is."""
+    """Ask the server to rewrite its file; nothing follows where it does not permit that or does so already."""
     try:
         redis.bgrewriteaof()
     except ResponseError as error:
-        log.warning("the append-only file is not written anew (%s)", str(error).partition(" ")[0])
+        log.warning("the append-only file is not rewritten (%s)", str(error).partition(" ")[0])
 
 
 def rewrite_if_restarted(redis: Redis, known: str) -> str:
-    """The same where the server is not the process it was (`known`, "" for none); return which it is now.
+    """Rewrite the file if the server is not the process `known` ("" for none); return the process it is now.
 
-    Whether it has cut its file stands only in its log, which is not ours to read.
+    Only the server's log says whether it truncated the file, and we cannot read that log.
     """
     current = str(redis.info("server").get("run_id", ""))
     if known and current != known:
-        log.info("the store was restarted; its append-only file is written anew")
+        log.info("the store was restarted; its append-only file is rewritten")
         rewrite(redis)
     return current

@@ -25,7 +25,7 @@ from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
-from worker.ticker import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_TURNS, Pending, beat_key, pending, tick
+from worker.ticker import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_SECONDS, Pending, beat_key, pending, tick
 
 SHARD = KEYS.of("P1")
 NOTHING = Pending([], [], [])
@@ -125,7 +125,7 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     run = Runtime(Settings(health_file=tmp_path / "healthy"), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
-    monkeypatch.setattr(module, "_waiting", lambda *_: 0)
+    monkeypatch.setattr(module, "_queue_length", lambda *_: 0)
     monkeypatch.setattr("worker.monitoring.stalled_consumer.consumer_watch", ConsumerWatch())
     return found
 
@@ -169,7 +169,7 @@ def test_a_queue_nobody_takes_from_is_not_filled(
     only_page(store)
     send(store, crs2("P2"))
     store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    monkeypatch.setattr(module, "_is_taken_from", lambda _, queue: queue != stuck)
+    monkeypatch.setattr(module, "_is_consumed", lambda _, queue: queue != stuck)
     tick(app)
     assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
 
@@ -265,7 +265,7 @@ def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: S
     store.redis.set(SHARD.receipts, 3)
     assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
     woken = []
-    for _ in range(2 * RECEIPT_TURNS):
+    for _ in range(2 * RECEIPT_SECONDS):
         tick(app)
         store.redis.delete(KEYS.tick_claimed("due"))
         woken.append(len(sent))
@@ -302,7 +302,7 @@ def test_a_worker_that_works_touches_its_health_file(healthy: Callable[[], bool]
 
 def test_one_without_a_health_file_touches_none(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "runtime", lambda: Runtime(Settings(), SITE, store, clock))
-    monkeypatch.setattr(module, "_waiting", lambda *_: 0)
+    monkeypatch.setattr(module, "_queue_length", lambda *_: 0)
     monkeypatch.setattr("pathlib.Path.touch", fails(AssertionError("touched")))
     tick(app)
 
@@ -321,7 +321,7 @@ def test_one_that_does_not_reach_the_store_does_not(
 def test_one_that_does_not_reach_the_broker_does_not(
     healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_waiting", fails(OperationalError("gone")))
+    monkeypatch.setattr(module, "_queue_length", fails(OperationalError("gone")))
     assert not healthy()
 
 
@@ -352,7 +352,7 @@ def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
     ended: list[str] = []
     monkeypatch.setattr("worker.monitoring.stalled_consumer.time.monotonic", lambda: now[0])
     monkeypatch.setattr(module, "_queues", lambda _: [queue])
-    monkeypatch.setattr(module, "_waiting", lambda _, name: int(name == queue))
+    monkeypatch.setattr(module, "_queue_length", lambda _, name: int(name == queue))
     monkeypatch.setattr("worker.monitoring.stalled_consumer.end", ended.append)
     for _ in range(int(STALLED_AFTER_SECONDS / LISTENS_EVERY)):
         tick(app)

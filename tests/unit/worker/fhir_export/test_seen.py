@@ -44,7 +44,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     for module in (tasks, ticker):
         monkeypatch.setattr(module, "runtime", lambda: made)
     monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
-    monkeypatch.setattr(ticker, "_is_taken_from", lambda *_: True)
+    monkeypatch.setattr(ticker, "_is_consumed", lambda *_: True)
     monkeypatch.setattr(watchdog, "violations", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
     ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))

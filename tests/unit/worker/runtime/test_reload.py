@@ -413,7 +413,7 @@ def test_each_tick_looks_and_wakes_the_shard_that_tells_it(store: Store, monkeyp
     woken: list[tuple[str, tuple[int, ...]]] = []
     run = Runtime(Settings(), refusing(), store, Clock())
     monkeypatch.setattr(ticking, "runtime", lambda: run)
-    monkeypatch.setattr(ticking, "_is_taken_from", lambda *_: True)
+    monkeypatch.setattr(ticking, "_is_consumed", lambda *_: True)
     monkeypatch.setattr(app, "send_task", lambda name, arguments=(): woken.append((name, arguments)))
     ticking.tick(app)
     assert woken == [("advance", (KEYS.of(SITE_SUBJECT).number,))]

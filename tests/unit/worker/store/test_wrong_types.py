@@ -198,11 +198,11 @@ def test_the_tick_moves_such_keys_and_its_other_parts_go_on(
     woken: list[Shard] = []
     monkeypatch.setattr(ticker, "runtime", lambda: run)
     monkeypatch.setattr(ticker, "wake_shards", lambda _, shards: woken.extend(shards))
-    for part in ("_recover", "_watch", "_run_watchdog"):
+    for part in ("_release_orphans", "_watch", "_run_watchdog"):
         monkeypatch.setattr(ticker, part, _note(done, part))
     store.redis.set(P1.key("timers"), "text")
     ticker.tick(app)
-    assert done == ["_recover", "_watch", "_run_watchdog"]
+    assert done == ["_release_orphans", "_watch", "_run_watchdog"]
     assert woken == [SITES]
     assert not store.redis.exists(P1.key("timers"))
 
