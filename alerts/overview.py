@@ -12,7 +12,7 @@ from typing import NamedTuple
 from alerts.assessment.assessment import Assessment, assess_onward
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading import pressures
 from alerts.grading.inputs import latest_number, number
 from alerts.grading.result import NOT_APPLICABLE, Grade, Score

@@ -11,7 +11,7 @@ from alerts.assessment.issued_grades import IssuedGrades
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.merge_register import Merges
-from alerts.episodes.lifecycle import Episode, EpisodeResult, Past
+from alerts.episodes.episode import Episode, EpisodeResult, Past
 from alerts.episodes.silences import Silenced
 from alerts.grading.crs import CrsCourse
 from alerts.messages import AnyMessage, Fault

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from alerts.episodes.delivery_log import Delivery, DirectNotification, HandedOver, Plan, PlannedStep, Reason
-from alerts.episodes.lifecycle import Episode, ack_times_out_at, acknowledge
+from alerts.episodes.episode import Episode
+from alerts.episodes.lifecycle import ack_times_out_at, acknowledge
 from alerts.episodes.rota import holders
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site, Urgency

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from alerts.episodes import escalation
+from alerts.episodes.episode import Episode, opened
 from alerts.episodes.escalation import Notification
-from alerts.episodes.lifecycle import Episode
 from alerts.episodes.rota import holders, spans
 from alerts.episodes.silences import Silenced
 from config.site import Site, Urgency
@@ -37,24 +37,7 @@ class Handover(NamedTuple):
 
 def hypothetical(urgency: Urgency, at: datetime) -> Episode:
     """An episode as it would open at a moment."""
-    return Episode(
-        id="",
-        condition="",
-        number=1,
-        reason="new",
-        title="",
-        level=1,
-        level_now=1,
-        level_now_since=at,
-        was=None,
-        urgency=urgency,
-        highest=urgency,
-        opened_at=at,
-        raised_at=at,
-        worsening_known_at=at,
-        ladder_from=at,
-        next_at=at,
-    )
+    return opened("", "", 1, "new", title="", level=1, urgency=urgency, at=at, now=at)
 
 
 def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:

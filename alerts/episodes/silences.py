@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.messages import Silence
 from config.site import Site, Urgency, higher
 

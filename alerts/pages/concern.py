@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import Reason
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
 from config.site import URGENCIES, Urgency, higher

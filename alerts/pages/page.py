@@ -13,7 +13,7 @@ from alerts.assessment.assessment import Assessment, shown_value
 from alerts.chart.chart import Chart
 from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.episodes.delivery_log import Reason
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.result import Score
 from alerts.grading.statements import is_statement
 from alerts.pages.concern import ChartCorrection, Ending, PageConcern

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.pages.concern import LATE, UNREGISTERED, Ending, PageConcern
 from alerts.pages.values import changed, named_value, short_value

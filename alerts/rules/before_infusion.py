@@ -17,7 +17,7 @@ from alerts.rules.icans import icans
 CONDITION = "before_infusion"
 
 WOULD_BE = 2
-"""The least grade that pages before the infusion."""
+"""The least grade that pages before the infusion, or without a registration."""
 
 NOTHING = f"{BEFORE_INFUSION}: nothing that would be grade {WOULD_BE} or more"
 GIVEN = "infusion given: CRS and ICANS are graded"

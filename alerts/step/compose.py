@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import Assessment
-from alerts.episodes import lifecycle
 from alerts.episodes.delivery_log import Delivery, with_delivery
+from alerts.episodes.episode import with_delivery_state
 from alerts.episodes.escalation import Notifications
 from alerts.messages import SITE_SUBJECT
 from alerts.pages import page as pages
@@ -144,7 +144,7 @@ def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]
             if delivery.is_owed and (delivery.to, delivery.channel) == (page.to, page.channel)
         ]
         for earlier in older:
-            episode = lifecycle.with_delivery_state(episode, earlier, "cancelled", page.at)
+            episode = with_delivery_state(episode, earlier, "cancelled", page.at)
         delivery = Delivery(page.id, page.to, page.channel, page.reason, page.at, episode.rounds)
         kept = with_delivery(episode.deliveries, delivery)
         state = state.with_episode(replace(episode, pages=episode.pages + 1, deliveries=kept))

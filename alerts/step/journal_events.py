@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from alerts.assessment.assessment import Assessment
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.episodes.silences import Silenced
 from alerts.grading.iec_hs import Screen
 from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score

@@ -17,11 +17,11 @@ from alerts.chart.chart import Chart
 from alerts.chart.charting import why_unusable
 from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.merge_register import Link
-from alerts.episodes.lifecycle import episode_id
+from alerts.episodes.episode import episode_id
 from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
 from alerts.state import Effects, PatientState, Unregistered, dead_letter
-from alerts.step.system_faults import fault
+from alerts.step.system_faults import OWN_SOURCE, fault
 from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS
 
@@ -150,12 +150,12 @@ def charted_again(chart: Chart, into: str, now: datetime) -> Iterator[AnyMessage
         body = {name: getattr(registration, name) for name in registration.__struct_fields__}
         said = {name: value for name, value in body.items() if value not in (None, "")}
         about = f"merged {registration.effective.isoformat()}"
-        known = {"id": about, "source": "cartwatch", "received": registration.known_from}
+        known = {"id": about, "source": OWN_SOURCE, "received": registration.known_from}
         yield _message(said | {"type": "registration"} | known, into, now)
     for left in chart.discharges:
         if left.to:
             about = f"merged discharge {left.at.isoformat()}"
-            body = {"type": "discharge", "id": about, "source": "cartwatch", "effective": left.at, "to": left.to}
+            body = {"type": "discharge", "id": about, "source": OWN_SOURCE, "effective": left.at, "to": left.to}
             yield _message(body, into, now)
     for kind, series in chart.entries.items():
         for entry in series:

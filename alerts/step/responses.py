@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from alerts.episodes import escalation, lifecycle, silences
 from alerts.episodes.delivery_log import Delivery
-from alerts.episodes.lifecycle import Episode, Past
+from alerts.episodes.episode import Episode, Past, delivery_for, episode_id, with_delivery_state
 from alerts.message_fields import Status
 from alerts.messages import (
     SITE_SUBJECT,
@@ -77,7 +77,7 @@ def _named(state: PatientState, name: str, message: AnyMessage, now: datetime, e
 
 def _is_past(state: PatientState, episode: str) -> bool:
     def ids(condition: str, past: Past) -> set[str]:
-        return {lifecycle.episode_id(state.patient, condition, number) for number in range(1, past.number + 1)}
+        return {episode_id(state.patient, condition, number) for number in range(1, past.number + 1)}
 
     return any(episode in ids(condition, past) for condition, past in state.past.items())
 
@@ -88,16 +88,12 @@ def _spoken_of(state: PatientState, episode: Episode, message: EpisodeResponse) 
     What worsened after the page they answer was written has not been told to them, and is not answered by them.
     """
     page = message.page or next((told.page for told in reversed(episode.deliveries) if told.to == message.by), "")
-    answered = lifecycle.delivery_for(episode, message.page) if message.page else None
+    answered = delivery_for(episode, message.page) if message.page else None
     at = answered.at if answered is not None else message.effective.astimezone(UTC)
     found = []
     for other in state.episodes.values():
         told_since = any(told.at >= other.worsening_known_at for told in other.deliveries)
-        if (
-            (other.id == episode.id or lifecycle.delivery_for(other, page))
-            and told_since
-            and at >= other.worsening_known_at
-        ):
+        if (other.id == episode.id or delivery_for(other, page)) and told_since and at >= other.worsening_known_at:
             found.append(other)
     return found
 
@@ -139,7 +135,7 @@ def _hand_over(
             continue
         theirs = [told for told in other.deliveries if told.to == message.by and told.is_owed]
         for told in theirs:
-            handed = lifecycle.with_delivery_state(handed, told.page, "cancelled", now)
+            handed = with_delivery_state(handed, told.page, "cancelled", now)
         state = state.with_episode(handed)
         effects.cancelled.extend(state.cancellable(told.page for told in theirs))
         effects.events.append(answer_event("handed_over", state, other, now, site, by=message.by, to=message.to or ""))
@@ -205,12 +201,10 @@ def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, e
     """Note what became of a page. Its first failure sends the person's next channel, or the next person, at once."""
     reached: list[str] = []
     for episode in list(state.episodes.values()):
-        told = lifecycle.delivery_for(episode, receipt.page)
+        told = delivery_for(episode, receipt.page)
         if told is None or not told.is_owed:
             continue
-        updated = lifecycle.with_delivery_state(
-            episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC)
-        )
+        updated = with_delivery_state(episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC))
         if receipt.outcome == "sent":
             updated, elsewhere = _reached(updated, told, now)
             reached += elsewhere
@@ -231,7 +225,7 @@ def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, 
         if other.is_owed and other.to == told.to and other.round <= told.round
     ]
     for page in elsewhere:
-        episode = lifecycle.with_delivery_state(episode, page, "cancelled", now)
+        episode = with_delivery_state(episode, page, "cancelled", now)
     return episode, elsewhere
 
 

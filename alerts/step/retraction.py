@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from alerts.assessment.assessment import assess, assess_each
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.messages import Reading, Statement, Treatment
 from alerts.pages.concern import ChartCorrection, Ending

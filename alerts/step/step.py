@@ -20,7 +20,7 @@ from alerts.assessment.issued_grades import Corrections, GradeToRecheck, grade_i
 from alerts.chart.chart import Chart, Ids
 from alerts.chart.charting import Charted, moment_of, place_message
 from alerts.episodes import escalation, lifecycle
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode, cancel_pages
 from alerts.grading import crs, pressures
 from alerts.grading.inputs import clock
 from alerts.grading.result import Result
@@ -221,7 +221,7 @@ class _Step:
                 )
             else:
                 self.effects.cancelled.extend(self.state.cancellable(episode.pending, besides=episode))
-                lowered = lifecycle.fall_back_to(lifecycle.cancel_pages(episode, self.now), left)
+                lowered = lifecycle.fall_back_to(cancel_pages(episode, self.now), left)
                 self.state = self.state.with_episode(lowered)
                 if episode.notified:
                     self.news.add_ended(replace(self._retracted(episode), left=lowered))

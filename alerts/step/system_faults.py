@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from alerts.episodes.lifecycle import Episode, Past, closed, episode_id
+from alerts.episodes.episode import episode_id, opened
+from alerts.episodes.lifecycle import closed
 from alerts.message_fields import visible
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
 from alerts.state import PatientState
@@ -21,14 +22,15 @@ FEED = "feed "
 OWN_SOURCE = "cartwatch"
 
 
-def fault(condition: str, what: str, about: str, now: datetime) -> Fault:
-    """A fault of the site; `about` makes its id, so that a repetition is the same fault."""
+def fault(condition: str, what: str, about: str, now: datetime, *, over: bool = False) -> Fault:
+    """A fault of the site, or (`over`) its end. `about` makes the id: the same fault sent twice counts once."""
     return Fault(
         type="fault",
         id=visible(about)[-200:],
         source=OWN_SOURCE,
         patient=SITE_SUBJECT,
         effective=now,
+        over=over,
         condition=visible(condition)[:300],
         what=visible(what)[:2000],
     )
@@ -59,29 +61,22 @@ def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientSta
         return state if current is None else state.with_episode_result(message.condition, closed(current, now, None))
     if current is not None:
         lasting = replace(current, raised_at=max(current.raised_at, message.effective))
-        return replace(state, episodes={**state.episodes, message.condition: lasting})
+        return state.with_episode(lasting)
     past = state.past.get(message.condition)
     number = past.number + 1 if past else 1
-    told_at = _with_others(state, message.condition, now)
-    opened = Episode(
-        id=episode_id(state.patient, message.condition, number),
-        condition=message.condition,
-        number=number,
-        reason="recurrent" if past else "new",
+    episode = opened(
+        episode_id(state.patient, message.condition, number),
+        message.condition,
+        number,
+        "recurrent" if past else "new",
         title=message.what,
         level=1,
-        level_now=1,
-        level_now_since=message.effective,
-        was=None,
         urgency="technical",
-        highest="technical",
-        opened_at=message.effective,
-        raised_at=message.effective,
-        worsening_known_at=now,
-        ladder_from=told_at,
-        next_at=told_at,
+        at=message.effective,
+        now=now,
+        paged_from=_with_others(state, message.condition, now),
     )
-    return replace(state, episodes={**state.episodes, message.condition: opened})
+    return state.with_episode(episode)
 
 
 def _with_others(state: PatientState, condition: str, now: datetime) -> datetime:
@@ -104,13 +99,8 @@ def _with_others(state: PatientState, condition: str, now: datetime) -> datetime
 
 def close_quiet(state: PatientState, now: datetime) -> PatientState:
     """Close the technical episodes whose fault has not been seen for a while."""
-    quiet = {
-        condition: episode
-        for condition, episode in state.episodes.items()
-        if episode.urgency == "technical" and episode.acknowledged_by and now - episode.raised_at >= FAULT_QUIET
-    }
-    if not quiet:
-        return state
-    past = {name: Past(e.number, e.opened_at, now, e.level) for name, e in quiet.items()}
-    left = {name: episode for name, episode in state.episodes.items() if name not in quiet}
-    return replace(state, episodes=left, past={**state.past, **past})
+    for condition, episode in list(state.episodes.items()):
+        quiet = now - episode.raised_at >= FAULT_QUIET
+        if episode.urgency == "technical" and episode.acknowledged_by and quiet:
+            state = state.with_episode_result(condition, closed(episode, now, None))
+    return state

@@ -13,13 +13,11 @@ from msgspec.structs import replace
 from alerts.assessment.assessment import Assessment
 from alerts.messages import AnyMessage
 from alerts.pages.concern import UNREGISTERED
+from alerts.rules.before_infusion import WOULD_BE
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings
 from alerts.state import PatientState
 from config.site import Site, Urgency, higher
-
-WOULD_BE = 2
-"""The least grade that is paged of a patient who is not registered."""
 
 HIGHEST: Urgency = "high"
 """The highest urgency of such a page: whether the patient has had CAR-T cells at all is not known."""

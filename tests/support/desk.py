@@ -11,7 +11,7 @@ import httpx
 from redis import Redis
 from starlette.applications import Starlette
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from config.settings import Settings
 from config.site import Site
 from tests.support.stored_ward import KEYS, SITE, Body, Clock, crs2, send

@@ -12,7 +12,7 @@ from itertools import count, groupby
 from typing import Any
 
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page

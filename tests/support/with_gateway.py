@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from tests.support.hospital import Hospital, eventually
 from tests.support.servers import free_port
 from worker.links import Links, links_of

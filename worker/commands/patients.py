@@ -8,7 +8,7 @@ import click
 from worker.commands.common import echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
-    from alerts.episodes.lifecycle import Episode
+    from alerts.episodes.episode import Episode
     from alerts.overview import LatestCount, Overview, Sign
     from alerts.state import PatientState
     from config.site import Site

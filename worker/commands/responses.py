@@ -12,7 +12,7 @@ import click
 from worker.commands.common import runtime, settings_of_service, with_example
 
 if TYPE_CHECKING:
-    from alerts.episodes.lifecycle import Episode
+    from alerts.episodes.episode import Episode
     from worker.runtime.runtime import Runtime
 
 LOOKS, LOOK_EVERY = 100, 0.1

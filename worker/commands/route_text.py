@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from alerts.episodes import escalation
 from alerts.episodes.delivery_log import Plan
+from alerts.episodes.episode import Episode
 from alerts.episodes.escalation import Recipient
-from alerts.episodes.lifecycle import Episode
 from alerts.episodes.preview import Handover, PreviewStep, handovers, rungs
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.pages.page import Page
 from alerts.state import PatientState
 from config.site import URGENCIES, Language, Site, Urgency

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from alerts.episodes.delivery_log import Delivery
-from alerts.episodes.lifecycle import Episode, Past, episode_id
+from alerts.episodes.episode import Episode, Past, episode_id
 from alerts.state import PatientState
 from worker.links import LinkClaims
 

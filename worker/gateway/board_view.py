@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.messages import SITE_SUBJECT
 from alerts.overview import LatestCount, Level, Overview, Sign, is_unacknowledged, most_urgent, most_urgent_first
 from alerts.state import PatientState

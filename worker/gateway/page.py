@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.state import PatientState
 from config.site import URGENCIES
 from worker.gateway import view

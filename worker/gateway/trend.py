@@ -6,7 +6,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from alerts.chart.chart import Chart
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from worker.gateway.view import Reader
 from worker.report.subject import subjects
 from worker.report.trend import SIGNS

@@ -8,7 +8,7 @@ from alerts.assessment.assessment import Assessment, assess_onward, shown_value
 from alerts.chart.chart import Chart
 from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.chart.entry import Entry
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.messages import SITE_SUBJECT
 from alerts.pages.reminders import REMINDERS

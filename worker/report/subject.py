@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.grading.easix import M_EASIX
 from config.vocabulary import label, shown_unit
 

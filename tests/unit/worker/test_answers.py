@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.state import PatientState
 from tests.support.stored_ward import KEYS, SITE, Clock, crs2, owed, send
 from tests.unit.worker.test_cli import run

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from alerts.episodes.episode import Episode
 from alerts.episodes.escalation import due, due_in_time, due_unless_silenced, escalate_now, reassign
-from alerts.episodes.lifecycle import Episode, acknowledge, apply_finding
+from alerts.episodes.lifecycle import acknowledge, apply_finding
 from alerts.rules.finding import Finding
 from config.rota import always
 from config.site import Site, Step, Urgency

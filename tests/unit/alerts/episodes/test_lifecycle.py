@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.delivery_log import Delivery
+from alerts.episodes.episode import Episode, EpisodeResult, Past, episode_id
 from alerts.episodes.escalation import due
-from alerts.episodes.lifecycle import Episode, EpisodeResult, Past, apply_finding, episode_id, news_of_the_past
+from alerts.episodes.lifecycle import apply_finding, news_of_the_past
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
 from tests.support.charts import NOW, SITE, hours, reading

@@ -10,7 +10,8 @@ from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import HandedOver, Reason
-from alerts.episodes.lifecycle import Episode, apply_finding, now_at
+from alerts.episodes.episode import Episode
+from alerts.episodes.lifecycle import apply_finding, now_at
 from alerts.grading.result import Evidence
 from alerts.pages.concern import ChartCorrection, PageConcern
 from alerts.pages.page import minimal_text, text

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from alerts.chart.admission import Admission
 from alerts.chart.entry import Entry
 from alerts.episodes.delivery_log import Reason
-from alerts.episodes.lifecycle import Episode, apply_finding, now_at
+from alerts.episodes.episode import Episode
+from alerts.episodes.lifecycle import apply_finding, now_at
 from alerts.grading.result import Evidence
 from alerts.pages.concern import ChartCorrection, PageConcern, worst_first
 from alerts.pages.title import Title, title

@@ -6,8 +6,9 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.episodes.delivery_log import Reason
+from alerts.episodes.episode import Episode
 from alerts.episodes.escalation import Notifications, due
-from alerts.episodes.lifecycle import Episode, apply_finding
+from alerts.episodes.lifecycle import apply_finding
 from alerts.pages.concern import PageConcern
 from alerts.rules.finding import Finding
 from alerts.state import PatientState

@@ -9,7 +9,8 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.episodes import lifecycle
-from alerts.episodes.lifecycle import Episode, apply_finding
+from alerts.episodes.episode import Episode
+from alerts.episodes.lifecycle import apply_finding
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from alerts.rules.finding import Finding

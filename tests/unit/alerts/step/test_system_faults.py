@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.episodes import lifecycle
-from alerts.episodes.lifecycle import Episode
+from alerts.episodes.episode import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
 from alerts.state import PatientState
 from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
