@@ -12,7 +12,7 @@ COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.
 	--no-annotate --no-header --extra build pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-servers check lint mutants bench chaos chaos-containers fuzz lock clean
+.PHONY: help install run test test-all test-servers check lint mutants screenshots bench chaos chaos-containers fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -42,6 +42,9 @@ lint: $(VENV)/.installed-tests ## linter, format, types and import contracts
 mutants: $(VENV)/.installed-tests ## mutation testing of the graders, half an hour; the tool is installed for the run only
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	$(PIP) install --quiet --target "$$tool" 'cosmic-ray>=8.7,<9'; PYTHONPATH="$$tool" $(BIN)/python benchmarks/mutants.py
+
+screenshots: $(VENV)/.installed-tests ## the pictures of the clinicians' documents; needs chromium
+	$(BIN)/python -m tests.support.screenshots docs/clinicians/screenshots
 
 bench: $(VENV)/.installed-tests ## the benchmarks, ratios of one run on this machine
 	$(BIN)/python benchmarks/run.py

@@ -209,7 +209,7 @@ class Victim(NamedTuple):
     send: Send = Service.by_client
 
 
-QUEUES = {"judging": "queues advance ", "`ingest`": "queues ingest,"}
+QUEUES = {"evaluating": "queues advance ", "`ingest`": "queues ingest,"}
 QUEUES |= {"`deliver`": "queues deliver ", "`deliver_urgent`": "queues deliver_urgent"}
 QUEUES |= {"`picture`": "queues picture", "`export`": "queues export"}
 

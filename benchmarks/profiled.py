@@ -110,10 +110,10 @@ def profiled(parts: Parts, act: Callable[[], int]) -> Spent:
     )
 
 
-def judging(size: Size) -> Spent:
+def evaluating(size: Size) -> Spent:
     """Readings on the whole way from the inbox to the committed state."""
     with Ground(size.fsync) as ground:
-        ward = Ward(ground, "judging")
+        ward = Ward(ground, "evaluating")
         run = make(ward.settings, ward.redis)
         at = datetime.now(UTC) - timedelta(minutes=size.minutes * (size.rounds + 1))
         ward.admit([f"P{n}" for n in range(size.patients)], at - timedelta(days=size.days, minutes=5), size.days)
@@ -162,7 +162,7 @@ def delivering(size: Size) -> Spent:
 def main(size: Size) -> None:
     """Print the tables."""
     say(f"{datetime.now(UTC):%Y-%m-%d}, {machine()}")
-    for what, spent in (("reading", judging(size)), ("page", delivering(size))):
+    for what, spent in (("reading", evaluating(size)), ("page", delivering(size))):
         whole = sum(spent.found.values())
         say(f"\nA {what} takes {spent.lasted:.0f} µs, of which {spent.busy:.0f} of this process.\n")
         say(f"| part | share | µs a {what} |\n| --- | --- | --- |")

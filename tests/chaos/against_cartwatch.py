@@ -45,7 +45,7 @@ def run_with_rabbit(plan: Plan, folder: Path) -> Result:
 
 
 class AgainstCartwatch(Campaign):
-    """The whole of cartwatch under fire."""
+    """A campaign against the whole of cartwatch."""
 
     stand: Cartwatch
 

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from tests.chaos.scenario import torn_message
+from tests.chaos.scenario import truncated_message
 from tests.chaos.schedule import Blow
 from tests.chaos.stand import Stand
 from tests.support.hospital import descendants, kill
@@ -62,10 +62,10 @@ def _child(process: Supervised | None, dice: random.Random = random.Random(7)) -
 
 
 _VICTIMS: dict[str, Callable[[Stand], list[int]]] = {
-    "judging worker": lambda stand: _whole(stand.processes.judging),
+    "evaluating worker": lambda stand: _whole(stand.processes.evaluating),
     "delivering worker": lambda stand: _whole(stand.processes.delivering),
-    "main process alone": lambda stand: _whole(stand.processes.judging)[:1],
-    "judging child": lambda stand: _child(stand.processes.judging),
+    "main process alone": lambda stand: _whole(stand.processes.evaluating)[:1],
+    "evaluating child": lambda stand: _child(stand.processes.evaluating),
     "delivering child": lambda stand: _child(stand.processes.delivering),
     "gateway": lambda stand: _whole(stand.processes.gateway),
 }
@@ -74,7 +74,7 @@ _VICTIMS: dict[str, Callable[[Stand], list[int]]] = {
 def _group(stand: Stand, who: str) -> list[int]:
     if who == "store":
         return [stand.server.pid] if stand.server.pid is not None else []
-    return _whole(stand.processes.judging if who == "judging" else stand.processes.delivering)
+    return _whole(stand.processes.evaluating if who == "evaluating" else stand.processes.delivering)
 
 
 def _stop(pids: Iterable[int]) -> Mend:
@@ -110,7 +110,7 @@ def _store_killed(stand: Stand, dice: random.Random) -> Mend:
     return Mend(dice.uniform(0.1, 3), stand.server.start)
 
 
-def _store_torn(stand: Stand, dice: random.Random) -> Mend:
+def _store_truncated(stand: Stand, dice: random.Random) -> Mend:
     """Killed, with the beginning of a transaction at the end of its file that the cut did not let it finish.
 
     Nothing that was acknowledged is cut: it stood on the disk before its answer was given.
@@ -127,13 +127,13 @@ def _unfinished() -> list[list[str]]:
 
     from worker.store.keys import Keys
 
-    body = torn_message()
+    body = truncated_message()
     shard = Keys("cartwatch", 16).of(body["patient"])
     return [
         ["SELECT", "0"],
         ["MULTI"],
         ["XADD", shard.inbox, f"{time.time_ns() // 1_000_000}-0", "m", json.dumps(body)],
-        ["HSET", "chart:torn", body["id"], "1"],
+        ["HSET", "chart:truncated", body["id"], "1"],
         ["SET", shard.wakeup_pending, "1"],
     ]
 
@@ -178,7 +178,7 @@ def direct(url: str) -> Redis:
 
 _STORE: dict[str, Callable[[Stand, random.Random], Mend | None]] = {
     "store": _store_killed,
-    "store, last write torn": _store_torn,
+    "store, last write truncated": _store_truncated,
     "store full": _store_full,
     "queues emptied": _queues_emptied,
 }

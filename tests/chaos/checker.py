@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tests.chaos.scenario import TORN, Body, Patient, Told
+from tests.chaos.scenario import TRUNCATED_ID, Body, Patient, Told
 
 FIRST, LADDER = "/phone-1", ("/phone-1", "/phone-2", "/phone-3")
 
-_PATIENT = re.compile(rf"\b(?:P\d{{4}}|{TORN})\b")
+_PATIENT = re.compile(rf"\b(?:P\d{{4}}|{TRUNCATED_ID})\b")
 
 Charted = Mapping[str, Counter[tuple[str, str]]]
 """Patient -> how often each (message id, value) stands in the chart."""
@@ -84,7 +84,7 @@ def judge(
         ],
         "pages without ground": list(_groundless(known, by_patient)),
         "acknowledgements lost": [name for name, by in acked.items() if state.holders.get(name) != by],
-        "not taken back": list(_not_taken_back(known, by_patient, state.open)),
+        "not retracted": list(_not_retracted(known, by_patient, state.open)),
     }
     return Verdict(
         accepted=len(accepted),
@@ -135,8 +135,8 @@ def _strays(accepted: Iterable[Accepted], charted: Charted) -> Iterable[str]:
     sent = {(message.body["patient"], message.body["id"]) for message in accepted}
     for patient, entries in charted.items():
         yield from (f"{patient}: {message}" for message, _ in entries if (patient, message) not in sent)
-    if charted.get(TORN):
-        yield TORN
+    if charted.get(TRUNCATED_ID):
+        yield TRUNCATED_ID
 
 
 # -- pages -----------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]
                 yield page.title
 
 
-def _not_taken_back(
+def _not_retracted(
     patients: Iterable[Patient], by_patient: Mapping[str, list[Page]], still_open: Mapping[str, frozenset[str]]
 ) -> Iterable[str]:
     for patient in patients:

@@ -108,7 +108,7 @@ Seconds from the blow until the critical page about the first and the last of {P
 
 {table(struck)}
 
-The judge, about all of it:
+The checker, about all of it:
 
 {chr(10).join(kept)}
 """

@@ -84,10 +84,11 @@ def command(plan: Plan, at_once: int) -> str:
 
 def document(columns: Sequence[Column], server: str, at_once: int) -> str:
     """docs/evidence/chaos.md."""
-    return f"""# Under fire
+    return f"""# Chaos tests
 
-`make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved. Then a judge
-looks who knows only the stories of the patients, what was accepted and what the phone took (`tests/chaos/checker.py`).
+`make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved. Then a
+checker, which knows only the stories of the patients, what was accepted and what the phone received, looks for losses
+(`tests/chaos/checker.py`).
 "Bare Celery" is the same job as one Celery task a reading, written with care (`benchmarks/bare.py`), under the same
 schedule.
 
@@ -95,9 +96,9 @@ schedule.
 
 {table(columns)}
 
-"Accepted" means: the append to the inbox returned, or the gateway answered 2xx; with bare Celery, that the broker took
-the task. What is owed includes every person on the ladder of whoever nobody answers; bare Celery owes the first page
-alone.
+"Accepted" means: the append to the inbox returned, or the gateway answered 2xx; with bare Celery, that the broker
+accepted the task. What is owed includes every person on the ladder of whoever nobody answers; bare Celery owes the
+first page alone.
 
 {blows(columns)}
 """

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 Body = dict[str, Any]
 
 SOURCE = "ward"
-TORN = "P-torn"
+TRUNCATED_ID = "P-truncated"
 """The patient of messages that were never accepted."""
 
 
@@ -34,7 +34,7 @@ class Story(NamedTuple):
     allowed: tuple[str, ...] = ()
     answered: bool = False
     over: bool = False
-    """What was told had no ground, and is taken back."""
+    """A page without ground, whose episode is retracted."""
 
 
 CRS1 = Told("MEDIUM", "CRS grade 1")
@@ -172,7 +172,7 @@ def patients(number: int, seed: int) -> list[Patient]:
     ]
 
 
-def torn_message() -> Body:
+def truncated_message() -> Body:
     """What stood in a transaction that the power cut short: it must have no effect whatever."""
-    ill = Patient(TORN, Story("fever"), random.Random(0))
+    ill = Patient(TRUNCATED_ID, Story("fever"), random.Random(0))
     return ill._message("reading", datetime.now(UTC), **ill._reading("temperature", "40.0"))

@@ -4,19 +4,19 @@ import random
 from typing import NamedTuple
 
 KILLS = {
-    "judging worker": 6,
+    "evaluating worker": 6,
     "delivering worker": 4,
     "main process alone": 3,
-    "judging child": 6,
+    "evaluating child": 6,
     "delivering child": 6,
     "gateway": 3,
     "store": 4,
-    "store, last write torn": 2,
+    "store, last write truncated": 2,
 }
 """What dies by SIGKILL, and how often in proportion."""
 
 TROUBLES = {
-    "judging worker stands still": 3,
+    "evaluating worker stands still": 3,
     "delivering worker stands still": 2,
     "store stands still": 1,
     "queues emptied": 3,

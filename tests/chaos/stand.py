@@ -1,4 +1,4 @@
-"""What is under fire: a store, a phone, and the processes that use them; all on this machine's loopback."""
+"""What the campaign hits: a store, a phone, and the processes that use them; all on this machine's loopback."""
 
 import json
 import os
@@ -65,7 +65,7 @@ class Phone:
 class Processes(NamedTuple):
     """Who can be killed, by what they do."""
 
-    judging: Supervised | None = None
+    evaluating: Supervised | None = None
     delivering: Supervised | None = None
     gateway: Supervised | None = None
 
@@ -135,13 +135,13 @@ class Cartwatch(Stand):
         self.broker = self.settings.broker
         self.queues = (*QUEUES, FOREIGN_QUEUE)
         environment = self.settings.as_environment()
-        judging = self.supervised(stack, worker_command(["advance", "ingest"], 2), environment, "judging")
+        evaluating = self.supervised(stack, worker_command(["advance", "ingest"], 2), environment, "evaluating")
         delivering = worker_command(["deliver", "deliver_urgent", "picture"], 3)
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
         gateway = [sys.executable, "-m", "worker.cli", "gateway", "--host", "127.0.0.1", "--port", str(port)]
         self.processes = Processes(
-            judging,
+            evaluating,
             self.supervised(stack, delivering, environment, "delivering"),
             self.supervised(stack, gateway, environment, "gateway"),
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.chaos.checker import Accepted, Page, State, Verdict, judge, value_of
-from tests.chaos.scenario import STORIES, TORN, Patient, patients
+from tests.chaos.scenario import STORIES, TRUNCATED_ID, Patient, patients
 from tests.chaos.schedule import KILLS, schedule
 
 AT = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_it_sees_a_message_that_is_charted_twice(campaign: Campaign) -> None:
     assert campaign.faults() == {"charted twice"}
 
 
-@pytest.mark.parametrize("name", ["P0000", TORN])
+@pytest.mark.parametrize("name", ["P0000", TRUNCATED_ID])
 def test_it_sees_what_nobody_sent(campaign: Campaign, name: str) -> None:
     campaign.charted.setdefault(name, Counter())["made up", "1"] = 1
     assert campaign.faults() == {"charted without a message"}
@@ -163,11 +163,11 @@ def test_it_sees_a_page_that_was_not_taken_back(campaign: Campaign) -> None:
     name = campaign.one("mistaken")
     told = Page(1001.0, "/phone-1", "m.1", f"[MEDIUM] D0 HAEM-2/{name}: CRS grade 1")
     campaign.pages.append(told)
-    assert campaign.faults() == {"not taken back"}
+    assert campaign.faults() == {"not retracted"}
     campaign.pages.append(told._replace(id="m.2", title=f"[LOW] D0 HAEM-2/{name}: CRS retracted"))
     assert campaign.faults() == set()
     campaign.open[name] = frozenset({"crs"})
-    assert campaign.faults() == {"not taken back"}
+    assert campaign.faults() == {"not retracted"}
 
 
 def test_the_same_seed_is_the_same_schedule_and_every_kind_of_kill_is_in_it() -> None:
