@@ -20,7 +20,7 @@ from ward import Ward, fever, minutes, registrations, unhurried
 
 from alerts.pages.page import Page
 from worker.delivery.deliver import deliver
-from worker.delivery.message_context import office
+from worker.delivery.message_context import message_context
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store.keys import Shard
@@ -54,7 +54,7 @@ DELIVERING: Parts = {
     ("channel.py", "_open"): "Apprise: reading the address",
     ("channel.py", "_notify"): "Apprise: checking and sending",
     ("sessions.py", "send"): "HTTP: the request itself",
-    ("office.py", "link"): "signing the link",
+    ("message_context.py", "link"): "signing the link",
     ("channel.py", "written"): "wording",
     ("client.py", "execute"): "Redis: packing commands, reading answers",
     ("outbox.py", "_receipt"): "the receipt",
@@ -151,7 +151,7 @@ def delivering(size: Size) -> Spent:
 
         def send(some: Sequence[tuple[Shard, Page]]) -> int:
             for shard, page in some:
-                deliver(run.store, shard, page.id, run.clock, run.site, office(run))
+                deliver(run.store, shard, page.id, run.clock, run.site, message_context(run))
             return len(some)
 
         # With the first, Apprise reads its plugins.

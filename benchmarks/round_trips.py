@@ -13,7 +13,7 @@ from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations, unhurried
 
 from worker.delivery.deliver import deliver
-from worker.delivery.message_context import office
+from worker.delivery.message_context import message_context
 from worker.delivery.outcome import Outcome
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
@@ -70,7 +70,7 @@ def measure(size: Size) -> list[Row]:
         [page] = ward.redis.hkeys(shard.key("outbox"))
 
         def send() -> None:
-            sent = deliver(run.store, shard, page.decode(), run.clock, run.site, office(run))
+            sent = deliver(run.store, shard, page.decode(), run.clock, run.site, message_context(run))
             assert sent.outcome is Outcome.SENT
 
         rows.append(_row("a page delivered", counted(probe, send)))

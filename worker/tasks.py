@@ -13,11 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 from alerts.pages.page import Page
 from worker.app import app
 from worker.delivery import channel_lock
-from worker.delivery.agreement import LOOKED_AT_AGAIN, mark
-from worker.delivery.channel_lock import Lane, Place
+from worker.delivery.agreement import RETRY_BEHIND_AFTER, mark
+from worker.delivery.channel_lock import Place, Priority
 from worker.delivery.deliver import TIME_SLICE
 from worker.delivery.deliver import deliver as deliver_page
-from worker.delivery.message_context import office, send_trend, wants_picture
+from worker.delivery.message_context import message_context, send_trend, wants_picture
 from worker.fhir_export.client import fhir_base
 from worker.fhir_export.export import export as export_shard
 from worker.monitoring.heartbeat import beat
@@ -108,8 +108,10 @@ def advance(shard: int) -> None:
 
 def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
     look_again = run.site.on_call.delivery.retry_backoff[0]
-    for lane, place in channel_lock.spread(run.store.redis, run.store.keys, owed, run.clock.now(), look_again):
-        app.send_task(channel_lock.DELIVERS[lane], tuple(place))
+    for priority, place in channel_lock.one_per_channel(
+        run.store.redis, run.store.keys, owed, run.clock.now(), look_again
+    ):
+        app.send_task(channel_lock.TASKS[priority], tuple(place))
 
 
 @app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
@@ -127,17 +129,19 @@ def deliver_urgent(shard: int, page: str) -> None:
     _deliver(shard, page, "urgent")
 
 
-def _deliver(shard: int, page: str, lane: Lane) -> None:
+def _deliver(shard: int, page: str, priority: Priority) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
     site = run.site_of(keys)
-    delivered = deliver_page(run.store, keys, page, run.clock, site, office(run), lambda: run.newest_site_of(keys))
-    wake_shards(app, delivered.news)
-    if delivered.left is not None:
-        time.sleep(LOOKED_AT_AGAIN.total_seconds())
-    for place in (delivered.following, delivered.left):
+    delivered = deliver_page(
+        run.store, keys, page, run.clock, site, message_context(run), lambda: run.newest_site_of(keys)
+    )
+    wake_shards(app, delivered.wake)
+    if delivered.behind is not None:
+        time.sleep(RETRY_BEHIND_AFTER.total_seconds())
+    for place in (delivered.following, delivered.behind):
         if place is not None:
-            app.send_task(channel_lock.DELIVERS[lane], tuple(place))
+            app.send_task(channel_lock.TASKS[priority], tuple(place))
     for sent in delivered.sent:
         if sent.assessed_at is not None and wants_picture(run, sent):
             address = mark(run.site.on_call.channels.get(sent.channel))

@@ -241,7 +241,7 @@ class AgainstContainers(AgainstCartwatch):
         self.stand.phone.behave(delay=SLOW_SECONDS)
         for body in probe.opening(datetime.now(UTC)):
             self.mail.send(body, self._way(URGENT, client))
-        trying = self.store.keys.trying(FIRST.strip("/"), "urgent")
+        trying = self.store.keys.channel_lock(FIRST.strip("/"), "urgent")
         until(lambda: self.store.redis.exists(trying), "the page is being sent")
 
     def _way(self, service: str, client: Client) -> Send:

@@ -132,7 +132,7 @@ def test_the_page_of_a_killed_sender_does_not_wait_for_its_claim_to_run_out(
         with hospital.workers(1) as worker:
             hospital.client.send(crs2(patient))
             keys = hospital.store.keys.of(patient)
-            eventually(lambda: list(hospital.redis.scan_iter(keys.claim("*"))), "the page is being sent")
+            eventually(lambda: list(hospital.redis.scan_iter(keys.page_lease("*"))), "the page is being sent")
             kill(*victims(worker.pid or 0))
             hospital.receiver.behave("/phone-1")
             eventually(lambda: hospital.paged("CRS 2", patient), "it was sent again at once")

@@ -70,8 +70,8 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
     clock, page = Clock(datetime.now(UTC)), turn.pages[0].id
 
     def slow(*_: object) -> Attempt:
-        store.redis.pexpire(SHARD.claim(page), 20)
-        eventually(lambda: store.redis.pttl(SHARD.claim(page)) < 0, "the claim has run out")
+        store.redis.pexpire(SHARD.page_lease(page), 20)
+        eventually(lambda: store.redis.pttl(SHARD.page_lease(page)) < 0, "the claim has run out")
         return Attempt(Outcome.PERMANENT, "the provider answered 404")
 
     monkeypatch.setattr(module, "send", slow)

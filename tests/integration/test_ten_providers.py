@@ -98,7 +98,7 @@ def test_three_that_fail_delay_none_of_the_seven_others(ten: Hospital, kind: str
     for name in TEN:
         receiver.behave(f"/{name}")
         # It is the first failure that takes everybody by surprise.
-        ten.redis.delete(ten.store.keys.ailing(name))
+        ten.redis.delete(ten.store.keys.failing(name))
     for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True):
         receiver.behave(f"/{name}", **behaviour)
     hanging = {f"/{name}" for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True) if "delay" in behaviour}

@@ -124,7 +124,7 @@ class Hospital:
             pipe.hkeys(shard.key("outbox"))
             pipe.get(shard.lease)
             if any(waits := pipe.execute()):
-                claims = {page: self.redis.get(shard.claim(page.decode())) for page in waits[2]}
+                claims = {page: self.redis.get(shard.page_lease(page.decode())) for page in waits[2]}
                 due = {name: self.redis.zrange(shard.key(name), 0, -1, withscores=True) for name in ("due", "urgent")}
                 found[str(shard.number)] = [*waits, claims, due]
         return found

@@ -31,7 +31,7 @@ URGENCIES = ("low", "medium", "high", "critical", "technical")
 def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
     """Send a test page to PERSON over their channels and print each answer. Exit code 1: no channel worked."""
     from worker.delivery.channel import send
-    from worker.delivery.message_context import office
+    from worker.delivery.message_context import message_context
     from worker.delivery.outcome import Outcome
 
     run = runtime()
@@ -44,7 +44,7 @@ def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
     worked = False
     for name in channels if channel is None else (channel,):
         page = build_test_page(run.site, person, name, run.clock.now(), urgency)
-        attempt = send(on_call.channels[name], [page], office(run))
+        attempt = send(on_call.channels[name], [page], message_context(run))
         worked |= attempt.outcome is Outcome.SENT
         click.echo(f"{name}: {attempt.outcome}{f', {attempt.detail}' if attempt.detail else ''}")
     if not worked:

@@ -39,13 +39,13 @@ def address(channel: Channel, page_id: str, receiver: str) -> str:
     return providers.with_extras(url, {"cto": str(CONNECT_SECONDS), "rto": str(READ_SECONDS)})
 
 
-def send(channel: Channel, pages: Sequence[Page], office: MessageContext) -> Attempt:
+def send(channel: Channel, pages: Sequence[Page], context: MessageContext) -> Attempt:
     """Send one page, or several that waited as one message under the id of the first."""
     first = pages[0]
-    links = [office.link(page) for page in pages]
-    service = providers.schema(channel.url.replace("{receiver}", office.receiver))
+    links = [context.link(page) for page in pages]
+    service = providers.schema(channel.url.replace("{receiver}", context.receiver))
     url = providers.with_extras(
-        address(channel, first.id, office.receiver),
+        address(channel, first.id, context.receiver),
         providers.extras(service, first, links[0], link_label(first.language)),
     )
     plugin = _open(url)

@@ -1,8 +1,8 @@
-"""Whose turn it is on a channel: one sender at a time, so that a channel that hangs holds one worker and no more.
+"""The lock of a channel: one sender at a time, so that a provider that hangs occupies one worker (a bulkhead).
 
-Without this a provider that does not answer would soon have every delivery process waiting for it. Critical pages are
-a lane of their own: they never wait for a lesser page on the same channel. Of channels that fail, and of sends that
-take long, a lane tries only a few at once: the other processes stay free for those that answer.
+Each channel has one lock for critical pages and one for the others: a critical page never waits for a lesser one. A
+circuit breaker limits how many failing channels, and how many slow sends, one priority tries at once: the other
+processes stay free for channels that answer.
 """
 
 from collections import defaultdict
@@ -20,54 +20,53 @@ from worker.delivery.outcome import Outcome
 from worker.store.keys import Keys
 from worker.store.lease import Lease, owner_token
 
-Lane = Literal["urgent", "ordinary"]
+Priority = Literal["urgent", "ordinary"]
 
-DELIVERS: Mapping[Lane, str] = {"urgent": "deliver_urgent", "ordinary": "deliver"}
-"""The task that delivers the pages of a lane."""
+TASKS: Mapping[Priority, str] = {"urgent": "deliver_urgent", "ordinary": "deliver"}
+"""The task that delivers the pages of a priority."""
 
-REMEMBERED = timedelta(minutes=2)
-"""A channel ails for this long after its last failure: longer than any page waits to be tried again."""
+FAILING_FOR = timedelta(minutes=2)
+"""A channel counts as failing for this long after its last failure: longer than any page waits for its next attempt."""
 
 SLOW_AFTER = timedelta(seconds=1)
-"""A send that takes longer counts like one on a channel that ails."""
+"""A send that takes longer counts like one on a failing channel."""
 
 MAX_FAILING_AT_ONCE = 2
-"""A lane tries at most so many channels that ail at a time: fewer than it has processes."""
+"""The failing channels that one priority tries at once: fewer than it has processes."""
 
-FORGOTTEN = timedelta(hours=1)
-"""What waits is found by its due time anyway; this only clears away what was cancelled meanwhile."""
+QUEUE_EXPIRY = timedelta(hours=1)
+"""The ticker finds waiting pages by their due time anyway; this clears the queue of pages cancelled meanwhile."""
 
 
-class Turn(NamedTuple):
-    """The right to send on a channel, until it is given back or runs out."""
+class ChannelLock(NamedTuple):
+    """The right to send on a channel, until it is released or expires."""
 
     channel: str
-    lane: Lane
+    priority: Priority
     token: str
 
     @property
     def text(self) -> str:
-        """As it stands among what its lane sends; `held` is the inverse."""
+        """The lock as a member of the in-flight set; `parse_lock` is the inverse."""
         return f"{self.token} {self.channel}"
 
     def lease(self, keys: Keys) -> Lease:
-        """The lease that the lock is."""
-        return Lease(keys.trying(self.channel, self.lane), self.token.encode())
+        """The lease behind the lock."""
+        return Lease(keys.channel_lock(self.channel, self.priority), self.token.encode())
 
 
-def held(text: bytes, lane: Lane) -> Turn:
-    """A turn among what a lane sends."""
+def parse_lock(text: bytes, priority: Priority) -> ChannelLock:
+    """A lock from a member of the in-flight set."""
     token, _, channel = text.decode().partition(" ")
-    return Turn(channel, lane, token)
+    return ChannelLock(channel, priority, token)
 
 
 class ChannelState(NamedTuple):
-    """What a channel says to who asks for its turn: whether nobody had it, whether it may be used, whether the channel
-    ails, and how many pages wait for it."""
+    """A channel at an attempt to lock it: was it free, is it ours now, is it failing, how many pages wait for it."""
 
     free: bool
     ours: bool
-    ails: bool
+    failing: bool
     waiting: int
 
 
@@ -79,132 +78,136 @@ class Place(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it stands in a key."""
+        """The place as a member of a Redis set; `parse_place` is the inverse."""
         return f"{self.shard} {self.page}"
 
 
-def place(text: bytes) -> Place:
-    """The inverse of `Place.text`."""
+def parse_place(text: bytes) -> Place:
+    """A place from a member of a Redis set."""
     shard, _, page = text.decode().partition(" ")
     return Place(int(shard), page)
 
 
-def lane(urgency: Urgency) -> Lane:
-    """The lane of a page."""
+def priority_of(urgency: Urgency) -> Priority:
+    """The priority of a page."""
     return "urgent" if urgency == "critical" else "ordinary"
 
 
-def turn(channel: str, lane: Lane) -> Turn:
-    """The turn to ask for."""
-    return Turn(channel, lane, owner_token())
+def new_lock(channel: str, priority: Priority) -> ChannelLock:
+    """A lock to try, with a token of this process."""
+    return ChannelLock(channel, priority, owner_token())
 
 
-def ask(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
-    """Ask for the turn on a channel, to be kept for `held`; `answered` reads the answers."""
-    turn.lease(keys).queue_take(pipe, held)
-    pipe.exists(keys.ailing(turn.channel))
-    pipe.zremrangebyscore(keys.sending(turn.lane), "-inf", milliseconds(now - held))
-    pipe.zcount(keys.sending(turn.lane), "-inf", milliseconds(now - SLOW_AFTER))
-    pipe.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now)})
-    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+def try_lock(pipe: Pipeline, keys: Keys, lock: ChannelLock, now: datetime, period: timedelta) -> None:
+    """Try to lock a channel for a period; `read_state` reads the replies."""
+    lock.lease(keys).queue_take(pipe, period)
+    pipe.exists(keys.failing(lock.channel))
+    pipe.zremrangebyscore(keys.in_flight(lock.priority), "-inf", milliseconds(now - period))
+    pipe.zcount(keys.in_flight(lock.priority), "-inf", milliseconds(now - SLOW_AFTER))
+    pipe.zadd(keys.in_flight(lock.priority), {lock.text: milliseconds(now)})
+    pipe.zcard(keys.waiting(lock.channel, lock.priority))
 
 
-def answered(answers: Iterator[Any]) -> ChannelState:
-    """Read the answers to `ask`. Where another has the turn it is not given back, only no longer asked for."""
-    taken, ails, _, slow, _, waiting = (next(answers) for _ in range(6))
-    return ChannelState(
-        bool(taken), bool(taken) and not (ails and slow >= MAX_FAILING_AT_ONCE), bool(ails), int(waiting)
-    )
+def read_state(replies: Iterator[Any]) -> ChannelState:
+    """Read the replies to `try_lock`.
+
+    If another worker holds the channel, the caller withdraws its request and does not release that worker's lock.
+    """
+    free, failing, _, slow, _, waiting = (next(replies) for _ in range(6))
+    ours = bool(free) and not (failing and slow >= MAX_FAILING_AT_ONCE)
+    return ChannelState(bool(free), ours, bool(failing), int(waiting))
 
 
-def keep(pipe: Pipeline, keys: Keys, turn: Turn, now: datetime, held: timedelta) -> None:
-    """Go on: the next send on the channel begins, and the turn lasts on from now."""
-    pipe.pexpire(keys.trying(turn.channel, turn.lane), held)
-    pipe.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now)})
-    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+def extend(pipe: Pipeline, keys: Keys, lock: ChannelLock, now: datetime, period: timedelta) -> None:
+    """Extend the lock for the next send on the channel; `read_waiting` reads the replies."""
+    pipe.pexpire(keys.channel_lock(lock.channel, lock.priority), period)
+    pipe.zadd(keys.in_flight(lock.priority), {lock.text: milliseconds(now)})
+    pipe.zcard(keys.waiting(lock.channel, lock.priority))
 
 
-def kept(answers: Iterator[Any]) -> int:
-    """Read the answers to `keep`: how many pages wait for the channel."""
-    *_, waiting = (next(answers) for _ in range(3))
+def read_waiting(replies: Iterator[Any]) -> int:
+    """Read the replies to `extend`: how many pages wait for the channel."""
+    *_, waiting = (next(replies) for _ in range(3))
     return int(waiting)
 
 
-def count_as_slow(redis: Redis, keys: Keys, turn: Turn, now: datetime) -> None:
-    """A send on a channel that ails counts from its beginning like one that takes long."""
-    redis.zadd(keys.sending(turn.lane), {turn.text: milliseconds(now - SLOW_AFTER)})
+def count_as_slow(redis: Redis, keys: Keys, lock: ChannelLock, now: datetime) -> None:
+    """Count a send on a failing channel as slow from its beginning."""
+    redis.zadd(keys.in_flight(lock.priority), {lock.text: milliseconds(now - SLOW_AFTER)})
 
 
-def end(pipe: Pipeline, keys: Keys, turn: Turn, *, ours: bool) -> None:
-    """Send no more; where the turn is (still) ours, another may have it. The last answer is how many pages wait for
-    the channel: who queued up before this found it busy."""
-    pipe.zrem(keys.sending(turn.lane), turn.text)
-    if ours:
-        pipe.delete(keys.trying(turn.channel, turn.lane))
-    pipe.zcard(keys.waiting(turn.channel, turn.lane))
+def release(pipe: Pipeline, keys: Keys, lock: ChannelLock, *, ours: bool) -> None:
+    """Release the channel if we still hold it.
 
-
-def is_taken(pipe: Pipeline, keys: Keys, turn: Turn) -> None:
-    """Ask whether somebody has the turn."""
-    pipe.exists(keys.trying(turn.channel, turn.lane))
-
-
-def note(redis: Redis, keys: Keys, channel: str, outcome: Outcome) -> None:
-    """Note how a send went. A refusal for good is an answer, and comes at once."""
-    if outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN):
-        redis.set(keys.ailing(channel), 1, px=REMEMBERED)
-    else:
-        redis.delete(keys.ailing(channel))
-
-
-def queue_up(pipe: Pipeline, keys: Keys, turn: Turn, waits: Iterable[tuple[Place, Page]]) -> None:
-    """Note pages that find their channel busy: whoever has the turn sends them after its own, the oldest first."""
-    pipe.zadd(keys.waiting(turn.channel, turn.lane), {place.text: milliseconds(page.at) for place, page in waits})
-    pipe.pexpire(keys.waiting(turn.channel, turn.lane), FORGOTTEN)
-
-
-def due(redis: Redis, keys: Keys, kind: Lane, waits: Place, at: datetime) -> None:
-    """When the tick looks at a page; one that is no longer owed stays so (XX)."""
-    shard = keys.shard(waits.shard)
-    redis.zadd(shard.due("critical" if kind == "urgent" else "low"), {waits.page: milliseconds(at)}, xx=True)
-
-
-def next_waiting(redis: Redis, keys: Keys, turn: Turn, count: int = 1) -> list[Place]:
-    """The oldest pages that wait for a channel; they no longer stand in the queue."""
-    found = cast("list[tuple[bytes, float]]", redis.zpopmin(keys.waiting(turn.channel, turn.lane), count))
-    return [place(text) for text, _ in found]
-
-
-def spread(
-    redis: Redis, keys: Keys, owed: Iterable[tuple[Place, Page]], now: datetime, look_again: timedelta
-) -> list[tuple[Lane, Place]]:
-    """The pages to wake a process for: one for each channel. The others wait behind it, or behind who sends there now.
-
-    One round trip where each page has a channel of its own that nobody sends on. All of them are owed: should whoever
-    has the turn die, the tick finds the others after `look_again`.
+    The last reply is the queue length: pages queued before this call saw the channel as busy.
     """
-    groups: dict[Turn, list[tuple[Place, Page]]] = defaultdict(list)
+    pipe.zrem(keys.in_flight(lock.priority), lock.text)
+    if ours:
+        pipe.delete(keys.channel_lock(lock.channel, lock.priority))
+    pipe.zcard(keys.waiting(lock.channel, lock.priority))
+
+
+def check_locked(pipe: Pipeline, keys: Keys, lock: ChannelLock) -> None:
+    """Ask whether any worker holds the channel."""
+    pipe.exists(keys.channel_lock(lock.channel, lock.priority))
+
+
+def record_outcome(redis: Redis, keys: Keys, channel: str, outcome: Outcome) -> None:
+    """Open or close the circuit breaker of a channel. A permanent refusal is an answer, and comes at once."""
+    if outcome in (Outcome.TEMPORARY, Outcome.UNKNOWN):
+        redis.set(keys.failing(channel), 1, px=FAILING_FOR)
+    else:
+        redis.delete(keys.failing(channel))
+
+
+def enqueue(pipe: Pipeline, keys: Keys, lock: ChannelLock, pages: Iterable[tuple[Place, Page]]) -> None:
+    """Queue pages that found their channel busy: the holder of the lock sends them after its own, oldest first."""
+    pipe.zadd(keys.waiting(lock.channel, lock.priority), {place.text: milliseconds(page.at) for place, page in pages})
+    pipe.pexpire(keys.waiting(lock.channel, lock.priority), QUEUE_EXPIRY)
+
+
+def set_due(redis: Redis, keys: Keys, priority: Priority, place: Place, at: datetime) -> None:
+    """Set when the ticker looks at a page; a page that is no longer owed stays so (XX)."""
+    shard = keys.shard(place.shard)
+    redis.zadd(shard.due("critical" if priority == "urgent" else "low"), {place.page: milliseconds(at)}, xx=True)
+
+
+def pop_waiting(redis: Redis, keys: Keys, lock: ChannelLock, count: int = 1) -> list[Place]:
+    """Take the oldest pages that wait for a channel out of its queue."""
+    found = cast("list[tuple[bytes, float]]", redis.zpopmin(keys.waiting(lock.channel, lock.priority), count))
+    return [parse_place(text) for text, _ in found]
+
+
+def one_per_channel(
+    redis: Redis, keys: Keys, owed: Iterable[tuple[Place, Page]], now: datetime, look_again: timedelta
+) -> list[tuple[Priority, Place]]:
+    """Choose the pages to wake a process for: one for each channel. The others wait behind it, or behind its holder.
+
+    This costs one round trip if each page has a free channel of its own. All pages stay owed: if the holder of a lock
+    dies, the ticker finds the pages behind it after `look_again`.
+    """
+    groups: dict[ChannelLock, list[tuple[Place, Page]]] = defaultdict(list)
     for place, page in owed:
-        groups[Turn(page.channel, lane(page.urgency), "")].append((place, page))
+        groups[ChannelLock(page.channel, priority_of(page.urgency), "")].append((place, page))
     if not groups:
         return []
-    busy = _busy(redis, keys, groups)
+    locked = _locked(redis, keys, groups)
     pipe = redis.pipeline(transaction=True)
-    for turn, pages in groups.items():
-        if behind := pages if turn in busy else pages[1:]:
-            queue_up(pipe, keys, turn, behind)
+    for lock, pages in groups.items():
+        if behind := pages if lock in locked else pages[1:]:
+            enqueue(pipe, keys, lock, behind)
         for place, _ in behind:
-            due(pipe, keys, turn.lane, place, now + look_again)
+            set_due(pipe, keys, lock.priority, place, now + look_again)
     if len(pipe):
         pipe.execute()
-        # Whoever had a turn may have ended it before these stood in its queue.
-        busy &= _busy(redis, keys, groups)
-    return [(turn.lane, pages[0][0]) for turn, pages in groups.items() if turn not in busy]
+        # A holder may have released its lock before these pages were queued.
+        locked &= _locked(redis, keys, groups)
+    return [(lock.priority, pages[0][0]) for lock, pages in groups.items() if lock not in locked]
 
 
-def _busy(redis: Redis, keys: Keys, turns: Collection[Turn]) -> set[Turn]:
-    """The turns that somebody has now."""
+def _locked(redis: Redis, keys: Keys, locks: Collection[ChannelLock]) -> set[ChannelLock]:
+    """The channels that some worker holds now."""
     pipe = redis.pipeline(transaction=False)
-    for turn in turns:
-        is_taken(pipe, keys, turn)
-    return {turn for turn, taken in zip(turns, pipe.execute(), strict=True) if taken}
+    for lock in locks:
+        check_locked(pipe, keys, lock)
+    return {lock for lock, locked in zip(locks, pipe.execute(), strict=True) if locked}

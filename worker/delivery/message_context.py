@@ -17,8 +17,8 @@ from worker.runtime.runtime import Runtime
 log = logging.getLogger(__name__)
 
 
-def office(run: Runtime) -> MessageContext:
-    """The office of an installation; without a public address pages carry a command in place of a link.
+def message_context(run: Runtime) -> MessageContext:
+    """The message_context of an installation; without a public address pages carry a command in place of a link.
 
     A page about no episode, such as a test, has nothing to be shown.
     """

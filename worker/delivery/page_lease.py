@@ -1,4 +1,4 @@
-"""The claim on a page: one worker sends it, and whoever lost the claim can no longer change what is owed."""
+"""The lease of a page: one worker sends it, and a worker that lost its lease can no longer change what is owed."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -19,17 +19,20 @@ from worker.store.schema import UnreadableError
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = timedelta(hours=1)
-"""How long an attempt of which nothing more was heard is counted."""
+COUNT_EXPIRY = timedelta(hours=1)
+"""How long an unfinished attempt is counted."""
 
 
-class Claim(NamedTuple):
-    """A page this worker alone may send for now; `died` attempts before were begun and never heard of again."""
+class PageLease(NamedTuple):
+    """A page that this worker alone may send for now.
+
+    `token` is its fencing token. `crashed` counts earlier attempts that began and never ended.
+    """
 
     shard: Shard
     owed: Owed
-    token: str
-    died: int
+    token: bytes
+    crashed: int
 
     @property
     def page(self) -> Page:
@@ -38,66 +41,65 @@ class Claim(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Where it stands."""
+        """Where the page stands."""
         return Place(self.shard.number, self.page.id)
 
     @property
     def number(self) -> int:
-        """Which attempt this is: the first is 1."""
-        return self.owed.attempts + self.died + 1
+        """The number of this attempt; the first is 1."""
+        return self.owed.attempts + self.crashed + 1
 
 
-class Taken(NamedTuple):
-    """What came of claiming pages: those claimed, and those that are no longer owed."""
+class Acquired(NamedTuple):
+    """The result of acquiring pages: the leases we hold, and the pages that are no longer owed."""
 
-    claims: list[Claim]
+    leases: list[PageLease]
     gone: list[Place]
 
 
-def take(
-    redis: Redis, keys: Keys, places: Sequence[Place], clock: Clock, held: timedelta, *, early: bool = False
-) -> Taken:
-    """Claim pages for `held` in one round trip; not another worker's, nor (unless `early`) one that is not due yet.
+def acquire(
+    redis: Redis, keys: Keys, places: Sequence[Place], clock: Clock, period: timedelta, *, early: bool = False
+) -> Acquired:
+    """Lease pages for a period in one round trip.
 
-    The trip also reads the store's clock. A claim of a process that was killed is taken away, so that whoever looks
-    next claims the page.
+    Skips a page that another worker holds and, unless `early`, one that is not due yet. The trip also reads the
+    store's clock. The lease of a killed process is revoked, so that the next worker acquires the page.
     """
     pipe = redis.pipeline(transaction=False)
     shards = [keys.shard(place.shard) for place in places]
-    leases = [Lease.of(shard.claim(place.page)) for shard, place in zip(shards, places, strict=True)]
+    leases = [Lease.of(shard.page_lease(place.page)) for shard, place in zip(shards, places, strict=True)]
     for shard, place, lease in zip(shards, places, leases, strict=True):
-        lease.queue_take(pipe, held)
+        lease.queue_take(pipe, period)
         pipe.get(lease.key)
         pipe.hget(shard.key("outbox"), place.page)
         pipe.zscore(shard.key("due"), place.page)
         pipe.zscore(shard.key("urgent"), place.page)
-        pipe.get(shard.begun(place.page))
-    answers = iter(read_with(clock, pipe))
+        pipe.get(shard.unfinished_attempts(place.page))
+    replies = iter(read_with(clock, pipe))
     now = clock.now()
-    taken = Taken([], [])
+    acquired = Acquired([], [])
     back = redis.pipeline(transaction=False)
     for shard, place, lease in zip(shards, places, leases, strict=True):
-        claimed, holder, packed, *due, begun = (next(answers) for _ in range(6))
+        ours, holder, packed, *due, crashed = (next(replies) for _ in range(6))
         at = next((score for score in due if score is not None), None)
         owed = _read(packed)
         if owed is None or at is None:
-            taken.gone.append(place)
-        elif claimed and (early or at <= milliseconds(now)):
-            taken.claims.append(
-                Claim(shard, owed, lease.token.decode(), int(begun) if begun is not None and begun.isdigit() else 0)
-            )
+            acquired.gone.append(place)
+        elif ours and (early or at <= milliseconds(now)):
+            count = int(crashed) if (crashed or b"").isdigit() else 0
+            acquired.leases.append(PageLease(shard, owed, lease.token, count))
             continue
-        if claimed:
+        if ours:
             back.delete(lease.key)
         elif holder is not None and owner_is_dead(holder):
-            take_away(redis, shard, place.page, holder, now)
+            revoke(redis, shard, place.page, holder, now)
     if len(back):
         back.execute()
-    return taken
+    return acquired
 
 
 def _read(packed: bytes | None) -> Owed | None:
-    """A page that is owed. One that cannot be read stays where it is, and is overdue: the watchdog says so."""
+    """An owed page. One that cannot be read stays in place and becomes overdue: the watchdog reports it."""
     try:
         return unpack_owed(packed) if packed is not None else None
     except UnreadableError as error:
@@ -105,54 +107,54 @@ def _read(packed: bytes | None) -> Owed | None:
         return None
 
 
-def take_away(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) -> None:
-    """Whoever claimed a page was killed: it is due. One that was cancelled meanwhile stays cancelled (XX)."""
+def revoke(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) -> None:
+    """Revoke the lease of a killed worker: the page is due. A page cancelled meanwhile stays cancelled (XX)."""
 
     def write(pipe: Pipeline) -> None:
-        pipe.delete(shard.claim(page))
+        pipe.delete(shard.page_lease(page))
         for name in ("due", "urgent"):
             pipe.zadd(shard.key(name), {page: milliseconds(now)}, xx=True)
 
-    Lease(shard.claim(page), holder).write(redis, write)
+    Lease(shard.page_lease(page), holder).write(redis, write)
 
 
-def begin(pipe: Pipeline, claim: Claim, now: datetime, policy: DeliveryPolicy) -> None:
-    """Count an attempt and move the due time past the claim: a worker that dies now is noticed.
+def begin_attempt(pipe: Pipeline, lease: PageLease, now: datetime, policy: DeliveryPolicy) -> None:
+    """Count an attempt and move the due time past the lease: if the worker dies now, the ticker finds the page.
 
-    A page that was cancelled meanwhile stays cancelled (XX); `has_begun` says so.
+    A page cancelled meanwhile stays cancelled (XX); `attempt_begun` tells.
     """
-    begun = claim.shard.begun(claim.page.id)
-    pipe.get(claim.shard.claim(claim.page.id))
-    pipe.incr(begun)
-    pipe.pexpire(begun, REMEMBERED)
-    pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(now + policy.lease)}, xx=True)
+    unfinished = lease.shard.unfinished_attempts(lease.page.id)
+    pipe.get(lease.shard.page_lease(lease.page.id))
+    pipe.incr(unfinished)
+    pipe.pexpire(unfinished, COUNT_EXPIRY)
+    pipe.zadd(lease.shard.due(lease.page.urgency), {lease.page.id: milliseconds(now + policy.lease)}, xx=True)
 
 
-def has_begun(answers: Iterator[Any], claim: Claim) -> bool:
-    """Read the answers to `begin`: whether the page was still ours to send."""
-    token, *_ = (next(answers) for _ in range(4))
-    return bool(token == claim.token.encode())
+def attempt_begun(replies: Iterator[Any], lease: PageLease) -> bool:
+    """Read the replies to `begin_attempt`: whether the page was still ours to send."""
+    token, *_ = (next(replies) for _ in range(4))
+    return bool(token == lease.token)
 
 
-def settle(pipe: Pipeline, claim: Claim) -> None:
-    """A page is no longer owed."""
-    pipe.hdel(claim.shard.key("outbox"), claim.page.id)
-    pipe.zrem(claim.shard.due(claim.page.urgency), claim.page.id)
-    pipe.delete(claim.shard.claim(claim.page.id), claim.shard.begun(claim.page.id))
+def acknowledge(pipe: Pipeline, lease: PageLease) -> None:
+    """Remove a page from the outbox: it is no longer owed."""
+    pipe.hdel(lease.shard.key("outbox"), lease.page.id)
+    pipe.zrem(lease.shard.due(lease.page.urgency), lease.page.id)
+    pipe.delete(lease.shard.page_lease(lease.page.id), lease.shard.unfinished_attempts(lease.page.id))
 
 
-def put_off(pipe: Pipeline, claim: Claim, until: datetime) -> None:
-    """An attempt was begun and not made: look at the page again later. One cancelled meanwhile stays cancelled (XX)."""
-    pipe.decr(claim.shard.begun(claim.page.id))
-    pipe.zadd(claim.shard.due(claim.page.urgency), {claim.page.id: milliseconds(until)}, xx=True)
-    give_back(pipe, claim)
+def postpone(pipe: Pipeline, lease: PageLease, until: datetime) -> None:
+    """Undo an attempt that began and sent nothing; retry later. A page cancelled meanwhile stays cancelled (XX)."""
+    pipe.decr(lease.shard.unfinished_attempts(lease.page.id))
+    pipe.zadd(lease.shard.due(lease.page.urgency), {lease.page.id: milliseconds(until)}, xx=True)
+    release(pipe, lease)
 
 
-def give_back(pipe: Pipeline, claim: Claim) -> None:
-    """Another may claim a page, of which no attempt was begun; when it is due does not change."""
-    pipe.delete(claim.shard.claim(claim.page.id))
+def release(pipe: Pipeline, lease: PageLease) -> None:
+    """Release a page of which no attempt began; its due time does not change."""
+    pipe.delete(lease.shard.page_lease(lease.page.id))
 
 
-def while_ours(redis: Redis, claim: Claim, write: Callable[[Pipeline], None]) -> bool:
-    """Write in one transaction, if the claim is still ours; whether it was."""
-    return Lease(claim.shard.claim(claim.page.id), claim.token.encode()).write(redis, write)
+def write_if_held(redis: Redis, lease: PageLease, write: Callable[[Pipeline], None]) -> bool:
+    """Write in one transaction if we still hold the lease; return whether we did."""
+    return Lease(lease.shard.page_lease(lease.page.id), lease.token).write(redis, write)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from worker.delivery.limits import count_held
+from worker.delivery.limits import count_rate_limited
 from worker.fhir_export.backlog import backlog
 from worker.monitoring.canary import CANARY
 from worker.monitoring.overdue import find
@@ -120,7 +120,7 @@ def _heartbeat(status: WatchdogStatus) -> Check:
 
 def _rate_limited(store: Store) -> Check:
     """Pages that wait because of their channel's rate limit: a storm, and no fault of ours."""
-    counts = count_held(store.redis, store.keys)
+    counts = count_rate_limited(store.redis, store.keys)
     seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in counts.items())
     return Check("rate limited", True, seen or "none")
 

@@ -23,54 +23,54 @@ def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewh
     the channel key still holds.
     """
     held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
-    asked = [(channel, lane) for channel in channels for lane in channel_lock.DELIVERS]
+    asked = [(channel, priority) for channel in channels for priority in channel_lock.TASKS]
     pipe = store.redis.pipeline(transaction=False)
-    pipe.mget([*held, *(store.keys.trying(channel, lane) for channel, lane in asked)])
-    for lane in channel_lock.DELIVERS:
-        pipe.zrange(store.keys.sending(lane), 0, -1)
+    pipe.mget([*held, *(store.keys.channel_lock(channel, priority) for channel, priority in asked)])
+    for priority in channel_lock.TASKS:
+        pipe.zrange(store.keys.in_flight(priority), 0, -1)
     holders, *sends = pipe.execute()
     found = {
-        channel_lock.Turn(*place, token.decode())
+        channel_lock.ChannelLock(*place, token.decode())
         for place, token in zip(asked, holders[len(held) :], strict=True)
         if token
     }
     found |= {
-        channel_lock.held(item, lane)
-        for lane, sending in zip(channel_lock.DELIVERS, sends, strict=True)
-        for item in sending
+        channel_lock.parse_lock(item, priority)
+        for priority, in_flight in zip(channel_lock.TASKS, sends, strict=True)
+        for item in in_flight
     }
-    tokens = {*filter(None, holders[: len(held)]), *(turn.token.encode() for turn in found)}
+    tokens = {*filter(None, holders[: len(held)]), *(lock.token.encode() for lock in found)}
     ended = elsewhere.dead(store.redis, tokens)
     for key, holder in zip(held, holders, strict=False):
         if holder is not None and _has_ended(holder, ended):
             log.warning("the worker that held %s was killed; it is free", key)
             Lease(key, holder).release(store.redis)
-    for turn in found:
-        if _has_ended(turn.token.encode(), ended):
-            _end(store, turn, now, ended)
+    for lock in found:
+        if _has_ended(lock.token.encode(), ended):
+            _end(store, lock, now, ended)
 
 
 def _has_ended(holder: bytes, ended: Collection[str]) -> bool:
     return owner_is_dead(holder) or process_of(holder) in ended
 
 
-def _end(store: Store, turn: channel_lock.Turn, now: datetime, ended: Collection[str]) -> None:
+def _end(store: Store, lock: channel_lock.ChannelLock, now: datetime, ended: Collection[str]) -> None:
     """A worker was killed while it sent: release its channel and make its pages due."""
-    log.warning("a worker was killed while it sent on %s; its pages are due again", turn.channel)
-    _free_claims(store, now, ended)
-    turn.lease(store.keys).release(store.redis)
+    log.warning("a worker was killed while it sent on %s; its pages are due again", lock.channel)
+    _revoke_page_leases(store, now, ended)
+    lock.lease(store.keys).release(store.redis)
     # Last: if this process is killed too, the next still finds the rest.
-    store.redis.zrem(store.keys.sending(turn.lane), turn.text)
+    store.redis.zrem(store.keys.in_flight(lock.priority), lock.text)
 
 
-def _free_claims(store: Store, now: datetime, ended: Collection[str]) -> None:
+def _revoke_page_leases(store: Store, now: datetime, ended: Collection[str]) -> None:
     shards = store.keys.advanced()
     pipe = store.redis.pipeline(transaction=False)
     for shard in shards:
         pipe.hkeys(shard.key("outbox"))
     places = [(shard, page.decode()) for shard, pages in zip(shards, pipe.execute(), strict=True) for page in pages]
-    asked = [shard.claim(page) for shard, page in places]
+    asked = [shard.page_lease(page) for shard, page in places]
     holders = cast("list[bytes | None]", store.redis.mget(asked)) if asked else []
     for (shard, page), holder in zip(places, holders, strict=True):
         if holder is not None and _has_ended(holder, ended):
-            page_lease.take_away(store.redis, shard, page, holder, now)
+            page_lease.revoke(store.redis, shard, page, holder, now)

@@ -165,7 +165,7 @@ class Replay:
         for shard in self.store.keys.all():
             pipe.hkeys(shard.key("outbox"))
         owed = zip(self.store.keys.all(), pipe.execute(), strict=True)
-        claims = [shard.claim(page.decode()) for shard, pages in owed for page in pages]
+        claims = [shard.page_lease(page.decode()) for shard, pages in owed for page in pages]
         return bool(claims) and bool(self.store.redis.exists(*claims))
 
     def _next(self, agenda: "_Agenda") -> datetime | None:

@@ -26,7 +26,7 @@ Reported = Literal["", "failed", "unknown", "undeliverable"]
 class Owed(Struct, frozen=True, kw_only=True):
     """A page that has not been delivered yet, after so many attempts; `reported` is what the judgement was told of it.
 
-    `address` and `written` say which version of its channel it was made under, `left_since` (ms) since when senders
+    `address` and `written` say which version of its channel it was made under, `behind_since` (ms) since when senders
     with an older one leave it to others: see `worker.delivery.agreement`.
     """
 
@@ -35,7 +35,7 @@ class Owed(Struct, frozen=True, kw_only=True):
     reported: Reported = ""
     address: str = ""
     written: int = 0
-    left_since: int = 0
+    behind_since: int = 0
 
 
 _FAST = 1

@@ -11,8 +11,8 @@ timers     zset     patient -> when the patient is looked at next (ms since 1970
 outbox     hash     page id -> the packed page and its attempts
 due        zset     page id -> when its delivery is tried next (ms)
 urgent     zset     the same for critical pages, which have workers of their own
-claim:ID   string   the lease on a page: the worker that delivers it now
-begun:ID   string   attempts on a page that were begun and never finished
+page_lease:ID string   the lease on a page: the worker that delivers it now
+unfinished_attempts:ID string  attempts on a page that began and never ended
 unregistered hash   patient that nobody has registered -> how many messages, since when, from whom
 episodes   hash     episode id -> patient
 last_seen  hash     source -> when it last sent something (ms)
@@ -81,9 +81,9 @@ class Shard(NamedTuple):
         """How many receipts of sent pages wait in the inbox. They are not urgent."""
         return self.key("receipts")
 
-    def claim(self, page: str) -> str:
+    def page_lease(self, page: str) -> str:
         """The lease of the worker that sends a page."""
-        return self.key(f"claim:{page}")
+        return self.key(f"page_lease:{page}")
 
     @property
     def exports(self) -> str:
@@ -99,9 +99,9 @@ class Shard(NamedTuple):
         """An exported page."""
         return self.key(f"page:{page}")
 
-    def begun(self, page: str) -> str:
-        """How many attempts on a page were begun and never finished."""
-        return self.key(f"begun:{page}")
+    def unfinished_attempts(self, page: str) -> str:
+        """How many attempts on a page began and never ended."""
+        return self.key(f"unfinished_attempts:{page}")
 
 
 class Keys(NamedTuple):
@@ -131,29 +131,29 @@ class Keys(NamedTuple):
         """Every shard that workers advance: those of patients and the canary's."""
         return [*self.all(), self.canary]
 
-    def ailing(self, channel: str) -> str:
+    def failing(self, channel: str) -> str:
         """Set while a channel has failed lately."""
-        return f"{self.namespace}:ailing:{channel}"
+        return f"{self.namespace}:failing:{channel}"
 
-    def trying(self, channel: str, lane: str) -> str:
-        """Set while a worker of a lane sends on a channel."""
-        return f"{self.namespace}:trying:{lane}:{channel}"
+    def channel_lock(self, channel: str, priority: str) -> str:
+        """The lease of the worker that sends on a channel with this priority."""
+        return f"{self.namespace}:channel_lock:{priority}:{channel}"
 
-    def sending(self, lane: str) -> str:
-        """Everything a lane sends now, by when it began (ms)."""
-        return f"{self.namespace}:sending:{lane}"
+    def in_flight(self, priority: str) -> str:
+        """The sends in flight of a priority, by when they began (ms)."""
+        return f"{self.namespace}:in_flight:{priority}"
 
-    def waiting(self, channel: str, lane: str) -> str:
+    def waiting(self, channel: str, priority: str) -> str:
         """Pages that found their channel busy, by when they were owed (ms)."""
-        return f"{self.namespace}:waiting:{lane}:{channel}"
+        return f"{self.namespace}:waiting:{priority}:{channel}"
 
     def sent(self, channel: str) -> str:
-        """What a channel was sent lately, by when (ms)."""
+        """The messages a channel was sent lately, by when (ms)."""
         return f"{self.namespace}:sent:{channel}"
 
-    def held(self, channel: str) -> str:
-        """Pages over a channel's limit, by when they were held back (ms)."""
-        return f"{self.namespace}:held:{channel}"
+    def rate_limited(self, channel: str) -> str:
+        """Pages over the rate limit of a channel, by when they were first delayed (ms)."""
+        return f"{self.namespace}:rate_limited:{channel}"
 
     def tick_claimed(self, what: str) -> str:
         """Set while one worker's ticker looks for due work on behalf of all: `what` is "due" or "exports"."""

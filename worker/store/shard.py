@@ -242,7 +242,9 @@ class Store:
             pipe.zrem(shard.key("due"), *outcome.cancelled)
             pipe.zrem(shard.key("urgent"), *outcome.cancelled)
             # Whoever is sending one of them now can then no longer bring it back.
-            pipe.delete(*[name(page) for page in outcome.cancelled for name in (shard.claim, shard.begun)])
+            pipe.delete(
+                *[name(page) for page in outcome.cancelled for name in (shard.page_lease, shard.unfinished_attempts)]
+            )
         dead_letters.write(pipe, self.keys, outcome.dead_letters, now)
         if self._journal_length and (batch.waiting or outcome.events):
             record_ = journal_record(batch.waiting, outcome.events, now)

@@ -26,16 +26,17 @@ TYPES = {
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
         " unreadable unreadable_values waiting_bytes"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
-        b"zset": "timers due urgent seen waiting: sent: held: sending: dead_letters_of: dead_letters_dropping",
-        b"string": "claim begun export_lease crashes cursor suspect lease wakeup_pending receipts"
-        " tick_claimed: ailing: trying: beat: clock schema",
+        b"zset": "timers due urgent seen waiting: sent: rate_limited: in_flight:"
+        " dead_letters_of: dead_letters_dropping",
+        b"string": "page_lease unfinished_attempts export_lease crashes cursor suspect lease wakeup_pending receipts"
+        " tick_claimed: failing: channel_lock: beat: clock schema",
     }.items()
     for name in names.split()
 }
 """What a key holds, by the part of its name after the namespace and the shard; a colon where the name goes on."""
 
 HOLDS = {
-    **dict.fromkeys(("crashes", "receipts", "begun"), re.compile(rb"-?\d+")),
+    **dict.fromkeys(("crashes", "receipts", "unfinished_attempts"), re.compile(rb"-?\d+")),
     "cursor": re.compile(rb"\(?\d+-\d+"),
 }
 """What the text of some of them looks like: another text fails commands like another type."""

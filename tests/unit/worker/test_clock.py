@@ -156,7 +156,7 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
     machines.is_away = True
     for take in (
         lambda clock: store.look(KEYS.of("P1"), clock),
-        lambda clock: page_lease.take(store.redis, KEYS, [Place(1, "e.1")], clock, timedelta(seconds=20)),
+        lambda clock: page_lease.acquire(store.redis, KEYS, [Place(1, "e.1")], clock, timedelta(seconds=20)),
     ):
         clock = StoreClock(machines)  # type: ignore[arg-type]
         take(clock)

@@ -25,7 +25,7 @@ from worker.app import QUEUES, app, pool_lives
 from worker.clock import milliseconds
 from worker.delivery import channel_lock
 from worker.delivery.agreement import mark
-from worker.delivery.channel_lock import Lane
+from worker.delivery.channel_lock import Priority
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import ShardRun
 from worker.runtime.runtime import Runtime
@@ -223,19 +223,19 @@ def owe(store: Store, page: Page) -> None:
 
 @pytest.mark.usefixtures("provider")
 @pytest.mark.parametrize(
-    ("task", "urgency", "lane"), [("deliver", "high", "ordinary"), ("deliver_urgent", "critical", "urgent")]
+    ("task", "urgency", "priority"), [("deliver", "high", "ordinary"), ("deliver_urgent", "critical", "urgent")]
 )
 def test_when_its_time_is_over_a_task_hands_over_to_another(
-    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, task: str, urgency: Urgency, lane: Lane
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, task: str, urgency: Urgency, priority: Priority
 ) -> None:
     monkeypatch.setattr("worker.delivery.deliver.TIME_SLICE", timedelta())
     owe(store, build_page("e1.1", urgency=urgency))
     owe(store, build_page("e2.1", urgency=urgency))
     with store.redis.pipeline() as pipe:
-        channel_lock.queue_up(
+        channel_lock.enqueue(
             pipe,
             KEYS,
-            channel_lock.turn("phone-1", lane),
+            channel_lock.new_lock("phone-1", priority),
             [(channel_lock.Place(SHARD.number, "e2.1"), build_page("e2.1"))],
         )
         pipe.execute()

@@ -14,7 +14,7 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.clock import milliseconds
 from worker.delivery import channel_lock
 from worker.delivery import deliver as module
-from worker.delivery.agreement import LEFT_FOR, LOOKED_AT_AGAIN, owing
+from worker.delivery.agreement import RETRY_BEHIND_AFTER, WAITS_FOR_NEWER_CONFIG, owing
 from worker.delivery.channel import MessageContext
 from worker.delivery.channel_lock import Place
 from worker.delivery.deliver import Delivered, deliver
@@ -112,10 +112,10 @@ def test_a_new_channel_is_never_said_to_be_gone(store: Store, clock: Clock, prov
 def test_it_is_left_to_a_sender_that_has_the_newer(store: Store, clock: Clock, provider: list[tuple[str, str]]) -> None:
     owe(store.redis, NEW, page())
     left = delivered(store, clock, OLD)
-    assert (left.outcome, left.left) == (None, Place(SHARD.number, "e7.1"))
-    assert due_at(store.redis) == milliseconds(NOW + LOOKED_AT_AGAIN)
-    assert not store.redis.exists(SHARD.claim("e7.1"), SHARD.begun("e7.1"))
-    clock.at += LOOKED_AT_AGAIN
+    assert (left.outcome, left.behind) == (None, Place(SHARD.number, "e7.1"))
+    assert due_at(store.redis) == milliseconds(NOW + RETRY_BEHIND_AFTER)
+    assert not store.redis.exists(SHARD.page_lease("e7.1"), SHARD.unfinished_attempts("e7.1"))
+    clock.at += RETRY_BEHIND_AFTER
     delivered(store, clock, NEW)
     assert provider == [("e7.1", "json://127.0.0.1:9/new")]
 
@@ -124,9 +124,9 @@ def test_where_nobody_has_the_newer_it_is_sent_all_the_same_and_said(
     store: Store, clock: Clock, provider: list[tuple[str, str]]
 ) -> None:
     owe(store.redis, NEW, page())
-    while clock.at < NOW + LEFT_FOR:
+    while clock.at < NOW + WAITS_FOR_NEWER_CONFIG:
         delivered(store, clock, OLD)
-        clock.at += LOOKED_AT_AGAIN
+        clock.at += RETRY_BEHIND_AFTER
     assert provider == []
     assert delivered(store, clock, OLD).outcome is Outcome.SENT
     assert provider == [("e7.1", OLD.on_call.channels["phone-1"].url)]
@@ -140,7 +140,7 @@ def test_a_channel_that_only_the_newer_knows_is_tried_again_and_the_next_channel
 ) -> None:
     owe(store.redis, NEW, page())
     delivered(store, clock, WITHOUT)
-    clock.at += LEFT_FOR
+    clock.at += WAITS_FOR_NEWER_CONFIG
     assert delivered(store, clock, WITHOUT).outcome is Outcome.TEMPORARY
     assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [
         ("failed", "this machine's configuration is older and does not know the channel")
@@ -182,14 +182,14 @@ def test_those_that_wait_behind_a_page_are_looked_at_too(
     first, second, third = page("e1.1"), page("e2.1"), page("e3.1")
     owe(store.redis, OLD, first, third)
     owe(store.redis, NEW, second)
-    lane = channel_lock.turn("phone-1", "ordinary")
+    priority = channel_lock.new_lock("phone-1", "ordinary")
     with store.redis.pipeline() as pipe:
-        channel_lock.queue_up(pipe, KEYS, lane, [(Place(SHARD.number, item.id), item) for item in (second, third)])
+        channel_lock.enqueue(pipe, KEYS, priority, [(Place(SHARD.number, item.id), item) for item in (second, third)])
         pipe.execute()
     following = delivered(store, clock, OLD, id="e1.1").following
     assert [id for id, _ in provider] == ["e1.1"]
     assert following == channel_lock.Place(SHARD.number, "e2.1")
-    assert not store.redis.exists(SHARD.claim("e2.1"), SHARD.claim("e3.1"))
+    assert not store.redis.exists(SHARD.page_lease("e2.1"), SHARD.page_lease("e3.1"))
     delivered(store, clock, NEW, id="e2.1")
     assert provider[1:] == [("e2.1", "json://127.0.0.1:9/new"), ("e3.1", "json://127.0.0.1:9/new")]
 
@@ -218,5 +218,5 @@ def test_packed_it_comes_back(store: Store, clock: Clock) -> None:
     packed = store.redis.hget(SHARD.key("outbox"), "e7.1")
     assert packed is not None
     assert unpack_owed(packed) == Owed(
-        page=page(), address=owing(page(), NEW).address, written=2000, left_since=milliseconds(NOW)
+        page=page(), address=owing(page(), NEW).address, written=2000, behind_since=milliseconds(NOW)
     )

@@ -22,7 +22,7 @@ from worker.delivery.outcome import Attempt, Outcome
 from worker.store.codec import Owed, pack, unpack_owed
 from worker.store.shard import Store
 
-ORDINARY = channel_lock.turn("phone-1", "ordinary")
+ORDINARY = channel_lock.new_lock("phone-1", "ordinary")
 CLAIM = SITE.on_call.delivery.lease
 """No limit but time: twenty messages are the shipped one."""
 
@@ -83,7 +83,7 @@ def row(redis: Redis, count: int) -> list[Page]:
     owe(redis, *pages)
     pipe = redis.pipeline()
     for item in pages[1:]:
-        channel_lock.queue_up(pipe, KEYS, ORDINARY, [(place_of(item), item)])
+        channel_lock.enqueue(pipe, KEYS, ORDINARY, [(place_of(item), item)])
     pipe.execute()
     return pages
 
@@ -102,9 +102,13 @@ def is_due(redis: Redis, item: Page) -> timedelta | None:
 
 
 def keys_left(redis: Redis) -> list[str]:
-    """Claims, counts of attempts and turns that are still there."""
+    """Page leases, counts of attempts and channel locks that are still there."""
     names = [name.decode() for name in redis.scan_iter("*")]
-    return [name for name in names if any(part in name for part in (":claim:", ":begun:", ":trying:"))]
+    return [
+        name
+        for name in names
+        if any(part in name for part in (":page_lease:", ":unfinished_attempts:", ":channel_lock:"))
+    ]
 
 
 def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
@@ -114,7 +118,7 @@ def test_everything_that_waits_for_the_channel_is_sent_in_order_and_receipted(
     done = send(store, pages[0])
     assert provider.given == [item.id for item in pages]
     assert [item.id for item in done.sent] == provider.given
-    assert (done.outcome, done.following, done.news) == (Outcome.SENT, None, ())
+    assert (done.outcome, done.following, done.wake) == (Outcome.SENT, None, ())
     assert left(redis) == []
     receipts = [fields[b"m"].decode() for shard in KEYS.all() for _, fields in store.stream(shard.inbox)]
     assert sorted(text.split('"page":"')[1].split('"')[0] for text in receipts) == sorted(provider.given)
@@ -159,11 +163,11 @@ def test_after_a_failure_the_others_wait_for_their_own_time(
     done = send(store, pages[0])
     assert provider.given == [pages[0].id, pages[1].id]
     assert left(redis) == [item.id for item in pages[1:]]
-    assert [shard.number for shard in done.news] == [KEYS.of(pages[1].patient).number]
+    assert [shard.number for shard in done.wake] == [KEYS.of(pages[1].patient).number]
     assert done.following is None
     assert keys_left(redis) == [], "nobody holds what was claimed ahead"
     assert [is_due(redis, item) for item in pages[2:]] == [timedelta()] * 3
-    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+    assert channel_lock.pop_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
 
 
 def test_a_page_that_is_refused_for_good_holds_up_nobody(redis: Redis, store: Store, provider: Provider) -> None:
@@ -208,7 +212,7 @@ def test_a_page_claimed_ahead_is_given_back_when_the_store_goes(
     assert provider.given == [pages[0].id, pages[1].id]
     assert left(redis) == [item.id for item in pages[2:]]
     assert keys_left(redis) == []
-    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
+    assert channel_lock.pop_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
 
 
 def test_a_store_that_stays_away_is_an_error_and_the_page_is_sent_again(
@@ -234,7 +238,7 @@ def test_when_time_is_over_another_goes_on_with_who_waited_longest(
     assert done.following == place_of(pages[2])
     assert is_due(redis, pages[2]) == TIME_SLICE
     assert keys_left(redis) == []
-    assert channel_lock.next_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[3:]]
+    assert channel_lock.pop_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[3:]]
 
 
 def test_a_page_that_comes_to_wait_while_the_last_is_sent_is_sent_too(
@@ -257,14 +261,14 @@ def test_who_finds_the_channel_busy_just_before_it_is_free_asks_again(
 ) -> None:
     """Otherwise its page would wait for the tick."""
     [only] = row(redis, 1)
-    redis.set(KEYS.trying("phone-1", "ordinary"), "another")
-    queue_up = channel_lock.queue_up
+    redis.set(KEYS.channel_lock("phone-1", "ordinary"), "another")
+    queue_up = channel_lock.enqueue
 
     def ends(*given: object) -> None:
-        redis.delete(KEYS.trying("phone-1", "ordinary"))
+        redis.delete(KEYS.channel_lock("phone-1", "ordinary"))
         queue_up(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(channel_lock, "queue_up", ends)
+    monkeypatch.setattr(channel_lock, "enqueue", ends)
     assert send(store, only).outcome is Outcome.SENT
     assert provider.given == [only.id]
 
@@ -278,7 +282,7 @@ def test_a_page_cancelled_while_it_waits_behind_another_is_not_sent(
     def cancel() -> None:
         redis.hdel(shard.key("outbox"), pages[2].id)
         redis.zrem(shard.key("due"), pages[2].id)
-        redis.delete(shard.claim(pages[2].id), shard.begun(pages[2].id))
+        redis.delete(shard.page_lease(pages[2].id), shard.unfinished_attempts(pages[2].id))
 
     provider.after[pages[1].id] = cancel  # it is claimed ahead by then
     send(store, pages[0])
@@ -306,9 +310,9 @@ def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
     assert left(redis) == [item.id for item in pages[2:]]
     assert is_due(redis, pages[2]) == CLAIM, "noticed when its claim has run out"
     assert all(is_due(redis, item) == timedelta() for item in pages[3:])
-    assert redis.get(KEYS.of(pages[2].patient).begun(pages[2].id)) == b"1"
+    assert redis.get(KEYS.of(pages[2].patient).unfinished_attempts(pages[2].id)) == b"1"
     for name in redis.scan_iter("*"):
-        if b":claim:" in name or b":trying:" in name:
+        if b":page_lease:" in name or b":channel_lock:" in name:
             assert 0 < redis.pttl(name) <= CLAIM / timedelta(milliseconds=1)
             redis.delete(name)  # it runs out
     clock = Clock(NOW + CLAIM)

@@ -39,9 +39,9 @@ class Provider:
         self.urls: list[str] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def send(self, channel: Channel, pages: Sequence[Page], office: MessageContext) -> Attempt:
+    def send(self, channel: Channel, pages: Sequence[Page], context: MessageContext) -> Attempt:
         self.asked.append(" ".join(page.id for page in pages))
-        self.urls.append(address(channel, pages[0].id, office.receiver))
+        self.urls.append(address(channel, pages[0].id, context.receiver))
         self.meanwhile()
         return self.answers
 
@@ -102,7 +102,7 @@ def test_a_page_that_was_sent_is_no_longer_owed_and_leaves_a_receipt(store: Stor
     [receipt] = receipts(store)
     assert (receipt.page, receipt.channel, receipt.outcome) == (page, "phone-1", "sent")
     assert (receipt.patient, receipt.effective) == ("P1", NOW)
-    assert not store.redis.exists(SHARD.claim(page))
+    assert not store.redis.exists(SHARD.page_lease(page))
 
 
 def test_the_page_goes_to_its_persons_channel_with_its_id(store: Store, provider: Provider, page: str) -> None:
@@ -162,7 +162,7 @@ def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, 
     attempt(store, page)
     assert attempt(store, page, NOW + timedelta(seconds=1, milliseconds=999)) is None
     assert len(provider.asked) == 1
-    assert not store.redis.exists(SHARD.claim(page)), "a claim in vain must not hold up the next attempt"
+    assert not store.redis.exists(SHARD.page_lease(page)), "a claim in vain must not hold up the next attempt"
 
 
 @pytest.mark.parametrize(("answer", "told"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
@@ -291,7 +291,7 @@ def test_a_page_cancelled_while_it_is_claimed_stays_cancelled(
     assert attempt(store, page) is None
     assert owed(store) == []
     assert provider.asked == []
-    assert not store.redis.exists(SHARD.claim(page))
+    assert not store.redis.exists(SHARD.page_lease(page))
 
 
 # -- one deliverer at a time -----------------------------------------------------------------------
@@ -326,8 +326,8 @@ def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_o
 ) -> None:
     dies(store, provider, page)
     assert due(store, page) == POLICY.lease
-    assert 0 < store.redis.pttl(SHARD.claim(page)) <= POLICY.lease / timedelta(milliseconds=1)
-    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))  # they run out
+    assert 0 < store.redis.pttl(SHARD.page_lease(page)) <= POLICY.lease / timedelta(milliseconds=1)
+    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))  # they run out
     assert attempt(store, page, NOW + POLICY.lease - timedelta(seconds=1)) is None
     assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
     assert provider.asked == [page, page]
@@ -335,17 +335,17 @@ def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_o
 
 def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str) -> None:
     dies(store, provider, page)
-    assert store.redis.get(SHARD.begun(page)) == b"1"
-    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
+    assert store.redis.get(SHARD.unfinished_attempts(page)) == b"1"
+    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
     provider.answers = FAILED
     attempt(store, page, NOW + POLICY.lease)
     assert [item.attempts for item in owed(store)] == [2]
-    assert not store.redis.exists(SHARD.begun(page))
+    assert not store.redis.exists(SHARD.unfinished_attempts(page))
 
 
 def run_out(store: Store, page: str) -> None:
     """The claim and the turn of a worker that died."""
-    store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
+    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
 
 
 def test_a_worker_that_was_restarted_is_no_news(store: Store, provider: Provider, page: str) -> None:
@@ -363,20 +363,20 @@ def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider
     run_out(store, page)
     provider.answers = FAILED
     attempt(store, page, NOW + 2 * POLICY.lease)
-    assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [("unknown", module.DIED.detail)]
-    assert store.redis.exists(KEYS.ailing("phone-1"))
+    assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [("unknown", module.CRASHED.detail)]
+    assert store.redis.exists(KEYS.failing("phone-1"))
 
 
 def test_a_claim_that_ran_out_does_not_free_the_claim_of_the_next(store: Store, provider: Provider, page: str) -> None:
     """A send that outlasts its claim: the page is then another worker's, with the same id."""
 
     def take_over() -> None:
-        store.redis.set(SHARD.claim(page), "another worker")
+        store.redis.set(SHARD.page_lease(page), "another worker")
 
     provider.answers = FAILED
     provider.meanwhile = take_over
     attempt(store, page)
-    assert store.redis.get(SHARD.claim(page)) == b"another worker"
+    assert store.redis.get(SHARD.page_lease(page)) == b"another worker"
 
 
 def test_a_failure_that_comes_late_does_not_bring_back_a_page_that_another_sent(
@@ -385,7 +385,7 @@ def test_a_failure_that_comes_late_does_not_bring_back_a_page_that_another_sent(
     def another_sends() -> None:
         provider.meanwhile = lambda: None
         provider.answers = SENT
-        store.redis.delete(SHARD.claim(page), KEYS.trying("phone-1", "ordinary"))
+        store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
         assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
         provider.answers = REFUSED
 

@@ -14,7 +14,7 @@ from worker.clock import milliseconds
 from worker.delivery import deliver as module
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import Delivered, deliver
-from worker.delivery.limits import BUNDLED_AT_ONCE, answered, ask, count_held, note_sent
+from worker.delivery.limits import BUNDLE_LIMIT, ask_limit, count_rate_limited, count_sent, read_limit
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.store.codec import Owed, pack
@@ -60,8 +60,8 @@ def left(redis: Redis) -> set[str]:
 
 def full_until(redis: Redis, channel: str, now: datetime) -> datetime | None:
     pipe = redis.pipeline()
-    ask(pipe, KEYS, channel, LIMIT, now)
-    return answered(iter(pipe.execute()), LIMIT).full_until
+    ask_limit(pipe, KEYS, channel, LIMIT, now)
+    return read_limit(iter(pipe.execute()), LIMIT).full_until
 
 
 # -- counting --------------------------------------------------------------------------------------
@@ -70,14 +70,14 @@ def full_until(redis: Redis, channel: str, now: datetime) -> datetime | None:
 def test_there_is_room_until_as_many_as_the_limit_were_sent(redis: Redis) -> None:
     for number in range(LIMIT.pages):
         assert full_until(redis, "phone-1", NOW) is None
-        note_sent(redis, KEYS, "phone-1", LIMIT, NOW + timedelta(seconds=number))
+        count_sent(redis, KEYS, "phone-1", LIMIT, NOW + timedelta(seconds=number))
     assert full_until(redis, "phone-1", NOW + timedelta(seconds=9)) == NOW + LIMIT.within
     assert full_until(redis, "phone-2", NOW) is None
 
 
 def test_there_is_room_again_when_the_first_is_old_enough(redis: Redis) -> None:
     for number in range(LIMIT.pages):
-        note_sent(redis, KEYS, "phone-1", LIMIT, NOW + timedelta(seconds=number))
+        count_sent(redis, KEYS, "phone-1", LIMIT, NOW + timedelta(seconds=number))
     assert full_until(redis, "phone-1", LATER - timedelta(milliseconds=1))
     assert full_until(redis, "phone-1", LATER) is None
 
@@ -115,7 +115,7 @@ def test_a_page_that_waits_is_due_when_there_is_room_and_was_not_tried(
     shard = KEYS.of(pages[3].patient)
     assert redis.zscore(shard.key("due"), pages[3].id) == milliseconds(LATER)
     assert redis.hget(shard.key("outbox"), pages[3].id) == pack(Owed(page=pages[3]))
-    assert not redis.exists(shard.claim(pages[3].id))
+    assert not redis.exists(shard.page_lease(pages[3].id))
     assert len(provider.given) == 3
 
 
@@ -170,12 +170,12 @@ def test_a_page_that_was_cancelled_while_it_waited_is_not_told(redis: Redis, sto
 
 
 def test_a_message_has_an_end(redis: Redis, store: Store, provider: Provider) -> None:
-    pages = storm(BUNDLED_AT_ONCE + 20)
+    pages = storm(BUNDLE_LIMIT + 20)
     owe(redis, *pages)
     for item in pages:
         attempt(store, item)
     attempt(store, pages[3], LIMIT.within)
-    assert len(provider.given[-1]) == BUNDLED_AT_ONCE
+    assert len(provider.given[-1]) == BUNDLE_LIMIT
     attempt(store, next(item for item in pages if item.id in left(redis)), LIMIT.within)
     assert left(redis) == set()
 
@@ -187,11 +187,11 @@ def test_how_many_wait_can_be_seen(redis: Redis, store: Store, monkeypatch: pyte
     owe(redis, *pages)
     for item in pages:
         attempt(store, item)
-    assert count_held(redis, KEYS) == {"phone-1": 3}
+    assert count_rate_limited(redis, KEYS) == {"phone-1": 3}
     [check] = [check for check in examine(store, NOW) if check.part == "rate limited"]
     assert (check.well, check.seen) == (True, "3 page(s) for phone-1")
     redis.hdel(KEYS.of(pages[5].patient).key("outbox"), pages[5].id)
-    assert count_held(redis, KEYS) == {"phone-1": 2}
+    assert count_rate_limited(redis, KEYS) == {"phone-1": 2}
 
 
 # -- busy ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from config.site import Site
 from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.delivery.agreement import mark
-from worker.delivery.message_context import office, send_trend, wants_picture
+from worker.delivery.message_context import message_context, send_trend, wants_picture
 from worker.links import links_of
 from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
@@ -35,12 +35,12 @@ def pictured() -> Site:
 
 
 def test_without_a_public_address_there_is_no_link(store: Store) -> None:
-    assert office(run(store)).link(page()) == ""
+    assert message_context(run(store)).link(page()) == ""
 
 
 def test_a_link_is_for_one_page_and_one_person(redis: Redis, store: Store) -> None:
     made = run(store, public_url="https://cartwatch.example", secret="s" * 32)
-    link = office(made).link(page())
+    link = message_context(made).link(page())
     assert link.startswith("https://cartwatch.example/p/")
     claims = links_of(redis, KEYS, made.settings, "https://cartwatch.example").read(link.rpartition("/")[2], NOW)
     assert (claims.page, claims.episode, claims.person) == ("e7.1", "e7", "haematologist-1")
@@ -48,7 +48,7 @@ def test_a_link_is_for_one_page_and_one_person(redis: Redis, store: Store) -> No
 
 def test_a_test_page_has_no_link(store: Store) -> None:
     made = run(store, public_url="https://cartwatch.example", secret="s" * 32)
-    assert office(made).link(page(episodes=())) == ""
+    assert message_context(made).link(page(episodes=())) == ""
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
 def test_its_process_tries_a_person_again_until_a_channel_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
-    def send(channel: Any, pages: Any, office: MessageContext) -> Attempt:
-        del channel, office
+    def send(channel: Any, pages: Any, context: MessageContext) -> Attempt:
+        del channel, context
         sent.extend(page.to for page in pages)
         return Attempt(Outcome.SENT if len(sent) > 3 else Outcome.TEMPORARY)
 

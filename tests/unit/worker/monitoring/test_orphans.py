@@ -66,7 +66,7 @@ def test_the_page_of_a_sender_that_was_killed_is_due_at_once_and_can_be_sent(
     assert due(redis, shard, item) == milliseconds(later.now())
     assert deliver(store, shard, item.id, later, SITE, MessageContext()).outcome is Outcome.SENT
     assert not redis.exists(shard.key("outbox"))
-    assert redis.zcard(KEYS.sending(channel_lock.lane(item.urgency))) == 0
+    assert redis.zcard(KEYS.in_flight(channel_lock.priority_of(item.urgency))) == 0
 
 
 def test_pages_it_had_claimed_ahead_are_free_too(
@@ -76,7 +76,7 @@ def test_pages_it_had_claimed_ahead_are_free_too(
     owe(redis, *pages)
     with redis.pipeline() as pipe:
         places = [(channel_lock.Place(KEYS.of(item.patient).number, item.id), item) for item in pages[1:]]
-        channel_lock.queue_up(pipe, KEYS, channel_lock.turn("phone-1", "ordinary"), places)
+        channel_lock.enqueue(pipe, KEYS, channel_lock.new_lock("phone-1", "ordinary"), places)
         pipe.execute()
     calls = 0
 
@@ -90,10 +90,10 @@ def test_pages_it_had_claimed_ahead_are_free_too(
     monkeypatch.setattr(module, "send", dies_at_the_second)
     with pytest.raises(Killed):
         deliver(store, KEYS.of(pages[0].patient), pages[0].id, Clock(), SITE, MessageContext())
-    assert len(list(redis.scan_iter("*:claim:*"))) == 2
+    assert len(list(redis.scan_iter("*:page_lease:*"))) == 2
     owner_is_dead(True)
     release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
-    assert list(redis.scan_iter("*:claim:*")) == []
+    assert list(redis.scan_iter("*:page_lease:*")) == []
 
 
 def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
@@ -103,7 +103,7 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
     item = page()
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
-    redis.delete(KEYS.sending("ordinary"))
+    redis.delete(KEYS.in_flight("ordinary"))
     owner_is_dead(True)
     release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
     assert deliver(store, KEYS.of(item.patient), item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
@@ -117,15 +117,15 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
-    claim = page_lease.take(
+    claim = page_lease.acquire(
         redis, KEYS, [channel_lock.Place(shard.number, item.id)], Clock(), timedelta(minutes=1)
-    ).claims[0]
+    ).leases[0]
     if begun:
         with redis.pipeline() as pipe:
-            page_lease.begin(pipe, claim, NOW, SITE.on_call.delivery)
+            page_lease.begin_attempt(pipe, claim, NOW, SITE.on_call.delivery)
             pipe.execute()
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
-    assert redis.exists(shard.claim(item.id)), "whoever has it is there"
+    assert redis.exists(shard.page_lease(item.id)), "whoever has it is there"
     monkeypatch.setattr(page_lease, "owner_is_dead", lambda _: True)
     monkeypatch.setattr(module, "send", lambda *_: Attempt(Outcome.SENT))
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()) == module.NOTHING
@@ -177,14 +177,14 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
     shard = KEYS.of(item.patient)
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
-    trying = KEYS.trying("phone-1", "ordinary")
+    trying = KEYS.channel_lock("phone-1", "ordinary")
 
     def another_takes_it(held: bytes) -> bool:
-        if redis.get(shard.claim(item.id)) == held:
-            redis.set(shard.claim(item.id), "another")
+        if redis.get(shard.page_lease(item.id)) == held:
+            redis.set(shard.page_lease(item.id), "another")
             redis.set(trying, "another")
         return held != b"another"
 
     monkeypatch.setattr(orphans, "owner_is_dead", another_takes_it)
     release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
-    assert (redis.get(shard.claim(item.id)), redis.get(trying)) == (b"another", b"another")
+    assert (redis.get(shard.page_lease(item.id)), redis.get(trying)) == (b"another", b"another")
