@@ -27,7 +27,7 @@ from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.store import dead_letters
 from worker.store.aof_repair import rewrite_if_restarted
-from worker.store.capacity import forget_nothing_waits, trim_streams
+from worker.store.capacity import reset_waiting_bytes, trim_streams
 from worker.store.codec import pack
 from worker.store.inbox import SOURCE_SHOWN, append, encoded
 from worker.store.keys import SYNTHETIC, Shard
@@ -80,7 +80,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode())
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
-    forget_nothing_waits(store.redis, store.keys)
+    reset_waiting_bytes(store.redis, store.keys)
     overdue = find(store, now)
     # A key that is only ever set where it is absent never says that it is of another type.
     moved = move_away(store.redis, store.keys, now) if overdue.total else []

@@ -1,7 +1,7 @@
-"""How full the store is, and whether intake may go on: a full store must still page what is owed.
+"""Whether the store has room for more messages: a full store must still send the pages that are owed.
 
-Intake stops while a reserve is left, for leases, pages, answers, receipts and timers. Before that a source of which too
-much waits is refused alone. What is owed already, and what people answer, asks nobody.
+Intake stops while a reserve is left for leases, pages, answers, receipts and timers. Before that, a single source is
+refused if too many of its messages wait (backpressure). Pages that are owed and people's answers are never refused.
 """
 
 import time
@@ -15,57 +15,57 @@ from redis.exceptions import RedisError, WatchError
 from worker.store.keys import Keys
 
 WARN_AT = 0.7
-"""Of the store's memory: the technician is paged."""
+"""The part of the store's memory at which the technician is paged."""
 
 STOP_AT = 0.85
-"""Of it: nothing more is taken in. The rest is the reserve."""
+"""The part at which intake stops. The rest is the reserve."""
 
 SHARES_FROM = 0.5
-"""Of it: from here on each source has a share of what may wait."""
+"""The part from which on each source has a share of what may wait."""
 
 SOURCE_PART = 0.2
-"""Of it that messages of one source may take while they wait to be evaluated."""
+"""The part that waiting messages of one source may take."""
 
 GROWTH = 2
-"""Bytes of the store that a byte taken in is reckoned with until the store is asked again."""
+"""Bytes of the store that each accepted byte is assumed to take until the store is asked again."""
 
-LOOK_EVERY_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 
-LOOK_AFTER = 0.01
-"""Of the memory: after so much was taken in, the store is asked sooner."""
+REFRESH_AFTER = 0.01
+"""The part of the memory after which, once accepted, the store is asked sooner."""
 
 LEAST_MEMORY = 16 * 1024 * 1024
-"""Bytes of the smallest store of which shares are reckoned."""
+"""Bytes of the smallest store for which shares are computed."""
 
 STREAMS = {"journal": 0.25, "exports": 0.1, "refused": 0.02, "test": 0.02}
-"""Of the memory for the streams of all shards together that nothing waits for; the oldest entries are dropped."""
+"""The parts of the memory for streams that no work waits for, over all shards; the oldest entries are dropped."""
 
 FULL = "not kept: the store is nearly full, and what is left is for pages that are owed; send again later"
 TOO_MUCH_WAITS = "not kept: too many messages of this source wait to be evaluated; send again later"
 
 
 class IntakeStoppedError(RedisError):
-    """Nothing was stored, because what is left of the store is for what is owed; the text is for the sender."""
+    """Nothing was stored: the rest of the store is reserved for pages that are owed. The text is for the sender."""
 
 
 class Memory(NamedTuple):
-    """Bytes in use, and how many there are: `maxmemory`, else half of the machine's; 0 where the store does not say."""
+    """Bytes in use, and the limit: `maxmemory`, else half of the machine's memory; 0 if the store does not say."""
 
     used: int = 0
     limit: int = 0
 
     @property
     def part(self) -> float:
-        """In use, of all."""
+        """The part that is in use."""
         return self.used / self.limit if self.limit else 0.0
 
     def share(self, part: float) -> int:
-        """Bytes of a part. A bound that somebody sets far too low, for a moment, must not empty what is kept."""
+        """The bytes of a part. A limit that is set far too low for a moment must not empty what is kept."""
         return int(max(self.limit, LEAST_MEMORY) * part)
 
 
 def memory_of(info: object) -> Memory:
-    """What the answer to INFO says; of an error nothing is known."""
+    """The memory by the reply to INFO; an error says nothing."""
     if not isinstance(info, Mapping):
         return Memory()
     limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) // 2
@@ -73,23 +73,23 @@ def memory_of(info: object) -> Memory:
 
 
 def ask_memory(pipe: Pipeline) -> None:
-    """Queue the question that `memory_of` reads the answer of."""
+    """Queue the command whose reply `memory_of` reads."""
     cast(Any, pipe).info("memory")
 
 
 class Capacity:
-    """Whether there is room for more, asked of the store at most once a second and whenever much was taken in."""
+    """Whether there is room for more. It asks the store once a second, and whenever much was accepted."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
         self._memory = Memory()
         self._waits: dict[str, int] = {}
-        self._looked = float("-inf")
-        self._taken = 0
+        self._refreshed = float("-inf")
+        self._accepted = 0
 
     def require(self, source: str, size: int) -> None:
-        """Return where there is room for so many bytes of a source.
+        """Return if there is room for so many bytes of a source.
 
         Raises:
             IntakeStoppedError: there is none.
@@ -99,33 +99,33 @@ class Capacity:
             raise IntakeStoppedError(why)
 
     def refusal(self, source: str, size: int) -> str:
-        """Why there is no room for so many bytes of a source, in words for the sender; empty where there is.
+        """Why there is no room for so many bytes of a source, in words for the sender; empty if there is.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached.
         """
-        overdue = time.monotonic() - self._looked > LOOK_EVERY_SECONDS
-        if overdue or GROWTH * self._taken > LOOK_AFTER * self._memory.limit:
-            self._look()
+        overdue = time.monotonic() - self._refreshed > REFRESH_SECONDS
+        if overdue or GROWTH * self._accepted > REFRESH_AFTER * self._memory.limit:
+            self._refresh()
         why = self._refusal(source, size)
-        if why and self._taken:
-            self._look()
+        if why and self._accepted:
+            self._refresh()
             why = self._refusal(source, size)
         if not why:
-            self._taken += size
+            self._accepted += size
             self._waits[source] = self._waits.get(source, 0) + size
         return why
 
     def _refusal(self, source: str, size: int) -> str:
         limit = self._memory.limit
-        used = self._memory.used + GROWTH * (self._taken + size)
+        used = self._memory.used + GROWTH * (self._accepted + size)
         if limit and used > STOP_AT * limit:
             return FULL
         if used > SHARES_FROM * limit and self._waits.get(source, 0) + size > SOURCE_PART * limit:
             return TOO_MUCH_WAITS if limit else ""
         return ""
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         pipe = self._redis.pipeline(transaction=False)
         ask_memory(pipe)
         pipe.hgetall(self._keys.waiting_bytes)
@@ -134,11 +134,11 @@ class Capacity:
             raise waits
         self._memory = memory_of(info)
         self._waits = {source.decode(): int(size) for source, size in waits.items()}
-        self._looked, self._taken = time.monotonic(), 0
+        self._refreshed, self._accepted = time.monotonic(), 0
 
 
 def trim_streams(redis: Redis, keys: Keys) -> None:
-    """Drop the oldest of the streams that nothing waits for, where they take more than their part of the memory."""
+    """Drop the oldest entries of the `STREAMS` that take more than their part of the memory."""
     shards = keys.advanced()
     pipe = redis.pipeline(transaction=False)
     ask_memory(pipe)
@@ -159,7 +159,7 @@ def trim_streams(redis: Redis, keys: Keys) -> None:
 
 
 def _level(sizes: list[int], total: int) -> int:
-    """The most that each may have, so that all together have no more than `total`: the small ones lose nothing."""
+    """The most that each may have so that all have no more than `total` together; the small ones lose nothing."""
     left, ordered = total, sorted(sizes)
     for number, size in enumerate(ordered):
         if size * (len(ordered) - number) > left:
@@ -168,8 +168,8 @@ def _level(sizes: list[int], total: int) -> int:
     return total
 
 
-def forget_nothing_waits(redis: Redis, keys: Keys) -> None:
-    """Begin to count anew what waits of each source, where nothing waits: entries removed by hand were not counted."""
+def reset_waiting_bytes(redis: Redis, keys: Keys) -> None:
+    """Reset the count of waiting bytes if nothing waits: entries that were removed by hand are still counted."""
     pipe = redis.pipeline(transaction=True)
     pipe.watch(keys.waiting_bytes)  # type: ignore[no-untyped-call]
     if any(pipe.xlen(shard.inbox) for shard in keys.advanced()):

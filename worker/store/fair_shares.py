@@ -1,9 +1,9 @@
-"""Fair shares: which of the messages that wait are read into a batch, and in which order they are evaluated.
+"""Fair shares: which waiting messages are read into a batch, and in which order they are evaluated.
 
 Neither a patient nor a source that sends much may delay the others of its shard. A scan reads the inbox in windows and
-passes over what exceeds a patient's share. What was passed over is the backlog: it stays where it is, before the
-cursor, and each batch takes some of it. The patients of a batch take turns in pieces, live messages before late ones,
-until the budget of time is spent. Pure, but for the monotonic clock that a budget is given.
+skips what exceeds a patient's share. The skipped messages are the backlog: they stay in the inbox, before the cursor,
+and each batch takes some of them. The patients of a batch are evaluated in pieces, in rounds, live messages before late
+ones, until the time budget is spent. All functions are pure, except for the monotonic clock of the budget.
 """
 
 from collections import Counter, defaultdict
@@ -18,30 +18,30 @@ from msgspec import Struct
 from alerts.messages import AnyMessage
 
 BUDGET_PART = 20
-"""A turn takes this part of the lease, 0.25 s of 5 s. What arrives meanwhile waits for it, and a machine that is ten
-times slower still keeps its lease."""
+"""A run takes a 20th of the lease, 0.25 s of 5 s. New messages wait for its end, and a machine that is ten times slower
+still keeps its lease."""
 
 SCAN_PART = 0.75
-"""Of the budget, at most, goes into reading on past the messages of one patient."""
+"""The part of the budget that may go into reading on past the messages of one patient."""
 
 PIECE = 100
-"""Messages of a patient evaluated at once: between two pieces the budget is looked at."""
+"""Messages of a patient that are evaluated at once: the budget is checked between two pieces."""
 
 OF_A_PATIENT = 200
-"""Messages of a patient and of a rank in a batch."""
+"""Messages of one patient and one rank in a batch."""
 
 OF_THE_BACKLOG = 200
 """Messages of the backlog in a batch."""
 
 PATIENTS = 100
-"""Patients in a batch, and patients whose timer is due: each state that is not remembered is decoded, 3 ms."""
+"""Patients in a batch, and patients whose timer is due: to decode a state that is not cached takes 3 ms."""
 
 LATE = timedelta(minutes=10)
-"""A reading that was true longer ago than this when it was accepted comes after those of now."""
+"""A reading that was older than this when it was accepted is late: it comes after the live ones."""
 
 
 class TimeBudget:
-    """How long a turn may take, in seconds of a monotonic clock."""
+    """How long a run may take, in seconds of a monotonic clock."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -54,8 +54,10 @@ class TimeBudget:
 
 
 class InboxEntry(NamedTuple):
-    """One inbox entry: its id, the JSON text, when it was accepted, and whose it is as far as can be read. A lower
-    `rank` comes first. `sender` is as whose it was counted (`worker.store.capacity`)."""
+    """One inbox entry: its id, the JSON text, when it was accepted, and patient and source as far as they can be read.
+
+    A lower `rank` comes first. `sender` is the source whose share the entry counts against (`worker.store.capacity`).
+    """
 
     entry: bytes
     raw: bytes
@@ -82,7 +84,7 @@ _route = msgspec.json.Decoder(_Route)
 
 
 def routed(entry: bytes, raw: bytes, received: datetime) -> InboxEntry:
-    """An entry with its patient and source; without them where it cannot be read."""
+    """An entry with its patient and source; without them if it cannot be read."""
     try:
         route = _route.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -91,8 +93,8 @@ def routed(entry: bytes, raw: bytes, received: datetime) -> InboxEntry:
 
 
 def _rank(route: _Route, received: datetime) -> int:
-    """What registers, treats or answers a patient comes first: it changes how readings count. Then the readings of now
-    and what ends a stay, in their order; then late readings."""
+    """Registrations, treatments and answers come first: they change how readings count. Live readings, discharges and
+    merges follow in their order, and then late readings."""
     if route.type not in ("reading", "discharge", "merge"):
         return 0
     try:
@@ -103,9 +105,12 @@ def _rank(route: _Route, received: datetime) -> int:
 
 
 class Scan(NamedTuple):
-    """Where a scan of the inbox stands: how many of the batch's messages are from the `backlog`, whether the backlog
-    is `longer`, whether the scan has come to the `end`, whose messages it passed `over`, and the `cursor`, from which
-    the next scan goes on."""
+    """How far a scan of the inbox has come.
+
+    The first `backlog` messages of the batch are from the backlog. `longer`: the backlog holds more. `end`: the scan
+    has reached the end of the inbox. `over`: patients and ranks whose messages it skipped. The next scan begins at the
+    `cursor`.
+    """
 
     backlog: int = 0
     longer: bool = False
@@ -114,9 +119,9 @@ class Scan(NamedTuple):
     cursor: bytes = b""
 
     def after(self, taken: Sequence[InboxEntry], done: Iterable[bytes]) -> bytes:
-        """The cursor once those of the `taken` messages that are `done` have left the inbox; empty without backlog.
+        """The cursor after those of the `taken` messages that are `done` have left the inbox; empty without backlog.
 
-        What was not reached and is nobody's who sent too much is read again first.
+        It goes back to the first message that was not evaluated and whose patient did not exceed the share.
         """
         left = set(done)
         waits = [one.entry not in left for one in taken]
@@ -129,9 +134,9 @@ class Scan(NamedTuple):
     def wanted(
         self, read: Sequence["ParsedEntry"], old: Collection[bytes]
     ) -> tuple[list["ParsedEntry"], list["ParsedEntry"]]:
-        """The messages that are to be evaluated now: of the rest of the inbox, and of the `old`, the backlog.
+        """The messages to evaluate now: the new ones, and the `old` ones of the backlog.
 
-        Until the scan has come to the end, those who sent too much wait: others may stand behind their messages.
+        Until the scan has reached the end, patients who exceeded their share wait: others may stand behind them.
         """
         fresh = [item for item in read if item.entry not in old]
         if self.end:
@@ -140,9 +145,9 @@ class Scan(NamedTuple):
 
 
 class Selection:
-    """The messages of one batch, chosen from the entries of an inbox, which are offered oldest first.
+    """Chooses the messages of one batch from the entries of an inbox, which are offered oldest first.
 
-    A source has half of the batch where others wait as well.
+    A source gets at most half of the batch if others wait as well.
     """
 
     def __init__(self, most: int, cursor: bytes = b"") -> None:
@@ -157,7 +162,7 @@ class Selection:
         self.end = False
 
     def offer(self, one: InboxEntry) -> None:
-        """Choose an entry, pass it over, or keep it in case that there is room."""
+        """Choose an entry, skip it, or keep it in case there is room left."""
         self._cursor = b"(" + one.entry
         share = (one.patient, one.rank)
         if self._shares[share] >= OF_A_PATIENT:
@@ -179,11 +184,11 @@ class Selection:
 
     @property
     def is_full(self) -> bool:
-        """Whether reading on is in vain."""
+        """Whether more entries would not be chosen."""
         return max(len(self._chosen), len(self._spare)) >= self._most
 
     def close(self, backlog: Sequence[InboxEntry], *, longer: bool) -> tuple[list[InboxEntry], Scan]:
-        """The batch's messages, those of the `backlog` first, and where the scan stands."""
+        """The batch's messages, those of the `backlog` first, and how far the scan has come."""
         left = None
         for one in self._spare:
             if self._has_room(one):
@@ -196,7 +201,7 @@ class Selection:
 
 
 class ParsedEntry(NamedTuple):
-    """A message, and the entry it was read from."""
+    """A parsed message, and the inbox entry it was read from."""
 
     entry: bytes
     rank: int
@@ -204,7 +209,7 @@ class ParsedEntry(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Messages of one patient that are evaluated at once; none where only a timer is due."""
+    """Messages of one patient that are evaluated at once; none if only a timer is due."""
 
     patient: str
     messages: Sequence[ParsedEntry]
@@ -213,11 +218,11 @@ class Piece(NamedTuple):
 def rounds(
     fresh: Sequence[ParsedEntry], backlog: Sequence[ParsedEntry], due: Iterable[str], size: int = PIECE
 ) -> Iterator[list[Piece]]:
-    """The work of a batch in its order. In each round a timer, a piece of the messages and one of the backlog have
-    their turn, so that none of them waits for good.
+    """The work of a batch in its order. Each round holds a timer, a piece of the new messages and one of the backlog,
+    so that none of the three starves.
 
-    Of the messages each patient's first piece comes before the second of any; live ones come before late ones, and
-    those of a source that sent little before those of one that sent much.
+    The first piece of each patient comes before the second of any. Live messages come before late ones, and those of a
+    source that sent little before those of a source that sent much.
     """
     sources = Counter(read.message.source for read in fresh)
     ranked = [
@@ -240,7 +245,7 @@ def _by_patient(messages: Iterable[ParsedEntry]) -> dict[str, list[ParsedEntry]]
 
 
 def _cut(messages: list[ParsedEntry], size: int) -> Iterator[list[ParsedEntry]]:
-    """A few messages stay together in their order; of many the live ones come first."""
+    """Cut messages into pieces. A few keep their order; of many the live ones come first."""
     if len(messages) > size:
         messages = sorted(messages, key=lambda read: read.rank)
     return (messages[start : start + size] for start in range(0, len(messages), size))

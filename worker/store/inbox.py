@@ -1,4 +1,4 @@
-"""The durable way in: a message is accepted when it stands in its shard's inbox."""
+"""The inbox: a message is accepted once it stands in the inbox of its patient's shard."""
 
 import logging
 from collections.abc import Iterable
@@ -30,17 +30,17 @@ WAKE_LASTS = timedelta(seconds=2)
 UNKNOWN = "unknown"
 
 ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
-"""What may be said of the site's own technical episodes from outside."""
+"""Types of messages that people send from outside about the site's own technical episodes."""
 
 RAW_KEPT = 20_000
-"""Characters of a message that cannot be read which are kept."""
+"""Characters that are kept of a message that cannot be read."""
 
 SOURCE_SHOWN = 100
-"""Characters of a source's name in a fault, whose own texts are bounded."""
+"""Characters of a source's name in a fault: the texts of faults are bounded."""
 
 
 class Addressed(Protocol):
-    """What belongs to a patient's shard: a message, or what is known of one that was read before."""
+    """Something that belongs to a patient's shard: a message, or the addressee of one that was read before."""
 
     @property
     def patient(self) -> str:
@@ -49,16 +49,16 @@ class Addressed(Protocol):
 
 
 class Addressee(NamedTuple):
-    """Whom a message is about that was read before, or cannot be."""
+    """The patient of a message that was read before, or cannot be read."""
 
     patient: str
 
 
 class Accepted(NamedTuple):
-    """What became of a batch: how many were stored, which not, which shards are to be woken.
+    """How many messages of a delivery were stored, which were refused, and the shards to wake.
 
-    What was refused is a dead letter. Of what was stored, `unusable` will become dead letters when it is charted: each
-    with its place in the batch and the reason.
+    A refused message is a dead letter. The `unusable` ones were stored and will become dead letters when they are
+    charted: each with its place in the delivery and the reason.
     """
 
     stored: int
@@ -151,12 +151,12 @@ def accept(
     capacity: Capacity | None = None,
     site: Site | None = None,
 ) -> Accepted:
-    """Read native messages from their JSON texts: store the good ones, make the others dead letters, lose none.
+    """Read native messages from their JSON texts: store the good ones, and make the others dead letters.
 
-    With a `site` the sender also hears of what will not be used.
+    With a `site` the answer also names what will not be used.
 
     Raises:
-        IntakeStoppedError: the `capacity` of the store has no room for them; nothing was stored. Answers always have.
+        IntakeStoppedError: the store has no room for them, and nothing was stored. For answers there always is room.
         redis.exceptions.RedisError: the store cannot be reached; nothing was stored.
     """
     good: list[tuple[AnyMessage, bytes]] = []
@@ -190,10 +190,10 @@ def accept(
 
 
 def refuse_waveform(sampling: Sampling, message: AnyMessage) -> None:
-    """Look at one more message of a delivery.
+    """Check one more message of a delivery.
 
     Raises:
-        BadMessage: it is part of a waveform, which is refused from the eleventh value of a second on.
+        BadMessage: the message is part of a waveform, which is refused from the eleventh value of a second on.
     """
     if isinstance(message, Reading) and (
         why := sampling.why_refused(message.patient, message.source, message.reading, message.effective)
@@ -202,7 +202,7 @@ def refuse_waveform(sampling: Sampling, message: AnyMessage) -> None:
 
 
 def _waveforms_once(refused: list[DeadLetter]) -> list[DeadLetter]:
-    """Of the values of waveforms only the first is kept, and their number."""
+    """Keep only the first value of waveforms, and their number."""
     values = [record for record in refused if record.why == WAVEFORM]
     if len(values) < 2:
         return refused
@@ -211,9 +211,9 @@ def _waveforms_once(refused: list[DeadLetter]) -> list[DeadLetter]:
 
 
 def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMessage, bytes]:
-    """A message as it is appended: the time at which a correction was received is ours, and no time lies ahead.
+    """A message as it is appended: a correction gets our time of receipt, and no time of receipt lies ahead.
 
-    Of two corrections the one received later holds, and how far ahead an infusion may lie counts from that time.
+    Of two corrections the one received later counts. How far ahead an infusion may lie is measured from that time.
     """
     if message.received is None or (message.status is Status.FINAL and message.received <= now):
         return message, raw
@@ -222,7 +222,7 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
 
 
 def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
-    """Keep what cannot be read, and open an incident for its source; return the shards to wake."""
+    """Keep what cannot be read as dead letters, and open an incident for its source; return the shards to wake."""
     pipe = redis.pipeline(transaction=True)
     wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe).wake
     dead_letters.trim(redis, keys, now)
@@ -237,11 +237,11 @@ def _with_letters(
     source: str,
     now: datetime,
 ) -> list[tuple[AnyMessage, bytes]]:
-    """The messages to be appended, with that which reports the dead letters; these are queued onto the same MULTI."""
+    """The messages to append, with the report of the dead letters, which are queued onto the same MULTI."""
     if not refused:
         return good
     dead_letters.write(pipe, keys, refused, now)
-    log.warning("set aside %d message(s) from %s", len(refused), refused[0].source)
+    log.warning("%d message(s) from %s became dead letters", len(refused), refused[0].source)
     return [*good, _refusal(refused, source, now)]
 
 

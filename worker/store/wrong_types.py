@@ -1,7 +1,7 @@
-"""Keys of the store that hold another type or text than ours: moved out of the way, so that they stop nothing.
+"""Keys of the store that hold another type or text than ours: they are renamed, so that they block nothing.
 
-Whoever can write to the store, above all a second program with the same prefix, may put a text where a stream was. Each
-command on that key then fails, and a look over all shards fails with it: one key would silence every patient.
+A second program with the same prefix may write a text where a stream was. Each command on that key then fails, and a
+pipeline over all shards fails with it: one key would silence every patient.
 """
 
 import logging
@@ -33,29 +33,29 @@ TYPES = {
     }.items()
     for name in names.split()
 }
-"""What a key holds, by the part of its name after the namespace and the shard; a colon where the name goes on."""
+"""The type of a key, by the part of its name after namespace and shard; a colon where the name goes on."""
 
 HOLDS = {
     **dict.fromkeys(("crashes", "receipts", "unfinished_attempts"), re.compile(rb"-?\d+")),
     "cursor": re.compile(rb"\(?\d+-\d+"),
 }
-"""What the text of some of them looks like: another text fails commands like another type."""
+"""The form of some texts: another text makes commands fail like another type."""
 
 MOVED = "wrong_type"
 
 FAILS = ("WRONGTYPE", "not an integer", "Invalid stream ID")
-"""What the store says of a command on a key of another type, or with another text."""
+"""The errors of commands on a key of another type, or with another text."""
 
 
 def move_wrong_types_away(error: ResponseError, redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
-    """`move_away` if a command failed on a key of another type or text than ours; else nothing."""
+    """Call `move_away` if a command failed on a key of another type or text than ours; return the shards to wake."""
     return move_away(redis, keys, now) if any(words in str(error) for words in FAILS) else []
 
 
 def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
     """Rename every key of another type than ours, and open an incident for each; return the shards to wake.
 
-    One pass over the installation's keys: only after a command has failed on one.
+    It scans all keys of the installation, so it runs only after a command has failed on one.
     """
     moved = [name for name in _wrong(redis, keys) if _rename(redis, keys, name, now)]
     if not moved:
@@ -90,13 +90,13 @@ def _wrong(redis: Redis, keys: Keys) -> list[str]:
 
 
 def _part(name: str, keys: Keys) -> str:
-    """The part of a key's name that says what it holds."""
+    """The part of a key's name that says what the key holds."""
     first, colon, rest = name.removeprefix(f"{keys.namespace}:").partition(":")
     return rest.partition(":")[0] if first.isdigit() else first + colon
 
 
 def _rename(redis: Redis, keys: Keys, name: str, now: datetime) -> bool:
-    """Whether it was this process that renamed it, and no other."""
+    """Whether this process renamed the key, and no other did."""
     try:
         return bool(redis.renamenx(name, f"{keys.namespace}:{MOVED}:{name}:{milliseconds(now)}"))
     except ResponseError:

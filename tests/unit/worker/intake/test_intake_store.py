@@ -306,7 +306,7 @@ def test_the_dead_letters_of_one_delivery_are_bounded(intake: IntakeStore, monke
 
 def monotonic_later(intake: IntakeStore) -> None:
     """The store is asked again how full it is."""
-    intake._capacity._looked = float("-inf")
+    intake._capacity._refreshed = float("-inf")
 
 
 def test_a_store_of_another_number_of_shards_takes_nothing(redis: Redis) -> None:

@@ -8,7 +8,7 @@ from redis import Redis
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, raw, reading
 from worker.processing.advance import advance
 from worker.store import capacity as module
-from worker.store.capacity import FULL, TOO_MUCH_WAITS, Capacity, Memory, forget_nothing_waits, memory_of
+from worker.store.capacity import FULL, TOO_MUCH_WAITS, Capacity, Memory, memory_of, reset_waiting_bytes
 from worker.store.inbox import accept
 from worker.store.shard import Store
 
@@ -60,10 +60,10 @@ def test_what_waits_of_a_source_is_counted_until_it_was_evaluated(store: Store, 
 
 def test_where_nothing_waits_the_count_begins_anew(store: Store) -> None:
     accept(store.redis, KEYS, [raw(reading("crp", 85))], NOW, "lab")
-    forget_nothing_waits(store.redis, KEYS)
+    reset_waiting_bytes(store.redis, KEYS)
     assert store.redis.hget(KEYS.waiting_bytes, "lab")
     store.redis.delete(KEYS.of("P1").inbox)
-    forget_nothing_waits(store.redis, KEYS)
+    reset_waiting_bytes(store.redis, KEYS)
     assert not store.redis.exists(KEYS.waiting_bytes)
 
 
