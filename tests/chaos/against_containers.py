@@ -108,7 +108,10 @@ FULL = Blow(f"disk full for {FULL_SECONDS:.0f} s", _fill, FULL_SECONDS)
 def engine(command: str) -> Blow:
     """The engine restarted by a command."""
 
-    return Blow("engine restarted", lambda *_: run("sh", "-c", command) and None)
+    def restart(*_: object) -> None:
+        run("sh", "-c", command)
+
+    return Blow("engine restarted", restart)
 
 
 class Order(NamedTuple):

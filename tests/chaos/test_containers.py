@@ -57,6 +57,12 @@ def test_only_what_is_named_is_hit(order: Order, expected: list[tuple[str, str]]
     assert struck(order) == expected
 
 
+def test_an_engine_that_was_restarted_needs_no_fix() -> None:
+    """Whatever the command prints, nothing is left to be called."""
+    [(_, blow)] = Order(blows=("engine",), engine="true").carried_out_on(SERVICES)
+    assert blow.deal(None, "redis", "") is None  # type: ignore[arg-type, func-returns-value]
+
+
 def test_a_blow_is_a_row_of_seconds() -> None:
     one = Struck("gateway", "paused for 45 s", 2.04, 0.31, 45.2, {"HTTP": 45.6, "Redis": 0.2})
     *_, row = table([one]).splitlines()
