@@ -260,10 +260,14 @@ class Receipt(Message):
 
 
 class Fault(Message):
-    """A technical trouble of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`."""
+    """A technical trouble of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`.
+
+    Of high urgency is one that a clinician must know of: a patient is not watched.
+    """
 
     type: Literal["fault"]
     over: StrictBool = False
+    urgency: Literal["technical", "high"] = "technical"
     condition: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     what: LongText
 

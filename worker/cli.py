@@ -19,6 +19,7 @@ from worker.commands import (
     responses,
     route,
     service,
+    unreadable,
 )
 from worker.commands.common import data_option
 
@@ -59,9 +60,12 @@ def _fixable(error: Exception) -> str | None:
     from redis.exceptions import RedisError
 
     from worker.store.capacity import IntakeStoppedError
+    from worker.store.schema import UnreadableError
 
     if isinstance(error, IntakeStoppedError):
         return str(error)
+    if isinstance(error, UnreadableError):
+        return f"stored data cannot be read ({error}); see `cartwatch unreadable`"
     if isinstance(error, RedisError):
         return f"the state store cannot be reached: {error}"
     if isinstance(error, ValidationError) and error.title == "Settings":
@@ -86,7 +90,8 @@ main.add_section(
 )
 main.add_section(
     "Intake and export",
-    *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, fhir_export.fhir_export),
+    *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, unreadable.unreadable),
+    fhir_export.fhir_export,
 )
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from celery import Celery
+from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
@@ -27,11 +28,16 @@ from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import record_drift, run_watchdog
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
+from worker.store import schema
 from worker.store.lease import RemoteOwners, once_every
+from worker.store.schema import NewerStoreError
 from worker.store.shard import Store
 from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
+
+worker_state: Any = state
+"""Celery's own state of this worker: it ends, as after SIGTERM, once `should_stop` is an exit code."""
 
 EVERY_SECONDS = 1.0
 PAGES_A_TICK = 200
@@ -126,6 +132,8 @@ def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
     """
     claims: set[str] = set()
     healthy = [_try(part, app) for part in (partial(_beat, claims), _check_consumer)]
+    if worker_state.should_stop is not None:
+        return
     for part in (_release_orphans, partial(_wake, claims), _watch, partial(_run_watchdog, claims)):
         _try(part, app)
     if all(healthy) and pool_lives():
@@ -161,17 +169,30 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     pipe = run.store.redis.pipeline(transaction=False)
     pipe.set(beat_key(run.store), ",".join(_queues(app)), ex=BEAT_LASTS_SECONDS)
     pipe.hget(keys.watchdog, "last_run")
+    pipe.get(keys.schema)
     pipe.exists(keys.watchdog_claim)
     wanted = (DUE, *((EXPORTS,) if run.settings.exports else ()))
     for what in wanted:
         once_every(pipe, keys.tick_claimed(what), TICK_CLAIM_LASTS)
-    _, last_run, watched, *won = read_with(run.clock, pipe)
+    _, last_run, written_by, watched, *won = read_with(run.clock, pipe)
+    if (newest := schema.newest_writer(written_by)) > schema.VERSION:
+        _leave_to_newer(newest)
+        return
     claims.update(what for what, is_ours in zip(wanted, won, strict=True) if is_ours)
     if not watched:
         claims.add(WATCHDOG)
     if isinstance(run.clock, StoreClock):
         clock_jump.notice(run.store, run.clock, last_run)
         record_drift(run.store, run.clock)
+
+
+def _leave_to_newer(version: int) -> None:
+    """End this worker once it has finished what it does: a newer version has written to the store.
+
+    It evaluates nothing meanwhile (`Store.look`).
+    """
+    log.critical("this worker ends: %s", NewerStoreError(version))
+    worker_state.should_stop = os.EX_CONFIG
 
 
 def _check_consumer(app: Celery, _: Runtime) -> None:

@@ -71,7 +71,7 @@ def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientSta
         "recurrent" if past else "new",
         title=message.what,
         level=1,
-        urgency="technical",
+        urgency=message.urgency,
         at=message.effective,
         now=now,
         paged_from=_with_others(state, message.condition, now),

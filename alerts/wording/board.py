@@ -50,6 +50,10 @@ WARD: tuple[Row, ...] = (
         "Not registered: {count}, since {time}, from {sources}",
         "Non registrati: {count}, dalle {time}, da {sources}",
     ),
+    (
+        "Not watched, because their stored data cannot be read: {names}",
+        "Non sorvegliati, perché i loro dati archiviati non sono leggibili: {names}",
+    ),
     ("discharged", "dimesso"),
     ("Discharged", "Dimessi"),
     ("and", "e"),

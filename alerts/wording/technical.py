@@ -181,9 +181,33 @@ CONFIGURATION: tuple[Row, ...] = (
 
 STORE: tuple[Row, ...] = (
     (
-        "what is stored of a patient cannot be read, who is not watched; see `cartwatch dead-letters`",
-        "ciò che è archiviato di un paziente non si può leggere, e il paziente non è sorvegliato; "
-        "vedere `cartwatch dead-letters`",
+        "a patient's stored state cannot be read: the patient is not watched; see `cartwatch unreadable`",
+        "i dati archiviati di un paziente non sono leggibili: il paziente non è sorvegliato; "
+        "vedere `cartwatch unreadable`",
+    ),
+    (
+        "a patient is not watched, because their stored data cannot be read: see the ward board",
+        "un paziente non è sorvegliato, perché i suoi dati archiviati non sono leggibili: vedere la lavagna di reparto",
+    ),
+    (
+        "the stored technical incidents cannot be read and begin anew; see `cartwatch unreadable`",
+        "i problemi tecnici archiviati non sono leggibili e ricominciano da capo; vedere `cartwatch unreadable`",
+    ),
+    (
+        "a page that is owed cannot be read and is not sent; see `cartwatch unreadable`",
+        "un avviso da inviare non è leggibile e non viene inviato; vedere `cartwatch unreadable`",
+    ),
+    (
+        "an entry for the EHR cannot be read and is not exported; see `cartwatch unreadable`",
+        "un dato per la cartella clinica non è leggibile e non viene esportato; vedere `cartwatch unreadable`",
+    ),
+    (
+        "the stored data has version {n}, and this cartwatch knows version {n2} at most",
+        "i dati archiviati hanno la versione {n}, e questo cartwatch conosce al massimo la versione {n2}",
+    ),
+    (
+        "start the newer version again; to go back, restore the backup that was made before the upgrade",
+        "riavviare la versione più recente; per tornare indietro, ripristinare la copia fatta prima dell'aggiornamento",
     ),
     (
         "the key {free} held another type than ours and was renamed: find what else writes to this store",
@@ -255,6 +279,8 @@ PARTS: tuple[Row, ...] = (
     ("store memory", "memoria dell'archivio"),
     ("intake", "ricezione dei messaggi"),
     ("shards", "partizioni"),
+    ("stored data", "dati archiviati"),
+    ("unreadable data", "dati non leggibili"),
     ("workers", "worker"),
     ("workers {what}", "worker: {what}"),
     ("evaluating", "valutazione"),

@@ -12,10 +12,11 @@ from alerts.pages.page import Page
 from config.site import DeliveryPolicy
 from worker.clock import Clock, milliseconds, read_with
 from worker.delivery.channel_lock import Place
+from worker.store import schema, unreadable
 from worker.store.codec import Owed, unpack_owed
 from worker.store.keys import Keys, Shard
 from worker.store.lease import Lease, owner_is_dead
-from worker.store.schema import UnreadableError
+from worker.store.schema import NewerStoreError, TooNewError, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,12 @@ def acquire(
     for shard, place, lease in zip(shards, places, leases, strict=True):
         ours, holder, packed, *due, crashed = (next(replies) for _ in range(6))
         at = next((score for score in due if score is not None), None)
-        owed = _read(packed)
+        owed = None
+        try:
+            owed = unpack_owed(packed) if packed is not None else None
+        except UnreadableError as error:
+            if ours:
+                _move_away(redis, keys, lease, place, packed, error, now)
         if owed is None or at is None:
             acquired.gone.append(place)
         elif ours and (early or at <= milliseconds(now)):
@@ -98,13 +104,25 @@ def acquire(
     return acquired
 
 
-def _read(packed: bytes | None) -> Owed | None:
-    """An owed page. One that cannot be read stays in place and becomes overdue: the watchdog reports it."""
-    try:
-        return unpack_owed(packed) if packed is not None else None
-    except UnreadableError as error:
-        log.error("%s", error)
-        return None
+def _move_away(
+    redis: Redis, keys: Keys, lease: Lease, place: Place, packed: bytes, error: UnreadableError, now: datetime
+) -> None:
+    """Take a page that cannot be read off the outbox, and list it; one of a newer version is left to that one."""
+    shard = keys.shard(place.shard)
+    if isinstance(error, TooNewError):
+        try:
+            schema.refuse_newer(redis, keys)
+        except NewerStoreError as newer:
+            log.error("page %s is left to a newer version: %s", place.page, newer)
+            return
+
+    def write(pipe: Pipeline) -> None:
+        pipe.hdel(shard.key("outbox"), place.page)
+        for name in ("due", "urgent"):
+            pipe.zrem(shard.key(name), place.page)
+        unreadable.move(pipe, keys, shard, "page", place.page, packed, error, now)
+
+    lease.write(redis, write)
 
 
 def revoke(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) -> None:

@@ -28,10 +28,12 @@ from worker.fhir_export.communication import pack as pack_told
 from worker.fhir_export.communication import unpack as unpack_told
 from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item
+from worker.store import schema, unreadable
 from worker.store.codec import pack, readable, unpack_export
 from worker.store.inbox import encoded, queue
 from worker.store.keys import Shard
 from worker.store.lease import Lease
+from worker.store.schema import NewerStoreError, TooNewError, UnreadableError
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,9 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
         return False
     try:
         answer = _ShardExport(store, shard, lease, settings, base).run(now)
+    except NewerStoreError as error:
+        log.error("export: shard %d is left to a newer version: %s", shard.number, error)
+        return False
     finally:
         lease.release(store.redis)
     if answer.verdict is Verdict.FAILED:
@@ -118,7 +123,7 @@ class _ShardExport:
 
     def run(self, now: datetime) -> PutResult:
         """Put what the first entries of the stream come to; what the base answered in the end."""
-        entries = self._entries()
+        entries = self._entries(now)
         answer = self._together(entries, now)
         if answer.verdict is not Verdict.REFUSED:
             return answer
@@ -128,9 +133,30 @@ class _ShardExport:
                 break
         return answer
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self, now: datetime) -> list[Entry]:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
-        return [Entry(id, int(fields[b"at"]), unpack_export(fields[b"e"])) for id, fields in found]
+        entries = []
+        for id, fields in found:
+            try:
+                entries.append(Entry(id, int(fields.get(b"at", b"0")), unpack_export(fields.get(b"e", b""))))
+            except UnreadableError as error:
+                self._move_away(id, fields.get(b"e", b""), error, now)
+        return entries
+
+    def _move_away(self, id: bytes, packed: bytes, error: UnreadableError, now: datetime) -> None:
+        """Take an entry that cannot be read off the stream, and list it; one of a newer version is left to that one.
+
+        Raises:
+            NewerStoreError: a newer version has written to the store.
+        """
+        if isinstance(error, TooNewError):
+            schema.refuse_newer(self._redis, self._keys)
+
+        def write(pipe: Pipeline) -> None:
+            pipe.xdel(self._shard.exports, id)
+            unreadable.move(pipe, self._keys, self._shard, "export", id.decode(), packed, error, now)
+
+        self._lease.write(self._redis, write)
 
     def _together(self, entries: list[Entry], now: datetime) -> PutResult:
         """All in one transaction; refused as well where something in them cannot be told in FHIR."""

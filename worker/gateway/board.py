@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from alerts.explain import explain
+from alerts.message_fields import visible
 from alerts.state import PatientState
 from config.site import Language
 from worker.gateway import view
@@ -84,6 +85,7 @@ def _board_values(gateway: Gateway, live: WardSnapshots, session: Session, ward:
     return {
         "reader": reader,
         "unregistered": ward.unregistered,
+        "unreadable": [visible(patient) for patient in ward.unreadable],
         "board": board(live.overviews(ward), ward.feeds, ward.checks, reader, gateway.links),
         "at": ward.at,
         "may_act": gateway.may_act(session.person),

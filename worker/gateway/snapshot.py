@@ -33,7 +33,8 @@ STALE_SECONDS = 10.0
 
 class Ward(NamedTuple):
     """Everything the board shows, as read at one moment. Who is not registered is only counted, unless they page;
-    `sessions` are the digests of those that last. Of two with the same `version` a board shows the same.
+    `sessions` are the digests of those that last. Of two with the same `version` a board shows the same. `unreadable`
+    are the patients whose stored state cannot be read.
     """
 
     at: datetime
@@ -43,6 +44,7 @@ class Ward(NamedTuple):
     sessions: frozenset[str]
     version: int
     unregistered: Tally = NOBODY
+    unreadable: tuple[str, ...] = ()
 
 
 class WardSnapshots:
@@ -132,17 +134,19 @@ class WardSnapshots:
             patient: state for shard in packed[::2] for patient, state in shard.items() if is_shown(notes.get(patient))
         }
         states = self._unpacked(held)
-        checks = (*self._checks(now), *_unreadable(len(held) - len(states)))
+        checks = self._checks(now)
+        unreadable = tuple(sorted(name.decode(errors="replace") for name in held.keys() - self._decoded.keys()))
         feeds = last_seen(store, site, now) if site.on_call.feeds else {}
         unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
             at=now,
             states=states,
             unregistered=unregistered,
+            unreadable=unreadable,
             feeds=feeds,
             checks=checks,
             sessions=self._sessions.alive(sessions, now),
-            version=self._version_of(now, states, feeds, checks, unregistered),
+            version=self._version_of(now, states, feeds, checks, unregistered, unreadable),
         )
 
     def _version_of(
@@ -152,12 +156,14 @@ class WardSnapshots:
         feeds: dict[str, LastSeen],
         checks: tuple[Check, ...],
         unregistered: Tally,
+        unreadable: tuple[str, ...],
     ) -> int:
         """One more each time the board would look otherwise; it shows no seconds."""
         minutes = {name: _minute(last.at) for name, last in feeds.items()}
         parts = tuple((check.part, check.well) for check in checks)
         # Those of the last look were kept until these had been decoded: none has the identity of another.
-        shown = (_minute(now), minutes, parts, [id(state) for state in states], unregistered, id(self._run.site))
+        identities = [id(state) for state in states]
+        shown = (_minute(now), minutes, parts, identities, unregistered, unreadable, id(self._run.site))
         if shown != self._shown:
             self._shown = shown
             self._version += 1
@@ -177,11 +183,6 @@ class WardSnapshots:
         decoded = {patient: (held[patient], state) for patient, state in readable(unpack_state, changed)}
         self._decoded = decoded = same | decoded
         return tuple(state for _, (_, state) in sorted(decoded.items()))
-
-
-def _unreadable(count: int) -> tuple[Check, ...]:
-    """That patients are missing on the board because what is stored of them cannot be read."""
-    return (Check("patient states", False, f"{count} cannot be read: these patients are not watched"),) if count else ()
 
 
 def _minute(at: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """Health of the store, the workers and overdue work, for `cartwatch health`, the board and the probes."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from worker.monitoring.canary import CANARY
 from worker.monitoring.overdue import find
 from worker.monitoring.unregistered import CONDITION, tally
 from worker.monitoring.watchdog import WatchdogStatus, consumers_by_queue, last_run
+from worker.store import unreadable
 from worker.store.dead_letters import tally as tally_letters
-from worker.store.requirements import advice, violations
+from worker.store.requirements import STORED_DATA, advice, violations
 from worker.store.shard import Store
 
 RAN_WITHIN = timedelta(minutes=1)
@@ -55,6 +57,7 @@ def examine(store: Store, now: datetime) -> list[Check]:
         _heartbeat(status),
         _rate_limited(store),
         _dead_letters(store, now),
+        _unreadable(store),
         _unregistered(store, status),
         *([_exports(store, now)] if store.exports else []),
     ]
@@ -66,7 +69,16 @@ def unreachable(error: RedisError) -> Check:
 
 
 def _store(store: Store) -> list[Check]:
-    parts = ("store version", "store role", "store eviction", "store durability", "store memory", "intake", "shards")
+    parts = (
+        "store version",
+        "store role",
+        "store eviction",
+        "store durability",
+        "store memory",
+        "intake",
+        "shards",
+        STORED_DATA,
+    )
     found = {violation.part: str(violation) for violation in violations(store.redis, store.keys, by_writing=False)}
     well = {"store memory": str(advice(store.redis) or WELL)}
     return [Check(part, part not in found, found.get(part, well.get(part, WELL))) for part in parts]
@@ -130,6 +142,12 @@ def _dead_letters(store: Store, now: datetime) -> Check:
     seen = f"{found.letters} message(s), {found.used / MIB:.1f} of {found.limit / MIB:.0f} MiB"
     dropped = f"; {sum(found.dropped.values())} older ones were dropped" if found.dropped else ""
     return Check("dead letters", not found.dropping, f"{seen}{dropped}; see `cartwatch dead-letters`")
+
+
+def _unreadable(store: Store) -> Check:
+    kinds = Counter(one.kind for _, one in unreadable.listed(store.redis, store.keys))
+    seen = ", ".join(f"{count} {kind}(s)" for kind, count in kinds.items())
+    return Check("unreadable data", not kinds, f"{seen}; see `cartwatch unreadable`" if kinds else "none")
 
 
 def _unregistered(store: Store, status: WatchdogStatus) -> Check:

@@ -28,7 +28,7 @@ from worker.monitoring import emergency_page
 from worker.monitoring.outages import Outage
 from worker.monitoring.overdue import OVERDUE
 from worker.store.keys import Keys
-from worker.store.requirements import UNREACHABLE, UnfitStoreError, violations
+from worker.store.requirements import STORED_DATA, UNREACHABLE, NewerDataError, UnfitStoreError, violations
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ class LastAlarm:
 
     def _bars(self) -> bool:
         found = violations(self._redis, self._keys, volatile=self._settings.volatile)
-        return any(violation.fatal for violation in found)
+        # Of a store that a newer version writes to, that version's processes look after the pages.
+        return any(violation.fatal and violation.part != STORED_DATA for violation in found)
 
     def _report(self, outage: Outage, what: str, reason: str, began: float) -> None:
         now = time.monotonic()
@@ -245,8 +246,11 @@ def reason_of(error: RedisError) -> str:
 
 
 def refused(settings: Settings, error: UnfitStoreError) -> None:
-    """Report that a process does not start because of its store. One that goes on refusing is paged."""
-    if settings.clock == "simulated":
+    """Report that a process does not start because of its store. One that goes on refusing is paged.
+
+    Who is refused because a newer version has written to the store is not missed while workers of that one run.
+    """
+    if settings.clock == "simulated" or (isinstance(error, NewerDataError) and _others_work(settings)):
         return
     now = time.monotonic()
     if store_outage(settings).trouble(now, now):
@@ -255,6 +259,21 @@ def refused(settings: Settings, error: UnfitStoreError) -> None:
         emergency_page.send_directly(
             settings, emergency_page.CANNOT_PAGE, what, emergency_page.ADVICE, at=datetime.now(UTC)
         )
+
+
+def _others_work(settings: Settings) -> bool:
+    """Whether some worker has run the watchdog lately."""
+    redis = _impatient(settings.redis_url)
+    pipe = redis.pipeline(transaction=False)
+    pipe.hget(Keys(settings.namespace, settings.shards).watchdog, "last_run")
+    pipe.time()
+    try:
+        last_run, (seconds, _) = pipe.execute()
+    except RedisError:
+        return False
+    finally:
+        redis.close()
+    return last_run is not None and seconds - datetime.fromisoformat(last_run.decode()).timestamp() < NO_WORKER_SECONDS
 
 
 @contextmanager

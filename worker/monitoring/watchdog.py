@@ -9,10 +9,12 @@ without depending on us.
 import logging
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from alerts.messages import SITE_SUBJECT, Fault
+from alerts.state import PatientState
 from alerts.step.system_faults import fault
 from config.settings import Settings
 from config.site import Site
@@ -25,7 +27,7 @@ from worker.monitoring.incidents import MISSED, Incidents
 from worker.monitoring.overdue import OVERDUE, Overdue, find
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
-from worker.store import dead_letters
+from worker.store import dead_letters, unreadable
 from worker.store.aof_repair import rewrite_if_restarted
 from worker.store.capacity import reset_waiting_bytes, trim_streams
 from worker.store.codec import pack
@@ -33,6 +35,7 @@ from worker.store.inbox import SOURCE_SHOWN, append, encoded
 from worker.store.keys import SYNTHETIC, Shard
 from worker.store.lease import once_every
 from worker.store.requirements import violations
+from worker.store.schema import UnreadableError
 from worker.store.shard import Store
 from worker.store.wrong_types import move_away
 
@@ -84,6 +87,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     overdue = find(store, now)
     # A key that is only ever set where it is absent never says that it is of another type.
     moved = move_away(store.redis, store.keys, now) if overdue.total else []
+    moved += unreadable.retry(store.redis, store.keys, now)
     before = incidents.unpack(state.get(b"incidents"))
     found = _found(run, overdue, now)
     found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
@@ -92,7 +96,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
         # Work is overdue because no worker ran. The next run reports what the workers that run now leave undone.
         found = {part: what for part, what in found.items() if part != SITE_SHARD_STUCK and not part.startswith(BEHIND)}
         state.pop(b"canary_sent", None)
-    canary = Canary(state, store.state(SYNTHETIC), every, now)
+    canary = Canary(state, _canary_state(store), every, now)
     found |= canary.overdue()
     change = incidents.compare(before, found, milliseconds(now))
     faults = [*canary.messages(), *_faults(change.opened, change.closed, found, now)]
@@ -101,6 +105,13 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
     _record(store, server, change.incidents, overdue, canary, now)
     return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
+
+
+def _canary_state(store: Store) -> PatientState | None:
+    """What is stored of the synthetic patient; one that cannot be read begins anew with the next canary."""
+    with suppress(UnreadableError):
+        return store.state(SYNTHETIC)
+    return None
 
 
 # -- what is wrong -----------------------------------------------------------------------------------

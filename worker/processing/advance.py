@@ -11,7 +11,7 @@ import logging
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -30,18 +30,21 @@ from config.site import Site
 from worker.clock import Clock, milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export.records import Item, records_of
+from worker.store import schema
 from worker.store.codec import pack_export
 from worker.store.fair_shares import PIECE, InboxEntry, ParsedEntry, Piece, TimeBudget, rounds
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN
 from worker.store.keys import Keys, Shard
+from worker.store.schema import NewerStoreError, TooNewError, UnreadableError
 from worker.store.shard import Batch, Commit, LostLeaseError, ReadPosition, Store
+from worker.store.unreadable import begins_anew, faults, suspend
 
 log = logging.getLogger(__name__)
 
 CRASHES_BEFORE_ONE_BY_ONE = 3
 CRASHES_BEFORE_SET_ASIDE = 8
 
-UNREADABLE = "what is stored of a patient cannot be read"
+UNREADABLE = "what is stored of a patient cannot be read, and too many messages wait for it already"
 
 TO_MAKE_ROOM = "register them, or discharge those who are not to be watched"
 
@@ -63,7 +66,11 @@ def advance(
 ) -> ShardRun:
     """Take a shard as far as the budget of a turn reaches."""
     turn = ShardRun()
-    place = store.look(shard, clock)
+    try:
+        place = store.look(shard, clock)
+    except NewerStoreError as error:
+        log.error("shard %d is left to a newer version: %s", shard.number, error)
+        return turn
     if place is None:
         return turn
     budget = store.budget(monotonic)
@@ -80,6 +87,10 @@ def advance(
             outcome, place = _one_batch(store, batch, now, site, turn, budget, alone=alone)
         except LostLeaseError:
             log.warning("shard %d was taken over by another worker; nothing of this batch was committed", shard.number)
+            break
+        except NewerStoreError as error:
+            log.error("shard %d is left to a newer version: %s", shard.number, error)
+            store.release(batch)
             break
         turn.pages += [item.page for item in outcome.pages]
         turn.exports = turn.exports or bool(outcome.exports)
@@ -98,8 +109,9 @@ def _one_batch(
         due = [] if outcome.failed_timers else work.due
         asked = {item.message.patient for item in read} | set(due)
         states = transaction.states(asked)
-        if unreadable := asked - states.keys():
-            read, due = _without_unreadable(unreadable, read, due, now, outcome)
+        if transaction.unreadable:
+            read, due, outcome = _without_unreadable(store, work, transaction.unreadable, read, due, now, outcome)
+            states |= {name: PatientState(patient=name) for name in transaction.unreadable if begins_anew(name)}
         room = ceil(site.conventions.unregistered.at_most.value / store.keys.shards) - transaction.unregistered
         known = _without_room(states, read, room, now, site, outcome)
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
@@ -180,19 +192,33 @@ def _set_aside_raw(outcome: Commit, waiting: InboxEntry, why: str, now: datetime
 
 
 def _without_unreadable(
-    patients: set[str], read: list[ParsedEntry], due: list[str], now: datetime, outcome: Commit
-) -> tuple[list[ParsedEntry], list[str]]:
-    """Dead-letter what came in for patients whose state cannot be read, and look at their ladders again later.
+    store: Store,
+    batch: Batch,
+    unreadable: Mapping[str, UnreadableError],
+    read: list[ParsedEntry],
+    due: list[str],
+    now: datetime,
+    outcome: Commit,
+) -> tuple[list[ParsedEntry], list[str], Commit]:
+    """Have wait what came in for patients whose state cannot be read, and look at their ladders again later.
 
     The state stays as it is. Returns what is left for the others.
+
+    Raises:
+        NewerStoreError: a newer version wrote the states, and goes on with them.
     """
-    kept = [item.message for item in read if item.message.patient in patients]
-    outcome.dead_letters.extend(dead_letter(message, UNREADABLE, now) for message in kept)
+    if any(isinstance(error, TooNewError) for error in unreadable.values()):
+        schema.refuse_newer(store.redis, store.keys)
+    patients = {name for name in unreadable if not begins_anew(name)}
+    theirs = {item.entry: item.message for item in read if item.message.patient in patients}
+    waiting = [item for item in batch.waiting if item.entry in theirs]
+    suspension, surplus = suspend(store.redis, batch.shard, unreadable, waiting, now)
+    outcome = outcome._replace(suspension=suspension)
+    outcome.forwarded.extend(faults(suspension.listed, now))
+    outcome.dead_letters.extend(dead_letter(theirs[item.entry], UNREADABLE, now) for item in surplus)
     outcome.failed_timers.extend(patient for patient in due if patient in patients)
-    what = "what is stored of a patient cannot be read, who is not watched; see `cartwatch dead-letters`"
-    outcome.forwarded.append(fault("patient state", what, f"watchdog patient state {now.isoformat()}", now))
-    others = [item for item in read if item.message.patient not in patients]
-    return others, [patient for patient in due if patient not in patients]
+    others = [item for item in read if item.entry not in theirs]
+    return others, [patient for patient in due if patient not in patients], outcome
 
 
 def _without_room(

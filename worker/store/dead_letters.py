@@ -20,6 +20,7 @@ from worker.clock import milliseconds
 from worker.store.capacity import Memory, ask_memory, memory_of
 from worker.store.codec import Codec, readable
 from worker.store.keys import Keys
+from worker.store.schema import UnreadableError
 
 PART_OF_STORE = 0.1
 """Of the store's memory for all dead letters together."""
@@ -168,6 +169,17 @@ def everything(redis: Redis, keys: Keys) -> list[ListedLetter]:
         for (id_, letter), last in zip(letters.items(), pipe.execute(), strict=True)
     ]
     return sorted(found, key=lambda one: (one.letter.at, one.id))
+
+
+def unreadable(redis: Redis, keys: Keys) -> list[tuple[str, str]]:
+    """Each letter that cannot be read, with the reason: it is kept as it is, and counts as its source's."""
+    found = []
+    for id_, packed in cast("dict[bytes, bytes]", redis.hgetall(keys.dead_letters)).items():
+        try:
+            _letters.unpack(packed)
+        except UnreadableError as error:
+            found.append((id_.decode(errors="replace"), str(error)))
+    return found
 
 
 def remove(redis: Redis, keys: Keys, listed: Iterable[ListedLetter]) -> None:

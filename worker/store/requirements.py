@@ -12,12 +12,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import Settings
+from worker.store import schema
 from worker.store.capacity import STOP_AT, WARN_AT, memory_of
 from worker.store.keys import Keys
+from worker.store.schema import NewerStoreError
 
 log = logging.getLogger(__name__)
 
 ALWAYS = "always"
+
+STORED_DATA = "stored data"
+"""The part that a store of a newer version violates."""
 
 OLDEST = (7, 0)
 """The oldest Redis that the tests run on. An older one does not know the append-only folder of this one: it would start
@@ -42,6 +47,10 @@ class UnfitStoreError(Exception):
     """The store must not be used; the text names each setting and the fix."""
 
 
+class NewerDataError(UnfitStoreError):
+    """The store is as it must be, but a newer version has written to it."""
+
+
 def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Violation]:
     """Everything wrong with the store, as far as it can be seen, and tried by writing.
 
@@ -54,7 +63,8 @@ def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: 
     if info.get("loading"):
         # While it reads its append-only file it says that it has none.
         raise BusyLoadingError("the store is being read from its disk")
-    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis)), *_shard_count(redis, keys)]
+    found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis))]
+    found += [*_shard_count(redis, keys), *_schema(redis, keys)]
     if by_writing and not any(violation.fatal for violation in found):
         found += _refused_writes(redis, keys)
     return found
@@ -117,7 +127,10 @@ def advice(redis: Redis) -> Violation | None:
 def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
     try:
         redis.setnx(keys.shard_count, keys.shards)
+        schema.record_version(redis, keys)
         redis.set(f"{keys.namespace}:probe", 1, ex=60)
+    except NewerStoreError as error:
+        yield _newer(error)
     except OutOfMemoryError:
         yield Violation("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
     except ReadOnlyError:
@@ -148,6 +161,18 @@ def _shard_count(redis: Redis, keys: Keys) -> Iterator[Violation]:
         yield Violation("shards", f"{seen}: its patients would not be found", fix)
 
 
+def _schema(redis: Redis, keys: Keys) -> Iterator[Violation]:
+    try:
+        schema.refuse_newer(redis, keys)
+    except NewerStoreError as error:
+        yield _newer(error)
+
+
+def _newer(error: NewerStoreError) -> Violation:
+    mend = "start the newer version again; to go back, restore the backup that was made before the upgrade"
+    return Violation(STORED_DATA, str(error), mend)
+
+
 def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
     """Return where the store may be used. One that cannot be reached now is waited for, and looked at later.
 
@@ -162,6 +187,7 @@ def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
     except RedisError as error:
         raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
     if fatal := [violation for violation in found if violation.fatal]:
-        raise UnfitStoreError("\n".join(map(str, fatal)))
+        kind = NewerDataError if all(violation.part == STORED_DATA for violation in fatal) else UnfitStoreError
+        raise kind("\n".join(map(str, fatal)))
     for violation in found:
         log.warning("%s", violation)

@@ -77,12 +77,18 @@ def newest_writer(value: bytes | None) -> int:
     return int(value) if value is not None and value.isdigit() else 0
 
 
-def is_newer(redis: Redis, keys: Keys) -> bool:
-    """Whether a newer version has written to the store."""
-    return newest_writer(cast("bytes | None", redis.get(keys.schema))) > VERSION
+def refuse_newer(redis: Redis, keys: Keys) -> None:
+    """Return if no newer version has written to the store.
+
+    Raises:
+        NewerStoreError: one has.
+    """
+    found = newest_writer(cast("bytes | None", redis.get(keys.schema)))
+    if found > VERSION:
+        raise NewerStoreError(found)
 
 
-def claim(redis: Redis, keys: Keys) -> None:
+def record_version(redis: Redis, keys: Keys) -> None:
     """Record that this version writes to the store, before it does; older versions then stop.
 
     Raises:

@@ -22,7 +22,7 @@ from redis.exceptions import WatchError
 from alerts.messages import AnyMessage
 from alerts.state import DeadLetter, PatientState, Unregistered
 from worker.clock import Clock, milliseconds, read_with
-from worker.store import dead_letters
+from worker.store import dead_letters, schema
 from worker.store.capacity import Capacity
 from worker.store.codec import Owed, pack, pack_journal, readable, unpack_journal, unpack_state, unpack_unregistered
 from worker.store.fair_shares import (
@@ -41,6 +41,7 @@ from worker.store.keys import Keys, Shard
 from worker.store.lease import Lease
 from worker.store.schema import UnreadableError
 from worker.store.state_cache import StateCache
+from worker.store.unreadable import Suspension
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ class Commit(NamedTuple):
     """What a batch led to, ready to be committed.
 
     `forwarded` are messages for the inboxes of other shards, or of this one. The timers of `failed_timers` are due
-    again later. `last_seen` is when (ms) each source last sent something. `exports` are for the EHR.
+    again later. `last_seen` is when (ms) each source last sent something. `exports` are for the EHR. `suspension` is
+    what waits for states that cannot be read.
     """
 
     states: dict[str, PatientState]
@@ -113,6 +115,7 @@ class Commit(NamedTuple):
     failed_timers: list[str]
     last_seen: Mapping[str, int] = MappingProxyType({})
     exports: bytes = b""
+    suspension: Suspension = Suspension()
 
 
 class LostLeaseError(Exception):
@@ -145,14 +148,22 @@ class Store:
 
     def look(self, shard: Shard, clock: Clock) -> ReadPosition | None:
         """Where to read a shard's inbox; None where nothing waits in the shard. Many a wake-up comes when its message
-        was taken with others before: that costs one round trip and no write. The trip also reads the store's clock."""
+        was taken with others before: that costs one round trip and no write. The trip also reads the store's clock.
+
+        Raises:
+            NewerStoreError: a newer version has written to the store.
+        """
         pipe = self.redis.pipeline(transaction=False)
         pipe.xlen(shard.inbox)
         pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
-        pipe.mget(shard.key("cursor"), shard.key("suspect"))
-        *waits, timers, (cursor, suspect) = read_with(clock, pipe)
+        pipe.mget(shard.key("cursor"), shard.key("suspect"), self.keys.schema)
+        *waits, timers, (cursor, suspect, written_by) = read_with(clock, pipe)
         waits += [due_at <= milliseconds(clock.now()) for _, due_at in timers]
-        return ReadPosition(cursor or b"", suspect or b"") if any(waits) else None
+        if not any(waits):
+            return None
+        if schema.newest_writer(written_by) != schema.VERSION:
+            schema.record_version(self.redis, self.keys)
+        return ReadPosition(cursor or b"", suspect or b"")
 
     def budget(self, monotonic: Callable[[], float]) -> TimeBudget:
         """The time of one turn."""
@@ -246,8 +257,10 @@ class Store:
                 *[name(page) for page in outcome.cancelled for name in (shard.page_lease, shard.unfinished_attempts)]
             )
         dead_letters.write(pipe, self.keys, outcome.dead_letters, now)
-        if self._journal_length and (batch.waiting or outcome.events):
-            record_ = journal_record(batch.waiting, outcome.events, now)
+        outcome.suspension.write(pipe, shard)
+        evaluated = [item for item in batch.waiting if item not in outcome.suspension.waiting]
+        if self._journal_length and (evaluated or outcome.events):
+            record_ = journal_record(evaluated, outcome.events, now)
             pipe.xadd(shard.key("journal"), {"j": record_}, maxlen=self._journal_length, approximate=True)
         if outcome.exports:
             pipe.xadd(
@@ -341,7 +354,8 @@ class Committed(NamedTuple):
 class Transaction:
     """The commit of one batch, guarded by the lease: a worker that lost it cannot commit.
 
-    `unregistered`: how many patients of the shard nobody has registered, as read with the batch's states.
+    Read with the batch's states: `unregistered`, how many patients of the shard nobody has registered, and
+    `unreadable`, why some states cannot be read.
     """
 
     def __init__(self, store: Store, batch: Batch) -> None:
@@ -349,6 +363,7 @@ class Transaction:
         self._batch = batch
         self._pipe = store.redis.pipeline(transaction=True)
         self.unregistered = 0
+        self.unreadable: dict[str, UnreadableError] = {}
 
     def __enter__(self) -> "Transaction":
         self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
@@ -367,6 +382,7 @@ class Transaction:
         if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
         self.unregistered = read.unregistered
+        self.unreadable = read.unreadable
         return read.states
 
     def commit(self, batch: Batch, outcome: Commit, now: datetime) -> Committed:

@@ -6,7 +6,6 @@ never what a batch is judged on. After a commit of which no answer came, the old
 commit happened it matches nothing any more, and if it did not it is right.
 """
 
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -18,8 +17,6 @@ from alerts.state import PatientState
 from worker.store.codec import unpack_state
 from worker.store.keys import Shard
 from worker.store.schema import UnreadableError
-
-log = logging.getLogger(__name__)
 
 MOST = 256
 """States one process remembers: of a long stay, decoded, each takes about 1 MB."""
@@ -42,11 +39,15 @@ class CachedState(NamedTuple):
 
 
 class StatesRead(NamedTuple):
-    """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered."""
+    """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered.
+
+    `unreadable`: why the states that are left out cannot be read.
+    """
 
     holder: bytes | None
     states: dict[str, PatientState]
     unregistered: int
+    unreadable: dict[str, UnreadableError]
 
 
 class _Fetched(NamedTuple):
@@ -86,6 +87,7 @@ class StateCache:
             revisions, packed_states = fetched.revisions | again.revisions, fetched.packed | again.packed
             fetched = again._replace(revisions=revisions, packed=packed_states)
         states: dict[str, PatientState] = {}
+        unreadable: dict[str, UnreadableError] = {}
         for name in names:
             one = known[name]
             if one is not None and name not in fetched.packed:
@@ -95,11 +97,11 @@ class StateCache:
             try:
                 states[name] = PatientState(patient=name) if packed is None else unpack_state(packed)
             except UnreadableError as error:
-                log.error("%s (shard %d)", error, shard.number)
+                unreadable[name] = error
                 continue
             if revision is not None:
                 self.keep(name, revision, states[name])
-        return StatesRead(fetched.holder, states, fetched.unregistered)
+        return StatesRead(fetched.holder, states, fetched.unregistered, unreadable)
 
 
 def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:

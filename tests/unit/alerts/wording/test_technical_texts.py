@@ -22,6 +22,7 @@ MODULES = (
     "worker/store/inbox.py",
     "worker/runtime/reload.py",
     "worker/store/wrong_types.py",
+    "worker/store/unreadable.py",
     "worker/fhir_export/export.py",
     *(str(path.relative_to(ROOT)) for path in (ROOT / "worker" / "delivery").glob("*.py")),
 )

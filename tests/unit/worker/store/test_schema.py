@@ -95,17 +95,18 @@ def test_an_older_value_that_a_migration_fails_on_is_unreadable() -> None:
 def claimed_by(redis: Redis, number: int) -> Callable[[], None]:
     def claim() -> None:
         with version(number):
-            schema.claim(redis, KEYS)
+            schema.record_version(redis, KEYS)
 
     return claim
 
 
 def test_a_store_keeps_the_newest_version_that_has_written_to_it(redis: Redis) -> None:
-    assert not schema.is_newer(redis, KEYS)
+    schema.refuse_newer(redis, KEYS)
     claimed_by(redis, 1)()
     claimed_by(redis, 3)()
     with pytest.raises(NewerStoreError, match=r"version 3.*version 2 at most"):
         claimed_by(redis, 2)()
     claimed_by(redis, 3)()
     assert redis.get(KEYS.schema) == b"3"
-    assert schema.is_newer(redis, KEYS)
+    with pytest.raises(NewerStoreError):
+        schema.refuse_newer(redis, KEYS)

@@ -11,7 +11,7 @@ from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from worker import ticker
 from worker.app import app
-from worker.processing.advance import UNREADABLE, advance
+from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
 from worker.store import keys as keys_module
 from worker.store import wrong_types
@@ -109,38 +109,12 @@ def test_every_key_of_a_shard_that_the_list_names_is_known() -> None:
     assert known == {name: kind for name, kind in named if name != "page"}
 
 
-def spoil_state(store: Store, patient: str) -> bytes:
-    spoiled = b"\x78\x01cut short"
-    store.redis.hset(KEYS.of(patient).key("states"), patient, spoiled)
-    return spoiled
-
-
-def test_a_state_that_cannot_be_read_concerns_its_patient_alone(store: Store, clock: Clock) -> None:
-    other = neighbour("P1")
-    spoiled = spoil_state(store, "P1")
-    send(store, [*crs2("P1"), *crs2(other)])
-    advance(store, P1, clock, SITE)
-    assert [item.page.urgency for item in owed(store, other)] == ["high"]
-    assert store.redis.hget(P1.key("states"), "P1") == spoiled
-    kept = [(record.patient, record.why) for _, record in store.dead_letters()]
-    assert kept == [("P1", UNREADABLE)] * 3
-    assert any(UNREADABLE in what for what in faults(store))
-
-
-def test_its_ladder_is_looked_at_again_later(store: Store, clock: Clock) -> None:
-    spoil_state(store, "P1")
-    store.redis.zadd(P1.key("timers"), {"P1": 1})
-    advance(store, P1, clock, SITE)
-    assert P1.number not in pending(store, clock.now()).shards
-    assert P1.number in pending(store, clock.forward(minutes=1)).shards
-
-
 def test_lists_of_all_patients_leave_it_out(store: Store, clock: Clock) -> None:
     send(store, crs2("P1"))
     send(store, crs2(OTHER))
     for shard in (P1, P2):
         advance(store, shard, clock, SITE)
-    spoil_state(store, "P1")
+    store.redis.hset(P1.key("states"), "P1", b"cut short")
     store.redis.hset(P2.key("unregistered"), "P9", b"junk")
     assert [state.patient for state in store.states()] == [OTHER]
     assert store.unregistered() == {}
