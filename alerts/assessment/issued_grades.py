@@ -21,8 +21,8 @@ from zlib import crc32
 from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment, assess_each, shown_value
+from alerts.chart.buckets import horizon
 from alerts.chart.chart import Chart
-from alerts.chart.thinning import horizon
 from alerts.grading.result import Result
 from alerts.messages import Reading, Statement, Treatment
 from config.site import Site

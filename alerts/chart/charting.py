@@ -6,7 +6,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import Chart, Ids, RejectedValue
+from alerts.chart.chart import Chart, Ids
+from alerts.chart.contents import RejectedValue
 from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status

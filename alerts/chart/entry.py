@@ -2,10 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from msgspec import Struct
 
 from alerts.message_fields import Status
+
+EFFECTIVE = attrgetter("effective")
+"""The key by which entries of a kind are sorted and searched."""
 
 ABSENT = "absent"
 """Code of an entry that says why there is no value; its note holds the reason."""

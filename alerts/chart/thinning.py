@@ -18,100 +18,28 @@ seen. This alone depends on the batches, and only where the parts of one set com
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
-from alerts.chart.entry import Entry
+from alerts.chart.buckets import Bucket, Scale, Series, day_of, fresh_from, horizon
+from alerts.chart.entry import EFFECTIVE, Entry
 from alerts.message_fields import Status
 from config.vocabulary import DRUGS, PRESSURES
 
-Series = tuple[Entry, ...]
-"""Entries of one kind in the order of their places."""
-
-EFFECTIVE = attrgetter("effective")
 CODE = attrgetter("code")
 SENDER = attrgetter("source", "by")
 SET = attrgetter("effective", "source", "by")
-
-FRESH = timedelta(minutes=5)
-"""Entries younger than this, counted from the newest, are kept by ten seconds."""
-
-FRESH_LAST = 5
-"""How many of the last values of ten seconds are kept: as many as confirm a fever by a stream."""
-
-FULL_RESOLUTION = timedelta(hours=2)
-"""Entries younger than this, counted from the newest, are kept by the minute."""
 
 BY_HAND_KEPT = 10
 """Values a person charts, or doses, of one kind and code: so many from the beginning of a minute and from its end."""
 
 SENDERS_KEPT = 8
 """Sources, or ways of measuring of one source, of which a kind is kept each for itself."""
-
-_DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)
-
-BUCKETS = ((timedelta(days=2), timedelta(hours=1)), (timedelta(days=7), timedelta(hours=6)))
-"""Beyond `FULL_RESOLUTION`: hourly buckets up to two days, six-hourly up to a week, daily after that."""
-
-
-def horizon(newest: datetime) -> datetime:
-    """Start of the hour before which entries are kept by the hour at most."""
-    return (newest - FULL_RESOLUTION).replace(minute=0, second=0, microsecond=0)
-
-
-def fresh_from(newest: datetime) -> datetime:
-    """Start of the minute from which entries are kept by ten seconds."""
-    return (newest - FRESH).replace(second=0, microsecond=0)
-
-
-class _Bucket(NamedTuple):
-    """A stretch of time of which a choice is kept: from `start` on, before `end`. `last`: 0 beyond the horizon."""
-
-    start: datetime
-    end: datetime
-    last: int
-
-
-class _Tier(NamedTuple):
-    """From `since` on, buckets are so wide."""
-
-    since: datetime
-    width: timedelta
-    last: int
-
-
-class _Scale:
-    """The buckets of time, seen from the newest entry. Each begins and ends with one of every narrower width."""
-
-    def __init__(self, newest: datetime, *, fresh: bool = True) -> None:
-        self._tiers = (
-            *((_Tier(fresh_from(newest), timedelta(seconds=10), FRESH_LAST),) if fresh else ()),
-            _Tier(horizon(newest), _MINUTE, 1),
-            *(_Tier(_day(newest - age), width, 0) for age, width in BUCKETS),
-        )
-
-    def of(self, at: datetime) -> _Bucket:
-        """The bucket of a time."""
-        for since, width, last in self._tiers:
-            if at >= since:
-                start = _floor(at, width)
-                return _Bucket(start, start + width, last)
-        return _Bucket(_day(at), _day(at) + _DAY, 0)
-
-    def within(self, series: Series, since: datetime | None, until: datetime) -> Iterator[_Bucket]:
-        """The buckets of the entries from one time on and before another."""
-        bucket = None
-        first = 0 if since is None else bisect_left(series, since, key=EFFECTIVE)
-        for entry in series[first : bisect_left(series, until, lo=first, key=EFFECTIVE)]:
-            if bucket is None or entry.effective >= bucket.end:
-                bucket = self.of(entry.effective)
-                yield bucket
 
 
 def thinned(
@@ -122,7 +50,7 @@ def thinned(
     `before` is the newest time when they were thinned last, `touched` the kinds and times of what was charted since:
     other buckets have not changed and are not looked at again.
     """
-    scale = _Scale(newest)
+    scale = Scale(newest)
     wanted = _touched(touched, scale)
     if before is None or fresh_from(before) != fresh_from(newest):
         since, until = _aged_since(before, newest), fresh_from(newest)
@@ -141,7 +69,7 @@ def kept_by_the_minute(
     """Those of some kinds and times of which an entry would be kept if the last minutes were kept no closer."""
     placed = set(placed)
     found: set[tuple[str, datetime]] = set()
-    for kinds, buckets in _touched(placed, _Scale(newest, fresh=False)).items():
+    for kinds, buckets in _touched(placed, Scale(newest, fresh=False)).items():
         for bucket in buckets:
             members, _ = _members({kind: entries[kind] for kind in kinds if kind in entries}, bucket)
             for kind, kept in _kept(members, bucket.last).items():
@@ -149,8 +77,8 @@ def kept_by_the_minute(
     return found & placed
 
 
-def _touched(placed: Iterable[tuple[str, datetime]], scale: _Scale) -> dict[tuple[str, ...], set[_Bucket]]:
-    wanted: dict[tuple[str, ...], set[_Bucket]] = defaultdict(set)
+def _touched(placed: Iterable[tuple[str, datetime]], scale: Scale) -> dict[tuple[str, ...], set[Bucket]]:
+    wanted: dict[tuple[str, ...], set[Bucket]] = defaultdict(set)
     for kind, at in placed:
         wanted[_together(kind)].add(scale.of(at))
     return wanted
@@ -158,7 +86,7 @@ def _touched(placed: Iterable[tuple[str, datetime]], scale: _Scale) -> dict[tupl
 
 def _aged_since(before: datetime | None, newest: datetime) -> datetime | None:
     """From when on buckets are wider than they were, because of the time that has passed; None: all may be."""
-    if before is None or _day(before) != _day(newest):
+    if before is None or day_of(before) != day_of(newest):
         return None
     return fresh_from(before) if horizon(before) == horizon(newest) else horizon(before)
 
@@ -168,7 +96,7 @@ def _together(kind: str) -> tuple[str, ...]:
     return PRESSURES if kind in PRESSURES else (kind,)
 
 
-def _thin(series: Mapping[str, Series], buckets: Iterable[_Bucket]) -> dict[str, Series]:
+def _thin(series: Mapping[str, Series], buckets: Iterable[Bucket]) -> dict[str, Series]:
     """Some series with only what is chosen of some buckets."""
     parts: dict[str, list[tuple[int, int, list[Entry]]]] = {kind: [] for kind in series}
     for bucket in buckets:
@@ -179,7 +107,7 @@ def _thin(series: Mapping[str, Series], buckets: Iterable[_Bucket]) -> dict[str,
     return {kind: _spliced(series[kind], changes) for kind, changes in parts.items() if changes}
 
 
-def _members(series: Mapping[str, Series], bucket: _Bucket) -> tuple[dict[str, Series], dict[str, tuple[int, int]]]:
+def _members(series: Mapping[str, Series], bucket: Bucket) -> tuple[dict[str, Series], dict[str, tuple[int, int]]]:
     """The entries of a bucket, kind by kind, and where they stand in their series."""
     members, spots = {}, {}
     for kind, entries in series.items():
@@ -267,15 +195,6 @@ def _grouped(members: Iterable[Entry], key: Callable[[Entry], G]) -> dict[G, lis
     for entry in members:
         groups[key(entry)].append(entry)
     return groups
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day + (at - day) // step * step
-
-
-def _day(at: datetime) -> datetime:
-    return _floor(at, _DAY)
 
 
 def _measure(entry: Entry) -> tuple[bool, Decimal, datetime, str, str]:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.assessment.assessment import assess
+from alerts.chart.buckets import FULL_RESOLUTION
 from alerts.chart.chart import Chart
-from alerts.chart.thinning import FULL_RESOLUTION
 from alerts.messages import AnyMessage
 from alerts.state import PatientState
 from alerts.step.step import step

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import Chart, RejectedValue
+from alerts.chart.chart import Chart
+from alerts.chart.contents import RejectedValue
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from config.site import Site, load_site

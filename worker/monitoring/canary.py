@@ -72,5 +72,5 @@ class Canary:
 
 
 def _message(now: datetime, *, over: bool) -> Fault:
-    message = fault(CANARY, WORDS, f"{CANARY} {over} {now.isoformat()}", now)
-    return message.model_copy(update={"patient": SYNTHETIC, "over": over})
+    message = fault(CANARY, WORDS, f"{CANARY} {over} {now.isoformat()}", now, over=over)
+    return message.model_copy(update={"patient": SYNTHETIC})

@@ -38,6 +38,5 @@ def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Sh
 
 
 def _say(store: Store, what: str, now: datetime, *, over: bool) -> list[Shard]:
-    message = fault("configuration", what, f"configuration {over} {now.isoformat()}", now)
-    message = message.model_copy(update={"over": over})
+    message = fault("configuration", what, f"configuration {over} {now.isoformat()}", now, over=over)
     return append(store.redis, store.keys, [encoded(message)], now).wake

@@ -74,8 +74,8 @@ def changes(
             what = silence(source, feeds[source], patients.get(source, []), site)
             faults.append(fault(f"feed {source}", what, f"silent {source} {now.isoformat()}", now))
         elif not silent_now and source in silent:
-            back = fault(f"feed {source}", f"{source} is heard again", f"seen {source} {now.isoformat()}", now)
-            faults.append(back.model_copy(update={"over": True}))
+            about = f"seen {source} {now.isoformat()}"
+            faults.append(fault(f"feed {source}", f"{source} is heard again", about, now, over=True))
     return faults
 
 

@@ -211,8 +211,8 @@ def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, st
         faults.append(fault(condition, found[condition], f"watchdog {condition} {now.isoformat()}", now))
     for condition in closed:
         log.warning("watchdog: %s is over", condition)
-        ended = fault(condition, f"{condition} is over", f"watchdog closed {condition} {now.isoformat()}", now)
-        faults.append(ended.model_copy(update={"over": True}))
+        about = f"watchdog closed {condition} {now.isoformat()}"
+        faults.append(fault(condition, f"{condition} is over", about, now, over=True))
     return faults
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import REJECTED_KEPT, Chart, RejectedValue
+from alerts.chart.chart import REJECTED_KEPT, Chart
+from alerts.chart.contents import RejectedValue
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from tests.support.charts import INFUSED, NOW, SITE, absent, chart, day, dose, hours, reading, statement

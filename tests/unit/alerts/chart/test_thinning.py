@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
+from alerts.chart.buckets import FRESH
 from alerts.chart.chart import Chart, Ids
 from alerts.chart.entry import Entry
-from alerts.chart.thinning import BY_HAND_KEPT, FRESH, SENDERS_KEPT
+from alerts.chart.thinning import BY_HAND_KEPT, SENDERS_KEPT
 from alerts.message_fields import Status
 from tests.support.charts import NOW, hours
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
-from alerts.chart.chart import Chart, RejectedValue
+from alerts.chart.chart import Chart
 from alerts.chart.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
+from alerts.chart.contents import RejectedValue
 from alerts.chart.dose_ledger import ledger
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
