@@ -205,7 +205,7 @@ def read_map(path: Path) -> SiteMap:
     try:
         return Form.model_validate({"codes": document.data}).codes
     except ValidationError as error:
-        problems = [Problem(str(path), None, key[1:], what) for key, what in of_validation(error)]
+        problems = [Problem(str(path), None, key[1:], what) for key, what in of_validation(error, Form)]
         raise ConfigurationError(*problems) from error
 
 

@@ -95,7 +95,7 @@ def load_model(
     try:
         loaded = model.model_validate(document.data, context={"folder": path.parent})
     except ValidationError as error:
-        refused += of_validation(error)
+        refused += of_validation(error, model)
     if loaded is None or refused or document.twice:
         problems = [*document.twice, *(document.problem(key, what) for key, what in refused)]
         raise ConfigurationError(*sorted(problems, key=lambda problem: problem.line or 0))

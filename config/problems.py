@@ -1,10 +1,12 @@
 """What is wrong with a configuration, said so that whoever maintains it can mend it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 Key = tuple[str | int, ...]
 """The way to a value inside a file, as in ("roles", "on_call", 0)."""
@@ -57,12 +59,41 @@ def cannot_be_read(path: Path, error: OSError) -> Problem:
     return Problem(str(path), None, (), f"cannot be read: {error.strerror or error}")
 
 
-def of_validation(error: ValidationError) -> Iterable[tuple[Key, str]]:
-    """Everything a model refuses, as key and words."""
+def of_validation(error: ValidationError, model: type[BaseModel]) -> Iterable[tuple[Key, str]]:
+    """Everything a model refuses, as key and words. For an unknown key they name the nearest key of that place."""
     for item in error.errors():
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "missing":
             what = f"{what}: add it"
         elif item["type"] == "extra_forbidden":
-            what = "unknown key: correct its spelling, or take it out"
+            what = f"unknown key: {_instead(str(item['loc'][-1]), known_keys(model, item['loc'][:-1]))}, or take it out"
         yield item["loc"], what
+
+
+def _instead(wrong: str, known: Sequence[str]) -> str:
+    near = get_close_matches(wrong, known, 1)
+    if near:
+        return f"write `{near[0]}`"
+    return f"write one of {', '.join(known)}" if known else "correct its spelling"
+
+
+def known_keys(model: type[BaseModel], place: Key) -> list[str]:
+    """The keys that may stand at a place of a file. A part of `place` that is no field is a name or a list entry."""
+    for part in place:
+        field = next((field for key, field in _fields(model) if key == part), None)
+        inner = _model_in(field.annotation) if field is not None else model
+        if inner is None:
+            return []
+        model = inner
+    return [key for key, _ in _fields(model)]
+
+
+def _fields(model: type[BaseModel]) -> Iterable[tuple[str, FieldInfo]]:
+    return ((field.alias or name, field) for name, field in model.model_fields.items())
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside a type, as in `dict[str, Ladder]` or `tuple[Step, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)

@@ -1,4 +1,4 @@
-"""The letters of a text message: one that is not among them makes all of it UCS-2, 70 characters at twice the price."""
+"""The GSM alphabet of text messages. One character outside it makes a message UCS-2: 70 characters, twice the price."""
 
 import unicodedata
 
@@ -11,7 +11,7 @@ BASIC = frozenset(
 EXTENDED = frozenset("^{}\\[~]|€")
 """Its extension: fourteen bits each."""
 
-IN_OTHER_WORDS = str.maketrans(
+SUBSTITUTES = str.maketrans(
     {
         "≥": ">=",
         "≤": "<=",
@@ -42,8 +42,8 @@ IN_OTHER_WORDS = str.maketrans(
 
 
 def gsm7(text: str) -> str:
-    """The same in letters of a text message; what has no likeness among them becomes `?`."""
-    return "".join(_letter(letter) for letter in text.translate(IN_OTHER_WORDS))
+    """The text in the GSM alphabet; a character without a counterpart becomes `?`."""
+    return "".join(_letter(letter) for letter in text.translate(SUBSTITUTES))
 
 
 def _letter(letter: str) -> str:
@@ -54,5 +54,5 @@ def _letter(letter: str) -> str:
 
 
 def septets(text: str) -> int:
-    """How much of a text message's 160 a text takes."""
+    """How many of the 160 septets of a text message a text takes."""
     return sum(2 if letter in EXTENDED else 1 for letter in text)

@@ -1,7 +1,7 @@
-"""The HTTP of Apprise's plugins, which all call `requests`: an answer is read up to 64 KiB, whoever sends it.
+"""The HTTP of Apprise's plugins, which all call `requests`: at most 64 KiB of a response are read.
 
-`requests` reads a whole answer into memory before anybody sees it: a receiver that answers without end would cost the
-sender all there is. Nothing else in this project uses `requests`, so its adapter is exchanged for the whole process.
+`requests` reads a whole response into memory, so that a provider that answers without end would exhaust the sender.
+Nothing else in this project uses `requests`: its adapter is replaced for the whole process.
 """
 
 from contextlib import closing
@@ -10,20 +10,20 @@ from typing import Any
 from requests import PreparedRequest, Response, sessions
 from requests.adapters import HTTPAdapter
 
-ANSWER_MOST = 64 * 1024
-"""Bytes of an answer that are read; a provider's answer has a few hundred."""
+RESPONSE_LIMIT = 64 * 1024
+"""Bytes of a response that are read; a provider sends a few hundred."""
 
 _PART = 8 * 1024
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Reads the beginning of an answer and closes the connection, unless the caller asked to read it himself."""
+    """Reads the beginning of a response and closes the connection, unless the caller streams it."""
 
     def send(self, request: PreparedRequest, stream: bool = False, *args: Any, **named: Any) -> Response:
-        """Send a request; the content of its answer is at most `ANSWER_MOST` bytes.
+        """Send a request; the content of its response is at most `RESPONSE_LIMIT` bytes.
 
         Raises:
-            requests.RequestException: no answer, or one that cannot be read.
+            requests.RequestException: no response, or an unreadable one.
         """
         response = super().send(request, True, *args, **named)
         if not stream:
@@ -37,12 +37,12 @@ def _read(response: Response) -> None:
     with closing(response):
         for part in response.iter_content(_PART):
             content += part
-            if len(content) >= ANSWER_MOST:
+            if len(content) >= RESPONSE_LIMIT:
                 break
-    response._content = bytes(content[:ANSWER_MOST])
+    response._content = bytes(content[:RESPONSE_LIMIT])
     response._content_consumed = True
 
 
-def bound_answers() -> None:
-    """From now on every session of `requests` in this process is bounded."""
+def bound_responses() -> None:
+    """Bound the responses of every `requests` session in this process from now on."""
     setattr(sessions, "HTTPAdapter", BoundedAdapter)  # noqa: B010 - mypy knows no name it does not export

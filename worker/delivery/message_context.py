@@ -1,4 +1,4 @@
-"""What a delivery process needs of its installation: how links are made, and the trend picture that follows a page."""
+"""What a delivery process needs of its installation: the links, and the trend picture that follows a page."""
 
 import logging
 from datetime import datetime
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def message_context(run: Runtime) -> MessageContext:
-    """The message_context of an installation; without a public address pages carry a command in place of a link.
+    """The message context of an installation. Without a public address pages carry a command instead of a link.
 
-    A page about no episode, such as a test, has nothing to be shown.
+    A page about no episode, such as a test page, has no link.
     """
     settings = run.settings
     if settings.public_url is None:
@@ -34,16 +34,16 @@ def message_context(run: Runtime) -> MessageContext:
 
 
 def wants_picture(run: Runtime, page: Page) -> bool:
-    """Whether a trend picture is to follow a page that was sent."""
+    """Whether a trend picture follows a page that was sent."""
     channel = run.site.on_call.channels.get(page.channel)
     return channel is not None and takes_picture(channel, page.urgency, run.settings.receiver_url)
 
 
 def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, assessed_at: datetime) -> None:
-    """Draw the trend of a page's patient, as it was assessed for the page, and send it once, where the page went.
+    """Draw the trend of a page's patient, as assessed for the page, and send it once, to where the page went.
 
-    Whatever becomes of it, the page was sent before. Nothing is sent where the channel is not, or no longer, at the
-    address (its mark) that the page went to.
+    A failure is only logged: the page was sent before. Nothing is sent if the channel no longer has the address
+    (by its fingerprint) that the page went to.
     """
     from worker.report.subject import subjects
     from worker.report.trend import title
@@ -62,14 +62,14 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
         return
     chart, language = state.chart, sent.language(site)
     about = subjects(sent.episodes)
-    words = Rendered(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
+    caption = Rendered(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
     drawn = png(chart, assessed_at, site, language, about)
-    attempt = send_picture(channel, page_id, drawn, words, run.settings.receiver_url)
+    attempt = send_picture(channel, page_id, drawn, caption, run.settings.receiver_url)
     log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)
 
 
 class _Sent(NamedTuple):
-    """A page that went to a channel: the open episodes it told of, and to whom it was sent."""
+    """A page that went to a channel: the open episodes it delivery of, and to whom it was sent."""
 
     episodes: tuple[Episode, ...]
     to: str
@@ -80,17 +80,17 @@ class _Sent(NamedTuple):
         return max((episode.urgency for episode in self.episodes), key=URGENCIES.index)
 
     def language(self, site: Site) -> Language:
-        """What its reader reads."""
+        """The language of the recipient."""
         person = site.on_call.people.get(self.to)
         return person.language if person is not None else "en"
 
 
 def _sent(state: PatientState, page_id: str, channel_name: str) -> _Sent | None:
-    """What is known of a page on a channel; None where it did not go there, or all it told of is over."""
+    """What is known of a page on a channel; None where it did not go there, or all it delivery of is over."""
     found = [
-        (episode, told.to)
+        (episode, delivery.to)
         for episode in state.episodes.values()
-        for told in episode.deliveries
-        if (told.page, told.channel) == (page_id, channel_name)
+        for delivery in episode.deliveries
+        if (delivery.page, delivery.channel) == (page_id, channel_name)
     ]
     return _Sent(tuple(episode for episode, _ in found), found[0][1]) if found else None

@@ -1,5 +1,5 @@
-"""A picture by ntfy. Apprise writes title and text of a message with an attachment into the address, where every proxy
-on the way logs them; ntfy takes the same as headers."""
+"""A picture by ntfy. Apprise writes the title and text of an attachment into the address, which every proxy logs; ntfy
+also accepts them as headers."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -7,21 +7,26 @@ from typing import Any
 
 import requests
 
-from worker.delivery.outcome import Attempt, Outcome, judge_status
+from worker.delivery.outcome import Attempt, Outcome, classify_status
 from worker.delivery.rendering import Rendered
 
 SERVICES = ("ntfy", "ntfys")
 
 PRIORITY = "min"
-"""No sound, no vibration; what the site wrote in the address is for pages."""
+"""No sound, no vibration. A priority in the site's address is meant for pages."""
 
 _ENCODED = 45
-"""Bytes of one encoded word, which may have 75 letters (RFC 2047)."""
+"""Bytes in one encoded word, which may have 75 characters (RFC 2047)."""
 
 
-def send_picture(plugin: Any, picture: bytes, name: str, words: Rendered) -> Attempt:
-    """Send a picture to the topics of an ntfy plugin, with its words in the headers, quietly."""
-    headers = {"Title": header(words.title), "Message": header(words.text), "Filename": name, "Priority": PRIORITY}
+def send_picture(plugin: Any, picture: bytes, name: str, rendered: Rendered) -> Attempt:
+    """Send a picture to the topics of an ntfy plugin silently, with its caption in the headers."""
+    headers = {
+        "Title": header(rendered.title),
+        "Message": header(rendered.text),
+        "Filename": name,
+        "Priority": PRIORITY,
+    }
     auth: tuple[str, str] | None = None
     server = plugin.cloud_notify_url
     if plugin.mode != "cloud":
@@ -47,17 +52,17 @@ def send_picture(plugin: Any, picture: bytes, name: str, words: Rendered) -> Att
         except requests.RequestException:
             return Attempt(Outcome.TEMPORARY, "no answer from the provider")
         if answer.status_code != requests.codes.ok:
-            return judge_status(answer.status_code)
+            return classify_status(answer.status_code)
     return Attempt(Outcome.SENT)
 
 
 def header(text: str) -> str:
-    r"""A text as a header of ASCII letters: encoded words (RFC 2047), and a new line as the `\n` that ntfy reads."""
+    r"""A text as a header of ASCII letters: encoded rendered (RFC 2047), and a new line as the `\n` that ntfy reads."""
     return " ".join(f"=?UTF-8?B?{b64encode(part).decode()}?=" for part in _parts(text.replace("\n", "\\n")))
 
 
 def _parts(text: str) -> Iterator[bytes]:
-    """Pieces of an encoded word each, which end between two letters."""
+    """Pieces for one encoded word each, cut between two characters."""
     part = b""
     for letter in text:
         more = letter.encode()

@@ -1,4 +1,4 @@
-"""What became of an attempt, and what of it is told to the judgement: one table each."""
+"""The outcome of an attempt to send, and the receipt it is worth: one table each."""
 
 import re
 from enum import StrEnum
@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 from worker.store.codec import Reported
 
 ReceiptOutcome = Literal["sent", "failed", "unknown", "undeliverable"]
-"""What a receipt says of a page."""
+"""The outcome that a receipt reports of a page."""
 
 
 class Outcome(StrEnum):
-    """What became of one attempt. UNKNOWN: it may have arrived; it is tried again with the same page id."""
+    """The outcome of one attempt. UNKNOWN: the page may have arrived; we retry it under the same id."""
 
     SENT = "sent"
     TEMPORARY = "temporary"
@@ -20,21 +20,21 @@ class Outcome(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """An outcome and, for people, why; never the words of the page."""
+    """An outcome and the reason, for people; never the text of the page."""
 
     outcome: Outcome
     detail: str = ""
 
 
 RETRYABLE_4XX = frozenset({408, 409, 423, 425, 429})
-"""Answers of the 4xx kind that another attempt may change: too early, too many, just now in use. Every other 4xx says
-that the same request fails again: a wrong address or key, or a message too long."""
+"""The 4xx answers that a retry may change: too early, too many, in use. Any other 4xx is permanent: a wrong address or
+key, or a message that is too long."""
 
 STATUS_TIMES = {"ntfy": 100, "ntfys": 100}
-"""Services that answer with a code of their own, which is the HTTP status times this and a remainder."""
+"""Services with a code of their own: the HTTP status times this factor, plus a remainder."""
 
 MAIL = frozenset({"mailto", "mailtos"})
-"""Services of which Apprise logs the same whatever the mail server answers."""
+"""Services for which Apprise logs the same whatever the mail server answers."""
 
 _CODE = re.compile(r"\berror=(\d+)\b")
 
@@ -44,18 +44,18 @@ def is_permanent(status: int) -> bool:
     return 400 <= status < 500 and status not in RETRYABLE_4XX
 
 
-def judge_status(status: int) -> Attempt:
-    """What an HTTP status that is no success means."""
+def classify_status(status: int) -> Attempt:
+    """The outcome for an HTTP status other than success."""
     outcome = Outcome.PERMANENT if is_permanent(status) else Outcome.TEMPORARY
     return Attempt(outcome, f"the provider answered {status}")
 
 
-def status_in(said: str, schema: str = "") -> int | None:
-    """The HTTP status in what Apprise logged, which is the only place it stands in; None where there is none.
+def status_in(logged: str, schema: str = "") -> int | None:
+    """The HTTP status in Apprise's log text, the only place that has it; None if there is none.
 
-    Some services put a code of their own there (Twilio 21211, WhatsApp 131030): nothing follows from it.
+    Some services put a code of their own there (Twilio 21211, WhatsApp 131030). It is ignored.
     """
-    match = _CODE.search(said)
+    match = _CODE.search(logged)
     if match is None:
         return None
     code = int(match[1])
@@ -64,17 +64,17 @@ def status_in(said: str, schema: str = "") -> int | None:
     return status if 300 <= status < 600 else None
 
 
-def judge_failure(said: str, schema: str, seconds: float, waits: float) -> Attempt:
-    """What a failed attempt means: what was logged, and whether it took as long as the wait for an answer.
+def classify_failure(logged: str, schema: str, seconds: float, waits: float) -> Attempt:
+    """The outcome of a failed attempt, from the log text and from whether it ran into the read timeout.
 
-    A provider that took the request and did not answer may have sent the page: that is unknown.
+    A provider that received the request and did not answer may have sent the page: the outcome is unknown.
     """
-    status = status_in(said, schema)
+    status = status_in(logged, schema)
     if status is not None:
-        return judge_status(status)
+        return classify_status(status)
     if seconds >= waits:
         return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
-    code = _CODE.search(said)
+    code = _CODE.search(logged)
     if code is not None:
         return Attempt(Outcome.TEMPORARY, f"the provider refused with its code {code[1]}")
     if schema in MAIL:
@@ -82,11 +82,11 @@ def judge_failure(said: str, schema: str, seconds: float, waits: float) -> Attem
     return Attempt(Outcome.TEMPORARY, "no answer from the provider")
 
 
-def receipt_for(outcome: Outcome, said: Reported, *, overdue: bool) -> ReceiptOutcome | None:
-    """The receipt an attempt is worth, or None where it says nothing new.
+def receipt_for(outcome: Outcome, reported: Reported, *, overdue: bool) -> ReceiptOutcome | None:
+    """The receipt that an attempt is worth, or None if it is no news.
 
     ============ ======================== =================== =========
-    attempt      nothing said yet         failed/unknown said overdue
+    attempt      nothing reported yet     failed or unknown   overdue
     ============ ======================== =================== =========
     sent         sent                     sent                sent
     temporary    failed                   --                  undeliverable
@@ -94,14 +94,14 @@ def receipt_for(outcome: Outcome, said: Reported, *, overdue: bool) -> ReceiptOu
     permanent    undeliverable            undeliverable       undeliverable
     ============ ======================== =================== =========
 
-    Each is said once; once a page is undeliverable only `sent` is news.
+    Each outcome is reported once. After `undeliverable` only `sent` is news.
     """
     if outcome is Outcome.SENT:
         return "sent"
-    if said == "undeliverable":
+    if reported == "undeliverable":
         return None
     if overdue or outcome is Outcome.PERMANENT:
         return "undeliverable"
-    if said:
+    if reported:
         return None
     return "unknown" if outcome is Outcome.UNKNOWN else "failed"

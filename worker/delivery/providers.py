@@ -1,4 +1,4 @@
-"""What single services take beside words: priority, a key against duplicates, a link to tap. One row a service.
+"""What single services take beside text: priority, a de-duplication key, a link to tap. One row a service.
 
 The parameters are those of Apprise 2.2; the tests make each plugin read them. Two of its ways must be known: Opsgenie,
 Jira and Splunk On-Call alert nobody for a notification of type `info`, so that type and action are always given; and
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
 from config.site import Urgency
+from worker.delivery.gsm import septets
 
 ByUrgency = Mapping[Urgency, str]
 
@@ -29,8 +30,8 @@ _NUMBERS = _by("p1", "p2", "p3", "p5", "p3")
 
 EMERGENCY_EVERY_SECONDS = 60
 EMERGENCY_FOR_SECONDS = 300
-"""Pushover rings again until somebody taps in its own app. That does not reach us, nor does our acknowledgement reach
-it: so it stops before the ladder's next page."""
+"""Pushover rings until somebody taps in its app. We do not hear of the tap, nor does Pushover of our acknowledgement:
+so it stops before the ladder's next page."""
 
 
 class ProviderOptions(NamedTuple):
@@ -40,10 +41,10 @@ class ProviderOptions(NamedTuple):
     priorities: ByUrgency = MappingProxyType({})
     key: str = ""
     also: tuple[str, ...] = ()
-    """Other names of the key, by which a site may have written one itself."""
+    """Other parameter names under which a site may have written the key itself."""
     fixed: tuple[tuple[str, str], ...] = ()
     quiet: tuple[tuple[str, str], ...] = ()
-    """What makes the least noise, where the priority of `low` is not that already."""
+    """The quietest parameters, if the priority of `low` is not the quietest."""
     link: Callable[[str, str], dict[str, str]] | None = None
 
 
@@ -71,8 +72,8 @@ _GOALERT = ProviderOptions(key="dedup", fixed=(("action", "trigger"),))
 _MAIL = ProviderOptions(
     "+importance", _by("high", "high", "normal", "low", "normal"), fixed=(("+auto-submitted", "auto-generated"),)
 )
-"""Headers, which Apprise reads from parameters with a `+`: a mail program marks what is important (RFC 4021), and an
-out-of-office reply is not sent to an automatic mail (RFC 3834)."""
+"""Headers, which Apprise reads from parameters with a `+`: mail programs mark important mail (RFC 4021), and send no
+out-of-office reply to automatic mail (RFC 3834)."""
 _SPLUNK = ProviderOptions("action", _by("critical", "critical", "warning", "info", "warning"), key="entity_id")
 
 SERVICES: Mapping[str, ProviderOptions] = {
@@ -125,7 +126,7 @@ SERVICES: Mapping[str, ProviderOptions] = {
 }
 
 WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises"})
-"""What takes a message for a machine: a picture goes there only if the site asks for it."""
+"""Services that deliver to a machine: a picture goes there only if the site asks for it."""
 
 
 def schema(url: str) -> str:
@@ -134,46 +135,46 @@ def schema(url: str) -> str:
 
 
 def notify_type(page: Page) -> str:
-    """How Apprise is to class a page: the end of an alert is a success."""
+    """Apprise's class of a page: the end of an alert is a success."""
     return "success" if page.reason in ENDED else NOTIFY_TYPE[page.urgency]
 
 
 def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:
-    """The parameters a service is given for a page; none for a service that is not in the table.
+    """The parameters of a service for a page; none for a service outside the table.
 
     The key is the page's id, not the episode's: a retry is then the same alert, and a worsening or a repeat is a new
     one. Under the episode's id it would vanish in an alert that somebody has acknowledged there.
     """
-    takes = SERVICES.get(service)
-    if takes is None:
+    options = SERVICES.get(service)
+    if options is None:
         return {}
-    found = dict(takes.fixed)
-    if takes.priority:
-        found[takes.priority] = takes.priorities[page.urgency]
-    if takes.key:
-        found[takes.key] = page.id
+    found = dict(options.fixed)
+    if options.priority:
+        found[options.priority] = options.priorities[page.urgency]
+    if options.key:
+        found[options.key] = page.id
     if service == "pover" and page.urgency == "critical":
         found |= {"interval": str(EMERGENCY_EVERY_SECONDS), "expire": str(EMERGENCY_FOR_SECONDS)}
-    if takes.link is not None and link:
-        found |= takes.link(link, label)
+    if options.link is not None and link:
+        found |= options.link(link, label)
     return found
 
 
 def has_link_field(service: str) -> bool:
     """Whether a service shows the link of a page in a field of its own, so that the text need not hold it."""
-    takes = SERVICES.get(service)
-    return takes is not None and takes.link is not None
+    options = SERVICES.get(service)
+    return options is not None and options.link is not None
 
 
 def lowest_priority(service: str) -> dict[str, str]:
-    """The parameters by which a service makes the least noise."""
-    takes = SERVICES.get(service, ProviderOptions())
-    lowest = {takes.priority: takes.priorities["low"]} if takes.priority else {}
-    return lowest | dict(takes.quiet)
+    """The quietest parameters of a service."""
+    options = SERVICES.get(service, ProviderOptions())
+    lowest = {options.priority: options.priorities["low"]} if options.priority else {}
+    return lowest | dict(options.quiet)
 
 
 def as_quiet(url: str) -> str:
-    """An address by which a service makes the least noise, whatever priority the site wrote in it for its pages."""
+    """The quietest address of a service, whatever priority the site wrote in it for pages."""
     quiet = lowest_priority(schema(url))
     before, mark, query = url.partition("?")
     kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in quiet)
@@ -181,19 +182,19 @@ def as_quiet(url: str) -> str:
 
 
 def forced_priority(url: str) -> str:
-    """What an address itself says of the urgency, as `priority=max`; empty where a page has its own."""
-    takes = SERVICES.get(schema(url))
+    """The priority an address itself sets, such as `priority=max`; empty if each page sets its own."""
+    options = SERVICES.get(schema(url))
     written = parse_qsl(_query(url))
-    said = [f"{name}={value}" for name, value in written if takes is not None and name.lower() == takes.priority]
+    said = [f"{name}={value}" for name, value in written if options is not None and name.lower() == options.priority]
     return said[0] if said else ""
 
 
 def with_extras(url: str, given: Mapping[str, str]) -> str:
-    """An address with parameters added; what the site wrote in it itself always holds."""
+    """An address with parameters added; parameters that the site wrote keep their value."""
     written = set(_written(url))
-    takes = SERVICES.get(schema(url), ProviderOptions())
-    if written & {takes.key, *takes.also} - {""} or (takes.key == "entity_id" and _has_path(url)):
-        written.add(takes.key)
+    options = SERVICES.get(schema(url), ProviderOptions())
+    if written & {options.key, *options.also} - {""} or (options.key == "entity_id" and _has_path(url)):
+        written.add(options.key)
     added = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items() if name not in written)
     if not added:
         return url
@@ -218,8 +219,55 @@ def _has_path(url: str) -> bool:
 def takes_picture(service: str, *, attachments: bool, sms: bool, asked: bool | None) -> bool:
     """Whether a trend picture goes to a service: one that takes attachments and shows them to a person.
 
-    `asked` is what the site says of the channel. A text message has no picture, whatever the gateway takes.
+    `asked` is what the site says of the channel. A text message has no picture, whatever the gateway options.
     """
     if not attachments or sms or asked is False:
         return False
     return asked is True or service not in WEBHOOKS
+
+
+class SizeLimit(NamedTuple):
+    """How much a channel takes. `title` 0: title and text are one. `sms`: in the alphabet of a text message."""
+
+    title: int
+    text: int
+    sms: bool = False
+    octets: bool = False
+
+    def size(self, text: str) -> int:
+        """How much of the limit a text takes."""
+        if self.sms:
+            return septets(text)
+        return len(text.encode()) if self.octets else len(text)
+
+
+SMS = frozenset(
+    {
+        *("46elks", "atalk", "bulksms", "bulkvs", "burstsms", "clicksend", "clickatell", "cm", "d7sms", "dapnet"),
+        *("elks", "exotel", "freemobile", "httpsms", "infobip", "kaleyra", "kavenegar", "klr", "kudosity"),
+        *("mobilemessage", "mobilemsg", "msg91", "msgbird", "nexmo", "notifyre", "octopush", "plivo", "ringc"),
+        *("serwersms", "seven", "sfr", "sinch", "smpp", "smpps", "smsc", "smseagle", "smseagles", "smsmanager"),
+        *("smsmgr", "smstunnel", "sns", "telesign", "telnyx", "twilio", "voipms", "vonage"),
+    }
+)
+"""Services that send text messages: in the GSM alphabet, and without a picture."""
+
+SMS_MOST = 160
+
+TITLES = {"opsgenie": 130, "jira": 130}
+TEXTS = {"ntfy": 4096, "ntfys": 4096, "tgram": 4096, "workflow": 1000, "workflows": 1000}
+"""Limits below those of the plugin: Opsgenie cuts a title at 130, ntfy turns more than 4096 octets into a file."""
+
+OCTETS = frozenset({"ntfy", "ntfys"})
+
+
+def size_limit_of(service: str, title: int, text: int) -> SizeLimit:
+    """The size limit of a service whose plugin names these limits."""
+    sms = service in SMS
+    limit = min(text, TEXTS.get(service, text))
+    return SizeLimit(
+        title=0 if sms else min(title, TITLES.get(service, title)),
+        text=min(limit, SMS_MOST) if sms else limit,
+        sms=sms,
+        octets=service in OCTETS,
+    )

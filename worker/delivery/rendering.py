@@ -1,8 +1,8 @@
-"""The words of a page, cut to what its channel takes: title, readings, how to answer, then as many lines as fit.
+"""The text of a page, cut to the size limit of its channel: title, readings, reply hint, then as many lines as fit.
 
-The parts of a title and the lines of a page stand in order of importance and are taken whole; `...` says that lines
-were left out. A link is there whole or not at all; it stands after the first paragraph, which has the readings, and is
-no part of the text where the service has a field for it.
+The parts of a title and the lines of a page stand in order of importance and are kept whole; `...` marks omitted lines.
+A link appears whole or not at all. It follows the first paragraph, which has the readings; if the service has a field
+for the link, the text omits it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,59 +13,45 @@ from alerts.pages.page import Page
 from alerts.pages.title import JOINT, Title
 from alerts.wording.catalogue import say
 from config.site import URGENCIES, Language
-from worker.delivery.gsm import gsm7, septets
+from worker.delivery.gsm import gsm7
+from worker.delivery.providers import SizeLimit
 
 CUT = "..."
 BREAK = 2
-"""What Apprise puts between title and text where a service has no title."""
+"""Characters that Apprise puts between title and text if a service has no title."""
 
 TITLE_LEAST = 30
-"""Of a title this much is shown at least: a link that leaves less room is left out."""
+"""The least of a title that is shown: a link that leaves less is omitted."""
 
 CAPTION_MOST = 1000
 """Telegram takes 1024 letters under a picture; nobody reads more on a phone."""
 
 
 SMS_JOINT = " - "
-"""Between the parts of a title in the letters of a text message."""
-
-
-class SizeLimit(NamedTuple):
-    """How much a channel takes. `title` 0: title and text are one. `sms`: in the letters of a text message."""
-
-    title: int
-    text: int
-    sms: bool = False
-    octets: bool = False
-
-    def size(self, words: str) -> int:
-        """How much of the room words take."""
-        if self.sms:
-            return septets(words)
-        return len(words.encode()) if self.octets else len(words)
+"""Between the parts of a title in the GSM alphabet."""
 
 
 class Rendered(NamedTuple):
-    """What is sent."""
+    """A message as it is sent."""
 
     title: str
     text: str
 
 
 class ReplyHint(NamedTuple):
-    """How a page is answered: by a link, and where there is none by a command. Either may be empty."""
+    """How to answer a page: by a link, else by a command. Either may be empty."""
 
     link: str = ""
     command: str = ""
 
 
 def wants_reply(page: Page) -> bool:
-    """Whether a page wants an answer. One about no episode cannot be answered."""
+    """Whether a page asks for a reply. A page about no episode cannot be answered."""
     return bool(page.episodes) and page.urgency != "low" and page.reason not in ENDED
 
 
-def answer(page: Page, link: str) -> ReplyHint:
-    """How a page is answered. One that wants no answer still has its link, which shows it."""
+def reply_hint(page: Page, link: str) -> ReplyHint:
+    """How to answer a page. A page that asks for no reply still has its link, which shows it."""
     if not wants_reply(page):
         return ReplyHint(link)
     command = f"cartwatch ack {page.episode} --by {page.to} --page {page.id}"
@@ -73,92 +59,95 @@ def answer(page: Page, link: str) -> ReplyHint:
 
 
 def link_label(language: Language) -> str:
-    """What stands on a button that opens the link. The link shows the page; it takes nothing."""
+    """The label of a button that opens the link. The link only shows the page."""
     return say("To answer: {link}", language, link="").strip(" :")
 
 
-def render(page: Page, how: ReplyHint, room: SizeLimit) -> Rendered:
-    """One page in the room of its channel."""
+def render(page: Page, hint: ReplyHint, limit: SizeLimit) -> Rendered:
+    """One page within the size limit of its channel."""
     lead, _, rest = page.text.partition("\n\n")
-    return _fit(page.heading, how, lead.splitlines(), rest.splitlines(), room)
+    return _fit(page.heading, hint, lead.splitlines(), rest.splitlines(), limit)
 
 
-def render_bundle(pages: Sequence[Page], answers: Sequence[ReplyHint], room: SizeLimit) -> Rendered:
-    """Several pages that had to wait, as one message: the first as it is without its text, then title and way to answer
-    of each other one. Those that do not fit are counted.
+def render_bundle(pages: Sequence[Page], hints: Sequence[ReplyHint], limit: SizeLimit) -> Rendered:
+    """Several pages that waited, as one message: the title of the first, then title and reply hint of each other one.
+
+    Pages that do not fit are counted.
     """
-    others = zip(pages[1:], answers[1:], strict=True)
-    entries = ["\n".join(filter(None, (page.title, how.link or how.command))) for page, how in others]
+    others = zip(pages[1:], hints[1:], strict=True)
+    entries = ["\n".join(filter(None, (page.title, hint.link or hint.command))) for page, hint in others]
 
     def marker(left: int) -> str:
         return f"{CUT} {say('and {count} more', pages[0].language, count=left)}"
 
-    return _fit(pages[0].heading, answers[0], [], entries, room, marker)
+    return _fit(pages[0].heading, hints[0], [], entries, limit, marker)
 
 
-def caption(words: Rendered, room: SizeLimit) -> Rendered:
-    """The words of a picture: a title where there is one, as many whole lines as fit, and never many."""
-    most = min(room.text, CAPTION_MOST)
-    lines = words.text.splitlines() if room.title else [words.title, *words.text.splitlines()]
-    title = _cut(words.title, room.title, room) if room.title else ""
-    return Rendered(title, _text("", [], lines, most, room, lambda _: CUT))
+def caption(words: Rendered, limit: SizeLimit) -> Rendered:
+    """The caption of a picture: a title if the service has one, and as many whole lines as fit."""
+    most = min(limit.text, CAPTION_MOST)
+    lines = words.text.splitlines() if limit.title else [words.title, *words.text.splitlines()]
+    title = _cut(words.title, limit.title, limit) if limit.title else ""
+    return Rendered(title, _text("", [], lines, most, limit, lambda _: CUT))
 
 
 def in_order(pages: Iterable[Page]) -> list[Page]:
-    """The most urgent first, then the oldest: the order in which a bundle tells them."""
+    """The order of pages in a bundle: the most urgent first, then the oldest."""
     return sorted(pages, key=lambda page: (-URGENCIES.index(page.urgency), page.at, page.id))
 
 
 def _fit(
     heading: Title,
-    how: ReplyHint,
+    hint: ReplyHint,
     lead: Sequence[str],
     lines: Sequence[str],
-    room: SizeLimit,
+    limit: SizeLimit,
     marker: Callable[[int], str] = lambda _: CUT,
 ) -> Rendered:
-    way = _that_fits(how, room)
-    if room.sms:
+    way = _that_fits(hint, limit)
+    if limit.sms:
         lead, lines = [gsm7(line) for line in lead], [gsm7(line) for line in lines]
-    if room.title:
-        title, is_whole = _title(heading, room.title, room)
-        return Rendered(title, _text(way, lead if is_whole else [str(heading), *lead], lines, room.text, room, marker))
+    if limit.title:
+        title, is_whole = _title(heading, limit.title, limit)
+        return Rendered(
+            title, _text(way, lead if is_whole else [str(heading), *lead], lines, limit.text, limit, marker)
+        )
     least = [*([way] if way else ()), *([marker(len(lines))] if lines else ())]
-    title, _ = _title(heading, room.text - room.size("\n".join(least)) - BREAK, room)
-    return Rendered(title, _text(way, lead, lines, room.text - room.size(title) - BREAK, room, marker))
+    title, _ = _title(heading, limit.text - limit.size("\n".join(least)) - BREAK, limit)
+    return Rendered(title, _text(way, lead, lines, limit.text - limit.size(title) - BREAK, limit, marker))
 
 
-def _title(heading: Title, most: int, room: SizeLimit) -> tuple[str, bool]:
-    """As many parts of a title as fit, and whether those that must be there do."""
-    letters = (lambda words: gsm7(words.replace(JOINT, SMS_JOINT))) if room.sms else str
-    title = letters(heading.within(lambda words: room.size(letters(words)) <= most))
-    return _cut(title, most, room), room.size(title) <= most
+def _title(heading: Title, most: int, limit: SizeLimit) -> tuple[str, bool]:
+    """As many parts of a title as fit, and whether the required parts do."""
+    letters = (lambda words: gsm7(words.replace(JOINT, SMS_JOINT))) if limit.sms else str
+    title = letters(heading.within(lambda words: limit.size(letters(words)) <= most))
+    return _cut(title, most, limit), limit.size(title) <= most
 
 
-def _that_fits(how: ReplyHint, room: SizeLimit) -> str:
-    least = 0 if room.title else TITLE_LEAST + BREAK
-    ways = (gsm7(way) if room.sms else way for way in how)
-    return next((way for way in ways if way and room.size(way) + least <= room.text), "")
+def _that_fits(hint: ReplyHint, limit: SizeLimit) -> str:
+    least = 0 if limit.title else TITLE_LEAST + BREAK
+    ways = (gsm7(way) if limit.sms else way for way in hint)
+    return next((way for way in ways if way and limit.size(way) + least <= limit.text), "")
 
 
-def _cut(words: str, most: int, room: SizeLimit) -> str:
-    if room.size(words) <= most:
+def _cut(words: str, most: int, limit: SizeLimit) -> str:
+    if limit.size(words) <= most:
         return words
-    while words and room.size(words) + len(CUT) > most:
+    while words and limit.size(words) + len(CUT) > most:
         words = words[:-1]
     return words.rstrip() + CUT
 
 
 def _text(
-    way: str, lead: Sequence[str], lines: Sequence[str], most: int, room: SizeLimit, marker: Callable[[int], str]
+    way: str, lead: Sequence[str], lines: Sequence[str], most: int, limit: SizeLimit, marker: Callable[[int], str]
 ) -> str:
-    """As many lines as fit together with the mark of those left out, and after those of the lead the way to answer."""
+    """As many lines as fit with the mark of omitted lines; the reply hint follows the lead."""
     every = [*lead, *lines]
-    for taken in range(len(every), -1, -1):
-        left = len(every) - taken
-        shown, spot = every[:taken], min(taken, len(lead))
+    for count in range(len(every), -1, -1):
+        left = len(every) - count
+        shown, spot = every[:count], min(count, len(lead))
         parts = [*shown[:spot], *([way] if way else []), *shown[spot:], *([marker(left)] if left else [])]
         text = "\n".join(parts)
-        if room.size(text) <= most:
+        if limit.size(text) <= most:
             return text
     return way

@@ -61,7 +61,7 @@ def test_a_schedule_is_read_beside_plain_lists(tmp_path: Path) -> None:
         ('"20:00-08:00"', '"20:60-08:00"', "rotations.0.hours", "are not hours"),
         ("until: 2026-12-25T08:00", "until: 2026-12-24T20:00", "overrides.0", "`until` must be later than `from`"),
         (", why: Christmas", "", "overrides.0.why", "Field required: add it"),
-        ("every: 7 d", "evry: 7 d", "rotations.0.evry", "unknown key: correct its spelling, or take it out"),
+        ("every: 7 d", "evry: 7 d", "rotations.0.evry", "unknown key: write `every`, or take it out"),
         ("[haematologist-1, [", "[[], [", "rotations.0.people.0", "at least 1 item"),
         (
             "always: consultant-1",

@@ -17,7 +17,7 @@ from config.site import Channel, Urgency
 from tests.support.pages import page
 from tests.support.stored_ward import SITE
 from worker.delivery import channel as module
-from worker.delivery.channel import MessageContext, address, judge, send, send_picture, takes_picture
+from worker.delivery.channel import MessageContext, address, outcome_of, send, send_picture, takes_picture
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Rendered
 from worker.runtime.logging_setup import configure
@@ -264,7 +264,7 @@ def test_a_picture_follows_only_where_it_is_seen(channel: Channel, urgency: Urge
     ],
 )
 def test_what_apprise_says_is_judged(status: AppriseResultStatus, outcome: Outcome) -> None:
-    assert judge(AppriseResult(status)).outcome is outcome
+    assert outcome_of(AppriseResult(status)).outcome is outcome
 
 
 def test_an_address_with_optional_in_it_is_refused() -> None:
@@ -275,4 +275,4 @@ def test_an_address_with_optional_in_it_is_refused() -> None:
 def test_everything_that_is_no_success_is_judged_as_not_sent() -> None:
     """Nothing to send to, no such tag, all optional: none of these is a page that arrived."""
     for status in set(AppriseResultStatus) - {AppriseResultStatus.SUCCESS}:
-        assert judge(AppriseResult(status)).outcome is not Outcome.SENT
+        assert outcome_of(AppriseResult(status)).outcome is not Outcome.SENT

@@ -6,8 +6,8 @@ from worker.delivery.outcome import (
     Attempt,
     Outcome,
     ReceiptOutcome,
+    classify_failure,
     is_permanent,
-    judge_failure,
     receipt_for,
     status_in,
 )
@@ -55,12 +55,12 @@ def test_the_status_is_read_from_what_apprise_logs(said: str, schema: str, statu
     ],
 )
 def test_a_failure_is_judged_by_status_and_by_how_long_it_took(said: str, seconds: float, attempt: Attempt) -> None:
-    assert judge_failure(said, "json", seconds, 8.0) == attempt
+    assert classify_failure(said, "json", seconds, 8.0) == attempt
 
 
 def test_a_mail_that_was_not_taken_is_not_said_to_have_had_no_answer() -> None:
     """Apprise logs the same of a server that is not there and of one that refuses the login."""
-    attempt = judge_failure("Connection error while submitting email", "mailtos", 0.1, 8.0)
+    attempt = classify_failure("Connection error while submitting email", "mailtos", 0.1, 8.0)
     assert attempt.outcome is Outcome.TEMPORARY
     assert "login" in attempt.detail
 

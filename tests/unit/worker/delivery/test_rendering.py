@@ -1,4 +1,4 @@
-"""A page in the room of its channel: title, how to answer, and as many whole lines as fit."""
+"""A page within the size limit of its channel: title, reply hint, and as many whole lines as fit."""
 
 from datetime import timedelta
 
@@ -9,19 +9,18 @@ from alerts.pages.title import Title
 from tests.support.pages import page
 from tests.support.stored_ward import NOW
 from worker.delivery.gsm import BASIC, EXTENDED, gsm7
+from worker.delivery.providers import SizeLimit, size_limit_of
 from worker.delivery.rendering import (
     Rendered,
     ReplyHint,
-    SizeLimit,
-    answer,
     caption,
     in_order,
     link_label,
     render,
     render_bundle,
+    reply_hint,
     wants_reply,
 )
-from worker.delivery.rooms import size_limit_of
 
 LINES = [f"line {number}: " + "x" * 40 for number in range(40)]
 LEAD = "T 38.9 °C, SBP 84 mmHg"
@@ -40,17 +39,17 @@ JSON = size_limit_of("json", 250, 32768)
 ROOMS = [SMS, PUSHOVER, PAGERDUTY, TEAMS, TELEGRAM, NTFY, SPLUNK, JSON]
 
 
-def whole(words: Rendered, room: SizeLimit) -> str:
+def whole(words: Rendered, limit: SizeLimit) -> str:
     """What the provider gets as one text, where it takes no title."""
-    return words.text if room.title else f"{words.title}\r\n{words.text}"
+    return words.text if limit.title else f"{words.title}\r\n{words.text}"
 
 
 @pytest.mark.parametrize(
-    ("room", "title", "text"),
+    ("limit", "title", "text"),
     [(SMS, 0, 160), (PUSHOVER, 250, 1024), (PAGERDUTY, 0, 1024), (TEAMS, 250, 1000), (TELEGRAM, 0, 4096)],
 )
-def test_the_rooms_are_those_of_the_providers(room: SizeLimit, title: int, text: int) -> None:
-    assert (room.title, room.text) == (title, text)
+def test_the_size_limits_are_those_of_the_providers(limit: SizeLimit, title: int, text: int) -> None:
+    assert (limit.title, limit.text) == (title, text)
 
 
 def test_services_that_take_less_than_apprise_says_get_less() -> None:
@@ -60,25 +59,25 @@ def test_services_that_take_less_than_apprise_says_get_less() -> None:
     assert size_limit_of("octopush", 0, 1224).text == 160
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("limit", ROOMS)
 @pytest.mark.parametrize("shown", [LONG, page(title="T" * 900, text="\n".join(LINES)), page(text="ä€≥" * 3000), page()])
-def test_nothing_is_longer_than_its_room(room: SizeLimit, shown: Page) -> None:
-    for how in (WITH_LINK, answer(shown, ""), ReplyHint()):
-        words = render(shown, how, room)
-        assert room.size(whole(words, room)) <= room.text
-        assert not room.title or room.size(words.title) <= room.title
+def test_nothing_is_longer_than_its_room(limit: SizeLimit, shown: Page) -> None:
+    for hint in (WITH_LINK, reply_hint(shown, ""), ReplyHint()):
+        words = render(shown, hint, limit)
+        assert limit.size(whole(words, limit)) <= limit.text
+        assert not limit.title or limit.size(words.title) <= limit.title
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_link_is_whole_and_comes_after_the_readings(room: SizeLimit) -> None:
-    words = render(LONG, WITH_LINK, room)
-    assert words.text.splitlines()[:2] == [gsm7(LEAD) if room.sms else LEAD, LINK]
+@pytest.mark.parametrize("limit", ROOMS)
+def test_the_link_is_whole_and_comes_after_the_readings(limit: SizeLimit) -> None:
+    words = render(LONG, WITH_LINK, limit)
+    assert words.text.splitlines()[:2] == [gsm7(LEAD) if limit.sms else LEAD, LINK]
     assert words.title.startswith("[HIGH]")
 
 
-@pytest.mark.parametrize("room", [PUSHOVER, PAGERDUTY, TEAMS])
-def test_lines_are_whole_and_the_cut_is_marked(room: SizeLimit) -> None:
-    _, _, *lines, last = render(LONG, WITH_LINK, room).text.splitlines()
+@pytest.mark.parametrize("limit", [PUSHOVER, PAGERDUTY, TEAMS])
+def test_lines_are_whole_and_the_cut_is_marked(limit: SizeLimit) -> None:
+    _, _, *lines, last = render(LONG, WITH_LINK, limit).text.splitlines()
     assert lines == LINES[: len(lines)]
     assert len(lines) > 10
     assert last == "..."
@@ -123,17 +122,17 @@ def test_a_title_is_shortened_by_whole_parts_to_the_room_of_its_channel() -> Non
     assert "febrile neutropenia 3 - ICE 1" in render(shown, ReplyHint(), SMS).title
 
 
-# -- how to answer ---------------------------------------------------------------------------------
+# -- the reply hint ------------------------------------------------------------------------------
 
 
 def test_without_a_link_there_is_a_command() -> None:
-    how = answer(page(), "")
-    assert how.command == "To answer: cartwatch ack e7 --by haematologist-1 --page e7.1"
-    assert render(page(), how, JSON).text.splitlines()[1] == how.command
+    hint = reply_hint(page(), "")
+    assert hint.command == "To answer: cartwatch ack e7 --by haematologist-1 --page e7.1"
+    assert render(page(), hint, JSON).text.splitlines()[1] == hint.command
 
 
 def test_in_the_recipients_language() -> None:
-    assert answer(page(language="it"), "").command.startswith("Per rispondere: cartwatch ack e7")
+    assert reply_hint(page(language="it"), "").command.startswith("Per rispondere: cartwatch ack e7")
     assert (link_label("en"), link_label("it")) == ("To answer", "Per rispondere")
 
 
@@ -141,15 +140,15 @@ def test_in_the_recipients_language() -> None:
 def test_a_page_that_wants_no_answer_has_no_command_but_its_link(urgency: str, reason: str) -> None:
     shown = page(urgency=urgency, reason=reason)
     assert not wants_reply(shown)
-    assert answer(shown, LINK) == ReplyHint(LINK)
-    assert answer(shown, "").command == ""
-    assert render(shown, answer(shown, ""), JSON).text == shown.text.replace("\n\n", "\n")
+    assert reply_hint(shown, LINK) == ReplyHint(LINK)
+    assert reply_hint(shown, "").command == ""
+    assert render(shown, reply_hint(shown, ""), JSON).text == shown.text.replace("\n\n", "\n")
 
 
-@pytest.mark.parametrize(("room", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])
-def test_the_words_under_a_picture_are_few(room: SizeLimit, most: int) -> None:
-    words = caption(Rendered("Trend", "\n".join(LINES)), room)
-    assert words.title == "Trend"[: room.title]
+@pytest.mark.parametrize(("limit", "most"), [(TELEGRAM, 1000), (SPLUNK, 400)])
+def test_the_words_under_a_picture_are_few(limit: SizeLimit, most: int) -> None:
+    words = caption(Rendered("Trend", "\n".join(LINES)), limit)
+    assert words.title == "Trend"[: limit.title]
     assert most - 60 < len(words.text) <= most
     assert words.text.endswith("\n...")
 
@@ -175,14 +174,14 @@ def test_each_page_of_a_bundle_has_its_title_and_its_link() -> None:
 
 def test_pages_of_a_bundle_without_a_link_are_answered_by_command() -> None:
     asked = [page("a.1"), page("b.1")]
-    assert "--page b.1" in render_bundle(asked, [answer(item, "") for item in asked], JSON).text
+    assert "--page b.1" in render_bundle(asked, [reply_hint(item, "") for item in asked], JSON).text
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(room: SizeLimit) -> None:
+@pytest.mark.parametrize("limit", ROOMS)
+def test_a_bundle_that_does_not_fit_counts_what_it_leaves_out(limit: SizeLimit) -> None:
     many = [page(f"e{number}.1", title=f"[HIGH] bed {number} " + "t" * 150) for number in range(300)]
-    words = render_bundle(many, [WITH_LINK] * len(many), room)
-    assert room.size(whole(words, room)) <= room.text
+    words = render_bundle(many, [WITH_LINK] * len(many), limit)
+    assert limit.size(whole(words, limit)) <= limit.text
     assert words.text.splitlines()[-1].startswith("... and ")
 
 

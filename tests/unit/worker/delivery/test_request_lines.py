@@ -15,7 +15,7 @@ from config.site import Channel
 from tests.support.pages import page
 from tests.unit.worker.delivery.test_providers import ADDRESSES
 from worker.delivery.channel import MessageContext, send, send_picture
-from worker.delivery.http import ANSWER_MOST
+from worker.delivery.http import RESPONSE_LIMIT
 from worker.delivery.ntfy import header
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.rendering import Rendered
@@ -194,6 +194,6 @@ def test_an_answer_without_end_is_read_no_further_than_its_beginning(provider: P
 def test_the_content_of_an_answer_is_cut(provider: Provider) -> None:
     provider.endless = True
     answer = requests.post(f"http://127.0.0.1:{provider.server_port}/", timeout=5)
-    assert len(answer.content) == ANSWER_MOST
+    assert len(answer.content) == RESPONSE_LIMIT
     provider.endless = False
     assert requests.post(f"http://127.0.0.1:{provider.server_port}/", timeout=5).json() == {}

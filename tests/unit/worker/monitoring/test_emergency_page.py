@@ -10,7 +10,7 @@ from config.settings import Settings
 from tests.support.stored_ward import NOW, SITE
 from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
-from worker.delivery.rendering import answer
+from worker.delivery.rendering import reply_hint
 from worker.monitoring import emergency_page
 
 
@@ -30,7 +30,7 @@ def test_it_goes_to_whoever_is_paged_first_for_patients_and_for_technical_troubl
 
 def test_it_asks_for_no_answer_that_nobody_can_give() -> None:
     page = next(emergency_page.pages(SITE, emergency_page.CANNOT_PAGE, ("gone",), NOW, "critical"))
-    assert answer(page, "") == ("", "")
+    assert reply_hint(page, "") == ("", "")
 
 
 def test_its_process_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
