@@ -30,7 +30,9 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
+from worker.monitoring import beats
 from worker.standalone.fake_phone import FakePhone
+from worker.store.keys import Keys
 
 AIM_SECONDS = 8.0
 ALARMS, CTRL_C = "false alarms", "Ctrl-C"
@@ -104,8 +106,8 @@ class Service:
         if settings is None:
             return False
         with suppress(RedisError), closing(Redis.from_url(settings.redis_url)) as redis:
-            beats = [beat.split(b":")[-1] for beat in redis.scan_iter("cartwatch:beat:*")]
-            return len({int(beat) for beat in beats} & running) == 6
+            workers = beats.read(redis, Keys("cartwatch", settings.shards), datetime.now(UTC))
+            return len({int(name.split(":")[-1]) for name in workers} & running) == 6
         return False
 
     def main_process(self, word: str) -> list[int]:

@@ -15,6 +15,7 @@ from stay import of_days
 from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
+from worker.monitoring import beats
 from worker.runtime.runtime import make
 from worker.standalone.supervisor import Supervised, worker_command
 from worker.store.codec import pack
@@ -76,7 +77,7 @@ class Ward:
         pipe.execute()
 
     def _beats(self) -> int:
-        return sum(1 for _ in self.redis.scan_iter(f"{self.settings.namespace}:beat:*"))
+        return len(beats.read(self.redis, self.store.keys, datetime.now(UTC)))
 
     def hold(self) -> None:
         """Let nobody advance anything: what is put into the inboxes now is a backlog."""

@@ -7,28 +7,28 @@ idempotent: a wake-up too many is harmless.
 
 import logging
 import os
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery import Celery
 from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from worker.clock import StoreClock, milliseconds, read_with
-from worker.fhir_export import backlog
-from worker.monitoring import clock_jump, health_file, stalled_consumer
+from worker.clock import StoreClock, read_with
+from worker.fhir_export import circuit_breaker
+from worker.monitoring import beats, clock_jump, health_file, stalled_consumer
 from worker.monitoring.config_refused import report
 from worker.monitoring.orphans import release_orphans
 from worker.monitoring.silent_feeds import watch_feeds
-from worker.monitoring.watchdog import record_drift, run_watchdog
+from worker.monitoring.watchdog import run_watchdog
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
-from worker.store import schema
+from worker.store import backlog, schema
+from worker.store.backlog import Pending
 from worker.store.lease import RemoteOwners, once_every
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Store
@@ -40,66 +40,23 @@ worker_state: Any = state
 """Celery's own state of this worker: it ends, as after SIGTERM, once `should_stop` is an exit code."""
 
 EVERY_SECONDS = 1.0
-PAGES_A_TICK = 200
 
 RECEIPT_SECONDS = 3
 """Of the shards with receipts only, one in so many is woken each second."""
 
-DUE, EXPORTS, WATCHDOG = "due", "exports", "watchdog"
-"""What one worker does for all: wake what is due, wake exports, and check whether the watchdog must run."""
+DUE, WATCHDOG = "due", "watchdog"
+"""What one worker does for all: wake what is due, and check whether the watchdog must run."""
 
 TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
-
-BEAT_LASTS_SECONDS = 10
 
 MOST_WAITING = 1000
 """The ticker sends no more wake-ups to a longer queue: no worker consumes it, and it would fill the broker."""
 
 
-class Pending(NamedTuple):
-    """Shards to advance, and pages to deliver as (shard, page id), the critical ones apart.
-
-    `receipts`: shards in which nothing waits but receipts of pages that were sent.
-    """
-
-    shards: list[int]
-    pages: list[tuple[int, str]]
-    urgent: list[tuple[int, str]]
-    receipts: tuple[int, ...] = ()
-
-
 def pending(store: Store, now: datetime) -> Pending:
     """What waits for a worker at this time. It takes one round trip, however many shards there are."""
-    pipe = store.redis.pipeline(transaction=False)
-    score = milliseconds(now)
-    shards = store.keys.advanced()
-    for shard in shards:
-        pipe.get(shard.lease)  # unlike EXISTS it fails on a key of another type
-        pipe.xlen(shard.inbox)
-        pipe.zcount(shard.key("timers"), "-inf", score)
-        pipe.get(shard.receipts)
-        for name in ("due", "urgent"):
-            pipe.zrangebyscore(shard.key(name), "-inf", score, start=0, num=PAGES_A_TICK)
-    answers = pipe.execute()
-    found = Pending([], [], [])
-    receipts = []
-    for index, shard in enumerate(shards):
-        leased, waiting, timers, receipt_count, due, urgent = answers[index * 6 : index * 6 + 6]
-        # A text that is no count counts as 0: the shard is woken, and the command that fails on the text moves it away.
-        known = int(receipt_count) if receipt_count is not None and receipt_count.isdigit() else 0
-        if not leased and (waiting > known or timers):
-            found.shards.append(shard.number)
-        elif not leased and waiting:
-            receipts.append(shard.number)
-        found.pages.extend((shard.number, page.decode()) for page in due)
-        found.urgent.extend((shard.number, page.decode()) for page in urgent)
-    return found._replace(receipts=tuple(receipts))
-
-
-def beat_key(store: Store) -> str:
-    """The key by which this worker process shows that it ticks."""
-    return f"{store.keys.namespace}:beat:{socket.gethostname()}:{os.getpid()}"
+    return backlog.read(store.redis, store.keys, now).pending()
 
 
 def _queues(app: Celery) -> list[str]:
@@ -167,23 +124,21 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     """
     keys = run.store.keys
     pipe = run.store.redis.pipeline(transaction=False)
-    pipe.set(beat_key(run.store), ",".join(_queues(app)), ex=BEAT_LASTS_SECONDS)
+    beats.beat(pipe, keys, _queues(app), run.clock)
     pipe.hget(keys.watchdog, "last_run")
     pipe.get(keys.schema)
     pipe.exists(keys.watchdog_claim)
-    wanted = (DUE, *((EXPORTS,) if run.settings.exports else ()))
-    for what in wanted:
-        once_every(pipe, keys.tick_claimed(what), TICK_CLAIM_LASTS)
-    _, last_run, written_by, watched, *won = read_with(run.clock, pipe)
+    once_every(pipe, keys.tick_claimed(DUE), TICK_CLAIM_LASTS)
+    _, last_run, written_by, watched, due = read_with(run.clock, pipe)
     if (newest := schema.newest_writer(written_by)) > schema.VERSION:
         _leave_to_newer(newest)
         return
-    claims.update(what for what, is_ours in zip(wanted, won, strict=True) if is_ours)
+    if due:
+        claims.add(DUE)
     if not watched:
         claims.add(WATCHDOG)
     if isinstance(run.clock, StoreClock):
         clock_jump.notice(run.store, run.clock, last_run)
-        record_drift(run.store, run.clock)
 
 
 def _leave_to_newer(version: int) -> None:
@@ -219,17 +174,17 @@ def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
     if DUE in claims:
         with _released_on_error(run.store, DUE):
             _wake_due(app, run.store, now)
-    if EXPORTS in claims:
-        with _released_on_error(run.store, EXPORTS):
-            _send(app, "export", [(number,) for number in backlog.due(run.store, now)])
 
 
 def _wake_due(app: Celery, store: Store, now: datetime) -> None:
-    found = pending(store, now)
+    waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
+    found = waits.pending()
     _send(app, "advance", [(number,) for number in (*found.shards, *_receipts_this_second(found.receipts, now))])
     # A critical page that is still due goes to the ordinary processes too: its own may all hang.
     _send(app, "deliver_urgent", found.urgent)
     _send(app, "deliver", found.urgent + found.pages)
+    if waits.exports and waits.exports.shards and not circuit_breaker.is_open(store.redis, store.keys, now):
+        _send(app, "export", [(number,) for number in waits.exports.shards])
 
 
 def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:

@@ -58,7 +58,7 @@ class AgainstCartwatch(Campaign):
         self.store = make(self.stand.settings, self.stand.redis).store
         if self.plan.clock == "simulated":
             self._set_clock()
-        self._until(lambda: len(list(self.store.redis.scan_iter("cartwatch:beat:*"))) >= 2)
+        self._until(lambda: self.store.redis.hlen(self.store.keys.workers) >= 2)
         self.key = SourceKeys(self.store.redis, self.store.keys).add(SOURCE, datetime.now(UTC))
         self.over_http = self._gateway_takes()
 

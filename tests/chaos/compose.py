@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,10 @@ import yaml
 from config.settings import Settings
 from tests.chaos.monitor import listen
 from tests.chaos.stand import Cartwatch, Phone, Processes, free_port, site
+from worker.monitoring import beats
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect
+from worker.store.keys import Keys
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN = 180.0
@@ -43,6 +46,9 @@ def run(*command: str, timeout: float = 300.0, quiet: bool = False) -> str:
     if done.returncode and not quiet:
         raise RuntimeError(f"{' '.join(command[:6])}: {done.stderr.strip()[-2000:]}")
     return done.stdout
+
+
+KEYS = Keys("cartwatch", 16)
 
 
 class Project:
@@ -178,12 +184,12 @@ class Composed(Cartwatch):
             return False
         hosts = {one["Config"]["Hostname"] for one in found if "worker" in one["Config"]["Cmd"]}
         with suppress(Exception):
-            return hosts <= {beat.decode().split(":")[-2] for beat in self.redis.scan_iter("cartwatch:beat:*")}
+            return hosts <= {name.split(":")[0] for name in beats.read(self.redis, KEYS, datetime.now(UTC))}
         return False
 
     def forget_beats(self) -> None:
         """From now on only a worker that ticks again counts."""
-        until(lambda: self.redis.delete("nothing", *self.redis.scan_iter("cartwatch:beat:*")) is not None, "the store")
+        until(lambda: self.redis.delete(KEYS.workers) is not None, "the store")
 
 
 def inspect(container: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from tests.support.hospital import CARTWATCH, alive, cartwatch, crs2, descendants, eventually, impatient, kill
 from tests.support.senders import Sender, result
+from worker.monitoring import beats
 from worker.runtime.runtime import connect, make
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.service import DELIVERS
+from worker.store.keys import Keys
 
 pytestmark = pytest.mark.server
 
@@ -54,8 +57,8 @@ class Terminal:
         if not list(self.folder.glob("cartwatch-service-*.json")):
             return False
         with suppress(RedisError), self.redis() as redis:
-            beats = [int(beat.split(b":")[-1]) for beat in redis.scan_iter("cartwatch:beat:*")]
-            return sum(map(alive, beats)) == 2 + len(DELIVERS)
+            workers = [int(name.split(":")[-1]) for name in beats.read(redis, Keys("cartwatch", 16), datetime.now(UTC))]
+            return sum(map(alive, workers)) == 2 + len(DELIVERS)
         return False  # the card is that of a service that was killed
 
     def redis(self) -> Redis:

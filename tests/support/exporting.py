@@ -11,6 +11,8 @@ from worker.fhir_export.client import FhirClient
 from worker.fhir_export.export import export
 from worker.fhir_export.records import Item
 from worker.processing.advance import advance
+from worker.store import backlog
+from worker.store.backlog import ExportBacklog
 from worker.store.codec import unpack_export
 from worker.store.keys import Shard
 from worker.store.shard import Store
@@ -43,6 +45,12 @@ class Exporting:
     def export(self, patient: str = "P1") -> bool:
         """Export a patient's shard once; whether more waits."""
         return export(self.store, self.shard(patient), self.clock, self.settings, self.base)
+
+    def backlog(self) -> ExportBacklog:
+        """What waits in all shards."""
+        found = backlog.read(self.store.redis, self.store.keys, self.clock.now(), exports=True).exports
+        assert found is not None
+        return found
 
     def waits(self, patient: str = "P1") -> int:
         """How many batches wait in a patient's shard."""

@@ -21,6 +21,7 @@ from config.settings import Settings
 from config.site import DEFAULTS
 from worker.client import Client
 from worker.clock import milliseconds
+from worker.monitoring import beats
 from worker.runtime.runtime import connect, make
 from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.service import DELIVERS
@@ -105,13 +106,13 @@ class Hospital:
             eventually(lambda: len(self.beats()) == 2 + len(DELIVERS), "every worker ticks")
             yield
 
-    def beats(self) -> set[bytes]:
+    def beats(self) -> set[str]:
         """The workers that tick."""
-        return set(self.redis.scan_iter(f"{self.settings.namespace}:beat:*"))
+        return set(beats.read(self.redis, self.store.keys, datetime.now(UTC)))
 
     def wait_until_ticking(self) -> None:
         """Until some worker says that it lives, which one that died before this cannot."""
-        eventually(lambda: self.redis.delete(*self.beats(), "nothing") is not None, "the store answers")
+        eventually(lambda: self.redis.delete(self.store.keys.workers) is not None, "the store answers")
         eventually(self.beats, "a worker ticks")
 
     def left(self) -> Body:

@@ -19,7 +19,9 @@ def status(as_json: bool, forget: bool) -> None:
     """Show the backlog of the FHIR export, and the resources the EHR refused, each with the reason."""
     import json
 
-    from worker.fhir_export.backlog import backlog, forget_refused, refused
+    from worker.clock import milliseconds
+    from worker.fhir_export.refused import forget_refused, refused
+    from worker.store import backlog
 
     run = runtime()
     for record in refused(run.store):
@@ -28,8 +30,10 @@ def status(as_json: bool, forget: bool) -> None:
             click.echo(json.dumps(body | {"raw": record.raw}, ensure_ascii=False))
         else:
             click.echo(f"{record.at:%Y-%m-%dT%H:%M:%S}  {record.patient} {record.id}: {record.why}")
-    waits = backlog(run.store, run.clock.now())
-    seconds = waits.oldest.total_seconds()
+    now = run.clock.now()
+    waits = backlog.read(run.store.redis, run.store.keys, now, exports=True).exports
+    assert waits is not None
+    seconds = (milliseconds(now) - waits.oldest) / 1000 if waits.oldest is not None else 0
     click.echo(f"{waits.batches} batch(es) wait, the oldest for {seconds:.0f} s; {waits.refused} refused", err=True)
     if forget:
         click.echo(f"{forget_refused(run.store)} forgotten", err=True)

@@ -140,7 +140,7 @@ def health(quiet: bool, as_json: bool) -> None:
 
     run = runtime()
     try:
-        checks = examine(run.store, run.clock.now())
+        checks = examine(run.store, run.clock.now(), run.site.on_call.channels)
     except RedisError as error:
         checks = [unreachable(error)]
     well = all(check.well for check in checks)

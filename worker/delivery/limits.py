@@ -1,9 +1,10 @@
 """The rate limit of a channel (a throttle): pages over it wait and then go out in one message. None is dropped."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -64,16 +65,13 @@ def remove_rate_limited(pipe: Pipeline, keys: Keys, channel: str, places: Sequen
     pipe.zrem(keys.rate_limited(channel), *[item.text for item in places])
 
 
-def count_rate_limited(redis: Redis, keys: Keys) -> dict[str, int]:
-    """Count the owed pages that the limit of each channel delays."""
-    names = sorted(cast("list[bytes]", list(redis.scan_iter(keys.rate_limited("*")))))
-    before = len(keys.rate_limited(""))
-    counts: dict[str, int] = {}
+def count_rate_limited(redis: Redis, keys: Keys, channels: Iterable[str]) -> dict[str, int]:
+    """Count the owed pages that the limit of each channel delays. Two round trips, one if there are none."""
+    names = list(channels)
+    pipe = redis.pipeline(transaction=False)
     for name in names:
-        pipe = redis.pipeline(transaction=False)
-        for item in map(parse_place, cast("list[bytes]", redis.zrange(name, 0, -1))):
-            pipe.hexists(keys.shard(item.shard).key("outbox"), item.page)
-        owed = sum(pipe.execute())
-        if owed:
-            counts[name.decode()[before:]] = owed
-    return counts
+        pipe.zrange(keys.rate_limited(name), 0, -1)
+    waiting = [(name, parse_place(item)) for name, items in zip(names, pipe.execute(), strict=True) for item in items]
+    for _, item in waiting:
+        pipe.hexists(keys.shard(item.shard).key("outbox"), item.page)
+    return dict(Counter(name for (name, _), owed in zip(waiting, pipe.execute(), strict=True) if owed))

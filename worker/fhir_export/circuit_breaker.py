@@ -1,4 +1,4 @@
-"""When the FHIR base is tried again, for all shards: a base that fails is not hammered by each of them."""
+"""The circuit breaker of the FHIR base, for all shards: while it is open, no shard sends. Waits grow (backoff)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,17 +10,17 @@ from worker.clock import milliseconds
 from worker.store.keys import Keys
 
 WAITS = (*(timedelta(seconds=seconds) for seconds in (1, 5, 15, 30, 60, 120)), timedelta(minutes=5))
-"""After the first failure, the second, and so on; the last from then on."""
+"""Backoff after the first failure, the second, and so on; the last from then on."""
 
 LONGEST_WAIT = timedelta(minutes=15)
-"""What a base asks for by Retry-After is kept up to this."""
+"""A Retry-After of the base is obeyed up to this."""
 
 REPORTED_AFTER = timedelta(minutes=5)
-"""A base that has failed for so long is told as technical."""
+"""If the base has failed for so long, the technician is paged."""
 
 
 class CircuitState(NamedTuple):
-    """Since when every attempt failed, how many there were, when the next may be made (ms), and why the last failed."""
+    """Since when every attempt failed, how many failed, when the next is allowed (ms), and why the last failed."""
 
     since: datetime
     tries: int
@@ -28,27 +28,33 @@ class CircuitState(NamedTuple):
     why: str
 
     def is_open(self, now: datetime) -> bool:
-        """Whether the base is left alone yet. A wait that lies further ahead than any was set by a wrong clock."""
+        """Whether no attempt is allowed yet. A wait longer than any of ours was set by a wrong clock."""
         return milliseconds(now) < self.next_at <= milliseconds(now + LONGEST_WAIT)
 
     def is_to_be_reported(self, now: datetime) -> bool:
-        """Whether it has lasted too long."""
+        """Whether it has failed for too long."""
         return now - self.since >= REPORTED_AFTER
 
 
 def read(redis: Redis, keys: Keys) -> CircuitState | None:
-    """The pause that is on, if one is."""
-    held = cast("Mapping[bytes, bytes]", redis.hgetall(keys.fhir_base))
-    if not held:
+    """The circuit's state while the base fails; None while it accepts."""
+    stored = cast("Mapping[bytes, bytes]", redis.hgetall(keys.fhir_base))
+    if not stored:
         return None
-    since = datetime.fromisoformat(held[b"since"].decode())
-    return CircuitState(since, int(held[b"tries"]), int(held[b"next_at"]), held[b"why"].decode())
+    since = datetime.fromisoformat(stored[b"since"].decode())
+    return CircuitState(since, int(stored[b"tries"]), int(stored[b"next_at"]), stored[b"why"].decode())
+
+
+def is_open(redis: Redis, keys: Keys, now: datetime) -> bool:
+    """Whether no attempt is allowed yet."""
+    circuit = read(redis, keys)
+    return circuit is not None and circuit.is_open(now)
 
 
 def record_failure(
     redis: Redis, keys: Keys, before: CircuitState | None, why: str, wait: timedelta | None, now: datetime
 ) -> None:
-    """CircuitState after a failed attempt; each time for longer, and for as long as the base asks (`wait`)."""
+    """Open the circuit after a failed attempt: each time for longer, and for as long as the base asks (`wait`)."""
     tries = before.tries + 1 if before is not None else 1
     own = WAITS[min(tries, len(WAITS)) - 1]
     until = now + max(own, min(wait or own, LONGEST_WAIT))
@@ -59,6 +65,6 @@ def record_failure(
     )
 
 
-def over(redis: Redis, keys: Keys) -> None:
-    """The base takes what it is sent."""
+def close(redis: Redis, keys: Keys) -> None:
+    """Close the circuit: the base accepts again."""
     redis.delete(keys.fhir_base)

@@ -107,7 +107,7 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
         circuit_breaker.record_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
         return False
     if pause is not None:
-        circuit_breaker.over(store.redis, store.keys)
+        circuit_breaker.close(store.redis, store.keys)
     return bool(store.redis.xlen(shard.exports))
 
 

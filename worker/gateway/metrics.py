@@ -7,21 +7,17 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from alerts.overview import is_unacknowledged
 from config.site import URGENCIES
-from worker.clock import milliseconds
-from worker.fhir_export.backlog import Backlog, backlog
 from worker.gateway.ack_status import is_overdue
 from worker.gateway.snapshot import Ward
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
 from worker.monitoring.watchdog import WatchdogStatus, last_run
+from worker.store import backlog
+from worker.store.backlog import Backlog
 from worker.store.dead_letters import Tally, tally
 from worker.store.shard import Store
-
-DUE = {"deliver": "due", "deliver_urgent": "urgent"}
-"""Queues of Celery, and what waits in the store for those who take from them."""
 
 Peers = dict[str, dict[str, dict[str, int]]]
 """Listener -> peer -> what is counted of it."""
@@ -30,62 +26,17 @@ Samples = Mapping[str, float]
 """Labels -> value."""
 
 
-class Waits(NamedTuple):
-    """What waits now: messages, records, and by queue how many pages are due; the longest wait of each (seconds)."""
-
-    messages: int
-    oldest_message: float
-    dead_letters: Tally
-    pages: dict[str, int]
-    oldest_page: dict[str, float]
-
-
-def waits(store: Store, now: datetime) -> Waits:
-    """What waits in all shards, in two round trips. A page is due again at each attempt to send it."""
-    pipe = store.redis.pipeline(transaction=False)
-    pipe.time()
-    shards = store.keys.advanced()
-    score = milliseconds(now)
-    for shard in shards:
-        pipe.xlen(shard.inbox)
-        pipe.xrange(shard.inbox, count=1)
-        for name in DUE.values():
-            pipe.zcount(shard.key(name), "-inf", score)
-            pipe.zrange(shard.key(name), 0, 0, withscores=True)
-    (seconds, micro), *answers = pipe.execute()
-    stored_at = seconds * 1000 + micro // 1000
-    messages = 0
-    oldest = float(stored_at)
-    pages = dict.fromkeys(DUE, 0)
-    first = dict.fromkeys(DUE, float(score))
-    each = 2 + 2 * len(DUE)
-    for index in range(len(shards)):
-        length, entries, *rest = answers[index * each : index * each + each]
-        messages += length
-        oldest = min([oldest, *(float(entry.split(b"-")[0]) for entry, _ in entries)])
-        for place, queue in enumerate(DUE):
-            due, head = rest[2 * place : 2 * place + 2]
-            pages[queue] += due
-            first[queue] = min([first[queue], *(at for _, at in head)])
-    return Waits(
-        messages,
-        (stored_at - oldest) / 1000,
-        tally(store.redis, store.keys, now),
-        pages,
-        {queue: (score - at) / 1000 for queue, at in first.items()},
-    )
-
-
 def exposition(ward: Ward, store: Store, now: datetime) -> str:
     """The text of `/metrics`, in the format of Prometheus.
 
     Raises:
         redis.exceptions.RedisError: the store cannot be reached.
     """
+    waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
     lines = [
         *_of_the_ward(ward),
-        *_of_what_waits(waits(store, now)),
-        *(_of_exports(backlog(store, now)) if store.exports else ()),
+        *_of_what_waits(waits, tally(store.redis, store.keys, now)),
+        *(_of_exports(waits) if store.exports else ()),
         *_of_the_auditor(last_run(store), now),
         *_of_mllp(read_all(store.redis, store.keys)),
     ]
@@ -110,29 +61,32 @@ def _of_the_ward(ward: Ward) -> Iterable[str]:
     yield from _gauge("well", "Whether every part is well", {"": int(all(check.well for check in ward.checks))})
 
 
-def _of_what_waits(found: Waits) -> Iterable[str]:
-    yield from _gauge("inbox_messages", "Messages that wait to be judged", {"": found.messages})
-    yield from _gauge(
-        "inbox_oldest_message_age_seconds", "How long the oldest of them has waited", {"": found.oldest_message}
-    )
-    letters = found.dead_letters
+def _of_what_waits(waits: Backlog, letters: Tally) -> Iterable[str]:
+    oldest = waits.oldest_message()
+    yield from _gauge("inbox_messages", "Messages that wait to be judged", {"": waits.messages})
+    age = (waits.store_ms - oldest) / 1000 if oldest is not None else 0
+    yield from _gauge("inbox_oldest_message_age_seconds", "How long the oldest of them has waited", {"": age})
     yield from _gauge("set_aside_messages", "Messages that could not be used", {"": letters.letters})
     yield from _gauge("set_aside_bytes", "Bytes that they take, about", {"": letters.used})
     yield from _gauge("set_aside_limit_bytes", "Of them so many are kept", {"": letters.limit})
     dropped = sum(letters.dropped.values())
     yield from _gauge("set_aside_dropped", "Of them dropped since the list was emptied", {"": dropped})
-    yield from _gauge("due_pages", "Pages that wait to be sent", _by_queue(found.pages))
-    yield from _gauge(
-        "due_oldest_page_age_seconds", "How long the first of them has waited", _by_queue(found.oldest_page)
-    )
+    due = {
+        "deliver": [at for one in waits.shards for _, at in one.pages if at <= waits.now],
+        "deliver_urgent": [at for one in waits.shards for _, at in one.urgent if at <= waits.now],
+    }
+    yield from _gauge("due_pages", "Pages that wait to be sent", _by_queue({name: len(due[name]) for name in due}))
+    ages = {name: (waits.now - min(due[name], default=waits.now)) / 1000 for name in due}
+    yield from _gauge("due_oldest_page_age_seconds", "How long the first of them has waited", _by_queue(ages))
 
 
 def _of_exports(waits: Backlog) -> Iterable[str]:
     """Of an installation that tells a record system."""
-    yield from _gauge("exports_waiting", "Batches the record system is still to be told", {"": waits.batches})
-    oldest = waits.oldest.total_seconds()
-    yield from _gauge("exports_oldest_age_seconds", "How long the oldest of them has waited", {"": oldest})
-    yield from _gauge("exports_refused", "Resources the record system refused", {"": waits.refused})
+    assert waits.exports is not None
+    yield from _gauge("exports_waiting", "Batches the record system is still to be told", {"": waits.exports.batches})
+    age = (waits.now - waits.exports.oldest) / 1000 if waits.exports.oldest is not None else 0
+    yield from _gauge("exports_oldest_age_seconds", "How long the oldest of them has waited", {"": age})
+    yield from _gauge("exports_refused", "Resources the record system refused", {"": waits.exports.refused})
 
 
 def _of_the_auditor(look: WatchdogStatus, now: datetime) -> Iterable[str]:

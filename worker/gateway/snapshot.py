@@ -172,7 +172,7 @@ class WardSnapshots:
     def _checks(self, now: datetime) -> tuple[Check, ...]:
         """How the service is. What cannot be examined is ill, and takes nothing else of the board away."""
         try:
-            return tuple(examine(self._run.store, now))
+            return tuple(examine(self._run.store, now, self._run.site.on_call.channels))
         except Exception as error:
             return (Check("store", False, f"cannot be examined ({type(error).__name__})"),)
 

@@ -1,18 +1,22 @@
 """Health of the store, the workers and overdue work, for `cartwatch health`, the board and the probes."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
+from worker.clock import milliseconds
 from worker.delivery.limits import count_rate_limited
-from worker.fhir_export.backlog import backlog
+from worker.fhir_export import circuit_breaker
+from worker.monitoring import beats
 from worker.monitoring.canary import CANARY
 from worker.monitoring.overdue import find
 from worker.monitoring.unregistered import CONDITION, tally
-from worker.monitoring.watchdog import WatchdogStatus, consumers_by_queue, last_run
-from worker.store import unreadable
+from worker.monitoring.watchdog import WatchdogStatus, last_run
+from worker.store import backlog, unreadable
+from worker.store.backlog import Backlog, ExportBacklog
 from worker.store.dead_letters import tally as tally_letters
 from worker.store.requirements import STORED_DATA, advice, violations
 from worker.store.shard import Store
@@ -41,25 +45,26 @@ class Check(NamedTuple):
     seen: str
 
 
-def examine(store: Store, now: datetime) -> list[Check]:
-    """Every check; if the store cannot be reached, that alone."""
+def examine(store: Store, now: datetime, channels: Iterable[str] = ()) -> list[Check]:
+    """Every check, of the rate limits of some `channels` too; if the store cannot be reached, that alone."""
     try:
         store.redis.ping()
     except RedisError as error:
         return [unreachable(error)]
     status = last_run(store)
+    waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
     return [
         *_store(store),
-        *_workers(store),
-        _overdue(store, now),
+        *_workers(store, now),
+        _overdue(store, waits),
         _watchdog(status, now),
         _canary(status),
         _heartbeat(status),
-        _rate_limited(store),
+        _rate_limited(store, channels),
         _dead_letters(store, now),
         _unreadable(store),
         _unregistered(store, status),
-        *([_exports(store, now)] if store.exports else []),
+        *([_exports(store, waits.exports, now)] if waits.exports is not None else []),
     ]
 
 
@@ -84,19 +89,19 @@ def _store(store: Store) -> list[Check]:
     return [Check(part, part not in found, found.get(part, well.get(part, WELL))) for part in parts]
 
 
-def _workers(store: Store) -> list[Check]:
-    beats = sum(1 for _ in store.redis.scan_iter(f"{store.keys.namespace}:beat:*"))
-    consumers = consumers_by_queue(store)
+def _workers(store: Store, now: datetime) -> list[Check]:
+    workers = beats.read(store.redis, store.keys, now)
+    consumers = beats.consumers_by_queue(workers)
     consumed = CONSUMED | ({"export": "exporting"} if store.exports else {})
     parts = [
         Check(f"workers {what}", consumers[queue] > 0, f"{consumers[queue]} ticking")
         for queue, what in consumed.items()
     ]
-    return [Check("workers", beats > 0, f"{beats} ticking"), *parts]
+    return [Check("workers", bool(workers), f"{len(workers)} ticking"), *parts]
 
 
-def _overdue(store: Store, now: datetime) -> Check:
-    overdue = find(store, now)
+def _overdue(store: Store, waits: Backlog) -> Check:
+    overdue = find(store, waits)
     kinds = overdue.kinds()
     seen = (
         f"{kinds['messages']} shard(s) with an overdue message, {kinds['ladders']} ladder(s), {kinds['pages']} page(s),"
@@ -130,9 +135,9 @@ def _heartbeat(status: WatchdogStatus) -> Check:
     return Check("heartbeat", well, f"{'sent' if well else 'FAILED'} at {last:%d %b %H:%M:%S} UTC")
 
 
-def _rate_limited(store: Store) -> Check:
+def _rate_limited(store: Store, channels: Iterable[str]) -> Check:
     """Pages that wait because of their channel's rate limit: a storm, and no fault of ours."""
-    counts = count_rate_limited(store.redis, store.keys)
+    counts = count_rate_limited(store.redis, store.keys, channels)
     seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in counts.items())
     return Check("rate limited", True, seen or "none")
 
@@ -155,11 +160,13 @@ def _unregistered(store: Store, status: WatchdogStatus) -> Check:
     return Check("unregistered", not late, str(tally(store.unregistered().values())))
 
 
-def _exports(store: Store, now: datetime) -> Check:
-    waits = backlog(store, now)
-    seen = f"{waits.batches} batch(es) wait, the oldest for {waits.oldest.total_seconds():.0f} s"
-    if waits.pause is not None:
-        seen += f"; it fails since {waits.pause.since:%d %b %H:%M:%S} UTC ({waits.pause.why})"
+def _exports(store: Store, waits: ExportBacklog, now: datetime) -> Check:
+    circuit = circuit_breaker.read(store.redis, store.keys)
+    oldest = timedelta(milliseconds=max(milliseconds(now) - waits.oldest, 0) if waits.oldest is not None else 0)
+    seen = f"{waits.batches} batch(es) wait, the oldest for {oldest.total_seconds():.0f} s"
+    if circuit is not None:
+        seen += f"; it fails since {circuit.since:%d %b %H:%M:%S} UTC ({circuit.why})"
     if waits.refused:
         seen += f"; {waits.refused} refused, see `cartwatch fhir-export status`"
-    return Check("FHIR base", waits.is_well(now), seen)
+    failing = circuit is not None and circuit.is_to_be_reported(now)
+    return Check("FHIR base", not failing and oldest < circuit_breaker.REPORTED_AFTER, seen)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import cast
 
 from worker.delivery import channel_lock, page_lease
+from worker.store.backlog import per_shard
 from worker.store.lease import Lease, RemoteOwners, owner_is_dead, process_of
 from worker.store.shard import Store
 
@@ -65,10 +66,8 @@ def _end(store: Store, lock: channel_lock.ChannelLock, now: datetime, ended: Col
 
 def _revoke_page_leases(store: Store, now: datetime, ended: Collection[str]) -> None:
     shards = store.keys.advanced()
-    pipe = store.redis.pipeline(transaction=False)
-    for shard in shards:
-        pipe.hkeys(shard.key("outbox"))
-    places = [(shard, page.decode()) for shard, pages in zip(shards, pipe.execute(), strict=True) for page in pages]
+    outboxes = per_shard(store.redis, shards, lambda pipe, shard: pipe.hkeys(shard.key("outbox")))
+    places = [(shard, page.decode()) for shard, (pages,) in zip(shards, outboxes, strict=True) for page in pages]
     asked = [shard.page_lease(page) for shard, page in places]
     holders = cast("list[bytes | None]", store.redis.mget(asked)) if asked else []
     for (shard, page), holder in zip(places, holders, strict=True):

@@ -1,20 +1,21 @@
 """Stuck work: what has waited too long, shard by shard."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import NamedTuple
 
-from worker.clock import milliseconds
+from redis.client import Pipeline
+
+from worker.store.backlog import Backlog, ShardBacklog, appended_at, per_shard
 from worker.store.keys import Shard
 from worker.store.shard import Store
-
-Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 OVERDUE = timedelta(seconds=10)
 """Work that has waited longer than this is overdue: something does not run."""
 
 SPARE_LEASES = 2
 """A lease with more than so many of its lengths left was not taken by our worker, and would never be released."""
+
+OVERDUE_MS = OVERDUE // timedelta(milliseconds=1)
 
 
 class Overdue(NamedTuple):
@@ -35,61 +36,47 @@ class Overdue(NamedTuple):
         return {kind: sum(waits.values()) for kind, waits in self._asdict().items()}
 
 
-def find(store: Store, now: datetime) -> Overdue:
-    """Everything overdue. One round trip, and a second if a backlog waits (`worker/store/fair_shares.py`).
+def find(store: Store, backlog: Backlog) -> Overdue:
+    """Everything overdue in a backlog. Another round trip asks about leases, late timers and inboxes with a cursor.
 
-    A shard's inbox counts once, however much waits in it. Stream entries are compared with the store's clock.
-    A backlog that is being worked off is not overdue.
+    A shard's inbox counts once, however much waits in it; its pages count up to the first few hundred. Stream entries
+    are compared with the store's clock. A backlog that is being worked off is not overdue (`store/fair_shares.py`).
     """
-    pipe = store.redis.pipeline(transaction=False)
-    pipe.time()
-    shards = store.keys.advanced()
-    limit = milliseconds(now - OVERDUE)
-    for shard in shards:
-        pipe.xrange(shard.inbox, count=1)
-        pipe.zcount(shard.key("timers"), "-inf", limit)
-        pipe.zcount(shard.key("due"), "-inf", limit)
-        pipe.zcount(shard.key("urgent"), "-inf", limit)
-        pipe.pttl(shard.lease)
-        pipe.mget(shard.key("cursor"), shard.crashes)
-    (seconds, micro), *answers = pipe.execute()
-    long_ago = seconds * 1000 + micro // 1000 - OVERDUE // timedelta(milliseconds=1)
-    longest_lease = store.lease_ms * SPARE_LEASES
+    limit, store_limit = backlog.now - OVERDUE_MS, backlog.store_ms - OVERDUE_MS
+    known = {one.shard: one for one in backlog.shards}
+
+    def ask(pipe: Pipeline, shard: Shard) -> None:
+        one = known[shard]
+        if one.is_leased:
+            pipe.pttl(shard.lease)
+        if _is_before(one.timer, limit):
+            pipe.zcount(shard.key("timers"), "-inf", limit)
+        if _is_worked_off(one):
+            pipe.xrange(shard.inbox, min=one.cursor or "-", count=1)
+
     found = Overdue({}, {}, {}, {})
-    rows = [answers[start : start + 6] for start in range(0, len(answers), 6)]
-    inboxes = _besides_backlogs(store, shards, [(row[0], *row[5]) for row in rows])
-    for shard, inbox, (_, timers, due, urgent, lease, _) in zip(shards, inboxes, rows, strict=True):
-        # -2: there is no lease; -1: one that never ends.
-        stuck = lease == -1 or lease > longest_lease
-        counts = (_is_older(inbox, long_ago), timers, due + urgent, stuck)
+    for one, row in zip(backlog.shards, per_shard(store.redis, known, ask), strict=True):
+        replies = iter(row)
+        # -2: the lease has ended meanwhile; -1: it never ends.
+        lease = next(replies) if one.is_leased else -2
+        ladders = next(replies) if _is_before(one.timer, limit) else 0
+        oldest = appended_at(next(replies)) if _is_worked_off(one) else one.oldest
+        counts = (
+            _is_before(oldest, store_limit),
+            ladders,
+            sum(at <= limit for _, at in (*one.pages, *one.urgent)),
+            lease == -1 or lease > store.lease_ms * SPARE_LEASES,
+        )
         for kind, count in zip(found, counts, strict=True):
             if count:
-                kind[shard.number] = int(count)
+                kind[one.shard.number] = int(count)
     return found
 
 
-def _besides_backlogs(
-    store: Store, shards: Sequence[Shard], heads: Sequence[tuple[Entries, bytes | None, bytes | None]]
-) -> list[Entries]:
-    """The oldest entry of each inbox; where batches are committed and a backlog waits, the oldest of the others.
-
-    `heads` are the oldest entry, the cursor and how often the shard was taken in vain. A batch that is worked on now
-    counts as once.
-    """
-    oldest = [head for head, _, _ in heads]
-    asked = [
-        (place, cursor)
-        for place, (_, cursor, crashes) in enumerate(heads)
-        if cursor is not None and (crashes or b"0") in (b"0", b"1")
-    ]
-    if asked:
-        pipe = store.redis.pipeline(transaction=False)
-        for place, cursor in asked:
-            pipe.xrange(shards[place].inbox, min=cursor, count=1)
-        for (place, _), entries in zip(asked, pipe.execute(), strict=True):
-            oldest[place] = entries
-    return oldest
+def _is_before(at: int | None, limit: int) -> bool:
+    return at is not None and at <= limit
 
 
-def _is_older(entries: Iterable[tuple[bytes, Any]], limit: int) -> bool:
-    return any(int(entry.split(b"-")[0]) < limit for entry, _ in entries)
+def _is_worked_off(one: ShardBacklog) -> bool:
+    """Whether batches are committed while a backlog waits before the cursor. A batch in progress counts one crash."""
+    return one.cursor is not None and (one.crashes or b"0") in (b"0", b"1")

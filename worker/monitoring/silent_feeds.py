@@ -10,6 +10,7 @@ from alerts.step.system_faults import fault
 from config.site import Site
 from config.vocabulary import moment
 from worker.clock import milliseconds
+from worker.store.backlog import per_shard
 from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
 from worker.store.lease import once_every
@@ -103,18 +104,17 @@ def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
 
 
 def last_seen(store: Store, site: Site, now: datetime) -> dict[str, LastSeen]:
-    """When each configured feed was last seen, over all shards. One round trip."""
+    """When each configured feed was last seen, over all shards."""
     feeds = list(site.on_call.feeds)
     pipe = store.redis.pipeline(transaction=False)
     for source in feeds:
         pipe.hsetnx(f"{store.keys.namespace}:feeds", source, milliseconds(now))
     pipe.hmget(f"{store.keys.namespace}:feeds", feeds)
-    for shard in store.keys.all():
-        pipe.hmget(shard.key("last_seen"), feeds)
-    first_checks, *rows = pipe.execute()[len(feeds) :]
+    *_, first_checks = pipe.execute()
+    rows = per_shard(store.redis, store.keys.all(), lambda pipe, shard: pipe.hmget(shard.key("last_seen"), feeds))
     found = {}
     for index, source in enumerate(feeds):
-        times = [int(row[index]) for row in rows if row[index] is not None]
+        times = [int(row[index]) for (row,) in rows if row[index] is not None]
         at = max(times, default=int(first_checks[index]))
         found[source] = LastSeen(datetime.fromtimestamp(at / 1000, UTC), ever=bool(times))
     return found

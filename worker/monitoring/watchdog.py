@@ -7,10 +7,9 @@ without depending on us.
 """
 
 import logging
-import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
 from alerts.messages import SITE_SUBJECT, Fault
@@ -18,16 +17,16 @@ from alerts.state import PatientState
 from alerts.step.system_faults import fault
 from config.settings import Settings
 from config.site import Site
-from worker.clock import StoreClock, milliseconds
+from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import clock_jump, emergency_page, incidents, unregistered
+from worker.monitoring import beats, clock_jump, emergency_page, incidents, unregistered
+from worker.monitoring.beats import Beats
 from worker.monitoring.canary import Canary
 from worker.monitoring.incidents import MISSED, Incidents
 from worker.monitoring.overdue import OVERDUE, Overdue, find
-from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
-from worker.store import dead_letters, unreadable
+from worker.store import backlog, dead_letters, unreadable
 from worker.store.aof_repair import rewrite_if_restarted
 from worker.store.capacity import reset_waiting_bytes, trim_streams
 from worker.store.codec import pack
@@ -42,11 +41,6 @@ from worker.store.wrong_types import move_away
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=15)
-
-MOST_DRIFT_SECONDS = 5.0
-"""By how much a machine's clock may differ from the store's."""
-
-DRIFT_KNOWN = timedelta(minutes=2)
 
 DELIVERS = ("deliver", "deliver_urgent")
 EVALUATES = "advance"
@@ -84,12 +78,15 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
     reset_waiting_bytes(store.redis, store.keys)
-    overdue = find(store, now)
-    # A key that is only ever set where it is absent never says that it is of another type.
-    moved = move_away(store.redis, store.keys, now) if overdue.total else []
-    moved += unreadable.retry(store.redis, store.keys, now)
+    overdue = find(store, backlog.read(store.redis, store.keys, now))
+    workers = beats.read(store.redis, store.keys, now)
+    beats.forget_stopped(store.redis, store.keys, workers)
     before = incidents.unpack(state.get(b"incidents"))
-    found = _found(run, overdue, now)
+    # SET NX does not fail on a key of another type, so nobody else would find it. One pass for each incident.
+    is_new = any(waits and f"{BEHIND}{kind}" not in before for kind, waits in overdue._asdict().items())
+    moved = move_away(store.redis, store.keys, now) if is_new else []
+    moved += unreadable.retry(store.redis, store.keys, now)
+    found = _found(run, overdue, workers, now)
     found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.canary_every)
     if _no_worker_ran(state, now):
@@ -117,7 +114,7 @@ def _canary_state(store: Store) -> PatientState | None:
 # -- what is wrong -----------------------------------------------------------------------------------
 
 
-def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
+def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dict[str, str]:
     """Everything that is wrong now: by condition, a text that names no patient."""
     store = run.store
     found = {}
@@ -135,11 +132,11 @@ def _found(run: Runtime, overdue: Overdue, now: datetime) -> dict[str, str]:
     found |= _dropped(store, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)
-    consumers = consumers_by_queue(store)
+    consumers = beats.consumers_by_queue(workers)
     for queue in (*DELIVERS, EVALUATES, *((EXPORTS,) if run.settings.exports else ())):
         if not consumers[queue]:
             found[f"{MISSED}{queue}"] = f"no worker takes from the queue {queue}: start one"
-    for machine, seconds in drifts(store).items():
+    for machine, seconds in beats.drifts(workers).items():
         what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
         found[f"clock drift {machine}"] = what
     return found
@@ -170,35 +167,6 @@ def _no_worker_ran(state: Mapping[bytes, bytes], now: datetime) -> bool:
     """Whether the watchdog missed a run: the service was stopped and has just started again."""
     last = state.get(b"last_run")
     return last is not None and now - datetime.fromisoformat(last.decode()) > EVERY + OVERDUE
-
-
-def consumers_by_queue(store: Store) -> dict[str, int]:
-    """How many workers consume each queue."""
-    counts = dict.fromkeys(QUEUES, 0)
-    for beat in list(store.redis.scan_iter(f"{store.keys.namespace}:beat:*")):
-        for queue in cast("bytes", store.redis.get(beat) or b"").decode().split(","):
-            if queue in counts:
-                counts[queue] += 1
-    return counts
-
-
-def record_drift(store: Store, clock: StoreClock) -> None:
-    """Record by how much this machine's clock differs from the store's, if that is too much.
-
-    No machine's clock decides anything; but if several differ, the store's is the wrong one.
-    """
-    seconds = (datetime.now(UTC) - clock.estimate()).total_seconds()
-    if abs(seconds) > MOST_DRIFT_SECONDS:
-        store.redis.set(f"{store.keys.namespace}:drift:{socket.gethostname()}", f"{seconds:.3f}", px=DRIFT_KNOWN)
-
-
-def drifts(store: Store) -> dict[str, float]:
-    """By how many seconds the clock of each machine that differs too much is ahead of the store's."""
-    prefix = f"{store.keys.namespace}:drift:"
-    names = [name.decode() for name in store.redis.scan_iter(f"{prefix}*")]
-    values = cast("list[bytes | None]", store.redis.mget(names)) if names else []
-    pairs = zip(names, values, strict=True)
-    return {name.removeprefix(prefix): float(value) for name, value in pairs if value is not None}
 
 
 # -- reporting ---------------------------------------------------------------------------------------

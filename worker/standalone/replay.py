@@ -26,14 +26,16 @@ from worker.runtime.simulated_clock import SimulatedClock
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, Received
 from worker.standalone.supervisor import Supervised, worker_command
+from worker.store import backlog
+from worker.store.backlog import Backlog, Pending, per_shard
 from worker.store.inbox import append, claim_wakeups, encoded
 from worker.store.shard import Store
-from worker.ticker import pending
 
 log = logging.getLogger(__name__)
 
 QUIET_POLL_SECONDS = 0.002
 STUCK_SECONDS = 60
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class StuckError(Exception):
@@ -123,7 +125,7 @@ class Replay:
         self.clock.set(at, pipe)
         wake = append(self.store.redis, self.store.keys, map(encoded, messages), at, pipe).wake
         if not messages:
-            wake = [self.store.keys.shard(number) for number in pending(self.store, at).shards]
+            wake = [self.store.keys.shard(number) for number in self._backlog(at).pending().shards]
         self.client.wake(wake)
         self._wait_until_quiet(at)
 
@@ -131,16 +133,16 @@ class Replay:
         deadline = time.monotonic() + STUCK_SECONDS
         while not self._quiet(at):
             if time.monotonic() > deadline:
-                raise StuckError(f"nothing moves at {at.isoformat()}: {pending(self.store, at)}")
-            self._wake_what_waits()
+                raise StuckError(f"nothing moves at {at.isoformat()}: {self._backlog(at).pending()}")
+            self._wake_what_waits(at)
             time.sleep(QUIET_POLL_SECONDS)
 
-    def _wake_what_waits(self) -> None:
+    def _backlog(self, at: datetime) -> Backlog:
+        return backlog.read(self.store.redis, self.store.keys, at)
+
+    def _wake_what_waits(self, at: datetime) -> None:
         """For receipts, which otherwise wait for the tick."""
-        pipe = self.store.redis.pipeline(transaction=False)
-        for shard in self.store.keys.all():
-            pipe.xlen(shard.inbox)
-        waiting = [shard for shard, count in zip(self.store.keys.all(), pipe.execute(), strict=True) if count]
+        waiting = [one.shard for one in self._backlog(at).shards if one.messages]
         self.client.wake(claim_wakeups(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
@@ -151,39 +153,25 @@ class Replay:
         return self._nothing_waits(at) and not self._being_sent() and self._nothing_waits(at)
 
     def _nothing_waits(self, at: datetime) -> bool:
-        left = pending(self.store, at)
-        if left.shards or left.pages or left.urgent:
-            return False
-        pipe = self.store.redis.pipeline(transaction=False)
-        for shard in self.store.keys.all():
-            pipe.exists(shard.lease)
-            pipe.xlen(shard.inbox)
-        return not any(pipe.execute())
+        waits = self._backlog(at)
+        busy = waits.messages or any(one.is_leased for one in waits.shards)
+        return not busy and waits.pending() == Pending([], [], [])
 
     def _being_sent(self) -> bool:
-        pipe = self.store.redis.pipeline(transaction=False)
-        for shard in self.store.keys.all():
-            pipe.hkeys(shard.key("outbox"))
-        owed = zip(self.store.keys.all(), pipe.execute(), strict=True)
-        claims = [shard.page_lease(page.decode()) for shard, pages in owed for page in pages]
+        shards = self.store.keys.all()
+        outboxes = per_shard(self.store.redis, shards, lambda pipe, shard: pipe.hkeys(shard.key("outbox")))
+        owed = zip(shards, outboxes, strict=True)
+        claims = [shard.page_lease(page.decode()) for shard, (pages,) in owed for page in pages]
         return bool(claims) and bool(self.store.redis.exists(*claims))
 
     def _next(self, agenda: "_Agenda") -> datetime | None:
-        timers = self._earliest("timers")
-        due = [self._earliest(name) for name in ("due", "urgent")]
-        waiting = [at for at in (agenda.next_at(), timers, *due) if at is not None]
+        due = self._backlog(EPOCH).next_due()  # whatever the time is
+        waiting = [at for at in (agenda.next_at(), due) if at is not None]
         if not waiting:
             return None
         at = min(waiting)
         end = agenda.end + timedelta(hours=1) if agenda.end else at
         return None if agenda.next_at() is None and at > end else at
-
-    def _earliest(self, name: str) -> datetime | None:
-        pipe = self.store.redis.pipeline(transaction=False)
-        for shard in self.store.keys.all():
-            pipe.zrange(shard.key(name), 0, 0, withscores=True)
-        scores = [item[0][1] for item in pipe.execute() if item]
-        return datetime.fromtimestamp(min(scores) / 1000, UTC) if scores else None
 
     def _events(self, last: dict[int, str]) -> list[Event]:
         found: list[Event] = []

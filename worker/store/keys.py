@@ -165,6 +165,11 @@ class Keys(NamedTuple):
         return f"{self.namespace}:fhir_base"
 
     @property
+    def workers(self) -> str:
+        """Hash: machine and process -> the last beat of a worker (`worker.monitoring.beats`)."""
+        return f"{self.namespace}:workers"
+
+    @property
     def waiting_bytes(self) -> str:
         """Hash: source -> bytes of its messages that wait in the inboxes."""
         return f"{self.namespace}:waiting_bytes"

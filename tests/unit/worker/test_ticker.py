@@ -1,5 +1,7 @@
 """The tick: everything that waits is found in one look, and a store that is gone does not stop it."""
 
+import os
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,13 +21,16 @@ from worker.clock import milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
+from worker.monitoring import beats
 from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
 from worker.monitoring.stalled_consumer import STALLED_AFTER_SECONDS, ConsumerWatch
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
+from worker.store import backlog
+from worker.store.backlog import PAGES_READ
 from worker.store.shard import Store
-from worker.ticker import EVERY_SECONDS, PAGES_A_TICK, RECEIPT_SECONDS, Pending, beat_key, pending, tick
+from worker.ticker import EVERY_SECONDS, RECEIPT_SECONDS, Pending, pending, tick
 
 SHARD = KEYS.of("P1")
 NOTHING = Pending([], [], [])
@@ -95,8 +100,8 @@ def test_critical_pages_are_found_apart(redis: Redis, store: Store) -> None:
 
 
 def test_a_flood_of_pages_is_taken_in_portions(redis: Redis, store: Store) -> None:
-    redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW) for number in range(PAGES_A_TICK + 50)})
-    assert len(pending(store, NOW).pages) == PAGES_A_TICK
+    redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW) for number in range(PAGES_READ + 50)})
+    assert len(pending(store, NOW).pages) == PAGES_READ
 
 
 def test_it_takes_one_round_trip_however_many_shards_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +162,9 @@ def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: 
 
 def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
     tick(app)
-    assert 0 < store.redis.ttl(beat_key(store)) <= module.BEAT_LASTS_SECONDS
+    [name] = beats.read(store.redis, KEYS, NOW)
+    assert name == f"{socket.gethostname()}:{os.getpid()}"
+    assert beats.read(store.redis, KEYS, NOW + timedelta(seconds=11)) == {}
     assert sent == []
 
 
@@ -218,8 +225,9 @@ def test_no_error_whatever_ends_the_ticking(
 def test_of_the_ticks_of_several_workers_one_looks(store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen shards looked at by eight idle workers each second were most of what the idle service costs."""
     send(store, crs2())
-    looks: list[Pending] = []
-    monkeypatch.setattr(module, "pending", lambda *asked: looks.append(pending(*asked)) or looks[-1])
+    looks: list[object] = []
+    read = backlog.read
+    monkeypatch.setattr(backlog, "read", lambda *asked, **how: looks.append(asked) or read(*asked, **how))
     for _ in range(3):
         tick(app)
     assert sent == [("advance", (SHARD.number,))]

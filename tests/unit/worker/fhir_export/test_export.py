@@ -9,12 +9,14 @@ import pytest
 from alerts.messages import SITE_SUBJECT
 from tests.support.exporting import Exporting, receipt
 from tests.support.fake_ehr import Resource
-from tests.support.stored_ward import NOW, Body, acknowledgement, crs2, reading, waiting
+from tests.support.stored_ward import KEYS, NOW, Body, acknowledgement, crs2, reading, waiting
+from worker.clock import milliseconds
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export import export as module
-from worker.fhir_export.backlog import backlog, due, forget_refused, refused
 from worker.fhir_export.client import FhirClient, PutResult
 from worker.fhir_export.export import PAGE_KEPT, export
+from worker.fhir_export.refused import forget_refused, refused
+from worker.store.backlog import ExportBacklog
 
 
 def temperature(value: str, minutes: int, **more: Any) -> Body:
@@ -193,10 +195,10 @@ def test_a_base_is_left_alone_for_as_long_as_it_asks(ward: Exporting) -> None:
     ward.export()
     ward.clock.forward(seconds=119)
     ward.export()
-    assert due(ward.store, ward.clock.now()) == []
+    assert circuit_breaker.is_open(ward.store.redis, KEYS, ward.clock.now())
     assert len(ward.record.requests) == 1
     ward.clock.forward(seconds=1)
-    assert due(ward.store, ward.clock.now()) == [ward.shard().number]
+    assert not circuit_breaker.is_open(ward.store.redis, KEYS, ward.clock.now())
     ward.export()
     assert ward.waits() == 0
 
@@ -236,7 +238,7 @@ def test_what_the_base_refuses_is_listed_told_and_holds_nothing_up(ward: Exporti
     assert (record.patient, record.why) == ("P1", "it answered 422: no such code")
     assert record.id.startswith("Observation ")
     assert waiting(ward.store, SITE_SUBJECT) == 1, "the site hears of it"
-    assert backlog(ward.store, NOW).refused == 1
+    assert ward.backlog().refused == 1
     assert forget_refused(ward.store) == 1
     assert list(refused(ward.store)) == []
 
@@ -277,11 +279,11 @@ def test_what_cannot_be_told_in_fhir_is_listed_and_holds_nothing_up(
 def test_a_shard_that_somebody_exports_is_left_alone(ward: Exporting) -> None:
     ward.comes(*crs2())
     ward.store.redis.set(ward.shard().export_lease, "another")
-    assert due(ward.store, NOW) == []
+    assert ward.backlog().shards == ()
     ward.export()
     assert ward.record.requests == []
     ward.store.redis.delete(ward.shard().export_lease)
-    assert due(ward.store, NOW) == [ward.shard().number]
+    assert ward.backlog().shards == (ward.shard().number,)
 
 
 def test_the_claim_is_given_back(ward: Exporting) -> None:
@@ -302,14 +304,9 @@ def test_who_lost_the_claim_takes_nothing_off(ward: Exporting) -> None:
 
 
 def test_what_waits_is_counted_with_its_age(ward: Exporting) -> None:
-    assert backlog(ward.store, NOW) == (0, timedelta(0), 0, None)
+    assert ward.backlog() == ExportBacklog(0, None, 0, ())
     ward.comes(*crs2())
-    later = ward.clock.forward(minutes=4)
-    waits = backlog(ward.store, later)
-    assert (waits.batches, waits.oldest) == (1, timedelta(minutes=4))
-    assert waits.is_well(later)
-    later = ward.clock.forward(minutes=1)
-    assert not backlog(ward.store, later).is_well(later)
+    assert ward.backlog() == ExportBacklog(1, milliseconds(NOW), 0, (ward.shard().number,))
 
 
 def test_a_pause_is_told_after_five_minutes(ward: Exporting) -> None:

@@ -10,6 +10,7 @@ from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.stored_ward import KEYS, NOW, SITE, crs2, send
+from tests.support.workers import tick_on, ticking
 from worker import tasks, ticker
 from worker.app import app
 from worker.cli import main
@@ -23,7 +24,6 @@ from worker.monitoring.watchdog import FHIR_BASE, last_run, run_watchdog
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
-from worker.ticker import beat_key
 
 BASE = "https://record.example/fhir"
 SITES = KEYS.of(SITE_SUBJECT)
@@ -47,7 +47,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     monkeypatch.setattr(ticker, "_is_consumed", lambda *_: True)
     monkeypatch.setattr(watchdog, "violations", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
-    ward.store.redis.set(beat_key(ward.store), ",".join(QUEUES))
+    ticking(ward.store, QUEUES, NOW)
     return made
 
 
@@ -80,7 +80,7 @@ def test_where_nothing_is_exported_nobody_looks(
     run: Runtime, ward: Exporting, sent: list[tuple[str, tuple[Any, ...]]]
 ) -> None:
     ward.comes(*crs2())
-    run.settings = Settings()
+    run.settings, run.store.exports = Settings(), False
     ticker.tick(app)
     tasks.export(ward.shard().number)
     assert "export" not in {name for name, _ in sent}
@@ -108,6 +108,7 @@ def test_the_task_ends_before_its_claim_does() -> None:
 
 
 def look(run: Runtime) -> None:
+    tick_on(run.store, run.clock.now())
     run.store.redis.delete(KEYS.watchdog_claim)
     run_watchdog(run, run.clock.now())
     advance(run.store, SITES, run.clock, SITE)
@@ -146,7 +147,7 @@ def test_that_nobody_exports_is_told_where_it_is_configured(
     run: Runtime, ward: Exporting, settings: Settings, missed: bool
 ) -> None:
     run.settings = settings
-    ward.store.redis.set(beat_key(ward.store), ",".join(name for name in QUEUES if name != "export"))
+    ticking(ward.store, [name for name in QUEUES if name != "export"], NOW)
     for _ in range(5):
         look(run)
         ward.clock.forward(seconds=15)
@@ -181,7 +182,7 @@ def test_health_says_nothing_of_it_where_it_is_off(run: Runtime, ward: Exporting
 
 def test_health_misses_the_workers_that_export(run: Runtime, ward: Exporting) -> None:
     del run
-    ward.store.redis.set(beat_key(ward.store), "advance")
+    ticking(ward.store, ["advance"], NOW)
     assert Check("workers exporting", False, "0 ticking") in examine(ward.store, NOW)
 
 
@@ -210,7 +211,7 @@ def command(command_environment: None, ward: Exporting, monkeypatch: pytest.Monk
     monkeypatch.setattr("worker.runtime.runtime.connect", lambda _: ward.store.redis)
 
     def said(*arguments: str) -> str:
-        result = CliRunner().invoke(main, ["exports", *arguments])
+        result = CliRunner().invoke(main, ["fhir-export", "status", *arguments])
         assert result.exit_code == 0, result.output
         return result.output
 

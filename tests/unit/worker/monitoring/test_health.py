@@ -10,6 +10,7 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, send
+from tests.support.workers import ticking
 from worker.clock import milliseconds
 from worker.monitoring import incidents
 from worker.monitoring.health import CONSUMED, Check, examine
@@ -17,8 +18,8 @@ from worker.monitoring.overdue import OVERDUE
 from worker.monitoring.unregistered import CONDITION
 from worker.processing.advance import advance
 from worker.store.inbox import accept
+from worker.store.keys import Keys
 from worker.store.shard import Store
-from worker.ticker import beat_key
 
 SHARD = KEYS.of("P1")
 WELL: dict[str, dict[str, Any]] = {
@@ -34,7 +35,7 @@ def said(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, A
     """What the server says of itself; a store in memory says nothing."""
     answers = {section: dict(values) for section, values in WELL.items()}
     monkeypatch.setattr(store.redis, "info", lambda section: answers[section])
-    store.redis.set(beat_key(store), ",".join(CONSUMED))
+    ticking(store, CONSUMED, NOW)
     store.redis.hset(KEYS.watchdog, "last_run", NOW.isoformat())
     return answers
 
@@ -70,21 +71,21 @@ def test_a_setting_that_endangers_messages_is_said(
 
 @pytest.mark.usefixtures("said")
 def test_without_a_worker_that_ticks_it_is_ill(store: Store) -> None:
-    store.redis.delete(beat_key(store))
+    store.redis.delete(KEYS.workers)
     assert check(store, "workers") == Check("workers", False, "0 ticking")
 
 
 @pytest.mark.usefixtures("said")
 def test_the_workers_of_another_installation_do_not_count(redis: Redis, store: Store) -> None:
-    redis.delete(beat_key(store))
-    redis.set("other:beat:host:1", "advance")
+    ticking(Store(redis, Keys("other", 4), batch=1, lease_seconds=5, journal_length=1), CONSUMED, NOW)
+    redis.delete(KEYS.workers)
     assert not check(store, "workers").well
 
 
 @pytest.mark.usefixtures("said")
 @pytest.mark.parametrize("queue", CONSUMED)
 def test_what_nobody_does_is_named(store: Store, queue: str) -> None:
-    store.redis.set(beat_key(store), ",".join(name for name in CONSUMED if name != queue))
+    ticking(store, [name for name in CONSUMED if name != queue], NOW)
     assert [item.part for item in examine(store, NOW) if not item.well] == [f"workers {CONSUMED[queue]}"]
 
 

@@ -11,21 +11,25 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, reading, registration, send
+from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
+from worker.monitoring import beats
 from worker.monitoring import watchdog as module
+from worker.monitoring.beats import drifts
 from worker.monitoring.canary import CANARY, TIMEOUT
 from worker.monitoring.overdue import OVERDUE, find
-from worker.monitoring.watchdog import WatchdogActions, drifts, last_run, record_drift, run_watchdog
+from worker.monitoring.watchdog import WatchdogActions, last_run, run_watchdog
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
+from worker.store import backlog
 from worker.store.codec import unpack_owed
 from worker.store.inbox import accept
 from worker.store.keys import SYNTHETIC
 from worker.store.shard import Store
-from worker.ticker import beat_key, pending
+from worker.ticker import pending
 
 SHARD = KEYS.shard(2)
 SITES = KEYS.of(SITE_SUBJECT)
@@ -37,13 +41,14 @@ def run(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """An installation that is well."""
     monkeypatch.setattr(module, "violations", lambda *_, **__: [])
     monkeypatch.setattr(store.redis, "info", lambda _: {"run_id": "one"})
-    store.redis.set(beat_key(store), ",".join(QUEUES))
+    ticking(store, QUEUES, NOW)
     return Runtime(Settings(heartbeat_url="http://127.0.0.1:9/beat"), SITE, store, clock)
 
 
 def look(run: Runtime) -> WatchdogActions:
     """The next look, whoever just had one; before and after it the workers do what is theirs for the site."""
     work_for_the_site(run)
+    tick_on(run.store, run.clock.now())
     run.store.redis.delete(KEYS.watchdog_claim)
     found = run_watchdog(run, run.clock.now())
     work_for_the_site(run)
@@ -126,7 +131,7 @@ def test_every_kind_of_overdue_obligation_is_opened_and_closed(
 ) -> None:
     store = run.store
     put(store.redis, (store.redis.time()[0] - 11) * 1000)
-    assert find(store, NOW).kinds()[kind] == 1
+    assert find(store, backlog.read(store.redis, KEYS, NOW)).kinds()[kind] == 1
     assert not look(run).heartbeat
     assert notified(store) == {f"overdue {kind}"}
     assert last_run(store).overdue[kind] == 1
@@ -170,7 +175,7 @@ def test_where_the_site_s_own_shard_stands_still_the_page_is_put_past_the_judgem
 
 def without(run: Runtime, queue: str) -> None:
     """Its workers no longer say that they tick."""
-    run.store.redis.set(beat_key(run.store), ",".join(name for name in QUEUES if name != queue))
+    ticking(run.store, [name for name in QUEUES if name != queue], run.clock.now())
 
 
 @pytest.mark.parametrize("queue", ["advance", "deliver", "deliver_urgent"])
@@ -191,7 +196,7 @@ def test_after_a_restart_a_worker_that_is_still_being_started_is_not_missed(run:
     without(run, "deliver")
     look(run)
     go_round(run)
-    run.store.redis.set(beat_key(run.store), ",".join(QUEUES))
+    ticking(run.store, QUEUES, run.clock.now())
     for _ in range(3):
         forward(run, ROUND)
         look(run)
@@ -224,17 +229,26 @@ def clock_ahead_by(store: Store, seconds: float) -> StoreClock:
     return clock
 
 
+def beat_by(run: Runtime, clock: StoreClock) -> None:
+    """A beat of a worker that knows the store's clock so."""
+    pipe = run.store.redis.pipeline()
+    beats.beat(pipe, KEYS, QUEUES, clock)
+    pipe.execute()
+    tick_on(run.store, run.clock.now())
+
+
 def test_a_clock_that_differs_from_the_store_s_is_reported(run: Runtime) -> None:
-    record_drift(run.store, clock_ahead_by(run.store, 8))
+    beat_by(run, clock_ahead_by(run.store, 8))
     look(run)
-    [(machine, seconds)] = drifts(run.store).items()
+    [(machine, seconds)] = drifts(beats.read(run.store.redis, KEYS, run.clock.now())).items()
     assert -9.5 < seconds < -6.5
     assert notified(run.store) == {f"clock drift {machine}"}
 
 
 def test_a_clock_that_differs_a_little_is_not_recorded(run: Runtime) -> None:
-    record_drift(run.store, clock_ahead_by(run.store, 2))
-    assert drifts(run.store) == {}
+    beat_by(run, clock_ahead_by(run.store, 2))
+    look(run)
+    assert drifts(beats.read(run.store.redis, KEYS, run.clock.now())) == {}
 
 
 def test_a_store_that_was_restarted_writes_its_file_anew(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
