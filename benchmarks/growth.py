@@ -60,7 +60,7 @@ def of_ward(ground: Ground, patients: int, rounds: int) -> Callable[[], float]:
 
 
 def streamed(every: timedelta, stretch: timedelta) -> float:
-    """Seconds of processor to read and judge the heart rates of a monitor that sends one `every` so long."""
+    """Seconds of processor to read and evaluate the heart rates of a monitor that sends one `every` so long."""
     site, start = load_site(), datetime(2024, 6, 12, 8, tzinfo=UTC)
     state = registered(start, site)
     sent = [

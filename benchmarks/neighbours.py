@@ -82,7 +82,7 @@ class Plain:
 
 
 class Alertmanager:
-    """Each alert a group of its own, told at once."""
+    """Each alert a group of its own, notified at once."""
 
     def __init__(self, ground: Ground, phone: Phone) -> None:
         folder = ground.folder / "alertmanager"

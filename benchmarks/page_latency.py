@@ -48,9 +48,9 @@ def ours(ground: Ground, phone: Phone, patients: list[str]) -> Hand:
 def bare(ground: Ground, phone: Phone) -> Hand:
     """Two hops of bare Celery."""
     plain = Plain(ground, "twohop", phone.url)
-    plain.work("judge", 1)
-    plain.work("tell", SENDERS)
-    return lambda patient: plain.send("judge", [{"patient": patient}])
+    plain.work("evaluate", 1)
+    plain.work("notify", SENDERS)
+    return lambda patient: plain.send("evaluate", [{"patient": patient}])
 
 
 def at_a_pace(hand: Hand, phone: Phone, names: list[str], pace: int) -> Seen:

@@ -17,7 +17,7 @@ SENDERS = 4
 
 
 def ours(ground: Ground, phone: Phone, size: Size) -> Callable[[], float]:
-    """Our service, its judgement running and its delivery held back until pages are owed."""
+    """Our service, its evaluation running and its delivery waiting until pages are owed."""
     ward = Ward(ground, "flat", f"json://127.0.0.1:{phone.port}", PEOPLE)
     ward.work(["advance"], 1)
     deliver = [ward.work([queue], SENDERS) for queue in ("deliver", "deliver_urgent")]
@@ -44,7 +44,7 @@ def ours(ground: Ground, phone: Phone, size: Size) -> Callable[[], float]:
 
 
 def alertmanager(ground: Ground, phone: Phone, size: Size) -> Callable[[], float]:
-    """Alerts, one a request, as fast as one connection raises them, until the last is told."""
+    """Alerts, one a request, as fast as one connection raises them, until the last is notified."""
     manager = Alertmanager(ground, phone)
     count, fresh = size.pages * PEOPLE, 500_000
 

@@ -1,7 +1,8 @@
 """Bare Celery, as a measure: a task that does nothing, and a reading that takes two hops to a phone.
 
-`noop` is what one Celery message costs before anybody works on it. `judge` and `tell` are the least a pager on Celery
-does: one task takes the reading and sends another, which posts the page. Nothing is stored, graded or acknowledged.
+`noop` is what one Celery message costs before anybody works on it. `evaluate` and `notify` are the least a pager on
+Celery does: one task takes the reading and sends another, which posts the page. Nothing is stored, graded or
+acknowledged.
 """
 
 import os
@@ -12,7 +13,7 @@ from celery import Celery
 app = Celery("plain", broker=os.environ.get("PLAIN_BROKER", "memory://"))
 app.conf.update(
     task_ignore_result=True,
-    task_routes={"judge": {"queue": "judge"}, "tell": {"queue": "tell"}},
+    task_routes={"evaluate": {"queue": "evaluate"}, "notify": {"queue": "notify"}},
     worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True,
 )
@@ -23,14 +24,14 @@ def noop(reading: dict[str, str]) -> None:
     """Take a reading and do nothing."""
 
 
-@app.task(name="judge")
-def judge(reading: dict[str, str]) -> None:
+@app.task(name="evaluate")
+def evaluate(reading: dict[str, str]) -> None:
     """Every reading is worth a page."""
-    app.send_task("tell", (f"fever, bed {reading['patient']}",))
+    app.send_task("notify", (f"fever, bed {reading['patient']}",))
 
 
-@app.task(name="tell")
-def tell(words: str) -> None:
+@app.task(name="notify")
+def notify(words: str) -> None:
     """Post it to the phone."""
     request = urllib.request.Request(os.environ["PLAIN_PHONE"], words.encode())  # noqa: S310
     with urllib.request.urlopen(request, timeout=8) as answer:  # noqa: S310

@@ -37,7 +37,7 @@ def ingest(ground: Ground, size: Size, pool: str) -> Callable[[], float]:
         thaw(worker)
         eventually(lambda: plain.idle("celery", "ingest"), "every task is done", within=120)
         lasted = time.perf_counter() - began
-        eventually(ward.idle, "what they brought is judged", within=120)
+        eventually(ward.idle, "what they brought is evaluated", within=120)
         return len(bodies) / lasted
 
     return measure

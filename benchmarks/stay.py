@@ -104,7 +104,7 @@ def live(measured: Sequence[int]) -> dict[int, Day]:
 
 
 def of_days(count: int, start: datetime) -> PatientState:
-    """A patient who has stayed so many days, judged at their end."""
+    """A patient who has stayed so many days, evaluated at their end."""
     site, chance = load_site(), random.Random(1)
     state = registered(start, site)
     for number in range(count):

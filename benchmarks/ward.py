@@ -103,7 +103,7 @@ class Ward:
         return count
 
     def idle(self) -> bool:
-        """Whether everything is judged and committed."""
+        """Whether everything is evaluated and committed."""
         pipe = self.redis.pipeline(transaction=False)
         for shard in self.store.keys.all():
             pipe.xlen(shard.inbox)
@@ -118,7 +118,7 @@ class Ward:
         return sum(pipe.execute())
 
     def settle(self, bodies: Iterator[Body]) -> None:
-        """Have messages judged before anything is measured."""
+        """Have messages evaluated before anything is measured."""
         self.fill(bodies)
         self.client.wake(self.store.keys.all())
         eventually(self.idle, "the ward is at rest", within=120)

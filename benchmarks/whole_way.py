@@ -1,7 +1,7 @@
 """Readings a second through the whole way, from the inbox to committed state and pages owed, beside Celery's own pace.
 
 A backlog of some minutes of a ward stands in the inboxes while nobody may advance a shard; then it is let go, and the
-clock runs until all of it is judged and committed. One, two and four processes of one worker, and bare Celery with a
+clock runs until all of it is evaluated and committed. One, two and four processes of one worker, and bare Celery with a
 task that does nothing for each reading, in turn.
 """
 
@@ -40,7 +40,7 @@ class Backlog:
         before = self.ward.redis.info("stats")
         began = time.perf_counter()
         self.ward.let_go()
-        eventually(self.ward.idle, "the backlog is judged", within=120)
+        eventually(self.ward.idle, "the backlog is evaluated", within=120)
         lasted = time.perf_counter() - began
         after = self.ward.redis.info("stats")
         self.bytes_in += after["total_net_input_bytes"] - before["total_net_input_bytes"]
@@ -49,12 +49,12 @@ class Backlog:
         return count / lasted
 
     def check(self) -> None:
-        """That what was measured was the work: every patient charted, pages owed, nothing set aside."""
+        """That what was measured was the work: every patient charted, pages owed, no dead letter."""
         states = self.ward.store.states()
         charted = sum(1 for state in states if "temperature" in state.chart.entries)
         assert charted == self._size.patients, f"{charted} of {self._size.patients} patients are charted"
         assert self.ward.pages_owed() > 0, "nobody is owed a page"
-        assert not self.ward.store.dead_letters(), "something was set aside"
+        assert not self.ward.store.dead_letters(), "a dead letter"
 
 
 def noop(ground: Ground, pool: str, size: Size) -> Callable[[], float]:

@@ -11,7 +11,7 @@ from tests.chaos import blows
 from tests.chaos.campaign import Campaign, Plan, Result
 from tests.chaos.checker import Accepted, State
 from tests.chaos.mail import Send
-from tests.chaos.scenario import Body, Patient, Story, Told
+from tests.chaos.scenario import Body, Expected, Patient, Story
 from tests.chaos.stand import Bare
 
 CHARTED = ("reading", "treatment")
@@ -83,4 +83,4 @@ def _as_bare(patient: Patient) -> Story:
     }
     word = said.get(patient.story.name)
     every = ("fever", "hypotension", "pressor", "confusion", "seizure")
-    return Story(patient.story.name, (Told("", word),) if word else (), every, answered=True)
+    return Story(patient.story.name, (Expected("", word),) if word else (), every, answered=True)

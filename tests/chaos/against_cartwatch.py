@@ -161,5 +161,5 @@ class AgainstCartwatch(Campaign):
             still_open[state.patient] = frozenset(state.episodes)
             for episode in state.episodes.values():
                 holders[episode.id] = episode.acknowledged_by
-                deliveries |= {told.page: str(told.state) for told in episode.deliveries}
+                deliveries |= {delivery.page: str(delivery.state) for delivery in episode.deliveries}
         return State(charted, holders, deliveries, still_open)

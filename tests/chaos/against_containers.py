@@ -25,7 +25,7 @@ from worker.client import Client
 
 CRITICAL = next(story for story in STORIES if story.name == "seizing")
 PROBES = 8
-"""Patients who become critical after each blow: half of the shards, so that what a dead worker held is met."""
+"""Patients who become critical after each blow: half of the shards, so that the leases of a dead worker are met."""
 
 FIRST_PROBE = 9000
 SENT_WITHIN = 150.0
@@ -165,11 +165,11 @@ class AgainstContainers(AgainstCartwatch):
         send = super().sender(stack, number)
         accepted = self._accepted["HTTP" if number == 0 and self.over_http else "Redis"]
 
-        def noted(body: Body) -> None:
+        def sent(body: Body) -> None:
             send(body)
             accepted.append(time.monotonic())
 
-        return noted
+        return sent
 
     def _gaps(self, began: float) -> dict[str, float]:
         """The longest time between two acceptances since a moment, by way."""

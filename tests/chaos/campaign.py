@@ -143,7 +143,7 @@ class Campaign:
         raise NotImplementedError
 
     def beside(self) -> list[Callable[[threading.Event], None]]:
-        """What goes on beside the senders and the blows, until it is told to stop."""
+        """What goes on beside the senders and the blows, until it is stopped."""
         return [self.ward.write, self.attend]
 
     def attend(self, stopped: threading.Event) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tests.chaos.scenario import TRUNCATED_ID, Body, Patient, Told
+from tests.chaos.scenario import TRUNCATED_ID, Body, Expected, Patient
 
 FIRST, LADDER = "/phone-1", ("/phone-1", "/phone-2", "/phone-3")
 
@@ -74,9 +74,9 @@ def judge(
         "charted twice": list(_twice(state.charted)),
         "charted without a message": list(_strays(accepted, state.charted)),
         "pages lost": [
-            f"{name} {told.grade} {path}"
-            for name, told, path in owed
-            if not _came(by_patient.get(name, []), told, path)
+            f"{name} {expected.grade} {path}"
+            for name, expected, path in owed
+            if not _came(by_patient.get(name, []), expected, path)
         ],
         "pages said to be sent that never came": list(_never_came(pages, state.deliveries)),
         "pages still owed": [
@@ -142,12 +142,12 @@ def _strays(accepted: Iterable[Accepted], charted: Charted) -> Iterable[str]:
 # -- pages -----------------------------------------------------------------------------------------
 
 
-def _owed(patients: Iterable[Patient], ladder: Iterable[str]) -> Iterable[tuple[str, Told, str]]:
-    """Everybody who must have been told: the first, and where nobody answers everybody on the ladder."""
+def _owed(patients: Iterable[Patient], ladder: Iterable[str]) -> Iterable[tuple[str, Expected, str]]:
+    """Everybody who must have been notified: the first, and where nobody answers everybody on the ladder."""
     for patient in patients:
-        for told in patient.story.owed:
+        for expected in patient.story.owed:
             for path in (FIRST,) if patient.story.answered else ladder:
-                yield patient.name, told, path
+                yield patient.name, expected, path
 
 
 def patient_of(title: str) -> str:
@@ -183,8 +183,10 @@ def _episode(page: Page) -> str:
     return page.id.rpartition(".")[0]
 
 
-def _came(pages: Iterable[Page], told: Told, path: str) -> bool:
-    return any(page.path == path and says(page.title, told.grade) and told.urgency in page.title for page in pages)
+def _came(pages: Iterable[Page], expected: Expected, path: str) -> bool:
+    return any(
+        page.path == path and says(page.title, expected.grade) and expected.urgency in page.title for page in pages
+    )
 
 
 def _never_came(pages: Iterable[Page], deliveries: Mapping[str, str]) -> Iterable[str]:
@@ -200,7 +202,7 @@ def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]
     stories = {patient.name: patient.story for patient in patients}
     for name, pages in by_patient.items():
         story = stories.get(name)
-        may = (*(told.grade for told in story.owed), *story.allowed) if story else ()
+        may = (*(expected.grade for expected in story.owed), *story.allowed) if story else ()
         for page in pages:
             retracts = story is not None and story.over and _took_back(page.title)
             if not retracts and not any(says(page.title, grade) or _says_it_was(page.title, grade) for grade in may):
@@ -214,8 +216,8 @@ def _not_retracted(
         if not patient.story.over:
             continue
         mine = [page.title for page in by_patient.get(patient.name, [])]
-        told = any(says(title, "CRS grade 1") for title in mine)
-        if "crs" in still_open.get(patient.name, ()) or (told and not any(map(_took_back, mine))):
+        notified = any(says(title, "CRS grade 1") for title in mine)
+        if "crs" in still_open.get(patient.name, ()) or (notified and not any(map(_took_back, mine))):
             yield patient.name
 
 
@@ -228,8 +230,8 @@ def _delays(
         key = (message.body["patient"], message.body["id"])
         complete[key] = max(complete.get(key, 0.0), message.at)
     for patient in patients:
-        for told in patient.story.owed:
-            came = [page.at for page in by_patient.get(patient.name, []) if says(page.title, told.grade)]
+        for expected in patient.story.owed:
+            came = [page.at for page in by_patient.get(patient.name, []) if says(page.title, expected.grade)]
             if came:
                 ready = max(complete.get((patient.name, message), 0.0) for message in patient.ground)
                 yield max(0.0, min(came) - ready)

@@ -121,7 +121,7 @@ class Ward:
     def _post(self, body: Body) -> None:
         leaves = time.monotonic()
         if body.get("status") == "corrected":
-            # Late enough for what it corrects to have been told.
+            # Late enough for what it corrects to have been paged.
             leaves += self._dice.uniform(1, 8)
         disorder = self._dice.random()
         if disorder < 0.03:

@@ -1,6 +1,6 @@
 """The phone: a receiver in a process of its own. `python -m tests.chaos.phone LOG HOST PORT`.
 
-It writes each page it took to LOG, one JSON line each. On standard input it is told how a path is to answer from now
+It writes each page it took to LOG, one JSON line each. On standard input it reads how a path is to answer from now
 on; when that ends, so does the phone.
 """
 
@@ -33,8 +33,8 @@ def main() -> None:
         sys.stdout.write(f"{phone.url}\n")
         sys.stdout.flush()
         for line in sys.stdin:
-            told = json.loads(line)
-            phone.behave(told["path"], status=told["status"], delay=told["delay"], drop=told["drop"])
+            answer = json.loads(line)
+            phone.behave(answer["path"], status=answer["status"], delay=answer["delay"], drop=answer["drop"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The patients of a campaign, and what must and may be told of each: written down from the consensus tables, not from
+"""The patients of a campaign, and what must and may be paged of each: written down from the consensus tables, not from
 what the software does.
 
 Every patient lives one story, from the first message to the last, so that what is owed does not depend on the order
@@ -19,7 +19,7 @@ TRUNCATED_ID = "P-truncated"
 """The patient of messages that were never accepted."""
 
 
-class Told(NamedTuple):
+class Expected(NamedTuple):
     """What a page says in its title: the urgency, and the grade."""
 
     urgency: str
@@ -27,21 +27,21 @@ class Told(NamedTuple):
 
 
 class Story(NamedTuple):
-    """One course: what must be told, what may be told on the way to it, and whether somebody answers the page."""
+    """One course: what must be paged, what may be paged on the way to it, and whether somebody answers the page."""
 
     name: str
-    owed: tuple[Told, ...] = ()
+    owed: tuple[Expected, ...] = ()
     allowed: tuple[str, ...] = ()
     answered: bool = False
     over: bool = False
     """A page without ground, whose episode is retracted."""
 
 
-CRS1 = Told("MEDIUM", "CRS grade 1")
-CRS2 = Told("HIGH", "CRS grade 2")
-CRS3 = Told("CRITICAL", "CRS grade 3")
-ICANS3 = Told("CRITICAL", "ICANS grade 3")
-ICANS4 = Told("CRITICAL", "ICANS grade 4")
+CRS1 = Expected("MEDIUM", "CRS grade 1")
+CRS2 = Expected("HIGH", "CRS grade 2")
+CRS3 = Expected("CRITICAL", "CRS grade 3")
+ICANS3 = Expected("CRITICAL", "ICANS grade 3")
+ICANS4 = Expected("CRITICAL", "ICANS grade 4")
 
 STORIES = (
     Story("well"),
@@ -79,13 +79,13 @@ BODY_OF: dict[str, Callable[[random.Random], Body]] = {
 
 
 class Patient:
-    """One patient: the story, and the messages told one after the other."""
+    """One patient: the story, and the messages sent one after the other."""
 
     def __init__(self, name: str, story: Story, dice: random.Random) -> None:
         self.name = name
         self.story = story
         self.ground: frozenset[str] = frozenset()
-        """Ids of the messages without which nothing can be told."""
+        """Ids of the messages without which nothing can be paged."""
         self._dice = dice
         self._numbers = count()
 
@@ -130,7 +130,7 @@ class Patient:
         yield self._message("reading", later(at, step - 20), **{**self._reading(*right), **slip})
 
     def onward(self, at: datetime) -> Body:
-        """One more message, which changes nothing of what is told."""
+        """One more message, which changes nothing of what is paged."""
         if self._dice.random() < 0.08:
             return self._message("treatment", at, drug="levetiracetam", action="given", dose="500", unit="mg")
         kind = self._dice.choice(list(BODY_OF))

@@ -45,8 +45,8 @@ class Phone:
         """How every path answers from now on."""
         assert self._process.stdin is not None
         for path in PATHS:
-            told = {"path": path, "status": status, "delay": delay, "drop": drop}
-            self._process.stdin.write(json.dumps(told) + "\n")
+            answer = {"path": path, "status": status, "delay": delay, "drop": drop}
+            self._process.stdin.write(json.dumps(answer) + "\n")
         self._process.stdin.flush()
 
     def pages(self) -> list[Page]:

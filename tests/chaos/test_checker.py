@@ -32,10 +32,10 @@ class Campaign:
     def _live(self, patient: Patient, said: dict[str, dict[str, object]]) -> None:
         values = {number: value for number, body in said.items() if (value := value_of(body)) is not None}
         self.charted[patient.name] = Counter(values.items())
-        for told in patient.story.owed:
+        for expected in patient.story.owed:
             for number, path in enumerate(("/phone-1", "/phone-2", "/phone-3")):
                 if number == 0 or not patient.story.answered:
-                    title = f"[{told.urgency}] D0 HAEM-2/{patient.name}: {told.grade}"
+                    title = f"[{expected.urgency}] D0 HAEM-2/{patient.name}: {expected.grade}"
                     self.pages.append(Page(1002.0, path, f"{patient.name}.{number}", title))
                     self.deliveries[f"{patient.name}.{number}"] = "sent"
         if patient.story.answered:
@@ -161,10 +161,10 @@ def test_it_sees_an_acknowledgement_that_was_forgotten(campaign: Campaign) -> No
 
 def test_it_sees_a_page_that_was_not_taken_back(campaign: Campaign) -> None:
     name = campaign.one("mistaken")
-    told = Page(1001.0, "/phone-1", "m.1", f"[MEDIUM] D0 HAEM-2/{name}: CRS grade 1")
-    campaign.pages.append(told)
+    page = Page(1001.0, "/phone-1", "m.1", f"[MEDIUM] D0 HAEM-2/{name}: CRS grade 1")
+    campaign.pages.append(page)
     assert campaign.faults() == {"not retracted"}
-    campaign.pages.append(told._replace(id="m.2", title=f"[LOW] D0 HAEM-2/{name}: CRS retracted"))
+    campaign.pages.append(page._replace(id="m.2", title=f"[LOW] D0 HAEM-2/{name}: CRS retracted"))
     assert campaign.faults() == set()
     campaign.open[name] = frozenset({"crs"})
     assert campaign.faults() == {"not retracted"}

@@ -18,9 +18,9 @@ MOST_DUPLICATES_PER_1000 = 30
 @pytest.mark.usefixtures("redis_server")
 def test_under_fire_nothing_accepted_is_lost_and_every_page_owed_arrives(tmp_path: Path) -> None:
     result = against_cartwatch.run(PLAN, tmp_path)
-    told = report.examples([("cartwatch", PLAN, result)])
+    lost = report.examples([("cartwatch", PLAN, result)])
     assert result.settled, "it did not come to rest"
-    assert not any(result.verdict.faults.values()), told
+    assert not any(result.verdict.faults.values()), lost
     assert set(KILLS) <= set(result.blows)
     assert result.starts > len(KILLS) / 2, "what was killed was started again"
     assert result.verdict.duplicates_per_1000 <= MOST_DUPLICATES_PER_1000

@@ -40,7 +40,7 @@ def waits(hospital: Hospital) -> int:
 
 def page(record: FakeEhr) -> dict[str, Any]:
     """The Communication about CRS; there is one."""
-    [found] = [held for held in record.held("Communication") if held["topic"]["text"] == "crs"]
+    [found] = [one for one in record.resources_of("Communication") if one["topic"]["text"] == "crs"]
     return found
 
 
@@ -65,7 +65,7 @@ def test_an_exporter_killed_between_the_answer_and_the_removal_leaves_each_resou
     taken = [versions[-1]["identifier"][0]["value"] for versions in record.resources]
     assert len(taken) == len(set(taken))
     assert max(map(len, record.resources)) > 1, "it was sent again"
-    [crs] = [held for held in record.held("Observation") if held["code"]["coding"][0]["code"] == "crs"]
+    [crs] = [one for one in record.resources_of("Observation") if one["code"]["coding"][0]["code"] == "crs"]
     assert set(record.statuses(crs)) == {"final"}
     assert page(record)["about"][0]["identifier"] == crs["identifier"][0]
 
@@ -77,7 +77,7 @@ def test_a_wake_up_that_is_lost_and_a_base_that_is_down_cost_time_and_no_resourc
     with exporting(hospital, record):
         hospital.client.send(crs2("PAT-4711"))
         eventually(lambda: len(record.requests) > 2 and not waits(hospital), "it was exported after all")
-    [crs] = [held for held in record.held("Observation") if held["code"]["coding"][0]["code"] == "crs"]
+    [crs] = [one for one in record.resources_of("Observation") if one["code"]["coding"][0]["code"] == "crs"]
     assert crs["subject"]["identifier"] == {"system": "urn:oid:1.2.3", "value": "PAT-4711"}
     assert "a-token" not in hospital.log.read_text()
     assert "PAT-4711" not in hospital.log.read_text()

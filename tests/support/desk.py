@@ -30,11 +30,11 @@ ADDRESS = "https://gateway.test"
 
 def site_with(**people: Any) -> Site:
     """The shipped site, in which some people are otherwise: `haematologist_1={"language": "it"}`."""
-    held = dict(SITE.on_call.people)
+    found = dict(SITE.on_call.people)
     for name, fields in people.items():
         key = name.replace("_", "-")
-        held[key] = held[key].model_copy(update=fields)
-    return SITE._replace(on_call=SITE.on_call.model_copy(update={"people": held}))
+        found[key] = found[key].model_copy(update=fields)
+    return SITE._replace(on_call=SITE.on_call.model_copy(update={"people": found}))
 
 
 class SleepingClient(Client):
@@ -120,9 +120,9 @@ class Desk(AbstractContextManager["Desk"]):
     # -- the phone -------------------------------------------------------------------------------
 
     def link(self, episode: Episode, person: str = PERSON, page: str = "") -> str:
-        """The path of the link in the page that told a person of an episode: the last, where none is named."""
-        told = [item for item in episode.deliveries if item.to == person and page in ("", item.page)]
-        made = self.links.page(told[-1].page, person, told[-1].at)
+        """The path of the link in the page that notified a person of an episode: the last, where none is named."""
+        sent = [item for item in episode.deliveries if item.to == person and page in ("", item.page)]
+        made = self.links.page(sent[-1].page, person, sent[-1].at)
         return made.removeprefix(self.links.public_url)
 
     def get(self, path: str, **headers: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""A ward that tells a record system what follows."""
+"""A ward whose grades and pages are exported to an EHR."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -68,9 +68,9 @@ class Exporting:
 
     def observations(self, system: str = "crs") -> list[Resource]:
         """The Observations of a system as the record has them."""
-        return [held for held in self.record.held("Observation") if held["code"]["coding"][0]["code"] == system]
+        return [one for one in self.record.resources_of("Observation") if one["code"]["coding"][0]["code"] == system]
 
     def communication(self, page: str) -> dict[str, Any]:
         """The Communication of a page as the record has it."""
-        [found] = [held for held in self.record.held("Communication") if held["identifier"][0]["value"] == page]
+        [found] = [one for one in self.record.resources_of("Communication") if one["identifier"][0]["value"] == page]
         return found

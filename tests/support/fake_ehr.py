@@ -45,7 +45,7 @@ class FakeEhr:
         self._server.server_close()
         self._thread.join()
 
-    def held(self, kind: str) -> list[Resource]:
+    def resources_of(self, kind: str) -> list[Resource]:
         """The resources of a type as they stand."""
         return [versions[-1] for versions in self.resources if versions[-1]["resourceType"] == kind]
 

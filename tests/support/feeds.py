@@ -58,7 +58,7 @@ def observation(code: str = "1988-5", value: Any = 85, unit: str = "mg/L", **mor
         "effectiveDateTime": AT,
         "valueQuantity": quantity(value, unit),
     }
-    return {name: held for name, held in (body | more).items() if held is not None}
+    return {name: value for name, value in (body | more).items() if value is not None}
 
 
 def administration(status: str = "completed", *codings: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def administration(status: str = "completed", *codings: dict[str, str], **more: 
         "subject": {"identifier": {"system": "urn:hospital", "value": "P1"}},
         "effectiveDateTime": AT,
     }
-    return {name: held for name, held in (body | more).items() if held is not None}
+    return {name: value for name, value in (body | more).items() if value is not None}
 
 
 def bundle(*resources: Any, kind: str = "batch") -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Hospital:
     def every_page_owed_has_arrived(self) -> None:
         """Each page of the journal was received, with the words and by the person it was written for.
 
-        Only a page whose episodes were all over before it could be sent may stay away, and one that the judgement
+        Only a page whose episodes were all over before it could be sent may stay away, and one that the evaluation
         replaced by a newer one, if that has arrived.
         """
         arrived: dict[str, Received] = {}
@@ -164,7 +164,7 @@ class Hospital:
         over = {event["episode"] for kind in ("closed", "acknowledged") for event in self.events(kind)}
         for page_id, event in written.items():
             if page_id not in arrived:
-                assert set(event["episodes"]) <= over | self._told_anew(event, arrived, written), (
+                assert set(event["episodes"]) <= over | self._replaced(event, arrived, written), (
                     f"lost: {event['title']}"
                 )
                 continue
@@ -176,12 +176,12 @@ class Hospital:
                 assert arrived[page_id].body.startswith(lead)
                 assert arrived[page_id].body.endswith(rest)
 
-    def _told_anew(self, event: Body, arrived: dict[str, Received], written: dict[str, Body]) -> set[str]:
+    def _replaced(self, event: Body, arrived: dict[str, Received], written: dict[str, Body]) -> set[str]:
         """The episodes of a cancelled page of which a newer one to the same person on the same channel has arrived."""
-        told = [
+        deliveries = [
             item for state in self.store.states() for episode in state.episodes.values() for item in episode.deliveries
         ]
-        if not any(item.page == event["page"] and item.state == "cancelled" for item in told):
+        if not any(item.page == event["page"] and item.state == "cancelled" for item in deliveries):
             return set()
         recipient = (event["to"], event["channel"])
         newer = [
@@ -201,7 +201,7 @@ class Hospital:
 
 
 def _later(one: Body, other: Body) -> bool:
-    """Whether a page was written after another; the journal tells the time to the second, so in one its number does."""
+    """Whether a page was written after another; the journal gives the time to the second, so in one its number does."""
     return (one["at"], int(one["page"].rpartition(".")[2])) > (other["at"], int(other["page"].rpartition(".")[2]))
 
 

@@ -114,7 +114,7 @@ def test_a_page_goes_on_as_it_is_sent_and_taken(ward: Exporting) -> None:
         sent_at.isoformat(),
         [{"contentString": page[n]} for n in ("title", "text")],
     )
-    assert len([held for held in ward.record.held("Communication") if held["topic"]["text"] == "crs"]) == 1
+    assert len([one for one in ward.record.resources_of("Communication") if one["topic"]["text"] == "crs"]) == 1
 
 
 def test_a_page_that_is_answered_before_it_was_sent_was_not_done(ward: Exporting) -> None:
@@ -233,7 +233,7 @@ def test_what_the_base_refuses_is_listed_told_and_holds_nothing_up(ward: Exporti
     assert ward.waits() == 0
     assert ward.observations() == []
     assert ward.observations("ctcae.fever")
-    assert ward.record.held("Communication")
+    assert ward.record.resources_of("Communication")
     [record] = list(refused(ward.store))
     assert (record.patient, record.why) == ("P1", "it answered 422: no such code")
     assert record.id.startswith("Observation ")
