@@ -155,6 +155,15 @@ class Effects(Struct):
     faults: list[Fault] = []
     passed_on: list[AnyMessage] = []
 
+    def add(self, other: "Effects") -> None:
+        """Add the effects of another step that is committed with this one."""
+        self.pages.extend(other.pages)
+        self.cancelled.extend(other.cancelled)
+        self.dead_letters.extend(other.dead_letters)
+        self.events.extend(other.events)
+        self.faults.extend(other.faults)
+        self.passed_on.extend(other.passed_on)
+
 
 def dead_letter(message: AnyMessage, why: str, now: datetime) -> DeadLetter:
     """The record of a message that was read and could not be used."""

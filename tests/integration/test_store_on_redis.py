@@ -20,16 +20,17 @@ from worker.monitoring.health import examine
 from worker.processing.advance import advance
 from worker.runtime.runtime import connect
 from worker.store import capacity
+from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.inbox import accept
 from worker.store.keys import Keys
-from worker.store.shard import Commit, LostLeaseError, Store
+from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
 
 KEYS = Keys("on-redis", 4)
 SHARD = KEYS.of("P1")
 SITE = load_site()
-NOTHING = Commit({}, [], [], [], [], [], [])
+NOTHING = Commit()
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_lease_that_runs_out_during_the_judgement_commits_nothing(store: Store
     send(store, crs2("P1"))
     batch = store.take(SHARD, datetime.now(UTC))
     assert batch is not None
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         transaction.states(["P1"])
         store.redis.pexpire(SHARD.lease, 20)
         eventually(lambda: store.redis.pttl(SHARD.lease) < 0, "the lease has run out")

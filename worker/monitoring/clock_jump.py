@@ -14,8 +14,9 @@ from typing import cast
 from redis import Redis
 
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
+from worker.store.commit import LOOK_AT_LEAST_EVERY
 from worker.store.keys import Keys
-from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
+from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
 

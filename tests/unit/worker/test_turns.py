@@ -49,7 +49,7 @@ class Ward:
         self.dies = False
         self._leased = 0.0
         take = self.store.take
-        monkeypatch.setattr(module, "step", self._step)
+        monkeypatch.setattr("worker.processing.poison.step", self._step)
         monkeypatch.setattr(self.store, "take", lambda *given: self._begin() or take(*given))
 
     def _begin(self) -> None:

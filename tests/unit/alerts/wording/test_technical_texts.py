@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[4]
 MODULES = (
     "alerts/step/system_faults.py",
     "worker/processing/advance.py",
+    "worker/processing/incoming.py",
+    "worker/processing/poison.py",
     "worker/monitoring/emergency_page.py",
     "worker/monitoring/watchdog.py",
     "worker/monitoring/clock_jump.py",

@@ -8,6 +8,7 @@ from redis import Redis
 
 from alerts.messages import Receipt, read_message
 from alerts.pages.page import Page
+from alerts.state import Effects
 from config.site import Channel
 from tests.support.pages import page as build_page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
@@ -19,7 +20,8 @@ from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
 from worker.store.codec import Owed, pack
-from worker.store.shard import Batch, Commit, Store
+from worker.store.commit import Commit, write
+from worker.store.shard import Batch, Store
 
 SHARD = KEYS.of("P1")
 POLICY = SITE.on_call.delivery
@@ -256,7 +258,7 @@ def cancel(redis: Redis, page: str) -> None:
     """What the commit of an acknowledgement does."""
     store = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
     pipe = redis.pipeline()
-    store.write(pipe, Batch(SHARD, "", [], []), Commit({}, [], [page], [], [], [], []), NOW)
+    write(store, pipe, Batch(SHARD, "", [], []), Commit(effects=Effects(cancelled=[page])), NOW)
     pipe.execute()
 
 

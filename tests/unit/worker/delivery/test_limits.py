@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from alerts.pages.page import Page
+from alerts.state import Effects
 from config.site import Channel, Limit, Site
 from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
@@ -18,7 +19,8 @@ from worker.delivery.limits import BUNDLE_LIMIT, ask_limit, count_rate_limited, 
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.store.codec import Owed, pack
-from worker.store.shard import Batch, Commit, Store
+from worker.store.commit import Commit, write
+from worker.store.shard import Batch, Store
 
 LIMIT = Limit(pages=3, within=timedelta(minutes=5))
 CHANNELS = {name: channel.model_copy(update={"limit": LIMIT}) for name, channel in SITE.on_call.channels.items()}
@@ -162,8 +164,8 @@ def test_a_page_that_was_cancelled_while_it_waited_is_not_told(redis: Redis, sto
     for item in pages:
         attempt(store, item)
     pipe = redis.pipeline()
-    changes = Commit({}, [], [pages[4].id], [], [], [], [])
-    store.write(pipe, Batch(KEYS.of(pages[4].patient), "", [], []), changes, NOW)
+    changes = Commit(effects=Effects(cancelled=[pages[4].id]))
+    write(store, pipe, Batch(KEYS.of(pages[4].patient), "", [], []), changes, NOW)
     pipe.execute()
     attempt(store, pages[3], LIMIT.within)
     assert provider.given[-1] == [pages[3].id, pages[5].id]

@@ -16,10 +16,11 @@ from worker.clock import milliseconds
 from worker.fhir_export.records import records_of
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
-from worker.store import shard as module
+from worker.store import commit as module
 from worker.store.codec import pack_export, unpack_export
+from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.keys import SYNTHETIC
-from worker.store.shard import Commit, LostLeaseError, Store
+from worker.store.shard import Store
 
 SHARD = KEYS.of("P1")
 ITEM = {"kind": "cancelled", "page": "p.1"}
@@ -48,8 +49,8 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     send(ward.store, crs2())
     batch = ward.store.take(SHARD, NOW)
     assert batch is not None
-    outcome = Commit({}, [], [], [], [], [], [], exports=pack_export([ITEM]))
-    with ward.store.transaction(batch) as transaction:
+    outcome = Commit(exports=pack_export([ITEM]))
+    with Transaction(ward.store, batch) as transaction:
         transaction.states(["P1"])
         ward.store.redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):

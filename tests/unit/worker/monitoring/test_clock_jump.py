@@ -14,7 +14,8 @@ from worker.monitoring.canary import Canary
 from worker.monitoring.clock_jump import CONDITION, found, look_again, notice
 from worker.monitoring.silent_feeds import last_seen
 from worker.processing.advance import advance
-from worker.store.shard import LOOK_AT_LEAST_EVERY, Store
+from worker.store.commit import LOOK_AT_LEAST_EVERY
+from worker.store.shard import Store
 from worker.ticker import pending
 
 SHARD = KEYS.of("P1")

@@ -32,11 +32,13 @@ from tests.support.stored_ward import (
     waiting,
 )
 from worker.processing import advance as module
+from worker.processing import poison as isolation
 from worker.processing.advance import advance
 from worker.store.codec import unpack_owed
+from worker.store.commit import Transaction
 from worker.store.fair_shares import PIECE
 from worker.store.keys import Shard
-from worker.store.shard import Store, Transaction
+from worker.store.shard import Store
 
 SHARD = KEYS.of("P1")
 POISON = "poison"
@@ -134,7 +136,7 @@ def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
             send(store, [reading("crp", 85)])
         return step(state, messages, now, site)
 
-    monkeypatch.setattr(module, "step", judged)
+    monkeypatch.setattr(isolation, "step", judged)
     send(store, crs2())
     done = advance(store, SHARD, clock, SITE)
     assert (done.batches, done.messages, done.more) == (2, 4, False)
@@ -291,7 +293,7 @@ def test_a_message_in_another_patients_shard_is_moved_to_its_own(
 def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
     store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError("secret")))
+    monkeypatch.setattr(isolation, "step", fails_on(holds_poison, ZeroDivisionError("secret")))
     registered, fever, pressure = crs2()
     send(store, [registered, fever, poison(), pressure, *crs2("P3")])
     assert len(turn().pages) == 2
@@ -314,7 +316,7 @@ def test_poison_in_a_large_batch_costs_one_judgement_a_message(
         judged.append(len(messages))
         return fails_on(holds_poison, ZeroDivisionError())(state, messages, now, site)
 
-    monkeypatch.setattr(module, "step", counted)
+    monkeypatch.setattr(isolation, "step", counted)
     send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
     assert len(turn().pages) == 1
     assert judged == [PIECE, *[1] * PIECE, PIECE - 1]
@@ -324,7 +326,7 @@ def test_poison_in_a_large_batch_costs_one_judgement_a_message(
 def test_a_time_limit_is_no_messages_fault(
     store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
+    monkeypatch.setattr(isolation, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
     send(store, [*crs2(), poison()])
     with pytest.raises(SoftTimeLimitExceeded):
         turn()
@@ -338,7 +340,7 @@ def test_what_is_said_of_poison_names_no_patient(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "step", fails_on(holds_poison, KeyError("P-secret 38.9")))
+    monkeypatch.setattr(isolation, "step", fails_on(holds_poison, KeyError("P-secret 38.9")))
     send(store, [registration("P-secret"), poison("P-secret")])
     turn(KEYS.of("P-secret"))
     [(_, entry)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
@@ -349,7 +351,7 @@ def test_what_is_said_of_poison_names_no_patient(
 def test_poison_from_a_source_with_the_longest_name_is_set_aside_too(
     store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "step", fails_on(holds_poison, ZeroDivisionError()))
+    monkeypatch.setattr(isolation, "step", fails_on(holds_poison, ZeroDivisionError()))
     send(store, [*crs2(), poison(source="m" * 200)])
     assert len(turn().pages) == 1
     assert [record.id for _, record in store.dead_letters()] == [POISON]
@@ -368,7 +370,7 @@ def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
 ) -> None:
     send(store, [*crs2("P1"), *crs2("P3")])
     turn()
-    monkeypatch.setattr(module, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
+    monkeypatch.setattr(isolation, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
     assert len(turn().pages) == 1
     assert {item.page.patient for item in owed(store) if item.page.reason == "repeat"} == {"P3"}
@@ -383,7 +385,7 @@ def test_a_ladder_that_cannot_be_judged_is_tried_again_after_a_minute_not_at_onc
 ) -> None:
     send(store, crs2())
     turn()
-    monkeypatch.setattr(module, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
+    monkeypatch.setattr(isolation, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
     assert turn().batches == 1
     monkeypatch.undo()
@@ -437,7 +439,7 @@ def fails_on_call(error: BaseException) -> Callable[..., Any]:
 def test_a_message_that_kills_its_worker_is_isolated_and_set_aside(
     redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "step", fails_on(holds_poison, Killed()))
+    monkeypatch.setattr(isolation, "step", fails_on(holds_poison, Killed()))
     send(store, [*crs2()[:2], poison(), crs2()[2], *crs2("P3")])
     assert until_it_lives(redis, turn) <= 12
     [(_, record)] = store.dead_letters()
@@ -459,7 +461,7 @@ def test_after_the_third_crash_messages_are_taken_one_at_a_time(
 ) -> None:
     seen: list[int] = []
     monkeypatch.setattr(
-        module,
+        isolation,
         "step",
         lambda state, messages, now, site: seen.append(len(messages)) or step(state, messages, now, site),
     )
@@ -497,7 +499,7 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
     send(store, crs2())
     turn()
     clock.forward(minutes=10)
-    monkeypatch.setattr(module, "step", fails_on(lambda state, rest: state.patient == "P1" and not rest, Killed()))
+    monkeypatch.setattr(isolation, "step", fails_on(lambda state, rest: state.patient == "P1" and not rest, Killed()))
     send(store, crs2("P3"), clock.at)
     until_it_lives(redis, turn)
     assert store.dead_letters() == []
@@ -516,7 +518,7 @@ def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
         redis.set(SHARD.lease, "another worker")
         return step(state, messages, now, site)
 
-    monkeypatch.setattr(module, "step", slow)
+    monkeypatch.setattr(isolation, "step", slow)
     send(store, crs2())
     done = turn()
     assert (done.pages, done.batches) == ([], 0)

@@ -35,8 +35,8 @@ def test_a_store_that_does_not_say_takes_everything(redis: Redis) -> None:
 def test_the_store_is_not_asked_at_each_message(redis: Redis, memory: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     memory(10, 10**9)
     looks: list[int] = []
-    real = Capacity._look
-    monkeypatch.setattr(Capacity, "_look", lambda self: (looks.append(1), real(self)))
+    real = Capacity._refresh
+    monkeypatch.setattr(Capacity, "_refresh", lambda self: (looks.append(1), real(self)))
     capacity = Capacity(redis, KEYS)
     for _ in range(1000):
         assert not capacity.refusal("lab", 100)

@@ -1,5 +1,6 @@
 """The one transaction: taken under a lease, committed whole and once, or not at all."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -8,7 +9,7 @@ import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, read_message
-from alerts.state import DeadLetter, PatientState, Unregistered
+from alerts.state import DeadLetter, Effects, PatientState, Unregistered
 from alerts.step.step import step
 from alerts.step.system_faults import fault
 from tests.support.stored_ward import (
@@ -28,14 +29,16 @@ from tests.support.stored_ward import (
 )
 from worker.clock import milliseconds
 from worker.store.codec import Owed, unpack_journal
-from worker.store.shard import HEAD, Batch, Commit, Committed, LostLeaseError, Store, journal_record
+from worker.store.commit import Commit, Committed, LostLeaseError, Transaction
+from worker.store.journal import journal_record
+from worker.store.shard import HEAD, Batch, Store
 
 SHARD = KEYS.of("P1")
-NOTHING = Commit({}, [], [], [], [], [], [])
+NOTHING = Commit()
 
 
-def outcome(**parts: Any) -> Commit:
-    return NOTHING._replace(**parts)
+def outcome(states: dict[str, PatientState] | None = None, owed: Sequence[Owed] = (), **effects: Any) -> Commit:
+    return Commit(states=states or {}, owed=list(owed), effects=Effects(**effects))
 
 
 def taken(store: Store, now: datetime = NOW) -> Batch:
@@ -45,7 +48,7 @@ def taken(store: Store, now: datetime = NOW) -> Batch:
 
 
 def commit(store: Store, batch: Batch, result: Commit = NOTHING, now: datetime = NOW) -> Committed:
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         transaction.states([])
         return transaction.commit(batch, result, now)
 
@@ -54,7 +57,7 @@ def judged() -> Commit:
     """What three messages of a patient with CRS 2 lead to."""
     state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     pages = [Owed(page=page) for page in effects.pages if of_interest(page)]
-    return outcome(states={"P1": state}, pages=pages, events=list(effects.events))
+    return outcome(states={"P1": state}, owed=pages, events=list(effects.events))
 
 
 # -- taking ----------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def test_only_the_commit_answers_the_wake_up(redis: Redis, store: Store) -> None
     send(store, crs2())
     batch = taken(store)
     assert redis.exists(SHARD.wakeup_pending)
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         transaction.states([])
         transaction.commit(batch, NOTHING, NOW)
     assert not redis.exists(SHARD.wakeup_pending)
@@ -162,8 +165,8 @@ def test_state_pages_and_timers_are_stored_and_the_entries_leave_the_inbox(redis
     assert not commit(store, taken(store), result).more
     assert waiting(store) == 0
     assert store.state("P1") == result.states["P1"]
-    assert owed(store) == result.pages
-    assert redis.zscore(SHARD.key("due"), result.pages[0].page.id) == milliseconds(NOW)
+    assert owed(store) == result.owed
+    assert redis.zscore(SHARD.key("due"), result.owed[0].page.id) == milliseconds(NOW)
     looked_at = result.states["P1"].next_at()
     assert looked_at is not None
     assert redis.zscore(SHARD.key("timers"), "P1") == milliseconds(looked_at)
@@ -206,7 +209,7 @@ def test_everything_is_changed_in_one_transaction(redis: Redis, store: Store) ->
     send(store, crs2())
     batch = taken(store)
     sent: list[int] = []
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         before = everything(redis)
         pipe = transaction._pipe
         execute = pipe.execute
@@ -230,7 +233,7 @@ def test_a_lease_lost_before_the_states_were_read_commits_nothing(
     batch = taken(store)
     redis.set(SHARD.lease, thief) if thief else redis.delete(SHARD.lease)
     before = everything(redis)
-    with store.transaction(batch) as transaction, pytest.raises(LostLeaseError):
+    with Transaction(store, batch) as transaction, pytest.raises(LostLeaseError):
         transaction.states(["P1"])
     assert everything(redis) == before
 
@@ -239,7 +242,7 @@ def test_a_lease_lost_before_the_states_were_read_commits_nothing(
 def test_a_lease_lost_before_the_commit_commits_nothing(redis: Redis, store: Store, thief: str | None) -> None:
     send(store, crs2())
     batch = taken(store)
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         transaction.states(["P1"])
         redis.set(SHARD.lease, thief) if thief else redis.delete(SHARD.lease)
         before = everything(redis)
@@ -298,17 +301,17 @@ def test_what_is_given_back_was_no_crash(store: Store) -> None:
 
 @pytest.mark.parametrize("waits", ["message", "timer"])
 def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: str) -> None:
-    assert store.look(SHARD, Clock()) is None
+    assert store.peek(SHARD, Clock()) is None
     if waits == "message":
         send(store, crs2())
     else:
         redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
-    assert store.look(SHARD, Clock()) == HEAD
+    assert store.peek(SHARD, Clock()) == HEAD
 
 
 def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:
     send(store, crs2())
-    with store.transaction(taken(store)) as transaction:
+    with Transaction(store, taken(store)) as transaction:
         assert transaction.states(["P1", "P3"]) == {"P1": PatientState(patient="P1"), "P3": PatientState(patient="P3")}
 
 
@@ -331,14 +334,14 @@ def test_a_timer_goes_with_the_last_ladder(redis: Redis, store: Store) -> None:
 def test_a_cancelled_page_is_no_longer_owed(redis: Redis, store: Store) -> None:
     result = judged()
     committed(store, result)
-    committed(store, outcome(cancelled=[result.pages[0].page.id]))
+    committed(store, outcome(cancelled=[result.owed[0].page.id]))
     assert owed(store) == []
     assert redis.zcard(SHARD.key("due")) == 0
 
 
 def test_a_page_written_and_cancelled_in_one_batch_is_not_owed(redis: Redis, store: Store) -> None:
     result = judged()
-    committed(store, result._replace(cancelled=[result.pages[0].page.id]))
+    committed(store, outcome(result.states, result.owed, cancelled=[result.owed[0].page.id]))
     assert owed(store) == []
     assert redis.zcard(SHARD.key("due")) == 0
 
@@ -377,7 +380,7 @@ SITES = KEYS.of(SITE_SUBJECT)
 
 def test_a_message_for_another_shard_is_committed_to_its_inbox_with_the_wake_up(redis: Redis, store: Store) -> None:
     send(store, crs2())
-    result = commit(store, taken(store), outcome(forwarded=[FAULT]))
+    result = commit(store, taken(store), outcome(faults=[FAULT]))
     assert result == Committed(more=False, wake=[SITES])
     assert redis.exists(SITES.wakeup_pending)
     [(_, fields)] = store.stream(SITES.inbox)
@@ -387,14 +390,14 @@ def test_a_message_for_another_shard_is_committed_to_its_inbox_with_the_wake_up(
 def test_another_shard_that_a_wake_up_is_pending_for_is_not_woken_again(redis: Redis, store: Store) -> None:
     redis.set(SITES.wakeup_pending, 1)
     send(store, crs2())
-    assert commit(store, taken(store), outcome(forwarded=[FAULT])).wake == []
+    assert commit(store, taken(store), outcome(faults=[FAULT])).wake == []
     assert redis.xlen(SITES.inbox) == 1
 
 
 def test_a_message_for_the_same_shard_waits_in_it(redis: Redis, store: Store) -> None:
     send(store, crs2())
     merged = FAULT.model_copy(update={"patient": "P1"})
-    assert commit(store, taken(store), outcome(forwarded=[merged])) == Committed(more=True, wake=[])
+    assert commit(store, taken(store), outcome(faults=[merged])) == Committed(more=True, wake=[])
     assert redis.xlen(SHARD.inbox) == 1
     assert not redis.exists(SHARD.wakeup_pending)
 
@@ -402,10 +405,10 @@ def test_a_message_for_the_same_shard_waits_in_it(redis: Redis, store: Store) ->
 def test_a_worker_that_lost_its_lease_forwards_nothing(redis: Redis, store: Store) -> None:
     send(store, crs2())
     batch = taken(store)
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):
-            transaction.commit(batch, outcome(forwarded=[FAULT]), NOW)
+            transaction.commit(batch, outcome(faults=[FAULT]), NOW)
     assert not redis.exists(SITES.inbox, SITES.wakeup_pending)
 
 
@@ -426,7 +429,7 @@ def test_the_journal_keeps_what_came_in_and_what_followed(store: Store) -> None:
     assert record["at"] == NOW.isoformat()
     assert [item["message"].encode() for item in record["in"]] == [raw(body) for body in crs2()]
     assert {item["received"] for item in record["in"]} == {NOW.isoformat()}
-    assert record["events"] == result.events
+    assert record["events"] == result.effects.events
 
 
 def test_a_journal_record_survives_bytes_that_are_no_text(redis: Redis, store: Store) -> None:

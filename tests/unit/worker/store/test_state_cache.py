@@ -14,7 +14,8 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, sen
 from worker.processing.advance import advance
 from worker.store import state_cache as module
 from worker.store.codec import unpack_state
-from worker.store.shard import Commit, LostLeaseError, Store
+from worker.store.commit import Commit, LostLeaseError, Transaction
+from worker.store.shard import Store
 from worker.store.state_cache import StateCache
 
 SHARD = KEYS.of("P1")
@@ -50,7 +51,7 @@ def judged(store: Store, clock: Clock) -> Callable[..., None]:
 
 
 def of(state: PatientState) -> Commit:
-    return Commit({"P1": state}, [], [], [], [], [], [])
+    return Commit(states={"P1": state})
 
 
 def charted(store: Store, kind: str) -> list[str]:
@@ -92,7 +93,7 @@ def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: C
     send(store, [reading("crp", 85)])
     batch = store.take(SHARD, NOW)
     assert batch is not None
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         state = transaction.states(["P1"])["P1"]
         execute = transaction._pipe.execute
 
@@ -116,7 +117,7 @@ def test_a_commit_that_lost_its_lease_is_not_remembered(
     send(store, [reading("crp", 85)])
     batch = store.take(SHARD, NOW)
     assert batch is not None
-    with store.transaction(batch) as transaction:
+    with Transaction(store, batch) as transaction:
         transaction.states(["P1"])
         redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):

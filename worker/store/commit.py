@@ -1,0 +1,216 @@
+"""The one transaction of a batch: what it led to is committed whole, with its inbox entries, or not at all."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec import Struct, field, structs
+from redis.client import Pipeline
+from redis.exceptions import WatchError
+
+from alerts.messages import AnyMessage
+from alerts.state import Effects, PatientState
+from worker.clock import milliseconds
+from worker.store import dead_letters
+from worker.store.codec import Owed, pack
+from worker.store.fair_shares import InboxEntry
+from worker.store.inbox import encoded, queue, queue_wakeups, to_wake
+from worker.store.journal import journal_record
+from worker.store.keys import Shard
+from worker.store.schema import UnreadableError
+from worker.store.shard import Batch, Store
+from worker.store.unreadable import Suspension
+
+FAILED_TIMER_WAITS = timedelta(minutes=1)
+
+LOOK_AT_LEAST_EVERY = timedelta(hours=6)
+"""Each patient is looked at again after this. A timer that lies further ahead was written by a wrong clock, and is due
+(`worker/monitoring/clock_jump.py`)."""
+
+EXPORTS_KEPT = 10_000
+"""Batches of a shard that may wait for the EHR. An EHR that is gone for good must not fill the store: beyond these the
+oldest are dropped, days after the technician was paged."""
+
+
+class Commit(Struct, kw_only=True):
+    """What a batch led to.
+
+    `effects` are those of all its patients together, and `owed` their pages as the outbox holds them. The timers of
+    `failed_timers` are due again later. `last_seen`: when (ms) each source last sent something. `exports` are for the
+    EHR. `suspension`: the messages that wait for states that cannot be read.
+    """
+
+    states: dict[str, PatientState] = {}
+    effects: Effects = field(default_factory=Effects)
+    owed: list[Owed] = []
+    failed_timers: list[str] = []
+    last_seen: dict[str, int] = {}
+    exports: bytes = b""
+    suspension: Suspension = field(default_factory=Suspension)
+
+    @property
+    def forwarded(self) -> list[AnyMessage]:
+        """Messages for the inboxes of other shards, or of this one."""
+        return [*self.effects.faults, *self.effects.passed_on]
+
+
+class Committed(NamedTuple):
+    """What follows a commit: whether `more` waits in the shard already, and the other shards to wake."""
+
+    more: bool
+    wake: list[Shard]
+
+
+class LostLeaseError(Exception):
+    """Another worker has the lease on the shard; nothing was committed."""
+
+
+class Transaction:
+    """The commit of one batch, guarded by the lease as a fencing token: a worker that lost it cannot commit.
+
+    Read with the batch's states: `unregistered`, how many patients of the shard nobody has registered, and
+    `unreadable`, why some states cannot be read.
+    """
+
+    def __init__(self, store: Store, batch: Batch) -> None:
+        self._store = store
+        self._batch = batch
+        self._pipe = store.redis.pipeline(transaction=True)
+        self.unregistered = 0
+        self.unreadable: dict[str, UnreadableError] = {}
+
+    def __enter__(self) -> "Transaction":
+        self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.reset()
+
+    def states(self, patients: Iterable[str]) -> dict[str, PatientState]:
+        """The states of the batch's patients. A patient who was not seen before gets a fresh one.
+
+        Raises:
+            LostLeaseError: the lease is no longer ours.
+        """
+        read = self._store.state_cache.read(self._store.redis, self._batch.shard, sorted(set(patients)))
+        if read.holder != self._batch.token.encode():
+            raise LostLeaseError(self._batch.shard.number)
+        self.unregistered = read.unregistered
+        self.unreadable = read.unreadable
+        return read.states
+
+    def commit(self, batch: Batch, commit: Commit, now: datetime) -> Committed:
+        """Commit `batch` (the one that was taken, or its beginning) and release the lease.
+
+        A producer that appends after this finds no wake-up pending and sends one. What was appended before is counted.
+
+        Raises:
+            LostLeaseError: another worker has the lease; nothing was committed.
+        """
+        self._require_inboxes(commit.forwarded)
+        self._pipe.multi()
+        shards = [other for other in write(self._store, self._pipe, batch, commit, now) if other != batch.shard]
+        self._move_on(batch)
+        queue_wakeups(self._pipe, shards)
+        self._pipe.xlen(batch.shard.inbox)
+        self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
+        try:
+            *replies, waiting, due = self._pipe.execute()
+        except WatchError as error:
+            raise LostLeaseError(batch.shard.number) from error
+        for patient, state in commit.states.items():
+            self._store.state_cache.keep(patient, batch.token.encode(), state)
+        if commit.effects.dead_letters:
+            dead_letters.trim(self._store.redis, self._store.keys, now)
+        return Committed(bool(waiting or due), to_wake(shards, replies))
+
+    def _require_inboxes(self, forwarded: Iterable[AnyMessage]) -> None:
+        """Fail before the commit on an inbox that holds another type: the commit would lose what it forwards."""
+        pipe = self._store.redis.pipeline(transaction=False)
+        for shard in {self._store.keys.of(message.patient) for message in forwarded}:
+            pipe.xlen(shard.inbox)
+        if len(pipe):
+            pipe.execute()
+
+    def _move_on(self, batch: Batch) -> None:
+        """Release the lease, and record where the next batch begins and how careful it must be."""
+        shard, cursor = batch.shard, batch.place.cursor
+        gone = [shard.lease, shard.wakeup_pending, shard.receipts, shard.key("suspect")]
+        if batch.crashes > 2:
+            # The next batch counts itself again, so it may be one step larger than this one.
+            self._pipe.set(shard.crashes, batch.crashes - 2)
+        else:
+            gone.append(shard.crashes)
+        if cursor:
+            self._pipe.set(shard.key("cursor"), cursor)
+        else:
+            gone.append(shard.key("cursor"))
+        self._pipe.delete(*gone)
+
+
+def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datetime) -> list[Shard]:
+    """Queue everything one batch changes onto an open MULTI; return the shards that messages are forwarded to."""
+    shard, effects = batch.shard, commit.effects
+    for patient, state in commit.states.items():
+        _write_state(pipe, shard, patient, state, now)
+    if commit.states:
+        # The token is drawn anew for every batch, so that no two states of a patient have one revision.
+        pipe.hset(shard.key("revisions"), mapping=dict.fromkeys(commit.states, batch.token))
+    for patient in commit.failed_timers:
+        pipe.zadd(shard.key("timers"), {patient: milliseconds(now + FAILED_TIMER_WAITS)}, xx=True)
+    if commit.last_seen:
+        pipe.hset(shard.key("last_seen"), items=[part for pair in commit.last_seen.items() for part in pair])
+    _write_pages(pipe, shard, commit, now)
+    dead_letters.write(pipe, store.keys, effects.dead_letters, now)
+    commit.suspension.write(pipe, shard)
+    evaluated = [item for item in batch.waiting if item not in commit.suspension.waiting]
+    if store.journal_length and (evaluated or effects.events):
+        record = {"j": journal_record(evaluated, effects.events, now)}
+        pipe.xadd(shard.key("journal"), record, maxlen=store.journal_length, approximate=True)  # type: ignore[arg-type]
+    if commit.exports:
+        entry = {"at": milliseconds(now), "e": commit.exports}
+        pipe.xadd(shard.exports, entry, maxlen=EXPORTS_KEPT, approximate=True)  # type: ignore[arg-type]
+    if batch.waiting:
+        pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
+    for source, size in _counted(batch.waiting).items():
+        pipe.hincrby(store.keys.waiting_bytes, source, -size)
+    return queue(pipe, store.keys, map(encoded, commit.forwarded), now)
+
+
+def _write_pages(pipe: Pipeline, shard: Shard, commit: Commit, now: datetime) -> None:
+    for owed in commit.owed:
+        pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
+        pipe.zadd(shard.due(owed.page.urgency), {owed.page.id: milliseconds(now)})
+    cancelled = commit.effects.cancelled
+    if cancelled:
+        pipe.hdel(shard.key("outbox"), *cancelled)
+        pipe.zrem(shard.key("due"), *cancelled)
+        pipe.zrem(shard.key("urgent"), *cancelled)
+        # A worker that sends one of them now loses its lease, so it cannot bring the page back.
+        pipe.delete(*[name(page) for page in cancelled for name in (shard.page_lease, shard.unfinished_attempts)])
+
+
+def _write_state(pipe: Pipeline, shard: Shard, patient: str, state: PatientState, now: datetime) -> None:
+    pipe.hset(shard.key("states"), patient, pack(state))
+    next_at = state.next_at()
+    if next_at is None:
+        pipe.zrem(shard.key("timers"), patient)
+    else:
+        pipe.zadd(shard.key("timers"), {patient: milliseconds(min(next_at, now + LOOK_AT_LEAST_EVERY))})
+    if state.unregistered is not None:
+        note = structs.replace(state.unregistered, open=bool(state.episodes))
+        pipe.hset(shard.key("unregistered"), patient, pack(note))
+    else:
+        pipe.hdel(shard.key("unregistered"), patient)
+    for episode in state.episodes.values():
+        pipe.hset(shard.key("episodes"), episode.id, patient)
+
+
+def _counted(waiting: Iterable[InboxEntry]) -> Counter[str]:
+    """Bytes of each sender that leave the inbox."""
+    counts: Counter[str] = Counter()
+    for item in waiting:
+        if item.sender:
+            counts[item.sender] += len(item.raw)
+    return counts
