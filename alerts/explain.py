@@ -5,7 +5,7 @@ graded.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import NamedTuple
@@ -27,9 +27,11 @@ from alerts.grading import (
     iec_hs,
     news2,
 )
-from alerts.grading.inputs import span
 from alerts.grading.result import Grade, Result
 from alerts.pages.values import shown
+from alerts.wording.catalogue import render, say
+from alerts.wording.codes import coded
+from alerts.wording.phrase import Length, Name, Phrase, phrase
 from config.site import Language, Site
 from config.vocabulary import label, shown_unit
 
@@ -56,13 +58,13 @@ class Probe(NamedTuple):
     value: Decimal | None = None
     code: str = ""
 
-    @property
-    def words(self) -> str:
-        """How the probe is told to a person."""
+    def words(self, language: Language) -> str:
+        """The probe as a person reads it."""
         if self.value is not None:
-            return f"{label(self.kind)} {self.value} {shown_unit(self.kind)}".strip()
-        said = {"true": "stated", "false": "denied"}.get(self.code, label(self.code))
-        return f"{label(self.kind)} {said}"
+            return f"{say(label(self.kind), language)} {self.value} {shown_unit(self.kind)}".strip()
+        stated = {"true": "{what} stated", "false": "{what} denied"}.get(self.code)
+        said = coded(self.kind, self.code) if stated is None else Phrase(stated, (Name(self.kind),))
+        return render(said, language, UTC)
 
 
 def _numbers(kind: str, *values: str) -> tuple[Probe, ...]:
@@ -125,9 +127,9 @@ class Explanation(NamedTuple):
 
 
 def explain(chart: Chart, at: datetime, site: Site, language: Language = "en") -> list[Explanation]:
-    """Every result at a time, explained; the readings in a language, the rest as the catalogue knows it."""
+    """Every result at a time, explained in a language; only its rule, as the module has it, stays English."""
     now = assess(chart, at, site)
-    changes = _changes(chart, now, site)
+    changes = _changes(chart, now, site, language)
     return [
         _explained(system, result, changes.get(system, ()), site, language) for system, result in _results(now).items()
     ]
@@ -138,40 +140,47 @@ def _results(now: Assessment) -> dict[str, Result]:
     return {**now.grades(), "easix": now.easix, "s_easix": now.s_easix}
 
 
-def _row(system: str, site: Site) -> tuple[str, ...]:
+def _row(system: str, site: Site, language: Language) -> tuple[str, ...]:
     section, _, term = system.partition(".")
-    return tuple(f"grade {level}: {cell}" for level, cell in ctcae.printed(term, site)) if section == "ctcae" else ()
+    cells = ctcae.printed(term, site) if section == "ctcae" else ()
+    return tuple(f"{say('grade {n}', language, n=level)}: {say(cell, language)}" for level, cell in cells)
 
 
 def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site, language: Language) -> Explanation:
     value = shown_value(result)
     rule = RULES[system].__doc__ or ""
+
+    def words(said: Iterable[Phrase]) -> tuple[str, ...]:
+        return tuple(render(one, language, site.zone) for one in said)
+
     return Explanation(
         system=system,
-        value="undetermined" if value is None else value,
+        value=say("undetermined" if value is None else value, language),
         version=result.version,
         provisional=isinstance(result, Grade) and result.provisional,
-        because=result.because,
+        because=words(result.because),
         readings=tuple(shown(item, site, language) for item in result.evidence),
-        missing=result.missing,
-        flags=result.flags,
-        conventions=tuple(_convention(name, site) for name in result.conventions),
+        missing=words(result.missing),
+        flags=words(result.flags),
+        conventions=tuple(_convention(name, site, language) for name in result.conventions),
         changed_by=tuple(changed_by),
-        row=_row(system, site),
+        row=_row(system, site, language),
         rule=rule.strip(),
     )
 
 
-def _convention(name: str, site: Site) -> str:
+def _convention(name: str, site: Site, language: Language) -> str:
     section, _, key = name.partition(".")
     convention = getattr(getattr(site.conventions, section, None), key, None)
     if convention is None:
         return name
-    value = span(convention.value) if isinstance(convention.value, timedelta) else convention.value
-    return f"{name} = {value} ({convention.basis}; owner: {convention.owner})"
+    value = Length(convention.value) if isinstance(convention.value, timedelta) else str(convention.value)
+    text = "{name} = {value} ({own}; owner: {note})"
+    shown = phrase(text, name=name, value=value, own=Phrase(convention.basis), note=convention.owner)
+    return render(shown, language, site.zone)
 
 
-def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:
+def _changes(chart: Chart, now: Assessment, site: Site, language: Language) -> dict[str, list[str]]:
     """For each system, what one more reading at the same time would make of it."""
     found: dict[str, list[str]] = {}
     before = {system: shown_value(result) for system, result in now.grades().items()}
@@ -180,7 +189,7 @@ def _changes(chart: Chart, now: Assessment, site: Site) -> dict[str, list[str]]:
         for system, result in after.grades().items():
             value = shown_value(result)
             if value != before[system] and value is not None and system not in UNCOMPARED:
-                found.setdefault(system, []).append(f"{probe.words}: {value}")
+                found.setdefault(system, []).append(f"{probe.words(language)}: {value}")
     return found
 
 

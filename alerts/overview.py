@@ -14,7 +14,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
 from alerts.grading import pressures
-from alerts.grading.inputs import latest_number, number
+from alerts.grading.inputs import latest_number
 from alerts.grading.result import NOT_APPLICABLE, Grade, Score
 from alerts.grading.statements import is_statement
 from alerts.message_fields import Status
@@ -23,6 +23,8 @@ from alerts.rules.finding import RuleInput
 from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
 from alerts.state import PatientState
+from alerts.wording.figures import number
+from alerts.wording.phrase import Phrase
 from config.site import URGENCIES, Site
 
 TREND = timedelta(hours=24)
@@ -93,7 +95,7 @@ class MEasix(NamedTuple):
     """m-EASIX, or the bound of it; `change` is against the score of the inputs before, `over` the site's threshold."""
 
     value: str = ""
-    flags: tuple[str, ...] = ()
+    flags: tuple[Phrase, ...] = ()
     change: str = ""
     over: bool = False
 
@@ -111,7 +113,7 @@ class Overview(NamedTuple):
     counts: tuple[LatestCount, ...]
     m_easix: MEasix
     episodes: tuple[Episode, ...]
-    statements: tuple[str, ...] = ()
+    statements: tuple[Phrase, ...] = ()
 
     @property
     def on_the_ward(self) -> bool:
@@ -182,7 +184,7 @@ def _assessed(state: PatientState, site: Site) -> Assessment | None:
     return assess_onward(state.chart, state.at, site, state.course, state.result_cache)[0]
 
 
-def _statements(now: Assessment) -> tuple[str, ...]:
+def _statements(now: Assessment) -> tuple[Phrase, ...]:
     """What clinicians state against the numbers, beside these."""
     results = (now.crs, now.icans, *((now.would_be.crs, now.would_be.icans) if now.would_be else ()))
     return tuple(dict.fromkeys(flag for result in results for flag in result.flags if is_statement(flag)))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from config.conventions import Conventions
+from config.languages import ENGLISH, languages
 from config.lines import load_model
 from config.problems import Attempts, ConfigurationError, Problem
 from config.references import unresolved
@@ -26,7 +27,8 @@ def higher(one: Urgency, other: Urgency) -> bool:
     return URGENCIES.index(one) > URGENCIES.index(other)
 
 
-Language = Literal["en", "it"]
+Language = str
+"""The code of a language that there is a catalogue of (`config.languages`)."""
 
 DEFAULTS = Path(__file__).parent / "defaults"
 
@@ -37,8 +39,17 @@ class Person(Configuration):
     name: str
     channels: tuple[str, ...] = Field(min_length=1, description="In the order they are tried")
     email: str = Field("", description="By which the events of a calendar name this person")
-    language: Language = "en"
+    language: Language = ENGLISH
     may: Literal["view", "act"] = Field("act", description="What this person may do on the ward board")
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, language: str) -> str:
+        if language not in languages():
+            raise ValueError(
+                f"{language!r} is not a language there is a catalogue of: write one of {', '.join(languages())}"
+            )
+        return language
 
     @field_validator("email")
     @classmethod

@@ -12,6 +12,8 @@ from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
 from alerts.messages import AnyMessage, Fault, Reading, Receipt, Registration, Statement, Treatment
+from alerts.wording.catalogue import in_code
+from alerts.wording.phrase import Phrase
 from config.site import Site
 from config.vocabulary import READINGS, Sort
 
@@ -22,7 +24,7 @@ class Charted(NamedTuple):
     """
 
     chart: Chart
-    unusable: str = ""
+    unusable: Phrase | None = None
     corrects: bool = False
     placed: tuple[str, datetime] | None = None
 
@@ -34,11 +36,14 @@ BY_HAND = ("", "person", "cuff")
 OUR_OWN = (Receipt, Fault)
 """Written by cartwatch itself: one of the future was written before the store's clock was set back, and holds."""
 
-INFUSION_AHEAD = "the infusion lies too far ahead; correct its date"
+IN_THE_FUTURE = Phrase("the effective time lies in the future")
+CHECK_THE_CLOCK = Phrase("the effective time lies in the future; check the sender's clock")
 
-UNNAMED = "by: a statement outranks the numbers, so it names the person who makes it"
+INFUSION_AHEAD = Phrase("the infusion lies too far ahead; correct its date")
 
-NOT_TAKEN_BACK = "a registration is not taken back; send the right one"
+UNNAMED = Phrase("by: a statement outranks the numbers, so it names the person who makes it")
+
+NOT_TAKEN_BACK = Phrase("a registration is not withdrawn; send the right one")
 
 
 def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool:
@@ -77,7 +82,7 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
     """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
     moment = moment_of(message, now, site)
     if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
-        return _refuse(chart, message, "the effective time lies in the future; check the sender's clock")
+        return _refuse(chart, message, IN_THE_FUTURE, CHECK_THE_CLOCK)
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
             return _refuse(chart, message, NOT_TAKEN_BACK)
@@ -93,7 +98,7 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
     try:
         kind, entry = _entry(message, site)
     except Unusable as reason:
-        return _refuse(chart, message, str(reason))
+        return _refuse(chart, message, reason.why, reason.said)
     if moment != entry.effective:
         entry = replace(entry, effective=moment, charted_for=entry.effective)
     received = message.received or moment
@@ -107,15 +112,16 @@ def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
 
     What contradicts the patient's chart is known only when the message is charted.
     """
-    return place_message(Chart(), message, now, site).unusable
+    why = place_message(Chart(), message, now, site).unusable
+    return "" if why is None else in_code(why, UTC)
 
 
-def _refuse(chart: Chart, message: AnyMessage, why: str) -> Charted:
+def _refuse(chart: Chart, message: AnyMessage, why: Phrase, said: Phrase | None = None) -> Charted:
     if not isinstance(message, Reading):
-        return Charted(chart, unusable=why)
+        return Charted(chart, unusable=said or why)
     sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
     rejected = RejectedValue(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
-    return Charted(chart.reject(rejected), unusable=why)
+    return Charted(chart.reject(rejected), unusable=said or why)
 
 
 def _admission(message: Registration) -> Admission:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from alerts.chart.admission import Admission
 from alerts.chart.entry import ABSENT, EFFECTIVE, Entry
+from alerts.wording.phrase import Phrase
 
 
 class RejectedValue(Struct, frozen=True, array_like=True):
@@ -21,7 +22,7 @@ class RejectedValue(Struct, frozen=True, array_like=True):
     effective: datetime
     kind: str
     sent: str
-    why: str
+    why: Phrase
     source: str
     id: str
 

@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from config.vocabulary import moment
+from alerts.wording.phrase import Arg, At, Phrase, joined, phrase
 
 DAY = timedelta(hours=24)
 
@@ -36,30 +35,43 @@ class Ledger(Struct, frozen=True):
     steroid_mg: Decimal | None
     next_tocilizumab_at: datetime | None
 
-    def sentence(self) -> str:
+    def sentence(self) -> Phrase:
         """The ledger as it stands on a page."""
-        text = f"tocilizumab {self.tocilizumab} of {TOCILIZUMAB_IN_ALL} doses"
-        if self.hours_since_tocilizumab is not None:
-            text += (
-                f" ({self.tocilizumab_in_24h} of {TOCILIZUMAB_IN_A_DAY} in 24 h,"
-                f" the last {self.hours_since_tocilizumab} h ago)"
-            )
-        text = f"{text}; dexamethasone {_milligrams(self.dexamethasone_mg)} in all"
-        if self.steroid_mg != self.dexamethasone_mg:
-            text += f" (steroids as dexamethasone: {_milligrams(self.steroid_mg)})"
-        return text
+        return joined([self._tocilizumab(), self._steroids()])
 
-    def room(self, at: datetime, zone: ZoneInfo) -> str:
+    def _tocilizumab(self) -> Phrase:
+        given, most = self.tocilizumab, TOCILIZUMAB_IN_ALL
+        if self.hours_since_tocilizumab is None:
+            return phrase("tocilizumab {n} of {n2} doses", n=given, n2=most)
+        return phrase(
+            "tocilizumab {n} of {n2} doses ({n3} of {n4} in 24 h, the last {n5} h ago)",
+            n=given,
+            n2=most,
+            n3=self.tocilizumab_in_24h,
+            n4=TOCILIZUMAB_IN_A_DAY,
+            n5=self.hours_since_tocilizumab,
+        )
+
+    def _steroids(self) -> Phrase:
+        dexamethasone = _milligrams(self.dexamethasone_mg)
+        if self.steroid_mg == self.dexamethasone_mg:
+            return phrase("dexamethasone {what} in all", what=dexamethasone)
+        text = "dexamethasone {what} in all (steroids as dexamethasone: {what2})"
+        return phrase(text, what=dexamethasone, what2=_milligrams(self.steroid_mg))
+
+    def room(self, at: datetime) -> Phrase:
         """What the protocol's numbers leave of tocilizumab."""
         left = TOCILIZUMAB_IN_ALL - self.tocilizumab
         if self.next_tocilizumab_at is None:
-            return f"all {TOCILIZUMAB_IN_ALL} doses of tocilizumab are given"
-        when = "now" if self.next_tocilizumab_at <= at else f"from {moment(self.next_tocilizumab_at, zone)}"
-        return f"{left} of {TOCILIZUMAB_IN_ALL} doses of tocilizumab left, the next {when}"
+            return phrase("all {n} doses of tocilizumab are given", n=TOCILIZUMAB_IN_ALL)
+        if self.next_tocilizumab_at <= at:
+            return phrase("{n} of {n2} doses of tocilizumab left, the next now", n=left, n2=TOCILIZUMAB_IN_ALL)
+        text = "{n} of {n2} doses of tocilizumab left, the next from {at}"
+        return phrase(text, n=left, n2=TOCILIZUMAB_IN_ALL, at=At(self.next_tocilizumab_at))
 
 
-def _milligrams(amount: Decimal | None) -> str:
-    return "unknown (a dose without mg)" if amount is None else f"{amount.normalize():f} mg"
+def _milligrams(amount: Decimal | None) -> Arg:
+    return Phrase("unknown (a dose without mg)") if amount is None else f"{amount.normalize():f} mg"
 
 
 def ledger(chart: Chart, at: datetime) -> Ledger:

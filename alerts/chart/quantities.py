@@ -1,9 +1,12 @@
 """From a number as it was sent to a value in the canonical unit, or the reason why it cannot be used."""
 
+from datetime import UTC
 from decimal import Decimal
 from typing import NamedTuple
 
-from config.tables import Tables, UnitLookalike, UnitRule
+from alerts.wording.catalogue import in_code
+from alerts.wording.phrase import Name, Phrase, joined, phrase
+from config.tables import Limits, Tables, UnitLookalike, UnitRule
 from config.vocabulary import READINGS, Sort, shown_unit
 
 
@@ -17,7 +20,25 @@ class CanonicalQuantity(NamedTuple):
 
 
 class Unusable(ValueError):
-    """The number is kept and shown, never computed with; the text says why and how to mend it."""
+    """The number is kept and shown, never computed with.
+
+    `why` is the reason alone, as a page shows it; `said` tells the sender how to fix it as well.
+    """
+
+    def __init__(self, why: Phrase, said: Phrase) -> None:
+        super().__init__(why)
+        self.why, self.said = why, said
+
+    def __str__(self) -> str:
+        return in_code(self.said, UTC)
+
+
+def _refused(reading: str, why: Phrase, advice: Phrase | None = None) -> Unusable:
+    of = phrase("{name}: {what}", name=Name(reading), what=why)
+    return Unusable(why, of if advice is None else joined([of, advice]))
+
+
+CHECK = Phrase("check value and unit")
 
 
 def canonical(
@@ -49,15 +70,24 @@ def canonical(
             value = limits.low
         looks_like = _looks_like(reading, number, comparator, rule, limits.alike, tables)
         if _outside(value, limits.low, limits.high, comparator):
-            hint = f", sent as {number} {unit} it looks like {looks_like}" if looks_like else ""
-            raise Unusable(
-                f"{reading} {value.normalize():f} {shown_unit(reading)} is not plausible "
-                f"(artefact limits {limits.low} to {limits.high}){hint}; check value and unit"
-            )
+            why = _implausible(reading, value, limits, f"{number} {unit}", looks_like)
+            raise Unusable(why, joined([why, CHECK]))
         if looks_like:
-            raise Unusable(f"{reading} sent as {number} {unit} looks like {looks_like}; check value and unit")
+            text = "{what} sent as {sent} looks like {sent2}"
+            why = phrase(text, what=Name(reading), sent=f"{number} {unit}", sent2=looks_like)
+            raise Unusable(why, joined([why, CHECK]))
         unusual = _outside(value, limits.confirm_low, limits.confirm_high, comparator)
     return CanonicalQuantity(value, _limit(low, rule, reading), _limit(high, rule, reading), unusual)
+
+
+def _implausible(reading: str, value: Decimal, limits: Limits, sent: str, looks_like: str) -> Phrase:
+    amount = f"{value.normalize():f} {shown_unit(reading)}"
+    what = phrase("{what} {amount}", what=Name(reading), amount=amount)
+    low, high = str(limits.low), str(limits.high)
+    if not looks_like:
+        return phrase("{what} is not plausible (artefact limits {n} to {n2})", what=what, n=low, n2=high)
+    text = "{what} is not plausible (artefact limits {n} to {n2}), sent as {sent} it looks like {sent2}"
+    return phrase(text, what=what, n=low, n2=high, sent=sent, sent2=looks_like)
 
 
 def _outside(value: Decimal, low: Decimal | None, high: Decimal | None, comparator: str) -> bool:
@@ -86,17 +116,20 @@ def _rule(reading: str, unit: str | None, tables: Tables) -> UnitRule:
     kind = READINGS[reading]
     rule = tables.units.get((reading, unit or "")) or tables.units.get((kind.units, unit or ""))
     if rule is None and not unit:
-        raise Unusable(f"{reading}: the unit is missing; send it, as in {kind.unit!r}")
+        raise _refused(reading, Phrase("the unit is missing"), phrase("send it, as in {note}", note=repr(kind.unit)))
     if rule is None:
-        raise Unusable(f"{reading}: the unit {unit!r} is not known; send {kind.unit!r} or add it to units.csv")
+        advice = phrase("send {note} or add it to units.csv", note=repr(kind.unit))
+        raise _refused(reading, phrase("the unit {note} is not known", note=repr(unit)), advice)
     if rule.refused:
-        raise Unusable(f"{reading}: the unit {unit!r} is not used: {rule.refused}")
+        why = phrase("the unit {note} is not used: {own}", note=repr(unit), own=Phrase(rule.refused))
+        raise _refused(reading, why)
     return rule
 
 
 def _convert(number: Decimal, rule: UnitRule, reading: str) -> Decimal:
     if rule.ratio and number > 1:
-        raise Unusable(f"{reading}: {number} with a ratio's unit must be at most 1; send it in {rule.canonical!r}")
+        why = phrase("{n} with a ratio's unit must be at most 1", n=str(number))
+        raise _refused(reading, why, phrase("send it in {note}", note=repr(rule.canonical)))
     if rule.fahrenheit:
         number -= 32
     return number * rule.numerator / rule.denominator

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.episodes.delivery_log import Delivery, DeliveryState, DirectNotification, HandedOver, Plan, Reason
+from alerts.wording.phrase import Phrase
 from config.site import Urgency
 
 
@@ -18,7 +19,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `level`: the highest level since the episode opened that two later clear measurements have not lowered.
     `level_now`: the level of the newest assessment, unchanged since `level_now_since`; None: undetermined. A page
     names `level_now`, never more.
-    `event`: what happened when the episode was last opened or raised.
+    `events`: what happened when the episode was last opened or raised.
     `worsening_known_at`: when its last worsening became known. An acknowledgement of an earlier page does not count.
     `highest`: the highest urgency of any of its pages.
     `notified`: everybody who was paged. `next_at`: when the ladder, or the acknowledgement timeout, is next due.
@@ -30,12 +31,12 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     condition: str
     number: int
     reason: Reason
-    title: str
+    title: Phrase | str
     level: int
     level_now: int | None
     level_now_since: datetime
     was: int | None
-    event: str = ""
+    events: tuple[Phrase, ...] = ()
     urgency: Urgency
     highest: Urgency
     members: tuple[str, ...] = ()
@@ -128,7 +129,7 @@ def opened(
     number: int,
     reason: Reason,
     *,
-    title: str,
+    title: Phrase | str,
     level: int,
     urgency: Urgency,
     at: datetime,

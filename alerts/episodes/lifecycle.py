@@ -59,7 +59,7 @@ def _without_episode(patient: str, past: Past | None, finding: Finding, at: date
         at=at,
         now=now,
     )
-    episode = replace(episode, event=finding.event, members=finding.members)
+    episode = replace(episode, events=finding.events, members=finding.members)
     return EpisodeResult(episode, past, reason)
 
 
@@ -78,7 +78,7 @@ def _exceeds(known: Severity | Episode, finding: Finding) -> bool:
         finding.level > known.level
         or higher(finding.urgency, known.urgency)
         or bool(set(finding.members) - set(known.members))
-        or bool(finding.event)
+        or bool(finding.events)
     )
 
 
@@ -90,7 +90,7 @@ def _raise(episode: Episode, finding: Finding, at: datetime, now: datetime) -> E
         title=finding.title,
         was=episode.level if episode.pages else episode.was,
         level=max(finding.level, episode.level),
-        event=finding.event,
+        events=finding.events,
         urgency=urgency,
         highest=urgency if higher(urgency, episode.highest) else episode.highest,
         members=tuple(sorted({*episode.members, *finding.members})),

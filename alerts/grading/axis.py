@@ -4,17 +4,18 @@ from typing import NamedTuple
 
 from alerts.chart.entry import Entry
 from alerts.grading.result import Evidence
+from alerts.wording.phrase import Phrase
 
 
 class Axis(NamedTuple):
     """The grade one row gives on its own, or None where nothing is charted to answer it."""
 
     level: int | None
-    because: str = ""
+    because: tuple[Phrase, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     provisional: bool = False
-    missing: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
+    missing: tuple[Phrase, ...] = ()
+    flags: tuple[Phrase, ...] = ()
     conventions: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 

@@ -34,6 +34,7 @@ from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
 from alerts.grading.result import Grade, not_applicable
 from alerts.grading.statements import is_statement
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Site
 from config.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 
@@ -232,7 +233,7 @@ def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse) -> _Read:
     """The table, for a patient whose course so far is known."""
     if chart.says("died_of_crs", at):
         said = chart.latest("died_of_crs", at)
-        return _Read(Axis(5, "death due to CRS: grade 5", evidence(("died_of_crs", said)) if said else ()))
+        return _Read(Axis(5, (Phrase("death due to CRS: grade 5"),), evidence(("died_of_crs", said)) if said else ()))
     temperature = fever(chart, at, site)
     waived = known.waives_fever(at, site)
     pressure = hypotension(chart, at, site, alert=bool(temperature.level) or known.is_open)
@@ -245,11 +246,12 @@ def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse) -> _Read:
 
 def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
     if temperature.level is None:
-        return temperature._replace(because="no temperature charted, and fever is required")
+        return temperature._replace(because=(Phrase("no temperature charted, and fever is required"),))
     flags = list(temperature.flags)
-    for axis, sign in ((pressure, "hypotension"), (oxygen, "hypoxia")):
-        if axis.level:
-            flags.append(f"{sign} without fever: not CRS by the table")
+    if pressure.level:
+        flags.append(Phrase("hypotension without fever: not CRS by the table"))
+    if oxygen.level:
+        flags.append(Phrase("hypoxia without fever: not CRS by the table"))
     flags += [flag for axis in (pressure, oxygen) for flag in axis.flags if is_statement(flag)]
     return temperature._replace(flags=tuple(flags))
 
@@ -260,18 +262,17 @@ def _with_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
     worst = max(axis.level or 0 for axis in axes)
     missing = tuple(name for axis in axes if axis.level is None for name in axis.missing)
     deciding = [axis for axis in axes if axis.level == worst] if worst else [axis for axis in axes if axis.because]
-    reasons = [axis.because for axis in deciding]
+    reasons = [reason for axis in deciding for reason in axis.because]
     if temperature.level:
-        reasons.insert(0, temperature.because)
+        reasons = [*temperature.because, *reasons]
     else:
-        reasons.append("fever not required: treated after CRS was diagnosed")
-    because = "; ".join(dict.fromkeys(reasons))
+        reasons.append(Phrase("fever not required: treated after CRS was diagnosed"))
     undetermined = worst == 0 and bool(missing)
     supporting = axes if worst else deciding
     provisional = any(axis.provisional for axis in deciding) or (worst < HIGHEST and bool(missing))
     return Axis(
         None if undetermined else worst,
-        because,
+        tuple(dict.fromkeys(reasons)),
         tuple(dict.fromkeys(item for axis in supporting for item in axis.evidence)),
         provisional=provisional and not undetermined,
         missing=missing + tuple(name for axis in deciding if axis.provisional for name in axis.missing),
@@ -292,7 +293,7 @@ def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:
     day = chart.day(at, site.zone)
     last = site.conventions.crs.attribution_until_day.value
     if axis.level and day is not None and day > last:
-        flags.append(f"day {day}: attribution to be confirmed")
+        flags.append(phrase("day {n}: attribution to be confirmed", n=day))
         conventions = (*conventions, "crs.attribution_until_day")
     return Grade(
         system=SYSTEM,
@@ -300,7 +301,7 @@ def _grade(chart: Chart, at: datetime, site: Site, axis: Axis) -> Grade:
         at=at,
         grade=axis.level,
         provisional=axis.provisional,
-        because=tuple(part for part in axis.because.split("; ") if part),
+        because=axis.because,
         evidence=axis.evidence,
         missing=tuple(dict.fromkeys(axis.missing)),
         flags=tuple(dict.fromkeys(flags)),

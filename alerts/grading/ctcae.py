@@ -53,7 +53,7 @@ def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
         at=at,
         grade=axis.level,
         provisional=axis.provisional,
-        because=(axis.because,),
+        because=axis.because,
         evidence=axis.evidence,
         missing=axis.missing,
         flags=axis.flags,

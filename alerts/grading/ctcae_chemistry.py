@@ -31,9 +31,9 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, ReferenceLimit
 from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
-from alerts.grading.inputs import number, span
+from alerts.grading.inputs import in_baseline
+from alerts.wording.phrase import Phrase, joined
 from config.site import Site
-from config.vocabulary import shown_unit
 
 
 def _below(level: int, multiple: str, text: str) -> Cut:
@@ -116,7 +116,10 @@ INR = (
     Cut(3, ">", Decimal("2.5"), ">2.5"),
 )
 
-ANTICOAGULATED = "anticoagulated: not graded"
+ANTICOAGULATED = Phrase("anticoagulated: not graded")
+
+WITHOUT_BASELINE = Phrase("no baseline from before infusion: counted as normal")
+ONLY_THE_LIMIT = Phrase("no baseline from before infusion: only the multiples of the limit are read")
 
 STATEMENTS = ("anticoagulated",)
 """What a clinician says that can change a grade here."""
@@ -132,11 +135,11 @@ def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
         return no_result(rows.kind, chart, at, site)
     before = baseline(rows.kind, chart, at, site)
     if before is None:
-        row = read(rows.kind, entry, (*rows.of_limit, *rows.absolute), chart, at, site)
-        return _without_baseline(row, "taken as normal") if row.level else row
+        row = read(rows.kind, entry, (*rows.of_limit, *rows.absolute), chart, at)
+        return _flagged(row, WITHOUT_BASELINE) if row.level else row
     outside = _abnormal(before, rows, entry, chart, site)
     cuts = _times(before, rows.of_baseline) if outside else rows.of_limit
-    row = read(rows.kind, entry, (*cuts, *rows.absolute), chart, at, site)
+    row = read(rows.kind, entry, (*cuts, *rows.absolute), chart, at)
     if outside is not None and outside is not entry:
         row = row._replace(evidence=(*row.evidence, *evidence((rows.kind, outside))))
     return _with_baseline(row, rows.kind, before, site)
@@ -149,10 +152,10 @@ def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
         return no_result("creatinine", chart, at, site)
     before = baseline("creatinine", chart, at, site)
     if before is None:
-        row = read("creatinine", entry, CREATININE, chart, at, site)
+        row = read("creatinine", entry, CREATININE, chart, at)
         open_to_worse = row.level is not None and row.level < CREATININE_OF_BASELINE[-1].level
-        return _without_baseline(row, "only the multiples of the limit are read") if open_to_worse else row
-    row = read("creatinine", entry, (*CREATININE, *_times(before, CREATININE_OF_BASELINE)), chart, at, site)
+        return _flagged(row, ONLY_THE_LIMIT) if open_to_worse else row
+    row = read("creatinine", entry, (*CREATININE, *_times(before, CREATININE_OF_BASELINE)), chart, at)
     return _with_baseline(row, "creatinine", before, site)
 
 
@@ -174,13 +177,12 @@ def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Sit
 
 
 def _with_baseline(row: Axis, kind: str, before: Decimal, site: Site) -> Axis:
-    window = span(site.conventions.chart.baseline_window.value)
-    text = f"baseline {number(before)} {shown_unit(kind)}, the median of the {window} before infusion"
-    return row._replace(because=f"{row.because}; {text}", conventions=(*LABORATORY, "chart.baseline_window"))
+    because = joined([*row.because, in_baseline(before, kind, site)])
+    return row._replace(because=(because,), conventions=(*LABORATORY, "chart.baseline_window"))
 
 
-def _without_baseline(row: Axis, how: str) -> Axis:
-    return row._replace(flags=(*row.flags, f"no baseline from before infusion: {how}"))
+def _flagged(row: Axis, flag: Phrase) -> Axis:
+    return row._replace(flags=(*row.flags, flag))
 
 
 # -- terms that do not -----------------------------------------------------------------------------
@@ -190,7 +192,7 @@ def _bilirubin(chart: Chart, at: datetime, site: Site) -> Axis:
     entry = latest("bilirubin", chart, at, site)
     if entry is None:
         return no_result("bilirubin", chart, at, site)
-    return read("bilirubin", entry, BILIRUBIN, chart, at, site)
+    return read("bilirubin", entry, BILIRUBIN, chart, at)
 
 
 def _inr(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -199,10 +201,11 @@ def _inr(chart: Chart, at: datetime, site: Site) -> Axis:
     entry = latest("inr", chart, at, site)
     if said is not None and said.is_true:
         found = evidence(("anticoagulated", said), *[("inr", entry)] if entry else [])
-        return Axis(None, "anticoagulated by a clinician's statement", found, flags=(ANTICOAGULATED,))
+        because = Phrase("anticoagulated by a clinician's statement")
+        return Axis(None, (because,), found, flags=(ANTICOAGULATED,))
     if entry is None:
         return no_result("inr", chart, at, site)
-    return read("inr", entry, INR, chart, at, site)
+    return read("inr", entry, INR, chart, at)
 
 
 GRADERS: Mapping[str, Callable[[Chart, datetime, Site], Axis]] = {

@@ -129,4 +129,4 @@ def count(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
     if said is not None:
         return said
     entry = latest(kind, chart, at, site)
-    return no_result(kind, chart, at, site) if entry is None else read(kind, entry, cuts, chart, at, site)
+    return no_result(kind, chart, at, site) if entry is None else read(kind, entry, cuts, chart, at)

@@ -18,8 +18,9 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated
 from alerts.grading.ctcae_rows import latest as latest_result
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, reported, span
+from alerts.grading.inputs import PROVISIONAL, latest_number, name_missing, only_a_bound, passed_over, with_time
 from alerts.message_fields import Status
+from alerts.wording.phrase import Length, Phrase, joined, phrase
 from config.site import Site
 
 HOLDS = ("chart.temperature_holds",)
@@ -45,17 +46,18 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     if latest is None:
-        missing = name_missing(chart, "temperature", at, holds, site.zone)
-        return Axis(None, f"no temperature holds: {missing}", missing=(missing,), conventions=HOLDS)
+        missing = name_missing(chart, "temperature", at, holds)
+        because = phrase("no temperature holds: {what}", what=missing)
+        return Axis(None, (because,), missing=(missing,), conventions=HOLDS)
     if not VERY_HIGH.reached(latest):
-        return read("temperature", latest, FEVER, chart, at, site, HOLDS)
+        return read("temperature", latest, FEVER, chart, at, HOLDS)
     run = _run(chart, latest, VERY_HIGH, holds)
     lasted = latest.effective - run[0].effective
     cuts = (*FEVER, LASTING) if lasted > LASTING_FOR else FEVER
-    row = read("temperature", latest, cuts, chart, at, site, HOLDS)
+    row = read("temperature", latest, cuts, chart, at, HOLDS)
     shown = dict.fromkeys((run[0], latest))
     return row._replace(
-        because=f"{row.because}, so far for {span(lasted)}",
+        because=(phrase("{what}, so far for {span}", what=row.because[0], span=Length(lasted)),),
         evidence=evidence(*(("temperature", entry) for entry in shown)),
     )
 
@@ -112,11 +114,12 @@ def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:
         met = febrile.level == YES and neutropenic.level == YES
         level = None if unknown else FEBRILE_NEUTROPENIA if met else 0
         if not unknown and not met:
-            flags.append("febrile and neutropenic, the fever not yet by definition: measure again")
-    shown = "undetermined" if level is None else f"grade {level}"
+            flags.append(Phrase("febrile and neutropenic, the fever not yet by definition: measure again"))
+    because = joined([reason for half in halves for reason in half.because])
+    shown = Phrase("undetermined") if level is None else phrase("grade {n}", n=level)
     return Axis(
         level,
-        f"{'; '.join(half.because for half in halves)}: {shown}",
+        (phrase("{what}: {verdict}", what=because, verdict=shown),),
         tuple(item for half in halves for item in half.evidence),
         provisional=level is not None and neutropenic.provisional,
         missing=tuple(name for half in unknown for name in half.missing) if level is None else (),
@@ -131,24 +134,24 @@ def _febrile(chart: Chart, at: datetime, site: Site) -> Axis:
     latest = latest_number(chart, "temperature", at, holds)
     febrile = FEVER_SUSTAINED.reached(latest) if latest else None
     if latest is None or febrile is None:
-        missing = name_missing(chart, "temperature", at, holds, site.zone)
-        if latest is not None:
-            missing = f"temperature (only a bound: {amount('temperature', latest)})"
-        return Axis(None, f"no temperature decides: {missing}", missing=(missing,))
+        missing = only_a_bound("temperature", latest) if latest else name_missing(chart, "temperature", at, holds)
+        return Axis(None, (phrase("no temperature decides: {what}", what=missing),), missing=(missing,))
     bound = FEVER_SUSTAINED.bound
     if not febrile:
-        return Axis(NO, f"{reported('temperature', latest, site.zone)} < {bound}", evidence(("temperature", latest)))
+        text = phrase("{what} {sign} {n}", what=with_time("temperature", latest), sign="<", n=str(bound))
+        return Axis(NO, (text,), evidence(("temperature", latest)))
     run = _run(chart, latest, FEVER_SUSTAINED, holds)
     high = [entry for entry in run if entry.above(FEVER_ONCE)]
     lasted = latest.effective - run[0].effective
     if high:
-        text = f"{reported('temperature', high[-1], site.zone)} > {FEVER_ONCE}"
+        text = phrase("{what} {sign} {n}", what=with_time("temperature", high[-1]), sign=">", n=str(FEVER_ONCE))
         shown = dict.fromkeys((high[-1], latest))
     else:
-        text = f"{reported('temperature', latest, site.zone)}, >= {bound} for {span(lasted)}"
+        value = with_time("temperature", latest)
+        text = phrase("{what}, >= {n} for {span}", what=value, n=str(bound), span=Length(lasted))
         shown = dict.fromkeys((run[0], latest))
     level = YES if high or lasted > SUSTAINED_FOR else NOT_YET
-    return Axis(level, text, evidence(*(("temperature", entry) for entry in shown)))
+    return Axis(level, (text,), evidence(*(("temperature", entry) for entry in shown)))
 
 
 def _neutropenic(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -156,17 +159,16 @@ def _neutropenic(chart: Chart, at: datetime, site: Site) -> Axis:
     entry = latest_result("neutrophils", chart, at, site)
     if entry is None:
         holds = site.conventions.chart.laboratory_holds.value
-        missing = name_missing(chart, "neutrophils", at, holds, site.zone)
-        return Axis(None, f"no neutrophil count holds: {missing}", missing=(missing,))
+        missing = name_missing(chart, "neutrophils", at, holds)
+        return Axis(None, (phrase("no neutrophil count holds: {what}", what=missing),), missing=(missing,))
     below = entry.below(NEUTROPENIC)
     flags = passed_over(chart, "neutrophils", entry, at)
     preliminary = entry.status == Status.PRELIMINARY
     if preliminary:
         flags = (*flags, PROVISIONAL)
-    row = Axis(
-        None, reported("neutrophils", entry, site.zone), evidence(("neutrophils", entry)), preliminary, flags=flags
-    )
+    value = with_time("neutrophils", entry)
+    row = Axis(None, (value,), evidence(("neutrophils", entry)), preliminary, flags=flags)
     if below is None:
-        return row._replace(missing=(f"neutrophils (only a bound: {amount('neutrophils', entry)})",))
-    sign = "<" if below else ">="
-    return row._replace(level=YES if below else NO, because=f"{row.because} {sign} {NEUTROPENIC}")
+        return row._replace(missing=(only_a_bound("neutrophils", entry),))
+    text = phrase("{what} {sign} {n}", what=value, sign="<" if below else ">=", n=str(NEUTROPENIC))
+    return row._replace(level=YES if below else NO, because=(text,))

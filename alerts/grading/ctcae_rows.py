@@ -11,10 +11,10 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, levels
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, number, passed_over, reported
+from alerts.grading.inputs import PROVISIONAL, latest_number, name_missing, only_a_bound, passed_over, with_time
 from alerts.message_fields import Status
+from alerts.wording.phrase import Name, Number, Phrase, phrase
 from config.site import Site
-from config.vocabulary import label
 
 LIFE_THREATENING = 4
 LIFE_THREATENING_CELL = "life-threatening consequences (clinical)"
@@ -30,8 +30,8 @@ def latest(kind: str, chart: Chart, at: datetime, site: Site) -> Entry | None:
 
 def no_result(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
     """Undetermined, because no result holds; says why."""
-    missing = name_missing(chart, kind, at, site.conventions.chart.laboratory_holds.value, site.zone)
-    return Axis(None, f"no result holds: {missing}", missing=(missing,), conventions=LABORATORY)
+    missing = name_missing(chart, kind, at, site.conventions.chart.laboratory_holds.value)
+    return Axis(None, (phrase("no result holds: {what}", what=missing),), missing=(missing,), conventions=LABORATORY)
 
 
 def baseline(kind: str, chart: Chart, at: datetime, site: Site) -> Decimal | None:
@@ -52,12 +52,12 @@ def before_infusion(kind: str, chart: Chart, site: Site) -> tuple[Entry, ...]:
 
 
 def stated(statement: str, chart: Chart, at: datetime) -> Axis | None:
-    """Grade 4 by a clinician's statement, which holds until it is taken back."""
+    """Grade 4 by a clinician's statement, which holds until it is withdrawn."""
     said = chart.latest(statement, at) if statement else None
     if said is None or not said.is_true:
         return None
-    text = f"{label(statement)} by a clinician's statement: grade {LIFE_THREATENING}"
-    return Axis(LIFE_THREATENING, text, evidence((statement, said)))
+    text = phrase("{what} by a clinician's statement: grade {n}", what=Name(statement), n=LIFE_THREATENING)
+    return Axis(LIFE_THREATENING, (text,), evidence((statement, said)))
 
 
 def read(
@@ -66,7 +66,6 @@ def read(
     cuts: tuple[Cut, ...],
     chart: Chart,
     at: datetime,
-    site: Site,
     conventions: tuple[str, ...] = LABORATORY,
 ) -> Axis:
     """What the cells say of a value; a preliminary one gives a provisional grade."""
@@ -78,7 +77,7 @@ def read(
     decided = found.decided or found.lowest > 0
     return Axis(
         found.lowest if decided else None,
-        f"{reported(kind, entry, site.zone)}: {_verdict(entry, cuts, found)}",
+        (phrase("{what}: {verdict}", what=with_time(kind, entry), verdict=_verdict(entry, cuts, found)),),
         evidence((kind, entry)),
         provisional=decided and (preliminary or not found.decided),
         missing=_open(kind, entry, cuts, found),
@@ -87,16 +86,20 @@ def read(
     )
 
 
-def _verdict(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> str:
-    cell = next((cut.cell for cut in cuts if cut.level == found.lowest and cut.reached(entry)), "")
+def _verdict(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> Phrase:
+    cell = Phrase(next((cut.cell for cut in cuts if cut.level == found.lowest and cut.reached(entry)), ""))
     if not found.decided:
         if found.lowest:
-            return f"at least grade {found.lowest} ({cell}), could be {found.highest}"
-        return f"grade unknown, but could be over 0 (up to {found.highest})"
+            text = "at least grade {n} ({what}), could be {n2}"
+            return phrase(text, n=found.lowest, what=cell, n2=found.highest)
+        return phrase("grade unknown, but could be over 0 (up to {n})", n=found.highest)
     if found.lowest:
-        return f"grade {found.lowest} ({cell})"
+        return phrase("grade {n} ({what})", n=found.lowest, what=cell)
     limit = _limit(entry, cuts)
-    return "grade 0" if limit is None else f"grade 0 ({'lower' if _falling(cuts) else 'upper'} limit {number(limit)})"
+    if limit is None:
+        return phrase("grade {n}", n=0)
+    low, high = "grade 0 (lower limit {n})", "grade 0 (upper limit {n})"
+    return phrase(low if _falling(cuts) else high, n=Number(limit))
 
 
 def _falling(cuts: tuple[Cut, ...]) -> bool:
@@ -109,28 +112,28 @@ def _limit(entry: Entry, cuts: tuple[Cut, ...]) -> Decimal | None:
     return entry.low if _falling(cuts) else entry.high
 
 
-def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[str, ...]:
+def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
     """What would have to be known for the table to decide."""
     if found.decided:
         return ()
     missing = []
     if entry.comparator:
-        missing.append(f"{kind} (only a bound: {amount(kind, entry)})")
+        missing.append(only_a_bound(kind, entry))
     missing.extend(
-        f"{kind}: {cut.of}"
+        phrase("{what}: {what2}", what=Name(kind), what2=Phrase(str(cut.of)))
         for cut in cuts
         if cut.of is not None and cut.level > found.lowest and cut.bound_for(entry) is None
     )
     return tuple(dict.fromkeys(missing))
 
 
-def _within_limits(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[str, ...]:
+def _within_limits(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
     """A remark where the table grades what the laboratory calls normal."""
     limit = _limit(entry, cuts)
     if not found.lowest or limit is None:
         return ()
     falling = _falling(cuts)
     inside = entry.at_least(limit) if falling else entry.above(limit) is False
-    side = "from" if falling else "up to"
-    text = f"within the laboratory's own limits ({side} {number(limit)}): the printed band decides"
-    return (text,) if inside else ()
+    above = "within the laboratory's own limits (from {n}): the printed band decides"
+    below = "within the laboratory's own limits (up to {n}): the printed band decides"
+    return (phrase(above if falling else below, n=Number(limit)),) if inside else ()

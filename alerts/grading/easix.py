@@ -23,19 +23,19 @@ from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import (
     PROVISIONAL,
     amount,
-    clock,
     latest_number,
     name_missing,
-    number,
+    only_a_bound,
     passed_over,
-    reported,
-    span,
+    with_time,
 )
 from alerts.grading.result import Score
 from alerts.message_fields import Status
+from alerts.wording.figures import number
+from alerts.wording.phrase import At, Length, Listed, Name, Number, Phrase, phrase
 from config.conventions import EasixThreshold
 from config.site import Site
-from config.vocabulary import label, shown_unit
+from config.vocabulary import shown_unit
 
 CRP_DIVISOR = Decimal(10)
 """mg/L to mg/dL: CRP is charted in mg/L, and Pennisi 2021 computes with mg/dL."""
@@ -43,11 +43,13 @@ CRP_DIVISOR = Decimal(10)
 DIVISOR = "platelets"
 
 CONFOUNDERS = {
-    "tocilizumab": "after tocilizumab",
-    "platelet_transfusion": "after platelet transfusion",
-    "filgrastim": "after growth factor",
+    "tocilizumab": Phrase("after tocilizumab"),
+    "platelet_transfusion": Phrase("after platelet transfusion"),
+    "filgrastim": Phrase("after growth factor"),
 }
 """What moves m-EASIX without moving the patient: CRP falls under IL-6 blockade, platelets are bought."""
+
+CONFOUNDED = Phrase("confounded")
 
 _INSTANT = timedelta(microseconds=1)
 _LOG2_PLACES = Decimal("0.000001")
@@ -120,7 +122,7 @@ def aged(score: Score, at: datetime) -> Score:
     """A score without the age of its inputs, and how old they are at a time; they stand first in its evidence."""
     after = 1 if score.previous is None else 2
     inputs, computed = score.because[:-after], score.because[-after:]
-    ages = (f"{line}, {_age(at, item.entry)} old" for line, item in zip(inputs, score.evidence, strict=False))
+    ages = (_aged(line, at, item.entry) for line, item in zip(inputs, score.evidence, strict=False))
     return replace(score, at=at, because=(*ages, *computed))
 
 
@@ -154,18 +156,19 @@ def _set_ending(formula: Formula, chart: Chart, end: datetime, within: timedelta
     return {kind: entry for kind, entry in entries if entry is not None}
 
 
-def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[str, ...]:
+def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[Phrase, ...]:
     """The inputs that no result holds for; where each has one, those too old for the newest."""
     holds = site.conventions.chart.laboratory_holds.value
     latest = {kind: latest_number(chart, kind, at, holds) for kind in formula.inputs}
-    absent = [name_missing(chart, kind, at, holds, site.zone) for kind, entry in latest.items() if not entry]
+    absent = [name_missing(chart, kind, at, holds) for kind, entry in latest.items() if not entry]
     if absent:
         return tuple(absent)
     within = site.conventions.easix.inputs_within.value
     entries = {kind: entry for kind, entry in latest.items() if entry}
     newest = max(entries.values(), key=lambda entry: entry.effective).effective
+    text = "{what} (too old: {span} before the newest input, at most {span2})"
     return tuple(
-        f"{kind} (too old: {span(newest - entry.effective)} before the newest input, at most {span(within)})"
+        phrase(text, what=Name(kind), span=Length(newest - entry.effective), span2=Length(within))
         for kind, entry in entries.items()
         if newest - entry.effective > within
     )
@@ -182,7 +185,7 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         before = _before(formula, chart, found, computed, site)
     else:
         missing = _missing(formula, chart, at, site)
-        computed = _Computed(None, f"no set of inputs: {', '.join(missing)}", missing=missing)
+        computed = _Computed(None, phrase("no set of inputs: {list}", list=Listed(missing)), missing=missing)
     return Score(
         system=formula.name,
         version=formula.version,
@@ -194,7 +197,7 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
         previous=before.value if before else None,
         previous_at=before.at if before else None,
         because=(
-            *(reported(kind, entry, site.zone) for kind, entry in found.items()),
+            *(with_time(kind, entry) for kind, entry in found.items()),
             computed.because,
             *([before.because] if before else []),
         ),
@@ -207,41 +210,47 @@ def _score(formula: Formula, chart: Chart, at: datetime, site: Site) -> Score:
 
 class _Computed(NamedTuple):
     value: Decimal | None
-    because: str
+    because: Phrase
     log2: Decimal | None = None
     bound: str = ""
     bound_value: Decimal | None = None
-    missing: tuple[str, ...] = ()
+    missing: tuple[Phrase, ...] = ()
 
 
 def _computed(formula: Formula, found: Mapping[str, Entry]) -> _Computed:
     values = {kind: _in_formula(kind, entry) for kind, entry in found.items()}
     if values[DIVISOR] == 0:
-        return _Computed(None, "platelets are 0: no score", missing=("platelets (they are 0)",))
+        because = Phrase("platelets are 0: no score")
+        return _Computed(None, because, missing=(Phrase("platelets (they are 0)"),))
     product = Decimal(1)
     for kind in formula.factors:
         product *= values[kind]
     value = product / values[DIVISOR]
-    written = " x ".join(_written(kind, values[kind]) for kind in formula.factors)
-    written = f"{formula.name} = {written} / {_written(DIVISOR, values[DIVISOR])}"
     censored = [(kind, entry) for kind, entry in found.items() if entry.comparator]
     if censored:
         return _bounded(formula, value, censored)
     log2 = _log2(value)
-    shown = "undefined" if log2 is None else f"{log2:.2f}"
-    return _Computed(value, f"{written} = {value:.2f} (log2 {shown})", log2)
+    factors = " x ".join(_written(kind, values[kind]) for kind in formula.factors)
+    written = f"{factors} / {_written(DIVISOR, values[DIVISOR])}"
+    if log2 is None:
+        text = "{what} = {formula} = {n} (log2 undefined)"
+        return _Computed(value, phrase(text, what=formula.name, formula=written, n=Number(value, 2)))
+    text = "{what} = {formula} = {n} (log2 {n2})"
+    shown = phrase(text, what=formula.name, formula=written, n=Number(value, 2), n2=Number(log2, 2))
+    return _Computed(value, shown, log2)
 
 
 def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]) -> _Computed:
     """A bound of the score, where every censored input pushes it the same way."""
     signs = {_OPPOSITE[entry.comparator[0]] if kind == DIVISOR else entry.comparator[0] for kind, entry in censored}
-    names = ", ".join(f"{label(kind)} {amount(kind, entry)}" for kind, entry in censored)
-    missing = tuple(f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry in censored)
+    bounds = (phrase("{what} {amount}", what=Name(kind), amount=amount(kind, entry)) for kind, entry in censored)
+    names = Listed(tuple(bounds))
+    missing = tuple(only_a_bound(kind, entry) for kind, entry in censored)
     if len(signs) > 1:
-        return _Computed(None, f"bounds on both sides ({names}): no score", missing=missing)
+        return _Computed(None, phrase("bounds on both sides ({list}): no score", list=names), missing=missing)
     sign = signs.pop()
-    side = "at most" if sign == "<" else "at least"
-    text = f"{formula.name} is {side} {value:.2f} ({names})"
+    most, least = "{what} is at most {n} ({list})", "{what} is at least {n} ({list})"
+    text = phrase(most if sign == "<" else least, what=formula.name, n=Number(value, 2), list=names)
     return _Computed(None, text, bound=sign, bound_value=value, missing=missing)
 
 
@@ -250,7 +259,7 @@ class Before(NamedTuple):
 
     value: Decimal
     at: datetime
-    because: str
+    because: Phrase
 
 
 def _before(
@@ -263,9 +272,17 @@ def _before(
     if computed.value is None or value is None:
         return None
     drawn = max(entry.effective for entry in earlier.values())
-    change = "rising" if computed.value > value else "falling" if computed.value < value else "unchanged"
-    was = f"was {value:.2f} on {clock(drawn, site.zone)}"
-    return Before(value, drawn, f"{formula.name} {computed.value:.2f}, {was}: {change}")
+    rising, falling, unchanged = _CHANGES
+    text = rising if computed.value > value else falling if computed.value < value else unchanged
+    shown = phrase(text, what=formula.name, n=Number(computed.value, 2), n2=Number(value, 2), at=At(drawn))
+    return Before(value, drawn, shown)
+
+
+_CHANGES = (
+    "{what} {n}, was {n2} on {at}: rising",
+    "{what} {n}, was {n2} on {at}: falling",
+    "{what} {n}, was {n2} on {at}: unchanged",
+)
 
 
 def _in_formula(kind: str, entry: Entry) -> Decimal:
@@ -282,12 +299,12 @@ def _log2(value: Decimal) -> Decimal | None:
     return (value.ln() / Decimal(2).ln()).quantize(_LOG2_PLACES) if value else None
 
 
-def _age(at: datetime, entry: Entry) -> str:
+def _aged(line: Phrase, at: datetime, entry: Entry) -> Phrase:
     hours = Decimal((at - entry.effective) // timedelta(minutes=1)) / 60
-    return f"{hours:.1f} h"
+    return phrase("{what}, {n} h old", what=line, n=Number(hours, 1))
 
 
-def _flags(found: Mapping[str, Entry], chart: Chart, at: datetime) -> tuple[str, ...]:
+def _flags(found: Mapping[str, Entry], chart: Chart, at: datetime) -> tuple[Phrase, ...]:
     flags = [flag for kind, entry in found.items() for flag in passed_over(chart, kind, entry, at)]
     if any(entry.status == Status.PRELIMINARY for entry in found.values()):
         flags.append(PROVISIONAL)
@@ -307,7 +324,7 @@ def _confounded(score: Score, chart: Chart, site: Site) -> Score:
     flags = [text for drug, text in CONFOUNDERS.items() if drug in recent]
     return replace(
         score,
-        flags=(*score.flags, *flags, *(("confounded",) if flags else ())),
+        flags=(*score.flags, *flags, *((CONFOUNDED,) if flags else ())),
         evidence=(*score.evidence, *evidence(*recent.items())),
         conventions=(*score.conventions, "easix.confounded_after"),
     )

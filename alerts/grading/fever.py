@@ -14,10 +14,10 @@ from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.hypotension import worse_pressure
 from alerts.grading.hypoxia import worse_oxygen
-from alerts.grading.inputs import amount, charted, if_old, latest_number, numbers
+from alerts.grading.inputs import amount, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
+from alerts.wording.phrase import Amount, Name, Phrase, named, phrase
 from config.site import Site
-from config.vocabulary import label
 
 FEVER = Decimal("38.0")
 """Degrees Celsius, inclusive (Lee 2019, table 2)."""
@@ -37,14 +37,14 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
     if cause is not None:
         worse = _worse(chart, cause, at, site)
         if worse is None:
-            flag = "fever attributed to another cause"
-            row = Axis(0, flag, flags=(flag,), conventions=(*axis.conventions, "crs.other_cause_holds"))
+            flag = Phrase("fever attributed to another cause")
+            row = Axis(0, (flag,), flags=(flag,), conventions=(*axis.conventions, "crs.other_cause_holds"))
             return statements.outranking(row, OTHER_CAUSE, cause, axis, site)
-        axis = statements.ended(axis, OTHER_CAUSE, cause, worse, site)
+        axis = statements.ended(axis, OTHER_CAUSE, cause, worse)
     infused = chart.infused
     if infused is not None and all(item.entry.effective < infused for item in axis.evidence):
-        flag = "fever from before infusion: not CRS"
-        return Axis(0, flag, axis.evidence, flags=(flag,), conventions=axis.conventions)
+        flag = Phrase("fever from before infusion: not CRS")
+        return Axis(0, (flag,), axis.evidence, flags=(flag,), conventions=axis.conventions)
     return axis
 
 
@@ -70,16 +70,16 @@ def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     if latest is None:
-        return Axis(None, missing=("temperature",))
+        return Axis(None, missing=(named("temperature"),))
     if _febrile(latest) is None:
-        return Axis(None, missing=("temperature",), evidence=evidence(("temperature", latest)))
+        return Axis(None, missing=(named("temperature"),), evidence=evidence(("temperature", latest)))
     decided = confirmation.decide(
         numbers(chart, "temperature", at, holds),
         _febrile,
         lambda entry: confirmation.temperature(chart, entry, _febrile, site),
     )
     flags = tuple(
-        f"{amount('temperature', item)} by {label(item.by)}: not yet confirmed as fever"
+        phrase("{amount} by {what}: not yet confirmed as fever", amount=amount("temperature", item), what=Name(item.by))
         for item in decided.unconfirmed[:1]
     )
     conventions = (
@@ -89,11 +89,11 @@ def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
     if decided.confirmed.counts:
         samples = evidence(*(("temperature", entry) for entry in decided.confirmed.samples[-CONFIRMING_SHOWN:]))
         highest = max(entry.value or FEVER for entry in decided.confirmed.samples)
-        text = f"fever {charted('temperature', highest)} °C (>= {FEVER})"
-        return Axis(1, text, samples, flags=flags, conventions=conventions)
+        text = phrase("fever {amount} (>= {n})", amount=Amount("temperature", highest), n=str(FEVER))
+        return Axis(1, (text,), samples, flags=flags, conventions=conventions)
     found = evidence(("temperature", decided.entry))
-    text = flags[0] if flags else f"no fever ({amount('temperature', decided.entry)} < {FEVER})"
-    return Axis(0, text, found, flags=flags, conventions=conventions)
+    low = phrase("no fever ({amount} < {n})", amount=amount("temperature", decided.entry), n=str(FEVER))
+    return Axis(0, flags or (low,), found, flags=flags, conventions=conventions)
 
 
 def _febrile(temperature: Entry) -> bool | None:

@@ -24,11 +24,19 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.dependencies import Dependencies
-from alerts.grading.inputs import PROVISIONAL, amount, latest_number, name_missing, passed_over, reported
+from alerts.grading.inputs import (
+    PROVISIONAL,
+    amount,
+    latest_number,
+    name_missing,
+    only_a_bound,
+    passed_over,
+    with_time,
+)
 from alerts.grading.result import Points
 from alerts.message_fields import Status
+from alerts.wording.phrase import Listed, Name, Phrase, joined, named, phrase
 from config.site import Site
-from config.vocabulary import label
 
 SYSTEM = "CAR-HEMATOTOX"
 VERSION = "Rejeski 2021"
@@ -56,7 +64,7 @@ ZERO = {
 UNDEFINED_TIES = {"neutrophils": Decimal("1.2"), "hemoglobin": Decimal("9.0"), "crp": Decimal(30)}
 """Values that stand in no printed cell."""
 
-WITHOUT_INFUSION = "no time of infusion: the latest values are used"
+WITHOUT_INFUSION = Phrase("no time of infusion: the latest values are used")
 
 KINDS = frozenset(COMPONENTS)
 """Everything that can change the score."""
@@ -80,14 +88,10 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
     given = {kind: levels(entry, COMPONENTS[kind]) for kind, entry in charted.items()}
     missing = (
         *(_absent(kind, chart, until, at, holds, site) for kind, entry in found.items() if entry is None),
-        *(
-            f"{kind} (only a bound: {amount(kind, entry)})"
-            for kind, entry in charted.items()
-            if not given[kind].decided
-        ),
+        *(only_a_bound(kind, entry) for kind, entry in charted.items() if not given[kind].decided),
     )
     lowest = sum(points.lowest for points in given.values())
-    because = [_row(kind, entry, given[kind], site) for kind, entry in charted.items()]
+    because = [_row(kind, entry, given[kind]) for kind, entry in charted.items()]
     flags = _flags(charted, chart, until)
     return Points(
         system=SYSTEM,
@@ -119,42 +123,49 @@ def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -
     return window if infused is None or until != before else window - (infused.astimezone(UTC) - until)
 
 
-def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timedelta, site: Site) -> str:
+def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timedelta, site: Site) -> Phrase:
     """The name of a component that was not charted in time, and why."""
-    name = name_missing(chart, kind, until, holds, site.zone)
+    name = name_missing(chart, kind, until, holds)
     infused = chart.infused
-    if name == kind and infused is not None and latest_number(chart, kind, min(at, infused)):
-        return f"{kind} (charted only after day {site.conventions.hematotox.not_later_than_day.value})"
+    if name == named(kind) and infused is not None and latest_number(chart, kind, min(at, infused)):
+        last = site.conventions.hematotox.not_later_than_day.value
+        return phrase("{what} (charted only after day {n})", what=Name(kind), n=last)
     return name
 
 
-def _risk(lowest: int, missing: tuple[str, ...]) -> str | None:
+def _risk(lowest: int, missing: tuple[Phrase, ...]) -> str | None:
     if lowest >= HIGH_RISK:
         return "high"
     return None if missing else "low"
 
 
-def _row(kind: str, entry: Entry, points: Levels, site: Site) -> str:
-    value = reported(kind, entry, site.zone)
+def _row(kind: str, entry: Entry, points: Levels) -> Phrase:
+    value = with_time(kind, entry)
     if not points.decided:
-        return f"{value}: {points.lowest} to {points.highest} points, the bound leaves it open"
+        text = "{what}: {n} to {n2} points, the bound leaves it open"
+        return phrase(text, what=value, n=points.lowest, n2=points.highest)
     printed = cell(points.lowest, COMPONENTS[kind]) or ZERO[kind]
-    return f"{value}: {points.lowest} ({printed})"
+    return phrase("{what}: {n} ({cell})", what=value, n=points.lowest, cell=printed)
 
 
-def _sum(lowest: int, missing: tuple[str, ...]) -> str:
+def _sum(lowest: int, missing: tuple[Phrase, ...]) -> Phrase:
     if not missing:
-        return f"{lowest} points: {_risk(lowest, missing)} risk (0-1 low, {HIGH_RISK} or more high)"
-    without = f"no score without {', '.join(missing)}"
-    return f"{without}; at least {lowest} points: high risk" if lowest >= HIGH_RISK else without
+        low, high = (
+            "{n} points: low risk (0-1 low, 2 or more high)",
+            "{n} points: high risk (0-1 low, 2 or more high)",
+        )
+        return phrase(high if lowest >= HIGH_RISK else low, n=lowest)
+    without = phrase("no score without {list}", list=Listed(missing))
+    return joined([without, phrase("at least {n} points: high risk", n=lowest)]) if lowest >= HIGH_RISK else without
 
 
-def _flags(charted: dict[str, Entry], chart: Chart, until: datetime) -> tuple[str, ...]:
-    flags: list[str] = []
+def _flags(charted: dict[str, Entry], chart: Chart, until: datetime) -> tuple[Phrase, ...]:
+    flags: list[Phrase] = []
     for kind, entry in charted.items():
         flags.extend(passed_over(chart, kind, entry, until))
         if entry.value == UNDEFINED_TIES.get(kind) and not entry.comparator:
-            flags.append(f"{label(kind)} exactly {amount(kind, entry)}: the table does not say, taken as 0 points")
+            text = "{what} exactly {amount}: the table does not say, counted as 0 points"
+            flags.append(phrase(text, what=Name(kind), amount=amount(kind, entry)))
     if any(entry.status == Status.PRELIMINARY for entry in charted.values()):
         flags.append(PROVISIONAL)
     return tuple(flags)

@@ -6,6 +6,7 @@ Transplant 2019;25:625-638, table 2). What counts as a low pressure is a convent
 """
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from alerts.chart import confirmation
@@ -13,11 +14,12 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import charted, if_old, number
+from alerts.grading.inputs import if_old
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
 from alerts.grading.result import Evidence
+from alerts.wording.phrase import Listed, Name, Number, Phrase, named, phrase
 from config.site import Site
-from config.vocabulary import VASOPRESSIN, VASOPRESSORS, label
+from config.vocabulary import VASOPRESSIN, VASOPRESSORS
 
 NO_VASOPRESSOR = 2
 ONE_VASOPRESSOR = 3
@@ -37,9 +39,11 @@ def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
     if cause is not None:
         worse = worse_pressure(chart, cause, at, site)
         if worse is None:
-            row = Axis(0, flags=("hypotension attributed to another cause",), conventions=("crs.other_cause_holds",))
+            row = Axis(
+                0, flags=(Phrase("hypotension attributed to another cause"),), conventions=("crs.other_cause_holds",)
+            )
             return statements.outranking(row, OTHER_CAUSE, cause, found, site)
-        found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
+        found = statements.ended(found, OTHER_CAUSE, cause, worse)
     said = chart.latest("hypotension", at, site.conventions.chart.vitals_hold.value)
     return found if said is None else _stated(chart, at, site, said, found, is_supported=supported is not None)
 
@@ -50,19 +54,22 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
     vasopressin = chart.running((VASOPRESSIN,), at, holds)
     if not counted and not vasopressin:
         return None
-    names = ", ".join(drug for drug, _ in (*counted, *vasopressin))
+    names = Listed(tuple(Name(drug) for drug, _ in (*counted, *vasopressin)))
     flags = []
     if not counted:
-        flags.append("vasopressin alone: not settled by the table, taken as one vasopressor")
+        flags.append(Phrase("vasopressin alone: not settled by the table, counted as one vasopressor"))
     if any(drug == "dobutamine" for drug, _ in counted):
-        flags.append("dobutamine is an inotrope, counted here as a vasopressor")
+        flags.append(Phrase("dobutamine is an inotrope, counted here as a vasopressor"))
     several = len(counted) > 1
     level = SEVERAL_VASOPRESSORS if several else ONE_VASOPRESSOR
-    row = "several vasopressors" if several else "one vasopressor"
+    one, more = (
+        "hypotension with one vasopressor: grade {n} ({list})",
+        "hypotension with several vasopressors: grade {n} ({list})",
+    )
     single = any(entry.code == "given" for _, entry in (*counted, *vasopressin))
     return Axis(
         level,
-        f"hypotension with {row}: grade {level} ({names})",
+        (phrase(more if several else one, n=level, list=names),),
         evidence(*counted, *vasopressin, *_charted(chart, at, site)),
         flags=tuple(flags),
         conventions=("crs.single_vasopressor_dose_holds",) if single else (),
@@ -78,7 +85,7 @@ def _charted(chart: Chart, at: datetime, site: Site) -> list[tuple[str, Entry]]:
 class _Low(NamedTuple):
     """Why a pressure is low, in words, and the conventions that say so."""
 
-    text: str
+    text: Phrase
     conventions: tuple[str, ...]
 
 
@@ -89,8 +96,8 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     refused = _contradictions(chart, systolic, mean, at, site)
     conventions = PULSE_PRESSURE if refused else ()
     if not found:
-        return Axis(None, missing=("systolic_bp",), flags=refused, conventions=conventions)
-    unconfirmed: list[str] = []
+        return Axis(None, missing=(named("systolic_bp"),), flags=refused, conventions=conventions)
+    unconfirmed: list[Phrase] = []
     for kind, entry in charted:
         confirmed = _confirmed(chart, kind, entry, site, alert)
         low = _low(chart, kind, confirmed.samples[-1] if confirmed.samples else entry, site)
@@ -98,15 +105,17 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
             by = ((confirmed.convention,) if confirmed.convention else ()) + if_old(
                 entry, at, site, "chart.vitals_hold"
             )
-            text = f"hypotension observed ({low.text}), support not charted: at least grade {NO_VASOPRESSOR}"
-            named = (*low.conventions, *by, *conventions)
-            return Axis(NO_VASOPRESSOR, text, found, True, ("vasopressor",), flags=refused, conventions=named)
+            observed = "hypotension observed ({what}), support not charted: at least grade {n}"
+            text = phrase(observed, what=low.text, n=NO_VASOPRESSOR)
+            used = (*low.conventions, *by, *conventions)
+            missing = (named("vasopressor"),)
+            return Axis(NO_VASOPRESSOR, (text,), found, True, missing, flags=refused, conventions=used)
         if low is not None:
-            unconfirmed.append(f"{low.text} by {label(entry.by)}: not yet confirmed")
+            unconfirmed.append(phrase("{what} by {what2}: not yet confirmed", what=low.text, what2=Name(entry.by)))
     aged = tuple(name for _, entry in charted for name in if_old(entry, at, site, "chart.vitals_hold"))
     return Axis(
         0,
-        "; ".join(unconfirmed) or "blood pressure not low",
+        tuple(unconfirmed) or (Phrase("blood pressure not low"),),
         found,
         flags=(*unconfirmed, *refused),
         conventions=("crs.hypotension_systolic", "crs.hypotension_mean", *dict.fromkeys(aged), *conventions),
@@ -115,11 +124,11 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
 
 def _contradictions(
     chart: Chart, systolic: Entry | None, mean: Entry | None, at: datetime, site: Site
-) -> tuple[str, ...]:
+) -> tuple[Phrase, ...]:
     """The sets that came after the pressures in use and contradict themselves."""
     used = max((entry for entry in (systolic, mean) if entry), key=lambda entry: entry.effective, default=None)
     said = (contradiction(chart, kind, used, at, site) for kind in ("systolic_bp", "mean_bp"))
-    return tuple(dict.fromkeys(text for text in said if text))
+    return tuple(dict.fromkeys(text for text in said if text is not None))
 
 
 def _confirmed(chart: Chart, kind: str, entry: Entry, site: Site, alert: bool) -> confirmation.Confirmed:
@@ -138,23 +147,24 @@ def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     conventions = site.conventions.crs
     if kind == "mean_bp":
         if entry.below(conventions.hypotension_mean.value):
-            return _Low(
-                f"mean {charted('systolic_bp', entry.value)} < {conventions.hypotension_mean.value}",
-                ("crs.hypotension_mean",),
-            )
+            text = phrase("mean {n} < {n2}", n=_number(entry.value), n2=str(conventions.hypotension_mean.value))
+            return _Low(text, ("crs.hypotension_mean",))
         return None
     if entry.below(conventions.hypotension_systolic.value):
-        text = f"systolic {charted('systolic_bp', entry.value)} < {conventions.hypotension_systolic.value}"
+        text = phrase("systolic {n} < {n2}", n=_number(entry.value), n2=str(conventions.hypotension_systolic.value))
         return _Low(text, ("crs.hypotension_systolic",))
     if not entry.below(conventions.relative_hypotension_systolic.value):
         return None
     fraction = conventions.relative_hypotension_fraction.value
     before = baseline(chart, site)
     if before is not None and entry.below(before * fraction):
-        return _Low(
-            f"systolic {charted('systolic_bp', entry.value)} < {fraction} x baseline {number(before)}", RELATIVE
-        )
+        fall = "systolic {n} < {n2} x baseline {n3}"
+        return _Low(phrase(fall, n=_number(entry.value), n2=str(fraction), n3=Number(before)), RELATIVE)
     return None
+
+
+def _number(value: Decimal | None) -> Number:
+    return Number(value or Decimal(0))
 
 
 def _severe_by(kind: str) -> str:
@@ -203,13 +213,13 @@ def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *,
         return found
     worse = None if said.is_true else worse_pressure(chart, said, at, site)
     if worse is not None:
-        return statements.ended(found, "hypotension", said, worse, site)
+        return statements.ended(found, "hypotension", said, worse)
     if is_supported:
         return found
     conventions = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
-        text = f"hypotension by a clinician's statement, no vasopressor: grade {NO_VASOPRESSOR}"
-        row = Axis(NO_VASOPRESSOR, text, conventions=conventions)
+        text = phrase("hypotension by a clinician's statement, no vasopressor: grade {n}", n=NO_VASOPRESSOR)
+        row = Axis(NO_VASOPRESSOR, (text,), conventions=conventions)
     else:
-        row = Axis(0, "no hypotension by a clinician's statement", conventions=conventions)
+        row = Axis(0, (Phrase("no hypotension by a clinician's statement"),), conventions=conventions)
     return statements.outranking(row, "hypotension", said, found, site)

@@ -13,10 +13,10 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import charted, if_old, latest_number, numbers
+from alerts.grading.inputs import if_old, latest_number, numbers
 from alerts.grading.result import Evidence
+from alerts.wording.phrase import Amount, Name, Phrase, named, phrase
 from config.site import Site
-from config.vocabulary import label
 
 LOW_FLOW_AT_MOST = Decimal(6)
 """Litres per minute by nasal cannula; the table's second and last number besides 38.0 °C."""
@@ -52,9 +52,11 @@ def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
     if cause is not None:
         worse = worse_oxygen(chart, cause, at, site)
         if worse is None:
-            row = Axis(0, flags=("hypoxia attributed to another cause",), conventions=("crs.other_cause_holds",))
+            row = Axis(
+                0, flags=(Phrase("hypoxia attributed to another cause"),), conventions=("crs.other_cause_holds",)
+            )
             return statements.outranking(row, OTHER_CAUSE, cause, found, site)
-        found = statements.ended(found, OTHER_CAUSE, cause, worse, site)
+        found = statements.ended(found, OTHER_CAUSE, cause, worse)
     said = chart.latest("hypoxia", at, site.conventions.chart.vitals_hold.value)
     axis = found if said is None else _stated(chart, at, site, said, found, is_supported=is_supported)
     if supported is None or is_supported:
@@ -79,22 +81,22 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
     own = _flow_of(chart, device, flow, site)
     recent = flow is not None and at - flow.effective <= site.conventions.chart.oxygen_holds.value
     if _as_before_infusion(chart, device, flow if recent else own, site):
-        return Axis(0, flags=("oxygen as before infusion: not newly started",), conventions=("chart.baseline_window",))
+        as_before = Phrase("oxygen as before infusion: not newly started")
+        return Axis(0, flags=(as_before,), conventions=("chart.baseline_window",))
     if device.code == "nasal_cannula":
         return _nasal_cannula(chart, device, own, at, site)
     level = DEVICE_GRADE[device.code]
-    text = f"oxygen by {label(device.code)}: grade {level}"
+    text = phrase("oxygen by {what}: grade {n}", what=Name(device.code), n=level)
     seen = max(device, own, key=lambda entry: entry.effective) if own and own.above(Decimal(0)) else device
-    axis = _held(Axis(level, text, evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
+    axis = _held(Axis(level, (text,), evidence(("oxygen_device", device))), "oxygen_device", seen, at, site)
     said = _not_for_hypoxia(chart, device, at, site) if level == POSITIVE_PRESSURE else None
     if said is None:
         return axis
     worse = worse_saturation(chart, said, at, site)
     if worse is not None:
-        return statements.ended(axis, NOT_FOR_HYPOXIA, said, worse, site)
-    row = Axis(
-        0, flags=("positive pressure not given for hypoxia: not grade 4",), conventions=("crs.other_cause_holds",)
-    )
+        return statements.ended(axis, NOT_FOR_HYPOXIA, said, worse)
+    not_graded = Phrase("positive pressure not given for hypoxia: not grade 4")
+    row = Axis(0, flags=(not_graded,), conventions=("crs.other_cause_holds",))
     return statements.outranking(row, NOT_FOR_HYPOXIA, said, axis, site)
 
 
@@ -104,8 +106,8 @@ def _held(axis: Axis, kind: str, entry: Entry, at: datetime, site: Site) -> Axis
     age = at - entry.effective
     if age <= site.conventions.chart.oxygen_holds.value:
         return axis._replace(conventions=conventions)
-    flag = f"{label(kind)} last charted {age // timedelta(hours=1)} h ago"
-    missing = tuple(dict.fromkeys((*axis.missing, kind)))
+    flag = phrase("{what} last charted {n} h ago", what=Name(kind), n=age // timedelta(hours=1))
+    missing = tuple(dict.fromkeys((*axis.missing, named(kind))))
     return axis._replace(provisional=True, missing=missing, flags=(*axis.flags, flag), conventions=conventions)
 
 
@@ -131,15 +133,21 @@ def _nasal_cannula(chart: Chart, device: Entry, flow: Entry | None, at: datetime
     found = evidence(("oxygen_device", device))
     high = flow.above(LOW_FLOW_AT_MOST) if flow else None
     if flow is None or high is None:
-        text = f"oxygen by nasal cannula, flow not charted: at least grade {LOW_FLOW}"
-        axis = Axis(LOW_FLOW, text, found, provisional=True, missing=("oxygen_flow",))
+        text = phrase("oxygen by nasal cannula, flow not charted: at least grade {n}", n=LOW_FLOW)
+        axis = Axis(LOW_FLOW, (text,), found, provisional=True, missing=(named("oxygen_flow"),))
         return _held(axis, "oxygen_device", device, at, site)
     level = HIGH_FLOW if high else LOW_FLOW
     sign = ">" if high else "<="
-    text = f"nasal cannula {charted('oxygen_flow', flow.value)} L/min ({sign} {LOW_FLOW_AT_MOST}): grade {level}"
+    text = phrase(
+        "nasal cannula {amount} ({sign} {n}): grade {n2}",
+        amount=Amount("oxygen_flow", flow.value),
+        sign=sign,
+        n=str(LOW_FLOW_AT_MOST),
+        n2=level,
+    )
     before = flow.effective < _since(chart, device)
     axis = Axis(
-        level, text, (*found, *evidence(("oxygen_flow", flow))), conventions=("chart.one_set",) if before else ()
+        level, (text,), (*found, *evidence(("oxygen_flow", flow))), conventions=("chart.one_set",) if before else ()
     )
     return _held(axis, "oxygen_flow", flow, at, site)
 
@@ -149,8 +157,10 @@ def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
     if flow is None or not flow.above(Decimal(0)):
         return None
     level = HIGH_FLOW if flow.above(LOW_FLOW_AT_MOST) else LOW_FLOW
-    text = f"oxygen {charted('oxygen_flow', flow.value)} L/min, device not charted: grade {level}"
-    axis = Axis(level, text, evidence(("oxygen_flow", flow)), provisional=True, missing=("oxygen_device",))
+    shown = Amount("oxygen_flow", flow.value)
+    text = phrase("oxygen {amount}, device not charted: grade {n}", amount=shown, n=level)
+    missing = (named("oxygen_device"),)
+    axis = Axis(level, (text,), evidence(("oxygen_flow", flow)), provisional=True, missing=missing)
     return _held(axis, "oxygen_flow", flow, at, site)
 
 
@@ -187,7 +197,7 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.chart.vitals_hold.value
     bound = site.conventions.crs.hypoxia_spo2.value
     if latest_number(chart, "spo2", at, holds) is None:
-        return Axis(None, missing=("spo2",))
+        return Axis(None, missing=(named("spo2"),))
 
     def low(entry: Entry) -> bool | None:
         return entry.below(bound)
@@ -196,7 +206,7 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
         numbers(chart, "spo2", at, holds), low, lambda entry: confirmation.saturation(chart, entry, low, site)
     )
     flags = tuple(
-        f"SpO2 {charted('spo2', entry.value)} % by {label(entry.by)}: not yet confirmed"
+        phrase("{what} by {what2}: not yet confirmed", what=_value(entry), what2=Name(entry.by))
         for entry in decided.unconfirmed[:1]
     )
     by = ((decided.confirmed.convention,) if decided.confirmed.convention else ()) + if_old(
@@ -204,20 +214,28 @@ def _saturation(chart: Chart, at: datetime, site: Site) -> Axis:
     )
     conventions = ("crs.hypoxia_spo2", *by)
     if not decided.confirmed.counts:
-        text = flags[0] if flags else "saturation not low"
-        return Axis(0, text, evidence(("spo2", decided.entry)), flags=flags, conventions=conventions)
+        because = flags or (Phrase("saturation not low"),)
+        return Axis(0, because, evidence(("spo2", decided.entry)), flags=flags, conventions=conventions)
     spo2 = decided.confirmed.samples[-1]
     device = chart.latest("oxygen_device", at, site.conventions.chart.oxygen_holds.value)
-    where = "on room air" if device and device.code == "none" else "support not charted"
+    on_air, unknown = (
+        "hypoxia observed ({what}), on room air: at least grade {n}",
+        "hypoxia observed ({what}), support not charted: at least grade {n}",
+    )
+    seen = phrase("{what} {sign} {n}", what=_value(spo2), sign="<", n=str(bound))
     return Axis(
         LOW_FLOW,
-        f"hypoxia observed (SpO2 {charted('spo2', spo2.value)} % < {bound}), {where}: at least grade {LOW_FLOW}",
+        (phrase(on_air if device and device.code == "none" else unknown, what=seen, n=LOW_FLOW),),
         evidence(("spo2", spo2)),
         provisional=True,
-        missing=("oxygen_device",),
+        missing=(named("oxygen_device"),),
         flags=flags,
         conventions=conventions,
     )
+
+
+def _value(spo2: Entry) -> Phrase:
+    return phrase("{what} {amount}", what=Name("spo2"), amount=Amount("spo2", spo2.value))
 
 
 def worse_saturation(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
@@ -260,13 +278,13 @@ def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *,
         return found
     worse = None if said.is_true else worse_oxygen(chart, said, at, site)
     if worse is not None:
-        return statements.ended(found, "hypoxia", said, worse, site)
+        return statements.ended(found, "hypoxia", said, worse)
     if is_supported:
         return found
     conventions = ("crs.statement_holds", *if_old(said, at, site, "chart.vitals_hold"))
     if said.is_true:
-        text = f"hypoxia by a clinician's statement, support not charted: at least grade {LOW_FLOW}"
-        row = Axis(LOW_FLOW, text, (), True, ("oxygen_device",), conventions=conventions)
+        text = phrase("hypoxia by a clinician's statement, support not charted: at least grade {n}", n=LOW_FLOW)
+        row = Axis(LOW_FLOW, (text,), (), True, (named("oxygen_device"),), conventions=conventions)
     else:
-        row = Axis(0, "no hypoxia by a clinician's statement", conventions=conventions)
+        row = Axis(0, (Phrase("no hypoxia by a clinician's statement"),), conventions=conventions)
     return statements.outranking(row, "hypoxia", said, found, site)

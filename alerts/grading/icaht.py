@@ -29,9 +29,10 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.dependencies import Dependencies
-from alerts.grading.inputs import PROVISIONAL, amount, reported
+from alerts.grading.inputs import PROVISIONAL, only_a_bound, with_time
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
+from alerts.wording.phrase import Name, Phrase, phrase, plural
 from config.site import Site
 
 EARLY_SYSTEM = "ICAHT early"
@@ -106,8 +107,9 @@ def early(chart: Chart, at: datetime, site: Site) -> Grade:
     counted = _by_day(chart, at, site)
     last = min(today if today in counted else today - 1, LAST_EARLY_DAY)
     if not any(0 <= number <= last for number in counted):
-        missing = f"{KIND} from day 0 on"
-        return _result(EARLY_SYSTEM, at, Axis(None, f"no count of days 0-{LAST_EARLY_DAY} yet", missing=(missing,)))
+        missing = phrase("{what} from day {n} on", what=Name(KIND), n=0)
+        because = phrase("no count of days {cell} yet", cell=f"0-{LAST_EARLY_DAY}")
+        return _result(EARLY_SYSTEM, at, Axis(None, (because,), missing=(missing,)))
     return _result(EARLY_SYSTEM, at, _early(counted, last))
 
 
@@ -117,12 +119,13 @@ def late(chart: Chart, at: datetime, site: Site) -> Grade:
     if today is None:
         return _result(LATE_SYSTEM, at, _without_infusion())
     counts = _by_time(chart, at, site)
-    axis = _late(counts, site) if len(counts) >= COUNTS_NEEDED else _too_few(counts, today)
+    axis = _late(counts) if len(counts) >= COUNTS_NEEDED else _too_few(counts, today)
     return _result(LATE_SYSTEM, at, axis)
 
 
 def _without_infusion() -> Axis:
-    return Axis(None, "days are counted from infusion, and none is charted", missing=("infusion date",))
+    because = Phrase("days are counted from infusion, and none is charted")
+    return Axis(None, (because,), missing=(Phrase("infusion date"),))
 
 
 def _result(system: str, at: datetime, axis: Axis) -> Grade:
@@ -134,7 +137,7 @@ def _result(system: str, at: datetime, axis: Axis) -> Grade:
         at=at,
         grade=axis.level,
         provisional=axis.provisional or (preliminary and axis.level is not None),
-        because=tuple(axis.because.split("; ")),
+        because=axis.because,
         evidence=axis.evidence,
         missing=axis.missing,
         flags=(*axis.flags, PROVISIONAL) if preliminary else axis.flags,
@@ -173,20 +176,24 @@ def _early(counted: dict[int, DayCounts], last: int) -> Axis:
     unknown = [number for number, day in enumerate(days) if not day.decided]
     names = _unknown(unknown, counted)
     filled = sum(day.decided and number not in counted for number, day in enumerate(days))
-    because = [f"{_told_days(days, last)}: {_verdict(sure, could_be)}"]
+    because = [phrase("{what}: {verdict}", what=_days_in_bands(days, last), verdict=_verdict(sure, could_be))]
     if filled:
-        because.append(f"of {_days(filled)} without a count both neighbours are in one band")
+        because.append(phrase("of {what} without a count both neighbours are in one band", what=_days(filled)))
     if last < LAST_EARLY_DAY:
-        because.append(f"so far: day {LAST_EARLY_DAY} is not reached")
+        because.append(phrase("so far: day {n} is not reached", n=LAST_EARLY_DAY))
     open_ = grade != could_be
     return Axis(
         None if open_ and not grade else grade,
-        "; ".join(because),
+        tuple(because),
         evidence(*((KIND, counted[number].lowest) for number in _rests_on(counted, last))),
         provisional=open_ and grade > 0,
         missing=names if open_ else (),
-        flags=(*_gaps(days), *(f"{name}: cannot change the grade" for name in names if not open_)),
+        flags=(*_gaps(days), *(_no_matter(name) for name in names if not open_)),
     )
+
+
+def _no_matter(name: Phrase) -> Phrase:
+    return phrase("{what}: cannot change the grade", what=name)
 
 
 def _band(number: int, counted: dict[int, DayCounts]) -> Levels:
@@ -216,42 +223,48 @@ def _rests_on(counted: dict[int, DayCounts], last: int) -> list[int]:
     return sorted(day for day in counted if first <= day <= end)
 
 
-def _told_days(days: list[Levels], last: int) -> str:
+def _days_in_bands(days: list[Levels], last: int) -> Phrase:
     severe = sum(day.lowest >= SEVERE for day in days)
     profound = sum(day.lowest >= PROFOUND for day in days)
-    return f"ANC {BANDS[0].cell} on {severe} and {BANDS[1].cell} on {profound} of days 0-{last}"
+    text = "ANC <= 500/µL on {n} and <= 100/µL on {n2} of days {cell}"
+    return phrase(text, n=severe, n2=profound, cell=f"0-{last}")
 
 
-def _verdict(sure: Duration | None, could_be: int) -> str:
-    if sure is None:
-        return f"grade unknown, could be up to {could_be}" if could_be else "grade 0"
-    if sure.grade != could_be:
-        return f"at least grade {sure.grade} ({sure.cell}), could be {could_be}"
-    return f"grade {sure.grade} ({sure.cell})"
+def _verdict(sure: Duration | None, could_be: int) -> Phrase:
+    return verdict(sure.grade if sure else 0, could_be, sure.cell if sure else "")
 
 
-def _unknown(unknown: list[int], counted: dict[int, DayCounts]) -> tuple[str, ...]:
+def verdict(grade: int, could_be: int, printed: str) -> Phrase:
+    """The grade with its cell as printed, and what it could be where it is open."""
+    if grade != could_be:
+        if not grade:
+            return phrase("grade unknown, could be up to {n}", n=could_be)
+        return phrase("at least grade {n} ({what}), could be {n2}", n=grade, what=Phrase(printed), n2=could_be)
+    return phrase("grade {n} ({what})", n=grade, what=Phrase(printed)) if grade else phrase("grade {n}", n=0)
+
+
+def _unknown(unknown: list[int], counted: dict[int, DayCounts]) -> tuple[Phrase, ...]:
     """How many days are not known, and why."""
     bounds = sum(number in counted for number in unknown)
     empty = len(unknown) - bounds
     names = []
     if empty:
-        names.append(f"{KIND} ({_days(empty)} without a count)")
+        names.append(phrase("{what} ({what2} without a count)", what=Name(KIND), what2=_days(empty)))
     if bounds:
-        names.append(f"{KIND} ({_days(bounds)} with only a bound)")
+        names.append(phrase("{what} ({what2} with only a bound)", what=Name(KIND), what2=_days(bounds)))
     return tuple(names)
 
 
-def _gaps(days: list[Levels]) -> tuple[str, ...]:
+def _gaps(days: list[Levels]) -> tuple[Phrase, ...]:
     """A remark where a day above 500 lies between days that are not."""
     severe = [number for number, day in enumerate(days) if day.lowest >= SEVERE]
     if severe and any(day.highest == 0 for day in days[severe[0] : severe[-1]]):
-        return (f"the {_days(len(severe))} {BANDS[0].cell} are not consecutive",)
+        return (phrase("the {what} <= 500/µL are not consecutive", what=_days(len(severe))),)
     return ()
 
 
-def _days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number} days"
+def _days(number: int) -> Phrase:
+    return plural("1 day", "{n} days", n=number)
 
 
 # -- late ------------------------------------------------------------------------------------------
@@ -270,30 +283,27 @@ def _by_time(chart: Chart, at: datetime, site: Site) -> list[DayCounts]:
 def _too_few(counts: list[DayCounts], today: int) -> Axis:
     if counts:
         found = evidence((KIND, counts[0].lowest))
-        return Axis(None, f"only one count after day {LAST_EARLY_DAY}", found, missing=("a second count",))
-    text = f"no count after day {LAST_EARLY_DAY}, this is day {today}"
-    return Axis(None, text, missing=(f"{KIND} after day {LAST_EARLY_DAY}",))
+        one = phrase("only one count after day {n}", n=LAST_EARLY_DAY)
+        return Axis(None, (one,), found, missing=(Phrase("a second count"),))
+    text = phrase("no count after day {n}, this is day {n2}", n=LAST_EARLY_DAY, n2=today)
+    return Axis(None, (text,), missing=(phrase("{what} after day {n}", what=Name(KIND), n=LAST_EARLY_DAY),))
 
 
-def _late(counts: list[DayCounts], site: Site) -> Axis:
+def _late(counts: list[DayCounts]) -> Axis:
     second = COUNTS_NEEDED - 1
     grade = sorted((count.allows.lowest for count in counts), reverse=True)[second]
     could_be = sorted((count.allows.highest for count in counts), reverse=True)[second]
     worst = sorted(counts, key=lambda count: (*count.allows, count.lowest.effective), reverse=True)[:COUNTS_NEEDED]
-    shown = " and ".join(reported(KIND, count.lowest, site.zone) for count in worst)
+    shown = phrase(
+        "{what} and {what2}",
+        **{name: with_time(KIND, one.lowest) for name, one in zip(("what", "what2"), worst, strict=True)},
+    )
     bounds = [count.lowest for count in counts if count.allows.highest > max(grade, count.allows.lowest)]
-    if grade == could_be:
-        verdict = f"grade {grade} ({cell(grade, LATE)})" if grade else "grade 0"
-    elif grade:
-        verdict = f"at least grade {grade} ({cell(grade, LATE)}), could be {could_be}"
-    else:
-        verdict = f"grade unknown, could be up to {could_be}"
+    text = phrase("the two lowest since day {n}, {what}", n=LAST_EARLY_DAY + 1, what=shown)
     return Axis(
         None if grade != could_be and not grade else grade,
-        f"the two lowest since day {LAST_EARLY_DAY + 1}, {shown}: {verdict}",
+        (phrase("{what}: {verdict}", what=text, verdict=verdict(grade, could_be, cell(grade, LATE))),),
         evidence(*((KIND, count.lowest) for count in worst)),
         provisional=grade != could_be and grade > 0,
-        missing=tuple(dict.fromkeys(f"{KIND} (only a bound: {amount(KIND, entry)})" for entry in bounds))
-        if grade != could_be
-        else (),
+        missing=tuple(dict.fromkeys(only_a_bound(KIND, entry) for entry in bounds)) if grade != could_be else (),
     )

@@ -28,10 +28,11 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, cell, levels
 from alerts.grading.dependencies import Dependencies
 from alerts.grading.ice import latest_scores, points_of
-from alerts.grading.inputs import name_missing, number
+from alerts.grading.inputs import name_missing
 from alerts.grading.result import Evidence, Grade, Points
+from alerts.wording.codes import coded
+from alerts.wording.phrase import Listed, Number, Phrase, joined, named, phrase
 from config.site import Site
-from config.vocabulary import label
 
 SYSTEM = "ICANS"
 VERSION = "ASTCT 2019"
@@ -114,7 +115,7 @@ def grade(chart: Chart, at: datetime, site: Site) -> Grade:
     """The ICANS grade, 0 to 5, with every assessment it rests on; None where the table cannot decide."""
     died = chart.latest("died_of_icans", at)
     if died is not None and died.is_true:
-        return _result(at, Axis(5, "death due to ICANS: grade 5", evidence(("died_of_icans", died))))
+        return _result(at, Axis(5, (Phrase("death due to ICANS: grade 5"),), evidence(("died_of_icans", died))))
     consciousness = _consciousness(chart, at, site)
     cognition = _cognition(chart, at, site, consciousness)
     rows = [
@@ -131,12 +132,13 @@ def _result(at: datetime, *rows: Axis) -> Grade:
     worst = rows[0].level
     unanswered = [row for row in rows if row.missing]
     undetermined = not worst and bool(unanswered)
-    because = [row.because for row in rows if row.because]
+    because = [reason for row in rows for reason in row.because]
     provisional = not undetermined and worst is not None and worst < UNAROUSABLE and bool(unanswered)
     if undetermined:
-        because.append("no other domain is abnormal: undetermined")
+        because.append(Phrase("no other domain is abnormal: undetermined"))
     if provisional:
-        because.insert(0, f"at least grade {worst}: {', '.join(unanswered[0].missing)} could make it worse")
+        text = "at least grade {n}: {list} could make it worse"
+        because.insert(0, phrase(text, n=worst or 0, list=Listed(unanswered[0].missing)))
     return Grade(
         system=SYSTEM,
         version=VERSION,
@@ -163,7 +165,7 @@ def _cognition(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> A
         return row._replace(conventions=(*row.conventions, "icans.capd_below_age"))
     row = _ice_row(chart, at, site, consciousness)
     if row.level is None and not born_known and chart.latest("capd", at):
-        flag = "a CAPD is charted, the date of birth is not: CAPD grades only children"
+        flag = Phrase("a CAPD is charted, the date of birth is not: CAPD grades only children")
         return row._replace(flags=(*row.flags, flag))
     return row
 
@@ -172,7 +174,7 @@ def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axi
     points = ice.score(chart, at, site)
     row = Axis(
         None,
-        points.because[0],
+        points.because[:1],
         points.evidence,
         missing=points.missing,
         flags=points.flags,
@@ -182,36 +184,45 @@ def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axi
         return row
     entry = points.evidence[0].entry
     level = levels(entry, ICE_ROW).lowest
-    text = f"ICE {points.score}: grade {level} ({cell(level, ICE_ROW) or '10'})"
     if points.score == 0 and consciousness.level == UNAROUSABLE:
-        return row._replace(level=UNAROUSABLE, because=f"ICE 0: grade {UNAROUSABLE} (0 because unarousable)")
+        because = _graded(ICE_SCORE, 0, UNAROUSABLE, "0 because unarousable")
+        return row._replace(level=UNAROUSABLE, because=(because,))
+    text = _graded(ICE_SCORE, points.score, level, cell(level, ICE_ROW) or "10")
     if points.score == 0 and not consciousness.evidence:
-        text += f"; 0 because unarousable would be {UNAROUSABLE}"
-        return row._replace(level=level, because=text, missing=("consciousness",))
+        text = joined([text, phrase("0 because unarousable would be {n}", n=UNAROUSABLE)])
+        return row._replace(level=level, because=(text,), missing=(named("consciousness"),))
     flags = (*points.flags, *_outdated(entry, level, consciousness))
-    return row._replace(level=level, because=text, flags=flags)
+    return row._replace(level=level, because=(text,), flags=flags)
 
 
-def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[str, ...]:
+ICE_SCORE, CAPD_SCORE = "ICE {score}: grade {n} ({what})", "CAPD {score}: grade {n} ({what})"
+
+
+def _graded(text: str, score: int | Number, level: int, printed: str) -> Phrase:
+    return phrase(text, score=score, n=level, what=Phrase(printed))
+
+
+def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[Phrase, ...]:
     """A flag where a better ICE was found after a consciousness that would not have allowed it."""
     depressed = consciousness.level is not None and consciousness.level >= 3
     if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
         return ()
-    return (f"consciousness was charted before the ICE of {points_of(entry):.0f}: chart it again",)
+    text = "consciousness was charted before the ICE of {n}: chart it again"
+    return (phrase(text, n=int(points_of(entry))),)
 
 
 def _capd_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axis:
     entry = max(latest_scores(chart, "capd", at, site), key=points_of, default=None)
     found = evidence(*[("capd", entry)] if entry else [])
-    row = Axis(None, "", found, conventions=("icans.assessment_holds",))
+    row = Axis(None, (), found, conventions=("icans.assessment_holds",))
     if entry is not None and entry.value is not None:
         level = levels(entry, CAPD_ROW).lowest
-        text = f"CAPD {number(entry.value)}: grade {level} ({cell(level, CAPD_ROW) or '0'})"
-        return row._replace(level=level, because=text)
+        text = _graded(CAPD_SCORE, Number(entry.value), level, cell(level, CAPD_ROW) or "0")
+        return row._replace(level=level, because=(text,))
     if entry is not None and (_unable(entry) or consciousness.level == UNAROUSABLE):
-        return row._replace(level=UNAROUSABLE, because=f"CAPD: grade {UNAROUSABLE} (unable)")
-    missing = name_missing(chart, "capd", at, site.conventions.icans.assessment_holds.value, site.zone)
-    return row._replace(because=f"no CAPD assessment holds: {missing}", missing=(missing,))
+        return row._replace(level=UNAROUSABLE, because=(phrase("CAPD: grade {n} (unable)", n=UNAROUSABLE),))
+    missing = name_missing(chart, "capd", at, site.conventions.icans.assessment_holds.value)
+    return row._replace(because=(phrase("no CAPD assessment holds: {what}", what=missing),), missing=(missing,))
 
 
 def _unable(entry: Entry) -> bool:
@@ -230,9 +241,9 @@ def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
         return row
     worse = _worse(chart, said, at, site)
     if worse is not None:
-        return statements.ended(row, OTHER_CAUSE, said, worse, site)
-    flag = "consciousness is put down to another cause: its row is not used"
-    unused = Axis(0, "", flags=(flag,), conventions=("crs.other_cause_holds",))
+        return statements.ended(row, OTHER_CAUSE, said, worse)
+    flag = Phrase("consciousness is put down to another cause: its row is not used")
+    unused = Axis(0, flags=(flag,), conventions=("crs.other_cause_holds",))
     return statements.outranking(unused, OTHER_CAUSE, said, row, site)
 
 
@@ -271,5 +282,5 @@ def _worst(kind: str, found: list[Entry]) -> Axis:
         return Axis(None)
     entry = max(found, key=lambda entry: CODED_ROWS[kind][entry.code].grade)
     level, row = CODED_ROWS[kind][entry.code]
-    shown = f"{label(kind)} {label(entry.code)}: grade {level} ({row})"
-    return Axis(level, shown, evidence((kind, entry)), conventions=("icans.assessment_holds",))
+    shown = phrase("{what}: grade {n} ({what2})", what=coded(kind, entry.code), n=level, what2=Phrase(row))
+    return Axis(level, (shown,), evidence((kind, entry)), conventions=("icans.assessment_holds",))

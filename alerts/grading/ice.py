@@ -9,16 +9,18 @@ Lee DW et al., Biol Blood Marrow Transplant 2019;25:625-638, table 4. 0 to 10 po
     attention: counting back from 100 by 10         1
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
 from alerts.grading.axis import evidence
-from alerts.grading.inputs import clock, name_missing, number, span
+from alerts.grading.inputs import in_baseline, name_missing
 from alerts.grading.result import Points
+from alerts.wording.phrase import Arg, At, Listed, Name, Number, phrase
 from config.site import Site
-from config.vocabulary import label
+from config.vocabulary import ICE_ITEMS
 
 SYSTEM = "ICE"
 VERSION = "ASTCT 2019"
@@ -32,15 +34,14 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
     entry = min(latest_scores(chart, "ice", at, site), key=points_of, default=None)
     if entry is None or entry.value is None:
         return _not_assessed(chart, at, site, entry)
-    because = [f"ICE {number(entry.value)} of 10 ({_assessed(entry, site)})"]
+    because = [phrase("ICE {n} of 10 ({list})", n=Number(entry.value), list=_assessed(entry))]
     flags, conventions = [], ["icans.assessment_holds"]
     baseline = _baseline(chart, at, site)
     if baseline is not None:
-        window = span(site.conventions.chart.baseline_window.value)
-        because.append(f"baseline {number(baseline)}, the median of the {window} before infusion")
+        because.append(in_baseline(baseline, "ice", site))
         conventions.append("chart.baseline_window")
         if entry.value < baseline:
-            flags.append(f"below the baseline of {number(baseline)}")
+            flags.append(phrase("below the baseline of {n}", n=Number(baseline)))
     return Points(
         system=SYSTEM,
         version=VERSION,
@@ -54,13 +55,13 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
 
 
 def _not_assessed(chart: Chart, at: datetime, site: Site, entry: Entry | None) -> Points:
-    missing = name_missing(chart, "ice", at, site.conventions.icans.assessment_holds.value, site.zone)
+    missing = name_missing(chart, "ice", at, site.conventions.icans.assessment_holds.value)
     return Points(
         system=SYSTEM,
         version=VERSION,
         at=at,
         score=None,
-        because=(f"no ICE assessment holds: {missing}",),
+        because=(phrase("no ICE assessment holds: {what}", what=missing),),
         evidence=evidence(*[("ice", entry)] if entry else []),
         missing=(missing,),
         conventions=("icans.assessment_holds",),
@@ -75,9 +76,17 @@ def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
     return chart.baseline("ice", site.conventions.chart.baseline_window.value)
 
 
-def _assessed(entry: Entry, site: Site) -> str:
+def _assessed(entry: Entry) -> Listed:
     """When and by whom, and the items where they were sent."""
-    return ", ".join(part for part in (clock(entry.effective, site.zone), label(entry.by), entry.note) if part)
+    by = (Name(entry.by),) if entry.by else ()
+    return Listed((At(entry.effective), *by, *_items(entry.note)))
+
+
+def _items(note: str) -> Iterator[Arg]:
+    """The items of an ICE as they were charted, as in `year 1`; any other note is what somebody wrote."""
+    for part in filter(None, note.split(", ")):
+        item, _, points = part.partition(" ")
+        yield phrase("{what} {n}", what=Name(item), n=points) if item in ICE_ITEMS else part
 
 
 def latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:

@@ -16,6 +16,7 @@ counts stand in `iec_hs_organs`. Ours, too:
 
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -29,15 +30,14 @@ from alerts.grading.iec_hs_organs import NO, YES, above_limit, any_of, compared,
 from alerts.grading.inputs import (
     PROVISIONAL,
     amount,
-    clock,
     latest_number,
     name_missing,
     passed_over,
-    reported,
-    span,
+    with_time,
 )
 from alerts.grading.result import Result
 from alerts.message_fields import Status
+from alerts.wording.phrase import At, Length, Name, Phrase, named, phrase
 from config.site import Site
 
 SYSTEM = "IEC-HS"
@@ -61,7 +61,7 @@ class Criteria(Struct, frozen=True):
 
     ferritin: Entry | None
     read: tuple[Axis, ...]
-    flags: tuple[str, ...]
+    flags: tuple[Phrase, ...]
 
 
 KINDS = frozenset(("ferritin", *iec_hs_organs.KINDS))
@@ -96,14 +96,20 @@ def criteria(chart: Chart, at: datetime, site: Site) -> Criteria:
     """The criteria that the laboratory answers."""
     ferritin = latest_number(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value)
     if ferritin is None:
-        missing = name_missing(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value, site.zone)
-        of_ferritin = [
-            Axis(None, f"no ferritin holds: {missing}", missing=(missing,), conventions=("chart.laboratory_holds",))
-        ]
+        missing = name_missing(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value)
+        none = phrase("no ferritin holds: {what}", what=missing)
+        of_ferritin = [Axis(None, (none,), missing=(missing,), conventions=("chart.laboratory_holds",))]
     else:
         of_ferritin = [_high(ferritin, chart, site), _rising(ferritin, chart, site)]
     flags = passed_over(chart, "ferritin", ferritin, at) if ferritin else ()
     return Criteria(ferritin, (*of_ferritin, organ(chart, at, site)), flags)
+
+
+VERDICTS = {
+    True: Phrase("consider IEC-HS"),
+    False: Phrase("IEC-HS is not suspected"),
+    None: Phrase("whether to consider IEC-HS is open"),
+}
 
 
 def _screen(at: datetime, criteria: Criteria) -> Screen:
@@ -111,7 +117,6 @@ def _screen(at: datetime, criteria: Criteria) -> Screen:
     unmet = [criterion for criterion in criteria.read if criterion.level == NO]
     unknown = [criterion for criterion in criteria.read if criterion.level is None]
     suspected = False if unmet else None if unknown else True
-    verdict = {True: "consider IEC-HS", False: "IEC-HS is not suspected", None: "whether to consider IEC-HS is open"}
     shown = unmet or criteria.read
     flags = criteria.flags
     found = tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence))
@@ -122,7 +127,7 @@ def _screen(at: datetime, criteria: Criteria) -> Screen:
         version=VERSION,
         at=at,
         suspected=suspected,
-        because=(*(criterion.because for criterion in shown if criterion.because), verdict[suspected]),
+        because=(*(reason for criterion in shown for reason in criterion.because), VERDICTS[suspected]),
         evidence=found,
         missing=() if unmet else tuple(name for criterion in unknown for name in criterion.missing),
         flags=flags,
@@ -135,7 +140,7 @@ def _screen(at: datetime, criteria: Criteria) -> Screen:
 
 def _high(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     """Ferritin > 2 x ULN, or > 2 x its value at infusion."""
-    return any_of((above_limit("ferritin", ferritin, FERRITIN_TIMES, site), _above_infusion(ferritin, chart, site)))
+    return any_of((above_limit("ferritin", ferritin, FERRITIN_TIMES), _above_infusion(ferritin, chart, site)))
 
 
 def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
@@ -143,40 +148,59 @@ def _above_infusion(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     window = site.conventions.chart.baseline_window.value
     before = latest_number(chart, "ferritin", infused, window) if infused and infused < ferritin.effective else None
     if before is None:
-        return Axis(None, missing=("ferritin at infusion",), conventions=("chart.baseline_window",))
-    row = _multiple(ferritin, before, ">", FERRITIN_TIMES, "the value at infusion", site)
+        return Axis(None, missing=(Phrase("ferritin at infusion"),), conventions=("chart.baseline_window",))
+    row = _multiple(ferritin, before, ">", FERRITIN_TIMES, AT_INFUSION)
     return row._replace(conventions=("chart.baseline_window",))
 
 
-def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, what: str, site: Site) -> Axis:
+class _Against(NamedTuple):
+    """The sentences of a comparison with an earlier ferritin: reached, not reached, and only a bound."""
+
+    reached: str
+    not_reached: str
+    bound: str
+
+
+AT_INFUSION = _Against(
+    "{what} {sign} {n} x the value at infusion ({n2})",
+    "{what} not {sign} {n} x the value at infusion ({n2})",
+    "the value at infusion is only a bound: {amount}",
+)
+EARLIER = _Against(
+    "{what} {sign} {n} x that of {at} ({n2})",
+    "{what} not {sign} {n} x that of {at} ({n2})",
+    "that of {at} is only a bound: {amount}",
+)
+
+
+def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, against: _Against) -> Axis:
     """Against a multiple of another ferritin; where that is ">40000" only "not reached" is sure, and inversely."""
     cut = Cut(YES, sign, times * (before.value or Decimal(0)), "")
-    row = compared("ferritin", ferritin, cut, site, f"{times} x {what}")
+    at = (At(before.effective),) if against is EARLIER else ()
+    row = compared("ferritin", ferritin, cut, (against.reached, against.not_reached), (times, *at))
     row = row._replace(evidence=(*row.evidence, *evidence(("ferritin", before))))
     unsure = {">": YES, "<": NO}.get(before.comparator[:1])
     if row.level is None or row.level != unsure:
         return row
-    unsure_of = f"{what} is only a bound: {amount('ferritin', before)}"
-    because = f"{reported('ferritin', ferritin, site.zone)}: {unsure_of}"
-    return row._replace(level=None, because=because, missing=(f"ferritin ({unsure_of})",))
+    unsure_of = Phrase(against.bound, (*at, amount("ferritin", before)))
+    because = phrase("{what}: {why}", what=with_time("ferritin", ferritin), why=unsure_of)
+    missing = phrase("{what} ({why})", what=Name("ferritin"), why=unsure_of)
+    return row._replace(level=None, because=(because,), missing=(missing,))
 
 
 def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
     """Ferritin doubles within a while, or is very high."""
     conventions = site.conventions.iec_hs
-    very_high = compared("ferritin", ferritin, Cut(YES, ">", conventions.ferritin_high.value, ""), site)
+    very_high = compared("ferritin", ferritin, Cut(YES, ">", conventions.ferritin_high.value, ""))
     within = conventions.ferritin_doubles_within.value
     earlier = [
         entry
         for entry in chart.between("ferritin", ferritin.effective - within, ferritin.effective)
         if entry.value is not None and entry.effective < ferritin.effective
     ]
-    doubled = any_of(
-        _multiple(ferritin, entry, ">=", DOUBLED, f"that of {clock(entry.effective, site.zone)}", site)
-        for entry in earlier
-    )
+    doubled = any_of(_multiple(ferritin, entry, ">=", DOUBLED, EARLIER) for entry in earlier)
     if not earlier:
-        doubled = Axis(None, missing=(f"ferritin of the {span(within)} before the latest",))
+        doubled = Axis(None, missing=(phrase("ferritin of the {span} before the latest", span=Length(within)),))
     very_high = very_high._replace(conventions=("iec_hs.ferritin_high",))
     return any_of((very_high, doubled._replace(conventions=("iec_hs.ferritin_doubles_within",))))
 
@@ -185,28 +209,30 @@ def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 
 
 def _no_crs(chart: Chart, at: datetime) -> Axis:
-    """Never any CRS, so far as is known."""
+    """Never any CRS, so far as can be reported."""
     if chart.latest("temperature", at) is None:
-        return Axis(None, "no temperature was ever charted: CRS is not known", missing=("temperature",))
-    return Axis(NO, "no CRS")
+        because = Phrase("no temperature was ever charted: CRS is not known")
+        return Axis(None, (because,), missing=(named("temperature"),))
+    return Axis(NO, (Phrase("no CRS"),))
 
 
 def _improved(chart: Chart, ferritin: Entry, at: datetime, site: Site, course: crs.CrsCourse) -> Axis:
     """Whether CRS had improved when the latest ferritin was drawn: closed, or below the highest of the episode."""
     drawn = ferritin.effective
     if course.closed_at is not None and course.closed_at <= drawn:
-        text = f"CRS closed on {clock(course.closed_at, site.zone)}, before the latest ferritin"
-        return Axis(YES, text, conventions=CLOSING)
+        text = phrase("CRS closed on {at}, before the latest ferritin", at=At(course.closed_at))
+        return Axis(YES, (text,), conventions=CLOSING)
     if course.opened_at is not None and drawn < course.opened_at:
         if course.episodes > 1:
-            return Axis(YES, "CRS was closed when the latest ferritin was drawn", conventions=CLOSING)
-        return Axis(NO, "no CRS before the latest ferritin")
+            return Axis(YES, (Phrase("CRS was closed when the latest ferritin was drawn"),), conventions=CLOSING)
+        return Axis(NO, (Phrase("no CRS before the latest ferritin"),))
     if course.lower_since is not None and course.lower_since <= drawn:
-        since = clock(course.lower_since, site.zone)
-        return Axis(YES, f"CRS below its highest, grade {course.highest}, since {since}")
+        since = At(course.lower_since)
+        return Axis(YES, (phrase("CRS below its highest, grade {n}, since {at}", n=course.highest, at=since),))
     grade = crs.grade(chart, at, site, course)
     if course.lower_since is None and grade.grade is None:
-        missing = tuple(f"CRS grade since its highest: {name}" for name in grade.missing)
-        return Axis(None, "CRS cannot be graded since its highest", grade.evidence, missing=missing)
-    text = f"CRS at its highest, grade {course.highest}, when the latest ferritin was drawn"
-    return Axis(NO, text, grade.evidence, conventions=grade.conventions)
+        missing = tuple(phrase("CRS grade since its highest: {what}", what=name) for name in grade.missing)
+        because = Phrase("CRS cannot be graded since its highest")
+        return Axis(None, (because,), grade.evidence, missing=missing)
+    text = phrase("CRS at its highest, grade {n}, when the latest ferritin was drawn", n=course.highest)
+    return Axis(NO, (text,), grade.evidence, conventions=grade.conventions)

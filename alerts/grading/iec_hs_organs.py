@@ -8,7 +8,7 @@ One is enough: fibrinogen < 150 mg/dL; AST or ALT > 5 x ULN; a new grade 4 cytop
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 
@@ -16,10 +16,10 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import ctcae_counts
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.bands import Cut, levels
-from alerts.grading.inputs import amount, clock, latest_number, name_missing, number, reported, span
+from alerts.grading.bands import Cut, ReferenceLimit, levels
+from alerts.grading.inputs import latest_number, name_missing, only_a_bound, with_time
+from alerts.wording.phrase import Arg, At, Length, Name, Number, Phrase, joined, phrase
 from config.site import Site
-from config.vocabulary import label
 
 FIBRINOGEN_BELOW = Decimal(150)
 """mg/dL."""
@@ -37,11 +37,12 @@ KINDS = frozenset(("fibrinogen", "ast", "alt", ANAEMIA, *(ctcae_counts.ROWS[term
 """Everything that can change these criteria."""
 
 
-def above_limit(kind: str, entry: Entry, times: int, site: Site) -> Axis:
+def above_limit(kind: str, entry: Entry, times: int) -> Axis:
     if entry.high is None:
-        text = f"{reported(kind, entry, site.zone)}: no upper reference limit"
-        return Axis(None, text, evidence((kind, entry)), missing=(f"{kind}: upper reference limit",))
-    return compared(kind, entry, Cut(YES, ">", times * entry.high, ""), site, f"{times} x ULN")
+        text = phrase("{what}: no upper reference limit", what=with_time(kind, entry))
+        missing = phrase("{what}: {what2}", what=Name(kind), what2=Phrase(str(ReferenceLimit.HIGH)))
+        return Axis(None, (text,), evidence((kind, entry)), missing=(missing,))
+    return compared(kind, entry, Cut(YES, ">", times * entry.high, ""), OF_LIMIT, (times,))
 
 
 def any_of(criteria: Iterable[Axis]) -> Axis:
@@ -50,25 +51,31 @@ def any_of(criteria: Iterable[Axis]) -> Axis:
     met = [criterion for criterion in read if criterion.level == YES]
     unknown = [criterion for criterion in read if criterion.level is None]
     shown = met or read
+    because = [reason for criterion in shown for reason in criterion.because]
     return Axis(
         YES if met else None if unknown else NO,
-        "; ".join(criterion.because for criterion in shown if criterion.because),
+        (because[0] if len(because) == 1 else joined(because),) if because else (),
         tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence)),
         missing=() if met else tuple(dict.fromkeys(name for criterion in unknown for name in criterion.missing)),
         conventions=tuple(dict.fromkeys(name for criterion in shown for name in criterion.conventions)),
     )
 
 
-def compared(kind: str, entry: Entry, cut: Cut, site: Site, against: str = "") -> Axis:
-    """Whether a value is past a cut; `against` is what the bound is, where it is not the printed number itself."""
+PRINTED = ("{what} {sign} {n}", "{what} not {sign} {n}")
+OF_LIMIT = ("{what} {sign} {n} x ULN ({n2})", "{what} not {sign} {n} x ULN ({n2})")
+
+
+def compared(
+    kind: str, entry: Entry, cut: Cut, texts: tuple[str, str] = PRINTED, against: tuple[Arg, ...] = ()
+) -> Axis:
+    """Whether a value is past a cut: of two texts the first where it is. `against` stands in them before the bound."""
     reached = cut.reached(entry)
-    value = reported(kind, entry, site.zone)
+    value = with_time(kind, entry)
     if reached is None:
-        missing = f"{kind} (only a bound: {amount(kind, entry)})"
-        return Axis(None, f"{value}: only a bound", evidence((kind, entry)), missing=(missing,))
-    sign = cut.sign if reached else f"not {cut.sign}"
-    bound = number(cut.bound)
-    return Axis(int(reached), f"{value} {sign} {f'{against} ({bound})' if against else bound}", evidence((kind, entry)))
+        bound = phrase("{what}: only a bound", what=value)
+        return Axis(None, (bound,), evidence((kind, entry)), missing=(only_a_bound(kind, entry),))
+    text = Phrase(texts[not reached], (value, cut.sign, *against, Number(cut.bound)))
+    return Axis(int(reached), (text,), evidence((kind, entry)))
 
 
 def organ(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -78,11 +85,11 @@ def organ(chart: Chart, at: datetime, site: Site) -> Axis:
     for kind in ("fibrinogen", "ast", "alt"):
         entry = latest_number(chart, kind, at, holds)
         if entry is None:
-            criteria.append(Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),)))
+            criteria.append(Axis(None, missing=(name_missing(chart, kind, at, holds),)))
         elif kind == "fibrinogen":
-            criteria.append(compared(kind, entry, Cut(YES, "<", FIBRINOGEN_BELOW, ""), site))
+            criteria.append(compared(kind, entry, Cut(YES, "<", FIBRINOGEN_BELOW, "")))
         else:
-            criteria.append(above_limit(kind, entry, TRANSAMINASE_TIMES, site))
+            criteria.append(above_limit(kind, entry, TRANSAMINASE_TIMES))
     criteria += [_new_cytopenia(term, chart, at, site) for term in CYTOPENIAS]
     criteria.append(_new_anaemia(chart, at, site))
     row = any_of(criteria)
@@ -95,21 +102,31 @@ def _new_cytopenia(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.chart.laboratory_holds.value
     latest = latest_number(chart, kind, at, holds)
     if latest is None:
-        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),))
-    row = Axis(None, reported(kind, latest, site.zone), evidence((kind, latest)))
+        return Axis(None, missing=(name_missing(chart, kind, at, holds),))
+    value, found = with_time(kind, latest), evidence((kind, latest))
     if not (now := _is_grade_4(latest, cuts)):
-        missing = () if now is False else (f"{kind} (only a bound: {amount(kind, latest)})",)
-        return row._replace(level=None if missing else NO, because=f"{row.because}: not grade 4", missing=missing)
+        missing = () if now is False else (only_a_bound(kind, latest),)
+        return Axis(None if missing else NO, (phrase("{what}: not grade 4", what=value),), found, missing=missing)
     first, before = _row_of_grade_4(chart, kind, latest, cuts)
     window = site.conventions.iec_hs.cytopenia_new_for.value
-    since = clock(first.effective, site.zone)
-    row = row._replace(because=f"{row.because}: grade 4 since {since}", conventions=("iec_hs.cytopenia_new_for",))
+    since = At(first.effective)
+    row = Axis(NO, (_not_new(value, since, window),), found, conventions=("iec_hs.cytopenia_new_for",))
     if latest.effective - first.effective > window:
-        return row._replace(level=NO, because=f"{row.because}, longer than {span(window)}: not new")
+        return row
     if before is None or _is_grade_4(before, cuts) is None:
-        return row._replace(because=f"{row.because}, whether new is open", missing=(f"{kind} before {since}",))
-    found = (*row.evidence, *evidence((kind, before)))
-    return row._replace(level=YES, because=f"{row.because}: new", evidence=found)
+        is_open = phrase("{what}: grade 4 since {at}, whether new is open", what=value, at=since)
+        missing = (phrase("{what} before {at}", what=Name(kind), at=since),)
+        return row._replace(level=None, because=(is_open,), missing=missing)
+    return row._replace(level=YES, because=(_new(value, since),), evidence=(*found, *evidence((kind, before))))
+
+
+def _new(what: Arg, since: At) -> Phrase:
+    return phrase("{what}: grade 4 since {at}: new", what=what, at=since)
+
+
+def _not_new(what: Arg, since: At, window: timedelta) -> Phrase:
+    text = "{what}: grade 4 since {at}, longer than {span}: not new"
+    return phrase(text, what=what, at=since, span=Length(window))
 
 
 def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -120,10 +137,10 @@ def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
         return Axis(NO)
     first = in_a_row[-1]
     window = site.conventions.iec_hs.cytopenia_new_for.value
-    text = f"{label(ANAEMIA)} by a clinician's statement: grade {GRADE_4} since {clock(first.effective, site.zone)}"
-    row = Axis(YES, f"{text}: new", evidence((ANAEMIA, first)), conventions=("iec_hs.cytopenia_new_for",))
+    stated, since = phrase("{what} by a clinician's statement", what=Name(ANAEMIA)), At(first.effective)
+    row = Axis(YES, (_new(stated, since),), evidence((ANAEMIA, first)), conventions=("iec_hs.cytopenia_new_for",))
     if at - first.effective > window:
-        return row._replace(level=NO, because=f"{text}, longer than {span(window)}: not new")
+        return row._replace(level=NO, because=(_not_new(stated, since, window),))
     return row
 
 

@@ -1,23 +1,20 @@
-"""What a grader takes from the chart, and how a value, or why there is none, is put into words."""
+"""What a grader takes from the chart, and how a value, or why there is none, is put into a phrase."""
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
 from alerts.grading.result import Evidence
 from alerts.message_fields import Status
+from alerts.wording.phrase import Amount, At, Length, Name, Phrase, named, phrase
 from config.site import Site
-from config.vocabulary import label, moment, shown_unit
 
-PROVISIONAL = "provisional result"
+PROVISIONAL = Phrase("provisional result")
 """Flag of a result that rests on a preliminary laboratory value."""
 
 _INSTANT = timedelta(microseconds=1)
-_MEND = re.compile(r";[^)]*$")
 
 
 def latest_number(chart: Chart, kind: str, at: datetime, holds: timedelta | None = None) -> Entry | None:
@@ -41,84 +38,69 @@ def if_old(entry: Entry, at: datetime, site: Site, convention: str) -> tuple[str
     return (convention,) if at - entry.effective > site.conventions.chart.one_set.value else ()
 
 
-def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta, zone: ZoneInfo) -> str:
+def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Phrase:
     """The name of a missing input, and in brackets what is known of why it is missing.
 
-    A value that was set aside and a reason for an absent value explain more than an old value does.
+    A value that could not be used and a reason for an absent value explain more than an old value does.
     """
-    why = _set_aside_or_absent(chart, kind, at - holds, at)
-    if not why:
-        old = latest_number(chart, kind, at)
-        why = f"last {clock(old.effective, zone)}, more than {span(holds)} ago" if old else ""
-    return f"{kind} ({why})" if why else kind
+    why = _unused_or_absent(chart, kind, at - holds, at)
+    if why is not None:
+        return phrase("{what} ({why})", what=Name(kind), why=why)
+    old = latest_number(chart, kind, at)
+    if old is None:
+        return named(kind)
+    text = "{what} (last {at}, more than {span} ago)"
+    return phrase(text, what=Name(kind), at=At(old.effective), span=Length(holds))
 
 
-def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[str, ...]:
+def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[Phrase, ...]:
     """A flag where something newer than the value in use came in and could not be used."""
-    why = _set_aside_or_absent(chart, kind, used.effective + _INSTANT, at)
-    return (f"newer {label(kind)}: {why}; the value before it is used",) if why else ()
+    why = _unused_or_absent(chart, kind, used.effective + _INSTANT, at)
+    return (phrase("newer {what}: {what2}; the value before it is used", what=Name(kind), what2=why),) if why else ()
 
 
-def _set_aside_or_absent(chart: Chart, kind: str, after: datetime, at: datetime) -> str:
-    """Why the newest unusable value in a stretch of time cannot be used; empty where there is none."""
+def in_baseline(value: Decimal, kind: str, site: Site) -> Phrase:
+    """The pre-infusion baseline, and what it is."""
+    window = Length(site.conventions.chart.baseline_window.value)
+    text = "baseline {amount}, the median of the {span} before infusion"
+    return phrase(text, amount=Amount(kind, value), span=window)
+
+
+def only_a_bound(kind: str, entry: Entry) -> Phrase:
+    """The name of an input that is censored, where that leaves a table open."""
+    return phrase("{what} (only a bound: {amount})", what=Name(kind), amount=amount(kind, entry))
+
+
+def _unused_or_absent(chart: Chart, kind: str, after: datetime, at: datetime) -> Phrase | None:
+    """Why the newest unusable value in a stretch of time cannot be used; None if there is none."""
     found = [
-        (item.effective, f"{item.sent} was set aside: {_reason(kind, item.why)}")
+        (item.effective, phrase("{sent} was not used: {what}", sent=item.sent, what=item.why))
         for item in chart.rejected
         if item.kind == kind and after <= item.effective <= at
     ]
     found += [
-        (entry.effective, f"not done: {entry.note}" if entry.note else "not done")
+        (entry.effective, phrase("not done: {note}", note=entry.note) if entry.note else Phrase("not done"))
         for entry in chart.between(kind, after, at)
         if entry.code == ABSENT
     ]
-    return max(found)[1] if found else ""
+    return max(found, key=lambda item: item[0])[1] if found else None
 
 
-def _reason(kind: str, why: str) -> str:
-    """The reason alone: without the reading's name before it and the advice to the sender after it."""
-    return _MEND.sub("", why.removeprefix(f"{kind}: "))
-
-
-def unusual(found: Iterable[Evidence]) -> tuple[str, ...]:
+def unusual(found: Iterable[Evidence]) -> tuple[Phrase, ...]:
     """A flag for each value that is used though it is so far from the usual that a person is to check it."""
     used = [item for item in found if item.entry.unusual]
-    said = [f"{label(item.kind)} {amount(item.kind, item.entry)}: unusual, check it" for item in used]
-    return tuple(dict.fromkeys(said))
+    text = "{what} {amount}: unusual, check it"
+    flags = (phrase(text, what=Name(item.kind), amount=amount(item.kind, item.entry)) for item in used)
+    return tuple(dict.fromkeys(flags))
 
 
-def number(value: Decimal) -> str:
-    """A number as a person writes it: no exponent, no idle zeros, at most four places."""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def charted(kind: str, value: Decimal | None) -> str:
-    """A charted number; a temperature always has its first decimal, as in `39.0`."""
-    if value is None:
-        return ""
-    text = number(value)
-    return f"{text}.0" if kind == "temperature" and "." not in text else text
-
-
-def amount(kind: str, entry: Entry) -> str:
+def amount(kind: str, entry: Entry) -> Amount:
     """A charted number with its comparator and unit, as in `<0.1 ×10⁹/L`."""
-    shown = charted(kind, entry.value) if entry.value is not None else entry.code
-    return f"{entry.comparator}{shown} {shown_unit(kind)}".strip()
+    return Amount(kind, entry.value, entry.comparator)
 
 
-def reported(kind: str, entry: Entry, zone: ZoneInfo) -> str:
+def with_time(kind: str, entry: Entry) -> Phrase:
     """A charted number with its name, unit and time, as in `LDH 320 U/L (15 Jun 06:00)`."""
-    status = ", preliminary" if entry.status == Status.PRELIMINARY else ""
-    return f"{label(kind)} {amount(kind, entry)} ({clock(entry.effective, zone)}{status})"
-
-
-def clock(at: datetime, zone: ZoneInfo) -> str:
-    """A time as the ward's clock shows it."""
-    return moment(at, zone)
-
-
-def span(length: timedelta) -> str:
-    """A length of time in the largest of days and hours that fits it: `7 d`, `24 h`, `1.5 h`."""
-    hours = Decimal(length // timedelta(minutes=1)) / 60
-    if hours > 48 and hours % 24 == 0:
-        return f"{number(hours / 24)} d"
-    return f"{number(hours)} h"
+    preliminary = entry.status == Status.PRELIMINARY
+    text = "{what} {amount} ({at}, preliminary)" if preliminary else "{what} {amount} ({at})"
+    return Phrase(text, (Name(kind), Amount(kind, entry.value, entry.comparator), At(entry.effective)))

@@ -24,10 +24,11 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import pressures
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import amount, clock, latest_number, name_missing, passed_over, reported
+from alerts.grading.inputs import latest_number, name_missing, only_a_bound, passed_over, with_time
 from alerts.grading.result import Points
+from alerts.wording.codes import coded
+from alerts.wording.phrase import At, Listed, Name, Phrase, joined, phrase
 from config.site import Site
-from config.vocabulary import label
 
 SYSTEM = "NEWS2"
 VERSION = "RCP 2017"
@@ -117,7 +118,7 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
         at=at,
         score=total if len(parts) == len(rows) else None,
         parts=parts,
-        because=(*(row.because for row in rows.values() if row.because), _sum(total, missing)),
+        because=(*(reason for row in rows.values() for reason in row.because), _sum(total, missing)),
         evidence=tuple(dict.fromkeys(item for row in rows.values() for item in row.evidence)),
         missing=missing,
         flags=tuple(flag for row in rows.values() for flag in row.flags),
@@ -130,10 +131,11 @@ def at_least(result: News2) -> int:
     return sum(result.parts.values())
 
 
-def _sum(total: int, missing: tuple[str, ...]) -> str:
+def _sum(total: int, missing: tuple[Phrase, ...]) -> Phrase:
     if missing:
-        return f"no score without {', '.join(missing)}; the others give {total}"
-    return f"NEWS2 {total}"
+        without = phrase("no score without {list}", list=Listed(missing))
+        return joined([without, phrase("the others give {n}", n=total)])
+    return phrase("NEWS2 {n}", n=total)
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -146,34 +148,40 @@ def _vital(kind: str, bands: tuple[ScoreBand, ...], chart: Chart, at: datetime, 
     names = (TEMPERATURES if temperature else VITALS,)
     entry = latest_number(chart, kind, at, holds)
     if entry is None:
-        return Axis(None, missing=(name_missing(chart, kind, at, holds, site.zone),), conventions=names)
-    return _points(kind, entry, bands, passed_over(chart, kind, entry, at), names, site)
+        return Axis(None, missing=(name_missing(chart, kind, at, holds),), conventions=names)
+    return _points(kind, entry, bands, passed_over(chart, kind, entry, at), names)
 
 
 def _systolic(chart: Chart, at: datetime, site: Site) -> Axis:
     """The last systolic pressure of a set that does not contradict itself."""
     entry = pressures.latest(chart, at, site.conventions.chart.vitals_hold.value, site).systolic
     refused = pressures.contradiction(chart, "systolic_bp", entry, at, site)
-    if not refused:
+    if refused is None:
         return _vital("systolic_bp", SYSTOLIC, chart, at, site)
     names = (VITALS, *pressures.PULSE_PRESSURE)
     if entry is None:
-        return Axis(None, missing=(f"systolic_bp ({refused})",), flags=(refused,), conventions=names)
-    return _points("systolic_bp", entry, SYSTOLIC, (refused,), names, site)
+        missing = phrase("{what} ({why})", what=Name("systolic_bp"), why=refused)
+        return Axis(None, missing=(missing,), flags=(refused,), conventions=names)
+    return _points("systolic_bp", entry, SYSTOLIC, (refused,), names)
 
 
 def _points(
-    kind: str, entry: Entry, bands: tuple[ScoreBand, ...], flags: tuple[str, ...], names: tuple[str, ...], site: Site
+    kind: str, entry: Entry, bands: tuple[ScoreBand, ...], flags: tuple[Phrase, ...], names: tuple[str, ...]
 ) -> Axis:
     possible = _possible(entry, bands)
-    row = Axis(None, "", evidence((kind, entry)), flags=flags, conventions=names)
+    row = Axis(None, (), evidence((kind, entry)), flags=flags, conventions=names)
     points = {band.points for band in possible}
     if len(points) > 1:
-        return row._replace(missing=(f"{kind} (only a bound: {amount(kind, entry)})",))
-    cells = " or ".join(band.cell for band in possible)
-    return row._replace(
-        level=points.pop(), because=f"{reported(kind, entry, site.zone)}: {possible[0].points} ({cells})"
-    )
+        return row._replace(missing=(only_a_bound(kind, entry),))
+    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=possible[0].points, cell=_printed(possible))
+    return row._replace(level=points.pop(), because=(text,))
+
+
+def _printed(bands: list[ScoreBand]) -> Phrase:
+    cells = Phrase(bands[0].cell)
+    for band in bands[1:]:
+        cells = phrase("{what} or {what2}", what=cells, what2=Phrase(band.cell))
+    return cells
 
 
 def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
@@ -198,8 +206,8 @@ def _saturation(oxygen: Axis, chart: Chart, at: datetime, site: Site) -> Axis:
     on_oxygen = _vital("spo2", SPO2_SCALE_2_ON_OXYGEN, chart, at, site)
     row = on_oxygen if oxygen.level == ON_OXYGEN else on_air
     if oxygen.level is None and on_air.level != on_oxygen.level:
-        row = row._replace(level=None, because="")
-    flag = "SpO2 on scale 2: hypercapnic respiratory failure by a clinician's statement"
+        row = row._replace(level=None, because=())
+    flag = Phrase("SpO2 on scale 2: hypercapnic respiratory failure by a clinician's statement")
     found = (*row.evidence, *evidence(("hypercapnic_failure", said)))
     return row._replace(evidence=found, flags=(*row.flags, flag))
 
@@ -215,7 +223,7 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.chart.oxygen_holds.value
     device = chart.latest("oxygen_device", at, holds)
     if device is not None and device.code != "none":
-        return _given("oxygen_device", device, f"oxygen by {label(device.code)}")
+        return _given("oxygen_device", device, phrase("oxygen by {what}", what=Name(device.code)))
     amounts = [
         (kind, entry, entry.above(nothing))
         for kind, nothing in (("oxygen_flow", Decimal(0)), ("fio2", ROOM_AIR_FIO2))
@@ -223,17 +231,18 @@ def _oxygen(chart: Chart, at: datetime, site: Site) -> Axis:
     ]
     for kind, entry, given in amounts:
         if given:
-            return _given(kind, entry, reported(kind, entry, site.zone))
-    unclear = [f"{kind} (only a bound: {amount(kind, entry)})" for kind, entry, given in amounts if given is None]
+            return _given(kind, entry, with_time(kind, entry))
+    unclear = [only_a_bound(kind, entry) for kind, entry, given in amounts if given is None]
     if unclear or not (device or amounts):
-        missing = unclear or [name_missing(chart, "oxygen_device", at, holds, site.zone)]
+        missing = unclear or [name_missing(chart, "oxygen_device", at, holds)]
         return Axis(None, missing=tuple(missing), conventions=(OXYGEN,))
     found = evidence(*[("oxygen_device", device)] if device else [], *((kind, entry) for kind, entry, _ in amounts))
-    return Axis(ON_AIR, f"room air: {ON_AIR} (air)", found, conventions=(OXYGEN,))
+    return Axis(ON_AIR, (phrase("room air: {n} (air)", n=ON_AIR),), found, conventions=(OXYGEN,))
 
 
-def _given(kind: str, entry: Entry, text: str) -> Axis:
-    return Axis(ON_OXYGEN, f"{text}: {ON_OXYGEN} (oxygen)", evidence((kind, entry)), conventions=(OXYGEN,))
+def _given(kind: str, entry: Entry, how: Phrase) -> Axis:
+    text = phrase("{what}: {n} (oxygen)", what=how, n=ON_OXYGEN)
+    return Axis(ON_OXYGEN, (text,), evidence((kind, entry)), conventions=(OXYGEN,))
 
 
 def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -241,13 +250,15 @@ def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
     holds = site.conventions.icans.assessment_holds.value
     confused = chart.latest("new_confusion", at, holds)
     if confused is not None and confused.is_true:
-        text = f"{label('new_confusion')} by a clinician's statement: {NOT_ALERT} (C V P U)"
-        return Axis(NOT_ALERT, text, evidence(("new_confusion", confused)), conventions=(ASSESSMENTS,))
+        stated = phrase("{what} by a clinician's statement", what=Name("new_confusion"))
+        text = phrase("{what}: {n} ({cell})", what=stated, n=NOT_ALERT, cell="C V P U")
+        return Axis(NOT_ALERT, (text,), evidence(("new_confusion", confused)), conventions=(ASSESSMENTS,))
     entry = chart.latest("consciousness", at, holds)
     if entry is None:
-        missing = name_missing(chart, "consciousness", at, holds, site.zone)
+        missing = name_missing(chart, "consciousness", at, holds)
         return Axis(None, missing=(missing,), conventions=(ASSESSMENTS,))
     alert = entry.code == "spontaneous"
     points, cell = (ALERT, "A") if alert else (NOT_ALERT, "C V P U")
-    shown = f"{label('consciousness')} {label(entry.code)} ({clock(entry.effective, site.zone)})"
-    return Axis(points, f"{shown}: {points} ({cell})", evidence(("consciousness", entry)), conventions=(ASSESSMENTS,))
+    shown = phrase("{what} ({at})", what=coded("consciousness", entry.code), at=At(entry.effective))
+    text = phrase("{what}: {n} ({cell})", what=shown, n=points, cell=cell)
+    return Axis(points, (text,), evidence(("consciousness", entry)), conventions=(ASSESSMENTS,))

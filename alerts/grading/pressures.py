@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.grading.inputs import clock
+from alerts.wording.phrase import At, Phrase, phrase
 from config.site import Site
 from config.vocabulary import PRESSURES
 
@@ -23,7 +23,7 @@ PULSE_PRESSURE = ("chart.pulse_pressure_least", "chart.pulse_pressure_most")
 """The conventions behind a set that is not used."""
 
 
-CONTRADICTED = "the pressures of this set contradict each other: kept and not used; check the cuff or the line"
+CONTRADICTED = Phrase("the pressures of this set contradict each other: kept and not used; check the cuff or the line")
 """Why one of them is listed among what was not used."""
 
 
@@ -98,14 +98,14 @@ def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:
     return Pressures(systolic, mean)
 
 
-def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, site: Site) -> str:
+def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, site: Site) -> Phrase | None:
     """What to say where the newest pressure of a kind came after the one in use and must not be used; else nothing."""
     for entry in chart.back(kind, at, site.conventions.chart.vitals_hold.value):
         if used is not None and entry.effective <= used.effective:
             break
         if not is_sound(chart, kind, entry, site):
-            return f"pressures of {clock(entry.effective, site.zone)} contradict each other: not used"
-    return ""
+            return phrase("pressures of {at} contradict each other: not used", at=At(entry.effective))
+    return None
 
 
 def is_contradicted(chart: Chart, kind: str, at: datetime, source: str, message: str, site: Site) -> bool:

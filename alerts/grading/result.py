@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from alerts.chart.entry import Entry
+from alerts.wording.phrase import Phrase
 
 
 class Evidence(Struct, frozen=True):
@@ -24,10 +25,10 @@ class Result(Struct, frozen=True, kw_only=True):
 
     system: str
     version: str
-    because: tuple[str, ...] = ()
+    because: tuple[Phrase, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    missing: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
+    missing: tuple[Phrase, ...] = ()
+    flags: tuple[Phrase, ...] = ()
     conventions: tuple[str, ...] = ()
     at: datetime
 
@@ -35,7 +36,7 @@ class Result(Struct, frozen=True, kw_only=True):
 NOT_APPLICABLE = "not applicable"
 """A grade of what there cannot be yet: neither 0 nor undetermined."""
 
-BEFORE_INFUSION = "before infusion"
+BEFORE_INFUSION = Phrase("before infusion")
 """Why CRS and ICANS are not applicable."""
 
 

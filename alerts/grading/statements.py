@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis
-from alerts.grading.inputs import clock, reported
+from alerts.grading.inputs import with_time
 from alerts.grading.result import Evidence
+from alerts.wording.codes import coded
+from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, joined, phrase
 from config.site import Site
-from config.vocabulary import DRUGS, label
+from config.vocabulary import DRUGS
 
 INSTANT = timedelta(microseconds=1)
 
@@ -25,14 +27,27 @@ SEVERE = {
 }
 """The conventions by which a value is severe."""
 
-_SAYS = ", says "
 _A_PERSON = ("", "person")
 """Senders that do not name who says it."""
 
+_STATED = (
+    "{what}, says {who} {at}, until {at2}",
+    "{what}, says a clinician {at}, until {at2}",
+    "{what}, says {who} {at}: ended by {what2}",
+    "{what}, says a clinician {at}: ended by {what2}",
+)
 
-def is_statement(flag: str) -> bool:
+
+def statement_in(flag: Phrase) -> Phrase | None:
+    """Who states something and until when, without the numbers that it outranks; None for any other flag."""
+    listed = flag.args[0] if flag.args else None
+    last = listed.items[-1] if isinstance(listed, Listed) else flag
+    return last if isinstance(last, Phrase) and last.id in _STATED else None
+
+
+def is_statement(flag: Phrase) -> bool:
     """Whether a flag of a grade says who states something, and until when."""
-    return _SAYS in flag
+    return statement_in(flag) is not None
 
 
 def other_cause(chart: Chart, kind: str, at: datetime, site: Site) -> Entry | None:
@@ -46,33 +61,38 @@ def outranking(axis: Axis, kind: str, said: Entry, numbers: Axis, site: Site) ->
     found = (Evidence(kind, said), *numbers.evidence)
     if numbers.level == axis.level or not (numbers.level or axis.level):
         return axis._replace(evidence=found)
-    shown = [_shown(item, site) for item in numbers.evidence]
-    return axis._replace(evidence=found, flags=(*axis.flags, "; ".join([*shown, _until(kind, said, site)])))
+    shown = [_shown(item) for item in numbers.evidence]
+    flag = joined([*shown, _until(kind, said, site)]) if shown else _until(kind, said, site)
+    return axis._replace(evidence=found, flags=(*axis.flags, flag))
 
 
-def ended(numbers: Axis, kind: str, said: Entry, by: Evidence, site: Site) -> Axis:
+def ended(numbers: Axis, kind: str, said: Entry, by: Evidence) -> Axis:
     """A row by its numbers, with the statement that they ended."""
     if not numbers.level:
         return numbers
-    flag = f"{_says(kind, said, site)}: ended by {_shown(by, site)}"
+    flag = _says(kind, said, *_STATED[2:], _shown(by))
     names = (*numbers.conventions, ENDS, *((SEVERE[by.kind],) if by.kind in SEVERE else ()))
     return numbers._replace(flags=(*numbers.flags, flag), conventions=tuple(dict.fromkeys(names)))
 
 
-def _until(kind: str, said: Entry, site: Site) -> str:
+def _until(kind: str, said: Entry, site: Site) -> Phrase:
     conventions = site.conventions.crs
     holds = conventions.statement_holds if kind in ("hypotension", "hypoxia") else conventions.other_cause_holds
-    return f"{_says(kind, said, site)}, until {clock(said.effective + holds.value, site.zone)}"
+    return _says(kind, said, *_STATED[:2], At(said.effective + holds.value))
 
 
-def _says(kind: str, said: Entry, site: Site) -> str:
-    claim = label(kind) if said.is_true else f"no {label(kind)}"
-    who = "a clinician" if said.by in _A_PERSON else " ".join(said.by.replace(";", ",").split())
-    return f"{claim}{_SAYS}{who} {clock(said.effective, site.zone)}"
+def _says(kind: str, said: Entry, by_name: str, by_nobody: str, rest: Arg) -> Phrase:
+    claim: Arg = Name(kind) if said.is_true else _DENIED[kind]
+    if said.by in _A_PERSON:
+        return Phrase(by_nobody, (claim, At(said.effective), rest))
+    return Phrase(by_name, (claim, " ".join(said.by.replace(";", ",").split()), At(said.effective), rest))
 
 
-def _shown(item: Evidence, site: Site) -> str:
+_DENIED = {"hypotension": Phrase("no hypotension"), "hypoxia": Phrase("no hypoxia")}
+
+
+def _shown(item: Evidence) -> Phrase:
     kind, entry = item.kind, item.entry
     if entry.value is not None and kind not in DRUGS:
-        return reported(kind, entry, site.zone)
-    return f"{label(kind)} {label(entry.code)} ({clock(entry.effective, site.zone)})"
+        return with_time(kind, entry)
+    return phrase("{what} ({at})", what=coded(kind, entry.code), at=At(entry.effective))

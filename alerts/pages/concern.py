@@ -1,7 +1,7 @@
 """One episode as a page speaks of it: why somebody is paged, and what is so now."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -10,6 +10,8 @@ from alerts.episodes.delivery_log import Reason
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
+from alerts.rules.icans import REPEAT_ICE
+from alerts.wording.phrase import Phrase
 from config.site import URGENCIES, Urgency, higher
 
 ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
@@ -24,14 +26,14 @@ ENDING_IS_TOLD = ("critical", "high")
 FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
 """Why somebody is told for the first time of what a page says."""
 
-LATE = " (charted late)"
-"""How the title of what was charted late ends."""
+LATE = "{what} (charted late)"
+"""The title of what was charted late."""
 
 MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
 """A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
 
-UNREGISTERED = "unregistered patient: would be "
-"""How the title of what is found of a patient nobody has registered begins."""
+UNREGISTERED = "unregistered patient: would be {what}"
+"""The title of what is found of a patient nobody has registered."""
 
 ASTCT = ("crs", "icans")
 
@@ -96,7 +98,7 @@ class PageConcern(Struct, frozen=True):
     @property
     def is_unregistered(self) -> bool:
         """Whether it is about a patient nobody has registered."""
-        return self.episode.title.startswith(UNREGISTERED)
+        return UNREGISTERED in wrappings(self.episode.title)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -109,11 +111,25 @@ class PageConcern(Struct, frozen=True):
         return self.finding.evidence if self.finding is not None and self.reason != "retracted" else ()
 
     @property
-    def events(self) -> tuple[str, ...]:
+    def events(self) -> tuple[Phrase, ...]:
         """What happened when somebody was first paged for what is still so."""
-        if self.is_lower or self.has_ended or not self.episode.event:
-            return ()
-        return tuple(self.episode.event.split("; "))
+        return () if self.is_lower or self.has_ended else self.episode.events
+
+
+def wrappings(title: Phrase | str) -> list[str]:
+    """What is said around the title of a finding, from the outside: that it was charted late, whose it is."""
+    found = []
+    while isinstance(title, Phrase) and title.id in (LATE, UNREGISTERED, REPEAT_ICE):
+        found.append(title.id)
+        title = cast("Phrase", title.args[0])
+    return found
+
+
+def bare(title: Phrase | str) -> Phrase | str:
+    """The title of a finding without what is said of the charting and the registration around it."""
+    while isinstance(title, Phrase) and title.id in (LATE, UNREGISTERED):
+        title = cast("Phrase", title.args[0])
+    return title
 
 
 def worst_first(concerns: list[PageConcern]) -> list[PageConcern]:

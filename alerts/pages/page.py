@@ -15,15 +15,16 @@ from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.episodes.delivery_log import Reason
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Score
-from alerts.grading.statements import is_statement
+from alerts.grading.statements import is_statement, statement_in
 from alerts.pages.concern import ChartCorrection, Ending, PageConcern
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
 from alerts.pages.values import changed, clock, readings
-from alerts.wording.catalogue import say, translate
+from alerts.wording.catalogue import render, say
 from alerts.wording.headings import DISCLAIMER
+from alerts.wording.phrase import Phrase
 from config.site import Language, Site, Urgency
-from config.vocabulary import READINGS, STATEMENTS, label
+from config.vocabulary import STATEMENTS
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ def minimal_text(concerns: list[PageConcern], page: str, language: Language) -> 
     """Title and text without any patient detail, for a channel that others may read."""
     heading = f"{tag(concerns[0].urgency, language)} {say('cartwatch page {page}', language, page=page)}"
     body = say("Open the ward board for page {page}.", language, page=page)
-    return Title(heading), f"{body} {translate(DISCLAIMER, language)}"
+    return Title(heading), f"{body} {say(DISCLAIMER, language)}"
 
 
 def text(
@@ -80,15 +81,15 @@ def text(
         lines.append(say("still on it? The ladder starts again without an answer", language))
     lines.append("")
     for concern in once:
-        details = _details(concern, language)
+        details = _details(concern, site, language)
         if details and len(once) > 1:
-            lines.append(name(concern, language))
+            lines.append(name(concern, site, language))
         lines += [f"  {line}" for line in details] if len(once) > 1 else details
     if now is not None:
         lines += _background(concerns, chart, now, site, language)
     lines += _conventions(concerns, site, language)
     lines.append(say("{at}, page {page}", language, at=clock(at, site, language), page=page))
-    lines.append(translate(DISCLAIMER, language))
+    lines.append(say(DISCLAIMER, language))
     return "\n".join(lines)
 
 
@@ -97,16 +98,16 @@ def text(
 
 def _lead(concern: PageConcern, site: Site, language: Language, *, alone: bool) -> list[str]:
     """The readings of a finding, and since when; of several each begins with its name and grade."""
-    statements = _statements(concern, language)
+    statements = _statements(concern, site, language)
     evidence = [item for item in concern.evidence if not (statements and item.kind in STATEMENTS)]
     known = "; ".join(part for part in (readings(evidence, site, language), *statements) if part)
-    rest = _explanation(concern, language)
+    rest = _explanation(concern, site, language)
     since = _since(concern, site, language)
     changes = [_correction(concern, change, site, language) for change in concern.changes]
     changes += [_ending(concern.ending, site, language)] if concern.ending is not None else []
     if alone:
         return [line for line in (*changes, rest, known, since) if line]
-    return [f"{name(concern, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
+    return [f"{name(concern, site, language)}: {'; '.join(part for part in (*changes, rest, known, since) if part)}"]
 
 
 def _ending(ending: Ending, site: Site, language: Language) -> str:
@@ -118,17 +119,18 @@ def _ending(ending: Ending, site: Site, language: Language) -> str:
     return say("{what}, says {who}, {at}", language, what=what, who=who, at=clock(ending.at, site, language))
 
 
-def _statements(concern: PageConcern, language: Language) -> list[str]:
+def _statements(concern: PageConcern, site: Site, language: Language) -> list[str]:
     """Who states what against the numbers, and until when, or by what the statement ended. The numbers stand before."""
     flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
-    return [translate(flag.rpartition("; ")[2], language) for flag in flags if is_statement(flag)]
+    found = (statement_in(flag) for flag in flags)
+    return [render(statement, language, site.zone) for statement in found if statement is not None]
 
 
-def _explanation(concern: PageConcern, language: Language) -> str:
+def _explanation(concern: PageConcern, site: Site, language: Language) -> str:
     """What a technical text says after the clause that is its title."""
     if concern.episode.urgency != "technical":
         return ""
-    return translate(concern.episode.title, language).partition("; ")[2]
+    return render(concern.episode.title, language, site.zone).partition("; ")[2]
 
 
 def _since(concern: PageConcern, site: Site, language: Language) -> str:
@@ -184,30 +186,28 @@ def _correction(concern: PageConcern, change: ChartCorrection, site: Site, langu
 # -- why -------------------------------------------------------------------------------------------
 
 
-def _details(concern: PageConcern, language: Language) -> list[str]:
+def _details(concern: PageConcern, site: Site, language: Language) -> list[str]:
     """Why the rules say so, why it was first paged, and what is missing."""
     finding = concern.finding
     because = [] if finding is None else list(finding.because)
-    lines = [say("because {reason}", language, reason=translate(reason, language)) for reason in because]
-    first = [event for event in concern.episode.event.split("; ") if event and event not in because]
+
+    def words(said: Phrase) -> str:
+        return render(said, language, site.zone)
+
+    lines = [say("because {reason}", language, reason=words(reason)) for reason in because]
+    first = [event for event in concern.episode.events if event not in because]
     if first and not concern.has_ended:
-        reason = "; ".join(translate(event, language) for event in first)
+        reason = "; ".join(map(words, first))
         lines.insert(0, say("first paged because {reason}", language, reason=reason))
     if finding is None:
         return lines
     if finding.provisional:
-        lines.append(translate("provisional: at least this grade", language))
+        lines.append(say("provisional: at least this grade", language))
     if finding.missing:
-        names = ", ".join(missing(item, language) for item in finding.missing)
+        names = ", ".join(map(words, finding.missing))
         lines.append(say("missing: {names}", language, names=names))
     notes = [flag for flag in finding.flags if concern.has_ended or not is_statement(flag)]
-    return lines + [say("note: {flag}", language, flag=translate(flag, language)) for flag in notes]
-
-
-def missing(item: str, language: Language) -> str:
-    """What a grader lacked. Graders name a reading as messages do; what follows the name is words."""
-    kind, space, why = item.partition(" ")
-    return translate(f"{label(kind) if kind in READINGS else kind}{space}{why}", language)
+    return lines + [say("note: {flag}", language, flag=words(flag)) for flag in notes]
 
 
 def _background(
@@ -215,14 +215,14 @@ def _background(
 ) -> list[str]:
     """Both grades, m-EASIX, what was given, and the protocol lines."""
     grades = ", ".join(
-        f"{name} {translate(shown_value(grade) or 'undetermined', language)}"
+        f"{name} {say(shown_value(grade) or 'undetermined', language)}"
         for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
     )
     lines = [say("Now: {grades}", language, grades=grades)]
     if score := _score(now.m_easix, site, language):
         lines.append(score)
     given = ledger(chart, now.at)
-    lines.append(say("Given: {ledger}", language, ledger=translate(given.sentence(), language)))
+    lines.append(say("Given: {ledger}", language, ledger=render(given.sentence(), language, site.zone)))
     lines += [line for concern in concerns if (line := _reminder(concern, given, now, site, language))]
     return lines
 
@@ -233,13 +233,13 @@ def _score(score: Score, site: Site, language: Language) -> str:
         log2 = say("log2 undefined", language) if score.log2 is None else f"log2 {score.log2:.2f}"
         told = f"{score.system} {score.value:.2f}, {log2}"
     elif score.bound_value is not None:
-        told = f"{score.system} {score.bound} {score.bound_value:.2f}, {translate('only a bound', language)}"
+        told = f"{score.system} {score.bound} {score.bound_value:.2f}, {say('only a bound', language)}"
     else:
         return ""
     if score.previous is not None and score.previous_at is not None:
         at = clock(score.previous_at, site, language)
         told += f", {say('was {value} on {at}', language, value=f'{score.previous:.2f}', at=at)}"
-    remarks = ", ".join(translate(flag, language) for flag in score.flags)
+    remarks = ", ".join(render(flag, language, site.zone) for flag in score.flags)
     return f"{told} ({remarks})" if remarks else told
 
 
@@ -248,10 +248,10 @@ def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, 
     reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
     if reminder is None or concern.has_ended:
         return ""
-    quoted = translate(reminder.text, language)
+    quoted = say(reminder.text, language)
     if reminder.tocilizumab:
-        quoted += f" [{translate(given.room(now.at, site.zone), language)}]"
-    source = translate(reminder.source, language)
+        quoted += f" [{render(given.room(now.at), language, site.zone)}]"
+    source = say(reminder.source, language)
     return say("Protocol reminder ({source}): {reminder}", language, source=source, reminder=quoted)
 
 
@@ -267,4 +267,4 @@ def basis(name: str, site: Site, language: Language) -> str:
     """A working convention in words; empty for one that the configuration no longer has."""
     section, _, key = name.partition(".")
     convention = getattr(getattr(site.conventions, section, None), key, None)
-    return translate(convention.shown_basis, language) if convention is not None else ""
+    return say(convention.shown_basis, language) if convention is not None else ""

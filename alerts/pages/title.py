@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from alerts.chart.admission import Admission
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
-from alerts.pages.concern import LATE, UNREGISTERED, Ending, PageConcern
+from alerts.pages.concern import LATE, Ending, PageConcern, bare, wrappings
 from alerts.pages.values import changed, named_value, short_value
 from alerts.rules.icans import REPEAT_ICE
-from alerts.wording.catalogue import say, translate
+from alerts.wording.catalogue import in_english, render, say
 from config.site import Language, Site, Urgency
 from config.vocabulary import label
 
@@ -73,8 +73,8 @@ def title(
     if patient:
         absent = _unregistered(concerns, language)
         whose = (place(admission), _short(patient, PATIENT_SHOWN), _day(day, language), absent)
-    findings = dict.fromkeys(name(concern, language) for concern in concerns)
-    numbers = dict.fromkeys(text for concern in concerns for text in _numbers(concern, language))
+    findings = dict.fromkeys(name(concern, site, language) for concern in concerns)
+    numbers = dict.fromkeys(text for concern in concerns for text in _numbers(concern, site, language))
     return Title(
         who=" ".join(filter(None, (tag(concerns[0].urgency, language), *whose))),
         findings=tuple(findings),
@@ -85,7 +85,7 @@ def title(
 
 def tag(urgency: Urgency, language: Language) -> str:
     """The urgency as a title begins with it."""
-    return f"[{translate(urgency, language).upper()}]"
+    return f"[{say(urgency, language).upper()}]"
 
 
 def place(admission: Admission | None) -> str:
@@ -114,14 +114,14 @@ def _unregistered(concerns: list[PageConcern], language: Language) -> str:
 # -- what is found ---------------------------------------------------------------------------------
 
 
-def name(concern: PageConcern, language: Language) -> str:
+def name(concern: PageConcern, site: Site, language: Language) -> str:
     """A finding with its grade by the newest assessment, and what the grade was where that differs."""
     episode = concern.episode
     if concern.has_ended:
-        return _ended(concern, language)
+        return _ended(concern, site, language)
     if concern.is_lower and episode.level_now and concern.finding and episode.condition not in GRADED:
         episode = replace(episode, title=concern.finding.title)
-    text = graded(episode, episode.level_now, concern.members, language)
+    text = graded(episode, episode.level_now, concern.members, site, language)
     if concern.is_unregistered:
         text = say("would be {name}", language, name=text)
     if concern.is_lower:
@@ -130,22 +130,22 @@ def name(concern: PageConcern, language: Language) -> str:
         text += f" ({say('was {level}', language, level=episode.was)})"
     elif concern.reason in ("worse", "recurrent"):
         text += f" ({say(concern.reason, language)})"
-    return f"{text} ({say('charted late', language)})" if episode.title.endswith(LATE) else text
+    return f"{text} ({say('charted late', language)})" if LATE in wrappings(episode.title) else text
 
 
-def _ended(concern: PageConcern, language: Language) -> str:
+def _ended(concern: PageConcern, site: Site, language: Language) -> str:
     episode = concern.episode
-    what = graded(episode, episode.level, episode.members, language)
+    what = graded(episode, episode.level, episode.members, site, language)
     if concern.reason == "resolved":
         if episode.condition not in GRADED and concern.finding is not None and concern.finding.over:
-            return translate(concern.finding.title, language)
+            return render(concern.finding.title, language, site.zone)
         return say("{name} resolved", language, name=what)
     if concern.ending is not None:
         return say("{name} ended: {what}", language, name=what, what=ended_by(concern.ending, language))
     text = say("{name} withdrawn", language, name=what)
     if concern.left is None:
         return text
-    left = graded(concern.left, concern.left.level, concern.left.members, language)
+    left = graded(concern.left, concern.left.level, concern.left.members, site, language)
     return f"{text} ({say('{name} stands', language, name=left)})"
 
 
@@ -166,17 +166,17 @@ GRADED = {"crs": "CRS", "icans": "ICANS", "febrile_neutropenia": "febrile neutro
 """Conditions whose level is a grade."""
 
 
-def graded(episode: Episode, level: int | None, members: tuple[str, ...], language: Language) -> str:
+def graded(episode: Episode, level: int | None, members: tuple[str, ...], site: Site, language: Language) -> str:
     """A condition with a grade, as briefly as a title can."""
     if episode.condition in GRADED:
-        named = translate(GRADED[episode.condition], language)
+        named = say(GRADED[episode.condition], language)
         if level is None:
             return say("{name} undetermined", language, name=named)
         words = "{name} now {level}" if level < episode.level else "{name} {level}"
         return say(words, language, name=named, level=level)
     if episode.condition == "cytopenia":
-        return f"CTCAE 4 {'/'.join(translate(label(member), language) for member in members)}"
-    words = translate(episode.title.removeprefix(UNREGISTERED).removesuffix(LATE), language)
+        return f"CTCAE 4 {'/'.join(say(label(member), language) for member in members)}"
+    words = render(bare(episode.title), language, site.zone)
     # A technical text explains itself after its first clause; that stands in the text of the page.
     return words.partition("; ")[0] if episode.urgency == "technical" else words
 
@@ -184,14 +184,15 @@ def graded(episode: Episode, level: int | None, members: tuple[str, ...], langua
 # -- the numbers -----------------------------------------------------------------------------------
 
 
-def _numbers(concern: PageConcern, language: Language) -> Iterator[str]:
+def _numbers(concern: PageConcern, site: Site, language: Language) -> Iterator[str]:
     """What happened, and the newest reading of each kind that the grade rests on."""
     yield from (changed(change, language) for change in concern.changes)
-    if concern.episode.title.endswith(REPEAT_ICE) and not concern.has_ended:
+    if REPEAT_ICE in wrappings(concern.episode.title) and not concern.has_ended:
         yield say("repeat the ICE in 1-2 h", language)
     events = concern.events
-    yield from (translate(event, language) for event in events)
+    yield from (render(event, language, site.zone) for event in events)
+    about = [in_english(event, site.zone) for event in events]
     newest = {item.kind: item for item in sorted(concern.evidence, key=lambda item: item.entry.effective)}
     for kind in dict.fromkeys(item.kind for item in concern.evidence):
-        if not any(event.startswith(label(kind)) for event in events) and (text := short_value(newest[kind], language)):
+        if not any(event.startswith(label(kind)) for event in about) and (text := short_value(newest[kind], language)):
             yield text

@@ -1,16 +1,18 @@
 """How a value, a dose and a time are written for a person: one form, in their language."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 
 from alerts.chart.entry import Entry
-from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
 from alerts.pages.concern import ChartCorrection
-from alerts.wording.catalogue import say, translate
+from alerts.wording import catalogue
+from alerts.wording.catalogue import render, say
+from alerts.wording.codes import coded
+from alerts.wording.figures import charted
 from config.site import Language, Site
-from config.vocabulary import READINGS, Sort, label, moment, shown_unit, unit_label
+from config.vocabulary import READINGS, Sort, label, shown_unit, unit_label
 
 SHORT = {
     "temperature": "T",
@@ -35,7 +37,7 @@ USUAL = ("none", "spontaneous", "false", "absent", "stopped")
 
 def clock(at: datetime, site: Site, language: Language) -> str:
     """Day and time of day in the hospital's time zone."""
-    return translate(moment(at, site.zone), language)
+    return catalogue.clock(at, language, site.zone)
 
 
 def shown(item: Evidence, site: Site, language: Language) -> str:
@@ -63,11 +65,15 @@ def named_value(item: Evidence, language: Language) -> str:
     """A reading, statement or dose by its name, with its value and unit."""
     kind, entry = item.kind, item.entry
     if entry.code in DOSED:
-        return f"{_dose(kind, entry, language)}, {translate(entry.code, language)}"
+        return f"{_dose(kind, entry, language)}, {say(entry.code, language)}"
     if entry.value is None:
-        words = {"true": "yes", "false": "no"}.get(entry.code, label(entry.code))
-        return translate(f"{label(kind)} {words}", language)
-    return f"{translate(label(kind), language)} {value(kind, entry, language)}"
+        return _state(kind, entry.code, language)
+    return f"{say(label(kind), language)} {value(kind, entry, language)}"
+
+
+def _state(kind: str, code: str, language: Language) -> str:
+    """A code as it is charted; no time stands in it."""
+    return render(coded(kind, code), language, UTC)
 
 
 def value(kind: str, entry: Entry, language: Language) -> str:
@@ -78,7 +84,7 @@ def value(kind: str, entry: Entry, language: Language) -> str:
 
 
 def _dose(kind: str, entry: Entry, language: Language) -> str:
-    return f"{translate(label(kind), language)} {value(kind, entry, language)}".rstrip()
+    return f"{say(label(kind), language)} {value(kind, entry, language)}".rstrip()
 
 
 def short_value(item: Evidence, language: Language) -> str:
@@ -91,19 +97,19 @@ def short_value(item: Evidence, language: Language) -> str:
     if entry.value is not None:
         name = SHORT.get(kind) or label(kind)
         unit = f" {shown_unit(kind)}" if kind == "oxygen_flow" else ""
-        return f"{translate(name, language)} {entry.comparator}{charted(kind, entry.value)}{unit}"
+        return f"{say(name, language)} {entry.comparator}{charted(kind, entry.value)}{unit}"
     if kind == "oxygen_device":
-        return translate(label(entry.code), language)
+        return say(label(entry.code), language)
     if kind in READINGS and READINGS[kind].sort is Sort.CODE:
-        return translate(f"{label(kind)} {label(entry.code)}", language)
-    return translate(label(kind), language)
+        return _state(kind, entry.code, language)
+    return say(label(kind), language)
 
 
 def changed(change: ChartCorrection, language: Language) -> str:
     """What a correction made of a value, as in `platelets 18 corrected to 180`."""
-    reading = short_value(Evidence(change.kind, change.before), language) or translate(label(change.kind), language)
+    reading = short_value(Evidence(change.kind, change.before), language) or say(label(change.kind), language)
     after = change.after
     if after is None:
         return say("{reading} entered in error", language, reading=reading)
-    now = charted(change.kind, after.value) if after.value is not None else translate(label(after.code), language)
+    now = charted(change.kind, after.value) if after.value is not None else say(label(after.code), language)
     return say("{reading} corrected to {value}", language, reading=reading, value=f"{after.comparator}{now}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence, Set
 from datetime import datetime
 
 from alerts.rules.finding import Finding
+from alerts.wording.phrase import Phrase, joined, phrase
 from config.site import URGENCIES
 
 AFTER_DISCHARGE = "after_discharge"
@@ -22,7 +23,7 @@ def after_discharge(found: Sequence[Finding]) -> Finding:
             condition=AFTER_DISCHARGE,
             level=0,
             urgency="low",
-            title="nothing to report after discharge",
+            title=Phrase("nothing to report after discharge"),
             over=True,
         )
     ordered = sorted(found, key=lambda one: -URGENCIES.index(one.urgency))
@@ -30,7 +31,7 @@ def after_discharge(found: Sequence[Finding]) -> Finding:
         condition=AFTER_DISCHARGE,
         level=1,
         urgency="low",
-        title="; ".join(f"after discharge, would be {one.title}" for one in ordered),
+        title=joined([phrase("after discharge, would be {what}", what=one.title) for one in ordered]),
         because=tuple(reason for one in ordered for reason in one.because),
         evidence=tuple(dict.fromkeys(item for one in ordered for item in one.evidence)),
         flags=tuple(dict.fromkeys(flag for one in ordered for flag in one.flags)),

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from alerts.grading import news2
-from alerts.grading.result import BEFORE_INFUSION
 from alerts.rules.crs import crs
 from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.icans import icans
+from alerts.wording.phrase import Listed, Phrase, joined, phrase
 
 CONDITION = "before_infusion"
 
 WOULD_BE = 2
 """The least grade that pages before the infusion, or without a registration."""
 
-NOTHING = f"{BEFORE_INFUSION}: nothing that would be grade {WOULD_BE} or more"
-GIVEN = "infusion given: CRS and ICANS are graded"
+NOTHING = phrase("before infusion: nothing that would be grade {n} or more", n=WOULD_BE)
+GIVEN = Phrase("infusion given: CRS and ICANS are graded")
 
 
 def before_infusion(inputs: RuleInput) -> Finding | None:
@@ -31,18 +31,19 @@ def before_infusion(inputs: RuleInput) -> Finding | None:
     if inputs.now.would_be is None:
         return _ended(inputs)
     found = list(_would_be(inputs))
-    ill = [one for one in found if one.level >= WOULD_BE or one.event]
+    ill = [one for one in found if one.level >= WOULD_BE or one.events]
     total = news2.at_least(inputs.now.news2)
     is_emergency = total >= news2.EMERGENCY
     if not ill and not is_emergency:
         return _finding(0, NOTHING, found, inputs) if any(one.condition == "crs" for one in found) else None
-    names = [f"{one.condition.upper()} {one.level}" for one in ill]
-    parts = [f"would be {', '.join(names)}"] if names else []
-    if is_emergency:
-        parts.append(f"NEWS2 {'>=' if inputs.now.news2.score is None else ''}{total}")
+    names = tuple(f"{one.condition.upper()} {one.level}" for one in ill)
+    would_be = phrase("before infusion: would be {list}", list=Listed(names))
+    points = phrase("NEWS2 {n}", n=f"{'>=' if inputs.now.news2.score is None else ''}{total}")
+    title = joined([would_be, points]) if is_emergency else would_be
+    if not ill:
+        title = phrase("before infusion: {what}", what=points)
     members = (*(one.condition for one in ill), *(("news2",) if is_emergency else ()))
     level = max([WOULD_BE, *(one.level for one in ill)])
-    title = f"{BEFORE_INFUSION}: {'; '.join(parts)}"
     return _finding(level, title, ill, inputs, members, with_news2=is_emergency)
 
 
@@ -56,7 +57,7 @@ def _would_be(inputs: RuleInput) -> Iterator[Finding]:
 
 def _finding(
     level: int,
-    title: str,
+    title: Phrase,
     found: Iterable[Finding],
     inputs: RuleInput,
     members: tuple[str, ...] = (),
@@ -76,7 +77,7 @@ def _finding(
         conventions=tuple(dict.fromkeys(name for one in results for name in one.conventions)),
         provisional=any(one.provisional for one in found),
         members=members,
-        event="; ".join(one.event for one in found if one.event),
+        events=tuple(event for one in found for event in one.events),
     )
 
 

@@ -1,10 +1,9 @@
 """When blood counts page. A preliminary count is graded and shown; it pages, and ends a page, when it is final."""
 
 from alerts.grading.fever import measured_fever
-from alerts.grading.inputs import charted
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding, RuleInput, is_preliminary, of_result, once_final
-from config.vocabulary import label
+from alerts.wording.phrase import Amount, Listed, Name, Phrase, phrase
 
 BY_NUMBERS = 3
 """The grade of febrile neutropenia that numbers give; 4 is a clinician's statement."""
@@ -23,10 +22,12 @@ def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
         temperature = measured_fever(inputs.chart, inputs.now.at, inputs.site)
         conventions = tuple(dict.fromkeys((*conventions, *temperature.conventions)))
         grade = grade if temperature.level else 0
-    title = f"febrile neutropenia grade {grade}"
+    title = phrase("febrile neutropenia grade {n}", n=grade)
     found = of_result(result, "febrile_neutropenia", grade, "high", title, conventions=conventions)
     return found if grade else once_final(found)
 
+
+NO_GRADE_4 = Phrase("no grade 4 count")
 
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
@@ -43,7 +44,7 @@ def cytopenia(inputs: RuleInput) -> Finding | None:
         condition="cytopenia",
         level=4 if worst else 0,
         urgency="medium",
-        title="CTCAE grade 4: " + ", ".join(map(label, worst)) if worst else "no grade 4 count",
+        title=phrase("CTCAE grade 4: {list}", list=Listed(tuple(map(Name, worst)))) if worst else NO_GRADE_4,
         because=tuple(reason for result in results for reason in result.because),
         evidence=tuple(item for result in results for item in result.evidence),
         members=tuple(worst),
@@ -57,12 +58,13 @@ def low_igg(inputs: RuleInput) -> Finding | None:
     limit = inputs.site.conventions.counts.igg_low
     if igg is None or (low := igg.below(limit.value)) is None:
         return None
+    value = Amount("igg", igg.value)
     finding = Finding(
         condition="low_igg",
         level=int(low),
         urgency="low",
-        title=f"IgG below {limit.value} mg/dL" if low else "IgG not low",
-        because=(f"{charted('igg', igg.value)} mg/dL against {limit.value}: {limit.basis}",),
+        title=phrase("IgG below {n} mg/dL", n=str(limit.value)) if low else Phrase("IgG not low"),
+        because=(phrase("{amount} against {n}: {own}", amount=value, n=str(limit.value), own=Phrase(limit.basis)),),
         evidence=(Evidence("igg", igg),),
         conventions=("counts.igg_low",),
     )
@@ -74,5 +76,5 @@ def iec_hs(inputs: RuleInput) -> Finding | None:
     result = inputs.now.iec_hs
     if result.suspected is None:
         return None
-    title = "consider IEC-HS" if result.suspected else "no reason to consider IEC-HS"
+    title = Phrase("consider IEC-HS") if result.suspected else Phrase("no reason to consider IEC-HS")
     return once_final(of_result(result, "iec_hs", int(result.suspected), "medium", title))

@@ -1,6 +1,7 @@
 """When CRS pages."""
 
 from alerts.rules.finding import Finding, RuleInput, of_result
+from alerts.wording.phrase import Arg, Name, Phrase, phrase
 from config.site import Urgency
 
 
@@ -17,25 +18,33 @@ def crs(inputs: RuleInput) -> Finding | None:
     flags = inputs.now.crs.flags
     if grade == 2 and inputs.now.icans.grade:
         urgency = "critical"
-        flags = (*flags, f"CRS 2 together with ICANS {inputs.now.icans.grade}")
+        flags = (*flags, phrase("CRS {n} together with ICANS {n2}", n=2, n2=inputs.now.icans.grade))
     if grade == 1 and (inputs.now.course.episodes > 1 or "crs" in inputs.returning):
         urgency = "high"
     conventions = inputs.now.crs.conventions
     if grade == 1 and _fever_at_home(inputs):
         urgency, conventions = "high", tuple(dict.fromkeys((*conventions, "outpatient.fever_at_once")))
-    title = f"CRS grade {grade}: {' plus '.join(inputs.now.crs.rows)}" if inputs.now.crs.rows else f"CRS grade {grade}"
     over = grade == 0 and not inputs.now.course.is_open
     return of_result(
         inputs.now.crs,
         "crs",
         grade,
         urgency,
-        title,
+        _title(grade, inputs.now.crs.rows),
         flags=flags,
         conventions=conventions,
         over=over,
         provisional=inputs.now.crs.provisional,
     )
+
+
+def _title(grade: int, rows: tuple[str, ...]) -> Phrase:
+    if not rows:
+        return phrase("CRS grade {n}", n=grade)
+    what: Arg = Name(rows[0])
+    for row in rows[1:]:
+        what = phrase("{what} plus {what2}", what=what, what2=Name(row))
+    return phrase("CRS grade {n}: {what}", n=grade, what=what)
 
 
 def _fever_at_home(inputs: RuleInput) -> bool:

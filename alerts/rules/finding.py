@@ -9,6 +9,7 @@ from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
 from alerts.grading.result import Evidence, Result
 from alerts.message_fields import Status
+from alerts.wording.phrase import Phrase
 from config.site import Site, Urgency
 from config.vocabulary import READINGS, Sort
 
@@ -16,23 +17,23 @@ from config.vocabulary import READINGS, Sort
 class Finding(Struct, frozen=True, kw_only=True):
     """What one rule says of one condition at one time.
 
-    `members` are the parts of a compound condition; a new one pages again. `event` names what pages again within a
-    level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says something
-    else though nothing comes in.
+    `members` are the parts of a compound condition; a new one pages again. `events` are what happened that pages again
+    within a level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says
+    something else though nothing comes in.
     """
 
     condition: str
     level: int
     urgency: Urgency
-    title: str
-    because: tuple[str, ...] = ()
+    title: Phrase
+    because: tuple[Phrase, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    missing: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
+    missing: tuple[Phrase, ...] = ()
+    flags: tuple[Phrase, ...] = ()
     conventions: tuple[str, ...] = ()
     provisional: bool = False
     members: tuple[str, ...] = ()
-    event: str = ""
+    events: tuple[Phrase, ...] = ()
     over: bool | None = None
     due: datetime | None = None
     assessed_at: datetime | None = None
@@ -82,7 +83,7 @@ def _is_preliminary(item: Evidence) -> bool:
     return kind is not None and kind.sort is Sort.LABORATORY and item.entry.status == Status.PRELIMINARY
 
 
-def of_result(result: Result, condition: str, level: int, urgency: Urgency, title: str, **more: object) -> Finding:
+def of_result(result: Result, condition: str, level: int, urgency: Urgency, title: Phrase, **more: object) -> Finding:
     found = {
         "because": result.because,
         "evidence": result.evidence,

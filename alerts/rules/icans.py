@@ -6,11 +6,11 @@ from decimal import Decimal
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
 from alerts.rules.finding import Finding, RuleInput, of_result
+from alerts.wording.phrase import Arg, Name, Phrase, phrase
 from config.site import Urgency, higher
-from config.vocabulary import label
 
-REPEAT_ICE = ": repeat the ICE in 1-2 h"
-"""How the title of an ICE that is to be repeated before it pages ends."""
+REPEAT_ICE = "{what}: repeat the ICE in 1-2 h"
+"""The title of an ICE that is to be repeated before it pages."""
 
 ICE_FALL_CRITICAL = 3
 ICE_FALL_HIGH = 2
@@ -25,30 +25,29 @@ def icans(inputs: RuleInput) -> Finding | None:
     if grade is None:
         return None
     urgency: Urgency = "critical" if grade >= 3 else "high" if grade == 2 else "medium"
-    fall, event = _ice_fall(inputs)
+    fall, fell = _ice_fall(inputs)
+    events = tuple(event for event in (fell, _new_seizure(inputs)) if event is not None)
     if fall is not None and higher(fall, urgency):
         urgency = fall
-    if seizure := _new_seizure(inputs):
-        event = "; ".join(part for part in (event, seizure) if part)
     held_back = _repeat_until(inputs)
     if held_back is not None and inputs.now.at < held_back:
         urgency = "low"
-        event = ""
-    title = f"ICANS grade {grade}"
-    if inputs.now.ice.score is not None:
-        title += f", ICE {inputs.now.ice.score}/10"
+        events = ()
+    score = inputs.now.ice.score
+    title = phrase("ICANS grade {n}", n=grade)
+    if score is not None:
+        title = phrase("ICANS grade {n}, ICE {n2}/10", n=grade, n2=score)
     if urgency == "low":
-        title += REPEAT_ICE
+        title = phrase(REPEAT_ICE, what=title)
     result = inputs.now.icans
-    because = (*result.because, event) if event else result.because
     return of_result(
         result,
         "icans",
         grade,
         urgency,
         title,
-        because=because,
-        event=event,
+        because=(*result.because, *events),
+        events=events,
         conventions=(*result.conventions, *(("confirmation.ice_repeat_within",) if held_back is not None else ())),
         provisional=result.provisional,
         assessed_at=_assessed_at(inputs),
@@ -76,41 +75,43 @@ def _repeat_until(inputs: RuleInput) -> datetime | None:
     return until if before is not None and before > ALMOST_WHOLE else None
 
 
-def _new_seizure(inputs: RuleInput) -> str:
+def _new_seizure(inputs: RuleInput) -> Phrase | None:
     """A seizure that was not seen before; one in an ICANS that is known pages again."""
     seizure = last_seizure(inputs.chart, inputs.now.at)
     known = inputs.before.seizure_at
     if seizure is None or (known is not None and seizure.effective <= known):
-        return ""
+        return None
     holds = inputs.site.conventions.icans.assessment_holds.value
-    return f"seizure: {label(seizure.code)}" if inputs.now.at - seizure.effective <= holds else ""
+    what = phrase("{name}: {what}", name=Name("seizure"), what=Name(seizure.code))
+    return what if inputs.now.at - seizure.effective <= holds else None
 
 
-def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, str]:
+def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
     """How far a newly charted ICE fell, from the one before it and from the baseline."""
     score = inputs.now.ice.score
     if score is None or not inputs.now.ice.evidence:
-        return None, ""
+        return None, None
     at = inputs.now.ice.evidence[0].entry.effective
     if at == inputs.before.ice_at and inputs.before.ice is not None and score >= inputs.before.ice:
-        return None, ""
+        return None, None
     baseline = inputs.chart.baseline("ice", inputs.site.conventions.chart.baseline_window.value)
     last = _ice_before(inputs.chart, at)
     if last is None:
         last = baseline
     if last is None or score >= last:
-        return None, ""
+        return None, None
     below = (last if baseline is None else baseline) - score
-    text = f"ICE fell by {last - score:f}, from {last:f} to {score}"
+    fell: dict[str, Arg] = {"n": f"{last - score:f}", "n2": f"{last:f}", "n3": score}
+    text = phrase("ICE fell by {n}, from {n2} to {n3}", **fell)
     if last - score >= ICE_FALL_CRITICAL or score <= ICE_LOW < last:
         return "critical", text
     if baseline is not None:
-        text += f" (baseline {baseline:f})"
+        text = phrase("ICE fell by {n}, from {n2} to {n3} (baseline {n4})", **fell, n4=f"{baseline:f}")
     if below >= ICE_FALL_CRITICAL:
         return "critical", text
     if last - score >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
         return "high", text
-    return None, ""
+    return None, None
 
 
 def _ice_before(chart: Chart, at: datetime) -> Decimal | None:

@@ -7,10 +7,11 @@ from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
 from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.scores import m_easix_over
+from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, phrase
 from config.conventions import Expected
 from config.site import Urgency
 from config.types import Convention
-from config.vocabulary import READINGS, Sort, label, moment
+from config.vocabulary import READINGS, Sort
 
 SET = ("temperature", "systolic_bp", "spo2")
 """What a set of vital signs consists of; a mean pressure is as good as a systolic."""
@@ -43,7 +44,7 @@ def vitals_due(inputs: RuleInput) -> Due | None:
     name = min(intervals, key=lambda name: intervals[name].value)
     last = {kind: _last(inputs, kind) for kind in SET}
     what = min(last, key=lambda kind: last[kind] or since)
-    return _due(label(what), last[what], since, name, intervals[name])
+    return _due(what, last[what], since, name, intervals[name])
 
 
 def ice_due(inputs: RuleInput) -> Due | None:
@@ -54,7 +55,7 @@ def ice_due(inputs: RuleInput) -> Due | None:
     schedule = inputs.site.conventions.schedule
     name = "ice_every_when_m_easix_high" if m_easix_over(inputs) else "ice_every"
     kind = "capd" if _by_capd(inputs) else "ice"
-    due = _due(label(kind), _last(inputs, kind), since, name, getattr(schedule, name))
+    due = _due(kind, _last(inputs, kind), since, name, getattr(schedule, name))
     falls_due = max(due.last or since, since) + due.every
     day = inputs.chart.day(falls_due, inputs.site.zone)
     return due if day is not None and day <= schedule.ice_until_day.value else due._replace(overdue_at=None)
@@ -109,30 +110,55 @@ def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | No
     if due is None:
         return None
     late = due.overdue_at is not None and inputs.now.at >= due.overdue_at
-    hours = due.every / timedelta(hours=1)
-    last = _last_said(due.last, inputs)
+    texts, at = _last_charted(due.last, inputs)
+    what, every = Name(due.what), _hours(due.every)
     return Finding(
         condition=condition,
         level=int(late),
         urgency="low",
-        title=f"{due.what} overdue: {last}, to be charted every {hours:g} h" if late else f"{due.what} in time",
-        because=(f"{last}; due every {hours:g} h, told when late by half of that",),
+        title=Phrase(texts.overdue, (what, *at, every)) if late else phrase("{what} in time", what=what),
+        because=(Phrase(texts.due, (*at, every)),),
         conventions=(due.convention,),
         over=not late,
         due=due.overdue_at,
     )
 
 
-def _last_said(last: datetime | None, inputs: RuleInput) -> str:
+class _Texts(NamedTuple):
+    """What a notice says of when something was last charted."""
+
+    overdue: str
+    due: str
+    check_in: str
+
+
+LAST = _Texts(
+    "{what} overdue: last {at}, to be charted every {n} h",
+    "last {at}; due every {n} h, notified when late by half of that",
+    "{what}: last {at}, due every {n} h",
+)
+NEVER = _Texts(
+    "{what} overdue: last never, to be charted every {n} h",
+    "last never; due every {n} h, notified when late by half of that",
+    "{what}: last never, due every {n} h",
+)
+NONE_SINCE = _Texts(
+    "{what} overdue: none since {at}, to be charted every {n} h",
+    "none since {at}; due every {n} h, notified when late by half of that",
+    "{what}: none since {at}, due every {n} h",
+)
+
+
+def _last_charted(last: datetime | None, inputs: RuleInput) -> tuple[_Texts, tuple[At, ...]]:
     """When it was last charted; of a value from before the patient was known in this setting, that none came since."""
     since = inputs.chart.setting(inputs.now.at).since
     if last is not None and since is not None and last < since:
-        return f"none since {_clock(since, inputs)}"
-    return f"last {_clock(last, inputs) if last else 'never'}"
+        return NONE_SINCE, (At(since),)
+    return (LAST, (At(last),)) if last else (NEVER, ())
 
 
-def _clock(at: datetime, inputs: RuleInput) -> str:
-    return moment(at, inputs.site.zone)
+def _hours(every: timedelta) -> str:
+    return f"{every / timedelta(hours=1):g}"
 
 
 # -- patients who are not on the ward ----------------------------------------------------------------
@@ -141,7 +167,7 @@ GROUPS = {
     "neurological_check": ("ice", "capd", "consciousness", "new_confusion"),
     "laboratory": tuple(kind.name for kind in READINGS.values() if kind.sort is Sort.LABORATORY),
 }
-GROUP_NAMES = {"neurological_check": "neurological check", "laboratory": "laboratory values"}
+GROUP_NAMES = {"neurological_check": Phrase("neurological check"), "laboratory": Phrase("laboratory values")}
 
 
 class CheckIn(NamedTuple):
@@ -152,9 +178,9 @@ class CheckIn(NamedTuple):
     overdue_at: datetime
 
     @property
-    def name(self) -> str:
+    def name(self) -> Arg:
         """Its name in a sentence."""
-        return GROUP_NAMES.get(self.expected.what) or label(self.expected.what)
+        return GROUP_NAMES.get(self.expected.what) or Name(self.expected.what)
 
 
 def overdue_check_in(inputs: RuleInput) -> Finding | None:
@@ -174,8 +200,11 @@ def _not_charted(condition: str, urgency: Urgency, inputs: RuleInput) -> Finding
         condition=condition,
         level=int(bool(late)),
         urgency=urgency,
-        title=f"no check-in: {', '.join(item.name for item in late)}" if late else "check-ins in time",
-        because=(*(_check_in_said(item, inputs) for item in late), *(item.expected.every.basis for item in late)),
+        title=phrase("no check-in: {list}", list=Listed(tuple(item.name for item in late))) if late else IN_TIME,
+        because=(
+            *(_last_check_in(item, inputs) for item in late),
+            *(Phrase(item.expected.every.basis) for item in late),
+        ),
         conventions=("outpatient.unanswered_after",) if late else (),
         members=tuple(item.expected.what for item in late),
         over=not late,
@@ -183,10 +212,16 @@ def _not_charted(condition: str, urgency: Urgency, inputs: RuleInput) -> Finding
     )
 
 
-def _check_in_said(item: CheckIn, inputs: RuleInput) -> str:
+IN_TIME = Phrase("check-ins in time")
+
+
+def _last_check_in(item: CheckIn, inputs: RuleInput) -> Phrase:
     since = _watched_since(inputs)
-    last = _last_said(item.last, inputs) if item.last or since is None else f"none since {_clock(since, inputs)}"
-    return f"{item.name}: {last}, due every {item.expected.every.value / timedelta(hours=1):g} h"
+    if item.last or since is None:
+        texts, at = _last_charted(item.last, inputs)
+    else:
+        texts, at = NONE_SINCE, (At(since),)
+    return Phrase(texts.check_in, (item.name, *at, _hours(item.expected.every.value)))
 
 
 def _check_ins(inputs: RuleInput) -> list[CheckIn]:

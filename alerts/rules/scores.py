@@ -2,6 +2,7 @@
 
 from alerts.grading import easix
 from alerts.rules.finding import Finding, RuleInput, of_result, once_final
+from alerts.wording.phrase import Number, Phrase, phrase
 from config.conventions import EasixThreshold
 
 
@@ -12,11 +13,16 @@ def m_easix(inputs: RuleInput) -> Finding | None:
         return None
     threshold = _threshold(inputs)
     over = m_easix_over(inputs)
-    title = f"m-EASIX {value:.1f}"
+    title = phrase("m-EASIX {n}", n=Number(value, 1))
     because = inputs.now.m_easix.because
     if over and threshold is not None:
-        title += f" over the site's threshold {threshold.threshold.value} for {threshold.window}"
-        because = (*because, f"threshold basis: {threshold.threshold.shown_basis}")
+        title = phrase(
+            "m-EASIX {n} over the site's threshold {n2} for {own}",
+            n=Number(value, 1),
+            n2=str(threshold.threshold.value),
+            own=Phrase(threshold.window),
+        )
+        because = (*because, phrase("threshold basis: {own}", own=Phrase(threshold.threshold.shown_basis)))
     return once_final(of_result(inputs.now.m_easix, "m_easix", int(over), "low", title, because=because))
 
 
@@ -37,6 +43,7 @@ def hematotox(inputs: RuleInput) -> Finding | None:
     if inputs.now.hematotox.risk is None or (inputs.now.day or 0) > 0:
         return None
     high = inputs.now.hematotox.risk == "high"
-    points = "at least 2" if inputs.now.hematotox.score is None else inputs.now.hematotox.score
-    title = f"CAR-HEMATOTOX {points}, {inputs.now.hematotox.risk} risk"
+    points = inputs.now.hematotox.score
+    text = "CAR-HEMATOTOX {n}, high risk" if high else "CAR-HEMATOTOX {n}, low risk"
+    title = phrase("CAR-HEMATOTOX at least {n}, high risk", n=2) if points is None else phrase(text, n=points)
     return once_final(of_result(inputs.now.hematotox, "hematotox", int(high), "low", title))

@@ -30,8 +30,9 @@ class StepNews:
     def add(self, episode: str, finding: Finding) -> None:
         """Keep the latest finding of an episode; what happened on the way stays in its reasons."""
         earlier = self.findings.get(episode)
-        if earlier is not None and earlier.event and earlier.event not in finding.because:
-            finding = replace(finding, because=(*finding.because, earlier.event))
+        if earlier is not None:
+            events = (event for event in earlier.events if event not in finding.because)
+            finding = replace(finding, because=(*finding.because, *events))
         self.findings[episode] = finding
 
     def add_ended(self, concern: PageConcern) -> None:

@@ -10,6 +10,7 @@ from alerts.grading.iec_hs import Screen
 from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
 from alerts.pages.page import Page
 from alerts.state import PatientState
+from alerts.wording.catalogue import in_code, in_english
 from config.site import Site
 
 
@@ -54,7 +55,11 @@ def grade_event(
     elif isinstance(result, Score):
         event |= {"value": plain(result.value), "log2": plain(result.log2)}
         event |= {"bound": result.bound, "bound_value": plain(result.bound_value)}
-    event |= {"because": list(result.because), "missing": list(result.missing), "flags": list(result.flags)}
+    event |= {
+        "because": [in_english(reason, site.zone) for reason in result.because],
+        "missing": [in_code(name, site.zone) for name in result.missing],
+        "flags": [in_english(flag, site.zone) for flag in result.flags],
+    }
     return event | {
         "conventions": list(result.conventions),
         "evidence": [evidence(item, site) for item in result.evidence],
@@ -63,7 +68,7 @@ def grade_event(
 
 def _number(was: str | None) -> int | None:
     """What a grade or a sum of points was; None where it was undetermined or not applicable."""
-    return None if was in (None, NOT_APPLICABLE) else int(was)
+    return None if was is None or was == NOT_APPLICABLE else int(was)
 
 
 def evidence(item: Evidence, site: Site) -> dict[str, str]:

@@ -22,10 +22,9 @@ from alerts.chart.charting import Charted, moment_of, place_message
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.episode import Episode, cancel_pages
 from alerts.grading import crs, pressures
-from alerts.grading.inputs import clock
 from alerts.grading.result import Result
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Reading, Registration, Statement, Treatment
-from alerts.pages.concern import ENDING_IS_TOLD, ChartCorrection, Ending, PageConcern
+from alerts.pages.concern import ENDING_IS_TOLD, LATE, ChartCorrection, Ending, PageConcern
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding, RuleMemory
 from alerts.rules.run import findings, next_review, remember
@@ -37,6 +36,8 @@ from alerts.step.merging import pass_on, take_merges, unregistered_of
 from alerts.step.retraction import changes, lost_ground, statement_behind, took_ground
 from alerts.step.system_faults import close_quiet, gap_fault, intake_fault
 from alerts.step.unregistered import findings_of
+from alerts.wording.catalogue import in_code
+from alerts.wording.phrase import At, Phrase, phrase
 from config.site import Site
 
 _CHARTED = (Reading, Statement, Treatment, Registration)
@@ -113,10 +114,10 @@ class _Step:
         goes_to = self.state.merges.goes_to
         for message in messages:
             charted = place_message(self.state.chart, message, self.now, self.site, ids)
-            if charted.unusable:
+            if charted.unusable is not None:
                 self.state = replace(self.state, chart=charted.chart)
                 self._count_unregistered(message)
-                self.effects.dead_letters.append(dead_letter(message, charted.unusable, self.now))
+                self.effects.dead_letters.append(dead_letter(message, in_code(charted.unusable, UTC), self.now))
                 self._report(intake_fault(message, charted.unusable, self.now))
             elif isinstance(message, _CHARTED):
                 if goes_to is not None and self._is_news(message, charted.chart):
@@ -170,7 +171,7 @@ class _Step:
             at = moment_of(message, self.now, self.site)
             chart = self.state.chart
             if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, self.site):
-                why = f"{message.reading}: {pressures.CONTRADICTED}"
+                why = f"{message.reading}: {in_code(pressures.CONTRADICTED, UTC)}"
                 self.effects.dead_letters.append(dead_letter(message, why, self.now))
 
     def _take_over(self, message: AnyMessage, chart: Chart, corrects: bool) -> None:
@@ -236,8 +237,9 @@ class _Step:
         infused = self.state.chart.infused
         if infused is None or infused == self.infused_before:
             return None
-        because = f"the infusion is registered for {clock(infused, self.site.zone)}"
-        return Finding(condition=episode.condition, level=0, urgency="low", title=episode.title, because=(because,))
+        title = episode.title if isinstance(episode.title, Phrase) else Phrase(episode.title)
+        because = phrase("the infusion is registered for {at}", at=At(infused))
+        return Finding(condition=episode.condition, level=0, urgency="low", title=title, because=(because,))
 
     def retract_grades(self) -> None:
         """Take back the grades of late that have lost their ground; keep in mind those that may be given otherwise."""
@@ -274,7 +276,7 @@ class _Step:
                 episode = self.state.episodes.get(finding.condition)
                 past = self.state.past.get(finding.condition)
                 if lifecycle.news_of_the_past(episode, past, finding, moment):
-                    self._follow(replace(finding, event=""), moment)
+                    self._follow(replace(finding, events=()), moment)
 
     # -- 3. assessing ----------------------------------------------------------------------------
 
@@ -352,7 +354,7 @@ class _Step:
         apart = self.site.conventions.crs.clear_sets_apart.value
         past = self.state.past.get(condition)
         if self._all_late and any(item.entry.effective in self.moments for item in finding.evidence):
-            finding = replace(finding, title=f"{finding.title} (charted late)")
+            finding = replace(finding, title=phrase(LATE, what=finding.title))
         followed = lifecycle.apply_finding(self.state.patient, before, past, finding, moment, self.now, apart)
         if followed.reason == "resolved" and before is not None:
             self._end(self._resolved(before, finding, moment))

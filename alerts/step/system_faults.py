@@ -1,6 +1,6 @@
 """Technical trouble: faults become episodes of the site itself, one per trouble, never one per message."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -9,6 +9,8 @@ from alerts.episodes.lifecycle import closed
 from alerts.message_fields import visible
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
 from alerts.state import PatientState
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase
 
 FAULT_QUIET = timedelta(hours=6)
 """A technical episode closes when its fault has not been seen for this long."""
@@ -36,9 +38,9 @@ def fault(condition: str, what: str, about: str, now: datetime, *, over: bool = 
     )
 
 
-def intake_fault(message: AnyMessage, why: str, now: datetime) -> Fault:
+def intake_fault(message: AnyMessage, why: Phrase | str, now: datetime) -> Fault:
     """A message of a source could not be used. Names the source and the reason, never the patient."""
-    what = f"messages from {message.source} are set aside: {why}; see `cartwatch dead-letters`"
+    what = f"messages from {message.source} are set aside: {in_english(why, UTC)}; see `cartwatch dead-letters`"
     return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
 
 

@@ -17,6 +17,7 @@ from alerts.rules.before_infusion import WOULD_BE
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings
 from alerts.state import PatientState
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Site, Urgency, higher
 
 HIGHEST: Urgency = "high"
@@ -24,7 +25,9 @@ HIGHEST: Urgency = "high"
 
 CHARTED = ("reading", "statement", "treatment")
 
-REGISTER = "not registered, infusion date unknown: register the patient (`cartwatch register`, or on the ward board)"
+REGISTER = Phrase(
+    "not registered, infusion date unknown: register the patient (`cartwatch register`, or on the ward board)"
+)
 
 
 def would_be_unregistered(messages: Iterable[AnyMessage]) -> bool:
@@ -45,7 +48,7 @@ def findings_of(state: PatientState, now: Assessment, site: Site) -> list[Findin
 def _counts(finding: Finding, state: PatientState) -> bool:
     if finding.condition in state.episodes or (finding.level == 0 and finding.condition in state.past):
         return True
-    return (finding.level >= WOULD_BE or bool(finding.event)) and higher(finding.urgency, "low")
+    return (finding.level >= WOULD_BE or bool(finding.events)) and higher(finding.urgency, "low")
 
 
 def _unregistered(finding: Finding) -> Finding:
@@ -53,7 +56,7 @@ def _unregistered(finding: Finding) -> Finding:
         return finding
     return replace(
         finding,
-        title=f"{UNREGISTERED}{finding.title}",
+        title=phrase(UNREGISTERED, what=finding.title),
         urgency=HIGHEST if higher(finding.urgency, HIGHEST) else finding.urgency,
         flags=(*finding.flags, REGISTER),
     )

@@ -1,8 +1,10 @@
-"""The catalogue put together: a sentence in, the same sentence in the reader's language out."""
+"""From a phrase to words in the reader's language."""
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from datetime import datetime, tzinfo
+from functools import cache, lru_cache
+from string import Formatter
 from typing import NamedTuple
 
 from alerts.wording import (
@@ -22,7 +24,10 @@ from alerts.wording import (
     technical,
     trend,
 )
+from alerts.wording.figures import amount, days_or_hours, number
+from alerts.wording.phrase import Amount, Arg, At, Length, Listed, Name, Number, Phrase
 from alerts.wording.template import UNITS, Part, Row, Template, split
+from config.languages import ENGLISH, translations
 from config.site import Language
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, label
 
@@ -90,10 +95,81 @@ def translate(text: str, language: Language) -> str:
 
 
 def say(words: str, language: Language, **values: object) -> str:
-    """A row, named by its English or by its key, with its braces filled in; the values are shown as they are given."""
+    """A text of the catalogue, named by its English or by its key, with its braces filled in with what is shown."""
     english = KEYS.get(words, words)
-    said = english if language == "en" else _SAID.get(english, english)
-    return said.format(**values) if values else said
+    told = translations(language).gettext(english) if english else ""
+    return told.format(**values) if values else told
+
+
+def render(words: Phrase | str, language: Language, zone: tzinfo) -> str:
+    """A phrase in the reader's language, with its times on the hospital's clock."""
+    return translate(words, language) if isinstance(words, str) else _Reader(language, zone).read(words)
+
+
+def in_english(words: Phrase | str, zone: tzinfo) -> str:
+    """A phrase for a journal, a log or a program."""
+    return render(words, ENGLISH, zone)
+
+
+def in_code(words: Phrase | str, zone: tzinfo) -> str:
+    """The same with readings, statements and drugs named as messages name them."""
+    return words if isinstance(words, str) else _Reader(ENGLISH, zone, in_code=True).read(words)
+
+
+def clock(at: datetime, language: Language, zone: tzinfo) -> str:
+    """Day and time of day on the hospital's clock."""
+    return f"{date(at, language, zone)} {at.astimezone(zone):%H:%M}"
+
+
+def date(at: datetime, language: Language, zone: tzinfo) -> str:
+    """Day and month on the hospital's clock."""
+    local = at.astimezone(zone)
+    return f"{local:%d} {say(f'{local:%b}', language)}"
+
+
+class _Reader(NamedTuple):
+    language: Language
+    zone: tzinfo
+    in_code: bool = False
+
+    def read(self, words: Phrase) -> str:
+        found = translations(self.language)
+        if not words.args:
+            return found.gettext(words.id) if words.id else ""
+        names = _braces(words.id)
+        told = found.gettext(words.id)
+        if words.many:
+            count = words.args[_braces(words.many).index("n")]
+            told = found.ngettext(words.id, words.many, count if isinstance(count, int) else 2)
+            names = _braces(words.many)
+        return told.format_map(dict(zip(names, map(self._shown, words.args), strict=True)))
+
+    def _shown(self, arg: Arg) -> str:
+        match arg:
+            case Phrase():
+                return self.read(arg)
+            case Name():
+                return arg.code if self.in_code else say(label(arg.code), self.language)
+            case Amount():
+                return amount(arg.kind, arg.value, arg.comparator)
+            case Number():
+                return number(arg.value) if arg.places is None else f"{arg.value:.{arg.places}f}"
+            case At():
+                return clock(arg.at, self.language, self.zone)
+            case Length():
+                length, unit = days_or_hours(arg.length)
+                return say("{n} d", self.language, n=length) if unit == "d" else f"{length} h"
+            case Listed():
+                return arg.joint.join(map(self._shown, arg.items))
+            case str() if self.language != ENGLISH:
+                return italian(arg).text
+        return str(arg)
+
+
+@cache
+def _braces(text: str) -> tuple[str, ...]:
+    """The names of the braces of a text, in the order in which they stand."""
+    return tuple(dict.fromkeys(name for _, name, _, _ in Formatter().parse(text) if name))
 
 
 def _named() -> Iterator[Row]:
@@ -105,7 +181,6 @@ def _named() -> Iterator[Row]:
             yield name.replace("_", " "), shown[label(name)]
 
 
-_SAID = dict(ROWS)
 _KNOWN = {**dict(_named()), **dict(SENTENCES)}
 _TEMPLATES = sorted((Template(row) for row in SENTENCES if "{" in row[0]), key=lambda template: -template.weight)
 """Those that say most in their own words first."""

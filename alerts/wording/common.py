@@ -72,7 +72,7 @@ MISSING: tuple[Row, ...] = (
 
 REFUSALS: tuple[Row, ...] = (
     (
-        "a registration is not taken back; send the right one",
+        "a registration is not withdrawn; send the right one",
         "una registrazione non si ritira; inviare quella giusta",
     ),
     ("the effective time lies in the future", "l'ora del dato è nel futuro"),

@@ -5,6 +5,7 @@ import pytest
 from alerts.chart.charting import UNNAMED
 from alerts.overview import overview
 from tests.support.ward import Ward, message
+from tests.support.wording import english
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_page_and_board_show_the_number_and_who_says_otherwise_until_when(ward: 
     charts(ward, "hypotension", value=False)
     ward.vitals(sbp=84, spo2=97)
     assert ward.notified() == []
-    assert overview(ward.state(), ward.site).statements == (LINE,)
+    assert english(overview(ward.state(), ward.site).statements) == (LINE,)
     ward.vitals(device="face_mask")
     page = ward.page()
     assert "CRS 3" in page.title
@@ -46,7 +47,7 @@ def test_the_board_shows_it_before_the_infusion_too() -> None:
     ward.send(ward.registration())
     charts(ward, "hypotension", value=False)
     ward.normal(temp=38.5, sbp=84)
-    (line,) = overview(ward.state(), ward.site).statements
+    (line,) = english(overview(ward.state(), ward.site).statements)
     assert "no hypotension, says N. N. 09 Jun 08:00, until 09 Jun 12:00" in line
 
 
@@ -114,6 +115,6 @@ def test_an_italian_reader_reads_both_in_italian(ward: Ward) -> None:
 
 def test_a_statement_that_names_nobody_is_not_used(ward: Ward) -> None:
     ward.send(message("statement", ward.now, source="ehr", statement="hypotension", value=False))
-    assert [one.why for one in ward.dead_letters] == [UNNAMED]
+    assert [one.why for one in ward.dead_letters] == [english(UNNAMED)]
     ward.vitals(sbp=84)
     assert "CRS 2" in ward.new_pages()[-1].title

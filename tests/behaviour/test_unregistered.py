@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from tests.support.ward import INFUSED, Ward, changed, message
+from tests.support.wording import english
 
 
 def test_what_would_be_crs_grade_2_pages_at_once_and_urgently() -> None:
@@ -38,7 +39,7 @@ def test_the_registration_makes_it_the_ordinary_episode_and_pages_nobody_again()
     ward.send(ward.registration())
     assert ward.notified() == []
     episode = ward.episode("crs")
-    assert (episode.id, episode.title) == (page.episode, "CRS grade 2: fever plus hypotension")
+    assert (episode.id, english(episode.title)) == (page.episode, "CRS grade 2: fever plus hypotension")
     assert ward.grade("crs") == "2"
     ward.ack(page)
     ward.jump(hours=1)
@@ -156,7 +157,7 @@ def test_a_registration_that_is_entered_in_error_registers_nobody_and_says_what_
     ward.vitals(temp=38.5)
     ward.send(changed(ward.registration(), status="entered_in_error", received=ward.now))
     assert not ward.state().registered
-    assert [record.why for record in ward.dead_letters] == ["a registration is not taken back; send the right one"]
+    assert [record.why for record in ward.dead_letters] == ["a registration is not withdrawn; send the right one"]
 
 
 def test_an_infusion_a_year_ahead_registers_nobody_and_silences_nothing() -> None:

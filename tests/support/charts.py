@@ -8,6 +8,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.contents import RejectedValue
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
+from alerts.wording.phrase import Phrase
 from config.site import Site, load_site
 from config.vocabulary import READINGS, Sort
 
@@ -80,7 +81,7 @@ def dose(drug: str, at: datetime = NOW, action: str = "given") -> Item:
 
 def rejected_value(kind: str, sent: str, why: str, at: datetime = NOW) -> RejectedValue:
     """A value that came in and must not be computed with."""
-    return RejectedValue(at, kind, sent, why, "lab", f"{kind} {sent}")
+    return RejectedValue(at, kind, sent, Phrase(why), "lab", f"{kind} {sent}")
 
 
 def chart(

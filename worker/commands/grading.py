@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
@@ -17,6 +17,7 @@ from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
 from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
 from alerts.step.journal_events import plain
+from alerts.wording.catalogue import in_code, in_english
 from config.site import Site
 
 
@@ -100,41 +101,41 @@ def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
         known = message.model_copy(update={"received": message.received or message.effective})
         charted = chart_message(chart, known, at, site)
         chart = charted.chart
-        if charted.unusable:
-            unused.append({"id": message.id, "source": message.source, "why": charted.unusable})
+        if charted.unusable is not None:
+            unused.append({"id": message.id, "source": message.source, "why": in_code(charted.unusable, UTC)})
     assessment = assess(chart, at, site)
-    answered = results(assessment)
+    answered = results(assessment, site.zone)
     for term in ctcae.TERMS:
         answered["ctcae"][term]["worst"] = ctcae.worst(term, chart, at, site)
     return {"id": case.id, "results": answered, "unused": unused}
 
 
-def results(now: Assessment) -> dict[str, Any]:
+def results(now: Assessment, zone: tzinfo) -> dict[str, Any]:
     """Every result of an assessment as JSON values; null where undetermined, or where a grade is not applicable."""
     return {
         "day": now.day,
-        "crs": answer(now.crs),
-        "icans": answer(now.icans),
-        "ice": answer(now.ice),
+        "crs": answer(now.crs, zone),
+        "icans": answer(now.icans, zone),
+        "ice": answer(now.ice, zone),
         "ctcae": {
             "version": next(iter(now.ctcae.values())).version.removeprefix("CTCAE "),
-            **{term: answer(grade) for term, grade in now.ctcae.items()},
+            **{term: answer(grade, zone) for term, grade in now.ctcae.items()},
         },
-        "easix": answer(now.easix),
-        "s_easix": answer(now.s_easix),
-        "m_easix": answer(now.m_easix),
-        "hematotox": answer(now.hematotox),
+        "easix": answer(now.easix, zone),
+        "s_easix": answer(now.s_easix, zone),
+        "m_easix": answer(now.m_easix, zone),
+        "hematotox": answer(now.hematotox, zone),
         "icaht": {
             "early": now.icaht_early.grade,
             "late": now.icaht_late.grade,
-            "detail": {"early": answer(now.icaht_early), "late": answer(now.icaht_late)},
+            "detail": {"early": answer(now.icaht_early, zone), "late": answer(now.icaht_late, zone)},
         },
-        "iec_hs": answer(now.iec_hs),
-        "news2": answer(now.news2),
+        "iec_hs": answer(now.iec_hs, zone),
+        "news2": answer(now.news2, zone),
     }
 
 
-def answer(result: Result) -> dict[str, Any]:
+def answer(result: Result, zone: tzinfo) -> dict[str, Any]:
     """One result as JSON values."""
     said: dict[str, Any] = {}
     if isinstance(result, Grade):
@@ -153,9 +154,9 @@ def answer(result: Result) -> dict[str, Any]:
             said["previous"] = {"value": plain(result.previous), "at": _iso(result.previous_at)}
     return said | {
         "version": result.version,
-        "because": list(result.because),
-        "missing": list(result.missing),
-        "flags": list(result.flags),
+        "because": [in_english(reason, zone) for reason in result.because],
+        "missing": [in_code(name, zone) for name in result.missing],
+        "flags": [in_english(flag, zone) for flag in result.flags],
         "conventions": list(result.conventions),
         "evidence": [_evidence(item.kind, item.entry) for item in result.evidence],
     }

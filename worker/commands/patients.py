@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from alerts.wording.catalogue import in_english
 from worker.commands.common import echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def board(as_json: bool) -> None:
             f"silence {item.id}: {item.condition} until {_clock(item.until, run.site)} ({item.by}: {item.why})"
             for item in in_force(state.silences, now)
         ]
-        episodes += patient.statements
+        episodes += [in_english(statement, run.site.zone) for statement in patient.statements]
         grades = [level.text or level.absent for level in (patient.crs, patient.icans)]
         cells = (state.patient, _place(state), *grades, _signs(patient), "\n".join(episodes))
         table.add_row(*map(escape, cells))
@@ -104,9 +105,12 @@ def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]
         "discharged": state.discharged_at is not None,
         **{name: level._asdict() for name, level in grades.items()},
         **{name: _value(one, now) for name, one in values.items()},
-        "m_easix": {"value": patient.m_easix.value or None, "flags": patient.m_easix.flags},
-        "statements": patient.statements,
-        "episodes": [_episode(episode) for episode in patient.episodes],
+        "m_easix": {
+            "value": patient.m_easix.value or None,
+            "flags": [in_english(flag, site.zone) for flag in patient.m_easix.flags],
+        },
+        "statements": [in_english(statement, site.zone) for statement in patient.statements],
+        "episodes": [_episode(episode, site) for episode in patient.episodes],
     }
 
 
@@ -116,11 +120,11 @@ def _value(one: "Sign | LatestCount", now: datetime) -> dict[str, Any] | None:
     return {"value": one.value, "at": one.at.isoformat(), "old": one.old_at is not None and now >= one.old_at}
 
 
-def _episode(episode: "Episode") -> dict[str, Any]:
+def _episode(episode: "Episode", site: "Site") -> dict[str, Any]:
     return {
         "id": episode.id,
         "condition": episode.condition,
-        "title": episode.title,
+        "title": in_english(episode.title, site.zone),
         "urgency": episode.urgency,
         "since": episode.opened_at.isoformat(),
         "acknowledged_by": episode.acknowledged_by or None,
@@ -138,7 +142,7 @@ def standing_line(episode: "Episode", site: "Site") -> str:
         held += f", silenced until {clock(episode.silenced_until, site, 'en')}"
     last = episode.deliveries[-1] if episode.deliveries else None
     sent = f"; last page to {last.to} on {last.channel}: {last.state}" if last else ""
-    return f"{episode.id} {episode.title} [{episode.urgency}] {held}{sent}"
+    return f"{episode.id} {in_english(episode.title, site.zone)} [{episode.urgency}] {held}{sent}"
 
 
 @with_example("cartwatch explain P1 --rules")

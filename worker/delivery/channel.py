@@ -132,7 +132,7 @@ def outcome_of(result: AppriseResult, service: str = "", waits: float = READ_SEC
     if result.status == AppriseResultStatus.SUCCESS:
         return Attempt(Outcome.SENT)
     if result.status == AppriseResultStatus.TIMEOUT:
-        return Attempt(Outcome.UNKNOWN, "the provider did not reply_hint in time")
+        return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
     attempts = [attempt for service_ in result for attempt in service_]
     logged = " ".join(entry.message for attempt in attempts for entry in attempt.logs)
     return classify_failure(logged, service, max((attempt.elapsed for attempt in attempts), default=0.0), waits)

@@ -136,7 +136,7 @@ def board(
         discharged=tuple(_row(item, short[item.state.patient], reader, links) for item in discharged),
         technical=tuple(technical),
         feeds=tuple(_feeds(feeds, reader)),
-        ill=tuple(reader.clinical(check.part) for check in checks if not check.well),
+        ill=tuple(reader.words(check.part) for check in checks if not check.well),
         open=len(shown),
         unanswered=sum(item.free for item in shown),
     )
@@ -188,7 +188,7 @@ def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
         counts=tuple(_count(count, reader) for count in patient.counts),
         m_easix=_m_easix(patient, reader),
         episodes=tuple(_episodes(state, reader)),
-        statements=tuple(map(reader.clinical, patient.statements)),
+        statements=tuple(map(reader.words, patient.statements)),
     )
 
 
@@ -200,7 +200,7 @@ def _episode(episode: Episode, reader: Reader) -> EpisodeRow:
     return EpisodeRow(
         id=episode.id,
         page=episode.deliveries[-1].page if episode.deliveries else "",
-        title=reader.clinical(episode.title),
+        title=reader.words(episode.title),
         urgency=episode.urgency,
         since=reader.clock(episode.opened_at),
         free=is_unacknowledged(episode),
@@ -213,7 +213,7 @@ def _episode(episode: Episode, reader: Reader) -> EpisodeRow:
 
 def _sign(sign: Sign, reader: Reader) -> Cell:
     """A sign with its age and its trend."""
-    name = reader.clinical(label(sign.name))
+    name = reader.say(label(sign.name))
     if not sign.value:
         return Cell(words=reader.say("{name}: none charted", name=name))
     notes = {"mean_bp": reader.say("mean"), "capd": name}
@@ -231,7 +231,7 @@ def _sign(sign: Sign, reader: Reader) -> Cell:
 
 
 def _count(count: LatestCount, reader: Reader) -> Cell:
-    name = reader.clinical(label(count.name))
+    name = reader.say(label(count.name))
     if not count.value:
         return Cell(words=reader.say("{name}: none charted", name=name))
     old = count.old_at is not None and reader.now >= count.old_at
@@ -252,7 +252,7 @@ def _m_easix(patient: Overview, reader: Reader) -> Cell:
     score = patient.m_easix
     if not score.value:
         return Cell(words=reader.say("m-EASIX cannot be computed."))
-    notes = [*([reader.say("over limit")] if score.over else []), *map(reader.clinical, score.flags)]
+    notes = [*([reader.say("over limit")] if score.over else []), *map(reader.words, score.flags)]
     change = [reader.say(score.change)] if score.change else []
     return Cell(
         value=f"{score.value}{ARROWS.get(score.change, '')}",

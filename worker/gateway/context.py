@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from alerts.wording.catalogue import say
+from config.languages import ENGLISH, languages
 from config.site import Language, Site
 from worker.client import Client
 from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
@@ -116,8 +117,8 @@ def _refused(error: Exception) -> Refused:
 
 def _asked_for(request: Request) -> Language:
     """The language a browser asks for first, of those there are, where it is not known who asks."""
-    first = request.headers.get("accept-language", "").partition(",")[0]
-    return "it" if first.strip().lower().startswith("it") else "en"
+    first = request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].partition("-")[0]
+    return language if (language := first.strip().lower()) in languages() else ENGLISH
 
 
 async def form_of(request: Request) -> dict[str, str]:

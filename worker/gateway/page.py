@@ -131,7 +131,7 @@ def _is_told(episode: Episode, claims: LinkClaims) -> bool:
 
 def _over_title(opened: OpenedPage) -> str:
     found = past_of(opened.state, opened.claims.episode) if opened.episode is None else None
-    return opened.reader.clinical(found[0].upper().replace("_", " ")) if found is not None else ""
+    return opened.reader.words(found[0].upper().replace("_", " ")) if found is not None else ""
 
 
 def _has_effect(asked: Requested | None, opened: OpenedPage) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from alerts.grading.inputs import number
 from alerts.overview import TREND, TrendValue
+from alerts.wording.figures import number
 from worker.gateway.view import Reader
 
 WIDTH, HEIGHT = 46, 24

@@ -16,9 +16,11 @@ from alerts.pages.values import DOSED, value
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.unregistered import findings_of
-from alerts.wording.catalogue import say, translate
+from alerts.wording import catalogue
+from alerts.wording.catalogue import render, say
+from alerts.wording.phrase import Phrase
 from config.site import Language, Site
-from config.vocabulary import DRUGS, READINGS, label
+from config.vocabulary import DRUGS, label
 
 TOLD_SHOWN = 12
 DOSES_SHOWN = 8
@@ -39,9 +41,9 @@ class Reader(NamedTuple):
         """A text of the gateway, with its braces filled in."""
         return say(words, self.language, **values)
 
-    def clinical(self, text: str) -> str:
-        """What graders and rules say."""
-        return translate(text, self.language)
+    def words(self, said: Phrase | str) -> str:
+        """What graders, rules and faults say."""
+        return render(said, self.language, self.site.zone)
 
     def clock(self, at: datetime | None) -> str:
         """The time of day, and the day where it is not today."""
@@ -50,7 +52,8 @@ class Reader(NamedTuple):
         local = at.astimezone(self.site.zone)
         if local.date() == self.now.astimezone(self.site.zone).date():
             return local.strftime("%H:%M")
-        return self.say("{day} {time}", day=self.clinical(local.strftime("%d %b")), time=local.strftime("%H:%M"))
+        day = catalogue.date(at, self.language, self.site.zone)
+        return self.say("{day} {time}", day=day, time=local.strftime("%H:%M"))
 
     def name(self, person: str) -> str:
         """How a person is called."""
@@ -162,32 +165,25 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
     before, now = _levels(episode, reader)
     return Concern(
         episode=episode,
-        title=reader.clinical(episode.title),
+        title=reader.words(episode.title),
         since=reader.clock(episode.opened_at),
         before=before,
         now=now,
         finding=finding,
-        because=tuple(map(reader.clinical, _because(episode, finding))) if finding else (),
+        because=tuple(map(reader.words, _because(episode, finding))) if finding else (),
         readings=tuple(reading_rows(finding.evidence, reader)) if finding else (),
-        missing=tuple(_missing(finding.missing, reader)) if finding else (),
-        flags=tuple(map(reader.clinical, finding.flags)) if finding else (),
+        missing=tuple(map(reader.words, finding.missing)) if finding else (),
+        flags=tuple(map(reader.words, finding.flags)) if finding else (),
         conventions=tuple(convention(name, reader) for name in finding.conventions) if finding else (),
         reminder=_reminder(episode, given, reader),
         told=tuple(told_rows(episode, reader)),
     )
 
 
-def _because(episode: Episode, finding: Finding) -> Iterable[str]:
+def _because(episode: Episode, finding: Finding) -> Iterable[Phrase]:
     """What happened when somebody was first paged, while it is still so; then what the rules say now."""
     is_still_so = episode.level_now is not None and episode.level_now >= episode.level
-    events = episode.event.split("; ") if episode.event and is_still_so else []
-    return dict.fromkeys((*events, *finding.because))
-
-
-def _missing(names: Iterable[str], reader: Reader) -> Iterable[str]:
-    """What was missing; graders name a reading as it is named in messages."""
-    for name in names:
-        yield reader.clinical(label(name) if name in READINGS else name)
+    return dict.fromkeys((*(episode.events if is_still_so else ()), *finding.because))
 
 
 def _levels(episode: Episode, reader: Reader) -> tuple[str, str]:
@@ -202,8 +198,8 @@ def _reminder(episode: Episode, given: Ledger | None, reader: Reader) -> Reminde
     reminder = REMINDERS.get((episode.condition, episode.level))
     if reminder is None:
         return None
-    room = given.room(reader.now, reader.site.zone) if given is not None and reminder.tocilizumab else ""
-    return ReminderRow(reader.clinical(reminder.text), reader.clinical(reminder.source), reader.clinical(room))
+    room = reader.words(given.room(reader.now)) if given is not None and reminder.tocilizumab else ""
+    return ReminderRow(reader.say(reminder.text), reader.say(reminder.source), room)
 
 
 def reading_rows(evidence: Iterable[Evidence], reader: Reader) -> list[ReadingRow]:
@@ -213,13 +209,11 @@ def reading_rows(evidence: Iterable[Evidence], reader: Reader) -> list[ReadingRo
 
 def reading_row(kind: str, entry: Entry, reader: Reader) -> ReadingRow:
     """One reading, statement or dose."""
-    return ReadingRow(
-        reader.clinical(label(kind)), _value(kind, entry, reader), reader.clock(entry.effective), entry.source
-    )
+    return ReadingRow(reader.say(label(kind)), _value(kind, entry, reader), reader.clock(entry.effective), entry.source)
 
 
 def _value(kind: str, entry: Entry, reader: Reader) -> str:
-    words = reader.clinical({"true": "yes", "false": "no"}.get(entry.code, label(entry.code)))
+    words = reader.say({"true": "yes", "false": "no"}.get(entry.code, label(entry.code)))
     if entry.value is None:
         return words
     number = value(kind, entry, reader.language)
@@ -230,7 +224,7 @@ def convention(name: str, reader: Reader) -> str:
     """A working convention by its basis."""
     section, _, key = name.partition(".")
     convention = getattr(getattr(reader.site.conventions, section, None), key, None)
-    return reader.clinical(convention.shown_basis) if convention is not None else name
+    return reader.say(convention.shown_basis) if convention is not None else name
 
 
 def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:
@@ -251,7 +245,7 @@ def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:
 
 def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) -> Background:
     named = (("CRS", now.crs), ("ICANS", now.icans), ("ICE", now.ice))
-    grades = tuple((name, reader.clinical(shown_value(result) or "undetermined")) for name, result in named)
+    grades = tuple((name, reader.say(shown_value(result) or "undetermined")) for name, result in named)
     score = now.m_easix
     m_easix = ""
     if score.value is not None:
@@ -261,10 +255,10 @@ def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) ->
     return Background(
         grades=grades,
         m_easix=m_easix,
-        m_easix_notes=tuple(map(reader.clinical, score.flags)),
-        m_easix_missing=tuple(_missing(score.missing, reader)),
+        m_easix_notes=tuple(map(reader.words, score.flags)),
+        m_easix_missing=tuple(map(reader.words, score.missing)),
         doses=tuple(reading_row(drug, entry, reader) for drug, entry in reversed(doses[-DOSES_SHOWN:])),
-        ledger=reader.clinical(given.sentence()),
+        ledger=reader.words(given.sentence()),
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Bound, parse_number
+from alerts.wording.phrase import Name, phrase
 from config.codes import GLASGOW, Code
 from config.intake import Source
 from config.tables import Tables
@@ -207,7 +208,9 @@ def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
     try:
         other = _contradicted(reading, value.units, unit, bound.number, tables)
         if other:
-            raise Unusable(f"{reading}: {unit!r} and {other!r} are different units of one value")
+            text = "{name}: {unit} and {other} are different units of one value"
+            contradiction = phrase(text, name=Name(reading), unit=repr(unit), other=repr(other))
+            raise Unusable(contradiction, contradiction)
         quantity = canonical(reading, bound.number, unit, tables, low=low, high=high, comparator=bound.comparator)
     except Unusable as error:
         shown = _plain(result, None, None, "implausible", raw)

@@ -13,9 +13,10 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT
 from alerts.grading import crs, easix
 from alerts.grading.result import NOT_APPLICABLE
-from alerts.wording.catalogue import say, translate
+from alerts.wording import catalogue
+from alerts.wording.catalogue import say
 from config.site import Language, Site
-from config.vocabulary import DRUGS, label, moment
+from config.vocabulary import DRUGS, label
 from worker.report.subject import SCORE, name, unit
 
 SHOWN = timedelta(hours=72)
@@ -186,7 +187,7 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
     """The trend in words: grades first, then each sign with its last and worst value, then treatments."""
 
     def clock(at: datetime) -> str:
-        return translate(moment(at, site.zone), language)
+        return catalogue.clock(at, language, site.zone)
 
     parts = [say("Trend from {at} to {at2}.", language, at=clock(trend.start), at2=clock(trend.end))]
     for system, bands in trend.grades.items():
@@ -200,14 +201,14 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
     for lane in trend.lanes:
         told = [say("given {at}", language, at=clock(at)) for at in lane.given]
         told += [say("from {at} to {at2}", language, at=clock(since), at2=clock(until)) for since, until in lane.ran]
-        parts.append(f"{translate(label(lane.name), language)}: {', '.join(told)}.")
+        parts.append(f"{say(label(lane.name), language)}: {', '.join(told)}.")
     return "\n".join(parts)
 
 
 def _graded(band: Band, language: Language) -> str:
     if not band.applicable:
-        return translate(NOT_APPLICABLE, language)
-    return translate("undetermined", language) if band.grade is None else str(band.grade)
+        return say(NOT_APPLICABLE, language)
+    return say("undetermined", language) if band.grade is None else str(band.grade)
 
 
 def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str], language: Language) -> str:
@@ -215,7 +216,7 @@ def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str]
         return f"{plain(point.value)} {unit(kind)}".strip()
 
     last = points[-1]
-    told = {"name": translate(name(kind), language), "value": value(last), "at": clock(last.at)}
+    told = {"name": say(name(kind), language), "value": value(last), "at": clock(last.at)}
     if kind in HIGHEST:
         most = max(points, key=lambda point: point.value)
         words = "{name}: last {value} ({at}), highest {highest} ({at2})."

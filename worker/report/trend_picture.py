@@ -12,9 +12,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from alerts.chart.chart import Chart
-from alerts.wording.catalogue import say, translate
+from alerts.wording import catalogue
+from alerts.wording.catalogue import say
 from config.site import Language, Site
-from config.vocabulary import label, moment
+from config.vocabulary import label
 from worker.report.palette import NIGHT, Theme, Tint
 from worker.report.scene import Box, Dot, Path, Scene, Shape, Text, to_png, to_svg
 from worker.report.subject import heading as subject_heading
@@ -169,7 +170,7 @@ def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words:
 
 def _heading(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme) -> list[Shape]:
     left = heading(trend.place, trend.day, language) or say("Trend", language)
-    at = translate(moment(trend.end, zone), language)
+    at = catalogue.clock(trend.end, language, zone)
     return [
         Text(16, 38, left, LARGE, theme.ink, bold=True),
         Text(WIDTH - RIGHT, 38, say("until {at}", language, at=at), SIZE, theme.soft, "end"),
@@ -287,7 +288,7 @@ def _times(
             if x <= WIDTH - 26:
                 names.append(Text(x, bottom + 26, at.strftime("%H:%M"), SMALL, theme.soft, "middle"))
             if midnight and x <= WIDTH - 40:
-                date = translate(at.strftime("%d %b"), language)
+                date = catalogue.date(at, language, zone)
                 names.append(Text(x, bottom + 54, date, SMALL, theme.ink, "middle", bold=True))
         at += step
     return grid, names

@@ -14,6 +14,7 @@ from config.conventions import Conventions
 from config.site import Site
 from config.vocabulary import READINGS
 from tests.support.ward import SITE, changed, message
+from tests.support.wording import english
 
 INFUSED = datetime(2024, 6, 12, 8, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -147,7 +148,7 @@ def test_the_infusion_itself_parts_two_stretches() -> None:
     chart, kept = held(*before, at=INFUSED - HOUR)
     carried, _ = assess_onward(chart, INFUSED + HOUR, SITE, None, kept)
     assert carried == assess(chart, INFUSED + HOUR, SITE)
-    assert "baseline" in carried.ctcae["creatinine"].because[0]
+    assert "baseline" in english(carried.ctcae["creatinine"].because)[0]
 
 
 def test_another_date_is_another_day_since_infusion() -> None:

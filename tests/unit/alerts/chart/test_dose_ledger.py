@@ -1,13 +1,13 @@
 """The dose ledger: counted up to a time, in 24 hours, in milligrams."""
 
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
 from alerts.chart.dose_ledger import Ledger, ledger
 from tests.support.charts import NOW, Item, chart, dose, hours
+from tests.support.wording import english
 
 
 def given(drug: str, mg: object, before: float, unit: str = "mg") -> Item:
@@ -73,13 +73,13 @@ def test_one_dose_without_milligrams_makes_the_sum_unknown(mg: object, unit: str
     ],
 )
 def test_the_ledger_in_words(found: Ledger, sentence: str) -> None:
-    assert found.sentence() == sentence
+    assert english(found.sentence()) == sentence
 
 
 def test_steroids_are_added_up_as_dexamethasone() -> None:
     folded = chart(given("dexamethasone", 10, 12), given("methylprednisolone", 1000, 6))
     assert ledger(folded, NOW).steroid_mg == Decimal("197.5")
-    assert "steroids as dexamethasone: 197.5 mg" in ledger(folded, NOW).sentence()
+    assert "steroids as dexamethasone: 197.5 mg" in english(ledger(folded, NOW).sentence())
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_after_four_doses_no_other_is_left() -> None:
     folded = chart(*(dose("tocilizumab", NOW - hours(age)) for age in (90, 80, 50, 40)))
     found = ledger(folded, NOW)
     assert found.next_tocilizumab_at is None
-    assert found.room(NOW, ZoneInfo("Europe/Rome")) == "all 4 doses of tocilizumab are given"
+    assert english(found.room(NOW)) == "all 4 doses of tocilizumab are given"

@@ -13,6 +13,7 @@ from alerts.episodes.escalation import due
 from alerts.episodes.lifecycle import apply_finding, news_of_the_past
 from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
+from alerts.wording.phrase import Phrase
 from tests.support.charts import NOW, SITE, hours, reading
 
 APART = hours(6)
@@ -101,7 +102,7 @@ def test_the_id_of_an_episode_shows_nothing_of_the_patient_and_is_the_same_each_
         finding(3, "critical"),
         finding(2, "critical"),
         finding(2, "high", members=("platelets", "neutrophils")),
-        finding(2, "high", event="ICE fell by 2"),
+        finding(2, "high", events=(Phrase("ICE fell by 2"),)),
     ],
     ids=["level", "urgency", "member", "event"],
 )
@@ -134,7 +135,7 @@ def test_what_worsens_before_anybody_was_told_is_told_as_new() -> None:
 
 
 def test_an_event_in_what_is_clear_pages_nobody() -> None:
-    followed = carried(opened(), finding(0, event="ICE fell by 1"), NOW + hours(1))
+    followed = carried(opened(), finding(0, events=(Phrase("ICE fell by 1"),)), NOW + hours(1))
     assert followed.reason is None
 
 
@@ -154,9 +155,9 @@ def test_worsening_forgets_that_it_was_getting_better() -> None:
 
 
 def test_the_same_level_brings_the_title_up_to_date() -> None:
-    episode = carried(opened(), replace(finding(2, "high"), title="grade 2, ICE 5/10"), NOW + hours(1)).episode
+    episode = carried(opened(), replace(finding(2, "high"), title=Phrase("grade 2, ICE 5/10")), NOW + hours(1)).episode
     assert episode is not None
-    assert episode.title == "grade 2, ICE 5/10"
+    assert episode.title == Phrase("grade 2, ICE 5/10")
 
 
 def test_worsening_ends_a_silence() -> None:
@@ -251,7 +252,7 @@ def test_what_a_person_closed_does_not_reopen_at_what_was_accepted(said: Finding
         finding(3, "critical"),
         finding(2, "critical"),
         finding(2, "high", members=("neutrophils",)),
-        finding(2, "high", event="seizure"),
+        finding(2, "high", events=(Phrase("seizure"),)),
     ],
     ids=["level", "urgency", "member", "event"],
 )

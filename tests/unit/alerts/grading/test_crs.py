@@ -8,6 +8,7 @@ import pytest
 from alerts.grading import crs
 from alerts.grading.result import Grade
 from tests.support.charts import NOW, SITE, Item, chart, day, dose, hours, reading, statement
+from tests.support.wording import english, in_names
 
 VASOPRESSORS = ("norepinephrine", "epinephrine", "phenylephrine", "dopamine", "dobutamine")
 WAIVER_DRUGS = (
@@ -64,7 +65,7 @@ def test_another_cause_of_fever_lapses_with_the_sites_convention() -> None:
 def test_nothing_charted_is_undetermined() -> None:
     result = graded()
     assert result.grade is None
-    assert "temperature" in result.missing
+    assert "temperature" in in_names(result.missing)
 
 
 def test_the_result_names_its_system_version_time_and_reading() -> None:
@@ -146,7 +147,7 @@ def test_two_vasopressors_with_vasopressin_are_grade_4() -> None:
 def test_vasopressin_alone_is_grade_3_and_flagged() -> None:
     result = graded(*vitals(systolic=85), *started("vasopressin"))
     assert result.grade == 3
-    assert any("vasopressin alone" in flag for flag in result.flags)
+    assert any("vasopressin alone" in flag for flag in english(result.flags))
 
 
 def test_the_same_vasopressor_twice_is_one() -> None:
@@ -365,7 +366,7 @@ def test_an_episode_that_is_over_does_not_waive_fever_for_ever() -> None:
 def test_beyond_day_14_it_is_graded_and_its_attribution_left_to_be_confirmed(since: int, flagged: bool) -> None:
     result = graded(*vitals(day(since)), at=day(since))
     assert result.grade == 1
-    assert any("attribution to be confirmed" in flag for flag in result.flags) is flagged
+    assert any("attribution to be confirmed" in flag for flag in english(result.flags)) is flagged
 
 
 def test_the_highest_grade_of_the_table_is_not_provisional_whatever_else_is_missing() -> None:

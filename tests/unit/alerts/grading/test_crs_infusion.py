@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from alerts.grading import crs
 from tests.support.charts import INFUSED, SITE, Item, chart, day, dose, hours, reading
+from tests.support.wording import english
 
 INSTANT = timedelta(microseconds=1)
 
@@ -26,7 +27,7 @@ def test_a_fever_of_the_very_moment_of_infusion_counts_and_one_before_it_does_no
     assert crs.grade(at, INFUSED, SITE).grade == 1
     assert crs.course(at, INFUSED, SITE).opened_at == INFUSED
     before = chart(reading("temperature", 38.6, INFUSED - INSTANT), *sets(1, temperature=36.8))
-    assert crs.grade(before, INFUSED - INSTANT, SITE).because == ("before infusion",)
+    assert english(crs.grade(before, INFUSED - INSTANT, SITE).because) == ("before infusion",)
     assert crs.course(before, INFUSED + hours(2), SITE).episodes == 0
     assert crs.course(before, INFUSED, SITE).as_of is None
 

@@ -9,6 +9,7 @@ from alerts.grading import crs
 from alerts.grading.crs import CrsCourse
 from alerts.grading.result import Grade
 from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.wording import english, in_names
 
 MINUTE = timedelta(minutes=1)
 
@@ -39,15 +40,15 @@ def kinds(result: Grade) -> list[str]:
 
 def test_fever_alone_is_its_own_reason_and_all_three_signs_are_evidence() -> None:
     result = graded(*vitals())
-    assert (result.grade, result.provisional, result.missing, result.flags) == (1, False, (), ())
-    assert result.because == ("fever 38.5 °C (>= 38.0)",)
+    assert (result.grade, result.provisional, in_names(result.missing), english(result.flags)) == (1, False, (), ())
+    assert english(result.because) == ("fever 38.5 °C (>= 38.0)",)
     assert kinds(result) == ["temperature", "systolic_bp", "spo2"]
     assert result.rows == ("fever",)
 
 
 def test_fever_stands_before_the_axis_that_decides() -> None:
     result = graded(*vitals(), reading("oxygen_device", "face_mask"))
-    assert result.because == ("fever 38.5 °C (>= 38.0)", "oxygen by face mask: grade 3")
+    assert english(result.because) == ("fever 38.5 °C (>= 38.0)", "oxygen by face mask: grade 3")
     assert result.rows == ("fever", "hypoxia")
     assert kinds(result) == ["temperature", "systolic_bp", "oxygen_device"]
 
@@ -56,7 +57,7 @@ def test_two_axes_of_one_grade_both_decide() -> None:
     items = (*vitals(), dose("norepinephrine", NOW, "started"), reading("oxygen_device", "face_mask"))
     result = graded(*items)
     assert (result.grade, result.rows) == (3, ("fever", "hypotension", "hypoxia"))
-    assert result.because[1:] == (
+    assert english(result.because)[1:] == (
         "hypotension with one vasopressor: grade 3 (norepinephrine)",
         "oxygen by face mask: grade 3",
     )
@@ -64,14 +65,14 @@ def test_two_axes_of_one_grade_both_decide() -> None:
 
 def test_without_fever_the_reason_is_the_temperature() -> None:
     result = graded(*vitals(celsius="37.9"))
-    assert (result.grade, result.because, result.rows) == (0, ("no fever (37.9 °C < 38.0)",), ())
+    assert (result.grade, english(result.because), result.rows) == (0, ("no fever (37.9 °C < 38.0)",), ())
     assert kinds(result) == ["temperature"]
 
 
 def test_hypotension_and_hypoxia_without_fever_are_remarked() -> None:
     result = graded(*vitals(celsius="37.0", systolic=80, spo2=85))
     assert (result.grade, result.provisional) == (0, False)
-    assert result.flags == (
+    assert english(result.flags) == (
         "hypotension without fever: not CRS by the table",
         "hypoxia without fever: not CRS by the table",
     )
@@ -79,24 +80,31 @@ def test_hypotension_and_hypoxia_without_fever_are_remarked() -> None:
 
 def test_without_a_temperature_it_says_that_fever_is_required() -> None:
     result = graded(reading("systolic_bp", 80), reading("spo2", 97))
-    assert (result.grade, result.missing) == (None, ("temperature",))
-    assert result.because == ("no temperature charted, and fever is required",)
+    assert (result.grade, in_names(result.missing)) == (None, ("temperature",))
+    assert english(result.because) == ("no temperature charted, and fever is required",)
 
 
 def test_fever_by_another_cause_is_said_and_names_the_convention() -> None:
     result = graded(*vitals(), statement("fever_other_cause"))
-    assert result.because == ("fever attributed to another cause",)
-    assert (result.flags[0], result.conventions) == ("fever attributed to another cause", ("crs.other_cause_holds",))
+    assert english(result.because) == ("fever attributed to another cause",)
+    assert (english(result.flags)[0], result.conventions) == (
+        "fever attributed to another cause",
+        ("crs.other_cause_holds",),
+    )
     assert kinds(result) == ["fever_other_cause", "temperature"]
 
 
 def test_another_cause_is_not_said_where_there_is_no_fever() -> None:
-    assert graded(*vitals(celsius="37.0"), statement("fever_other_cause")).flags == ()
+    assert english(graded(*vitals(celsius="37.0"), statement("fever_other_cause")).flags) == ()
 
 
 def test_death_rests_on_its_statement() -> None:
     result = graded(*vitals(), statement("died_of_crs"))
-    assert (result.grade, result.because, kinds(result)) == (5, ("death due to CRS: grade 5",), ["died_of_crs"])
+    assert (result.grade, english(result.because), kinds(result)) == (
+        5,
+        ("death due to CRS: grade 5",),
+        ["died_of_crs"],
+    )
     assert graded(*vitals(), statement("died_of_crs", False)).grade == 1
 
 
@@ -105,25 +113,25 @@ def test_death_rests_on_its_statement() -> None:
 
 def test_fever_without_the_other_signs_is_provisional_and_names_both() -> None:
     result = graded(reading("temperature", "38.5"))
-    assert (result.grade, result.provisional, result.missing) == (1, True, ("systolic_bp", "spo2"))
+    assert (result.grade, result.provisional, in_names(result.missing)) == (1, True, ("systolic_bp", "spo2"))
 
 
 def test_an_observed_low_pressure_names_the_support_that_is_not_charted() -> None:
     result = graded(*vitals(systolic=85))
-    assert (result.grade, result.provisional, result.missing) == (2, True, ("vasopressor",))
+    assert (result.grade, result.provisional, in_names(result.missing)) == (2, True, ("vasopressor",))
 
 
 def test_a_charted_support_is_not_made_provisional_by_a_lower_axis() -> None:
     result = graded(*vitals(systolic=85), reading("oxygen_device", "face_mask"))
-    assert (result.grade, result.provisional, result.missing) == (3, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (3, False, ())
 
 
 def test_a_waived_fever_without_the_other_signs_is_undetermined() -> None:
     treated = (*vitals(NOW - hours(40), celsius="39"), dose("tocilizumab", NOW - hours(39)))
     result = graded(*treated, reading("temperature", "36.8"))
     assert (result.grade, result.provisional) == (None, False)
-    assert result.missing == ("systolic_bp", "spo2")
-    assert result.because == (
+    assert in_names(result.missing) == ("systolic_bp", "spo2")
+    assert english(result.because) == (
         "no fever (36.8 °C < 38.0)",
         "fever not required: treated after CRS was diagnosed",
     )
@@ -134,9 +142,9 @@ def test_a_waiver_is_said_and_names_its_convention_only_where_there_is_no_fever(
     treated = (*vitals(NOW - hours(10), celsius="39"), dose("tocilizumab", NOW - hours(9)))
     waived = graded(*treated, *vitals(celsius="36.8", systolic=85))
     said = "fever not required: treated after CRS was diagnosed"
-    assert (waived.because[-1], "crs.waiver_tail" in waived.conventions) == (said, True)
+    assert (english(waived.because)[-1], "crs.waiver_tail" in waived.conventions) == (said, True)
     febrile = graded(*treated, *vitals(systolic=85))
-    assert (said in febrile.because, "crs.waiver_tail" in febrile.conventions) == (False, False)
+    assert (said in english(febrile.because), "crs.waiver_tail" in febrile.conventions) == (False, False)
 
 
 def test_a_temperature_without_a_value_or_too_old_is_none() -> None:
@@ -153,7 +161,7 @@ def test_a_grade_is_read_at_the_time_that_is_asked_for_not_at_that_of_the_last_s
 
 def test_a_temperature_that_is_only_a_bound_leaves_fever_open() -> None:
     result = graded(reading("temperature", "<39"))
-    assert (result.grade, result.missing, kinds(result)) == (None, ("temperature",), ["temperature"])
+    assert (result.grade, in_names(result.missing), kinds(result)) == (None, ("temperature",), ["temperature"])
 
 
 def test_the_latest_temperature_decides_whether_fever_is_open() -> None:
@@ -227,21 +235,21 @@ def test_a_late_grade_names_the_day_until_which_it_is_attributed() -> None:
 
 def test_a_febrile_sample_is_shown_as_not_yet_confirmed() -> None:
     result = graded(*vitals(celsius="37.0", at=NOW - hours(1)), patch("38.4"))
-    assert (result.grade, result.flags) == (0, ("38.4 °C by patch: not yet confirmed as fever",))
-    assert result.because == result.flags
+    assert (result.grade, english(result.flags)) == (0, ("38.4 °C by patch: not yet confirmed as fever",))
+    assert english(result.because) == english(result.flags)
     assert result.evidence[0].entry.value == 37
 
 
 def test_only_the_newest_of_the_unconfirmed_samples_is_shown() -> None:
     items = (reading("temperature", 37, NOW - hours(1)), patch("38.1", NOW - MINUTE), patch("38.2"))
-    assert graded(*items).flags == ("38.2 °C by patch: not yet confirmed as fever",)
+    assert english(graded(*items).flags) == ("38.2 °C by patch: not yet confirmed as fever",)
 
 
 def test_a_stream_shows_its_highest_and_its_last_three_samples() -> None:
     celsius = ("38.1", "38.9", "38.2", "38.3", "38.4")
     items = [patch(value, NOW - (4 - number) * MINUTE) for number, value in enumerate(celsius)]
     result = graded(*items)
-    assert (result.grade, result.because) == (1, ("fever 38.9 °C (>= 38.0)",))
+    assert (result.grade, english(result.because)) == (1, ("fever 38.9 °C (>= 38.0)",))
     assert [str(item.entry.value) for item in result.evidence] == ["38.2", "38.3", "38.4"]
     assert "confirmation.temperature_samples" in result.conventions
 
@@ -261,7 +269,7 @@ def test_a_course_cannot_be_changed() -> None:
 
 def test_an_open_episode_that_nobody_has_treated_waives_nothing() -> None:
     result = graded(*vitals(NOW - hours(3)), *vitals(celsius="36.8", systolic=80))
-    assert (result.grade, result.flags) == (0, ("hypotension without fever: not CRS by the table",))
+    assert (result.grade, english(result.flags)) == (0, ("hypotension without fever: not CRS by the table",))
 
 
 def test_a_treated_episode_waives_fever_as_long_as_it_is_open_however_old_the_last_dose() -> None:
@@ -350,5 +358,5 @@ def test_a_course_may_be_carried_on_from_where_it_was_known() -> None:
 
 
 def test_a_grade_0_beyond_day_14_needs_no_attribution() -> None:
-    assert graded(*vitals(day(20), celsius="36.8"), at=day(20)).flags == ()
-    assert graded(*vitals(day(20)), at=day(20)).flags == ("day 20: attribution to be confirmed",)
+    assert english(graded(*vitals(day(20), celsius="36.8"), at=day(20)).flags) == ()
+    assert english(graded(*vitals(day(20)), at=day(20)).flags) == ("day 20: attribution to be confirmed",)

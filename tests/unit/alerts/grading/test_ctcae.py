@@ -11,6 +11,7 @@ from alerts.grading import ctcae
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
 from tests.support.charts import NOW, SITE, Item, absent, chart, day, hours, reading, rejected_value, statement
+from tests.support.wording import english, in_names
 
 KIND = {"anemia": "hemoglobin"}
 LIMIT = {"anemia": "12.0", "platelets": "150", "neutrophils": "1.8", "white_cells": "4.0", "lymphocytes": "1.1"}
@@ -84,13 +85,13 @@ def counted(term: str, value: object, **fields: object) -> Grade:
 def test_each_band_is_half_open(term: str, value: str, grade: int) -> None:
     result = counted(term, value)
     assert result.grade == grade
-    assert (result.provisional, result.missing) == (False, ())
+    assert (result.provisional, in_names(result.missing)) == (False, ())
 
 
 def test_the_result_names_its_system_version_cell_and_reading() -> None:
     result = counted("anemia", "9.95")
     assert (result.system, result.version, result.at) == ("CTCAE anemia", "CTCAE v5.0", NOW)
-    assert result.because == ("haemoglobin 9.95 g/dL (17 Jun 10:00): grade 2 (<10.0 - 8.0)",)
+    assert english(result.because) == ("haemoglobin 9.95 g/dL (17 Jun 10:00): grade 2 (<10.0 - 8.0)",)
     assert [item.kind for item in result.evidence] == ["hemoglobin"]
     assert result.conventions == ("chart.laboratory_holds",)
 
@@ -113,7 +114,7 @@ def test_every_term_is_graded_at_once() -> None:
         "bilirubin",
         "inr",
     )
-    assert all(result.grade is None and result.missing for result in found.values())
+    assert all(result.grade is None and in_names(result.missing) for result in found.values())
 
 
 # -- the laboratory's limit ------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def test_every_term_is_graded_at_once() -> None:
 def test_from_the_floor_of_grade_1_up_the_limit_is_needed(term: str, value: object) -> None:
     result = counted(term, value, low=None)
     assert result.grade is None
-    assert result.missing == (f"{KIND.get(term, term)}: lower reference limit",)
+    assert in_names(result.missing) == (f"{KIND.get(term, term)}: lower reference limit",)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_from_the_floor_of_grade_1_up_the_limit_is_needed(term: str, value: obje
 )
 def test_below_the_floor_of_grade_1_the_limit_is_not_needed(term: str, value: str, grade: int) -> None:
     result = counted(term, value, low=None)
-    assert (result.grade, result.missing) == (grade, ())
+    assert (result.grade, in_names(result.missing)) == (grade, ())
 
 
 def test_a_limit_below_the_floor_leaves_no_grade_1() -> None:
@@ -151,7 +152,7 @@ def test_a_limit_below_the_floor_leaves_no_grade_1() -> None:
 def test_a_printed_band_decides_inside_the_laboratorys_own_limits_and_says_so() -> None:
     result = counted("neutrophils", "1.4", low="1.2")
     assert result.grade == 2
-    assert result.flags == ("within the laboratory's own limits (from 1.2): the printed band decides",)
+    assert english(result.flags) == ("within the laboratory's own limits (from 1.2): the printed band decides",)
 
 
 # -- missing, old, preliminary ---------------------------------------------------------------------
@@ -159,7 +160,7 @@ def test_a_printed_band_decides_inside_the_laboratorys_own_limits_and_says_so() 
 
 def test_a_count_never_charted_is_undetermined() -> None:
     result = graded("platelets")
-    assert (result.grade, result.missing) == (None, ("platelets",))
+    assert (result.grade, in_names(result.missing)) == (None, ("platelets",))
 
 
 @pytest.mark.parametrize(("age", "grade"), [(168, 4), (168.1, None)])
@@ -173,22 +174,22 @@ def test_the_latest_count_is_the_current_one() -> None:
 
 
 def test_a_count_that_was_set_aside_is_named() -> None:
-    patient = chart(rejected=(rejected_value("platelets", "26000", "platelets: the unit is missing; send it"),))
-    assert ctcae.grade("platelets", patient, NOW, SITE).missing == (
-        "platelets (26000 was set aside: the unit is missing)",
+    patient = chart(rejected=(rejected_value("platelets", "26000", "the unit is missing"),))
+    assert in_names(ctcae.grade("platelets", patient, NOW, SITE).missing) == (
+        "platelets (26000 was not used: the unit is missing)",
     )
 
 
 def test_a_clotted_specimen_leaves_the_count_before_it_and_is_flagged() -> None:
     result = graded("platelets", reading("platelets", 20, NOW - hours(6)), absent("platelets", "clotted"))
     assert result.grade == 4
-    assert result.flags == ("newer platelets: not done: clotted; the value before it is used",)
+    assert english(result.flags) == ("newer platelets: not done: clotted; the value before it is used",)
 
 
 def test_a_preliminary_count_gives_a_provisional_grade() -> None:
     result = counted("platelets", 20, status=Status.PRELIMINARY)
     assert (result.grade, result.provisional) == (4, True)
-    assert result.flags == ("provisional result",)
+    assert english(result.flags) == ("provisional result",)
 
 
 def test_a_preliminary_count_without_its_limit_stays_undetermined() -> None:
@@ -213,7 +214,7 @@ def test_a_preliminary_count_without_its_limit_stays_undetermined() -> None:
 )
 def test_a_bound_that_decides_is_used(term: str, value: str, grade: int) -> None:
     result = counted(term, value)
-    assert (result.grade, result.provisional, result.missing) == (grade, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (grade, False, ())
 
 
 @pytest.mark.parametrize(
@@ -223,8 +224,8 @@ def test_a_bound_that_decides_is_used(term: str, value: str, grade: int) -> None
 def test_a_bound_that_leaves_worse_open_gives_at_least_a_grade(term: str, value: str, grade: int) -> None:
     result = counted(term, value)
     assert (result.grade, result.provisional) == (grade, True)
-    assert f"at least grade {grade}" in result.because[0]
-    assert result.missing[0].startswith(f"{KIND.get(term, term)} (only a bound: {value}")
+    assert f"at least grade {grade}" in english(result.because)[0]
+    assert in_names(result.missing)[0].startswith(f"{KIND.get(term, term)} (only a bound: {value}")
 
 
 @pytest.mark.parametrize(
@@ -233,21 +234,21 @@ def test_a_bound_that_leaves_worse_open_gives_at_least_a_grade(term: str, value:
 def test_a_bound_that_leaves_normal_open_is_undetermined(term: str, value: str) -> None:
     result = counted(term, value)
     assert (result.grade, result.provisional) == (None, False)
-    assert "grade unknown, but could be over 0" in result.because[0]
+    assert "grade unknown, but could be over 0" in english(result.because)[0]
 
 
 def test_at_least_a_grade_does_not_ask_for_the_limit() -> None:
     result = counted("neutrophils", "<0.9", low=None)
-    assert (result.grade, result.missing) == (3, ("neutrophils (only a bound: <0.9 ×10⁹/L)",))
+    assert (result.grade, in_names(result.missing)) == (3, ("neutrophils (only a bound: <0.9 ×10⁹/L)",))
 
 
 @pytest.mark.parametrize(("low", "said"), [("12.0", "grade 0 (lower limit 12)"), ("9.5", "grade 0 (lower limit 9.5)")])
 def test_grade_0_cites_the_laboratorys_limit(low: str, said: str) -> None:
-    assert counted("anemia", "14", low=low).because[0].endswith(said)
+    assert english(counted("anemia", "14", low=low).because)[0].endswith(said)
 
 
 def test_a_bound_without_the_limit_names_both() -> None:
-    assert counted("neutrophils", "<5", low=None).missing == (
+    assert in_names(counted("neutrophils", "<5", low=None).missing) == (
         "neutrophils (only a bound: <5 ×10⁹/L)",
         "neutrophils: lower reference limit",
     )
@@ -263,7 +264,7 @@ def test_no_haemoglobin_alone_is_grade_4() -> None:
 @pytest.mark.parametrize("items", [(), (reading("hemoglobin", "11", NOW - hours(1), low="12"),)])
 def test_a_clinicians_statement_makes_anaemia_grade_4(items: tuple[Item, ...]) -> None:
     result = graded("anemia", statement("anemia_life_threatening", at=NOW - hours(2)), *items)
-    assert (result.grade, result.provisional, result.missing) == (4, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (4, False, ())
     assert result.evidence[0].kind == "anemia_life_threatening"
 
 
@@ -345,7 +346,7 @@ def test_a_high_reading_before_the_fever_went_away_does_not_count() -> None:
 def test_a_fever_that_is_not_yet_one_by_definition_asks_for_a_measurement() -> None:
     result = graded("febrile_neutropenia", neutropenic(), reading("temperature", "38.2"))
     assert result.grade == 0
-    assert result.flags == ("febrile and neutropenic, the fever not yet by definition: measure again",)
+    assert english(result.flags) == ("febrile and neutropenic, the fever not yet by definition: measure again",)
 
 
 @pytest.mark.parametrize(("count", "grade"), [("0.99", 3), ("1.0", 0), ("<0.1", 3), ("<1.0", 3), (">1.0", 0)])
@@ -359,47 +360,47 @@ def test_without_fever_it_is_grade_0() -> None:
 
 def test_without_fever_it_is_grade_0_even_with_no_count() -> None:
     result = graded("febrile_neutropenia", reading("temperature", "37.9"))
-    assert (result.grade, result.missing) == (0, ())
+    assert (result.grade, in_names(result.missing)) == (0, ())
 
 
 def test_with_enough_neutrophils_it_is_grade_0_even_with_no_temperature() -> None:
     result = graded("febrile_neutropenia", neutropenic("2.0"))
-    assert (result.grade, result.missing) == (0, ())
+    assert (result.grade, in_names(result.missing)) == (0, ())
 
 
 @pytest.mark.parametrize("celsius", ["38.1", "39"])
 def test_fever_without_a_count_is_undetermined(celsius: str) -> None:
     result = graded("febrile_neutropenia", reading("temperature", celsius))
-    assert (result.grade, result.missing) == (None, ("neutrophils",))
+    assert (result.grade, in_names(result.missing)) == (None, ("neutrophils",))
 
 
 def test_fever_with_a_count_that_is_only_a_bound_is_undetermined() -> None:
     result = graded("febrile_neutropenia", neutropenic("<1.5"), reading("temperature", "39"))
     assert result.grade is None
-    assert result.missing == ("neutrophils (only a bound: <1.5 ×10⁹/L)",)
+    assert in_names(result.missing) == ("neutrophils (only a bound: <1.5 ×10⁹/L)",)
 
 
 def test_neutropenia_without_a_temperature_is_undetermined() -> None:
     result = graded("febrile_neutropenia", neutropenic())
-    assert (result.grade, result.missing) == (None, ("temperature",))
+    assert (result.grade, in_names(result.missing)) == (None, ("temperature",))
 
 
 def test_a_temperature_that_no_longer_holds_is_not_used() -> None:
     result = graded("febrile_neutropenia", neutropenic(), reading("temperature", "39", NOW - hours(24.1)))
     assert result.grade is None
-    assert result.missing == ("temperature (last 16 Jun 09:54, more than 24 h ago)",)
+    assert in_names(result.missing) == ("temperature (last 16 Jun 09:54, more than 24 h ago)",)
 
 
 def test_a_temperature_that_is_only_a_bound_may_not_decide() -> None:
     result = graded("febrile_neutropenia", neutropenic(), reading("temperature", "<39"))
     assert result.grade is None
-    assert result.missing == ("temperature (only a bound: <39.0 °C)",)
+    assert in_names(result.missing) == ("temperature (only a bound: <39.0 °C)",)
 
 
 def test_a_preliminary_count_gives_a_provisional_febrile_neutropenia() -> None:
     result = graded("febrile_neutropenia", neutropenic(status=Status.PRELIMINARY), reading("temperature", "39"))
     assert (result.grade, result.provisional) == (3, True)
-    assert result.flags == ("provisional result",)
+    assert english(result.flags) == ("provisional result",)
 
 
 def test_a_clinicians_statement_makes_it_grade_4() -> None:
@@ -408,7 +409,7 @@ def test_a_clinicians_statement_makes_it_grade_4() -> None:
 
 def test_febrile_neutropenia_states_both_halves() -> None:
     result = graded("febrile_neutropenia", neutropenic(), reading("temperature", "38.5"))
-    assert result.because == (
+    assert english(result.because) == (
         "temperature 38.5 °C (17 Jun 10:00) > 38.3; neutrophils 0.4 ×10⁹/L (17 Jun 05:00) < 1.0: grade 3",
     )
     assert [item.kind for item in result.evidence] == ["temperature", "neutrophils"]
@@ -437,7 +438,7 @@ def test_febrile_neutropenia_states_both_halves() -> None:
 )
 def test_febrile_neutropenia_says_which_half_is_not_met(count: str, celsius: str, said: str) -> None:
     result = graded("febrile_neutropenia", neutropenic(count), reading("temperature", celsius))
-    assert result.because == (said,)
+    assert english(result.because) == (said,)
 
 
 # -- the reference case ----------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from config.conventions import EasixThreshold
 from config.site import Site
 from config.types import Convention
 from tests.support.charts import NOW, SITE, Item, absent, chart, day, dose, hours, reading, rejected_value
+from tests.support.wording import english, in_names
 
-UNITLESS = "crp: the unit is missing; send it, as in 'mg/L'"
+UNITLESS = "the unit is missing"
 
 
 def labs(
@@ -42,7 +43,7 @@ def test_m_easix_of_the_worked_example_is_60_44() -> None:
     assert rounded(score.value) == "60.44"
     assert rounded(score.log2) == "5.92"
     assert score.value == Decimal(320) * Decimal("8.5") / Decimal(45)
-    assert (score.bound, score.bound_value, score.missing) == ("", None, ())
+    assert (score.bound, score.bound_value, in_names(score.missing)) == ("", None, ())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_each_member_takes_only_its_own_inputs() -> None:
 
 def test_the_reasons_state_every_input_with_unit_time_and_age_and_the_sum() -> None:
     score = easix.m_easix(chart(*labs(NOW - hours(2.5))), NOW, SITE)
-    assert score.because == (
+    assert english(score.because) == (
         "LDH 320 U/L (17 Jun 07:30), 2.5 h old",
         "CRP 85 mg/L (17 Jun 07:30), 2.5 h old",
         "platelets 45 ×10⁹/L (17 Jun 07:30), 2.5 h old",
@@ -105,10 +106,10 @@ def test_a_score_says_what_it_was_when_it_was_so_and_where_it_goes(crp: object, 
     before = NOW - hours(26)
     score = easix.m_easix(chart(*labs(before, crp=crp), *labs()), NOW, SITE)
     assert (rounded(score.previous), score.previous_at) == (was, before)
-    assert score.because[-1] == f"m-EASIX 60.44, was {was} on 16 Jun 08:00: {change}"
-    assert score.because[0] == "LDH 320 U/L (17 Jun 10:00), 0.0 h old"
-    assert score.because[2] == "platelets 45 ×10⁹/L (17 Jun 10:00), 0.0 h old"
-    assert score.because[-2].startswith("m-EASIX = 320 U/L x 8.5 mg/dL")
+    assert english(score.because)[-1] == f"m-EASIX 60.44, was {was} on 16 Jun 08:00: {change}"
+    assert english(score.because)[0] == "LDH 320 U/L (17 Jun 10:00), 0.0 h old"
+    assert english(score.because)[2] == "platelets 45 ×10⁹/L (17 Jun 10:00), 0.0 h old"
+    assert english(score.because)[-2].startswith("m-EASIX = 320 U/L x 8.5 mg/dL")
 
 
 @pytest.mark.parametrize("member", easix.MEMBERS)
@@ -143,12 +144,12 @@ def test_inputs_of_the_instant_before_are_earlier_ones() -> None:
 def test_without_an_earlier_score_there_is_no_trend(earlier: tuple[Item, ...]) -> None:
     score = easix.m_easix(chart(*earlier, *labs()), NOW, SITE)
     assert (score.previous, score.previous_at) == (None, None)
-    assert score.because[-1].startswith("m-EASIX = ")
+    assert english(score.because)[-1].startswith("m-EASIX = ")
 
 
 def test_a_bound_has_no_trend() -> None:
     score = easix.m_easix(chart(*labs(NOW - hours(26)), *labs(crp="<5")), NOW, SITE)
-    assert (score.previous, score.because[-1][:18]) == (None, "m-EASIX is at most")
+    assert (score.previous, english(score.because)[-1][:18]) == (None, "m-EASIX is at most")
 
 
 # -- zero ------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def test_crp_zero_gives_zero_and_no_logarithm() -> None:
     score = easix.m_easix(chart(*labs(crp=0)), NOW, SITE)
     assert score.value == 0
     assert score.log2 is None
-    assert score.because[-1].endswith("= 0.00 (log2 undefined)")
+    assert english(score.because)[-1].endswith("= 0.00 (log2 undefined)")
 
 
 @pytest.mark.parametrize("member", easix.MEMBERS)
@@ -167,8 +168,8 @@ def test_platelets_zero_give_no_score(member: object) -> None:
     score = member(chart(*labs(platelets=0)), NOW, SITE)
     assert score.value is None
     assert score.log2 is None
-    assert score.because[-1] == "platelets are 0: no score"
-    assert score.missing == ("platelets (they are 0)",)
+    assert english(score.because)[-1] == "platelets are 0: no score"
+    assert in_names(score.missing) == ("platelets (they are 0)",)
 
 
 # -- missing inputs --------------------------------------------------------------------------------
@@ -179,37 +180,37 @@ def test_a_missing_input_gives_no_score_and_is_named(kind: str) -> None:
     patient = chart(*(item for item in labs() if item[0] != kind))
     score = easix.m_easix(patient, NOW, SITE)
     assert score.value is None
-    assert score.missing == (kind,)
+    assert in_names(score.missing) == (kind,)
 
 
 def test_nothing_charted_names_every_input() -> None:
-    assert easix.m_easix(chart(), NOW, SITE).missing == ("ldh", "crp", "platelets")
+    assert in_names(easix.m_easix(chart(), NOW, SITE).missing) == ("ldh", "crp", "platelets")
 
 
 def test_a_crp_without_a_unit_is_never_used_and_said_to_be_set_aside() -> None:
     items = (item for item in labs() if item[0] != "crp")
     score = easix.m_easix(chart(*items, rejected=(rejected_value("crp", "85", UNITLESS),)), NOW, SITE)
     assert score.value is None
-    assert score.missing == ("crp (85 was set aside: the unit is missing)",)
+    assert in_names(score.missing) == ("crp (85 was not used: the unit is missing)",)
 
 
 def test_a_newer_crp_without_a_unit_beside_an_older_good_one_is_flagged() -> None:
     patient = chart(*labs(NOW - hours(6)), rejected=(rejected_value("crp", "120", UNITLESS),))
     score = easix.m_easix(patient, NOW, SITE)
     assert rounded(score.value) == "60.44"
-    assert score.flags == ("newer CRP: 120 was set aside: the unit is missing; the value before it is used",)
+    assert english(score.flags) == ("newer CRP: 120 was not used: the unit is missing; the value before it is used",)
 
 
 def test_a_specimen_that_failed_says_why() -> None:
     items = (item for item in labs() if item[0] != "platelets")
     score = easix.m_easix(chart(*items, absent("platelets", "clotted")), NOW, SITE)
-    assert score.missing == ("platelets (not done: clotted)",)
+    assert in_names(score.missing) == ("platelets (not done: clotted)",)
 
 
 def test_a_specimen_that_failed_does_not_take_back_the_result_before_it() -> None:
     score = easix.m_easix(chart(*labs(NOW - hours(6)), absent("platelets", "clotted")), NOW, SITE)
     assert rounded(score.value) == "60.44"
-    assert score.flags == ("newer platelets: not done: clotted; the value before it is used",)
+    assert english(score.flags) == ("newer platelets: not done: clotted; the value before it is used",)
 
 
 # -- one window ------------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def test_the_inputs_must_lie_within_one_window(apart: float, found: bool) -> Non
 def test_inputs_too_far_apart_name_the_one_that_is_too_old() -> None:
     patient = chart(reading("ldh", 320, NOW), reading("crp", 85, NOW - hours(30)), reading("platelets", 45, NOW))
     score = easix.m_easix(patient, NOW, SITE)
-    assert score.missing == ("crp (too old: 30 h before the newest input, at most 24 h)",)
+    assert in_names(score.missing) == ("crp (too old: 30 h before the newest input, at most 24 h)",)
 
 
 def test_an_input_just_within_the_window_is_not_named_beside_one_that_is_too_old() -> None:
@@ -234,7 +235,7 @@ def test_an_input_just_within_the_window_is_not_named_beside_one_that_is_too_old
         reading("platelets", 45, NOW),
     )
     score = easix.m_easix(patient, NOW, SITE)
-    assert score.missing == ("crp (too old: 25 h before the newest input, at most 24 h)",)
+    assert in_names(score.missing) == ("crp (too old: 25 h before the newest input, at most 24 h)",)
 
 
 def test_the_latest_value_of_each_input_is_used() -> None:
@@ -247,7 +248,7 @@ def test_where_the_latest_values_do_not_fit_the_most_recent_set_that_fits_is_use
     score = easix.m_easix(patient, NOW, SITE)
     assert rounded(score.value) == "60.44"
     assert {item.entry.effective for item in score.evidence} == {NOW - hours(48)}
-    assert score.because[0].endswith("48.0 h old")
+    assert english(score.because)[0].endswith("48.0 h old")
 
 
 def test_of_several_sets_that_fit_the_newest_is_used() -> None:
@@ -269,7 +270,7 @@ def test_a_set_is_not_completed_with_a_result_that_no_longer_holds() -> None:
     )
     score = easix.m_easix(patient, NOW, SITE)
     assert score.value is None
-    assert score.missing == ("crp (last 10 Jun 08:00, more than 7 d ago)",)
+    assert in_names(score.missing) == ("crp (last 10 Jun 08:00, more than 7 d ago)",)
 
 
 def test_results_after_the_time_asked_for_are_not_seen() -> None:
@@ -297,7 +298,7 @@ def test_a_censored_input_gives_a_bound_and_no_value(censored: dict[str, str], b
     assert (score.value, score.log2) == (None, None)
     assert score.bound == bound
     assert rounded(score.bound_value) == bound_value
-    assert [name.split(" ")[0] for name in score.missing] == [
+    assert [name.split(" ")[0] for name in in_names(score.missing)] == [
         kind for kind in ("ldh", "crp", "platelets") if kind in censored
     ]
 
@@ -310,8 +311,8 @@ def test_bounds_on_both_sides_give_nothing(censored: dict[str, str]) -> None:
 
 def test_the_reason_says_on_which_side_the_score_lies() -> None:
     score = easix.m_easix(chart(*labs(platelets="<5")), NOW, SITE)
-    assert score.because[-1] == "m-EASIX is at least 544.00 (platelets <5 ×10⁹/L)"
-    assert score.missing == ("platelets (only a bound: <5 ×10⁹/L)",)
+    assert english(score.because)[-1] == "m-EASIX is at least 544.00 (platelets <5 ×10⁹/L)"
+    assert in_names(score.missing) == ("platelets (only a bound: <5 ×10⁹/L)",)
 
 
 # -- flags -----------------------------------------------------------------------------------------
@@ -321,8 +322,8 @@ def test_a_preliminary_input_is_flagged() -> None:
     patient = chart(reading("ldh", 320, status=Status.PRELIMINARY), reading("crp", 85), reading("platelets", 45))
     score = easix.m_easix(patient, NOW, SITE)
     assert rounded(score.value) == "60.44"
-    assert score.flags == ("provisional result",)
-    assert "preliminary" in score.because[0]
+    assert english(score.flags) == ("provisional result",)
+    assert "preliminary" in english(score.because)[0]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_a_preliminary_input_is_flagged() -> None:
 )
 def test_m_easix_after_a_drug_that_moves_it_is_confounded(drug: str, flag: str) -> None:
     score = easix.m_easix(chart(*labs(), dose(drug, NOW - hours(20))), NOW, SITE)
-    assert score.flags == (flag, "confounded")
+    assert english(score.flags) == (flag, "confounded")
     assert score.evidence[-1].kind == drug
     assert "easix.confounded_after" in score.conventions
     assert rounded(score.value) == "60.44"
@@ -348,14 +349,14 @@ def test_several_confounders_are_each_named_once() -> None:
         dose("filgrastim", NOW - hours(5)),
     )
     score = easix.m_easix(chart(*labs(), *doses), NOW, SITE)
-    assert score.flags == ("after tocilizumab", "after growth factor", "confounded")
+    assert english(score.flags) == ("after tocilizumab", "after growth factor", "confounded")
 
 
 @pytest.mark.parametrize(("before", "confounded"), [(0, True), (168, True), (168.1, False), (-1, False)])
 def test_a_drug_confounds_from_its_dose_for_as_long_as_the_site_says(before: float, confounded: bool) -> None:
     drawn = NOW - hours(4)
     patient = chart(*labs(drawn), dose("tocilizumab", drawn - hours(before)))
-    assert ("confounded" in easix.m_easix(patient, NOW, SITE).flags) is confounded
+    assert ("confounded" in english(easix.m_easix(patient, NOW, SITE).flags)) is confounded
 
 
 def test_a_drug_between_the_first_and_the_last_input_confounds() -> None:
@@ -365,16 +366,16 @@ def test_a_drug_between_the_first_and_the_last_input_confounds() -> None:
         reading("ldh", 320, NOW - hours(2)),
         reading("platelets", 45, NOW - hours(2)),
     )
-    assert easix.m_easix(patient, NOW, SITE).flags == ("after tocilizumab", "confounded")
+    assert english(easix.m_easix(patient, NOW, SITE).flags) == ("after tocilizumab", "confounded")
 
 
 @pytest.mark.parametrize("drug", ["dexamethasone", "red_cell_transfusion", "paracetamol"])
 def test_other_drugs_do_not_confound(drug: str) -> None:
-    assert easix.m_easix(chart(*labs(), dose(drug, NOW - hours(2))), NOW, SITE).flags == ()
+    assert english(easix.m_easix(chart(*labs(), dose(drug, NOW - hours(2))), NOW, SITE).flags) == ()
 
 
 def test_a_score_that_is_missing_is_not_called_confounded() -> None:
-    assert easix.m_easix(chart(dose("tocilizumab", NOW - hours(2))), NOW, SITE).flags == ()
+    assert english(easix.m_easix(chart(dose("tocilizumab", NOW - hours(2))), NOW, SITE).flags) == ()
 
 
 # -- thresholds ------------------------------------------------------------------------------------

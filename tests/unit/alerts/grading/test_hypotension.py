@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from alerts.grading.axis import Axis
 from alerts.grading.hypotension import hypotension, pressures
 from tests.support.charts import NOW, SITE, Item, chart, day, dose, hours, reading, statement
+from tests.support.wording import english, in_names, sentence
 
 MINUTE = timedelta(minutes=1)
 
@@ -32,10 +33,10 @@ def used(*items: Item) -> tuple[object, object]:
 def test_a_vasopressor_names_its_row_drug_and_dose() -> None:
     result = row(dose("norepinephrine", NOW - hours(1)))
     assert result.level == 3
-    assert result.because == "hypotension with one vasopressor: grade 3 (norepinephrine)"
+    assert sentence(result.because) == "hypotension with one vasopressor: grade 3 (norepinephrine)"
     assert [item.kind for item in result.evidence] == ["norepinephrine"]
     assert result.conventions == ("crs.single_vasopressor_dose_holds",)
-    assert (result.provisional, result.missing, result.flags) == (False, (), ())
+    assert (result.provisional, in_names(result.missing), english(result.flags)) == (False, (), ())
 
 
 def test_an_infusion_that_was_started_rests_on_no_convention() -> None:
@@ -46,22 +47,22 @@ def test_several_vasopressors_are_all_named_and_vasopressin_with_them() -> None:
     drugs = ("norepinephrine", "epinephrine", "vasopressin")
     result = row(*(dose(drug, NOW, "started") for drug in drugs))
     assert result.level == 4
-    assert result.because.startswith("hypotension with several vasopressors: grade 4 (")
+    assert sentence(result.because).startswith("hypotension with several vasopressors: grade 4 (")
     assert {item.kind for item in result.evidence} == set(drugs)
-    assert result.flags == ()
+    assert english(result.flags) == ()
 
 
 @pytest.mark.parametrize(
     ("drugs", "flags"),
     [
-        (("vasopressin",), ("vasopressin alone: not settled by the table, taken as one vasopressor",)),
+        (("vasopressin",), ("vasopressin alone: not settled by the table, counted as one vasopressor",)),
         (("dobutamine",), ("dobutamine is an inotrope, counted here as a vasopressor",)),
         (("dobutamine", "vasopressin"), ("dobutamine is an inotrope, counted here as a vasopressor",)),
         (("norepinephrine", "vasopressin"), ()),
     ],
 )
 def test_what_the_table_does_not_settle_is_flagged(drugs: tuple[str, ...], flags: tuple[str, ...]) -> None:
-    assert row(*(dose(drug, NOW, "started") for drug in drugs)).flags == flags
+    assert english(row(*(dose(drug, NOW, "started") for drug in drugs)).flags) == flags
 
 
 def test_a_vasopressor_outranks_a_statement_that_there_is_no_hypotension() -> None:
@@ -75,7 +76,7 @@ def test_a_vasopressor_outranks_a_statement_that_there_is_no_hypotension() -> No
 def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
     result = row(statement("hypotension_other_cause", at=NOW - hours(age)), reading("systolic_bp", 80))
     assert result.level == level
-    assert ("hypotension attributed to another cause" in result.flags) is (level == 0)
+    assert ("hypotension attributed to another cause" in english(result.flags)) is (level == 0)
     assert ("crs.other_cause_holds" in result.conventions) is (level == 0)
 
 
@@ -88,7 +89,7 @@ def test_another_cause_taken_back_is_none() -> None:
 
 def test_nothing_charted_leaves_the_row_open() -> None:
     result = row()
-    assert (result.level, result.missing) == (None, ("systolic_bp",))
+    assert (result.level, in_names(result.missing)) == (None, ("systolic_bp",))
 
 
 @pytest.mark.parametrize(
@@ -173,8 +174,8 @@ def test_a_low_pressure_is_at_least_grade_2_and_says_by_which_convention(
     items: tuple[Item, ...], shown: str, conventions: tuple[str, ...]
 ) -> None:
     result = row(*items)
-    assert (result.level, result.provisional, result.missing) == (2, True, ("vasopressor",))
-    assert result.because == f"hypotension observed ({shown}), support not charted: at least grade 2"
+    assert (result.level, result.provisional, in_names(result.missing)) == (2, True, ("vasopressor",))
+    assert sentence(result.because) == f"hypotension observed ({shown}), support not charted: at least grade 2"
     assert result.conventions == conventions
     assert result.evidence[-1].entry == items[-1][1]
 
@@ -182,10 +183,10 @@ def test_a_low_pressure_is_at_least_grade_2_and_says_by_which_convention(
 @pytest.mark.parametrize(("systolic", "mean"), [(90, 65), (120, 80)])
 def test_a_pressure_at_or_above_its_bound_is_grade_0(systolic: int, mean: int) -> None:
     result = row(reading("systolic_bp", systolic), reading("mean_bp", mean))
-    assert (result.level, result.because) == (0, "blood pressure not low")
+    assert (result.level, sentence(result.because)) == (0, "blood pressure not low")
     assert result.conventions == ("crs.hypotension_systolic", "crs.hypotension_mean")
     assert [item.kind for item in result.evidence] == ["systolic_bp", "mean_bp"]
-    assert (result.provisional, result.flags) == (False, ())
+    assert (result.provisional, english(result.flags)) == (False, ())
 
 
 # -- confirming ------------------------------------------------------------------------------------
@@ -194,18 +195,18 @@ def test_a_pressure_at_or_above_its_bound_is_grade_0(systolic: int, mean: int) -
 def test_one_low_value_of_a_cuff_is_shown_as_not_yet_confirmed() -> None:
     result = row(by("cuff", reading("systolic_bp", 85)), by("cuff", reading("mean_bp", 60)))
     flags = ("systolic 85 < 90 by cuff: not yet confirmed", "mean 60 < 65 by cuff: not yet confirmed")
-    assert (result.level, result.flags, result.because) == (0, flags, "; ".join(flags))
+    assert (result.level, english(result.flags), sentence(result.because)) == (0, flags, "; ".join(flags))
     assert result.provisional is False
 
 
 def test_an_arterial_line_is_named_in_words() -> None:
     result = row(by("arterial_line", reading("systolic_bp", 85)))
-    assert result.flags == ("systolic 85 < 90 by arterial line: not yet confirmed",)
+    assert english(result.flags) == ("systolic 85 < 90 by arterial line: not yet confirmed",)
 
 
 def test_a_second_low_value_of_a_cuff_confirms_it_and_names_the_convention() -> None:
     result = row(by("cuff", reading("systolic_bp", 84, NOW - 5 * MINUTE)), by("cuff", reading("systolic_bp", 85)))
-    assert (result.level, result.flags) == (2, ())
+    assert (result.level, english(result.flags)) == (2, ())
     assert result.conventions == ("crs.hypotension_systolic", "confirmation.pressure_pair")
 
 
@@ -213,11 +214,11 @@ def test_two_low_of_the_last_three_count_and_the_low_one_is_named() -> None:
     values = ((84, 10), (85, 5), (95, 0))
     result = row(*(by("cuff", reading("systolic_bp", value, NOW - age * MINUTE)) for value, age in values))
     assert result.level == 2
-    assert "systolic 85 < 90" in result.because
+    assert "systolic 85 < 90" in sentence(result.because)
 
 
 def test_a_normal_arterial_pressure_is_grade_0() -> None:
-    assert row(by("arterial_line", reading("systolic_bp", 120))).because == "blood pressure not low"
+    assert sentence(row(by("arterial_line", reading("systolic_bp", 120))).because) == "blood pressure not low"
 
 
 def test_a_low_value_of_a_patient_on_alert_counts_at_once() -> None:
@@ -238,15 +239,15 @@ def test_a_severe_value_of_a_cuff_counts_at_once(kind: str, value: int, level: i
 
 def test_hypotension_by_a_statement_is_grade_2_and_not_provisional() -> None:
     result = row(statement("hypotension"), reading("systolic_bp", 120))
-    assert (result.level, result.provisional, result.missing) == (2, False, ())
-    assert result.because == "hypotension by a clinician's statement, no vasopressor: grade 2"
+    assert (result.level, result.provisional, in_names(result.missing)) == (2, False, ())
+    assert sentence(result.because) == "hypotension by a clinician's statement, no vasopressor: grade 2"
     assert [item.kind for item in result.evidence] == ["hypotension", "systolic_bp"]
     assert result.conventions == ("crs.statement_holds",)
 
 
 def test_no_hypotension_by_a_statement_is_grade_0() -> None:
     result = row(statement("hypotension", False), reading("systolic_bp", 85))
-    assert (result.level, result.because) == (0, "no hypotension by a clinician's statement")
+    assert (result.level, sentence(result.because)) == (0, "no hypotension by a clinician's statement")
     assert [item.kind for item in result.evidence] == ["hypotension", "systolic_bp"]
     assert result.conventions == ("crs.statement_holds",)
 

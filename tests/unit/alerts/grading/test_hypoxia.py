@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from alerts.grading.axis import Axis
 from alerts.grading.hypoxia import hypoxia
 from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, hours, reading, statement
+from tests.support.wording import english, in_names, sentence
 
 MINUTE = timedelta(minutes=1)
 CANNULA = reading("oxygen_device", "nasal_cannula")
@@ -39,7 +40,12 @@ def kinds(axis: Axis) -> list[str]:
 )
 def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> None:
     result = row(CANNULA, reading("oxygen_flow", flow))
-    assert (result.level, result.because, result.provisional, result.missing) == (level, text, False, ())
+    assert (result.level, sentence(result.because), result.provisional, in_names(result.missing)) == (
+        level,
+        text,
+        False,
+        (),
+    )
     assert (kinds(result), result.conventions) == (["oxygen_device", "oxygen_flow"], ())
 
 
@@ -55,8 +61,8 @@ def test_a_nasal_cannula_names_its_flow(flow: str, level: int, text: str) -> Non
 )
 def test_a_cannula_whose_flow_does_not_decide_is_at_least_grade_2(flow: tuple[Item, ...]) -> None:
     result = row(CANNULA, *flow)
-    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_flow",))
-    assert result.because == "oxygen by nasal cannula, flow not charted: at least grade 2"
+    assert (result.level, result.provisional, in_names(result.missing)) == (2, True, ("oxygen_flow",))
+    assert sentence(result.because) == "oxygen by nasal cannula, flow not charted: at least grade 2"
     assert kinds(result) == ["oxygen_device"]
 
 
@@ -88,8 +94,8 @@ def test_a_flow_of_another_device_is_not_that_of_the_cannula_after_it() -> None:
 
 def test_a_device_is_named_in_words() -> None:
     result = row(reading("oxygen_device", "high_flow_nasal_cannula"))
-    assert (result.level, result.because) == (3, "oxygen by high-flow nasal cannula: grade 3")
-    assert (kinds(result), result.provisional, result.missing) == (["oxygen_device"], False, ())
+    assert (result.level, sentence(result.because)) == (3, "oxygen by high-flow nasal cannula: grade 3")
+    assert (kinds(result), result.provisional, in_names(result.missing)) == (["oxygen_device"], False, ())
 
 
 @pytest.mark.parametrize(
@@ -99,8 +105,8 @@ def test_a_flow_without_its_device_is_provisional(flow: str, level: int | None) 
     result = row(reading("oxygen_flow", flow))
     assert result.level == level
     if level:
-        assert result.because == f"oxygen {flow.strip('>')} L/min, device not charted: grade {level}"
-        assert (result.provisional, result.missing) == (True, ("oxygen_device",))
+        assert sentence(result.because) == f"oxygen {flow.strip('>')} L/min, device not charted: grade {level}"
+        assert (result.provisional, in_names(result.missing)) == (True, ("oxygen_device",))
         assert kinds(result) == ["oxygen_flow"]
 
 
@@ -128,11 +134,11 @@ def test_oxygen_whose_end_nobody_charted_keeps_its_grade_and_says_how_old_it_is(
     """A patient is not taken off a ventilator by nobody writing for a day."""
     result = row(reading("spo2", 97), reading(kind, value, NOW - hours(age)))
     flag = f"{kind.replace('_', ' ')} last charted {int(age)} h ago"
-    assert (result.level, flag in result.flags) == (level, lapsed)
+    assert (result.level, flag in english(result.flags)) == (level, lapsed)
     assert "chart.oxygen_holds" in result.conventions
     if lapsed:
         assert result.provisional
-        assert kind in result.missing
+        assert kind in in_names(result.missing)
 
 
 @pytest.mark.parametrize("end", [reading("oxygen_device", "none", NOW - hours(1)), reading("oxygen_flow", 0)])
@@ -153,7 +159,7 @@ def test_oxygen_of_which_a_flow_was_charted_since_is_not_old(flow: str, old: boo
     device = reading("oxygen_device", "venturi_mask", NOW - hours(30))
     result = row(device, reading("oxygen_flow", flow, NOW))
     flags = ("oxygen device last charted 30 h ago",) if old else ()
-    assert (result.level, result.provisional, result.flags) == (3, old, flags)
+    assert (result.level, result.provisional, english(result.flags)) == (3, old, flags)
 
 
 @pytest.mark.parametrize(("age", "level"), [(72, 0), (72.1, 4)])
@@ -194,14 +200,14 @@ def test_positive_pressure_not_for_hypoxia_is_flagged_and_a_mask_still_grades(de
     items = (reading("spo2", 97), reading("oxygen_device", device), statement("airway_support_not_for_hypoxia"))
     result = row(*items)
     assert result.level == level
-    assert ("positive pressure not given for hypoxia: not grade 4" in result.flags) is (level == 0)
+    assert ("positive pressure not given for hypoxia: not grade 4" in english(result.flags)) is (level == 0)
 
 
 def test_positive_pressure_not_for_hypoxia_leaves_a_low_saturation() -> None:
     items = (reading("spo2", 85), reading("oxygen_device", "cpap"), statement("airway_support_not_for_hypoxia"))
     result = row(*items)
     assert (result.level, result.provisional) == (2, True)
-    assert result.flags[0] == "positive pressure not given for hypoxia: not grade 4"
+    assert english(result.flags)[0] == "positive pressure not given for hypoxia: not grade 4"
 
 
 # -- oxygen from before infusion -------------------------------------------------------------------
@@ -231,7 +237,7 @@ def test_oxygen_as_before_infusion_is_not_newly_started(
             items.append(reading("oxygen_flow", flow, at))
     result = row(*items)
     assert result.level == level
-    assert ("oxygen as before infusion: not newly started" in result.flags) is (level == 0)
+    assert ("oxygen as before infusion: not newly started" in english(result.flags)) is (level == 0)
 
 
 def test_a_flow_above_that_before_infusion_is_newly_started_though_its_device_was_charted_again() -> None:
@@ -253,7 +259,10 @@ def test_a_cannula_after_a_mask_of_a_higher_flow_is_as_before_infusion_only_when
         reading("oxygen_flow", 8, mask),
         CANNULA,
     )
-    assert (result.level, "oxygen as before infusion: not newly started" in result.flags) == (level, level == 0)
+    assert (result.level, "oxygen as before infusion: not newly started" in english(result.flags)) == (
+        level,
+        level == 0,
+    )
 
 
 @pytest.mark.parametrize(("days", "level"), [(13, 0), (14.1, 4)])
@@ -281,7 +290,7 @@ def test_before_infusion_no_oxygen_is_as_before_it() -> None:
 
 def test_nothing_charted_leaves_the_row_open() -> None:
     result = row()
-    assert (result.level, result.missing) == (None, ("spo2",))
+    assert (result.level, in_names(result.missing)) == (None, ("spo2",))
 
 
 def test_a_saturation_older_than_it_holds_or_without_a_value_is_not_used() -> None:
@@ -296,44 +305,46 @@ def test_a_saturation_older_than_it_holds_or_without_a_value_is_not_used() -> No
 )
 def test_a_low_saturation_is_at_least_grade_2_and_says_on_what(device: tuple[Item, ...], where: str) -> None:
     result = row(reading("spo2", 91), *device)
-    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
-    assert result.because == f"hypoxia observed (SpO2 91 % < 92), {where}: at least grade 2"
-    assert (kinds(result), result.conventions, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+    assert (result.level, result.provisional, in_names(result.missing)) == (2, True, ("oxygen_device",))
+    assert sentence(result.because) == f"hypoxia observed (SpO2 91 % < 92), {where}: at least grade 2"
+    assert (kinds(result), result.conventions, english(result.flags)) == (["spo2"], ("crs.hypoxia_spo2",), ())
 
 
 def test_room_air_charted_longer_ago_than_oxygen_holds_is_not_said() -> None:
     items = (reading("spo2", 91), reading("oxygen_device", "none", NOW - hours(24) - MINUTE))
-    assert "support not charted" in row(*items).because
+    assert "support not charted" in sentence(row(*items).because)
 
 
 def test_a_saturation_of_92_is_not_low() -> None:
     result = row(reading("spo2", 92))
-    assert (result.level, result.because, result.provisional) == (0, "saturation not low", False)
-    assert (kinds(result), result.conventions, result.flags) == (["spo2"], ("crs.hypoxia_spo2",), ())
+    assert (result.level, sentence(result.because), result.provisional) == (0, "saturation not low", False)
+    assert (kinds(result), result.conventions, english(result.flags)) == (["spo2"], ("crs.hypoxia_spo2",), ())
 
 
 def test_a_low_sample_of_a_monitor_is_shown_as_not_yet_confirmed() -> None:
     result = row(by("monitor", reading("spo2", 97, NOW - 20 * MINUTE)), by("monitor", reading("spo2", 89)))
-    assert (result.level, result.flags) == (0, ("SpO2 89 % by monitor: not yet confirmed",))
-    assert result.because == result.flags[0]
+    assert (result.level, english(result.flags)) == (0, ("SpO2 89 % by monitor: not yet confirmed",))
+    assert sentence(result.because) == english(result.flags)[0]
 
 
 def test_only_the_newest_of_the_unconfirmed_samples_is_shown() -> None:
     samples = (by("device", reading("spo2", 90, NOW - MINUTE)), by("monitor", reading("spo2", 89)))
-    assert row(reading("spo2", 97, NOW - hours(1)), *samples).flags == ("SpO2 89 % by monitor: not yet confirmed",)
+    assert english(row(reading("spo2", 97, NOW - hours(1)), *samples).flags) == (
+        "SpO2 89 % by monitor: not yet confirmed",
+    )
 
 
 def test_a_low_saturation_by_a_person_stands_behind_a_low_sample_and_both_are_shown() -> None:
     result = row(reading("spo2", 91, NOW - 20 * MINUTE), by("monitor", reading("spo2", 89)))
-    assert (result.level, result.flags) == (2, ("SpO2 89 % by monitor: not yet confirmed",))
-    assert "SpO2 91 %" in result.because
+    assert (result.level, english(result.flags)) == (2, ("SpO2 89 % by monitor: not yet confirmed",))
+    assert "SpO2 91 %" in sentence(result.because)
 
 
 def test_confirmed_samples_name_the_convention_and_show_the_last() -> None:
     samples = [by("monitor", reading("spo2", value, NOW - age * MINUTE)) for value, age in ((90, 1), (89, 0))]
     result = row(*samples)
     assert (result.level, result.conventions) == (2, ("crs.hypoxia_spo2", "confirmation.saturation_lasting"))
-    assert "SpO2 89 %" in result.because
+    assert "SpO2 89 %" in sentence(result.because)
 
 
 # -- statements ------------------------------------------------------------------------------------
@@ -344,20 +355,20 @@ def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
     items = (statement("hypoxia_other_cause", at=NOW - hours(age)), reading("spo2", 88))
     result = row(*items)
     assert result.level == level
-    assert ("hypoxia attributed to another cause" in result.flags) is (level == 0)
+    assert ("hypoxia attributed to another cause" in english(result.flags)) is (level == 0)
     assert ("crs.other_cause_holds" in result.conventions) is (level == 0)
 
 
 def test_hypoxia_by_a_statement_is_at_least_grade_2() -> None:
     result = row(statement("hypoxia"), reading("spo2", 97))
-    assert (result.level, result.provisional, result.missing) == (2, True, ("oxygen_device",))
-    assert result.because == "hypoxia by a clinician's statement, support not charted: at least grade 2"
+    assert (result.level, result.provisional, in_names(result.missing)) == (2, True, ("oxygen_device",))
+    assert sentence(result.because) == "hypoxia by a clinician's statement, support not charted: at least grade 2"
     assert (kinds(result), result.conventions) == (["hypoxia", "spo2"], ("crs.statement_holds",))
 
 
 def test_no_hypoxia_by_a_statement_is_grade_0() -> None:
     result = row(statement("hypoxia", False), reading("spo2", 90))
-    assert (result.level, result.because) == (0, "no hypoxia by a clinician's statement")
+    assert (result.level, sentence(result.because)) == (0, "no hypoxia by a clinician's statement")
     assert (kinds(result), result.conventions) == (["hypoxia", "spo2"], ("crs.statement_holds",))
     assert row(statement("hypoxia", False)).level == 0
 

@@ -9,6 +9,7 @@ from alerts.grading import icaht
 from alerts.grading.result import Grade
 from alerts.message_fields import Status
 from tests.support.charts import INFUSED, SITE, Item, absent, chart, day, hours, reading
+from tests.support.wording import english, in_names
 
 LOW, VERY_LOW, ENOUGH = "0.3", "0.05", "2.0"
 
@@ -37,7 +38,7 @@ def late(*items: Item, on: float = 60) -> Grade:
 )
 def test_days_at_500_or_below_are_counted(days: int, grade: int) -> None:
     result = early(*daily(LOW, 0, days - 1), *daily(ENOUGH, days, 30))
-    assert (result.grade, result.provisional, result.missing, result.flags) == (grade, False, (), ())
+    assert (result.grade, result.provisional, in_names(result.missing), english(result.flags)) == (grade, False, (), ())
 
 
 @pytest.mark.parametrize(("days", "grade"), [(1, 1), (6, 1), (7, 3), (13, 3), (14, 4), (31, 4)])
@@ -66,7 +67,7 @@ def test_100_itself_counts(value: str, grade: int) -> None:
 def test_the_result_names_its_system_cell_and_readings() -> None:
     result = early(*daily(LOW, 0, 7), on=7)
     assert (result.system, result.version, result.at) == ("ICAHT early", "EHA/EBMT 2023", day(7))
-    assert result.because == (
+    assert english(result.because) == (
         "ANC <= 500/µL on 8 and <= 100/µL on 0 of days 0-7: grade 2 (7-13 days <= 500/µL)",
         "so far: day 30 is not reached",
     )
@@ -83,12 +84,12 @@ def test_never_above_500_is_said_only_when_day_30_has_its_count() -> None:
     patient = chart(*daily(LOW, 0, 30))
     assert icaht.early(patient, day(30) - hours(1), SITE).grade == 3
     assert icaht.early(patient, day(30), SITE).grade == 4
-    assert icaht.early(patient, day(30), SITE).because[0].endswith("grade 4 (never above 500/µL)")
+    assert english(icaht.early(patient, day(30), SITE).because)[0].endswith("grade 4 (never above 500/µL)")
 
 
 def test_the_whole_window_is_not_a_grade_so_far() -> None:
-    assert len(early(*daily(LOW, 0, 29), on=29).because) == 2
-    assert len(early(*daily(LOW, 0, 30), on=30).because) == 1
+    assert len(english(early(*daily(LOW, 0, 29), on=29).because)) == 2
+    assert len(english(early(*daily(LOW, 0, 30), on=30).because)) == 1
 
 
 def test_one_day_above_500_ends_never_above() -> None:
@@ -98,7 +99,7 @@ def test_one_day_above_500_ends_never_above() -> None:
 def test_days_that_are_not_consecutive_are_counted_together_and_flagged() -> None:
     result = early(*daily(LOW, 0, 3), *daily(ENOUGH, 4, 10), *daily(LOW, 11, 13), *daily(ENOUGH, 14, 30))
     assert result.grade == 2
-    assert result.flags == ("the 7 days <= 500/µL are not consecutive",)
+    assert english(result.flags) == ("the 7 days <= 500/µL are not consecutive",)
 
 
 def test_the_lowest_count_of_a_day_holds() -> None:
@@ -119,18 +120,18 @@ def test_the_count_that_is_shown_of_a_day_is_its_lowest(values: tuple[str, str],
 def test_a_day_with_a_low_and_a_very_low_count_is_very_low() -> None:
     twice = tuple(anc(number + part, value) for number in range(7) for part, value in ((0, LOW), (0.1, VERY_LOW)))
     result = early(*twice, *daily(ENOUGH, 7, 30))
-    assert (result.grade, result.provisional, result.missing) == (3, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (3, False, ())
 
 
 def test_a_day_is_one_of_the_hospitals_calendar() -> None:
     before_midnight, after = datetime(2024, 6, 12, 21, 30, tzinfo=UTC), datetime(2024, 6, 12, 22, 30, tzinfo=UTC)
     rest = daily(ENOUGH, 2, 30)
-    assert (
-        early(reading("neutrophils", LOW, before_midnight), anc(0.9, ENOUGH), *rest)
-        .because[0]
-        .startswith("ANC <= 500/µL on 1 ")
+    assert english(early(reading("neutrophils", LOW, before_midnight), anc(0.9, ENOUGH), *rest).because)[0].startswith(
+        "ANC <= 500/µL on 1 "
     )
-    assert early(anc(0, LOW), reading("neutrophils", LOW, after), *rest).because[0].startswith("ANC <= 500/µL on 2 ")
+    assert english(early(anc(0, LOW), reading("neutrophils", LOW, after), *rest).because)[0].startswith(
+        "ANC <= 500/µL on 2 "
+    )
 
 
 def test_days_after_30_do_not_count() -> None:
@@ -142,7 +143,7 @@ def test_days_after_30_do_not_count() -> None:
 
 def test_one_day_without_a_count_is_one_day() -> None:
     result = early(*daily(LOW, 0, 3), *daily(ENOUGH, 5, 30))
-    assert result.flags == ("neutrophils (1 day without a count): cannot change the grade",)
+    assert english(result.flags) == ("neutrophils (1 day without a count): cannot change the grade",)
 
 
 def test_a_count_before_infusion_is_evidence_only_where_day_0_has_none() -> None:
@@ -174,54 +175,54 @@ def test_a_count_after_day_30_is_evidence_only_where_day_30_has_none() -> None:
 )
 def test_days_between_two_counts_of_one_band_are_filled(before: str, after: str, said: str) -> None:
     result = early(anc(0, before), anc(9, after), on=9)
-    assert result.because[0].startswith(said)
-    assert (result.provisional, result.missing) == (False, ())
-    assert result.because[1] == "of 8 days without a count both neighbours are in one band"
+    assert english(result.because)[0].startswith(said)
+    assert (result.provisional, in_names(result.missing)) == (False, ())
+    assert english(result.because)[1] == "of 8 days without a count both neighbours are in one band"
 
 
 def test_days_between_two_low_counts_of_which_one_is_very_low_are_at_500_or_below() -> None:
     result = early(*daily(VERY_LOW, 0, 5), anc(8, LOW), on=8)
     assert (result.grade, result.provisional) == (2, True)
-    assert result.because[0].startswith("ANC <= 500/µL on 9 and <= 100/µL on 6 of days 0-8: at least grade 2")
-    assert result.missing == ("neutrophils (2 days without a count)",)
+    assert english(result.because)[0].startswith("ANC <= 500/µL on 9 and <= 100/µL on 6 of days 0-8: at least grade 2")
+    assert in_names(result.missing) == ("neutrophils (2 days without a count)",)
 
 
 @pytest.mark.parametrize(("before", "after"), [(LOW, ENOUGH), (ENOUGH, LOW), (VERY_LOW, ENOUGH)])
 def test_days_between_counts_of_different_bands_are_unknown_and_said_so(before: str, after: str) -> None:
     result = early(anc(0, before), anc(9, after), on=9)
     assert (result.grade, result.provisional) == (1, True)
-    assert result.missing == ("neutrophils (8 days without a count)",)
-    assert "at least grade 1 (1-6 days <= 500/µL), could be 3" in result.because[0]
+    assert in_names(result.missing) == ("neutrophils (8 days without a count)",)
+    assert "at least grade 1 (1-6 days <= 500/µL), could be 3" in english(result.because)[0]
 
 
 def test_unknown_days_that_cannot_change_the_grade_are_only_flagged() -> None:
     result = early(anc(0, LOW), anc(4, ENOUGH), on=4)
-    assert (result.grade, result.provisional, result.missing) == (1, False, ())
-    assert result.flags == ("neutrophils (3 days without a count): cannot change the grade",)
+    assert (result.grade, result.provisional, in_names(result.missing)) == (1, False, ())
+    assert english(result.flags) == ("neutrophils (3 days without a count): cannot change the grade",)
 
 
 def test_days_after_the_last_count_are_unknown() -> None:
     result = early(*daily(LOW, 0, 4), on=8)
     assert (result.grade, result.provisional) == (1, True)
-    assert result.missing == ("neutrophils (3 days without a count)",)
+    assert in_names(result.missing) == ("neutrophils (3 days without a count)",)
 
 
 def test_today_is_not_unknown_while_it_has_no_count() -> None:
     result = early(*daily(ENOUGH, 0, 7), on=8)
-    assert (result.grade, result.provisional, result.missing) == (0, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (0, False, ())
 
 
 def test_unknown_days_without_any_low_day_leave_it_undetermined() -> None:
     result = early(*daily(ENOUGH, 0, 5), on=8)
     assert (result.grade, result.provisional) == (None, False)
-    assert result.missing == ("neutrophils (2 days without a count)",)
-    assert "grade unknown, could be up to 1" in result.because[0]
+    assert in_names(result.missing) == ("neutrophils (2 days without a count)",)
+    assert "grade unknown, could be up to 1" in english(result.because)[0]
 
 
 def test_only_the_nearest_counts_on_either_side_are_neighbours() -> None:
     result = early(anc(0, ENOUGH), anc(1, LOW), anc(3, LOW), anc(4, ENOUGH), on=4)
-    assert result.because[0].startswith("ANC <= 500/µL on 3 ")
-    assert result.flags == ()
+    assert english(result.because)[0].startswith("ANC <= 500/µL on 3 ")
+    assert english(result.flags) == ()
 
 
 def test_neighbours_may_lie_outside_the_window() -> None:
@@ -238,7 +239,7 @@ def test_a_count_of_the_future_fills_nothing() -> None:
 
 def test_a_count_that_was_not_done_fills_nothing() -> None:
     result = early(*daily(ENOUGH, 0, 5), absent("neutrophils", "clotted", day(6)), on=8)
-    assert result.missing == ("neutrophils (2 days without a count)",)
+    assert in_names(result.missing) == ("neutrophils (2 days without a count)",)
 
 
 # -- early: bounds, preliminary, missing -----------------------------------------------------------
@@ -261,7 +262,7 @@ def test_bounds_decide_as_far_as_they_go(value: str, grade: int | None, provisio
     result = early(*daily(value, 0, 6), *daily(ENOUGH, 7, 30))
     assert (result.grade, result.provisional) == (grade, provisional)
     open_ = provisional or grade is None
-    assert result.missing == (("neutrophils (7 days with only a bound)",) if open_ else ())
+    assert in_names(result.missing) == (("neutrophils (7 days with only a bound)",) if open_ else ())
 
 
 def test_of_a_bound_and_a_number_of_one_day_the_one_that_decides_holds() -> None:
@@ -271,13 +272,13 @@ def test_of_a_bound_and_a_number_of_one_day_the_one_that_decides_holds() -> None
 
 def test_a_preliminary_count_gives_a_provisional_grade() -> None:
     result = early(anc(0, LOW, status=Status.PRELIMINARY), *daily(ENOUGH, 1, 30))
-    assert (result.grade, result.provisional, result.flags) == (1, True, ("provisional result",))
+    assert (result.grade, result.provisional, english(result.flags)) == (1, True, ("provisional result",))
 
 
 def test_without_an_infusion_date_nothing_is_counted() -> None:
     patient = chart(*daily(LOW, 0, 30), infused=None)
     for result in (icaht.early(patient, day(30), SITE), icaht.late(patient, day(60), SITE)):
-        assert (result.grade, result.missing) == (None, ("infusion date",))
+        assert (result.grade, in_names(result.missing)) == (None, ("infusion date",))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +286,7 @@ def test_without_an_infusion_date_nothing_is_counted() -> None:
 )
 def test_without_a_count_in_the_window_it_is_undetermined(items: tuple[Item, ...], on: int) -> None:
     result = early(*items, on=on)
-    assert (result.grade, result.missing) == (None, ("neutrophils from day 0 on",))
+    assert (result.grade, in_names(result.missing)) == (None, ("neutrophils from day 0 on",))
 
 
 def test_day_0_counts_from_the_first_hour_of_the_day_of_infusion() -> None:
@@ -329,13 +330,13 @@ def test_each_late_band_ends_where_it_is_printed(value: str, grade: int) -> None
 )
 def test_late_is_the_worst_level_that_two_counts_have_reached(values: tuple[str, ...], grade: int) -> None:
     result = late(*(anc(31 + 3 * place, value) for place, value in enumerate(values)))
-    assert (result.grade, result.provisional, result.missing) == (grade, False, ())
+    assert (result.grade, result.provisional, in_names(result.missing)) == (grade, False, ())
 
 
 def test_the_late_result_names_its_cell_and_both_counts() -> None:
     result = late(anc(35, "0.9"), anc(40, "2.5"), anc(50, "0.7"))
     assert (result.system, result.version, result.at) == ("ICAHT late", "EHA/EBMT 2023", day(60))
-    assert result.because == (
+    assert english(result.because) == (
         "the two lowest since day 31, neutrophils 0.7 ×10⁹/L (01 Aug 10:00) and "
         "neutrophils 0.9 ×10⁹/L (17 Jul 10:00): grade 2 (<= 1000/µL)",
     )
@@ -344,20 +345,20 @@ def test_the_late_result_names_its_cell_and_both_counts() -> None:
 
 def test_late_begins_after_day_30() -> None:
     result = late(anc(29, "0.3"), anc(30, "0.3"), anc(31, "0.3"))
-    assert (result.grade, result.missing) == (None, ("a second count",))
+    assert (result.grade, in_names(result.missing)) == (None, ("a second count",))
     assert [item.entry.effective for item in result.evidence] == [day(31)]
     assert late(anc(30, "0.3"), anc(31, "0.3"), anc(32, "0.3")).grade == 3
 
 
 def test_before_day_31_there_is_no_late_grade() -> None:
     result = late(*daily(LOW, 0, 12), on=12)
-    assert (result.grade, result.missing) == (None, ("neutrophils after day 30",))
-    assert result.because == ("no count after day 30, this is day 12",)
+    assert (result.grade, in_names(result.missing)) == (None, ("neutrophils after day 30",))
+    assert english(result.because) == ("no count after day 30, this is day 12",)
 
 
 def test_two_reports_of_one_time_are_one_count() -> None:
     result = late(anc(35, "0.3", source="lab"), anc(35, "0.3", source="analyser"))
-    assert (result.grade, result.missing) == (None, ("a second count",))
+    assert (result.grade, in_names(result.missing)) == (None, ("a second count",))
 
 
 @pytest.mark.parametrize(
@@ -376,9 +377,9 @@ def test_late_bounds_decide_as_far_as_they_go(values: tuple[str, ...], grade: in
     assert (result.grade, result.provisional) == (grade, provisional)
     bound = next(value for value in values if value[0] in "<>")
     open_ = provisional or grade is None
-    assert result.missing == ((f"neutrophils (only a bound: {bound} ×10⁹/L)",) if open_ else ())
+    assert in_names(result.missing) == ((f"neutrophils (only a bound: {bound} ×10⁹/L)",) if open_ else ())
 
 
 def test_a_preliminary_late_count_gives_a_provisional_grade() -> None:
     result = late(anc(35, "0.9"), anc(40, "0.9", status=Status.PRELIMINARY))
-    assert (result.grade, result.provisional, result.flags) == (2, True, ("provisional result",))
+    assert (result.grade, result.provisional, english(result.flags)) == (2, True, ("provisional result",))

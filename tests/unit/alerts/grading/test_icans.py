@@ -20,6 +20,7 @@ from tests.support.charts import (
     rejected_value,
     statement,
 )
+from tests.support.wording import english, in_names
 
 CHILD = date(2016, 1, 1)
 
@@ -35,7 +36,7 @@ def graded(*items: Item, born: date | None = None) -> Grade:
 def test_ice_is_the_total_that_was_charted(points: int) -> None:
     result = ice.score(chart(reading("ice", points)), NOW, SITE)
     assert result.score == points
-    assert result.missing == ()
+    assert in_names(result.missing) == ()
 
 
 def test_ice_names_its_system_version_time_and_reading() -> None:
@@ -43,28 +44,28 @@ def test_ice_names_its_system_version_time_and_reading() -> None:
     result = ice.score(patient, NOW, SITE)
     assert (result.system, result.version, result.at) == ("ICE", "ASTCT 2019", NOW)
     assert [item.entry for item in result.evidence] == list(patient.entries["ice"])
-    assert result.because == ("ICE 8 of 10 (17 Jun 10:00)",)
+    assert english(result.because) == ("ICE 8 of 10 (17 Jun 10:00)",)
     assert result.conventions == ("icans.assessment_holds",)
 
 
 def test_ice_never_charted_is_undetermined() -> None:
     result = ice.score(chart(), NOW, SITE)
     assert result.score is None
-    assert result.missing == ("ice",)
+    assert in_names(result.missing) == ("ice",)
 
 
 def test_ice_holds_for_exactly_the_time_the_site_says() -> None:
     assert ice.score(chart(reading("ice", 9, NOW - hours(24))), NOW, SITE).score == 9
     lapsed = ice.score(chart(reading("ice", 9, NOW - hours(24.01))), NOW, SITE)
     assert lapsed.score is None
-    assert lapsed.missing == ("ice (last 16 Jun 09:59, more than 24 h ago)",)
+    assert in_names(lapsed.missing) == ("ice (last 16 Jun 09:59, more than 24 h ago)",)
 
 
 def test_ice_that_was_not_done_says_why() -> None:
     patient = chart(reading("ice", 10, NOW - hours(6)), absent("ice", "asleep", NOW - hours(1)))
     result = ice.score(patient, NOW, SITE)
     assert result.score is None
-    assert result.missing == ("ice (not done: asleep)",)
+    assert in_names(result.missing) == ("ice (not done: asleep)",)
 
 
 def test_ice_done_after_one_that_was_not_done_counts() -> None:
@@ -88,27 +89,27 @@ def test_an_assessment_after_the_time_asked_for_is_not_seen() -> None:
 def test_ice_below_its_baseline_says_so() -> None:
     patient = chart(reading("ice", 9, INFUSED - hours(20)), reading("ice", 8))
     result = ice.score(patient, NOW, SITE)
-    assert result.flags == ("below the baseline of 9",)
-    assert any("baseline 9" in line for line in result.because)
+    assert english(result.flags) == ("below the baseline of 9",)
+    assert any("baseline 9" in line for line in english(result.because))
     assert "chart.baseline_window" in result.conventions
 
 
 def test_ice_at_its_baseline_carries_no_flag() -> None:
     patient = chart(reading("ice", 9, INFUSED - hours(20)), reading("ice", 9))
-    assert ice.score(patient, NOW, SITE).flags == ()
+    assert english(ice.score(patient, NOW, SITE).flags) == ()
 
 
 def test_the_baseline_is_complete_at_the_moment_of_infusion() -> None:
     patient = chart(reading("ice", 10, day(-1)), reading("ice", 9, INFUSED - hours(1)))
-    assert ice.score(patient, INFUSED - hours(1), SITE).flags == ()
-    assert ice.score(patient, INFUSED, SITE).flags == ("below the baseline of 9.5",)
+    assert english(ice.score(patient, INFUSED - hours(1), SITE).flags) == ()
+    assert english(ice.score(patient, INFUSED, SITE).flags) == ("below the baseline of 9.5",)
 
 
 def test_before_infusion_no_baseline_is_taken_from_what_is_still_to_come() -> None:
     patient = chart(reading("ice", 8, day(-3)), reading("ice", 10, day(-1)))
     result = ice.score(patient, day(-3), SITE)
     assert result.score == 8
-    assert result.flags == ()
+    assert english(result.flags) == ()
 
 
 # -- the ICE row -----------------------------------------------------------------------------------
@@ -133,8 +134,8 @@ def test_ice_alone_grades_by_its_row(points: int, grade: int, row: str) -> None:
     result = graded(reading("ice", points))
     assert result.grade == grade
     assert not result.provisional
-    assert result.missing == ()
-    assert result.because == (f"ICE {points}: grade {grade} ({row})",)
+    assert in_names(result.missing) == ()
+    assert english(result.because) == (f"ICE {points}: grade {grade} ({row})",)
 
 
 def test_ice_zero_and_awake_is_grade_3() -> None:
@@ -152,14 +153,14 @@ def test_ice_zero_in_a_patient_who_can_be_roused_is_grade_3(code: str) -> None:
 def test_ice_zero_because_unarousable_is_grade_4(code: str) -> None:
     result = graded(reading("ice", 0), reading("consciousness", code))
     assert (result.grade, result.provisional) == (4, False)
-    assert result.because[0] == "ICE 0: grade 4 (0 because unarousable)"
+    assert english(result.because)[0] == "ICE 0: grade 4 (0 because unarousable)"
 
 
 def test_ice_zero_with_consciousness_not_charted_is_at_least_3() -> None:
     result = graded(reading("ice", 0))
     assert (result.grade, result.provisional) == (3, True)
-    assert result.missing == ("consciousness",)
-    assert result.because[0].startswith("at least grade 3")
+    assert in_names(result.missing) == ("consciousness",)
+    assert english(result.because)[0].startswith("at least grade 3")
 
 
 def test_ice_zero_with_consciousness_not_charted_and_a_prolonged_seizure_is_4_and_final() -> None:
@@ -199,7 +200,7 @@ def test_each_cell_grades_with_ice_10(kind: str, code: str, grade: int) -> None:
     result = graded(reading("ice", 10), reading(kind, code))
     assert (result.grade, result.provisional) == (grade, False)
     assert {item.kind for item in result.evidence} == {"ice", kind}
-    assert any(f"{label(code)}: grade {grade} (" in line for line in result.because)
+    assert any(f"{label(code)}: grade {grade} (" in line for line in english(result.because))
 
 
 @pytest.mark.parametrize(("points", "grade"), [(10, 0), (9, 1), (7, 1), (6, 2)])
@@ -210,7 +211,7 @@ def test_awakening_spontaneously_adds_nothing_to_the_ice_row(points: int, grade:
 def test_the_worst_domain_decides_and_comes_first() -> None:
     result = graded(reading("ice", 8), reading("consciousness", "voice"), reading("seizure", "brief"))
     assert result.grade == 3
-    assert result.because[0] == "seizure brief: grade 3 (clinical, resolves rapidly)"
+    assert english(result.because)[0] == "seizure brief: grade 3 (clinical, resolves rapidly)"
 
 
 def test_death_due_to_icans_is_grade_5() -> None:
@@ -228,7 +229,7 @@ def test_a_death_not_due_to_icans_changes_nothing() -> None:
 def test_nothing_charted_is_undetermined_never_0_or_3() -> None:
     result = graded()
     assert result.grade is None
-    assert result.missing == ("ice",)
+    assert in_names(result.missing) == ("ice",)
     assert not result.provisional
 
 
@@ -245,7 +246,7 @@ def test_nothing_charted_is_undetermined_never_0_or_3() -> None:
 def test_without_ice_a_normal_domain_leaves_it_undetermined(kind: str, code: str) -> None:
     result = graded(reading(kind, code))
     assert result.grade is None
-    assert result.missing == ("ice",)
+    assert in_names(result.missing) == ("ice",)
 
 
 @pytest.mark.parametrize(
@@ -255,25 +256,25 @@ def test_without_ice_a_normal_domain_leaves_it_undetermined(kind: str, code: str
 def test_without_ice_an_abnormal_domain_is_at_least_its_grade(kind: str, code: str, grade: int) -> None:
     result = graded(reading(kind, code))
     assert (result.grade, result.provisional) == (grade, True)
-    assert result.missing == ("ice",)
-    assert result.because[0].startswith(f"at least grade {grade}")
+    assert in_names(result.missing) == ("ice",)
+    assert english(result.because)[0].startswith(f"at least grade {grade}")
 
 
 def test_without_ice_grade_4_is_not_provisional_because_only_death_is_worse() -> None:
     result = graded(reading("seizure", "prolonged"))
     assert (result.grade, result.provisional) == (4, False)
-    assert result.missing == ("ice",)
+    assert in_names(result.missing) == ("ice",)
 
 
 def test_ice_not_done_in_a_drowsy_patient_is_at_least_2_and_says_why() -> None:
     result = graded(absent("ice", "too drowsy"), reading("consciousness", "voice"))
     assert (result.grade, result.provisional) == (2, True)
-    assert result.missing == ("ice (not done: too drowsy)",)
+    assert in_names(result.missing) == ("ice (not done: too drowsy)",)
 
 
 def test_an_ice_that_was_set_aside_is_named() -> None:
-    patient = chart(rejected=(rejected_value("ice", "11", "ice: out of range"),))
-    assert icans.grade(patient, NOW, SITE).missing == ("ice (11 was set aside: out of range)",)
+    patient = chart(rejected=(rejected_value("ice", "11", "out of range"),))
+    assert in_names(icans.grade(patient, NOW, SITE).missing) == ("ice (11 was not used: out of range)",)
 
 
 # -- how long an assessment holds ------------------------------------------------------------------
@@ -326,7 +327,7 @@ def test_a_consciousness_that_was_not_assessed_leaves_the_one_before() -> None:
 def test_an_old_coma_beside_a_newer_good_ice_grades_worst_and_asks_for_a_new_charting() -> None:
     result = graded(reading("consciousness", "unarousable", NOW - hours(5)), reading("ice", 9))
     assert result.grade == 4
-    assert "consciousness was charted before the ICE of 9: chart it again" in result.flags
+    assert "consciousness was charted before the ICE of 9: chart it again" in english(result.flags)
 
 
 @pytest.mark.parametrize(
@@ -338,14 +339,14 @@ def test_a_consciousness_that_the_ice_does_not_contradict_is_not_asked_for_again
     code: str, charted: float, points: int
 ) -> None:
     items = (reading("consciousness", code, NOW - hours(2 + charted)), reading("ice", points, NOW - hours(2)))
-    assert graded(*items).flags == ()
+    assert english(graded(*items).flags) == ()
 
 
 def test_an_awakening_to_touch_beside_a_newer_good_ice_is_asked_for_again() -> None:
     items = (reading("consciousness", "touch", NOW - hours(5)), reading("ice", 6, NOW - hours(2)))
     result = graded(*items)
     assert result.grade == 3
-    assert result.flags == ("consciousness was charted before the ICE of 6: chart it again",)
+    assert english(result.flags) == ("consciousness was charted before the ICE of 6: chart it again",)
 
 
 # -- another cause ---------------------------------------------------------------------------------
@@ -355,7 +356,7 @@ def test_consciousness_with_another_cause_is_left_out_and_flagged() -> None:
     items = (reading("consciousness", "touch"), statement("consciousness_other_cause"))
     result = graded(reading("ice", 10), *items)
     assert result.grade == 0
-    assert result.flags[0] == "consciousness is put down to another cause: its row is not used"
+    assert english(result.flags)[0] == "consciousness is put down to another cause: its row is not used"
     assert "crs.other_cause_holds" in result.conventions
 
 
@@ -403,7 +404,7 @@ def test_capd_grades_a_child(points: int, grade: int) -> None:
 @pytest.mark.parametrize(("points", "row"), [(0, "0"), (3, "1-8"), (12, "9 or more")])
 def test_the_capd_row_is_cited(points: int, row: str) -> None:
     result = graded(reading("capd", points), born=CHILD)
-    assert result.because == (f"CAPD {points}: grade {result.grade} ({row})",)
+    assert english(result.because) == (f"CAPD {points}: grade {result.grade} ({row})",)
 
 
 def test_of_two_capd_of_one_time_the_higher_counts() -> None:
@@ -419,19 +420,19 @@ def test_a_child_who_awakens_only_to_voice_is_grade_2(points: int) -> None:
 def test_a_child_in_whom_capd_cannot_be_done_is_grade_4() -> None:
     result = graded(absent("capd", "coma"), reading("consciousness", "unarousable"), born=CHILD)
     assert (result.grade, result.provisional) == (4, False)
-    assert result.because[0] == "CAPD: grade 4 (unable)"
+    assert english(result.because)[0] == "CAPD: grade 4 (unable)"
 
 
 def test_a_child_without_capd_is_undetermined_whatever_the_ice() -> None:
     result = graded(reading("ice", 10), born=CHILD)
     assert result.grade is None
-    assert result.missing == ("capd",)
+    assert in_names(result.missing) == ("capd",)
 
 
 def test_a_sleeping_child_without_capd_is_undetermined_and_says_why() -> None:
     result = graded(absent("capd", "asleep"), born=CHILD)
     assert result.grade is None
-    assert result.missing == ("capd (not done: asleep)",)
+    assert in_names(result.missing) == ("capd (not done: asleep)",)
 
 
 @pytest.mark.parametrize(
@@ -452,18 +453,18 @@ def test_the_birthday_begins_at_midnight_on_the_wards_clock() -> None:
 def test_a_capd_without_a_date_of_birth_is_pointed_out() -> None:
     result = graded(reading("capd", 9))
     assert result.grade is None
-    assert result.missing == ("ice",)
-    assert any("date of birth" in flag for flag in result.flags)
+    assert in_names(result.missing) == ("ice",)
+    assert any("date of birth" in flag for flag in english(result.flags))
 
 
 @pytest.mark.parametrize("items", [(), (reading("capd", 9), reading("ice", 10))])
 def test_no_capd_or_an_ice_beside_it_is_not_pointed_out(items: tuple[Item, ...]) -> None:
-    assert graded(*items).flags == ()
+    assert english(graded(*items).flags) == ()
 
 
 def test_the_capd_of_an_adult_is_not_used_and_not_pointed_out() -> None:
     result = graded(reading("capd", 9), born=date(1955, 5, 1))
-    assert (result.grade, result.missing, result.flags) == (None, ("ice",), ())
+    assert (result.grade, in_names(result.missing), english(result.flags)) == (None, ("ice",), ())
 
 
 # -- what every result carries ---------------------------------------------------------------------
@@ -477,7 +478,7 @@ def test_icans_names_its_system_version_and_time() -> None:
 
 def test_icans_carries_the_flag_of_the_baseline() -> None:
     patient = chart(reading("ice", 10, INFUSED - hours(20)), reading("ice", 8))
-    assert "below the baseline of 10" in icans.grade(patient, NOW, SITE).flags
+    assert "below the baseline of 10" in english(icans.grade(patient, NOW, SITE).flags)
 
 
 def test_the_reference_case_grades_3_on_day_5_and_0_on_day_8() -> None:
@@ -502,7 +503,7 @@ def test_of_an_ice_of_0_and_of_1_charted_for_one_time_the_0_counts() -> None:
 
 
 def test_a_domain_that_is_known_stands_before_one_that_is_not() -> None:
-    because = icans.grade(chart(reading("consciousness", "spontaneous")), NOW, SITE).because
+    because = english(icans.grade(chart(reading("consciousness", "spontaneous")), NOW, SITE).because)
     assert "spontaneous" in because[0]
     assert because[1].startswith("no ICE assessment holds")
 
@@ -510,8 +511,8 @@ def test_a_domain_that_is_known_stands_before_one_that_is_not() -> None:
 @pytest.mark.parametrize("why", ["unable", "Unable: intubated", "unable to be roused"])
 def test_a_capd_that_the_child_was_unable_to_do_is_4(why: str) -> None:
     result = graded(absent("capd", why), born=CHILD)
-    assert (result.grade, result.provisional, result.missing) == (4, False, ())
-    assert result.because == ("CAPD: grade 4 (unable)",)
+    assert (result.grade, result.provisional, in_names(result.missing)) == (4, False, ())
+    assert english(result.because) == ("CAPD: grade 4 (unable)",)
     assert [(item.kind, item.entry.note) for item in result.evidence] == [("capd", why)]
 
 

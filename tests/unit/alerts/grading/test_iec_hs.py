@@ -8,6 +8,7 @@ from alerts.grading import crs, iec_hs
 from alerts.grading.iec_hs import Screen
 from alerts.message_fields import Status
 from tests.support.charts import INFUSED, NOW, SITE, Item, absent, chart, day, dose, hours, reading, statement
+from tests.support.wording import english, in_names
 
 
 def signs(celsius: str, at: datetime, systolic: int = 120) -> tuple[Item, ...]:
@@ -48,8 +49,8 @@ def normal_but(*items: Item) -> tuple[Item, ...]:
 def test_all_criteria_together_are_suspicious() -> None:
     result = screened(*CLOSED, *RISING, *ORGAN)
     assert result.suspected is True
-    assert (result.system, result.version, result.at, result.missing) == ("IEC-HS", "ASTCT 2023", NOW, ())
-    assert result.because == (
+    assert (result.system, result.version, result.at, in_names(result.missing)) == ("IEC-HS", "ASTCT 2023", NOW, ())
+    assert english(result.because) == (
         "ferritin 9000 µg/L (17 Jun 10:00) > 2 x ULN (800)",
         "ferritin 9000 µg/L (17 Jun 10:00) >= 2 x that of 16 Jun 10:00 (8000)",
         "fibrinogen 140 mg/dL (17 Jun 10:00) < 150",
@@ -94,26 +95,26 @@ def test_without_the_limit_the_value_at_infusion_can_decide() -> None:
     )
     result = screened(*items)
     assert result.suspected is True
-    assert result.because[0] == "ferritin 2500 µg/L (17 Jun 10:00) > 2 x the value at infusion (1000)"
+    assert english(result.because)[0] == "ferritin 2500 µg/L (17 Jun 10:00) > 2 x the value at infusion (1000)"
     assert "chart.baseline_window" in result.conventions
 
 
 def test_without_limit_and_value_at_infusion_it_is_open() -> None:
     result = screened(*CLOSED, ferritin(4000, NOW - hours(24), None), ferritin(9000, high=None), *ORGAN)
     assert result.suspected is None
-    assert result.missing == ("ferritin: upper reference limit", "ferritin at infusion")
+    assert in_names(result.missing) == ("ferritin: upper reference limit", "ferritin at infusion")
 
 
 def test_without_an_infusion_there_is_no_value_at_infusion() -> None:
     """After a ferritin from before the infusion there is no CRS, which the screen comes after."""
     patient = chart(*CLOSED, ferritin(300, NOW - hours(24)), ferritin(700), *ORGAN, infused=None)
     result = iec_hs.screen(patient, NOW, SITE)
-    assert (result.suspected, result.missing) == (None, ("ferritin at infusion",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("ferritin at infusion",))
 
 
 def test_not_above_the_limit_and_the_value_at_infusion_not_known_is_open() -> None:
     result = screened(*CLOSED, ferritin(300, NOW - hours(24)), ferritin(700), *ORGAN)
-    assert (result.suspected, result.missing) == (None, ("ferritin at infusion",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("ferritin at infusion",))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_a_value_at_infusion_that_is_only_a_bound_decides_as_far_as_it_goes(
 
 def test_the_ferritin_at_infusion_is_not_held_against_itself() -> None:
     patient = chart(ferritin(700, INFUSED))
-    assert iec_hs.criteria(patient, INFUSED, SITE).read[0].missing == ("ferritin at infusion",)
+    assert in_names(iec_hs.criteria(patient, INFUSED, SITE).read[0].missing) == ("ferritin at infusion",)
 
 
 def test_criteria_cannot_be_changed() -> None:
@@ -147,25 +148,25 @@ def test_criteria_cannot_be_changed() -> None:
 
 def test_a_ferritin_never_charted_is_open() -> None:
     result = screened(*CLOSED, *ORGAN)
-    assert (result.suspected, result.missing) == (None, ("ferritin",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("ferritin",))
 
 
 def test_a_ferritin_that_no_longer_holds_is_open() -> None:
     result = iec_hs.screen(chart(*CLOSED, *RISING, *ORGAN), NOW + hours(168.1), SITE)
     assert result.suspected is None
-    assert result.missing[0] == "ferritin (last 17 Jun 10:00, more than 7 d ago)"
+    assert in_names(result.missing)[0] == "ferritin (last 17 Jun 10:00, more than 7 d ago)"
 
 
 def test_a_specimen_that_could_not_be_used_leaves_the_ferritin_before_it_and_is_flagged() -> None:
     earlier = (ferritin(4000, NOW - hours(25)), ferritin(9000, NOW - hours(1)))
     result = screened(*CLOSED, *earlier, absent("ferritin", "haemolysed"), *ORGAN)
     assert result.suspected is True
-    assert result.flags == ("newer ferritin: not done: haemolysed; the value before it is used",)
+    assert english(result.flags) == ("newer ferritin: not done: haemolysed; the value before it is used",)
 
 
 def test_a_preliminary_ferritin_is_flagged() -> None:
     result = screened(*CLOSED, RISING[0], ferritin(9000, status=Status.PRELIMINARY), *ORGAN)
-    assert (result.suspected, result.flags) == (True, ("provisional result",))
+    assert (result.suspected, english(result.flags)) == (True, ("provisional result",))
 
 
 # -- ferritin rises --------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def test_or_be_above_10000(value: object, suspected: bool) -> None:
 
 def test_without_an_earlier_ferritin_whether_it_rises_is_open() -> None:
     result = screened(*CLOSED, ferritin(9000), *ORGAN)
-    assert (result.suspected, result.missing) == (None, ("ferritin of the 48 h before the latest",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("ferritin of the 48 h before the latest",))
 
 
 def test_the_very_high_ferritin_names_its_convention() -> None:
@@ -213,18 +214,18 @@ def test_the_very_high_ferritin_names_its_convention() -> None:
 
 def test_who_never_had_crs_is_not_suspected() -> None:
     result = screened(*signs("36.8", day(4)), *RISING, *ORGAN)
-    assert (result.suspected, result.because) == (False, ("no CRS", "IEC-HS is not suspected"))
+    assert (result.suspected, english(result.because)) == (False, ("no CRS", "IEC-HS is not suspected"))
 
 
 def test_whether_there_was_crs_is_open_where_no_temperature_was_ever_charted() -> None:
     result = screened(*RISING, *ORGAN)
-    assert (result.suspected, result.missing) == (None, ("temperature",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("temperature",))
 
 
 def test_crs_at_its_height_is_not_suspicious() -> None:
     result = screened(*CRS, *signs("38.9", NOW - hours(2)), *RISING, *ORGAN)
     assert result.suspected is False
-    assert result.because[0] == "CRS at its highest, grade 1, when the latest ferritin was drawn"
+    assert english(result.because)[0] == "CRS at its highest, grade 1, when the latest ferritin was drawn"
     assert "temperature" in [item.kind for item in result.evidence]
 
 
@@ -239,24 +240,24 @@ def test_crs_below_the_highest_grade_of_its_episode_has_improved(now: tuple[Item
 def test_crs_that_is_clear_but_not_yet_closed_has_improved() -> None:
     result = screened(*CRS, *signs("36.8", NOW - hours(2)), *RISING, *ORGAN)
     assert result.suspected is True
-    assert result.because[3] == "CRS below its highest, grade 1, since 17 Jun 08:00"
+    assert english(result.because)[3] == "CRS below its highest, grade 1, since 17 Jun 08:00"
 
 
 def test_crs_that_is_closed_at_the_time_of_the_ferritin_is_said_to_be_closed() -> None:
     result = screened(*CRS, *signs("36.8", NOW - hours(6)), *signs("36.8", NOW), *RISING, *ORGAN)
     assert result.suspected is True
-    assert result.because[3] == "CRS closed on 17 Jun 10:00, before the latest ferritin"
+    assert english(result.because)[3] == "CRS closed on 17 Jun 10:00, before the latest ferritin"
 
 
 def test_crs_that_is_lower_at_the_time_of_the_ferritin_has_improved() -> None:
     result = screened(*CRS, *signs("36.8", NOW), *RISING, *ORGAN)
     assert result.suspected is True
-    assert result.because[3] == "CRS below its highest, grade 1, since 17 Jun 10:00"
+    assert english(result.because)[3] == "CRS below its highest, grade 1, since 17 Jun 10:00"
 
 
 def test_crs_that_returns_at_the_time_of_the_ferritin_is_at_its_height() -> None:
     result = screened(*CLOSED, *signs("38.5", NOW), *RISING, *ORGAN)
-    assert (result.suspected, result.because[0]) == (
+    assert (result.suspected, english(result.because)[0]) == (
         False,
         "CRS at its highest, grade 1, when the latest ferritin was drawn",
     )
@@ -279,20 +280,20 @@ def test_a_ferritin_from_the_height_of_crs_stays_unsuspicious_once_crs_improves(
 def test_a_ferritin_from_before_any_crs_is_not_suspicious() -> None:
     items = (ferritin(20000, NOW - hours(3)), *signs("38.5", NOW - hours(2)), *ORGAN)
     result = screened(*signs("36.8", NOW - hours(8)), *items)
-    assert (result.suspected, result.because[0]) == (False, "no CRS before the latest ferritin")
+    assert (result.suspected, english(result.because)[0]) == (False, "no CRS before the latest ferritin")
 
 
 def test_a_closed_episode_counts_although_another_has_begun_since() -> None:
     rising = (ferritin(4000, NOW - hours(30)), ferritin(20000, NOW - hours(6)))
     result = screened(*CLOSED, *rising, *signs("38.5", NOW - hours(2)), *ORGAN)
     assert result.suspected is True
-    assert "CRS was closed when the latest ferritin was drawn" in result.because
+    assert "CRS was closed when the latest ferritin was drawn" in english(result.because)
 
 
 def test_where_crs_could_not_be_graded_it_is_open() -> None:
     result = screened(*CRS, *RISING, *ORGAN)
     assert result.suspected is None
-    assert result.missing == ("CRS grade since its highest: temperature",)
+    assert in_names(result.missing) == ("CRS grade since its highest: temperature",)
 
 
 def test_treated_crs_without_fever_is_still_crs() -> None:
@@ -305,9 +306,9 @@ def test_treated_crs_without_fever_is_still_crs() -> None:
 
 def test_without_any_of_them_it_is_not_suspicious() -> None:
     result = screened(*CLOSED, *RISING, *NORMAL)
-    assert (result.suspected, result.missing) == (False, ())
-    assert result.because[-1] == "IEC-HS is not suspected"
-    assert "fibrinogen 300 mg/dL (17 Jun 10:00) not < 150" in result.because[0]
+    assert (result.suspected, in_names(result.missing)) == (False, ())
+    assert english(result.because)[-1] == "IEC-HS is not suspected"
+    assert "fibrinogen 300 mg/dL (17 Jun 10:00) not < 150" in english(result.because)[0]
 
 
 @pytest.mark.parametrize(
@@ -333,12 +334,12 @@ def test_each_organ_has_its_bound(item: Item, suspected: bool | None) -> None:
 @pytest.mark.parametrize("kind", [item[0] for item in NORMAL])
 def test_what_was_not_measured_leaves_it_open(kind: str) -> None:
     result = screened(*CLOSED, *RISING, *(item for item in NORMAL if item[0] != kind))
-    assert (result.suspected, result.missing) == (None, (kind,))
+    assert (result.suspected, in_names(result.missing)) == (None, (kind,))
 
 
 def test_one_that_is_met_needs_no_other() -> None:
     result = screened(*CLOSED, *RISING, reading("ast", 500, high=40))
-    assert (result.suspected, result.missing) == (True, ())
+    assert (result.suspected, in_names(result.missing)) == (True, ())
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def test_a_new_grade_4_count_is_one(kind: str, before: object, now: object, susp
 def test_the_new_count_is_said_with_the_one_before_it() -> None:
     counts = (reading("platelets", 30, NOW - hours(72)), reading("platelets", 20, NOW - hours(24)))
     result = screened(*CLOSED, *RISING, *counts, *normal_but(reading("platelets", 15)))
-    assert result.because[2] == "platelets 15 ×10⁹/L (17 Jun 10:00): grade 4 since 16 Jun 10:00: new"
+    assert english(result.because)[2] == "platelets 15 ×10⁹/L (17 Jun 10:00): grade 4 since 16 Jun 10:00: new"
     assert [item.entry.value for item in result.evidence if item.kind == "platelets"] == [15, 30]
     assert "iec_hs.cytopenia_new_for" in result.conventions
 
@@ -386,13 +387,13 @@ def test_a_count_that_was_not_done_does_not_hide_the_one_before_it() -> None:
 
 def test_a_first_count_at_grade_4_leaves_open_whether_it_is_new() -> None:
     result = screened(*CLOSED, *RISING, *normal_but(reading("platelets", 15)))
-    assert (result.suspected, result.missing) == (None, ("platelets before 17 Jun 10:00",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("platelets before 17 Jun 10:00",))
 
 
 def test_a_count_before_that_is_only_a_bound_leaves_open_whether_it_is_new() -> None:
     counts = (reading("neutrophils", "<0.9", NOW - hours(24)), *normal_but(reading("neutrophils", "0.2")))
     result = screened(*CLOSED, *RISING, *counts)
-    assert (result.suspected, result.missing) == (None, ("neutrophils before 17 Jun 10:00",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("neutrophils before 17 Jun 10:00",))
 
 
 def test_grade_4_is_that_of_the_version_the_site_uses() -> None:
@@ -405,12 +406,12 @@ def test_grade_4_is_that_of_the_version_the_site_uses() -> None:
 
 def test_one_criterion_that_is_not_met_decides_whatever_else_is_open() -> None:
     result = screened(*CLOSED, ferritin(700, day(0)), ferritin(700, NOW - hours(24)), ferritin(750))
-    assert (result.suspected, result.missing) == (False, ())
+    assert (result.suspected, in_names(result.missing)) == (False, ())
 
 
 def test_an_empty_chart_is_undetermined_and_says_what_is_missing() -> None:
     result = screened()
-    assert (result.suspected, result.missing) == (None, ("temperature",))
+    assert (result.suspected, in_names(result.missing)) == (None, ("temperature",))
 
 
 # -- anaemia ---------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import pytest
 
 from alerts.grading import news2
 from alerts.grading.news2 import News2
+from config.vocabulary import label
 from tests.support.charts import NOW, SITE, Item, absent, chart, hours, reading, rejected_value, statement
+from tests.support.wording import english, in_names
 
 BEST: dict[str, object] = {
     "respiratory_rate": 16,
@@ -95,7 +97,7 @@ def scored(*items: Item) -> News2:
 )
 def test_each_cell_gives_its_points(kind: str, value: object, points: int) -> None:
     result = scored(*vitals(**{kind: value}))
-    assert (result.score, result.parts[kind], result.missing) == (points, points, ())
+    assert (result.score, result.parts[kind], in_names(result.missing)) == (points, points, ())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_the_total_is_the_sum_of_the_seven_parts() -> None:
 def test_the_result_names_its_system_cells_and_readings() -> None:
     result = scored(*vitals(respiratory_rate=22, consciousness="voice"))
     assert (result.system, result.version, result.at) == ("NEWS2", "RCP 2017", NOW)
-    assert result.because == (
+    assert english(result.because) == (
         "respiratory rate 22 /min (17 Jun 10:00): 2 (21-24)",
         "SpO2 98 % (17 Jun 10:00): 0 (>=96)",
         "room air: 0 (air)",
@@ -205,7 +207,7 @@ def test_the_result_names_its_system_cells_and_readings() -> None:
 def test_in_hypercapnic_failure_saturation_is_read_on_scale_2(spo2: str, device: str, points: int) -> None:
     result = scored(*vitals(spo2=spo2, oxygen_device=device), HYPERCAPNIC)
     assert result.parts["spo2"] == points
-    assert result.flags == ("SpO2 on scale 2: hypercapnic respiratory failure by a clinician's statement",)
+    assert english(result.flags) == ("SpO2 on scale 2: hypercapnic respiratory failure by a clinician's statement",)
     assert "hypercapnic_failure" in [item.kind for item in result.evidence]
 
 
@@ -219,7 +221,7 @@ def test_scale_2_can_be_taken_back() -> None:
 def test_on_scale_2_a_high_saturation_without_charted_oxygen_gives_no_points(spo2: int, points: int | None) -> None:
     result = scored(*(item for item in vitals(spo2=spo2) if item[0] != "oxygen_device"), HYPERCAPNIC)
     assert result.parts.get("spo2") == points
-    assert (result.score, result.missing) == (None, ("oxygen_device",))
+    assert (result.score, in_names(result.missing)) == (None, ("oxygen_device",))
 
 
 # -- oxygen ----------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ def test_any_device_is_oxygen(device: str) -> None:
 )
 def test_without_a_device_the_flow_or_the_fraction_decides(kind: str, value: object, points: int) -> None:
     result = scored(*without("oxygen_device"), reading(kind, value))
-    assert (result.parts["oxygen"], result.missing) == (points, ())
+    assert (result.parts["oxygen"], in_names(result.missing)) == (points, ())
 
 
 def test_either_of_flow_and_fraction_is_enough() -> None:
@@ -266,12 +268,12 @@ def test_oxygen_holds_for_as_long_as_the_site_says(age: float, charted: bool) ->
 
 def test_oxygen_not_charted_is_missing() -> None:
     result = scored(*without("oxygen_device"))
-    assert (result.score, result.missing) == (None, ("oxygen_device",))
+    assert (result.score, in_names(result.missing)) == (None, ("oxygen_device",))
 
 
 def test_a_flow_that_is_only_a_bound_may_leave_oxygen_open() -> None:
     result = scored(*without("oxygen_device"), reading("oxygen_flow", "<1"))
-    assert (result.score, result.missing) == (None, ("oxygen_flow (only a bound: <1 L/min)",))
+    assert (result.score, in_names(result.missing)) == (None, ("oxygen_flow (only a bound: <1 L/min)",))
 
 
 # -- consciousness ---------------------------------------------------------------------------------
@@ -289,7 +291,7 @@ def test_new_confusion_needs_no_charted_consciousness() -> None:
 def test_no_new_confusion_leaves_consciousness_as_charted() -> None:
     assert scored(*vitals(), statement("new_confusion", False)).score == 0
     result = scored(*without("consciousness"), statement("new_confusion", False))
-    assert (result.score, result.missing) == (None, ("consciousness",))
+    assert (result.score, in_names(result.missing)) == (None, ("consciousness",))
 
 
 @pytest.mark.parametrize(("age", "points"), [(24, 3), (24.1, 0)])
@@ -303,14 +305,14 @@ def test_new_confusion_holds_as_long_as_an_assessment(age: float, points: int) -
 @pytest.mark.parametrize("kind", list(BEST))
 def test_without_one_part_there_is_no_total(kind: str) -> None:
     result = scored(*without(kind))
-    assert (result.score, result.missing) == (None, (kind,))
+    assert (result.score, in_names(result.missing)) == (None, (kind,))
     assert len(result.parts) == 6
-    assert result.because[-1] == f"no score without {kind}; the others give 0"
+    assert english(result.because)[-1] == f"no score without {label(kind)}; the others give 0"
 
 
 def test_nothing_charted_gives_no_parts() -> None:
     result = scored()
-    assert (result.score, result.parts, result.missing, result.evidence) == (None, {}, tuple(BEST), ())
+    assert (result.score, result.parts, in_names(result.missing), result.evidence) == (None, {}, tuple(BEST), ())
 
 
 @pytest.mark.parametrize(
@@ -332,20 +334,24 @@ def test_each_reading_holds_for_as_long_as_the_site_says(kind: str, longest: int
 
 def test_an_old_reading_is_named() -> None:
     result = scored(*without("heart_rate"), reading("heart_rate", 70, NOW - hours(12.5)))
-    assert result.missing == ("heart_rate (last 16 Jun 21:30, more than 12 h ago)",)
+    assert in_names(result.missing) == ("heart_rate (last 16 Jun 21:30, more than 12 h ago)",)
 
 
 def test_a_reading_that_was_not_possible_says_why() -> None:
-    assert scored(*without("spo2"), absent("spo2", "cold hands")).missing == ("spo2 (not done: cold hands)",)
+    assert in_names(scored(*without("spo2"), absent("spo2", "cold hands")).missing) == ("spo2 (not done: cold hands)",)
 
 
 def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_and_is_flagged() -> None:
     refused = "pressures of 17 Jun 10:00 contradict each other: not used"
     contradicting = (reading("systolic_bp", 80), reading("diastolic_bp", 95))
     alone = scored(*without("systolic_bp"), *contradicting)
-    assert (alone.score, alone.missing, alone.flags) == (None, (f"systolic_bp ({refused})",), (refused,))
+    assert (alone.score, in_names(alone.missing), english(alone.flags)) == (
+        None,
+        (f"systolic_bp ({refused})",),
+        (refused,),
+    )
     after_another = scored(*without("systolic_bp"), reading("systolic_bp", 105, NOW - hours(1)), *contradicting)
-    assert (after_another.score, after_another.parts["systolic_bp"], after_another.flags) == (1, 1, (refused,))
+    assert (after_another.score, after_another.parts["systolic_bp"], english(after_another.flags)) == (1, 1, (refused,))
     assert "chart.pulse_pressure_least" in after_another.conventions
 
 
@@ -354,7 +360,7 @@ def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() 
     rejected = rejected_value("heart_rate", "0 /min", "heart_rate 0 /min is not plausible; check value and unit")
     result = news2.score(chart(*items, rejected=(rejected,)), NOW, SITE)
     assert result.score == 1
-    assert "the value before it is used" in result.flags[0]
+    assert "the value before it is used" in english(result.flags)[0]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +378,7 @@ def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() 
 )
 def test_a_bound_that_decides_is_used(kind: str, value: str, points: int) -> None:
     result = scored(*vitals(**{kind: value}))
-    assert (result.parts[kind], result.missing) == (points, ())
+    assert (result.parts[kind], in_names(result.missing)) == (points, ())
 
 
 @pytest.mark.parametrize(
@@ -382,4 +388,4 @@ def test_a_bound_that_decides_is_used(kind: str, value: str, points: int) -> Non
 def test_a_bound_that_does_not_decide_gives_no_points(kind: str, value: str) -> None:
     result = scored(*vitals(**{kind: value}))
     assert (result.score, kind in result.parts) == (None, False)
-    assert result.missing[0].startswith(f"{kind} (only a bound: {value}")
+    assert in_names(result.missing)[0].startswith(f"{kind} (only a bound: {value}")

@@ -8,6 +8,7 @@ import pytest
 from alerts.grading import pressures
 from config.site import Site
 from tests.support.charts import NOW, SITE, Item, absent, chart, hours, reading
+from tests.support.wording import english
 
 SYSTOLIC = "systolic_bp"
 
@@ -41,15 +42,17 @@ def test_a_bound_contradicts_nothing(items: tuple[Item, Item]) -> None:
 
 def test_a_pressure_that_was_not_taken_contradicts_nothing() -> None:
     items = (absent(SYSTOLIC, "cuff off"), *of_set(80, 95, NOW - hours(1)))
-    assert pressures.contradiction(chart(*items), SYSTOLIC, None, NOW, SITE).startswith("pressures of 17 Jun 09:00")
-    assert pressures.contradiction(chart(items[0]), SYSTOLIC, None, NOW, SITE) == ""
+    said = pressures.contradiction(chart(*items), SYSTOLIC, None, NOW, SITE)
+    assert said is not None
+    assert english(said).startswith("pressures of 17 Jun 09:00")
+    assert pressures.contradiction(chart(items[0]), SYSTOLIC, None, NOW, SITE) is None
 
 
 def test_of_two_sets_of_one_time_the_contradicting_one_is_not_said_to_be_newer() -> None:
     used = reading(SYSTOLIC, 120, source="monitor")
     patient = chart(used, *of_set(80, 95))
     assert pressures.latest(patient, NOW, None, SITE).systolic == used[1]
-    assert pressures.contradiction(patient, SYSTOLIC, used[1], NOW, SITE) == ""
+    assert pressures.contradiction(patient, SYSTOLIC, used[1], NOW, SITE) is None
 
 
 def test_a_message_is_contradicted_by_the_set_it_came_in_and_by_no_other() -> None:

@@ -12,6 +12,7 @@ from alerts.grading.statements import is_statement
 from config.site import Site
 from tests.support.charts import NOW, SITE, Item, chart, dose, hours, reading, statement
 from tests.support.italian_reader import assert_italian
+from tests.support.wording import english
 
 SECOND = timedelta(seconds=1)
 SAID = NOW - hours(1)
@@ -30,7 +31,7 @@ def graded(*items: Item, site: Site = SITE) -> Grade:
 
 
 def lines(grade: Grade) -> list[str]:
-    found = [flag for flag in grade.flags if is_statement(flag)]
+    found = [english(flag) for flag in grade.flags if is_statement(flag)]
     for line in found:
         assert_italian(line)
     return found

@@ -18,6 +18,7 @@ from alerts.pages.page import minimal_text, text
 from alerts.rules.finding import Finding
 from alerts.wording.catalogue import translate
 from alerts.wording.headings import DISCLAIMER
+from alerts.wording.phrase import Name, Phrase, named, phrase
 from config.site import Language, Site, Urgency
 from tests.support.charts import NOW, SITE, chart, dose, hours, reading
 
@@ -71,7 +72,7 @@ def test_the_text_ends_with_the_time_on_the_wards_clock_the_pages_id_and_what_it
 
 def test_the_first_paragraph_carries_the_readings_and_since_when() -> None:
     signs = (Evidence(*reading("temperature", "38.9", NOW)), Evidence(*reading("systolic_bp", 84, NOW)))
-    said = finding(because=("fever 38.9 °C (>= 38.0)",), evidence=signs)
+    said = finding(because=(Phrase("fever 38.9 °C (>= 38.0)"),), evidence=signs)
     assert page_text(concern(said)).splitlines()[:4] == [
         "temperature 38.9 °C, systolic pressure 84 mmHg (17 Jun 10:00, ward)",
         "since 17 Jun 08:00",
@@ -113,8 +114,9 @@ def test_an_episode_that_is_lower_now_says_so_and_quotes_no_reminder_of_what_it_
 
 
 def test_a_repeat_keeps_the_reason_of_the_first_page() -> None:
-    fell = episode(finding(3, "critical", "icans", event="ICE fell by 9, from 10 to 1"))
-    later = PageConcern(fell, "repeat", finding(3, "critical", "icans", because=("ICE 1: grade 3 (0-2)",)))
+    events = (phrase("ICE fell by {n}, from {n2} to {n3}", n=9, n2=10, n3=1),)
+    fell = episode(finding(3, "critical", "icans", events=events))
+    later = PageConcern(fell, "repeat", finding(3, "critical", "icans", because=(Phrase("ICE 1: grade 3 (0-2)"),)))
     assert "first paged because ICE fell by 9, from 10 to 1" in page_text(later).splitlines()
     assert "primo avviso per: ICE sceso di 9, da 10 a 1" in page_text(later, language="it").splitlines()
 
@@ -133,7 +135,7 @@ def test_a_retraction_says_what_changed_when_and_by_whom() -> None:
 def test_a_technical_text_explains_itself_after_the_clause_that_is_the_title() -> None:
     silent = replace(
         episode(finding(1, "technical", "feed lab")),
-        title="nothing from lab since 17 Jun 09:12; silence here does not mean that its patients are well",
+        title=Phrase("nothing from lab since 17 Jun 09:12; silence here does not mean that its patients are well"),
     )
     lines = text(
         [PageConcern(silent, "new", None)], Chart(), None, SITE, at=NOW, page="e.1", language="en"
@@ -143,7 +145,9 @@ def test_a_technical_text_explains_itself_after_the_clause_that_is_the_title() -
 
 def test_of_several_concerns_each_is_named_with_its_grade_and_readings_before_any_is_explained() -> None:
     signs = (Evidence(*reading("systolic_bp", 84, NOW)),)
-    one, other = (finding(because=(f"reason {name}",), condition=name, evidence=signs) for name in ("crs", "icans"))
+    one, other = (
+        finding(because=(Phrase(f"reason {name}"),), condition=name, evidence=signs) for name in ("crs", "icans")
+    )
     assert page_text(concern(one), concern(other)).splitlines()[:7] == [
         "CRS 2: systolic pressure 84 mmHg (17 Jun 10:00, ward); since 17 Jun 08:00",
         "ICANS 2: systolic pressure 84 mmHg (17 Jun 10:00, ward); since 17 Jun 08:00",
@@ -156,24 +160,24 @@ def test_of_several_concerns_each_is_named_with_its_grade_and_readings_before_an
 
 
 def test_an_episode_told_for_two_reasons_is_explained_once() -> None:
-    said = finding(because=("fever",))
+    said = finding(because=(Phrase("fever"),))
     both = PageConcern(episode(said), "new", said), PageConcern(episode(said), "handed_over", said)
     assert page_text(*both).count("because fever") == 1
 
 
 def test_whoever_has_it_is_asked_whether_they_are_still_on_it() -> None:
-    lines = page_text(concern(finding(because=("fever",)), "still_on_it")).splitlines()
+    lines = page_text(concern(finding(because=(Phrase("fever"),)), "still_on_it")).splitlines()
     assert lines[1] == "still on it? The ladder starts again without an answer"
-    lines = page_text(concern(finding(because=("fever",)), "still_on_it"), language="it").splitlines()
+    lines = page_text(concern(finding(because=(Phrase("fever"),)), "still_on_it"), language="it").splitlines()
     assert lines[1] == "ancora in carico? Senza risposta le chiamate ricominciano"
 
 
 def test_the_lines_stand_in_order_of_importance() -> None:
     said = finding(
-        because=("fever",),
+        because=(Phrase("fever"),),
         evidence=(Evidence(*reading("systolic_bp", 84, NOW)),),
-        missing=("vasopressor",),
-        flags=("confounded",),
+        missing=(named("vasopressor"),),
+        flags=(Phrase("confounded"),),
         conventions=("crs.hypotension_systolic",),
     )
     sample = (reading("ldh", 320, NOW), reading("crp", 85, NOW), reading("platelets", 45, NOW))
@@ -187,10 +191,10 @@ def test_the_lines_stand_in_order_of_importance() -> None:
 
 def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_the_page() -> None:
     said = finding(
-        because=("systolic 84 < 90",),
+        because=(Phrase("systolic 84 < 90"),),
         evidence=(Evidence(*reading("systolic_bp", 84, NOW)),),
-        missing=("vasopressor",),
-        flags=("day 16: attribution to be confirmed",),
+        missing=(named("vasopressor"),),
+        flags=(phrase("day {n}: attribution to be confirmed", n=16),),
         conventions=("crs.hypotension_systolic",),
         provisional=True,
     )
@@ -289,10 +293,13 @@ def test_how_to_answer_is_left_to_the_delivery(urgency: Urgency) -> None:
 
 def test_a_whole_page_in_italian() -> None:
     said = finding(
-        because=("hypotension with one vasopressor: grade 3 (norepinephrine)", "words of a later version"),
+        because=(
+            phrase("hypotension with one vasopressor: grade {n} ({list})", n=3, list=Name("norepinephrine")),
+            Phrase("words of a later version"),
+        ),
         evidence=(Evidence(*dose("norepinephrine", NOW, "started")), Evidence(*reading("spo2", 93, NOW))),
-        missing=("oxygen_device",),
-        flags=("day 16: attribution to be confirmed",),
+        missing=(named("oxygen_device"),),
+        flags=(phrase("day {n}: attribution to be confirmed", n=16),),
         conventions=("crs.single_vasopressor_dose_holds",),
         provisional=True,
         level=3,

@@ -12,9 +12,10 @@ from alerts.episodes.delivery_log import Reason
 from alerts.episodes.episode import Episode
 from alerts.episodes.lifecycle import apply_finding, now_at
 from alerts.grading.result import Evidence
-from alerts.pages.concern import ChartCorrection, PageConcern, worst_first
+from alerts.pages.concern import UNREGISTERED, ChartCorrection, PageConcern, worst_first
 from alerts.pages.title import Title, title
 from alerts.rules.finding import Finding
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Language, Urgency
 from tests.support.charts import INFUSED, NOW, SITE, hours, reading
 
@@ -73,7 +74,9 @@ def test_long_places_and_ids_keep_their_beginning_and_their_end() -> None:
 
 
 def test_a_page_about_no_patient_names_the_hospital_and_the_first_clause() -> None:
-    silent = replace(episode(finding(1, "technical", "feed lab")), title="nothing from lab; silence is not well")
+    silent = replace(
+        episode(finding(1, "technical", "feed lab")), title=Phrase("nothing from lab; silence is not well")
+    )
     assert shown(PageConcern(silent, "new", None), patient="", place=None) == (
         f"[TECHNICAL] {SITE.on_call.name} · nothing from lab"
     )
@@ -81,7 +84,7 @@ def test_a_page_about_no_patient_names_the_hospital_and_the_first_clause() -> No
 
 def test_of_a_patient_nobody_registered_the_title_says_so() -> None:
     said = finding()
-    said = replace(said, title=f"unregistered patient: would be {said.title}")
+    said = replace(said, title=phrase(UNREGISTERED, what=said.title))
     assert shown(concern(said), place=None) == "[HIGH] P1 D+5 (not registered) · would be CRS 2"
 
 
@@ -166,10 +169,14 @@ def test_counts_that_are_no_longer_low_are_said_to_be_so() -> None:
 
 def test_what_happened_stands_before_the_readings_and_in_every_repeat() -> None:
     fell = finding(
-        3, "critical", "icans", event="ICE fell by 9, from 10 to 1", evidence=(Evidence(*reading("ice", 1)),)
+        3,
+        "critical",
+        "icans",
+        events=(Phrase("ICE fell by 9, from 10 to 1"),),
+        evidence=(Evidence(*reading("ice", 1)),),
     )
     assert shown(concern(fell)).endswith(" · ICANS 3 · ICE fell by 9, from 10 to 1")
-    later = replace(fell, event="")
+    later = replace(fell, events=())
     again = PageConcern(episode(fell), "repeat", later)
     assert shown(again).endswith(" · ICANS 3 (repeat) · ICE fell by 9, from 10 to 1")
 

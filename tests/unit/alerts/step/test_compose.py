@@ -13,6 +13,7 @@ from alerts.pages.concern import PageConcern
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.compose import ComposedPages, StepNews, compose_pages
+from alerts.wording.phrase import Phrase
 from config.rota import always
 from config.site import Site, Urgency
 from tests.support.charts import NOW, SITE, chart, hours, reading
@@ -152,8 +153,8 @@ def test_nothing_due_and_nothing_ended_is_no_page() -> None:
 
 def test_a_page_says_what_the_latest_finding_says() -> None:
     episode, news = opened(), StepNews()
-    news.add(episode.id, finding(because=("first",)))
-    news.add(episode.id, finding(because=("second",)))
+    news.add(episode.id, finding(because=(Phrase("first"),)))
+    news.add(episode.id, finding(because=(Phrase("second"),)))
     (page,) = written(telling(episode), news=news).pages
     assert "because second" in page.text
     assert "first" not in page.text
@@ -161,8 +162,8 @@ def test_a_page_says_what_the_latest_finding_says() -> None:
 
 def test_what_happened_on_the_way_stays_in_the_reasons() -> None:
     episode, news = opened(), StepNews()
-    news.add(episode.id, finding(because=("ICE 4",), event="ICE fell by 3, from 7 to 4"))
-    news.add(episode.id, finding(because=("ICE 4",)))
+    news.add(episode.id, finding(because=(Phrase("ICE 4"),), events=(Phrase("ICE fell by 3, from 7 to 4"),)))
+    news.add(episode.id, finding(because=(Phrase("ICE 4"),)))
     (page,) = written(telling(episode), news=news).pages
     assert "because ICE fell by 3, from 7 to 4" in page.text
 

@@ -57,7 +57,7 @@ def test_a_fault_belongs_to_the_site() -> None:
 def test_a_fault_of_intake_names_source_and_reason_and_never_the_patient() -> None:
     found = intake_fault(reading(), "crp: the unit is missing", NOW)
     assert found.condition == "intake lab"
-    assert "messages from lab are set aside: crp: the unit is missing" in found.what
+    assert "messages from lab are set aside: CRP: the unit is missing" in found.what
     assert "Zimmermann" not in found.model_dump_json()
 
 

@@ -1,0 +1,86 @@
+"""What is said, before it is put into a language: the English text with its braces, and what stands in them.
+
+A phrase is a value: cheap to make, compared and stored as it is, and turned into words only where somebody reads it
+(`alerts/wording/catalogue.py`). Its text is the message id of the gettext catalogues.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Union
+
+from msgspec import Struct
+
+
+class Name(Struct, frozen=True, array_like=True, tag=1):
+    """A reading, statement, drug or code by its name in messages, as in `systolic_bp`; people read its label."""
+
+    code: str
+
+
+class Amount(Struct, frozen=True, array_like=True, omit_defaults=True, tag=2):
+    """A charted number of a reading, shown with its comparator and unit, as in `<0.1 ×10⁹/L`."""
+
+    kind: str
+    value: Decimal | None
+    comparator: str = ""
+
+
+class Number(Struct, frozen=True, array_like=True, omit_defaults=True, tag=3):
+    """A number with so many decimal places; without `places` with as many as it needs, at most four."""
+
+    value: Decimal
+    places: int | None = None
+
+
+class At(Struct, frozen=True, array_like=True, tag=4):
+    """A time, shown on the hospital's clock."""
+
+    at: datetime
+
+
+class Length(Struct, frozen=True, array_like=True, tag=5):
+    """A length of time, shown in days or hours."""
+
+    length: timedelta
+
+
+class Listed(Struct, frozen=True, array_like=True, omit_defaults=True, tag=6):
+    """Several arguments, one after the other."""
+
+    items: tuple["Arg", ...]
+    joint: str = ", "
+
+
+class Phrase(Struct, frozen=True, array_like=True, omit_defaults=True, tag=0):
+    """A text with what stands in its braces, in their order. `many` is the plural of a text that counts `{n}`."""
+
+    id: str
+    args: tuple["Arg", ...] = ()
+    many: str = ""
+
+
+Arg = Union[str, int, Phrase, Name, Amount, Number, At, Length, Listed]  # noqa: UP007
+"""A `str` is shown as it is: a name, a number already written, or what a person wrote."""
+
+
+def phrase(id: str, **args: Arg) -> Phrase:
+    """A phrase. The braces of the text are named in the order in which they stand (a test holds that)."""
+    return Phrase(id, tuple(args.values()))
+
+
+def plural(one: str, many: str, **args: Arg) -> Phrase:
+    """A phrase whose text depends on how many `n` are."""
+    return Phrase(one, tuple(args.values()), many)
+
+
+def joined(items: Sequence[Arg], joint: str = "; ") -> Phrase:
+    """Several phrases as one."""
+    return Phrase("{list}", (Listed(tuple(items), joint),))
+
+
+@cache
+def named(code: str) -> Phrase:
+    """The name of a reading, statement, drug or code alone."""
+    return Phrase("{name}", (Name(code),))
