@@ -221,6 +221,15 @@ def test_the_words_are_those_of_the_glossary(document: str) -> None:
     assert [found[0] for found in OLD_WORDS.finditer(text)] == []
 
 
+@every_document
+def test_a_line_is_a_sentence_or_wrapped_at_100(document: str) -> None:
+    prose = re.sub(r"^```.*?^```$|^<!-- .*?^<!-- end.*?$", "", read(document), flags=re.M | re.S)
+    for line in prose.splitlines():
+        if len(line) > 100 and not line.lstrip().startswith(("|", "#", "![", "    ")):
+            plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "x", line))
+            assert not re.search(r"[.!?](?:\*\*)? +(?=[A-Z`*\"\[(])", plain), line
+
+
 def test_the_glossary_has_each_word_once() -> None:
     words = re.findall(r"^\| ([^|]+) \|", read("docs/developers/glossary.md"), re.M)
     assert [word for word, times in Counter(words).items() if times > 1 and word not in ("word", "---")] == []
