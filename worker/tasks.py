@@ -97,12 +97,12 @@ def advance(shard: int) -> None:
     """
     run = runtime()
     keys = run.store.keys.shard(shard)
-    turn = advance_shard(run.store, keys, run.clock, run.site_of(keys))
-    _wake_deliveries(run, [(Place(shard, page.id), page) for page in turn.pages])
-    wake_shards(app, turn.wake)
-    if turn.exports:
+    done = advance_shard(run.store, keys, run.clock, run.site_of(keys))
+    _wake_deliveries(run, [(Place(shard, page.id), page) for page in done.pages])
+    wake_shards(app, done.wake)
+    if done.exports:
         app.send_task("export", (shard,))
-    if turn.more:
+    if done.more:
         app.send_task("advance", (shard,))
 
 

@@ -20,11 +20,11 @@ Key = TypeVar("Key")
 
 
 Reported = Literal["", "failed", "unknown", "undeliverable"]
-"""What was told of a page that is still owed."""
+"""The last receipt that was reported of a page that is still owed."""
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet, after so many attempts; `reported` is what the judgement was told of it.
+    """A page that has not been delivered yet, after so many attempts; `reported` is the last receipt of it.
 
     `address` and `written` say which version of its channel it was made under, `behind_since` (ms) since when senders
     with an older one leave it to others: see `worker.delivery.agreement`.

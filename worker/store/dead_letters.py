@@ -1,7 +1,7 @@
 """Dead letters: what could not be used. Each text is kept once, with its reasons, how often it came and when last.
 
-They are bounded in bytes, and each source has a share: beyond it the oldest of that source are dropped and counted,
-and nobody else's. A write is blind (it may stand in any transaction); `trim` follows it.
+They have a quota in bytes, and each source has a share of it. Beyond its share a source loses its own oldest letters,
+which are counted, and no other source does. `write` reads nothing, so it may join any transaction; `trim` follows it.
 """
 
 import hashlib
@@ -23,35 +23,35 @@ from worker.store.keys import Keys
 from worker.store.schema import UnreadableError
 
 PART_OF_STORE = 0.1
-"""Of the store's memory for all dead letters together."""
+"""The part of the store's memory for all dead letters."""
 
 AT_MOST = 128 * 1024 * 1024
 """Bytes of all dead letters, however large the store is."""
 
 IN_UNKNOWN_STORE = 64 * 1024 * 1024
-"""Bytes of all, in a store that does not say how much memory it has."""
+"""Bytes of all dead letters in a store that does not say how much memory it has."""
 
 PART_OF_SOURCE = 0.25
-"""Of these for one source."""
+"""The part of the quota for one source."""
 
 TRIMMED_TO = 0.9
-"""Of its share is left to a source whose oldest are dropped, so that not every letter after it drops another."""
+"""The part of its share that a trimmed source keeps, so that not every later letter drops another."""
 
 WRITTEN_AT_ONCE = 4 * 1024 * 1024
-"""Bytes of dead letters of one source written in one transaction; of more the first are dropped before."""
+"""Bytes of dead letters of one source in one transaction; of more the first are dropped at once."""
 
 OVERHEAD = 400
-"""Bytes that a letter takes beside its own: its names in three keys."""
+"""Bytes that a letter takes beside its text: its id in three keys."""
 
 DROPPED_LATELY = timedelta(minutes=10)
-"""For so long after the last drop the technician's incident stays open."""
+"""The technician's incident stays open for so long after the last drop."""
 
 
 _Id = TypeVar("_Id", str, bytes)
 
 
 class Reason(msgspec.Struct, frozen=True, array_like=True):
-    """What of a text could not be used: whose, its place, and why."""
+    """One part of a text that could not be used: its patient, its place, and why."""
 
     patient: str
     id: str
@@ -59,7 +59,7 @@ class Reason(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StoredLetter(msgspec.Struct, frozen=True, array_like=True):
-    """One text of one source, compressed, and all that could not be used of it. `at` is when it came first."""
+    """One text of one source, compressed, and why parts of it could not be used. `at`: when it came first."""
 
     at: datetime
     source: str
@@ -69,17 +69,17 @@ class StoredLetter(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def raw(self) -> str:
-        """The text as it came."""
+        """The original text."""
         return zlib.decompress(self.text).decode(errors="surrogatepass")
 
     def records(self) -> list[DeadLetter]:
-        """One for each reason."""
+        """One dead letter for each reason."""
         raw = self.raw
         return [DeadLetter(self.at, self.source, r.patient, r.id, r.why, raw, self.form) for r in self.reasons]
 
 
 class ListedLetter(NamedTuple):
-    """A dead letter as the store has it: under which id, how often it came, and when last."""
+    """A stored letter with its id, how often it came, and when last."""
 
     id: str
     letter: StoredLetter
@@ -88,8 +88,10 @@ class ListedLetter(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How many letters there are, about how many bytes they take of how many, and how many of each source were dropped;
-    `dropping` are the sources of which some were dropped lately."""
+    """How many letters there are, about how many bytes they take, the quota, and how many of each source were dropped.
+
+    `dropping`: the sources that lost some lately.
+    """
 
     letters: int
     used: int
@@ -103,7 +105,7 @@ _identity = msgspec.msgpack.Encoder()
 
 
 def letters_of(records: Iterable[DeadLetter]) -> list[StoredLetter]:
-    """The records of one text as one letter, in the order they came."""
+    """The dead letters of each text as one stored letter, in the order they came."""
     grouped: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for record in records:
         grouped.setdefault((record.source, record.form, record.raw), []).append(record)
@@ -120,7 +122,7 @@ def letters_of(records: Iterable[DeadLetter]) -> list[StoredLetter]:
 
 
 def write(pipe: Pipeline, keys: Keys, records: Iterable[DeadLetter], now: datetime) -> None:
-    """Queue records onto an open MULTI; what the store has already is only counted. Call `trim` after it."""
+    """Queue dead letters onto an open MULTI. A letter that the store has is only counted. Call `trim` after it."""
     by_source: dict[str, list[StoredLetter]] = {}
     for letter in letters_of(records):
         by_source.setdefault(letter.source, []).append(letter)
@@ -136,7 +138,7 @@ def write(pipe: Pipeline, keys: Keys, records: Iterable[DeadLetter], now: dateti
 
 
 def trim(redis: Redis, keys: Keys, now: datetime) -> None:
-    """Drop the oldest of each source that has more than its share, and of the largest while all have too much."""
+    """Drop the oldest letters of each source beyond its share, and of the largest while all exceed the quota."""
     used, memory = _used(redis, keys)
     limit = limit_of(memory)
     share = int(limit * PART_OF_SOURCE)
@@ -150,7 +152,7 @@ def trim(redis: Redis, keys: Keys, now: datetime) -> None:
 
 
 def limit_of(memory: Memory) -> int:
-    """Bytes of all dead letters in a store of so much memory."""
+    """The quota in bytes in a store of so much memory."""
     return min(memory.share(PART_OF_STORE), AT_MOST) if memory.limit else IN_UNKNOWN_STORE
 
 
@@ -183,7 +185,7 @@ def unreadable(redis: Redis, keys: Keys) -> list[tuple[str, str]]:
 
 
 def remove(redis: Redis, keys: Keys, listed: Iterable[ListedLetter]) -> None:
-    """Take letters off the list that are kept elsewhere; what was dropped is counted anew from here."""
+    """Remove letters that are kept elsewhere, and reset the counts of dropped ones."""
     gone = list(listed)
     pipe = redis.pipeline(transaction=True)
     for one in gone:
@@ -195,7 +197,7 @@ def remove(redis: Redis, keys: Keys, listed: Iterable[ListedLetter]) -> None:
 
 
 def take_off(pipe: Pipeline, keys: Keys, one: ListedLetter) -> None:
-    """The same for one letter, within a transaction."""
+    """Queue the removal of one letter onto an open MULTI."""
     source = one.letter.source
     pipe.hdel(keys.dead_letters, one.id)
     pipe.hdel(keys.dead_letter_times, one.id)
@@ -204,7 +206,7 @@ def take_off(pipe: Pipeline, keys: Keys, one: ListedLetter) -> None:
 
 
 def tally(redis: Redis, keys: Keys, now: datetime) -> Tally:
-    """How many there are and what they take, in one round trip."""
+    """Count the letters and their bytes, in one round trip."""
     pipe = redis.pipeline(transaction=False)
     ask_memory(pipe)
     pipe.hlen(keys.dead_letters)
@@ -230,7 +232,7 @@ def _used(redis: Redis, keys: Keys) -> tuple[dict[str, int], Memory]:
 
 
 def _drop_oldest(redis: Redis, keys: Keys, source: str, most: int, now: datetime) -> int:
-    """Leave the newest letters of a source that fit; return the bytes that these take, counted anew."""
+    """Keep the newest letters of a source that fit; return the bytes that they take, counted again."""
     ids = cast("list[bytes]", redis.zrange(keys.dead_letters_of(source), 0, -1))
     pipe = redis.pipeline(transaction=False)
     for id_ in ids:
@@ -260,7 +262,7 @@ def _count_dropped(pipe: Pipeline, keys: Keys, source: str, number: int, now: da
 
 
 def _newest(ids: Sequence[_Id], sizes: Sequence[int], most: int) -> list[_Id]:
-    """Of ids in the order of time the last that fit together."""
+    """The last ids that fit together, of ids in the order of time."""
     for place in range(len(ids) - 1, -1, -1):
         most -= sizes[place] + OVERHEAD
         if most < 0:

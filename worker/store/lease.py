@@ -53,7 +53,7 @@ class Lease(NamedTuple):
         return lease if redis.set(key, lease.token, nx=True, px=period) else None
 
     def queue_take(self, pipe: Pipeline, period: timedelta) -> None:
-        """Queue `take` onto a pipeline; the reply is true where nobody had the lease."""
+        """Queue `take` onto a pipeline; the reply is true if the lease was free."""
         pipe.set(self.key, self.token, nx=True, px=period)
 
     def write(self, redis: Redis, write: Callable[[Pipeline], object]) -> bool:
@@ -151,7 +151,7 @@ def owner_is_dead(token: bytes) -> bool:
 
 
 def owner_is_alive(token: bytes) -> bool:
-    """Whether the process of a token runs on this machine now. Without Linux any process of its number will do."""
+    """Whether the process of a token runs on this machine now. Without Linux any process of that number counts."""
     try:
         machine, number, began, _ = token.decode().split("-")
         if machine != _machine():
@@ -166,7 +166,7 @@ def owner_is_alive(token: bytes) -> bool:
 
 @cache
 def _machine() -> str:
-    """This boot of this machine, as its processes see each other; empty where that cannot be told."""
+    """This boot of this machine and process namespace; empty if it cannot be found out."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
         return hashlib.blake2s(boot + os.readlink("/proc/self/ns/pid").encode(), digest_size=6).hexdigest()
@@ -175,7 +175,7 @@ def _machine() -> str:
 
 
 def _began(number: int) -> str:
-    """When a process began, in the kernel's own count; empty where it has ended."""
+    """When a process began, in the kernel's clock ticks; empty if it has ended."""
     try:
         fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

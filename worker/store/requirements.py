@@ -1,4 +1,4 @@
-"""What a store must be to be trusted with patients: refused at the start, and looked at again as long as it is used."""
+"""What a store must fulfil to be trusted with patients. It is checked at the start, and again while it is in use."""
 
 import logging
 import re
@@ -32,7 +32,7 @@ UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
 
 
 class Violation(NamedTuple):
-    """What of the store is not as it must be, and how it is mended; `fatal`: nothing is begun on such a store."""
+    """A requirement that the store does not meet, and the fix; `fatal`: such a store must not be used."""
 
     part: str
     seen: str
@@ -44,7 +44,7 @@ class Violation(NamedTuple):
 
 
 class UnfitStoreError(Exception):
-    """The store must not be used; the text names each setting and the fix."""
+    """The store must not be used. The text names each setting and the fix."""
 
 
 class NewerDataError(UnfitStoreError):
@@ -52,7 +52,7 @@ class NewerDataError(UnfitStoreError):
 
 
 def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Violation]:
-    """Everything wrong with the store, as far as it can be seen, and tried by writing.
+    """Every requirement that the store does not meet, as far as its answers and a test write show.
 
     Raises:
         redis.exceptions.RedisError: it cannot be reached.
@@ -61,7 +61,7 @@ def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: 
     for section in ("server", "memory", "persistence", "replication"):
         info |= redis.info(section)
     if info.get("loading"):
-        # While it reads its append-only file it says that it has none.
+        # A store that is still reading its append-only file says that it has none.
         raise BusyLoadingError("the store is being read from its disk")
     found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis))]
     found += [*_shard_count(redis, keys), *_schema(redis, keys)]
@@ -104,7 +104,7 @@ def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
 
 
 def _flushed_late(redis: Redis) -> Iterator[Violation]:
-    """That an answer does not wait for the disk, where the store says."""
+    """Whether replies do not wait for the disk, if the store says so."""
     with suppress(ResponseError):
         when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
         if when != ALWAYS:
@@ -113,7 +113,7 @@ def _flushed_late(redis: Redis) -> Iterator[Violation]:
 
 
 def advice(redis: Redis) -> Violation | None:
-    """What of the store should be otherwise, though it can be used.
+    """What should be different in a store that can be used.
 
     Raises:
         redis.exceptions.RedisError: it cannot be reached.
@@ -141,9 +141,9 @@ def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
 
 
 def require_same_shard_count(redis: Redis, keys: Keys) -> None:
-    """Return where the installation was begun with this number of shards, or is not begun yet.
+    """Return if the installation was begun with this number of shards, or is not begun yet.
 
-    Whoever appends must ask: a message in a shard that no worker knows of would wait for ever.
+    Every producer must ask: a message in a shard that no worker knows of would wait for ever.
 
     Raises:
         UnfitStoreError: it was begun with another.
@@ -174,7 +174,7 @@ def _newer(error: NewerStoreError) -> Violation:
 
 
 def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
-    """Return where the store may be used. One that cannot be reached now is waited for, and looked at later.
+    """Return if the store may be used, or cannot be reached now: then it is checked later.
 
     Raises:
         UnfitStoreError: it must not be used as it is.
@@ -185,7 +185,7 @@ def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
     except UNREACHABLE:
         return
     except RedisError as error:
-        raise UnfitStoreError(f"the store refuses to be looked at ({type(error).__name__}); see its log") from error
+        raise UnfitStoreError(f"the store refuses to be checked ({type(error).__name__}); see its log") from error
     if fatal := [violation for violation in found if violation.fatal]:
         kind = NewerDataError if all(violation.part == STORED_DATA for violation in fatal) else UnfitStoreError
         raise kind("\n".join(map(str, fatal)))

@@ -73,7 +73,7 @@ def migrate(kind: str, plain: Any, version: int) -> Any:
 
 
 def newest_writer(value: bytes | None) -> int:
-    """The newest version that has written to a store, by what stands at `Keys.schema`; 0 where none says so."""
+    """The newest version that has written to a store, by the value of `Keys.schema`; 0 if there is none."""
     return int(value) if value is not None and value.isdigit() else 0
 
 

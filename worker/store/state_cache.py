@@ -1,9 +1,9 @@
-"""Patients' states that this process has read or committed, so that they need not be fetched and decoded each time.
+"""The state cache: patients' states that this process has read or committed, so that it need not decode them again.
 
-A state is used only at the revision it was remembered at. The revision is read under the lease that the commit
-states, and every transaction that writes a state writes a new one: what is remembered may be out of date, and is then
-never what a batch is judged on. After a commit of which no answer came, the old revision is remembered still: if the
-commit happened it matches nothing any more, and if it did not it is right.
+A cached state is used only if its revision is still current. The revision is read under the lease that the commit
+watches, and each transaction that writes a state writes a new revision. So a batch is never evaluated on an outdated
+state. If a commit gets no reply, the cache keeps the old revision: it is outdated if the commit happened, and right if
+it did not.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from worker.store.keys import Shard
 from worker.store.schema import UnreadableError
 
 MOST = 256
-"""States one process remembers: of a long stay, decoded, each takes about 1 MB."""
+"""States that one process caches: decoded, that of a long stay takes about 1 MB."""
 
 
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
@@ -27,19 +27,19 @@ WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
     *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
     *((Pipeline.xlen, key) for key in ("journal",)),
 )
-"""What a commit may write, asked for before it. Where one command of a transaction fails the others are done all the
-same: a state would be kept and its page would not. A key of another type is to be found before."""
+"""The keys that a commit may write, read before it. If one command of a Redis transaction fails, the others take effect
+all the same: a state would be stored and its page would not. So a key of another type must be found before."""
 
 
 class CachedState(NamedTuple):
-    """A state, and the revision it is of."""
+    """A state and its revision."""
 
     revision: bytes
     state: PatientState
 
 
 class StatesRead(NamedTuple):
-    """Who holds the lease, the patients' states as they stand, and how many in the shard nobody has registered.
+    """The owner of the lease, the patients' current states, and how many patients of the shard nobody has registered.
 
     `unreadable`: why the states that are left out cannot be read.
     """
@@ -58,7 +58,7 @@ class _Fetched(NamedTuple):
 
 
 class StateCache:
-    """The states used last."""
+    """The states that were used last (LRU)."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -68,16 +68,16 @@ class StateCache:
         return len(self._states)
 
     def keep(self, patient: str, revision: bytes, state: PatientState) -> None:
-        """Remember a state; what was used longest ago is forgotten for it."""
+        """Cache a state. The one that was used longest ago makes room."""
         self._states.pop(patient, None)
         self._states[patient] = CachedState(revision, state)
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
     def read(self, redis: Redis, shard: Shard, names: Sequence[str]) -> StatesRead:
-        """Patients' states: in one round trip, and in a second those that others have changed since.
+        """Read patients' states in one round trip, and in a second one those that other processes have changed.
 
-        A patient not seen before gets a fresh one. A state that cannot be read is left out.
+        A patient who was not seen before gets a fresh state. A state that cannot be read is left out.
         """
         known = {name: self._states.get(name) for name in names}
         fetched = _fetch(redis, shard, names, [name for name in names if known[name] is None])
@@ -105,7 +105,7 @@ class StateCache:
 
 
 def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:
-    """The lease, the revisions of some patients and the packed states of others, as they stand at one moment."""
+    """The lease, the revisions of some patients and the packed states of others, all at one moment."""
     pipe = redis.pipeline(transaction=True)
     pipe.get(shard.lease)
     pipe.hlen(shard.key("unregistered"))
