@@ -1,4 +1,4 @@
-"""Signed links: to one page for one person, and to the board. They hold ids that show nothing of a patient."""
+"""Signed links: to one page for one person, and to the board. They contain no patient identifier."""
 
 import hashlib
 import secrets
@@ -18,18 +18,18 @@ _SIGNER = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
 class _Short(HMACAlgorithm):
-    """HMAC-SHA256 cut to 128 bits, which nobody guesses and which saves 21 characters of a text message."""
+    """HMAC-SHA256 cut to 128 bits: still unguessable, and 21 characters shorter in a text message."""
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
         return super().get_signature(key, value)[:16]
 
 
 class BadLink(Exception):
-    """A link that was not made here, or was changed on its way."""
+    """A link that this installation did not sign, or that was changed."""
 
 
 class ExpiredLink(Exception):
-    """A link that was good once, for a person."""
+    """A link that was valid once, for a person."""
 
     def __init__(self, person: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ExpiredLink(Exception):
 
 
 class LinkClaims(NamedTuple):
-    """What the link of a page says: which page, of which episode first, for whom, made when."""
+    """The content of a page's link: the page, its first episode, the person, and when it was made."""
 
     page: str
     episode: str
@@ -46,7 +46,7 @@ class LinkClaims(NamedTuple):
 
 
 class SignIn(NamedTuple):
-    """What a link to the board says: for whom, made when; `id` makes it good for one sign-in."""
+    """The content of a sign-in link: the person, and when it was made; `id` makes it valid for one sign-in."""
 
     id: str
     person: str
@@ -54,7 +54,7 @@ class SignIn(NamedTuple):
 
 
 class Links:
-    """Makes links and reads them. The secret is shared by every worker and gateway of an installation."""
+    """Makes and reads links. Every worker and gateway of an installation shares the secret."""
 
     def __init__(self, secret: bytes, public_url: str, hours: float = 24) -> None:
         self.public_url = public_url.rstrip("/")
@@ -67,22 +67,22 @@ class Links:
 
     @property
     def is_https(self) -> bool:
-        """Whether the gateway is reached over TLS."""
+        """Whether people reach the gateway over TLS."""
         return self.public_url.startswith("https:")
 
     def page(self, page_id: str, person: str, at: datetime) -> str:
-        """The link in one page, by which its receiver, and nobody else, reads and answers it.
+        """The link in a page, by which its recipient alone reads and answers it.
 
-        As short as can be: with a title it has to fit into one text message.
+        It is short: together with a title it must fit into one text message.
         """
         claims = f"{page_id}~{quote(person, safe='')}~{int(at.timestamp()):x}"
         return f"{self.public_url}/p/{_text(self._pages.sign(claims))}"
 
     def read(self, token: str, now: datetime) -> LinkClaims:
-        """What a page's link says.
+        """Read the link of a page.
 
         Raises:
-            BadLink: it was not signed here.
+            BadLink: this installation did not sign it.
             ExpiredLink: it is too old.
         """
         try:
@@ -90,44 +90,44 @@ class Links:
             person, at = rest.rsplit("~", 1)
         except BadData as error:
             raise BadLink from error
-        # A page's id is that of the episode it tells of first, and a number.
+        # The id of a page is the id of its first episode, and a number.
         claims = LinkClaims(page, page.rpartition(".")[0], unquote(person), _time(int(at, 16)))
         if now - claims.at > self._page_within:
             raise ExpiredLink(claims.person)
         return claims
 
     def is_signed(self, token: str) -> bool:
-        """Whether a page's link was signed here, however old it is. Costs no look at the store or at a clock."""
+        """Whether this installation signed the link of a page, however old it is. Reads neither store nor clock."""
         return self._pages.validate(token)
 
     def is_signed_sign_in(self, token: str) -> bool:
-        """The same of a link to the board."""
+        """Whether this installation signed a sign-in link."""
         try:
             return bool(self._sign_ins.loads(token))
         except BadData:
             return False
 
     def cookie(self, session: str) -> str:
-        """What a browser holds for a session: signed, so that a made-up one is refused without a look at the store."""
+        """The cookie of a session. It is signed, so that a forged one is refused without reading the store."""
         return _text(self._cookies.sign(session))
 
     def session(self, cookie: str) -> str | None:
-        """The session of a cookie; None where the cookie was not made here."""
+        """The session of a cookie; None if this installation did not sign it."""
         try:
             return _text(self._cookies.unsign(cookie))
         except BadData:
             return None
 
     def sign_in(self, person: str, at: datetime) -> str:
-        """A link by which one person signs in to the board once, within a quarter of an hour."""
+        """A link by which one person signs in to the board once, within `SIGN_IN_WITHIN`."""
         token = self._sign_ins.dumps([secrets.token_hex(8), person, int(at.timestamp())])
         return f"{self.public_url}/sign-in/{_text(token)}"
 
     def read_sign_in(self, token: str, now: datetime) -> SignIn:
-        """What a link to the board says; whether it was used before is not known here.
+        """Read a sign-in link. Whether it was used before is not checked here.
 
         Raises:
-            BadLink: it was not signed here.
+            BadLink: this installation did not sign it.
             ExpiredLink: it is too old.
         """
         mark, person, at = _loaded(self._sign_ins, token, 3)
@@ -137,11 +137,11 @@ class Links:
         return claims
 
     def opaque(self, patient: str) -> str:
-        """How a patient is named in an address: always the same, and nobody without the secret can tell who it is."""
+        """The name of a patient in an address: a keyed hash, always the same, and opaque without the secret."""
         return hashlib.blake2s(patient.encode(), key=self._key("patient"), digest_size=12).hexdigest()
 
     def proof(self, session: str) -> str:
-        """What the forms of a session carry, and a foreign site cannot know."""
+        """The CSRF token of the forms of a session."""
         return hashlib.blake2s(session.encode(), key=self._key("form"), digest_size=16).hexdigest()
 
     def _key(self, purpose: str) -> bytes:
@@ -149,7 +149,7 @@ class Links:
 
 
 def secret_of(redis: "Redis", keys: Keys, settings: Settings) -> bytes:
-    """The secret links are signed with: the configured one, else one made once and kept in the state store."""
+    """The secret that signs links: the configured one, else one made once and kept in the state store."""
     if settings.secret:
         return settings.secret.encode()
     name = f"{keys.namespace}:secret"

@@ -48,7 +48,7 @@ class Ward(NamedTuple):
 
     def link(self, bed: str) -> str:
         """The path of the link in the page about a patient."""
-        body = next(page.body for page in self.hospital.receiver.received if bed in page.title and "CRS" in page.title)
+        body = next(page.body for page in self.hospital.phone.received if bed in page.title and "CRS" in page.title)
         found = re.search(r"http://\S+/p/\S+", body)
         assert found is not None, body
         return urlsplit(found[0]).path

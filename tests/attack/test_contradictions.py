@@ -85,7 +85,7 @@ def test_no_statement_stands_against_what_is_worse_after_it(hospital: Hospital, 
     now = datetime.now(UTC)
     hospital.client.send([reading("systolic_bp", 60, bed, now), reading("diastolic_bp", 30, bed, now)])
     eventually(lambda: hospital.paged("CRS 2", bed), "the pressure is paged", WITHIN)
-    page = next(page for page in hospital.receiver.received if "CRS 2" in page.title and bed in page.title)
+    page = next(page for page in hospital.phone.received if "CRS 2" in page.title and bed in page.title)
     assert "says N. N." in page.body
     assert "ended by systolic pressure 60 mmHg" in page.body
 

@@ -127,7 +127,7 @@ def filled(redis: Redis, part: float) -> Iterator[None]:
 
 def pages(hospital: Hospital, bed: str) -> list[tuple[str, str]]:
     """On which channel pages about a bed arrived, and what they said."""
-    return [(page.path, page.body) for page in hospital.receiver.received if bed in page.title]
+    return [(page.path, page.body) for page in hospital.phone.received if bed in page.title]
 
 
 def dropped(hospital: Hospital) -> dict[str, int]:
@@ -190,5 +190,5 @@ def acknowledged(hospital: Hospital, bed: str) -> bool:
 
 def technical(hospital: Hospital) -> bool:
     site = hospital.store.state(SITE_SUBJECT)
-    told = any("[TECHNICAL]" in page.title for page in hospital.receiver.received)
+    told = any("[TECHNICAL]" in page.title for page in hospital.phone.received)
     return told and site is not None and {"store memory", "intake"} <= site.episodes.keys()

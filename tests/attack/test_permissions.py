@@ -66,8 +66,8 @@ def test_names_with_what_nobody_sees_forge_nothing(hospital: Hospital, monitor: 
     bed = "7\n[LOW] all is well\u202e\u200b"
     hospital.client.send(crs2(bed))
     shown = "7\\n[LOW] all is well\\u202e\\u200b"
-    eventually(lambda: any(shown[:20] in page.title for page in hospital.receiver.received), "the patient is paged")
-    [page] = [page for page in hospital.receiver.received if "all is well" in page.title + page.body]
+    eventually(lambda: any(shown[:20] in page.title for page in hospital.phone.received), "the patient is paged")
+    [page] = [page for page in hospital.phone.received if "all is well" in page.title + page.body]
     assert "CRS 2" in page.title.splitlines()[0]
     assert page.title.isprintable()
     strange = monitor.post("/messages", json=reading("spo2", 97, bed, datetime.now(UTC), source="x\nERROR all is well"))

@@ -74,7 +74,7 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
     falls_ill(hospital, bed)
     eventually(lambda: hospital.paged("CRS", bed), "the neighbour is paged")
     eventually(lambda: len(kept_of(hospital, spoiled)) == 3, "what came for the spoiled one is kept")
-    eventually(lambda: any(page.path == "/phone-4" for page in hospital.receiver.received), "the technician is paged")
+    eventually(lambda: any(page.path == "/phone-4" for page in hospital.phone.received), "the technician is paged")
     assert worker.starts == 1
 
 

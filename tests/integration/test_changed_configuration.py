@@ -35,11 +35,11 @@ def settled(folder: Path) -> bool:
 
 def addresses(hospital: Hospital, place: str) -> set[str]:
     """Where pages of CRS about patients at a place went."""
-    return {page.path for page in hospital.receiver.received if "CRS" in page.title and place in page.title}
+    return {page.path for page in hospital.phone.received if "CRS" in page.title and place in page.title}
 
 
 def technical(hospital: Hospital) -> list[str]:
-    return [page.title for page in hospital.receiver.received if page.path == "/phone-4"]
+    return [page.title for page in hospital.phone.received if page.path == "/phone-4"]
 
 
 def test_the_first_page_after_a_change_uses_it(hospital: Hospital) -> None:

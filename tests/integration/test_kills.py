@@ -75,9 +75,9 @@ def holds(hospital: Hospital, messages: list[Body]) -> None:
 
 @contextmanager
 def slow_phone(hospital: Hospital) -> Iterator[None]:
-    hospital.receiver.behave("/phone-1", delay=SLOW_PHONE)
+    hospital.phone.behave("/phone-1", delay=SLOW_PHONE)
     yield
-    hospital.receiver.behave("/phone-1")
+    hospital.phone.behave("/phone-1")
 
 
 # -- the worker ------------------------------------------------------------------------------------
@@ -127,17 +127,17 @@ def test_the_page_of_a_killed_sender_does_not_wait_for_its_claim_to_run_out(
     site = hospital.settings.config_dir / "site.yaml"  # type: ignore[operator]
     before = site.read_text(encoding="utf-8")
     site.write_text(before.replace("lease: 3 s", "lease: 10 min"), encoding="utf-8")
-    hospital.receiver.behave("/phone-1", delay=60)
+    hospital.phone.behave("/phone-1", delay=60)
     try:
         with hospital.workers(1) as worker:
             hospital.client.send(crs2(patient))
             keys = hospital.store.keys.of(patient)
             eventually(lambda: list(hospital.redis.scan_iter(keys.page_lease("*"))), "the page is being sent")
             kill(*victims(worker.pid or 0))
-            hospital.receiver.behave("/phone-1")
+            hospital.phone.behave("/phone-1")
             eventually(lambda: hospital.paged("CRS 2", patient), "it was sent again at once")
     finally:
-        hospital.receiver.behave("/phone-1")
+        hospital.phone.behave("/phone-1")
         site.write_text(before, encoding="utf-8")
 
 
@@ -222,13 +222,13 @@ def test_a_store_killed_in_the_middle_keeps_what_it_accepted_and_what_it_owes(
             if place not in cuts:
                 continue
             if place == cuts[-1]:
-                refused = len(hospital.receiver.attempts)
-                hospital.receiver.behave("/phone-1", status=503)
-                eventually(lambda seen=refused: len(hospital.receiver.attempts) > seen, "a delivery is refused")
+                refused = len(hospital.phone.attempts)
+                hospital.phone.behave("/phone-1", status=503)
+                eventually(lambda seen=refused: len(hospital.phone.attempts) > seen, "a delivery is refused")
             server.kill()
             assert not reachable(hospital.redis)
             server.start()
-        hospital.receiver.behave("/phone-1")
+        hospital.phone.behave("/phone-1")
         holds(hospital, messages)
         # The tick is what climbs the ladders: it must not have ended with a lost connection.
         hospital.wait_until_ticking()

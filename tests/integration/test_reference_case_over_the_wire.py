@@ -37,7 +37,7 @@ class Came(NamedTuple):
 def came_of(replay: Replay) -> Came:
     """Run the case; everybody answers after four minutes."""
     events = [json.dumps(unnamed(event)) for event in replay.run(CASE, acknowledge_after(timedelta(minutes=4)))]
-    received = sorted((page.path, page.title, page.body) for page in replay.receiver.received)
+    received = sorted((page.path, page.title, page.body) for page in replay.phone.received)
     state = replay.store.state("REF-1")
     assert state is not None
     # PV1-2 says the setting that the native case leaves to the default.

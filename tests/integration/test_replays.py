@@ -63,7 +63,7 @@ def replayed(config_dir: Path, killer: Killer) -> tuple[list[Event], dict[str, t
     with Replay(config_dir=config_dir, on_page=killer) as replay:
         killer.replay = replay
         events = list(replay.run(read_case(CASE)[:UNTIL_DAY_1], acknowledge_after(timedelta(minutes=4))))
-        return events, {page.page_id: (page.path, page.title, page.body) for page in replay.receiver.received}
+        return events, {page.page_id: (page.path, page.title, page.body) for page in replay.phone.received}
 
 
 def test_a_replay_whose_worker_is_killed_while_it_pages_gives_the_same_events_and_pages(tmp_path: Path) -> None:

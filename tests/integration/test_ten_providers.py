@@ -77,7 +77,7 @@ def page_all(hospital: Hospital, name: str, urgency: Any) -> set[str]:
 def arrived(hospital: Hospital, channels: list[str], name: str) -> set[tuple[str, str]]:
     """Which pages of a round have arrived where."""
     paths = {f"/{channel}" for channel in channels}
-    received = hospital.receiver.received
+    received = hospital.phone.received
     return {(page.path, page.page_id) for page in received if page.path in paths and page.page_id.startswith(name)}
 
 
@@ -94,28 +94,28 @@ def receipts(hospital: Hospital, name: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("urgency", ["high", "critical"])
 @pytest.mark.parametrize("kind", list(BEHAVIOURS))
 def test_three_that_fail_delay_none_of_the_seven_others(ten: Hospital, kind: str, urgency: str) -> None:
-    receiver = ten.receiver
+    phone = ten.phone
     for name in TEN:
-        receiver.behave(f"/{name}")
+        phone.behave(f"/{name}")
         # It is the first failure that takes everybody by surprise.
         ten.redis.delete(ten.store.keys.failing(name))
     for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True):
-        receiver.behave(f"/{name}", **behaviour)
+        phone.behave(f"/{name}", **behaviour)
     hanging = {f"/{name}" for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True) if "delay" in behaviour}
-    before = len(receiver.attempts)
+    before = len(phone.attempts)
     rounds = [f"{kind}-{urgency}-{number}".replace(" ", "").replace(",", "-") for number in (1, 2)]
     for name in rounds:
         page_all(ten, name, urgency)
         eventually(lambda name=name: len(arrived(ten, GOOD, name)) == len(GOOD), "the seven have their pages")
-    tried = [attempt for attempt in receiver.attempts[before:] if attempt.path in hanging]
+    tried = [attempt for attempt in phone.attempts[before:] if attempt.path in hanging]
     assert len(tried) == len({attempt.path for attempt in tried}), "no hanging request was given up before that"
     for name in BAD:
-        receiver.behave(f"/{name}")
+        phone.behave(f"/{name}")
     everyone = {(channel, "sent") for channel in TEN}
     for name in rounds:
         eventually(lambda name=name: len(arrived(ten, TEN, name)) == len(TEN), "every page has arrived")
         eventually(lambda name=name: everyone <= receipts(ten, name), "every one was receipted")
     told = {channel for channel, outcome in receipts(ten, rounds[0]) if outcome in ("failed", "unknown")}
     assert told == set(BAD)
-    ids = [page.page_id for page in receiver.received if page.path in {f"/{name}" for name in GOOD}]
+    ids = [page.page_id for page in phone.received if page.path in {f"/{name}" for name in GOOD}]
     assert len(ids) == len(set(ids)), "none of the seven was paged twice"

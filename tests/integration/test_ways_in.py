@@ -133,7 +133,7 @@ def test_bad_messages_reach_the_technician(hospital: Hospital) -> None:
         "a technical page is owed",
     )
     hospital.is_idle_soon()
-    technical = [page for page in hospital.receiver.received if page.path == "/phone-4"]
+    technical = [page for page in hospital.phone.received if page.path == "/phone-4"]
     assert technical
     assert not any("bad" in page.body or "stranger" in page.body for page in technical)
 

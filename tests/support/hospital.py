@@ -71,7 +71,7 @@ class Hospital:
             config_dir=impatient(folder / "site"),
             lease=2,
         )
-        self.receiver = receiver
+        self.phone = receiver
         self.log = folder / "worker.log"
         self.redis: Redis = connect(redis_url)
         self.store = make(self.settings, self.redis).store
@@ -147,7 +147,7 @@ class Hospital:
 
     def paged(self, title: str, place: str) -> bool:
         """Whether a page about a patient at a place has arrived."""
-        return any(title in page.title and place in page.title for page in self.receiver.received)
+        return any(title in page.title and place in page.title for page in self.phone.received)
 
     def every_page_owed_has_arrived(self) -> None:
         """Each page of the journal was received, with the words and by the person it was written for.
@@ -156,7 +156,7 @@ class Hospital:
         replaced by a newer one, if that has arrived.
         """
         arrived: dict[str, Received] = {}
-        for page in self.receiver.received:
+        for page in self.phone.received:
             same = arrived.setdefault(page.page_id, page)
             assert (page.path, page.title, page.body) == (same.path, same.title, same.body)
         written = {event["page"]: event for event in self.events("page")}

@@ -37,7 +37,7 @@ def answers(address: str) -> bool:
 
 def link_of(ward: Hospital, patient: str) -> str:
     """The link in the last page about a patient that reached whoever is on call first."""
-    pages = [page for page in ward.receiver.received if page.path == "/phone-1" and f"/{patient}" in page.title]
+    pages = [page for page in ward.phone.received if page.path == "/phone-1" and f"/{patient}" in page.title]
     found = [link[0] for page in pages if (link := re.search(r"http://127\.0\.0\.1:\d+/p/[\w.~-]+", page.body))]
     return found[-1] if found else ""
 

@@ -1,1 +1,1 @@
-"""What is wrong, or only doubtful, with a configuration that can be read."""
+"""Problems and warnings of a configuration."""

@@ -1,4 +1,4 @@
-"""Channels nobody uses or Apprise does not take, and people who would be told too little or not at all."""
+"""Unused channels, addresses that Apprise rejects, and people who would be notified incompletely or never."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,19 +11,19 @@ CLINICAL: tuple[Urgency, ...] = ("critical", "high", "medium")
 
 RECEIVER = "{receiver}"
 
-NOT_TAKEN = "is not an address that Apprise accepts: compare it with the page of its service in Apprise's wiki"
+INVALID_URL = "is not an address that Apprise accepts: compare it with the page of its service in Apprise's wiki"
 
 
 def check_channels(on_call: OnCall, is_valid_url: Callable[[str], bool]) -> Iterator[Remark]:
-    """Everything about channels and people; `is_valid_url` says whether an address can be used."""
+    """Check channels and people; `is_valid_url` says whether Apprise accepts an address."""
     used = {channel for person in on_call.people.values() for channel in person.channels}
     for name, channel in on_call.channels.items():
         if name not in used:
-            yield Remark(("channels", name), "nobody uses it: give it to somebody under people, or take it out")
+            yield Remark(("channels", name), "nobody uses it: give it to a person, or remove it")
         if not is_valid_url(channel.url):
-            yield error(("channels", name, "url"), NOT_TAKEN)
+            yield error(("channels", name, "url"), INVALID_URL)
         if forced := forced_priority(channel.url):
-            what = f"`{forced}` makes every page ring alike, a low one too: take it out, and each has its own urgency"
+            what = f"`{forced}` gives every page this priority, a low one too: remove it, so that each page has its own"
             yield Remark(("channels", name, "url"), what)
     printed = [name for name, channel in on_call.channels.items() if RECEIVER in channel.url]
     if printed:
@@ -40,8 +40,8 @@ def _people(on_call: OnCall) -> Iterator[Remark]:
     clinical = {*on_call.last_resort, *(one for role in roles for one in everybody(on_call.roles[role]))}
     for name, person in on_call.people.items():
         if name not in known and not by_calendar:
-            yield Remark(("people", name), "is never told: add to a role, or take it out")
+            yield Remark(("people", name), "is never notified: add them to a role, or remove them")
         bare = all(on_call.channels[channel].detail == "minimal" for channel in person.channels)
         if name in clinical and bare:
-            what = "is told of patients on `minimal` channels only, which do not say what: add one with `detail: full`"
+            what = "is notified on `minimal` channels only, which hide the finding: add a channel with `detail: full`"
             yield Remark(("people", name, "channels"), what)

@@ -1,4 +1,4 @@
-"""Everything `cartwatch check` looks at, in one list."""
+"""All checks of `cartwatch check`, in one list."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from config.intake import load_intake
 from config.lines import read_yaml
 from config.problems import Attempts, ConfigurationError, Problem
 from config.site import Site, file_of, load_site
-from worker.config_check.channels import NOT_TAKEN, check_channels
+from worker.config_check.channels import INVALID_URL, check_channels
 from worker.config_check.ladders import check_ladders
 from worker.config_check.remark import Remark
 from worker.config_check.rota import check_rota
@@ -16,7 +16,7 @@ from worker.config_check.tables import check_limits, check_units
 
 
 def unusable(folder: Path | None, is_valid_url: Callable[[str], bool]) -> list[Problem]:
-    """Every fault that keeps a configuration folder from being used, in all of its files.
+    """Every error that keeps a configuration folder from being used, in all of its files.
 
     `is_valid_url` says whether Apprise accepts an address. Addresses are checked as written, whatever else is wrong.
     """
@@ -39,15 +39,15 @@ def _bad_addresses(path: Path, is_valid_url: Callable[[str], bool]) -> None:
     }
     bad = [key for key, url in urls.items() if isinstance(url, str) and not is_valid_url(url)]
     if bad:
-        raise ConfigurationError(*(document.problem(key, NOT_TAKEN) for key in bad))
+        raise ConfigurationError(*(document.problem(key, INVALID_URL) for key in bad))
 
 
 def doubtful(
     folder: Path | None, site: Site, is_valid_url: Callable[[str], bool], start: datetime, ahead: timedelta
 ) -> Iterator[Problem]:
-    """What is wrong with a folder that can be read, and what somebody should look at.
+    """Errors and warnings of a folder that can be read.
 
-    `is_valid_url` says whether Apprise accepts an address. The rota is looked at `ahead` from `start` on.
+    `is_valid_url` says whether Apprise accepts an address. The rota is checked for `ahead` from `start` on.
     """
     document = read_yaml(file_of(folder, "site.yaml"))
     for remark in _remarks(site, is_valid_url, start, start + ahead):

@@ -1,4 +1,4 @@
-"""Where grades and pages are exported to: an address that cannot be used, or that others could listen to."""
+"""The address of the FHIR export: unusable, or readable by others."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -12,25 +12,25 @@ BASE, SYSTEM, TOKEN = "CARTWATCH_FHIR_BASE", "CARTWATCH_FHIR_SYSTEM", "CARTWATCH
 
 
 def check_fhir_base(settings: Settings) -> Iterator[Problem]:
-    """Everything about the settings of the export; nothing where it is off."""
+    """Check the settings of the export; nothing if it is off."""
     base = settings.fhir_base
     if not base:
         if settings.fhir_token:
-            yield _problem(TOKEN, f"is set and {BASE} is not: nothing is exported", warning=True)
+            yield _problem(TOKEN, f"is set without {BASE}: nothing is exported", warning=True)
         return
     wrong = _wrong(base)
     if wrong:
         yield _problem(BASE, wrong)
     elif base.startswith("http://") and not _is_here(urlsplit(base).hostname or ""):
-        what = "speaks no TLS, and patients' grades leave this machine by it: let it begin with https://"
+        what = "uses no TLS, and patients' grades leave this machine: write https://"
         yield _problem(BASE, what, warning=True)
     if not settings.fhir_system:
-        what = "is not set: exported patients are named by a value alone; give the system of their identifier"
+        what = "is not set: exported patients have an identifier without a system; set the system"
         yield _problem(SYSTEM, what, warning=True)
 
 
 def _wrong(base: str) -> str:
-    """Why an address cannot be that of a FHIR server; empty where it can."""
+    """Why an address cannot be a FHIR base; empty if it can."""
     try:
         parts = urlsplit(base)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

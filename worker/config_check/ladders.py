@@ -1,4 +1,4 @@
-"""Ladders that would page nobody, or go on paging the same people; and times that do not fit together."""
+"""Ladders that would page nobody, or only the same people again; and inconsistent times."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ SILENCE_LONG = timedelta(hours=48)
 
 
 class _Cast(NamedTuple):
-    """Who holds every role of a ladder, from a moment up to another."""
+    """The holders of every role of a ladder over a time span."""
 
     start: datetime
     until: datetime
@@ -23,7 +23,7 @@ class _Cast(NamedTuple):
 
 
 def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator[Remark]:
-    """Everything about the ladders, with the rota as it is between two moments."""
+    """Check the ladders, with the rota between two moments."""
     for urgency, ladder in on_call.ladders.items():
         casts = _casts(on_call, ladder, start, until)
         yield from _nobody(on_call, urgency, ladder, casts)
@@ -32,11 +32,11 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
     yield from _technical(on_call)
     yield from _last_resort(on_call)
     if on_call.silence_at_most > SILENCE_LONG:
-        yield Remark(("silence_at_most",), "a silence of more than 48 h outlasts those who know of it: shorten it")
+        yield Remark(("silence_at_most",), "a silence of more than 48 h outlasts the people who know of it: shorten it")
 
 
 def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) -> list[_Cast]:
-    """A time cut wherever a role of the ladder changes hands."""
+    """The time span, cut wherever a role of the ladder changes hands."""
     roles = dict.fromkeys(role for step in ladder.steps for role in step.tell)
     held: dict[str, list[DutySpan]] = {role: list(spans(on_call, role, start, until)) for role in roles}
     cuts = sorted({span.start for found in held.values() for span in found} | {until})
@@ -60,12 +60,12 @@ def _nobody(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_Cast
             when = time_range(empty.start, empty.until, ZoneInfo(on_call.time_zone))
             instead = ", ".join(on_call.last_resort)
             roles = ", ".join(step.tell)
-            what = f"would page nobody {when}, and so the last resort ({instead}): fill the gap in {roles}"
+            what = f"would page nobody {when}, so that the last resort ({instead}) is paged: fill the gap in {roles}"
             yield error(("ladders", urgency, "steps", index), what)
 
 
 def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_Cast]) -> Iterator[Remark]:
-    """Steps that name another role and reach nobody else by it, because the same people hold both."""
+    """Steps that name another role but reach nobody new, because the same people hold both."""
     before: set[str] = set()
     for index, step in enumerate(ladder.steps):
         others = set(step.tell) - before
@@ -74,7 +74,7 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
             reached = {person for role in others for person in cast.people[role]}
             if reached and reached <= known:
                 when = time_range(cast.start, cast.until, ZoneInfo(on_call.time_zone))
-                what = f"tells nobody new {when}: {', '.join(sorted(reached))} was told by a step before"
+                what = f"notifies nobody new {when}: an earlier step notified {', '.join(sorted(reached))}"
                 yield Remark(("ladders", urgency, "steps", index), what)
                 break
         before |= set(step.tell)
@@ -83,22 +83,22 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
 def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
     key = ("ladders", urgency, "ack_timeout")
     if ladder.ack_timeout is not None and ladder.ack_timeout < ladder.confirm_within:
-        yield error(key, "is shorter than `confirm_within`: whoever has it would be asked without end; make it longer")
+        yield error(key, "is shorter than `confirm_within`: whoever has it would be asked without end; lengthen it")
     if urgency == "critical" and ladder.ack_timeout is None:
-        yield Remark(key[:2], "whoever takes it is never asked again: add `ack_timeout`, such as 60 min")
+        yield Remark(key[:2], "whoever acknowledges it is never asked again: add `ack_timeout`, such as 60 min")
     if urgency == "critical" and ladder.repeat_every is None:
-        yield Remark(key[:2], "ends with its last step though nobody has answered: add `repeat_every`, such as 15 min")
+        yield Remark(key[:2], "ends with its last step even if nobody answers: add `repeat_every`, such as 15 min")
 
 
 def _technical(on_call: OnCall) -> Iterator[Remark]:
-    """Technical pages that wake whoever is paged for patients: the last alarm does so by itself."""
+    """Technical pages that wake clinicians: the last alarm does so by itself."""
     clinical = {
         role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.tell
     }
     for index, step in enumerate(on_call.ladders["technical"].steps):
         if both := [role for role in step.tell if role in clinical]:
             what = (
-                f"wakes {', '.join(both)}, who is paged for patients: tell a technician, such as `tell: [technician]`"
+                f"wakes {', '.join(both)}, who is paged for patients: name a technician, such as `tell: [technician]`"
             )
             yield Remark(("ladders", "technical", "steps", index), what)
 
@@ -108,5 +108,5 @@ def _last_resort(on_call: OnCall) -> Iterator[Remark]:
     roles = on_call.ladders["critical"].steps[last].tell
     reached = {person for role in roles for person in everybody(on_call.roles[role])}
     if not reached & set(on_call.last_resort):
-        what = f"the last step does not reach the last resort ({', '.join(on_call.last_resort)}): tell them there"
+        what = f"the last step does not reach the last resort ({', '.join(on_call.last_resort)}): add them there"
         yield Remark(("ladders", "critical", "steps", last), what)

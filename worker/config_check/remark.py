@@ -1,4 +1,4 @@
-"""What a check of the on-call configuration answers with."""
+"""A result of a check of the on-call configuration."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from config.problems import Key
 
 
 class Remark(NamedTuple):
-    """Something about a key of `site.yaml`, with the mend. A warning does not keep the file from being used."""
+    """A problem with a key of `site.yaml`, and its fix. A warning does not keep the file from being used."""
 
     key: Key
     what: str
@@ -21,6 +21,6 @@ def error(key: Key, what: str) -> Remark:
 
 
 def time_range(start: datetime, until: datetime, zone: ZoneInfo) -> str:
-    """A time in words, on the clock of the hospital."""
+    """A time span in words, in the hospital's time zone."""
     begin, end = (moment.astimezone(zone).strftime("%a %d %b %Y %H:%M") for moment in (start, until))
     return f"from {begin} to {end}"

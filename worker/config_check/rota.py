@@ -1,4 +1,4 @@
-"""Roles that nobody holds for a time, and schedules that do not say what somebody is likely to mean."""
+"""Roles that nobody holds for a time, and schedules that probably do not mean what they say."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ DAY = timedelta(days=1)
 
 
 def check_rota(on_call: OnCall, start: datetime, until: datetime) -> Iterator[Remark]:
-    """Everything about the roles, as they are between two moments."""
-    told = {role for ladder in on_call.ladders.values() for step in ladder.steps for role in step.tell}
+    """Check the roles between two moments."""
+    used = {role for ladder in on_call.ladders.values() for step in ladder.steps for role in step.tell}
     for role in on_call.roles:
-        if role not in told:
-            yield Remark(("roles", role), "no ladder tells this role: name it in a step, or take it out")
+        if role not in used:
+            yield Remark(("roles", role), "no ladder notifies this role: name it in a step, or remove it")
             continue
         yield from _gaps(on_call, role, start, until)
-        yield from _turns(on_call, role)
+        yield from _shifts(on_call, role)
         yield from _overrides(on_call, role)
         yield from _calendar(on_call, role, start, until)
 
@@ -34,10 +34,10 @@ def _gaps(on_call: OnCall, role: str, start: datetime, until: datetime) -> Itera
         yield error(("roles", role), f"nobody holds it {when}{often}: cover it with a rotation, or add `always`")
 
 
-def _turns(on_call: OnCall, role: str) -> Iterator[Remark]:
+def _shifts(on_call: OnCall, role: str) -> Iterator[Remark]:
     for index, rotation in enumerate(on_call.roles[role].rotations):
         if _hands_over_within(rotation):
-            what = "turns change in the middle of `hours`: let `from` be the hour at which these begin"
+            what = "shifts change in the middle of `hours`: let `from` be the hour at which these begin"
             yield Remark(("roles", role, "rotations", index, "from"), what)
 
 
@@ -47,7 +47,8 @@ def _hands_over_within(rotation: Rotation) -> bool:
     begin, end = rotation.hours
     length = (end - begin) % MIDNIGHT or MIDNIGHT
     minutes = {
-        ((at := rotation.start + turn * rotation.every).hour * 60 + at.minute - begin) % MIDNIGHT for turn in range(24)
+        ((at := rotation.start + shift * rotation.every).hour * 60 + at.minute - begin) % MIDNIGHT
+        for shift in range(24)
     }
     return any(0 < minute < length for minute in minutes)
 

@@ -1,4 +1,4 @@
-"""Lines of `units.csv` and `limits.csv` for readings that do not exist: they would never be used."""
+"""Lines of `units.csv` and `limits.csv` for readings that do not exist."""
 
 import csv
 from collections.abc import Iterator
@@ -25,6 +25,6 @@ def _unknown(path: Path, column: str, known: set[str]) -> Iterator[Problem]:
         for row in reader:
             name = row[column]
             if name not in known and name not in seen:
-                what = f"no reading {name!r}: correct its spelling (docs/integrators/messages.md), or take the line out"
+                what = f"no reading {name!r}: correct its spelling (docs/integrators/messages.md), or remove the line"
                 yield Problem(str(path), reader.line_num, (column,), what, warning=True)
             seen.add(name)

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, also when the parent is killed and can end nobody."""
+"""Child processes that die with their parent, even if the parent is killed and cannot end them (PDEATHSIG)."""
 
 import ctypes
 import os
@@ -10,20 +10,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes its program: ask to be ended when its parent is. For Popen's `preexec_fn`.
+    """A `preexec_fn` for Popen: the child asks the kernel to end it when its parent dies. None outside Linux.
 
-    Only Linux can be asked. The kernel means the *thread* that starts the child: call it from one that outlives
-    the child, or the child ends with some helper thread.
+    The kernel watches the *thread* that starts the child: start it from a thread that outlives the child.
     """
     if sys.platform != "linux":
         return None
-    # Loaded before the fork: after it, only the one call below is safe to make.
+    # Loaded before the fork: after it, only the one call below is safe.
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it was killed before we could ask
+        if os.getppid() != parent:  # the parent died before the call
             os._exit(1)
 
     return ask

@@ -36,7 +36,7 @@ PAGES = "pages.txt"
 PAGE_WIDTH = 110
 
 GRADES_WIDTH = 56
-"""What the columns of grades take of a line of the table; the rest is the report's."""
+"""The width of the grade columns; the rest of a line is for the report."""
 
 
 def read_case(path: Path) -> list[AnyMessage]:
@@ -45,8 +45,9 @@ def read_case(path: Path) -> list[AnyMessage]:
 
 
 class People:
-    """Who answers in the demonstration: most pages after four minutes; the first critical one only when the consultant
-    is told; the first high one only after it was repeated.
+    """The people of the demonstration. They answer most pages after four minutes.
+
+    The first critical page is answered only once the consultant is notified, the first high one only after a repeat.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class People:
         self._let_climb = {"high": 1, "critical": 1}
 
     def respond(self, event: dict[str, Any]) -> Iterator[AnyMessage]:
-        """The acknowledgement that follows a page, if one does."""
+        """The acknowledgement of a page, if this one is answered."""
         if event["kind"] != "page" or event["urgency"] == "low" or event["reason"] in ENDED:
             return
         at = datetime.fromisoformat(event["at"])
@@ -74,7 +75,7 @@ def demonstrate(output: Path, console: Console, config_dir: Path | None = None) 
     site = load_site(config_dir)
     messages = read_case(REFERENCE_CASE)
     console.print(
-        f"[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a receiver.\n{DISCLAIMER}"
+        f"[bold]cartwatch[/bold]: the reference case, replayed through Redis, Celery and a fake phone.\n{DISCLAIMER}"
     )
     output.mkdir(parents=True, exist_ok=True)
     with (output / PAGES).open("w", encoding="utf-8") as file:
@@ -87,7 +88,7 @@ def demonstrate(output: Path, console: Console, config_dir: Path | None = None) 
 def _replay(
     messages: list[AnyMessage], pages: Console, console: Console, config_dir: Path | None
 ) -> tuple[list[dict[str, Any]], int]:
-    """Every event of the replay, and how many pages the receiver took; what the phone shows goes to `pages`."""
+    """Every event of the replay, and how many pages the phone received; the phone prints to `pages`."""
     events: list[dict[str, Any]] = []
     with _progress(console) as progress:
         task = progress.add_task("replay", total=1.0)
@@ -96,7 +97,7 @@ def _replay(
                 events.append(event)
                 _print_other(pages, event)
                 progress.update(task, completed=_share(event, messages))
-            received = len(replay.receiver.received)
+            received = len(replay.phone.received)
         progress.update(task, completed=1.0)
     return events, received
 
@@ -111,7 +112,7 @@ def _share(event: dict[str, Any], messages: list[AnyMessage]) -> float:
 
 
 def print_page(console: Console, page: Received) -> None:
-    """One page as the phone shows it. No line is broken: its link can be opened from the terminal."""
+    """Print one page as the phone shows it. No line is broken, so that its link can be opened from the terminal."""
     urgency = next((name for name in URGENCIES if page.title.startswith(f"[{name.upper()}]")), "low")
     console.print(Rule(escape(page.path.lstrip("/")), align="left", style=COLOURS[urgency]))
     console.print(Text(page.title, style=COLOURS[urgency]), soft_wrap=True)

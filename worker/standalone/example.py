@@ -1,4 +1,4 @@
-"""An example to send to a service of one's own: the reference case, as it was or as if it happened now."""
+"""An example to send to a service: the reference case with its own dates, or as if it happened now."""
 
 import json
 from datetime import datetime, timedelta
@@ -19,9 +19,9 @@ def as_it_was() -> str:
 
 
 def up_to(now: datetime, patient: str) -> str:
-    """The reference case until fever and hypotension are there, moved so that they are measured at `now`.
+    """The reference case until fever and hypotension, shifted so that they are measured at `now`.
 
-    What a patient of `cartwatch up` may have: later messages would lie in the future. Message ids are new each time.
+    Later messages would lie in the future of a running service. Message ids are new each time.
     """
     lines = map(json.loads, as_it_was().splitlines())
     known = (line for line in lines if _known_at(line) <= HYPOTENSION)

@@ -1,4 +1,4 @@
-"""The local receiver: stands for the phone on call in demonstrations, tests and measurements."""
+"""A fake phone: the receiver of pages in demonstrations, tests and benchmarks."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ _LARGEST_BODY = 16 * 1024 * 1024
 
 
 class Received(msgspec.Struct, frozen=True):
-    """One page as it arrived. `at_received_order` counts from 0 over all that the receiver took."""
+    """One page as it arrived. `at_received_order` counts all received pages from 0."""
 
     path: str
     page_id: str
@@ -30,7 +30,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One request and how it was answered; `status` None: the connection was dropped without an answer."""
+    """One request and its answer; `status` None: the connection was dropped."""
 
     path: str
     page_id: str
@@ -38,7 +38,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Behaviour(msgspec.Struct, frozen=True):
-    """How a path answers: with which status, after how many seconds, or not at all."""
+    """The answer of a path: its status, its delay in seconds, or a dropped connection."""
 
     status: int = _OK
     delay: float = 0.0
@@ -46,11 +46,11 @@ class Behaviour(msgspec.Struct, frozen=True):
 
 
 class FakePhone:
-    """Takes Apprise's `json://` pages at any path of a port; a context manager, safe among threads.
+    """Receives Apprise's `json://` pages at any path of a port. A context manager; thread-safe.
 
-    It listens on loopback, where no other `host` of this machine is named. A page counts as received when the answer is
-    a success, also when that answer comes late; a page that was refused or dropped is only an attempt. `callback` is
-    called with each received page in order, one at a time, before the sender has its answer: it should be quick.
+    It listens on loopback unless `host` names another address. A page counts as received if the answer is a success,
+    even a late one; a refused or dropped page is only an attempt. `callback` gets each received page in order, one at a
+    time, before the sender gets its answer: it should be quick.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class FakePhone:
         self._behaviours: dict[str, Behaviour] = {}
         self._received: list[Received] = []
         self._attempts: list[Attempt] = []
-        # Re-entrant, because the callback may look at the receiver.
+        # Re-entrant: the callback may read the phone.
         self._changed = threading.Condition(threading.RLock())
         self._closing = threading.Event()
         self._server = _Server((host, port), self._take)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="receiver", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="fake phone", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -80,23 +80,23 @@ class FakePhone:
 
     @property
     def url(self) -> str:
-        """The Apprise address of this receiver, without a path: `json://<host>:<port>`."""
+        """The Apprise address of this phone, without a path: `json://<host>:<port>`."""
         return f"json://{self._host}:{self._server.server_port}"
 
     @property
     def received(self) -> list[Received]:
-        """Every page taken so far, in order of arrival."""
+        """Every page received so far, in order of arrival."""
         with self._changed:
             return list(self._received)
 
     @property
     def attempts(self) -> list[Attempt]:
-        """Every request so far, those refused or dropped included, in order of arrival."""
+        """Every request so far, refused and dropped ones included, in order of arrival."""
         with self._changed:
             return list(self._attempts)
 
     def behave(self, path: str, *, status: int | None = None, delay: float = 0.0, drop: bool = False) -> None:
-        """From now on answer `path` so; `behave(path)` alone makes it well again.
+        """Set the answer of a path; `behave(path)` alone resets it.
 
         A `status` of 3xx points to the same path, where a GET succeeds: a sender that follows it is deceived.
         """
@@ -104,10 +104,10 @@ class FakePhone:
             self._behaviours[path] = Behaviour(status or _OK, delay, drop)
 
     def wait_for(self, count: int, within: float = 10.0) -> list[Received]:
-        """The pages received, as soon as there are `count` of them.
+        """Wait until `count` pages have been received, and return all of them.
 
         Raises:
-            TimeoutError: when fewer have arrived `within` that many seconds.
+            TimeoutError: fewer arrived `within` that many seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._received) >= count, within):
@@ -115,7 +115,7 @@ class FakePhone:
             return list(self._received)
 
     def close(self) -> None:
-        """Stop taking pages; answers that were to come late are not waited for."""
+        """Stop receiving. Delayed answers are not waited for."""
         self._closing.set()
         if self._thread.is_alive():
             self._server.shutdown()
@@ -148,11 +148,11 @@ class FakePhone:
         try:
             self._callback(page)
         except Exception:
-            log.exception("the receiver's callback failed")
+            log.exception("the callback of the fake phone failed")
 
 
 class _Server(ThreadingHTTPServer):
-    # Joined on close, so that no thread outlives the receiver.
+    # Joined on close, so that no thread outlives the phone.
     daemon_threads = False
     request_queue_size = 128
 
@@ -161,17 +161,17 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer would ask the name service for the host's full name, which can take seconds.
+        # HTTPServer would resolve the full host name, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def handle_error(self, *_: object) -> None:
-        # The sender hung up: its affair. The default prints a traceback.
-        log.debug("a connection to the receiver broke", exc_info=True)
+        # The sender hung up. The default prints a traceback.
+        log.debug("a connection to the fake phone broke", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    # A sender that connects and stays silent must not hold up the closing.
+    # A silent connection must not delay `close`.
     timeout = 5
     server: _Server
 

@@ -1,7 +1,7 @@
-"""Replay: native messages through the real inbox, the real Celery tasks and a real receiver, in simulated time.
+"""Replay: native messages through the real inbox, the real Celery tasks and a fake phone, in simulated time.
 
-The clock jumps to the next moment at which something happens: a message, a ladder's timer, a delivery to be tried
-again. At each it waits until the workers have nothing left to do, so that the same file gives the same output.
+The clock jumps to the next event: a message, a ladder's timer, the retry of a delivery. At each event the replay waits
+until the workers are idle, so that the same file gives the same output.
 """
 
 import heapq
@@ -39,11 +39,11 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class StuckError(Exception):
-    """The workers did not finish a moment; the text says what was left."""
+    """The workers did not finish a moment; the text says what is left."""
 
 
 class Moment(NamedTuple):
-    """What happens at one simulated time, in the order it was given."""
+    """The messages of one simulated time, in the order given."""
 
     at: datetime
     messages: list[AnyMessage]
@@ -54,7 +54,7 @@ Responder = Callable[[Event], Iterable[AnyMessage]]
 
 
 def moments(messages: Iterable[AnyMessage]) -> Iterator[Moment]:
-    """Messages by the time they are received (their effective time, where they do not say)."""
+    """Messages grouped by their received time, or else by their effective time."""
 
     def known_at(message: AnyMessage) -> datetime:
         return (message.received or message.effective).astimezone(UTC)
@@ -64,7 +64,7 @@ def moments(messages: Iterable[AnyMessage]) -> Iterator[Moment]:
 
 
 class Replay:
-    """An embedded store, a supervised Celery worker and a receiver; `run` drives the time through them."""
+    """An embedded store, a supervised Celery worker and a fake phone; `run` drives the simulated time."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class Replay:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._server = stack.enter_context(EmbeddedRedis())
-            self.receiver = stack.enter_context(FakePhone(self._on_page))
+            self.phone = stack.enter_context(FakePhone(self._on_page))
             self.settings = Settings(
                 redis_url=self._server.url,
                 broker_url=self._server.broker_url,
-                receiver_url=self.receiver.url,
+                receiver_url=self.phone.url,
                 clock="simulated",
                 config_dir=self._config_dir,
             )
@@ -141,28 +141,28 @@ class Replay:
         return backlog.read(self.store.redis, self.store.keys, at)
 
     def _wake_what_waits(self, at: datetime) -> None:
-        """For receipts, which otherwise wait for the tick."""
+        """Wake shards that have only receipts, which otherwise wait for the ticker."""
         waiting = [one.shard for one in self._backlog(at).shards if one.messages]
         self.client.wake(claim_wakeups(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
-        """Whether no message, timer or page is left to be worked on at this simulated time.
+        """Whether no message, timer or page is left to process at this simulated time.
 
-        Asked again after the pages on their way: one that arrived meanwhile has left its receipt in the inbox.
+        The check runs again after the pages in flight: a page that arrived meanwhile left its receipt in the inbox.
         """
-        return self._nothing_waits(at) and not self._being_sent() and self._nothing_waits(at)
+        return self._nothing_waits(at) and not self._in_flight() and self._nothing_waits(at)
 
     def _nothing_waits(self, at: datetime) -> bool:
         waits = self._backlog(at)
         busy = waits.messages or any(one.is_leased for one in waits.shards)
         return not busy and waits.pending() == Pending([], [], [])
 
-    def _being_sent(self) -> bool:
+    def _in_flight(self) -> bool:
         shards = self.store.keys.all()
         outboxes = per_shard(self.store.redis, shards, lambda pipe, shard: pipe.hkeys(shard.key("outbox")))
         owed = zip(shards, outboxes, strict=True)
-        claims = [shard.page_lease(page.decode()) for shard, (pages,) in owed for page in pages]
-        return bool(claims) and bool(self.store.redis.exists(*claims))
+        leases = [shard.page_lease(page.decode()) for shard, (pages,) in owed for page in pages]
+        return bool(leases) and bool(self.store.redis.exists(*leases))
 
     def _next(self, agenda: "_Agenda") -> datetime | None:
         due = self._backlog(EPOCH).next_due()  # whatever the time is
@@ -184,7 +184,7 @@ class Replay:
 
 
 class _Agenda:
-    """What is still to come: the file's moments and the answers of people, by time."""
+    """The messages still to come, by time: those of the file, and the answers of people."""
 
     def __init__(self, given: Iterator[Moment]) -> None:
         self._heap: list[tuple[datetime, int, list[AnyMessage]]] = []
@@ -199,15 +199,15 @@ class _Agenda:
         self.end = at if self.end is None else max(self.end, at)
 
     def add(self, message: AnyMessage) -> None:
-        """An answer that comes in at its effective time."""
+        """Add an answer, which arrives at its effective time."""
         self._push(message.effective.astimezone(UTC), [message])
 
     def next_at(self) -> datetime | None:
-        """When the next message comes in."""
+        """When the next message arrives."""
         return self._heap[0][0] if self._heap else None
 
     def take(self, at: datetime) -> list[AnyMessage]:
-        """Every message that comes in at a time."""
+        """Remove and return every message that arrives by this time."""
         found: list[AnyMessage] = []
         while self._heap and self._heap[0][0] <= at:
             found += heapq.heappop(self._heap)[2]
@@ -215,22 +215,22 @@ class _Agenda:
 
 
 def acknowledge_after(wait: timedelta, by: str = "haematologist-1") -> Responder:
-    """A responder who acknowledges each page that asks for it after a fixed time."""
-    taken: set[tuple[str, str]] = set()
+    """A responder who acknowledges each page that asks for a reply, after a fixed time."""
+    answered: set[tuple[str, str]] = set()
 
     def respond(event: Event) -> Iterator[AnyMessage]:
         if event["kind"] != "page" or event["reason"] in ENDED or event["urgency"] == "low":
             return
-        if (event["episode"], event["at"]) in taken:
+        if (event["episode"], event["at"]) in answered:
             return
-        taken.add((event["episode"], event["at"]))
+        answered.add((event["episode"], event["at"]))
         yield acknowledgement(event, datetime.fromisoformat(event["at"]) + wait, by)
 
     return respond
 
 
 def acknowledgement(event: Event, at: datetime, by: str) -> AnyMessage:
-    """The message by which a person takes the page of a journal event."""
+    """The message by which a person acknowledges the page of a journal event."""
     body = {
         "type": "acknowledgement",
         "id": f"{event['page']} {by}",

@@ -1,4 +1,4 @@
-"""The live service in the foreground: a store, workers that are kept running, and somewhere for pages to go."""
+"""The live service in the foreground: a store, supervised workers and gateway, and a fake phone if configured."""
 
 import hashlib
 import json
@@ -22,54 +22,56 @@ from worker.runtime.private_folder import open_private, private_folder
 from worker.runtime.runtime import connect, keys_of
 from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, Received
-from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
+from worker.standalone.supervisor import Supervised, keep_running, rotate_log, worker_command
 from worker.store.lease import owner_is_alive, owner_token
 from worker.store.requirements import UnfitStoreError, require_usable_store
 
 DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
-"""Processes for each queue of what waits for the outside world."""
+"""Processes for each queue of outgoing messages."""
 
 EXPORTS = 1
-"""Processes that tell the record system, where one is configured."""
+"""Processes that export to the EHR, if one is configured."""
 
-CARD = "cartwatch-service-"
-"""How the files begin by which commands find the services of their user."""
+DISCOVERY_PREFIX = "cartwatch-service-"
+"""The prefix of service discovery files, by which commands find the running services of their user."""
 
-REACHED_BY = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace", "shards")
+PUBLISHED = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace", "shards")
 
 LOG = "cartwatch.log"
 
 MLLP_COMMAND = [sys.executable, "-m", "worker.cli", "mllp"]
-"""The command line of the process that takes HL7 on every listener."""
+"""The command line of the process that receives HL7 on every listener."""
 
 
 class ServiceError(Exception):
-    """No running service can be meant, or more than one; the text says which run and how to choose."""
+    """No running service fits, or several do; the text lists them and says how to choose."""
 
 
-def card_path(data: Path | None) -> Path:
-    """Where the service of a data folder says how it is reached; one without a folder is named by its process."""
+def discovery_file(data: Path | None) -> Path:
+    """The service discovery file of a data folder; a service without a folder is named by its process."""
     name = str(data.resolve()) if data is not None else f"process {os.getpid()}"
-    return private_folder() / f"{CARD}{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}.json"
+    return private_folder() / f"{DISCOVERY_PREFIX}{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}.json"
 
 
-def _write_card(settings: Settings, data: Path | None) -> Path:
-    """Readable by this user only, as it holds the store's password; in its place only when it is whole."""
-    path = card_path(data)
-    card = {
+def _publish(settings: Settings, data: Path | None) -> Path:
+    """Write the service discovery file atomically, readable by this user only: it holds the store's password."""
+    path = discovery_file(data)
+    content = {
         "process": owner_token(),
         "data": str(data.resolve()) if data is not None else None,
-        "settings": {name: getattr(settings, name) for name in REACHED_BY},
+        "settings": {name: getattr(settings, name) for name in PUBLISHED},
     }
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
-        json.dump(card, file)
+        json.dump(content, file)
     os.replace(file.name, path)
     return path
 
 
 def find_settings(data: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a command: those of the service on a data folder where one is named; else from the environment,
-    else those of the only service this user runs.
+    """The settings of a command.
+
+    They are those of the service on a named data folder, else from the environment, else those of the only service
+    that this user runs.
 
     Raises:
         ServiceError: none runs on that folder, or several run and none is named.
@@ -91,18 +93,21 @@ def _listed(services: Mapping[str, Settings]) -> str:
 
 
 def _running() -> Iterator[tuple[str, Settings]]:
-    """The services this user runs, by data folder or process. The cards of those that ended are removed."""
+    """The services this user runs, by data folder or process. The discovery files of dead services are removed."""
     try:
-        paths = sorted(private_folder().glob(f"{CARD}*.json"))
+        paths = sorted(private_folder().glob(f"{DISCOVERY_PREFIX}*.json"))
     except OSError:
         return
     for path in paths:
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             with open(open_private(path, os.O_RDONLY), encoding="utf-8") as file:
-                card: dict[str, Any] = json.load(file)
-            process: str = card["process"]
+                content: dict[str, Any] = json.load(file)
+            process: str = content["process"]
             if owner_is_alive(process.encode()):
-                yield card["data"] or f"(no data folder, process {process.split('-')[1]})", Settings(**card["settings"])
+                yield (
+                    content["data"] or f"(no data folder, process {process.split('-')[1]})",
+                    Settings(**content["settings"]),
+                )
             else:
                 path.unlink()
 
@@ -116,17 +121,17 @@ def serve(
     on_page: Callable[[Received], None],
     stop: threading.Event,
 ) -> None:
-    """Run until `stop` is set: embedded, or against CARTWATCH_REDIS_URL where that is given.
+    """Run until `stop` is set, with an embedded store or on CARTWATCH_REDIS_URL.
 
-    `listens`: the configuration names listeners of MLLP.
+    `listens`: the configuration names MLLP listeners.
 
     Raises:
-        UnfitStoreError: the store must not be used as it is.
-        EmbeddedRedisError: the embedded one cannot be had.
+        UnfitStoreError: the store violates a requirement.
+        EmbeddedRedisError: the embedded store cannot be started.
     """
     with ExitStack() as stack:
         server, settings = _with_store(stack, data, say)
-        settings = _with_receiver(stack, settings, say, on_page)
+        settings = _with_fake_phone(stack, settings, say, on_page)
         _refuse_unfit(settings)
         port = _gateway_port()
         settings = _with_address(settings, port, say)
@@ -139,9 +144,9 @@ def serve(
         for process in running:
             stack.enter_context(process)
         stack.enter_context(watching(settings))
-        card = _write_card(settings, data)
-        stack.callback(card.unlink, missing_ok=True)
-        threading.Thread(target=keep_short, args=(log, stop), name="log", daemon=True).start()
+        published = _publish(settings, data)
+        stack.callback(published.unlink, missing_ok=True)
+        threading.Thread(target=rotate_log, args=(log, stop), name="log", daemon=True).start()
         say("watching; send messages with `cartwatch send FILE`, look with `cartwatch health`; Ctrl-C ends it")
         if server is not None:
             keep_running(server, stop)
@@ -149,7 +154,7 @@ def serve(
             stop.wait()
         say("stopping")
         for process in running:
-            process.ask_to_end()
+            process.request_stop()
 
 
 def _refuse_unfit(settings: Settings) -> None:
@@ -162,7 +167,7 @@ def _refuse_unfit(settings: Settings) -> None:
 
 
 def _commands(settings: Settings, processes: int, port: int, *, listens: bool) -> dict[str, list[str]]:
-    """What is kept running, by the name it has in the log. Processes that judge take nothing strangers write."""
+    """The processes to supervise, by their name in the log. Evaluating processes never parse foreign input."""
     found = {"worker advance": worker_command(["advance"], processes), "worker ingest": worker_command(["ingest"], 1)}
     found |= {f"worker {queue}": worker_command([queue], count) for queue, count in DELIVERS.items()}
     if settings.exports:
@@ -186,24 +191,24 @@ def _with_store(
     return server, Settings(redis_url=server.url, broker_url=server.broker_url)
 
 
-def _with_receiver(
+def _with_fake_phone(
     stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[Received], None]
 ) -> Settings:
     channels = load_site(settings.config_dir).on_call.channels.values()
     if "CARTWATCH_RECEIVER_URL" in os.environ or not any(RECEIVER in channel.url for channel in channels):
         return settings
-    receiver = stack.enter_context(FakePhone(on_page))
+    phone = stack.enter_context(FakePhone(on_page))
     say("pages to {receiver} are PRINTED HERE and wake nobody: put real addresses under channels in site.yaml")
-    return settings.model_copy(update={"receiver_url": receiver.url})
+    return settings.model_copy(update={"receiver_url": phone.url})
 
 
 def gateway_command(port: int) -> list[str]:
-    """The command line of the gateway, on this machine only."""
+    """The command line of the gateway, on loopback only."""
     return [sys.executable, "-m", "worker.cli", "gateway", "--host", HOST, "--port", str(port)]
 
 
 def _gateway_port() -> int:
-    """The usual port, so that links outlive a restart; another where that is taken."""
+    """The usual port, so that links survive a restart; another if it is in use."""
     for port in (PORT, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

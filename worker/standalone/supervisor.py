@@ -1,4 +1,4 @@
-"""Keeps processes running: a Celery worker whose Redis died may exit, and must be started again; so must that Redis."""
+"""Keeps processes running: restarts a Celery worker that exits when its Redis dies, and the embedded Redis itself."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ from worker.standalone.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 60
-"""A prefork worker under load was seen to take 32 s to end; killing it earlier only costs a redelivery."""
+"""Measured: a prefork worker under load takes up to 32 s to end. Killing it earlier only costs a redelivery."""
 
 LOG_BYTES = 20 * 1024 * 1024
 LOG_LOOK_SECONDS = 60.0
@@ -35,7 +35,7 @@ def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork")
 
 
 def worker_arguments(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
-    """The same without the program. A worker for `ingest` also reads Celery's own default queue."""
+    """The arguments of that command line. A worker for `ingest` also consumes Celery's default queue."""
     names = list(queues)
     if "ingest" in names:
         names.append("celery")
@@ -47,7 +47,7 @@ def worker_arguments(queues: Sequence[str], processes: int, pool: str = "prefork
 
 
 class Supervised:
-    """One process that is started again whenever it ends, until it is stopped."""
+    """One process that is restarted whenever it ends, until it is stopped."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Supervised:
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs."""
+        """The process id while it runs."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
@@ -80,16 +80,16 @@ class Supervised:
     ) -> None:
         self.stop()
 
-    def ask_to_end(self) -> None:
-        """Ask the process to end, and start it no more. Several can be asked before one is waited for."""
+    def request_stop(self) -> None:
+        """Terminate the process and stop restarting it. Does not wait, so that several can end at once."""
         if not self._stopping.is_set():
             self._stopping.set()
             if (process := self._process) is not None and process.poll() is None:
                 process.terminate()
 
     def stop(self) -> None:
-        """Ask the process to end, wait, and end it."""
-        self.ask_to_end()
+        """Terminate the process, wait, and kill it after `STOP_SECONDS`."""
+        self.request_stop()
         process = self._process
         if process is not None and process.poll() is None:
             try:
@@ -105,12 +105,12 @@ class Supervised:
             try:
                 ended_well = self._once()
             except OSError as error:
-                # No memory, no process to be had, no disk for the log: may pass.
+                # No memory, no free process, no disk for the log: this may pass.
                 log.error("%s cannot be started (%s)", self._name, error)
                 ended_well = False
             if self._stopping.is_set():
                 return
-            log.warning("%s ended (%s), starting it again", self._name, "well" if ended_well else "badly")
+            log.warning("%s ended (%s), restarting it", self._name, "normally" if ended_well else "with an error")
             if time.monotonic() - began > SLOW_SECONDS:
                 wait = QUICK_SECONDS
             self._stopping.wait(wait)
@@ -125,7 +125,7 @@ class Supervised:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C goes to the whole process group: its supervisor asks it to end, once.
+                # Ctrl-C reaches the whole process group: only the supervisor must end the process.
                 process_group=0,
                 # This thread lives until the process has ended.
                 preexec_fn=die_with_parent(),
@@ -141,9 +141,9 @@ class Supervised:
 
 
 def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
-    """Start an embedded Redis again whenever it ends, at the same address and on the same folder, until `stop` is set.
+    """Restart an embedded Redis whenever it ends, at the same address and on the same folder, until `stop` is set.
 
-    From the thread that lives as long as the server may: the server ends with it.
+    Call it from the thread that lives longest: the server ends with that thread.
     """
     wait, began = QUICK_SECONDS, time.monotonic()
     while not stop.wait(QUICK_SECONDS):
@@ -154,17 +154,17 @@ def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
         elif stop.wait(wait):
             return
         began, wait = time.monotonic(), min(wait * 2, SLOW_SECONDS)
-        log.warning("the embedded Redis ended, starting it again")
+        log.warning("the embedded Redis ended, restarting it")
         try:
             server.start(stop)
         except (EmbeddedRedisError, OSError) as error:
-            log.error("the embedded Redis cannot be started again, trying on (%s)", error)
+            log.error("the embedded Redis cannot be restarted, retrying (%s)", error)
 
 
-def keep_short(log: Path, stop: threading.Event) -> None:
-    """Move what a log says to a second file whenever it is long, until `stop` is set; the one before is dropped.
+def rotate_log(log: Path, stop: threading.Event) -> None:
+    """Rotate a log whenever it is long, until `stop` is set: the text moves to a second file, which is overwritten.
 
-    Those who write append to it, so they go on at its new end. A line that is written meanwhile may be lost.
+    Processes append to the log, so they continue at its new end. A line written meanwhile may be lost.
     """
     while not stop.wait(LOG_LOOK_SECONDS):
         with contextlib.suppress(OSError):

@@ -190,7 +190,7 @@ def test_a_gap_in_the_rota_is_an_error_with_its_first_time_and_how_often(tmp_pat
     gap = f"error: {at(path, '  on_call:', 'roles.on_call')}nobody holds it {when}, and 13 times more until"
     assert any(line.startswith(gap) for line in remarks(path))
     assert f"ladders.critical.steps.0: would page nobody {when}" in said.stderr
-    assert "and so the last resort (consultant-1): fill the gap in on_call" in said.stderr
+    assert "so that the last resort (consultant-1) is paged: fill the gap in on_call" in said.stderr
 
 
 def test_it_looks_ninety_days_ahead_or_as_far_as_is_said(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_turns_that_change_within_a_shift_are_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, (PLAIN, f"  on_call:\n    rotations: [{nights}]\n    always: [haematologist-1]\n"))
     key = at(path, "rotations:", "roles.on_call.rotations.0.from")
     assert (
-        f"warning: {key}turns change in the middle of `hours`: let `from` be the hour at which these begin"
+        f"warning: {key}shifts change in the middle of `hours`: let `from` be the hour at which these begin"
         in remarks(path)
     )
     mended = nights.replace("T00:00", "T20:00")
@@ -250,7 +250,7 @@ def test_an_event_of_a_calendar_that_names_nobody_is_doubtful(tmp_path: Path) ->
 def test_a_role_no_ladder_tells_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, (PLAIN, PLAIN + "  porter: [technician-1]\n"))
     assert remarks(path) == [
-        f"warning: {at(path, 'porter', 'roles.porter')}no ladder tells this role: name it in a step, or take it out"
+        f"warning: {at(path, 'porter', 'roles.porter')}no ladder notifies this role: name it in a step, or remove it"
     ]
 
 
@@ -263,7 +263,7 @@ def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, ("  second_on_call: [haematologist-2]\n", second))
     key = at(path, "tell: [second_on_call]", "ladders.critical.steps.2")
     when = "from Mon 12 Jan 2026 00:00 to Mon 19 Jan 2026 00:00"
-    assert f"warning: {key}tells nobody new {when}: haematologist-1 was told by a step before" in remarks(path)
+    assert f"warning: {key}notifies nobody new {when}: an earlier step notified haematologist-1" in remarks(path)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
             "ack_timeout",
             "is shorter than `confirm_within`",
         ),
-        (("    ack_timeout: 60 min\n", ""), "warning", "", "whoever takes it is never asked again"),
-        (("    repeat_every: 15 min\n", ""), "warning", "", "ends with its last step though nobody has answered"),
+        (("    ack_timeout: 60 min\n", ""), "warning", "", "whoever acknowledges it is never asked again"),
+        (("    repeat_every: 15 min\n", ""), "warning", "", "ends with its last step even if nobody answers"),
         (
             ("tell: [consultant]", "tell: [technician]"),
             "warning",
@@ -329,14 +329,14 @@ def test_which_addresses_apprise_takes(url: str, taken: bool) -> None:
 def test_a_channel_nobody_uses_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, ("channels:\n  phone-1", 'channels:\n  old: {url: "json://x"}\n  phone-1'))
     assert remarks(path) == [
-        f"warning: {at(path, 'old:', 'channels.old')}nobody uses it: give it to somebody under people, or take it out"
+        f"warning: {at(path, 'old:', 'channels.old')}nobody uses it: give it to a person, or remove it"
     ]
 
 
 def test_somebody_who_is_never_told_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, ("people:\n", "people:\n  spare: {name: Spare, channels: [phone-1]}\n"))
     assert remarks(path) == [
-        f"warning: {at(path, 'spare', 'people.spare')}is never told: add to a role, or take it out"
+        f"warning: {at(path, 'spare', 'people.spare')}is never notified: add them to a role, or remove them"
     ]
 
 
@@ -344,7 +344,7 @@ def test_somebody_paged_of_patients_by_minimal_channels_alone_is_doubtful(tmp_pa
     path = clean(tmp_path, ("detail: full", "detail: minimal"))
     [warning] = remarks(path)
     key = at(path, "channels: [phone-1]", "people.haematologist-1.channels")
-    assert warning.startswith(f"warning: {key}is told of patients on `minimal` channels only")
+    assert warning.startswith(f"warning: {key}is notified on `minimal` channels only")
 
 
 def test_readings_that_do_not_exist_in_the_tables_are_doubtful(tmp_path: Path) -> None:
@@ -379,10 +379,10 @@ def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
 )
 def test_an_address_that_gives_every_page_one_urgency_is_remarked(tmp_path: Path, url: str, forced: str | None) -> None:
     path = clean(tmp_path, ("json://127.0.0.1/phone-1?+X-Page-Id={page_id}", url))
-    said = [line for line in remarks(path) if "makes every page ring alike" in line]
+    said = [line for line in remarks(path) if "gives every page this priority" in line]
     assert [line.partition("`")[2].partition("`")[0] for line in said] == ([forced] if forced else [])
     assert all(line.startswith(f"warning: {at(path, url, 'channels.phone-1.url')}") for line in said)
-    assert all("take it out" in line for line in said)
+    assert all("remove it" in line for line in said)
 
 
 def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) -> None:
@@ -393,6 +393,6 @@ def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) 
 
 def test_a_technical_ladder_that_wakes_whoever_is_paged_for_patients_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, ("- {after: 0 s, tell: [technician]}", "- {after: 0 s, tell: [on_call, technician]}"))
-    what = "wakes on_call, who is paged for patients: tell a technician, such as `tell: [technician]`"
+    what = "wakes on_call, who is paged for patients: name a technician, such as `tell: [technician]`"
     line = at(path, "- {after: 0 s, tell: [on_call, technician]}", "ladders.technical.steps.0")
     assert remarks(path) == [f"warning: {line}{what}"]

@@ -132,7 +132,7 @@ def test_a_moment_in_which_somebody_works_is_not_over(replay: Replay, store: Sto
 def test_a_moment_in_which_a_page_is_on_its_way_is_not_over(replay: Replay, store: Store) -> None:
     store.redis.hset(SHARD.key("outbox"), "e.1", b"")
     assert replay._quiet(NOW), "it waits to be tried again later"
-    store.redis.set(SHARD.claim("e.1"), "somebody")
+    store.redis.set(SHARD.page_lease("e.1"), "somebody")
     assert not replay._quiet(NOW)
 
 
@@ -140,11 +140,11 @@ def test_a_page_that_arrives_while_one_looks_leaves_a_receipt_to_be_taken(
     replay: Replay, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.redis.hset(SHARD.key("outbox"), "e.1", b"")
-    store.redis.set(SHARD.claim("e.1"), "somebody")
+    store.redis.set(SHARD.page_lease("e.1"), "somebody")
     exists = store.redis.exists
 
     def arrives(*names: str) -> int:
-        store.redis.delete(SHARD.key("outbox"), SHARD.claim("e.1"))
+        store.redis.delete(SHARD.key("outbox"), SHARD.page_lease("e.1"))
         store.redis.xadd(SHARD.inbox, {"m": b"the receipt"})
         return int(exists(*names))
 

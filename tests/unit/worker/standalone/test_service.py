@@ -1,4 +1,4 @@
-"""Finding the running service: the environment first, else the card it left for its own user."""
+"""Finding the running service: the environment first, else the discovery file it wrote for its own user."""
 
 import json
 import os
@@ -40,8 +40,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leave(folder: Path | None = None, process: str = "", **more: Any) -> Path:
-    """The card of a service that runs, or of another process."""
-    path = service._write_card(Settings(**SETTINGS | more), folder)
+    """The discovery file of a service that runs, or of another process."""
+    path = service._publish(Settings(**SETTINGS | more), folder)
     if process:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"process": process}))
     return path
@@ -85,7 +85,7 @@ def test_of_several_services_one_is_named_by_its_data_folder(tmp_path: Path) -> 
         find_settings(tmp_path / "three")
 
 
-def test_the_card_of_a_service_that_was_killed_is_removed(tmp_path: Path) -> None:
+def test_the_discovery_file_of_a_service_that_was_killed_is_removed(tmp_path: Path) -> None:
     path = leave(tmp_path / "killed", process=gone())
     leave(tmp_path / "lives", namespace="lives")
     assert find_settings().namespace == "lives"
@@ -98,23 +98,23 @@ def test_a_later_process_of_the_same_number_is_not_the_service(tmp_path: Path) -
     assert find_settings() == Settings()
 
 
-@pytest.mark.parametrize("card", ["", "{", "[]", "null", "7", '"process"', "{}", '{"process": 7}'])
-def test_a_damaged_card_is_not_believed(card: str) -> None:
-    leave().write_text(card)
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", '"process"', "{}", '{"process": 7}'])
+def test_a_damaged_discovery_file_is_not_believed(content: str) -> None:
+    leave().write_text(content)
     assert find_settings() == Settings()
 
 
-def test_another_users_card_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_users_discovery_file_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     leave()
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     assert find_settings() == Settings()
 
 
-def test_only_its_user_can_read_the_card() -> None:
+def test_only_its_user_can_read_the_discovery_file() -> None:
     assert stat.S_IMODE(leave().stat().st_mode) == 0o600
 
 
-def test_whoever_reads_a_card_while_another_is_written_reads_a_whole_one(tmp_path: Path) -> None:
+def test_whoever_reads_a_discovery_file_while_another_is_written_reads_a_whole_one(tmp_path: Path) -> None:
     path = leave(tmp_path, namespace="before")
     with path.open() as reading:
         leave(tmp_path, namespace="after")
@@ -123,7 +123,7 @@ def test_whoever_reads_a_card_while_another_is_written_reads_a_whole_one(tmp_pat
     assert [item.name for item in path.parent.iterdir() if path.name in item.name] == [path.name]
 
 
-def test_a_card_in_another_users_folder_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_discovery_file_in_another_users_folder_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError):
         leave()
@@ -169,7 +169,7 @@ def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
             super().__init__()
             commands.append(command)
 
-        def ask_to_end(self) -> None:
+        def request_stop(self) -> None:
             pass
 
     settings = Settings(fhir_base=base)
@@ -177,7 +177,7 @@ def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
     monkeypatch.setattr(service, "connect", lambda _: nullcontext())
     monkeypatch.setattr(service, "require_usable_store", lambda *_: None)
     monkeypatch.setattr(service, "_with_store", lambda *_: (None, settings))
-    monkeypatch.setattr(service, "_with_receiver", lambda *_: settings)
+    monkeypatch.setattr(service, "_with_fake_phone", lambda *_: settings)
     monkeypatch.setattr(service, "watching", lambda _: nullcontext())
     stop = threading.Event()
     stop.set()
@@ -195,5 +195,5 @@ def test_the_receiver_runs_and_is_spoken_of_only_where_a_channel_uses_it(
     said: list[str] = []
     settings = Settings(config_dir=tmp_path)
     with ExitStack() as stack:
-        changed = service._with_receiver(stack, settings, said.append, lambda _: None)
+        changed = service._with_fake_phone(stack, settings, said.append, lambda _: None)
         assert (changed.receiver_url != settings.receiver_url, len(said)) == (uses_it, int(uses_it))

@@ -14,7 +14,7 @@ import pytest
 
 from worker.standalone import supervisor as module
 from worker.standalone.embedded_redis import EmbeddedRedis, EmbeddedRedisError
-from worker.standalone.supervisor import Supervised, keep_running, keep_short, worker_command
+from worker.standalone.supervisor import Supervised, keep_running, rotate_log, worker_command
 
 LIVES = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DIES = [sys.executable, "-c", "import sys; sys.exit(3)"]
@@ -190,7 +190,7 @@ def test_a_log_that_is_long_is_begun_anew_and_its_writers_go_on(
     log, stop = tmp_path / "cartwatch.log", threading.Event()
     with log.open("ab", buffering=0) as writer:
         writer.write(b"a line that is long\n")
-        keeper = threading.Thread(target=keep_short, args=(log, stop))
+        keeper = threading.Thread(target=rotate_log, args=(log, stop))
         keeper.start()
         eventually(lambda: log.stat().st_size == 0)
         writer.write(b"next\n")
