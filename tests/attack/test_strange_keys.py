@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from tests.support.hospital import Hospital, crs2, eventually
 from worker.standalone.supervisor import Supervised
+from worker.store import unreadable
 from worker.store.keys import Shard
 
 pytestmark = pytest.mark.server
@@ -73,10 +74,13 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
     bed = neighbour(hospital, shard, "beside the spoiled one")
     falls_ill(hospital, bed)
     eventually(lambda: hospital.paged("CRS", bed), "the neighbour is paged")
-    eventually(lambda: len(kept_of(hospital, spoiled)) == 3, "what came for the spoiled one is kept")
+    suspended = shard.key("suspended")
+    eventually(lambda: hospital.redis.xlen(suspended) == 3, "what came for the spoiled one waits")
     eventually(lambda: any(page.path == "/phone-4" for page in hospital.phone.received), "the technician is paged")
+    listed = {(one.kind, one.name) for _, one in unreadable.listed(hospital.redis, hospital.store.keys)}
+    assert listed == {("state", spoiled), ("page", spoiled)}
+    assert not hospital.paged("CRS", spoiled)
+    hospital.redis.hdel(shard.key("states"), spoiled)
+    eventually(lambda: hospital.paged("CRS", spoiled), "after the repair what waited is evaluated")
+    assert hospital.redis.xlen(suspended) == 0
     assert worker.starts == 1
-
-
-def kept_of(hospital: Hospital, patient: str) -> list[str]:
-    return [record.why for _, record in hospital.store.dead_letters() if record.patient == patient]

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from worker.monitoring.stalled_consumer import STALLED_AFTER_SECONDS, ConsumerWa
 from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
-from worker.store import backlog
+from worker.store import backlog, schema
 from worker.store.backlog import PAGES_READ
 from worker.store.shard import Store
 from worker.ticker import EVERY_SECONDS, RECEIPT_SECONDS, Pending, pending, tick
@@ -368,3 +369,36 @@ def test_a_worker_that_takes_nothing_from_its_queue_ends_whatever_the_queue(
     assert ended == []
     tick(app)
     assert ended == [queue]
+
+
+# -- a store of a newer version --------------------------------------------------------------------
+
+
+@pytest.fixture
+def celery_state(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    found = SimpleNamespace(should_stop=None)
+    monkeypatch.setattr(module, "worker_state", found)
+    return found
+
+
+def test_a_worker_ends_once_a_newer_version_has_written_to_the_store(
+    store: Store, sent: Sent, celery_state: SimpleNamespace
+) -> None:
+    send(store, crs2("P2"))
+    store.redis.set(KEYS.schema, schema.VERSION + 1)
+    tick(app)
+    assert celery_state.should_stop == os.EX_CONFIG
+    assert sent == []
+    assert not store.redis.exists(KEYS.watchdog_claim)
+
+
+@pytest.mark.parametrize("written_by", [None, b"0", b"%d" % schema.VERSION, b"no version"])
+def test_it_stays_where_none_has(
+    store: Store, sent: Sent, celery_state: SimpleNamespace, written_by: bytes | None
+) -> None:
+    if written_by is not None:
+        store.redis.set(KEYS.schema, written_by)
+    send(store, crs2("P2"))
+    tick(app)
+    assert celery_state.should_stop is None
+    assert sent == [("advance", (KEYS.of("P2").number,))]

@@ -16,6 +16,7 @@ from worker.fhir_export import export as module
 from worker.fhir_export.client import FhirClient, PutResult
 from worker.fhir_export.export import PAGE_KEPT, export
 from worker.fhir_export.refused import forget_refused, refused
+from worker.store import schema, unreadable
 from worker.store.backlog import ExportBacklog
 
 
@@ -329,3 +330,31 @@ def test_a_failing_base_is_noted_since_the_first_failure(ward: Exporting) -> Non
     pause = circuit_breaker.read(ward.store.redis, ward.store.keys)
     assert pause is not None
     assert (pause.since, pause.tries) == (NOW, 2)
+
+
+def test_an_entry_that_cannot_be_read_is_listed_and_holds_up_no_other(ward: Exporting) -> None:
+    ward.store.redis.xadd(ward.shard().exports, {"at": 1, "e": b"junk"})
+    ward.store.redis.xadd(ward.shard().exports, {"what": "is this"})
+    ward.comes(*crs2())
+    ward.export()
+    assert ward.waits() == 0
+    assert ward.observations()
+    assert [one.kind for _, one in unreadable.listed(ward.store.redis, KEYS)] == ["export", "export"]
+
+
+def test_a_page_exported_before_that_cannot_be_read_holds_up_nothing(ward: Exporting) -> None:
+    ward.comes(*crs2())
+    page = ward.crs_page()["page"]
+    ward.export()
+    ward.store.redis.set(ward.shard().page(page), b"junk")
+    ward.comes(receipt(page, "sent", ward.clock.now()))
+    ward.export()
+    assert ward.waits() == 0
+
+
+def test_an_entry_of_a_newer_version_is_left_to_it(ward: Exporting) -> None:
+    ward.store.redis.set(KEYS.schema, schema.VERSION + 1)
+    ward.store.redis.xadd(ward.shard().exports, {"at": 1, "e": b"\xc1\x09of a newer version"})
+    assert not ward.export()
+    assert ward.waits() == 1
+    assert ward.store.redis.get(ward.shard().export_lease) is None

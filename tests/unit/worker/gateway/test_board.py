@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.support.desk import PERSON, Desk, site_with, words
-from tests.support.stored_ward import Clock, everything, reading, registration, waiting
+from tests.support.stored_ward import KEYS, Clock, everything, reading, registration, waiting
 from worker.gateway import snapshot as module
 from worker.gateway.board import _events
 from worker.gateway.rate_limit import LiveBoards
@@ -368,3 +368,13 @@ def test_a_live_board_counts_while_it_is_open(desk: Desk, runner: asyncio.Runner
     listener.next()
     assert listener.ended()
     assert listener.boards._open.total() == 0
+
+
+def test_it_names_the_patients_whose_stored_state_cannot_be_read(desk: Desk) -> None:
+    desk.fall_ill("P1")
+    desk.fall_ill("P2")
+    desk.redis.hset(KEYS.of("P1").key("states"), "P1", b"damaged")
+    desk.sign_in()
+    shown = words(desk.get("/board"))
+    assert "Not watched, because their stored data cannot be read: P1" in shown
+    assert "P2 D+2" in shown

@@ -199,3 +199,18 @@ def test_unregistered_patients_are_counted_with_their_sources_and_ill_once_they_
     known = {f"{CONDITION}2024-06-14 08:00": incidents.Incident(0, milliseconds(NOW), notified=True)}
     store.redis.hset(KEYS.watchdog, "incidents", incidents.pack(known))
     assert not check(store, "unregistered").well
+
+
+@pytest.mark.usefixtures("said")
+def test_stored_data_that_cannot_be_read_is_counted_and_names_nobody(store: Store, clock: Clock) -> None:
+    store.redis.hset(SHARD.key("states"), "P1", b"damaged")
+    send(store, crs2())
+    advance(store, SHARD, clock, SITE)
+    found = check(store, "unreadable data")
+    assert (found.well, found.seen) == (False, "1 state(s); see `cartwatch unreadable`")
+
+
+@pytest.mark.usefixtures("said")
+def test_a_store_of_a_newer_version_is_not_well(store: Store) -> None:
+    store.redis.set(KEYS.schema, 99)
+    assert not check(store, "stored data").well

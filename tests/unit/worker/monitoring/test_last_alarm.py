@@ -1,6 +1,6 @@
 """The last alarm: what it takes for an outage, and whom it asks."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from tests.support.stored_ward import KEYS, NOW
 from worker.clock import milliseconds
 from worker.monitoring import emergency_page, last_alarm
 from worker.monitoring.last_alarm import LastAlarm, Progress, reason_of
-from worker.store.requirements import UnfitStoreError
+from worker.store import schema
+from worker.store.requirements import NewerDataError, UnfitStoreError
 from worker.store.shard import Store
 
 SHARD = KEYS.shard(2)
@@ -193,3 +194,30 @@ def test_what_waits_moves_when_some_of_it_is_gone() -> None:
     assert progress.still_since(frozenset("a"), 2) == 2
     assert progress.still_since(frozenset("ab"), 3) == 2
     assert progress.still_since(frozenset("b"), 4) == 4
+
+
+@pytest.mark.parametrize(("last_run", "paged"), [(timedelta(seconds=10), 0), (timedelta(minutes=5), 1), (None, 1)])
+def test_a_worker_refused_for_newer_data_is_paged_only_where_no_newer_one_runs(
+    store: Store, now: list[float], sent: Sent, monkeypatch: pytest.MonkeyPatch, last_run: timedelta | None, paged: int
+) -> None:
+    monkeypatch.setattr(last_alarm, "_impatient", lambda _: store.redis)
+    monkeypatch.setattr(store.redis, "close", lambda: None)
+    settings = Settings(namespace=KEYS.namespace)
+    if last_run is not None:
+        store.redis.hset(KEYS.watchdog, "last_run", (datetime.now(UTC) - last_run).isoformat())
+    for _ in range(4):
+        last_alarm.refused(settings, NewerDataError("stored data"))
+        now[0] += 4
+    assert len(sent) == paged
+
+
+def test_a_newer_store_does_not_keep_an_outage_open(
+    store: Store, sent: Sent, watch: LastAlarm, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old gateway that runs on beside newer workers: their store is well."""
+    store.redis.set(KEYS.schema, schema.VERSION + 1)
+    refuse(store, monkeypatch, ConnectionError("refused"))
+    looks(watch, now, 20)
+    refuse(store, monkeypatch, None)
+    looks(watch, now, 20)
+    assert [words[0] for words in sent][-1] == emergency_page.PAGES_AGAIN

@@ -10,7 +10,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
-from tests.support.stored_ward import KEYS, NOW, SITE, Clock, reading, registration, send
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, registration, send, waiting
 from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
@@ -389,3 +389,15 @@ def test_another_patient_who_stays_unregistered_pages_anew_and_at_most_once_in_t
         "1 unregistered patients send readings, from monitor-0",
         "3 unregistered patients send readings, from monitor-0, monitor-1, monitor-2",
     ]
+
+
+def test_a_state_that_can_be_read_again_is_evaluated_within_a_run(run: Runtime) -> None:
+    shard = KEYS.of("P1")
+    run.store.redis.hset(shard.key("states"), "P1", b"damaged")
+    send(run.store, crs2(), run.clock.now())
+    advance(run.store, shard, run.clock, SITE)
+    assert shard not in look(run).wake
+    run.store.redis.hdel(shard.key("states"), "P1")
+    forward(run, ROUND)
+    assert shard in look(run).wake
+    assert waiting(run.store) == 3

@@ -9,8 +9,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
 from tests.support.stored_ward import KEYS
+from worker.store import schema
 from worker.store.keys import Keys
-from worker.store.requirements import UnfitStoreError, require_usable_store, violations
+from worker.store.requirements import NewerDataError, UnfitStoreError, require_usable_store, violations
 
 WELL: dict[str, dict[str, Any]] = {
     "server": {"redis_version": "7.0.15"},
@@ -137,3 +138,21 @@ def test_a_store_that_is_being_read_from_disk_is_waited_for(redis: Redis, said: 
 def test_looking_alone_changes_nothing(redis: Redis) -> None:
     violations(redis, KEYS, by_writing=False)
     assert list(redis.scan_iter("*")) == []
+
+
+@pytest.mark.usefixtures("said")
+def test_a_store_that_a_newer_version_has_written_to_is_refused_by_name(redis: Redis) -> None:
+    redis.set(KEYS.schema, schema.VERSION + 1)
+    newer = f"stored data: the stored data has version {schema.VERSION + 1}, and .* {schema.VERSION} at most; start the"
+    with pytest.raises(NewerDataError, match=newer):
+        require_usable_store(redis, KEYS, Settings())
+    assert redis.get(KEYS.schema) == b"%d" % (schema.VERSION + 1)
+    assert not redis.exists(KEYS.shard_count)
+
+
+@pytest.mark.usefixtures("said")
+def test_a_process_that_starts_records_its_version_and_one_that_only_looks_does_not(redis: Redis) -> None:
+    violations(redis, KEYS, by_writing=False)
+    assert not redis.exists(KEYS.schema)
+    require_usable_store(redis, KEYS, Settings())
+    assert redis.get(KEYS.schema) == b"%d" % schema.VERSION
