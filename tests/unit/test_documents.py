@@ -13,6 +13,7 @@ import click
 import pytest
 import yaml
 
+from alerts.state import PatientState
 from config.intake import load_intake
 from config.settings import Settings
 from tests.support.configuration import folder
@@ -179,6 +180,12 @@ def test_every_variable_is_a_setting(document: str) -> None:
     known = VARIABLES.union(*(re.findall(r"CARTWATCH_\w+", read(name)) for name in files))
     for name in re.findall(r"CARTWATCH_[A-Z_]*[A-Z]", read(document)):
         assert name in known or any(other.startswith(name) for other in known), name
+
+
+def test_the_schema_of_a_state_names_each_of_its_fields() -> None:
+    table = read("docs/developers/stored_data.md").partition("## The state of a patient")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.M))))
+    assert named == set(PatientState.__struct_fields__) - {"patient"}
 
 
 # -- the map -----------------------------------------------------------------------------------------
