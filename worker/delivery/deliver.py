@@ -16,6 +16,7 @@ one page begins the next, so that a page costs one round trip and one write to d
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ from worker.delivery.channel_lock import Place
 from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome, receipt_for
 from worker.delivery.page_lease import PageLease
 from worker.delivery.rendering import in_order
+from worker.store import measurements
 from worker.store.codec import pack
 from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
@@ -301,8 +303,9 @@ class ChannelRun:
 
     def _deliver(self, message: list[PageLease]) -> Record:
         """Send a message. Record a failure at once; return the rest of the record, to be written with the next step."""
+        began = time.monotonic()
         attempt = self._send(message)
-        now = self._clock.now()
+        lasted, now = time.monotonic() - began, self._clock.now()
         for lease in message:
             log.info("page %s on %s: %s %s", lease.page.id, self._lock.channel, attempt.outcome, attempt.detail)
             if attempt.outcome is not Outcome.SENT:
@@ -312,10 +315,10 @@ class ChannelRun:
         if self._first.place in [lease.place for lease in message]:
             self._outcome = attempt.outcome
         self._healthy = attempt.outcome in (Outcome.SENT, Outcome.PERMANENT)
-        return lambda pipe: self._record(pipe, message, attempt, now)
+        return lambda pipe: self._record(pipe, message, attempt, lasted, now)
 
-    def _record(self, pipe: Pipeline, message: list[PageLease], attempt: Attempt, now: datetime) -> None:
-        """Record the state of the channel, and that sent pages are no longer owed. Idempotent."""
+    def _record(self, pipe: Pipeline, message: list[PageLease], attempt: Attempt, lasted: float, now: datetime) -> None:
+        """Record the state of the channel, and that sent pages are no longer owed. Idempotent, but for the counts."""
         if attempt.outcome is Outcome.SENT:
             for lease in message:
                 self._receipt(pipe, lease, "sent", attempt, now)
@@ -324,6 +327,7 @@ class ChannelRun:
             limits.remove_rate_limited(pipe, self._keys, self._lock.channel, [lease.place for lease in message])
         if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
             limits.count_sent(pipe, self._keys, self._lock.channel, self._channel.limit, now)
+        measurements.count_notification(pipe, self._keys, self._lock.channel, attempt.outcome, lasted)
         channel_lock.record_outcome(pipe, self._keys, self._lock.channel, attempt.outcome)
 
     def _send(self, message: list[PageLease]) -> Attempt:

@@ -1,12 +1,20 @@
-"""What Prometheus reads: gauges of the ward, of what waits and of the watchdog, counters of what came in by MLLP.
+"""The metrics of the installation, for Prometheus: a collector over the store, so that every gateway shows the same.
 
-No patient and no value. An age is in seconds; of what never was it is infinite, so that an alert on it goes off.
+No patient and no value. A time is a timestamp; that of an event that never happened is 0, so that `time() - x` is large
+and an alert rule fires. Of what waits, the time of the oldest is shown only while something waits.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis.client import Pipeline
 
 from alerts.overview import is_unacknowledged
 from config.site import URGENCIES
@@ -14,137 +22,193 @@ from worker.gateway.ack_status import is_overdue
 from worker.gateway.snapshot import Ward
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
 from worker.monitoring.watchdog import WatchdogStatus, last_run
-from worker.store import backlog
-from worker.store.backlog import Backlog
+from worker.store import backlog, measurements
+from worker.store.backlog import Backlog, ExportBacklog, Pages, per_shard
+from worker.store.codec import readable, unpack_owed
 from worker.store.dead_letters import Tally, tally
+from worker.store.keys import Shard
+from worker.store.measurements import Distribution, Measurements
 from worker.store.shard import Store
 
-Peers = dict[str, dict[str, dict[str, int]]]
-"""Listener -> peer -> what is counted of it."""
+PREFIX = "cartwatch_"
 
-Samples = Mapping[str, float]
-"""Labels -> value."""
+QUEUES = {"ordinary": "due", "urgent": "urgent"}
+"""The key of the pages that wait, by priority."""
+
+Samples = Mapping[Any, float]
+"""The values of a metric by those of its labels, a tuple."""
 
 
-def exposition(ward: Ward, store: Store, now: datetime) -> str:
-    """The text of `/metrics`, in the format of Prometheus.
+def exposition(ward: Ward, store: Store, now: datetime) -> bytes:
+    """The text of `/metrics`.
 
     Raises:
         redis.exceptions.RedisError: the store cannot be reached.
     """
-    waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
-    lines = [
-        *_of_the_ward(ward),
-        *_of_what_waits(waits, tally(store.redis, store.keys, now)),
-        *(_of_exports(waits) if store.exports else ()),
-        *_of_the_auditor(last_run(store), now),
-        *_of_mllp(read_all(store.redis, store.keys)),
-    ]
-    return "\n".join(lines) + "\n"
+    registry = CollectorRegistry()
+    registry.register(StoreCollector(ward, store, now))
+    return generate_latest(registry)
 
 
-def _of_the_ward(ward: Ward) -> Iterable[str]:
+class StoreCollector(Collector):
+    """Reads the metrics from the store at a time, and from the last snapshot of the ward."""
+
+    def __init__(self, ward: Ward, store: Store, now: datetime) -> None:
+        self._ward, self._store, self._now = ward, store, now
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the metrics are known once they are read."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric."""
+        store = self._store
+        waits = backlog.read(store.redis, store.keys, self._now, exports=store.exports)
+        yield from _of_the_ward(self._ward)
+        yield from _of_the_inboxes(waits)
+        yield from _of_the_delivery(store, waits)
+        yield from _of_dead_letters(tally(store.redis, store.keys, self._now))
+        if waits.exports is not None:
+            yield from _of_exports(waits.exports)
+        yield from _of_the_watchdog(last_run(store))
+        yield from _of_workers(measurements.read(store.redis, store.keys))
+        yield from _of_mllp(read_all(store.redis, store.keys))
+        yield _gauge("build_info", "The version that answers", {(version("cartwatch"),): 1}, "version")
+
+
+def _of_the_ward(ward: Ward) -> Iterable[Metric]:
     episodes = [episode for state in ward.states for episode in state.episodes.values()]
     by_urgency = Counter(str(episode.urgency) for episode in episodes)
-    by_state = Counter(str(told.state) for episode in episodes for told in episode.deliveries)
-    watched = sum(state.is_graded for state in ward.states)
-    yield from _gauge("patients", "Patients under watch", {"": watched})
-    yield from _gauge("unregistered_patients", "Patients nobody has registered", {"": ward.unregistered.patients})
-    yield from _gauge("open_episodes", "Open episodes", {_labels(urgency=name): by_urgency[name] for name in URGENCIES})
-    yield from _gauge(
-        "unacknowledged_episodes", "Open episodes that nobody has", {"": sum(map(is_unacknowledged, episodes))}
+    by_state = Counter((str(delivery.state),) for episode in episodes for delivery in episode.deliveries)
+    yield _gauge("patients", "Patients under watch", {(): sum(state.is_graded for state in ward.states)})
+    yield _gauge("unregistered_patients", "Patients nobody has registered", {(): ward.unregistered.patients})
+    yield _gauge("open_episodes", "Open episodes", {(name,): by_urgency[name] for name in URGENCIES}, "urgency")
+    yield _gauge(
+        "unacknowledged_episodes", "Open episodes that nobody has", {(): sum(map(is_unacknowledged, episodes))}
     )
-    yield from _gauge("overdue_items", "Assessments that are overdue", {"": sum(map(is_overdue, episodes))})
-    pages = {_labels(state=name): by_state[name] for name in sorted(by_state)}
-    yield from _gauge("pages", "Pages of open episodes", pages)
-    yield from _gauge("feeds_silent", "Feeds that are silent", {"": _silent(ward)})
-    yield from _gauge("well", "Whether every part is well", {"": int(all(check.well for check in ward.checks))})
+    yield _gauge("assessments_overdue", "Assessments that are overdue", {(): sum(map(is_overdue, episodes))})
+    yield _gauge("pages", "Pages of open episodes", by_state, "state")
+    silent = sum(episode.condition.startswith("feed ") for episode in episodes)
+    yield _gauge("feeds_silent", "Feeds reported as silent", {(): silent})
+    yield _gauge("healthy", "Whether every part is well", {(): all(check.well for check in ward.checks)})
 
 
-def _of_what_waits(waits: Backlog, letters: Tally) -> Iterable[str]:
-    oldest = waits.oldest_message()
-    yield from _gauge("inbox_messages", "Messages that wait to be judged", {"": waits.messages})
-    age = (waits.store_ms - oldest) / 1000 if oldest is not None else 0
-    yield from _gauge("inbox_oldest_message_age_seconds", "How long the oldest of them has waited", {"": age})
-    yield from _gauge("set_aside_messages", "Messages that could not be used", {"": letters.letters})
-    yield from _gauge("set_aside_bytes", "Bytes that they take, about", {"": letters.used})
-    yield from _gauge("set_aside_limit_bytes", "Of them so many are kept", {"": letters.limit})
+def _of_the_inboxes(waits: Backlog) -> Iterable[Metric]:
+    yield _gauge("inbox_messages", "Messages that wait to be evaluated", {(): waits.messages})
+    oldest = _if_any((), waits.oldest_message())
+    yield _gauge("inbox_oldest_message_timestamp_seconds", "When the oldest of them was accepted", oldest)
+
+
+def _of_the_delivery(store: Store, waits: Backlog) -> Iterable[Metric]:
+    """By priority: critical pages are urgent, and have workers of their own."""
+    queued: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, ...], float] = {}
+    for priority, key in QUEUES.items():
+        due = {one.shard: _due(one.urgent if key == "urgent" else one.pages, waits.now) for one in waits.shards}
+        first |= _if_any((priority,), min((at for pages in due.values() for _, at in pages), default=None))
+        channels = _channels(store, key, {shard: pages for shard, pages in due.items() if pages}, waits.now)
+        queued.update((channel, priority) for channel in channels)
+    yield _gauge("delivery_queue_pages", "Pages that wait to be sent", queued, "channel", "priority")
+    what = "When the first of them was due"
+    yield _gauge("delivery_queue_oldest_page_timestamp_seconds", what, first, "priority")
+
+
+def _due(pages: Pages, now: int) -> list[tuple[str, int]]:
+    return [(page, at) for page, at in pages if at <= now]
+
+
+def _channels(store: Store, key: str, due: Mapping[Shard, list[tuple[str, int]]], now: int) -> Iterable[str]:
+    """The channel of each due page; empty beyond the first few hundred of a shard, which are not looked up."""
+
+    def ask(pipe: Pipeline, shard: Shard) -> None:
+        pipe.hmget(shard.key("outbox"), [page for page, _ in due[shard]])
+        pipe.zcount(shard.key(key), "-inf", now)
+
+    for packed, total in per_shard(store.redis, due, ask):
+        known = [owed.page.channel for _, owed in readable(unpack_owed, enumerate(filter(None, packed)))]
+        yield from known
+        yield from [""] * (total - len(known))
+
+
+def _of_dead_letters(letters: Tally) -> Iterable[Metric]:
+    yield _gauge("dead_letters", "Messages that could not be used", {(): letters.letters})
+    yield _gauge("dead_letters_bytes", "Bytes that they take, about", {(): letters.used})
+    yield _gauge("dead_letters_limit_bytes", "Bytes that they may take", {(): letters.limit})
     dropped = sum(letters.dropped.values())
-    yield from _gauge("set_aside_dropped", "Of them dropped since the list was emptied", {"": dropped})
-    due = {
-        "deliver": [at for one in waits.shards for _, at in one.pages if at <= waits.now],
-        "deliver_urgent": [at for one in waits.shards for _, at in one.urgent if at <= waits.now],
-    }
-    yield from _gauge("due_pages", "Pages that wait to be sent", _by_queue({name: len(due[name]) for name in due}))
-    ages = {name: (waits.now - min(due[name], default=waits.now)) / 1000 for name in due}
-    yield from _gauge("due_oldest_page_age_seconds", "How long the first of them has waited", _by_queue(ages))
+    yield _counter("dead_letters_dropped", "Dead letters dropped since the list was emptied", {(): dropped})
 
 
-def _of_exports(waits: Backlog) -> Iterable[str]:
-    """Of an installation that tells a record system."""
-    assert waits.exports is not None
-    yield from _gauge("exports_waiting", "Batches the record system is still to be told", {"": waits.exports.batches})
-    age = (waits.now - waits.exports.oldest) / 1000 if waits.exports.oldest is not None else 0
-    yield from _gauge("exports_oldest_age_seconds", "How long the oldest of them has waited", {"": age})
-    yield from _gauge("exports_refused", "Resources the record system refused", {"": waits.exports.refused})
+def _of_exports(waits: ExportBacklog) -> Iterable[Metric]:
+    """Of an installation that exports to an EHR."""
+    yield _gauge("exports_waiting", "Batches that wait for the EHR", {(): waits.batches})
+    oldest = _if_any((), waits.oldest)
+    yield _gauge("exports_oldest_timestamp_seconds", "When the oldest of them was committed", oldest)
+    yield _gauge("exports_refused", "Resources that the EHR refused", {(): waits.refused})
 
 
-def _of_the_auditor(look: WatchdogStatus, now: datetime) -> Iterable[str]:
-    yield from _gauge("audit_age_seconds", "Since the watchdog's last look", {"": _age(look.last_run, now)})
-    overdue = {_labels(kind=kind): count for kind, count in look.overdue.items()}
-    yield from _gauge("audit_overdue", "What the watchdog found overdue, by kind", overdue)
-    yield from _gauge("audit_troubles", "Troubles the watchdog has told and that go on", {"": len(look.notified)})
-    yield from _counter("audit_looks", "Looks of the watchdog", {"": look.runs})
-    yield from _counter("audit_looks_overdue", "Looks that found something overdue", {"": look.runs_overdue})
-    took = math.inf if look.canary_latency is None else look.canary_latency / timedelta(seconds=1)
-    yield from _gauge("round_trip_seconds", "How long the last page of the synthetic patient took", {"": took})
-    yield from _gauge("round_trip_age_seconds", "Since it came back", {"": _age(look.canary_arrived, now)})
+def _of_the_watchdog(status: WatchdogStatus) -> Iterable[Metric]:
+    at = {(): _timestamp(status.last_run)}
+    yield _gauge("watchdog_last_run_timestamp_seconds", "When the watchdog ran last", at)
+    overdue = {(kind,): count for kind, count in status.overdue.items()}
+    yield _gauge("watchdog_overdue", "What that run found overdue", overdue, "kind")
+    yield _gauge("watchdog_incidents_open", "Open incidents", {(): len(status.notified)})
+    yield _counter("watchdog_runs", "Runs of the watchdog", {(): status.runs})
+    yield _counter("watchdog_runs_overdue", "Runs that found something overdue", {(): status.runs_overdue})
+    latency = {(): status.canary_latency / timedelta(seconds=1)} if status.canary_latency is not None else {}
+    yield _gauge("canary_latency_seconds", "How long the last page of the canary took", latency)
+    arrived = {(): _timestamp(status.canary_arrived)}
+    yield _gauge("canary_last_success_timestamp_seconds", "When a page of the canary last arrived", arrived)
 
 
-def _of_mllp(found: Peers) -> Iterable[str]:
-    rows = [(_labels(listener=name, peer=peer), row) for name, peers in found.items() for peer, row in peers.items()]
+def _of_workers(measured: Measurements) -> Iterable[Metric]:
+    what = "Attempts to send a message on a channel"
+    yield _counter("notifications", what, measured.notifications, "channel", "outcome")
+    what = "How long an attempt to send a message took"
+    yield _histogram(measurements.NOTIFICATION.name, what, measured, "channel")
+    what = "From the acceptance of a patient's message to the commit of the page that it led to"
+    yield _histogram(measurements.READING_TO_PAGE.name, what, measured)
+    yield _histogram(measurements.BATCH.name, "From reading the states of a batch to its commit", measured)
+
+
+def _of_mllp(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterable[Metric]:
+    rows = {(name, peer): row for name, peers in found.items() for peer, row in peers.items()}
     for name, text in COUNTED.items():
-        yield from _counter(f"mllp_{name}", text, {labels: row[name] for labels, row in rows if name in row})
-    seen = {labels: row[LAST_SEEN] / 1000 for labels, row in rows if LAST_SEEN in row}
-    yield from _gauge("mllp_last_seen_timestamp_seconds", "When a peer last sent something", seen)
+        counts = {labels: row[name] for labels, row in rows.items() if name in row}
+        yield _counter(f"mllp_{name}", text, counts, "listener", "peer")
+    seen = {labels: row[LAST_SEEN] / 1000 for labels, row in rows.items() if LAST_SEEN in row}
+    what = "When a peer last sent something"
+    yield _gauge("mllp_last_seen_timestamp_seconds", what, seen, "listener", "peer")
 
 
-def _gauge(name: str, text: str, values: Samples) -> Iterable[str]:
-    yield from _metric(name, "gauge", text, values)
+def _gauge(name: str, text: str, samples: Samples, *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(PREFIX + name, f"{text}.", labels=labels), samples)
 
 
-def _counter(name: str, text: str, values: Samples) -> Iterable[str]:
-    yield from _metric(f"{name}_total", "counter", text, values)
+def _counter(name: str, text: str, samples: Samples, *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(PREFIX + name, f"{text}.", labels=labels), samples)
 
 
-def _metric(name: str, kind: str, text: str, values: Samples) -> Iterable[str]:
-    yield f"# HELP cartwatch_{name} {text}."
-    yield f"# TYPE cartwatch_{name} {kind}"
-    for labels, value in values.items():
-        yield f"cartwatch_{name}{{{labels}}} {_number(value)}" if labels else f"cartwatch_{name} {_number(value)}"
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+    for labels, value in samples.items():
+        family.add_metric(labels, float(value))
+    return family
 
 
-def _number(value: float) -> str:
-    return "+Inf" if value == math.inf else str(value)
+def _histogram(name: str, text: str, measured: Measurements, *labels: str) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, f"{text}.", labels=labels)
+    for label, found in measured.histograms[name].items():
+        family.add_metric([label] if labels else [], _buckets(found), found.seconds)
+    return family
 
 
-def _labels(**labels: str) -> str:
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+def _buckets(found: Distribution) -> list[tuple[str, float]]:
+    return [("+Inf" if bound == float("inf") else str(float(bound)), count) for bound, count in found.buckets]
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _timestamp(at: datetime | None) -> float:
+    return at.timestamp() if at is not None else 0.0
 
 
-def _by_queue(values: Mapping[str, float]) -> dict[str, float]:
-    return {_labels(queue=queue): value for queue, value in values.items()}
-
-
-def _age(at: datetime | None, now: datetime) -> float:
-    """Seconds since a moment; of one that never was, infinite."""
-    return math.inf if at is None else (now - at) / timedelta(seconds=1)
-
-
-def _silent(ward: Ward) -> int:
-    """Feeds of which it has been said that they are silent."""
-    return sum(episode.condition.startswith("feed ") for state in ward.states for episode in state.episodes.values())
+def _if_any(labels: tuple[str, ...], at: int | None) -> dict[tuple[str, ...], float]:
+    """A sample of a time (ms), if there is one."""
+    return {labels: at / 1000} if at is not None else {}

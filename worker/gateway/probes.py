@@ -6,6 +6,7 @@ import hmac
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -44,7 +45,7 @@ class MetricsAccess(NamedTuple):
 def routes(gateway: Gateway, live: WardSnapshots, access: MetricsAccess) -> list[Route]:
     """`/livez`, `/readyz`, `/healthz` and `/metrics`."""
 
-    scrape: SingleFlight[str] = SingleFlight(gateway.threads.board)
+    scrape: SingleFlight[bytes] = SingleFlight(gateway.threads.board)
     asked: SingleFlight[object] = SingleFlight(gateway.threads.links)
 
     async def livez(_: Request) -> Response:
@@ -68,7 +69,7 @@ def routes(gateway: Gateway, live: WardSnapshots, access: MetricsAccess) -> list
             return PlainTextResponse("not from here\n", 403)
         ward = await live.ward(or_last=False)
         text = await scrape.join(lambda: exposition(ward, gateway.run.store, gateway.now()))
-        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     probes = {"/livez": livez, "/readyz": readyz, "/healthz": healthz, "/metrics": metrics}
     return [Route(path, answer, methods=["GET"]) for path, answer in probes.items()]

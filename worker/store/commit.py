@@ -1,5 +1,6 @@
 """The one transaction of a batch: what it led to is committed whole, with its inbox entries, or not at all."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from redis.exceptions import WatchError
 from alerts.messages import AnyMessage
 from alerts.state import Effects, PatientState
 from worker.clock import milliseconds
-from worker.store import dead_letters
+from worker.store import dead_letters, measurements
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import InboxEntry
 from worker.store.inbox import encoded, queue, queue_wakeups, to_wake
@@ -77,6 +78,7 @@ class Transaction:
         self._store = store
         self._batch = batch
         self._pipe = store.redis.pipeline(transaction=True)
+        self._began = time.monotonic()
         self.unregistered = 0
         self.unreadable: dict[str, UnreadableError] = {}
 
@@ -111,6 +113,7 @@ class Transaction:
         self._require_inboxes(commit.forwarded)
         self._pipe.multi()
         shards = [other for other in write(self._store, self._pipe, batch, commit, now) if other != batch.shard]
+        self._measure(batch, commit, now)
         self._move_on(batch)
         queue_wakeups(self._pipe, shards)
         self._pipe.xlen(batch.shard.inbox)
@@ -124,6 +127,19 @@ class Transaction:
         if commit.effects.dead_letters:
             dead_letters.trim(self._store.redis, self._store.keys, now)
         return Committed(bool(waiting or due), to_wake(shards, replies))
+
+    def _measure(self, batch: Batch, commit: Commit, now: datetime) -> None:
+        """Queue how long the batch took, and how long ago the first message of each patient it pages was accepted."""
+        keys, lasted = self._store.keys, time.monotonic() - self._began
+        measurements.observe(self._pipe, keys, measurements.BATCH, lasted)
+        paged = {owed.page.patient for owed in commit.owed if not owed.page.patient.startswith("~")}
+        accepted: dict[str, datetime] = {}
+        for entry in batch.waiting:
+            if entry.patient in paged:
+                accepted[entry.patient] = min(accepted.get(entry.patient, entry.received), entry.received)
+        for at in accepted.values():
+            seconds = max((now - at).total_seconds(), 0.0) + lasted
+            measurements.observe(self._pipe, keys, measurements.READING_TO_PAGE, seconds)
 
     def _require_inboxes(self, forwarded: Iterable[AnyMessage]) -> None:
         """Fail before the commit on an inbox that holds another type: the commit would lose what it forwards."""

@@ -170,6 +170,11 @@ class Keys(NamedTuple):
         return f"{self.namespace}:workers"
 
     @property
+    def measurements(self) -> str:
+        """Hash: counts and durations of the workers (`worker.store.measurements`)."""
+        return f"{self.namespace}:measurements"
+
+    @property
     def waiting_bytes(self) -> str:
         """Hash: source -> bytes of its messages that wait in the inboxes."""
         return f"{self.namespace}:waiting_bytes"

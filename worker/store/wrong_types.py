@@ -24,7 +24,7 @@ TYPES = {
     for kind, names in {
         b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
-        " workers unreadable unreadable_values waiting_bytes"
+        " workers measurements unreadable unreadable_values waiting_bytes"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: rate_limited: in_flight:"
         " dead_letters_of: dead_letters_dropping",

@@ -165,7 +165,7 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
 
 
 READS_ITS_OWN = {
-    "monitoring/watchdog.py": "compares it with the store's",
+    "monitoring/beats.py": "compares it with the store's",
     "clock.py": "a process that never reached the store",
     "monitoring/last_alarm.py": "the store may not be used",
     "commands/configuration.py": "needs no store",

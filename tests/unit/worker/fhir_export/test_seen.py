@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client.utils import floatToGoString
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
@@ -188,15 +189,15 @@ def test_health_misses_the_workers_that_export(run: Runtime, ward: Exporting) ->
 
 def test_the_metrics_count_what_waits_and_only_where_it_is_configured(ward: Exporting) -> None:
     def counted() -> list[str]:
-        text = exposition(Ward(NOW, (), {}, (), frozenset(), version=1), ward.store, ward.clock.now())
+        text = exposition(Ward(NOW, (), {}, (), frozenset(), version=1), ward.store, ward.clock.now()).decode()
         return [line for line in text.splitlines() if line.startswith("cartwatch_exports")]
 
     ward.comes(*crs2())
     ward.clock.forward(seconds=30)
     assert counted() == [
-        "cartwatch_exports_waiting 1",
-        "cartwatch_exports_oldest_age_seconds 30.0",
-        "cartwatch_exports_refused 0",
+        "cartwatch_exports_waiting 1.0",
+        f"cartwatch_exports_oldest_timestamp_seconds {floatToGoString(NOW.timestamp())}",
+        "cartwatch_exports_refused 0.0",
     ]
     ward.store.exports = False
     assert counted() == []

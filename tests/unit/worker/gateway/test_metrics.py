@@ -1,20 +1,28 @@
-"""What Prometheus reads of the watchdog, of what waits, and of what came in by MLLP."""
+"""What Prometheus reads of the watchdog, of what waits, of the workers, and of what came in by MLLP."""
 
 import re
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.desk import Desk
-from tests.support.stored_ward import KEYS, NOW, reading
+from tests.support.pages import page
+from tests.support.stored_ward import KEYS, NOW, SITE, reading
 from worker.clock import milliseconds
+from worker.delivery.agreement import owing
 from worker.intake.mllp.counters import COUNTED, Counters, write
 from worker.monitoring import incidents
-from worker.store import dead_letters
+from worker.store import dead_letters, measurements
+from worker.store.backlog import PAGES_READ
+from worker.store.codec import pack
 from worker.store.inbox import accept
+from worker.store.keys import Shard
 
 SHARD = KEYS.shard(2)
+ROOT = Path(__file__).parents[4]
 
 
 def counts(desk: Desk) -> dict[str, float]:
@@ -27,66 +35,107 @@ def ago(**wait: float) -> int:
     return milliseconds(NOW - timedelta(**wait))
 
 
-def test_the_auditor_s_last_look(desk: Desk) -> None:
-    looked = (NOW - timedelta(seconds=40)).isoformat()
-    back = (NOW - timedelta(minutes=4)).isoformat()
+def test_the_watchdog_s_last_run(desk: Desk) -> None:
+    last, back = NOW - timedelta(seconds=40), NOW - timedelta(minutes=4)
     change = incidents.compare({}, {"store memory": "full"}, milliseconds(NOW))
-    state: dict[str, str | int | bytes] = {"last_run": looked, "canary_arrived": back, "canary_latency": 1500}
-    state |= {"overdue_pages": 3, "overdue_leases": 1, "runs": 100, "runs_overdue": 7}
+    state: dict[str, str | int | bytes] = {"last_run": last.isoformat(), "canary_arrived": back.isoformat()}
+    state |= {"canary_latency": 1500, "overdue_pages": 3, "overdue_leases": 1, "runs": 100, "runs_overdue": 7}
     desk.redis.hset(KEYS.watchdog, mapping={**state, "incidents": incidents.pack(change.incidents)})
     found = counts(desk)
-    assert found["cartwatch_audit_age_seconds"] == 40
-    assert {name: value for name, value in found.items() if "audit_overdue" in name} == {
-        'cartwatch_audit_overdue{kind="messages"}': 0,
-        'cartwatch_audit_overdue{kind="ladders"}': 0,
-        'cartwatch_audit_overdue{kind="pages"}': 3,
-        'cartwatch_audit_overdue{kind="leases"}': 1,
+    assert found["cartwatch_watchdog_last_run_timestamp_seconds"] == last.timestamp()
+    assert {name: value for name, value in found.items() if "watchdog_overdue" in name} == {
+        'cartwatch_watchdog_overdue{kind="messages"}': 0,
+        'cartwatch_watchdog_overdue{kind="ladders"}': 0,
+        'cartwatch_watchdog_overdue{kind="pages"}': 3,
+        'cartwatch_watchdog_overdue{kind="leases"}': 1,
     }
-    assert found["cartwatch_audit_troubles"] == sum(one.notified for one in change.incidents.values()) == 1
-    assert (found["cartwatch_audit_looks_total"], found["cartwatch_audit_looks_overdue_total"]) == (100, 7)
-    assert (found["cartwatch_round_trip_seconds"], found["cartwatch_round_trip_age_seconds"]) == (1.5, 240)
+    assert found["cartwatch_watchdog_incidents_open"] == sum(one.notified for one in change.incidents.values()) == 1
+    assert (found["cartwatch_watchdog_runs_total"], found["cartwatch_watchdog_runs_overdue_total"]) == (100, 7)
+    assert found["cartwatch_canary_latency_seconds"] == 1.5
+    assert found["cartwatch_canary_last_success_timestamp_seconds"] == back.timestamp()
 
 
-def test_an_auditor_that_never_looked_is_infinitely_late(desk: Desk) -> None:
+def test_what_never_happened_is_at_0_so_that_a_rule_on_its_age_fires(desk: Desk) -> None:
     found = counts(desk)
-    assert found["cartwatch_audit_age_seconds"] == float("inf")
-    assert found["cartwatch_round_trip_age_seconds"] == float("inf")
-    assert "cartwatch_audit_age_seconds +Inf\n" in desk.get("/metrics").text
+    assert found["cartwatch_watchdog_last_run_timestamp_seconds"] == 0
+    assert found["cartwatch_canary_last_success_timestamp_seconds"] == 0
+    assert "cartwatch_canary_latency_seconds" not in found
 
 
-def test_what_waits_in_every_shard_and_for_how_long(desk: Desk) -> None:
+def test_what_waits_in_every_shard_and_since_when(desk: Desk) -> None:
     seconds, _ = desk.redis.time()
     for number, shard in enumerate((KEYS.canary, *KEYS.all())):
         desk.redis.xadd(shard.inbox, {"m": b"{}"}, id=f"{(seconds - 10 * number) * 1000}-0")
     found = counts(desk)
     assert found["cartwatch_inbox_messages"] == 1 + KEYS.shards
-    assert 10 * KEYS.shards <= found["cartwatch_inbox_oldest_message_age_seconds"] < 10 * KEYS.shards + 5
+    assert found["cartwatch_inbox_oldest_message_timestamp_seconds"] == seconds - 10 * KEYS.shards
 
 
-def test_the_page_that_is_due_longest(desk: Desk) -> None:
-    desk.redis.zadd(SHARD.key("due"), {"a": ago(seconds=12), "b": ago(seconds=2), "later": ago(seconds=-60)})
-    desk.redis.zadd(KEYS.shard(1).key("due"), {"c": ago(seconds=20)})
-    desk.redis.zadd(SHARD.key("urgent"), {"later": ago(seconds=-60)})
+def owe(desk: Desk, shard: Shard, channel: str, name: str, at: int, key: str = "due") -> None:
+    """A page that waits for its channel."""
+    desk.redis.hset(shard.key("outbox"), name, pack(owing(page(id=name, channel=channel), SITE)))
+    desk.redis.zadd(shard.key(key), {name: at})
+
+
+def test_the_pages_that_are_due_by_channel_and_since_when(desk: Desk) -> None:
+    owe(desk, SHARD, "phone-1", "a", ago(seconds=12))
+    owe(desk, SHARD, "phone-2", "b", ago(seconds=2))
+    owe(desk, SHARD, "phone-1", "later", ago(seconds=-60))
+    owe(desk, KEYS.shard(1), "phone-1", "c", ago(seconds=20))
+    owe(desk, SHARD, "phone-1", "later too", ago(seconds=-60), "urgent")
+    found = {name: value for name, value in counts(desk).items() if "delivery_queue" in name}
+    assert found == {
+        'cartwatch_delivery_queue_pages{channel="phone-1",priority="ordinary"}': 2,
+        'cartwatch_delivery_queue_pages{channel="phone-2",priority="ordinary"}': 1,
+        'cartwatch_delivery_queue_oldest_page_timestamp_seconds{priority="ordinary"}': ago(seconds=20) / 1000,
+    }
+
+
+def test_in_a_storm_every_page_is_counted(desk: Desk) -> None:
+    desk.redis.zadd(SHARD.key("urgent"), {f"p{number}": ago(seconds=1) for number in range(PAGES_READ + 50)})
     found = counts(desk)
-    assert found['cartwatch_due_pages{queue="deliver"}'] == 3
-    assert found['cartwatch_due_oldest_page_age_seconds{queue="deliver"}'] == 20
-    assert found['cartwatch_due_pages{queue="deliver_urgent"}'] == 0
-    assert found['cartwatch_due_oldest_page_age_seconds{queue="deliver_urgent"}'] == 0
+    assert found['cartwatch_delivery_queue_pages{channel="",priority="urgent"}'] == PAGES_READ + 50
 
 
 def test_where_nothing_waits_nothing_is_old(desk: Desk) -> None:
-    found = counts(desk)
-    assert found["cartwatch_inbox_oldest_message_age_seconds"] == 0
-    assert found['cartwatch_due_oldest_page_age_seconds{queue="deliver"}'] == 0
+    assert not [name for name in counts(desk) if "oldest" in name]
 
 
-def test_how_much_is_set_aside_of_how_much(desk: Desk) -> None:
+def test_how_much_is_dead_lettered_of_how_much(desk: Desk) -> None:
     accept(desk.redis, KEYS, [b"{", b"{"], NOW)
     found = counts(desk)
-    assert found["cartwatch_set_aside_messages"] == 1
-    assert found["cartwatch_set_aside_limit_bytes"] == dead_letters.IN_UNKNOWN_STORE
-    assert found["cartwatch_set_aside_bytes"] > 0
-    assert found["cartwatch_set_aside_dropped"] == 0
+    assert found["cartwatch_dead_letters"] == 1
+    assert found["cartwatch_dead_letters_limit_bytes"] == dead_letters.IN_UNKNOWN_STORE
+    assert found["cartwatch_dead_letters_bytes"] > 0
+    assert found["cartwatch_dead_letters_dropped_total"] == 0
+
+
+def test_what_workers_measured_is_shown_by_whoever_is_asked(desk: Desk) -> None:
+    pipe = desk.redis.pipeline()
+    for seconds in (0.05, 0.3, 99):
+        measurements.count_notification(pipe, KEYS, "phone|1", "sent", seconds)
+    measurements.count_notification(pipe, KEYS, "phone-2", "temporary", 1)
+    pipe.execute()
+    found = counts(desk)
+    assert found['cartwatch_notifications_total{channel="phone|1",outcome="sent"}'] == 3
+    assert found['cartwatch_notifications_total{channel="phone-2",outcome="temporary"}'] == 1
+    name = "cartwatch_notification_duration_seconds"
+    buckets = {bound: found[f'{name}_bucket{{channel="phone|1",le="{bound}"}}'] for bound in ("0.05", "0.25", "0.5")}
+    assert buckets == {"0.05": 1, "0.25": 1, "0.5": 2}
+    assert found[f'{name}_bucket{{channel="phone|1",le="+Inf"}}'] == found[f'{name}_count{{channel="phone|1"}}'] == 3
+    assert found[f'{name}_sum{{channel="phone|1"}}'] == 99.35
+
+
+def test_a_batch_and_the_page_it_leads_to_are_timed(desk: Desk) -> None:
+    desk.fall_ill()
+    found = counts(desk)
+    assert found["cartwatch_batch_duration_seconds_count"] > 0
+    assert found["cartwatch_reading_to_page_seconds_count"] == 1
+    assert found["cartwatch_batch_duration_seconds_sum"] > 0
+
+
+def test_the_version_that_answers(desk: Desk) -> None:
+    assert counts(desk)[f'cartwatch_build_info{{version="{version("cartwatch")}"}}'] == 1
 
 
 def test_how_many_patients_nobody_has_registered(desk: Desk) -> None:
@@ -117,17 +166,39 @@ def test_the_name_of_a_listener_cannot_spoil_the_text(desk: Desk) -> None:
     assert 'listener="a \\"\\\\\\n"' in desk.get("/metrics").text
 
 
-def test_every_line_is_one_that_prometheus_reads(desk: Desk) -> None:
-    form = re.compile(r"# HELP \w+ [^\n]+\.|# TYPE \w+ (gauge|counter)|cartwatch_\w+(\{[^}]+\})? \S+")
-    lines = desk.get("/metrics").text.splitlines()
-    assert [line for line in lines if not form.fullmatch(line)] == []
-    counters = [line.split()[2] for line in lines if line.endswith(" counter")]
-    assert counters
-    assert all(name.endswith("_total") for name in counters)
+def families(desk: Desk) -> set[str]:
+    """The metrics of an installation in which everything has happened, by name."""
+    desk.store.exports = True
+    desk.fall_ill()
+    owe(desk, SHARD, "phone-1", "a", ago(seconds=12))
+    desk.redis.hset(KEYS.watchdog, mapping={"canary_latency": 1500})
+    desk.redis.xadd(SHARD.exports, {"at": ago(seconds=1), "e": b""})
+    desk.redis.xadd(SHARD.inbox, {"m": b"{}"})
+    counters = Counters()
+    counters.add("10.0.0.1", dict.fromkeys(COUNTED, 1), at_ms=1)
+    write(desk.redis, KEYS, "lab", counters.take())
+    pipe = desk.redis.pipeline()
+    measurements.count_notification(pipe, KEYS, "phone-1", "sent", 1)
+    pipe.execute()
+    parsed = text_string_to_metric_families(desk.get("/metrics").text)
+    return {f"{one.name}_total" if one.type == "counter" else one.name for one in parsed if one.samples}
+
+
+def documented() -> set[str]:
+    """The metrics that the operators' page lists; `...` stands for the rest of a name."""
+    text = (ROOT / "docs/operators/metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (`.*?) \|", text)
+    return {f"cartwatch_{name}" for row in rows for name in re.findall(r"`([\w.]+)", row)}
+
+
+def test_the_documents_list_the_metrics_there_are(desk: Desk) -> None:
+    shown = {re.sub(r"mllp_\w+_total", "mllp_..._total", name) for name in families(desk)}
+    assert shown == documented()
 
 
 def test_every_alert_rule_reads_a_metric_that_there_is(desk: Desk) -> None:
-    path = Path(__file__).parents[4] / "config" / "containers" / "rules.yml"
+    path = ROOT / "config/containers/rules.yml"
     rules = yaml.safe_load(path.read_text(encoding="utf-8"))["groups"][0]["rules"]
     read = {name for rule in rules for name in re.findall(r"cartwatch_\w+", rule["expr"])}
-    assert read <= set(re.findall(r"(?m)^# TYPE (\w+)", desk.get("/metrics").text))
+    assert read
+    assert read <= families(desk)

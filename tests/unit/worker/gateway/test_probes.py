@@ -8,10 +8,11 @@ from tests.support.stored_ward import everything
 from worker.gateway.serve import access_of
 
 
-def counts(desk: Desk, **headers: str) -> dict[str, str]:
+def counts(desk: Desk, **headers: str) -> dict[str, float]:
     """The metrics by name and labels."""
     text = desk.get("/metrics", **headers).text
-    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}
 
 
 def test_health_names_each_part_and_says_503_where_one_is_ill(desk: Desk) -> None:
@@ -92,18 +93,18 @@ def test_the_counts(desk: Desk) -> None:
     desk.fall_ill("P1")
     desk.fall_ill("P2")
     desk.press(desk.link(desk.crs("P2")), "have-it")
-    assert counts(desk)["cartwatch_inbox_messages"] == "1"
+    assert counts(desk)["cartwatch_inbox_messages"] == 1
     desk.work()
     found = counts(desk)
-    assert found["cartwatch_patients"] == "2"
-    assert found['cartwatch_open_episodes{urgency="high"}'] == "2"
-    assert found["cartwatch_unacknowledged_episodes"] == "1"
-    assert found["cartwatch_overdue_items"] == "0"
-    assert found["cartwatch_inbox_messages"] == "0"
-    assert found["cartwatch_set_aside_messages"] == "0"
-    assert found["cartwatch_feeds_silent"] == "0"
-    assert found["cartwatch_well"] == "0"
-    assert sum(int(value) for name, value in found.items() if name.startswith("cartwatch_pages")) >= 2
+    assert found["cartwatch_patients"] == 2
+    assert found['cartwatch_open_episodes{urgency="high"}'] == 2
+    assert found["cartwatch_unacknowledged_episodes"] == 1
+    assert found["cartwatch_assessments_overdue"] == 0
+    assert found["cartwatch_inbox_messages"] == 0
+    assert found["cartwatch_dead_letters"] == 0
+    assert found["cartwatch_feeds_silent"] == 0
+    assert found["cartwatch_healthy"] == 0
+    assert sum(value for name, value in found.items() if name.startswith("cartwatch_pages")) >= 2
 
 
 def test_overdue_assessments_are_counted(desk: Desk) -> None:
@@ -112,7 +113,7 @@ def test_overdue_assessments_are_counted(desk: Desk) -> None:
     desk.fall_ill("P2")
     desk.clock.forward(hours=19)
     desk.work()
-    assert counts(desk)["cartwatch_overdue_items"] == "4"
+    assert counts(desk)["cartwatch_assessments_overdue"] == 4
 
 
 def test_no_patient_stands_in_the_counts(desk: Desk) -> None:
