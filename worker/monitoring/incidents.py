@@ -1,9 +1,12 @@
 """Incidents of the watchdog: when each opens, whether somebody was notified, and when it closes."""
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 WAITS_MS = 60_000
 """A worker may be absent for this long before it is reported missing: it is being started, or restarted."""
@@ -62,8 +65,12 @@ def compare(before: Mapping[str, Incident], found: Mapping[str, str], now: int) 
 
 
 def unpack(raw: bytes | None) -> Incidents:
-    """Decode the incidents from the store."""
-    return msgspec.json.decode(raw, type=Incidents) if raw else {}
+    """Decode the incidents from the store. Of what cannot be read nothing is known: it is notified again."""
+    try:
+        return msgspec.json.decode(raw, type=Incidents) if raw else {}
+    except msgspec.MsgspecError as error:
+        log.error("the watchdog's incidents cannot be read (%s)", type(error).__name__)
+        return {}
 
 
 def pack(incidents: Incidents) -> bytes:

@@ -180,7 +180,8 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
     _write_pages(pipe, shard, commit, now)
     dead_letters.write(pipe, store.keys, effects.dead_letters, now)
     commit.suspension.write(pipe, shard)
-    evaluated = [item for item in batch.waiting if item not in commit.suspension.waiting]
+    suspended = {item.entry for item in commit.suspension.waiting}
+    evaluated = [item for item in batch.waiting if item.entry not in suspended]
     if store.journal_length and (evaluated or effects.events):
         record = {"j": journal_record(evaluated, effects.events, now)}
         pipe.xadd(shard.key("journal"), record, maxlen=store.journal_length, approximate=True)  # type: ignore[arg-type]

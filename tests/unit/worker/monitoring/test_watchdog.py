@@ -15,7 +15,7 @@ from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
-from worker.monitoring import beats
+from worker.monitoring import beats, incidents
 from worker.monitoring import watchdog as module
 from worker.monitoring.beats import drifts
 from worker.monitoring.canary import CANARY, TIMEOUT
@@ -401,3 +401,9 @@ def test_a_state_that_can_be_read_again_is_evaluated_within_a_run(run: Runtime) 
     forward(run, ROUND)
     assert shard in look(run).wake
     assert waiting(run.store) == 3
+
+
+def test_incidents_that_cannot_be_read_are_notified_again(run: Runtime) -> None:
+    run.store.redis.hset(KEYS.watchdog, "incidents", b"damaged")
+    look(run)
+    assert incidents.unpack(run.store.redis.hget(KEYS.watchdog, "incidents")) == {}
