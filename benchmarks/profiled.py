@@ -140,8 +140,8 @@ def evaluating(size: Size) -> Spent:
         ward.admit([f"P{n}" for n in range(size.patients)], at - timedelta(days=size.days, minutes=5), size.days)
 
         def evaluate() -> int:
-            turns = (advance(run.store, shard, run.clock, run.site, unhurried) for shard in run.store.keys.all())
-            return sum(turn.messages for turn in turns)
+            runs = (advance(run.store, shard, run.clock, run.site, unhurried) for shard in run.store.keys.all())
+            return sum(done.messages for done in runs)
 
         rounds = []
         for turn in range(size.rounds + 1):

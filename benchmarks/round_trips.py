@@ -59,14 +59,14 @@ def measure(size: Size) -> list[Row]:
         shard = run.store.keys.of("P0")
         probe = ground.client(ward.settings.redis_url)
 
-        def turn() -> Counted:
+        def run_shard() -> Counted:
             return counted(probe, lambda: advance(run.store, shard, run.clock, run.site, unhurried))
 
         ward.fill(registrations([f"P{number}" for number in range(size.patients)], start))
-        turn()
-        rows = [_row("a turn that finds nothing", turn())]
+        run_shard()
+        rows = [_row("a run that finds nothing", run_shard())]
         ward.fill(iter([fever("P0", datetime.now(UTC))]))
-        rows.append(_row("a turn of one reading", turn()))
+        rows.append(_row("a run of one reading", run_shard()))
         [page] = ward.redis.hkeys(shard.key("outbox"))
 
         def send() -> None:
@@ -75,7 +75,7 @@ def measure(size: Size) -> list[Row]:
 
         rows.append(_row("a page delivered", counted(probe, send)))
         ward.fill(minutes(size.patients, start, size.minutes))
-        return [*rows, _row("a turn of a backlog", turn())]
+        return [*rows, _row("a run of a backlog", run_shard())]
 
 
 def _row(what: str, seen: Counted) -> Row:

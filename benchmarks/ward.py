@@ -177,7 +177,7 @@ def fever(patient: str, at: datetime) -> Body:
 
 
 def unhurried() -> float:
-    """A stopwatch that stands still: a turn then takes all that waits, however long it lasts."""
+    """A stopwatch that stands still: a run then takes all that waits, however long it lasts."""
     return 0.0
 
 

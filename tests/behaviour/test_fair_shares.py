@@ -1,4 +1,4 @@
-"""However a batch is cut into pieces and turns, the same is charted and graded, and whoever must know is paged."""
+"""However a batch is cut into pieces and runs, the same is charted and graded, and whoever must know is paged."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -31,7 +31,7 @@ class Standing:
 
 
 def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent: bool) -> PatientState:
-    """The state after all turns; `spent`: each turn has time for one round."""
+    """The state after all runs; `spent`: each run has time for one round."""
     with FakeRedis(server=FakeServer(version=(7,))) as redis:
         store = Store(redis, KEYS, batch=batch, lease_seconds=5, journal_length=100)
         seconds: Iterator[int] = count(step=10 if spent else 0)
@@ -43,11 +43,11 @@ def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent
             mock.patch("worker.store.fair_shares.OF_A_PATIENT", share),
             mock.patch("worker.store.shard.OF_THE_BACKLOG", share),
         ):
-            turns = 0
+            runs = 0
             while redis.xlen(shard.inbox):
                 advance(store, shard, Standing(), SITE, lambda: next(seconds))
-                turns += 1
-                assert turns <= 10 * len(messages), "it does not come to an end"
+                runs += 1
+                assert runs <= 10 * len(messages), "it does not come to an end"
         state = store.state(PATIENT)
         assert state is not None
         records = [record for _, record in store.journal(shard)]

@@ -47,7 +47,7 @@ def patients(name: str) -> list[str]:
 
 
 def undisturbed(hospital: Hospital, messages: list[Body]) -> dict[str, PatientState]:
-    """The states these messages lead to, judged one by one by one worker that nothing happens to."""
+    """The states these messages lead to, evaluated one by one by one worker that nothing happens to."""
     store = make(hospital.settings, FakeRedis(server=FakeServer(version=(7,)))).store
     site = load_site(hospital.settings.config_dir)
     for message in messages:

@@ -49,7 +49,7 @@ def send(store: Store, messages: list[dict[str, object]]) -> None:
     assert accept(store.redis, KEYS, raws, datetime.now(UTC)).refused == []
 
 
-def test_a_lease_that_runs_out_during_the_judgement_commits_nothing(store: Store) -> None:
+def test_a_lease_that_runs_out_during_the_evaluation_commits_nothing(store: Store) -> None:
     send(store, crs2("P1"))
     batch = store.take(SHARD, datetime.now(UTC))
     assert batch is not None
@@ -103,17 +103,17 @@ def test_many_workers_on_the_same_shards_judge_every_message_once(store: Store) 
     sent = 0
 
     def work(_: int) -> int:
-        judged = 0
+        evaluated = 0
         while sent < len(messages) or any(store.redis.xlen(shard.inbox) for shard in KEYS.all()):
-            judged += sum(advance(store, shard, StoreClock(store.redis), SITE).messages for shard in KEYS.all())
-        return judged
+            evaluated += sum(advance(store, shard, StoreClock(store.redis), SITE).messages for shard in KEYS.all())
+        return evaluated
 
     with ThreadPoolExecutor(8) as pool:
-        judged = [pool.submit(work, number) for number in range(8)]
+        evaluated = [pool.submit(work, number) for number in range(8)]
         for begin in range(0, len(messages), 7):
             send(store, messages[begin : begin + 7])
             sent += 7
-        counts = [future.result(60) for future in judged]
+        counts = [future.result(60) for future in evaluated]
     records = [record for shard in KEYS.all() for _, record in store.journal(shard)]
     taken = [json.loads(item["message"])["id"] + item["message"] for record in records for item in record["in"]]
     assert len(taken) == len(set(taken)) == len(messages) == sum(counts)

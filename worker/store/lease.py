@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -50,11 +50,11 @@ class Lease(NamedTuple):
     def take(cls, redis: Redis, key: str, period: timedelta) -> "Lease | None":
         """Take a lease for a period; None where another owner has it."""
         lease = cls.of(key)
-        return lease if redis.set(key, lease.token, nx=True, px=period) else None
+        return lease if lease.queue_take(redis, period) else None
 
-    def queue_take(self, pipe: Pipeline, period: timedelta) -> None:
+    def queue_take(self, pipe: Redis, period: timedelta) -> Any:
         """Queue `take` onto a pipeline; the reply is true if the lease was free."""
-        pipe.set(self.key, self.token, nx=True, px=period)
+        return pipe.set(self.key, self.token, nx=True, px=period)
 
     def write(self, redis: Redis, write: Callable[[Pipeline], object]) -> bool:
         """Write in one transaction, which commits only while the lease is still ours; return whether it did."""

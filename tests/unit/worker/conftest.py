@@ -27,8 +27,8 @@ def store(redis: Redis) -> Store:
 
 
 @pytest.fixture(autouse=True)
-def _turns_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A turn has minutes; what is about the budget of a turn brings a clock of its own."""
+def _runs_are_not_cut_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run has minutes; what is about the budget of a run brings a clock of its own."""
     monkeypatch.setattr("worker.store.shard.BUDGET_PART", 0.01)
 
 

@@ -1,4 +1,4 @@
-"""The Celery tasks without a broker: what a producer sends is stored or set aside, and who is woken."""
+"""The Celery tasks without a broker: what a producer sends is stored or dead-lettered, and who is woken."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def test_times_and_decimals_that_celery_brings_back_as_objects_are_read(store: S
 @pytest.mark.parametrize(
     "bad", ["{", "\ud800", b"\xff", 7, None, [[]], {}, {"type": "telegram"}, {"value": float("nan")}]
 )
-def test_what_is_no_message_is_set_aside_and_its_neighbours_are_stored(store: Store, bad: Any) -> None:
+def test_what_is_no_message_is_dead_lettered_and_its_neighbours_are_stored(store: Store, bad: Any) -> None:
     ingest([ONE, bad, TWO] if not isinstance(bad, list) else [ONE, bad[0], TWO])
     assert waiting(store) == 2
     [(_, record)] = store.dead_letters()
@@ -197,7 +197,7 @@ def test_a_page_that_was_sent_wakes_nobody_its_receipt_is_found_by_the_tick(stor
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.PERMANENT, Outcome.UNKNOWN])
-def test_a_failure_wakes_the_judgement_at_once(
+def test_a_failure_wakes_the_evaluation_at_once(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
     page = page_owed(store)
@@ -244,9 +244,9 @@ def test_when_its_time_is_over_a_task_hands_over_to_another(
 
 
 def test_critical_pages_are_delivered_by_processes_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    turn = ShardRun()
-    turn.pages = [build_page("e1.1", urgency="critical"), build_page("e2.1")]
-    monkeypatch.setattr(tasks, "advance_shard", lambda *_: turn)
+    run = ShardRun()
+    run.pages = [build_page("e1.1", urgency="critical"), build_page("e2.1")]
+    monkeypatch.setattr(tasks, "advance_shard", lambda *_: run)
     tasks.advance(SHARD.number)
     assert sent == [("deliver_urgent", (SHARD.number, "e1.1")), ("deliver", (SHARD.number, "e2.1"))]
 

@@ -269,7 +269,7 @@ def test_a_worker_that_fails_without_the_claim_leaves_it_to_the_one_that_has_it(
     assert sent == []
 
 
-def test_receipts_alone_wait_until_it_is_their_shards_turn(store: Store, sent: Sent, clock: Clock) -> None:
+def test_receipts_alone_wait_until_it_is_their_shards_run(store: Store, sent: Sent, clock: Clock) -> None:
     send(store, crs2())
     store.redis.set(SHARD.receipts, 3)
     assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))

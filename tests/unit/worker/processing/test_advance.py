@@ -1,4 +1,4 @@
-"""Advancing a shard: whole batches, poison set aside alone, faults told to the site."""
+"""Advancing a shard: whole batches, poison dead-lettered alone, faults reported to the site."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ POISON = "poison"
 
 
 @pytest.fixture
-def turn(store: Store, clock: Clock) -> Callable[..., module.ShardRun]:
+def run_shard(store: Store, clock: Clock) -> Callable[..., module.ShardRun]:
     """Advance the shard of P1, or another, at the clock's time; its pages are those of interest."""
 
     def advanced(shard: Shard = SHARD) -> module.ShardRun:
@@ -59,14 +59,14 @@ def turn(store: Store, clock: Clock) -> Callable[..., module.ShardRun]:
 
 
 def fails_on(wanted: Callable[[PatientState, Sequence[AnyMessage]], bool], error: BaseException) -> Callable[..., Any]:
-    def judged(
+    def evaluated(
         state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
     ) -> tuple[PatientState, Effects]:
         if wanted(state, messages):
             raise error
         return step(state, messages, now, site)
 
-    return judged
+    return evaluated
 
 
 def holds_poison(_: PatientState, messages: Sequence[AnyMessage]) -> bool:
@@ -89,32 +89,32 @@ def titles(store: Store, patient: str = "P1") -> list[str]:
 # -- whole batches ---------------------------------------------------------------------------------
 
 
-def test_a_batch_is_judged_and_its_page_owed(store: Store, turn: Callable[..., module.ShardRun]) -> None:
+def test_a_batch_is_evaluated_and_its_page_owed(store: Store, run_shard: Callable[..., module.ShardRun]) -> None:
     send(store, crs2())
-    done = turn()
+    done = run_shard()
     assert (done.batches, done.messages, done.more) == (1, 3, False)
     assert [item.page for item in owed(store)] == done.pages
     assert titles(store) == ["[HIGH] HAEM-2/12 P1 D+2 · CRS 2 · T 38.9 · SBP 84"]
     assert waiting(store) == 0
 
 
-def test_patients_of_one_shard_are_judged_each_for_themselves(
-    store: Store, turn: Callable[..., module.ShardRun]
+def test_patients_of_one_shard_are_evaluated_each_for_themselves(
+    store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     assert KEYS.of("P1") == KEYS.of("P3")
     send(store, [*crs2("P1"), *crs2("P3")])
-    assert len(turn().pages) == 2
+    assert len(run_shard().pages) == 2
     assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
 
 
-def test_more_than_one_batch_is_taken_in_one_turn(redis: Redis, clock: Clock) -> None:
+def test_more_than_one_batch_is_taken_in_one_run(redis: Redis, clock: Clock) -> None:
     small = Store(redis, KEYS, batch=2, lease_seconds=5, journal_length=100)
     send(small, [registration(), *[reading("crp", number) for number in range(8)]])
     done = advance(small, SHARD, clock, SITE)
     assert (done.batches, done.messages, done.more) == (5, 9, False)
 
 
-def test_a_batch_after_which_nothing_waits_ends_the_turn_at_once(
+def test_a_batch_after_which_nothing_waits_ends_the_run_at_once(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lease that is taken to find nothing, and given back, is two writes to disk."""
@@ -126,83 +126,83 @@ def test_a_batch_after_which_nothing_waits_ends_the_turn_at_once(
     assert taken == [SHARD]
 
 
-def test_a_message_that_came_while_a_batch_was_judged_is_taken_in_the_same_turn(
+def test_a_message_that_came_while_a_batch_was_evaluated_is_taken_in_the_same_run(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(
+    def evaluated(
         state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
     ) -> tuple[PatientState, Effects]:
         if len(messages) == 3:
             send(store, [reading("crp", 85)])
         return step(state, messages, now, site)
 
-    monkeypatch.setattr(isolation, "step", judged)
+    monkeypatch.setattr(isolation, "step", evaluated)
     send(store, crs2())
     done = advance(store, SHARD, clock, SITE)
     assert (done.batches, done.messages, done.more) == (2, 4, False)
 
 
-def test_where_nothing_waits_nothing_is_done(redis: Redis, turn: Callable[..., module.ShardRun]) -> None:
-    assert turn().batches == 0
+def test_where_nothing_waits_nothing_is_done(redis: Redis, run_shard: Callable[..., module.ShardRun]) -> None:
+    assert run_shard().batches == 0
     assert redis.keys() == []
 
 
-def test_a_message_delivered_twice_takes_effect_once(store: Store, turn: Callable[..., module.ShardRun]) -> None:
+def test_a_message_delivered_twice_takes_effect_once(store: Store, run_shard: Callable[..., module.ShardRun]) -> None:
     send(store, [*crs2(), *crs2()])
-    turn()
+    run_shard()
     send(store, crs2())
-    turn()
+    run_shard()
     assert len(owed(store)) == 1
 
 
 def test_a_ladder_climbs_when_its_time_has_come(
-    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+    store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     send(store, crs2())
-    turn()
+    run_shard()
     clock.forward(minutes=9, seconds=59)
-    assert turn().pages == []
+    assert run_shard().pages == []
     clock.forward(seconds=1)
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     assert "CRS 2 (repeat)" in titles(store)[-1]
 
 
 def test_an_acknowledgement_stops_the_ladder_and_cancels_what_is_owed(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+    redis: Redis, store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     send(store, crs2())
-    [page] = turn().pages
+    [page] = run_shard().pages
     episode = owed(store)[0].page.episode
     send(store, [acknowledgement(episode, at=clock.forward(minutes=2))], clock.at)
-    turn()
+    run_shard()
     assert owed(store) == []
     assert redis.zscore(SHARD.key("due"), page.id) is None
     clock.forward(hours=1)
-    assert turn().pages == []
+    assert run_shard().pages == []
 
 
 def test_a_patient_nobody_registered_is_charted_listed_and_paged_once(
-    store: Store, turn: Callable[..., module.ShardRun]
+    store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     first, *rest = crs2()
     send(store, rest)
-    [page] = turn().pages
+    [page] = run_shard().pages
     assert (page.urgency, page.condition) == ("high", "crs")
     assert store.unregistered()["P1"].count == 2
     assert [state.patient for state in store.states()] == ["P1"], "who pages is shown, registered or not"
     send(store, [first])
-    assert turn().pages == [], "the same thing is not paged again"
+    assert run_shard().pages == [], "the same thing is not paged again"
     assert store.unregistered() == {}
 
 
 def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
-    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+    store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     """Of two corrections of one reading the one accepted later holds, whatever order they are folded in."""
     early = reading("crp", 20, id="m1", status="corrected")
     send(store, [registration(), early], clock.at)
     send(store, [early | {"value": 30}], clock.forward(minutes=1))
-    turn()
+    run_shard()
     state = store.state("P1")
     assert state is not None
     assert [str(entry.value) for entry in state.chart.entries["crp"]] == ["30"]
@@ -221,13 +221,13 @@ def test_a_correction_without_a_time_of_receipt_counts_from_its_acceptance(
         ({"m": raw(reading("crp", "1e15"))}, "value: the number is too large"),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_set_aside_and_its_neighbours_are_not(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], fields: dict[str, bytes], why: str
+def test_an_entry_that_cannot_be_read_is_dead_lettered_and_its_neighbours_are_not(
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun], fields: dict[str, bytes], why: str
 ) -> None:
     send(store, crs2()[:2])
     redis.xadd(SHARD.inbox, fields)
     send(store, crs2()[2:])
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     [(_, record)] = store.dead_letters()
     assert why in record.why
     assert record.source == "inbox"
@@ -245,11 +245,11 @@ def test_an_entry_that_cannot_be_read_is_set_aside_and_its_neighbours_are_not(
     ],
     ids=["unit missing", "unit unknown", "implausible", "in the future", "unknown episode"],
 )
-def test_a_message_that_can_be_read_and_not_used_is_set_aside_with_the_reason(
-    store: Store, turn: Callable[..., module.ShardRun], bad: Body, why: str
+def test_a_message_that_can_be_read_and_not_used_is_dead_lettered_with_the_reason(
+    store: Store, run_shard: Callable[..., module.ShardRun], bad: Body, why: str
 ) -> None:
     send(store, [*crs2(), bad])
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     [(_, record)] = store.dead_letters()
     assert why in record.why
     assert (record.source, record.patient, record.id) == (bad["source"], "P1", bad["id"])
@@ -257,12 +257,12 @@ def test_a_message_that_can_be_read_and_not_used_is_set_aside_with_the_reason(
 
 
 def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journal_places_it_there_again(
-    store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+    store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     """However long it waits for a worker, and in a replay of the journal."""
     send(store, [registration(), reading("temperature", "38.9", at=NOW + timedelta(minutes=45))])
     clock.forward(minutes=20)
-    turn()
+    run_shard()
     state = store.state("P1")
     assert state is not None
     (entry,) = state.chart.entries["temperature"]
@@ -277,26 +277,26 @@ def test_what_a_person_charted_ahead_stands_where_it_was_accepted_and_its_journa
 
 
 def test_a_message_in_another_patients_shard_is_moved_to_its_own(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     """A producer in another language may compute the shard wrongly; a patient must never stand in two."""
     for body in crs2("P2"):
         redis.xadd(SHARD.inbox, {"m": raw(body)})
-    assert [shard.number for shard in turn().wake] == [KEYS.of("P2").number]
-    assert len(turn(KEYS.of("P2")).pages) == 1
+    assert [shard.number for shard in run_shard().wake] == [KEYS.of("P2").number]
+    assert len(run_shard(KEYS.of("P2")).pages) == 1
     assert [state.patient for state in store.states()] == ["P2"]
 
 
 # -- poison ----------------------------------------------------------------------------------------
 
 
-def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
-    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_message_on_which_the_evaluation_fails_is_dead_lettered_alone(
+    store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "step", fails_on(holds_poison, ZeroDivisionError("secret")))
     registered, fever, pressure = crs2()
     send(store, [registered, fever, poison(), pressure, *crs2("P3")])
-    assert len(turn().pages) == 2
+    assert len(run_shard().pages) == 2
     [(_, record)] = store.dead_letters()
     assert (record.id, record.patient) == (POISON, "P1")
     assert record.why == "internal error ZeroDivisionError while judging this message"
@@ -304,95 +304,95 @@ def test_a_message_on_which_the_judgement_fails_is_set_aside_alone(
     assert waiting(store) == 0
 
 
-def test_poison_in_a_large_batch_costs_one_judgement_a_message(
-    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_poison_in_a_large_batch_costs_one_evaluation_a_message(
+    store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More would outlast the lease, and the whole shard would stand still."""
-    judged: list[int] = []
+    evaluated: list[int] = []
 
     def counted(
         state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
     ) -> tuple[PatientState, Effects]:
-        judged.append(len(messages))
+        evaluated.append(len(messages))
         return fails_on(holds_poison, ZeroDivisionError())(state, messages, now, site)
 
     monkeypatch.setattr(isolation, "step", counted)
     send(store, [*[reading("crp", number) for number in range(PIECE - 4)], poison(), *crs2()])
-    assert len(turn().pages) == 1
-    assert judged == [PIECE, *[1] * PIECE, PIECE - 1]
+    assert len(run_shard().pages) == 1
+    assert evaluated == [PIECE, *[1] * PIECE, PIECE - 1]
     assert [record.id for _, record in store.dead_letters()] == [POISON]
 
 
 def test_a_time_limit_is_no_messages_fault(
-    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+    store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "step", fails_on(holds_poison, SoftTimeLimitExceeded()))
     send(store, [*crs2(), poison()])
     with pytest.raises(SoftTimeLimitExceeded):
-        turn()
+        run_shard()
     assert store.dead_letters() == []
     assert waiting(store) == 4
 
 
 def test_what_is_said_of_poison_names_no_patient(
     store: Store,
-    turn: Callable[..., module.ShardRun],
+    run_shard: Callable[..., module.ShardRun],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(isolation, "step", fails_on(holds_poison, KeyError("P-secret 38.9")))
     send(store, [registration("P-secret"), poison("P-secret")])
-    turn(KEYS.of("P-secret"))
+    run_shard(KEYS.of("P-secret"))
     [(_, entry)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
     assert b"secret" not in entry[b"m"]
     assert "secret" not in caplog.text
 
 
-def test_poison_from_a_source_with_the_longest_name_is_set_aside_too(
-    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_poison_from_a_source_with_the_longest_name_is_dead_lettered_too(
+    store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "step", fails_on(holds_poison, ZeroDivisionError()))
     send(store, [*crs2(), poison(source="m" * 200)])
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     assert [record.id for _, record in store.dead_letters()] == [POISON]
 
 
-def test_an_unusable_reading_from_a_source_with_the_longest_name_is_set_aside_too(
-    store: Store, turn: Callable[..., module.ShardRun]
+def test_an_unusable_reading_from_a_source_with_the_longest_name_is_dead_lettered_too(
+    store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [*crs2(), reading("crp", 85, unit=None, source="m" * 200)])
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     assert len(store.dead_letters()) == 1
 
 
-def test_a_patient_whose_ladder_cannot_be_judged_holds_up_no_other(
-    store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_patient_whose_ladder_cannot_be_evaluated_holds_up_no_other(
+    store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, [*crs2("P1"), *crs2("P3")])
-    turn()
+    run_shard()
     monkeypatch.setattr(isolation, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     assert {item.page.patient for item in owed(store) if item.page.reason == "repeat"} == {"P3"}
-    site = turn(KEYS.of(SITE_SUBJECT))
+    site = run_shard(KEYS.of(SITE_SUBJECT))
     assert len(site.pages) == 1
-    told = {item.page.condition for item in owed(store, SITE_SUBJECT)}
-    assert told == {"judgement ladder"}
+    reported = {item.page.condition for item in owed(store, SITE_SUBJECT)}
+    assert reported == {"judgement ladder"}
 
 
-def test_a_ladder_that_cannot_be_judged_is_tried_again_after_a_minute_not_at_once(
-    store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_ladder_that_cannot_be_evaluated_is_tried_again_after_a_minute_not_at_once(
+    store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
-    turn()
+    run_shard()
     monkeypatch.setattr(isolation, "step", fails_on(lambda state, _: state.patient == "P1", KeyError("technician-2")))
     clock.forward(minutes=10)
-    assert turn().batches == 1
+    assert run_shard().batches == 1
     monkeypatch.undo()
     clock.forward(seconds=59)
-    assert turn().batches == 0
+    assert run_shard().batches == 0
     clock.forward(seconds=1)
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
 
 
 # -- a worker that dies ----------------------------------------------------------------------------
@@ -402,11 +402,11 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours handles it."""
 
 
-def until_it_lives(redis: Redis, turn: Callable[..., module.ShardRun], shard: Shard = SHARD) -> int:
+def until_it_lives(redis: Redis, run_shard: Callable[..., module.ShardRun], shard: Shard = SHARD) -> int:
     """Advance again and again, as the tick does, until a worker survives; return how many died."""
     for deaths in range(100):
         try:
-            turn(shard)
+            run_shard(shard)
         except Killed:
             redis.delete(shard.lease)  # it runs out
         else:
@@ -415,17 +415,17 @@ def until_it_lives(redis: Redis, turn: Callable[..., module.ShardRun], shard: Sh
 
 
 def test_a_worker_that_died_before_the_commit_leaves_everything_to_the_next(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
     with monkeypatch.context() as dying:
         dying.setattr(Transaction, "commit", fails_on_call(Killed()))
         with pytest.raises(Killed):
-            turn()
+            run_shard()
     assert waiting(store) == 3
-    assert turn().batches == 0, "the dead worker's lease still holds"
+    assert run_shard().batches == 0, "the dead worker's lease still holds"
     redis.delete(SHARD.lease)
-    assert len(turn().pages) == 1
+    assert len(run_shard().pages) == 1
     assert len(owed(store)) == 1
 
 
@@ -436,25 +436,25 @@ def fails_on_call(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
-def test_a_message_that_kills_its_worker_is_isolated_and_set_aside(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_message_that_kills_its_worker_is_isolated_and_dead_lettered(
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "step", fails_on(holds_poison, Killed()))
     send(store, [*crs2()[:2], poison(), crs2()[2], *crs2("P3")])
-    assert until_it_lives(redis, turn) <= 12
+    assert until_it_lives(redis, run_shard) <= 12
     [(_, record)] = store.dead_letters()
     assert (record.id, record.why) == (POISON, "a worker died each time it took this message")
     assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
     assert waiting(store) == 0
-    [(_, told)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
-    assert b"worker died" in told[b"m"]
+    [(_, reported)] = store.stream(KEYS.of(SITE_SUBJECT).inbox)
+    assert b"worker died" in reported[b"m"]
 
 
 @pytest.mark.parametrize(("crashes", "taken"), [(2, 5), (3, 1)])
 def test_after_the_third_crash_messages_are_taken_one_at_a_time(
     redis: Redis,
     store: Store,
-    turn: Callable[..., module.ShardRun],
+    run_shard: Callable[..., module.ShardRun],
     monkeypatch: pytest.MonkeyPatch,
     crashes: int,
     taken: int,
@@ -467,7 +467,7 @@ def test_after_the_third_crash_messages_are_taken_one_at_a_time(
     )
     send(store, [reading("crp", number) for number in range(5)])
     redis.set(SHARD.key("crashes"), crashes)
-    turn()
+    run_shard()
     assert seen[0] == taken
     assert sum(seen) == 5
     assert waiting(store) == 0
@@ -475,33 +475,33 @@ def test_after_the_third_crash_messages_are_taken_one_at_a_time(
 
 @pytest.mark.parametrize(("crashes", "dead_letters"), [(7, 0), (8, 1)])
 def test_only_after_the_eighth_crash_a_lone_message_is_given_up(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], crashes: int, dead_letters: int
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun], crashes: int, dead_letters: int
 ) -> None:
     send(store, [registration()])
     [(entry, _)] = store.stream(SHARD.inbox)
     redis.mset({SHARD.crashes: crashes, SHARD.key("suspect"): entry})
-    turn()
+    run_shard()
     assert len(store.dead_letters()) == dead_letters
 
 
 def test_only_the_message_that_was_alone_each_time_is_given_up(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [registration()])
     redis.set(SHARD.crashes, 8)
-    turn()
+    run_shard()
     assert store.dead_letters() == []
 
 
 def test_a_ladder_that_kills_its_worker_costs_no_message(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(store, crs2())
-    turn()
+    run_shard()
     clock.forward(minutes=10)
     monkeypatch.setattr(isolation, "step", fails_on(lambda state, rest: state.patient == "P1" and not rest, Killed()))
     send(store, crs2("P3"), clock.at)
-    until_it_lives(redis, turn)
+    until_it_lives(redis, run_shard)
     assert store.dead_letters() == []
     assert {item.page.patient for item in owed(store)} == {"P1", "P3"}
 
@@ -509,8 +509,8 @@ def test_a_ladder_that_kills_its_worker_costs_no_message(
 # -- a lease that was lost -------------------------------------------------------------------------
 
 
-def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(
         state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
@@ -520,7 +520,7 @@ def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
 
     monkeypatch.setattr(isolation, "step", slow)
     send(store, crs2())
-    done = turn()
+    done = run_shard()
     assert (done.pages, done.batches) == ([], 0)
     assert waiting(store) == 3
     assert owed(store) == []
@@ -530,37 +530,37 @@ def test_a_turn_whose_lease_was_lost_ends_without_an_error_and_changes_nothing(
 # -- faults reach the site -------------------------------------------------------------------------
 
 
-def test_a_message_set_aside_reaches_the_technician(store: Store, turn: Callable[..., module.ShardRun]) -> None:
+def test_a_dead_letter_reaches_the_technician(store: Store, run_shard: Callable[..., module.ShardRun]) -> None:
     send(store, [registration(), reading("crp", 85, unit=None)])
-    done = turn()
+    done = run_shard()
     assert [shard.number for shard in done.wake] == [KEYS.of(SITE_SUBJECT).number]
-    assert len(turn(KEYS.of(SITE_SUBJECT)).pages) == 1
+    assert len(run_shard(KEYS.of(SITE_SUBJECT)).pages) == 1
     pages = owed(store, SITE_SUBJECT)
     assert {item.page.to for item in pages} == {"technician-1"}
     assert {item.page.urgency for item in pages} == {"technical"}
 
 
-def test_a_source_that_keeps_sending_rubbish_pages_once(store: Store, turn: Callable[..., module.ShardRun]) -> None:
+def test_a_source_that_sends_only_rubbish_pages_once(store: Store, run_shard: Callable[..., module.ShardRun]) -> None:
     for number in range(5):
         send(store, [reading("crp", number, unit=None)])
-        turn()
-        turn(KEYS.of(SITE_SUBJECT))
+        run_shard()
+        run_shard(KEYS.of(SITE_SUBJECT))
     assert len(owed(store, SITE_SUBJECT)) == 1
     assert len(store.dead_letters()) == 5
 
 
 def test_a_worker_that_died_at_its_commit_reports_the_fault_once(
-    store: Store, turn: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
+    store: Store, run_shard: Callable[..., module.ShardRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fault stands in the site's inbox if, and only if, the batch was committed."""
     send(store, [registration(), reading("crp", 85, unit=None)])
     with monkeypatch.context() as dying:
         dying.setattr(Transaction, "commit", fails_on_call(Killed()))
         with pytest.raises(Killed):
-            turn()
+            run_shard()
     assert waiting(store, SITE_SUBJECT) == 0
     store.redis.delete(SHARD.lease)
-    assert turn().wake == [KEYS.of(SITE_SUBJECT)]
+    assert run_shard().wake == [KEYS.of(SITE_SUBJECT)]
     assert waiting(store, SITE_SUBJECT) == 1
 
 
@@ -574,12 +574,12 @@ def stranger(number: int) -> str:
 
 
 def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_cost_nobody(
-    redis: Redis, store: Store, clock: Clock, turn: Callable[..., module.ShardRun]
+    redis: Redis, store: Store, clock: Clock, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     made_up = [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share + 5)]
     send(store, made_up)
-    turn()
+    run_shard()
     assert len(store.unregistered()) == share
     assert redis.hlen(SHARD.key("states")) == share
     records = [record for _, record in store.dead_letters()]
@@ -592,31 +592,31 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
     assert store.states() == [site]
 
     send(store, [reading("temperature", 37, patient=stranger(0), source="made-up", id="again")])
-    turn()
+    run_shard()
     assert store.unregistered()[stranger(0)].count == 2, "who is kept goes on being kept"
     send(store, crs2())
-    assert len(turn().pages) == 1, "a registered patient is not touched by the limit"
+    assert len(run_shard().pages) == 1, "a registered patient is not touched by the limit"
 
 
 def test_a_record_that_another_is_merged_into_is_kept_beyond_the_limit(
-    store: Store, turn: Callable[..., module.ShardRun]
+    store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     share = ceil(SITE.conventions.unregistered.at_most.value / KEYS.shards)
     old, into = stranger(0), stranger(share + 1)
     send(store, [reading("temperature", 37, patient=stranger(n), source="made-up", id=f"m{n}") for n in range(share)])
-    turn()
+    run_shard()
     body = {"type": "merge", "id": "1", "source": "ehr", "patient": old, "into": into, "effective": NOW.isoformat()}
     send(store, [body])
     for _ in range(4):
-        turn()
+        run_shard()
     state = store.state(into)
     assert state is not None
     assert "temperature" in state.chart.entries
 
 
 def test_what_leaves_nothing_of_a_patient_nobody_knows_is_not_kept(
-    redis: Redis, store: Store, turn: Callable[..., module.ShardRun]
+    redis: Redis, store: Store, run_shard: Callable[..., module.ShardRun]
 ) -> None:
     send(store, [acknowledgement("no-such-episode", at=NOW)])
-    turn()
+    run_shard()
     assert redis.hlen(SHARD.key("states")) == 0

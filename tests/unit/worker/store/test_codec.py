@@ -27,7 +27,7 @@ def test_a_decimal_keeps_every_digit() -> None:
     assert str(unpack_state(pack(state)).chart.entries["crp"][0].value) == "0.10"
 
 
-def test_what_was_set_aside_survives() -> None:
+def test_what_was_dead_lettered_survives() -> None:
     record = DeadLetter(NOW, "lab", "P1", "m1", "the unit is missing", '{"value": "Ω"}')
     assert unpack_dead_letter(pack(record)) == record
 

@@ -1,4 +1,4 @@
-"""The way in: the good are stored, the bad set aside with their reason, none is lost."""
+"""The way in: the good are stored, the bad dead-lettered with their reason, none is lost."""
 
 import json
 from datetime import datetime, timedelta
@@ -74,7 +74,7 @@ def test_each_patients_messages_go_to_their_own_shard(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("bad", "why"), BAD)
-def test_a_bad_message_is_set_aside_with_its_text_and_a_reason_that_names_the_field(
+def test_a_bad_message_is_dead_lettered_with_its_text_and_a_reason_that_names_the_field(
     store: Store, bad: bytes, why: str
 ) -> None:
     taken = take(store, bad)
@@ -96,11 +96,11 @@ def test_a_bad_message_never_reaches_a_patients_inbox(store: Store) -> None:
     assert waiting(store, "P1") == 0
 
 
-def test_many_bad_messages_are_told_to_the_site_once(store: Store) -> None:
+def test_many_bad_messages_are_reported_to_the_site_once(store: Store) -> None:
     take(store, b"{", b"}", b"[")
-    [told] = faults(store)
-    assert told.condition == "intake lab"
-    assert "messages from lab cannot be read" in told.what
+    [reported] = faults(store)
+    assert reported.condition == "intake lab"
+    assert "messages from lab cannot be read" in reported.what
 
 
 def sampled(each: timedelta, number: int, **fields: object) -> list[bytes]:
@@ -114,8 +114,8 @@ def test_a_waveform_is_refused_once_with_field_reason_and_number(store: Store) -
     assert "at most 10 (230 values were refused)" in record.why
     assert '"h10"' in record.raw
     assert (accepted.stored, waiting(store, "P1")) == (20, 20)
-    [told] = faults(store)
-    assert told.condition == "intake monitor-7"
+    [reported] = faults(store)
+    assert reported.condition == "intake monitor-7"
     assert len(store.dead_letters()) == 1
 
 
@@ -124,7 +124,7 @@ def test_ten_a_second_and_many_values_of_one_time_are_no_waveform(store: Store) 
     assert not take(store, *sampled(timedelta(0), 50)).refused
 
 
-def test_what_the_site_is_told_says_nothing_of_the_message(store: Store) -> None:
+def test_what_the_report_to_the_site_says_nothing_of_the_message(store: Store) -> None:
     take(store, raw(reading("crp", 85, patient="P-secret", units="mg/L")))
     assert "secret" not in faults(store)[0].model_dump_json()
 
@@ -134,7 +134,7 @@ def test_a_very_long_bad_message_is_kept_in_its_beginning(store: Store) -> None:
     assert record.raw == "x" * 20_000
 
 
-def test_a_source_with_a_very_long_name_is_told_all_the_same(store: Store) -> None:
+def test_a_source_with_a_very_long_name_is_reported_all_the_same(store: Store) -> None:
     taken = take(store, GOOD, b"{", source="a monitor " * 40)
     assert (taken.stored, len(taken.refused)) == (1, 1)
     assert len(faults(store)) == 1

@@ -40,13 +40,13 @@ def test_no_two_tokens_are_the_same() -> None:
 def test_a_process_that_was_killed_is_gone_also_before_its_parent_has_noticed(
     process: subprocess.Popen[bytes],
 ) -> None:
-    held = said(process)
-    assert not owner_is_dead(held)
+    token = said(process)
+    assert not owner_is_dead(token)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still listed
-    assert owner_is_dead(held)
+    assert owner_is_dead(token)
     process.wait()
-    assert owner_is_dead(held)
+    assert owner_is_dead(token)
 
 
 def test_a_later_process_of_the_same_number_is_not_taken_for_it() -> None:
@@ -59,9 +59,9 @@ def test_of_a_process_of_another_machine_nothing_is_known() -> None:
     assert not owner_is_dead(f"0123456789ab-999999999-{began}-{rest}".encode())
 
 
-@pytest.mark.parametrize("held", [b"", b"another worker", b"deadbeefdeadbeef", b"a-b-c-d"])
-def test_what_is_no_token_of_ours_is_left_alone(held: bytes) -> None:
-    assert not owner_is_dead(held)
+@pytest.mark.parametrize("token", [b"", b"another worker", b"deadbeefdeadbeef", b"a-b-c-d"])
+def test_what_is_no_token_of_ours_is_left_alone(token: bytes) -> None:
+    assert not owner_is_dead(token)
 
 
 def test_where_the_kernel_does_not_say_nobody_is_held_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def commit(store: Store, batch: Batch, result: Commit = NOTHING, now: datetime =
         return transaction.commit(batch, result, now)
 
 
-def judged() -> Commit:
+def evaluated() -> Commit:
     """What three messages of a patient with CRS 2 lead to."""
     state, effects = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
     pages = [Owed(page=page) for page in effects.pages if of_interest(page)]
@@ -161,7 +161,7 @@ def test_an_entry_without_a_message_has_an_empty_text(redis: Redis, store: Store
 
 def test_state_pages_and_timers_are_stored_and_the_entries_leave_the_inbox(redis: Redis, store: Store) -> None:
     send(store, crs2())
-    result = judged()
+    result = evaluated()
     assert not commit(store, taken(store), result).more
     assert waiting(store) == 0
     assert store.state("P1") == result.states["P1"]
@@ -177,7 +177,7 @@ def test_what_came_in_meanwhile_stays_and_is_said_to_wait(store: Store) -> None:
     send(store, crs2())
     batch = taken(store)
     send(store, [registration("P1", ward="ICU")])
-    assert commit(store, batch, judged()).more
+    assert commit(store, batch, evaluated()).more
     assert [item.raw for item in taken(store).waiting] == [raw(registration("P1", ward="ICU"))]
 
 
@@ -194,7 +194,7 @@ def test_a_commit_answers_the_wake_up_so_that_the_next_message_sends_another(red
     batch = taken(store)
     send(store, [registration("P1", ward="ICU")])
     assert redis.exists(SHARD.wakeup_pending)
-    commit(store, batch, judged())
+    commit(store, batch, evaluated())
     assert not redis.exists(SHARD.wakeup_pending)
 
 
@@ -220,7 +220,7 @@ def test_everything_is_changed_in_one_transaction(redis: Redis, store: Store) ->
             return execute(*args, **more)
 
         pipe.execute = spy  # type: ignore[method-assign]
-        transaction.commit(batch, judged(), NOW)
+        transaction.commit(batch, evaluated(), NOW)
     assert len(sent) == 1
     assert waiting(store) == 0
 
@@ -247,7 +247,7 @@ def test_a_lease_lost_before_the_commit_commits_nothing(redis: Redis, store: Sto
         redis.set(SHARD.lease, thief) if thief else redis.delete(SHARD.lease)
         before = everything(redis)
         with pytest.raises(LostLeaseError):
-            transaction.commit(batch, judged(), NOW)
+            transaction.commit(batch, evaluated(), NOW)
     assert everything(redis) == before
     assert waiting(store) == 3
 
@@ -257,9 +257,9 @@ def test_of_two_workers_with_the_same_batch_one_commits(redis: Redis, store: Sto
     slow = taken(store)
     redis.delete(SHARD.lease)
     quick = taken(store)
-    assert not commit(store, quick, judged()).more
+    assert not commit(store, quick, evaluated()).more
     with pytest.raises(LostLeaseError):
-        commit(store, slow, judged())
+        commit(store, slow, evaluated())
     assert len(store.journal(SHARD)) == 1
 
 
@@ -324,7 +324,7 @@ def committed(store: Store, result: Commit) -> None:
 
 
 def test_a_timer_goes_with_the_last_ladder(redis: Redis, store: Store) -> None:
-    state = judged().states["P1"]
+    state = evaluated().states["P1"]
     committed(store, outcome(states={"P1": state}))
     assert redis.zcard(SHARD.key("timers")) == 1
     committed(store, outcome(states={"P1": PatientState(patient="P1", chart=state.chart)}))
@@ -332,7 +332,7 @@ def test_a_timer_goes_with_the_last_ladder(redis: Redis, store: Store) -> None:
 
 
 def test_a_cancelled_page_is_no_longer_owed(redis: Redis, store: Store) -> None:
-    result = judged()
+    result = evaluated()
     committed(store, result)
     committed(store, outcome(cancelled=[result.owed[0].page.id]))
     assert owed(store) == []
@@ -340,7 +340,7 @@ def test_a_cancelled_page_is_no_longer_owed(redis: Redis, store: Store) -> None:
 
 
 def test_a_page_written_and_cancelled_in_one_batch_is_not_owed(redis: Redis, store: Store) -> None:
-    result = judged()
+    result = evaluated()
     committed(store, outcome(result.states, result.owed, cancelled=[result.owed[0].page.id]))
     assert owed(store) == []
     assert redis.zcard(SHARD.key("due")) == 0
@@ -357,7 +357,7 @@ def test_a_patient_nobody_registered_is_listed_until_somebody_does(store: Store)
 
 
 def test_an_episode_leads_to_its_patient_also_when_it_is_over(store: Store) -> None:
-    result = judged()
+    result = evaluated()
     committed(store, result)
     episode = result.states["P1"].episodes["crs"].id
     committed(store, outcome(states={"P1": PatientState(patient="P1")}))
@@ -365,7 +365,7 @@ def test_an_episode_leads_to_its_patient_also_when_it_is_over(store: Store) -> N
     assert store.patient_of("nobody") is None
 
 
-def test_what_is_set_aside_is_listed_by_time_over_all_shards(store: Store) -> None:
+def test_what_is_dead_lettered_is_listed_by_time_over_all_shards(store: Store) -> None:
     later = DeadLetter(NOW + timedelta(hours=1), "lab", "P1", "m2", "why", "{2}")
     earlier = DeadLetter(NOW, "lab", "P1", "m1", "why", "{1}")
     committed(store, outcome(dead_letters=[later, earlier]))
@@ -423,7 +423,7 @@ def test_every_patient_is_found_in_order_of_names(store: Store) -> None:
 
 def test_the_journal_keeps_what_came_in_and_what_followed(store: Store) -> None:
     send(store, crs2())
-    result = judged()
+    result = evaluated()
     commit(store, taken(store), result)
     [(_, record)] = store.journal(SHARD)
     assert record["at"] == NOW.isoformat()

@@ -40,7 +40,7 @@ def unpacked() -> Iterator[list[bytes]]:
 
 
 @pytest.fixture
-def judged(store: Store, clock: Clock) -> Callable[..., None]:
+def evaluated(store: Store, clock: Clock) -> Callable[..., None]:
     """Have a store take what waits for P1."""
 
     def judge(by: Store = store, *bodies: dict[str, Any]) -> None:
@@ -60,36 +60,36 @@ def charted(store: Store, kind: str) -> list[str]:
     return [str(entry.value) for entry in state.chart.entries[kind]]
 
 
-def test_what_this_process_committed_is_not_fetched_again(store: Store, judged: Callable[..., None]) -> None:
-    judged(store, *crs2())
+def test_what_this_process_committed_is_not_fetched_again(store: Store, evaluated: Callable[..., None]) -> None:
+    evaluated(store, *crs2())
     with unpacked() as fetched:
-        judged(store, reading("crp", 85))
+        evaluated(store, reading("crp", 85))
     assert fetched == []
     assert charted(store, "crp") == ["85"]
     assert charted(store, "temperature") == ["38.9"]
 
 
-def test_what_another_process_changed_is_fetched(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
+def test_what_another_process_changed_is_fetched(redis: Redis, store: Store, evaluated: Callable[..., None]) -> None:
     other = process(redis)
-    judged(store, *crs2())
-    judged(other, reading("crp", 85))
+    evaluated(store, *crs2())
+    evaluated(other, reading("crp", 85))
     with unpacked() as fetched:
-        judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+        evaluated(store, reading("crp", 90, at=NOW.replace(minute=1)))
     assert len(fetched) == 1
     assert charted(store, "crp") == ["85", "90"]
 
 
-def test_two_processes_in_turn_lose_nothing(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
+def test_two_processes_in_run_lose_nothing(redis: Redis, store: Store, evaluated: Callable[..., None]) -> None:
     other = process(redis)
-    judged(store, *crs2())
+    evaluated(store, *crs2())
     for minute in range(5):
-        judged((store, other)[minute % 2], reading("crp", minute, at=NOW.replace(minute=minute)))
+        evaluated((store, other)[minute % 2], reading("crp", minute, at=NOW.replace(minute=minute)))
     assert charted(store, "crp") == [str(minute) for minute in range(5)]
 
 
-def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: Callable[..., None]) -> None:
+def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, evaluated: Callable[..., None]) -> None:
     """It may have happened or not: here it has, and the state remembered from before is not used any more."""
-    judged(store, *crs2())
+    evaluated(store, *crs2())
     send(store, [reading("crp", 85)])
     batch = store.take(SHARD, NOW)
     assert batch is not None
@@ -106,14 +106,14 @@ def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, judged: C
     assert state.episodes
     assert store.state("P1") == PatientState(patient="P1", registered=True)
     with unpacked() as fetched:
-        judged(store, reading("crp", 90))
+        evaluated(store, reading("crp", 90))
     assert len(fetched) == 1
 
 
 def test_a_commit_that_lost_its_lease_is_not_remembered(
-    redis: Redis, store: Store, judged: Callable[..., None]
+    redis: Redis, store: Store, evaluated: Callable[..., None]
 ) -> None:
-    judged(store, *crs2())
+    evaluated(store, *crs2())
     send(store, [reading("crp", 85)])
     batch = store.take(SHARD, NOW)
     assert batch is not None
@@ -127,25 +127,25 @@ def test_a_commit_that_lost_its_lease_is_not_remembered(
     assert charted(store, "temperature") == ["38.9"]
 
 
-def test_a_store_that_was_set_back_is_believed(redis: Redis, store: Store, judged: Callable[..., None]) -> None:
-    judged(store, *crs2())
+def test_a_store_that_was_set_back_is_believed(redis: Redis, store: Store, evaluated: Callable[..., None]) -> None:
+    evaluated(store, *crs2())
     before = {key: redis.dump(SHARD.key(key)) for key in ("states", "revisions")}
-    judged(store, reading("crp", 85))
+    evaluated(store, reading("crp", 85))
     for key, value in before.items():
         redis.restore(SHARD.key(key), 0, value, replace=True)
-    judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+    evaluated(store, reading("crp", 90, at=NOW.replace(minute=1)))
     assert charted(store, "crp") == ["90"]
 
 
 def test_a_state_of_before_there_were_revisions_is_fetched(
-    redis: Redis, store: Store, judged: Callable[..., None]
+    redis: Redis, store: Store, evaluated: Callable[..., None]
 ) -> None:
-    judged(store, *crs2())
+    evaluated(store, *crs2())
     redis.delete(SHARD.key("revisions"))
-    judged(store, reading("crp", 85))
+    evaluated(store, reading("crp", 85))
     assert charted(store, "temperature") == ["38.9"]
     with unpacked() as fetched:
-        judged(store, reading("crp", 90, at=NOW.replace(minute=1)))
+        evaluated(store, reading("crp", 90, at=NOW.replace(minute=1)))
     assert fetched == []
 
 

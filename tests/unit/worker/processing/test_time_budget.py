@@ -66,20 +66,20 @@ class Ward:
             self.redis.set(SHARD.lease, "another worker")
         return step(state, messages, now, site)
 
-    def turn(self) -> ShardRun:
+    def run(self) -> ShardRun:
         """One wake-up; a lease that was lost to another worker, which does nothing, has run out before the next."""
         done = module.advance(self.store, SHARD, self.clock, SITE, lambda: self.seconds)
         self.redis.delete(SHARD.lease)
         return done
 
-    def turns(self, most: int = 100) -> list[ShardRun]:
+    def run_all(self, most: int = 100) -> list[ShardRun]:
         """Wake-ups until nothing waits."""
         done = []
         for _ in range(most):
             if not waiting(self.store):
                 return done
-            done.append(self.turn())
-        raise AssertionError(f"after {most} turns there still wait {waiting(self.store)}")
+            done.append(self.run())
+        raise AssertionError(f"after {most} runs there still wait {waiting(self.store)}")
 
     def charted(self, patient: str = "P1") -> dict[str, int]:
         return entries(self.store.state(patient))
@@ -103,7 +103,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def _turns_are_not_cut_by_a_slow_machine() -> None:
+def _runs_are_not_cut_by_a_slow_machine() -> None:
     """Here they are, by the stopwatch."""
 
 
@@ -140,47 +140,47 @@ def mates(number: int) -> list[str]:
 def test_work_that_takes_longer_than_a_lease_is_committed_in_parts_and_each_message_counts_once(ward: Ward) -> None:
     ward.cost = 0.02
     send(ward.store, [registration(), *live(400)])
-    turns = ward.turns()
-    assert all(turn.batches for turn in turns), "a turn was thrown away"
+    runs = ward.run_all()
+    assert all(run.batches for run in runs), "a run was thrown away"
     assert ward.seconds > LEASE_SECONDS
     assert ward.charted() == at_once([registration(), *live(400)])
     assert sum(size for _, size in ward.pieces) == 401
-    assert sum(turn.messages for turn in turns) == 401
+    assert sum(run.messages for run in runs) == 401
 
 
-def test_a_turn_whose_budget_is_spent_gives_the_worker_back_and_says_that_more_waits(ward: Ward) -> None:
+def test_a_run_whose_budget_is_spent_gives_the_worker_back_and_says_that_more_waits(ward: Ward) -> None:
     ward.cost = 0.01
     send(ward.store, [registration(), *live(150)])
-    done = ward.turn()
+    done = ward.run()
     assert (done.batches, done.messages, done.more) == (1, PIECE, True)
     assert not ward.redis.exists(SHARD.lease)
 
 
-def test_a_turn_within_its_budget_takes_everything(ward: Ward) -> None:
+def test_a_run_within_its_budget_takes_everything(ward: Ward) -> None:
     send(ward.store, [registration(), *live(150), *crs2("P3")])
-    done = ward.turn()
+    done = ward.run()
     assert (done.batches, done.messages, done.more) == (1, 154, False)
 
 
-def test_a_timer_that_the_budget_did_not_reach_is_due_in_the_next_turn(ward: Ward) -> None:
+def test_a_timer_that_the_budget_did_not_reach_is_due_in_the_next_run(ward: Ward) -> None:
     names = mates(3)
     for name in names:
         send(ward.store, crs2(name))
-    ward.turn()
+    ward.run()
     ward.clock.forward(minutes=10)
     ward.cost = 0.01
     send(ward.store, live(PIECE), ward.clock.at)
-    first = ward.turn()
+    first = ward.run()
     assert first.more
     ward.cost = 0
-    ward.turn()
+    ward.run()
     assert all(any(item.page.reason == "repeat" for item in owed(ward.store, name)) for name in names)
 
 
 def test_a_lost_lease_halves_the_next_pieces_and_each_success_lets_them_grow_again(ward: Ward) -> None:
     ward.cost = LEASE_SECONDS / (PIECE / 4) * 0.9  # a quarter of a piece just fits the lease
     send(ward.store, [registration(), *live(190)])
-    ward.turns()
+    ward.run_all()
     sizes = [size for _, size in ward.pieces]
     assert sizes[:3] == [PIECE, PIECE // 2, PIECE // 4]
     assert sizes[3] == PIECE // 2, "after a success they grow"
@@ -190,27 +190,27 @@ def test_a_lost_lease_halves_the_next_pieces_and_each_success_lets_them_grow_aga
 def test_a_lease_lost_between_two_batches_loses_and_doubles_nothing(ward: Ward) -> None:
     ward.cost = 0.03
     send(ward.store, [registration(), *live(190), *crs2("P3")])
-    ward.turn()
+    ward.run()
     ward.cost = LEASE_SECONDS
-    assert ward.turn().batches == 0, "it took longer than the lease"
+    assert ward.run().batches == 0, "it took longer than the lease"
     ward.cost = 0.001
-    ward.turns()
+    ward.run_all()
     assert ward.charted() == at_once([registration(), *live(190)])
     assert ward.charted("P3") == {"temperature": 1, "systolic_bp": 1}
     assert ward.store.dead_letters() == []
 
 
-# -- patients take turns ---------------------------------------------------------------------------
+# -- fair shares ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flood", [live, late])
-def test_a_patient_behind_thousands_of_messages_of_another_is_evaluated_in_the_first_turn(
+def test_a_patient_behind_thousands_of_messages_of_another_is_evaluated_in_the_first_run(
     ward: Ward, flood: Callable[[int], list[Body]]
 ) -> None:
     ward.cost = 0.002
     send(ward.store, [registration(), *flood(4000)])
     send(ward.store, crs2("P3"))
-    ward.turn()
+    ward.run()
     assert ward.paged("P3")
     assert waiting(ward.store) >= 4000 - OF_A_PATIENT
 
@@ -218,10 +218,10 @@ def test_a_patient_behind_thousands_of_messages_of_another_is_evaluated_in_the_f
 def test_who_comes_while_a_backlog_waits_does_not_wait_for_it(ward: Ward) -> None:
     ward.cost = 0.002
     send(ward.store, [registration(), *late(2000)])
-    ward.turn()
+    ward.run()
     for name in mates(3):
         send(ward.store, crs2(name))
-        ward.turn()
+        ward.run()
         assert ward.paged(name)
     assert waiting(ward.store) > 1000
 
@@ -229,17 +229,17 @@ def test_who_comes_while_a_backlog_waits_does_not_wait_for_it(ward: Ward) -> Non
 def test_a_backlog_is_worked_off_whatever_comes_meanwhile(ward: Ward) -> None:
     ward.cost = 0.003
     send(ward.store, [registration(), *late(1000)])
-    ward.turn()
+    ward.run()
     for number in range(15):
         send(ward.store, [reading("crp", 10, "P3", id=f"m{number} {n}") for n in range(PIECE)])
-        ward.turn()
+        ward.run()
     assert sum(size for patient, size in ward.pieces if patient == "P1") == 1001
 
 
 def test_live_messages_of_a_patient_come_before_the_late_ones(ward: Ward) -> None:
     ward.cost = 0.01
     send(ward.store, [registration(), *late(1000), *crs2()[1:]])
-    ward.turn()
+    ward.run()
     assert ward.paged("P1")
     assert waiting(ward.store) > 1000 - PIECE
 
@@ -247,7 +247,7 @@ def test_live_messages_of_a_patient_come_before_the_late_ones(ward: Ward) -> Non
 def test_a_registration_and_an_answer_come_before_readings(ward: Ward) -> None:
     ward.cost = 0.01
     send(ward.store, [*live(450), registration()])
-    ward.turn()
+    ward.run()
     state = ward.store.state("P1")
     assert state is not None
     assert state.registered
@@ -258,18 +258,18 @@ def test_a_source_that_sends_for_many_patients_has_its_share(redis: Redis, monke
     ward.cost = 0.02
     send(ward.store, [reading("crp", 10, name, source="bulk", id=name) for name in mates(150)])
     send(ward.store, [body | {"source": "ward"} for body in crs2("P3")])
-    ward.turn()
+    ward.run()
     assert ward.paged("P3")
 
 
 def test_the_cursor_is_gone_when_nothing_waits(ward: Ward) -> None:
     ward.cost = 0.002
     send(ward.store, [registration(), *late(1500)])
-    ward.turn()
+    ward.run()
     assert ward.redis.exists(SHARD.key("cursor"))
-    ward.turns()
+    ward.run_all()
     send(ward.store, live(1))
-    ward.turn()
+    ward.run()
     assert not ward.redis.exists(SHARD.key("cursor"))
 
 
@@ -277,7 +277,7 @@ def test_a_cursor_that_is_out_of_date_costs_no_message(ward: Ward) -> None:
     send(ward.store, [registration(), *live(1)])
     [*_, (last, _)] = ward.store.stream(SHARD.inbox)
     ward.redis.set(SHARD.key("cursor"), last)
-    ward.turns()
+    ward.run_all()
     assert ward.charted() == {"crp": 1}
 
 
@@ -295,7 +295,7 @@ def test_a_message_that_kills_workers_is_found_in_and_behind_a_backlog(
     died = 0
     while waiting(ward.store):
         try:
-            ward.turn()
+            ward.run()
         except Killed:
             ward.redis.delete(SHARD.lease)  # it runs out
             send(ward.store, [reading("crp", 10, mates(1)[0], id=f"meanwhile {died}")])
