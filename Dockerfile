@@ -6,7 +6,7 @@ ENV PATH=/opt/cartwatch/bin:$PATH
 WORKDIR /src
 COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY alerts alerts
 COPY config config
 COPY worker worker
