@@ -1,1 +1,1 @@
-"""Out: computed grades as FHIR Observations, and pages as FHIR Communications, to a record system."""
+"""Computed grades as FHIR Observations, and pages as FHIR Communications, for an EHR."""

@@ -1,4 +1,4 @@
-"""Resources as one FHIR transaction. Each is found by its identifier: sent again, it changes nothing. Pure."""
+"""Resources as one FHIR transaction. It is idempotent, because each resource is found by its identifier. Pure."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,13 +8,13 @@ Resource = dict[str, Any]
 
 
 def name_of(resource: Resource) -> tuple[str, str, str]:
-    """What makes two versions one resource: type, and system and value of the identifier."""
+    """The name of a resource, the same for all its versions: the type, and the system and value of the identifier."""
     [identifier] = resource["identifier"]
     return resource["resourceType"], identifier["system"], identifier["value"]
 
 
 def latest(resources: Iterable[Resource]) -> list[Resource]:
-    """Of each resource the last version alone, in the order of these: no transaction may hold one twice."""
+    """Only the last version of each resource, in their order: no transaction may hold one twice."""
     found: dict[tuple[str, str, str], Resource] = {}
     for resource in resources:
         name = name_of(resource)
@@ -24,7 +24,7 @@ def latest(resources: Iterable[Resource]) -> list[Resource]:
 
 
 def transaction(resources: Iterable[Resource]) -> Resource:
-    """A Bundle that creates each resource, or puts it in the place of its earlier version."""
+    """A Bundle that creates each resource or replaces its earlier version."""
     return {"resourceType": "Bundle", "type": "transaction", "entry": [_entry(resource) for resource in resources]}
 
 

@@ -1,4 +1,5 @@
-"""The FHIR base: one request, and what its answer means. No redirect is followed: the token is for this host alone."""
+"""The client of the FHIR base: one request, and the meaning of its response. It follows no redirect: the token is for
+this host alone."""
 
 import json
 import logging
@@ -21,18 +22,18 @@ log = logging.getLogger(__name__)
 WAITS = httpx.Timeout(10, connect=4)
 """Seconds for each read and write, and to connect."""
 
-ANSWER_READ = 64 * 1024
-"""Bytes of an answer that are looked at."""
+RESPONSE_READ = 64 * 1024
+"""Bytes of a response that are read."""
 
 REASON_KEPT = 300
 
 OF_THE_CONTENT = frozenset({400, 409, 410, 412, 413, 415, 422})
-"""Refusals of what was sent: the same would be refused again. Every other 4xx is about the address or the token, and
-what waits is not to blame."""
+"""Refusals of the content: a retry would be refused too. Every other 4xx is about the address or the token, not about
+the content."""
 
 
 class Verdict(StrEnum):
-    """What became of a request: taken, refused for what it holds, or the base cannot be used now."""
+    """The outcome of a request: accepted, refused for its content, or failed because the base cannot be used now."""
 
     ACCEPTED = "taken"
     REFUSED = "refused"
@@ -40,16 +41,16 @@ class Verdict(StrEnum):
 
 
 class PutResult(NamedTuple):
-    """A verdict; why, without a patient's detail; how long the base asks to wait; and what it said of a refusal."""
+    """A verdict, the reason without a patient's detail, how long the base asks to wait, and its text on a refusal."""
 
     verdict: Verdict
     why: str = ""
     wait: timedelta | None = None
-    said: str = ""
+    diagnostics: str = ""
 
 
 class FhirClient:
-    """The record system, as the settings name it."""
+    """The EHR, as the settings name it."""
 
     def __init__(self, settings: Settings) -> None:
         headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
@@ -60,27 +61,27 @@ class FhirClient:
         self._client = httpx.Client(headers=headers, timeout=WAITS, follow_redirects=False)
 
     def put(self, resources: Iterable[Resource], now: datetime) -> PutResult:
-        """Send resources in one transaction: all are taken, or none."""
+        """Send resources in one transaction: all are accepted, or none."""
         body = json.dumps(transaction(resources), ensure_ascii=False).encode()
         try:
             with self._client.stream("POST", self._base, content=body) as response:
                 if response.is_success:
                     return PutResult(Verdict.ACCEPTED)
-                return _judge(response, _beginning(response), now)
+                return _verdict(response, _beginning(response), now)
         except SoftTimeLimitExceeded:
             return PutResult(Verdict.FAILED, "it did not answer in time")
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            # Its own words may hold the address.
+            # The error's own text may hold the address.
             return PutResult(Verdict.FAILED, type(error).__name__)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
 
 @cache
 def fhir_base(settings: Settings) -> FhirClient:
-    """This process's connection to the record system."""
+    """This process's client of the EHR."""
     return FhirClient(settings)
 
 
@@ -88,16 +89,16 @@ def _beginning(response: httpx.Response) -> bytes:
     read = b""
     for part in response.iter_bytes():
         read += part
-        if len(read) >= ANSWER_READ:
+        if len(read) >= RESPONSE_READ:
             break
-    return read[:ANSWER_READ]
+    return read[:RESPONSE_READ]
 
 
-def _judge(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
+def _verdict(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
     status = response.status_code
     why = f"it answered {status}"
     if status in OF_THE_CONTENT:
-        return PutResult(Verdict.REFUSED, why, said=_diagnostics(body))
+        return PutResult(Verdict.REFUSED, why, diagnostics=_diagnostics(body))
     if response.is_redirect:
         why += ", a redirection, which is not followed"
     elif status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -106,7 +107,7 @@ def _judge(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:
-    """How long a Retry-After asks to wait: it is written as seconds or as a date."""
+    """How long a Retry-After asks to wait; it holds seconds or a date."""
     if text.isdecimal() and len(text) <= len(str(timedelta.max.days)):
         return timedelta(seconds=int(text))
     try:
@@ -117,10 +118,10 @@ def _retry_after(text: str, now: datetime) -> timedelta | None:
 
 
 def _diagnostics(body: bytes) -> str:
-    """What an OperationOutcome says is wrong, and with which elements, shortened."""
+    """The diagnostics of an OperationOutcome and the elements they name, shortened."""
     try:
-        said = [_issue(issue) for issue in json.loads(body)["issue"]]
-        return "; ".join(text for text in said if text)[:REASON_KEPT]
+        texts = [_issue(issue) for issue in json.loads(body)["issue"]]
+        return "; ".join(text for text in texts if text)[:REASON_KEPT]
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
 

@@ -1,4 +1,4 @@
-"""A page as a FHIR R4 Communication, and how it goes on as it is delivered, taken, or no longer owed. Pure."""
+"""A page as a FHIR R4 Communication, updated when it is delivered, acknowledged or no longer owed. Pure."""
 
 from typing import Any
 
@@ -19,39 +19,39 @@ PRIORITY = {"critical": "stat", "high": "asap", "medium": "urgent", "low": "rout
 
 
 class ExportedPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A page and what became of it so far; times in ISO 8601. `page` is the journal's line, and what it is about.
+    """A page and its outcome so far; times in ISO 8601. `page` is the journal's line, with what it is about.
 
-    `why_not` says why it was not delivered, where that is so.
+    `why_not` says why it was not delivered, if it was not.
     """
 
     page: Item
     sent: str = ""
-    taken: str = ""
-    taken_by: str = ""
+    acknowledged_at: str = ""
+    acknowledged_by: str = ""
     why_not: str = ""
 
 
-def updated(told: ExportedPage, item: Item) -> ExportedPage:
-    """A page after one more of what became of it."""
+def updated(exported: ExportedPage, item: Item) -> ExportedPage:
+    """A page after one more item about it."""
     match item["kind"]:
         case "receipt" if item["outcome"] == "sent":
-            return replace(told, sent=told.sent or item["at"], why_not="")
-        case "receipt" if item["outcome"] == "undeliverable" and not told.sent:
-            return replace(told, why_not="it could not be delivered")
-        case "cancelled" if not told.sent:
-            return replace(told, why_not="no longer owed: answered, over, or replaced by a newer page")
-        case "acknowledged" if not told.taken:
-            return replace(told, taken=item["at"], taken_by=item["by"])
-    return told
+            return replace(exported, sent=exported.sent or item["at"], why_not="")
+        case "receipt" if item["outcome"] == "undeliverable" and not exported.sent:
+            return replace(exported, why_not="it could not be delivered")
+        case "cancelled" if not exported.sent:
+            return replace(exported, why_not="no longer owed: answered, over, or replaced by a newer page")
+        case "acknowledged" if not exported.acknowledged_at:
+            return replace(exported, acknowledged_at=item["at"], acknowledged_by=item["by"])
+    return exported
 
 
-def communication(told: ExportedPage, settings: Settings) -> Resource:
-    """The Communication of a page as it stands."""
-    page = told.page
+def communication(exported: ExportedPage, settings: Settings) -> Resource:
+    """The Communication of a page with its present outcome."""
+    page = exported.page
     resource: Resource = {
         "resourceType": "Communication",
         "identifier": [{"system": PAGE, "value": page["page"]}],
-        "status": _status(told),
+        "status": _status(exported),
         "category": [{"coding": [{"system": CATEGORY, "code": "alert"}]}],
         "priority": PRIORITY[page["urgency"]],
         "medium": [{"text": page["channel"]}],
@@ -59,38 +59,38 @@ def communication(told: ExportedPage, settings: Settings) -> Resource:
         "recipient": [logical("Practitioner", PERSON, page["to"], display=page["to"])],
         "sender": {"display": "cartwatch"},
         "payload": [{"contentString": text} for text in _words(page, settings)],
-        "note": [*_taken(told), {"text": f"written at {page['at']}"}, {"text": DISCLAIMER}],
+        "note": [*_acknowledgement(exported), {"text": f"written at {page['at']}"}, {"text": DISCLAIMER}],
     }
     if settings.fhir_detail == "full":
         resource["topic"] = {"text": page["condition"]}
-    if told.why_not:
-        resource["statusReason"] = {"text": told.why_not}
+    if exported.why_not:
+        resource["statusReason"] = {"text": exported.why_not}
     if page["about"]:
         resource["about"] = [logical("Observation", GRADE, id) for id in page["about"]]
-    if told.sent:
-        resource["sent"] = told.sent
-    if told.taken and told.taken_by == page["to"]:
-        resource["received"] = told.taken
+    if exported.sent:
+        resource["sent"] = exported.sent
+    if exported.acknowledged_at and exported.acknowledged_by == page["to"]:
+        resource["received"] = exported.acknowledged_at
     return resource
 
 
-def _status(told: ExportedPage) -> str:
-    if told.sent:
+def _status(exported: ExportedPage) -> str:
+    if exported.sent:
         return "completed"
-    return "not-done" if told.why_not else "in-progress"
+    return "not-done" if exported.why_not else "in-progress"
 
 
 def _words(page: Item, settings: Settings) -> tuple[str, ...]:
-    """What the page said; in `minimal` words only which page it was."""
+    """The text of the page; with the detail `minimal` only its id."""
     if settings.fhir_detail == "full":
         return page["title"], page["text"]
     return (f"cartwatch page {page['page']}",)
 
 
-def _taken(told: ExportedPage) -> list[Resource]:
-    if not told.taken:
+def _acknowledgement(exported: ExportedPage) -> list[Resource]:
+    if not exported.acknowledged_at:
         return []
-    return [{"authorString": told.taken_by, "time": told.taken, "text": "acknowledged"}]
+    return [{"authorString": exported.acknowledged_by, "time": exported.acknowledged_at, "text": "acknowledged"}]
 
 
 _pages = Codec("exported page", ExportedPage, as_json=True)

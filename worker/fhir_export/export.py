@@ -1,9 +1,9 @@
-"""From a shard's stream to the FHIR base: posted, and only then taken off.
+"""The export of a shard's stream to the FHIR base: entries are sent, and removed only after that.
 
-One process exports a shard at a time, in the order of the stream, so that of one patient nothing overtakes anything.
-What dies between the answer and the removal is posted again, and changes nothing there: every resource is found by its
-identifier. A failed base keeps everything where it is. What the base refuses for its content is found out one by one,
-put on a list with the reason and told; it holds up nothing.
+One process exports a shard at a time, in the order of the stream, so a patient's records never overtake each other.
+If a process dies between the response and the removal, the next sends again; that is idempotent, because the base finds
+every resource by its identifier. While the base fails, everything stays in the stream. If the base refuses something
+for its content, the resources are sent one by one; the refused ones are listed with the reason, and reported.
 """
 
 import json
@@ -24,8 +24,8 @@ from worker.fhir_export import circuit_breaker
 from worker.fhir_export.bundle import Resource, latest, name_of
 from worker.fhir_export.client import PutResult, Verdict
 from worker.fhir_export.communication import ExportedPage, communication, updated
-from worker.fhir_export.communication import pack as pack_told
-from worker.fhir_export.communication import unpack as unpack_told
+from worker.fhir_export.communication import pack as pack_page
+from worker.fhir_export.communication import unpack as unpack_page
 from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item
 from worker.store import schema, unreadable
@@ -39,35 +39,35 @@ from worker.store.shard import Store
 log = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""Entries of a stream that one transaction holds; each is what one batch of messages led to."""
+"""Entries of a stream in one transaction; each holds the records of one batch of messages."""
 
 LEASE_LASTS = timedelta(seconds=60)
-"""Longer than the task may run: whoever exports after it finds nobody still at it."""
+"""Longer than the task may run: after the lease no process still exports."""
 
 PAGE_KEPT = timedelta(days=14)
-"""How long what becomes of an exported page is still added to it."""
+"""How long the outcome of an exported page is still added to it."""
 
 REFUSED_KEPT = 1000
-"""Refused resources listed per shard; the oldest make room."""
+"""Refused resources listed per shard; the oldest are dropped."""
 
 GRADES = ("grade", "regrade")
 
 SOURCE = "cartwatch"
 
 REFUSED = "FHIR base refuses"
-"""The condition under which a refusal is told."""
+"""The condition of a refusal."""
 
 
 class Base(Protocol):
     """Where resources are put."""
 
     def put(self, resources: Sequence[Resource], now: datetime) -> PutResult:
-        """All of them, or none."""
+        """Put all of them, or none."""
         ...
 
 
 class Entry(NamedTuple):
-    """What one batch has left to be exported: its id in the stream, when it was committed (ms), and the items."""
+    """The records of one batch: its id in the stream, when it was committed (ms), and the items."""
 
     id: bytes
     at: int
@@ -80,33 +80,33 @@ class Entry(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """What entries come to: the resources to put, and the pages as they then stand."""
+    """What entries amount to: the resources to put, and the pages with their outcome afterwards."""
 
     resources: list[Resource]
     pages: dict[str, ExportedPage]
 
 
 def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: Base) -> bool:
-    """Export what waits in a shard; whether more waits that can be sent at once."""
+    """Export what waits in a shard; return whether more waits that can be sent at once."""
     now = clock.now()
-    pause = circuit_breaker.read(store.redis, store.keys)
-    if pause is not None and pause.is_open(now):
+    circuit = circuit_breaker.read(store.redis, store.keys)
+    if circuit is not None and circuit.is_open(now):
         return False
     lease = Lease.take(store.redis, shard.export_lease, LEASE_LASTS)
     if lease is None:
         return False
     try:
-        answer = _ShardExport(store, shard, lease, settings, base).run(now)
+        result = _ShardExport(store, shard, lease, settings, base).run(now)
     except NewerStoreError as error:
         log.error("export: shard %d is left to a newer version: %s", shard.number, error)
         return False
     finally:
         lease.release(store.redis)
-    if answer.verdict is Verdict.FAILED:
-        log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, answer.why)
-        circuit_breaker.record_failure(store.redis, store.keys, pause, answer.why, answer.wait, now)
+    if result.verdict is Verdict.FAILED:
+        log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, result.why)
+        circuit_breaker.record_failure(store.redis, store.keys, circuit, result.why, result.wait, now)
         return False
-    if pause is not None:
+    if circuit is not None:
         circuit_breaker.close(store.redis, store.keys)
     return bool(store.redis.xlen(shard.exports))
 
@@ -122,16 +122,16 @@ class _ShardExport:
         self._base = base
 
     def run(self, now: datetime) -> PutResult:
-        """Put what the first entries of the stream come to; what the base answered in the end."""
+        """Put the first entries of the stream; return the last result."""
         entries = self._entries(now)
-        answer = self._together(entries, now)
-        if answer.verdict is not Verdict.REFUSED:
-            return answer
+        result = self._together(entries, now)
+        if result.verdict is not Verdict.REFUSED:
+            return result
         for entry in entries:
-            answer = self._alone(entry, now)
-            if answer.verdict is Verdict.FAILED:
+            result = self._alone(entry, now)
+            if result.verdict is Verdict.FAILED:
                 break
-        return answer
+        return result
 
     def _entries(self, now: datetime) -> list[Entry]:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
@@ -159,36 +159,36 @@ class _ShardExport:
         self._lease.write(self._redis, write)
 
     def _together(self, entries: list[Entry], now: datetime) -> PutResult:
-        """All in one transaction; refused as well where something in them cannot be told in FHIR."""
+        """Put all in one transaction. An item that cannot be expressed in FHIR counts as a refusal."""
         try:
             draft = self._draft(entries)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
             return PutResult(Verdict.REFUSED, f"internal error {type(error).__name__}")
-        answer = self._put(draft.resources, now)
-        if answer.verdict is Verdict.ACCEPTED:
+        result = self._put(draft.resources, now)
+        if result.verdict is Verdict.ACCEPTED:
             self._done(entries, draft.pages, [], now)
-        return answer
+        return result
 
     def _alone(self, entry: Entry, now: datetime) -> PutResult:
-        """One entry, resource by resource: what the base does not take is put on the list of what it refused."""
+        """Put one entry resource by resource, and list those that the base refuses."""
         try:
             draft = self._draft([entry])
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            log.error("export: an entry cannot be told in FHIR (%s)", type(error).__name__)
+            log.error("export: an entry cannot be expressed in FHIR (%s)", type(error).__name__)
             why = f"internal error {type(error).__name__}"
             self._done([entry], {}, [DeadLetter(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
             return PutResult(Verdict.ACCEPTED)
         refused = []
         for resource in draft.resources:
-            answer = self._put([resource], now)
-            if answer.verdict is Verdict.FAILED:
-                return answer
-            if answer.verdict is Verdict.REFUSED:
-                refused.append(_refusal(resource, answer, now))
+            result = self._put([resource], now)
+            if result.verdict is Verdict.FAILED:
+                return result
+            if result.verdict is Verdict.REFUSED:
+                refused.append(_refusal(resource, result, now))
         self._done([entry], draft.pages, refused, now)
         return PutResult(Verdict.ACCEPTED)
 
@@ -196,7 +196,7 @@ class _ShardExport:
         return self._base.put(resources, now) if resources else PutResult(Verdict.ACCEPTED)
 
     def _draft(self, entries: list[Entry]) -> Draft:
-        """What entries come to: of each resource its last version."""
+        """What entries amount to: the last version of each resource."""
         known = self._pages(entries)
         changed: dict[str, ExportedPage] = {}
         resources: list[Resource] = []
@@ -214,23 +214,23 @@ class _ShardExport:
         return Draft(latest(resources), changed)
 
     def _pages(self, entries: list[Entry]) -> dict[str, ExportedPage]:
-        """The pages exported before of which something is told."""
+        """The pages that were exported before and that these entries are about."""
         names = list({page for entry in entries for item in entry.items for page in _pages_of(item)})
         if not names:
             return {}
         packed = cast("list[bytes | None]", self._redis.mget([self._shard.page(name) for name in names]))
         known = ((name, one) for name, one in zip(names, packed, strict=True) if one is not None)
-        return dict(readable(unpack_told, known))
+        return dict(readable(unpack_page, known))
 
     def _done(
         self, entries: list[Entry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
     ) -> None:
-        """Remove entries from the stream and record what came of them; nothing where the lease was lost."""
+        """Remove entries from the stream and record what came of them; nothing if the lease was lost."""
 
         def write(pipe: Pipeline) -> None:
             pipe.xdel(self._shard.exports, *[entry.id for entry in entries])
-            for name, told in pages.items():
-                pipe.set(self._shard.page(name), pack_told(told), ex=PAGE_KEPT)
+            for name, page in pages.items():
+                pipe.set(self._shard.page(name), pack_page(page), ex=PAGE_KEPT)
             for record in refused:
                 pipe.xadd(self._shard.key("refused"), {"s": pack(record)}, maxlen=REFUSED_KEPT)
             if refused:
@@ -241,19 +241,19 @@ class _ShardExport:
 
 
 def _pages_of(item: Item) -> list[str]:
-    """The pages an item tells of."""
+    """The pages that an item is about."""
     return list(item["pages"]) if "pages" in item else [item["page"]] if "page" in item else []
 
 
-def _refusal(resource: Resource, answer: PutResult, now: datetime) -> DeadLetter:
+def _refusal(resource: Resource, result: PutResult, now: datetime) -> DeadLetter:
     kind, _, name = name_of(resource)
     patient = resource["subject"]["identifier"]["value"]
-    why = f"{answer.why}: {answer.said}" if answer.said else answer.why
+    why = f"{result.why}: {result.diagnostics}" if result.diagnostics else result.why
     return DeadLetter(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
 
 
 def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> Fault:
-    """The notice to the technician; what the base said of a resource stays on the list."""
+    """The notice to the technician; the base's own text about a resource stays on the list."""
     what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch fhir-export status`"
     about = f"refused {refused[0].id} {entry.id.decode()}"
     return fault(REFUSED, what, about, now)

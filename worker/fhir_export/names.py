@@ -1,4 +1,4 @@
-"""The names under which a record system finds what it is sent. No public code is known for these grades and scores."""
+"""The identifiers and codes of what is sent to the EHR. These grades and scores have no public codes."""
 
 from config.settings import Settings
 
@@ -38,7 +38,7 @@ _CTCAE = "ctcae."
 
 
 def shown(system: str) -> str:
-    """A system in words."""
+    """The display text of a system."""
     if system.startswith(_CTCAE):
         return f"CTCAE grade, {system.removeprefix(_CTCAE).replace('_', ' ')}"
     return SHOWN.get(system, system)
@@ -50,7 +50,7 @@ def concept(system: str, code: str, text: str) -> dict[str, object]:
 
 
 def logical(kind: str, system: str, value: str, **more: str) -> dict[str, object]:
-    """A reference to what is known by its identifier alone."""
+    """A reference by identifier alone."""
     return {"type": kind, "identifier": {"system": system, "value": value}, **more}
 
 

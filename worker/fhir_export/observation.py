@@ -1,7 +1,7 @@
 """A computed grade or score as a FHIR R4 Observation. Pure.
 
-What is undetermined or not applicable has no value and says which (`dataAbsentReason`), never 0. A grade that is at
-least this much carries the comparator `>=`.
+An undetermined or inapplicable one has a `dataAbsentReason` and no value, never 0. A provisional one ("at least") has
+the comparator `>=`.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ UNITS = {"grade": "{grade}", "score": "{score}", "value": "1"}
 
 
 def observation(item: Item, issued: str, settings: Settings) -> Resource:
-    """The Observation of a grade as the journal tells it; `issued` is when it was computed (ISO 8601)."""
+    """The Observation of a grade from the journal; `issued` is when it was computed (ISO 8601)."""
     resource: Resource = {
         "resourceType": "Observation",
         "identifier": [{"system": GRADE, "value": item["id"]}],
@@ -50,14 +50,14 @@ def observation(item: Item, issued: str, settings: Settings) -> Resource:
 
 
 def _status(item: Item) -> str:
-    if item["status"] == "final" and PROVISIONAL in item["flags"]:
+    if item["status"] == "final" and PROVISIONAL.id in item["flags"]:
         return "preliminary"
     return str(item["status"]).replace("_", "-")
 
 
 def _value(item: Item) -> Resource:
     if item["status"] == "entered_in_error":
-        return _absent("error", "taken back: a value it rested on was corrected")
+        return _absent("error", "retracted: a value it rested on was corrected")
     if item.get("suspected") is not None:
         return {"valueBoolean": item["suspected"]}
     for name, unit in UNITS.items():
@@ -82,7 +82,7 @@ def _absent(code: str, text: str) -> Resource:
 
 
 def _notes(item: Item) -> list[str]:
-    """Why it is so, what was remarked, which conventions it depends on, and what this is not."""
+    """The reasons, flags and conventions of a grade, and the disclaimer."""
     if item["status"] == "entered_in_error":
         return [DISCLAIMER]
     notes = [*item["because"]]

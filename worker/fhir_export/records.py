@@ -1,11 +1,11 @@
-"""What of a step a record system is to be told: grades, pages, and what became of them. Pure.
+"""The records of a step for the EHR: grades, pages, and the outcomes of pages. Pure.
 
-An item is a plain JSON object. A grade is told whole; what became of a page names it, and the exporter knows it.
+An item is a plain JSON object. A grade is whole; the outcome of a page names the page, which the exporter knows.
 
 grade, regrade   the journal's own line (`alerts/step/journal_events.py`)
 page             the journal's line, with the ids of the grades it is `about`
 receipt          of a `page`: its `outcome` and when
-acknowledged     `by` whom and when, and the `pages` that told of the episode
+acknowledged     `by` whom and when, and the `pages` of the episode
 cancelled        a `page` that is no longer owed
 """
 
@@ -24,15 +24,15 @@ ABOUT = {
     "febrile_neutropenia": ("ctcae.febrile_neutropenia",),
     "cytopenia": ("ctcae.neutrophils", "ctcae.platelets", "ctcae.anemia"),
 }
-"""The systems a condition is about; one that is not listed is about the system of its own name, if there is one."""
+"""The grading systems of a condition. A condition that is not listed is about the system of its own name, if any."""
 
 _EXPORTED = ("grade", "regrade")
 
 
 def records_of(state: PatientState, messages: Sequence[AnyMessage], effects: Effects) -> list[Item]:
-    """What follows for the record from one patient's step; `state` is the patient afterwards.
+    """The records of one patient's step; `state` is the patient afterwards.
 
-    Of the subjects that are no patient (`~`) nothing does.
+    Subjects that are no patient (`~`) have none.
     """
     if state.patient.startswith("~"):
         return []
@@ -42,7 +42,7 @@ def records_of(state: PatientState, messages: Sequence[AnyMessage], effects: Eff
         if event["kind"] == "page":
             items.append(event | {"about": list(_about(state, event))})
         elif event["kind"] == "acknowledged":
-            items.append({name: event[name] for name in ("kind", "at", "by")} | {"pages": _told(state, event)})
+            items.append({name: event[name] for name in ("kind", "at", "by")} | {"pages": _pages_of(state, event)})
     items += [{"kind": "cancelled", "page": page} for page in effects.cancelled]
     return items
 
@@ -53,7 +53,7 @@ def _receipt(receipt: Receipt) -> Item:
 
 
 def _about(state: PatientState, page: Item) -> Iterable[str]:
-    """The grades that stand of what a page tells."""
+    """The ids of the valid grades that a page is about."""
     open_now = {episode.id: condition for condition, episode in state.episodes.items()}
     conditions = [page["condition"], *(open_now[id] for id in page["episodes"] if id in open_now)]
     for system in dict.fromkeys(system for name in conditions for system in ABOUT.get(name, (name,))):
@@ -62,12 +62,12 @@ def _about(state: PatientState, page: Item) -> Iterable[str]:
                 yield grade_id(state.patient, system, given.at, given.number)
 
 
-def _told(state: PatientState, event: Item) -> list[str]:
-    """The pages that told of an episode since it last worsened."""
+def _pages_of(state: PatientState, event: Item) -> list[str]:
+    """The pages of an episode since it last worsened."""
     return [
-        told.page
+        delivery.page
         for episode in state.episodes.values()
         if episode.id == event["episode"]
-        for told in episode.deliveries
-        if told.at >= episode.worsening_known_at
+        for delivery in episode.deliveries
+        if delivery.at >= episode.worsening_known_at
     ]
