@@ -26,7 +26,9 @@ from alerts.grading import crs, ctcae, news2
 from alerts.messages import read_message
 from alerts.pages.page import Page
 from alerts.rules.run import findings, next_review
-from alerts.step.step import _Step
+from alerts.step.folding import fold_messages
+from alerts.step.grades import issue_grades
+from alerts.step.step import _follow, _notify
 from worker.delivery import channel
 from worker.delivery.deliver import ChannelRun, deliver
 from worker.delivery.message_context import message_context
@@ -51,7 +53,7 @@ def parts(named: Mapping[Callable[..., Any], str]) -> Parts:
 EVALUATING = parts(
     {
         read_message: "reading and checking JSON",
-        _Step.fold: "charting",
+        fold_messages: "charting",
         crs.followed: "CRS",
         news2.score: "NEWS2",
         ctcae.grades: "CTCAE, the rows of fever",
@@ -59,9 +61,9 @@ EVALUATING = parts(
         assess_onward: "the rest of the assessment",
         findings: "alert rules",
         next_review: "alert rules",
-        _Step._follow: "episodes and journal lines",
-        _Step._note_grades: "episodes and journal lines",
-        _Step.tell: "ladders and pages",
+        _follow: "episodes and journal lines",
+        issue_grades: "episodes and journal lines",
+        _notify: "ladders and pages",
         Codec.unpack: "unpacking",
         Codec.pack: "packing",
         journal_record: "the journal",

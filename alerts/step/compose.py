@@ -1,4 +1,4 @@
-"""Who is told what, put together: one page per person and channel, however many episodes it speaks of."""
+"""Composing pages: one per person and channel, however many episodes it reports."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,14 +21,14 @@ from config.site import Site
 
 
 class StepNews:
-    """What a step has learnt that pages speak of: findings by episode, and episodes that ended."""
+    """What pages of a step report: the latest finding of each episode, and episodes that ended."""
 
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
         self.ended: list[tuple[PageConcern, tuple[str, ...]]] = []
 
     def add(self, episode: str, finding: Finding) -> None:
-        """Keep the latest finding of an episode; what happened on the way stays in its reasons."""
+        """Keep the latest finding of an episode. An event of an earlier finding stays among its reasons."""
         earlier = self.findings.get(episode)
         if earlier is not None:
             events = (event for event in earlier.events if event not in finding.because)
@@ -36,14 +36,14 @@ class StepNews:
         self.findings[episode] = finding
 
     def add_ended(self, concern: PageConcern) -> None:
-        """An episode that ended or lost its ground: whoever was paged, or has it, is notified with little urgency."""
+        """Notify whoever was paged of an episode, or acknowledged it, that it ended: with low urgency."""
         episode = concern.episode
         people = dict.fromkeys(person for person in (*episode.notified, episode.acknowledged_by) if person)
         self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
 
 
 class ComposedPages(NamedTuple):
-    """The pages, their journal lines, pages that a newer one replaces, and the state that remembers them."""
+    """The pages, their journal lines, the ids of pages that newer ones replace, and the next state."""
 
     state: PatientState
     pages: list[Page]
@@ -53,25 +53,25 @@ class ComposedPages(NamedTuple):
 
 def compose_pages(
     state: PatientState,
-    dues: list[Notifications],
+    due: list[Notifications],
     news: StepNews,
     assessment: Assessment | None,
     now: datetime,
     site: Site,
 ) -> ComposedPages:
-    """One page per person and channel for everything that is due or has ended."""
-    written = ComposedPages(state, [], [], [])
-    for (person, channel), concerns in _by_recipient(dues, news, site).items():
-        page = _page(written, person, channel, worst_first(concerns), assessment, now, site)
-        state, cancelled = _remember(written.state, page)
-        written.pages.append(page)
-        written.events.append(page_event(page, site))
-        written.cancelled.extend(cancelled)
-        written = written._replace(state=state)
-    return written
+    """One page per person and channel for all notifications and all episodes that ended."""
+    composed = ComposedPages(state, [], [], [])
+    for (person, channel), concerns in _by_recipient(due, news, site).items():
+        page = _page(composed, person, channel, worst_first(concerns), assessment, now, site)
+        state, cancelled = _remember(composed.state, page)
+        composed.pages.append(page)
+        composed.events.append(page_event(page, site))
+        composed.cancelled.extend(cancelled)
+        composed = composed._replace(state=state)
+    return composed
 
 
-def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[PageConcern]]:
+def _by_recipient(due: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[PageConcern]]:
     found: dict[tuple[str, str], list[PageConcern]] = {}
 
     def add(person: str, channel: str, concern: PageConcern) -> None:
@@ -79,9 +79,9 @@ def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict
         if known is not None:
             found.setdefault((person, channel or known.channels[0]), []).append(concern)
 
-    for due in dues:
-        for notification in due.notifications:
-            concern = PageConcern(due.episode, notification.reason, news.findings.get(due.episode.id))
+    for one in due:
+        for notification in one.notifications:
+            concern = PageConcern(one.episode, notification.reason, news.findings.get(one.episode.id))
             for recipient in notification.recipients:
                 add(recipient.person, recipient.channel, concern)
     for concern, people in news.ended:
@@ -91,7 +91,7 @@ def _by_recipient(dues: list[Notifications], news: StepNews, site: Site) -> dict
 
 
 def _page(
-    written: ComposedPages,
+    composed: ComposedPages,
     person: str,
     channel: str,
     concerns: list[PageConcern],
@@ -99,21 +99,21 @@ def _page(
     now: datetime,
     site: Site,
 ) -> Page:
-    chart = written.state.chart
+    chart = composed.state.chart
     first = concerns[0]
     language = site.on_call.people[person].language
-    number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in written.pages)
+    number = first.episode.pages + 1 + sum(page.episode == first.episode.id for page in composed.pages)
     page_id = f"{first.episode.id}.{number}"
     day = chart.day(now, site.zone)
     if site.on_call.channels[channel].detail == "minimal":
         heading, text = pages.minimal_text(concerns, page_id, language)
     else:
-        patient = "" if written.state.patient == SITE_SUBJECT else written.state.patient
+        patient = "" if composed.state.patient == SITE_SUBJECT else composed.state.patient
         heading = title(concerns, patient, chart.admission, day, site, language)
         text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
     return Page(
         id=page_id,
-        patient=written.state.patient,
+        patient=composed.state.patient,
         at=now,
         day=day,
         episode=first.episode.id,
@@ -132,9 +132,7 @@ def _page(
 
 
 def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]:
-    """Note the page on every open episode it speaks of. What the same person has not got yet on the same channel is
-    replaced by it: those pages are no longer owed.
-    """
+    """Record the page on every open episode it reports. It replaces pending pages to the same person and channel."""
     replaced: list[str] = []
     for episode in list(state.episodes.values()):
         if episode.id not in page.episodes:

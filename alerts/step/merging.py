@@ -1,8 +1,8 @@
-"""A merge as one of its two records takes it in: what is copied, what is passed on, and when the old record freezes.
+"""A merge, seen from one of its two records: what is copied, what is forwarded, and when the old record freezes.
 
-The record that goes on is sent a copy of what is charted under the old name, and whatever still comes in under it. The
-old record charts that as well: where the merge is taken back it has all that came in under its name. Frozen, it is not
-evaluated, and its open episodes are closed. When a record freezes, and which merge holds:
+The old record sends the record that continues a copy of its chart, and forwards every later message. It charts those
+messages as well: if the merge is retracted, the old record has everything that came in under its name. A frozen record
+is not evaluated, and its open episodes are closed. When a record freezes, and which merge holds, is decided in
 `alerts/chart/merge_register.py`.
 """
 
@@ -26,7 +26,7 @@ from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS
 
 HOPS_AT_MOST = 8
-"""Records a message is passed on by. More were never merged into each other for one person."""
+"""The most records that may forward one message. More were never merged into each other for one person."""
 
 TOO_MANY_HOPS = f"passed on by {HOPS_AT_MOST} merged records, and still at none that goes on; see `cartwatch merges`"
 
@@ -34,9 +34,9 @@ TOO_MANY_HOPS = f"passed on by {HOPS_AT_MOST} merged records, and still at none 
 def take_merges(
     state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site, effects: Effects
 ) -> PatientState:
-    """The state with the merges that some messages speak of: who goes on under whom, and what is told to the others.
+    """The state with the merges of some messages. What the other records must know is forwarded to them.
 
-    Whether it is frozen by them, or evaluated again, is for the caller to see.
+    The caller freezes the record, or evaluates it again.
     """
     before = state.merges
     for message in messages:
@@ -109,13 +109,13 @@ RETRACTED = "a merge was taken back, says {who}; see `cartwatch merges`"
 
 
 def _report(state: PatientState, what: str, link: Link, now: datetime, effects: Effects) -> None:
-    """A technical incident, one for each record; its name shows nothing of the patient."""
+    """Report a technical incident, one for each record. Its name reveals nothing of the patient."""
     name = f"merge {episode_id(state.patient, 'merge', 0)}"
     effects.faults.append(fault(name, what, f"{link.source} {link.id} {link.status}", now))
 
 
 def unregistered_of(state: PatientState) -> Unregistered | None:
-    """What is known of a record that nobody registered, from its chart, once it is no longer frozen."""
+    """The unregistered patient of a chart that is no longer frozen; None if the patient is registered."""
     entries = sorted((entry for series in state.chart.entries.values() for entry in series), key=lambda one: one.place)
     if state.registered or not entries:
         return None
@@ -125,11 +125,11 @@ def unregistered_of(state: PatientState) -> Unregistered | None:
     return known
 
 
-# -- what is passed on -----------------------------------------------------------------------------
+# -- what is forwarded -----------------------------------------------------------------------------
 
 
 def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> None:
-    """Send a message of a merged record to the one it goes on under; what goes round becomes a dead letter."""
+    """Forward a message to the record that continues. A message in a circle becomes a dead letter."""
     onward = _passed_on(message, into, now)
     if (onward.hops or 0) <= HOPS_AT_MOST:
         effects.passed_on.append(onward)
@@ -145,7 +145,7 @@ def _passed_on(message: AnyMessage, into: str, now: datetime) -> AnyMessage:
 
 
 def charted_again(chart: Chart, into: str, now: datetime) -> Iterator[AnyMessage]:
-    """Everything charted, as messages for another record: in canonical units, under the sources and ids they had."""
+    """Every entry of a chart as a message for another record, in canonical units, with its source and id."""
     for registration in chart.registrations:
         body = {name: getattr(registration, name) for name in registration.__struct_fields__}
         said = {name: value for name, value in body.items() if value not in (None, "")}

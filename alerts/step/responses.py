@@ -1,4 +1,4 @@
-"""What people and the delivery say about episodes: taken, silenced, closed, delivered or not; and the discharge."""
+"""Messages about episodes: acknowledgements, hand-overs, silences, closures, receipts; and discharges."""
 
 from datetime import UTC, datetime
 
@@ -30,10 +30,10 @@ from config.site import Site
 UNKNOWN_EPISODE = "episode: no such episode of this patient; see `cartwatch board`"
 
 
-def take(
+def apply_response(
     state: PatientState, message: AnyMessage, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
-    """Carry a state on by one message that is not charted; what is to be done is added to `effects` and `news`."""
+    """The state after one message that is not charted. The function adds to `effects` and `news`."""
     match message:
         case Receipt():
             return _receipt(state, message, now, site, effects)
@@ -48,7 +48,7 @@ def take(
     return state
 
 
-# -- what people answer ------------------------------------------------------------------------------
+# -- what people do ----------------------------------------------------------------------------------
 
 
 def _person(
@@ -68,7 +68,9 @@ def _person(
 
 
 def _named(state: PatientState, name: str, message: AnyMessage, now: datetime, effects: Effects) -> Episode | None:
-    """The open episode a person speaks of. One that is over is nobody's mistake; one that never was is set aside."""
+    """The open episode that a message names. A message about an unknown episode becomes a dead letter; one about a past
+    episode is ignored.
+    """
     episode = next((held for held in state.episodes.values() if held.id == name), None)
     if episode is None and not _is_past(state, name):
         effects.dead_letters.append(dead_letter(message, UNKNOWN_EPISODE, now))
@@ -82,18 +84,20 @@ def _is_past(state: PatientState, episode: str) -> bool:
     return any(episode in ids(condition, past) for condition, past in state.past.items())
 
 
-def _spoken_of(state: PatientState, episode: Episode, message: EpisodeResponse) -> list[Episode]:
-    """The episode a person answers, and with it whatever the same page told them.
+def _episodes_of(state: PatientState, episode: Episode, message: EpisodeResponse) -> list[Episode]:
+    """The episode that a person responds to, and every other episode of the same page.
 
-    What worsened after the page they answer was written has not been told to them, and is not answered by them.
+    An episode that worsened after that page was composed is left out: the person has not seen the worsening.
     """
-    page = message.page or next((told.page for told in reversed(episode.deliveries) if told.to == message.by), "")
+    page = message.page or next(
+        (delivery.page for delivery in reversed(episode.deliveries) if delivery.to == message.by), ""
+    )
     answered = delivery_for(episode, message.page) if message.page else None
     at = answered.at if answered is not None else message.effective.astimezone(UTC)
     found = []
     for other in state.episodes.values():
-        told_since = any(told.at >= other.worsening_known_at for told in other.deliveries)
-        if (other.id == episode.id or delivery_for(other, page)) and told_since and at >= other.worsening_known_at:
+        paged_since = any(delivery.at >= other.worsening_known_at for delivery in other.deliveries)
+        if (other.id == episode.id or delivery_for(other, page)) and paged_since and at >= other.worsening_known_at:
             found.append(other)
     return found
 
@@ -101,9 +105,9 @@ def _spoken_of(state: PatientState, episode: Episode, message: EpisodeResponse) 
 def _acknowledge(
     state: PatientState, episode: Episode, message: Acknowledgement, now: datetime, site: Site, effects: Effects
 ) -> PatientState:
-    """Take what was told. The first who takes it has it, unless somebody takes it over from them by name."""
+    """Acknowledge every episode of the page. The first acknowledgement holds unless somebody takes it over by name."""
     at = min(message.effective.astimezone(UTC), now)
-    for other in _spoken_of(state, episode, message):
+    for other in _episodes_of(state, episode, message):
         before = other.acknowledged_by
         if before and (before != message.take_over_from or before == message.by):
             continue
@@ -122,28 +126,28 @@ def _acknowledge(
 def _hand_over(
     state: PatientState, episode: Episode, message: HandOver, now: datetime, site: Site, effects: Effects
 ) -> PatientState:
-    """Whoever cannot take it hands it over; it counts as taken by nobody."""
+    """Hand every episode of the page over. It counts as unacknowledged."""
     if message.to is not None and message.to not in site.on_call.people:
         why = f"to: {message.to!r} is nobody in site.yaml; name one of {', '.join(site.on_call.people)}"
         effects.dead_letters.append(dead_letter(message, why, now))
         return state
-    for other in _spoken_of(state, episode, message):
+    for other in _episodes_of(state, episode, message):
         if other.acknowledged_by not in ("", message.by):
             continue
         handed = escalation.reassign(other, now, site, by=message.by, to=message.to)
         if handed is other:
             continue
-        theirs = [told for told in other.deliveries if told.to == message.by and told.is_owed]
-        for told in theirs:
-            handed = with_delivery_state(handed, told.page, "cancelled", now)
+        theirs = [delivery for delivery in other.deliveries if delivery.to == message.by and delivery.is_owed]
+        for delivery in theirs:
+            handed = with_delivery_state(handed, delivery.page, "cancelled", now)
         state = state.with_episode(handed)
-        effects.cancelled.extend(state.cancellable(told.page for told in theirs))
+        effects.cancelled.extend(state.cancellable(delivery.page for delivery in theirs))
         effects.events.append(answer_event("handed_over", state, other, now, site, by=message.by, to=message.to or ""))
     return state
 
 
 def _silence(state: PatientState, message: Silence, now: datetime, site: Site, effects: Effects) -> PatientState:
-    """Put a silence in force, or end the one that is taken back."""
+    """Put a silence in force, or end one that is entered in error."""
     episode = None
     if message.status is Status.ENTERED_IN_ERROR:
         return _end_silence(state, message, now, site, effects)
@@ -194,22 +198,22 @@ def _close(
     return state.with_episode_result(episode.condition, lifecycle.closed(episode, now, None, by_person=by_person))
 
 
-# -- what the delivery says --------------------------------------------------------------------------
+# -- receipts ----------------------------------------------------------------------------------------
 
 
 def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, effects: Effects) -> PatientState:
-    """Note what became of a page. Its first failure sends the person's next channel, or the next person, at once."""
+    """Record what became of a page. Its first failure pages the person's next channel, or the next person, at once."""
     reached: list[str] = []
     for episode in list(state.episodes.values()):
-        told = delivery_for(episode, receipt.page)
-        if told is None or not told.is_owed:
+        delivery = delivery_for(episode, receipt.page)
+        if delivery is None or not delivery.is_owed:
             continue
         updated = with_delivery_state(episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC))
         if receipt.outcome == "sent":
-            updated, elsewhere = _reached(updated, told, now)
+            updated, elsewhere = _reached(updated, delivery, now)
             reached += elsewhere
-        elif told.state == "due" and episode.urgency != "low" and not episode.acknowledged_by:
-            updated = escalation.fail_over_channel(updated, told, now, site)
+        elif delivery.state == "due" and episode.urgency != "low" and not episode.acknowledged_by:
+            updated = escalation.fail_over_channel(updated, delivery, now, site)
         state = state.with_episode(updated)
     effects.cancelled.extend(state.cancellable(reached))
     if receipt.outcome == "undeliverable" and state.patient != SITE_SUBJECT:
@@ -217,12 +221,12 @@ def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, e
     return state
 
 
-def _reached(episode: Episode, told: Delivery, now: datetime) -> tuple[Episode, list[str]]:
-    """Somebody has been reached on one channel: the same notification need not reach them on another as well."""
+def _reached(episode: Episode, delivery: Delivery, now: datetime) -> tuple[Episode, list[str]]:
+    """Cancel pages of the same round to a person whom one channel has reached."""
     elsewhere = [
         other.page
         for other in episode.deliveries
-        if other.is_owed and other.to == told.to and other.round <= told.round
+        if other.is_owed and other.to == delivery.to and other.round <= delivery.round
     ]
     for page in elsewhere:
         episode = with_delivery_state(episode, page, "cancelled", now)
@@ -241,8 +245,8 @@ def _discharge(
         here = replace(state, chart=state.chart.undo_discharge(at), course=known)
         return replace(here, discharged_at=None, review_at=now) if state.discharged_at == at else here
     if message.to is not None or state.merges.stays_after(at):
-        # Watching goes on: under the other setting's schedule, which is looked at next, or because another record of
-        # the patient, who had not left, was merged into this one since.
+        # The patient is still watched: in the other setting, or because another record of the patient, who had not
+        # left, was merged into this one since.
         chart = state.chart.discharge(at, message.to or "")
         return replace(state, chart=chart, course=known, discharged_at=None, review_at=now)
     state = end_all(state, Ending("discharged", at, message.source, message.by or ""), now, site, effects, news)
@@ -254,9 +258,7 @@ def _discharge(
 def end_all(
     state: PatientState, ending: Ending, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
-    """Close every open episode because of what somebody said; whoever was paged of an urgent one, or has it, is
-    notified who said it.
-    """
+    """Close every open episode because of a discharge or a merge, and notify whoever was paged of an urgent one."""
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
         if episode.highest in ENDING_IS_TOLD:

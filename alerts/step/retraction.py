@@ -1,4 +1,4 @@
-"""What took the ground of an open episode, wholly or in part: a correction, or a statement."""
+"""What removed the evidence of an open episode, wholly or in part: a correction, or a statement."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,11 @@ from config.site import Site
 from config.vocabulary import STATEMENTS
 
 
-def lost_ground(state: PatientState, site: Site) -> list[tuple[Episode, Finding | None]]:
-    """Open episodes that stand higher than anything still charted gives, each with the most that is left.
+def without_evidence(state: PatientState, site: Site) -> list[tuple[Episode, Finding | None]]:
+    """Open episodes with a higher level than the chart still supports, each with the highest finding left.
 
-    Looked at are first the moments at which an episode was told, and only then everything charted while it was open.
+    The function first assesses the moments at which an episode was opened or raised. Only if their findings do not
+    suffice does it assess every moment charted while the episode was open.
     """
     first = {at for episode in state.episodes.values() for at in (episode.raised_at, episode.opened_at)}
     lost = _lost(state.episodes.values(), _levels(state, first, site))
@@ -37,7 +38,7 @@ Found = dict[datetime, dict[str, Finding]]
 
 
 def _levels(state: PatientState, moments: set[datetime], site: Site) -> Found:
-    """What every rule says at some moments."""
+    """The findings of every rule at some moments."""
     return {
         now.at: {found.condition: found for found in findings_of(state, now, site)}
         for now in assess_each(state.chart, moments, site)
@@ -47,17 +48,19 @@ def _levels(state: PatientState, moments: set[datetime], site: Site) -> Found:
 def _lost(episodes: Iterable[Episode], known: Found) -> list[tuple[Episode, Finding | None]]:
     lost = []
     for episode in episodes:
-        told = (episode.raised_at, episode.opened_at)
-        order = dict.fromkeys((*told, *sorted((at for at in known if at >= episode.opened_at), reverse=True)))
-        grounds = [found for at in order if (found := known[at].get(episode.condition)) is not None and found.level > 0]
-        left = max(grounds, key=lambda ground: ground.level, default=None)
+        paged = (episode.raised_at, episode.opened_at)
+        order = dict.fromkeys((*paged, *sorted((at for at in known if at >= episode.opened_at), reverse=True)))
+        supported = [
+            found for at in order if (found := known[at].get(episode.condition)) is not None and found.level > 0
+        ]
+        left = max(supported, key=lambda one: one.level, default=None)
         if left is None or left.level < episode.level:
             lost.append((episode, left))
     return lost
 
 
 def _charted(state: PatientState, since: datetime) -> set[datetime]:
-    """What was charted from a time on; of a stream's minute, which has many moments, the last."""
+    """Every charted moment from a time on. Of a minute with many moments, as a stream has them, only the last."""
     of_minute: dict[datetime, list[datetime]] = defaultdict(list)
     for at in state.chart.times(state.chart.entries, state.chart.newest or since):
         if at >= since:
@@ -71,16 +74,16 @@ def _found(state: PatientState, at: datetime, site: Site) -> dict[str, Finding]:
 
 
 MOMENTS_A_MINUTE = 4
-"""Of a minute with more moments only the last is looked at for what is left of an episode's ground."""
+"""Of a minute with more moments, only the last is assessed for the evidence that is left of an episode."""
 
 CHANGES_SHOWN = 3
-"""Corrections that a page names where it cannot be said which of them took the ground of an episode."""
+"""Corrections that a page names if none of them can be shown to have removed the evidence."""
 
 
 def changes(
     before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime
 ) -> list[ChartCorrection]:
-    """What a correcting message made of the entries it corrects."""
+    """How a correcting message changed the entries it corrects."""
     names = {message.id, message.supersedes}
     at = (message.received or now).astimezone(UTC)
     found = []
@@ -97,10 +100,10 @@ def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
     return entry.source == source and entry.id in names
 
 
-def took_ground(
+def evidence_removed_by(
     known: Sequence[ChartCorrection], state: PatientState, before: Chart, episode: Episode, site: Site
 ) -> tuple[ChartCorrection, ...]:
-    """Those of some corrections that an episode rested on, by the chart as it was before them."""
+    """The corrections of entries on which an episode rested, by the chart before them."""
     finding = _found(replace(state, chart=before, course=None), episode.raised_at, site).get(episode.condition)
     used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
     found = tuple(change for change in known if (change.kind, change.before.place) in used)
@@ -108,7 +111,7 @@ def took_ground(
 
 
 def statement_behind(state: PatientState, finding: Finding, since: datetime, at: datetime, site: Site) -> Ending | None:
-    """The newest statement of some time, up to `at`, without which a finding would be higher than it is."""
+    """The newest statement between two times without which a finding would be higher."""
     chart = state.chart
     statements = [(kind, entry) for kind in STATEMENTS for entry in chart.between(kind, since, at)]
     for kind, entry in sorted(statements, key=lambda item: item[1].place, reverse=True):

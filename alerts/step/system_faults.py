@@ -1,4 +1,4 @@
-"""Technical trouble: faults become episodes of the site itself, one per trouble, never one per message."""
+"""Technical faults. Each becomes an episode of the site itself: one per fault, never one per message."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,13 +13,13 @@ from alerts.wording.catalogue import in_english
 from alerts.wording.phrase import Phrase
 
 FAULT_QUIET = timedelta(hours=6)
-"""A technical episode closes when its fault has not been seen for this long."""
+"""An acknowledged technical episode closes if its fault has not been reported for this long."""
 
-TOLD_TOGETHER = timedelta(minutes=5)
-"""Feeds that fall silent within this of a page of another silent feed wait for its next one."""
+PAGED_TOGETHER = timedelta(minutes=5)
+"""A feed that falls silent waits for the next page of another silent feed, if that is due within this time."""
 
 FEED = "feed "
-"""How the condition of a silent feed begins."""
+"""The beginning of the condition of a silent feed."""
 
 OWN_SOURCE = "cartwatch"
 
@@ -39,13 +39,13 @@ def fault(condition: str, what: str, about: str, now: datetime, *, over: bool = 
 
 
 def intake_fault(message: AnyMessage, why: Phrase | str, now: datetime) -> Fault:
-    """A message of a source could not be used. Names the source and the reason, never the patient."""
+    """A message of a source became a dead letter. The fault names the source and the reason, never the patient."""
     what = f"messages from {message.source} are set aside: {in_english(why, UTC)}; see `cartwatch dead-letters`"
     return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
 
 
 def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
-    """A page did not get through on a channel."""
+    """A page could not be delivered on a channel."""
     what = f"pages do not get through on channel {receipt.channel}: {receipt.detail or 'no answer'}"
     return fault(f"channel {receipt.channel}", what, f"undeliverable {receipt.page}", now)
 
@@ -57,7 +57,7 @@ def gap_fault(role: str, now: datetime) -> Fault:
 
 
 def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientState:
-    """Open a technical episode, or note that a known trouble goes on without paging again."""
+    """Open a technical episode, prolong the open one without a page, or close it."""
     current = state.episodes.get(message.condition)
     if message.over:
         return state if current is None else state.with_episode_result(message.condition, closed(current, now, None))
@@ -82,9 +82,9 @@ def note_fault(state: PatientState, message: Fault, now: datetime) -> PatientSta
 
 
 def _with_others(state: PatientState, condition: str, now: datetime) -> datetime:
-    """When a new trouble is told: at once, but a silent feed with the next page of one that has just been told.
+    """When a new fault is paged: at once; a silent feed together with the next page of another silent feed.
 
-    Thirty monitors that fall silent one after the other are one trouble, and one page.
+    Thirty monitors that fall silent one after the other are one fault, and one page.
     """
     if not condition.startswith(FEED):
         return now
@@ -94,13 +94,13 @@ def _with_others(state: PatientState, condition: str, now: datetime) -> datetime
         if episode.condition.startswith(FEED)
         and episode.next_at is not None
         and episode.pages
-        and now < episode.next_at <= now + TOLD_TOGETHER
+        and now < episode.next_at <= now + PAGED_TOGETHER
     ]
     return min(waits, default=now)
 
 
 def close_quiet(state: PatientState, now: datetime) -> PatientState:
-    """Close the technical episodes whose fault has not been seen for a while."""
+    """Close acknowledged technical episodes whose fault was not reported lately."""
     for condition, episode in list(state.episodes.items()):
         quiet = now - episode.raised_at >= FAULT_QUIET
         if episode.urgency == "technical" and episode.acknowledged_by and quiet:

@@ -1,9 +1,9 @@
-"""What is paged of a patient nobody has registered.
+"""Findings that page for a patient without registration.
 
-Their readings are graded by the same tables, as far as no date of infusion is needed: CRS, ICANS, febrile neutropenia
-and the counts. What would be grade 2 or more, or an ICE that falls, is paged under the condition it would have, so
-that the registration makes the same episode the ordinary one. Nothing less than that disturbs anybody: a sender may
-send every patient of a hospital, and few of them have had CAR-T cells.
+Their readings are graded by the same tables where no date of infusion is needed: CRS, ICANS, febrile neutropenia and
+the counts. A hypothetical grade of 2 or more, or a falling ICE, is paged under the condition it would have, so that a
+registration continues the same episode. Nothing less disturbs anybody: a sender may send every patient of a hospital,
+and few of them have had CAR-T cells.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from alerts.wording.phrase import Phrase, phrase
 from config.site import Site, Urgency, higher
 
 HIGHEST: Urgency = "high"
-"""The highest urgency of such a page: whether the patient has had CAR-T cells at all is not known."""
+"""The highest urgency of such a page: it is not known whether the patient had CAR-T cells at all."""
 
 CHARTED = ("reading", "statement", "treatment")
 
@@ -31,14 +31,13 @@ REGISTER = Phrase(
 
 
 def would_be_unregistered(messages: Iterable[AnyMessage]) -> bool:
-    """Whether messages chart something for a patient nobody knows, and none of them registers the patient, or says that
-    another record goes on as this one."""
+    """Whether messages chart values for an unknown patient without a registration or a merge among them."""
     kinds = {message.type for message in messages}
     return kinds.isdisjoint(("registration", "merge_notice")) and not kinds.isdisjoint(CHARTED)
 
 
 def findings_of(state: PatientState, now: Assessment, site: Site) -> list[Finding]:
-    """What every rule says now of a patient; of an unregistered one what is paged all the same, and its end."""
+    """The findings of every rule; of an unregistered patient those that page all the same, and their end."""
     found = findings(state.rule_memory, now, state.chart, site, state.returning)
     if state.unregistered is None or state.registered:
         return found

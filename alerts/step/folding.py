@@ -1,0 +1,157 @@
+"""The first part of a step: merged records, and every message folded into the chart.
+
+A step folds its messages in any order. It notes the clinical moments that they touch, and what they correct.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from alerts.chart.chart import Chart, Ids
+from alerts.chart.charting import Charted, moment_of, place_message
+from alerts.episodes import lifecycle
+from alerts.grading import crs, pressures
+from alerts.messages import AnyMessage, Fault, Reading, Registration, Statement, Treatment
+from alerts.pages.concern import Ending
+from alerts.rules.after_discharge import AFTER_DISCHARGE
+from alerts.rules.finding import RuleMemory
+from alerts.state import Unregistered, dead_letter
+from alerts.step import responses
+from alerts.step.merging import pass_on, take_merges, unregistered_of
+from alerts.step.retraction import changes
+from alerts.step.run import StepRun
+from alerts.step.system_faults import intake_fault
+from alerts.wording.catalogue import in_code
+
+_CHARTED = (Reading, Statement, Treatment, Registration)
+
+
+def merge_records(run: StepRun, messages: Sequence[AnyMessage]) -> None:
+    """Apply merges of records: freeze this record, or evaluate it again."""
+    was_frozen = bool(run.state.merged_into)
+    run.state = take_merges(run.state, messages, run.now, run.site, run.effects)
+    is_frozen = bool(run.state.merged_into)
+    if is_frozen and not was_frozen:
+        _freeze(run)
+    elif was_frozen and not is_frozen:
+        run.state = replace(run.state, review_at=run.now, unregistered=unregistered_of(run.state))
+
+
+def _freeze(run: StepRun) -> None:
+    link = run.state.merges.frozen_by
+    assert link is not None, "frozen"
+    ending = Ending("merged", link.at, link.source, link.by, record=link.other)
+    run.state = responses.end_all(run.state, ending, run.now, run.site, run.effects, run.news)
+    run.state = replace(run.state, review_at=None, unregistered=None)
+
+
+def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Fold every message that is charted into the chart. Return the others."""
+    rest: list[AnyMessage] = []
+    before = run.state.chart
+    placed: list[Charted] = []
+    ids = Ids()
+    goes_to = run.state.merges.goes_to
+    for message in messages:
+        charted = place_message(run.state.chart, message, run.now, run.site, ids)
+        if charted.unusable is not None:
+            run.state = replace(run.state, chart=charted.chart)
+            _count_unregistered(run, message)
+            run.effects.dead_letters.append(dead_letter(message, in_code(charted.unusable, UTC), run.now))
+            _report(run, intake_fault(message, charted.unusable, run.now))
+        elif isinstance(message, _CHARTED):
+            if goes_to is not None and _is_news(run, message, charted.chart):
+                pass_on(message, goes_to.other, run.now, run.effects)
+            run.corrected = run.corrected or charted.corrects
+            if not isinstance(message, Registration) and (charted.corrects or _finalises(run, message)):
+                run.corrections = run.corrections.and_by(message)
+                run.changes += changes(run.state.chart, charted.chart, message, run.now)
+            _accept(run, message, charted.chart, charted.corrects)
+            placed.append(charted)
+        else:
+            rest.append(message)
+    _thin(run, before, placed)
+    _count_contradicted(run, messages)
+    run.state = replace(run.state, result_cache=run.state.result_cache.after(before, run.state.chart))
+    return rest
+
+
+def _is_news(run: StepRun, message: AnyMessage, chart: Chart) -> bool:
+    """Whether a message changes the chart. A merged record has already forwarded what it holds."""
+    known = run.state.chart
+    if isinstance(message, Registration):
+        return chart.registrations != known.registrations
+    return chart is not known
+
+
+def _report(run: StepRun, fault: Fault) -> None:
+    """Report a fault of a source once for all its messages of this step."""
+    if all(known.condition != fault.condition for known in run.effects.faults):
+        run.effects.faults.append(fault)
+
+
+def _thin(run: StepRun, before: Chart, charted: Sequence[Charted]) -> None:
+    """Thin the chart where entries were placed, and skip the moments of which no entry is kept by the minute."""
+    touched = {one.placed for one in charted if one.placed is not None}
+    chart = run.state.chart.thinned(before, touched)
+    kept = chart.worth_a_look(touched)
+    corrected = {one.placed[1] for one in charted if one.placed is not None and one.corrects}
+    run.moments -= {at for _, at in touched} - {at for _, at in kept} - corrected
+    course = run.state.course
+    if course is not None and any(kind in crs.KINDS and course.reaches(at) for kind, at in kept):
+        course = None
+    run.state = replace(run.state, chart=chart, course=course)
+
+
+def _finalises(run: StepRun, message: AnyMessage) -> bool:
+    """Whether a message is the final version of a preliminary one, on which grades may rest."""
+    return run.state.chart.knows_version(message.source, message.id)
+
+
+def _count_contradicted(run: StepRun, messages: Sequence[AnyMessage]) -> None:
+    """List contradictory pressures among the dead letters, though they are charted."""
+    for message in () if run.state.merged_into else messages:
+        if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
+            continue
+        at = moment_of(message, run.now, run.site)
+        chart = run.state.chart
+        if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, run.site):
+            why = f"{message.reading}: {in_code(pressures.CONTRADICTED, UTC)}"
+            run.effects.dead_letters.append(dead_letter(message, why, run.now))
+
+
+def _accept(run: StepRun, message: AnyMessage, chart: Chart, corrects: bool) -> None:
+    moment = moment_of(message, run.now, run.site)
+    run.moments.add(moment)
+    changes_the_past = corrects or isinstance(message, Registration)
+    state = replace(run.state, chart=chart, course=None if changes_the_past else run.state.course)
+    if isinstance(message, Registration):
+        returned = state.discharged_at is not None and moment > state.discharged_at
+        discharged_at = None if returned else state.discharged_at
+        run.moments |= _moments_so_far(run, chart)
+        if not (state.registered or state.episodes or state.past):
+            # Nobody was paged before the registration: assess every charted moment as if its values came in now.
+            run.before, state = None, replace(state, rule_memory=RuleMemory())
+        state = replace(state, registered=True, unregistered=None, discharged_at=discharged_at)
+        notice = state.episodes.get(AFTER_DISCHARGE)
+        if returned and notice is not None:
+            state = state.with_episode_result(AFTER_DISCHARGE, lifecycle.closed(notice, run.now, "resolved"))
+    run.state = state
+    _count_unregistered(run, message)
+
+
+def _count_unregistered(run: StepRun, message: AnyMessage) -> None:
+    """Count a message for a patient without registration."""
+    if run.state.registered or run.state.merged_into:
+        return
+    if isinstance(message, Reading | Statement | Treatment):
+        known = run.state.unregistered or Unregistered(0, run.now, run.now)
+        run.state = replace(run.state, unregistered=known.and_by(message.source, run.now))
+
+
+def _moments_so_far(run: StepRun, chart: Chart) -> set[datetime]:
+    """The moments charted before the first registration, as far back as a finding may still page."""
+    if run.state.registered or chart.newest is None:
+        return set()
+    return set(chart.times(chart.entries, chart.newest, after=run.pages_since))
