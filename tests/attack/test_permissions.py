@@ -50,7 +50,7 @@ def test_a_monitor_ends_no_episode_and_hides_nothing(hospital: Hospital, monitor
     for body in forbidden(bed):
         answer = monitor.post("/messages", json=body)
         assert answer.status_code == 422, body["type"]
-        assert f"type: {body['type']} is not taken from" in answer.text
+        assert f"type: {body['type']} is not accepted from" in answer.text
     hospital.client.send(crs2("beside"))
     eventually(lambda: hospital.paged("CRS 2", "beside"), "another patient is paged")
     worse = reading("spo2", 80, bed, datetime.now(UTC), source=MONITOR, by="monitor")

@@ -41,7 +41,7 @@ def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_di
 
     from config.intake import read_map, with_map
     from config.problems import ConfigurationError
-    from worker.intake.parse import parsed
+    from worker.intake.parse import preview_lines
 
     tables = configuration(config_dir).tables
     intake = intake_of(config_dir)
@@ -51,7 +51,7 @@ def parse(files: tuple[Path, ...], site_map: Path | None, source: str, config_di
         raise click.ClickException(str(error)) from error
     now = datetime.now(UTC)
     for file in files:
-        for line in parsed(file.read_bytes(), str(file), source, intake, tables, now):
+        for line in preview_lines(file.read_bytes(), str(file), source, intake, tables, now):
             click.echo(json.dumps(line, ensure_ascii=False))
 
 
@@ -160,7 +160,9 @@ def _export(store: "IntakeStore", file: Path) -> int:
     import json
     import os
 
-    letters = store.dead_letters()
+    from worker.store.dead_letters import everything, remove
+
+    letters = everything(store.redis, store.keys)
     lines = [body for one in letters for body in _bodies(one)]
     # What it holds is for nobody else on this machine.
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -169,7 +171,7 @@ def _export(store: "IntakeStore", file: Path) -> int:
             out.write(json.dumps(body, ensure_ascii=False) + "\n")
         out.flush()
         os.fsync(out.fileno())
-    store.remove(letters)
+    remove(store.redis, store.keys, letters)
     return len(lines)
 
 

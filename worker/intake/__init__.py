@@ -1,1 +1,1 @@
-"""Ways in for foreign formats: HL7 v2, MLLP, FHIR, HTTP. Each ends in native messages or in a set-aside record."""
+"""Ways in for foreign formats: HL7 v2, MLLP, FHIR, HTTP. Each ends in native messages or in a dead letter."""

@@ -18,7 +18,7 @@ class Coding(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What codings mean. `code` is None where nothing is taken; `why` says the reason, `trouble` that it is one."""
+    """The meaning of codings. `code` is None if nothing is charted; `why` says why, `trouble` marks a problem."""
 
     code: Code | None
     why: str = ""
@@ -75,8 +75,8 @@ def find(codes: Codes, codings: Iterable[Coding]) -> Found:
         coding, code = refused
         if code.use == IGNORED:
             return Found(None, f"{coding.code} is not wanted by this site")
-        mend = "" if code.use == "exclude" else "; to take it, map it under `codes`"
-        return Found(None, f"{coding.code} is not taken: {code.note}{mend}")
+        fix = "" if code.use == "exclude" else "; to chart it, map it under `codes`"
+        return Found(None, f"{coding.code} is not charted: {code.note}{fix}")
     if accepted is not None or panel is not None:
         return Found(accepted or panel)
     if unknown is None:

@@ -1,4 +1,4 @@
-"""What the chart will refuse of a delivery, known before its sender is answered."""
+"""The rejections that the chart will make, known before the answer."""
 
 from datetime import datetime
 
@@ -10,16 +10,17 @@ from config.site import Site
 from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, refused
 
 
-def foreseen(taken: Parsed, now: datetime, site: Site) -> Parsed:
-    """A delivery whose elements that lie too far ahead are dead letters; their messages go on, so that the chart shows
-    them. Units and values were looked at when the elements were read. What is part of a waveform is refused.
+def foreseen(parsed: Parsed, now: datetime, site: Site) -> Parsed:
+    """A delivery in which elements too far in the future are dead letters. Their messages go on: the chart shows them.
+
+    Units and values were checked when the elements were parsed. Samples of a waveform are refused.
     """
     sampling = Sampling()
     items = (
         item._replace(elements=tuple(_foreseen(one, sampling, now, site) for one in item.elements))
-        for item in taken.items
+        for item in parsed.items
     )
-    return taken._replace(items=tuple(items))
+    return parsed._replace(items=tuple(items))
 
 
 def _foreseen(element: ElementResult, sampling: Sampling, now: datetime, site: Site) -> ElementResult:

@@ -1,4 +1,4 @@
-"""`POST /fhir` and `POST /messages`: a key says whose it is; 2xx is said only of what is stored."""
+"""`POST /fhir` and `POST /messages`: a key names the source; the answer is 2xx only for what is stored."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -34,7 +34,7 @@ from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes of a body; the same as a frame of MLLP."""
+"""Bytes of a body; the same limit as for an MLLP frame."""
 
 MOST_MESSAGES = 10_000
 TOO_MANY = f"at most {MOST_MESSAGES} messages a request"
@@ -49,10 +49,10 @@ _Several = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_MESSAGES)]
 
 
 class Tries(Protocol):
-    """Who has tried wrong keys of late, by address."""
+    """Recent attempts with wrong keys, by address."""
 
     def note(self, address: str) -> bool:
-        """Note one more; return whether they are too many."""
+        """Count one more; return whether they are too many."""
         ...
 
     def are_too_many(self, address: str) -> bool:
@@ -61,7 +61,7 @@ class Tries(Protocol):
 
 
 class Endpoint(NamedTuple):
-    """What the routes need. `configured` and `budget` are asked once at each request, `wake` after each append."""
+    """The parts the routes need. Each request asks `configured` and `budget` once, each append calls `wake`."""
 
     store: IntakeStore
     keys: RememberedKeys
@@ -75,14 +75,14 @@ class Endpoint(NamedTuple):
 
 
 class _Sender(NamedTuple):
-    """Whose a request is, and what it is read by."""
+    """The source of a request, and the configuration that reads it."""
 
     source: Source
     site: Site
 
 
 class _Refused(Exception):
-    """The request cannot be taken: the status, and issues that name field and mend."""
+    """The request is refused: the status, and issues that name field and fix."""
 
     def __init__(self, status: HTTPStatus, *issues: dict[str, Any]) -> None:
         super().__init__(status)
@@ -91,7 +91,7 @@ class _Refused(Exception):
 
 
 def routes(endpoint: Endpoint) -> list[Route]:
-    """The two ways in."""
+    """The two routes of the intake."""
 
     def taking(
         kinds: tuple[str, ...], take: Callable[[Endpoint, _Sender, bytes, str], tuple[int, dict[str, Any]]]
@@ -132,7 +132,7 @@ def routes(endpoint: Endpoint) -> list[Route]:
 
 
 async def _source(request: Request, endpoint: Endpoint) -> str:
-    """The name of the source whose key a request brings. A right key is never slowed by wrong ones of its address."""
+    """The source whose key a request carries. Wrong keys from the same address never slow a valid one."""
     address = request.client.host if request.client is not None else ""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     slowed = endpoint.wrong_keys.are_too_many(address)
@@ -164,7 +164,7 @@ def _type(request: Request, kinds: tuple[str, ...]) -> str:
 
 
 async def _body(request: Request, largest: int) -> bytes:
-    """The body, read no further than is allowed, whatever its length is said to be."""
+    """The body, read up to its limit, whatever Content-Length says."""
     too_large = _Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         issue(f"a body has at most {largest} bytes; send it in parts", code="too-long"),
@@ -189,17 +189,17 @@ def _fhir(endpoint: Endpoint, sender: _Sender, body: bytes, _: str) -> tuple[int
     try:
         resource = decode(body)
         understood = take_resource(resource, sender.source, sender.site.tables, now, endpoint.budget())
-        taken = foreseen(permitted(understood, sender.source), now, sender.site)
+        parsed = foreseen(permitted(understood, sender.source), now, sender.site)
     except Unreadable as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
-    put = endpoint.store.put(taken, now)
+    put = endpoint.store.put(parsed, now)
     endpoint.wake(put.wake)
-    (taken,) = put.taken
-    if is_refused(taken):
-        raise IntakeStoppedError(why_refused(taken))
+    (parsed,) = put.deliveries
+    if is_refused(parsed):
+        raise IntakeStoppedError(why_refused(parsed))
     if resource["resourceType"] == "Bundle":
-        return HTTPStatus.OK, of_bundle(taken, kind_of(resource))
-    item = taken.items[0]
+        return HTTPStatus.OK, of_bundle(parsed, kind_of(resource))
+    item = parsed.items[0]
     return int(STATUS[item.outcome][:3]), of_item(item)
 
 
@@ -227,10 +227,10 @@ def _native(endpoint: Endpoint, sender: _Sender, body: bytes, kind: str) -> tupl
     if good:
         endpoint.wake(endpoint.store.put_native(good, now, sender.source.name))
     used = f", {len(unusable)} of them not used" if unusable else ""
-    taken = issue(f"{len(good)} of {len(raws)} accepted{used}", "information", "informational")
+    parsed = issue(f"{len(good)} of {len(raws)} accepted{used}", "information", "informational")
     if issues:
-        raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, *issues[:100], *unusable[:100], taken)
-    return HTTPStatus.ACCEPTED, outcome(*unusable[:100], taken)
+        raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, *issues[:100], *unusable[:100], parsed)
+    return HTTPStatus.ACCEPTED, outcome(*unusable[:100], parsed)
 
 
 def _allowed(message: AnyMessage, source: Source) -> AnyMessage:
@@ -258,7 +258,7 @@ def _pieces(body: bytes) -> list[bytes]:
 
 
 def _lines(body: bytes) -> list[bytes]:
-    """The lines of a body that hold something, no more of them than show that they are too many."""
+    """The non-empty lines of a body, up to one more than are allowed."""
     lines = (line.strip() for line in BytesIO(body.removeprefix(b"\xef\xbb\xbf")))
     return list(islice(filter(None, lines), MOST_MESSAGES + 1))
 

@@ -17,7 +17,7 @@ class Identity(NamedTuple):
 
 
 class Unidentified(ValueError):
-    """No patient can be named; the text says why and how to mend it."""
+    """No patient can be named; the text says why, and the fix."""
 
 
 def choose(found: Iterable[Identity], rules: Iterable[IdentifierKind]) -> Identity:

@@ -12,9 +12,7 @@ from worker.intake.parsed import ElementResult, Preview, dead_letter, ignored, s
 from worker.intake.times import When
 
 NOT_A_RECORD = "registers nobody: only a source of type record, or one with `registers`, says who was infused"
-RETRACTED = (
-    "an infusion that is taken back does not take the registration back: send the right one, or `cartwatch register`"
-)
+RETRACTED = "a retracted infusion does not retract the registration: send the right one, or use `cartwatch register`"
 
 
 def product_named(reading: str) -> str:

@@ -1,4 +1,4 @@
-"""What `cartwatch parse` prints: what would be taken of a file, without taking it."""
+"""The output of `cartwatch parse`: what would be read from a file, without storing it."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,36 +11,36 @@ from worker.intake.parsed import ElementResult, Outcome, Parsed
 
 MOST_REASONS = 5
 NO_RESULTS = ("registration", "discharge", "merge")
-"""Messages that are taken and hold no result: `disposition` speaks of results, `why` of these."""
+"""Messages that are stored and hold no result: `disposition` counts results, `why` lists these."""
 
 
-def parsed(
+def preview_lines(
     raw: bytes, name: str, source: str, intake: Intake, tables: Tables, now: datetime
 ) -> Iterator[dict[str, Any]]:
     """One line for each message, resource or Bundle of a file."""
-    for taken in read.parse_any(raw, source, intake, tables, now):
-        yield line(taken, name)
+    for parsed in read.parse_any(raw, source, intake, tables, now):
+        yield line(parsed, name)
 
 
-def line(taken: Parsed, name: str) -> dict[str, Any]:
-    """What one delivery would come to."""
-    elements = taken.elements
+def line(parsed: Parsed, name: str) -> dict[str, Any]:
+    """The outcome of one delivery."""
+    elements = parsed.elements
     patients = list(dict.fromkeys(element.patient for element in elements if element.patient))
     body: dict[str, Any] = {
         "file": name,
-        "disposition": _disposition(taken),
+        "disposition": _disposition(parsed),
         "patient": patients[0] if patients else None,
         "readings": [_reading(element) for element in elements if element.shown is not None],
-        "why": _why(taken),
+        "why": _why(parsed),
     }
     return body | {"patients": patients} if len(patients) > 1 else body
 
 
-def _disposition(taken: Parsed) -> str:
-    for item in taken.items:
+def _disposition(parsed: Parsed) -> str:
+    for item in parsed.items:
         if any(element.understood or _holds_result(element, item.form) for element in item.elements):
             return "accept"
-    return "reject" if any(element.outcome is Outcome.REFUSED for element in taken.elements) else "ignore"
+    return "reject" if any(element.outcome is Outcome.REFUSED for element in parsed.elements) else "ignore"
 
 
 def _holds_result(element: ElementResult, form: str) -> bool:
@@ -62,15 +62,15 @@ def _reading(element: ElementResult) -> dict[str, Any]:
     return body | {"why": element.why} if element.why else body
 
 
-def _why(taken: Parsed) -> str:
-    said = [f"{element.where}: {element.why}" for element in taken.elements if element.why]
-    for element in taken.elements:
+def _why(parsed: Parsed) -> str:
+    said = [f"{element.where}: {element.why}" for element in parsed.elements if element.why]
+    for element in parsed.elements:
         for message in element.messages:
             if message["type"] == "merge":
-                said.append(f"{element.where}: {message['patient']} goes on as {message['into']}")
+                said.append(f"{element.where}: {message['patient']} continues as {message['into']}")
             elif message["type"] in NO_RESULTS:
                 said.append(f"{element.where}: {message['type']} of {message['patient']}")
-    if taken.test:
+    if parsed.test:
         said.insert(0, "a test or training message: kept apart, never charted")
     more = len(said) - MOST_REASONS
     return "; ".join(said[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What became of one thing that came in: every element ends in exactly one of five ways."""
+"""A parsed delivery: every element of it ends in exactly one of five outcomes."""
 
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -11,17 +11,17 @@ Native = dict[str, Any]
 
 
 class Outcome(StrEnum):
-    """How an element ends."""
+    """The outcome of an element."""
 
     STORED = "stored"
     DEAD_LETTER = "dead letter"
     IGNORED = "ignored"
     REFUSED = "refused"
-    OVER_QUOTA = "no room"
+    OVER_QUOTA = "over quota"
 
 
 class Unmapped(NamedTuple):
-    """A code or a unit that nothing is known about, as a site completes its map from it."""
+    """A code or unit without a mapping, from which a site completes its map."""
 
     sort: str
     system: str
@@ -30,7 +30,7 @@ class Unmapped(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What `cartwatch parse` shows of a result: canonical value and unit, the status it came with, and its use.
+    """The preview of a result by `cartwatch parse`: canonical value and unit, the status as sent, and its use.
 
     `use` is `use`, `retract`, `no-value`, `not-usable`, `implausible`, `ambiguous`; of a drug `given` or `not-given`.
     """
@@ -45,10 +45,10 @@ class Preview(NamedTuple):
 
 
 class ElementResult(NamedTuple):
-    """One result, administration or event, and what became of it.
+    """One result, administration or event, and its outcome.
 
-    `messages` are native; of an element that is set aside they are what the chart shows and never computes with.
-    `understood` marks an ignored element as one that was understood and holds nothing to take.
+    `messages` are native. The chart shows those of a dead-lettered element and never computes with them. `understood`
+    marks an ignored element that was understood and holds nothing to chart.
     """
 
     outcome: Outcome
@@ -62,11 +62,11 @@ class ElementResult(NamedTuple):
 
 
 LATIN = "hl7/latin-1"
-"""The form of an HL7 text that is not UTF-8: kept byte by byte, so that it can be read again as it came."""
+"""The form of an HL7 text that is not UTF-8. It is stored byte by byte, so that a retry reads the same bytes."""
 
 
 def hl7_text(raw: bytes) -> tuple[str, str]:
-    """The form and the text of an HL7 message, from which `hl7_bytes` makes the same bytes again."""
+    """The form and the text of an HL7 message; `hl7_bytes` restores its bytes."""
     try:
         return "hl7", raw.decode()
     except UnicodeDecodeError:
@@ -79,7 +79,7 @@ def hl7_bytes(form: str, text: str) -> bytes:
 
 
 class ParsedResource(NamedTuple):
-    """One resource or HL7 message: its text, so that it can be tried again, and its elements in order."""
+    """One resource or HL7 message: its text, for a retry, and its elements in order."""
 
     form: str
     raw: str
@@ -89,7 +89,7 @@ class ParsedResource(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of its elements that concerns the sender: refused only where nothing of it was kept."""
+        """The worst outcome of its elements for the sender: refused only if nothing of it was stored."""
         found = {element.outcome for element in self.elements}
         for outcome in (Outcome.OVER_QUOTA, Outcome.DEAD_LETTER, Outcome.STORED, Outcome.REFUSED):
             if outcome in found:
@@ -98,7 +98,7 @@ class ParsedResource(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """Everything of one delivery. `test` marks test and training messages: kept apart, never charted."""
+    """One delivery. `test` marks test and training messages: stored apart, never charted."""
 
     source: str
     items: tuple[ParsedResource, ...]
@@ -117,7 +117,7 @@ class Parsed(NamedTuple):
 
 
 def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Preview | None = None) -> ElementResult:
-    """An element whose native messages are sound; set aside where one of them is not."""
+    """An element whose native messages are valid; a dead letter if one of them is not."""
     try:
         for message in messages:
             MESSAGE.validate_python(message)
@@ -127,17 +127,17 @@ def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Previe
 
 
 def dead_letter(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
-    """Kept with its text and the reason, to be tried again."""
+    """A dead letter: stored with its text and the reason, for a retry."""
     return ElementResult(Outcome.DEAD_LETTER, where, patient, why, shown=shown)
 
 
 def ignored(
     where: str, why: str, patient: str = "", *, understood: bool = False, shown: Preview | None = None
 ) -> ElementResult:
-    """Understood or not, nothing that is watched."""
+    """An element without anything that is watched, understood or not."""
     return ElementResult(Outcome.IGNORED, where, patient, why, shown=shown, understood=understood)
 
 
 def refused(where: str, why: str) -> ElementResult:
-    """Nothing was kept; the sender is told why."""
+    """An element of which nothing is stored; the answer says why."""
     return ElementResult(Outcome.REFUSED, where, why=why)

@@ -1,4 +1,4 @@
-"""Who may say what: devices and laboratories report readings, record systems also the stay and what people say."""
+"""Permissions: devices and laboratories report readings, an EHR also the stay and statements of people."""
 
 from alerts.chart.charting import UNNAMED
 from alerts.messages import AnyMessage, BadMessage, Statement
@@ -7,7 +7,7 @@ from worker.intake.parsed import ElementResult, Parsed, refused
 
 
 def allowed(message: AnyMessage, source: Source) -> AnyMessage:
-    """A native message that its source may send.
+    """Return a native message if its source may send it.
 
     Raises:
         BadMessage: it may not; the text names the field and the fix.
@@ -19,10 +19,10 @@ def allowed(message: AnyMessage, source: Source) -> AnyMessage:
     return message
 
 
-def permitted(taken: Parsed, source: Source) -> Parsed:
-    """A delivery of FHIR or HL7 without what its source may not say."""
-    items = (item._replace(elements=tuple(_permitted(one, source) for one in item.elements)) for item in taken.items)
-    return taken._replace(items=tuple(items))
+def permitted(parsed: Parsed, source: Source) -> Parsed:
+    """A FHIR or HL7 delivery; elements that its source may not send are refused."""
+    items = (item._replace(elements=tuple(_permitted(one, source) for one in item.elements)) for item in parsed.items)
+    return parsed._replace(items=tuple(items))
 
 
 def _permitted(element: ElementResult, source: Source) -> ElementResult:
@@ -32,5 +32,7 @@ def _permitted(element: ElementResult, source: Source) -> ElementResult:
 
 def _why(kind: str, source: Source) -> str:
     if not source.listed:
-        return f"{kind} is not taken from {source.name[:40]!r}, which is not listed in intake.yaml; list it there"
-    return f"{kind} is not taken from a {source.policy.type}; a source of type record, or with `registers`, may send it"
+        return f"{kind} is not accepted from {source.name[:40]!r}, which is not listed in intake.yaml; list it there"
+    return (
+        f"{kind} is not accepted from a {source.policy.type}; a source of type record, or with `registers`, may send it"
+    )

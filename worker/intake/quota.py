@@ -1,40 +1,40 @@
-"""Deliveries for which the store has no room (`worker.store.capacity`): none is kept, and the sender hears why."""
+"""Deliveries over the quota (`worker.store.capacity`): they are refused whole, and the answer says why."""
 
 from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource
 
 MESSAGE_SIZE = 400
-"""Bytes of a native message, about."""
+"""The approximate bytes of a native message."""
 
 
 def is_kept(item: ParsedResource, element: ElementResult) -> bool:
-    """Whether the text becomes a dead letter here: the chart itself sets aside what it can show."""
+    """Whether the intake stores a dead letter. The chart itself rejects what it can show."""
     if element.outcome is Outcome.DEAD_LETTER:
         return not element.messages
     return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
 
 
-def size(taken: Parsed) -> int:
-    """Bytes, about, that a delivery takes: of its messages, and of the texts that become dead letters."""
-    letters = (item for item in taken.items if taken.test or any(is_kept(item, element) for element in item.elements))
-    return sum(len(item.raw) for item in letters) + MESSAGE_SIZE * len(taken.messages)
+def size(parsed: Parsed) -> int:
+    """The approximate bytes of a delivery: of its messages, and of the texts that become dead letters."""
+    letters = (item for item in parsed.items if parsed.test or any(is_kept(item, element) for element in item.elements))
+    return sum(len(item.raw) for item in letters) + MESSAGE_SIZE * len(parsed.messages)
 
 
-def refuse_delivery(taken: Parsed, why: str) -> Parsed:
-    """A delivery of which nothing is kept."""
+def refuse_delivery(parsed: Parsed, why: str) -> Parsed:
+    """Refuse a delivery whole: nothing of it is stored."""
     items = (
         item._replace(
             elements=(ElementResult(Outcome.OVER_QUOTA, item.elements[0].where if item.elements else "", why=why),)
         )
-        for item in taken.items
+        for item in parsed.items
     )
-    return taken._replace(items=tuple(items))
+    return parsed._replace(items=tuple(items))
 
 
-def is_refused(taken: Parsed) -> bool:
-    """Whether there was no room for it."""
-    return bool(taken.items) and all(item.outcome is Outcome.OVER_QUOTA for item in taken.items)
+def is_refused(parsed: Parsed) -> bool:
+    """Whether the delivery was refused as over the quota."""
+    return bool(parsed.items) and all(item.outcome is Outcome.OVER_QUOTA for item in parsed.items)
 
 
-def why_refused(taken: Parsed) -> str:
-    """The reason, for the sender."""
-    return taken.items[0].elements[0].why
+def why_refused(parsed: Parsed) -> str:
+    """The reason, for the answer."""
+    return parsed.items[0].elements[0].why

@@ -1,4 +1,4 @@
-"""From one result, in whatever format it came, to a native message or the reason why there is none."""
+"""From one result, in any format, to a native message or the reason why there is none."""
 
 from decimal import Decimal
 from enum import Enum
@@ -19,7 +19,7 @@ GLASGOW_UNIT = "{score}"
 
 
 class Use(Enum):
-    """What a result's status lets be done with it."""
+    """The use that the status of a result allows."""
 
     USE = "use"
     RETRACT = "retract"
@@ -68,12 +68,12 @@ class Result(NamedTuple):
 
 
 def to_message(result: Result, source: Source, tables: Tables) -> ElementResult:
-    """What becomes of a result: status first, then time, then value.
+    """The native message of a result, or why there is none: status first, then time, then value.
 
     1. A status that is no result yet: ignored, shown.
-    2. A time that cannot be placed: set aside. A day alone is no time of a vital sign, a score or a bedside code.
+    2. A time that cannot be placed: a dead letter. A day alone is no time of a vital sign, a score or a bedside code.
     3. A retraction needs no value; an absent value is charted with its reason.
-    4. A value that cannot be read, converted or believed: set aside, never corrected by guess.
+    4. A value that cannot be read, converted or believed: a dead letter, never corrected by a guess.
     """
     life, value = result.life, result.value
     if result.code.reading not in READINGS and result.code.reading != GLASGOW:
@@ -125,7 +125,7 @@ def _untimely(result: Result) -> str:
 
 def _native(result: Result, source: Source) -> Native:
     at = result.when.at
-    assert at is not None, "judged to be in time"
+    assert at is not None, "checked by `_untimely`"
     native: Native = {
         "type": "reading",
         "id": result.id,
@@ -216,7 +216,7 @@ def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
         shown = _plain(result, None, None, "implausible", raw)
         unknown = unit is None or not _known(reading, unit, tables)
         unmapped = Unmapped("unit", reading, (unit or "")[:40], raw[:100]) if unknown else None
-        # The chart shows such a value and computes nothing with it: its message goes on, to be set aside there.
+        # The chart shows such a value and computes nothing with it: its message goes on, and is rejected there.
         going = stored(result.where, result.patient, (native,), shown)
         return going._replace(outcome=Outcome.DEAD_LETTER, why=going.why or str(error), unmapped=unmapped)
     native |= {name: str(limit) for name, limit in (("low", low), ("high", high)) if limit is not None}

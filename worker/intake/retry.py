@@ -1,4 +1,4 @@
-"""Trying again what was set aside, after a map, a table or a policy was mended."""
+"""Retry of dead letters, after a map, a table or a policy was fixed."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,11 +11,12 @@ from worker.intake.budget import OverBudget
 from worker.intake.fhir.take import Unreadable
 from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, hl7_bytes
 from worker.intake.store import IntakeStore
+from worker.store import dead_letters
 from worker.store.keys import Shard
 
 
 class Retried(NamedTuple):
-    """How many texts became messages, how many are no longer wanted, how many stay, and whom to wake."""
+    """How many texts became messages, how many are no longer needed, how many stay, and the shards to wake."""
 
     stored: int
     dropped: int
@@ -24,10 +25,10 @@ class Retried(NamedTuple):
 
 
 def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> Retried:
-    """Read every text again. Of one, what still cannot be used stays as it is."""
+    """Parse every text again. The parts of a text that still cannot be used stay as they are."""
     stored = dropped = kept = 0
     wake: dict[int, Shard] = {}
-    for one in store.dead_letters():
+    for one in dead_letters.everything(store.redis, store.keys):
         messages: list[Native] = []
         left: list[DeadLetter] = []
         for record in one.letter.records():
@@ -38,7 +39,7 @@ def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> 
                 messages += [message for message in became if message not in messages]
         kept += bool(left)
         if len(left) < len(one.letter.reasons):
-            woken = store.done_with(one, messages, left, now)
+            woken = store.replace_letter(one, messages, left, now)
             wake |= {shard.number: shard for shard in woken}
             stored += bool(messages)
             dropped += not messages and not left
@@ -46,20 +47,20 @@ def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> 
 
 
 def again(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> list[Native] | None:
-    """What a record becomes now: native messages, none where it is not wanted, None where it is unusable."""
+    """The native messages of a dead letter now: none if it is no longer needed, None if it is still unusable."""
     if record.form == "native":
         item = read.native(record.raw.encode(), tables)
         return _messages(item.elements)
-    taken = _taken(record, intake, tables, now)
-    if taken is None or taken.test:
+    parsed = _parsed(record, intake, tables, now)
+    if parsed is None or parsed.test:
         return None
     where = record.id.rpartition(" ")[2]
-    elements = tuple(element for element in taken.elements if _same(element.where, where, record.form))
-    # A message that could not be read at all is whole again, or not.
-    return _messages(elements or tuple(taken.elements))
+    elements = tuple(element for element in parsed.elements if _same(element.where, where, record.form))
+    # A message that could not be parsed at all has no element of that place: take all of it.
+    return _messages(elements or tuple(parsed.elements))
 
 
-def _taken(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> Parsed | None:
+def _parsed(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> Parsed | None:
     source = intake.source(record.source)
     try:
         if record.form.startswith("hl7"):
@@ -71,7 +72,7 @@ def _taken(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) ->
 
 
 def _same(place: str, recorded: str, form: str) -> bool:
-    """Whether two places of one resource are the same, in a Bundle and out of it."""
+    """Whether two places of one resource are the same, inside its Bundle and outside."""
     if form == "fhir":
         return place.partition(".")[2] == recorded.partition(".")[2]
     return place == recorded

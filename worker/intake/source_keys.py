@@ -46,8 +46,8 @@ class SourceKeys:
     def add(self, source: str, now: datetime) -> str:
         """Make a key for a source; what is returned is shown nowhere else."""
         identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        held = {"source": source, "hash": _hashed(secret), "made": now.isoformat(timespec="seconds")}
-        self._redis.hset(self._hash, identifier, json.dumps(held))
+        stored = {"source": source, "hash": _hashed(secret), "made": now.isoformat(timespec="seconds")}
+        self._redis.hset(self._hash, identifier, json.dumps(stored))
         return f"cw_{identifier}_{secret}"
 
     def read(self) -> dict[str, dict[str, str]]:

@@ -1,13 +1,13 @@
-"""What the ways in keep in the state store, besides the inboxes of the patients.
+"""What the intake stores beside the inboxes of patients.
 
 All on the site's own shard:
 
-test              stream   test and training messages: kept apart, never charted, the oldest dropped
-unmapped          hash     source, sort, system, code -> how often met
+test              stream   test and training messages: never charted, the oldest dropped
+unmapped          hash     source, sort, system, code -> a count
 unmapped_examples hash     the same -> an example of its name or value
 sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.source_keys`)
-seen:SOURCE       zset     deliveries that were stored, by when (ms), so that a repetition is not stored again
-told:SOURCE       string   the technician has just been told that messages of a source are set aside
+seen:SOURCE       zset     stored deliveries, by time (ms): a delivery is idempotent
+notified:SOURCE   string   the technician was just notified of dead letters of a source
 
 Texts that could not be used are dead letters (`worker.store.dead_letters`).
 """
@@ -36,30 +36,30 @@ from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
 
 SEEN_FOR = timedelta(hours=2)
-"""Longer than an engine goes on sending what it heard no answer to, and no longer: each takes room. What is repeated
-later is appended again, and the chart, which knows a message by source and id, has it already. Only where a sender
-repeats the older of two corrections alone, it holds again: of corrections the one that came last does."""
+"""Longer than an engine retries an unanswered message. A later repetition is appended again, but the chart knows a
+message by source and id. Exception: the last correction received wins. A sender that repeats only the older of two
+corrections therefore reinstates it."""
 
 SEEN_KEPT = 100_000
-"""Of one source: 14 a second for so long, about 12 MB. Of what sends more the oldest are forgotten sooner."""
+"""Per source: 14 a second for that time, about 12 MB. A source that sends more loses the oldest sooner."""
 
-TOLD_FOR = timedelta(minutes=10)
+NOTIFIED_FOR = timedelta(minutes=10)
 TEST_KEPT = 10_000
 TEST_CHARACTERS = 20_000
-"""Of the text of a test message, which is kept to be looked at and never read again."""
+"""The length of a stored test message, which is only ever displayed."""
 
 REASONS_KEPT = 50
-"""Of one text; where more of its elements cannot be used, one reason speaks for all."""
+"""Per text; if more of its elements cannot be used, one reason stands for all."""
 
 WHOLE = "whole.text"
-"""The place of a reason that speaks for a whole text, and is the place of no element."""
+"""The place of a reason for a whole text, which is the place of no element."""
 
 UNMAPPED_KEPT = 2_000
 _BETWEEN = "\x1f"
 
 
 class Count(NamedTuple):
-    """How often something that nothing is known about was met, and an example of it."""
+    """A code without a mapping: how often it was received, and an example."""
 
     source: str
     sort: str
@@ -70,16 +70,18 @@ class Count(NamedTuple):
 
 
 class Put(NamedTuple):
-    """What became of deliveries: which shards are to be woken, whether all had been stored before, and each as it was
-    kept; what the store has no room for stands in it as `Outcome.OVER_QUOTA`."""
+    """The result of `put`: the shards to wake, whether all deliveries had been stored before, and each as stored.
+
+    A delivery over the quota stands in it as `Outcome.OVER_QUOTA`.
+    """
 
     wake: list[Shard]
     repeated: bool
-    taken: tuple[Parsed, ...]
+    deliveries: tuple[Parsed, ...]
 
 
 class IntakeStore:
-    """Durable before anybody hears "accepted"."""
+    """Stores deliveries durably before they are acknowledged."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
@@ -91,20 +93,20 @@ class IntakeStore:
     def _site(self) -> Shard:
         return self.keys.of(SITE_SUBJECT)
 
-    def put(self, taken: Parsed, now: datetime) -> Put:
-        """Store a delivery in one transaction: messages in their inboxes, the rest set aside or counted.
+    def put(self, parsed: Parsed, now: datetime) -> Put:
+        """Store a delivery in one transaction: messages in their inboxes, the rest as dead letters or counts.
 
-        A delivery with the key of one that was stored is a repetition, and done with. What was refused is kept as
-        well where its sender cannot be told why (HL7).
+        Idempotent: a delivery with the key of a stored one is a repetition. Refused HL7 is stored as a dead letter,
+        because no answer can name the reason to its sender.
 
         Raises:
             redis.exceptions.RedisError: nothing was stored.
             UnfitStoreError: the installation was begun with another number of shards; nothing was stored.
         """
-        return self.put_all([taken], now)
+        return self.put_all([parsed], now)
 
     def put_all(self, deliveries: Sequence[Parsed], now: datetime) -> Put:
-        """The same for several deliveries, in one transaction.
+        """Store several deliveries in one transaction.
 
         Raises:
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
@@ -116,17 +118,17 @@ class IntakeStore:
         pipe = self.redis.pipeline(transaction=True)
         wake: list[Shard] = []
         records: list[DeadLetter] = []
-        for taken in new:
-            if taken.test:
-                self._keep_apart(taken, now, pipe)
+        for parsed in new:
+            if parsed.test:
+                self._store_test(parsed, now, pipe)
                 continue
-            wake += queue(pipe, self.keys, map(_readied, taken.messages), now, taken.source)
-            records += _records(taken, now)
+            wake += queue(pipe, self.keys, map(_readied, parsed.messages), now, parsed.source)
+            records += _records(parsed, now)
         self._remember(new, now, pipe)
         dead_letters.write(pipe, self.keys, records, now)
         notices = self._notices(records, now, pipe)
         wake += queue(pipe, self.keys, notices, now)
-        # Of feeds on trial as well: a site completes its map before go-live.
+        # Test feeds count as well: a site completes its map before go-live.
         self._count(new, pipe)
         woken = claim_wakeups(self.redis, list(dict.fromkeys(wake)), pipe)
         if records:
@@ -134,62 +136,62 @@ class IntakeStore:
         return Put(woken, False, placed)
 
     def _refuse_other_shape(self) -> None:
-        """Once: a store that was away when this process began is known only now."""
+        """Check once, at the first delivery: the store may have been down when this process began."""
         if not self._fits:
             require_same_shard_count(self.redis, self.keys)
             self._fits = True
 
     def _new(self, deliveries: Sequence[Parsed], now: datetime) -> tuple[list[Parsed], tuple[Parsed, ...]]:
-        """Those that were not stored before, each once, and all of them as they are kept.
+        """The new deliveries, each once, and all deliveries as they are stored.
 
-        One that there is no room for is not among the new: it is not remembered, and is new when it is sent again.
+        A delivery over the quota is not new: it is not remembered, and counts as new when it is sent again.
         """
         look = self.redis.pipeline(transaction=False)
-        for taken in deliveries:
-            look.zscore(self._seen(taken.source), taken.key)
+        for parsed in deliveries:
+            look.zscore(self._seen(parsed.source), parsed.key)
         first: dict[str, Parsed] = {}
         placed: list[Parsed] = []
-        for number, (taken, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
-            if taken.key and seen is not None and seen > milliseconds(now - SEEN_FOR):
-                placed.append(taken)
+        for number, (parsed, seen) in enumerate(zip(deliveries, look.execute(), strict=True)):
+            if parsed.key and seen is not None and seen > milliseconds(now - SEEN_FOR):
+                placed.append(parsed)
                 continue
-            name = taken.key or f" {number}"
+            name = parsed.key or f" {number}"
             if name not in first:
-                first[name] = self._with_room(taken)
+                first[name] = self._within_quota(parsed)
             placed.append(first[name])
-        return [taken for taken in first.values() if not is_refused(taken)], tuple(placed)
+        return [parsed for parsed in first.values() if not is_refused(parsed)], tuple(placed)
 
-    def _with_room(self, taken: Parsed) -> Parsed:
-        """A delivery as it is, or turned away; what is not kept anyway needs no room."""
-        needed = size(taken)
-        why = self._capacity.refusal(taken.source, needed) if needed else ""
-        return refuse_delivery(taken, why) if why else taken
+    def _within_quota(self, parsed: Parsed) -> Parsed:
+        """A delivery as it is, or refused as over the quota. A delivery that stores nothing needs no quota."""
+        needed = size(parsed)
+        why = self._capacity.refusal(parsed.source, needed) if needed else ""
+        return refuse_delivery(parsed, why) if why else parsed
 
     def _seen(self, source: str) -> str:
         return self._site.key(f"seen:{source}")
 
     def _remember(self, deliveries: Iterable[Parsed], now: datetime, pipe: Pipeline) -> None:
-        """That they were stored: for a while, and of each source the last."""
+        """Remember the deliveries as stored: for `SEEN_FOR`, and up to `SEEN_KEPT` per source."""
         keys: dict[str, dict[str, int]] = {}
-        for taken in deliveries:
-            if taken.key:
-                keys.setdefault(self._seen(taken.source), {})[taken.key] = milliseconds(now)
+        for parsed in deliveries:
+            if parsed.key:
+                keys.setdefault(self._seen(parsed.source), {})[parsed.key] = milliseconds(now)
         for seen, added in keys.items():
             pipe.zadd(seen, added)
             pipe.zremrangebyscore(seen, "-inf", milliseconds(now - SEEN_FOR))
             pipe.zremrangebyrank(seen, 0, -SEEN_KEPT - 1)
             pipe.expire(seen, SEEN_FOR)
 
-    def _keep_apart(self, taken: Parsed, now: datetime, pipe: Pipeline) -> None:
-        for item in taken.items:
-            record = _record(taken, item._replace(raw=item.raw[:TEST_CHARACTERS]), "", now)
+    def _store_test(self, parsed: Parsed, now: datetime, pipe: Pipeline) -> None:
+        for item in parsed.items:
+            record = _record(parsed, item._replace(raw=item.raw[:TEST_CHARACTERS]), "", now)
             pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
 
     def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime, source: str) -> list[Shard]:
-        """Append native messages of a source that were read already; return the shards to wake.
+        """Append native messages of a source that are validated already; return the shards to wake.
 
         Raises:
-            IntakeStoppedError: there is no room for them; nothing was stored. For answers there always is.
+            IntakeStoppedError: the quota is full; nothing was stored. Answers of people always fit.
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
         """
         self._refuse_other_shape()
@@ -199,30 +201,30 @@ class IntakeStore:
         return append(self.redis, self.keys, messages, now, source=source).wake
 
     def _notices(self, records: list[DeadLetter], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
-        """The notice to the technician, once in a while for each source."""
+        """The notice to the technician, at most once in `NOTIFIED_FOR` per source."""
         return [
             notice
             for source, number in Counter(record.source for record in records).items()
-            for notice in self._told(source, number, now, pipe)
+            for notice in self._notice(source, number, now, pipe)
         ]
 
-    def _told(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
-        told = self._site.key(f"told:{source[:SOURCE_SHOWN]}")
-        if self.redis.exists(told):
+    def _notice(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
+        notified = self._site.key(f"notified:{source[:SOURCE_SHOWN]}")
+        if self.redis.exists(notified):
             return []
-        pipe.set(told, 1, ex=TOLD_FOR)
+        pipe.set(notified, 1, ex=NOTIFIED_FOR)
         name = source[:SOURCE_SHOWN]
         what = f"messages from {name} are set aside; see `cartwatch dead-letters`"
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
         return [(message, message.model_dump_json(exclude_none=True).encode())]
 
-    # -- what is not mapped ----------------------------------------------------------------------
+    # -- unmapped codes --------------------------------------------------------------------------
 
     def _count(self, deliveries: Iterable[Parsed], pipe: Pipeline) -> None:
         met = [
-            (_field(taken.source, element.unmapped), element.unmapped.example)
-            for taken in deliveries
-            for element in taken.elements
+            (_field(parsed.source, element.unmapped), element.unmapped.example)
+            for parsed in deliveries
+            for element in parsed.elements
             if element.unmapped is not None
         ]
         if not met:
@@ -233,9 +235,9 @@ class IntakeStore:
         look.hlen(counts)
         look.hmget(counts, names)
         length, known = look.execute()
-        room = UNMAPPED_KEPT - length
-        counted = {name for name, held in zip(names, known, strict=True) if held is not None}
-        counted |= {name for name in names if name not in counted and (room := room - 1) >= 0}
+        free = UNMAPPED_KEPT - length
+        counted = {name for name, count in zip(names, known, strict=True) if count is not None}
+        counted |= {name for name in names if name not in counted and (free := free - 1) >= 0}
         for name, example in met:
             if name in counted:
                 pipe.hincrby(counts, name, 1)
@@ -243,7 +245,7 @@ class IntakeStore:
                     pipe.hset(examples, name, example)
 
     def unmapped(self) -> list[Count]:
-        """What was met and nothing is known about, the most frequent first."""
+        """The codes, units and values without a mapping, the most frequent first."""
         counts = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped")))
         examples = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped_examples")))
         found = []
@@ -254,51 +256,43 @@ class IntakeStore:
         return sorted(found, key=lambda count: (count.source, -count.times, count.system, count.code))
 
     def forget_unmapped(self) -> None:
-        """Count from nothing again."""
+        """Reset the counts."""
         self.redis.delete(self._site.key("unmapped"), self._site.key("unmapped_examples"))
 
     # -- dead letters ----------------------------------------------------------------------------
 
-    def dead_letters(self) -> list[ListedLetter]:
-        """Every dead letter, oldest first."""
-        return dead_letters.everything(self.redis, self.keys)
-
-    def remove(self, listed: Iterable[ListedLetter]) -> None:
-        """Take letters off the list that are kept elsewhere."""
-        dead_letters.remove(self.redis, self.keys, listed)
-
-    def done_with(
+    def replace_letter(
         self, one: ListedLetter, messages: list[Native], left: list[DeadLetter], now: datetime
     ) -> list[Shard]:
-        """Append what a letter has become, and leave of it what still cannot be used; return the shards to wake."""
+        """Append the messages of a letter, and keep its parts that still cannot be used; return the shards to wake."""
         pipe = self.redis.pipeline(transaction=True)
         dead_letters.take_off(pipe, self.keys, one)
         dead_letters.write(pipe, self.keys, left, now)
         return append(self.redis, self.keys, map(_readied, messages), now, pipe).wake
 
 
-def _records(taken: Parsed, now: datetime) -> list[DeadLetter]:
-    return [record for item in taken.items for record in _records_of(taken, item, now)]
+def _records(parsed: Parsed, now: datetime) -> list[DeadLetter]:
+    return [record for item in parsed.items for record in _records_of(parsed, item, now)]
 
 
-def _records_of(taken: Parsed, item: ParsedResource, now: datetime) -> list[DeadLetter]:
-    """One for each element that is kept; or one for all where they are many."""
+def _records_of(parsed: Parsed, item: ParsedResource, now: datetime) -> list[DeadLetter]:
+    """One dead letter for each element, or one for all if they are many."""
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
         kept = [ElementResult(Outcome.DEAD_LETTER, WHOLE, kept[0].patient, why)]
-    return [_record(taken, item, element, now) for element in kept]
+    return [_record(parsed, item, element, now) for element in kept]
 
 
-def _record(taken: Parsed, item: ParsedResource, element: ElementResult | str, now: datetime) -> DeadLetter:
+def _record(parsed: Parsed, item: ParsedResource, element: ElementResult | str, now: datetime) -> DeadLetter:
     if isinstance(element, str):
-        return DeadLetter(now, taken.source, "", item.id, "a test or training message", item.raw, item.form)
+        return DeadLetter(now, parsed.source, "", item.id, "a test or training message", item.raw, item.form)
     name = f"{item.id} {element.where}".strip()
-    return DeadLetter(now, taken.source, element.patient, name, element.why, item.raw, item.form)
+    return DeadLetter(now, parsed.source, element.patient, name, element.why, item.raw, item.form)
 
 
 def _readied(message: Native) -> tuple[Addressed, bytes]:
-    """What is appended: `taken.stored` has found it sound."""
+    """An inbox entry; `parsed.stored` has validated it."""
     return Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""What messages are read by, as one version: sources, codes, units and limits. Read again when its files change."""
+"""The intake configuration, as one version: sources, codes, units and limits. Reloaded when its files change."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class IntakeConfig(NamedTuple):
-    """Asked for once with each batch or request, so that a mended map holds at once and for all of it."""
+    """One version of the intake configuration. Each batch or request asks for it once and uses it throughout."""
 
     intake: Intake
     site: Site
@@ -56,10 +56,10 @@ def _load(folder: Path | None) -> IntakeConfig:
 
 
 def refresh_and_report(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> None:
-    """Look at the files, also where nothing is sent, and say so where they cannot be used."""
+    """Reload changed files, even while nothing is sent, and report files that cannot be used."""
     in_force.refresh()
     run.configuration.refresh()
     try:
         client.wake(report(run.store, in_force, run.clock.now()))
     except RedisError as error:
-        log.warning("how the intake is configured cannot be reported (%s)", type(error).__name__)
+        log.warning("the state of the intake configuration cannot be reported (%s)", type(error).__name__)

@@ -1,7 +1,7 @@
-"""A resource by itself: the text of one that is set aside, with what its Bundle lent it, so that it can be tried again.
+"""A detached resource: the text of a dead letter, with what it inherits from its Bundle, so that a retry is possible.
 
-What others of the Bundle lend is copied into each such resource. All copies of a delivery together are bounded: a
-product of 2 MiB to which 300 administrations refer would be 600 MiB.
+Each such resource gets a copy of what it inherits. All copies of a delivery together are bounded: a product of 2 MiB to
+which 300 administrations refer would take 600 MiB.
 """
 
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ from worker.intake.identity import Identity
 from worker.intake.times import When
 
 COPIED = 1024 * 1024
-"""Characters that are lent in one delivery."""
+"""Characters that may be copied in one delivery."""
 
 _EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class TooMuchLent(Exception):
+class TooMuchInherited(Exception):
     """The text would hold more of its Bundle than may be copied."""
 
 
@@ -39,19 +39,21 @@ class Detached:
     def text(self, entry: Entry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
         """The text of a resource with its patient, its time and its product in it.
 
-        `owners` are the patients of the Observations it contains, by their place; `when` is the time it was lent.
+        `owners` are the patients of the Observations it contains, by their place; `when` is the time it inherits.
 
         Raises:
-            TooMuchLent: it is too long.
+            TooMuchInherited: it is too long.
             RecursionError: it is nested too deeply.
         """
         contained = entry.resource["contained"] if owners else ()
-        lent = {spot: owner for spot, owner in owners.items() if owner != identity or "subject" in contained[spot]}
+        inherited = {spot: owner for spot, owner in owners.items() if owner != identity or "subject" in contained[spot]}
         product = self._product(entry)
-        self._take(sum(len(part) for owner in lent.values() for part in owner) + (product.size if product else 0))
+        self._take(sum(len(part) for owner in inherited.values() for part in owner) + (product.size if product else 0))
         resource = _of(entry.resource, identity)
-        if lent:
-            resource["contained"] = [_of(one, lent[at]) if at in lent else one for at, one in enumerate(contained)]
+        if inherited:
+            resource["contained"] = [
+                _of(one, inherited[at]) if at in inherited else one for at, one in enumerate(contained)
+            ]
         if when is not None and not any(name in resource for name in _EFFECTIVE):
             resource["effectiveDateTime"] = when.shown
         if product is not None:
@@ -61,7 +63,7 @@ class Detached:
 
     def _take(self, size: int) -> None:
         if size > self._room:
-            raise TooMuchLent
+            raise TooMuchInherited
         self._room -= size
 
     def _product(self, entry: Entry) -> _Product | None:
@@ -86,7 +88,7 @@ def encode(resource: dict[str, Any]) -> str:
 
 
 def _of(resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
-    """A copy of a resource whose patient can be told without its Bundle."""
+    """A copy of a resource that names its patient without its Bundle."""
     if not identity.id:
         return {**resource}
     if identity.type == "reference":

@@ -159,7 +159,7 @@ def time_of(observation: Observation, inherited: When | None, source: Source) ->
 
 
 def time_of_report(report: Around, source: Source) -> When | None:
-    """The time that a report lends to the results it lists."""
+    """The time that results inherit from the report that lists them."""
     period = report.effectivePeriod or Period()
     own = report.effectiveDateTime or period.end or period.start
     return fhir(own, source.zone) if own else None

@@ -1,4 +1,4 @@
-"""FHIR OperationOutcomes and response Bundles: each entry's answer in its place, saying field and mend."""
+"""FHIR OperationOutcomes and response Bundles: each entry has its answer in its place, with field and fix."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def issue(text: str, severity: str = "error", code: str = "invalid", where: str 
 
 
 def of_item(item: ParsedResource) -> dict[str, Any]:
-    """What became of one resource, element by element."""
+    """The outcome of one resource, element by element."""
     issues = []
     for element in item.elements:
         severity, code = _SEVERITY[element.outcome]
@@ -43,10 +43,10 @@ def of_item(item: ParsedResource) -> dict[str, Any]:
     return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
 
 
-def of_bundle(taken: Parsed, kind: str) -> dict[str, Any]:
+def of_bundle(parsed: Parsed, kind: str) -> dict[str, Any]:
     """The response to a Bundle: as many entries as it had, in its order."""
     entries = []
-    for item in taken.items:
+    for item in parsed.items:
         response: dict[str, Any] = {"status": STATUS[item.outcome]}
         if any(element.outcome is not Outcome.STORED for element in item.elements):
             response["outcome"] = of_item(item)

@@ -127,7 +127,7 @@ class Observation(_Measured):
 
 
 class Around(_Fhir):
-    """What a resource of any kind lends to the results in it: name, patient, and of some kinds the time."""
+    """What results inherit from a resource around them: name, patient, and from some kinds the time."""
 
     id: Short = ""
     identifier: Some[Identifier] = ()

@@ -11,7 +11,7 @@ from config.intake import Source
 from config.tables import Tables
 from worker.intake.budget import Budget
 from worker.intake.fhir import medications, observations, procedures
-from worker.intake.fhir.detached import Detached, TooMuchLent, encode
+from worker.intake.fhir.detached import Detached, TooMuchInherited, encode
 from worker.intake.fhir.references import Bundle, Entry, Subjects
 from worker.intake.fhir.resources import (
     MOST_LISTED,
@@ -111,7 +111,7 @@ def _entry(index: int, entry: Any) -> Entry | ElementResult:
 
 
 class _Surroundings(NamedTuple):
-    """What a resource lends to the Observations in it: a name, what is said of it, patient and time."""
+    """What Observations inherit from the resource around them: a name, its status, patient and time."""
 
     name: str
     status: str
@@ -187,20 +187,20 @@ class _Reader:
             return [ignored(where, why, understood=True)], self._whose(_around(whole).subject, entry.base)[0]
         if kind == "Patient":
             return [self._patient(Patient.model_validate(whole), where)], None
-        when, lent = self._inherited.get(entry.number, (None, None))
+        when, subject = self._inherited.get(entry.number, (None, None))
         if kind == "MedicationAdministration":
             given = MedicationAdministration.model_validate(whole)
-            identity, nobody = self._whose(given.subject or lent, entry.base)
+            identity, nobody = self._whose(given.subject or subject, entry.base)
             elements = medications.elements(
                 given, identity.id, self._products.of(given, entry.base), self._source, where, whole
             )
         elif kind == "Procedure":
             done = Procedure.model_validate(whole)
-            identity, nobody = self._whose(done.subject or lent, entry.base)
+            identity, nobody = self._whose(done.subject or subject, entry.base)
             elements = [procedures.element(done, identity.id, self._source, where, whole)]
         else:
             observation = Observation.model_validate(whole)
-            identity, nobody = self._whose(observation.subject or lent, entry.base)
+            identity, nobody = self._whose(observation.subject or subject, entry.base)
             name = observations.identifier_of(observation, whole)
             elements = observations.elements(observation, identity.id, when, self._source, self._tables, where, name)
         if nobody:
@@ -208,21 +208,21 @@ class _Reader:
         return elements, identity
 
     def _around(self, entry: Entry) -> _Surroundings:
-        """What a resource lends to those in it, worked out once for all of them."""
+        """What contained Observations inherit from a resource, computed once for all of them."""
         around = _around(entry.resource)
-        when, lent = self._inherited.get(entry.number, (None, None))
+        when, subject = self._inherited.get(entry.number, (None, None))
         if entry.resource["resourceType"] in LEND_TIME:
             when = observations.time_of_report(around, self._source) or when
         name = observations.identifier_of(around, entry.resource)
-        return _Surroundings(name, around.status, around.subject or lent, when, entry.base)
+        return _Surroundings(name, around.status, around.subject or subject, when, entry.base)
 
     def _inside(
         self, around: _Surroundings, resource: dict[str, Any], where: str
     ) -> tuple[list[ElementResult], Identity]:
         """An Observation that stands inside another resource, and has no life of its own.
 
-        Patient and time are those of the resource around it where it has none; what is taken back with that resource
-        is taken back. Its id says something only there, so that it is named after both.
+        If it has no patient or time, it inherits those of the resource around it. It is retracted with that resource.
+        Its id is local to the resource, so that it is named after both.
         """
         try:
             observation = Observation.model_validate(resource)
@@ -260,7 +260,7 @@ class _Reader:
         return stored(where, identity.id, (native,))
 
     def _inherit_subject_and_time(self, entry: Entry) -> None:
-        """Give a report's time and patient to the results it lists, and to the members of those."""
+        """Let the results that a report lists, and their members, inherit its time and patient."""
         try:
             report = DiagnosticReport.model_validate(entry.resource)
         except ValidationError:
@@ -281,11 +281,11 @@ class _Reader:
     def _alone(
         self, entry: Entry, identity: Identity, owners: dict[int, Identity], elements: list[ElementResult]
     ) -> tuple[str, list[ElementResult]]:
-        """The text that is kept of what is set aside; what needs too much of its Bundle for that is refused."""
+        """The text of a dead letter. A resource that would inherit too much of its Bundle for that is refused."""
         when, _ = self._inherited.get(entry.number, (None, None))
         try:
             return self._detached.text(entry, identity, when, owners), elements
-        except TooMuchLent:
+        except TooMuchInherited:
             why = "not kept: what it refers to is too long to be kept with it; send it with a code of its own"
         except RecursionError:
             why = "nested too deeply"
@@ -300,18 +300,18 @@ LEND_TIME = ("DiagnosticReport", "Observation")
 
 def _contained(resource: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     """The Observations inside a resource, each with its place."""
-    held = resource.get("contained")
-    if not isinstance(held, list):
+    contained = resource.get("contained")
+    if not isinstance(contained, list):
         return []
     return [
         (spot, one)
-        for spot, one in enumerate(held)
+        for spot, one in enumerate(contained)
         if isinstance(one, dict) and one.get("resourceType") == "Observation"
     ]
 
 
 def _around(resource: dict[str, Any]) -> Around:
-    """What a resource lends to those in it; nothing where it cannot be read."""
+    """What contained resources inherit from a resource; nothing if it cannot be parsed."""
     try:
         return Around.model_validate(resource)
     except ValidationError:
@@ -319,7 +319,7 @@ def _around(resource: dict[str, Any]) -> Around:
 
 
 def _without_patient(element: ElementResult, why: str) -> ElementResult:
-    """An element of nobody: what would be charted is set aside."""
+    """An element without a patient: it becomes a dead letter instead of being charted."""
     if element.outcome in (Outcome.STORED, Outcome.DEAD_LETTER):
         return element._replace(outcome=Outcome.DEAD_LETTER, why=why, messages=())
     return element

@@ -17,7 +17,7 @@ def acknowledge(header: Header | None, good: bool, now: datetime, why: str = "")
     """The one acknowledgement of a message.
 
     `good` is said only of what is stored. `why` is shown to the sender; it holds nothing of the message.
-    Without a header the answer names no message, and its sender is told that one was refused.
+    Without a header the answer names no message, and reports one message as refused.
     """
     to = header or _UNKNOWN
     lines = [_msh(to, now), _msa(to, _code(to, good), why)]

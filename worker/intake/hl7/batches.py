@@ -12,9 +12,9 @@ _ENVELOPE = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
 class Batch(NamedTuple):
-    """The messages of a body in their order, and in words what speaks for some being missing (empty: nothing).
+    """The messages of a body in order, and how they differ from the stated count (empty: they do not).
 
-    A piece that begins with no MSH has lost it; `tokens.read` refuses it with the reason, so that it is set aside.
+    A piece without MSH has lost it; `tokens.read` refuses it with the reason, so that it becomes a dead letter.
     """
 
     messages: list[bytes]
@@ -33,24 +33,24 @@ def split(raw: bytes, budget: Budget | None = None) -> Batch:
     if b"\0" in raw[:8]:
         raw = _narrowed(raw, budget)
     messages: list[list[bytes]] = []
-    told: list[bytes] = []
+    counts: list[bytes] = []
     outside = True
     for line in budget.during(_LINE_END.split(raw)):
         bare = line.strip(_AROUND)
         name = b"" if bare[3:4].isalnum() or bare[3:4] == b" " else bare[:3]
         if name in _ENVELOPE:
             outside = True
-            told += [bare] if name == b"BTS" else []
+            counts += [bare] if name == b"BTS" else []
         elif name == b"MSH" or (outside and bare):
             messages.append([line])
             outside = False
 
         elif bare:
             messages[-1].append(line)
-    return Batch([b"\r".join(lines) for lines in messages], _doubt(told, len(messages)))
+    return Batch([b"\r".join(lines) for lines in messages], _count_mismatch(counts, len(messages)))
 
 
-def _doubt(trailers: list[bytes], came: int) -> str:
+def _count_mismatch(trailers: list[bytes], came: int) -> str:
     """Each BTS may say how many messages its batch holds."""
     said = [re.split(rb"[^0-9A-Za-z]", trailer[4:], maxsplit=1)[0] for trailer in trailers]
     if not said or not all(number.isdigit() and len(number) < 9 for number in said):

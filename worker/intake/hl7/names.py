@@ -1,4 +1,4 @@
-"""Ids of what has none of its own: the hash of what tells it apart."""
+"""Ids of results without an id: a hash of what distinguishes them."""
 
 import hashlib
 

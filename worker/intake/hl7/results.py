@@ -168,7 +168,7 @@ def _wrong_patient(element: ElementResult) -> ElementResult:
 
 
 def _without_clashes(elements: list[ElementResult]) -> list[ElementResult]:
-    """Two results that would be charted as one and say different things are both set aside."""
+    """Two results with one identity and different values both become dead letters."""
     said: dict[str, tuple[object, ...]] = {}
     clashing: set[str] = set()
     for element in elements:

@@ -1,1 +1,1 @@
-"""MLLP: the wire HL7 v2 comes over."""
+"""MLLP: the framing of HL7 v2 over TCP."""

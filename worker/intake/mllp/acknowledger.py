@@ -1,6 +1,6 @@
-"""From frames to acknowledgements: one for each message, in order, and AA only of what was stored before.
+"""From frames to acknowledgements: one for each message, in order, and AA only for stored messages.
 
-A request is answered in slices, so that others are answered in between however much one of them holds.
+A request is answered in slices, so that a large one does not delay the others.
 """
 
 import logging
@@ -22,7 +22,7 @@ from worker.intake.parsed import Outcome
 log = logging.getLogger(__name__)
 
 NOT_ACKNOWLEDGED = "messages_not_acknowledged"
-"""What is counted of a message whose sender keeps it."""
+"""The counter of messages that their senders keep and retry."""
 
 NOT_STORED = "not stored, send it again"
 TOO_LONG = "longer than 4 MiB"
@@ -30,15 +30,15 @@ NO_HEADER = "not HL7 v2: it does not begin with MSH"
 NO_MESSAGE = "a batch without a message"
 
 MOST_MESSAGES = 10_000
-"""In one frame; the same as a request to `/messages`."""
+"""Messages in one frame; the same limit as for a request to `/messages`."""
 
 TOO_MANY = f"more than {MOST_MESSAGES} messages; send them in parts"
 
 SLICE = 128 * 1024
-"""The weight of what is done of one request at once. A message that weighs more is a slice by itself."""
+"""The weight of one slice of a request. A heavier message is a slice by itself."""
 
 MESSAGE_WEIGHT = 256
-"""What a message costs beside its length, in bytes that cost as much."""
+"""The fixed cost of a message, in bytes of equal cost."""
 
 _COUNTED = {
     Outcome.STORED: "stored",
@@ -49,7 +49,7 @@ _COUNTED = {
 
 
 class Received(NamedTuple):
-    """One message as it came; `count_mismatch` says what speaks for others of its batch being missing."""
+    """One message as received; `count_mismatch` says how its batch differs from its stated count."""
 
     raw: bytes
     peer: str
@@ -57,30 +57,30 @@ class Received(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a message. Anything but refused is durable; `why` is shown to the sender."""
+    """The outcome of a message. Anything but refused is durable; the answer shows `why`."""
 
     outcome: Outcome
     why: str = ""
 
 
 Handler = Callable[[Sequence[Received]], Sequence[Verdict]]
-"""Stores messages and says of each what became of it. Raises where nothing of them was stored."""
+"""Stores messages and returns the outcome of each. Raises if nothing of them was stored."""
 
 
 class Request(NamedTuple):
-    """What one connection has received and nobody has answered."""
+    """The unanswered frames of one connection."""
 
     peer: str
     frames: Sequence[Frame]
 
     @property
     def weight(self) -> int:
-        """What it costs at most to answer: bytes, and messages as far as they can be counted without reading them."""
+        """The most it costs to answer: bytes, and messages as counted without parsing."""
         return sum(len(frame.body) + MESSAGE_WEIGHT * frame.body.count(b"MSH") for frame in self.frames)
 
 
 class Reply(NamedTuple):
-    """What a connection is to send, whether it is to be closed then, and what is to be counted."""
+    """The bytes to send, whether to close the connection then, and the counts to add."""
 
     data: bytes
     close: bool
@@ -88,7 +88,7 @@ class Reply(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """One message of a frame, or (`verdict`) what needs no handler."""
+    """One message of a frame, or (`verdict`) an answer that needs no handler."""
 
     header: Header | None
     received: Received | None
@@ -98,7 +98,7 @@ class _Piece(NamedTuple):
 
 
 class Progress:
-    """How far one request is answered. `reply` is None until it is to the end."""
+    """The progress of one request. `reply` is None until the request is answered whole."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -109,16 +109,16 @@ class Progress:
         self._counts: Counter[str] = Counter()
 
     def slice(self) -> list[_Piece]:
-        """The next pieces to be answered, together as heavy as a slice."""
-        taken: list[_Piece] = []
+        """The next pieces to answer, together as heavy as a slice."""
+        pieces: list[_Piece] = []
         weight = 0
         for piece in self._pieces:
-            taken.append(piece)
+            pieces.append(piece)
             weight += MESSAGE_WEIGHT + (len(piece.received.raw) if piece.received is not None else 0)
             if weight >= SLICE:
-                return taken
+                return pieces
         self._over = True
-        return taken
+        return pieces
 
     def answered(self, pieces: Sequence[tuple[_Piece, Verdict | None]], listener: Listener, now: datetime) -> None:
         """Write the acknowledgements of a slice."""
@@ -127,7 +127,7 @@ class Progress:
             "messages_not_acknowledged" if verdict is None else _COUNTED[verdict.outcome] for _, verdict in pieces
         )
         if any(self._ends(piece, verdict, listener, now) for piece, verdict in pieces):
-            # What follows must not be answered either: its answer would be taken for that of this one.
+            # Later messages must not be answered: the sender would match that answer to this message.
             left = [name for _ in self._pieces for name in ("received", NOT_ACKNOWLEDGED)]
             self._counts.update(left)
             self._done(close=True)
@@ -135,7 +135,7 @@ class Progress:
             self._done(close=False)
 
     def _ends(self, piece: _Piece, verdict: Verdict | None, listener: Listener, now: datetime) -> bool:
-        """Answer one message, and whether the connection is to be closed with it."""
+        """Answer one message; return whether to close the connection after it."""
         good = verdict is not None and verdict.outcome is not Outcome.REFUSED
         if verdict is None and listener.when_store_is_down == "close":
             return True
@@ -144,7 +144,7 @@ class Progress:
                 why = NOT_STORED if verdict is None else verdict.why
                 self._data.append(wrap(acknowledge(piece.header, good, now, why)))
             elif not good:
-                # A sender that wants to hear of nothing notices at least this.
+                # A sender that asked for no answer at least notices the closed connection.
                 return True
         return piece.last
 
@@ -153,7 +153,7 @@ class Progress:
 
 
 class Acknowledger:
-    """Answers the requests of many connections together, with one call of the handler for a slice of each."""
+    """Answers the requests of many connections together: one call of the handler for a slice of each."""
 
     def __init__(self, handler: Handler, listener: Listener, now: Callable[[], datetime]) -> None:
         self._handler = handler
@@ -161,7 +161,7 @@ class Acknowledger:
         self._now = now
 
     def __call__(self, requests: Sequence[Progress]) -> None:
-        """Go on with each request by one slice. Never raises."""
+        """Advance each request by one slice. Never raises."""
         pieces = [request.slice() for request in requests]
         waiting = [piece.received for row in pieces for piece in row if piece.received is not None]
         verdicts = iter(self._handled(waiting))
@@ -170,7 +170,7 @@ class Acknowledger:
             request.answered(answered, self._listener, self._now())
 
     def _handled(self, waiting: Sequence[Received]) -> Sequence[Verdict | None]:
-        """The handler's verdicts; None of each message where nothing was stored."""
+        """The handler's verdicts; None for each message if nothing was stored."""
         if not waiting:
             return []
         try:
@@ -178,7 +178,7 @@ class Acknowledger:
         except RedisError as error:
             log.error("%d message(s) are not stored and not acknowledged (%s)", len(waiting), type(error).__name__)
         except Exception as error:
-            # Whatever it is, nothing was stored: the sender keeps its copy. The text may hold a patient's name.
+            # Nothing was stored, so the sender keeps its copy. The text of the error may contain a patient's name.
             log.error("%d message(s) cannot be handled (%s)", len(waiting), type(error).__name__)
         return [None] * len(waiting)
 
@@ -207,7 +207,7 @@ def _pieces(frame: Frame, peer: str) -> list[_Piece]:
 
 def _piece(header: Header | None, received: Received) -> _Piece:
     if header is not None and header.kind == "ACK":
-        # An acknowledgement is never acknowledged: two systems would go on for ever.
+        # An acknowledgement is never acknowledged: two systems would loop for ever.
         return _Piece(header, None, Verdict(Outcome.IGNORED), silent=True)
-    # Without a header it belongs to a batch whose other messages are answered.
+    # Without a header the message belongs to a batch whose other messages are answered.
     return _Piece(header, received, silent=header is None)

@@ -1,7 +1,7 @@
-"""Many wait, one works: what has come in while the last work was done is done together, off the event loop.
+"""Batches the requests that arrived while the last batch was processed, off the event loop.
 
-Addresses take turns, each with one slice of one request; what is done together weighs about one slice. What is long has
-a lane of its own, so that a message that takes seconds is waited for only by others as long.
+Addresses alternate fairly, each with one slice of one request; a batch weighs about one slice. Long requests have a
+thread of their own (a bulkhead): a message that takes seconds delays only other long ones.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ Work = Callable[[Sequence[Progress]], None]
 
 
 class Batcher:
-    """Calls `work` with what waits: one append to the store for all connections. Short and long have a thread each."""
+    """Calls `work` with waiting requests: one append to the store for all. Short and long have a thread each."""
 
     def __init__(self, work: Work) -> None:
-        self._short = _Lane(work, MOST_REQUESTS, "mllp")
-        self._long = _Lane(work, 1, "mllp-long")
+        self._short = _Queue(work, MOST_REQUESTS, "mllp")
+        self._long = _Queue(work, 1, "mllp-long")
 
     async def submit(self, request: Request) -> Reply:
-        """The reply to a request, once it has been worked on."""
-        lane = self._short if request.weight <= SLICE else self._long
-        return await lane.submit(Progress(request))
+        """Queue a request and wait for its reply."""
+        queue = self._short if request.weight <= SLICE else self._long
+        return await queue.submit(Progress(request))
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Process the waiting requests, then stop."""
         await asyncio.gather(self._short.close(), self._long.close())
 
 
-class _Lane:
-    """One thread, and what waits for it by address."""
+class _Queue:
+    """One thread, and the requests that wait for it by address."""
 
     def __init__(self, work: Work, most: int, name: str) -> None:
         self._work = work
@@ -59,14 +59,14 @@ class _Lane:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            taken = self._take()
+            batch = self._take()
             try:
-                await loop.run_in_executor(self._thread, self._work, taken)
+                await loop.run_in_executor(self._thread, self._work, batch)
             except Exception as error:
-                for progress in taken:
+                for progress in batch:
                     self._settle(progress, error)
                 continue
-            for progress in taken:
+            for progress in batch:
                 if progress.reply is None:
                     self._queue(progress)
                 else:
@@ -76,16 +76,16 @@ class _Lane:
         self._waiting.setdefault(progress.request.peer, deque()).append(progress)
 
     def _take(self) -> list[Progress]:
-        """The next of each address in turn; one that has more goes to the end of the row."""
-        taken: list[Progress] = []
+        """The next request of each address, round robin."""
+        batch: list[Progress] = []
         weight = 0
-        while self._waiting and len(taken) < self._most and weight < SLICE:
+        while self._waiting and len(batch) < self._most and weight < SLICE:
             peer, row = self._waiting.popitem(last=False)
-            taken.append(row.popleft())
-            weight += taken[-1].request.weight
+            batch.append(row.popleft())
+            weight += batch[-1].request.weight
             if row:
                 self._waiting[peer] = row
-        return taken
+        return batch
 
     def _settle(self, progress: Progress, reply: Reply | Exception) -> None:
         future = self._replies.pop(progress)

@@ -1,6 +1,6 @@
-"""One connection: read what has come, have it stored, acknowledge it in order, read on. Never the next before that.
+"""One connection: read, store, acknowledge in order, then read on; never the next frame before that.
 
-That is the back-pressure too: while nothing is stored, or nobody takes the acknowledgements, nothing is read.
+This is the back-pressure too: while the store or the peer is slow, nothing is read.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ from worker.intake.mllp.frames import FrameReader
 log = logging.getLogger(__name__)
 
 MOST_FRAMES = 2000
-"""Read at once. Those of messages are longer, and each costs the event loop its time."""
+"""Frames read at once. Shorter ones than messages would only cost the event loop time."""
 
 READ_BYTES = 32 * 1024
 """Of one connection at once, before the next is read from."""
 
 GRACE_SECONDS = 0.25
-"""A connection that is to end and has been silent for this long has sent everything."""
+"""A closing connection that is silent for this long has sent everything."""
 
 FINISHED_WITHIN_SECONDS = 3.0
-"""One that is never silent is closed after this time: its sender repeats what was not acknowledged."""
+"""A closing connection that never falls silent ends after this time: its sender retries unacknowledged messages."""
 
 
 class Connection:
-    """Serves one peer until it leaves, says nothing for too long, breaks a rule, or is asked to finish."""
+    """Serves one peer until it leaves, is idle too long, breaks a rule, or `finish` is called."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Connection:
             await self._close()
 
     def finish(self) -> None:
-        """Answer what has been received, then close."""
+        """Answer the received messages, then close."""
         now = asyncio.get_running_loop().time()
         self._reads_until = now + FINISHED_WITHIN_SECONDS
         if self._patience is not None and not self._patience.expired():
@@ -101,7 +101,7 @@ class Connection:
                 return
 
     async def _read(self) -> bytes:
-        """What has come; nothing where the peer has left, or its time is up."""
+        """The bytes that arrived; none if the peer has left or its timeout has passed."""
         patience = self._listener.frame_timeout if self._frames.inside else self._listener.idle_timeout
         seconds = patience.total_seconds()
         if self._reads_until is not None:

@@ -1,4 +1,4 @@
-"""What each peer has sent, as numbers: for metrics and for the question whether a feed lives. Nothing of a patient."""
+"""Counters of each peer, for metrics and silent-feed checks. They contain nothing of a patient."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,36 +9,36 @@ from redis import Redis
 from worker.store.keys import Keys
 
 MOST_PEERS = 500
-"""Beyond this many the rest are counted together, so that nobody can fill the store by connecting."""
+"""Peers beyond this number are counted together, so that connecting cannot fill the store."""
 
 COUNTED = {
     "connections": "Connections",
-    "connections_rejected": "Connections that were not let in",
-    "bytes": "Bytes that came",
-    "received": "Messages that came",
-    "stored": "Messages that were stored",
-    "dead_lettered": "Messages that were set aside",
-    "ignored": "Messages that hold nothing watched",
-    "refused": "Messages that were answered AE",
-    "messages_not_acknowledged": "Messages that were not acknowledged because the store was down",
+    "connections_rejected": "Connections that were rejected",
+    "bytes": "Bytes received",
+    "received": "Messages received",
+    "stored": "Messages stored",
+    "dead_lettered": "Messages that became dead letters",
+    "ignored": "Messages without anything that is watched",
+    "refused": "Messages answered with AE",
+    "messages_not_acknowledged": "Messages not acknowledged because the store was down",
     "skipped_bytes": "Bytes outside any frame",
     "frames_aborted": "Frames that broke off",
 }
-"""What is counted of a peer, and what it is."""
+"""The counters of a peer, with their descriptions."""
 
 OTHERS = "others"
 LAST_SEEN = "last_seen"
 
 
 class Change(NamedTuple):
-    """What was counted since the last time it was written: amounts, and when (ms) each peer last sent something."""
+    """The counts since the last write: amounts, and when (ms) each peer last sent something."""
 
     amounts: Mapping[tuple[str, str], int]
     seen: Mapping[str, int]
 
 
 class Counters:
-    """The numbers of one listener, gathered in memory and written from time to time. Used from one thread."""
+    """The counters of one listener, kept in memory and written from time to time. Single-threaded."""
 
     def __init__(self) -> None:
         self._amounts: Counter[tuple[str, str]] = Counter()
@@ -46,7 +46,7 @@ class Counters:
         self._peers: set[str] = set()
 
     def add(self, peer: str, amounts: Mapping[str, int], at_ms: int | None = None) -> None:
-        """Count for a peer; `at_ms` where it sent something now."""
+        """Count for a peer; `at_ms` if it sent something now."""
         peer = self._named(peer)
         for name, amount in amounts.items():
             if amount:
@@ -55,14 +55,14 @@ class Counters:
             self._seen[peer] = at_ms
 
     def take(self) -> Change:
-        """Everything since the last time, to be written."""
+        """Return and reset the counts, to be written."""
         change = Change(dict(self._amounts), dict(self._seen))
         self._amounts.clear()
         self._seen.clear()
         return change
 
     def put_back(self, change: Change) -> None:
-        """What could not be written."""
+        """Add back counts that could not be written."""
         self._amounts.update(change.amounts)
         self._seen = {**change.seen, **self._seen}
 
@@ -74,7 +74,7 @@ class Counters:
 
 
 def write(redis: Redis, keys: Keys, listener: str, change: Change) -> None:
-    """Add to what the store holds of a listener."""
+    """Add counts to those of a listener in the store."""
     if not (change.amounts or change.seen):
         return
     pipe = redis.pipeline(transaction=True)
@@ -87,7 +87,7 @@ def write(redis: Redis, keys: Keys, listener: str, change: Change) -> None:
 
 
 def read(redis: Redis, keys: Keys, listener: str) -> dict[str, dict[str, int]]:
-    """Peer -> what is counted of it; `last_seen` in ms since 1970."""
+    """Peer -> its counts; `last_seen` in ms since 1970."""
     found: dict[str, dict[str, int]] = {}
     for field, value in cast("dict[bytes, bytes]", redis.hgetall(_key(keys, listener))).items():
         peer, _, name = field.decode().rpartition(" ")
@@ -96,7 +96,7 @@ def read(redis: Redis, keys: Keys, listener: str) -> dict[str, dict[str, int]]:
 
 
 def read_all(redis: Redis, keys: Keys) -> dict[str, dict[str, dict[str, int]]]:
-    """The same of every listener that has counted something, by its name."""
+    """The counts of every listener, by its name."""
     names = sorted(name.decode() for name in cast("set[bytes]", redis.smembers(_listeners(keys))))
     return {name: read(redis, keys, name) for name in names}
 

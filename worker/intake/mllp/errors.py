@@ -1,5 +1,5 @@
-"""What keeps a listener from starting."""
+"""Errors that keep a listener from starting."""
 
 
 class ListenerError(Exception):
-    """A listener cannot start; the text says why and names the mend."""
+    """A listener cannot start; the text says why and names the fix."""

@@ -1,4 +1,4 @@
-"""What the connections of a listener hold of frames that are not answered yet; all together are bounded."""
+"""The memory budget of a listener for frames that are not answered yet."""
 
 import logging
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 MOST_HELD = 64 * 1024 * 1024
-"""Bytes of all connections, sixteen of the longest frames. Beyond, whoever holds most is cut off."""
+"""Bytes of all connections: sixteen of the longest frames. Beyond it the largest connection is cut off."""
 
 
 class Held:
-    """Bytes by connection. Used from one thread."""
+    """Buffered bytes by connection. Single-threaded."""
 
     def __init__(self) -> None:
         self._sizes: dict[Callable[[], None], int] = {}
         self._total = 0
 
     def hold(self, size: int, cut_off: Callable[[], None]) -> None:
-        """A connection holds so many bytes now; `cut_off` ends it, and stands for it."""
+        """Set the buffered bytes of a connection; `cut_off` closes it, and is its key."""
         self._set(cut_off, size)
         while self._total > MOST_HELD:
             most = max(self._sizes, key=self._sizes.__getitem__)

@@ -63,17 +63,17 @@ class StoringHandler:
         kept: list[Parsed] = []
         for message in messages:
             try:
-                taken = _read(message.raw, configured, source, now, self._budget())
+                parsed = _read(message.raw, configured, source, now, self._budget())
             except OverBudget as error:
                 places.append(Verdict(Outcome.REFUSED, str(error)))
                 continue
-            if not _may_send(taken, message.peer, source, configured.intake):
+            if not _may_send(parsed, message.peer, source, configured.intake):
                 places.append(Verdict(Outcome.REFUSED, NOT_THIS_PEER))
                 continue
             places.append(len(kept))
-            kept.append(taken)
+            kept.append(parsed)
             if message.count_mismatch:
-                kept.append(_doubted(taken, message))
+                kept.append(_doubted(parsed, message))
         placed = self._put(kept, now)
         return [at if isinstance(at, Verdict) else _verdict(placed[at]) for at in places]
 
@@ -89,28 +89,28 @@ class StoringHandler:
             raise
         except Exception as error:
             log.error("a batch of %d message(s) is stored one by one (%s)", len(kept), type(error).__name__)
-            puts = [self._put_alone(taken, now) for taken in kept]
+            puts = [self._put_alone(parsed, now) for parsed in kept]
         wake = [shard for put in puts for shard in put.wake]
         if wake:
             self._waker.submit(self._wake, wake)
-        return [taken for put in puts for taken in put.taken]
+        return [parsed for put in puts for parsed in put.deliveries]
 
-    def _put_alone(self, taken: Parsed, now: datetime) -> Put:
+    def _put_alone(self, parsed: Parsed, now: datetime) -> Put:
         """One that cannot be stored as what it means is stored as what it is."""
         try:
-            return self._store.put(taken, now)
+            return self._store.put(parsed, now)
         except RedisError:
             raise
         except Exception as error:
-            items = tuple(_unusable(item.raw, error) for item in taken.items)
-            return self._store.put(Parsed(taken.source, items, key=taken.key), now)
+            items = tuple(_unusable(item.raw, error) for item in parsed.items)
+            return self._store.put(Parsed(parsed.source, items, key=parsed.key), now)
 
 
 def _read(raw: bytes, configured: IntakeConfig, source: Source | None, now: datetime, budget: Budget) -> Parsed:
     try:
-        taken = read.hl7(raw, configured.intake, configured.tables, source, budget)
-        sender = source or configured.intake.source(taken.source)
-        return foreseen(permitted(taken, sender) if sender is not None else taken, now, configured.site)
+        parsed = read.hl7(raw, configured.intake, configured.tables, source, budget)
+        sender = source or configured.intake.source(parsed.source)
+        return foreseen(permitted(parsed, sender) if sender is not None else parsed, now, configured.site)
     except OverBudget:
         raise
     except Exception as error:
@@ -124,20 +124,20 @@ def _unusable(raw: str, error: Exception) -> ParsedResource:
     return ParsedResource("hl7", raw, "", (dead_letter("MSH", "", f"internal error {type(error).__name__}"),))
 
 
-def _may_send(taken: Parsed, peer: str, source: Source | None, intake: Intake) -> bool:
-    sender = source or intake.source(taken.source)
+def _may_send(parsed: Parsed, peer: str, source: Source | None, intake: Intake) -> bool:
+    sender = source or intake.source(parsed.source)
     return sender is None or sender.allows(peer)
 
 
-def _verdict(taken: Parsed) -> Verdict:
-    outcome = taken.items[0].outcome
+def _verdict(parsed: Parsed) -> Verdict:
+    outcome = parsed.items[0].outcome
     if outcome is Outcome.OVER_QUOTA:
-        return Verdict(Outcome.REFUSED, why_refused(taken))
+        return Verdict(Outcome.REFUSED, why_refused(parsed))
     # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
     return Verdict(Outcome.DEAD_LETTER if outcome is Outcome.REFUSED else outcome)
 
 
-def _doubted(taken: Parsed, message: Received) -> Parsed:
+def _doubted(parsed: Parsed, message: Received) -> Parsed:
     """A notice that a batch did not hold what it was said to."""
     item = ParsedResource("hl7", "", "", (dead_letter("BTS", "", message.count_mismatch),))
-    return Parsed(taken.source, (item,), key=f"{taken.key}:batch")
+    return Parsed(parsed.source, (item,), key=f"{parsed.key}:batch")

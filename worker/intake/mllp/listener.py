@@ -1,4 +1,4 @@
-"""The listening side of MLLP: who may connect, how many, and how it ends without losing what was received."""
+"""The listening side of MLLP: who may connect, how many, and a graceful stop."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ _WHY = {
 
 
 class MllpListener:
-    """One address, its connections, and the handler that stores what they bring.
+    """One address, its connections, and the handler that stores their messages.
 
     The handler is called in a thread, with the messages of all connections that wait.
     """
@@ -70,11 +70,11 @@ class MllpListener:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         return self._server is not None and self._server.is_serving()
 
     async def stop(self) -> None:
-        """Take no more connections, answer what was received, close."""
+        """Accept no more connections, answer the received messages, close."""
         if self._server is not None:
             self._server.close()
         for connection in self._connections:
@@ -143,7 +143,7 @@ def _allowed(peer: str, listener: Listener) -> bool:
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """A peer whose cable was pulled is noticed in minutes, not when the idle time is up."""
+    """Enable TCP keep-alive: a peer whose cable was pulled is noticed in minutes, not after the idle timeout."""
     link = writer.get_extra_info("socket")
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):

@@ -8,7 +8,7 @@ import pytest
 
 from config.intake import read_map, with_map
 from tests.support.feeds import CORPUS, INTAKE, NOW, TABLES
-from worker.intake.parse import parsed
+from worker.intake.parse import preview_lines
 
 EXPECTED = CORPUS / "expected.jsonl"
 CASES = [json.loads(line) for line in EXPECTED.read_text(encoding="utf-8").splitlines()] if EXPECTED.exists() else []
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not CASES, reason="the corpus of other projects'
 
 def lines(name: str) -> list[dict[str, Any]]:
     intake = with_map(INTAKE, read_map(CORPUS / "site_map_simhospital.json"))
-    return list(parsed((CORPUS / name).read_bytes(), name, "corpus", intake, TABLES, NOW))
+    return list(preview_lines((CORPUS / name).read_bytes(), name, "corpus", intake, TABLES, NOW))
 
 
 def same_number(found: str | None, expected: str | None) -> bool:

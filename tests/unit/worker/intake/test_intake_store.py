@@ -20,6 +20,7 @@ from worker.intake.store import IntakeStore, Put
 from worker.store import dead_letters
 from worker.store.capacity import FULL, TOO_MUCH_WAITS, IntakeStoppedError
 from worker.store.codec import unpack_dead_letter
+from worker.store.dead_letters import everything
 from worker.store.requirements import UnfitStoreError
 
 SITE = KEYS.of(SITE_SUBJECT)
@@ -31,7 +32,7 @@ def intake(redis: Redis) -> IntakeStore:
 
 
 def records(intake: IntakeStore) -> list[DeadLetter]:
-    return [record for one in intake.dead_letters() for record in one.letter.records()]
+    return [record for one in everything(intake.redis, intake.keys) for record in one.letter.records()]
 
 
 def waiting(intake: IntakeStore, patient: str = "P1") -> int:
@@ -221,13 +222,13 @@ def unusable(control: str, *more: str) -> Parsed:
 
 
 def outcomes(put: Put) -> list[Outcome]:
-    return [item.outcome for one in put.taken for item in one.items]
+    return [item.outcome for one in put.deliveries for item in one.items]
 
 
 def test_one_text_is_kept_once_however_many_of_its_elements_cannot_be_used(intake: IntakeStore) -> None:
     word = obx("67775-7^LOC^LN", "sleepy", "", kind="ST")
     intake.put(taken(oru(word, word, word)), NOW)
-    [one] = intake.dead_letters()
+    [one] = everything(intake.redis, intake.keys)
     assert [reason.id for reason in one.letter.reasons] == ["1 OBX[1]", "1 OBX[2]", "1 OBX[3]"]
 
 
@@ -298,7 +299,7 @@ def test_the_dead_letters_of_one_delivery_are_bounded(intake: IntakeStore, monke
     monkeypatch.setattr(dead_letters, "WRITTEN_AT_ONCE", 3_000)
     bad = [observation("67775-7", id=f"b{number}", valueQuantity=None, valueString="sleepy") for number in range(30)]
     intake.put(fhir(bundle(*bad, observation())), NOW)
-    left = intake.dead_letters()
+    left = everything(intake.redis, intake.keys)
     assert 1 < len(left) < 6
     assert dead_letters.tally(intake.redis, KEYS, NOW).dropped == {"lab": 30 - len(left)}
     assert waiting(intake) == 1

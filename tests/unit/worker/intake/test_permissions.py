@@ -39,7 +39,7 @@ def test_a_device_a_laboratory_and_whoever_is_not_listed_send_readings_at_most(
     ward = Ward(redis, intake)
     answer = ward.post("/messages", [body, reading("crp", 85)], JSON)
     assert (answer.status_code, ward.waiting) == (422, 1)
-    assert f"type: {body['type']} is not taken from" in issues(answer)
+    assert f"type: {body['type']} is not accepted from" in issues(answer)
 
 
 @pytest.mark.parametrize("body", REST, ids=lambda body: body["type"])
@@ -60,7 +60,7 @@ def test_a_statement_names_its_person(redis: Redis) -> None:
 def test_a_treatment_by_fhir_is_refused_to_a_monitor(redis: Redis) -> None:
     answer = Ward(redis, listing(type="monitor")).post("/fhir", administration(), FHIR)
     assert answer.status_code == 422
-    assert "treatment is not taken from a monitor" in issues(answer)
+    assert "treatment is not accepted from a monitor" in issues(answer)
     assert Ward(redis, listing(type="record")).post("/fhir", administration(), FHIR).status_code == 201
 
 
@@ -68,5 +68,5 @@ def test_a_merge_by_hl7_of_a_source_that_is_not_listed_is_a_dead_letter(redis: R
     merge = hl7("EVN||20240614080000+0200", pid("P1^^^HOSP^MR"), "MRG|P2^^^HOSP^MR", event="ADT^A40")
     bench = Bench(redis)
     assert bench.take(merge) == [Outcome.DEAD_LETTER]
-    assert "merge is not taken from 'LAB/HOSP', which is not listed" in bench.why()[0]
+    assert "merge is not accepted from 'LAB/HOSP', which is not listed" in bench.why()[0]
     assert patients(store) == [SITE_SUBJECT]

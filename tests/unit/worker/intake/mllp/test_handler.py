@@ -19,6 +19,7 @@ from worker.intake.parsed import Outcome
 from worker.intake.store import IntakeStore
 from worker.intake.watched_config import IntakeConfig
 from worker.store.capacity import FULL
+from worker.store.dead_letters import everything
 from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
 from worker.store.shard import Store
@@ -43,7 +44,7 @@ class Bench:
         return [verdict.outcome for verdict in verdicts]
 
     def why(self) -> list[str]:
-        return [record.why for one in self.store.dead_letters() for record in one.letter.records()]
+        return [record.why for one in everything(self.store.redis, self.store.keys) for record in one.letter.records()]
 
 
 def patients(store: Store) -> list[str]:
@@ -100,7 +101,7 @@ def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_s
         Outcome.DEAD_LETTER,
         Outcome.STORED,
     ]
-    [one] = bench.store.dead_letters()
+    [one] = everything(bench.store.redis, bench.store.keys)
     [record] = one.letter.records()
     assert "MSH-2" in record.why
     assert record.raw == doubled.decode()
