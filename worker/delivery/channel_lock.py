@@ -100,7 +100,7 @@ def new_lock(channel: str, priority: Priority) -> ChannelLock:
 
 def try_lock(pipe: Pipeline, keys: Keys, lock: ChannelLock, now: datetime, period: timedelta) -> None:
     """Try to lock a channel for a period; `read_state` reads the replies."""
-    lock.lease(keys).queue_take(pipe, period)
+    lock.lease(keys).queue_acquire(pipe, period)
     pipe.exists(keys.failing(lock.channel))
     pipe.zremrangebyscore(keys.in_flight(lock.priority), "-inf", milliseconds(now - period))
     pipe.zcount(keys.in_flight(lock.priority), "-inf", milliseconds(now - SLOW_AFTER))

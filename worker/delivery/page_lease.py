@@ -70,7 +70,7 @@ def acquire(
     shards = [keys.shard(place.shard) for place in places]
     leases = [Lease.of(shard.page_lease(place.page)) for shard, place in zip(shards, places, strict=True)]
     for shard, place, lease in zip(shards, places, leases, strict=True):
-        lease.queue_take(pipe, period)
+        lease.queue_acquire(pipe, period)
         pipe.get(lease.key)
         pipe.hget(shard.key("outbox"), place.page)
         pipe.zscore(shard.key("due"), place.page)

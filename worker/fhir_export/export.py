@@ -92,7 +92,7 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
     circuit = circuit_breaker.read(store.redis, store.keys)
     if circuit is not None and circuit.is_open(now):
         return False
-    lease = Lease.take(store.redis, shard.export_lease, LEASE_LASTS)
+    lease = Lease.acquire(store.redis, shard.export_lease, LEASE_LASTS)
     if lease is None:
         return False
     try:

@@ -43,17 +43,17 @@ class Lease(NamedTuple):
 
     @classmethod
     def of(cls, key: str) -> "Lease":
-        """A lease of this process with a token of its own, to be taken."""
+        """A lease of this process with a token of its own, to be acquired."""
         return cls(key, owner_token().encode())
 
     @classmethod
-    def take(cls, redis: Redis, key: str, period: timedelta) -> "Lease | None":
-        """Take a lease for a period; None where another owner has it."""
+    def acquire(cls, redis: Redis, key: str, period: timedelta) -> "Lease | None":
+        """Acquire a lease for a period; None if another owner has it."""
         lease = cls.of(key)
-        return lease if lease.queue_take(redis, period) else None
+        return lease if lease.queue_acquire(redis, period) else None
 
-    def queue_take(self, pipe: Redis, period: timedelta) -> Any:
-        """Queue `take` onto a pipeline; the reply is true if the lease was free."""
+    def queue_acquire(self, pipe: Redis, period: timedelta) -> Any:
+        """Queue `acquire` onto a pipeline; the reply is true if the lease was free."""
         return pipe.set(self.key, self.token, nx=True, px=period)
 
     def write(self, redis: Redis, write: Callable[[Pipeline], object]) -> bool:

@@ -143,7 +143,7 @@ class Store:
         """
         lease = Lease.of(shard.lease)
         pipe = self.redis.pipeline(transaction=False)
-        lease.queue_take(pipe, timedelta(milliseconds=self.lease_ms))
+        lease.queue_acquire(pipe, timedelta(milliseconds=self.lease_ms))
         pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
         pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=PATIENTS)
         if place.cursor:
