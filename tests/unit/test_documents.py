@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -20,12 +21,20 @@ from tests.support.configuration import folder
 from worker.cli import main
 
 ROOT = Path(__file__).parents[2]
-LISTED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()  # noqa: S607
-TRACKED = [name for name in LISTED if (ROOT / name).exists()] or [
-    str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if ".venv" not in path.parts
-]
-DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
 ROOMS = {"worker", "alerts", "config", "tests", "docs", "benchmarks"}
+
+
+def tracked() -> list[str]:
+    """The files of the project: what git lists; without git, what lies in its folders."""
+    if (ROOT / ".git").exists() and (git := shutil.which("git")):
+        listed = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+        return [name for name in listed.stdout.split() if (ROOT / name).exists()]
+    found = (path for name in ("", *ROOMS) for path in ROOT.joinpath(name).glob("**/*" if name else "*"))
+    return sorted(str(path.relative_to(ROOT)) for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+TRACKED = tracked()
+DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
 PLACEHOLDER = re.compile("NAME|SUBJECT|FORMAT")
 OLD_WORDS = re.compile(
     r"\b(set aside|sets aside|set_aside|hand on|hand_on|deaf|torn|tidings|shaken|office|the judgement|ails|ailing|"
