@@ -1,4 +1,4 @@
-"""The gateway put together: one Starlette application."""
+"""The gateway as one Starlette application."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ from worker.runtime.bulkhead import Bulkhead
 from worker.runtime.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0
-"""How long a press waits for its effect, so that the answer normally shows it."""
+"""How long a press waits for its effect, so that the response normally shows it."""
 
 LINK_THREADS = 24
 BOARD_THREADS = 12
@@ -41,7 +41,7 @@ def create_app(
     patience: float = PATIENCE_SECONDS,
     every: float = EVERY_SECONDS,
 ) -> Starlette:
-    """The application of one gateway process. `app.state.live.closing`, once set, ends every live board."""
+    """The application of one gateway process. Setting `app.state.live.closing` ends every live board."""
     store = run.store
     client = client or Client(run.settings, store.redis)
     sessions = Sessions(store.redis, store.keys)

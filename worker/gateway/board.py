@@ -1,4 +1,4 @@
-"""The ward board: who is signed in sees every patient, live; who may act answers from it."""
+"""The ward board: a signed-in person sees every patient, live, and with permission responds from it."""
 
 import asyncio
 import hmac
@@ -37,7 +37,7 @@ PAGE_ID = re.compile(r"[\w.~:-]{1,100}")
 
 
 def routes(gateway: Gateway, live: WardSnapshots) -> list[Route]:
-    """The board, its live events, one patient, and answers."""
+    """The routes of the board, its live events, one patient, and responses."""
 
     run = gateway.threads.board.run
     boards = LiveBoards()
@@ -98,7 +98,7 @@ def _board_values(gateway: Gateway, live: WardSnapshots, session: Session, ward:
 
 
 class Event(NamedTuple):
-    """What a live board is sent; `version` is that of the ward it shows, None where it shows none."""
+    """An event for a live board; `version` is that of the ward it shows, or None."""
 
     name: str
     text: str = ""
@@ -124,7 +124,7 @@ async def _events(gateway: Gateway, live: WardSnapshots, session: Session, board
 
 
 async def _event(gateway: Gateway, live: WardSnapshots, session: Session, shown: int | None) -> Event | None:
-    """What is to be sent after the version that is shown; nothing while that is what there is to see."""
+    """The next event after the version that is shown; None while nothing has changed."""
     try:
         ward = await live.ward()
         if digest(session.id) not in ward.sessions:
@@ -211,7 +211,7 @@ def _by_episode(gateway: Gateway, episode: str, reader: Reader) -> PatientState:
 
 
 def _press(state: PatientState, request: Request, form: dict[str, str], reader: Reader) -> ButtonPress | None:
-    """What is answered; None where it is over, or has worsened since the board was shown."""
+    """The press of a form; None if the episode is closed or has worsened since the board was shown."""
     try:
         episode = episode_of(state, request.path_params["episode"])
     except NoSuchEpisode as error:

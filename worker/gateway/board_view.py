@@ -19,16 +19,16 @@ from worker.monitoring.health import Check
 from worker.monitoring.silent_feeds import LastSeen, is_silent
 
 ID_LENGTH = 18
-"""Characters of a patient's id that have room in a row; a longer one is shortened."""
+"""Characters of a patient's id in a row; a longer id is shortened."""
 
 ARROWS = {"rising": " ↗", "falling": " ↘"}
 
 COUNTED_AGE = timedelta(hours=48)
-"""Up to this an age is said in hours, then in days."""
+"""Up to this an age is shown in hours, beyond it in days."""
 
 
 class EpisodeRow(NamedTuple):
-    """One open episode on the board. `page` is the last that told of it: what whoever answers here has before them."""
+    """One open episode on the board. `page` is its last page: a response from the board refers to it."""
 
     id: str
     page: str
@@ -40,9 +40,9 @@ class EpisodeRow(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One value as it stands in the table, `words` for who points at it, `quiet` for who hears what colours say.
+    """One value of the table. `words` is its tooltip; `quiet` says for screen readers what the colours say.
 
-    `value` is empty where none was charted.
+    `value` is empty if none was charted.
     """
 
     value: str = ""
@@ -76,22 +76,22 @@ class Row(NamedTuple):
 
     @property
     def answerable(self) -> EpisodeRow | None:
-        """The most urgent that nobody has: what the button of the row takes, and all its page told of."""
+        """The most urgent unacknowledged episode: the button of the row acknowledges it, with all of its page."""
         return next((item for item in self.episodes if item.free), None)
 
     @property
     def others(self) -> tuple[EpisodeRow, ...]:
-        """What else is open."""
+        """The other open episodes."""
         return tuple(item for item in self.episodes if item is not self.first)
 
     @property
     def first(self) -> EpisodeRow | None:
-        """What the row says: what is still to be taken, else the most urgent."""
+        """The episode that the row shows: the most urgent unacknowledged one, else the most urgent."""
         return self.answerable or next(iter(self.episodes), None)
 
 
 class FeedRow(NamedTuple):
-    """One feed: when it was last seen, and whether that is too long ago; not `ever`: watched since then."""
+    """One feed: when it was last seen, and whether that is too long ago. Not `ever`: since when it is watched."""
 
     name: str
     at: str
@@ -106,14 +106,14 @@ class Board(NamedTuple):
     discharged: tuple[Row, ...]
     technical: tuple[EpisodeRow, ...]
     feeds: tuple[FeedRow, ...]
-    ill: tuple[str, ...]
+    unhealthy: tuple[str, ...]
     open: int
     unanswered: int
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing technical needs anybody: no part is ill, no feed silent, nothing open."""
-        return not (self.ill or self.technical or any(feed.silent for feed in self.feeds))
+        """Whether nothing technical needs attention: every part is well, no feed is silent, no episode is open."""
+        return not (self.unhealthy or self.technical or any(feed.silent for feed in self.feeds))
 
 
 def board(
@@ -123,7 +123,7 @@ def board(
     reader: Reader,
     links: Links,
 ) -> Board:
-    """What a reader sees of the ward, the most urgent first."""
+    """The ward for a reader, the most urgent patient first."""
     known = list(overviews)
     patients = most_urgent_first(item for item in known if item.on_the_ward)
     discharged = most_urgent_first(item for item in known if item.discharged)
@@ -136,14 +136,14 @@ def board(
         discharged=tuple(_row(item, short[item.state.patient], reader, links) for item in discharged),
         technical=tuple(technical),
         feeds=tuple(_feeds(feeds, reader)),
-        ill=tuple(reader.words(check.part) for check in checks if not check.well),
+        unhealthy=tuple(reader.words(check.part) for check in checks if not check.well),
         open=len(shown),
         unanswered=sum(item.free for item in shown),
     )
 
 
 def shortened(ids: Iterable[str], length: int = ID_LENGTH) -> dict[str, str]:
-    """Ids as they have room in a row, none like another: both ends, else the part that differs, else the whole."""
+    """Ids shortened for a row, all different: both ends, else the part that differs, else the whole id."""
     known = sorted(set(ids))
     short = {one: _both_ends(one, length) for one in known}
     for one in known:
@@ -160,7 +160,7 @@ def _both_ends(text: str, length: int) -> str:
 
 
 def _differ_at(texts: list[str]) -> int:
-    """The first place at which some texts, none like another, differ."""
+    """The first place at which some texts, all different, differ."""
     return next(spot for spot in range(max(map(len, texts)) + 1) if len({text[: spot + 1] for text in texts}) > 1)
 
 
@@ -268,7 +268,7 @@ def _words(name: str, value: str, at: datetime | None, reader: Reader) -> str:
 
 
 def age(at: datetime | None, reader: Reader) -> str:
-    """How long ago something was, in its largest unit."""
+    """How long ago something was, in the largest unit."""
     if at is None:
         return ""
     ago = reader.now - at

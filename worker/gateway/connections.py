@@ -1,8 +1,8 @@
 """How long a connection may owe bytes, and how many such connections there may be. Uvicorn limits neither.
 
-A connection owes bytes from its beginning until its request is complete, and while its peer does not read the answer.
-Each phase has its time. If an address has too many such connections, one that has owed long is closed, never the new
-one: whoever sends a whole request at once is answered, whatever others behind the same address do.
+A connection owes bytes from its beginning until its request is complete, and while its peer does not read the response.
+Each phase has a time limit. If an address has too many such connections, the gateway closes one that has owed for long,
+never the new one: a client that sends a whole request at once gets a response, whatever others at its address do.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from worker.gateway.rate_limit import sender
 
 
 class Phase(Enum):
-    """What a connection waits for. `READER`: that its peer reads the answer; `END`: that the peer reads the last."""
+    """The phases of a connection. `READER`: its peer is to read the response; `END`: the last response."""
 
     FIRST_BYTE = "first byte"
     HEAD = "head"
@@ -31,7 +31,7 @@ class Phase(Enum):
 
 HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
-"""After this uvicorn closes an idle connection, in order; where the peer does not take that, `SECONDS` ends it."""
+"""After this uvicorn closes an idle connection in order. If the peer does not react, `SECONDS` ends it."""
 
 SECONDS: dict[Phase, float] = {
     Phase.FIRST_BYTE: 5,
@@ -41,11 +41,11 @@ SECONDS: dict[Phase, float] = {
     Phase.NEXT_REQUEST: KEEP_ALIVE_SECONDS + 5,
     Phase.END: 10,
 }
-"""How long each phase may last. The answer has no time here: its parts have theirs, and a live board has no end."""
+"""How long each phase may last. The whole response has no limit: its parts have one, and a live board has no end."""
 
 
 class Caps(NamedTuple):
-    """How many connections may owe bytes: of one address, and of all."""
+    """How many connections may owe bytes: of one address, and in all."""
 
     of_one: int = 200
     of_all: int = 350
@@ -56,7 +56,7 @@ class Closable(Protocol):
 
     @property
     def worth(self) -> int:
-        """How much its peer would lose: one of least worth is closed first."""
+        """How much the peer would lose. Connections of the least worth are closed first."""
         ...
 
     def abort(self) -> None:
@@ -69,35 +69,35 @@ class Owing:
 
     def __init__(self, caps: Caps) -> None:
         self._caps = caps
-        self._held: dict[str, dict[Closable, None]] = {}
+        self._by_address: dict[str, dict[Closable, None]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._held.values()))
+        return sum(map(len, self._by_address.values()))
 
     def add(self, address: str, connection: Closable) -> None:
-        """One more; where they are too many, another is closed."""
-        self._held.setdefault(address, {})[connection] = None
-        if len(self._held[address]) > self._caps.of_one:
+        """Add a connection. If there are too many, close another."""
+        self._by_address.setdefault(address, {})[connection] = None
+        if len(self._by_address[address]) > self._caps.of_one:
             self._close_one(address)
         elif len(self) > self._caps.of_all:
-            self._close_one(max(self._held, key=lambda one: len(self._held[one])))
+            self._close_one(max(self._by_address, key=lambda one: len(self._by_address[one])))
 
     def discard(self, address: str, connection: Closable) -> None:
-        """It owes nothing any more, or is closed."""
-        held = self._held.get(address, {})
-        held.pop(connection, None)
-        if not held:
-            self._held.pop(address, None)
+        """Remove a connection that owes nothing any more, or is closed."""
+        theirs = self._by_address.get(address, {})
+        theirs.pop(connection, None)
+        if not theirs:
+            self._by_address.pop(address, None)
 
     def _close_one(self, address: str) -> None:
-        *older, newest = self._held[address]
+        *older, newest = self._by_address[address]
         found = min(older, key=lambda one: one.worth, default=newest)
         self.discard(address, found)
         found.abort()
 
 
 class BoundedProtocol(H11Protocol):
-    """Uvicorn's HTTP/1.1, each phase of which has its time."""
+    """Uvicorn's HTTP/1.1 with a time limit for each phase."""
 
     def __init__(self, *args: Any, owing: Owing, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -109,7 +109,7 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def worth(self) -> int:
-        """Of one that has sent nothing useful yet 0, of one that was answered and is idle 1, of a body being read 2."""
+        """0 if the peer has sent nothing useful yet, 1 if it is idle after a response, 2 while a body is being read."""
         match self._phase():
             case Phase.NEXT_REQUEST:
                 return 1
@@ -122,18 +122,18 @@ class BoundedProtocol(H11Protocol):
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A peer has come."""
+        """A peer has connected."""
         super().connection_made(transport)
         self._address = sender(self.client[0] if self.client else "")
         self._look()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come. That more come does not give a phase more time."""
+        """Bytes arrived. They do not prolong a phase."""
         super().data_received(data)
         self._look()
 
     def on_response_complete(self) -> None:
-        """An answer is written."""
+        """A response is written."""
         super().on_response_complete()
         self._look()
 
@@ -186,7 +186,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Handshake(asyncio.Protocol):
-    """TLS, then HTTP. Uvicorn would know of a connection only after its handshake, for which it has 60 s."""
+    """TLS, then HTTP. Uvicorn knows a connection only after its handshake, for which it allows 60 s."""
 
     worth = 0
 
@@ -197,7 +197,7 @@ class _Handshake(asyncio.Protocol):
         self._early = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer has come; not read from before TLS does."""
+        """A peer has connected. TLS reads first."""
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
         self._transport = transport
@@ -206,7 +206,7 @@ class _Handshake(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._shake_hands())
 
     def data_received(self, data: bytes) -> None:
-        """What came with the end of the handshake."""
+        """The bytes that arrived with the end of the handshake."""
         self._early += data
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -237,7 +237,7 @@ class _Handshake(asyncio.Protocol):
 
 
 def protocols(owing: Owing, context: ssl.SSLContext | None) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes for each connection; with a `context`, TLS comes first."""
+    """The protocol that uvicorn makes for each connection; with a `context`, TLS first."""
 
     def make(*args: Any, **more: Any) -> asyncio.Protocol:
         http = BoundedProtocol(*args, owing=owing, **more)

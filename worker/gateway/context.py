@@ -1,4 +1,4 @@
-"""What every route of the gateway works with: who asks, in which language, how answers are rendered and refused."""
+"""The context of every route of the gateway: the parts of the process, the reader, rendering and refusals."""
 
 import re
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ PRESS = re.compile(r"[0-9a-f]{24}")
 
 
 class Threads(NamedTuple):
-    """Threads for each kind of request. An answer on a page or the board occupies one until it has taken effect."""
+    """A thread pool (bulkhead) for each kind of request. A person's response keeps a thread until it takes effect."""
 
     links: Bulkhead
     board: Bulkhead
 
 
 class Gateway(NamedTuple):
-    """The parts of one gateway process. `patience`: seconds a press waits for its effect before it is answered."""
+    """The parts of one gateway process. `patience`: how many seconds a press waits for its effect."""
 
     run: Runtime
     links: Links
@@ -62,26 +62,26 @@ class Gateway(NamedTuple):
         return self.run.clock.now()
 
     def reader(self, person: str) -> Reader:
-        """How what a person reads is said to them."""
+        """A person as a reader."""
         return Reader(person, self.site, self.site.on_call.people[person].language, self.now())
 
     def language_of(self, person: str) -> Language | None:
-        """The language of somebody who may have left this hospital."""
-        held = self.site.on_call.people.get(person)
-        return held.language if held is not None else None
+        """The language of a person, who may have left this hospital."""
+        known = self.site.on_call.people.get(person)
+        return known.language if known is not None else None
 
     def may_act(self, person: str) -> bool:
-        """Whether a person may answer on the board."""
+        """Whether a person may respond on the board."""
         return self.site.on_call.people[person].may == "act"
 
     def bad_link(self, request: Request) -> Refused:
-        """The refusal of a link that was not made here, noted against whoever tried it."""
+        """The refusal of a link that was not made here, counted against the sender's address."""
         return Refused(TOO_MANY if self.failed_attempts.note(sender_of(request.scope)) else BAD_LINK)
 
 
 @cache
 def templates() -> Environment:
-    """The templates; everything that is filled in is escaped."""
+    """The templates. Everything filled in is escaped."""
     loader = FileSystemLoader(FOLDER / "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
@@ -93,7 +93,7 @@ def html(name: str, language: Language, values: Mapping[str, object], status: in
 
 
 def refusal(request: Request, error: Exception) -> Response:
-    """A page that says why not. Nothing of the request stands in it."""
+    """The page of a refusal. It holds nothing of the request."""
     refused = error if isinstance(error, Refused) else _refused(error)
     why = refused.refusal
     language = refused.language or _asked_for(request)
@@ -116,7 +116,7 @@ def _refused(error: Exception) -> Refused:
 
 
 def _asked_for(request: Request) -> Language:
-    """The language a browser asks for first, of those there are, where it is not known who asks."""
+    """The first language of the browser that we have, for an unknown sender."""
     first = request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].partition("-")[0]
     return language if (language := first.strip().lower()) in languages() else ENGLISH
 
@@ -151,6 +151,6 @@ def _is_ours(request: Request) -> bool:
 
 
 def press_of(request: Request) -> str:
-    """The press whose effect an address asks for; empty where there is none."""
+    """The press whose effect an address asks for; empty if there is none."""
     press = request.query_params.get("press", "")
     return press if PRESS.fullmatch(press) else ""

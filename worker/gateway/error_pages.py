@@ -1,4 +1,4 @@
-"""Why a request is not answered, and what to do then: each with its status."""
+"""Why a request is refused, and what to do then: each with its status."""
 
 from typing import NamedTuple
 
@@ -48,12 +48,12 @@ BROKEN = Refusal(500, "This did not work", "Nothing is known to have been taken.
 
 
 def unusable(why: str) -> Refusal:
-    """A form in which something is missing or wrong."""
+    """The refusal of a form in which something is missing or wrong."""
     return Refusal(400, why, "Nothing was taken. Go back and try again.")
 
 
 class Refused(Exception):
-    """A request that is not answered, said in the language of whoever is known to ask."""
+    """A refused request; `language` is the sender's, if the sender is known."""
 
     def __init__(self, refusal: Refusal, language: Language | None = None) -> None:
         super().__init__(refusal.why)

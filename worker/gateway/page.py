@@ -1,4 +1,4 @@
-"""The page on the phone: a GET shows it and changes nothing, a POST answers it."""
+"""The page on the phone. A GET shows it and changes nothing; a POST submits a response."""
 
 import secrets
 from datetime import datetime
@@ -31,7 +31,7 @@ from worker.links import BadLink, ExpiredLink, LinkClaims
 
 
 class OpenedPage(NamedTuple):
-    """A link that was read and found good: its page's patient, its episode if that is open, how it stands."""
+    """A valid link: the patient of its page, the episode if it is open, and the acknowledgement status."""
 
     claims: LinkClaims
     reader: Reader
@@ -41,7 +41,7 @@ class OpenedPage(NamedTuple):
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """The page, and its answers."""
+    """The routes of the page and its responses."""
 
     async def show(request: Request) -> Response:
         _refuse_unsigned(gateway, request)
@@ -59,7 +59,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 def _refuse_unsigned(gateway: Gateway, request: Request) -> None:
-    """Before a body is read, and before a thread or the store is needed."""
+    """Checked before a body is read, and before a thread or the store is needed."""
     if not gateway.links.is_signed(request.path_params["token"]):
         raise gateway.bad_link(request)
 
@@ -94,9 +94,9 @@ def _open(gateway: Gateway, request: Request) -> OpenedPage:
 
 
 def _left_of(state: PatientState, claims: LinkClaims) -> Episode | None:
-    """What is still open of a page that told of several episodes, where the first of them is over."""
-    told = [item for item in state.episodes.values() if delivery_of(item, claims.page) is not None]
-    return max(told, key=lambda item: URGENCIES.index(item.urgency), default=None)
+    """The most urgent episode that is still open of a page about several, if the first is closed."""
+    concerns = [item for item in state.episodes.values() if delivery_of(item, claims.page) is not None]
+    return max(concerns, key=lambda item: URGENCIES.index(item.urgency), default=None)
 
 
 def _show(gateway: Gateway, request: Request) -> Response:
@@ -104,18 +104,18 @@ def _show(gateway: Gateway, request: Request) -> Response:
     press = press_of(request)
     processing = bool(press) and not gateway.responses.is_processed(press)
     shown = view.patient(opened.state, opened.reader)
-    told = [item for item in shown.concerns if _is_told(item.episode, opened.claims)]
+    concerns = [item for item in shown.concerns if _is_of_page(item.episode, opened.claims)]
     values = {
         "token": request.path_params["token"],
         "page": opened.claims.page,
         "reader": opened.reader,
         "ack": opened.ack,
         "patient": shown,
-        "told": sorted(told, key=lambda item: item.episode.id != opened.claims.episode),
-        "stale": {item.episode.id for item in told if _is_stale(item.episode, opened)},
-        "others": [item for item in shown.concerns if item not in told],
+        "concerns": sorted(concerns, key=lambda item: item.episode.id != opened.claims.episode),
+        "stale": {item.episode.id for item in concerns if _is_stale(item.episode, opened)},
+        "others": [item for item in shown.concerns if item not in concerns],
         "over_title": _over_title(opened),
-        "trend": trend(opened.state.chart, opened.reader, [item.episode for item in told]),
+        "trend": trend(opened.state.chart, opened.reader, [item.episode for item in concerns]),
         "processing": processing,
         "unmoved": bool(press) and not processing and not _has_effect(gateway.responses.asked(press), opened),
         "mark": secrets.token_hex(8),
@@ -125,7 +125,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
     return html("page.html.j2", opened.reader.language, values)
 
 
-def _is_told(episode: Episode, claims: LinkClaims) -> bool:
+def _is_of_page(episode: Episode, claims: LinkClaims) -> bool:
     return episode.id == claims.episode or delivery_of(episode, claims.page) is not None
 
 
@@ -135,7 +135,7 @@ def _over_title(opened: OpenedPage) -> str:
 
 
 def _has_effect(asked: Requested | None, opened: OpenedPage) -> bool:
-    """Whether what stands is what a press asked for; one that is no longer known of is not judged."""
+    """Whether the present status is what a press requested; True if the press is no longer known."""
     if asked is None:
         return True
     episode = next((item for item in opened.state.episodes.values() if item.id == asked.episode), None)
@@ -173,10 +173,10 @@ def _answer(gateway: Gateway, request: Request, form: dict[str, str]) -> Respons
 
 
 def _asked_of(opened: OpenedPage, form: dict[str, str]) -> Episode | None:
-    """The episode an answer is about: the link's, or another that the same page told of."""
+    """The episode of a response: the link's, or another of the same page."""
     asked = form.get("episode") or opened.claims.episode
-    told = [item for item in opened.state.episodes.values() if _is_told(item, opened.claims)]
-    return next((episode for episode in told if episode.id == asked), None)
+    concerns = [item for item in opened.state.episodes.values() if _is_of_page(item, opened.claims)]
+    return next((episode for episode in concerns if episode.id == asked), None)
 
 
 def _is_stale(episode: Episode, opened: OpenedPage) -> bool:
@@ -188,7 +188,7 @@ def _ack_status(episode: Episode, opened: OpenedPage) -> AckStatus:
 
 
 def submit(gateway: Gateway, press: ButtonPress, reader: Reader) -> str:
-    """Append what was pressed and wait a moment for its effect; return the press's id.
+    """Append the response of a press and wait a moment for its effect; return the press's id.
 
     Raises:
         Refused: the form cannot be used.

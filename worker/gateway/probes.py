@@ -1,5 +1,4 @@
-"""How this gateway is (`/livez`, `/readyz`) and how the service is (`/healthz`): for a probe, and as counts for
-Prometheus. No patient, no value."""
+"""Probes: of this gateway (`/livez`, `/readyz`), of the service (`/healthz`), and `/metrics`. No patient, no value."""
 
 import asyncio
 import hmac
@@ -19,13 +18,13 @@ from worker.monitoring.health import Check
 from worker.runtime.bulkhead import BusyError, SingleFlight
 
 READY_SECONDS = 3.0
-"""A gateway whose threads are all taken for longer, or whose store does not answer so long, answers no link either."""
+"""If all threads are busy for longer, or the store does not answer, the gateway cannot open a link either."""
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class MetricsAccess(NamedTuple):
-    """Who may read the counts: these networks, and whoever brings the token."""
+    """Who may read the metrics: these networks, and requests with the token."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
     token: str = ""
@@ -43,7 +42,7 @@ class MetricsAccess(NamedTuple):
 
 
 def routes(gateway: Gateway, live: WardSnapshots, access: MetricsAccess) -> list[Route]:
-    """`/livez`, `/readyz`, `/healthz` and `/metrics`."""
+    """The routes of the probes and of the metrics."""
 
     scrape: SingleFlight[bytes] = SingleFlight(gateway.threads.board)
     asked: SingleFlight[object] = SingleFlight(gateway.threads.links)

@@ -1,4 +1,4 @@
-"""The address of a request that comes by a proxy."""
+"""The address of a request that came through a proxy."""
 
 from ipaddress import ip_address
 
@@ -7,9 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class BehindProxy:
-    """Takes for the sender's address what the proxy added to `X-Forwarded-For`: the last entry.
+    """Uses the address that the proxy added to `X-Forwarded-For`, the last entry, as the sender's.
 
-    Those before it are what the sender wrote. Uvicorn's own middleware takes the first where every proxy is trusted.
+    The sender may have written the entries before it. Uvicorn's own middleware uses the first if it trusts every proxy.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,7 +25,7 @@ class BehindProxy:
 
 
 def _address(text: str) -> str | None:
-    """An address, as proxies write it: also with its port, and in brackets; None for anything else."""
+    """An address as proxies write it, perhaps with a port and in brackets; None for anything else."""
     for candidate in (text, text.rpartition(":")[0], text[1:-1]):
         try:
             return str(ip_address(candidate.strip("[]")))

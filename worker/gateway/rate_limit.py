@@ -1,4 +1,4 @@
-"""What one address or session may cost the others: wrong links and keys, bytes of bodies, live boards."""
+"""Limits (throttles) of one address or session: wrong links and keys, bytes of bodies, live boards."""
 
 import time
 from collections import Counter, OrderedDict
@@ -15,11 +15,11 @@ BODIES_OF_ONE = 16 * 1024 * 1024
 """Bytes of bodies that are being received or processed: four of the largest that the intake takes."""
 
 SMALL_BODY = 64 * 1024
-"""So much of each body counts nothing: an answer on a page and a few readings are taken whatever else is under way."""
+"""This much of each body is free: a response on a page and a few readings are accepted whatever else is under way."""
 
 
 def sender(address: str) -> str:
-    """Who is counted as one: an IPv4 address, or the /64 network of an IPv6 address, which one host has for itself."""
+    """The counted unit: an IPv4 address, or the /64 network of an IPv6 address, which one host has for itself."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -32,9 +32,9 @@ def sender(address: str) -> str:
 
 
 class FailedAttempts:
-    """How many wrong links or keys each address has tried within the last minute; of so many addresses at most.
+    """Wrong links or keys of each address within the last minute, of a limited number of addresses.
 
-    What is right is answered always: a hospital may have one address for everybody.
+    A right link or key is always accepted: a whole hospital may have one address.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +42,7 @@ class FailedAttempts:
         self._tries: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def note(self, address: str) -> bool:
-        """Note one more; return whether they are too many."""
+        """Count one more; return whether there are too many."""
         key, now = sender(address), self._ticks()
         since, count = self._tries.pop(key, (now, 0))
         if now - since >= WITHIN_SECONDS:
@@ -59,7 +59,7 @@ class FailedAttempts:
 
 
 class BodyBudget:
-    """The bytes of bodies under way, of all addresses and of each."""
+    """The bytes of bodies in progress, of each address and in all."""
 
     def __init__(self, of_all: int = BODIES_OF_ALL, of_one: int = BODIES_OF_ONE) -> None:
         self._of_all = of_all
@@ -68,14 +68,14 @@ class BodyBudget:
         self._all = 0
 
     def add(self, address: str, size: int) -> bool:
-        """Count bytes that came; return whether they are within the budget."""
+        """Count bytes that arrived; return whether they are within the budget."""
         key = sender(address)
         self._bytes[key] += size
         self._all += size
         return self._all <= self._of_all and self._bytes[key] <= self._of_one
 
     def release(self, address: str, size: int) -> None:
-        """Forget bytes of a request that is over."""
+        """Release the bytes of a request that is over."""
         key = sender(address)
         self._all -= size
         self._bytes[key] -= size
@@ -84,7 +84,7 @@ class BodyBudget:
 
 
 class LiveBoards:
-    """How many live boards each session has open: of one session, and of all, so many at most."""
+    """The open live boards of each session; their number is limited for one session and in all."""
 
     OF_ONE = 6
     OF_ALL = 150

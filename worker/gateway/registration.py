@@ -24,7 +24,7 @@ LOOK_EVERY_SECONDS = 0.05
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """The form, and what it sends."""
+    """The routes of the form."""
 
     async def show(request: Request) -> Response:
         cookie_of(gateway, request)
@@ -63,7 +63,7 @@ def _show(gateway: Gateway, request: Request) -> Response:
 
 
 def _take(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
-    """Append the registration and wait a moment for its effect; a form that is sent twice is one registration."""
+    """Append the registration and wait a moment for its effect. Idempotent: a form sent twice is one registration."""
     session = _who_may(gateway, request)
     language = gateway.reader(session.person).language
     mark = form.get("mark", "")

@@ -1,4 +1,4 @@
-"""What holds for every request, whatever the route: methods, sizes, headers, and errors that tell nothing."""
+"""Rules for every request, whatever the route: methods, sizes, headers, and errors that reveal nothing."""
 
 import logging
 import re
@@ -46,11 +46,11 @@ class TooLarge(Exception):
 
 
 class TooMuch(Exception):
-    """More is being received than there is room for."""
+    """More is being received than the budget allows."""
 
 
 class SecurityMiddleware:
-    """Wraps every route. Nothing that fails inside reaches the server, which would log what a patient's values are."""
+    """Wraps every route. No error inside reaches the server, which would log a patient's values."""
 
     def __init__(self, app: ASGIApp, *, https: bool, failed: Callable[[Request, Exception], Response]) -> None:
         self._app = app
@@ -107,7 +107,7 @@ class SecurityMiddleware:
 
 
 def sender_of(scope: Scope) -> str:
-    """The address a request comes from; behind a proxy the one that the proxy added."""
+    """The address of a request's sender; behind a proxy, the one that the proxy added."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
@@ -142,7 +142,7 @@ def _is_origin(text: str) -> bool:
 
 
 def _relative(location: str) -> str:
-    """Within this service, whatever host the request names."""
+    """An address within this service, whatever host the request names."""
     parts = urlsplit(location)
     return parts._replace(scheme="", netloc="", path="/" + parts.path.lstrip("/")).geturl()
 
@@ -152,7 +152,7 @@ def _too_large() -> Response:
 
 
 class _Body:
-    """The body of a request, counted as it comes: by itself, and what is large of it with what all others send."""
+    """The body of a request, counted while it arrives: by itself, and its large part together with all others."""
 
     def __init__(self, receive: Receive, budget: BodyBudget, address: str) -> None:
         self._receive = receive
@@ -161,7 +161,7 @@ class _Body:
         self._size = 0
 
     async def receive(self) -> Message:
-        """What comes next."""
+        """The next message."""
         message = await self._receive()
         before = self._large
         self._size += len(message.get("body", b""))
@@ -173,7 +173,7 @@ class _Body:
         return message
 
     def release(self) -> None:
-        """The request is over."""
+        """Release the budget of the request."""
         self._budget.release(self._address, self._large)
 
     @property
@@ -182,6 +182,6 @@ class _Body:
 
 
 def _note(error: Exception) -> None:
-    """Where and what kind; the error's own words may hold a patient's values."""
+    """Log where and what kind; the error's own text may hold a patient's values."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     log.error("request failed: %s at %s:%d", type(error).__name__, Path(frame.filename).name, frame.lineno)

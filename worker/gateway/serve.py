@@ -37,20 +37,20 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5
 CONNECTIONS = 900
-"""More than may owe bytes (`Caps`), have a thread or wait for one (`Bulkhead`) and be live boards together; fewer than
-the descriptors that a process usually has."""
+"""More than all that may owe bytes (`Caps`), use or await a thread (`Bulkhead`) or be live boards; fewer than the usual
+limit of descriptors of a process."""
 
 BACKLOG = 64
-"""Connections accepted at once. Three times as many may be accepted before the first of them is read from: fewer than
-an address may have, so that one that brought its request is not closed for those behind it."""
+"""Connections accepted at once. Three times as many may be accepted before the first is read from. An address may have
+more, so a connection that brought its request is not closed because of later ones."""
 
 INTAKE_THREADS = 4
-"""What hospital systems send is computed with, not waited for: more threads would only take time from the pages."""
+"""Messages of hospital systems need the processor and do not wait: more threads would only slow the pages down."""
 
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes keeps the interpreter from the others, 5 ms if nothing is said. While 30 senders
-post bundles of 1.2 MiB, a page's link takes 0.6 s with this and 2.8 s without (median, on two busy cores)."""
+"""How long a computing thread keeps the interpreter from the others; Python's default is 5 ms. While 30 senders post
+bundles of 1.2 MiB, a page's link takes 0.6 s with this and 2.8 s without (median, on two busy cores)."""
 
 
 class Listening(NamedTuple):
@@ -64,13 +64,13 @@ class Listening(NamedTuple):
 
     @property
     def url(self) -> str:
-        """How it is reached where nothing else is configured."""
+        """The base address if none is configured."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
 
 
 class _Server(uvicorn.Server):
-    """Ends the live boards before it waits for what is still being answered."""
+    """Ends the live boards before it waits for requests in progress."""
 
     def __init__(self, config: uvicorn.Config, live: WardSnapshots) -> None:
         super().__init__(config)
@@ -83,7 +83,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
-    """Serve until a signal says stop. Nothing of a request is logged: its path may hold a link.
+    """Serve until a signal to stop. Nothing of a request is logged, because its path may hold a link.
 
     Raises:
         ConfigurationError: `intake.yaml` or `codes.csv` cannot be used.
@@ -130,7 +130,7 @@ def _tls(listening: Listening) -> ssl.SSLContext | None:
 
 @contextmanager
 def _watched(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> Iterator[None]:
-    """Look over the intake's configuration every few seconds."""
+    """Check the intake's configuration every few seconds."""
     over = threading.Event()
 
     def watch() -> None:
@@ -147,7 +147,7 @@ def _watched(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> Ite
 
 
 def intake_routes(run: Runtime, client: Client, in_force: WatchedIntakeConfig) -> list[Route]:
-    """Where hospital systems send."""
+    """The routes of hospital systems."""
     redis, keys = run.store.redis, run.store.keys
     endpoint = Endpoint(
         store=IntakeStore(redis, keys),
@@ -162,10 +162,10 @@ def intake_routes(run: Runtime, client: Client, in_force: WatchedIntakeConfig) -
 
 
 def access_of(networks: Iterable[str], token: str, *, behind_proxy: bool) -> MetricsAccess:
-    """Who may read the metrics. Behind a proxy everybody may seem to come from this machine.
+    """Who may read the metrics. Behind a proxy every sender may seem to be this machine.
 
     Raises:
-        ValueError: something is not a network.
+        ValueError: a text is not a network.
     """
     named = tuple(ip_network(network) for network in networks)
     return MetricsAccess(named or (() if behind_proxy else LOOPBACK), token)

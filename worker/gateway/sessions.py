@@ -1,4 +1,4 @@
-"""Who is signed in to the board. Sessions are kept in the state store, so that they can be ended from anywhere."""
+"""The sessions of the board. They are kept in the state store, so that they can be ended from anywhere."""
 
 import hashlib
 import json
@@ -14,21 +14,21 @@ from worker.store.keys import Keys
 from worker.store.lease import once_every
 
 LASTS = timedelta(hours=12)
-"""However busy somebody is: a shift."""
+"""The longest session, with however much activity: a shift."""
 
 IDLE = timedelta(minutes=60)
-"""A board that looks for itself is no activity."""
+"""The longest time without activity. Automatic refreshes do not count as activity."""
 
 
 class Session(NamedTuple):
-    """Somebody at the board: the id their cookie holds, and who they are."""
+    """One session: the id in the cookie, and the person."""
 
     id: str
     person: str
 
 
 class Sessions:
-    """Begins, finds and ends sessions. The store knows only a digest of what the cookie holds."""
+    """Begins, finds and ends sessions. The store holds only a digest of the cookie."""
 
     def __init__(self, redis: "Redis", keys: Keys) -> None:
         self._redis = redis
@@ -36,11 +36,11 @@ class Sessions:
         self._used = f"{keys.namespace}:signed-in:"
 
     def begin(self, link: SignIn, now: datetime) -> Session | None:
-        """A new session by a link; None where that link was used before."""
+        """A new session by a link; None if the link was used before."""
         if not once_every(self._redis, f"{self._used}{link.id}", 2 * SIGN_IN_WITHIN):
             return None
-        held = self._all()
-        gone = [field for field, note in held.items() if not _lasts(note, now)]
+        stored = self._all()
+        gone = [field for field, note in stored.items() if not _lasts(note, now)]
         if gone:
             self._redis.hdel(self.key, *gone)
         session = Session(secrets.token_urlsafe(32), link.person)
@@ -48,7 +48,7 @@ class Sessions:
         return session
 
     def find(self, id: str, now: datetime, *, active: bool = True) -> Session | None:
-        """The session of a cookie, while it lasts. `active`: somebody is there, so it goes on for another hour."""
+        """The session of a cookie, while it lasts. `active`: the person acts, which prolongs it by an hour."""
         note = cast("bytes | None", self._redis.hget(self.key, digest(id))) if id else None
         if note is None or not _lasts(note, now):
             return None
@@ -58,9 +58,9 @@ class Sessions:
             self._note(session, since, now)
         return session
 
-    def alive(self, held: Mapping[bytes, bytes], now: datetime) -> frozenset[str]:
-        """The digests of the sessions that last, of those read from the store under `key`."""
-        return frozenset(field.decode() for field, note in held.items() if _lasts(note, now))
+    def alive(self, stored: Mapping[bytes, bytes], now: datetime) -> frozenset[str]:
+        """The digests of the sessions that last, among those read from the store under `key`."""
+        return frozenset(field.decode() for field, note in stored.items() if _lasts(note, now))
 
     def end(self, id: str) -> None:
         """Sign out."""
@@ -72,8 +72,8 @@ class Sessions:
         return self._redis.hdel(self.key, *theirs) if theirs else 0
 
     def _all(self) -> dict[str, bytes]:
-        held = cast("dict[bytes, bytes]", self._redis.hgetall(self.key))
-        return {field.decode(): note for field, note in held.items()}
+        stored = cast("dict[bytes, bytes]", self._redis.hgetall(self.key))
+        return {field.decode(): note for field, note in stored.items()}
 
     def _note(self, session: Session, since: datetime, seen: datetime) -> None:
         note = json.dumps([session.person, since.isoformat(), seen.isoformat()])
@@ -81,7 +81,7 @@ class Sessions:
 
 
 def digest(id: str) -> str:
-    """Under what a session is kept."""
+    """The name of a session in the store."""
     return hashlib.sha256(id.encode(errors="replace")).hexdigest()
 
 

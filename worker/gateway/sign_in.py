@@ -11,7 +11,7 @@ from worker.links import BadLink, ExpiredLink, SignIn
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """Sign in and out. Opening the link signs nobody in: a preview would use it up."""
+    """The routes to sign in and out. A GET of the link does not sign in, because a link preview would use it up."""
 
     async def show(request: Request) -> Response:
         _refuse_unsigned(gateway, request)
@@ -34,12 +34,12 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 def cookie_name(gateway: Gateway) -> str:
-    """Over TLS a name that no other host, and no plain connection, can set."""
+    """The cookie's name. Over TLS no other host and no plain connection can set it."""
     return "__Host-cartwatch" if gateway.links.is_https else "cartwatch"
 
 
 def cookie_of(gateway: Gateway, request: Request) -> str:
-    """The session a request names by a cookie that was made here; nothing of the store is asked.
+    """The session id of a request's cookie, if it was signed here. This does not ask the store.
 
     Raises:
         Refused: there is no such cookie.
@@ -51,10 +51,10 @@ def cookie_of(gateway: Gateway, request: Request) -> str:
 
 
 def session_of(gateway: Gateway, request: Request, *, active: bool = True) -> Session:
-    """Who asks.
+    """The session of a request.
 
     Raises:
-        Refused: nobody is signed in, or they are no longer among the site's people.
+        Refused: nobody is signed in, or the person is no longer in the site's configuration.
     """
     session = gateway.sessions.find(cookie_of(gateway, request), gateway.now(), active=active)
     if session is None or session.person not in gateway.site.on_call.people:

@@ -1,4 +1,4 @@
-"""The ward as it is now, read once for everybody who looks."""
+"""Snapshots of the ward, each read once for all readers."""
 
 import asyncio
 import threading
@@ -25,16 +25,18 @@ EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
 
 LOOK_SECONDS = 3.0
-"""Who asks for the ward waits so long for a look that is under way; then the last one is shown with its time."""
+"""How long a reader waits for a snapshot in progress; after that the last one is shown with its time."""
 
 STALE_SECONDS = 10.0
-"""A look that is older is not shown for the ward as it is."""
+"""An older snapshot is not shown as the present ward."""
 
 
 class Ward(NamedTuple):
-    """Everything the board shows, as read at one moment. Who is not registered is only counted, unless they page;
-    `sessions` are the digests of those that last. Of two with the same `version` a board shows the same. `unreadable`
-    are the patients whose stored state cannot be read.
+    """Everything the board shows, read at one moment.
+
+    Unregistered patients are only counted, unless they have an open episode. `sessions` are the digests of the sessions
+    that last. Two snapshots with the same `version` look the same. `unreadable` are the patients whose stored state
+    cannot be read.
     """
 
     at: datetime
@@ -48,9 +50,9 @@ class Ward(NamedTuple):
 
 
 class WardSnapshots:
-    """One look at the store in each interval, one at a time, shared by all who ask.
+    """One snapshot in each interval, one at a time, shared by all readers.
 
-    A patient who has not changed is not decoded.
+    The state of a patient who has not changed is not decoded again.
     """
 
     def __init__(
@@ -75,9 +77,9 @@ class WardSnapshots:
         self._version = 0
 
     async def ward(self, *, fresh: bool = False, or_last: bool = True) -> Ward:
-        """The ward, at most one interval old; `fresh`: as it is now. Whoever asks during a look shares it.
+        """The ward, at most one interval old; `fresh`: as it is now. Readers share a snapshot in progress.
 
-        `or_last`: where the look takes too long, the last one serves for a while; its time is shown with it.
+        `or_last`: if the snapshot takes too long, the last one serves for a while, with its time.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached, or does not answer in time.
@@ -108,7 +110,7 @@ class WardSnapshots:
         return read[1] if read is not None and self._ticks() - read[0] < seconds else None
 
     def overviews(self, ward: Ward) -> list[Overview]:
-        """Every patient as the board shows them. One who has not changed is not assessed again, whoever looks."""
+        """Every patient as the board shows them. Patients who have not changed are not assessed again."""
         site = self._run.site
         with self._lock:
             known = self._overviews
@@ -130,12 +132,14 @@ class WardSnapshots:
             pipe.hgetall(shard.key("unregistered"))
         sessions, *packed = cast("list[dict[bytes, bytes]]", pipe.execute())
         notes = {patient: note for shard in packed[1::2] for patient, note in shard.items()}
-        held = {
+        packed_states = {
             patient: state for shard in packed[::2] for patient, state in shard.items() if is_shown(notes.get(patient))
         }
-        states = self._unpacked(held)
+        states = self._unpacked(packed_states)
         checks = self._checks(now)
-        unreadable = tuple(sorted(name.decode(errors="replace") for name in held.keys() - self._decoded.keys()))
+        unreadable = tuple(
+            sorted(name.decode(errors="replace") for name in packed_states.keys() - self._decoded.keys())
+        )
         feeds = last_seen(store, site, now) if site.on_call.feeds else {}
         unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
@@ -158,7 +162,7 @@ class WardSnapshots:
         unregistered: Tally,
         unreadable: tuple[str, ...],
     ) -> int:
-        """One more each time the board would look otherwise; it shows no seconds."""
+        """Increased whenever the board would look different; it shows no seconds."""
         minutes = {name: _minute(last.at) for name, last in feeds.items()}
         parts = tuple((check.part, check.well) for check in checks)
         # Those of the last look were kept until these had been decoded: none has the identity of another.
@@ -170,17 +174,21 @@ class WardSnapshots:
         return self._version
 
     def _checks(self, now: datetime) -> tuple[Check, ...]:
-        """How the service is. What cannot be examined is ill, and takes nothing else of the board away."""
+        """The health of the service. If it cannot be examined, the rest of the board is shown all the same."""
         try:
             return tuple(examine(self._run.store, now, self._run.site.on_call.channels))
         except Exception as error:
             return (Check("store", False, f"cannot be examined ({type(error).__name__})"),)
 
-    def _unpacked(self, held: dict[bytes, bytes]) -> tuple[PatientState, ...]:
+    def _unpacked(self, packed_states: dict[bytes, bytes]) -> tuple[PatientState, ...]:
         known = self._decoded
-        same = {patient: known[patient] for patient, packed in held.items() if known.get(patient, (b"",))[0] == packed}
-        changed = ((patient, packed) for patient, packed in held.items() if patient not in same)
-        decoded = {patient: (held[patient], state) for patient, state in readable(unpack_state, changed)}
+        same = {
+            patient: known[patient]
+            for patient, packed in packed_states.items()
+            if known.get(patient, (b"",))[0] == packed
+        }
+        changed = ((patient, packed) for patient, packed in packed_states.items() if patient not in same)
+        decoded = {patient: (packed_states[patient], state) for patient, state in readable(unpack_state, changed)}
         self._decoded = decoded = same | decoded
         return tuple(state for _, (_, state) in sorted(decoded.items()))
 

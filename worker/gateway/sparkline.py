@@ -1,4 +1,4 @@
-"""The small trend beside a sign: a line of the last day, drawn into the page, and the same in words."""
+"""The small trend beside a sign: a line of the last day as inline SVG, and the same in words."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from worker.gateway.view import Reader
 WIDTH, HEIGHT = 46, 24
 EDGE = 3
 LEAST_SPAN = 0.02
-"""A sign that hardly moves is a flat line: the height stands for at least this part of the value."""
+"""The height covers at least this part of the value, so that a sign that hardly changes is a flat line."""
 
 _PICTURE = Markup(
     '<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
@@ -21,7 +21,7 @@ _PICTURE = Markup(
 
 
 def sparkline(points: Sequence[TrendValue], name: str, reader: Reader) -> Markup:
-    """The trend up to now; nothing of fewer than two values."""
+    """The trend up to now; empty for fewer than two values."""
     shown = [point for point in points if reader.now - point.at <= TREND]
     if len(shown) < 2:
         return Markup("")

@@ -1,4 +1,4 @@
-"""The picture on the page: what led here, drawn into the page itself, and the same in words."""
+"""The course of the last days on the page: inline SVG, and the same in words."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Course(NamedTuple):
 
 
 def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> Course | None:
-    """The course of the last days, with what some episodes are about; None where nothing of it was ever charted."""
+    """The course of the last days for some episodes; None if nothing of it was ever charted."""
     about = subjects(episodes)
     if not any(chart.entries.get(kind) for kind in (*SIGNS, *about)):
         return None

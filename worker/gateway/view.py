@@ -1,4 +1,4 @@
-"""What the page shows of a patient and an episode, as plain values: pure, in the reader's language."""
+"""What the page shows of a patient and an episode, as plain values in the reader's language. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,7 +22,7 @@ from alerts.wording.phrase import Phrase
 from config.site import Language, Site
 from config.vocabulary import DRUGS, label
 
-TOLD_SHOWN = 12
+NOTIFICATIONS_SHOWN = 12
 DOSES_SHOWN = 8
 
 GRADED = ("crs", "icans")
@@ -30,7 +30,7 @@ GRADED = ("crs", "icans")
 
 
 class Reader(NamedTuple):
-    """Who reads, and how what they read is said to them."""
+    """A reader: the person, the language and the time."""
 
     person: str
     site: Site
@@ -42,11 +42,11 @@ class Reader(NamedTuple):
         return say(words, self.language, **values)
 
     def words(self, said: Phrase | str) -> str:
-        """What graders, rules and faults say."""
+        """A text of graders, rules or faults in the reader's language."""
         return render(said, self.language, self.site.zone)
 
     def clock(self, at: datetime | None) -> str:
-        """The time of day, and the day where it is not today."""
+        """The time of day, with the date unless it is today."""
         if at is None:
             return ""
         local = at.astimezone(self.site.zone)
@@ -56,9 +56,9 @@ class Reader(NamedTuple):
         return self.say("{day} {time}", day=day, time=local.strftime("%H:%M"))
 
     def name(self, person: str) -> str:
-        """How a person is called."""
-        held = self.site.on_call.people.get(person)
-        return held.name if held is not None else person
+        """A person's name."""
+        known = self.site.on_call.people.get(person)
+        return known.name if known is not None else person
 
 
 class ReadingRow(NamedTuple):
@@ -70,19 +70,19 @@ class ReadingRow(NamedTuple):
     source: str
 
 
-class ToldRow(NamedTuple):
-    """One page to one person, and what became of it."""
+class NotificationRow(NamedTuple):
+    """One page to one person, and its outcome."""
 
     who: str
     channel: str
     at: str
     reason: str
     state: str
-    ill: bool
+    failed: bool
 
 
 class ReminderRow(NamedTuple):
-    """A protocol line, with what the ledger leaves of tocilizumab."""
+    """A line of the protocol, with the tocilizumab doses that are left."""
 
     text: str
     source: str
@@ -90,7 +90,7 @@ class ReminderRow(NamedTuple):
 
 
 class Concern(NamedTuple):
-    """One open episode with everything that stands behind it."""
+    """One open episode with its evidence."""
 
     episode: Episode
     title: str
@@ -104,11 +104,11 @@ class Concern(NamedTuple):
     flags: tuple[str, ...]
     conventions: tuple[str, ...]
     reminder: ReminderRow | None
-    told: tuple[ToldRow, ...]
+    notifications: tuple[NotificationRow, ...]
 
 
 class Background(NamedTuple):
-    """What is so of the patient, whatever the episode."""
+    """Facts about the patient, whatever the episode."""
 
     grades: tuple[tuple[str, str], ...]
     m_easix: str
@@ -119,7 +119,7 @@ class Background(NamedTuple):
 
 
 class Patient(NamedTuple):
-    """One patient: who and where, the open episodes, and what is behind them."""
+    """One patient: who and where, the open episodes, and their evidence."""
 
     id: str
     place: str
@@ -130,7 +130,7 @@ class Patient(NamedTuple):
 
 
 def patient(state: PatientState, reader: Reader) -> Patient:
-    """Everything there is to show of a patient."""
+    """Everything to show of a patient."""
     now = _assessed(state, reader)
     found: dict[str, Finding] = {}
     if now is not None:
@@ -176,18 +176,18 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
         flags=tuple(map(reader.words, finding.flags)) if finding else (),
         conventions=tuple(convention(name, reader) for name in finding.conventions) if finding else (),
         reminder=_reminder(episode, given, reader),
-        told=tuple(told_rows(episode, reader)),
+        notifications=tuple(notification_rows(episode, reader)),
     )
 
 
 def _because(episode: Episode, finding: Finding) -> Iterable[Phrase]:
-    """What happened when somebody was first paged, while it is still so; then what the rules say now."""
+    """The event of the first page, while it still holds; then the present text of the rules."""
     is_still_so = episode.level_now is not None and episode.level_now >= episode.level
     return dict.fromkeys((*(episode.events if is_still_so else ()), *finding.because))
 
 
 def _levels(episode: Episode, reader: Reader) -> tuple[str, str]:
-    """The grade before and the grade now, of a condition that has one."""
+    """The grade before and the grade now, if the condition has one."""
     if episode.condition not in GRADED:
         return "", ""
     before = reader.say("none") if episode.was is None else str(episode.was)
@@ -221,25 +221,25 @@ def _value(kind: str, entry: Entry, reader: Reader) -> str:
 
 
 def convention(name: str, reader: Reader) -> str:
-    """A working convention by its basis."""
+    """A convention and its basis."""
     section, _, key = name.partition(".")
     convention = getattr(getattr(reader.site.conventions, section, None), key, None)
     return reader.say(convention.shown_basis) if convention is not None else name
 
 
-def told_rows(episode: Episode, reader: Reader) -> list[ToldRow]:
-    """Who was told of an episode and what became of it, the last first."""
-    last = sorted(episode.deliveries, key=lambda told: told.at, reverse=True)[:TOLD_SHOWN]
+def notification_rows(episode: Episode, reader: Reader) -> list[NotificationRow]:
+    """Who was notified of an episode and the outcome, the last first."""
+    last = sorted(episode.deliveries, key=lambda delivery: delivery.at, reverse=True)[:NOTIFICATIONS_SHOWN]
     return [
-        ToldRow(
-            reader.name(told.to),
-            told.channel,
-            reader.clock(told.at),
-            reader.say(told.reason),
-            reader.say(told.state),
-            told.state in ("failed", "unknown", "undeliverable"),
+        NotificationRow(
+            reader.name(delivery.to),
+            delivery.channel,
+            reader.clock(delivery.at),
+            reader.say(delivery.reason),
+            reader.say(delivery.state),
+            delivery.state in ("failed", "unknown", "undeliverable"),
         )
-        for told in last
+        for delivery in last
     ]
 
 

@@ -1,4 +1,4 @@
-"""A page about the paging itself, for when the usual way may be what is broken.
+"""The emergency page: a page about the paging itself, for when the usual way may be broken.
 
 `pages` writes it without an evaluation. `send_directly` sends it without the store, from a process of its own: a Celery
 worker's main process must not send through Apprise, or the sends of its pool would hang.
@@ -28,14 +28,14 @@ ADVICE = (
 )
 
 RETRY_SECONDS = (2, 5, 15, 30, 60, 60, 60)
-"""Waits before a person is tried again whom no channel has reached."""
+"""The backoff before the channels of a person are tried again, if none accepted the page."""
 
 
 def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: Urgency) -> Iterator[Page]:
-    """One page for each channel of everybody whom the first step of the critical or the technical ladder pages.
+    """One page for each channel of everybody in the first step of the critical and the technical ladder.
 
-    `title` and `lines` are English sentences of the catalogue; each person reads their own language. Nothing can be
-    answered: there is no episode.
+    `title` and `lines` are English sentences of the catalogue; each person reads their own language. There is no
+    episode, and so nothing to respond to.
     """
     on_call = site.on_call
     for person in _people(site, now):
@@ -66,7 +66,7 @@ def _people(site: Site, now: datetime) -> Iterable[str]:
 
 
 def send_directly(settings: Settings, title: str, *lines: str, at: datetime) -> "subprocess.Popen[bytes]":
-    """Send such pages from a process of its own, which outlives this one: to whoever is on duty at a time."""
+    """Send such pages to the people on duty at a time, from a process that outlives this one."""
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "worker.monitoring.emergency_page", at.isoformat(), title, *lines],
         env={**os.environ, **settings.as_environment()},
@@ -76,9 +76,9 @@ def send_directly(settings: Settings, title: str, *lines: str, at: datetime) -> 
 
 
 def main() -> None:
-    """Send the page of the command line to each person on their first channel that takes it; try again until one does.
+    """Send the page of the command line to each person on the first channel that accepts it; retry until one does.
 
-    People are paged side by side: a channel that hangs delays nobody else.
+    People are paged in parallel: a channel that hangs delays nobody else.
     """
     at, title, *lines = sys.argv[1:]
     settings = Settings()

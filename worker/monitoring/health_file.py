@@ -1,7 +1,7 @@
-"""The health file: a process touches it while it works, and the healthcheck of its container looks at its age.
+"""The health file: a process touches it while it works, and the healthcheck of its container checks its age.
 
-It says nothing of other processes: the service as a whole is `cartwatch health` and `/healthz`. A shell reads it, since
-a Python process for each look costs more processor time than all that an idle service does.
+It says nothing about other processes: for the service there are `cartwatch health` and `/healthz`. A shell reads it,
+because a Python process for each check costs more processor time than the whole idle service.
 """
 
 import logging

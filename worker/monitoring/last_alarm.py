@@ -1,8 +1,9 @@
 """The last alarm: a direct page while nobody can be paged the usual way.
 
 It runs in a thread of its own in every long-running process and depends on nothing that it watches: it has its own
-connections, it does not run in Celery's event loop (which stands still while the broker is away), and its page passes
-by the store and the delivery. What the processes of a machine share about an outage is in `outages.py`.
+connections, it does not run in Celery's event loop (which blocks while the broker is away), and its page bypasses the
+store and the delivery. The processes of a machine share the record of an outage (`outages.py`). It reads less of the
+store than `worker/store/backlog.py`: every process does so every few seconds.
 """
 
 import hashlib
@@ -32,12 +33,12 @@ from worker.store.requirements import STORED_DATA, UNREACHABLE, NewerDataError, 
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.5
+CHECK_SECONDS = 1.5
 ANSWER_SECONDS = 1.5
-"""How long the store or the broker may take to answer a look."""
+"""How long the store or the broker may take to answer a check."""
 
 PAGE_AFTER_SECONDS = 7.0
-"""How long they may be away before it is paged. With three looks this stays below 15 s; a server that is started again
+"""How long they may be away before it is paged. With three checks this stays below 15 s; a server that is restarted
 by its supervisor answers earlier."""
 
 NOT_SENT_SECONDS = 20.0
@@ -56,14 +57,14 @@ UNFIT = "its settings are unsafe and no worker starts"
 
 
 class Progress:
-    """Whether what waits moves: some of it is gone at the next look, whatever was added."""
+    """Whether work progresses: some of what waited is gone at the next check, whatever was added."""
 
     def __init__(self) -> None:
         self._waiting: frozenset[object] = frozenset()
         self._moved: float | None = None
 
     def still_since(self, waiting: frozenset[object], now: float) -> float | None:
-        """Since when all that waited waits; None where nothing does."""
+        """Since when nothing has progressed; None if nothing waits."""
         if self._moved is None or not self._waiting <= waiting or not self._waiting:
             self._moved = now
         self._waiting = waiting
@@ -71,7 +72,7 @@ class Progress:
 
 
 class LastAlarm:
-    """Looks at store, broker and what waits, and pages directly. One for each process; `look` is called by its thread.
+    """Checks the store, the broker and what waits, and pages directly. Each process has one; its thread calls `check`.
 
     An outage is paged once for a machine, and so is its end.
     """
@@ -89,8 +90,8 @@ class LastAlarm:
         self._flow = _Flow(self._redis, self._keys, self._clock)
         self._sending: list[subprocess.Popen[bytes]] = []
 
-    def look(self) -> None:
-        """One look."""
+    def check(self) -> None:
+        """One check."""
         self._sending = [process for process in self._sending if process.poll() is None]
         began = time.monotonic()
         strict = self._store_outage.is_open(began)
@@ -100,17 +101,17 @@ class LastAlarm:
         if self._broker is not None:
             self._report(self._broker_outage, "the broker cannot be used", broker, began)
         if reason or broker:
-            # What stands still because of them is told already.
+            # Whatever is stuck because of them is reported already.
             self._flow = _Flow(self._redis, self._keys, self._clock)
             return
         try:
-            stands = self._flow.trouble(time.monotonic())
+            stuck = self._flow.trouble(time.monotonic())
         except RedisError:
             return
-        self._report(self._flow_outage, stands, "" if not stands else " ", began)
+        self._report(self._flow_outage, stuck, "" if not stuck else " ", began)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._redis.close()
         if self._broker is not None:
             self._broker.close()
@@ -158,14 +159,14 @@ class LastAlarm:
 
 
 class _Flow:
-    """Whether pages and messages move, and workers look."""
+    """Whether pages and messages progress, and the watchdog runs."""
 
     def __init__(self, redis: Redis, keys: Keys, clock: StoreClock) -> None:
         self._redis, self._keys, self._clock = redis, keys, clock
         self._pages, self._messages, self._watchdog = Progress(), Progress(), Progress()
 
     def trouble(self, now: float) -> str:
-        """What stands still for too long; empty where nothing does. One round trip."""
+        """What is stuck for too long; empty if nothing is. One round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._keys.watchdog, "last_run")
         pipe.time()
@@ -189,12 +190,12 @@ class _Flow:
             (self._messages, frozenset(messages), NOT_EVALUATED_SECONDS, "messages wait and none is evaluated"),
             (self._watchdog, frozenset({last_run}), NO_WORKER_SECONDS, "no worker runs"),
         )
-        stands = [
+        stuck = [
             what
             for progress, waiting, most, what in checks
             if (since := progress.still_since(waiting, now)) is not None and now - since >= most
         ]
-        return stands[0] if stands else ""
+        return stuck[0] if stuck else ""
 
 
 class _Broker:
@@ -224,7 +225,7 @@ class _Broker:
         return ""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collapse(ANSWER_SECONDS)
@@ -278,7 +279,7 @@ def _others_work(settings: Settings) -> bool:
 
 @contextmanager
 def watching(settings: Settings) -> Iterator[None]:
-    """Look every two seconds, in a thread of this process, until the end. A replay has no outages."""
+    """Check every two seconds, in a thread of this process, until the end. A replay has no outages."""
     over = threading.Event()
     if settings.clock == "store":
         start(settings, over)
@@ -295,12 +296,12 @@ def start(settings: Settings, over: threading.Event | None = None) -> None:
 
 
 def _run(last_alarm: LastAlarm, over: threading.Event) -> None:
-    while not over.wait(LOOK_SECONDS):
+    while not over.wait(CHECK_SECONDS):
         try:
-            last_alarm.look()
+            last_alarm.check()
         except Exception as error:
             # It must go on, whatever happens: there is nobody after it.
-            log.error("last alarm: a look failed (%s)", type(error).__name__)
+            log.error("last alarm: a check failed (%s)", type(error).__name__)
     last_alarm.close()
 
 

@@ -23,16 +23,16 @@ def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewh
     Check both keys of a channel lock. After `lease` was shortened, the in-flight set may have dropped a lock that
     the channel key still holds.
     """
-    held = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
+    leases = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
     asked = [(channel, priority) for channel in channels for priority in channel_lock.TASKS]
     pipe = store.redis.pipeline(transaction=False)
-    pipe.mget([*held, *(store.keys.channel_lock(channel, priority) for channel, priority in asked)])
+    pipe.mget([*leases, *(store.keys.channel_lock(channel, priority) for channel, priority in asked)])
     for priority in channel_lock.TASKS:
         pipe.zrange(store.keys.in_flight(priority), 0, -1)
     holders, *sends = pipe.execute()
     found = {
         channel_lock.ChannelLock(*place, token.decode())
-        for place, token in zip(asked, holders[len(held) :], strict=True)
+        for place, token in zip(asked, holders[len(leases) :], strict=True)
         if token
     }
     found |= {
@@ -40,11 +40,11 @@ def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewh
         for priority, in_flight in zip(channel_lock.TASKS, sends, strict=True)
         for item in in_flight
     }
-    tokens = {*filter(None, holders[: len(held)]), *(lock.token.encode() for lock in found)}
+    tokens = {*filter(None, holders[: len(leases)]), *(lock.token.encode() for lock in found)}
     ended = elsewhere.dead(store.redis, tokens)
-    for key, holder in zip(held, holders, strict=False):
+    for key, holder in zip(leases, holders, strict=False):
         if holder is not None and _has_ended(holder, ended):
-            log.warning("the worker that held %s was killed; it is free", key)
+            log.warning("the worker that owned %s was killed; it is released", key)
             Lease(key, holder).release(store.redis)
     for lock in found:
         if _has_ended(lock.token.encode(), ended):

@@ -84,7 +84,7 @@ class Outage:
 
     @contextlib.contextmanager
     def _record(self, now: float) -> Iterator[Record]:
-        """The record, which nobody else changes meanwhile; what was changed of it is kept."""
+        """The locked record; changes to it are written back."""
         file = self._open()
         try:
             record = _read(file, now) if file is not None else self._own
@@ -113,7 +113,7 @@ class Outage:
 
 
 def _lock(file: int) -> None:
-    """Whoever keeps it for longer has been stopped: then it is read and written without."""
+    """Lock the record. If its holder keeps it for longer, it has been stopped: go on without the lock."""
     deadline = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(BlockingIOError):
@@ -123,12 +123,12 @@ def _lock(file: int) -> None:
 
 
 def _read(file: int, now: float) -> Record:
-    """What was written before this machine was started again, or is damaged, counts for nothing."""
+    """Read the record. One that is damaged, or older than the last start of this machine, counts as empty."""
     try:
         record = msgspec.json.decode(os.pread(file, _LENGTH, 0), type=Record)
     except msgspec.MsgspecError:
         return Record()
-    # Another process may have written it after this one looked at the clock.
+    # Another process may have written it after this one read the clock.
     return record if max(msgspec.structs.astuple(record)) <= max(now, time.monotonic()) else Record()
 
 

@@ -29,7 +29,7 @@ class ShardBacklog(NamedTuple):
 
     `oldest` is when (ms) the first entry of the inbox was appended. So many of the messages are `receipts` of sent
     pages, which are not urgent. `timer` is the earliest timer (ms). Pages are in the order in which they are due;
-    critical ones stand apart.
+    critical ones are kept apart.
     """
 
     shard: Shard

@@ -64,11 +64,11 @@ def watch(store: Store, sent: Sent, now: list[float], monkeypatch: pytest.Monkey
     return LastAlarm(Settings(namespace=KEYS.namespace, shards=KEYS.shards))
 
 
-def looks(watch: LastAlarm, now: list[float], seconds: float) -> None:
+def checks(watch: LastAlarm, now: list[float], seconds: float) -> None:
     end = now[0] + seconds
     while now[0] < end:
-        now[0] += last_alarm.LOOK_SECONDS
-        watch.look()
+        now[0] += last_alarm.CHECK_SECONDS
+        watch.check()
 
 
 def refuse(store: Store, monkeypatch: pytest.MonkeyPatch, error: RedisError | None) -> None:
@@ -94,22 +94,22 @@ def refuse(store: Store, monkeypatch: pytest.MonkeyPatch, error: RedisError | No
 def test_a_store_that_cannot_be_used_is_paged_within_15_s_once_and_so_is_its_end(
     store: Store, watch: LastAlarm, now: list[float], sent: Sent, monkeypatch: pytest.MonkeyPatch, error: RedisError
 ) -> None:
-    looks(watch, now, 5)
+    checks(watch, now, 5)
     assert sent == []
     refuse(store, monkeypatch, error)
-    looks(watch, now, 12)
+    checks(watch, now, 12)
     [(title, line, advice)] = sent
     assert (title, advice) == (emergency_page.CANNOT_PAGE, emergency_page.ADVICE)
     assert line == f"the state store cannot be used: {reason_of(error)}"
     assert all(italian(text).known for text in (title, line, advice))
-    looks(watch, now, 300)
+    checks(watch, now, 300)
     assert len(sent) == 1
     refuse(store, monkeypatch, None)
-    looks(watch, now, 10)
+    checks(watch, now, 10)
     assert [words[0] for words in sent] == [emergency_page.CANNOT_PAGE, emergency_page.PAGES_AGAIN]
     assert italian(sent[1][1]).known
     refuse(store, monkeypatch, error)
-    looks(watch, now, 12)
+    checks(watch, now, 12)
     assert len(sent) == 3
 
 
@@ -117,9 +117,9 @@ def test_a_store_that_is_started_again_at_once_is_no_outage(
     store: Store, watch: LastAlarm, now: list[float], sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(store, monkeypatch, ConnectionError("refused"))
-    looks(watch, now, 4)
+    checks(watch, now, 4)
     refuse(store, monkeypatch, None)
-    looks(watch, now, 60 - 5)
+    checks(watch, now, 60 - 5)
     assert sent == []
 
 
@@ -128,7 +128,7 @@ def keep_looking(store: Store, watch: LastAlarm, now: list[float], seconds: floa
     end = now[0] + seconds
     while now[0] < end:
         store.redis.hset(KEYS.watchdog, "last_run", str(now[0] // 15))
-        looks(watch, now, last_alarm.LOOK_SECONDS)
+        checks(watch, now, last_alarm.CHECK_SECONDS)
 
 
 @pytest.mark.parametrize("queue", ["due", "urgent"])
@@ -166,9 +166,9 @@ def test_messages_that_wait_while_none_is_evaluated_are_paged_directly(
 def test_workers_that_never_start_or_all_stand_still_are_paged_directly(
     watch: LastAlarm, now: list[float], sent: Sent
 ) -> None:
-    looks(watch, now, 55)
+    checks(watch, now, 55)
     assert sent == []
-    looks(watch, now, 10)
+    checks(watch, now, 10)
     assert [words[1] for words in sent] == ["no worker runs"]
     assert italian("no worker runs").known
 
@@ -217,7 +217,7 @@ def test_a_newer_store_does_not_keep_an_outage_open(
     """An old gateway that runs on beside newer workers: their store is well."""
     store.redis.set(KEYS.schema, schema.VERSION + 1)
     refuse(store, monkeypatch, ConnectionError("refused"))
-    looks(watch, now, 20)
+    checks(watch, now, 20)
     refuse(store, monkeypatch, None)
-    looks(watch, now, 20)
+    checks(watch, now, 20)
     assert [words[0] for words in sent][-1] == emergency_page.PAGES_AGAIN
