@@ -1,4 +1,4 @@
-"""What is remembered of one patient between messages, and what a step gives back to the outside."""
+"""The state of one patient between messages, and the effects of a step."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,10 +22,10 @@ SOURCES_LISTED = 8
 
 
 class Unregistered(Struct, frozen=True):
-    """Messages of a patient nobody has registered: how many, since when, from which sources.
+    """The messages of a patient without registration: how many, since when, from which sources.
 
-    They are charted, and graded as far as no infusion date is needed (`alerts/step/unregistered.py`). `open`, set
-    where the state is written: an episode of this patient is open.
+    They are charted, and graded where no infusion date is needed (`alerts/step/unregistered.py`).
+    `open`: the patient has an open episode. The store sets it when it writes the state.
     """
 
     count: int
@@ -35,14 +35,16 @@ class Unregistered(Struct, frozen=True):
     open: bool = False
 
     def and_by(self, source: str, now: datetime) -> "Unregistered":
-        """With one more message; of many sources the first few are listed."""
+        """The same with one more message. Of many sources the first few are listed."""
         sources = self.sources if source in self.sources else (*self.sources, source)[:SOURCES_LISTED]
         return replace(self, count=self.count + 1, last=now, sources=sources)
 
 
 class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One patient under watch. `at` is the clinical time of the last assessment, `review_at` that of the next one
-    though nothing comes in.
+    """The state of one patient: the chart, the open episodes, and what a step remembers for the next one.
+
+    `at`: the clinical time of the last assessment. `review_at`: the time of the next one if no message arrives.
+    `last_values`: the value of each grade and score as it was last issued.
     """
 
     patient: str
@@ -64,26 +66,26 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def merged_into(self) -> str:
-        """The record under which a frozen one goes on; else ""."""
+        """The record that continues a frozen one; else ""."""
         link = self.merges.frozen_by
         return link.other if link is not None else ""
 
     @property
     def is_graded(self) -> bool:
-        """Whether what is charted is judged: known, here, and not frozen by a merge."""
+        """Whether grades are issued: the patient is registered, not discharged, and not frozen by a merge."""
         return self.registered and self.discharged_at is None and not self.merged_into
 
     @property
     def is_assessed(self) -> bool:
-        """Whether anything at all of what is charted may page: graded, or nobody has registered the patient yet."""
+        """Whether findings may page: the patient is graded, or not registered yet."""
         unregistered = self.unregistered is not None and self.discharged_at is None and not self.merged_into
         return self.is_graded or unregistered
 
     @property
     def returning(self) -> frozenset[str]:
-        """Conditions whose episode, open or to be opened, comes back after a closed one.
+        """Conditions whose episode, open or to be opened, is recurrent.
 
-        What a person closed and has not been clear since does not come back: it goes on.
+        A condition that a person closed and that has not cleared since is not recurrent: it continues.
         """
         return frozenset(
             condition
@@ -92,7 +94,7 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def with_episode_result(self, condition: str, followed: EpisodeResult) -> "PatientState":
-        """The state with what became of one condition's episode."""
+        """The state with the episode of a condition opened, changed or closed."""
         current = {**self.episodes}
         past = {**self.past}
         current.pop(condition, None)
@@ -104,13 +106,11 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(self, episodes=current, past=past)
 
     def with_episode(self, episode: Episode) -> "PatientState":
-        """The state with an open episode as it stands now."""
+        """The state with an open episode replaced."""
         return self.with_episode_result(episode.condition, EpisodeResult(episode, self.past.get(episode.condition)))
 
     def cancellable(self, pages: Iterable[str], besides: Episode | None = None) -> list[str]:
-        """Those of some pages that need not be delivered any more: no open episode that nobody has taken, `besides`
-        aside, is still to be told by them.
-        """
+        """Those of some pages that no unacknowledged open episode other than `besides` still needs."""
         owed = {
             page
             for episode in self.episodes.values()
@@ -120,7 +120,7 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [page for page in dict.fromkeys(pages) if page not in owed]
 
     def next_at(self) -> datetime | None:
-        """When this patient is next to be looked at, if nothing comes in before; who is not assessed has no review."""
+        """When a step is next due if no message arrives: the earliest ladder or review."""
         ladders = [due for episode in self.episodes.values() if (due := episode.due_at) is not None]
         reviews = [self.review_at] if self.review_at is not None and self.is_assessed else []
         return min([*ladders, *reviews], default=None)
@@ -142,10 +142,10 @@ class DeadLetter(Struct, frozen=True):
 
 
 class Effects(Struct):
-    """What a step asks the outside to do, in one transaction with the new state.
+    """The effects of a step, committed in one transaction with the new state.
 
-    `events` are journal lines; `cancelled` are ids of pages that are no longer owed; `faults` go to the site;
-    `passed_on` are messages for another record that this one was merged into.
+    `events`: journal lines. `cancelled`: ids of pages that need no delivery any more. `faults`: for the site.
+    `forwarded`: messages for another record that this one was merged into.
     """
 
     pages: list[Page] = []
@@ -153,7 +153,7 @@ class Effects(Struct):
     dead_letters: list[DeadLetter] = []
     events: list[dict[str, Any]] = []
     faults: list[Fault] = []
-    passed_on: list[AnyMessage] = []
+    forwarded: list[AnyMessage] = []
 
     def add(self, other: "Effects") -> None:
         """Add the effects of another step that is committed with this one."""
@@ -162,7 +162,7 @@ class Effects(Struct):
         self.dead_letters.extend(other.dead_letters)
         self.events.extend(other.events)
         self.faults.extend(other.faults)
-        self.passed_on.extend(other.passed_on)
+        self.forwarded.extend(other.forwarded)
 
 
 def dead_letter(message: AnyMessage, why: str, now: datetime) -> DeadLetter:

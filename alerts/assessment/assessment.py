@@ -1,4 +1,4 @@
-"""Everything that can be said of one patient at one time: every grade and score, with its evidence."""
+"""One assessment: every grade and score of a patient at one time, with its evidence."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -18,15 +18,17 @@ R = TypeVar("R", bound=Result)
 
 
 class WouldBe(Struct, frozen=True):
-    """What CRS and ICANS would be before the infusion, had it been given."""
+    """Hypothetical grades before the infusion: CRS and ICANS as if it had been given."""
 
     crs: Grade
     icans: Grade
 
 
 class Assessment(Struct, frozen=True):
-    """All results at a time; `course` is what the CRS grade depends on besides the signs. `would_be` only before the
-    infusion, when CRS and ICANS are not applicable.
+    """Every result at one time.
+
+    `course`: the earlier course of CRS, on which its grade depends besides the signs.
+    `would_be`: only before the infusion, when CRS and ICANS are not applicable.
     """
 
     at: datetime
@@ -47,7 +49,7 @@ class Assessment(Struct, frozen=True):
     would_be: WouldBe | None = None
 
     def grades(self) -> dict[str, Result]:
-        """Every result by the name it has in replays, journals and on the wire."""
+        """Every result by its name in replays, journals and exports."""
         return {
             "crs": self.crs,
             "icans": self.icans,
@@ -63,14 +65,14 @@ class Assessment(Struct, frozen=True):
 
 
 def assess(chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None = None) -> Assessment:
-    """Grade and score everything at a time. `known` carries on a CRS course computed for an earlier time."""
+    """Grade and score everything at a time. `known`: the CRS course of an earlier assessment, which is continued."""
     return assess_onward(chart, at, site, known, ResultCache())[0]
 
 
 def assess_onward(
     chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None, cache: ResultCache
 ) -> tuple[Assessment, ResultCache]:
-    """The same, from what is kept of an earlier assessment of this chart; and what is to be kept of this one."""
+    """The same with the cached results of an earlier assessment of this chart. Returns the next cache as well."""
     course, severity, would_be = crs.followed(chart, at, site, known)
     digest = config_digest(site)
     cache = cache if cache.config_digest == digest else ResultCache()
@@ -80,7 +82,7 @@ def assess_onward(
     risk = now.get_or_compute(cache.hematotox, hematotox.score, hematotox.dependencies)
     counts = now.get_or_compute(cache.icaht, icaht.both, icaht.dependencies)
     neurology = now.get_or_compute(cache.icans, icans.both, icans.dependencies)
-    # Who never had CRS is not screened.
+    # A patient without any CRS is not screened.
     criteria = (
         now.get_or_compute(cache.iec_hs, iec_hs.criteria, iec_hs.dependencies)
         if course.episodes and not would_be
@@ -117,7 +119,7 @@ def assess_onward(
 
 
 def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterator[Assessment]:
-    """The same for several times, in their order: the course of CRS is followed through them once."""
+    """The same for several times, in order. The course of CRS is computed once through all of them."""
     course, cache = None, ResultCache()
     for moment in sorted(moments):
         assessment, cache = assess_onward(chart, moment, site, course, cache)
@@ -126,7 +128,7 @@ def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterat
 
 
 def _remarked(result: R) -> R:
-    """A result, flagged where a value it rests on is so far from the usual that a person is to check it."""
+    """A result, flagged if a value of its evidence is unusual and a person must check it."""
     for item in result.evidence:
         if item.entry.unusual:
             return replace(result, flags=(*result.flags, *unusual(result.evidence)))
@@ -134,7 +136,7 @@ def _remarked(result: R) -> R:
 
 
 def shown_value(result: Result) -> str | None:
-    """The result as one comparable text: a grade, a score, "not applicable", or None where it is undetermined."""
+    """The result as one comparable text: a grade, a score, or "not applicable"; None if it is undetermined."""
     if isinstance(result, Grade):
         if not result.applicable:
             return NOT_APPLICABLE

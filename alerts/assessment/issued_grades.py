@@ -1,14 +1,14 @@
-"""The grades and scores a patient was given of late, so that what a correction leaves no ground is taken back.
+"""Recently issued grades. When a correction removes the evidence of one, it is retracted.
 
-Of each is kept for which time it was given, its value, a digest of all that was said with it, and which messages it
-rested on. After a correction, or the final version of a preliminary value, those that may rest on it are looked at
-again, at their own time:
+Each record holds the clinical time of the grade, its value, a digest of its journal line, and the keys of the messages
+it rested on. After a correction, or the final version of a preliminary value, every grade that may rest on it is
+assessed again at its own time:
 
-- what differs is taken back (`entered_in_error`) where it is undetermined now, where nothing of its time is charted any
-  more, and where the chart is thinned, so that what it was instead cannot be said exactly;
-- what else is given otherwise, or on other grounds, is amended.
+- A grade that differs is retracted (`entered_in_error`) if it is undetermined now, if no entry of its time is charted
+  any more, or if the chart is thinned there, so that the right grade is not known exactly.
+- Any other grade with another value or other evidence is amended.
 
-What is charted late takes nothing back: a grade says what was known when it was given.
+A value that is charted late retracts nothing: a grade reports what was known when it was issued.
 """
 
 import json
@@ -28,15 +28,17 @@ from alerts.messages import Reading, Statement, Treatment
 from config.site import Site
 
 ISSUED_KEPT = 5
-"""Of each system the last so many."""
+"""The most grades kept of each system."""
 
 _NOT_SAID = frozenset(("kind", "id", "status", "was"))
-"""What of a journal line is no part of what it says of the patient."""
+"""Fields of a journal line that say nothing of the patient."""
 
 
 class IssuedGrade(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One result as it was given at a clinical time. `number` is 1, and one more each time that of the same system and
-    time was taken back. `rests_on` are the keys of messages (`key_of`).
+    """One result as it was issued for a clinical time.
+
+    `number`: 1, and one more each time a grade of this system and time was retracted. `rests_on`: keys of messages
+    (`key_of`).
     """
 
     at: datetime
@@ -48,17 +50,17 @@ class IssuedGrade(Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 IssuedGrades = dict[str, tuple[IssuedGrade, ...]]
-"""System -> what was given of it, in the order it was given."""
+"""System -> its grades in the order in which they were issued."""
 
 
 class Corrections(NamedTuple):
-    """What a batch has corrected: the keys of messages, and the earliest time one of them speaks of."""
+    """The corrections of a batch: the keys of corrected messages, and the earliest of their clinical times."""
 
     messages: frozenset[int] = frozenset()
     since: datetime | None = None
 
     def and_by(self, message: Reading | Statement | Treatment) -> "Corrections":
-        """The same with one more message that corrects: itself in an earlier version, or what it supersedes."""
+        """The same with one more correcting message: it corrects its earlier version, or the message it supersedes."""
         at = message.effective.astimezone(UTC)
         names = (message.id, *((message.supersedes,) if message.supersedes else ()))
         keys = frozenset(key_of(message.source, name) for name in names)
@@ -66,7 +68,7 @@ class Corrections(NamedTuple):
 
 
 class GradeToRecheck(NamedTuple):
-    """A result that may have lost its ground, and how the patient is assessed at its time now."""
+    """A grade that may have lost its evidence, with the present assessment of its time."""
 
     system: str
     issued: IssuedGrade
@@ -74,11 +76,11 @@ class GradeToRecheck(NamedTuple):
 
     @property
     def result(self) -> Result:
-        """What is to be said now."""
+        """The result as it is assessed now."""
         return self.now.grades()[self.system]
 
     def is_lost(self, chart: Chart) -> bool:
-        """Whether it can only be taken back."""
+        """Whether the grade must be retracted, and cannot be amended."""
         value, at = shown_value(self.result), self.issued.at
         if value == self.issued.value:
             return False
@@ -87,28 +89,28 @@ class GradeToRecheck(NamedTuple):
 
 
 def key_of(source: str, message: str) -> int:
-    """A short key of a message. Two that share one only make a result be looked at for nothing."""
+    """A short key of a message. If two messages share a key, a grade is only rechecked in vain."""
     return crc32(f"{source}\x1f{message}".encode())
 
 
 def grade_id(patient: str, system: str, at: datetime, number: int) -> str:
-    """An id that a replay gives again and that shows nothing of the patient."""
+    """An id that is the same in every replay and reveals nothing of the patient."""
     text = f"{patient}\x1f{system}\x1f{at.astimezone(UTC).isoformat()}\x1f{number}"
     return blake2s(text.encode(), digest_size=8).hexdigest()
 
 
 def last_issued(graded: IssuedGrades, system: str, at: datetime) -> IssuedGrade | None:
-    """The last that was given of a system for a time, taken back or not."""
+    """The last grade of a system that was issued for a time, retracted or not."""
     return next((grade for grade in reversed(graded.get(system, ())) if grade.at == at), None)
 
 
 def next_number(before: IssuedGrade | None) -> int:
-    """The number of what is given now, after what was given for the same time."""
+    """The number of the next grade after one of the same time."""
     return 1 if before is None else before.number + before.retracted
 
 
 def issued(event: dict[str, Any], result: Result, at: datetime, number: int) -> IssuedGrade:
-    """What is kept of a result that the journal line `event` tells."""
+    """The record of a result with the journal line `event`."""
     keys = {key_of(item.entry.source, item.entry.id) for item in result.evidence}
     said = {name: value for name, value in event.items() if name not in _NOT_SAID}
     digest = blake2s(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -116,20 +118,20 @@ def issued(event: dict[str, Any], result: Result, at: datetime, number: int) -> 
 
 
 def append(graded: IssuedGrades, system: str, one: IssuedGrade) -> IssuedGrades:
-    """The same with one more; it replaces what was given for its time."""
+    """The same with one more grade. It replaces a grade of the same time."""
     others = tuple(other for other in graded.get(system, ()) if other.at != one.at)
     return {**graded, system: (*others, one)[-ISSUED_KEPT:]}
 
 
 def replace(graded: IssuedGrades, system: str, old: IssuedGrade, new: IssuedGrade) -> IssuedGrades:
-    """The same with another in the place of one of them."""
+    """The same with one grade replaced."""
     return {**graded, system: tuple(new if one == old else one for one in graded[system])}
 
 
 def grades_to_recheck(
     graded: IssuedGrades, chart: Chart, corrections: Corrections, site: Site
 ) -> Iterable[GradeToRecheck]:
-    """What rests on a corrected message, and whatever was given of late for a time from the correction on."""
+    """Grades that rest on a corrected message, and every recent grade of a time from the correction on."""
     if chart.newest is None or corrections.since is None:
         return
     from_here = max(horizon(chart.newest), corrections.since)

@@ -1,8 +1,8 @@
-"""Results of an earlier moment that still stand: what no vital sign can change is not computed at every vital sign.
+"""A cache of results: a result that no vital sign can change is not computed at every vital sign.
 
-A result is computed anew when something it looks at was charted, changed or withdrawn, when time alone may change it
-(an entry falls out of a window), on another date of the hospital's calendar, after another registration, and under
-other conventions. So what is carried on is always what would be computed.
+A cached result is invalid once an entry it depends on was charted, changed or withdrawn; once an entry falls out of a
+window; on another date of the hospital's calendar; after another registration; and under other conventions. A valid
+one therefore equals what would be computed.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 class CachedResult(Struct, Generic[R], frozen=True, array_like=True):
-    """A result, and the stretch of one date in which it stands: from `since` on and before `ends`."""
+    """A result that is valid on one date from `since` on and before `ends`; None: no bound."""
 
     result: R
     on: date
@@ -32,7 +32,7 @@ class CachedResult(Struct, Generic[R], frozen=True, array_like=True):
     ends: datetime | None
 
     def is_valid_at(self, at: datetime, on: date) -> bool:
-        """Whether it would be computed the same at a time, which has this date in the hospital's calendar."""
+        """Whether it is valid at a time that has the date `on` in the hospital's calendar."""
         return on == self.on and (self.since is None or self.since <= at) and (self.ends is None or at < self.ends)
 
 
@@ -48,7 +48,7 @@ class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
     iec_hs: CachedResult[Criteria] | None = None
 
     def after(self, before: Chart, now: Chart) -> "ResultCache":
-        """What still stands after the chart has changed."""
+        """The cache without the results that a change of the chart invalidates."""
         if now is before:
             return self
         if now.admission != before.admission:
@@ -69,7 +69,7 @@ _KINDS = {
 
 
 class ChartAt(NamedTuple):
-    """A chart at a time, `on` a date of the hospital's calendar: where results are carried on to."""
+    """A chart at a time, which has the date `on` in the hospital's calendar."""
 
     chart: Chart
     at: datetime
@@ -82,7 +82,7 @@ class ChartAt(NamedTuple):
         compute: Callable[[Chart, datetime, Site], R],
         dependencies: Callable[[Site], Dependencies],
     ) -> CachedResult[R]:
-        """What was held, where it still stands; else computed now, and for how long it will stand."""
+        """The cached result if it is still valid; else a new one with its validity."""
         if before is not None and before.is_valid_at(self.at, self.on):
             return before
         result = compute(self.chart, self.at, self.site)
@@ -92,5 +92,5 @@ class ChartAt(NamedTuple):
 
 
 def config_digest(site: Site) -> str:
-    """Which conventions results rest on, and which release graded by them, as one short text."""
+    """A digest of the site's conventions and time zone, with the release that computed by them."""
     return f"{site.conventions.digest} {site.zone.key} {site.release}"

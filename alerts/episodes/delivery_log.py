@@ -1,4 +1,4 @@
-"""What an episode remembers of paging: who is told when, who else is to be told, and what became of each page."""
+"""The delivery log of an episode: the plan of its ladder, every page, and what became of it."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,7 +22,7 @@ Reason = Literal[
 ]
 
 DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]
-"""`failed`: for now; `unknown`: it may have arrived; `undeliverable`: for good. All three are tried again."""
+"""`failed`: for now. `unknown`: the page may have arrived. `undeliverable`: for good. All three are retried."""
 
 SETTLED: tuple[DeliveryState, ...] = ("sent", "cancelled", "acknowledged")
 
@@ -30,7 +30,7 @@ DELIVERIES_KEPT = 40
 
 
 class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One page that told of an episode, and what became of it. Pages of one `round` were written together."""
+    """One page of an episode, and what became of it. Pages of one `round` were composed together."""
 
     page: str
     to: str
@@ -43,19 +43,19 @@ class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def is_owed(self) -> bool:
-        """Whether it may still be delivered."""
+        """Whether the page may still be delivered."""
         return self.state not in SETTLED
 
 
 def with_delivery(deliveries: tuple[Delivery, ...], delivery: Delivery) -> tuple[Delivery, ...]:
-    """The deliveries and a new one: the last `DELIVERIES_KEPT`, and every older one that may still be delivered."""
+    """The deliveries with a new one: the last `DELIVERIES_KEPT`, and every older one that may still be delivered."""
     kept = (*deliveries, delivery)
     owed = tuple(older for older in kept[:-DELIVERIES_KEPT] if older.is_owed)
     return (*owed, *kept[-DELIVERIES_KEPT:])
 
 
 class PlannedStep(Struct, frozen=True, array_like=True):
-    """One step of a ladder as it was when the episode was told: roles, and who held them for that minute."""
+    """One step of a ladder as it was at the first page: roles, and who held them in that minute."""
 
     after: timedelta
     roles: tuple[str, ...]
@@ -63,7 +63,7 @@ class PlannedStep(Struct, frozen=True, array_like=True):
 
 
 class Plan(Struct, frozen=True, array_like=True):
-    """The ladder and the rota in force when an episode was told: a later edit cannot strand it."""
+    """The ladder and the rota in force at the first page of an episode. A later edit cannot strand it."""
 
     urgency: Urgency
     steps: tuple[PlannedStep, ...]
@@ -81,7 +81,7 @@ class HandedOver(Struct, frozen=True, array_like=True):
 
 
 class DirectNotification(Struct, frozen=True, array_like=True):
-    """Somebody to be told outside the steps: on their next channel, by name, or whether they are still on it."""
+    """A person to notify besides the steps of the ladder: on their next channel, or by name."""
 
     person: str
     channel: str

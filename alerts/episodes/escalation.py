@@ -1,7 +1,7 @@
-"""Who is to be told next, and when to look again: ladder + rota + time.
+"""The escalation policy ("ladder"): whom to notify now, and when the ladder is next due.
 
-The ladder and the rota in force when an episode is first told are snapshotted into it (`Plan`), so that a later edit
-cannot strand it. A role that nobody holds falls to the last resort.
+The first page of an episode takes a snapshot of the ladder and the rota (`Plan`), so that a later edit cannot strand
+the episode. The last resort stands in for a role that nobody holds.
 """
 
 from collections.abc import Iterable
@@ -19,21 +19,21 @@ from config.site import Site, Urgency
 
 
 class Recipient(NamedTuple):
-    """A person, and the channel to tell them on; "" for their first."""
+    """A person, and the channel to page; "": their first."""
 
     person: str
     channel: str = ""
 
 
 class Notification(NamedTuple):
-    """Some people to be told now, and why."""
+    """People to notify now, and the reason."""
 
     reason: Reason
     recipients: tuple[Recipient, ...]
 
 
 class Notifications(NamedTuple):
-    """Everybody who is to be told of an episode now, the episode as it stands afterwards, and roles nobody holds."""
+    """Every notification of an episode that is due now, the episode afterwards, and roles that nobody holds."""
 
     episode: Episode
     notifications: tuple[Notification, ...] = ()
@@ -41,12 +41,12 @@ class Notifications(NamedTuple):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Everybody told, once each."""
+        """Everybody to notify, once each."""
         return tuple(dict.fromkeys(to.person for notification in self.notifications for to in notification.recipients))
 
 
 def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
-    """The ladder of an urgency as it stands, with who holds each role in the minute of each step."""
+    """The present ladder of an urgency, with the holders of each role in the minute of each step."""
     ladder = site.on_call.ladders[urgency]
     steps = tuple(
         PlannedStep(step.after, step.tell, _on_duty(step.tell, start + step.after, site)) for step in ladder.steps
@@ -62,32 +62,32 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
 
 
 def due(episode: Episode, now: datetime, site: Site) -> Notifications | None:
-    """Who is to be told now, or None. Steps missed while nothing ran are made up for at once."""
-    told = _summoned(episode)
+    """Whom to notify now, or None. Steps missed while nothing ran are due at once."""
+    found = _direct(episode)
     if episode.due_at is not None and episode.due_at <= now:
-        climbed = (
-            _confirm_ack(told.episode, now, site) if episode.acknowledged_by else _next_level(told.episode, now, site)
+        next_step = (
+            _confirm_ack(found.episode, now, site) if episode.acknowledged_by else _next_level(found.episode, now, site)
         )
-        told = Notifications(climbed.episode, (*told.notifications, *climbed.notifications), climbed.gaps)
-    elif not told.notifications:
+        found = Notifications(next_step.episode, (*found.notifications, *next_step.notifications), next_step.gaps)
+    elif not found.notifications:
         return None
-    remembered = replace(
-        told.episode,
-        notified=tuple(dict.fromkeys([*told.episode.notified, *told.people])),
-        rounds=told.episode.rounds + bool(told.notifications),
+    episode = replace(
+        found.episode,
+        notified=tuple(dict.fromkeys([*found.episode.notified, *found.people])),
+        rounds=found.episode.rounds + bool(found.notifications),
     )
-    return told._replace(episode=remembered)
+    return found._replace(episode=episode)
 
 
 def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Notifications:
-    """The same, and the episode as it stands where nobody is to be told. What a silence hides is put off."""
+    """The same; the episode alone if there is nobody to notify. A silence suspends the ladder."""
     silence = hiding(silenced, episode, now)
     episode = suspend_until(episode, silence.until) if silence is not None else due_in_time(episode, now, site)
     return due(episode, now, site) or Notifications(episode)
 
 
 def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
-    """An episode whose ladder is due later than its waits explain is due now: the clock that set its time was ahead."""
+    """An episode, due now if its ladder is due later than its waits explain: the clock that set the time was ahead."""
     tolerance = site.conventions.chart.future_tolerance.value
     if episode.due_at is None or episode.due_at <= now + _longest_wait(episode, now, site) + tolerance:
         return episode
@@ -98,10 +98,10 @@ def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
 
 
 def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
-    """How far ahead the ladder of an episode that is not silenced may be due, as it stands."""
+    """How far ahead the ladder of an episode without a silence may be due."""
     if episode.acknowledged_by:
-        asked_again = ack_times_out_at(episode.plan, now, episode.ack_renewals)
-        return asked_again - now if asked_again is not None else timedelta()
+        timeout = ack_times_out_at(episode.plan, now, episode.ack_renewals)
+        return timeout - now if timeout is not None else timedelta()
     ladder = episode.plan or site.on_call.ladders[episode.urgency]
     steps, taken = ladder.steps, episode.steps_taken
     if taken >= len(steps):
@@ -110,7 +110,7 @@ def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
     return max(steps[taken].after - before, ladder.confirm_within)
 
 
-def _summoned(episode: Episode) -> Notifications:
+def _direct(episode: Episode) -> Notifications:
     notifications = tuple(
         Notification(item.reason, (Recipient(item.person, item.channel),)) for item in episode.direct_notifications
     )
@@ -118,7 +118,7 @@ def _summoned(episode: Episode) -> Notifications:
 
 
 def _next_level(episode: Episode, now: datetime, site: Site) -> Notifications:
-    """Take every step whose time has come; after the last, tell its roles again."""
+    """Take every step that is due. After the last step, notify all roles again."""
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency or episode.steps_taken == 0:
         planned = plan(site, episode.urgency, episode.ladder_from)
@@ -131,13 +131,13 @@ def _next_level(episode: Episode, now: datetime, site: Site) -> Notifications:
     people = _on_duty(roles, now, site) if again else _still_there(steps, site)
     people = _rested(people, site, resting(episode, now)) if roles else people
     reason = episode.reason if episode.steps_taken == 0 else "repeat"
-    climbed = replace(episode, plan=planned, steps_taken=taken, next_at=_next(episode, planned, taken, now))
+    next_step = replace(episode, plan=planned, steps_taken=taken, next_at=_next(episode, planned, taken, now))
     gaps = tuple(role for role in roles if not holders(site.on_call, role, now))
-    return Notifications(climbed, (Notification(reason, tuple(map(Recipient, people))),) if people else (), gaps)
+    return Notifications(next_step, (Notification(reason, tuple(map(Recipient, people))),) if people else (), gaps)
 
 
 def _still_there(steps: Iterable[PlannedStep], site: Site) -> tuple[str, ...]:
-    """The people planned for some steps who can still be told; where a step has none left, the last resort."""
+    """The people planned for some steps who are still configured; the last resort for a step without any."""
     people: list[str] = []
     for step in steps:
         people += [person for person in step.people if person in site.on_call.people] or site.on_call.last_resort
@@ -145,14 +145,14 @@ def _still_there(steps: Iterable[PlannedStep], site: Site) -> tuple[str, ...]:
 
 
 def _rested(people: tuple[str, ...], site: Site, away: frozenset[str]) -> tuple[str, ...]:
-    """People without those who are away; if nobody is left the last resort, and if that is nobody too, everybody."""
+    """People except those who rest; if nobody is left the last resort; if that is nobody too, everybody."""
     choices = (people, site.on_call.last_resort)
     left = [tuple(person for person in group if person not in away) for group in choices]
     return left[0] or left[1] or people or choices[1]
 
 
 def _on_duty(roles: Iterable[str], at: datetime, site: Site) -> tuple[str, ...]:
-    """Who holds any of some roles at a time."""
+    """The holders of some roles at a time."""
     return tuple(dict.fromkeys(person for role in roles for person in holders(site.on_call, role, at)))
 
 
@@ -163,7 +163,7 @@ def _next(episode: Episode, planned: Plan, taken: int, now: datetime) -> datetim
 
 
 def _confirm_ack(episode: Episode, now: datetime, site: Site) -> Notifications:
-    """A taking has run out: ask whoever has it, and start the ladder again unless they answer."""
+    """The acknowledgement timed out: ask its holder to renew it, and restart the ladder unless they do."""
     holder = episode.acknowledged_by
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency:
@@ -186,11 +186,11 @@ def _confirm_ack(episode: Episode, now: datetime, site: Site) -> Notifications:
     return Notifications(released, (Notification("still_on_it", (Recipient(holder),)),))
 
 
-# -- when somebody cannot be told, or hands it over ----------------------------------------------------
+# -- a page that fails, and handing over ---------------------------------------------------------------
 
 
 def fail_over_channel(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
-    """A page does not get through for now: the person's next channel is tried at once, else the next person."""
+    """After a failed delivery, page the person's next channel at once; without one, the next person."""
     person = site.on_call.people.get(failed.to)
     channels = person.channels if person is not None else ()
     tried = {item.channel for item in episode.deliveries if item.to == failed.to and item.round >= failed.round}
@@ -205,9 +205,9 @@ def fail_over_channel(episode: Episode, failed: Delivery, now: datetime, site: S
 
 
 def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -> Episode:
-    """The next step that names somebody else is due now; where none is left, the last resort. Repeats keep their pace.
+    """Make the next step that names somebody else due now; after the last step, page the last resort.
 
-    A page of an episode that is acknowledged, or that nobody is told of at present, hands over nothing.
+    Nothing changes for an episode that is acknowledged, silenced or resting. Repeats keep their pace.
     """
     if episode.next_at is None or episode.plan is None or _is_silenced(episode, now):
         return episode
@@ -216,28 +216,28 @@ def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -
     while taken < len(steps) and set(steps[taken].people) <= {without}:
         taken += 1
     if taken < len(steps) and episode.due_at is None:
-        # Clear now: its ladder stands still, but whoever should hear of it first is paged all the same.
+        # The condition is clear and the ladder rests, but the first page must still reach somebody.
         people = [person for person in steps[taken].people if person != without]
-        return _with_summons(episode, people, episode.reason)
+        return _with_direct_notifications(episode, people, episode.reason)
     if taken < len(steps):
         earlier = min(episode.ladder_from, now - steps[taken].after)
         return replace(episode, steps_taken=taken, ladder_from=earlier, next_at=now)
     known = {*episode.notified, *(item.person for item in episode.direct_notifications), without}
     others = [person for person in site.on_call.last_resort if person not in known]
-    return _with_summons(episode, others, episode.reason)
+    return _with_direct_notifications(episode, others, episode.reason)
 
 
-def _with_summons(episode: Episode, people: Iterable[str], reason: Reason) -> Episode:
-    """The episode with some people to be paged now, each once."""
+def _with_direct_notifications(episode: Episode, people: Iterable[str], reason: Reason) -> Episode:
+    """The episode with people to page now, each once."""
     asked = [DirectNotification(person, "", reason) for person in people]
     return replace(episode, direct_notifications=tuple(dict.fromkeys([*episode.direct_notifications, *asked])))
 
 
 def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | None) -> Episode:
-    """Somebody hands it over: the named person, or the next on the ladder, is paged now and has `confirm_within`.
+    """Hand an episode over: page `to`, or the next on the ladder, who then has `confirm_within`.
 
-    Then the ladder goes on, without whoever handed it over for the ladder's own pace of repeats (`resting`). Where
-    nobody else is left, nothing changes.
+    Afterwards the ladder continues. It leaves out the person who handed over for one pace of its repeats (`resting`).
+    Nothing changes if nobody else is left.
     """
     planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)
     handed = (*(item for item in episode.handed_over if item.by != by), HandedOver(by, now))
@@ -251,12 +251,12 @@ def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | 
         taken += 1
     later = now + planned.confirm_within
     start = later - planned.steps[taken].after if taken < len(planned.steps) else freed.ladder_from
-    called = _with_summons(freed, receivers, "handed_over")
+    called = _with_direct_notifications(freed, receivers, "handed_over")
     return replace(called, steps_taken=taken, ladder_from=start, next_at=later)
 
 
 def resting(episode: Episode, now: datetime) -> frozenset[str]:
-    """Who handed an episode over so lately that its ladder leaves them out: within one pace of its repeats."""
+    """People who handed the episode over within one pace of the ladder's repeats. The ladder leaves them out."""
     if episode.plan is None:
         return frozenset(item.by for item in episode.handed_over)
     rest = episode.plan.repeat_every or episode.plan.confirm_within
@@ -264,7 +264,7 @@ def resting(episode: Episode, now: datetime) -> frozenset[str]:
 
 
 def _next_people(episode: Episode, away: frozenset[str], now: datetime, site: Site) -> tuple[str, ...]:
-    """The next who can be paged: the next step that names somebody else, else the last resort, else everybody."""
+    """The next people to page: of the next step that names somebody else; else the last resort; else everybody."""
     steps = episode.plan.steps if episode.plan is not None else ()
     groups = [step.people for step in steps[episode.steps_taken :]]
     groups.append(tuple(person for person in site.on_call.last_resort if person not in episode.notified))
@@ -277,11 +277,11 @@ def take_over(episode: Episode, by: str, at: datetime, site: Site) -> Episode:
     """Somebody else takes what another person has; that person is notified."""
     before = episode.acknowledged_by
     taken = acknowledge(replace(episode, acknowledged_by=""), by, at)
-    return _with_summons(taken, [before] if before in site.on_call.people else [], "taken_over")
+    return _with_direct_notifications(taken, [before] if before in site.on_call.people else [], "taken_over")
 
 
 def suspend_until(episode: Episode, until: datetime) -> Episode:
-    """A silenced episode: nobody is told until then, when the ladder goes on where it stood."""
+    """A silenced episode: its ladder is suspended until then, and continues where it was."""
     by_name = tuple(item for item in episode.direct_notifications if item.reason in ("handed_over", "taken_over"))
     if episode.next_at is None or episode.next_at >= until:
         return replace(episode, silenced_until=until, direct_notifications=by_name)
@@ -294,7 +294,7 @@ def suspend_until(episode: Episode, until: datetime) -> Episode:
 
 
 def resume(episode: Episode, now: datetime) -> Episode:
-    """A silence has ended before its time: what was put off until then is due now."""
+    """End a silence early: a ladder that it suspended is due now."""
     until = episode.silenced_until
     if until is None or episode.next_at != until or until <= now:
         return replace(episode, silenced_until=None)

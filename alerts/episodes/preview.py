@@ -1,6 +1,6 @@
-"""What an episode's ladder will do if nobody answers and nothing changes: `escalation.due`, asked ahead of time.
+"""A preview of a ladder: whom it will notify if nobody acknowledges and nothing changes.
 
-The same functions that page decide here, so that what is shown is what happens.
+The preview calls the functions that page (`escalation.due`) with times ahead, so that it shows what will happen.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ REPEATS_SHOWN = 2
 
 
 class PreviewStep(NamedTuple):
-    """One moment at which somebody is told, and the roles of its steps that nobody holds then."""
+    """One moment with notifications, and the roles of its steps that nobody holds then."""
 
     at: datetime
     notifications: tuple[Notification, ...]
@@ -27,7 +27,7 @@ class PreviewStep(NamedTuple):
 
 
 class Handover(NamedTuple):
-    """A role that changes hands."""
+    """A change of the holders of a role."""
 
     at: datetime
     role: str
@@ -36,12 +36,12 @@ class Handover(NamedTuple):
 
 
 def hypothetical(urgency: Urgency, at: datetime) -> Episode:
-    """An episode as it would open at a moment."""
+    """A hypothetical episode that opens at a moment."""
     return opened("", "", 1, "new", title="", level=1, urgency=urgency, at=at, now=at)
 
 
 def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:
-    """Who is told when from a moment on: what is left of the ladder, and its first repeats."""
+    """The steps of a ladder from a moment on: those that are left, and the first repeats."""
     repeats = 0
     at = now
     while repeats < REPEATS_SHOWN:
@@ -57,7 +57,7 @@ def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site:
 
 
 def _gaps(episode: Episode, taken: range, at: datetime, site: Site) -> tuple[str, ...]:
-    """The roles of the steps just taken, or of a repeat of them all, that nobody holds at their time."""
+    """Roles without a holder among the steps just taken, or among all if they repeat."""
     if episode.plan is None or not episode.steps_taken:
         return ()
     steps = [episode.plan.steps[index] for index in taken or range(len(episode.plan.steps))]
@@ -66,7 +66,7 @@ def _gaps(episode: Episode, taken: range, at: datetime, site: Site) -> tuple[str
 
 
 def handovers(episode: Episode, start: datetime, until: datetime, site: Site) -> list[Handover]:
-    """Where a role of the episode's ladder changes hands between two moments."""
+    """Every change of holders of the ladder's roles between two moments."""
     planned = episode.plan or escalation.plan(site, episode.urgency, start)
     found = []
     for role in dict.fromkeys(role for step in planned.steps for role in step.roles):

@@ -1,7 +1,7 @@
-"""Who holds a role at a time: the schedule of `site.yaml`, answered for a moment.
+"""The rota: who holds a role at a time, by the schedule of `site.yaml`.
 
-An override holds the role alone (of several that overlap, all); else everybody whom rotations and calendar put on duty;
-else whoever holds it always. Times are on the clock on the wall, as `config.wall_clock` defines it.
+During an override its people alone hold the role. Otherwise the people on duty by rotations and calendar hold it; if
+there are none, its permanent holders. Times are wall-clock times, as `config.wall_clock` defines them.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from config.site import OnCall
 from config.wall_clock import moment, shown
 
 HORIZON = timedelta(days=400)
-"""How far ahead the next change is looked for."""
+"""How far ahead `next_change` searches."""
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
 class DutySpan(NamedTuple):
-    """The same people, from a moment up to another."""
+    """The holders of a role from one moment to another."""
 
     start: datetime
     until: datetime
@@ -30,7 +30,7 @@ class DutySpan(NamedTuple):
 
 
 def holders(on_call: OnCall, role: str, at: datetime) -> tuple[str, ...]:
-    """The people who hold a role at a moment; empty where nobody does, or where there is no such role."""
+    """The people who hold a role at a moment; empty if nobody does, or if there is no such role."""
     held = on_call.roles.get(role)
     if held is None:
         return ()
@@ -74,7 +74,7 @@ def named(on_call: OnCall, shift: Shift) -> tuple[str, ...]:
 
 
 def next_change(on_call: OnCall, role: str, at: datetime) -> datetime | None:
-    """When, after a moment, other people hold a role; None where that is not within `HORIZON`."""
+    """When the holders of a role next change after a moment; None if not within `HORIZON`."""
     now = holders(on_call, role, at)
     for edge in _edges(on_call, role, at, at + HORIZON):
         if holders(on_call, role, edge) != now:
@@ -83,8 +83,8 @@ def next_change(on_call: OnCall, role: str, at: datetime) -> datetime | None:
 
 
 def spans(on_call: OnCall, role: str, start: datetime, until: datetime) -> Iterator[DutySpan]:
-    """A time, cut where other people hold the role."""
-    # In UTC: two times of one zone are compared by what the wall shows, whichever pass they belong to.
+    """A period, divided wherever the holders of the role change."""
+    # In UTC: Python compares two times of one zone by their wall-clock values, even in the hour that occurs twice.
     start, until = start.astimezone(UTC), until.astimezone(UTC)
     begin, people = start, holders(on_call, role, start)
     for edge in _edges(on_call, role, start, until):
@@ -97,12 +97,12 @@ def spans(on_call: OnCall, role: str, start: datetime, until: datetime) -> Itera
 
 
 def gaps(on_call: OnCall, role: str, start: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """The parts of a time in which nobody holds a role."""
+    """The parts of a period in which nobody holds a role."""
     return [(span.start, span.until) for span in spans(on_call, role, start, until) if not span.people]
 
 
 def _edges(on_call: OnCall, role: str, after: datetime, before: datetime) -> Iterator[datetime]:
-    """Every moment between two at which the holders may change, and some at which they do not."""
+    """Every moment between two at which the holders may change."""
     held = on_call.roles.get(role)
     zone = ZoneInfo(on_call.time_zone)
     while held is not None:

@@ -1,7 +1,7 @@
 """Silences: no pages of an episode, or of a condition of one patient, until a time.
 
-A silence never hides more than it named: a higher urgency, or a worsening that came after it, breaks through. One that
-cannot be understood hides nothing.
+A silence never hides more than it names: a higher urgency, or a later worsening, breaks through. A silence that cannot
+be read hides nothing.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from alerts.messages import Silence
 from config.site import Site, Urgency, higher
 
 SILENCES_AT_MOST = 50
-"""So many can be in force for one patient at a time; a further one is refused, and so hides nothing."""
+"""The most silences in force for one patient. A further one is refused."""
 
 
 class Silenced(Struct, frozen=True, array_like=True):
-    """A silence in force: by whom, why, until when, of what, and the most urgent page it hides."""
+    """A silence in force: who asked for it and why, until when, for what, and the highest urgency it hides."""
 
     source: str
     id: str
@@ -32,16 +32,16 @@ class Silenced(Struct, frozen=True, array_like=True):
 
     @property
     def named(self) -> tuple[str, str]:
-        """The source and id of the message that asked for it."""
+        """The source and id of its message."""
         return self.source, self.id
 
     def names(self, episode: Episode) -> bool:
-        """Whether it speaks of this episode."""
+        """Whether it concerns this episode."""
         return self.episode == episode.id if self.episode else self.condition == episode.condition
 
 
 def placed(message: Silence, episode: Episode | None, site: Site) -> Silenced:
-    """The silence a message asks for, no longer than the site allows; `episode` is the one it names, if it does."""
+    """The silence of a message, no longer than the site allows. `episode`: the episode that it names, if any."""
     at = message.effective.astimezone(UTC)
     urgency = message.urgency or (episode.urgency if episode else "low")
     return Silenced(
@@ -58,7 +58,7 @@ def placed(message: Silence, episode: Episode | None, site: Site) -> Silenced:
 
 
 def hiding(silences: Iterable[Silenced], episode: Episode, now: datetime) -> Silenced | None:
-    """The silence that hides an episode longest now, or None."""
+    """The silence that hides an episode now, of several the one that lasts longest; or None."""
     found = [silence for silence in silences if silence.names(episode) and _hides(silence, episode, now)]
     return max(found, key=lambda silence: silence.until, default=None)
 
@@ -70,5 +70,5 @@ def _hides(silence: Silenced, episode: Episode, now: datetime) -> bool:
 
 
 def in_force(silences: Iterable[Silenced], now: datetime) -> tuple[Silenced, ...]:
-    """The silences that have not run out."""
+    """The silences that have not ended."""
     return tuple(silence for silence in silences if silence.until > now)

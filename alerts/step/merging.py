@@ -44,7 +44,7 @@ def take_merges(
             state = _take(state, message, now, effects)
     after = state.merges
     if after.goes_to is not None and (before.goes_to is None or before.goes_to.other != after.goes_to.other):
-        effects.passed_on.extend(charted_again(state.chart, after.goes_to.other, now))
+        effects.forwarded.extend(charted_again(state.chart, after.goes_to.other, now))
     if after.ended is not None and after.ended != before.ended:
         _report(state, ENDED_BY_NEWER.format(source=after.ended.source), after.ended, now, effects)
     return state
@@ -55,7 +55,7 @@ def _take(state: PatientState, message: Merge | MergeNotice, now: datetime, effe
         return _into_another(state, message, now, effects)
     if message.patient != message.into:
         return replace(state, merges=state.merges.answered(_link(message, message.into, now)))
-    effects.passed_on.append(message.model_copy(update={"patient": message.old}))
+    effects.forwarded.append(message.model_copy(update={"patient": message.old}))
     merges = state.merges.receiving(_link(message, message.old, now))
     if state.discharged_at is not None and merges.stays_after(state.discharged_at):
         state = replace(state, discharged_at=None, review_at=now)
@@ -71,7 +71,7 @@ def _into_another(state: PatientState, message: Merge, now: datetime, effects: E
     if link.is_retracted:
         _report(state, RETRACTED.format(who=message.by or message.source), link, now, effects)
     stays = state.registered and state.discharged_at is None
-    effects.passed_on.append(_notice(state.patient, link, stays=stays))
+    effects.forwarded.append(_notice(state.patient, link, stays=stays))
     return replace(state, merges=merges)
 
 
@@ -132,7 +132,7 @@ def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> 
     """Forward a message to the record that continues. A message in a circle becomes a dead letter."""
     onward = _passed_on(message, into, now)
     if (onward.hops or 0) <= HOPS_AT_MOST:
-        effects.passed_on.append(onward)
+        effects.forwarded.append(onward)
         return
     effects.dead_letters.append(dead_letter(message, TOO_MANY_HOPS, now))
     what = "messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`"

@@ -132,7 +132,7 @@ def test_two_records_that_are_merged_keep_what_was_charted_ahead(ward: Ward) -> 
     ward.jump(hours=2)
     merge = message("merge", ward.now, source="ehr", into="P9")
     _, effects = step(before, [merge], ward.now.astimezone(UTC), SITE)
-    other, _ = step(other, effects.passed_on, ward.now.astimezone(UTC), SITE)
+    other, _ = step(other, effects.forwarded, ward.now.astimezone(UTC), SITE)
     (entry,) = [entry for entry in other.chart.entries["temperature"] if entry.charted_for is not None]
     assert (entry.effective, entry.charted_for) == (came_in, came_in + AHEAD)
 

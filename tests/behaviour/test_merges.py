@@ -71,7 +71,7 @@ def test_until_the_other_record_has_answered_the_old_one_is_evaluated(ward: Ward
     assert ward.state().is_graded
     ward.send(ward.vital("temp", 38.5), ward.vital("sbp", 84))
     assert [page.patient for page in ward.new_pages() if page.patient == PATIENT]
-    ward.send(*effects.passed_on)
+    ward.send(*effects.forwarded)
     assert ward.state().merged_into == OTHER
     assert "crs" in ward.state(OTHER).episodes
 
@@ -196,6 +196,6 @@ def test_what_goes_round_becomes_a_dead_letter(ward: Ward) -> None:
 def test_what_a_merged_record_has_already_is_passed_on_once(ward: Ward) -> None:
     merged(ward)
     reading = ward.vital("temp", 38.5)
-    assert len(ward.step_alone(PATIENT, [reading]).passed_on) == 1
-    assert ward.step_alone(PATIENT, [reading]).passed_on == []
-    assert ward.step_alone(PATIENT, [ward.registration()]).passed_on == []
+    assert len(ward.step_alone(PATIENT, [reading]).forwarded) == 1
+    assert ward.step_alone(PATIENT, [reading]).forwarded == []
+    assert ward.step_alone(PATIENT, [ward.registration()]).forwarded == []

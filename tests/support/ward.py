@@ -195,7 +195,7 @@ class Ward:
         effects = self.step_alone(patient, messages)
         if effects.faults:
             self._step(SITE_SUBJECT, effects.faults)
-        for other, theirs in groupby(effects.passed_on, key=lambda item: item.patient):
+        for other, theirs in groupby(effects.forwarded, key=lambda item: item.patient):
             self._step(other, list(theirs))
 
     def _keep(self, effects: Effects) -> None:

@@ -48,7 +48,7 @@ def parse(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Par
         if given_up and waiting.entry == batch.place.suspect:
             give_up(message, commit, now)
         elif keys.of(message.patient) != batch.shard:
-            commit.effects.passed_on.append(message)
+            commit.effects.forwarded.append(message)
         else:
             found.append(ParsedEntry(waiting.entry, waiting.rank, _with_acceptance(message, waiting.received, site)))
     return found, commit

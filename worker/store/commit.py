@@ -53,7 +53,7 @@ class Commit(Struct, kw_only=True):
     @property
     def forwarded(self) -> list[AnyMessage]:
         """Messages for the inboxes of other shards, or of this one."""
-        return [*self.effects.faults, *self.effects.passed_on]
+        return [*self.effects.faults, *self.effects.forwarded]
 
 
 class Committed(NamedTuple):
