@@ -48,11 +48,11 @@ FAULTS: tuple[Row, ...] = (
         "un messaggio in arrivo è illeggibile; vedere `cartwatch dead-letters`",
     ),
     (
-        "a {free} from {free2} could not be judged ({free3}); see `cartwatch dead-letters`",
+        "a {free} from {free2} could not be evaluated ({free3}); see `cartwatch dead-letters`",
         "un messaggio ({free}) da {free2} non è stato valutato ({free3}); vedere `cartwatch dead-letters`",
     ),
     (
-        "a ladder could not be judged ({free}); it is tried again each minute, see the worker's log",
+        "a ladder could not be evaluated ({free}); it is tried again each minute, see the worker's log",
         "una catena di reperibilità non è stata valutata ({free}); si riprova ogni minuto, vedere il log del worker",
     ),
     (

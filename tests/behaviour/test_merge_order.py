@@ -22,20 +22,20 @@ SEEDS = st.integers(0, 2**16)
 
 
 class Shards:
-    """Each record in a shard of its own: an inbox, read in any order, and a relay that fills the others' inboxes."""
+    """Each record in a shard of its own: an inbox, read in any order, and messages that it forwards to the others."""
 
     def __init__(self, messages: Sequence[AnyMessage], seed: int) -> None:
         self.dice = random.Random(seed)
         self.states = {name: PatientState(patient=name) for name in NAMES}
         self.inboxes: dict[str, list[AnyMessage]] = {name: [] for name in NAMES}
-        self.relays: dict[str, list[AnyMessage]] = {name: [] for name in NAMES}
+        self.forwarded: dict[str, list[AnyMessage]] = {name: [] for name in NAMES}
         self.dead_letters = 0
         for item in messages:
             self.inboxes[item.patient].append(item)
 
     def run(self) -> Iterator[None]:
         """Step by step, by chance, until nothing waits."""
-        while waiting := [(box, name) for box in (self.inboxes, self.relays) for name in NAMES if box[name]]:
+        while waiting := [(box, name) for box in (self.inboxes, self.forwarded) for name in NAMES if box[name]]:
             box, name = self.dice.choice(waiting)
             taken = self.dice.randint(1, len(box[name]))
             if box is self.inboxes:  # the patients and sources of a shard take turns

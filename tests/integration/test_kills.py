@@ -268,7 +268,7 @@ def test_what_the_phone_took_before_it_could_be_recorded_is_not_sent_twice(
         with hospital.workers(1):
             hospital.client.send(crs2("unrecorded"))
             eventually(lambda: mends, "a page is at the phone")
-            said = "the store does not take what was sent"
+            said = "the store rejects the record of a sent page"
             eventually(lambda: said in hospital.log.read_text(encoding="utf-8"), "its sender holds on to that")
             mends[0]()
             hospital.is_idle_soon(within=60)

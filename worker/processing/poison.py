@@ -70,7 +70,7 @@ def step_isolated(
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            why = f"internal error {type(error).__name__} while judging this message"
+            why = f"internal error {type(error).__name__} while evaluating this message"
             poison.dead_letters.append(dead_letter(message, why, now))
             poison.faults.append(_poison_fault(message, type(error).__name__, now))
         else:
@@ -90,8 +90,8 @@ def step_isolated(
 def postpone_ladders(commit: Commit, patients: list[str], whose: str, error: str, now: datetime) -> None:
     """Try ladders that cannot be evaluated again later, and report it. They delay no other patient."""
     commit.failed_timers.extend(patients)
-    what = f"a ladder could not be judged ({whose}: {error}); it is tried again each minute, see the worker's log"
-    commit.effects.faults.append(fault("judgement ladder", what, f"{whose} {now.isoformat()}", now))
+    what = f"a ladder could not be evaluated ({whose}: {error}); it is tried again each minute, see the worker's log"
+    commit.effects.faults.append(fault("evaluation ladder", what, f"{whose} {now.isoformat()}", now))
 
 
 def _log_failure(text: str, count: int, error: Exception) -> None:
@@ -102,5 +102,5 @@ def _log_failure(text: str, count: int, error: Exception) -> None:
 
 def _poison_fault(message: AnyMessage, error: str, now: datetime) -> Fault:
     source = message.source[:SOURCE_SHOWN]
-    what = f"a {message.type} from {source} could not be judged ({error}); see `cartwatch dead-letters`"
-    return fault(f"judgement {source}", what, f"{source} {message.id}", now)
+    what = f"a {message.type} from {source} could not be evaluated ({error}); see `cartwatch dead-letters`"
+    return fault(f"evaluation {source}", what, f"{source} {message.id}", now)

@@ -216,8 +216,8 @@ def test_a_message_that_cannot_be_used_is_told_with_its_reason(kind: str, number
         "a message in the inbox cannot be read; see `cartwatch dead-letters`",
         intake_fault(READING, INFUSION_AHEAD, NOW).what,
         intake_fault(READING, NOT_TAKEN_BACK, NOW).what,
-        "a reading from lab could not be judged (KeyError); see `cartwatch dead-letters`",
-        "a ladder could not be judged (episode ab12: KeyError); it is tried again each minute, see the worker's log",
+        "a reading from lab could not be evaluated (KeyError); see `cartwatch dead-letters`",
+        "a ladder could not be evaluated (episode ab12: KeyError); it is tried again each minute, see the worker's log",
     ],
 )
 def test_technical_trouble_is_told_in_the_readers_language(text: str) -> None:

@@ -81,7 +81,7 @@ IDS = (
     "intake ",
     "channel ",
     "rota ",
-    "judgement ",
+    "evaluation ",
     "feed ",
     "silent ",
     "seen ",

@@ -299,7 +299,7 @@ def test_a_message_on_which_the_evaluation_fails_is_dead_lettered_alone(
     assert len(run_shard().pages) == 2
     [(_, record)] = store.dead_letters()
     assert (record.id, record.patient) == (POISON, "P1")
-    assert record.why == "internal error ZeroDivisionError while judging this message"
+    assert record.why == "internal error ZeroDivisionError while evaluating this message"
     assert charted(store) == {"temperature", "systolic_bp"}
     assert waiting(store) == 0
 
@@ -377,7 +377,7 @@ def test_a_patient_whose_ladder_cannot_be_evaluated_holds_up_no_other(
     site = run_shard(KEYS.of(SITE_SUBJECT))
     assert len(site.pages) == 1
     reported = {item.page.condition for item in owed(store, SITE_SUBJECT)}
-    assert reported == {"judgement ladder"}
+    assert reported == {"evaluation ladder"}
 
 
 def test_a_ladder_that_cannot_be_evaluated_is_tried_again_after_a_minute_not_at_once(
