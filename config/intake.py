@@ -54,8 +54,8 @@ class Policy(Configuration):
     by: Literal["person", "cuff", "arterial_line", "monitor", "patch", "device"] | None = Field(
         None, description="who or what takes its vital signs, where their code does not say; monitors do themselves"
     )
-    unverified: bool | None = Field(None, description="take HL7 status R; monitors do unless told otherwise")
-    value_beside_x: bool = Field(False, description="take a value that HL7 status X comes with")
+    unverified: bool | None = Field(None, description="chart HL7 status R; default: for monitors only")
+    value_beside_x: bool = Field(False, description="chart a value that comes with HL7 status X")
     processing: tuple[str, ...] = Field(("P",), description="MSH-11 that counts; others are stored apart")
     identifiers: tuple[IdentifierKind, ...] = Field(
         _IDENTIFIERS, min_length=1, description="the first that fits is used"
@@ -99,7 +99,7 @@ class Form(Configuration):
     unlisted: Policy | None = Field(default_factory=Policy, description="of sources not listed; null refuses them")
     codes: SiteMap = Field(default_factory=dict, description="system -> code -> reading, for every source")
     values: dict[str, dict[str, str]] = Field(default_factory=dict, description="reading -> what is sent -> its value")
-    listeners: dict[str, Listener] = Field(default_factory=dict, description="where HL7 is taken over MLLP, by name")
+    listeners: dict[str, Listener] = Field(default_factory=dict, description="MLLP listeners, by name")
 
     @field_validator("listeners")
     @classmethod
@@ -147,7 +147,7 @@ class Source(NamedTuple):
     listed: bool = True
 
     def may_send(self, kind: str) -> bool:
-        """Whether it may send a type of native message: a listed record system, or one that registers, any of them."""
+        """Whether it may send a type of native message. A listed record source, or one that registers, may send any."""
         return kind in FROM_ANYBODY or (self.listed and (self.policy.type == "record" or bool(self.policy.registers)))
 
     def allows(self, address: str) -> bool:

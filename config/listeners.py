@@ -24,7 +24,7 @@ class Tls(Configuration):
 
 
 class Listener(Configuration):
-    """One address that takes HL7 v2 over MLLP.
+    """One address that receives HL7 v2 over MLLP.
 
     A listener that other machines can reach says which: by their addresses, or by an authority for their certificates.
     """
@@ -34,11 +34,9 @@ class Listener(Configuration):
     source: str | None = Field(None, description="The source whose policy holds here; else the one of MSH-3 and MSH-4")
     allow_from: tuple[_Network, ...] = Field((), description="Addresses or networks that may connect; none: all")
     tls: Tls | None = None
-    idle_timeout: Duration = Field(
-        timedelta(hours=12), description="A connection that says nothing for this long is closed"
-    )
-    frame_timeout: Duration = Field(timedelta(seconds=30), description="A begun frame must go on at least this often")
-    max_connections: int = Field(100, ge=1, le=10_000, description="Open at once; more are turned away")
+    idle_timeout: Duration = Field(timedelta(hours=12), description="An idle connection is closed after this time")
+    frame_timeout: Duration = Field(timedelta(seconds=30), description="A frame must continue at least this often")
+    max_connections: int = Field(100, ge=1, le=10_000, description="Open connections; more are rejected")
     answers: Literal["always", "as_asked"] = Field(
         "always", description="as_asked: nothing is answered where MSH-15 and MSH-16 ask for nothing"
     )
@@ -78,7 +76,7 @@ def check_addresses(listeners: Mapping[str, Listener]) -> None:
     Raises:
         ValueError: names both.
     """
-    taken: dict[int, str] = {}
+    ports: dict[int, str] = {}
     for name, listener in listeners.items():
-        if listener.port and (other := taken.setdefault(listener.port, name)) != name:
+        if listener.port and (other := ports.setdefault(listener.port, name)) != name:
             raise ValueError(f"{other} and {name} have the same port {listener.port}")

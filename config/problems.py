@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said so that whoever maintains it can mend it."""
+"""Problems of a configuration, with their place and their fix."""
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ Key = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, where, and in words the mend. A warning does not keep the file from being used."""
+    """One problem, its place, and its fix. A warning does not keep the file from being used."""
 
     file: str
     line: int | None
@@ -22,14 +22,14 @@ class Problem(NamedTuple):
     warning: bool = False
 
     def __str__(self) -> str:
-        """As editors and people find the place: `file:line: key: what`."""
+        """The form that editors recognise: `file:line: key: what`."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         key = ".".join(str(part) for part in self.key)
         return ": ".join(part for part in (place, key, self.what) if part)
 
 
 class ConfigurationError(Exception):
-    """A configuration cannot be used; the text names file, line, key and mend, one problem per line."""
+    """A configuration cannot be used; the text names file, line, key and fix, one problem per line."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

@@ -34,7 +34,7 @@ DEFAULTS = Path(__file__).parent / "defaults"
 
 
 class Person(Configuration):
-    """Somebody, or some list, that can be told."""
+    """A person, or a list, that can be notified."""
 
     name: str
     channels: tuple[str, ...] = Field(min_length=1, description="In the order they are tried")
@@ -58,7 +58,7 @@ class Person(Configuration):
 
 
 class Limit(Configuration):
-    """So many messages within such a time; what is over it waits and is then told in one message."""
+    """A rate limit. Pages over it wait and then go out in one message."""
 
     pages: int = Field(20, ge=1)
     within: Duration = timedelta(minutes=5)
@@ -106,18 +106,18 @@ class Channel(Configuration):
 
 
 class Step(Configuration):
-    """Roles told `after` this long without an acknowledgement."""
+    """Roles notified `after` this long without an acknowledgement."""
 
     after: Duration
     tell: tuple[str, ...] = Field(min_length=1)
 
 
 class Ladder(Configuration):
-    """Steps in order of time, then every role told so far again at `repeat_every` (None: no more).
+    """The escalation policy of an urgency: steps in order, then all roles again at `repeat_every` (None: never).
 
-    Whoever takes a page has it for `ack_timeout` (None: until it worsens); then they are asked whether they are
-    still on it, and without an answer within `confirm_within` the ladder starts again. Each time they say yes they have
-    it for twelve times as long, up to `ack_timeout_max`: nobody is asked every hour for three days.
+    An acknowledgement lasts for `ack_timeout` (None: until the episode worsens). Then the person is asked whether they
+    are still on it; without an answer within `confirm_within` the ladder starts again. Each yes lasts twelve times as
+    long, up to `ack_timeout_max`: nobody is asked every hour for three days.
     """
 
     steps: tuple[Step, ...] = Field(min_length=1)
@@ -143,7 +143,7 @@ class Ladder(Configuration):
 
 
 class DeliveryPolicy(Configuration):
-    """How a failed delivery is tried again."""
+    """The retry policy of failed deliveries."""
 
     retry_backoff: tuple[Duration, ...] = Field(min_length=1)
     undeliverable_after: Duration
@@ -167,7 +167,7 @@ class OnCall(Configuration):
     ladders: dict[Urgency, Ladder]
     delivery: DeliveryPolicy
     feeds: dict[str, Feed] = Field(default_factory=dict)
-    last_resort: tuple[str, ...] = Field(min_length=1, description="Told where a role has nobody")
+    last_resort: tuple[str, ...] = Field(min_length=1, description="Notified if nobody holds a role")
     silence_at_most: Duration = Field(timedelta(hours=24), description="A silence that asks for more ends after this")
 
     @field_validator("time_zone")
@@ -213,10 +213,10 @@ def file_of(folder: Path | None, name: str) -> Path:
 
 
 def load_site(folder: Path | None = None) -> Site:
-    """Read a configuration folder; a file that is absent there, but `site.yaml`, is taken from the shipped defaults.
+    """Read a configuration folder; a file that is absent there, but `site.yaml`, comes from the shipped defaults.
 
     Raises:
-        ConfigurationError: names every file, line and key that cannot be used, with the mend.
+        ConfigurationError: names every file, line and key that cannot be used, with the fix.
     """
     if folder is not None and not folder.is_dir():
         raise ConfigurationError(Problem(str(folder), None, (), "is not a folder that can be read"))

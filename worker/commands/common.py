@@ -1,4 +1,4 @@
-"""What several commands need. Imports stand inside the functions, so that `--help` answers at once."""
+"""Helpers of several commands. Imports stand inside the functions, so that `--help` answers at once."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from worker.runtime.runtime import Runtime
 
 BAD_INPUT = 2
-"""Exit code where some of the input could not be used and the rest was."""
+"""Exit code if some of the input could not be used and the rest was."""
 
 
 def configuration(folder: Path | None) -> "Site":
-    """A site's configuration, or what is wrong with it."""
+    """Load a site's configuration, or fail with its errors."""
     from config.problems import ConfigurationError
     from config.site import load_site
 
@@ -30,7 +30,7 @@ def configuration(folder: Path | None) -> "Site":
 
 
 def intake_of(folder: Path | None) -> "Intake":
-    """A site's intake, or what is wrong with it."""
+    """Load a site's intake, or fail with its errors."""
     from config.intake import load_intake
     from config.problems import ConfigurationError
 
@@ -44,7 +44,7 @@ DATA = "CARTWATCH_DATA"
 
 
 def _name_service(context: click.Context, option: click.Parameter, folder: Path | None) -> None:
-    """A store named by the environment comes before a folder that is: so `cartwatch up` tells its own processes."""
+    """A store in the environment overrides a folder there: `cartwatch up` sets it for its own processes."""
     from_environment = context.get_parameter_source(option.name or "") is ParameterSource.ENVIRONMENT
     context.meta[DATA] = None if from_environment and "CARTWATCH_REDIS_URL" in os.environ else folder
 
@@ -55,13 +55,13 @@ data_option = click.Option(
     envvar=DATA,
     expose_value=False,
     callback=_name_service,
-    help="The service on this data folder, where several run.",
+    help="The service on this data folder, if several run.",
 )
-"""For every command that speaks to a running service (`worker/cli.py`)."""
+"""The option of every command that uses a running service (`worker/cli.py`)."""
 
 
 def settings_of_service() -> "Settings":
-    """The settings of the running service this command speaks to."""
+    """The settings of the running service that this command uses."""
     from worker.standalone.service import ServiceError, find_settings
 
     context = click.get_current_context(silent=True)
@@ -72,7 +72,7 @@ def settings_of_service() -> "Settings":
 
 
 def runtime() -> "Runtime":
-    """The store of the service this command speaks to."""
+    """The runtime of the service that this command uses."""
     from worker.runtime.runtime import make
 
     settings = settings_of_service()
@@ -81,7 +81,7 @@ def runtime() -> "Runtime":
 
 
 def gateway_runtime() -> "Runtime":
-    """The same for a process in which people wait for the store."""
+    """The runtime for a process in which people wait for the store, with short timeouts."""
     from worker.runtime.runtime import GATEWAY, connect, make
 
     settings = settings_of_service()
@@ -90,7 +90,7 @@ def gateway_runtime() -> "Runtime":
 
 
 def refuse_unfit_store(run: "Runtime") -> None:
-    """Return where the store may be used by what goes on to run; else say which setting, and the mend."""
+    """Return if the store meets every requirement; else name the setting and the fix."""
     from worker.monitoring.last_alarm import refused
     from worker.store.requirements import UnfitStoreError, require_usable_store
 
@@ -122,7 +122,7 @@ config_option = click.option(
     "config_dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="CARTWATCH_CONFIG_DIR",
-    help="Folder with site.yaml and conventions.yaml; the shipped example where not given.",
+    help="Folder with site.yaml and conventions.yaml; default: the shipped example.",
 )
 
 
@@ -137,7 +137,7 @@ def echo_json(value: object) -> None:
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold something, numbered, without the mark Windows puts before the first."""
+    """The non-empty lines, numbered, without the byte order mark that Windows writes first."""
     for number, line in enumerate(file, 1):
         text = line.removeprefix(b"\xef\xbb\xbf").strip()
         if text:

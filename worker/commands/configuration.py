@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @with_example("cartwatch check --config site --days 30")
 @click.command(short_help="Check the configuration and the coming rota.")
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 400), help="How far to look ahead.")
-@click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day looked at; today where not given.")
+@click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day to check; default: today.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option(
     "--config",
     "config_dir",
     type=click.Path(path_type=Path),
     envvar="CARTWATCH_CONFIG_DIR",
-    help="Folder with site.yaml and conventions.yaml; the shipped example where not given.",
+    help="Folder with site.yaml and conventions.yaml; default: the shipped example.",
 )
 def check(days: int, start: datetime | None, as_json: bool, config_dir: Path | None) -> None:
     """Check all configuration (site, conventions, tables, intake, export) and the rota of the coming days.

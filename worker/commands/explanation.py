@@ -7,8 +7,8 @@ from alerts.explain import Explanation
 
 
 def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
-    """Every explanation; each rule's table and source once, at its first system."""
-    told: set[str] = set()
+    """Every explanation; the table and source of each rule once, at its first system."""
+    shown: set[str] = set()
     for item in explanations:
         provisional = " (provisional: at least)" if item.provisional else ""
         yield f"{item.system}: {item.value}{provisional}   [{item.version}]"
@@ -20,8 +20,8 @@ def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
         if rules:
             yield from _part("table", item.row)
         yield from _part("would become, with", item.changed_by)
-        if rules and item.rule not in told:
-            told.add(item.rule)
+        if rules and item.rule not in shown:
+            shown.add(item.rule)
             yield from (f"    | {line}" for line in item.rule.splitlines())
         yield ""
 

@@ -1,4 +1,4 @@
-"""Commands about records that are one person: which goes on under which, and a merge that is taken back."""
+"""Commands about merged records: list the merges, undo one."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -33,14 +33,16 @@ def _line(state: "PatientState", link: "Link", site: "Site") -> str:
     who = f"{link.by} ({link.source})" if link.by else link.source
     merge = f"{state.patient} merged into {link.other}, says {who}, {clock(link.at, site, 'en')}"
     if link.is_retracted:
-        return f"{merge}: taken back"
+        return f"{merge}: retracted"
     received = state.merges.newest_received
     if received is not None and received.age > link.age:
         return f"{merge}: ended by the newer merge of {received.other} into {state.patient}"
     if link is not state.merges.goes_to:
         return f"{merge}: replaced by a newer merge"
     return (
-        f"{merge}: goes on there" if link.known else f"{merge}: waits for the other record; until then both are watched"
+        f"{merge}: continues there"
+        if link.known
+        else f"{merge}: waits for the other record; until then both are watched"
     )
 
 
@@ -55,7 +57,7 @@ def unmerge(old: str, by: str) -> None:
     run = runtime()
     who = person(run, by)
     state = run.store.state(old)
-    messages = _taken_back(state, who, run.clock.now().isoformat()) if state is not None else []
+    messages = _retractions(state, who, run.clock.now().isoformat()) if state is not None else []
     if not messages:
         raise click.ClickException(f"{old} is not merged into another record; see `cartwatch merges`")
     Client(settings_of_service()).send(messages, source="cli")
@@ -67,12 +69,12 @@ def unmerge(old: str, by: str) -> None:
     else:
         raise click.ClickException(f"{old}: stored, and not processed yet: is a worker running? See `cartwatch health`")
     others = ", ".join(dict.fromkeys(body["into"] for body in messages if body["patient"] == old))
-    click.echo(f"{old} is watched again, with all that came in under it")
-    click.echo(f"{others} keeps its copy: what belongs to {old} alone is to be entered in error there")
+    click.echo(f"{old} is watched again, with every message that arrived under it")
+    click.echo(f"{others} keeps its copy: enter in error there what belongs to {old} alone")
 
 
-def _taken_back(state: "PatientState", by: str, now: str) -> list[dict[str, Any]]:
-    """The merges of a record into others as entered in error, and those the other way that they had ended."""
+def _retractions(state: "PatientState", by: str, now: str) -> list[dict[str, Any]]:
+    """The merges of a record into others as entered in error, and the reverse merges that they had ended."""
     standing = [link for link in state.merges.into if not link.is_retracted]
     found = [_body(state.patient, link.other, link) for link in standing]
     for link in state.merges.received:

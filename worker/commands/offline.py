@@ -50,7 +50,7 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
 @click.command(short_help="Replay native messages in simulated time.")
 @click.argument("file", type=click.File("rb"), default="-")
 @json_option
-@click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Somebody takes each page after this long.")
+@click.option("--acknowledge-after", type=int, metavar="MINUTES", help="Acknowledge each page after this long.")
 @config_option
 def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_dir: Path | None) -> None:
     """Replay native messages (one JSON object a line) through the real tasks in simulated time.
@@ -102,15 +102,15 @@ def _in_words(event: dict[str, Any]) -> str:
         absent = "undetermined" if event.get("applicable", True) else "not applicable"
         shown = absent if value is None else value
         if event["kind"] == "regrade":
-            shown = "taken back" if event["status"] == "entered_in_error" else f"corrected to {shown}"
+            shown = "retracted" if event["status"] == "entered_in_error" else f"corrected to {shown}"
         return f"{at}  {event['system']} {shown}"
     return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
 
 
 @with_example("cartwatch example --now | cartwatch send")
 @click.command(short_help="Print the reference case as native messages.")
-@click.option("--now", "as_of_now", is_flag=True, help="A patient who has fever and hypotension at this moment.")
-@click.option("--patient", help="The patient's id with --now; by default one that is new each second.")
+@click.option("--now", "as_of_now", is_flag=True, help="A patient who has fever and hypotension now.")
+@click.option("--patient", help="The patient's id with --now; default: a new one each second.")
 def example(as_of_now: bool, patient: str | None) -> None:
     """Print the reference case as native messages.
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alerts.wording.catalogue import in_english
 from worker.commands.common import echo_json, json_option, runtime, with_example
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def board(as_json: bool) -> None:
 
     from alerts.episodes.silences import in_force
     from alerts.overview import most_urgent_first, overview
+    from alerts.wording.catalogue import in_english
     from worker.monitoring.unregistered import tally
 
     run = runtime()
@@ -38,7 +38,7 @@ def board(as_json: bool) -> None:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPED)
     table = Table()
-    # An id is copied into the next command: it is folded where there is no room, and never cut.
+    # An id is copied into the next command: it is folded in a narrow column, and never cut.
     for heading in ("patient", "place", "CRS", "ICANS", "last signs", "open episodes"):
         table.add_column(heading, overflow="fold", no_wrap=not terminal.is_terminal)
     for patient in patients:
@@ -59,7 +59,7 @@ def board(as_json: bool) -> None:
 
 
 PIPED = 4000
-"""Characters a line has where no terminal limits it: what reads it must find whole ids."""
+"""Width of a line that no terminal limits: a program that reads it must find whole ids."""
 
 
 def _clock(moment: datetime, site: "Site") -> str:
@@ -87,6 +87,8 @@ def _signs(patient: "Overview") -> str:
 
 def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]:
     """One patient as a document: what is missing or undetermined is null."""
+    from alerts.wording.catalogue import in_english
+
     state = patient.state
     admission = state.chart.admission
     grades = {"crs": patient.crs, "icans": patient.icans}
@@ -121,6 +123,8 @@ def _value(one: "Sign | LatestCount", now: datetime) -> dict[str, Any] | None:
 
 
 def _episode(episode: "Episode", site: "Site") -> dict[str, Any]:
+    from alerts.wording.catalogue import in_english
+
     return {
         "id": episode.id,
         "condition": episode.condition,
@@ -134,15 +138,18 @@ def _episode(episode: "Episode", site: "Site") -> dict[str, Any]:
 def standing_line(episode: "Episode", site: "Site") -> str:
     """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
     from alerts.pages.values import clock
+    from alerts.wording.catalogue import in_english
 
-    held = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
+    status = f"{episode.acknowledged_by} has it" if episode.acknowledged_by else "UNANSWERED"
     if episode.due_at is not None:
-        held += f", {'asked again' if episode.acknowledged_by else 'next told'} {clock(episode.due_at, site, 'en')}"
+        status += (
+            f", {'asked again' if episode.acknowledged_by else 'next notified'} {clock(episode.due_at, site, 'en')}"
+        )
     if episode.silenced_until is not None:
-        held += f", silenced until {clock(episode.silenced_until, site, 'en')}"
+        status += f", silenced until {clock(episode.silenced_until, site, 'en')}"
     last = episode.deliveries[-1] if episode.deliveries else None
     sent = f"; last page to {last.to} on {last.channel}: {last.state}" if last else ""
-    return f"{episode.id} {in_english(episode.title, site.zone)} [{episode.urgency}] {held}{sent}"
+    return f"{episode.id} {in_english(episode.title, site.zone)} [{episode.urgency}] {status}{sent}"
 
 
 @with_example("cartwatch explain P1 --rules")

@@ -68,7 +68,7 @@ def _what_happened(run: "Runtime", message: dict[str, Any], before: "PatientStat
         lines.append(f"nothing has come in for {state.patient} yet: check the id if readings are sent already")
     elif before.unregistered is not None:
         kept = before.unregistered
-        lines.append(f"{kept.count} message(s) from {', '.join(kept.sources)} that waited for it are judged now")
+        lines.append(f"{kept.count} message(s) from {', '.join(kept.sources)} that waited for it are evaluated now")
     episodes = [standing_line(episode, run.site) for episode in state.episodes.values()]
     return lines + [f"open: {line}" for line in episodes]
 

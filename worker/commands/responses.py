@@ -68,10 +68,10 @@ def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
     last = now.deliveries[-1].round if now.deliveries else 0
     paged = [item for item in now.deliveries if item.round == last and item.reason == "handed_over"]
     if now.handed_over_by != by or not paged:
-        held = (
+        status = (
             f"{now.acknowledged_by} has it" if now.acknowledged_by else "nobody else is on the ladder: name one by --to"
         )
-        raise click.ClickException(f"{episode} was not handed over; {held}")
+        raise click.ClickException(f"{episode} was not handed over; {status}")
     at = f"{paged[0].at.astimezone(run.site.zone):%H:%M}"
     click.echo(f"{episode} is handed over to {', '.join(item.to for item in paged)}, paged at {at}")
 
@@ -138,13 +138,18 @@ def silence(
 
 
 def _end_silence(run: "Runtime", number: str, body: dict[str, Any], now: datetime) -> None:
-    """Take back the message that asked for the silence."""
+    """Retract the message that asked for the silence."""
     for state in run.store.states():
-        for held in state.silences:
-            if held.id == number:
-                body |= {"id": held.id, "source": held.source, "effective": held.at.isoformat(), "why": held.why}
-                body |= {"until": held.until.isoformat(), "urgency": held.urgency, "status": "entered_in_error"}
-                body |= {"episode": held.episode} if held.episode else {"condition": held.condition}
+        for silence in state.silences:
+            if silence.id == number:
+                body |= {
+                    "id": silence.id,
+                    "source": silence.source,
+                    "effective": silence.at.isoformat(),
+                    "why": silence.why,
+                }
+                body |= {"until": silence.until.isoformat(), "urgency": silence.urgency, "status": "entered_in_error"}
+                body |= {"episode": silence.episode} if silence.episode else {"condition": silence.condition}
                 _append(body | {"patient": state.patient, "received": now.isoformat()})
                 click.echo(f"silence {number} ended")
                 return

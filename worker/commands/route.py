@@ -1,4 +1,4 @@
-"""`cartwatch route`: who would be told when."""
+"""`cartwatch route`: who would be notified when."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @click.option(
     "--urgency",
     type=click.Choice(["critical", "high", "medium", "low", "technical"]),
-    help="A new page of this urgency, instead of an episode of the running service.",
+    help="Show a new page of this urgency instead of an episode.",
 )
 @click.option(
     "--at",
     type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
-    help="On the hospital's clock; now where not given. With --urgency.",
+    help="Time of the page, on the hospital's clock; default: now. With --urgency.",
 )
 @json_option
 @config_option
@@ -71,4 +71,4 @@ def _of_episode(episode: str) -> "Route":
     for standing in state.episodes.values():
         if standing.id == episode:
             return Route(standing, state.silences, run.clock.now(), run.site)
-    raise click.ClickException(f"episode {episode} is closed: nobody is told any more")
+    raise click.ClickException(f"episode {episode} is closed: nobody is notified any more")

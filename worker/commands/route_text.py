@@ -1,4 +1,4 @@
-"""Who would be told when, in words for a terminal."""
+"""Who would be notified when, as text for a terminal."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from config.site import Site
 
 
 class Route(NamedTuple):
-    """An episode as it stands at a moment, with the silences of its patient and the configuration in force."""
+    """An episode at a moment, with the silences of its patient and the current configuration."""
 
     episode: Episode
     silences: tuple[Silenced, ...]
@@ -22,7 +22,7 @@ class Route(NamedTuple):
     site: Site
 
     def lines(self) -> Iterator[str]:
-        """One line for everybody who is told, for every hand-over on the way, and for what ends the ladder."""
+        """One line for each notified person, for each hand-over on the way, and for the end of the ladder."""
         found = list(rungs(self.episode, self.silences, self.now, self.site))
         today = self._day(self.now)
         yield f"{self.episode.urgency}, from {today} {self._hour(self.now)} ({self.site.on_call.time_zone})"
@@ -37,7 +37,7 @@ class Route(NamedTuple):
         yield from self._end(found)
 
     def notifications(self) -> Iterator[dict[str, Any]]:
-        """One value for everybody who will be notified: when, why, on which channels in which order, and the gaps."""
+        """One value for each person who will be notified: when, why, on which channels in order, and the gaps."""
         for rung in rungs(self.episode, self.silences, self.now, self.site):
             for notification in rung.notifications:
                 for recipient in notification.recipients:
@@ -55,9 +55,9 @@ class Route(NamedTuple):
         return channels[channels.index(recipient.channel) :] if recipient.channel else channels
 
     def _standing(self) -> Iterator[str]:
-        """What has happened so far: who was told on which channel, who has it, what is silenced."""
-        for told in self.episode.deliveries:
-            yield f"  {self._hour(told.at)}  {told.reason:<12} {self._name(told.to)} on {told.channel}: {told.state}"
+        """The state so far: who was notified on which channel, who has it, what is silenced."""
+        for page in self.episode.deliveries:
+            yield f"  {self._hour(page.at)}  {page.reason:<12} {self._name(page.to)} on {page.channel}: {page.state}"
         if self.episode.acknowledged_by:
             yield f"  {self._name(self.episode.acknowledged_by)} has it {self._until(self.episode.due_at)}"
         silence = hiding(self.silences, self.episode, self.now)
@@ -87,21 +87,22 @@ class Route(NamedTuple):
     def _end(self, found: list[PreviewStep]) -> Iterator[str]:
         planned = self._plan()
         if not found:
-            yield "  nobody is told any more"
+            yield "  nobody is notified any more"
         elif planned.repeat_every is None:
             yield "  then nobody any more"
         else:
-            yield f"  and so on every {_words(planned.repeat_every)}, until somebody takes it or the condition is gone"
+            every = _words(planned.repeat_every)
+            yield f"  and so on every {every}, until somebody acknowledges or the condition is gone"
         if planned.ack_timeout is None:
-            yield "Whoever takes it has it until it worsens."
+            yield "Whoever acknowledges has it until it worsens."
         elif not self.episode.acknowledged_by and found:
             first = found[0].at
             longer = ""
             if planned.ack_timeout_max > planned.ack_timeout:
                 longer = f" Each yes lasts twelve times as long, up to {_words(planned.ack_timeout_max)}."
             yield (
-                f"Whoever takes it has it for {_words(planned.ack_timeout)}"
-                f" (taken at {self._hour(first)}: until {self._moment(first + planned.ack_timeout)}),"
+                f"Whoever acknowledges has it for {_words(planned.ack_timeout)}"
+                f" (acknowledged at {self._hour(first)}: until {self._moment(first + planned.ack_timeout)}),"
                 f" is then asked, and has {_words(planned.confirm_within)} before the ladder starts again.{longer}"
             )
 

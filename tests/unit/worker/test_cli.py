@@ -507,7 +507,7 @@ def test_replay_says_in_words_what_became_of_an_earlier_grade(fake: type[FakeRep
     fake.events = (again | {"status": "amended"}, again | {"status": "entered_in_error"})
     assert run("replay", given=raw(registration())).stdout.splitlines() == [
         "2024-06-14 10:00  crs corrected to 2",
-        "2024-06-14 10:00  crs taken back",
+        "2024-06-14 10:00  crs retracted",
     ]
 
 
@@ -617,7 +617,7 @@ def test_the_demonstration_ends_on_one_screen_and_writes_every_page_to_a_file(
         def __init__(self, on_page: Callable[[Received], None], **_: object) -> None:
             super().__init__()
             self.show = on_page
-            self.receiver = SimpleNamespace(received=[1])
+            self.phone = SimpleNamespace(received=[1])
 
         def run(self, *_: object) -> Iterator[dict[str, Any]]:
             self.show(Received("/phone-1", "e1.1", "[MEDIUM] CRS 1", "fever\n" * 500, 0))

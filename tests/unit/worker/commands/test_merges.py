@@ -80,7 +80,7 @@ def test_a_ring_across_shards_settles_at_once_and_the_newest_merge_holds(at_once
     assert len(listed) == count
     newer = f"ended by the newer merge of {ring[-1]} into {ring[0]}"
     assert [line.endswith(newer) for line in sorted(listed)].count(True) == 1
-    assert [line.endswith("goes on there") for line in listed].count(True) == count - 1
+    assert [line.endswith("continues there") for line in listed].count(True) == count - 1
 
 
 def test_unmerge_watches_the_old_record_again(at_once: Store) -> None:
@@ -92,15 +92,15 @@ def test_unmerge_watches_the_old_record_again(at_once: Store) -> None:
     said = run("unmerge", one, "--by", "haematologist-1")
     assert said.exit_code == 0, said.output
     assert said.stdout.splitlines() == [
-        f"{one} is watched again, with all that came in under it",
-        f"{other} keeps its copy: what belongs to {one} alone is to be entered in error there",
+        f"{one} is watched again, with every message that arrived under it",
+        f"{other} keeps its copy: enter in error there what belongs to {one} alone",
     ]
     state = at_once.state(one)
     assert state is not None
     assert (state.merged_into, sorted(state.chart.entries)) == ("", ["systolic_bp", "temperature"])
     assert "crs" in state.episodes
     assert "says ehr" in run("merges").stdout
-    assert run("merges").stdout.strip().endswith("taken back")
+    assert run("merges").stdout.strip().endswith("retracted")
 
 
 def test_unmerge_after_two_merges_that_contradict_each_other_leaves_both_records_watched(at_once: Store) -> None:

@@ -1,4 +1,4 @@
-"""`cartwatch route`: who would be told when, in the words the ladder itself decides by."""
+"""`cartwatch route`: who would be notified when, as the ladder itself decides."""
 
 import json
 from datetime import datetime, timedelta
@@ -79,15 +79,16 @@ def test_the_shipped_ladder_minute_by_minute() -> None:
         "  08:37  +45 min   repeat       Haematologist on call (haematologist-1): phone-1 (full), in en",
         "  08:37  +45 min   repeat       Second haematologist on call (haematologist-2): phone-2 (full), in en",
         "  08:37  +45 min   repeat       Consultant haematologist (consultant-1) [last resort]: phone-3 (full), in en",
-        "  and so on every 15 min, until somebody takes it or the condition is gone",
-        "Whoever takes it has it for 60 min (taken at 07:52: until 08:52), is then asked, and has 5 min before the "
-        f"ladder starts again. Each yes lasts twelve times as long, up to {at_most // timedelta(hours=1)} h.",
+        "  and so on every 15 min, until somebody acknowledges or the condition is gone",
+        "Whoever acknowledges has it for 60 min (acknowledged at 07:52: until 08:52), is then asked, and has "
+        "5 min before the ladder starts again."
+        f" Each yes lasts twelve times as long, up to {at_most // timedelta(hours=1)} h.",
     ]
 
 
 def test_a_ladder_without_repeats_ends() -> None:
     said = route("--urgency", "low", "--at", "2026-01-05T07:52").stdout.splitlines()
-    assert said[-2:] == ["  then nobody any more", "Whoever takes it has it until it worsens."]
+    assert said[-2:] == ["  then nobody any more", "Whoever acknowledges has it until it worsens."]
 
 
 def test_a_new_day_is_said() -> None:
@@ -189,7 +190,7 @@ def test_a_silenced_one_says_by_whom_until_when_and_why_and_goes_on_afterwards()
 def test_one_nobody_is_told_of_any_more_says_so() -> None:
     found = standing()
     over = found._replace(episode=replace(found.episode, next_at=None))
-    assert "  nobody is told any more" in list(over.lines())
+    assert "  nobody is notified any more" in list(over.lines())
 
 
 def test_people_who_left_the_configuration_are_still_named_by_their_id() -> None:

@@ -42,7 +42,7 @@ def test_it_says_who_is_registered_and_what_waited_for_it(at_once: Store) -> Non
     assert said.exit_code == 0, said.output
     first, second, *episodes = said.stdout.splitlines()
     assert first == "P1 is registered: infused 12 Jun 10:00, day 2, axicabtagene ciloleucel, HAEM-2/12"
-    assert second == "2 message(s) from monitor-7 that waited for it are judged now"
+    assert second == "2 message(s) from monitor-7 that waited for it are evaluated now"
     assert any("CRS grade 2" in line for line in episodes)
 
 
