@@ -43,7 +43,7 @@ class Shards:
             batch, box[name] = box[name][:taken], box[name][taken:]
             if box is self.inboxes:
                 self.states[name], effects = step(self.states[name], batch, NOW, SITE)
-                self.relays[name] += effects.forwarded
+                self.forwarded[name] += effects.forwarded
                 self.dead_letters += len(effects.dead_letters)
             else:
                 for item in batch:

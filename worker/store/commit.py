@@ -51,8 +51,8 @@ class Commit(Struct, kw_only=True):
     suspension: Suspension = field(default_factory=Suspension)
 
     @property
-    def forwarded(self) -> list[AnyMessage]:
-        """Messages for the inboxes of other shards, or of this one."""
+    def outgoing(self) -> list[AnyMessage]:
+        """Messages for inboxes: faults for that of the site, and messages for other records."""
         return [*self.effects.faults, *self.effects.forwarded]
 
 
@@ -110,7 +110,7 @@ class Transaction:
         Raises:
             LostLeaseError: another worker has the lease; nothing was committed.
         """
-        self._require_inboxes(commit.forwarded)
+        self._require_inboxes(commit.outgoing)
         self._pipe.multi()
         shards = [other for other in write(self._store, self._pipe, batch, commit, now) if other != batch.shard]
         self._measure(batch, commit, now)
@@ -141,10 +141,10 @@ class Transaction:
             seconds = max((now - at).total_seconds(), 0.0) + lasted
             measurements.observe(self._pipe, keys, measurements.READING_TO_PAGE, seconds)
 
-    def _require_inboxes(self, forwarded: Iterable[AnyMessage]) -> None:
+    def _require_inboxes(self, outgoing: Iterable[AnyMessage]) -> None:
         """Fail before the commit on an inbox that holds another type: the commit would lose what it forwards."""
         pipe = self._store.redis.pipeline(transaction=False)
-        for shard in {self._store.keys.of(message.patient) for message in forwarded}:
+        for shard in {self._store.keys.of(message.patient) for message in outgoing}:
             pipe.xlen(shard.inbox)
         if len(pipe):
             pipe.execute()
@@ -166,7 +166,7 @@ class Transaction:
 
 
 def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datetime) -> list[Shard]:
-    """Queue everything one batch changes onto an open MULTI; return the shards that messages are forwarded to."""
+    """Queue everything one batch changes onto an open MULTI; return the shards of the outgoing messages."""
     shard, effects = batch.shard, commit.effects
     for patient, state in commit.states.items():
         _write_state(pipe, shard, patient, state, now)
@@ -192,7 +192,7 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
         pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
     for source, size in _counted(batch.waiting).items():
         pipe.hincrby(store.keys.waiting_bytes, source, -size)
-    return queue(pipe, store.keys, map(encoded, commit.forwarded), now)
+    return queue(pipe, store.keys, map(encoded, commit.outgoing), now)
 
 
 def _write_pages(pipe: Pipeline, shard: Shard, commit: Commit, now: datetime) -> None:
