@@ -22,7 +22,7 @@ def record() -> Iterator[FakeEhr]:
 
 @contextmanager
 def exporting(hospital: Hospital, record: FakeEhr) -> Iterator[Supervised]:
-    """The hospital's workers, told of a record system: one that judges and delivers, one that exports."""
+    """The hospital's workers, with an EHR: one that evaluates and delivers, one that exports."""
     base = {"fhir_base": record.base, "fhir_token": "a-token", "fhir_system": "urn:oid:1.2.3"}
     environment = hospital.settings.model_copy(update=base).as_environment()
     others = worker_command(["advance", "ingest", *DELIVERS], 2)

@@ -119,7 +119,7 @@ def exported(hospital: Hospital, medplum: Medplum) -> Hospital:
         hospital.client.send(corrected)
         eventually(lambda: medplum.grades(CORRECTED), "the grade is exported")
         hospital.client.send([{**corrected[1], "status": "entered_in_error"}])
-        eventually(lambda: hospital.events("regrade"), "it is taken back")
+        eventually(lambda: hospital.events("regrade"), "it is retracted")
         hospital.is_idle_soon()
         eventually(lambda: waiting(hospital.store) == 0, "everything is exported")
     return hospital

@@ -60,7 +60,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def judge(hospital: Hospital) -> None:
+def work(hospital: Hospital) -> None:
     """What a worker would do."""
     site = make(hospital.settings, hospital.redis).site
     for shard in hospital.store.keys.all():
@@ -69,7 +69,7 @@ def judge(hospital: Hospital) -> None:
 
 def test_it_stops_soon_though_a_board_is_open_and_has_logged_no_address(hospital: Hospital) -> None:
     hospital.client.send(crs2("bed 4711"))
-    judge(hospital)
+    work(hospital)
     with gateway(hospital) as served, httpx.Client(base_url=served.address) as http:
         links = links_of(hospital.redis, hospital.store.keys, hospital.settings, served.address)
         path = links.sign_in("haematologist-1", datetime.now(UTC)).removeprefix(served.address)
@@ -127,14 +127,14 @@ def test_an_intake_that_can_no_longer_be_used_is_told_though_nothing_is_sent(hos
     path = Path(str(hospital.settings.config_dir)) / "intake.yaml"
     inbox = hospital.store.keys.of(SITE_SUBJECT).inbox
 
-    def told() -> bool:
+    def paged() -> bool:
         entries = [fields[b"m"] for _, fields in hospital.store.stream(inbox)]
         return any(b"the one before stays in force" in entry and b"intake.yaml" in entry for entry in entries)
 
     with gateway(hospital):
         path.write_text("codes: {LAB: {C1: crpp}}\n", encoding="utf-8")
         try:
-            eventually(told, "the technician is told")
+            eventually(paged, "the technician is paged")
         finally:
             path.unlink()
 

@@ -167,7 +167,7 @@ def test_without_javascript_it_is_handed_over_and_silenced(ward: Hospital, brows
         page.get_by_role("button", name="Silence it").first.click()
         expect(page.get_by_text("Worsening breaks through")).to_be_visible()
     episode = episode_of(ward, OTHER, link)
-    assert [told.to for told in episode.deliveries if told.reason == "handed_over"] == ["consultant-1"]
+    assert [one.to for one in episode.deliveries if one.reason == "handed_over"] == ["consultant-1"]
     assert episode.silenced_until is not None
 
 
@@ -181,7 +181,7 @@ def handed_to(ward: Hospital, patient: str, person: str) -> str:
         deliveries = episode_of(ward, patient, link_of(ward, patient)).deliveries
         return [delivery for delivery in deliveries if delivery.to == person]
 
-    eventually(notified, f"{person} is told")
+    eventually(notified, f"{person} is notified")
     return links(ward).page(notified()[-1].page, person, notified()[-1].at)
 
 

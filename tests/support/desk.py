@@ -102,7 +102,7 @@ class Desk(AbstractContextManager["Desk"]):
                 advance(self.store, shard, self.clock, self.site)
 
     def send(self, *bodies: Body) -> None:
-        """Messages of the ward, judged at once."""
+        """Messages of the ward, evaluated at once."""
         send(self.store, bodies, self.clock.now())
         self.work()
 

@@ -38,7 +38,7 @@ class Exporting:
         return self.store.keys.of(patient)
 
     def comes(self, *bodies: Body, patient: str = "P1") -> bool:
-        """Messages come in and are judged; whether there is to export."""
+        """Messages come in and are evaluated; whether there is to export."""
         send(self.store, bodies, self.clock.now())
         return advance(self.store, self.shard(patient), self.clock, SITE).exports
 

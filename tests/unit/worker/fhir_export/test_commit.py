@@ -75,7 +75,7 @@ def test_a_page_names_the_grades_it_is_about_as_they_stand(ward: Exporting) -> N
     assert ward.crs_page()["about"] == [crs["id"]]
 
 
-def test_a_page_is_about_no_grade_that_was_taken_back(ward: Exporting) -> None:
+def test_a_page_is_about_no_retracted_grade(ward: Exporting) -> None:
     ward.comes(*crs2())
     state = ward.store.state("P1")
     assert state is not None
@@ -85,7 +85,7 @@ def test_a_page_is_about_no_grade_that_was_taken_back(ward: Exporting) -> None:
     assert records_of(state, [], Effects(events=[page])) != [page]
 
 
-def test_an_acknowledgement_names_the_pages_that_told_of_it(ward: Exporting) -> None:
+def test_an_acknowledgement_names_the_pages_of_its_episode(ward: Exporting) -> None:
     ward.comes(*crs2())
     page = ward.crs_page()
     at = ward.clock.forward(minutes=3)

@@ -51,7 +51,7 @@ def test_a_batch_that_changes_nothing_leaves_nothing_to_export(ward: Exporting) 
     assert len(ward.record.requests) == 1
 
 
-def test_a_grade_that_is_taken_back_is_entered_in_error_in_the_record(ward: Exporting) -> None:
+def test_a_retracted_grade_is_entered_in_error_in_the_record(ward: Exporting) -> None:
     fever = temperature("38.9", 30)
     ward.clock.forward(minutes=30)
     ward.comes(crs2()[0], fever)
@@ -98,20 +98,20 @@ def test_a_page_goes_on_as_it_is_sent_and_taken(ward: Exporting) -> None:
     sent_at = ward.clock.forward(seconds=5)
     ward.comes(receipt(page["page"], "sent", sent_at))
     ward.export()
-    told = ward.communication(page["page"])
-    assert (told["status"], told["sent"]) == ("completed", sent_at.isoformat())
-    assert "received" not in told
+    exported = ward.communication(page["page"])
+    assert (exported["status"], exported["sent"]) == ("completed", sent_at.isoformat())
+    assert "received" not in exported
     taken_at = ward.clock.forward(minutes=4)
     ward.comes(acknowledgement(page["episode"], at=taken_at))
     ward.export()
-    told = ward.communication(page["page"])
-    assert told["received"] == "2024-06-14T10:04:05+02:00"
-    assert told["note"][0] == {
+    exported = ward.communication(page["page"])
+    assert exported["received"] == "2024-06-14T10:04:05+02:00"
+    assert exported["note"][0] == {
         "authorString": "haematologist-1",
         "time": "2024-06-14T10:04:05+02:00",
         "text": "acknowledged",
     }
-    assert (told["sent"], told["payload"]) == (
+    assert (exported["sent"], exported["payload"]) == (
         sent_at.isoformat(),
         [{"contentString": page[n]} for n in ("title", "text")],
     )
@@ -123,9 +123,9 @@ def test_a_page_that_is_answered_before_it_was_sent_was_not_done(ward: Exporting
     page = ward.crs_page()
     ward.comes(acknowledgement(page["episode"], at=ward.clock.now(), by="haematologist-2"))
     ward.export()
-    told = ward.communication(page["page"])
-    assert (told["status"], told["statusReason"]["text"][:14]) == ("not-done", "no longer owed")
-    assert "received" not in told, "somebody else took it"
+    exported = ward.communication(page["page"])
+    assert (exported["status"], exported["statusReason"]["text"][:14]) == ("not-done", "no longer owed")
+    assert "received" not in exported, "somebody else took it"
 
 
 def test_what_becomes_of_a_page_nobody_exported_is_passed_over(ward: Exporting) -> None:
@@ -226,7 +226,7 @@ def of_crs(resource: Resource) -> bool:
     return resource["resourceType"] == "Observation" and resource["code"]["coding"][0]["code"] == "crs"
 
 
-def test_what_the_base_refuses_is_listed_told_and_holds_nothing_up(ward: Exporting) -> None:
+def test_what_the_base_refuses_is_listed_reported_and_holds_nothing_up(ward: Exporting) -> None:
     ward.comes(*crs2())
     ward.comes(temperature("36.8", 0, id="later"))
     ward.record.refuses = of_crs
@@ -255,7 +255,7 @@ def test_a_base_that_fails_while_a_refusal_is_looked_for_keeps_what_is_left(ward
     assert ward.waits() == 0
 
 
-def test_what_cannot_be_told_in_fhir_is_listed_and_holds_nothing_up(
+def test_what_cannot_be_expressed_in_fhir_is_listed_and_holds_nothing_up(
     ward: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(item: dict[str, Any], *_: object) -> Resource:
@@ -310,26 +310,26 @@ def test_what_waits_is_counted_with_its_age(ward: Exporting) -> None:
     assert ward.backlog() == ExportBacklog(1, milliseconds(NOW), 0, (ward.shard().number,))
 
 
-def test_a_pause_is_told_after_five_minutes(ward: Exporting) -> None:
+def test_an_open_circuit_is_reported_after_five_minutes(ward: Exporting) -> None:
     ward.comes(*crs2())
     ward.record.answers = [(503, {})]
     ward.export()
-    pause = circuit_breaker.read(ward.store.redis, ward.store.keys)
-    assert pause is not None
-    assert (pause.why, pause.since) == ("it answered 503", NOW.astimezone(UTC))
-    assert not pause.is_to_be_reported(NOW + timedelta(seconds=299))
-    assert pause.is_to_be_reported(NOW + timedelta(seconds=300))
+    circuit = circuit_breaker.read(ward.store.redis, ward.store.keys)
+    assert circuit is not None
+    assert (circuit.why, circuit.since) == ("it answered 503", NOW.astimezone(UTC))
+    assert not circuit.is_to_be_reported(NOW + timedelta(seconds=299))
+    assert circuit.is_to_be_reported(NOW + timedelta(seconds=300))
 
 
-def test_a_failing_base_is_noted_since_the_first_failure(ward: Exporting) -> None:
+def test_a_failing_base_is_recorded_since_the_first_failure(ward: Exporting) -> None:
     ward.comes(*crs2())
     ward.record.answers = [(503, {})] * 2
     ward.export()
     ward.clock.forward(seconds=1)
     ward.export()
-    pause = circuit_breaker.read(ward.store.redis, ward.store.keys)
-    assert pause is not None
-    assert (pause.since, pause.tries) == (NOW, 2)
+    circuit = circuit_breaker.read(ward.store.redis, ward.store.keys)
+    assert circuit is not None
+    assert (circuit.since, circuit.tries) == (NOW, 2)
 
 
 def test_an_entry_that_cannot_be_read_is_listed_and_holds_up_no_other(ward: Exporting) -> None:

@@ -54,7 +54,7 @@ def _event(system: str, *items: Item, status: GradeStatus = "final") -> dict[str
     return grade_event("P1", system, assessment.grades()[system], None, assessment, SITE, id="g1", status=status)
 
 
-def told(*items: dict[str, Any], settings: Settings = SETTINGS) -> Resource:
+def exported(*items: dict[str, Any], settings: Settings = SETTINGS) -> Resource:
     """The Communication of a page after some of what became of it; it is valid FHIR."""
     from fhir.resources.R4B.communication import Communication
 
@@ -156,7 +156,7 @@ def test_a_number_of_a_formula_is_exact_to_12_digits() -> None:
     assert found["valueQuantity"]["code"] == "1"
 
 
-def test_of_a_number_that_is_only_a_bound_the_bound_is_told() -> None:
+def test_of_a_number_that_is_only_a_bound_the_bound_is_exported() -> None:
     found = observed("m_easix", reading("ldh", "<100"), reading("crp", 97), reading("platelets", 50))
     assert (found["valueQuantity"]["comparator"], found["valueQuantity"]["value"]) == ("<", 19.4)
 
@@ -174,7 +174,7 @@ def test_what_rests_on_a_preliminary_value_is_preliminary() -> None:
     assert observed("ctcae.platelets", reading("platelets", 40))["status"] == "final"
 
 
-def test_what_was_taken_back_has_no_value_and_no_reasons() -> None:
+def test_what_was_retracted_has_no_value_and_no_reasons() -> None:
     found = observed("crs", *crs2(), status="entered_in_error")
     assert found["status"] == "entered-in-error"
     assert "valueQuantity" not in found
@@ -196,7 +196,7 @@ def test_every_system_has_words_and_is_valid_of_an_empty_chart(system: str) -> N
 
 
 def test_a_page_says_to_whom_how_urgently_and_what() -> None:
-    found = told()
+    found = exported()
     assert (found["status"], found["priority"]) == ("in-progress", "stat")
     assert found["identifier"] == [{"system": "urn:cartwatch:page", "value": "abc.1"}]
     assert found["recipient"][0]["identifier"]["value"] == "haematologist-1"
@@ -207,7 +207,7 @@ def test_a_page_says_to_whom_how_urgently_and_what() -> None:
 
 def test_in_minimal_words_nothing_of_the_patient_is_said() -> None:
     settings = Settings(fhir_base="https://record.example/fhir", fhir_detail="minimal")
-    found = told(settings=settings)
+    found = exported(settings=settings)
     assert [part["contentString"] for part in found["payload"]] == ["cartwatch page abc.1"]
     assert "CRS" not in str(found).upper().replace("ABC.1", "")
 
@@ -227,26 +227,26 @@ def test_in_minimal_words_nothing_of_the_patient_is_said() -> None:
     ],
 )
 def test_a_page_s_status(items: tuple[dict[str, Any], ...], status: str) -> None:
-    found = told(*items)
+    found = exported(*items)
     assert found["status"] == status
     assert ("statusReason" in found) == (status == "not-done")
     assert ("sent" in found) == (status == "completed")
 
 
 def test_who_took_it_has_received_it() -> None:
-    found = told(SENT, ACCEPTED)
+    found = exported(SENT, ACCEPTED)
     assert (found["sent"], found["received"]) == (SENT["at"], ACCEPTED["at"])
     assert found["note"][0] == {"authorString": "haematologist-1", "time": ACCEPTED["at"], "text": "acknowledged"}
 
 
 def test_of_a_page_that_somebody_else_took_it_is_not_said_that_it_was_received() -> None:
-    found = told(SENT, {**ACCEPTED, "by": "haematologist-2"})
+    found = exported(SENT, {**ACCEPTED, "by": "haematologist-2"})
     assert "received" not in found
     assert found["note"][0]["authorString"] == "haematologist-2"
 
 
 def test_the_first_who_took_it_has_it() -> None:
-    assert told(SENT, ACCEPTED, {**ACCEPTED, "at": "2024-06-17T11:00:00+02:00"})["received"] == ACCEPTED["at"]
+    assert exported(SENT, ACCEPTED, {**ACCEPTED, "at": "2024-06-17T11:00:00+02:00"})["received"] == ACCEPTED["at"]
 
 
 # -- transactions ------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_the_first_who_took_it_has_it() -> None:
 def test_a_transaction_finds_each_resource_by_its_identifier() -> None:
     from fhir.resources.R4B.bundle import Bundle
 
-    bundle = transaction([observed("crs", *crs2()), told(SENT)])
+    bundle = transaction([observed("crs", *crs2()), exported(SENT)])
     assert [entry["request"] for entry in bundle["entry"]] == [
         {"method": "PUT", "url": "Observation?identifier=urn:cartwatch:grade%7Cg1"},
         {"method": "PUT", "url": "Communication?identifier=urn:cartwatch:page%7Cabc.1"},
@@ -264,5 +264,5 @@ def test_a_transaction_finds_each_resource_by_its_identifier() -> None:
 
 
 def test_of_versions_of_one_resource_the_last_is_put_in_its_own_place() -> None:
-    first, other, last = observed("crs", *crs2()), told(), observed("crs", *crs2(), status="amended")
+    first, other, last = observed("crs", *crs2()), exported(), observed("crs", *crs2(), status="amended")
     assert latest([first, other, last]) == [other, last]

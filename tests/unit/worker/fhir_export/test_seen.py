@@ -1,4 +1,4 @@
-"""An export that stands still is woken for, seen, and told; the settings of it are checked."""
+"""A stuck export is woken, shown and reported; its settings are checked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -105,7 +105,7 @@ def test_the_task_ends_before_its_claim_does() -> None:
     assert task.soft_time_limit < task.time_limit < LEASE_LASTS.total_seconds()
 
 
-# -- what is told ------------------------------------------------------------------------------------
+# -- what is reported ----------------------------------------------------------------------------------
 
 
 def look(run: Runtime) -> None:
@@ -144,7 +144,7 @@ def test_a_base_that_has_failed_for_five_minutes_is_paged_and_closes_by_itself(r
 
 
 @pytest.mark.parametrize(("settings", "missed"), [(Settings(fhir_base=BASE), True), (Settings(), False)])
-def test_that_nobody_exports_is_told_where_it_is_configured(
+def test_that_missing_workers_are_reported_where_it_is_configured(
     run: Runtime, ward: Exporting, settings: Settings, missed: bool
 ) -> None:
     run.settings = settings
@@ -219,9 +219,7 @@ def command(command_environment: None, ward: Exporting, monkeypatch: pytest.Monk
     return said
 
 
-def test_the_command_lists_what_was_refused_until_it_is_told_to_forget(
-    ward: Exporting, command: Callable[..., str]
-) -> None:
+def test_the_command_lists_what_was_refused_until_it_is_to_forget(ward: Exporting, command: Callable[..., str]) -> None:
     ward.comes(*crs2())
     ward.record.refuses = lambda resource: resource["resourceType"] == "Communication"
     ward.export()
@@ -236,13 +234,13 @@ def test_the_command_lists_what_was_refused_until_it_is_told_to_forget(
 # -- the settings ------------------------------------------------------------------------------------
 
 
-def told(**settings: Any) -> list[tuple[str, bool]]:
+def remarks(**settings: Any) -> list[tuple[str, bool]]:
     return [(problem.key[0], problem.warning) for problem in check_fhir_base(Settings(**settings))]
 
 
 @pytest.mark.parametrize("base", [BASE, "http://127.0.0.1:8080/fhir", "http://localhost/fhir", "http://[::1]:80/fhir"])
 def test_a_good_address_is_passed_over(base: str) -> None:
-    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3", fhir_token="x") == []  # noqa: S106
+    assert remarks(fhir_base=base, fhir_system="urn:oid:1.2.3", fhir_token="x") == []  # noqa: S106
 
 
 @pytest.mark.parametrize(
@@ -250,23 +248,23 @@ def test_a_good_address_is_passed_over(base: str) -> None:
     ["record.example/fhir", "ftp://record.example", "https://", "https://a b/", "https://record.example:99999/", "x"],
 )
 def test_a_nonsense_address_is_an_error(base: str) -> None:
-    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
+    assert remarks(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
 
 
 @pytest.mark.parametrize("base", ["https://user:word@record.example/", f"{BASE}?a=b", f"{BASE}#part"])
 def test_an_address_that_holds_more_than_one_is_an_error(base: str) -> None:
-    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
+    assert remarks(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", False)]
 
 
 @pytest.mark.parametrize("base", ["http://record.example/fhir", "http://10.1.2.3/fhir"])
 def test_an_address_without_tls_is_remarked(base: str) -> None:
-    assert told(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", True)]
+    assert remarks(fhir_base=base, fhir_system="urn:oid:1.2.3") == [("CARTWATCH_FHIR_BASE", True)]
 
 
 def test_a_missing_system_and_a_token_for_nothing_are_remarked() -> None:
-    assert told(fhir_base=BASE) == [("CARTWATCH_FHIR_SYSTEM", True)]
-    assert told(fhir_token="x") == [("CARTWATCH_FHIR_TOKEN", True)]  # noqa: S106
-    assert told() == []
+    assert remarks(fhir_base=BASE) == [("CARTWATCH_FHIR_SYSTEM", True)]
+    assert remarks(fhir_token="x") == [("CARTWATCH_FHIR_TOKEN", True)]  # noqa: S106
+    assert remarks() == []
 
 
 def test_the_check_command_says_so(command_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def desk(redis: Redis, store: Store, clock: Clock) -> Iterator[Desk]:
 
 
 def ill(desk: Desk) -> str:
-    """A patient with CRS and ICANS, with doses, codes and laboratory values; the link of the page that tells of it."""
+    """A patient with CRS and ICANS, with doses, codes and laboratory values; the link of its page."""
     at = desk.clock.now()
     lab = dict(zip(UNITS, ("320", "45", "0.3", "900", "89"), strict=True))
     doses = (("tocilizumab", "given", "480"), ("dexamethasone", "given", "10"), ("norepinephrine", "started", "0.1"))
@@ -185,7 +185,7 @@ def test_every_answer_and_what_stands_after_it(desk: Desk, action: str, fields: 
     assert said in is_italian(desk.get(there))
 
 
-def test_a_page_of_what_is_over_and_of_what_was_taken_back(desk: Desk) -> None:
+def test_a_page_of_what_is_over_and_of_what_was_retracted(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     desk.press(path, "false-alarm", why="bracciale")
     desk.work()
@@ -275,7 +275,7 @@ def test_a_patient_of_whom_nothing_is_open(desk: Desk) -> None:
 
 # -- refusals ----------------------------------------------------------------------------------------
 
-REFUSALS = [held for held in vars(error_pages).values() if isinstance(held, Refusal)]
+REFUSALS = [known for known in vars(error_pages).values() if isinstance(known, Refusal)]
 WHYS = ("This answer is not known here", "Choose somebody from the list", "Choose for how long", "Say why")
 
 
@@ -291,7 +291,7 @@ def test_a_refusal_to_nobody_known_is_in_the_browsers_language(desk: Desk) -> No
     assert refusal(Request({"type": "http", "headers": []}), HTTPException(405)).status_code == 405
 
 
-def test_whose_link_has_expired_is_told_in_their_own_language(desk: Desk) -> None:
+def test_whose_link_has_expired_reads_it_in_their_own_language(desk: Desk) -> None:
     path = ill(desk)
     personal = desk.links.sign_in(PERSON, desk.clock.now()).removeprefix(desk.links.public_url)
     desk.clock.forward(hours=25)

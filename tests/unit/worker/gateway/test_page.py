@@ -65,7 +65,7 @@ def test_it_shows_the_reminder_with_its_source_and_the_room_that_is_left(desk: D
     assert "tocilizumab 2 of 4 doses (1 of 3 in 24 h, the last 9 h ago)" in shown
 
 
-def test_it_shows_who_was_told_and_what_became_of_it(desk: Desk) -> None:
+def test_it_shows_who_was_notified_and_what_became_of_it(desk: Desk) -> None:
     episode = desk.fall_ill()
     page = episode.deliveries[-1].page
     receipt = {"type": "receipt", "id": "r", "source": "delivery", "patient": "P1", "page": page, "channel": "phone-1"}
@@ -162,19 +162,19 @@ def test_while_it_is_being_taken_the_page_looks_again_by_itself(desk: Desk) -> N
     assert "http-equiv" not in desk.get(there).text
 
 
-def test_a_double_tap_is_one_message(desk: Desk) -> None:
+def test_a_double_press_is_one_message(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     first, second = (desk.post(f"{path}/have-it", data={"mark": "0123"}) for _ in range(2))
     assert first.headers["location"] == second.headers["location"]
     assert waiting(desk.store) == 1
 
 
-def test_a_tap_after_the_first_was_judged_is_still_the_same(desk: Desk) -> None:
+def test_a_press_after_the_first_was_processed_is_still_the_same(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     for _ in range(2):
         desk.post(f"{path}/hand-over", data={"mark": "0123", "to": "consultant-1"})
         desk.work()
-    assert [told.to for told in desk.crs().deliveries if told.reason == "handed_over"] == ["consultant-1"]
+    assert [one.to for one in desk.crs().deliveries if one.reason == "handed_over"] == ["consultant-1"]
 
 
 def test_somebody_else_has_it_already(desk: Desk) -> None:
@@ -203,7 +203,7 @@ def test_somebody_else_takes_over_from_whoever_has_it(desk: Desk) -> None:
     assert desk.crs().acknowledged_by == "haematologist-2"
     assert "You have it since 10:21" in words(desk.get(there))
     assert "Second haematologist on call has it since 10:21" in words(desk.get(first))
-    assert [told.to for told in desk.crs().deliveries if told.reason == "taken_over"] == [PERSON]
+    assert [one.to for one in desk.crs().deliveries if one.reason == "taken_over"] == [PERSON]
 
 
 def test_a_take_over_from_somebody_who_has_it_no_longer_says_that_it_changed_nothing(desk: Desk) -> None:
@@ -305,7 +305,7 @@ def test_the_link_of_an_older_page_does_not_take_what_it_did_not_tell(desk: Desk
     assert desk.crs().acknowledged_by == PERSON
 
 
-def test_a_tap_that_the_worsening_overtook_says_that_it_changed_nothing(desk: Desk) -> None:
+def test_a_press_that_the_worsening_overtook_says_that_it_changed_nothing(desk: Desk) -> None:
     path = desk.link(desk.fall_ill())
     there = desk.press(path, "have-it").headers["location"]
     desk.work()
@@ -338,7 +338,7 @@ def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> Non
     state = desk.store.state("P1")
     assert state is not None
     icans = state.episodes["icans"]
-    assert icans.deliveries[-1].page == desk.crs().deliveries[-1].page, "one page told of both"
+    assert icans.deliveries[-1].page == desk.crs().deliveries[-1].page, "one page for both"
     there = desk.press(path, "false-alarm", why="cuff on the wrong arm", episode=desk.crs().id).headers["location"]
     desk.work()
     shown = words(desk.get(there))

@@ -1,4 +1,4 @@
-"""A jump of the store's clock: what is mended, what is reported, and that nothing lies further ahead than it may."""
+"""A jump of the store's clock: what is repaired, what is reported, and that nothing lies further ahead than it may."""
 
 from datetime import timedelta
 
@@ -74,7 +74,7 @@ def test_a_clock_that_went_back_while_no_worker_ran_is_noticed_by_the_last_look(
     assert store.redis.hget(KEYS.watchdog, "last_run") == NOW.isoformat().encode()
 
 
-# -- what is mended after a jump back --------------------------------------------------------------
+# -- what is repaired after a jump back --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("again", [1, 3])
@@ -103,7 +103,7 @@ def test_a_jump_forwards_takes_no_time_from_keys(store: Store) -> None:
 
 
 def tomorrow(store: Store) -> Clock:
-    """A patient of whom nobody has answered, judged a day ahead of what the store's clock shows then."""
+    """A patient of whom nobody has answered, evaluated a day ahead of what the store's clock shows then."""
     clock = Clock(NOW + DAY)
     send(store, crs2(at=clock.at), clock.at)
     advance(store, SHARD, clock, SITE)
@@ -118,8 +118,8 @@ def test_the_ladder_of_an_open_episode_goes_on_after_a_jump_back(store: Store) -
     assert pending(store, NOW).shards == []
     after(store, -DAY_SECONDS)
     assert pending(store, NOW).shards == [SHARD.number]
-    turn = advance(store, SHARD, clock, SITE)
-    assert [page.at for page in turn.pages] == [NOW]
+    run = advance(store, SHARD, clock, SITE)
+    assert [page.at for page in run.pages] == [NOW]
     score = store.redis.zscore(SHARD.key("timers"), "P1")
     assert score is not None
     assert ms() < score <= milliseconds(NOW + timedelta(minutes=30))

@@ -1,4 +1,4 @@
-"""The heartbeat that the outside hears."""
+"""The heartbeat to the external dead-man's switch."""
 
 from datetime import timedelta
 
@@ -17,14 +17,14 @@ def at(url: str | None, store: Store, clock: Clock) -> Runtime:
     return Runtime(Settings(heartbeat_url=url), SITE, store, clock)
 
 
-def test_it_is_sent_and_noted(store: Store, clock: Clock) -> None:
+def test_it_is_sent_and_recorded(store: Store, clock: Clock) -> None:
     with FakePhone() as receiver:
         assert beat(at(receiver.url.replace("json", "http"), store, clock), NOW)
     assert last_run(store).heartbeat_sent == NOW
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "ftp://127.0.0.1/secret"])
-def test_one_that_does_not_get_through_is_noted_without_its_address(
+def test_one_that_does_not_get_through_is_recorded_without_its_address(
     store: Store, clock: Clock, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     assert not beat(at(url, store, clock), NOW)

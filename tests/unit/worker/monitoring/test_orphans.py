@@ -1,4 +1,4 @@
-"""What a killed process held is free at once; what anybody else holds is not touched."""
+"""What a killed process owned is released at once; what others own is not touched."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -113,7 +113,7 @@ def test_a_turn_is_free_though_its_lane_no_longer_counts_it(
 def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is_due(
     redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
-    """It was killed before it had a turn, or had moved the due time on already."""
+    """It was killed before it had locked the channel, or had moved the due time on already."""
     item = page()
     shard = KEYS.of(item.patient)
     owe(redis, item)
@@ -132,7 +132,7 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
     assert deliver(store, shard, item.id, Clock(), SITE, MessageContext()).outcome is Outcome.SENT
 
 
-def test_the_shard_of_a_judge_that_was_killed_is_free(store: Store, owner_is_dead: Callable[[bool], None]) -> None:
+def test_the_shard_of_a_killed_worker_is_released(store: Store, owner_is_dead: Callable[[bool], None]) -> None:
     send(store, crs2())
     shard = KEYS.of("P1")
     assert store.take(shard, NOW) is not None
@@ -179,11 +179,11 @@ def test_what_another_has_taken_over_meanwhile_is_theirs(
     die_while_sending(store, item, monkeypatch)
     trying = KEYS.channel_lock("phone-1", "ordinary")
 
-    def another_takes_it(held: bytes) -> bool:
-        if redis.get(shard.page_lease(item.id)) == held:
+    def another_takes_it(before: bytes) -> bool:
+        if redis.get(shard.page_lease(item.id)) == before:
             redis.set(shard.page_lease(item.id), "another")
             redis.set(trying, "another")
-        return held != b"another"
+        return before != b"another"
 
     monkeypatch.setattr(orphans, "owner_is_dead", another_takes_it)
     release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())

@@ -1,4 +1,4 @@
-"""Silent feeds: told once, told when they are back, never told of a feed nobody configured."""
+"""Silent feeds: reported once, reported when they are back, never for a feed nobody configured."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -39,7 +39,7 @@ def hear(store: Store, source: str, at: datetime) -> None:
 
 
 def look(store: Store, site: Site, at: datetime) -> list[tuple[str, bool]]:
-    """Look when it is somebody's turn again; the faults that were raised, as condition and whether over."""
+    """Check after the interval; the faults that were raised, as condition and whether over."""
     store.redis.delete("test:feeds:looked")
     before = {entry for shard in store.keys.all() for entry, _ in store.stream(shard.inbox)}
     watch_feeds(store, site, at)
@@ -48,14 +48,14 @@ def look(store: Store, site: Site, at: datetime) -> list[tuple[str, bool]]:
     return [(message.condition, message.over) for message in faults if message.type == "fault"]
 
 
-def test_a_feed_that_falls_silent_is_told_once(store: Store, site: Site) -> None:
+def test_a_feed_that_falls_silent_is_reported_once(store: Store, site: Site) -> None:
     hear(store, "monitor-7", NOW)
     assert look(store, site, NOW + timedelta(minutes=10)) == []
     assert look(store, site, NOW + timedelta(minutes=11)) == [("feed monitor-7", False)]
     assert look(store, site, NOW + timedelta(minutes=30)) == []
 
 
-def test_a_feed_that_is_back_is_told_to_be_over(store: Store, site: Site) -> None:
+def test_a_feed_that_is_back_closes_its_episode(store: Store, site: Site) -> None:
     hear(store, "monitor-7", NOW)
     look(store, site, NOW + timedelta(minutes=11))
     hear(store, "monitor-7", NOW + timedelta(minutes=12))
@@ -100,7 +100,7 @@ def what(store: Store, site: Site, at: datetime) -> str:
     return raised.what
 
 
-def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_last_heard(
+def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_last_seen(
     store: Store, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = Admission(effective=NOW, ward="HAEM-2", bed="12")
@@ -123,7 +123,7 @@ def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_la
     )
 
 
-def test_a_feed_that_was_never_heard_is_said_to_be_so(store: Store, site: Site) -> None:
+def test_a_feed_that_was_never_seen_is_said_to_be_so(store: Store, site: Site) -> None:
     look(store, site, NOW)
     said = what(store, site, NOW + timedelta(minutes=11))
     assert said.startswith("monitor-7 was never heard, watched since 14 Jun 10:00; ")

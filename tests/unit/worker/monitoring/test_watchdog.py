@@ -56,7 +56,7 @@ def look(run: Runtime) -> WatchdogActions:
 
 
 def work_for_the_site(run: Runtime) -> None:
-    """Judge what it is told; its pages are sent."""
+    """Evaluate its faults; its pages are sent."""
     advance(run.store, SITES, run.clock, SITE)
     if not run.store.redis.exists(SITES.lease):
         run.store.redis.delete(SITES.key("due"))
@@ -159,7 +159,7 @@ def test_without_an_address_there_is_no_heartbeat(store: Store, clock: Clock, ru
     assert not look(Runtime(Settings(), SITE, store, clock)).heartbeat
 
 
-def test_where_the_site_s_own_shard_stands_still_the_page_is_put_past_the_judgement(run: Runtime) -> None:
+def test_where_the_site_s_own_shard_stands_still_the_page_bypasses_the_processing(run: Runtime) -> None:
     redis = run.store.redis
     redis.set(SITES.lease, "somebody who never ends")
     look(run)
