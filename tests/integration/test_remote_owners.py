@@ -1,4 +1,4 @@
-"""What a process of another container held is free once its connections have ended, and not while they stand."""
+"""The leases of a process in another container are released once its connections have ended, and not before."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def store(redis: Redis, redis_url: str) -> Store:
 
 @pytest.fixture
 def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
-    """A judge of another container, who has a shard."""
+    """A worker in another container that has the lease of a shard."""
     send(store, crs2())
     settings = Settings(redis_url=redis_url, lease=600)
     environment = {**settings.as_environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -59,9 +59,9 @@ def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
         started.kill()
 
 
-def look(store: Store, elsewhere: RemoteOwners) -> bool:
-    """Whether the shard is free after one more look."""
-    release_orphans(store, SITE.on_call.channels, NOW, elsewhere)
+def released(store: Store, owners: RemoteOwners) -> bool:
+    """Whether the shard is free after one more check."""
+    release_orphans(store, SITE.on_call.channels, NOW, owners)
     return not store.redis.exists(store.keys.of("P1").lease)
 
 
@@ -73,22 +73,22 @@ def test_a_connection_bears_the_name_of_its_process(redis: Redis) -> None:
     assert is_connected(redis, process_name())
 
 
-def test_the_shard_of_a_judge_of_another_container_is_free_soon_after_it_was_killed(
+def test_the_shard_of_a_killed_worker_in_another_container_is_released_soon(
     redis: Redis, store: Store, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "KNOWN_AFTER_SECONDS", 0)
-    elsewhere = RemoteOwners()
-    assert [look(store, elsewhere) for _ in range(3)] == [False, False, False], "it is there"
+    owners = RemoteOwners()
+    assert [released(store, owners) for _ in range(3)] == [False, False, False], "it is there"
     holder.kill()
     eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
-    assert look(store, elsewhere)
+    assert released(store, owners)
 
 
-def test_nobody_is_held_for_ended_by_whoever_has_only_just_reached_the_store(
+def test_a_worker_that_has_only_just_reached_the_store_declares_nobody_dead(
     redis: Redis, store: Store, holder: "subprocess.Popen[str]"
 ) -> None:
-    """The store may have been restarted: then nobody is connected who had nothing to ask it since."""
+    """The store may have been restarted: a process that has asked nothing since then is not connected."""
     holder.kill()
     eventually(lambda: not is_connected(redis, "0123456789ab"), "the store has seen its connection end")
-    elsewhere = RemoteOwners()
-    assert [look(store, elsewhere) for _ in range(3)] == [False, False, False]
+    owners = RemoteOwners()
+    assert [released(store, owners) for _ in range(3)] == [False, False, False]
