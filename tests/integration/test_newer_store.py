@@ -1,20 +1,13 @@
 """A store that a newer version has written to: running workers leave it, none starts on it, nothing changes."""
 
-from collections import Counter
-from pathlib import Path
-
 import pytest
 
 from tests.support.hospital import Hospital, crs2, eventually
-from worker.standalone.service import DELIVERS
-from worker.standalone.supervisor import Supervised, worker_command
 from worker.store import schema
 
 pytestmark = pytest.mark.server
 
 NEWER = schema.VERSION + 1
-
-UPGRADED = f"import worker.store.schema\nworker.store.schema.VERSION = {NEWER}\n"
 
 
 def test_a_worker_leaves_a_store_that_a_newer_version_writes_to_until_it_is_rolled_back(hospital: Hospital) -> None:
@@ -30,31 +23,3 @@ def test_a_worker_leaves_a_store_that_a_newer_version_writes_to_until_it_is_roll
         assert (hospital.redis.xlen(shard.inbox), hospital.redis.hlen(shard.key("states"))) == (3, 0)
         hospital.redis.set(keys.schema, schema.VERSION)  # as from the backup made before the upgrade
         eventually(lambda: hospital.paged("CRS", "later"), "what was accepted meanwhile is evaluated")
-
-
-def test_a_newer_version_takes_over_while_messages_come_in(
-    hospital: Hospital, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No message is lost and no page comes twice, though the old workers still run when the new one starts."""
-    (folder / "sitecustomize.py").write_text(UPGRADED, encoding="utf-8")
-    environment = hospital.settings.as_environment()
-    path = ":".join((str(folder), str(Path(schema.__file__).parents[2])))
-    new = Supervised(
-        worker_command(["advance", "ingest", *DELIVERS], 1), {**environment, "PYTHONPATH": path}, str(hospital.log)
-    )
-    beds = [f"bed {number}" for number in range(60)]
-    with hospital.workers(1) as old:
-        for bed in beds[:20]:
-            hospital.client.send(crs2(bed))
-        with new:
-            for bed in beds[20:]:
-                hospital.client.send(crs2(bed))
-            eventually(lambda: hospital.redis.get(hospital.store.keys.schema) == str(NEWER).encode(), "it is recorded")
-            eventually(lambda: old.starts > 1, "the old worker ends")
-            hospital.client.send(crs2("after"))
-            eventually(lambda: hospital.paged("CRS", "after"), "the new worker pages")
-            eventually(lambda: all(hospital.paged("CRS", bed) for bed in beds), "everybody is paged")
-            hospital.is_idle_soon()
-    assert set(Counter(page.page_id for page in hospital.phone.received).values()) == {1}
-    monkeypatch.setattr(schema, "VERSION", NEWER)  # to read the journal that the new version wrote
-    hospital.every_page_owed_has_arrived()
