@@ -52,7 +52,7 @@ RULES: Mapping[str, ModuleType] = {
 
 
 class Probe(NamedTuple):
-    """A reading, statement or dose that might come next."""
+    """A possible next reading, statement or dose."""
 
     kind: str
     value: Decimal | None = None
@@ -136,7 +136,7 @@ def explain(chart: Chart, at: datetime, site: Site, language: Language = "en") -
 
 
 def _results(now: Assessment) -> dict[str, Result]:
-    """Every result, also those that no journal and no replay speaks of."""
+    """Every result, including those without journal lines."""
     return {**now.grades(), "easix": now.easix, "s_easix": now.s_easix}
 
 
@@ -181,7 +181,7 @@ def _convention(name: str, site: Site, language: Language) -> str:
 
 
 def _changes(chart: Chart, now: Assessment, site: Site, language: Language) -> dict[str, list[str]]:
-    """For each system, what one more reading at the same time would make of it."""
+    """For each system, the result with one more reading of the same time."""
     found: dict[str, list[str]] = {}
     before = {system: shown_value(result) for system, result in now.grades().items()}
     for probe in PROBES:

@@ -117,17 +117,17 @@ class Overview(NamedTuple):
 
     @property
     def on_the_ward(self) -> bool:
-        """Whether the patient belongs among those who are watched: graded, or with something open."""
+        """Whether the patient is watched: graded, or with an open episode."""
         return self.state.patient != SITE_SUBJECT and (self.state.is_graded or bool(self.episodes))
 
     @property
     def discharged(self) -> bool:
-        """Whether the patient has left, and nothing is open."""
+        """Whether the patient has left, without an open episode."""
         return self.state.discharged_at is not None and not self.on_the_ward and not self.state.merged_into
 
 
 def overview(state: PatientState, site: Site) -> Overview:
-    """A patient as last evaluated: the same grades as the pages that were written then."""
+    """The overview of a patient at the last assessment, with the same grades as its pages."""
     now = _assessed(state, site)
     chart, at = state.chart, state.at or state.chart.newest
     return Overview(
@@ -146,7 +146,7 @@ def overview(state: PatientState, site: Site) -> Overview:
 
 
 def most_urgent(episodes: Iterable[Episode]) -> tuple[Episode, ...]:
-    """Open episodes, the most urgent first; of equally urgent ones what nobody has, then what has lasted longest."""
+    """Open episodes, the most urgent first; then unacknowledged ones, then the oldest."""
     return tuple(sorted(episodes, key=lambda one: (-_urgency(one), bool(one.acknowledged_by), one.opened_at, one.id)))
 
 
@@ -156,7 +156,7 @@ def most_urgent_first(patients: Iterable[Overview]) -> list[Overview]:
 
 
 def is_unacknowledged(episode: Episode) -> bool:
-    """Whether somebody has still to take it; what is of low urgency asks nobody."""
+    """Whether an episode needs an acknowledgement. One of low urgency does not."""
     return not episode.acknowledged_by and episode.urgency != "low"
 
 
@@ -185,7 +185,7 @@ def _assessed(state: PatientState, site: Site) -> Assessment | None:
 
 
 def _statements(now: Assessment) -> tuple[Phrase, ...]:
-    """What clinicians state against the numbers, beside these."""
+    """Statements of clinicians that outrank the numbers."""
     results = (now.crs, now.icans, *((now.would_be.crs, now.would_be.icans) if now.would_be else ()))
     return tuple(dict.fromkeys(flag for result in results for flag in result.flags if is_statement(flag)))
 
@@ -233,7 +233,7 @@ def _on_oxygen(chart: Chart, at: datetime | None, site: Site) -> bool:
 
 
 def _old_at(entry: Entry, every: str, site: Site) -> datetime:
-    """When a sign is as late as the notice that it is overdue."""
+    """When a sign becomes overdue."""
     allowed: timedelta = getattr(site.conventions.schedule, every).value
     return entry.effective + allowed * LATE
 
@@ -243,7 +243,7 @@ def _amount(entry: Entry) -> str:
 
 
 def _trend(entries: Iterable[Entry], at: datetime, *, highest: bool = False) -> tuple[TrendValue, ...]:
-    """Of each slice of the time up to `at` its highest or lowest value, and the last value of all."""
+    """The highest or lowest value of each slice of the time up to `at`, and the last value of all."""
     points = [TrendValue(entry.effective, entry.value) for entry in entries if entry.value is not None]
     worst: dict[int, TrendValue] = {}
     for point in points:

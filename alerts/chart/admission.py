@@ -1,4 +1,4 @@
-"""Who a patient is to this software: what the registrations say."""
+"""The admission of a patient, as registrations give it."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -10,7 +10,7 @@ REGISTRATIONS_KEPT = 20
 
 
 class Admission(Struct, frozen=True):
-    """One registration, or several merged. `received` is when it came in, where that is later than `effective`."""
+    """One registration, or several merged. `received`: the time of receipt, if later than `effective`."""
 
     effective: datetime
     infused: datetime | None = None
@@ -24,7 +24,7 @@ class Admission(Struct, frozen=True):
 
     @property
     def known_from(self) -> datetime:
-        """From when on anything could be expected of the patient."""
+        """When the patient became known. Nothing was expected before."""
         return max(self.effective, self.received or self.effective)
 
     def age(self, at: datetime) -> int | None:

@@ -14,7 +14,7 @@ FRESH = timedelta(minutes=5)
 """Entries younger than this, counted from the newest, are kept by ten seconds."""
 
 FRESH_LAST = 5
-"""How many of the last values of ten seconds are kept: as many as confirm a fever by a stream."""
+"""The last values kept of ten seconds: as many as confirm a fever by a stream."""
 
 FULL_RESOLUTION = timedelta(hours=2)
 """Entries younger than this, counted from the newest, are kept by the minute."""
@@ -37,7 +37,7 @@ def fresh_from(newest: datetime) -> datetime:
 
 
 class Bucket(NamedTuple):
-    """A stretch of time of which a choice is kept: from `start` on, before `end`. `last`: 0 beyond the horizon."""
+    """A period from `start` on and before `end`. `last`: how many of its last values are kept; 0 beyond the horizon."""
 
     start: datetime
     end: datetime
@@ -45,7 +45,7 @@ class Bucket(NamedTuple):
 
 
 class _Tier(NamedTuple):
-    """From `since` on, buckets are so wide."""
+    """The width of buckets from `since` on."""
 
     since: datetime
     width: timedelta
@@ -53,7 +53,7 @@ class _Tier(NamedTuple):
 
 
 class Scale:
-    """The buckets of time, seen from the newest entry. Each begins and ends with one of every narrower width."""
+    """The buckets of time before the newest entry. Each begins and ends with one of every narrower width."""
 
     def __init__(self, newest: datetime, *, fresh: bool = True) -> None:
         self._tiers = (

@@ -1,17 +1,16 @@
-"""One patient's chart: what was read, stated and given, by kind and effective time.
+"""A patient's chart: how readings, statements and treatments are folded into it.
 
-Folding is a pure function of the *set* of messages: any order, any batching and any repetition of
-the same messages ends in the same chart. Three rules make it so:
+Folding is idempotent and independent of order: it is a function of the *set* of messages. Any order, batching and
+repetition of the same messages gives the same chart. Three rules ensure this:
 
-1. An entry is placed by its effective time, then by source and id.
-2. Of two versions of one message (same source and id) the higher status holds, then the one received later; of one
-   that was sent again with another effective time, too, only one is charted.
-3. Entries are thinned (`alerts/chart/thinning.py`) by a choice that does not depend on the order they came in.
+1. An entry is sorted by its effective time, then by source and id.
+2. Of two versions of one message (same source and id) the higher status holds, then the one received later. A version
+   with another effective time replaces the earlier one too.
+3. Thinning (`alerts/chart/thinning.py`) chooses entries without regard to the order in which they came in.
 
-A correction of an entry cannot bring back what it hid while it was charted. So where something was dropped, of a
-sender's minute with more than two values or beyond the full resolution, a corrected extreme leaves what was kept beside
-it. Beyond the full resolution it is not known any more when a final version was received: two of one message and kind
-are both charted where either is older.
+Two limits remain. A correction cannot restore entries that thinning dropped because of the uncorrected value: then only
+the kept neighbours of a corrected extreme are left. Beyond the full resolution the time of receipt of a final version
+is not stored, so two versions of one message and kind are both charted if either is older.
 """
 
 from bisect import bisect_left
@@ -38,13 +37,13 @@ DISCHARGES_KEPT = 20
 
 
 class Ids:
-    """The ids charted of each kind, gathered once for a batch: that a message is new is most often known at once."""
+    """The ids charted of each kind, collected once for a batch, to see quickly that a message is new."""
 
     def __init__(self) -> None:
         self._of: dict[str, set[tuple[str, str]] | None] = {}
 
     def may_hold(self, kind: str, series: tuple[Entry, ...], entry: Entry) -> bool:
-        """Whether a version of an entry may be charted. The first question of a kind looks through the series."""
+        """Whether a version of an entry may be charted. The first call for a kind searches its series."""
         if kind not in self._of:
             self._of[kind] = None
             return entry.id in map(ID, series)
@@ -54,13 +53,13 @@ class Ids:
         return (entry.source, entry.id) in known
 
     def add(self, kind: str, entry: Entry) -> None:
-        """Note that an entry was placed."""
+        """Record that an entry was placed."""
         if known := self._of.get(kind):
             known.add((entry.source, entry.id))
 
 
 class Chart(ChartContents, frozen=True):
-    """The chart itself. Every method that changes it returns a new one."""
+    """A chart. Every method that changes it returns a new one."""
 
     def fold(self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "") -> "Chart":
         """Place one entry, replace what it corrects, and thin."""
@@ -70,7 +69,7 @@ class Chart(ChartContents, frozen=True):
     def place(
         self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "", ids: Ids | None = None
     ) -> "Chart":
-        """The same without thinning, which is to follow once for all that comes together and shares `ids`."""
+        """The same without thinning. The caller thins once for all entries of a batch, which share `ids`."""
         ids = ids or Ids()
         placed = self._place(kind, entry, received, supersedes, ids)
         ids.add(kind, entry)
@@ -94,20 +93,20 @@ class Chart(ChartContents, frozen=True):
         return chart if entry.status == Status.ENTERED_IN_ERROR else chart._insert(kind, entry)
 
     def thinned(self, before: "Chart", touched: Iterable[tuple[str, datetime]]) -> "Chart":
-        """The chart thinned (`thinning.py`) where something was placed since `before`, or has grown old."""
+        """The chart thinned wherever entries were placed since `before`, or became older."""
         changed = thinned(self.entries, self.newest, before.newest, touched) if self.newest is not None else {}
         return replace(self, entries={**self.entries, **changed}) if changed else self
 
     def worth_a_look(self, placed: Iterable[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
-        """Those of the kinds and times of what was placed that are kept by the minute: the others say no more."""
+        """Those of the placed kinds and times of which an entry is kept by the minute. Others need no assessment."""
         return kept_by_the_minute(self.entries, self.newest, placed) if self.newest is not None else set()
 
     def _reach(self, effective: datetime) -> "Chart":
-        """Note the newest time any message speaks of, used or not."""
+        """Record the newest effective time of any message, used or not."""
         return self if self.newest is not None and effective <= self.newest else replace(self, newest=effective)
 
     def _held_higher(self, entry: Entry, known: Version | None, received: datetime) -> bool:
-        """Whether a version of this message that outranks `entry` is already held."""
+        """Whether a version of this message that outranks `entry` is charted already."""
         rank = (entry.status, received)
         if known is not None and (known.status, known.received) > rank:
             return True
@@ -119,7 +118,7 @@ class Chart(ChartContents, frozen=True):
         return known is not None and (known.status, known.received) == rank
 
     def _forget_preliminary(self, final: Entry) -> "Chart":
-        """The final version has come: nothing of the preliminary one is kept."""
+        """Remove the preliminary version once the final one has come."""
         chart = self._withdraw(final.source, final.id, Version(Status.PRELIMINARY, final.effective))
         versions = {**chart.versions}
         del versions[version_key(final.source, final.id)]
@@ -145,7 +144,7 @@ class Chart(ChartContents, frozen=True):
         return replace(self, entries=entries, versions=versions)
 
     def _place_final(self, kind: str, final: Entry, ids: Ids) -> "Chart":
-        """Place a final version, unless one of the same message is held that was received later."""
+        """Place a final version, unless one of the same message that was received later is charted."""
         held = self._recent(kind, final, ids)
         if held is None:
             return self._insert(kind, final)
@@ -155,7 +154,7 @@ class Chart(ChartContents, frozen=True):
         return replace(self, entries={**self.entries, kind: others})._insert(kind, final)
 
     def _recent(self, kind: str, final: Entry, ids: Ids) -> Entry | None:
-        """The version that is held of a message, within the full resolution."""
+        """The charted version of a message, within the full resolution."""
         series = self.entries.get(kind, ())
         start = horizon(self.newest or final.effective)
         if final.effective < start or not ids.may_hold(kind, series, final):
@@ -177,28 +176,28 @@ class Chart(ChartContents, frozen=True):
         return replace(self, entries={**self.entries, kind: series})
 
     def admit(self, registration: Admission) -> "Chart":
-        """Take a registration; a later one that leaves a field out does not take it away."""
+        """Add a registration. A later one without a field keeps the earlier value."""
         held = with_registration(self.registrations, registration)
         return replace(self, registrations=held, admission=merged(held))
 
     def discharge(self, at: datetime, to: str = "") -> "Chart":
-        """Note that the patient left, and for which setting."""
+        """Record a discharge, and the setting it leads to."""
         left = self.undo_discharge(at).discharges
         return replace(self, discharges=tuple(sorted((*left, Leaving(at, to)))[-DISCHARGES_KEPT:]))
 
     def undo_discharge(self, at: datetime) -> "Chart":
-        """Take back that the patient left."""
+        """Retract a discharge."""
         return replace(self, discharges=tuple(left for left in self.discharges if left.at != at))
 
     def reject(self, rejected: RejectedValue) -> "Chart":
-        """Keep, for showing only, a value that must not be computed with."""
+        """Keep a value that is shown but never computed with."""
         if rejected in self.rejected:
             return self
         ordered = sorted((*self.rejected, rejected), key=lambda item: (item.effective, item.source, item.id))
         return replace(self, rejected=tuple(ordered[-REJECTED_KEPT:]))
 
     def changed_since(self, before: "Chart") -> set[str]:
-        """The kinds of which something may be charted, or set aside, otherwise than it was `before`.
+        """The kinds whose entries or rejected values may differ from those of an earlier chart.
 
         A series is kept as it is until it changes, so that it need not be read to be known as the same.
         """
@@ -210,7 +209,7 @@ class Chart(ChartContents, frozen=True):
 
 
 def _version(entry: Entry) -> tuple[int, datetime, tuple[str, ...]]:
-    """Which of two versions of one message holds: of one status the one received later."""
+    """The rank of a version: of two, the higher holds."""
     return entry.status, entry.received or entry.effective, _content(entry)
 
 

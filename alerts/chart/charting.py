@@ -1,4 +1,4 @@
-"""From a message to the chart: converted, placed, or kept as unusable with its reason."""
+"""From a message to the chart: converted and placed, or rejected with the reason."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,8 +19,9 @@ from config.vocabulary import READINGS, Sort
 
 
 class Charted(NamedTuple):
-    """The chart afterwards. `unusable` says why a message was not used; `corrects` that it changed the past; `placed`
-    which kind of entry was placed at which time.
+    """The chart after a message.
+
+    `unusable`: why the message was not used. `corrects`: it changed the past. `placed`: the kind and time of its entry.
     """
 
     chart: Chart
@@ -30,11 +31,11 @@ class Charted(NamedTuple):
 
 
 BY_HAND = ("", "person", "cuff")
-"""Who or what finds a reading that a person writes down: a nurse, a cuff, or a sender that does not say."""
+"""The origins of a reading that a person charts: a nurse, a cuff, or a sender that names none."""
 
 
 OUR_OWN = (Receipt, Fault)
-"""Written by cartwatch itself: one of the future was written before the store's clock was set back, and holds."""
+"""Messages that cartwatch writes. One of the future was written before the store's clock was set back, and counts."""
 
 IN_THE_FUTURE = Phrase("the effective time lies in the future")
 CHECK_THE_CLOCK = Phrase("the effective time lies in the future; check the sender's clock")
@@ -59,27 +60,27 @@ def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool
 
 
 def _by_hand(message: Reading, site: Site) -> bool:
-    """Whether a person charted it. A laboratory never does; a source that a site lists does, whatever measured it."""
+    """Whether a person charted it: never for a laboratory, always for a source that the site lists."""
     if message.by == "laboratory" or READINGS[message.reading].sort is Sort.LABORATORY:
         return False
     return (message.by or "") in BY_HAND or message.source in site.conventions.chart.charted_by_hand.value
 
 
 def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
-    """When a message was true: at its effective time; what a person charted ahead, when it came in."""
+    """The clinical time of a message: its effective time; the time of receipt if a person charted it ahead."""
     came_in = message.received or now
     return (came_in if is_charted_ahead(message, came_in, site) else message.effective).astimezone(UTC)
 
 
 def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
-    """Fold one message into a chart; a message that is not charted leaves it as it was."""
+    """Fold one message into a chart. A message that is not charted leaves it unchanged."""
     charted = place_message(chart, message, now, site)
     touched = [charted.placed] if charted.placed else []
     return charted._replace(chart=charted.chart.thinned(chart, touched))
 
 
 def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
-    """The same without thinning, which is to follow once for all messages of a batch. They share `ids`."""
+    """The same without thinning. The caller thins once for all messages of a batch, which share `ids`."""
     moment = moment_of(message, now, site)
     if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
         return _refuse(chart, message, IN_THE_FUTURE, CHECK_THE_CLOCK)

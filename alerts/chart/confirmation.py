@@ -1,8 +1,8 @@
-"""Confirming noisy numbers: confirm what is cheap to repeat, never delay what a person found.
+"""Confirmation of noisy numbers: confirm a value that is cheap to repeat, never delay what a person found.
 
-A reading charted by a person, or whose sender does not say who found it, counts at once. A stream counts when enough
-of its samples agree. Every number here is a convention of the site (`confirmation` in `conventions.yaml`). Samples are
-distinct times of one source: a message that is repeated is one sample.
+A reading charted by a person counts at once, and so does one whose sender does not say who found it. A stream counts
+once enough of its samples agree. Every number here is a convention of the site (`confirmation` in
+`conventions.yaml`). Samples have distinct times of one source: a repeated message is one sample.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,11 +31,11 @@ class Confirmed(NamedTuple):
 
 
 LOOKED_BACK = 20
-"""Unconfirmed samples that are passed over, at most, in looking for one that decides."""
+"""The most unconfirmed samples skipped in the search for one that decides."""
 
 
 class Decided(NamedTuple):
-    """The reading that decides a row, whether it is abnormal, and abnormal samples passed over as unconfirmed."""
+    """The reading that decides a row, whether it is abnormal, and the unconfirmed abnormal samples skipped."""
 
     entry: Entry
     confirmed: Confirmed
@@ -43,7 +43,7 @@ class Decided(NamedTuple):
 
 
 def decide(newest_first: Iterable[Entry], abnormal: Abnormal, confirm: Callable[[Entry], Confirmed]) -> Decided:
-    """The latest reading that decides: one that counts as abnormal, or a normal one.
+    """The latest reading that decides: a confirmed abnormal one, or a normal one.
 
     An abnormal sample that is not confirmed neither counts nor undoes what stood before it. There must be one reading.
     """
@@ -110,7 +110,7 @@ def _cuff(
     rules: ConfirmationConventions,
     usable: Callable[[Entry], bool] | None,
 ) -> Confirmed:
-    """2 of 2 close together, 2 of 3 in a while, or two in a row: where nobody measures more often, all there is."""
+    """Two of two close together, two of three in a window, or two in a row if nobody measures more often."""
     pair = tuple(_samples(chart, kind, latest, rules.pressure_consecutive.value, 2, usable))
     both_low = len(pair) == 2 and all(low(entry) for entry in pair)
     if both_low and pair[1].effective - pair[0].effective <= rules.pressure_pair.value:
@@ -123,7 +123,7 @@ def _cuff(
 
 
 def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confirmed:
-    """Hypoxia by a stream: for a while, or enough of the last samples; very low values need less time."""
+    """Hypoxia by a stream: lasting long enough, or enough of the last samples. Very low values need less time."""
     if latest.by not in STREAMS:
         return Confirmed(bool(low(latest)), (latest,))
     rules = site.conventions.confirmation
@@ -154,7 +154,7 @@ def _samples(
     most: int,
     usable: Callable[[Entry], bool] | None = None,
 ) -> list[Entry]:
-    """At most so many samples of the same source and way of measuring, up to the latest, oldest first."""
+    """The last samples of the same source and way of measuring, oldest first."""
     return list(islice(_backwards(chart, kind, latest, window, usable), most))[::-1]
 
 

@@ -1,4 +1,4 @@
-"""What is charted of one patient, by kind and effective time, and every question asked of it."""
+"""The contents of a chart, and every question that graders and rules ask of it."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ from alerts.wording.phrase import Phrase
 
 
 class RejectedValue(Struct, frozen=True, array_like=True):
-    """A value that came in and is shown but never computed with, and why."""
+    """A value that is shown but never computed with, and the reason."""
 
     effective: datetime
     kind: str
@@ -28,28 +28,28 @@ class RejectedValue(Struct, frozen=True, array_like=True):
 
 
 class Version(Struct, frozen=True, array_like=True):
-    """The highest status seen of a message that was corrected, withdrawn or superseded."""
+    """The highest status of a message that was corrected, withdrawn or superseded."""
 
     status: int
     received: datetime
 
 
 class Leaving(Struct, frozen=True, order=True, array_like=True):
-    """When the patient left the ward, and the setting the discharge leads to; empty where it is for good."""
+    """A discharge: when, and to which setting; empty: for good."""
 
     at: datetime
     to: str = ""
 
 
 class Setting(NamedTuple):
-    """Where a patient is cared for: `inpatient`, `outpatient` or `follow_up`; `since` where it is known."""
+    """The setting of care: `inpatient`, `outpatient` or `follow_up`, and since when, if known."""
 
     name: str
     since: datetime | None = None
 
 
 class ChartContents(Struct, frozen=True):
-    """The contents of a chart, read only. `alerts/chart/chart.py` adds to them."""
+    """Everything charted of one patient, by kind and effective time. `alerts/chart/chart.py` changes it."""
 
     entries: dict[str, tuple[Entry, ...]] = {}
     versions: dict[str, Version] = {}
@@ -61,7 +61,7 @@ class ChartContents(Struct, frozen=True):
 
     @property
     def infused(self) -> datetime | None:
-        """When the cells were, or will be, infused, where that is known."""
+        """The time of the infusion, past or planned; None if unknown."""
         return self.admission.infused if self.admission else None
 
     def knows_version(self, source: str, message: str) -> bool:
@@ -76,7 +76,7 @@ class ChartContents(Struct, frozen=True):
         return series[: bisect_right(series, at, key=EFFECTIVE)]
 
     def newest_first(self, kind: str, at: datetime) -> Iterator[Entry]:
-        """The same, newest first. Nothing is copied: of a long series a reader mostly wants the end."""
+        """The same, newest first, without a copy: most readers need only the end of a long series."""
         series = self.entries.get(kind, ())
         if not series or series[-1].effective <= at:
             return reversed(series)
@@ -130,7 +130,7 @@ class ChartContents(Struct, frozen=True):
         return max((left.at for left in self.discharges if left.at <= at), default=None)
 
     def setting(self, at: datetime) -> Setting:
-        """Where the patient is cared for at a time, and since when: as registrations and discharges say.
+        """The setting of care at a time, by registrations and discharges.
 
         A registration that does not say leaves the setting as it was; the first, and one after a discharge for good,
         then mean `inpatient`.
@@ -148,7 +148,7 @@ class ChartContents(Struct, frozen=True):
         return found
 
     def _settings(self) -> list[tuple[datetime, datetime, str | None]]:
-        """What was said of the setting, by time, and from when on it was known; None is a discharge for good."""
+        """Every statement of the setting: its time, when it was known, and the setting; None: a discharge for good."""
         said: list[tuple[datetime, datetime, str | None]] = [
             (left.at, left.at, left.to or None) for left in self.discharges
         ]
@@ -156,7 +156,7 @@ class ChartContents(Struct, frozen=True):
         return sorted(said, key=lambda item: item[0])
 
     def says(self, statement: str, at: datetime, holds: timedelta | None = None) -> bool | None:
-        """What the latest statement says; None where none was made or it has lapsed."""
+        """The latest statement; None if there is none, or if it has lapsed."""
         entry = self.latest(statement, at, holds)
         return None if entry is None else entry.is_true
 
@@ -166,7 +166,7 @@ class ChartContents(Struct, frozen=True):
         return sorted(doses, key=lambda dose: (dose[1].place, dose[0]))
 
     def running(self, drugs: Iterable[str], at: datetime, single_dose_holds: timedelta) -> list[tuple[str, Entry]]:
-        """Infusions that run at a time; a dose charted as given runs for `single_dose_holds`.
+        """Infusions running at a time. A dose charted as given counts as running for `single_dose_holds`.
 
         A bolus given while an infusion runs does not end it, however long ago.
         """
@@ -185,7 +185,7 @@ class ChartContents(Struct, frozen=True):
         return bolus if bolus is not None and at - bolus.effective <= single_dose_holds else None
 
     def baseline(self, kind: str, window: timedelta, usable: Callable[[Entry], bool] | None = None) -> Decimal | None:
-        """Median of the last value of each day in the window before infusion; None where there is none.
+        """The baseline: median of the last value of each day in the window before infusion; None without any.
 
         The last value of a day is what thinning never drops, so a baseline does not drift as the stay goes on. A day
         whose last value is not `usable` is left out.

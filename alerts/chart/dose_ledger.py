@@ -1,4 +1,4 @@
-"""The dose ledger: what has been given of the drugs whose number or sum the protocols limit."""
+"""The dose ledger: doses of the drugs whose number or sum the protocols limit."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ METHYLPREDNISOLONE_AS_DEXAMETHASONE = Decimal("0.75") / Decimal(4)
 
 
 class Ledger(Struct, frozen=True):
-    """Doses up to a time. Steroids in mg; None where a dose was charted without mg.
+    """Doses up to a time. Steroids in mg; None if a dose was charted without mg.
 
     `steroid_mg` is what was given of both steroids, as dexamethasone. `next_tocilizumab_at` is when the protocol's
     numbers leave room for another dose, None where they never do.
@@ -36,7 +36,7 @@ class Ledger(Struct, frozen=True):
     next_tocilizumab_at: datetime | None
 
     def sentence(self) -> Phrase:
-        """The ledger as it stands on a page."""
+        """The ledger as a page shows it."""
         return joined([self._tocilizumab(), self._steroids()])
 
     def _tocilizumab(self) -> Phrase:
@@ -60,7 +60,7 @@ class Ledger(Struct, frozen=True):
         return phrase(text, what=dexamethasone, what2=_milligrams(self.steroid_mg))
 
     def room(self, at: datetime) -> Phrase:
-        """What the protocol's numbers leave of tocilizumab."""
+        """The doses of tocilizumab that the protocol still allows."""
         left = TOCILIZUMAB_IN_ALL - self.tocilizumab
         if self.next_tocilizumab_at is None:
             return phrase("all {n} doses of tocilizumab are given", n=TOCILIZUMAB_IN_ALL)

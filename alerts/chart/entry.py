@@ -12,7 +12,7 @@ EFFECTIVE = attrgetter("effective")
 """The key by which entries of a kind are sorted and searched."""
 
 ABSENT = "absent"
-"""Code of an entry that says why there is no value; its note holds the reason."""
+"""The code of an entry without a value. Its note gives the reason."""
 
 
 class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
@@ -45,11 +45,11 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
 
     @property
     def is_true(self) -> bool:
-        """Whether a statement says that it is so."""
+        """Whether a statement affirms."""
         return self.code == "true"
 
     def below(self, bound: Decimal) -> bool | None:
-        """Whether the value is < `bound`; None where a censored value leaves it open."""
+        """Whether the value is < `bound`; None if a censored value leaves it open."""
         if self.value is None:
             return None
         if self.comparator == "<":
@@ -61,7 +61,7 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
         return self.value < bound
 
     def above(self, bound: Decimal) -> bool | None:
-        """Whether the value is > `bound`; None where a censored value leaves it open."""
+        """Whether the value is > `bound`; None if a censored value leaves it open."""
         if self.value is None:
             return None
         if self.comparator == ">":
@@ -73,11 +73,11 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
         return self.value > bound
 
     def at_least(self, bound: Decimal) -> bool | None:
-        """Whether the value is >= `bound`; None where a censored value leaves it open."""
+        """Whether the value is >= `bound`; None if a censored value leaves it open."""
         below = self.below(bound)
         return None if below is None else not below
 
     @property
     def place(self) -> tuple[datetime, str, str]:
-        """Where it stands in its series: by time, then source, then id."""
+        """Its position in a series: by time, then source, then id."""
         return self.effective, self.source, self.id

@@ -1,13 +1,13 @@
-"""Which record goes on under which: what is known of merges to one of the records that they name.
+"""The register of merges of one record: which record continues as which.
 
-Both records keep the merge message, each on its own, for they may stand in different shards and only messages pass
-between them. Two rules make any order and any batching of the same messages end alike, and leave no ring:
+Each of the two records keeps the merge message on its own, for they may be in different shards and exchange only
+messages. Two rules give the same result for any order and any batching of the messages, and exclude rings:
 
-1. A merge holds unless it was taken back, or its record has received a newer one. Of two merges that contradict each
-   other (A into B, B into A) the newer holds: by effective time, then by when it came in, then by source and id.
-2. A record freezes only when the record that goes on has answered that it knows. Until then both are evaluated.
+1. A merge holds unless it was retracted, or its record has received a newer one. Of two merges that contradict each
+   other (A into B, B into A) the newer holds: by effective time, then by time of receipt, then by source and id.
+2. A record freezes only once the record that continues has answered. Until then both are evaluated.
 
-Along frozen records the merges are therefore ever newer: the last one of them is not frozen, at every moment.
+Along a chain of frozen records the merges therefore become newer, and the last record is never frozen.
 """
 
 from datetime import datetime
@@ -24,8 +24,8 @@ LINKS_KEPT = 50
 class Link(Struct, frozen=True, omit_defaults=True):
     """One merge message as one of its records knows it; `other` is the other record.
 
-    `by` is who said so, where the message names a person. `known`: the record that goes on has answered. `stays`: the
-    record that was merged was watched then, so that the patient has not left.
+    `by`: the person who merged, if the message names one. `known`: the record that continues has answered. `stays`: the
+    merged record was watched at that time, so that the patient has not left.
     """
 
     other: str
@@ -45,7 +45,7 @@ class Link(Struct, frozen=True, omit_defaults=True):
 
     @property
     def age(self) -> tuple[datetime, datetime, str, str]:
-        """What newer is measured by."""
+        """The order of merges in time."""
         return self.at, self.received, self.source, self.id
 
     def _is_same(self, link: "Link") -> bool:
@@ -53,7 +53,7 @@ class Link(Struct, frozen=True, omit_defaults=True):
 
     @property
     def _rank(self) -> tuple[int, float, str, datetime]:
-        """Of one message that comes twice the higher status holds, then the version that came in first."""
+        """Of two versions of one message the higher status holds, then the one received first."""
         return self.status, -self.received.timestamp(), self.other, self.at
 
 
@@ -72,33 +72,33 @@ class Merges(Struct, frozen=True, omit_defaults=True):
         return replace(self, received=_with(self.received, link))
 
     def answered(self, answer: Link) -> "Merges":
-        """With the answer of the other record, that it knows of a merge."""
+        """With the answer of the other record that it knows a merge."""
         into = (replace(link, known=True) if link._is_same(answer) else link for link in self.into)
         return replace(self, into=tuple(into))
 
     def link(self, named: Link) -> Link:
-        """What is known of a merge of this record, by its source and id."""
+        """The merge of this record with the source and id of another link."""
         return next(link for link in self.into if (link.source, link.id) == (named.source, named.id))
 
     @property
     def newest_received(self) -> Link | None:
-        """The newest merge into this record that was not taken back."""
+        """The newest merge into this record that was not retracted."""
         return _newest(self.received)
 
     @property
     def ended(self) -> Link | None:
-        """The newest merge of this record, where a newer one into it has ended it."""
+        """The newest merge of this record, if a newer one into it ended it."""
         newest, received = _newest(self.into), self.newest_received
         return newest if newest is not None and received is not None and newest.age < received.age else None
 
     @property
     def goes_to(self) -> Link | None:
-        """By which merge what comes in is passed on, whether or not the other record has answered yet."""
+        """The merge by which messages are forwarded, whether or not the other record has answered."""
         return _newest(self._holding)
 
     @property
     def frozen_by(self) -> Link | None:
-        """By which merge the record is frozen."""
+        """The merge that freezes the record."""
         return _newest(tuple(link for link in self._holding if link.known))
 
     @property
@@ -107,7 +107,7 @@ class Merges(Struct, frozen=True, omit_defaults=True):
         return tuple(link for link in self.into if received is None or link.age > received.age)
 
     def stays_after(self, at: datetime) -> bool:
-        """Whether a record that was watched then has been merged into this one since a time."""
+        """Whether a watched record was merged into this one after a time."""
         return any(link.stays and link.at > at and not link.is_retracted for link in self.received)
 
 

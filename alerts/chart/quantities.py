@@ -1,4 +1,4 @@
-"""From a number as it was sent to a value in the canonical unit, or the reason why it cannot be used."""
+"""Conversion of a number as sent to its canonical unit, or the reason why it is rejected."""
 
 from datetime import UTC
 from decimal import Decimal
@@ -11,7 +11,7 @@ from config.vocabulary import READINGS, Sort, shown_unit
 
 
 class CanonicalQuantity(NamedTuple):
-    """A value in the canonical unit of its reading; an `unusual` one is used, and a person is to check it."""
+    """A value in the canonical unit of its reading. An `unusual` one is used, and a person must check it."""
 
     value: Decimal
     low: Decimal | None
@@ -20,7 +20,7 @@ class CanonicalQuantity(NamedTuple):
 
 
 class Unusable(ValueError):
-    """The number is kept and shown, never computed with.
+    """The number is rejected: shown, never computed with.
 
     `why` is the reason alone, as a page shows it; `said` tells the sender how to fix it as well.
     """
@@ -51,7 +51,7 @@ def canonical(
     high: Decimal | None = None,
     comparator: str = "",
 ) -> CanonicalQuantity:
-    """Convert a number and its reference limits, and hold it against the artefact limits.
+    """Convert a number and its reference limits, and compare it with the artefact limits.
 
     A censored value ("<0.1") is a bound: only its own number must be plausible from the side it bounds.
 
@@ -99,7 +99,7 @@ def _outside(value: Decimal, low: Decimal | None, high: Decimal | None, comparat
 def _looks_like(
     reading: str, number: Decimal, comparator: str, rule: UnitRule, alike: UnitLookalike | None, tables: Tables
 ) -> str:
-    """The unit that a number looks to be in, whatever the spelling of that it came in; empty where it looks right."""
+    """The unit that a number appears to have, if not the one it was sent in; else empty."""
     if alike is None or comparator.startswith("<"):
         return ""
     of = tables.units.get((READINGS[reading].units, alike.unit))

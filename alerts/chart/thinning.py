@@ -1,8 +1,8 @@
-"""What a chart keeps of its past: of each stretch of time what cannot be had again.
+"""Thinning: how a chart stays bounded, whatever senders send.
 
-Every entry belongs to one bucket of time, the wider the older it is, and of each bucket a choice is kept. The choice
-can be made again on what was kept and gives the same answer, so that a chart does not depend on the order or the
-batches in which its messages came. It is bounded whatever is sent:
+Every entry belongs to one bucket of time; the older, the wider. Of each bucket a choice is kept. The choice is
+idempotent: made again on the kept entries it is the same, so that a chart does not depend on the order or the batches
+of its messages.
 
 - Within `FULL_RESOLUTION`, of each kind, sender, code and minute: the first, last, lowest and highest value. The last
   minutes (`FRESH`) are kept by ten seconds, with the last five values of each, so that thinning delays no confirmation.
@@ -12,8 +12,8 @@ batches in which its messages came. It is bounded whatever is sent:
 - Beyond it, of each code, and of each hour, quarter-day or day: the first, last, lowest and highest. Doses are counted,
   so none of them is dropped there.
 
-A pressure that is kept keeps the others of its set (one source, time and way of measuring), by which a contradiction is
-seen. This alone depends on the batches, and only where the parts of one set come in different ones.
+A kept pressure keeps the others of its set (one source, time and way of measuring), which show a contradiction. This
+alone depends on the batches, and only if the parts of one set come in different ones.
 """
 
 from bisect import bisect_left
@@ -36,19 +36,18 @@ SENDER = attrgetter("source", "by")
 SET = attrgetter("effective", "source", "by")
 
 BY_HAND_KEPT = 10
-"""Values a person charts, or doses, of one kind and code: so many from the beginning of a minute and from its end."""
+"""The most values charted by a person, or doses, of one kind and code, kept from each end of a minute."""
 
 SENDERS_KEPT = 8
-"""Sources, or ways of measuring of one source, of which a kind is kept each for itself."""
+"""The most sources, or ways of measuring of one source, of which a kind is kept separately."""
 
 
 def thinned(
     entries: Mapping[str, Series], newest: datetime, before: datetime | None, touched: Iterable[tuple[str, datetime]]
 ) -> dict[str, Series]:
-    """Those of some series of which less is kept, at the `newest` time charted, as they are then.
+    """The series that thinning changes, at the `newest` charted time.
 
-    `before` is the newest time when they were thinned last, `touched` the kinds and times of what was charted since:
-    other buckets have not changed and are not looked at again.
+    `before`: the newest time at the last thinning. `touched`: kinds and times charted since. Other buckets are skipped.
     """
     scale = Scale(newest)
     wanted = _touched(touched, scale)
@@ -66,7 +65,7 @@ def thinned(
 def kept_by_the_minute(
     entries: Mapping[str, Series], newest: datetime, placed: Iterable[tuple[str, datetime]]
 ) -> set[tuple[str, datetime]]:
-    """Those of some kinds and times of which an entry would be kept if the last minutes were kept no closer."""
+    """The kinds and times of which an entry would be kept if the last minutes were kept by the minute."""
     placed = set(placed)
     found: set[tuple[str, datetime]] = set()
     for kinds, buckets in _touched(placed, Scale(newest, fresh=False)).items():
@@ -85,19 +84,19 @@ def _touched(placed: Iterable[tuple[str, datetime]], scale: Scale) -> dict[tuple
 
 
 def _aged_since(before: datetime | None, newest: datetime) -> datetime | None:
-    """From when on buckets are wider than they were, because of the time that has passed; None: all may be."""
+    """The time from which buckets became wider as time passed; None: any may have."""
     if before is None or day_of(before) != day_of(newest):
         return None
     return fresh_from(before) if horizon(before) == horizon(newest) else horizon(before)
 
 
 def _together(kind: str) -> tuple[str, ...]:
-    """The kinds that are thinned with one: the pressures, which are sets."""
+    """The kinds that are thinned together: the pressures, which form sets."""
     return PRESSURES if kind in PRESSURES else (kind,)
 
 
 def _thin(series: Mapping[str, Series], buckets: Iterable[Bucket]) -> dict[str, Series]:
-    """Some series with only what is chosen of some buckets."""
+    """Some series with only the chosen entries of some buckets."""
     parts: dict[str, list[tuple[int, int, list[Entry]]]] = {kind: [] for kind in series}
     for bucket in buckets:
         members, spots = _members(series, bucket)
@@ -108,7 +107,7 @@ def _thin(series: Mapping[str, Series], buckets: Iterable[Bucket]) -> dict[str, 
 
 
 def _members(series: Mapping[str, Series], bucket: Bucket) -> tuple[dict[str, Series], dict[str, tuple[int, int]]]:
-    """The entries of a bucket, kind by kind, and where they stand in their series."""
+    """The entries of a bucket by kind, and their positions in the series."""
     members, spots = {}, {}
     for kind, entries in series.items():
         first = bisect_left(entries, bucket.start, key=EFFECTIVE)
@@ -129,7 +128,7 @@ def _spliced(series: Series, changes: Iterable[tuple[int, int, list[Entry]]]) ->
 
 
 def _kept(members: Mapping[str, Series], last: int) -> dict[str, list[Entry]]:
-    """What is kept of the entries of one bucket, kind by kind."""
+    """The kept entries of one bucket, by kind."""
     chosen = {kind: _chosen(kind, entries, last) for kind, entries in members.items()}
     if len(members) > 1:
         _choose_sets(members, chosen)
@@ -140,12 +139,12 @@ def _kept(members: Mapping[str, Series], last: int) -> dict[str, list[Entry]]:
 
 
 def _lasting(entry: Entry) -> Entry:
-    """An entry as it is kept beyond the full resolution: without the time it was received at."""
+    """An entry beyond the full resolution: without its time of receipt."""
     return replace(entry, received=None) if entry.received is not None else entry
 
 
 def _chosen(kind: str, members: Series, last: int) -> set[int]:
-    """The identities of the entries of one kind and bucket that are kept for their own sake."""
+    """The identities of the entries of one kind and bucket that are kept for themselves."""
     if len(members) <= 2 or (kind in DRUGS and not last):
         return set(map(id, members))
     chosen: set[int] = set()
@@ -170,7 +169,7 @@ def _is_by_hand(entry: Entry) -> bool:
 
 
 def _choose_sets(members: Mapping[str, Series], chosen: dict[str, set[int]]) -> None:
-    """Choose with each pressure the others of its set; of several that stand for one kind its ends."""
+    """Choose with each pressure the others of its set; of several of one kind its ends."""
     sets = {SET(entry) for kind, entries in members.items() for entry in entries if id(entry) in chosen[kind]}
     for kind, entries in members.items():
         if len(chosen[kind]) < len(entries):
@@ -179,7 +178,7 @@ def _choose_sets(members: Mapping[str, Series], chosen: dict[str, set[int]]) -> 
 
 
 def _ends(members: Collection[Entry], first: int = 1, last: int = 1) -> set[int]:
-    """The identities of the first, last, lowest and highest of some entries, which stand in order."""
+    """The identities of the first, last, lowest and highest of sorted entries."""
     listed = list(members)
     if len(listed) <= first + last:
         return set(map(id, listed))

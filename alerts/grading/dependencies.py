@@ -1,8 +1,8 @@
-"""What a system looks at, and for how long its answer stands while nothing of that is charted anew.
+"""What the result of a system depends on, and how long it stays valid without new entries.
 
-Most readings can change few systems, and between two readings only time can: where an entry falls out of a window in
-which it still counted. A grading file says which kinds of reading it looks at and how far back; from that follows the
-stretch of time around a moment in which the same entries are seen, and so the same is answered.
+A reading can change few systems. Between two readings only time can change a result, if an entry falls out of a window.
+A grading file names the kinds of reading it uses and how far back it looks. These give the period around a moment in
+which it sees the same entries, and so gives the same result.
 """
 
 from bisect import bisect_right
@@ -16,10 +16,10 @@ _INSTANT = timedelta(microseconds=1)
 
 
 class Dependencies(NamedTuple):
-    """All that a system looks at besides the date and the registration.
+    """Everything a system depends on besides the date and the registration.
 
-    `windows`: how long before the moment asked for an entry counts, wherever that is counted from this moment. What
-    is counted from another entry needs none.
+    `windows`: how far back from the moment of assessment an entry counts. A period counted from another entry needs
+    none.
     """
 
     kinds: frozenset[str]
@@ -27,14 +27,14 @@ class Dependencies(NamedTuple):
 
 
 class Validity(NamedTuple):
-    """From `since` on and before `ends` the same is seen; None where nothing bounds it."""
+    """A period from `since` on and before `ends`; None: no bound."""
 
     since: datetime | None
     ends: datetime | None
 
 
 def validity_around(dependencies: Dependencies, chart: Chart, at: datetime) -> Validity:
-    """The stretch of time around `at` in which nothing that is looked at comes into view or drops out of it."""
+    """The period around `at` in which no entry that the system depends on appears or drops out of a window."""
     before: list[datetime] = []
     after: list[datetime] = []
     for times, shift in _changes(dependencies, chart):
@@ -47,9 +47,9 @@ def validity_around(dependencies: Dependencies, chart: Chart, at: datetime) -> V
 
 
 def _changes(dependencies: Dependencies, chart: Chart) -> Iterator[tuple[list[datetime], timedelta]]:
-    """Times in order, and how long after each of them something changes by itself.
+    """Sorted times, and how long after each of them the result may change.
 
-    An entry, and a value set aside, counts from its own time on, and to the last instant of every window.
+    An entry or a rejected value counts from its own time to the last instant of every window.
     """
     shifts = (timedelta(0), *(window + _INSTANT for window in dependencies.windows))
     series = [[entry.effective for entry in chart.entries[kind]] for kind in dependencies.kinds & chart.entries.keys()]

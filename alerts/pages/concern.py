@@ -1,4 +1,4 @@
-"""One episode as a page speaks of it: why somebody is paged, and what is so now."""
+"""An episode as one page reports it: the reason for the page, and the present finding."""
 
 from datetime import datetime
 from typing import Literal, cast
@@ -15,22 +15,22 @@ from alerts.wording.phrase import Phrase
 from config.site import URGENCIES, Urgency, higher
 
 ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
-"""Why somebody is told of an episode that is not open any more: no protocol line is quoted.
+"""Reasons for a page about an episode that is closed. Such a page quotes no protocol line.
 
 `resolved` by what was measured, `retracted` by a correction, `ended` by what somebody said.
 """
 
-ENDING_IS_TOLD = ("critical", "high")
-"""That an episode of less urgency is over is seen on the board, and no reason to disturb anybody."""
+URGENCIES_PAGED_AT_END = ("critical", "high")
+"""Urgencies of which the end of an episode pages. Others end silently on the board."""
 
 FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
-"""Why somebody is told for the first time of what a page says."""
+"""Reasons for a first page about an episode or its worsening."""
 
 LATE = "{what} (charted late)"
 """The title of what was charted late."""
 
 MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
-"""A question to somebody who has it is no new emergency; that somebody else has it now asks nothing."""
+"""The highest urgency of pages for a reason: a request to renew an acknowledgement is no new emergency."""
 
 UNREGISTERED = "unregistered patient: would be {what}"
 """The title of what is found of a patient nobody has registered."""
@@ -62,7 +62,7 @@ class Ending(Struct, frozen=True):
 
 
 class PageConcern(Struct, frozen=True):
-    """`finding` is that of the newest assessment, None where it says nothing.
+    """An episode and the reason for its page. `finding`: of the newest assessment; None without one.
 
     Of one that was retracted, `changes` are the corrections that took its ground, and `left` is what stands of it.
     `ending`: what somebody said by which it ended, or is lower.
@@ -82,13 +82,13 @@ class PageConcern(Struct, frozen=True):
 
     @property
     def is_lower(self) -> bool:
-        """Whether the newest assessment says less than the episode, or nothing."""
+        """Whether the newest assessment has a lower level than the episode, or none."""
         now = self.episode.level_now
         return not self.has_ended and (now is None or now < self.episode.level)
 
     @property
     def urgency(self) -> Urgency:
-        """How urgent the page is: first news as urgent as its episode, later pages as urgent as what is so now."""
+        """The urgency of the page: of a first page that of the episode, of later pages that of the present finding."""
         urgency = self.episode.urgency
         if self.is_lower and self.reason not in FIRST and self.episode.level_now is not None:
             urgency = self.finding.urgency if self.finding is not None and self.finding.level else "low"
@@ -97,22 +97,22 @@ class PageConcern(Struct, frozen=True):
 
     @property
     def is_unregistered(self) -> bool:
-        """Whether it is about a patient nobody has registered."""
+        """Whether the patient has no registration."""
         return UNREGISTERED in wrappings(self.episode.title)
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The parts of a compound condition that are so now."""
+        """The present parts of a compound condition."""
         return (self.finding.members if self.finding is not None else ()) or self.episode.members
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """The readings that what is said rests on."""
+        """The readings on which the finding rests."""
         return self.finding.evidence if self.finding is not None and self.reason != "retracted" else ()
 
     @property
     def events(self) -> tuple[Phrase, ...]:
-        """What happened when somebody was first paged for what is still so."""
+        """The events of the first page about the present level."""
         return () if self.is_lower or self.has_ended else self.episode.events
 
 
@@ -133,7 +133,7 @@ def bare(title: Phrase | str) -> Phrase | str:
 
 
 def worst_first(concerns: list[PageConcern]) -> list[PageConcern]:
-    """In the order a page tells them: by urgency, then by grade; of equal ones in the order they came in."""
+    """In the order of a page: by urgency, then by grade, then in the given order."""
 
     def rank(concern: PageConcern) -> tuple[int, bool, int]:
         level = concern.episode.level_now or 0

@@ -1,6 +1,6 @@
 """The title of a page: who, what is found with its grade, and the numbers it rests on, in order of importance.
 
-The judge writes the parts; delivery joins as many as a channel has room for, and counts the findings it leaves out.
+The step composes the parts. Delivery joins as many as a channel has room for, and counts the findings it leaves out.
 A grade in a title is that of the newest assessment, never more.
 """
 

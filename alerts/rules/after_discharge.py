@@ -1,4 +1,4 @@
-"""What is paged of a patient who is discharged for good: one low notice, with the grade a result would have."""
+"""A patient discharged for good: one low notice of new values, with the grade they would have."""
 
 from collections.abc import Sequence, Set
 from datetime import datetime
@@ -12,12 +12,12 @@ AFTER_DISCHARGE = "after_discharge"
 
 
 def rests_on_news(finding: Finding, left: datetime, late: Set[datetime]) -> bool:
-    """Whether it rests on something charted after the discharge, or on one of those `late` to come in."""
+    """Whether a finding rests on an entry of after the discharge, or on one that came in `late`."""
     return any(item.entry.effective > left or item.entry.effective in late for item in finding.evidence)
 
 
 def after_discharge(found: Sequence[Finding]) -> Finding:
-    """The notice of what the rules find, the most urgent first; a further condition makes another."""
+    """The notice of some findings, the most urgent first. A further condition pages again."""
     if not found:
         return Finding(
             condition=AFTER_DISCHARGE,

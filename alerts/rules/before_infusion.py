@@ -1,4 +1,4 @@
-"""What pages before the infusion, while CRS and ICANS are not applicable.
+"""Findings that page before the infusion, while CRS and ICANS are not applicable.
 
 A patient can be as ill before the infusion as after it, and its date can be mistyped. So what would be CRS or ICANS of
 grade 2 or more had the infusion been given, an ICE that falls, and a NEWS2 of 7 or more page all the same.
@@ -48,7 +48,7 @@ def before_infusion(inputs: RuleInput) -> Finding | None:
 
 
 def _would_be(inputs: RuleInput) -> Iterator[Finding]:
-    """What the rules of CRS and ICANS would say had the infusion been given."""
+    """The findings of the rules of CRS and ICANS as if the infusion had been given."""
     would_be = inputs.now.would_be
     assert would_be is not None, "asked before the infusion"
     given = replace(inputs, now=replace(inputs.now, crs=would_be.crs, icans=would_be.icans))
@@ -82,7 +82,7 @@ def _finding(
 
 
 def _ended(inputs: RuleInput) -> Finding | None:
-    """That CRS is graded, since a temperature was charted after the infusion; nothing until then."""
+    """The end of the finding, once a temperature of after the infusion is charted and CRS is graded; else None."""
     infused = inputs.chart.infused
     temperature = inputs.chart.latest("temperature", inputs.now.at)
     if infused is None or temperature is None or temperature.effective < infused:

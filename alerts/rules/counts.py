@@ -1,4 +1,4 @@
-"""When blood counts page. A preliminary count is graded and shown; it pages, and ends a page, when it is final."""
+"""When blood counts page. A preliminary count is graded and shown; only a final one pages, or ends an episode."""
 
 from alerts.grading.fever import measured_fever
 from alerts.grading.result import Evidence
@@ -6,11 +6,11 @@ from alerts.rules.finding import Finding, RuleInput, is_preliminary, of_result, 
 from alerts.wording.phrase import Amount, Listed, Name, Phrase, phrase
 
 BY_NUMBERS = 3
-"""The grade of febrile neutropenia that numbers give; 4 is a clinician's statement."""
+"""The grade of febrile neutropenia by numbers. Grade 4 needs a clinician's statement."""
 
 
 def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
-    """CTCAE febrile neutropenia, grade 3 or 4: high; once a stream has confirmed the fever.
+    """CTCAE febrile neutropenia of grade 3 or 4: high, once the fever is confirmed.
 
     A fever found in a patient whose count is preliminary waits for nothing: the count does not page by itself.
     """
@@ -33,7 +33,7 @@ COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
 
 def cytopenia(inputs: RuleInput) -> Finding | None:
-    """A count that newly reaches CTCAE grade 4: medium; each further term pages once."""
+    """A count of CTCAE grade 4: medium. Each further term pages once."""
     known = {term: inputs.now.ctcae[term] for term in COUNTS if inputs.now.ctcae[term].grade is not None}
     final = {term: result for term, result in known.items() if not is_preliminary(result)}
     worst = {term: result for term, result in final.items() if result.grade == 4}
@@ -72,7 +72,7 @@ def low_igg(inputs: RuleInput) -> Finding | None:
 
 
 def iec_hs(inputs: RuleInput) -> Finding | None:
-    """The screen for IEC-HS is positive: medium. It is a screen, not a grade."""
+    """A positive screen for IEC-HS: medium. It is a screen, not a grade."""
     result = inputs.now.iec_hs
     if result.suspected is None:
         return None

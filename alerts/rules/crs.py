@@ -6,7 +6,7 @@ from config.site import Urgency
 
 
 def crs(inputs: RuleInput) -> Finding | None:
-    """New, worse or returning CRS: grade 2 is high, and critical together with any ICANS; 3 and more are critical.
+    """New, worse or recurrent CRS. Grade 2: high, with any ICANS critical. Grade 3 and more: critical.
 
     A return is high at grade 1 too, whether the episode before it ended by itself or a person closed it; so is the
     fever of an outpatient, whom nobody else sees.

@@ -1,4 +1,4 @@
-"""What a rule answers with, and what it looks at."""
+"""The input of an alert rule, and its finding."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ from config.vocabulary import READINGS, Sort
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What one rule says of one condition at one time.
+    """The finding of one rule on one condition at one time.
 
     `members` are the parts of a compound condition; a new one pages again. `events` are what happened that pages again
     within a level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says
@@ -40,7 +40,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     @property
     def measured_at(self) -> datetime | None:
-        """When the newest reading it rests on was true, or that which alone can show that it is over."""
+        """The time of its newest reading, or of the one that alone can show its end."""
         return self.assessed_at or max((item.entry.effective for item in self.evidence), default=None)
 
 
@@ -53,7 +53,7 @@ class RuleMemory(Struct, frozen=True):
 
 
 class RuleInput(Struct, frozen=True):
-    """What a rule looks at: what was remembered, what is so now, and the chart behind it.
+    """The input of a rule: its memory, the present assessment, and the chart.
 
     `returning` are the conditions whose episode, open or to be opened, is a return after an earlier one was closed.
     """
@@ -69,7 +69,7 @@ Rule = Callable[[RuleInput], Finding | None]
 
 
 def once_final(finding: Finding) -> Finding | None:
-    """What laboratory values give; nothing, neither a page nor its end, while one of them is preliminary."""
+    """A finding on laboratory values; None, which neither pages nor ends an episode, while one is preliminary."""
     return None if any(_is_preliminary(item) for item in finding.evidence) else finding
 
 

@@ -10,7 +10,7 @@ from alerts.wording.phrase import Arg, Name, Phrase, phrase
 from config.site import Urgency, higher
 
 REPEAT_ICE = "{what}: repeat the ICE in 1-2 h"
-"""The title of an ICE that is to be repeated before it pages."""
+"""The title of an ICE that must be repeated before it pages."""
 
 ICE_FALL_CRITICAL = 3
 ICE_FALL_HIGH = 2
@@ -55,12 +55,12 @@ def icans(inputs: RuleInput) -> Finding | None:
 
 
 def _assessed_at(inputs: RuleInput) -> datetime | None:
-    """When the ICE was assessed: a look at one other row does not show that ICANS is over."""
+    """When the ICE was assessed. An assessment of another domain alone does not show that ICANS is over."""
     return next((item.entry.effective for item in inputs.now.ice.evidence), None)
 
 
 def repeat_awaited_until(inputs: RuleInput) -> datetime | None:
-    """Until when an ICE waits to be repeated before it pages; None where none does any more."""
+    """When an ICE that waits to be repeated pages without it; None if none waits."""
     until = _repeat_until(inputs)
     return until if until is not None and inputs.now.at < until else None
 
@@ -76,7 +76,7 @@ def _repeat_until(inputs: RuleInput) -> datetime | None:
 
 
 def _new_seizure(inputs: RuleInput) -> Phrase | None:
-    """A seizure that was not seen before; one in an ICANS that is known pages again."""
+    """A new seizure. It pages again within a known ICANS."""
     seizure = last_seizure(inputs.chart, inputs.now.at)
     known = inputs.before.seizure_at
     if seizure is None or (known is not None and seizure.effective <= known):
@@ -87,7 +87,7 @@ def _new_seizure(inputs: RuleInput) -> Phrase | None:
 
 
 def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
-    """How far a newly charted ICE fell, from the one before it and from the baseline."""
+    """The fall of a newly charted ICE, from the one before it and from the baseline."""
     score = inputs.now.ice.score
     if score is None or not inputs.now.ice.evidence:
         return None, None

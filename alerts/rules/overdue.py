@@ -1,4 +1,4 @@
-"""When a patient has not been looked at for too long: missing data says so itself, and clears itself."""
+"""Overdue assessments: missing data raises a notice, and new data clears it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from config.types import Convention
 from config.vocabulary import READINGS, Sort
 
 SET = ("temperature", "systolic_bp", "spo2")
-"""What a set of vital signs consists of; a mean pressure is as good as a systolic."""
+"""The members of a set of vital signs. A mean pressure counts like a systolic one."""
 
 LATE = 1.5
 """Late by half the interval is a notice."""
 
 
 class Due(NamedTuple):
-    """Something that is to be charted at intervals: when it was last, and when its lack is told, if ever."""
+    """A value charted at intervals: its last time, and when it is overdue, if ever."""
 
     what: str
     last: datetime | None
@@ -31,7 +31,7 @@ class Due(NamedTuple):
 
 
 def vitals_due(inputs: RuleInput) -> Due | None:
-    """The part of the vital signs that was charted longest ago; None while nobody has to look."""
+    """The vital sign charted longest ago; None while no schedule applies."""
     since = _watched_since(inputs)
     if since is None:
         return None
@@ -85,7 +85,7 @@ def _on_the_ward(due: Due | None, inputs: RuleInput) -> Due | None:
 
 
 def _watched_since(inputs: RuleInput) -> datetime | None:
-    """From when on somebody had to look: from the infusion, or since the patient is known in this setting."""
+    """When the schedule began: at the infusion, or when the patient became known in this setting."""
     infused = inputs.chart.infused
     if infused is None or inputs.now.at < infused:
         return None
@@ -93,7 +93,7 @@ def _watched_since(inputs: RuleInput) -> datetime | None:
 
 
 def _last(inputs: RuleInput, kind: str) -> datetime | None:
-    """When a sign was last charted; pressures that contradict each other are none."""
+    """When a sign was last charted. Contradictory pressures do not count."""
     if kind == "systolic_bp":
         entry = pressures.latest(inputs.chart, inputs.now.at, None, inputs.site).newest
     else:
@@ -125,7 +125,7 @@ def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | No
 
 
 class _Texts(NamedTuple):
-    """What a notice says of when something was last charted."""
+    """The wording of when a value was last charted."""
 
     overdue: str
     due: str
@@ -171,7 +171,7 @@ GROUP_NAMES = {"neurological_check": Phrase("neurological check"), "laboratory":
 
 
 class CheckIn(NamedTuple):
-    """Something expected of a patient who is not on the ward: its last, and when its lack is told."""
+    """A value expected of a patient who is not on the ward: its last time, and when it is overdue."""
 
     expected: Expected
     last: datetime | None
@@ -184,12 +184,12 @@ class CheckIn(NamedTuple):
 
 
 def overdue_check_in(inputs: RuleInput) -> Finding | None:
-    """What a patient who is not on the ward was to tell (`expected` in `conventions.yaml`) and did not: medium."""
+    """A check-in that a patient outside the ward missed (`expected` in `conventions.yaml`): medium."""
     return _not_charted("overdue_check_in", "medium", inputs)
 
 
 def overdue_routine(inputs: RuleInput) -> Finding | None:
-    """What else is expected of such a patient, mostly laboratory values: low."""
+    """Other overdue values of such a patient, mostly laboratory values: low."""
     return _not_charted("overdue_routine", "low", inputs)
 
 
@@ -244,7 +244,7 @@ def _check_ins(inputs: RuleInput) -> list[CheckIn]:
 
 
 def _by_day(at: datetime, inputs: RuleInput) -> datetime:
-    """A time, or the next morning where it falls into the night."""
+    """A time, or the next morning if it is at night."""
     home = inputs.site.conventions.outpatient
     local = at.astimezone(inputs.site.zone)
     morning = local.replace(hour=home.day_from_hour.value, minute=0, second=0, microsecond=0)

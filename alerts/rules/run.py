@@ -1,4 +1,4 @@
-"""The alert rules, run: from an assessment, and what stood before it, to what a haematologist must know.
+"""The alert rules, run on an assessment.
 
 A rule answers with its condition's level now (0: clear), how urgent that is, and, where something happened that
 pages again within one level, what happened. It answers None where nothing can be said. A new rule is one function in
@@ -34,13 +34,13 @@ RULES: tuple[Rule, ...] = (
 def findings(
     before: RuleMemory, now: Assessment, chart: Chart, site: Site, returning: frozenset[str] = frozenset()
 ) -> list[Finding]:
-    """What every rule says now. `returning` are conditions that were closed before, by whomever."""
+    """The findings of every rule. `returning`: conditions with an earlier closed episode."""
     inputs = RuleInput(before, now, chart, site, returning)
     return [found for rule in RULES if (found := rule(inputs)) is not None]
 
 
 def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: Site) -> datetime | None:
-    """When a rule may say something new though nothing came in, after what every rule says now."""
+    """When a rule may find something new without a new message."""
     dues = [finding.due for finding in found]
     dues.append(icans.repeat_awaited_until(RuleInput(RuleMemory(), now, chart, site)))
     dues.append(chart.infused)
@@ -48,7 +48,7 @@ def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: S
 
 
 def remember(now: Assessment, chart: Chart, before: RuleMemory) -> RuleMemory:
-    """What to remember of an assessment; an ICE or a seizure that has lapsed is not forgotten."""
+    """The memory after an assessment. An ICE or a seizure that has lapsed stays in it."""
     seizure = icans.last_seizure(chart, now.at)
     seizure_at = seizure.effective if seizure else before.seizure_at
     if now.ice.score is None or not now.ice.evidence:

@@ -1,4 +1,4 @@
-"""When risk scores are told: never urgently, and of laboratory values that are final."""
+"""When risk scores page: never urgently, and only on final laboratory values."""
 
 from alerts.grading import easix
 from alerts.rules.finding import Finding, RuleInput, of_result, once_final
@@ -27,7 +27,7 @@ def m_easix(inputs: RuleInput) -> Finding | None:
 
 
 def m_easix_over(inputs: RuleInput) -> bool:
-    """Whether m-EASIX lies over the site's threshold for the day its inputs were drawn."""
+    """Whether m-EASIX is over the site's threshold for the day on which its inputs were drawn."""
     threshold = _threshold(inputs)
     value = inputs.now.m_easix.value
     return threshold is not None and value is not None and value > threshold.threshold.value
@@ -39,7 +39,7 @@ def _threshold(inputs: RuleInput) -> EasixThreshold | None:
 
 
 def hematotox(inputs: RuleInput) -> Finding | None:
-    """CAR-HEMATOTOX high before lymphodepletion: low. Once day 0 has passed it says nothing that is news."""
+    """A high CAR-HEMATOTOX before lymphodepletion: low. After day 0 it pages no more."""
     if inputs.now.hematotox.risk is None or (inputs.now.day or 0) > 0:
         return None
     high = inputs.now.hematotox.risk == "high"

@@ -20,7 +20,7 @@ from alerts.messages import (
     Receipt,
     Silence,
 )
-from alerts.pages.concern import ENDING_IS_TOLD, Ending, PageConcern
+from alerts.pages.concern import URGENCIES_PAGED_AT_END, Ending, PageConcern
 from alerts.state import Effects, PatientState, dead_letter
 from alerts.step.compose import StepNews
 from alerts.step.journal_events import answer_event, closed_event, silence_event
@@ -261,7 +261,7 @@ def end_all(
     """Close every open episode because of a discharge or a merge, and notify whoever was paged of an urgent one."""
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
-        if episode.highest in ENDING_IS_TOLD:
+        if episode.highest in URGENCIES_PAGED_AT_END:
             news.add_ended(PageConcern(episode, "ended", None, ending=ending))
         state = _close(state, episode, now, site, effects, by=by, reason=reason, by_person=False)
     return state

@@ -18,7 +18,7 @@ from alerts.assessment.assessment import Assessment, assess, assess_each, assess
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.episode import Episode, cancel_pages
 from alerts.messages import SITE_SUBJECT, AnyMessage
-from alerts.pages.concern import ENDING_IS_TOLD, LATE, PageConcern
+from alerts.pages.concern import LATE, URGENCIES_PAGED_AT_END, PageConcern
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings, next_review, remember
@@ -200,7 +200,7 @@ def _resolved(run: StepRun, episode: Episode, finding: Finding, moment: datetime
 def _lowered(run: StepRun, before: Episode, episode: Episode, finding: Finding, moment: datetime) -> None:
     """If a new statement lowers an urgent episode, notify whoever was paged, and name who made the statement."""
     was, now = before.level_now, episode.level_now
-    if was is None or now is None or now >= was or episode.highest not in ENDING_IS_TOLD:
+    if was is None or now is None or now >= was or episode.highest not in URGENCIES_PAGED_AT_END:
         return
     ending = statement_behind(run.state, finding, episode.opened_at, moment, run.site)
     if ending is not None and ending.at in run.moments:
@@ -212,7 +212,7 @@ def _end(run: StepRun, ended: PageConcern) -> None:
     episode = ended.episode
     run.effects.cancelled.extend(run.state.cancellable(episode.pending, besides=episode))
     run.effects.events.append(closed_event(run.state, episode, ended.reason, run.now, run.site))
-    if episode.notified and (ended.reason == "retracted" or episode.highest in ENDING_IS_TOLD):
+    if episode.notified and (ended.reason == "retracted" or episode.highest in URGENCIES_PAGED_AT_END):
         run.news.add_ended(ended)
 
 
