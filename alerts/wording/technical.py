@@ -210,7 +210,7 @@ STORE: tuple[Row, ...] = (
         "riavviare la versione più recente; per tornare indietro, ripristinare la copia fatta prima dell'aggiornamento",
     ),
     (
-        "the key {free} held another type than ours and was renamed: find what else writes to this store",
+        "the key {free} was of another type than ours and was renamed: find what else writes to this store",
         "la chiave {free} conteneva un altro tipo ed è stata rinominata: cercare che cos'altro scrive in "
         "questo archivio",
     ),

@@ -154,7 +154,7 @@ class Store:
         backlog = [_waiting(entry, now) for entry in before[0]] if before else []
         selection = self._select(shard, entries, now, place, budget)
         waiting, scan = selection.close(backlog, longer=len(backlog) == OF_THE_BACKLOG)
-        # Counted under the lease only: counts of other workers would turn good messages into dead letters.
+        # Counted under the lease only: counts of other workers would make dead letters of good messages.
         crashes = self.redis.incr(shard.crashes)
         batch = Batch(shard, lease.token.decode(), waiting, [patient.decode() for patient in due], crashes, scan, place)
         if not batch.waiting and not batch.due:

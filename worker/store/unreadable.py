@@ -129,7 +129,7 @@ def suspend(
 
 
 def _digest(subject: str) -> str:
-    """Tells the incidents of patients apart, and names none."""
+    """A digest that distinguishes the incidents of patients and names none of them."""
     return hashlib.blake2s(subject.encode(errors="replace"), digest_size=4).hexdigest()
 
 

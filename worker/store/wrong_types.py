@@ -64,7 +64,7 @@ def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
     faults = [
         fault(
             f"store key {name.removeprefix(f'{keys.namespace}:')}",
-            f"the key {name} held another type than ours and was renamed: find what else writes to this store",
+            f"the key {name} was of another type than ours and was renamed: find what else writes to this store",
             f"{name} {now.isoformat()}",
             now,
         )

@@ -140,7 +140,7 @@ def test_while_the_store_is_away_it_goes_back_to_the_queue(
 
 
 def test_whatever_comes_counts_as_taken(tolerant: TolerantConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker to which strangers send nothing but rubbish is not deaf."""
+    """A worker to which strangers send nothing but rubbish is not stalled."""
     consumer_watch = ConsumerWatch()
     monkeypatch.setattr(task_consumer, "consumer_watch", consumer_watch)
     monkeypatch.setattr(Consumer, "create_task_handler", lambda _: lambda _: None)

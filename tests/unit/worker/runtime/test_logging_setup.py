@@ -80,7 +80,7 @@ def test_a_lost_connection_is_still_reported_in_full(capsys: pytest.CaptureFixtu
 def test_a_name_with_a_line_end_begins_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     logging.getLogger("worker.store.inbox").warning(
-        "set aside from %s", "lab\n2026-01-01 ERROR worker: all is well\x1b[2J"
+        "dead letter from %s", "lab\n2026-01-01 ERROR worker: all is well\x1b[2J"
     )
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1

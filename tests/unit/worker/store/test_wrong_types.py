@@ -49,7 +49,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
     wrong_types.move_wrong_types_away(caught.value, store.redis, KEYS, NOW)
     assert P2.number in pending(store, NOW).shards
     [what] = faults(store)
-    assert f"the key {P1.key(name)} held another type than ours and was renamed" in what
+    assert f"the key {P1.key(name)} was of another type than ours and was renamed" in what
     [kept] = store.redis.keys("ward:wrong_type:*")
     assert store.redis.hgetall(kept) == {b"a": b"b"}
 
