@@ -87,7 +87,7 @@ def load_model(
     """A YAML file as a model. `also` finds in its content what the model does not see, whatever else is wrong.
 
     Raises:
-        ConfigurationError: names every key that cannot be used, with its line and the mend.
+        ConfigurationError: names every key that cannot be used, with its line and the fix.
     """
     document = read_yaml(path)
     refused = list(also(document.data))

@@ -139,7 +139,7 @@ def revoke(redis: Redis, shard: Shard, page: str, holder: bytes, now: datetime) 
 def begin_attempt(pipe: Pipeline, lease: PageLease, now: datetime, policy: DeliveryPolicy) -> None:
     """Count an attempt and move the due time past the lease: if the worker dies now, the ticker finds the page.
 
-    A page cancelled meanwhile stays cancelled (XX); `attempt_begun` tells.
+    A page cancelled meanwhile stays cancelled (XX); see `attempt_begun`.
     """
     unfinished = lease.shard.unfinished_attempts(lease.page.id)
     pipe.get(lease.shard.page_lease(lease.page.id))

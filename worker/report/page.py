@@ -1,4 +1,4 @@
-"""The course as one HTML page that needs nothing else: no script, no second file, no network."""
+"""The course as one self-contained HTML page: no script, no second file, no network."""
 
 from base64 import b64encode
 from datetime import datetime, timedelta
@@ -17,18 +17,18 @@ from worker.report.palette import GRADES, UNDETERMINED, URGENCIES
 from worker.report.stay import ledger, stay
 
 REPEATS_LISTED = 20
-"""Of an unanswered page so many repeats are listed one by one, the others as a number."""
+"""The repeats of an unanswered page that are listed one by one; the rest are counted."""
 
 
-class Told(Struct, frozen=True):
-    """One page as its reader met it: the first sending, and every time it was sent again."""
+class ListedPage(Struct, frozen=True):
+    """One page as its recipient saw it: the first sending, and each repeat."""
 
     first: SentPage
     again: tuple[SentPage, ...]
 
 
 def render(course: Course, png: bytes) -> str:
-    """The whole page, with the picture inside it. Everything that came in is escaped."""
+    """The whole page, with the picture embedded. All input is escaped."""
     return _template().render(
         course=course,
         picture=b64encode(png).decode("ascii"),
@@ -36,7 +36,7 @@ def render(course: Course, png: bytes) -> str:
         disclaimer=DISCLAIMER,
         days=days(course),
         stay=stay(course),
-        told=told(course),
+        pages=listed_pages(course),
         listed=REPEATS_LISTED,
         ledger=ledger(course),
         tints=GRADES,
@@ -57,8 +57,8 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def told(course: Course) -> list[Told]:
-    """A page and, under it, its repeats and the same page to others, until the episode has something new to say."""
+def listed_pages(course: Course) -> list[ListedPage]:
+    """Each page with its repeats and the same page to other people, until the episode has news."""
     entries: list[list[SentPage]] = []
     open_entry: dict[str, list[SentPage]] = {}
     for page in course.pages:
@@ -68,11 +68,11 @@ def told(course: Course) -> list[Told]:
             continue
         open_entry[page.episode] = entry = [page]
         entries.append(entry)
-    return [Told(entry[0], tuple(entry[1:])) for entry in entries]
+    return [ListedPage(entry[0], tuple(entry[1:])) for entry in entries]
 
 
 def describe(course: Course) -> str:
-    """The picture in words, for whoever cannot see it."""
+    """A text alternative of the picture."""
     worst = [
         f"worst {name} grade {grade}"
         for name, grade in (("CRS", course.worst("crs")), ("ICANS", course.worst("icans")))

@@ -1,4 +1,4 @@
-"""The colours of grades and urgencies: told apart by the colour-blind, and never the only sign."""
+"""The colours of grades and urgencies: distinct for the colour-blind, and never the only sign."""
 
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ URGENCIES = {
     "low": Mark("#0072b2", "o"),
     "technical": Mark("#5d6770", "X"),
 }
-"""Most urgent first; shapes differ, so that print in grey still tells them apart."""
+"""Most urgent first; shapes differ, so that they stay distinct in grey print."""
 
 
 def tint(grade: int | None) -> Tint:

@@ -146,7 +146,7 @@ def draw_pages(ax: Axes, course: Course) -> None:
 
 
 def draw_grades(ax: Axes, course: Course) -> None:
-    """Each system's grade as a band of its colour, with the number in it where there is room."""
+    """Each system's grade as a band of its colour, with the number in it if it fits."""
     _rows(ax, [name for name, _ in GRADED.values()])
     for row, (system, (_, table)) in enumerate(GRADED.items()):
         _at_right(ax, table, row, SOFT)

@@ -130,10 +130,10 @@ def moments(chart: Chart, start: datetime, now: datetime) -> list[datetime]:
     kinds = [kind for kind in chart.entries if chart.between(kind, start, now)]
     charted = [at for at in chart.times(kinds, now, start) if at < now]
     if len(charted) > MOMENTS - 2:
-        telling = sorted(_extremes(chart, start, now))[-(MOMENTS - 2) :]
-        spare = MOMENTS - 2 - len(telling)
+        extremes = sorted(_extremes(chart, start, now))[-(MOMENTS - 2) :]
+        spare = MOMENTS - 2 - len(extremes)
         even = charted[:: len(charted) // spare + 1] if spare else []
-        charted = sorted({*telling, *even} - {now})
+        charted = sorted({*extremes, *even} - {now})
     return [start, *(at for at in charted if at > start), now]
 
 
@@ -199,9 +199,9 @@ def in_words(trend: Trend, site: Site, language: Language) -> str:
     for kind, points in trend.series.items():
         parts.append(_sign(kind, points, clock, language))
     for lane in trend.lanes:
-        told = [say("given {at}", language, at=clock(at)) for at in lane.given]
-        told += [say("from {at} to {at2}", language, at=clock(since), at2=clock(until)) for since, until in lane.ran]
-        parts.append(f"{say(label(lane.name), language)}: {', '.join(told)}.")
+        spans = [say("given {at}", language, at=clock(at)) for at in lane.given]
+        spans += [say("from {at} to {at2}", language, at=clock(since), at2=clock(until)) for since, until in lane.ran]
+        parts.append(f"{say(label(lane.name), language)}: {', '.join(spans)}.")
     return "\n".join(parts)
 
 
@@ -216,14 +216,14 @@ def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str]
         return f"{plain(point.value)} {unit(kind)}".strip()
 
     last = points[-1]
-    told = {"name": say(name(kind), language), "value": value(last), "at": clock(last.at)}
+    values = {"name": say(name(kind), language), "value": value(last), "at": clock(last.at)}
     if kind in HIGHEST:
         most = max(points, key=lambda point: point.value)
         words = "{name}: last {value} ({at}), highest {highest} ({at2})."
-        return say(words, language, **told, highest=value(most), at2=clock(most.at))
+        return say(words, language, **values, highest=value(most), at2=clock(most.at))
     least = min(points, key=lambda point: point.value)
     words = "{name}: last {value} ({at}), lowest {lowest} ({at2})."
-    return say(words, language, **told, lowest=value(least), at2=clock(least.at))
+    return say(words, language, **values, lowest=value(least), at2=clock(least.at))
 
 
 def plain(value: Decimal) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 VT, FS, CR = b"\x0b", b"\x1c", b"\r"
 
 MOST_BYTES = 4 * 1024 * 1024
-"""A longer body is no message of a monitor or laboratory; the sender is told so, and the connection closed."""
+"""A longer body is no message of a monitor or laboratory: it is answered AE, and the connection closes."""
 
 BEGINNING = 64 * 1024
 """Bytes kept of a body that is too long: enough to name it in the answer."""

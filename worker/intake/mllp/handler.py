@@ -51,7 +51,7 @@ class StoringHandler:
         self._waker = ThreadPoolExecutor(1, thread_name_prefix="mllp-wake")
 
     def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
-        """Store what may be stored; what cannot be read is set aside with its text.
+        """Store what may be stored; what cannot be parsed becomes a dead letter.
 
         Raises:
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
@@ -133,7 +133,7 @@ def _verdict(parsed: Parsed) -> Verdict:
     outcome = parsed.items[0].outcome
     if outcome is Outcome.OVER_QUOTA:
         return Verdict(Outcome.REFUSED, why_refused(parsed))
-    # What HL7 has refused elements of is kept here with its text: its sender could not mend it.
+    # Refused HL7 is stored as a dead letter: no answer can name the reason to its sender.
     return Verdict(Outcome.DEAD_LETTER if outcome is Outcome.REFUSED else outcome)
 
 

@@ -9,7 +9,7 @@ import pytest
 from alerts.messages import MESSAGE, AnyMessage
 from tests.support.replayed_case import ROME, acknowledged, moment, page
 from worker.report.course import Course, course_from
-from worker.report.page import day_name, describe, render, told, waited
+from worker.report.page import day_name, describe, listed_pages, render, waited
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 VOID = {"meta", "img", "br"}
@@ -129,7 +129,7 @@ def test_a_course_without_pages_grades_or_infusion_is_still_a_page() -> None:
 def test_repeats_stand_under_the_page_they_repeat() -> None:
     again = {"reason": "repeat", "title": "CRS grade 2 (repeat)"}
     events = [page(2, "08:00"), page(2, "08:10", **again), page(2, "08:20", **again, to="haematologist-2")]
-    (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
+    (entry,) = listed_pages(course_from([note("x", "REF-1")], events, ROME))
     assert [again.to for again in entry.again] == ["haematologist-1", "haematologist-2"]
 
 
@@ -143,18 +143,18 @@ def test_a_page_that_nobody_answers_for_long_does_not_fill_the_report() -> None:
 
 def test_one_page_to_two_people_is_one_entry() -> None:
     events = [page(2, "08:00"), page(2, "08:00", to="technician-1")]
-    (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
+    (entry,) = listed_pages(course_from([note("x", "REF-1")], events, ROME))
     assert [again.to for again in entry.again] == ["technician-1"]
 
 
 def test_a_worse_page_and_the_same_words_after_it_are_entries_of_their_own() -> None:
     events = [page(2, "08:00"), page(2, "09:00", title="CRS grade 3"), page(2, "10:00")]
-    assert len(told(course_from([note("x", "REF-1")], events, ROME))) == 3
+    assert len(listed_pages(course_from([note("x", "REF-1")], events, ROME))) == 3
 
 
 def test_a_page_sent_again_after_an_answer_keeps_the_first_answer() -> None:
     events = [page(2, "08:00"), acknowledged(2, "08:05", "e1", "a"), page(2, "09:00")]
-    (entry,) = told(course_from([note("x", "REF-1")], events, ROME))
+    (entry,) = listed_pages(course_from([note("x", "REF-1")], events, ROME))
     assert entry.first.answered_after == timedelta(minutes=5)
     assert entry.again[0].answered_after is None
 
