@@ -92,7 +92,11 @@ def _limit_last_seen(store: Store, now: datetime) -> None:
 
 
 def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:
-    """Take from every expiring key the time it gained. Idempotent."""
+    """Take from every expiring key the time it gained. Idempotent.
+
+    One SCAN over the whole store, after a jump back only: a lease or a wake-up of any name that outlived its time would
+    stop work for as long as the clock jumped.
+    """
     gained = back // timedelta(milliseconds=1)
     least = gained - int(JUMP_SECONDS * 1000)
     cursor = 0

@@ -18,6 +18,7 @@ from redis.client import Pipeline
 from alerts.state import DeadLetter, PatientState, Unregistered
 from worker.clock import Clock, milliseconds, read_with
 from worker.store import dead_letters, schema
+from worker.store.backlog import per_shard
 from worker.store.capacity import Capacity
 from worker.store.codec import readable, unpack_state, unpack_unregistered
 from worker.store.fair_shares import (
@@ -213,10 +214,8 @@ class Store:
 
     def patient_of(self, episode: str) -> str | None:
         """The patient an episode belongs to."""
-        pipe = self.redis.pipeline(transaction=False)
-        for shard in self.keys.all():
-            pipe.hget(shard.key("episodes"), episode)
-        return next((found.decode() for found in pipe.execute() if found is not None), None)
+        rows = per_shard(self.redis, self.keys.all(), lambda pipe, shard: pipe.hget(shard.key("episodes"), episode))
+        return next((found.decode() for (found,) in rows if found is not None), None)
 
     def dead_letters(self) -> list[tuple[str, DeadLetter]]:
         """The dead letters, oldest first: a record for each reason, with the id that its text is listed under."""
@@ -225,10 +224,8 @@ class Store:
 
     def unregistered(self) -> dict[str, Unregistered]:
         """The patients that nobody has registered, in one round trip."""
-        pipe = self.redis.pipeline(transaction=False)
-        for shard in self.keys.all():
-            pipe.hgetall(shard.key("unregistered"))
-        notes = (item for shard in pipe.execute() for item in shard.items())
+        rows = per_shard(self.redis, self.keys.all(), lambda pipe, shard: pipe.hgetall(shard.key("unregistered")))
+        notes = (item for (found,) in rows for item in found.items())
         return dict(sorted((patient.decode(), note) for patient, note in readable(unpack_unregistered, notes)))
 
     def stream(self, key: str, after: str = "-") -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -20,6 +20,7 @@ from redis.client import Pipeline
 from alerts.messages import Fault
 from alerts.step.system_faults import fault
 from worker.clock import milliseconds
+from worker.store.backlog import per_shard
 from worker.store.codec import unpack_export, unpack_owed, unpack_state
 from worker.store.fair_shares import InboxEntry, routed
 from worker.store.inbox import append
@@ -184,12 +185,10 @@ def move(
 
 def listed(redis: Redis, keys: Keys) -> list[tuple[Shard, Unreadable]]:
     """Everything that cannot be read, in one round trip."""
-    pipe = redis.pipeline(transaction=False)
     shards = keys.advanced()
-    for shard in shards:
-        pipe.hvals(shard.key("unreadable"))
+    rows = per_shard(redis, shards, lambda pipe, shard: pipe.hvals(shard.key("unreadable")))
     found = []
-    for shard, values in zip(shards, pipe.execute(), strict=True):
+    for shard, (values,) in zip(shards, rows, strict=True):
         for value in values:
             try:
                 found.append((shard, msgspec.json.decode(value, type=Unreadable)))
