@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import threading
 from typing import Any
 
@@ -23,6 +24,14 @@ log = logging.getLogger(__name__)
 # A pool process that ends waits up to 30 s until its results are read. A worker that is being stopped often reads no
 # more, so an upgrade took half a minute. If a result is lost, its task only runs again.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
+
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 6000}.items()
+    if hasattr(socket, name)
+}
+"""A connection whose network is gone ends after 6 s, and the worker connects anew each second. Otherwise it would wait
+for TCP to send again, as long after the outage as the outage lasted. A Redis that only stands still keeps it."""
 
 settings = Settings()
 
@@ -61,6 +70,7 @@ if settings.broker.startswith(("redis", "unix", "sentinel")):
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
         "health_check_interval": 25,
     }
 elif is_amqp(settings.broker):
