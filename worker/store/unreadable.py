@@ -276,10 +276,11 @@ def rebuild(
     Returns how many the journal had, and the shards to wake; nothing is done if the state can be read.
     """
     shard = keys.of(patient)
+    wake = retry(redis, keys, now)
     one = next((one for of, one in listed(redis, keys) if (of, one.kind, one.name) == (shard, "state", patient)), None)
     packed = cast("bytes | None", redis.hget(shard.key("states"), patient))
     if one is None:
-        return 0, []
+        return 0, wake
     pipe = redis.pipeline(transaction=True)
     count = 0
     for _, record in journal:
@@ -292,7 +293,7 @@ def rebuild(
     pipe.hdel(shard.key("states"), patient)
     pipe.hdel(shard.key("revisions"), patient)
     pipe.execute()
-    return count, retry(redis, keys, now)
+    return count, [*wake, *retry(redis, keys, now)]
 
 
 def forget(redis: Redis, keys: Keys, now: datetime) -> tuple[int, list[Shard]]:

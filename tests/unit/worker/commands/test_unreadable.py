@@ -5,11 +5,13 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
+from alerts.state import PatientState
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.cli import main
 from worker.clock import StoreClock
 from worker.processing.advance import advance
 from worker.store import unreadable
+from worker.store.codec import pack
 from worker.store.keys import Shard
 from worker.store.shard import Store
 from worker.store.state_cache import StateCache
@@ -81,6 +83,13 @@ def test_a_patient_who_can_be_read_is_not_begun_anew(service: Store, clock: Cloc
     found = run("--rebuild", "P1")
     assert (found.exit_code, found.output) == (1, "Error: P1: is not on the list; see `cartwatch unreadable`\n")
     assert service.redis.hget(P1.key("states"), "P1") == before
+
+
+def test_a_state_that_was_repaired_meanwhile_is_not_begun_anew(spoiled: Store, service: Store) -> None:
+    good = pack(PatientState(patient="P1", registered=True))
+    spoiled.redis.hset(P1.key("states"), "P1", good)
+    assert run("--rebuild", "P1").exit_code == 0
+    assert service.redis.hget(P1.key("states"), "P1") == good
 
 
 def test_what_can_be_read_again_leaves_the_list(spoiled: Store) -> None:
