@@ -152,7 +152,7 @@ def test_a_failing_callback_is_logged_and_the_page_is_kept(caplog: pytest.LogCap
     with FakePhone(fail) as receiver:
         assert notify(f"{receiver.url}/phone-1")
     assert len(receiver.received) == 1
-    assert "callback failed" in caplog.text
+    assert "callback of the fake phone failed" in caplog.text
 
 
 def test_waiting_returns_as_soon_as_the_pages_are_there(receiver: FakePhone) -> None:

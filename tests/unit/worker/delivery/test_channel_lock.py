@@ -1,4 +1,4 @@
-"""Whose lock it is on a channel: one sender at a time, critical pages apart, and few on channels that fail."""
+"""The lock of a channel: one sender at a time, critical pages apart, and few on failing channels."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,16 +32,16 @@ from worker.delivery.channel_lock import (
 from worker.delivery.outcome import Outcome
 from worker.standalone.service import DELIVERS as PROCESSES
 
-HELD = timedelta(seconds=20)
+PERIOD = timedelta(seconds=20)
 
 
 def lock(
     redis: Redis, channel: str = "phone-1", kind: Priority = "ordinary", after: timedelta = timedelta()
 ) -> ChannelLock | None:
-    """As `ChannelRun` asks for it."""
+    """Lock a channel as `ChannelRun` does."""
     wanted, now = channel_lock.new_lock(channel, kind), NOW + after
     pipe = redis.pipeline()
-    try_lock(pipe, KEYS, wanted, now, HELD)
+    try_lock(pipe, KEYS, wanted, now, PERIOD)
     state = read_state(iter(pipe.execute()))
     if not state.ours:
         done(redis, wanted, ours=state.free)
@@ -52,14 +52,14 @@ def lock(
 
 
 def done(redis: Redis, held: ChannelLock, *, ours: bool = True) -> int:
-    """The lock ends; how many pages wait for the channel."""
+    """Release the lock; return how many pages wait for the channel."""
     pipe = redis.pipeline()
     release(pipe, KEYS, held, ours=ours)
     *_, waiting = pipe.execute()
     return int(waiting)
 
 
-def give_back(redis: Redis, held: ChannelLock, outcome: Outcome) -> None:
+def finish(redis: Redis, held: ChannelLock, outcome: Outcome) -> None:
     record_outcome(redis, KEYS, held.channel, outcome)
     done(redis, held)
 
@@ -92,25 +92,25 @@ def test_a_critical_page_does_not_wait_for_a_lesser_one_on_its_channel(redis: Re
     ("urgency", "expected"),
     [("critical", "urgent"), ("high", "ordinary"), ("low", "ordinary"), ("technical", "ordinary")],
 )
-def test_critical_pages_are_a_lane_of_their_own(urgency: str, expected: Priority) -> None:
+def test_critical_pages_have_a_priority_of_their_own(urgency: str, expected: Priority) -> None:
     assert priority_of(urgency) == expected
 
 
-def test_a_turn_that_has_ended_is_the_next_ones(redis: Redis) -> None:
+def test_a_released_lock_is_free(redis: Redis) -> None:
     done(redis, locked(redis))
     assert lock(redis)
 
 
-def test_who_asks_in_vain_does_not_end_the_turn_of_the_other(redis: Redis) -> None:
+def test_a_failed_attempt_does_not_release_the_lock_of_the_holder(redis: Redis) -> None:
     locked(redis)
     assert [lock(redis) for _ in range(3)] == [None] * 3
 
 
-def test_a_turn_lasts_on_from_each_page(redis: Redis) -> None:
+def test_each_page_extends_the_lock(redis: Redis) -> None:
     held = locked(redis)
     redis.pexpire(KEYS.channel_lock("phone-1", "ordinary"), 10)
     pipe = redis.pipeline()
-    extend(pipe, KEYS, held, NOW + SLOW_AFTER, HELD)
+    extend(pipe, KEYS, held, NOW + SLOW_AFTER, PERIOD)
     pipe.execute()
     assert redis.pttl(KEYS.channel_lock("phone-1", "ordinary")) > 10
     ails(redis, "a", "b")
@@ -118,12 +118,12 @@ def test_a_turn_lasts_on_from_each_page(redis: Redis) -> None:
     assert lock(redis, "b", after=SLOW_AFTER), "the send on phone-1 has only just begun"
 
 
-def test_the_turn_of_a_worker_that_died_runs_out(redis: Redis) -> None:
+def test_the_lock_of_a_dead_worker_expires(redis: Redis) -> None:
     locked(redis)
-    assert 0 < redis.pttl(KEYS.channel_lock("phone-1", "ordinary")) <= HELD / timedelta(milliseconds=1)
+    assert 0 < redis.pttl(KEYS.channel_lock("phone-1", "ordinary")) <= PERIOD / timedelta(milliseconds=1)
 
 
-def test_a_turn_that_ran_out_does_not_end_the_next(redis: Redis) -> None:
+def test_an_expired_lock_does_not_release_the_next(redis: Redis) -> None:
     first = locked(redis)
     redis.delete(KEYS.channel_lock("phone-1", "ordinary"))
     assert lock(redis)
@@ -138,7 +138,7 @@ def ails(redis: Redis, *channels: str) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
 def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
-    give_back(redis, locked(redis), outcome)
+    finish(redis, locked(redis), outcome)
     assert 0 < redis.pttl(KEYS.failing("phone-1")) <= FAILING_FOR / timedelta(milliseconds=1)
     assert max(SITE.on_call.delivery.retry_backoff) < FAILING_FOR
 
@@ -146,7 +146,7 @@ def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.PERMANENT])
 def test_a_channel_that_answers_is_well_again(redis: Redis, outcome: Outcome) -> None:
     ails(redis, "phone-1")
-    give_back(redis, locked(redis), outcome)
+    finish(redis, locked(redis), outcome)
     assert not redis.exists(KEYS.failing("phone-1"))
 
 
@@ -156,7 +156,7 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
     tried = [found for channel in channels if (found := lock(redis, channel))]
     assert len(tried) == MAX_FAILING_AT_ONCE
     assert lock(redis, "well") is not None
-    give_back(redis, tried[0], Outcome.UNKNOWN)
+    finish(redis, tried[0], Outcome.UNKNOWN)
     assert lock(redis, channels[-1])
 
 
@@ -174,8 +174,8 @@ def test_sends_whose_worker_died_are_forgotten(redis: Redis) -> None:
     ails(redis, "a", "b", "c")
     assert lock(redis, "a")
     assert lock(redis, "b")
-    assert lock(redis, "c", after=HELD / 2) is None
-    assert lock(redis, "c", after=HELD)
+    assert lock(redis, "c", after=PERIOD / 2) is None
+    assert lock(redis, "c", after=PERIOD)
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "urgent"])
@@ -227,9 +227,7 @@ def test_nobody_is_woken_for_a_channel_that_somebody_sends_on(redis: Redis) -> N
     ]
 
 
-def test_who_ends_a_turn_while_pages_are_queued_leaves_none_behind(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_release_while_pages_are_queued_leaves_none_behind(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     held = locked(redis)
 
     def queue_late(*given: Any) -> None:

@@ -23,12 +23,12 @@ from worker.store.codec import Owed, pack, unpack_owed
 from worker.store.shard import Store
 
 ORDINARY = channel_lock.new_lock("phone-1", "ordinary")
-CLAIM = SITE.on_call.delivery.lease
+LEASE = SITE.on_call.delivery.lease
 """No limit but time: twenty messages are the shipped one."""
 
 
 class Provider:
-    """Takes what it is given, and then does what it is told."""
+    """Takes the given messages, and then acts as the test says."""
 
     def __init__(self) -> None:
         self.given: list[str] = []
@@ -149,8 +149,8 @@ def test_a_page_in_a_row_costs_one_round_trip(redis: Redis, store: Store, provid
         return sent
 
     alone, several = trips(1), trips(1 + PREFETCH)
-    assert alone == 3, "claim, begin, record"
-    assert several - alone == PREFETCH + 1, "one each, and one to claim them all"
+    assert alone == 3, "acquire, begin, record"
+    assert several - alone == PREFETCH + 1, "one each, and one to acquire them all"
     assert len(provider.given) == 2 + PREFETCH
 
 
@@ -165,7 +165,7 @@ def test_after_a_failure_the_others_wait_for_their_own_time(
     assert left(redis) == [item.id for item in pages[1:]]
     assert [shard.number for shard in done.wake] == [KEYS.of(pages[1].patient).number]
     assert done.following is None
-    assert keys_left(redis) == [], "nobody holds what was claimed ahead"
+    assert keys_left(redis) == [], "no prefetched page is still leased"
     assert [is_due(redis, item) for item in pages[2:]] == [timedelta()] * 3
     assert channel_lock.pop_waiting(redis, KEYS, ORDINARY, 9) == [place_of(item) for item in pages[2:]]
 
@@ -225,7 +225,7 @@ def test_a_store_that_stays_away_is_an_error_and_the_page_is_sent_again(
         send(store, only)
     outage.end()
     assert left(redis) == [only.id]
-    assert is_due(redis, only) == CLAIM
+    assert is_due(redis, only) == LEASE
 
 
 def test_when_time_is_over_another_goes_on_with_who_waited_longest(
@@ -284,7 +284,7 @@ def test_a_page_cancelled_while_it_waits_behind_another_is_not_sent(
         redis.zrem(shard.key("due"), pages[2].id)
         redis.delete(shard.page_lease(pages[2].id), shard.unfinished_attempts(pages[2].id))
 
-    provider.after[pages[1].id] = cancel  # it is claimed ahead by then
+    provider.after[pages[1].id] = cancel  # it is prefetched by then
     send(store, pages[0])
     assert provider.given == [pages[0].id, pages[1].id, pages[3].id]
     assert left(redis) == []
@@ -308,14 +308,14 @@ def test_a_worker_that_dies_in_a_row_leaves_every_page_to_be_found(
         send(store, pages[0])
     provider.after.clear()
     assert left(redis) == [item.id for item in pages[2:]]
-    assert is_due(redis, pages[2]) == CLAIM, "noticed when its claim has run out"
+    assert is_due(redis, pages[2]) == LEASE, "noticed when its lease has expired"
     assert all(is_due(redis, item) == timedelta() for item in pages[3:])
     assert redis.get(KEYS.of(pages[2].patient).unfinished_attempts(pages[2].id)) == b"1"
     for name in redis.scan_iter("*"):
         if b":page_lease:" in name or b":channel_lock:" in name:
-            assert 0 < redis.pttl(name) <= CLAIM / timedelta(milliseconds=1)
+            assert 0 < redis.pttl(name) <= LEASE / timedelta(milliseconds=1)
             redis.delete(name)  # it runs out
-    clock = Clock(NOW + CLAIM)
+    clock = Clock(NOW + LEASE)
     for item in pages[2:]:
         send(store, item, clock)
     assert left(redis) == []

@@ -29,11 +29,11 @@ FAILED = Attempt(Outcome.TEMPORARY, "the provider answered 503")
 REFUSED = Attempt(Outcome.PERMANENT, "the provider answered 404")
 SENT = Attempt(Outcome.SENT)
 UNKNOWN = Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
-OFFICE = MessageContext("json://127.0.0.1:9")
+CONTEXT = MessageContext("json://127.0.0.1:9")
 
 
 class Provider:
-    """Answers as it is told, and remembers what it was asked."""
+    """Answers as the test says, and records what it was asked."""
 
     def __init__(self) -> None:
         self.answers = SENT
@@ -68,7 +68,7 @@ def page(store: Store) -> str:
 
 
 def attempt(store: Store, page: str, at: datetime = NOW) -> Outcome | None:
-    return deliver(store, SHARD, page, Clock(at), SITE, OFFICE).outcome
+    return deliver(store, SHARD, page, Clock(at), SITE, CONTEXT).outcome
 
 
 def due(store: Store, page: str) -> timedelta | None:
@@ -110,7 +110,7 @@ def test_a_page_that_was_sent_is_no_longer_owed_and_leaves_a_receipt(store: Stor
 def test_the_page_goes_to_its_persons_channel_with_its_id(store: Store, provider: Provider, page: str) -> None:
     attempt(store, page)
     [url] = provider.urls
-    assert url.startswith(f"{OFFICE.receiver}/phone-1?+X-Page-Id={page}&")
+    assert url.startswith(f"{CONTEXT.receiver}/phone-1?+X-Page-Id={page}&")
     assert provider.asked == [page]
 
 
@@ -164,17 +164,17 @@ def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, 
     attempt(store, page)
     assert attempt(store, page, NOW + timedelta(seconds=1, milliseconds=999)) is None
     assert len(provider.asked) == 1
-    assert not store.redis.exists(SHARD.page_lease(page)), "a claim in vain must not hold up the next attempt"
+    assert not store.redis.exists(SHARD.page_lease(page)), "a failed acquire must not delay the next attempt"
 
 
-@pytest.mark.parametrize(("answer", "told"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
+@pytest.mark.parametrize(("answer", "reported"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
 def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
-    store: Store, provider: Provider, page: str, answer: Attempt, told: str
+    store: Store, provider: Provider, page: str, answer: Attempt, reported: str
 ) -> None:
     provider.answers = answer
     for _, _wait in zip(range(5), retries(store, page), strict=False):
-        assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [(told, answer.detail)]
-    assert [item.reported for item in owed(store)] == [told]
+        assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [(reported, answer.detail)]
+    assert [item.reported for item in owed(store)] == [reported]
 
 
 def test_what_was_told_is_not_told_again_when_the_kind_of_failure_changes(
@@ -212,11 +212,11 @@ def test_a_page_that_fails_for_long_is_reported_once(store: Store, provider: Pro
     provider.answers = FAILED
     last = NOW + POLICY.undeliverable_after
     for _, wait in zip(range(30), retries(store, page), strict=False):
-        told = [receipt.outcome for receipt in receipts(store)]
+        outcomes = [receipt.outcome for receipt in receipts(store)]
         following = due(store, page)
         assert following is not None
         tried_at = NOW + following - wait
-        assert told == ["failed", *(["undeliverable"] if tried_at >= last else [])]
+        assert outcomes == ["failed", *(["undeliverable"] if tried_at >= last else [])]
 
 
 def test_a_page_reported_undeliverable_may_still_be_sent_and_says_so(
@@ -235,10 +235,10 @@ def test_an_undeliverable_page_sends_the_ladder_to_the_next_step_at_once(
 ) -> None:
     provider.answers = REFUSED
     attempt(store, page)
-    told = {item.page.id for item in owed(store)}
-    turn = advance(store, SHARD, Clock(), SITE)
-    assert len({item.page.id for item in owed(store)} - told) == 1
-    assert [shard.number for shard in turn.wake] == [KEYS.of("~site").number]
+    before = {item.page.id for item in owed(store)}
+    run = advance(store, SHARD, Clock(), SITE)
+    assert len({item.page.id for item in owed(store)} - before) == 1
+    assert [shard.number for shard in run.wake] == [KEYS.of("~site").number]
 
 
 def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
@@ -246,7 +246,7 @@ def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
 ) -> None:
     channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
     without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
-    assert deliver(store, SHARD, page, Clock(), without, OFFICE).outcome is Outcome.PERMANENT
+    assert deliver(store, SHARD, page, Clock(), without, CONTEXT).outcome is Outcome.PERMANENT
     assert [receipt.detail for receipt in receipts(store)] == ["the channel is no longer configured"]
     assert provider.asked == []
 
@@ -346,7 +346,7 @@ def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str
 
 
 def run_out(store: Store, page: str) -> None:
-    """The claim and the turn of a worker that died."""
+    """The page lease and the channel lock of a dead worker."""
     store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
 
 
@@ -370,7 +370,7 @@ def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider
 
 
 def test_a_claim_that_ran_out_does_not_free_the_claim_of_the_next(store: Store, provider: Provider, page: str) -> None:
-    """A send that outlasts its claim: the page is then another worker's, with the same id."""
+    """A send that outlasts its lease: the page is then another worker's, with the same id."""
 
     def take_over() -> None:
         store.redis.set(SHARD.page_lease(page), "another worker")

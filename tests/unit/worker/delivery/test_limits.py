@@ -1,4 +1,4 @@
-"""Limits: what is over one waits and is told in one message; critical pages pass; nothing is dropped."""
+"""Rate limits: pages over one wait and go out in one message; critical pages pass; nothing is dropped."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -150,8 +150,8 @@ def test_a_bundle_that_fails_is_owed_as_a_whole_and_told_for_each(
     provider.outcome = Outcome.TEMPORARY
     attempt(store, pages[3], LIMIT.within)
     assert left(redis) == {item.id for item in pages[3:]}
-    told = [str(fields) for shard in KEYS.all() for _, fields in store.stream(shard.inbox)]
-    assert sum('"outcome":"failed"' in item for item in told) == 3
+    receipts = [str(fields) for shard in KEYS.all() for _, fields in store.stream(shard.inbox)]
+    assert sum('"outcome":"failed"' in item for item in receipts) == 3
     provider.outcome = Outcome.SENT
     attempt(store, pages[4], LIMIT.within + timedelta(seconds=2))
     assert provider.given[-1] == provider.given[-2] == [item.id for item in pages[3:]]

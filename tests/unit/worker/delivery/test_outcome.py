@@ -1,4 +1,4 @@
-"""What an attempt came to, and what of it is told: the two tables, row by row."""
+"""The outcome of an attempt, and its receipt: the two tables, row by row."""
 
 import pytest
 
