@@ -14,11 +14,11 @@ from config.rota import always
 from config.site import URGENCIES, Channel, Ladder, Person, Site, Step
 from worker.store.keys import SYNTHETIC
 
-SCHEMA = "cwloop"
+SCHEMA = "cwcanary"
 """The scheme of an address that needs no network: whatever is sent there arrives."""
 
 
-@notify(on=SCHEMA, name="cartwatch loop")  # type: ignore[no-untyped-call, untyped-decorator]
+@notify(on=SCHEMA, name="cartwatch canary")  # type: ignore[no-untyped-call, untyped-decorator]
 def _arrived(*_: Any, **__: Any) -> bool:
     return True
 
