@@ -1,4 +1,4 @@
-"""The kinds of field a message is made of: text, exact numbers, times with their offset, and a result's status."""
+"""The field types of messages: text, exact numbers, times with an offset, and the status of a result."""
 
 import re
 from datetime import datetime
@@ -11,9 +11,9 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConst
 
 
 def visible(text: str) -> str:
-    """A text with what nobody sees written out: control characters, line ends, marks of direction, empty spaces.
+    """A text with its invisible characters written out: control characters, line ends, marks of direction.
 
-    `\\n` and `\\u200b` stand for them, so that a name begins no line of its own, and two ids that look alike do not.
+    `\\n` and `\\u200b` stand for them, so that a name begins no new line, and different ids look different.
     """
     if text.isprintable():
         return text
@@ -36,7 +36,7 @@ LongText = Annotated[
     AfterValidator(lambda text: " ".join(text.splitlines())),
     _written_out(2000),
 ]
-"""What a person types: its line ends are spaces."""
+"""Text that a person types. Line ends become spaces."""
 
 _NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
@@ -46,20 +46,20 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
 class Bound(NamedTuple):
-    """A number, and `<`, `<=`, `>` or `>=` where it is only a bound."""
+    """A number, and `<`, `<=`, `>` or `>=` if it is only a bound."""
 
     comparator: str
     number: Decimal
 
 
 def parse_number(value: Any) -> Bound | None:
-    """A JSON number or a number in text, exactly; None where it is no number.
+    """A JSON number or a number in text, exactly; None if it is no number.
 
     Raises:
         ValueError: a number that no reading can have.
     """
     text = str(value).strip()
-    # The same vital signs come again and again; a text that is too long for a number is not kept.
+    # A cache: the same vital signs recur. A text too long for a number is not cached.
     return _parsed(text) if len(text) <= _LONGEST_VALUE else _parsed.__wrapped__(text)
 
 
@@ -113,7 +113,7 @@ Time = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_of_our_a
 
 
 class Status(IntEnum):
-    """A result's place in its life; of two versions of one message the higher status holds."""
+    """The status of a result. Of two versions of one message the higher status holds."""
 
     PRELIMINARY = 0
     FINAL = 1

@@ -1,7 +1,7 @@
-"""What can come in: one pydantic model per native message.
+"""The native messages: one pydantic model for each type, and how they are read.
 
-The same JSON objects are posted, queued, replayed, journalled and given to `cartwatch grade`.
-Unknown fields are refused by name. Numbers, written as JSON numbers or as text, become decimals.
+The same JSON objects are posted, queued, replayed, journalled and given to `cartwatch grade`. Unknown fields are
+refused by name. Numbers, written as JSON numbers or as text, become decimals.
 """
 
 from datetime import date
@@ -27,9 +27,9 @@ from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEME
 
 
 class Message(BaseModel):
-    """What every message carries. `id` is unique per source; `effective` is when it was true.
+    """The fields of every message. `id` is unique within a source; `effective` is the clinical time.
 
-    `hops` is how many merged records have passed it on.
+    `hops`: how many merged records have forwarded the message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +46,7 @@ class Message(BaseModel):
 
 
 class Registration(Message):
-    """A patient is known from here on: product, day of infusion, place, team."""
+    """The registration of a patient: product, time of infusion, place, team."""
 
     type: Literal["registration"]
     infused: Time | None = None
@@ -59,10 +59,10 @@ class Registration(Message):
 
 
 class Reading(Message):
-    """A measured, counted or assessed value; `by` is what or who found it.
+    """A measured, counted or assessed value. `by`: the person or device that found it.
 
-    `value` may be a bound (`"<0.1"`). `low` and `high` are the laboratory's own reference limits in the
-    reading's unit. `absent` says why there is no value; such a reading is charted and never computed with.
+    `value` may be a bound (`"<0.1"`). `low` and `high`: the laboratory's own reference limits in the unit of the
+    reading. `absent`: why there is no value; such a reading is charted and never computed with.
     """
 
     type: Literal["reading"]
@@ -105,7 +105,7 @@ class Reading(Message):
 
     @property
     def number(self) -> Decimal | None:
-        """The value as a decimal in the unit it was sent in; the items' sum where only items came."""
+        """The value as a decimal in the unit as sent; the sum of the items if only items were sent."""
         if self.value is None:
             return Decimal(sum(self.items.values())) if self.items is not None else None
         found = parse_number(self.value)
@@ -113,7 +113,7 @@ class Reading(Message):
 
     @property
     def comparator(self) -> str:
-        """`<`, `<=`, `>` or `>=` where the value is a bound, else empty."""
+        """`<`, `<=`, `>` or `>=` if the value is a bound, else empty."""
         found = parse_number(self.value)
         return found.comparator if found else ""
 
@@ -144,7 +144,7 @@ def _check_ice_items(reading: str, items: dict[str, int]) -> None:
 
 
 class Statement(Message):
-    """What a clinician says is so, or is not so; it outranks the numbers."""
+    """A statement of a clinician, affirmed or denied. It outranks the numbers."""
 
     type: Literal["statement"]
     statement: str
@@ -186,7 +186,7 @@ class Note(Message):
 
 
 class EpisodeResponse(Message):
-    """What a person says of an episode. `page` is the page they answer: it says what they have been told of."""
+    """A response to an episode. `page`: the page that the person responds to, which shows what they knew."""
 
     episode: Text
     by: Text
@@ -194,10 +194,10 @@ class EpisodeResponse(Message):
 
 
 class Acknowledgement(EpisodeResponse):
-    """Somebody took the page: its episodes stop climbing the ladder until they worsen, or the taking runs out.
+    """An acknowledgement of a page. The ladders of its episodes stop until they worsen, or until it times out.
 
-    `take_over_from` names who has it, where somebody else takes it over. Where a third person has it by then, it does
-    nothing.
+    `take_over_from`: the person whose acknowledgement this one replaces. It has no effect if a third person has
+    acknowledged meanwhile.
     """
 
     type: Literal["acknowledgement"]
@@ -205,7 +205,7 @@ class Acknowledgement(EpisodeResponse):
 
 
 class HandOver(EpisodeResponse):
-    """Somebody cannot take it: `to` is told now, or where nobody is named the next of the ladder."""
+    """A hand-over. It pages `to` now, or the next on the ladder if nobody is named."""
 
     type: Literal["hand_over"]
     to: Text | None = None
@@ -213,7 +213,7 @@ class HandOver(EpisodeResponse):
 
 
 class Closure(EpisodeResponse):
-    """A clinician closes an episode before its clear sets have done so: it is over, or it never was one."""
+    """A clinician closes an episode before two clear sets do: it is over, or was a false alarm."""
 
     type: Literal["closure"]
     why: LongText
@@ -221,10 +221,10 @@ class Closure(EpisodeResponse):
 
 
 class Silence(Message):
-    """No pages of one episode, or of one condition of the patient, until a time.
+    """A silence: no pages of one episode, or of one condition of the patient, until a time.
 
-    It hides nothing more urgent than `urgency`: where that is not given, than the episode was when it was silenced.
-    Taken back (`entered_in_error`), it ends at once.
+    It hides nothing more urgent than `urgency`; without that, nothing more urgent than the episode was at the time.
+    Entered in error, it ends at once.
     """
 
     type: Literal["silence"]
@@ -246,10 +246,10 @@ class Silence(Message):
 
 
 class Receipt(Message):
-    """What became of one page on one channel, as the delivery worker saw it.
+    """A receipt: what became of one page on one channel.
 
-    `failed`: it will be tried again; `unknown`: it may have arrived, and is tried again with the same page id;
-    `undeliverable`: failed for good, or for too long.
+    `failed`: delivery will be retried. `unknown`: the page may have arrived, and is retried with the same id.
+    `undeliverable`: it failed for good, or for too long.
     """
 
     type: Literal["receipt"]
@@ -260,7 +260,7 @@ class Receipt(Message):
 
 
 class Fault(Message):
-    """A technical trouble of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`.
+    """A technical fault of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`.
 
     Of high urgency is one that a clinician must know of: a patient is not watched.
     """
@@ -273,9 +273,9 @@ class Fault(Message):
 
 
 class Discharge(Message):
-    """The patient left. Without `to` for good: watching ends, open episodes close. Else watching goes on there.
+    """A discharge. Without `to` it is for good, and open episodes close. Else the patient is watched in that setting.
 
-    `by` is the person who says so.
+    `by`: the person who discharges.
     """
 
     type: Literal["discharge"]
@@ -284,9 +284,9 @@ class Discharge(Message):
 
 
 class Merge(Message):
-    """Two records are one person: `patient` goes on under `into`. `by` is the person who says so.
+    """A merge of two records of one person: `patient` continues as `into`. `by`: the person who merges.
 
-    Entered in error, it is taken back.
+    Entered in error, the merge is retracted.
     """
 
     type: Literal["merge"]
@@ -301,10 +301,10 @@ class Merge(Message):
 
 
 class MergeNotice(Message):
-    """What the two records of a merge send each other; it keeps the merge's source, id, times and status.
+    """A message between the two records of a merge. It keeps the merge's source, id, times and status.
 
-    `patient` is whom it is for. To `into` it says that `old` is merged into it, and whether `old` `stays`: is watched,
-    and has not left. To `old` it is the answer.
+    `patient`: its addressee. To `into` it reports that `old` is merged into it, and whether `old` `stays`: is watched
+    and not discharged. To `old` it is the answer.
     """
 
     type: Literal["merge_notice"]
@@ -336,36 +336,36 @@ MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
 _TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(AnyMessage)[0]))
 
 INTERNAL = ("merge_notice",)
-"""Types of messages that only cartwatch itself writes."""
+"""Types of messages that only cartwatch writes."""
 
 SITE_SUBJECT = "~site"
-"""The subject that faults of no one patient belong to; no patient may be called so."""
+"""The subject of faults that concern no single patient. The name is reserved."""
 
 
 LONGEST = 64 * 1024
-"""Bytes of one native message, several times what all of its fields may hold."""
+"""The most bytes of one native message, several times what its fields may hold."""
 
-MOST_TROUBLES = 20
-"""Of one message, named in the answer to its sender."""
+MOST_ERRORS = 20
+"""The most errors of one message named in the reply to its sender."""
 
 
 class BadMessage(ValueError):
-    """A message that cannot be read; the text names each field and the mend."""
+    """A message that cannot be read. The text names each field and the fix."""
 
 
 def explain(error: ValidationError) -> str:
-    """Each trouble of a pydantic error as `field: what is wrong`, without echoing the message."""
+    """Each error of a pydantic validation as `field: what is wrong`, without echoing the message."""
     parts = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_TROUBLES]:
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_ERRORS]:
         path = [str(part) for part in item["loc"]]
         if path and path[0] in _TYPES:
             path = path[1:]
         text = item["msg"].removeprefix("Value error, ")
-        parts.append(_mend(".".join(path), item["type"], text))
+        parts.append(_fix(".".join(path), item["type"], text))
     return "; ".join(parts)
 
 
-def _mend(field: str, kind: str, text: str) -> str:
+def _fix(field: str, kind: str, text: str) -> str:
     if kind == "union_tag_not_found":
         return f"type: missing; write one of {', '.join(_TYPES)}"
     if kind == "union_tag_invalid":

@@ -1,4 +1,4 @@
-"""Configuration files read with bounds: whatever stands in one, reading it ends."""
+"""Bounded reading of configuration files: it ends, whatever a file contains."""
 
 import os
 import stat

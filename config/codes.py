@@ -1,4 +1,4 @@
-"""What codes mean: the form of `codes.csv` and of a site's own maps."""
+"""The meaning of codes: `codes.csv` and a site's own maps."""
 
 import re
 from collections.abc import Mapping
@@ -40,11 +40,11 @@ MEANINGS = frozenset(
         *(GLASGOW, INFUSION, IGNORED),
     )
 )
-"""Everything a code may mean."""
+"""Every meaning a code may have."""
 
 
 class Code(NamedTuple):
-    """What one (system, code) pair means.
+    """The meaning of one (system, code) pair.
 
     `reading` is a reading, `drug:NAME`, `product:NAME`, `infusion` (of CAR-T cells) or `gcs`; `use` says whether it is
     taken (`accept`), only groups others (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not

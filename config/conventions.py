@@ -1,4 +1,4 @@
-"""Typed form of `conventions.yaml`: the conventions that no consensus fixes, each with basis and owner."""
+"""Typed form of `conventions.yaml`: numbers that no consensus fixes, each with its basis and owner."""
 
 from decimal import Decimal
 from functools import cached_property
@@ -78,7 +78,7 @@ class EasixThreshold(Configuration):
 
 
 class HematotoxConventions(Configuration):
-    """Until which day since infusion, itself included, a value counts as one from before lymphodepletion."""
+    """The last day since infusion on which a value counts as one from before lymphodepletion."""
 
     not_later_than_day: Convention[int]
 
@@ -109,7 +109,7 @@ class ConfirmationConventions(Configuration):
 
 
 class ScheduleConventions(Configuration):
-    """How often a patient is to be looked at."""
+    """How often a patient must be assessed."""
 
     vitals_every: Convention[Duration]
     vitals_every_when_febrile: Convention[Duration]
@@ -120,7 +120,7 @@ class ScheduleConventions(Configuration):
 
 
 class RegistrationConventions(Configuration):
-    """How far ahead an infusion may lie when a patient is registered: until then nothing is graded."""
+    """How far ahead the infusion of a registered patient may be. Until then CRS and ICANS are not graded."""
 
     ahead_within: Convention[Duration]
 
@@ -133,7 +133,7 @@ class UnregisteredConventions(Configuration):
 
 
 class OutpatientConventions(Configuration):
-    """What holds of a patient at home: a fever, and a check-in that is not answered. Hours are the hospital's clock."""
+    """Conventions for a patient at home: a fever, and a missed check-in. Hours are those of the hospital's clock."""
 
     fever_at_once: Convention[bool]
     unanswered_after: Convention[Duration]
@@ -146,7 +146,7 @@ EXPECTED_GROUPS = ("neurological_check", "laboratory")
 
 
 class Expected(Configuration):
-    """Something that is to be charted of patients in a setting other than the ward, from a day since infusion on."""
+    """A value expected of patients outside the ward, from a day since infusion on."""
 
     setting: Literal["outpatient", "follow_up"]
     what: str
@@ -192,5 +192,5 @@ class Conventions(Configuration):
 
     @cached_property
     def digest(self) -> str:
-        """A short text that is another where any convention is: what rests on the one is not taken for the other's."""
+        """A digest of all conventions. It invalidates cached results if any of them changes."""
         return f"{crc32(self.model_dump_json().encode()):08x}"

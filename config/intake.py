@@ -27,14 +27,14 @@ class IdentifierKind(Configuration):
 
 
 class Sender(Configuration):
-    """What HL7 messages of a source bear in MSH-3 and MSH-4. Left out: any."""
+    """The MSH-3 and MSH-4 of HL7 messages of a source. Left out: any."""
 
     application: str | None = None
     facility: str | None = None
 
 
 ACCOUNTS = frozenset({"AN", "VN", "ANON", "FIN", "FIN NB", "PN", "SS"})
-"""IdentifierKind types (HL7 table 0203) of an account, a visit or a citizen: they never name a patient."""
+"""Identifier types (HL7 table 0203) of an account, a visit or a citizen: they never name a patient."""
 
 _IDENTIFIERS = tuple(IdentifierKind(type=kind) for kind in ("MR", "MRN", "PI", ""))
 
@@ -47,7 +47,7 @@ Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 
 
 class Policy(Configuration):
-    """How one source is read."""
+    """The reading policy of one source."""
 
     type: Literal["laboratory", "monitor", "record"] = "record"
     time_zone: str | None = Field("site", description="of times without offset; null refuses such times")
@@ -134,11 +134,11 @@ class Form(Configuration):
 
 
 FROM_ANYBODY = ("reading", "note")
-"""Native messages that any source may send: what was measured. All else speaks of the stay, or for a person."""
+"""Types of native messages that any source may send: measurements. Others concern the stay, or speak for a person."""
 
 
 class Source(NamedTuple):
-    """One source as it is read: its name in native messages, its policy, its zone, what its codes mean."""
+    """One source: its name in native messages, its policy, its time zone, and its codes."""
 
     name: str
     policy: Policy
@@ -168,14 +168,14 @@ class Source(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """Everything a site configures of its intake."""
+    """The intake configuration of a site."""
 
     sources: Mapping[str, Source]
     unlisted: Source | None
     listeners: Mapping[str, Listener] = MappingProxyType({})
 
     def source(self, name: str) -> Source | None:
-        """The source of this name; one that is not listed is read as `unlisted` says, None where it is refused."""
+        """The source of this name. An unlisted one is read by the policy `unlisted`; None if that refuses it."""
         listed = self.sources.get(name)
         if listed is not None or self.unlisted is None:
             return listed

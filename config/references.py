@@ -1,4 +1,4 @@
-"""Names in `site.yaml` that stand for nothing, found in the file as written, so that other faults hide none of them."""
+"""Undefined names in `site.yaml`, found in the file as written, so that other problems hide none of them."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ Named = Iterator[tuple[Key, str]]
 
 
 def unresolved(data: Any) -> Iterator[tuple[Key, str]]:
-    """Every name that stands for nothing, as key and words with the mend."""
+    """Every undefined name, as its key and a sentence with the fix."""
     if not isinstance(data, Mapping):
         return
     yield from _absent(_people_named(data), data, "people")

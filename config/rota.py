@@ -24,7 +24,7 @@ _HOURS = re.compile(r"\s*(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)\s*")
 
 
 class Hours(NamedTuple):
-    """Part of a day, in minutes since midnight; where it does not end later than it begins, it ends the next day."""
+    """Part of a day, in minutes since midnight. An end not later than the beginning is of the next day."""
 
     begin: int
     end: int
@@ -118,7 +118,7 @@ class Override(Configuration):
 
 
 class Role(Configuration):
-    """Who holds a role: an override, else everybody whom rotations and calendar put on duty, else `always`."""
+    """The holders of a role: those of an override; else the people on duty by rotations and calendar; else `always`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -154,7 +154,7 @@ def always(*people: str) -> Role:
 
 
 def everybody(role: Role) -> Iterator[str]:
-    """Whoever a role's rotations, overrides and fallback name, in order and with repetitions."""
+    """Everybody named by a role's rotations, overrides and fallback, in order, with repetitions."""
     for rotation in role.rotations:
         for party in rotation.people:
             yield from party

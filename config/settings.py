@@ -1,4 +1,4 @@
-"""What differs between two installations and is no clinical matter: addresses, folders, sizes. From the environment."""
+"""Settings of an installation from the environment: addresses, folders, sizes; nothing clinical."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Units and artefact limits: the data files behind every number that comes in."""
+"""Units and artefact limits: the data files by which every number is converted and checked."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ LIMIT_COLUMNS = ("reading", "canonical", "reject_below", "reject_above", "confir
 LONGEST_FACTOR = 40
 
 _EXPONENT = re.compile(r"[eE][-+]?\d{3,}")
-"""Of a factor: `1E999999999` is a number of a billion digits."""
+"""The longest factor: `1E999999999` is a number of a billion digits."""
 
 
 class UnitRule(NamedTuple):
@@ -39,7 +39,7 @@ class UnitRule(NamedTuple):
 
 
 class UnitLookalike(NamedTuple):
-    """Numbers which, sent in `unit`, look like those of another unit: kept and never used. No bound: None."""
+    """A range of numbers which, sent in `unit`, look like those of another unit. They are rejected. None: no bound."""
 
     unit: str
     low: Decimal | None
@@ -48,7 +48,7 @@ class UnitLookalike(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Artefact limits in the canonical unit: outside `low`..`high` a value is kept and never used.
+    """Artefact limits in the canonical unit. A value outside `low`..`high` is rejected.
 
     Outside `confirm_low`..`confirm_high` it is used, and flagged. From `lowest_from` on it is read as `low`: room air
     has 20.9 % of oxygen, and is written so.
@@ -158,7 +158,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]
 def _table(
     path: Path, columns: tuple[str, ...], name: Callable[[Row], Name], rule: Callable[[Row], Rule]
 ) -> dict[Name, Rule]:
-    """A CSV file as rules by name; every line that cannot be used is said."""
+    """A CSV file as rules by name. Every unusable line is reported."""
     table: dict[Name, Rule] = {}
     problems = []
     for line, row in read_rows(path, columns):

@@ -1,4 +1,4 @@
-"""The small types that every configuration file is written in."""
+"""Small types of the configuration files."""
 
 import re
 from datetime import timedelta
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 T = TypeVar("T")
 
 LONGEST = timedelta(days=3660)
-"""Ten years: a time that begins now and lasts so long can still be reckoned with."""
+"""Ten years: the longest duration that can be added to any time."""
 
 LONGEST_NUMBER = 20
 """Decimal places before or behind the point."""

@@ -1,4 +1,4 @@
-"""Every name a reading, a statement or a treatment may carry: one table, read from everywhere else."""
+"""The vocabulary: every name of a reading, a statement or a treatment, in one table."""
 
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Sort(StrEnum):
-    """What stands in a reading's value."""
+    """The kind of a reading's value."""
 
     VITAL = "vital sign"
     LABORATORY = "laboratory value"
@@ -105,7 +105,7 @@ STATEMENTS = (
 )
 
 PRESSURES = ("systolic_bp", "diastolic_bp", "mean_bp")
-"""What is measured together: those of one source, time and way of measuring are one set."""
+"""Values measured together: those of one source, time and way of measuring form one set."""
 
 ANTIPYRETICS = ("paracetamol",)
 ANTICYTOKINE_DRUGS = ("tocilizumab", "siltuximab", "anakinra")

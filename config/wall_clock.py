@@ -1,4 +1,4 @@
-"""The clock on the wall of the hospital, which daylight saving turns forward and back.
+"""Wall-clock time of the hospital, which daylight saving moves forward and back.
 
 A time on that clock stands for the first moment at which it shows that time or a later one. So of the hour that comes
 twice the first pass counts, what is written inside the hour that is left out happens when the clock is turned, and
@@ -12,7 +12,7 @@ TICK = timedelta(microseconds=1)
 
 
 def shown(at: datetime, zone: ZoneInfo) -> datetime:
-    """The latest time the clock has shown up to a moment (without zone): it never runs back."""
+    """The latest wall-clock time up to a moment (without zone). It never runs backwards."""
     local = at.astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     if not local.fold:
@@ -22,7 +22,7 @@ def shown(at: datetime, zone: ZoneInfo) -> datetime:
 
 
 def moment(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first moment, in UTC, at which the clock shows a time (without zone) or a later one."""
+    """The first moment, in UTC, at which the wall clock shows a time (without zone) or a later one."""
     at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
         return at
@@ -30,7 +30,7 @@ def moment(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _turned(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """When, after one moment and not after another, the clock was turned."""
+    """When the wall clock was changed after one moment and not after another."""
     before, after = before.astimezone(UTC), after.astimezone(UTC)
     offset = before.astimezone(zone).utcoffset()
     while after - before > TICK:
