@@ -33,7 +33,7 @@ class Detached:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._room = COPIED
+        self._left = COPIED
         self._products: dict[int, _Product] = {}
 
     def text(self, entry: Entry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
@@ -48,7 +48,7 @@ class Detached:
         contained = entry.resource["contained"] if owners else ()
         inherited = {spot: owner for spot, owner in owners.items() if owner != identity or "subject" in contained[spot]}
         product = self._product(entry)
-        self._take(sum(len(part) for owner in inherited.values() for part in owner) + (product.size if product else 0))
+        self._spend(sum(len(part) for owner in inherited.values() for part in owner) + (product.size if product else 0))
         resource = _of(entry.resource, identity)
         if inherited:
             resource["contained"] = [
@@ -61,10 +61,10 @@ class Detached:
             resource["medicationReference"] = {"reference": "#product"}
         return encode(resource)
 
-    def _take(self, size: int) -> None:
-        if size > self._room:
+    def _spend(self, size: int) -> None:
+        if size > self._left:
             raise TooMuchInherited
-        self._room -= size
+        self._left -= size
 
     def _product(self, entry: Entry) -> _Product | None:
         """What is read of the Medication elsewhere in the Bundle that an administration refers to."""

@@ -73,7 +73,7 @@ class StoringHandler:
             places.append(len(kept))
             kept.append(parsed)
             if message.count_mismatch:
-                kept.append(_doubted(parsed, message))
+                kept.append(_mismatch_notice(parsed, message))
         placed = self._put(kept, now)
         return [at if isinstance(at, Verdict) else _verdict(placed[at]) for at in places]
 
@@ -137,7 +137,7 @@ def _verdict(parsed: Parsed) -> Verdict:
     return Verdict(Outcome.DEAD_LETTER if outcome is Outcome.REFUSED else outcome)
 
 
-def _doubted(parsed: Parsed, message: Received) -> Parsed:
-    """A notice that a batch did not hold what it was said to."""
+def _mismatch_notice(parsed: Parsed, message: Received) -> Parsed:
+    """The dead letter of a batch that differs from its stated count."""
     item = ParsedResource("hl7", "", "", (dead_letter("BTS", "", message.count_mismatch),))
     return Parsed(parsed.source, (item,), key=f"{parsed.key}:batch")
