@@ -36,8 +36,9 @@ from worker.links import Links
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store.codec import Codec
+from worker.store.journal import journal_record
 from worker.store.keys import Shard
-from worker.store.shard import Store, journal_record
+from worker.store.shard import Store
 
 EVERY_SECONDS = 0.001
 
@@ -78,7 +79,7 @@ DELIVERING = parts(
         channel._notify: "Apprise: checking and sending",
         Session.send: "HTTP: the request itself",
         Links.page: "signing the link",
-        channel.written: "wording",
+        channel.render_all: "wording",
         Pipeline.execute: "Redis: packing commands, reading answers",
         ChannelRun._receipt: "the receipt",
         Codec.unpack: "unpacking the page",

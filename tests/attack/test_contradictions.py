@@ -9,6 +9,7 @@ from celery import Celery
 from alerts.chart.charting import UNNAMED
 from alerts.state import PatientState
 from tests.support.hospital import Body, Hospital, crs2, eventually, iso, reading, registration
+from tests.support.wording import english
 from worker.standalone.supervisor import Supervised
 
 pytestmark = pytest.mark.server
@@ -98,4 +99,4 @@ def test_a_statement_that_names_nobody_counts_for_nothing_by_way_of_celery_too(h
     with Celery("producer", broker=hospital.settings.broker, set_as_current=False) as app:
         app.send_task("ingest", [tasks], queue="ingest")
     eventually(lambda: hospital.paged("CRS 2", "nobody"), "the patient is paged", WITHIN)
-    assert [one.why for _, one in hospital.store.dead_letters() if one.patient == "nobody"] == [UNNAMED]
+    assert [one.why for _, one in hospital.store.dead_letters() if one.patient == "nobody"] == [english(UNNAMED)]

@@ -21,7 +21,7 @@ from config.site import DEFAULTS
 from tests.support.hospital import Hospital, crs2, eventually, iso
 from tests.support.servers import free_port, running
 from tests.support.stored_ward import KEYS, SITE, Clock
-from worker.fhir_export.client import Answer, FhirClient, Verdict
+from worker.fhir_export.client import FhirClient, PutResult, Verdict
 from worker.fhir_export.export import export
 from worker.fhir_export.names import GRADE, PAGE
 from worker.fhir_export.records import Item
@@ -210,6 +210,6 @@ def test_a_token_that_it_does_not_know_keeps_everything(medplum: Medplum) -> Non
     assert (answer.verdict, answer.why) == (Verdict.FAILED, "it answered 401: the token is not accepted")
 
 
-def _put(settings: Settings, resource: Resource) -> Answer:
+def _put(settings: Settings, resource: Resource) -> PutResult:
     with closing(FhirClient(settings)) as base:
         return base.put([resource], datetime.now(UTC))
