@@ -35,7 +35,7 @@ def tracked() -> list[str]:
 
 TRACKED = tracked()
 DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
-PLACEHOLDER = re.compile("NAME|SUBJECT|FORMAT")
+PLACEHOLDER = re.compile("NAME|SUBJECT|FORMAT|LANGUAGE")
 OLD_WORDS = re.compile(
     r"\b(set aside|sets aside|set_aside|hand on|hand_on|deaf|torn|tidings|shaken|office|the judgement|ails|ailing|"
     r"told|tells|telling|taken back|take back|proxies|record system|under fire|auditor|mend|mended)\b",
