@@ -8,7 +8,7 @@ from alerts.wording.phrase import Phrase
 
 
 class Axis(NamedTuple):
-    """The grade one row gives on its own, or None where nothing is charted to answer it."""
+    """The grade of one row of a table; None if no entry decides it."""
 
     level: int | None
     because: tuple[Phrase, ...] = ()

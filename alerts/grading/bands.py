@@ -17,7 +17,7 @@ ROUNDING = Decimal("1E-18")
 
 
 class ReferenceLimit(StrEnum):
-    """The laboratory's own limit that a bound is a multiple of; it travels with the result."""
+    """The laboratory's own limit of which a bound is a multiple. It comes with the result."""
 
     LOW = "lower reference limit"
     HIGH = "upper reference limit"
@@ -37,14 +37,14 @@ class Cut(NamedTuple):
     scaled: bool = False
 
     def bound_for(self, entry: Entry) -> Decimal | None:
-        """The bound in the reading's unit; None where it rests on a limit the laboratory did not send."""
+        """The bound in the reading's unit; None if it needs a limit that the laboratory did not send."""
         if self.of is None:
             return self.bound
         limit = entry.low if self.of is ReferenceLimit.LOW else entry.high
         return None if limit is None else self.bound * limit
 
     def reached(self, entry: Entry) -> bool | None:
-        """Whether the value is past this cut; None where that is open."""
+        """Whether the value is past this cut; None if undetermined."""
         bound = self.bound_for(entry)
         if bound is None:
             return None
@@ -63,7 +63,7 @@ class Cut(NamedTuple):
 
 
 def _exactly(entry: Entry, bound: Decimal) -> Entry:
-    """The entry, on the bound itself where only the last digits of a conversion part them.
+    """The entry, moved to the bound if they differ only in the last digits of a conversion.
 
     135 umol/L is exactly 1.5 times a limit of 90 umol/L, though neither is a round number of mg/dL.
     """
@@ -89,7 +89,7 @@ class Levels(NamedTuple):
 
 
 def levels(entry: Entry, cuts: tuple[Cut, ...]) -> Levels:
-    """Look a value up in a row; 0 where it is past no cut."""
+    """The levels of a value in a row; 0 if it is past no cut."""
     answers = [(cut.level, cut.reached(entry)) for cut in cuts]
     lowest = max((level for level, reached in answers if reached), default=0)
     highest = max((level for level, reached in answers if reached is not False), default=0)

@@ -42,7 +42,7 @@ SYSTEM = "CRS"
 VERSION = "ASTCT 2019"
 
 HIGHEST = 4
-"""What the table can give; only death is more."""
+"""The highest grade of the table but death."""
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -65,7 +65,7 @@ KINDS = (*SIGNS, *STATEMENTS, *VASOPRESSORS, VASOPRESSIN, *WAIVER_DRUGS)
 
 
 class CrsCourse(Struct, frozen=True):
-    """The CRS episodes of a patient up to a time: what a grade at that time depends on besides the signs.
+    """The course of CRS: a patient's CRS episodes up to a time, on which a grade depends besides the signs.
 
     A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as
     nothing charted at or before its `as_of` has changed. Before the infusion it is that of what would be CRS; from the
@@ -89,7 +89,7 @@ class CrsCourse(Struct, frozen=True):
         return self.opened_at is not None
 
     def reaches(self, at: datetime) -> bool:
-        """Whether what is charted at a time comes too late for this course, which is then to be computed anew."""
+        """Whether an entry of a time comes too late for this course, which must then be computed again."""
         return self.as_of is not None and at <= self.as_of
 
     def waives_fever(self, at: datetime, site: Site) -> bool:
@@ -101,14 +101,14 @@ class CrsCourse(Struct, frozen=True):
 
 
 class _Read(NamedTuple):
-    """The table, read at one moment. `calm`: neither hypotension nor hypoxia; None where one is not known."""
+    """The table, read at one moment. `calm`: neither hypotension nor hypoxia; None if one is unknown."""
 
     axis: Axis
     calm: bool | None = None
 
 
 class CrsAt(NamedTuple):
-    """The episodes up to a time, the grade at it, and before the infusion what the grade would be had it been given."""
+    """The course up to a time, the grade, and before the infusion the hypothetical grade."""
 
     course: CrsCourse
     grade: Grade
@@ -136,19 +136,19 @@ def followed(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = N
 
 
 def is_before_infusion(chart: Chart, at: datetime) -> bool:
-    """Whether the infusion, where its time is known, is still to come."""
+    """Whether the infusion has a known time that is still ahead."""
     infused = chart.infused
     return infused is not None and at < infused
 
 
 def _infused_already(chart: Chart) -> Chart:
-    """The chart as if the infusion had been given, at a time nobody knows."""
+    """The chart as if the infusion had been given at an unknown time."""
     assert chart.admission is not None, "an infusion still to come stands in an admission"
     return replace(chart, admission=replace(chart.admission, infused=None))
 
 
 def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> tuple[CrsCourse, Grade]:
-    """The table is read twice for one moment only where the first reading changed what the second depends on."""
+    """The function reads the table twice for one moment only if the first reading changed the course."""
     before, read = now, None
     for moment in _moments(chart, at, now):
         before, read = now, _read(chart, moment, site, now)
@@ -163,7 +163,7 @@ def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> tuple[C
 
 
 def _moments(chart: Chart, at: datetime, now: CrsCourse) -> list[datetime]:
-    """What a course has still to go through; nothing from before the infusion is CRS."""
+    """The moments that a course must still assess. Nothing before the infusion is CRS."""
     after, infused = now.as_of, chart.infused
     if infused is not None and (after is None or after < infused):
         after = infused - _INSTANT
@@ -183,7 +183,7 @@ def _advance(now: CrsCourse, read: _Read, chart: Chart, moment: datetime, site: 
 
 
 def _positive(now: CrsCourse, moment: datetime, level: int, site: Site) -> CrsCourse:
-    """An episode that opens while fever is waived is waived as a whole: it must not end in its middle."""
+    """An episode that opens while fever is waived is waived as a whole, so that it does not end in its middle."""
     if not now.is_open:
         return replace(
             now,
@@ -283,7 +283,7 @@ def _with_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
 
 
 def _conventions(saying: list[Axis], temperature: Axis) -> tuple[str, ...]:
-    """The conventions of the rows that decide or have something to say, and the waiver where there is no fever."""
+    """The conventions of the rows that decide or have a remark, and of the waiver if there is no fever."""
     names = [name for axis in saying for name in axis.conventions]
     return tuple(dict.fromkeys(names if temperature.level else [*names, "crs.waiver_tail"]))
 

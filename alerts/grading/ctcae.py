@@ -31,7 +31,7 @@ TERMS = tuple(_GRADERS)
 
 
 def grades(chart: Chart, at: datetime, site: Site, laboratory: Mapping[str, Grade] | None = None) -> dict[str, Grade]:
-    """The grade of every term at a time; `laboratory` are those of `laboratory_grades` that still stand, if known."""
+    """The grade of every term at a time. `laboratory`: valid cached grades of `laboratory_grades`, if any."""
     known = laboratory_grades(chart, at, site) if laboratory is None else laboratory
     return {term: replace(known[term], at=at) if term in known else grade(term, chart, at, site) for term in TERMS}
 
@@ -42,7 +42,7 @@ def laboratory_grades(chart: Chart, at: datetime, site: Site) -> dict[str, Grade
 
 
 def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
-    """The current grade of one of `TERMS`; None where the table cannot decide.
+    """The present grade of one of `TERMS`; None if the table cannot decide.
 
     A preliminary result gives a provisional grade, and so does one that only leaves open how much worse it is.
     """
@@ -77,7 +77,7 @@ LABORATORY_KINDS = frozenset(kind for term in LABORATORY_TERMS for kind in (*KIN
 
 
 def laboratory_dependencies(site: Site) -> Dependencies:
-    """What `laboratory_grades` look at."""
+    """The dependencies of `laboratory_grades`."""
     return Dependencies(LABORATORY_KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
@@ -99,7 +99,7 @@ def _cells(cuts: Iterable[Cut]) -> tuple[tuple[int, str], ...]:
 
 
 def worst(term: str, chart: Chart, at: datetime, site: Site) -> int | None:
-    """The worst grade of a term since infusion, up to a time; None where it was never determined.
+    """The worst grade of a term since infusion, up to a time; None if it was never determined.
 
     Thinning keeps the lowest and the highest of every stretch of time, so the worst is never lost.
     """

@@ -122,14 +122,14 @@ WITHOUT_BASELINE = Phrase("no baseline from before infusion: counted as normal")
 ONLY_THE_LIMIT = Phrase("no baseline from before infusion: only the multiples of the limit are read")
 
 STATEMENTS = ("anticoagulated",)
-"""What a clinician says that can change a grade here."""
+"""Statements of clinicians that can change a grade here."""
 
 
 # -- terms that know a baseline --------------------------------------------------------------------
 
 
 def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
-    """Fibrinogen and the transaminases: against the limit, or against a baseline that was outside it."""
+    """Fibrinogen and transaminases: by the limit, or by a baseline that was outside it."""
     entry = latest(rows.kind, chart, at, site)
     if entry is None:
         return no_result(rows.kind, chart, at, site)
@@ -146,7 +146,7 @@ def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Against the limit and against the baseline; the worse holds."""
+    """By the limit and by the baseline; the worse grade holds."""
     entry = latest("creatinine", chart, at, site)
     if entry is None:
         return no_result("creatinine", chart, at, site)
@@ -164,7 +164,7 @@ def _times(before: Decimal, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
 
 
 def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Site) -> Entry | None:
-    """The result by whose limit the baseline is abnormal; None where it is normal, or no limit is known.
+    """The result by whose limit the baseline is abnormal; None if it is normal, or if no limit is known.
 
     That is the result being graded, or where it came without one the last of the baseline's own that has one.
     """

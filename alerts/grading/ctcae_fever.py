@@ -78,7 +78,7 @@ def _run(chart: Chart, latest: Entry, cut: Cut, holds: timedelta) -> list[Entry]
 
 
 FEBRILE_NEUTROPENIA = 3
-"""Its grade where a number decides."""
+"""Its grade by numbers."""
 NEUTROPENIC = Decimal("1.0")
 """ANC in 10^9/L: below it."""
 FEVER_ONCE = Decimal("38.3")
@@ -97,11 +97,11 @@ FEBRILE_NEUTROPENIA_ROW = (
 """Its row, as printed."""
 
 NO, NOT_YET, YES = 0, 1, 2
-"""How far a half of the definition is met; fever can be there and not yet be high or long enough."""
+"""How far one part of the definition is met: a fever may not yet be high or long enough."""
 
 
 def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Grade 3 where both halves of the definition are met, 0 where one surely is not."""
+    """Grade 3 if both parts of the definition are met, 0 if one certainly is not."""
     said = stated("febrile_neutropenia_life_threatening", chart, at)
     if said is not None:
         return said

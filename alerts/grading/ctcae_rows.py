@@ -29,7 +29,7 @@ def latest(kind: str, chart: Chart, at: datetime, site: Site) -> Entry | None:
 
 
 def no_result(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
-    """Undetermined, because no result holds; says why."""
+    """An undetermined row without a valid result, with the reason."""
     missing = name_missing(chart, kind, at, site.conventions.chart.laboratory_holds.value)
     return Axis(None, (phrase("no result holds: {what}", what=missing),), missing=(missing,), conventions=LABORATORY)
 
@@ -68,7 +68,7 @@ def read(
     at: datetime,
     conventions: tuple[str, ...] = LABORATORY,
 ) -> Axis:
-    """What the cells say of a value; a preliminary one gives a provisional grade."""
+    """The row of a value. A preliminary one gives a provisional grade."""
     found = levels(entry, cuts)
     flags = [*passed_over(chart, kind, entry, at), *_within_limits(entry, cuts, found)]
     preliminary = entry.status == Status.PRELIMINARY
@@ -113,7 +113,7 @@ def _limit(entry: Entry, cuts: tuple[Cut, ...]) -> Decimal | None:
 
 
 def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
-    """What would have to be known for the table to decide."""
+    """The missing information without which the table cannot decide."""
     if found.decided:
         return ()
     missing = []
@@ -128,7 +128,7 @@ def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tupl
 
 
 def _within_limits(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
-    """A remark where the table grades what the laboratory calls normal."""
+    """A remark if the table grades a value that is normal for the laboratory."""
     limit = _limit(entry, cuts)
     if not found.lowest or limit is None:
         return ()

@@ -47,7 +47,7 @@ CONFOUNDERS = {
     "platelet_transfusion": Phrase("after platelet transfusion"),
     "filgrastim": Phrase("after growth factor"),
 }
-"""What moves m-EASIX without moving the patient: CRP falls under IL-6 blockade, platelets are bought."""
+"""Treatments that change m-EASIX but not the patient: CRP falls under IL-6 blockade, platelets are transfused."""
 
 CONFOUNDED = Phrase("confounded")
 
@@ -57,7 +57,7 @@ _OPPOSITE = {"<": ">", ">": "<", "": ""}
 
 
 class Formula(NamedTuple):
-    """A member of the family: what is multiplied before it is divided by the platelets."""
+    """A member of the family: its factors before the division by the platelets."""
 
     name: str
     version: str
@@ -79,7 +79,7 @@ KINDS = frozenset((*EASIX.inputs, *M_EASIX.inputs, *CONFOUNDERS))
 
 
 def dependencies(site: Site) -> Dependencies:
-    """What the family looks at."""
+    """The dependencies of the family."""
     return Dependencies(KINDS, (site.conventions.chart.laboratory_holds.value,))
 
 
@@ -113,7 +113,7 @@ class Family(NamedTuple):
 
 
 def family(chart: Chart, at: datetime, site: Site) -> Family:
-    """The three scores, but for the age of their inputs, which is another every few minutes (`aged`)."""
+    """The three scores without the age of their inputs, which changes every few minutes (`aged`)."""
     confounded = _confounded(_score(M_EASIX, chart, at, site), chart, site)
     return Family(_score(EASIX, chart, at, site), _score(S_EASIX, chart, at, site), confounded)
 
@@ -140,7 +140,7 @@ def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
 
 
 def _together(formula: Formula, chart: Chart, at: datetime, site: Site) -> dict[str, Entry]:
-    """The most recent set of inputs that lie within one window; empty where there is none."""
+    """The most recent set of inputs within one window; empty if there is none."""
     holds = site.conventions.chart.laboratory_holds.value
     within = site.conventions.easix.inputs_within.value
     ends = {entry.effective for kind in formula.inputs for entry in chart.between(kind, at - holds, at)}
@@ -157,7 +157,7 @@ def _set_ending(formula: Formula, chart: Chart, end: datetime, within: timedelta
 
 
 def _missing(formula: Formula, chart: Chart, at: datetime, site: Site) -> tuple[Phrase, ...]:
-    """The inputs that no result holds for; where each has one, those too old for the newest."""
+    """The inputs without a valid result; if there are none, those too old for the newest."""
     holds = site.conventions.chart.laboratory_holds.value
     latest = {kind: latest_number(chart, kind, at, holds) for kind in formula.inputs}
     absent = [name_missing(chart, kind, at, holds) for kind, entry in latest.items() if not entry]
@@ -241,7 +241,7 @@ def _computed(formula: Formula, found: Mapping[str, Entry]) -> _Computed:
 
 
 def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]) -> _Computed:
-    """A bound of the score, where every censored input pushes it the same way."""
+    """A bound of the score, if every censored input moves it in the same direction."""
     signs = {_OPPOSITE[entry.comparator[0]] if kind == DIVISOR else entry.comparator[0] for kind, entry in censored}
     bounds = (phrase("{what} {amount}", what=Name(kind), amount=amount(kind, entry)) for kind, entry in censored)
     names = Listed(tuple(bounds))
@@ -255,7 +255,7 @@ def _bounded(formula: Formula, value: Decimal, censored: list[tuple[str, Entry]]
 
 
 class Before(NamedTuple):
-    """What the score was: its value, when the last of its inputs was drawn, and how it has changed since."""
+    """The previous score: its value, the time of its last input, and the change since."""
 
     value: Decimal
     at: datetime
@@ -265,7 +265,7 @@ class Before(NamedTuple):
 def _before(
     formula: Formula, chart: Chart, found: Mapping[str, Entry], computed: _Computed, site: Site
 ) -> Before | None:
-    """The score of the last inputs that were all drawn before these; None where either has no value."""
+    """The score of the last inputs that were all drawn before these; None if either has no value."""
     first = min(entry.effective for entry in found.values())
     earlier = _together(formula, chart, first - _INSTANT, site)
     value = _computed(formula, earlier).value if earlier else None

@@ -29,7 +29,7 @@ CONFIRMING_SHOWN = 3
 
 
 def fever(chart: Chart, at: datetime, site: Site) -> Axis:
-    """The row: 1 with fever, 0 without, None where no temperature is charted."""
+    """The row: 1 with fever, 0 without, None if no temperature is charted."""
     axis = measured_fever(chart, at, site)
     if not axis.level:
         return axis
@@ -49,7 +49,7 @@ def fever(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def has_other_fever(chart: Chart, at: datetime, site: Site) -> bool:
-    """Whether there is a fever that the row leaves out; where nothing is left out, no temperature is looked at."""
+    """Whether there is a fever that the row does not count because of a statement."""
     infused = chart.infused
     may_be_old = infused is not None and at - infused < site.conventions.chart.temperature_holds.value
     return (may_be_old or _has_other_cause(chart, at, site)) and bool(measured_fever(chart, at, site).level)
@@ -66,7 +66,7 @@ def _worse(chart: Chart, cause: Entry, at: datetime, site: Site) -> Evidence | N
 
 
 def measured_fever(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Fever whatever its cause, once a stream has confirmed it."""
+    """Fever of any cause, once it is confirmed."""
     holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
     if latest is None:

@@ -71,7 +71,7 @@ KINDS = frozenset(COMPONENTS)
 
 
 def dependencies(site: Site) -> Dependencies:
-    """What the score looks at."""
+    """The dependencies of the score."""
     return Dependencies(KINDS, (site.conventions.chart.baseline_window.value,))
 
 
@@ -108,7 +108,7 @@ def score(chart: Chart, at: datetime, site: Site) -> Points:
 
 
 def _latest_use(chart: Chart, site: Site) -> datetime | None:
-    """The last instant of the last day whose values count; None where the day of infusion is not known."""
+    """The last instant of the last day whose values count; None if the day of infusion is unknown."""
     infused = chart.infused
     if infused is None:
         return None

@@ -32,7 +32,7 @@ RELATIVE = ("crs.relative_hypotension_fraction", "crs.relative_hypotension_systo
 
 
 def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
-    """Grade of the hypotension row at a time: 0, 2, 3, 4, or None where no pressure and no support is charted."""
+    """Grade of the hypotension row at a time: 0, 2, 3, 4; None if neither pressure nor support is charted."""
     supported = _vasopressors(chart, at, site)
     found = supported or _pressure(chart, at, site, alert)
     cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
@@ -77,13 +77,13 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
 
 
 def _charted(chart: Chart, at: datetime, site: Site) -> list[tuple[str, Entry]]:
-    """The pressures that hold. They stand beside a vasopressor too, though only that decides the grade."""
+    """The valid pressures. A page shows them beside a vasopressor, though only that decides the grade."""
     systolic, mean = pressures(chart, at, site)
     return [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
 
 
 class _Low(NamedTuple):
-    """Why a pressure is low, in words, and the conventions that say so."""
+    """Why a pressure is low, and the conventions by which it is."""
 
     text: Phrase
     conventions: tuple[str, ...]
@@ -178,7 +178,7 @@ def _severe(kind: str, entry: Entry, site: Site) -> bool:
 
 
 def worse_pressure(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
-    """What was charted after a statement and ends it: a vasopressor that was started, or a severely low pressure."""
+    """The entry after a statement that ends it: a vasopressor started, or a severely low pressure."""
     if not site.conventions.crs.worse_ends_statement.value:
         return None
     since = said.effective + statements.INSTANT
@@ -206,7 +206,7 @@ def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> 
 
 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
-    """A clinician's statement outranks the pressures charted before it and for a while after it."""
+    """A row by a clinician's statement, which outranks the pressures before it and for a time after it."""
     holds = site.conventions.crs.statement_holds.value
     newer = [entry for entry in pressures(chart, at, site) if entry and entry.effective > said.effective]
     if any(entry.effective - said.effective > holds for entry in newer):

@@ -44,7 +44,7 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Grade of the hypoxia row at a time: 0, 2, 3, 4, or None where neither saturation nor oxygen is charted."""
+    """Grade of the hypoxia row at a time: 0, 2, 3, 4; None if neither saturation nor oxygen is charted."""
     supported = _support(chart, at, site)
     is_supported = supported is not None and bool(supported.level)
     found = supported if supported is not None and is_supported else _saturation(chart, at, site)
@@ -101,7 +101,7 @@ def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
 
 
 def _held(axis: Axis, kind: str, entry: Entry, at: datetime, site: Site) -> Axis:
-    """A row that rests on oxygen charted some time ago: after a while only provisional."""
+    """A row that rests on oxygen charted some time ago, provisional if that is too old."""
     conventions = (*axis.conventions, *if_old(entry, at, site, "chart.oxygen_holds"))
     age = at - entry.effective
     if age <= site.conventions.chart.oxygen_holds.value:
@@ -123,7 +123,7 @@ def _since(chart: Chart, device: Entry) -> datetime:
 
 
 def _flow_of(chart: Chart, device: Entry, flow: Entry | None, site: Site) -> Entry | None:
-    """A flow, where it is that of a device: charted since the device is in use, or in one set with its start."""
+    """The flow of a device: charted since the device is in use, or in one set with its start."""
     if flow is None or flow.effective >= device.effective:
         return flow
     return flow if flow.effective >= _since(chart, device) - site.conventions.chart.one_set.value else None
@@ -165,7 +165,7 @@ def _flow_alone(flow: Entry | None, at: datetime, site: Site) -> Axis | None:
 
 
 def _not_for_hypoxia(chart: Chart, device: Entry, at: datetime, site: Site) -> Entry | None:
-    """What a clinician says so of this use of the device, not of one that ended before it."""
+    """The statement of a clinician on this use of the device, not on an earlier one."""
     said = statements.other_cause(chart, NOT_FOR_HYPOXIA, at, site)
     begins = _since(chart, device) - site.conventions.chart.one_set.value
     return said if said is not None and said.effective >= begins else None
@@ -248,7 +248,7 @@ def worse_saturation(chart: Chart, said: Entry, at: datetime, site: Site) -> Evi
 
 
 def worse_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
-    """What was charted after a statement and ends it: a severely low saturation, or more oxygen of grade 3 or 4."""
+    """The entry after a statement that ends it: a severely low saturation, or more oxygen of grade 3 or 4."""
     if not site.conventions.crs.worse_ends_statement.value:
         return None
     worse = worse_saturation(chart, said, at, site)
@@ -272,7 +272,7 @@ def _level(support: Axis | None) -> int:
 
 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
-    """A clinician's statement outranks the saturation charted before it and for a while after it."""
+    """A row by a clinician's statement, which outranks the saturation before it and for a time after it."""
     spo2 = chart.latest("spo2", at, site.conventions.chart.vitals_hold.value)
     if spo2 and spo2.effective - said.effective > site.conventions.crs.statement_holds.value:
         return found

@@ -80,14 +80,14 @@ COUNTS_NEEDED = 2
 
 
 class DayCounts(NamedTuple):
-    """What the counts of one day, or of one time, say together: the levels they allow, and the lowest of them."""
+    """The counts of one day, or of one time, together: the levels they allow, and the lowest of them."""
 
     allows: Levels
     lowest: Entry
 
 
 def dependencies(_site: Site) -> Dependencies:
-    """What both grades look at; no count is ever too old."""
+    """The dependencies of both grades. No count is ever too old."""
     return Dependencies(KINDS)
 
 
@@ -235,7 +235,7 @@ def _verdict(sure: Duration | None, could_be: int) -> Phrase:
 
 
 def verdict(grade: int, could_be: int, printed: str) -> Phrase:
-    """The grade with its cell as printed, and what it could be where it is open."""
+    """The grade with its cell as printed, and the possible grades if it is open."""
     if grade != could_be:
         if not grade:
             return phrase("grade unknown, could be up to {n}", n=could_be)
@@ -244,7 +244,7 @@ def verdict(grade: int, could_be: int, printed: str) -> Phrase:
 
 
 def _unknown(unknown: list[int], counted: dict[int, DayCounts]) -> tuple[Phrase, ...]:
-    """How many days are not known, and why."""
+    """The number of unknown days, and the reason."""
     bounds = sum(number in counted for number in unknown)
     empty = len(unknown) - bounds
     names = []
@@ -256,7 +256,7 @@ def _unknown(unknown: list[int], counted: dict[int, DayCounts]) -> tuple[Phrase,
 
 
 def _gaps(days: list[Levels]) -> tuple[Phrase, ...]:
-    """A remark where a day above 500 lies between days that are not."""
+    """A remark if a day above 500 lies between days that are not."""
     severe = [number for number, day in enumerate(days) if day.lowest >= SEVERE]
     if severe and any(day.highest == 0 for day in days[severe[0] : severe[-1]]):
         return (phrase("the {what} <= 500/µL are not consecutive", what=_days(len(severe))),)

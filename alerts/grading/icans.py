@@ -100,7 +100,7 @@ KINDS = frozenset(("ice", "capd", *CODED_ROWS, "consciousness_other_cause", "die
 
 
 def dependencies(site: Site) -> Dependencies:
-    """What the grade and the ICE score look at."""
+    """The dependencies of the grade and the ICE score."""
     return Dependencies(
         KINDS, (site.conventions.icans.assessment_holds.value, site.conventions.crs.other_cause_holds.value)
     )
@@ -112,7 +112,7 @@ def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Points]:
 
 
 def grade(chart: Chart, at: datetime, site: Site) -> Grade:
-    """The ICANS grade, 0 to 5, with every assessment it rests on; None where the table cannot decide."""
+    """The ICANS grade, 0 to 5, with every assessment it rests on; None if the table cannot decide."""
     died = chart.latest("died_of_icans", at)
     if died is not None and died.is_true:
         return _result(at, Axis(5, (Phrase("death due to ICANS: grade 5"),), evidence(("died_of_icans", died))))
@@ -203,7 +203,7 @@ def _graded(text: str, score: int | Number, level: int, printed: str) -> Phrase:
 
 
 def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[Phrase, ...]:
-    """A flag where a better ICE was found after a consciousness that would not have allowed it."""
+    """A flag if a better ICE was charted after a level of consciousness that does not allow it."""
     depressed = consciousness.level is not None and consciousness.level >= 3
     if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
         return ()
@@ -234,7 +234,7 @@ def _unable(entry: Entry) -> bool:
 
 
 def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
-    """The row of consciousness; not used while a clinician puts it down to another cause."""
+    """The row of consciousness, unused while a clinician attributes it to another cause."""
     said = statements.other_cause(chart, OTHER_CAUSE, at, site)
     row = _coded("consciousness", chart, at, site)
     if said is None:
@@ -248,7 +248,7 @@ def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _worse(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
-    """The first consciousness after a statement that is grade 4 and worse than any that it was made of: it ends it."""
+    """The first grade 4 consciousness after a statement that is worse than any it was made of. It ends it."""
     if not site.conventions.crs.worse_ends_statement.value:
         return None
     before = _coded("consciousness", chart, said.effective, site).level or 0
@@ -267,7 +267,7 @@ def _seizure(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _coded(kind: str, chart: Chart, at: datetime, site: Site) -> Axis:
-    """The worst of what was charted for the latest time that holds."""
+    """The worst cell charted for the latest valid time."""
     held = _charted(kind, chart, at, site)
     return _worst(kind, [entry for entry in held if entry.effective == held[-1].effective])
 

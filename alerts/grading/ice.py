@@ -77,7 +77,7 @@ def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
 
 
 def _assessed(entry: Entry) -> Listed:
-    """When and by whom, and the items where they were sent."""
+    """When and by whom, and the items if they were sent."""
     by = (Name(entry.by),) if entry.by else ()
     return Listed((At(entry.effective), *by, *_items(entry.note)))
 

@@ -51,13 +51,13 @@ CLOSING = ("crs.clear_sets_apart",)
 
 
 class Screen(Result, frozen=True, kw_only=True):
-    """Whether to consider IEC-HS; None where that cannot be said."""
+    """Whether to consider IEC-HS; None if undetermined."""
 
     suspected: bool | None
 
 
 class Criteria(Struct, frozen=True):
-    """What the laboratory says of it: every criterion but the one on CRS. `ferritin` is the latest that holds."""
+    """The laboratory criteria: all but the one on CRS. `ferritin`: the latest valid value."""
 
     ferritin: Entry | None
     read: tuple[Axis, ...]
@@ -69,7 +69,7 @@ KINDS = frozenset(("ferritin", *iec_hs_organs.KINDS))
 
 
 def dependencies(site: Site) -> Dependencies:
-    """What the criteria look at."""
+    """The dependencies of the criteria."""
     return Dependencies(
         KINDS, (site.conventions.chart.laboratory_holds.value, site.conventions.iec_hs.cytopenia_new_for.value)
     )
@@ -93,7 +93,7 @@ def screen(
 
 
 def criteria(chart: Chart, at: datetime, site: Site) -> Criteria:
-    """The criteria that the laboratory answers."""
+    """The laboratory criteria."""
     ferritin = latest_number(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value)
     if ferritin is None:
         missing = name_missing(chart, "ferritin", at, site.conventions.chart.laboratory_holds.value)
@@ -209,7 +209,7 @@ def _rising(ferritin: Entry, chart: Chart, site: Site) -> Axis:
 
 
 def _no_crs(chart: Chart, at: datetime) -> Axis:
-    """Never any CRS, so far as can be reported."""
+    """A row of a patient without any known CRS."""
     if chart.latest("temperature", at) is None:
         because = Phrase("no temperature was ever charted: CRS is not known")
         return Axis(None, (because,), missing=(named("temperature"),))

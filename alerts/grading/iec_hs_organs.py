@@ -31,7 +31,7 @@ ANAEMIA = ctcae_counts.ROWS["anemia"].life_threatening
 GRADE_4 = 4
 
 NO, YES = 0, 1
-"""Whether a criterion is met; None where that is open."""
+"""Whether a criterion is met; None if undetermined."""
 
 KINDS = frozenset(("fibrinogen", "ast", "alt", ANAEMIA, *(ctcae_counts.ROWS[term].kind for term in CYTOPENIAS)))
 """Everything that can change these criteria."""

@@ -18,7 +18,7 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def latest_number(chart: Chart, kind: str, at: datetime, holds: timedelta | None = None) -> Entry | None:
-    """The last entry of a kind with a number, at most `holds` old; reasons for an absent value are passed over."""
+    """The last entry of a kind with a number, at most `holds` old. Reasons for an absent value are skipped."""
     start = None if holds is None else at - holds
     for entry in chart.newest_first(kind, at):
         if start is not None and entry.effective < start:
@@ -34,12 +34,12 @@ def numbers(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Iterator
 
 
 def if_old(entry: Entry, at: datetime, site: Site, convention: str) -> tuple[str, ...]:
-    """The convention that lets a value still count, where it is not of the set of signs at this time."""
+    """The convention by which an older value still counts, if it is not of the present set of signs."""
     return (convention,) if at - entry.effective > site.conventions.chart.one_set.value else ()
 
 
 def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Phrase:
-    """The name of a missing input, and in brackets what is known of why it is missing.
+    """The name of a missing input, with the known reason in brackets.
 
     A value that could not be used and a reason for an absent value explain more than an old value does.
     """
@@ -54,7 +54,7 @@ def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Phr
 
 
 def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[Phrase, ...]:
-    """A flag where something newer than the value in use came in and could not be used."""
+    """A flag if a value newer than the one in use was rejected."""
     why = _unused_or_absent(chart, kind, used.effective + _INSTANT, at)
     return (phrase("newer {what}: {what2}; the value before it is used", what=Name(kind), what2=why),) if why else ()
 
@@ -67,7 +67,7 @@ def in_baseline(value: Decimal, kind: str, site: Site) -> Phrase:
 
 
 def only_a_bound(kind: str, entry: Entry) -> Phrase:
-    """The name of an input that is censored, where that leaves a table open."""
+    """The name of a censored input that leaves a table open."""
     return phrase("{what} (only a bound: {amount})", what=Name(kind), amount=amount(kind, entry))
 
 
@@ -87,7 +87,7 @@ def _unused_or_absent(chart: Chart, kind: str, after: datetime, at: datetime) ->
 
 
 def unusual(found: Iterable[Evidence]) -> tuple[Phrase, ...]:
-    """A flag for each value that is used though it is so far from the usual that a person is to check it."""
+    """A flag for each unusual value in use, which a person must check."""
     used = [item for item in found if item.entry.unusual]
     text = "{what} {amount}: unusual, check it"
     flags = (phrase(text, what=Name(item.kind), amount=amount(item.kind, item.entry)) for item in used)

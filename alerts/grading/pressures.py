@@ -24,7 +24,7 @@ PULSE_PRESSURE = ("chart.pulse_pressure_least", "chart.pulse_pressure_most")
 
 
 CONTRADICTED = Phrase("the pressures of this set contradict each other: kept and not used; check the cuff or the line")
-"""Why one of them is listed among what was not used."""
+"""Why a contradictory pressure is listed as unused."""
 
 
 class Pressures(NamedTuple):
@@ -41,7 +41,7 @@ class Pressures(NamedTuple):
 
 
 def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
-    """Whether a pressure fits the others of its set; a bound, and one that was not taken, contradict nothing.
+    """Whether a pressure fits the others of its set. A bound and an absent value contradict nothing.
 
     Of two that stand for one kind, as where times are cut to the minute, one that fits is enough.
     """
@@ -99,7 +99,7 @@ def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:
 
 
 def contradiction(chart: Chart, kind: str, used: Entry | None, at: datetime, site: Site) -> Phrase | None:
-    """What to say where the newest pressure of a kind came after the one in use and must not be used; else nothing."""
+    """The flag of a newest pressure that must not be used, if it came after the one in use; else none."""
     for entry in chart.back(kind, at, site.conventions.chart.vitals_hold.value):
         if used is not None and entry.effective <= used.effective:
             break
@@ -115,6 +115,6 @@ def is_contradicted(chart: Chart, kind: str, at: datetime, source: str, message:
 
 
 def baseline(chart: Chart, site: Site) -> Decimal | None:
-    """The systolic pressure before infusion; a day whose last pressure must not be used is left out."""
+    """The baseline systolic pressure. A day whose last pressure must not be used is left out."""
     window = site.conventions.chart.baseline_window.value
     return chart.baseline("systolic_bp", window, lambda entry: is_sound(chart, "systolic_bp", entry, site))

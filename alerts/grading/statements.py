@@ -51,13 +51,13 @@ def is_statement(flag: Phrase) -> bool:
 
 
 def other_cause(chart: Chart, kind: str, at: datetime, site: Site) -> Entry | None:
-    """What a clinician puts down to another cause, unless it has lapsed."""
+    """The statement of another cause, unless it has lapsed."""
     said = chart.latest(kind, at, site.conventions.crs.other_cause_holds.value)
     return said if said is not None and said.is_true else None
 
 
 def outranking(axis: Axis, kind: str, said: Entry, numbers: Axis, site: Site) -> Axis:
-    """A row as a statement has it, with the numbers that it outranks, who says so and until when."""
+    """A row by a statement, with the numbers that it outranks, its author and its end."""
     found = (Evidence(kind, said), *numbers.evidence)
     if numbers.level == axis.level or not (numbers.level or axis.level):
         return axis._replace(evidence=found)
