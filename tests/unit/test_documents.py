@@ -242,7 +242,7 @@ def test_a_line_is_a_sentence_or_wrapped(document: str) -> None:
     prose = re.sub(r"^```.*?^```$|^<!-- .*?^<!-- end.*?$", "", read(document), flags=re.M | re.S)
     for line in prose.splitlines():
         if len(line) > 105 and not line.lstrip().startswith(("|", "#", "![", "    ")):
-            plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "x", line))
+            plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"^ *\d+\.|`[^`]*`", "x", line))
             assert not re.search(r"[.!?](?:\*\*)? +(?=[A-Z`*\"\[(])", plain), line
 
 
