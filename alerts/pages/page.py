@@ -16,6 +16,7 @@ from alerts.episodes.delivery_log import Reason
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Score
 from alerts.grading.statements import is_statement, statement_in
+from alerts.messages import SITE_SUBJECT
 from alerts.pages.concern import ChartCorrection, Ending, PageConcern
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
@@ -55,6 +56,38 @@ class Page(Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """The whole title; a channel may show less of it."""
         return str(self.heading)
+
+
+def site_page(
+    kind: str,
+    *,
+    id: str,
+    at: datetime,
+    urgency: Urgency,
+    to: str,
+    channel: str,
+    heading: Title,
+    text: str,
+    language: Language,
+    reason: Reason = "new",
+) -> Page:
+    """A page of the site without an episode, as a test page or an emergency page. Nobody can acknowledge it."""
+    return Page(
+        id=id,
+        patient=SITE_SUBJECT,
+        at=at,
+        day=None,
+        episode=kind,
+        episodes=(),
+        condition=kind,
+        urgency=urgency,
+        reason=reason,
+        to=to,
+        channel=channel,
+        heading=heading,
+        text=text,
+        language=language,
+    )
 
 
 def minimal_text(concerns: list[PageConcern], page: str, language: Language) -> tuple[Title, str]:

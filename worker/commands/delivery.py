@@ -53,23 +53,17 @@ def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
 
 def build_test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
     """A page that names no patient and says that it is a test, as loud as a page of this urgency."""
-    from alerts.messages import SITE_SUBJECT
-    from alerts.pages.page import Page
+    from alerts.pages.page import site_page
     from alerts.pages.title import Title
     from alerts.wording.catalogue import say
 
     known = site.on_call.people[person]
     stamp = f"{now:%Y%m%d%H%M%S}"
-    return Page(
+    return site_page(
+        "test",
         id=f"test.{stamp}",
-        patient=SITE_SUBJECT,
         at=now,
-        day=None,
-        episode="test",
-        episodes=(),
-        condition="test",
         urgency=urgency,
-        reason="new",
         to=person,
         channel=channel,
         heading=Title(

@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from alerts.episodes.rota import holders
-from alerts.messages import SITE_SUBJECT
-from alerts.pages.page import Page
+from alerts.pages.page import Page, site_page
 from alerts.pages.title import Title, tag
 from alerts.wording.catalogue import translate
 from config.settings import Settings
@@ -41,14 +40,10 @@ def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: 
     for person in _people(site, now):
         known = on_call.people[person]
         for number, channel in enumerate(known.channels, 1):
-            yield Page(
+            yield site_page(
+                "alarm",
                 id=f"alarm.{person}.{now:%Y%m%d%H%M%S%f}.{number}",
-                patient=SITE_SUBJECT,
                 at=now,
-                day=None,
-                episode="alarm",
-                episodes=(),
-                condition="alarm",
                 urgency=urgency,
                 reason="resolved" if title == PAGES_AGAIN else "new",
                 to=person,
