@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from alerts.message_fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
+from alerts.wording.phrase import Phrase, Said
 from config.site import Urgency
 from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
 
@@ -256,7 +257,7 @@ class Receipt(Message):
     page: Text
     channel: Text
     outcome: Literal["sent", "failed", "unknown", "undeliverable"]
-    detail: Annotated[str, StringConstraints(max_length=400)] = ""
+    detail: Said = Phrase("")
 
 
 class Fault(Message):
@@ -269,7 +270,7 @@ class Fault(Message):
     over: StrictBool = False
     urgency: Literal["technical", "high"] = "technical"
     condition: Annotated[str, StringConstraints(min_length=1, max_length=300)]
-    what: LongText
+    what: Said
 
 
 class Discharge(Message):

@@ -105,7 +105,7 @@ def _unit_rule(row: Row) -> UnitRule:
     if not row["factor"]:
         refused = note or "another quantity"
     elif "opt-in" in note or note.startswith("reject unless"):
-        refused = f"accepted only where the site says so ({note})"
+        refused = "accepted only where the site says so"
     exact = _factor(row)
     return UnitRule(
         canonical=row["canonical"],

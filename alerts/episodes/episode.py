@@ -31,7 +31,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     condition: str
     number: int
     reason: Reason
-    title: Phrase | str
+    title: Phrase
     level: int
     level_now: int | None
     level_now_since: datetime
@@ -129,7 +129,7 @@ def opened(
     number: int,
     reason: Reason,
     *,
-    title: Phrase | str,
+    title: Phrase,
     level: int,
     urgency: Urgency,
     at: datetime,

@@ -13,6 +13,7 @@ from alerts.episodes.episode import Episode, opened
 from alerts.episodes.escalation import Notification
 from alerts.episodes.rota import holders, spans
 from alerts.episodes.silences import Silenced
+from alerts.wording.phrase import Phrase
 from config.site import Site, Urgency
 
 REPEATS_SHOWN = 2
@@ -37,7 +38,7 @@ class Handover(NamedTuple):
 
 def hypothetical(urgency: Urgency, at: datetime) -> Episode:
     """A hypothetical episode that opens at a moment."""
-    return opened("", "", 1, "new", title="", level=1, urgency=urgency, at=at, now=at)
+    return opened("", "", 1, "new", title=Phrase(""), level=1, urgency=urgency, at=at, now=at)
 
 
 def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:

@@ -90,7 +90,7 @@ SUSTAINED_FOR = timedelta(hours=1)
 FEBRILE_NEUTROPENIA_ROW = (
     (
         FEBRILE_NEUTROPENIA,
-        f"ANC < {NEUTROPENIC} and (one temperature > {FEVER_ONCE}, or {FEVER_SUSTAINED.cell})",
+        "ANC < 1.0 and (one temperature > 38.3, or >= 38.0 for > 1 h)",
     ),
     (LIFE_THREATENING, LIFE_THREATENING_CELL),
 )

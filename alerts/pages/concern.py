@@ -116,18 +116,18 @@ class PageConcern(Struct, frozen=True):
         return () if self.is_lower or self.has_ended else self.episode.events
 
 
-def wrappings(title: Phrase | str) -> list[str]:
+def wrappings(title: Phrase) -> list[str]:
     """What is said around the title of a finding, from the outside: that it was charted late, whose it is."""
     found = []
-    while isinstance(title, Phrase) and title.id in (LATE, UNREGISTERED, REPEAT_ICE):
+    while title.id in (LATE, UNREGISTERED, REPEAT_ICE):
         found.append(title.id)
         title = cast("Phrase", title.args[0])
     return found
 
 
-def bare(title: Phrase | str) -> Phrase | str:
+def bare(title: Phrase) -> Phrase:
     """The title of a finding without what is said of the charting and the registration around it."""
-    while isinstance(title, Phrase) and title.id in (LATE, UNREGISTERED):
+    while title.id in (LATE, UNREGISTERED):
         title = cast("Phrase", title.args[0])
     return title
 

@@ -21,8 +21,7 @@ from alerts.pages.concern import ChartCorrection, Ending, PageConcern
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
 from alerts.pages.values import changed, clock, readings
-from alerts.wording.catalogue import render, say
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER, render, say
 from alerts.wording.phrase import Phrase
 from config.site import Language, Site, Urgency
 from config.vocabulary import STATEMENTS

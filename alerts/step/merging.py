@@ -22,6 +22,7 @@ from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage, Merge, MergeNotice
 from alerts.state import Effects, PatientState, Unregistered, dead_letter
 from alerts.step.system_faults import OWN_SOURCE, fault
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Site
 from config.vocabulary import DRUGS, READINGS, STATEMENTS
 
@@ -46,7 +47,7 @@ def take_merges(
     if after.goes_to is not None and (before.goes_to is None or before.goes_to.other != after.goes_to.other):
         effects.forwarded.extend(charted_again(state.chart, after.goes_to.other, now))
     if after.ended is not None and after.ended != before.ended:
-        _report(state, ENDED_BY_NEWER.format(source=after.ended.source), after.ended, now, effects)
+        _report(state, phrase(ENDED_BY_NEWER, source=after.ended.source), after.ended, now, effects)
     return state
 
 
@@ -69,7 +70,7 @@ def _into_another(state: PatientState, message: Merge, now: datetime, effects: E
         return state
     link = merges.link(link)
     if link.is_retracted:
-        _report(state, RETRACTED.format(who=message.by or message.source), link, now, effects)
+        _report(state, phrase(RETRACTED, who=message.by or message.source), link, now, effects)
     stays = state.registered and state.discharged_at is None
     effects.forwarded.append(_notice(state.patient, link, stays=stays))
     return replace(state, merges=merges)
@@ -105,10 +106,10 @@ def _notice(patient: str, link: Link, *, stays: bool) -> MergeNotice:
 
 
 ENDED_BY_NEWER = "a merge from {source} is ended by a newer one the other way; see `cartwatch merges`"
-RETRACTED = "a merge was taken back, says {who}; see `cartwatch merges`"
+RETRACTED = "a merge was retracted, says {who}; see `cartwatch merges`"
 
 
-def _report(state: PatientState, what: str, link: Link, now: datetime, effects: Effects) -> None:
+def _report(state: PatientState, what: Phrase, link: Link, now: datetime, effects: Effects) -> None:
     """Report a technical incident, one for each record. Its name reveals nothing of the patient."""
     name = f"merge {episode_id(state.patient, 'merge', 0)}"
     effects.faults.append(fault(name, what, f"{link.source} {link.id} {link.status}", now))
@@ -135,7 +136,7 @@ def pass_on(message: AnyMessage, into: str, now: datetime, effects: Effects) -> 
         effects.forwarded.append(onward)
         return
     effects.dead_letters.append(dead_letter(message, TOO_MANY_HOPS, now))
-    what = "messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`"
+    what = Phrase("messages go round among merged records; see `cartwatch merges` and `cartwatch dead-letters`")
     effects.faults.append(fault("merge ring", what, f"{message.source} {message.id}", now))
 
 

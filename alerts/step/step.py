@@ -31,7 +31,7 @@ from alerts.step.retraction import evidence_removed_by, statement_behind, withou
 from alerts.step.run import StepRun
 from alerts.step.system_faults import gap_fault
 from alerts.step.unregistered import findings_of
-from alerts.wording.phrase import At, Phrase, phrase
+from alerts.wording.phrase import At, phrase
 from config.site import Site
 
 
@@ -85,9 +85,8 @@ def _infusion_moved(run: StepRun, episode: Episode) -> Finding | None:
     infused = run.state.chart.infused
     if infused is None or infused == run.infused_before:
         return None
-    title = episode.title if isinstance(episode.title, Phrase) else Phrase(episode.title)
     because = phrase("the infusion is registered for {at}", at=At(infused))
-    return Finding(condition=episode.condition, level=0, urgency="low", title=title, because=(because,))
+    return Finding(condition=episode.condition, level=0, urgency="low", title=episode.title, because=(because,))
 
 
 def _look_back(run: StepRun) -> None:

@@ -1,6 +1,6 @@
 """Technical faults. Each becomes an episode of the site itself: one per fault, never one per message."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -9,8 +9,7 @@ from alerts.episodes.lifecycle import closed
 from alerts.message_fields import visible
 from alerts.messages import SITE_SUBJECT, AnyMessage, Fault, Receipt
 from alerts.state import PatientState
-from alerts.wording.catalogue import in_english
-from alerts.wording.phrase import Phrase
+from alerts.wording.phrase import Phrase, phrase, with_texts
 
 FAULT_QUIET = timedelta(hours=6)
 """An acknowledged technical episode closes if its fault has not been reported for this long."""
@@ -24,7 +23,7 @@ FEED = "feed "
 OWN_SOURCE = "cartwatch"
 
 
-def fault(condition: str, what: str, about: str, now: datetime, *, over: bool = False) -> Fault:
+def fault(condition: str, what: Phrase, about: str, now: datetime, *, over: bool = False) -> Fault:
     """A fault of the site, or (`over`) its end. `about` makes the id: the same fault sent twice counts once."""
     return Fault(
         type="fault",
@@ -34,25 +33,28 @@ def fault(condition: str, what: str, about: str, now: datetime, *, over: bool = 
         effective=now,
         over=over,
         condition=visible(condition)[:300],
-        what=visible(what)[:2000],
+        what=with_texts(what, lambda text: visible(text)[:300]),
     )
 
 
-def intake_fault(message: AnyMessage, why: Phrase | str, now: datetime) -> Fault:
+def intake_fault(message: AnyMessage, why: Phrase, now: datetime) -> Fault:
     """A message of a source became a dead letter. The fault names the source and the reason, never the patient."""
-    what = f"messages from {message.source} are set aside: {in_english(why, UTC)}; see `cartwatch dead-letters`"
+    text = "messages from {source} cannot be used: {what}; see `cartwatch dead-letters`"
+    what = phrase(text, source=message.source, what=why)
     return fault(f"intake {message.source}", what, f"{message.source} {message.id}", now)
 
 
 def undeliverable_fault(receipt: Receipt, now: datetime) -> Fault:
     """A page could not be delivered on a channel."""
-    what = f"pages do not get through on channel {receipt.channel}: {receipt.detail or 'no answer'}"
+    why = receipt.detail if receipt.detail.id else Phrase("no answer")
+    what = phrase("pages do not get through on channel {channel}: {what}", channel=receipt.channel, what=why)
     return fault(f"channel {receipt.channel}", what, f"undeliverable {receipt.page}", now)
 
 
 def gap_fault(role: str, now: datetime) -> Fault:
     """A page was due to a role that nobody holds."""
-    what = f"nobody holds the role {role}: the last resort is told in its place; see `cartwatch check`"
+    text = "nobody holds the role {role}: the last resort is paged in its place; see `cartwatch check`"
+    what = phrase(text, role=role)
     return fault(f"rota {role}", what, f"rota {role} {now.isoformat()}", now)
 
 

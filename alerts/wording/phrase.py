@@ -4,13 +4,15 @@ A phrase is a value: cheap to make, compared and stored as it is, and turned int
 (`alerts/wording/catalogue.py`). Its text is the message id of the gettext catalogues.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Union
+from typing import Annotated, Any, Union
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
+from pydantic import PlainSerializer, PlainValidator
 
 
 class Name(Struct, frozen=True, array_like=True, tag=1):
@@ -84,3 +86,34 @@ def joined(items: Sequence[Arg], joint: str = "; ") -> Phrase:
 def named(code: str) -> Phrase:
     """The name of a reading, statement, drug or code alone."""
     return Phrase("{name}", (Name(code),))
+
+
+def _read(value: Any) -> Phrase:
+    """A phrase as a message carries it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, Phrase):
+        return value
+    return Phrase(value) if isinstance(value, str) else msgspec.convert(value, Phrase)
+
+
+Said = Annotated[Phrase, PlainValidator(_read), PlainSerializer(msgspec.to_builtins)]
+"""A phrase as a field of a message; a text alone is a phrase without arguments."""
+
+
+def with_texts(words: Phrase, change: Callable[[str], str]) -> Phrase:
+    """A phrase with every text that stands in it changed: what somebody else wrote, such as the name of a source."""
+    return structs.replace(words, args=tuple(_changed(arg, change) for arg in words.args))
+
+
+def _changed(arg: Arg, change: Callable[[str], str]) -> Arg:
+    match arg:
+        case str():
+            return change(arg)
+        case Phrase():
+            return with_texts(arg, change)
+        case Listed():
+            return structs.replace(arg, items=tuple(_changed(item, change) for item in arg.items))
+    return arg

@@ -4,6 +4,7 @@ import pytest
 
 from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
 from tests.support.ward import OTHER, PATIENT, Ward, changed, message
+from tests.support.wording import english
 
 THIRD = "P3"
 
@@ -18,7 +19,7 @@ def merged(ward: Ward, patient: str = PATIENT, into: str = OTHER, by: str | None
 def incidents(ward: Ward) -> list[str]:
     """What is open of the site, in the words of its page."""
     site = ward.states.get(SITE_SUBJECT)
-    return [] if site is None else [episode.title for episode in site.episodes.values()]
+    return [] if site is None else [english(episode.title) for episode in site.episodes.values()]
 
 
 def test_the_record_that_goes_on_has_the_grades_of_the_one_that_was_merged(ward: Ward) -> None:
@@ -83,7 +84,7 @@ def test_a_merge_that_is_taken_back_lets_the_record_be_graded_again(ward: Ward) 
     mistaken = merged(ward)
     ward.jump(minutes=10)
     ward.void(mistaken)
-    assert incidents(ward) == ["a merge was taken back, says ehr; see `cartwatch merges`"]
+    assert incidents(ward) == ["a merge was retracted, says ehr; see `cartwatch merges`"]
     ward.new_pages()
     ward.normal(temp=38.5)
     assert ward.page().patient == PATIENT

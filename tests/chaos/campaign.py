@@ -16,6 +16,7 @@ from tests.chaos.mail import Mail, Send, Ward
 from tests.chaos.scenario import patients
 from tests.chaos.schedule import KILLS, Blow, schedule
 from tests.chaos.stand import Stand
+from tests.support.wording import english
 
 SENDERS = 4
 SETTLES_WITHIN = 180.0
@@ -101,7 +102,7 @@ class Campaign:
             self.dealt[what.kind] += 1
             mend = self.deal(what)
             if mend is not None:
-                heapq.heappush(agenda, (time.monotonic() - began + mend.after, next(order), mend.what))
+                heapq.heappush(agenda, (time.monotonic() - began + mend.after, next(order), english(mend.what)))
         time.sleep(max(0.0, began + self.plan.seconds - time.monotonic()))
 
     def _settle(self) -> bool:

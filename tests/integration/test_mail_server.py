@@ -15,6 +15,7 @@ import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 
+from alerts.wording.phrase import Phrase
 from config.site import Channel
 from tests.support.hospital import Hospital, crs2, eventually
 from tests.support.pages import page
@@ -30,7 +31,9 @@ pytestmark = [
 USER, PASSWORD, QUOTED = "ward", "p w/+", "p%20w%2F%2B"
 HOUSE = "cartwatch.hospital.example"
 WRITES, READS = f"pages@{HOUSE}", "rossi@hospital.example"
-REFUSED = Attempt(Outcome.TEMPORARY, "the mail server was not reached, or refused (certificate, login, recipient)")
+REFUSED = Attempt(
+    Outcome.TEMPORARY, Phrase("the mail server was not reached, or refused (certificate, login, recipient)")
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

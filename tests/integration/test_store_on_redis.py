@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from redis import Redis
 
+from alerts.wording.phrase import phrase
 from config.site import load_site
 from tests.support.hospital import course, crs2, eventually
 from tests.support.stored_ward import Clock
@@ -73,7 +74,7 @@ def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
     def slow(*_: object) -> Attempt:
         store.redis.pexpire(SHARD.page_lease(page), 20)
         eventually(lambda: store.redis.pttl(SHARD.page_lease(page)) < 0, "the claim has run out")
-        return Attempt(Outcome.PERMANENT, "the provider answered 404")
+        return Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
 
     monkeypatch.setattr(module, "send", slow)
     assert module.deliver(store, SHARD, page, clock, SITE, MessageContext()).outcome is Outcome.PERMANENT

@@ -8,9 +8,10 @@ from functools import cache
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
-from alerts.wording.catalogue import in_english, italian, render
-from alerts.wording.phrase import Arg, Listed, Phrase
+from alerts.wording.catalogue import in_english, render
+from alerts.wording.phrase import Arg, Listed, Name, Phrase
 from config.languages import LOCALES
+from config.vocabulary import label
 
 ENGLISH = re.compile(
     r"\b(grade|the|of|with|without|could|not|since|least|charted|holds|before|missing|(?<!-)by|was|is|are|only|after|"
@@ -38,17 +39,14 @@ def parts(words: Arg) -> Iterator[Phrase]:
     if isinstance(words, Phrase):
         yield words
         yield from (part for arg in words.args for part in parts(arg))
+    elif isinstance(words, Name):
+        yield Phrase(label(words.code))
     elif isinstance(words, Listed):
         yield from (part for item in words.items for part in parts(item))
 
 
-def assert_italian(words: Phrase | str) -> None:
+def assert_italian(words: Phrase) -> None:
     """The catalogue has every phrase, and no word of English is left in the whole."""
-    if isinstance(words, str):
-        found = italian(words)
-        assert found.known, words
-        assert not ENGLISH.search(found.text), f"{words} -> {found.text}"
-        return
     assert [part.id for part in parts(words) if has_words(part.id) and part.id not in entries()] == []
     text = render(words, "it", UTC)
     assert not ENGLISH.search(text), f"{in_english(words, UTC)} -> {text}"

@@ -15,8 +15,10 @@ def english(words: Phrase | str) -> str: ...
 @overload
 def english(words: Iterable[Phrase | str]) -> tuple[str, ...]: ...
 def english(words: Phrase | str | Iterable[Phrase | str]) -> str | tuple[str, ...]:
-    """One phrase, or each of several, as a person reads it."""
-    return in_english(words, ROME) if isinstance(words, Phrase | str) else tuple(in_english(one, ROME) for one in words)
+    """One phrase, or each of several, as a person reads it; a text stays as it is."""
+    if isinstance(words, Phrase):
+        return in_english(words, ROME)
+    return words if isinstance(words, str) else tuple(map(english, words))
 
 
 def sentence(words: Iterable[Phrase | str]) -> str:
@@ -24,6 +26,6 @@ def sentence(words: Iterable[Phrase | str]) -> str:
     return "; ".join(english(words))
 
 
-def in_names(words: Iterable[Phrase | str]) -> tuple[str, ...]:
+def in_names(words: Iterable[Phrase]) -> tuple[str, ...]:
     """What was missing, with readings named as messages name them."""
     return tuple(in_code(one, ROME) for one in words)

@@ -30,6 +30,9 @@ URGENCIES = ("low", "medium", "high", "critical", "technical")
 )
 def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
     """Send a test page to PERSON over their channels and print each answer. Exit code 1: no channel worked."""
+    from datetime import UTC
+
+    from alerts.wording.catalogue import in_english
     from worker.delivery.channel import send
     from worker.delivery.message_context import message_context
     from worker.delivery.outcome import Outcome
@@ -46,7 +49,8 @@ def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
         page = build_test_page(run.site, person, name, run.clock.now(), urgency)
         attempt = send(on_call.channels[name], [page], message_context(run))
         worked |= attempt.outcome is Outcome.SENT
-        click.echo(f"{name}: {attempt.outcome}{f', {attempt.detail}' if attempt.detail else ''}")
+        detail = in_english(attempt.detail, UTC)
+        click.echo(f"{name}: {attempt.outcome}{f', {detail}' if detail else ''}")
     if not worked:
         sys.exit(1)
 

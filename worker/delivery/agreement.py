@@ -17,6 +17,7 @@ from redis.client import Pipeline
 from alerts.messages import Fault
 from alerts.pages.page import Page
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from config.site import Channel, Site
 from worker.clock import milliseconds
 from worker.delivery import page_lease
@@ -72,6 +73,9 @@ def wait_for_newer(redis: Redis, lease: PageLease, now: datetime) -> bool:
 def behind_fault(lease: PageLease, now: datetime) -> Fault:
     """The fault that this machine sends a page though its configuration is older than the page's."""
     machine, channel = socket.gethostname(), lease.page.channel
-    what = f"the configuration on {machine} is older than the one pages are made under, and no sender has the newer"
-    what = f"{what}: channel {channel} is used as {machine} knows it; bring its files up to date"
+    text = (
+        "the configuration on {machine} is older than the one pages are made under, and no sender has the newer:"
+        " channel {channel} is used as {machine} knows it; bring its files up to date"
+    )
+    what = phrase(text, machine=machine, channel=channel)
     return fault(f"configuration age {machine}", what, f"{machine} {lease.page.id}", now)

@@ -9,6 +9,7 @@ from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.pages.page import Page
+from alerts.wording.phrase import Phrase
 from config.site import Channel, Urgency
 from worker.delivery import ntfy, providers
 from worker.delivery.http import bound_responses
@@ -50,7 +51,7 @@ def send(channel: Channel, pages: Sequence[Page], context: MessageContext) -> At
     )
     plugin = _open(url)
     if plugin is None:
-        return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+        return Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
     hints = [reply_hint(page, link) for page, link in zip(pages, links, strict=True)]
     if providers.has_link_field(service) and links[0]:
         hints[0] = ReplyHint()
@@ -88,7 +89,7 @@ def send_picture(channel: Channel, page_id: str, picture: bytes, rendered: Rende
     service = providers.schema(url)
     plugin = _open(providers.with_extras(providers.as_quiet(url), waits))
     if plugin is None:
-        return Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+        return Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
     rendered = caption(rendered, size_limit_of(service, plugin.title_maxlen, plugin.body_maxlen))
     if service in ntfy.SERVICES:
         return ntfy.send_picture(plugin, picture, PICTURE_NAME, rendered)
@@ -132,7 +133,7 @@ def outcome_of(result: AppriseResult, service: str = "", waits: float = READ_SEC
     if result.status == AppriseResultStatus.SUCCESS:
         return Attempt(Outcome.SENT)
     if result.status == AppriseResultStatus.TIMEOUT:
-        return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+        return Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
     attempts = [attempt for service_ in result for attempt in service_]
     logged = " ".join(entry.message for attempt in attempts for entry in attempt.logs)
     return classify_failure(logged, service, max((attempt.elapsed for attempt in attempts), default=0.0), waits)

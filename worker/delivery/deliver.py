@@ -18,7 +18,7 @@ one page begins the next, so that a page costs one round trip and one write to d
 import logging
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -29,6 +29,8 @@ from redis.retry import Retry
 
 from alerts.messages import Receipt
 from alerts.pages.page import Page
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase
 from config.site import Channel, Site
 from worker.clock import Clock, milliseconds
 from worker.delivery import agreement, channel_lock, limits, page_lease
@@ -51,7 +53,7 @@ GONE = Channel(url="")
 CRASHES_BEFORE_REPORT = 2
 """Attempts in a row whose worker died before we report it: one death may be a restart."""
 
-CRASHED = Attempt(Outcome.UNKNOWN, "the worker that sent it ended before there was an answer")
+CRASHED = Attempt(Outcome.UNKNOWN, Phrase("the worker that sent it ended before there was an answer"))
 
 PREFETCH = 8
 """Waiting pages of a channel that one call leases."""
@@ -307,7 +309,13 @@ class ChannelRun:
         attempt = self._send(message)
         lasted, now = time.monotonic() - began, self._clock.now()
         for lease in message:
-            log.info("page %s on %s: %s %s", lease.page.id, self._lock.channel, attempt.outcome, attempt.detail)
+            log.info(
+                "page %s on %s: %s %s",
+                lease.page.id,
+                self._lock.channel,
+                attempt.outcome,
+                in_english(attempt.detail, UTC),
+            )
             if attempt.outcome is not Outcome.SENT:
                 self._schedule_retry(lease, attempt, now)
         if attempt.outcome is Outcome.SENT and len(message) == 1:
@@ -332,9 +340,11 @@ class ChannelRun:
 
     def _send(self, message: list[PageLease]) -> Attempt:
         if self._channel is GONE and any(agreement.is_behind(lease.owed, self._site) for lease in message):
-            return Attempt(Outcome.TEMPORARY, "this machine's configuration is older and does not know the channel")
+            return Attempt(
+                Outcome.TEMPORARY, Phrase("this machine's configuration is older and does not know the channel")
+            )
         if self._channel is GONE:
-            return Attempt(Outcome.PERMANENT, "the channel is no longer configured")
+            return Attempt(Outcome.PERMANENT, Phrase("the channel is no longer configured"))
         return send(self._channel, [lease.page for lease in message], self._context)
 
     # -- the outcome -----------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """What a delivery process needs of its installation: the links, and the trend picture that follows a page."""
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from alerts.episodes.episode import Episode
 from alerts.pages.page import Page
 from alerts.state import PatientState
+from alerts.wording.catalogue import in_english
 from config.site import URGENCIES, Language, Site, Urgency
 from worker.delivery.agreement import mark
 from worker.delivery.channel import MessageContext, send_picture, takes_picture
@@ -65,7 +66,9 @@ def send_trend(run: Runtime, page_id: str, channel_name: str, address: str, asse
     caption = Rendered(title(chart, assessed_at, site, language), describe(chart, assessed_at, site, language, about))
     drawn = png(chart, assessed_at, site, language, about)
     attempt = send_picture(channel, page_id, drawn, caption, run.settings.receiver_url)
-    log.info("picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, attempt.detail)
+    log.info(
+        "picture for page %s on %s: %s %s", page_id, channel_name, attempt.outcome, in_english(attempt.detail, UTC)
+    )
 
 
 class _Sent(NamedTuple):

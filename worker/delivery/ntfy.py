@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from alerts.wording.phrase import Phrase
 from worker.delivery.outcome import Attempt, Outcome, classify_status
 from worker.delivery.rendering import Rendered
 
@@ -48,9 +49,9 @@ def send_picture(plugin: Any, picture: bytes, name: str, rendered: Rendered) -> 
                 allow_redirects=False,
             )
         except requests.Timeout:
-            return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+            return Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
         except requests.RequestException:
-            return Attempt(Outcome.TEMPORARY, "no answer from the provider")
+            return Attempt(Outcome.TEMPORARY, Phrase("no answer from the provider"))
         if answer.status_code != requests.codes.ok:
             return classify_status(answer.status_code)
     return Attempt(Outcome.SENT)

@@ -4,6 +4,7 @@ import re
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from alerts.wording.phrase import Phrase, phrase
 from worker.store.codec import Reported
 
 ReceiptOutcome = Literal["sent", "failed", "unknown", "undeliverable"]
@@ -23,7 +24,7 @@ class Attempt(NamedTuple):
     """An outcome and the reason, for people; never the text of the page."""
 
     outcome: Outcome
-    detail: str = ""
+    detail: Phrase = Phrase("")
 
 
 RETRYABLE_4XX = frozenset({408, 409, 423, 425, 429})
@@ -47,7 +48,7 @@ def is_permanent(status: int) -> bool:
 def classify_status(status: int) -> Attempt:
     """The outcome for an HTTP status other than success."""
     outcome = Outcome.PERMANENT if is_permanent(status) else Outcome.TEMPORARY
-    return Attempt(outcome, f"the provider answered {status}")
+    return Attempt(outcome, phrase("the provider answered {n}", n=status))
 
 
 def status_in(logged: str, schema: str = "") -> int | None:
@@ -73,13 +74,14 @@ def classify_failure(logged: str, schema: str, seconds: float, waits: float) -> 
     if status is not None:
         return classify_status(status)
     if seconds >= waits:
-        return Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+        return Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
     code = _CODE.search(logged)
     if code is not None:
-        return Attempt(Outcome.TEMPORARY, f"the provider refused with its code {code[1]}")
+        return Attempt(Outcome.TEMPORARY, phrase("the provider refused with its code {n}", n=code[1]))
     if schema in MAIL:
-        return Attempt(Outcome.TEMPORARY, "the mail server was not reached, or refused (certificate, login, recipient)")
-    return Attempt(Outcome.TEMPORARY, "no answer from the provider")
+        why = Phrase("the mail server was not reached, or refused (certificate, login, recipient)")
+        return Attempt(Outcome.TEMPORARY, why)
+    return Attempt(Outcome.TEMPORARY, Phrase("no answer from the provider"))
 
 
 def receipt_for(outcome: Outcome, reported: Reported, *, overdue: bool) -> ReceiptOutcome | None:

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from config.settings import Settings
 from worker.fhir_export.names import GRADE, PAGE, PERSON, logical, subject
 from worker.fhir_export.records import Item

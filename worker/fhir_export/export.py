@@ -18,6 +18,7 @@ from redis.client import Pipeline
 from alerts.messages import Fault
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from config.settings import Settings
 from worker.clock import Clock
 from worker.fhir_export import circuit_breaker
@@ -253,7 +254,8 @@ def _refusal(resource: Resource, result: PutResult, now: datetime) -> DeadLetter
 
 
 def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> Fault:
-    """The notice to the technician; the base's own text about a resource stays on the list."""
-    what = f"the FHIR base refuses {len(refused)} of what it was sent; see `cartwatch fhir-export status`"
+    """The notice to the technician; what the base said of a resource stays on the list."""
+    text = "the FHIR base refuses {n} of what it was sent; see `cartwatch fhir-export status`"
+    what = phrase(text, n=len(refused))
     about = f"refused {refused[0].id} {entry.id.decode()}"
     return fault(REFUSED, what, about, now)

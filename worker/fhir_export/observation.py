@@ -8,7 +8,7 @@ from typing import Any
 
 from alerts.grading.inputs import PROVISIONAL
 from alerts.grading.result import NOT_APPLICABLE
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from config.settings import Settings
 from config.vocabulary import DRUGS, label
 from worker.fhir_export.names import GRADE, MESSAGE, RULES, SYSTEM, UCUM, concept, logical, shown, subject

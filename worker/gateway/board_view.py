@@ -10,6 +10,7 @@ from alerts.episodes.episode import Episode
 from alerts.messages import SITE_SUBJECT
 from alerts.overview import LatestCount, Level, Overview, Sign, is_unacknowledged, most_urgent, most_urgent_first
 from alerts.state import PatientState
+from alerts.wording.phrase import Phrase, phrase
 from config.vocabulary import label, shown_unit
 from worker.gateway.ack_status import AckStatus, ack_status
 from worker.gateway.sparkline import sparkline
@@ -136,7 +137,7 @@ def board(
         discharged=tuple(_row(item, short[item.state.patient], reader, links) for item in discharged),
         technical=tuple(technical),
         feeds=tuple(_feeds(feeds, reader)),
-        unhealthy=tuple(reader.words(check.part) for check in checks if not check.well),
+        unhealthy=tuple(_part(check.part, reader) for check in checks if not check.well),
         open=len(shown),
         unanswered=sum(item.free for item in shown),
     )
@@ -190,6 +191,14 @@ def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
         episodes=tuple(_episodes(state, reader)),
         statements=tuple(map(reader.words, patient.statements)),
     )
+
+
+def _part(part: str, reader: Reader) -> str:
+    """A part of the service by its name in the reader's language."""
+    kind, _, what = part.partition(" ")
+    if kind == "workers" and what:
+        return reader.words(phrase("workers {what}", what=Phrase(what)))
+    return reader.say(part)
 
 
 def _episodes(state: PatientState, reader: Reader) -> list[EpisodeRow]:

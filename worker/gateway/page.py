@@ -26,7 +26,7 @@ from worker.gateway.context import Gateway, form_of, html, press_of
 from worker.gateway.error_pages import EXPIRED_LINK, FOREIGN_LINK, NO_SUCH, Refused, unusable
 from worker.gateway.responses import ButtonPress, Requested, UnusableResponse, lengths, receivers
 from worker.gateway.trend import trend
-from worker.gateway.view import Reader
+from worker.gateway.view import Reader, condition_name
 from worker.links import BadLink, ExpiredLink, LinkClaims
 
 
@@ -131,7 +131,7 @@ def _is_of_page(episode: Episode, claims: LinkClaims) -> bool:
 
 def _over_title(opened: OpenedPage) -> str:
     found = past_of(opened.state, opened.claims.episode) if opened.episode is None else None
-    return opened.reader.words(found[0].upper().replace("_", " ")) if found is not None else ""
+    return condition_name(found[0], opened.reader) if found is not None else ""
 
 
 def _has_effect(asked: Requested | None, opened: OpenedPage) -> bool:

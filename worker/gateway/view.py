@@ -41,8 +41,8 @@ class Reader(NamedTuple):
         """A text of the gateway, with its braces filled in."""
         return say(words, self.language, **values)
 
-    def words(self, said: Phrase | str) -> str:
-        """A text of graders, rules or faults in the reader's language."""
+    def words(self, said: Phrase) -> str:
+        """What graders, rules and faults say."""
         return render(said, self.language, self.site.zone)
 
     def clock(self, at: datetime | None) -> str:
@@ -59,6 +59,26 @@ class Reader(NamedTuple):
         """A person's name."""
         known = self.site.on_call.people.get(person)
         return known.name if known is not None else person
+
+
+_TECHNICAL = {
+    "FEED": "FEED {name}",
+    "INTAKE": "INTAKE {name}",
+    "CHANNEL": "CHANNEL {name}",
+    "EVALUATION": "EVALUATION {name}",
+    "ROTA": "ROTA {name}",
+    "MERGE": "MERGE {name}",
+}
+
+
+def condition_name(condition: str, reader: Reader) -> str:
+    """The condition of an episode that is over, of which no finding names it any more."""
+    name = condition.upper().replace("_", " ")
+    since = name.removeprefix("UNREGISTERED PATIENTS SINCE ")
+    if since != name:
+        return reader.say("UNREGISTERED PATIENTS SINCE {time}", time=since)
+    kind, _, what = name.partition(" ")
+    return reader.say(_TECHNICAL[kind], name=what) if what and kind in _TECHNICAL else reader.say(name)
 
 
 class ReadingRow(NamedTuple):

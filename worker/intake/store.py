@@ -24,6 +24,7 @@ from redis.client import Pipeline
 from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
 from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, ParsedResource, Unmapped
 from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
@@ -214,7 +215,7 @@ class IntakeStore:
             return []
         pipe.set(notified, 1, ex=NOTIFIED_FOR)
         name = source[:SOURCE_SHOWN]
-        what = f"messages from {name} are set aside; see `cartwatch dead-letters`"
+        what = phrase("messages from {source} cannot be used; see `cartwatch dead-letters`", source=name)
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
         return [(message, message.model_dump_json(exclude_none=True).encode())]
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from alerts.messages import Fault
 from alerts.state import PatientState
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import Phrase, phrase
 from worker.store.keys import SYNTHETIC
 
 CANARY = "canary"
@@ -14,7 +15,7 @@ CANARY = "canary"
 TIMEOUT = timedelta(seconds=30)
 """A page that has not arrived after this is an incident."""
 
-WORDS = "cartwatch's own page on its way round: nobody is ill, and nothing is to be done"
+WORDS = Phrase("cartwatch's own page on its way round: nobody is ill, and nothing is to be done")
 
 
 class Canary:
@@ -40,15 +41,18 @@ class Canary:
         sent = [one.state_at for one in episode.deliveries if one.state == "sent" and one.state_at is not None]
         return max(min(sent) - self._sent, timedelta(0)) if sent else None
 
-    def overdue(self) -> dict[str, str]:
+    def overdue(self) -> dict[str, Phrase]:
         """What is wrong, by condition; empty if nothing is."""
         if self._sent is None or not self._under_way:
             return {}
         waited = self._latency if self._latency is not None else self._now - self._sent
         if waited <= TIMEOUT:
             return {}
-        back = "came back after" if self._latency is not None else "has not come back for"
-        return {CANARY: f"the page of the synthetic patient {back} {waited.total_seconds():.0f} s"}
+        late, absent = (
+            "the page of the synthetic patient came back after {n} s",
+            "the page of the synthetic patient has not come back for {n} s",
+        )
+        return {CANARY: phrase(absent if self._latency is None else late, n=int(waited.total_seconds()))}
 
     def messages(self) -> list[Fault]:
         """End the last page if it arrived or timed out, and send the next if it is due."""

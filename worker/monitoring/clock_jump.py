@@ -13,6 +13,7 @@ from typing import cast
 
 from redis import Redis
 
+from alerts.wording.phrase import Phrase, phrase
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
 from worker.store.commit import LOOK_AT_LEAST_EVERY
 from worker.store.keys import Keys
@@ -48,16 +49,16 @@ def notice(store: Store, clock: StoreClock, last_run: bytes | None) -> None:
         store.redis.set(_key(store.keys), f"{jumped:+.0f}", px=REPORTED_FOR)
 
 
-def found(store: Store) -> dict[str, str]:
+def found(store: Store) -> dict[str, Phrase]:
     """The incident of a recent jump, by its condition; empty if there was none."""
     jumped = cast("bytes | None", store.redis.get(_key(store.keys)))
     if jumped is None:
         return {}
-    what = (
-        f"the store's clock has jumped by {jumped.decode()} s: check its time service; until it is right, readings may"
+    text = (
+        "the store's clock has jumped by {seconds} s: check its time service; until it is right, readings may"
         " count as old or be refused as of the future, and episodes may be paged early or again"
     )
-    return {CONDITION: what}
+    return {CONDITION: phrase(text, seconds=jumped.decode())}
 
 
 def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVERY + WRITTEN_AHEAD) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import Phrase, phrase
 from worker.runtime.reload import WatchedConfig
 from worker.store.inbox import append, encoded
 from worker.store.keys import Shard
@@ -25,18 +26,19 @@ def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Sh
     before = known.pop(field.encode(), b"").decode()
     wake: list[Shard] = []
     if refused and refused != before:
-        what = f"the configuration on {machine} cannot be used; the one before stays in force: {refused}"
+        text = "the configuration on {machine} cannot be used; the one before stays in force: {why}"
+        what = phrase(text, machine=machine, why=refused)
         wake = _say(store, what, now, over=False)
         store.redis.hset(key, field, refused)
     elif before and not refused:
         if not known:
-            wake = _say(store, "the configuration can be used again", now, over=True)
+            wake = _say(store, Phrase("the configuration can be used again"), now, over=True)
         store.redis.hdel(key, field)
     # Recorded only after the fault stands in the inbox: to notify twice is better than not at all.
     in_force.reported = refused
     return wake
 
 
-def _say(store: Store, what: str, now: datetime, *, over: bool) -> list[Shard]:
+def _say(store: Store, what: Phrase, now: datetime, *, over: bool) -> list[Shard]:
     message = fault("configuration", what, f"configuration {over} {now.isoformat()}", now, over=over)
     return append(store.redis, store.keys, [encoded(message)], now).wake

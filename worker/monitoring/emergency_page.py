@@ -11,18 +11,22 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
+
+import msgspec
 
 from alerts.episodes.rota import holders
 from alerts.pages.page import Page, site_page
 from alerts.pages.title import Title, tag
-from alerts.wording.catalogue import translate
+from alerts.wording.catalogue import render
+from alerts.wording.phrase import Phrase
 from config.settings import Settings
 from config.site import Site, Urgency, load_site
 
-CANNOT_PAGE = "cartwatch cannot page"
-PAGES_AGAIN = "cartwatch pages again"
+CANNOT_PAGE = Phrase("cartwatch cannot page")
+PAGES_AGAIN = Phrase("cartwatch pages again")
 
-ADVICE = (
+ADVICE = Phrase(
     "until this is fixed nobody is paged about any patient: watch the patients; see `cartwatch health` on the server"
 )
 
@@ -30,15 +34,15 @@ RETRY_SECONDS = (2, 5, 15, 30, 60, 60, 60)
 """The backoff before the channels of a person are tried again, if none accepted the page."""
 
 
-def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: Urgency) -> Iterator[Page]:
-    """One page for each channel of everybody in the first step of the critical and the technical ladder.
+def pages(site: Site, title: Phrase, lines: Sequence[Phrase], now: datetime, urgency: Urgency) -> Iterator[Page]:
+    """One page for each channel of everybody whom the first step of the critical or the technical ladder pages.
 
-    `title` and `lines` are English sentences of the catalogue; each person reads their own language. There is no
-    episode, and so nothing to respond to.
+    Each person reads their own language. Nothing can be answered: there is no episode.
     """
     on_call = site.on_call
     for person in _people(site, now):
         known = on_call.people[person]
+        words = partial(render, language=known.language, zone=site.zone)
         for number, channel in enumerate(known.channels, 1):
             yield site_page(
                 "alarm",
@@ -48,8 +52,10 @@ def pages(site: Site, title: str, lines: Sequence[str], now: datetime, urgency: 
                 reason="resolved" if title == PAGES_AGAIN else "new",
                 to=person,
                 channel=channel,
-                heading=Title(f"{tag(urgency, known.language)} {on_call.name}", (translate(title, known.language),)),
-                text="\n".join(translate(line, known.language) for line in lines),
+                heading=Title(
+                    f"{tag(urgency, known.language)} {on_call.name}", (render(title, known.language, site.zone),)
+                ),
+                text="\n".join(map(words, lines)),
                 language=known.language,
             )
 
@@ -60,10 +66,11 @@ def _people(site: Site, now: datetime) -> Iterable[str]:
     return dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
 
 
-def send_directly(settings: Settings, title: str, *lines: str, at: datetime) -> "subprocess.Popen[bytes]":
-    """Send such pages to the people on duty at a time, from a process that outlives this one."""
+def send_directly(settings: Settings, title: Phrase, *lines: Phrase, at: datetime) -> "subprocess.Popen[bytes]":
+    """Send such pages from a process of its own, which outlives this one: to whoever is on duty at a time."""
+    words = (msgspec.json.encode(line).decode() for line in (title, *lines))
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "worker.monitoring.emergency_page", at.isoformat(), title, *lines],
+        [sys.executable, "-m", "worker.monitoring.emergency_page", at.isoformat(), *words],
         env={**os.environ, **settings.as_environment()},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -75,7 +82,8 @@ def main() -> None:
 
     People are paged in parallel: a channel that hangs delays nobody else.
     """
-    at, title, *lines = sys.argv[1:]
+    at, *words = sys.argv[1:]
+    title, *lines = (msgspec.json.decode(line, type=Phrase) for line in words)
     settings = Settings()
     site = load_site(settings.config_dir)
     urgency: Urgency = "critical" if title == CANNOT_PAGE else "technical"

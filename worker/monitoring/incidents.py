@@ -41,7 +41,7 @@ class Change(msgspec.Struct):
     incidents: Incidents
 
 
-def compare(before: Mapping[str, Incident], found: Mapping[str, str], now: int) -> Change:
+def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: int) -> Change:
     """Update the incidents by what a run has found at a time (ms)."""
     change = Change([], [], {})
     for condition in found:

@@ -23,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase, phrase
 from config.settings import Settings
 from worker.clock import StoreClock, milliseconds
 from worker.monitoring import emergency_page
@@ -53,7 +55,7 @@ OVER_AFTER_SECONDS = 6.0
 FLOWS_AFTER_SECONDS = 30.0
 """The same where pages or messages did not move: they may move and stop again."""
 
-UNFIT = "its settings are unsafe and no worker starts"
+UNFIT = Phrase("its settings are unsafe and no worker starts")
 
 
 class Progress:
@@ -96,10 +98,10 @@ class LastAlarm:
         began = time.monotonic()
         strict = self._store_outage.is_open(began)
         reason = self._store_reason(strict=strict)
-        self._report(self._store_outage, "the state store cannot be used", reason, began)
-        broker = self._broker.reason() if self._broker is not None else ""
+        self._report(self._store_outage, "store", _of(STORE, reason), began)
+        broker = self._broker.reason() if self._broker is not None else None
         if self._broker is not None:
-            self._report(self._broker_outage, "the broker cannot be used", broker, began)
+            self._report(self._broker_outage, "broker", _of(BROKER, broker), began)
         if reason or broker:
             # Whatever is stuck because of them is reported already.
             self._flow = _Flow(self._redis, self._keys, self._clock)
@@ -108,7 +110,7 @@ class LastAlarm:
             stuck = self._flow.trouble(time.monotonic())
         except RedisError:
             return
-        self._report(self._flow_outage, stuck, "" if not stuck else " ", began)
+        self._report(self._flow_outage, "flow" if stuck is None else stuck.id, stuck, began)
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,7 +118,7 @@ class LastAlarm:
         if self._broker is not None:
             self._broker.close()
 
-    def _store_reason(self, *, strict: bool) -> str:
+    def _store_reason(self, *, strict: bool) -> Phrase | None:
         """What is wrong with the store; while an outage is open, also what keeps workers from starting on it."""
         try:
             if strict and self._bars():
@@ -124,27 +126,26 @@ class LastAlarm:
             self._redis.set(f"{self._keys.namespace}:probe", 1, ex=60)
         except RedisError as error:
             return reason_of(error)
-        return ""
+        return None
 
     def _bars(self) -> bool:
         found = violations(self._redis, self._keys, volatile=self._settings.volatile)
         # Of a store that a newer version writes to, that version's processes look after the pages.
         return any(violation.fatal and violation.part != STORED_DATA for violation in found)
 
-    def _report(self, outage: Outage, what: str, reason: str, began: float) -> None:
+    def _report(self, outage: Outage, what: str, line: Phrase | None, began: float) -> None:
         now = time.monotonic()
-        if not reason:
+        if line is None:
             self._since.pop(what, None)
             lasted = outage.well(now)
             if lasted is not None:
                 self._send_end(lasted)
             return
         if outage.trouble(self._since.setdefault(what, began), now):
-            self._send(what, reason)
+            self._send(line)
 
-    def _send(self, what: str, reason: str) -> None:
-        line = f"{what}: {reason}" if reason.strip() else what
-        log.error("last alarm: %s; paged directly", line)
+    def _send(self, line: Phrase) -> None:
+        log.error("last alarm: %s; paged directly", in_english(line, UTC))
         at = self._clock.estimate()
         self._sending.append(
             emergency_page.send_directly(self._settings, emergency_page.CANNOT_PAGE, line, emergency_page.ADVICE, at=at)
@@ -152,7 +153,7 @@ class LastAlarm:
 
     def _send_end(self, seconds: float) -> None:
         log.warning("last alarm: the outage is over after %.0f s; paged directly", seconds)
-        line = f"the outage is over; it lasted {seconds:.0f} s"
+        line = phrase("the outage is over; it lasted {n} s", n=round(seconds))
         self._sending.append(
             emergency_page.send_directly(self._settings, emergency_page.PAGES_AGAIN, line, at=self._clock.estimate())
         )
@@ -165,8 +166,8 @@ class _Flow:
         self._redis, self._keys, self._clock = redis, keys, clock
         self._pages, self._messages, self._watchdog = Progress(), Progress(), Progress()
 
-    def trouble(self, now: float) -> str:
-        """What is stuck for too long; empty if nothing is. One round trip."""
+    def trouble(self, now: float) -> Phrase | None:
+        """What is stuck for too long; None if nothing is. One round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._keys.watchdog, "last_run")
         pipe.time()
@@ -186,16 +187,16 @@ class _Flow:
             old = [entry for entry, _ in inbox if seconds - int(entry.split(b"-")[0]) // 1000 > OVERDUE.total_seconds()]
             messages |= {(shard.number, entry) for entry in old}
         checks = (
-            (self._pages, frozenset(pages), NOT_SENT_SECONDS, "pages are owed and none is sent"),
-            (self._messages, frozenset(messages), NOT_EVALUATED_SECONDS, "messages wait and none is evaluated"),
-            (self._watchdog, frozenset({last_run}), NO_WORKER_SECONDS, "no worker runs"),
+            (self._pages, frozenset(pages), NOT_SENT_SECONDS, Phrase("pages are owed and none is sent")),
+            (self._messages, frozenset(messages), NOT_EVALUATED_SECONDS, Phrase("messages wait and none is evaluated")),
+            (self._watchdog, frozenset({last_run}), NO_WORKER_SECONDS, Phrase("no worker runs")),
         )
         stuck = [
             what
             for progress, waiting, most, what in checks
             if (since := progress.still_since(waiting, now)) is not None and now - since >= most
         ]
-        return stuck[0] if stuck else ""
+        return stuck[0] if stuck else None
 
 
 class _Broker:
@@ -207,8 +208,8 @@ class _Broker:
         self._address, self._options = settings.broker, options if is_redis else {}
         self._connection: Any = None
 
-    def reason(self) -> str:
-        """What is wrong with it; empty where it answers."""
+    def reason(self) -> Phrase | None:
+        """What is wrong with it; None where it answers."""
         if self._connection is None:
             self._connection = Connection(
                 self._address, connect_timeout=ANSWER_SECONDS, transport_options=self._options
@@ -218,11 +219,11 @@ class _Broker:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
             connection.default_channel.queue_declare("advance", passive=True)
         except connection.channel_errors:
-            return ""  # it answers that the queue is not there
+            return None  # it answers that the queue is not there
         except Exception as error:
             self.close()
-            return f"it does not answer ({type(error).__name__})"
-        return ""
+            return _no_answer(error)
+        return None
 
     def close(self) -> None:
         """Close the connection."""
@@ -231,19 +232,30 @@ class _Broker:
             connection.collapse(ANSWER_SECONDS)
 
 
-def reason_of(error: RedisError) -> str:
-    """Why a store cannot be used, as the catalogue has it."""
+STORE, BROKER = "the state store cannot be used: {what}", "the broker cannot be used: {what}"
+
+
+def _of(text: str, reason: Phrase | None) -> Phrase | None:
+    return None if reason is None else phrase(text, what=reason)
+
+
+def reason_of(error: RedisError) -> Phrase:
+    """Why a store cannot be used."""
     if isinstance(error, BusyLoadingError):
-        return "it is still reading its data from disk"
+        return Phrase("it is still reading its data from disk")
     if isinstance(error, UNREACHABLE):
-        return f"it does not answer ({type(error).__name__})"
+        return _no_answer(error)
     if isinstance(error, OutOfMemoryError):
-        return "its memory is full (maxmemory)"
+        return Phrase("its memory is full (maxmemory)")
     if isinstance(error, ReadOnlyError):
-        return "it is a read-only replica"
+        return Phrase("it is a read-only replica")
     if isinstance(error, ResponseError):
-        return "it refuses to write; its disk may be full"
-    return f"it fails ({type(error).__name__})"
+        return Phrase("it refuses to write; its disk may be full")
+    return phrase("it fails ({error})", error=type(error).__name__)
+
+
+def _no_answer(error: Exception) -> Phrase:
+    return phrase("it does not answer ({error})", error=type(error).__name__)
 
 
 def refused(settings: Settings, error: UnfitStoreError) -> None:
@@ -256,7 +268,7 @@ def refused(settings: Settings, error: UnfitStoreError) -> None:
     now = time.monotonic()
     if store_outage(settings).trouble(now, now):
         log.error("last alarm: %s; paged directly", error)
-        what = f"the state store cannot be used: {UNFIT}"
+        what = phrase(STORE, what=UNFIT)
         emergency_page.send_directly(
             settings, emergency_page.CANNOT_PAGE, what, emergency_page.ADVICE, at=datetime.now(UTC)
         )

@@ -7,8 +7,8 @@ from typing import NamedTuple, cast
 from alerts.messages import SITE_SUBJECT, Fault
 from alerts.pages.title import place
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import At, Phrase, joined, phrase
 from config.site import Site
-from config.vocabulary import moment
 from worker.clock import milliseconds
 from worker.store.backlog import per_shard
 from worker.store.inbox import append, encoded
@@ -72,23 +72,23 @@ def changes(
     for source in site.on_call.feeds:
         silent_now = is_silent(feeds[source], source, site, now)
         if silent_now and source not in silent:
-            what = silence(source, feeds[source], patients.get(source, []), site)
+            what = silence(source, feeds[source], patients.get(source, []))
             faults.append(fault(f"feed {source}", what, f"silent {source} {now.isoformat()}", now))
         elif not silent_now and source in silent:
             about = f"seen {source} {now.isoformat()}"
-            faults.append(fault(f"feed {source}", f"{source} is heard again", about, now, over=True))
+            faults.append(fault(f"feed {source}", phrase("{source} sends again", source=source), about, now, over=True))
     return faults
 
 
-def silence(source: str, last: LastSeen, patients: Sequence[str], site: Site) -> str:
+def silence(source: str, last: LastSeen, patients: Sequence[str]) -> Phrase:
     """The text of a silent feed's page: since when it is silent, and of which patients it sent readings."""
-    at = moment(last.at, site.zone)
-    parts = [f"nothing from {source} since {at}" if last.ever else f"{source} was never heard, watched since {at}"]
+    text = "nothing from {source} since {at}" if last.ever else "{source} never sent anything, watched since {at}"
+    parts = [phrase(text, source=source, at=At(last.at))]
     if patients:
-        left = len(patients) - PATIENTS_SHOWN
-        more = f" and {left} more" if left > 0 else ""
-        parts.append(f"patients it sent readings of: {', '.join(patients[:PATIENTS_SHOWN])}{more}")
-    return "; ".join((*parts, "silence here does not mean that its patients are well"))
+        left, shown = len(patients) - PATIENTS_SHOWN, ", ".join(patients[:PATIENTS_SHOWN])
+        more = phrase("patients it sent readings of: {who} and {n} more", who=shown, n=left)
+        parts.append(more if left > 0 else phrase("patients it sent readings of: {who}", who=shown))
+    return joined([*parts, Phrase("silence here does not mean that its patients are well")])
 
 
 def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerts.state import Unregistered
+from alerts.wording.phrase import Phrase, plural
 from worker.clock import milliseconds
 from worker.monitoring.incidents import Incident
 from worker.store.shard import Store
@@ -37,7 +38,7 @@ def tally(found: Iterable[Unregistered]) -> Tally:
     return Tally(len(notes), min((one.first for one in notes), default=None), tuple(sources))
 
 
-def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident], now: datetime) -> dict[str, str]:
+def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident], now: datetime) -> dict[str, Phrase]:
     """The incident of patients whose registration is overdue, by its condition; empty if there are none.
 
     While it is open, another overdue patient opens a new one, with a page that counts them all; but no sooner than
@@ -51,8 +52,10 @@ def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident],
     if known and milliseconds(now) - before[known].since < page_after // timedelta(milliseconds=1):
         condition = known
     found = tally(late)
-    what = (
-        f"{found.patients} unregistered patients send readings, from {', '.join(found.sources)};"
-        " register them with `cartwatch register`, on the ward board or by the EHR"
+    one, many = (
+        "{n} unregistered patient sends readings, from {sources};"
+        " register the patient with `cartwatch register`, on the ward board or by the EHR",
+        "{n} unregistered patients send readings, from {sources};"
+        " register them with `cartwatch register`, on the ward board or by the EHR",
     )
-    return {condition: what}
+    return {condition: plural(one, many, n=found.patients, sources=", ".join(found.sources))}

@@ -9,12 +9,14 @@ without depending on us.
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from alerts.messages import SITE_SUBJECT, Fault
 from alerts.state import PatientState
 from alerts.step.system_faults import fault
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase, phrase
 from config.settings import Settings
 from config.site import Site
 from worker.clock import milliseconds
@@ -114,20 +116,19 @@ def _canary_state(store: Store) -> PatientState | None:
 # -- what is wrong -----------------------------------------------------------------------------------
 
 
-def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dict[str, str]:
+def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dict[str, Phrase]:
     """Everything that is wrong now: by condition, a text that names no patient."""
     store = run.store
-    found = {}
+    found: dict[str, Phrase] = {}
     for kind, waits in overdue._asdict().items():
         if waits:
+            text = "{n} overdue {kind} in shard(s) {shards}: see `cartwatch health`"
             shards = ", ".join(str(number) for number in waits)
-            found[f"{BEHIND}{kind}"] = (
-                f"{sum(waits.values())} overdue {kind} in shard(s) {shards}: see `cartwatch health`"
-            )
+            found[f"{BEHIND}{kind}"] = phrase(text, n=sum(waits.values()), kind=kind, shards=shards)
     if store.keys.of(SITE_SUBJECT).number in {*overdue.messages, *overdue.leases}:
-        found[SITE_SHARD_STUCK] = "nothing is evaluated in the shard that reports technical trouble"
+        found[SITE_SHARD_STUCK] = Phrase("nothing is evaluated in the shard that reports technical trouble")
     for violation in violations(store.redis, store.keys, volatile=run.settings.volatile):
-        found[violation.part] = str(violation)
+        found[violation.part] = violation.said
     found |= clock_jump.found(store)
     found |= _dropped(store, now)
     if run.settings.exports:
@@ -135,32 +136,34 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     consumers = beats.consumers_by_queue(workers)
     for queue in (*DELIVERS, EVALUATES, *((EXPORTS,) if run.settings.exports else ())):
         if not consumers[queue]:
-            found[f"{MISSED}{queue}"] = f"no worker takes from the queue {queue}: start one"
+            found[f"{MISSED}{queue}"] = phrase("no worker consumes the queue {queue}: start one", queue=queue)
     for machine, seconds in beats.drifts(workers).items():
-        what = f"the clock of {machine} is {seconds:+.0f} s off the store's: check the time service of both"
-        found[f"clock drift {machine}"] = what
+        text = "the clock of {machine} is {seconds} s off the store's: check the time service of both"
+        found[f"clock drift {machine}"] = phrase(text, machine=machine, seconds=f"{seconds:+.0f}")
     return found
 
 
-def _dropped(store: Store, now: datetime) -> dict[str, str]:
+def _dropped(store: Store, now: datetime) -> dict[str, Phrase]:
     """The first few sources of which dead letters were dropped lately."""
     dropping = dead_letters.tally(store.redis, store.keys, now).dropping
     return {
-        f"dead letters {source[:SOURCE_SHOWN]}": (
-            f"{source[:SOURCE_SHOWN]} sends more that cannot be used than is kept: the oldest of it is dropped;"
-            " see `cartwatch dead-letters`"
+        f"dead letters {source[:SOURCE_SHOWN]}": phrase(
+            "{source} sends more that cannot be used than is kept: the oldest of it is dropped;"
+            " see `cartwatch dead-letters`",
+            source=source[:SOURCE_SHOWN],
         )
         for source in dropping[:SOURCES_NAMED]
     }
 
 
-def _fhir_base(store: Store, now: datetime) -> dict[str, str]:
+def _fhir_base(store: Store, now: datetime) -> dict[str, Phrase]:
     """The incident of an EHR that has accepted nothing for too long."""
     circuit = circuit_breaker.read(store.redis, store.keys)
     if circuit is None or not circuit.is_to_be_reported(now):
         return {}
     minutes = (now - circuit.since) // timedelta(minutes=1)
-    return {FHIR_BASE: f"the FHIR base has taken nothing for {minutes} min ({circuit.why}); what it is owed is kept"}
+    text = "the FHIR base has accepted nothing for {minutes} min ({why}); what it is owed is kept"
+    return {FHIR_BASE: phrase(text, minutes=minutes, why=circuit.why)}
 
 
 def _no_worker_ran(state: Mapping[bytes, bytes], now: datetime) -> bool:
@@ -172,25 +175,25 @@ def _no_worker_ran(state: Mapping[bytes, bytes], now: datetime) -> bool:
 # -- reporting ---------------------------------------------------------------------------------------
 
 
-def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, str], now: datetime) -> list[Fault]:
+def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, Phrase], now: datetime) -> list[Fault]:
     faults = []
     for condition in opened:
-        log.error("watchdog: %s", found[condition])
+        log.error("watchdog: %s", in_english(found[condition], UTC))
         faults.append(fault(condition, found[condition], f"watchdog {condition} {now.isoformat()}", now))
     for condition in closed:
         log.warning("watchdog: %s is over", condition)
         about = f"watchdog closed {condition} {now.isoformat()}"
-        faults.append(fault(condition, f"{condition} is over", about, now, over=True))
+        faults.append(fault(condition, phrase("{incident} is over", incident=condition), about, now, over=True))
     return faults
 
 
-def _bypass_processing(run: Runtime, change: incidents.Change, found: Mapping[str, str], now: datetime) -> None:
+def _bypass_processing(run: Runtime, change: incidents.Change, found: Mapping[str, Phrase], now: datetime) -> None:
     """If the site's shard has just got stuck, put the page into its outbox."""
     if SITE_SHARD_STUCK in change.opened:
         enqueue_emergency_page(run.store, run.site, found[SITE_SHARD_STUCK], now)
 
 
-def enqueue_emergency_page(store: Store, site: Site, what: str, now: datetime) -> None:
+def enqueue_emergency_page(store: Store, site: Site, what: Phrase, now: datetime) -> None:
     """Put a page about the paging into the outbox, without processing, for the technical ladder's first step."""
     shard = store.keys.of(SITE_SUBJECT)
     pipe = store.redis.pipeline(transaction=True)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
@@ -10,6 +10,8 @@ from alerts.messages import AnyMessage, BadMessage, Merge, Registration, read_me
 from alerts.state import DeadLetter, PatientState, dead_letter
 from alerts.step.system_faults import fault, intake_fault
 from alerts.step.unregistered import would_be_unregistered
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Site
 from worker.clock import milliseconds
 from worker.processing.poison import CRASHES_BEFORE_DEAD_LETTER, give_up, postpone_ladders
@@ -24,7 +26,7 @@ from worker.store.unreadable import begins_anew, faults, suspend
 
 UNREADABLE = "what is stored of a patient cannot be read, and too many messages wait for it already"
 
-TO_MAKE_ROOM = "register them, or discharge those who are not to be watched"
+TOO_MANY = "too many unregistered patients ({n} are kept): register them, or discharge those who are not to be watched"
 
 
 def parse(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[ParsedEntry], Commit]:
@@ -71,7 +73,7 @@ def _with_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> Any
 def _refuse_raw(commit: Commit, waiting: InboxEntry, why: str, now: datetime) -> None:
     raw = waiting.raw.decode(errors="replace")[:RAW_KEPT]
     commit.effects.dead_letters.append(DeadLetter(now, "inbox", "", "", why, raw))
-    what = "a message in the inbox cannot be read; see `cartwatch dead-letters`"
+    what = Phrase("a message in the inbox cannot be read; see `cartwatch dead-letters`")
     commit.effects.faults.append(fault("intake inbox", what, waiting.entry.decode(), now))
 
 
@@ -123,9 +125,9 @@ def without_surplus(
                 del states[patient]
     if not surplus:
         return read
-    why = f"too many unregistered patients ({site.conventions.unregistered.at_most.value} are kept): {TO_MAKE_ROOM}"
+    why = phrase(TOO_MANY, n=site.conventions.unregistered.at_most.value)
     refused = [item.message for item in read if item.message.patient in surplus]
-    commit.effects.dead_letters.extend(dead_letter(message, why, now) for message in refused)
+    commit.effects.dead_letters.extend(dead_letter(message, in_english(why, UTC), now) for message in refused)
     by_source = {message.source: message for message in refused}
     commit.effects.faults.extend(intake_fault(message, why, now) for message in by_source.values())
     return [item for item in read if item.message.patient not in surplus]

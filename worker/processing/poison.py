@@ -17,6 +17,7 @@ from alerts.messages import AnyMessage, Fault
 from alerts.state import Effects, PatientState, dead_letter
 from alerts.step.step import step
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from config.site import Site
 from worker.store.commit import Commit
 from worker.store.inbox import SOURCE_SHOWN
@@ -90,7 +91,8 @@ def step_isolated(
 def postpone_ladders(commit: Commit, patients: list[str], whose: str, error: str, now: datetime) -> None:
     """Try ladders that cannot be evaluated again later, and report it. They delay no other patient."""
     commit.failed_timers.extend(patients)
-    what = f"a ladder could not be evaluated ({whose}: {error}); it is tried again each minute, see the worker's log"
+    text = "a ladder could not be evaluated ({error}); it is tried again each minute, see the worker's log"
+    what = phrase(text, error=f"{whose}: {error}")
     commit.effects.faults.append(fault("evaluation ladder", what, f"{whose} {now.isoformat()}", now))
 
 
@@ -102,5 +104,6 @@ def _log_failure(text: str, count: int, error: Exception) -> None:
 
 def _poison_fault(message: AnyMessage, error: str, now: datetime) -> Fault:
     source = message.source[:SOURCE_SHOWN]
-    what = f"a {message.type} from {source} could not be evaluated ({error}); see `cartwatch dead-letters`"
+    text = "a {kind} from {source} could not be evaluated ({error}); see `cartwatch dead-letters`"
+    what = phrase(text, kind=message.type, source=source, error=error)
     return fault(f"evaluation {source}", what, f"{source} {message.id}", now)

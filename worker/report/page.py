@@ -8,7 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from config.vocabulary import label, moment
 from worker.report.course import Course
 from worker.report.days import days

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from worker.report.course import Course
 from worker.report.palette import GRADES, UNDETERMINED
 from worker.report.panels import INK, SOFT, Panel, mark_urgent, panels

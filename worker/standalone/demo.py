@@ -16,7 +16,7 @@ from rich.text import Text
 
 from alerts.messages import AnyMessage, read_message
 from alerts.pages.concern import ENDED
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from config.site import URGENCIES, Site, load_site
 from worker.report.course import Course, course_from
 from worker.report.days import SYSTEMS, DayGrade, DayRow, days

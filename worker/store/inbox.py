@@ -16,6 +16,7 @@ from alerts.message_fields import Status
 from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from config.site import Site
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
@@ -247,5 +248,5 @@ def _with_letters(
 
 def _refusal(refused: list[DeadLetter], source: str, now: datetime) -> tuple[AnyMessage, bytes]:
     source = source[:SOURCE_SHOWN]
-    what = f"messages from {source} cannot be read; see `cartwatch dead-letters`"
+    what = phrase("messages from {source} cannot be read; see `cartwatch dead-letters`", source=source)
     return encoded(fault(f"intake {source}", what, f"{source} {now.isoformat()} {len(refused)}", now))

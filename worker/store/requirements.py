@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
@@ -11,6 +12,8 @@ from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import Phrase, phrase
 from config.settings import Settings
 from worker.store import schema
 from worker.store.capacity import STOP_AT, WARN_AT, memory_of
@@ -35,12 +38,20 @@ class Violation(NamedTuple):
     """A requirement that the store does not meet, and the fix; `fatal`: such a store must not be used."""
 
     part: str
-    seen: str
-    fix: str
+    seen: Phrase
+    fix: Phrase
     fatal: bool = True
 
+    @property
+    def said(self) -> Phrase:
+        """The whole, as a page says it."""
+        return phrase("{part}: {seen}; {fix}", part=Phrase(self.part), seen=self.seen, fix=self.fix)
+
     def __str__(self) -> str:
-        return f"{self.part}: {self.seen}; {self.fix}"
+        return in_english(self.said, UTC)
+
+
+GIVE_THE_PRIMARY = Phrase("give CARTWATCH_REDIS_URL the address of the primary")
 
 
 class UnfitStoreError(Exception):
@@ -74,33 +85,40 @@ def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers and numbers < OLDEST:
-        yield Violation("store version", f"Redis {version}", "install Redis 7 or newer, or Valkey")
+        yield Violation(
+            "store version", phrase("Redis {version}", version=version), Phrase("install Redis 7 or newer, or Valkey")
+        )
     role = info.get("role", "master")
     if role != "master":
-        yield Violation(
-            "store role", f"a read-only replica ({role})", "give CARTWATCH_REDIS_URL the address of the primary"
-        )
+        yield Violation("store role", phrase("a read-only replica ({role})", role=str(role)), GIVE_THE_PRIMARY)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        yield Violation("store eviction", f"maxmemory-policy {policy} drops keys", "set maxmemory-policy noeviction")
+        yield Violation(
+            "store eviction",
+            phrase("maxmemory-policy {policy} drops keys", policy=str(policy)),
+            Phrase("set maxmemory-policy noeviction"),
+        )
     yield from _durability(info, volatile)
     part = memory_of(info).part
     if part >= WARN_AT:
-        fix = f"raise maxmemory, or free memory: from {STOP_AT * 100:.0f} % on nothing is taken in"
-        yield Violation("store memory", f"{int(part * 100)} % of it is used", fix, fatal=False)
+        fix = phrase("raise maxmemory, or free memory: from {n} % on nothing is accepted", n=round(STOP_AT * 100))
+        yield Violation("store memory", phrase("{n} % of it is used", n=int(part * 100)), fix, fatal=False)
     if part >= STOP_AT:
-        fix = "what is left is for pages that are owed: raise maxmemory, or free memory"
-        yield Violation(
-            "intake", f"nothing is taken in while {int(part * 100)} % of the store is used", fix, fatal=False
-        )
+        fix = Phrase("what is left is for pages that are owed: raise maxmemory, or free memory")
+        seen = phrase("nothing is accepted while {n} % of the store is used", n=int(part * 100))
+        yield Violation("intake", seen, fix, fatal=False)
 
 
 def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
     if not info.get("aof_enabled", 1) and not volatile:
-        fix = "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
-        yield Violation("store durability", "appendonly no: what was accepted is lost when the store ends", fix)
+        fix = Phrase(
+            "set appendonly yes and appendfsync always (CARTWATCH_VOLATILE=true for a look around without patients)"
+        )
+        seen = Phrase("appendonly no: what was accepted is lost when the store ends")
+        yield Violation("store durability", seen, fix)
     if info.get("aof_last_write_status", "ok") != "ok":
-        yield Violation("store durability", "the append-only file cannot be written", "free space on the store's disk")
+        seen = Phrase("the append-only file cannot be written")
+        yield Violation("store durability", seen, Phrase("free space on the store's disk"))
 
 
 def _flushed_late(redis: Redis) -> Iterator[Violation]:
@@ -108,8 +126,8 @@ def _flushed_late(redis: Redis) -> Iterator[Violation]:
     with suppress(ResponseError):
         when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
         if when != ALWAYS:
-            seen = f"appendfsync {when}: a power cut loses the last of what was accepted"
-            yield Violation("store durability", seen, "set appendfsync always")
+            seen = phrase("appendfsync {when}: a power cut loses the last of what was accepted", when=str(when))
+            yield Violation("store durability", seen, Phrase("set appendfsync always"))
 
 
 def advice(redis: Redis) -> Violation | None:
@@ -120,8 +138,8 @@ def advice(redis: Redis) -> Violation | None:
     """
     if redis.info("memory").get("maxmemory"):
         return None
-    fix = "set it to half of the machine's at most, so that a write of the append-only file anew has room"
-    return Violation("store memory", "maxmemory is not set", fix, fatal=False)
+    fix = Phrase("set it to half of the machine's at most, so that a write of the append-only file anew has room")
+    return Violation("store memory", Phrase("maxmemory is not set"), fix, fatal=False)
 
 
 def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
@@ -132,12 +150,14 @@ def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
     except NewerStoreError as error:
         yield _newer(error)
     except OutOfMemoryError:
-        yield Violation("store memory", "full: maxmemory is reached and writes are refused", "raise maxmemory")
+        full = Phrase("full: maxmemory is reached and writes are refused")
+        yield Violation("store memory", full, Phrase("raise maxmemory"))
     except ReadOnlyError:
-        yield Violation("store role", "a read-only replica", "give CARTWATCH_REDIS_URL the address of the primary")
+        yield Violation("store role", Phrase("a read-only replica"), GIVE_THE_PRIMARY)
     except ResponseError as error:
         word = str(error).partition(" ")[0]
-        yield Violation("store durability", f"writes are refused ({word})", "see the store's log; is its disk full?")
+        seen = phrase("writes are refused ({word})", word=word)
+        yield Violation("store durability", seen, Phrase("see the store's log; is its disk full?"))
 
 
 def require_same_shard_count(redis: Redis, keys: Keys) -> None:
@@ -156,9 +176,9 @@ def require_same_shard_count(redis: Redis, keys: Keys) -> None:
 def _shard_count(redis: Redis, keys: Keys) -> Iterator[Violation]:
     begun = int(cast("bytes | None", redis.get(keys.shard_count)) or keys.shards)
     if begun != keys.shards:
-        seen = f"CARTWATCH_SHARDS is {keys.shards}, and this installation was begun with {begun}"
-        fix = f"set CARTWATCH_SHARDS={begun}, or another CARTWATCH_NAMESPACE for another installation"
-        yield Violation("shards", f"{seen}: its patients would not be found", fix)
+        text = "CARTWATCH_SHARDS is {n}, and this installation was begun with {n2}: its patients would not be found"
+        fix = "set CARTWATCH_SHARDS={n}, or another CARTWATCH_NAMESPACE for another installation"
+        yield Violation("shards", phrase(text, n=keys.shards, n2=begun), phrase(fix, n=begun))
 
 
 def _schema(redis: Redis, keys: Keys) -> Iterator[Violation]:
@@ -169,8 +189,8 @@ def _schema(redis: Redis, keys: Keys) -> Iterator[Violation]:
 
 
 def _newer(error: NewerStoreError) -> Violation:
-    mend = "start the newer version again; to go back, restore the backup that was made before the upgrade"
-    return Violation(STORED_DATA, str(error), mend)
+    fix = Phrase("start the newer version again; to go back, restore the backup that was made before the upgrade")
+    return Violation(STORED_DATA, error.said, fix)
 
 
 def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:

@@ -9,11 +9,14 @@ version's fixture (`python -m tests.support.recorded_store`).
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import WatchError
 
+from alerts.wording.catalogue import in_english
+from alerts.wording.phrase import phrase
 from worker.store.keys import Keys
 
 VERSION = 1
@@ -41,7 +44,9 @@ class NewerStoreError(Exception):
     """A newer version of cartwatch has written to the store: this one leaves everything in it untouched."""
 
     def __init__(self, found: int) -> None:
-        super().__init__(f"the stored data has version {found}, and this cartwatch knows version {VERSION} at most")
+        text = "the stored data has version {n}, and this cartwatch knows version {n2} at most"
+        self.said = phrase(text, n=found, n2=VERSION)
+        super().__init__(in_english(self.said, UTC))
 
 
 def seal(payload: bytes) -> bytes:

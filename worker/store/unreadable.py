@@ -19,6 +19,7 @@ from redis.client import Pipeline
 
 from alerts.messages import Fault
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import Phrase
 from worker.clock import milliseconds
 from worker.store.backlog import per_shard
 from worker.store.codec import unpack_export, unpack_owed, unpack_state
@@ -139,21 +140,23 @@ def faults(listed: Iterable[Unreadable], now: datetime, *, over: bool = False) -
     for one in listed:
         about = f"{one.incident} {over} {now.isoformat()}"
         if one.kind == "state":
-            what = "a patient's stored state cannot be read: the patient is not watched; see `cartwatch unreadable`"
+            what = Phrase(
+                "a patient's stored state cannot be read: the patient is not watched; see `cartwatch unreadable`"
+            )
             yield _for_clinicians(one, now).model_copy(update={"over": over})
         elif one.kind == "site":
-            what = "the stored technical incidents cannot be read and begin anew; see `cartwatch unreadable`"
+            what = Phrase("the stored technical incidents cannot be read and begin anew; see `cartwatch unreadable`")
         elif one.kind == "page":
-            what = "a page that is owed cannot be read and is not sent; see `cartwatch unreadable`"
+            what = Phrase("a page that is owed cannot be read and is not sent; see `cartwatch unreadable`")
         else:
-            what = "an entry for the EHR cannot be read and is not exported; see `cartwatch unreadable`"
+            what = Phrase("an entry for the EHR cannot be read and is not exported; see `cartwatch unreadable`")
         yield fault(one.incident, what, about, now).model_copy(update={"over": over})
 
 
 def _for_clinicians(one: Unreadable, now: datetime) -> Fault:
     """Whoever is on call must know that a patient is not watched; the ward board names the patient."""
     condition = f"not watched, {one.incident}"
-    what = "a patient is not watched, because their stored data cannot be read: see the ward board"
+    what = Phrase("a patient is not watched, because their stored data cannot be read: see the ward board")
     return fault(condition, what, f"{condition} {now.isoformat()}", now).model_copy(update={"urgency": "high"})
 
 

@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
 from worker.store.inbox import append, encoded
 from worker.store.keys import Keys, Shard
@@ -64,7 +65,10 @@ def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
     faults = [
         fault(
             f"store key {name.removeprefix(f'{keys.namespace}:')}",
-            f"the key {name} was of another type than ours and was renamed: find what else writes to this store",
+            phrase(
+                "the key {name} was of another type than ours and was renamed: find what else writes to this store",
+                name=name,
+            ),
             f"{name} {now.isoformat()}",
             now,
         )

@@ -10,6 +10,7 @@ from alerts.episodes.episode import Episode
 from alerts.episodes.escalation import due, due_in_time, due_unless_silenced, escalate_now, reassign
 from alerts.episodes.lifecycle import acknowledge, apply_finding
 from alerts.rules.finding import Finding
+from alerts.wording.phrase import Phrase
 from config.rota import always
 from config.site import Site, Step, Urgency
 from tests.support.charts import NOW, SITE, hours
@@ -22,7 +23,7 @@ def minutes(number: float) -> timedelta:
 
 
 def opened(urgency: Urgency = "critical") -> Episode:
-    said = Finding(condition="crs", level=3, urgency=urgency, title="CRS grade 3")
+    said = Finding(condition="crs", level=3, urgency=urgency, title=Phrase("CRS grade 3"))
     episode = apply_finding("P1", None, None, said, NOW, NOW, hours(6)).episode
     assert episode is not None
     return episode

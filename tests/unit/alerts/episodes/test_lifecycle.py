@@ -15,6 +15,7 @@ from alerts.grading.result import Evidence
 from alerts.rules.finding import Finding
 from alerts.wording.phrase import Phrase
 from tests.support.charts import NOW, SITE, hours, reading
+from tests.support.wording import english
 
 APART = hours(6)
 LATER = timedelta(seconds=20)
@@ -23,7 +24,9 @@ LATER = timedelta(seconds=20)
 
 def finding(level: int, urgency: str = "medium", *, measured: datetime | None = None, **more: Any) -> Finding:
     evidence = (Evidence(*reading("ice", 5, measured)),) if measured else ()
-    return Finding(condition="icans", level=level, urgency=urgency, title=f"grade {level}", evidence=evidence, **more)  # type: ignore[arg-type]
+    return Finding(
+        condition="icans", level=level, urgency=urgency, title=Phrase(f"grade {level}"), evidence=evidence, **more
+    )  # type: ignore[arg-type]
 
 
 def carried(episode: Episode | None, said: Finding, at: datetime = NOW, past: Past | None = None) -> EpisodeResult:
@@ -181,7 +184,7 @@ def test_a_lower_level_is_believed_at_the_second_measurement_6_hours_later() -> 
     assert followed.reason == "better"
     assert followed.episode is not None
     assert (followed.episode.level, followed.episode.was, followed.episode.urgency) == (1, 2, "medium")
-    assert (followed.episode.title, followed.episode.lower_since) == ("grade 1", None)
+    assert (english(followed.episode.title), followed.episode.lower_since) == ("grade 1", None)
 
 
 def test_the_same_measurement_hours_later_is_not_a_second_one() -> None:
@@ -317,7 +320,7 @@ def test_an_answer_from_before_the_worsening_does_not_take_what_was_taken_back()
 def test_a_level_that_never_stood_is_lowered_to_it() -> None:
     _, worse = raised_in_error()
     back = lifecycle.fall_back_to(worse, finding(2, "high"))
-    assert (back.level, back.urgency, back.title) == (2, "high", "grade 2")
+    assert (back.level, back.urgency, english(back.title)) == (2, "high", "grade 2")
 
 
 # -- late ------------------------------------------------------------------------------------------

@@ -31,10 +31,10 @@ def graded(*items: Item, site: Site = SITE) -> Grade:
 
 
 def lines(grade: Grade) -> list[str]:
-    found = [english(flag) for flag in grade.flags if is_statement(flag)]
-    for line in found:
-        assert_italian(line)
-    return found
+    found = [flag for flag in grade.flags if is_statement(flag)]
+    for flag in found:
+        assert_italian(flag)
+    return list(english(found))
 
 
 # -- both are shown ----------------------------------------------------------------------------------

@@ -16,8 +16,7 @@ from alerts.grading.result import Evidence
 from alerts.pages.concern import ChartCorrection, PageConcern
 from alerts.pages.page import minimal_text, text
 from alerts.rules.finding import Finding
-from alerts.wording.catalogue import translate
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER, say
 from alerts.wording.phrase import Name, Phrase, named, phrase
 from config.site import Language, Site, Urgency
 from tests.support.charts import NOW, SITE, chart, dose, hours, reading
@@ -25,7 +24,7 @@ from tests.support.charts import NOW, SITE, chart, dose, hours, reading
 
 def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", **more: object) -> Finding:
     name = f"{condition.upper()} grade {level}"
-    return Finding(condition=condition, level=level, urgency=urgency, title=name, **more)  # type: ignore[arg-type]
+    return Finding(condition=condition, level=level, urgency=urgency, title=Phrase(name), **more)  # type: ignore[arg-type]
 
 
 def episode(said: Finding) -> Episode:
@@ -60,7 +59,7 @@ def test_a_minimal_page_names_only_urgency_and_page() -> None:
     assert body == f"Open the ward board for page e.1. {DISCLAIMER}"
     heading, body = minimal_text(said, "e.1", "it")
     assert str(heading) == "[CRITICO] avviso cartwatch e.1"
-    assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {translate(DISCLAIMER, 'it')}"
+    assert body == f"Aprire la lavagna di reparto per l'avviso e.1. {say(DISCLAIMER, 'it')}"
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -330,7 +329,7 @@ def test_a_whole_page_in_italian() -> None:
 
 @pytest.mark.parametrize("language", ["en", "it"])
 def test_every_page_ends_by_saying_what_it_is_not(language: Language) -> None:
-    assert page_text(concern(finding()), language=language).endswith(f"\n{translate(DISCLAIMER, language)}")
+    assert page_text(concern(finding()), language=language).endswith(f"\n{say(DISCLAIMER, language)}")
 
 
 def test_a_page_of_the_site_has_no_background() -> None:

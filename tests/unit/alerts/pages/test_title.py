@@ -24,7 +24,7 @@ PLACE = Admission(effective=INFUSED, infused=INFUSED, ward="HAEM-2", bed="12")
 
 def finding(level: int = 2, urgency: Urgency = "high", condition: str = "crs", **more: object) -> Finding:
     name = f"{condition.upper()} grade {level}"
-    return Finding(condition=condition, level=level, urgency=urgency, title=name, **more)  # type: ignore[arg-type]
+    return Finding(condition=condition, level=level, urgency=urgency, title=Phrase(name), **more)  # type: ignore[arg-type]
 
 
 def episode(said: Finding) -> Episode:

@@ -26,7 +26,7 @@ BOTH = SITE._replace(on_call=SITE.on_call.model_copy(update={"roles": ROLES}))
 
 
 def finding(condition: str = "crs", urgency: Urgency = "high", **more: object) -> Finding:
-    return Finding(condition=condition, level=2, urgency=urgency, title=f"{condition} 2", **more)  # type: ignore[arg-type]
+    return Finding(condition=condition, level=2, urgency=urgency, title=Phrase(f"{condition} 2"), **more)  # type: ignore[arg-type]
 
 
 def opened(condition: str = "crs", urgency: Urgency = "high") -> Episode:

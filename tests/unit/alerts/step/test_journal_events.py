@@ -16,6 +16,7 @@ from alerts.pages.title import Title
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.journal_events import answer_event, closed_event, grade_event, local, page_event, plain
+from alerts.wording.phrase import Phrase
 from tests.support.charts import NOW, SITE, Item, chart, day, reading
 
 WATCH = PatientState(patient="P1")
@@ -27,7 +28,7 @@ def event(system: str, *items: Item, was: str | None = None) -> dict[str, Any]:
 
 
 def episode() -> Episode:
-    said = Finding(condition="crs", level=2, urgency="high", title="CRS grade 2")
+    said = Finding(condition="crs", level=2, urgency="high", title=Phrase("CRS grade 2"))
     opened = apply_finding("P1", None, None, said, NOW, NOW, timedelta(hours=6)).episode
     assert opened is not None
     return opened

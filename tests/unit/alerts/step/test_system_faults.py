@@ -11,7 +11,9 @@ from alerts.episodes.episode import Episode
 from alerts.messages import MESSAGE, SITE_SUBJECT, Fault, Receipt
 from alerts.state import PatientState
 from alerts.step.system_faults import FAULT_QUIET, close_quiet, fault, intake_fault, note_fault, undeliverable_fault
+from alerts.wording.phrase import Phrase, phrase
 from tests.support.charts import NOW, hours
+from tests.support.wording import english
 
 FEED = "feed lab"
 
@@ -26,7 +28,7 @@ def reading(source: str = "lab", id: str = "m1") -> Any:
 
 
 def trouble(at: datetime = NOW) -> Fault:
-    return fault(FEED, "the feed of the laboratory is silent", "feed lab", at)
+    return fault(FEED, Phrase("the feed of the laboratory is silent"), "feed lab", at)
 
 
 def noted(*faults: Fault, state: PatientState | None = None) -> PatientState:
@@ -55,9 +57,9 @@ def test_a_fault_belongs_to_the_site() -> None:
 
 
 def test_a_fault_of_intake_names_source_and_reason_and_never_the_patient() -> None:
-    found = intake_fault(reading(), "crp: the unit is missing", NOW)
+    found = intake_fault(reading(), Phrase("crp: the unit is missing"), NOW)
     assert found.condition == "intake lab"
-    assert "messages from lab are set aside: CRP: the unit is missing" in found.what
+    assert "messages from lab cannot be used: crp: the unit is missing" in english(found.what)
     assert "Zimmermann" not in found.model_dump_json()
 
 
@@ -74,12 +76,12 @@ def test_a_fault_of_a_channel_says_what_came_back() -> None:
     assert isinstance(receipt, Receipt)
     found = undeliverable_fault(receipt, NOW)
     assert found.condition == "channel phone-1"
-    assert found.what == "pages do not get through on channel phone-1: HTTP 503"
+    assert english(found.what) == "pages do not get through on channel phone-1: HTTP 503"
 
 
 def test_a_channel_that_never_answered_says_so() -> None:
     receipt = message(type="receipt", source="delivery", page="p.1", channel="phone-1", outcome="undeliverable")
-    assert undeliverable_fault(receipt, NOW).what.endswith("no answer")
+    assert english(undeliverable_fault(receipt, NOW).what).endswith("no answer")
 
 
 @pytest.mark.parametrize("length", [1, 190, 200])
@@ -100,7 +102,7 @@ def test_faults_of_two_long_names_are_two_troubles() -> None:
 def test_a_fault_opens_a_technical_episode_that_is_due_at_once() -> None:
     episode = only(noted(trouble()))
     assert (episode.condition, episode.urgency, episode.reason) == (FEED, "technical", "new")
-    assert (episode.next_at, episode.title) == (NOW, "the feed of the laboratory is silent")
+    assert (episode.next_at, english(episode.title)) == (NOW, "the feed of the laboratory is silent")
 
 
 def test_the_same_fault_again_keeps_the_episode_and_pages_nobody() -> None:
@@ -117,7 +119,7 @@ def test_a_fault_noted_late_does_not_set_the_trouble_back() -> None:
 
 
 def test_another_fault_is_another_episode() -> None:
-    other = fault("channel phone-1", "no answer", "p.1", NOW)
+    other = fault("channel phone-1", Phrase("no answer"), "p.1", NOW)
     assert set(noted(trouble(), other).episodes) == {FEED, "channel phone-1"}
 
 
@@ -163,7 +165,7 @@ def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:
 
 
 def test_a_source_with_line_ends_and_a_long_text_still_makes_a_fault() -> None:
-    made = fault("intake " + "\n" * 300, "\u202e" * 2000, "\n" * 300, NOW)
+    made = fault("intake " + "\n" * 300, phrase("{what}", what="\u202e" * 2000), "\n" * 300, NOW)
     assert made.condition.startswith("intake \\n\\n")
-    assert made.what.startswith("\\u202e")
-    assert (len(made.condition), len(made.what), len(made.id)) == (300, 2000, 200)
+    assert english(made.what).startswith("\\u202e")
+    assert (len(made.condition), len(english(made.what)), len(made.id)) == (300, 300, 200)

@@ -8,9 +8,11 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT, Fault, Receipt, read_message
 from alerts.pages.page import Page
+from alerts.wording.phrase import Phrase
 from config.site import Channel, Site
 from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.wording import english
 from worker.clock import milliseconds
 from worker.delivery import channel_lock
 from worker.delivery import deliver as module
@@ -88,7 +90,7 @@ def test_the_judgement_says_under_which_version_of_the_channel_a_page_was_made(s
 
 
 def test_so_does_the_auditor(store: Store) -> None:
-    enqueue_emergency_page(store, NEW, "it stands still", NOW)
+    enqueue_emergency_page(store, NEW, Phrase("it stands still"), NOW)
     packed = store.redis.hvals(KEYS.of(SITE_SUBJECT).key("outbox"))
     assert packed
     assert {unpack_owed(item).written for item in packed} == {2000}
@@ -131,8 +133,8 @@ def test_where_nobody_has_the_newer_it_is_sent_all_the_same_and_said(
     assert delivered(store, clock, OLD).outcome is Outcome.SENT
     assert provider == [("e7.1", OLD.on_call.channels["phone-1"].url)]
     [fault] = faults(store)
-    assert "is older than the one pages are made under" in fault.what
-    assert "phone-1" in fault.what
+    assert "is older than the one pages are made under" in english(fault.what)
+    assert "phone-1" in english(fault.what)
 
 
 def test_a_channel_that_only_the_newer_knows_is_tried_again_and_the_next_channel_told(
@@ -142,7 +144,7 @@ def test_a_channel_that_only_the_newer_knows_is_tried_again_and_the_next_channel
     delivered(store, clock, WITHOUT)
     clock.at += WAITS_FOR_NEWER_CONFIG
     assert delivered(store, clock, WITHOUT).outcome is Outcome.TEMPORARY
-    assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [
+    assert [(receipt.outcome, english(receipt.detail)) for receipt in receipts(store)] == [
         ("failed", "this machine's configuration is older and does not know the channel")
     ]
     clock.at += timedelta(minutes=1)

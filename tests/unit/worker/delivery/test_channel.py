@@ -13,9 +13,11 @@ from apprise.result import AppriseResult, AppriseResultStatus
 from celery.exceptions import SoftTimeLimitExceeded
 
 from alerts.pages.page import Page
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Channel, Urgency
 from tests.support.pages import page
 from tests.support.stored_ward import SITE
+from tests.support.wording import english
 from worker.delivery import channel as module
 from worker.delivery.channel import MessageContext, address, outcome_of, send, send_picture, takes_picture
 from worker.delivery.outcome import Attempt, Outcome
@@ -66,7 +68,7 @@ def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
     try:
         configure(level)
         receiver.behave("/phone-1", status=404)
-        assert page_to(receiver) == Attempt(Outcome.PERMANENT, "the provider answered 404")
+        assert page_to(receiver) == Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
     finally:
         root.setLevel(before)
 
@@ -74,13 +76,13 @@ def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_a_provider_in_trouble_is_tried_again(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
-    assert page_to(receiver) == Attempt(Outcome.TEMPORARY, f"the provider answered {status}")
+    assert page_to(receiver) == Attempt(Outcome.TEMPORARY, phrase("the provider answered {n}", n=status))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
 def test_a_refusal_for_good_is_permanent(receiver: FakePhone, status: int) -> None:
     receiver.behave("/phone-1", status=status)
-    assert page_to(receiver) == Attempt(Outcome.PERMANENT, f"the provider answered {status}")
+    assert page_to(receiver) == Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=status))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -94,7 +96,7 @@ def test_a_redirected_page_was_not_sent(receiver: FakePhone, status: int) -> Non
 
 def test_a_connection_that_is_dropped_is_tried_again(receiver: FakePhone) -> None:
     receiver.behave("/phone-1", drop=True)
-    assert page_to(receiver) == Attempt(Outcome.TEMPORARY, "no answer from the provider")
+    assert page_to(receiver) == Attempt(Outcome.TEMPORARY, Phrase("no answer from the provider"))
 
 
 def test_a_provider_that_is_not_there_is_tried_again() -> None:
@@ -110,7 +112,7 @@ def test_a_provider_that_hangs_is_given_up_after_the_read_timeout(
     monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     receiver.behave("/phone-1", delay=30.0)
     began = time.monotonic()
-    assert page_to(receiver) == Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+    assert page_to(receiver) == Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
     assert time.monotonic() - began < 5
 
 
@@ -142,7 +144,7 @@ def test_an_answer_in_drips_is_given_up_when_the_task_s_time_is_over(monkeypatch
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert attempt == Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+    assert attempt == Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
     assert not dripping.is_alive()
 
 
@@ -178,12 +180,12 @@ def test_a_hanging_channel_does_not_hold_up_another(receiver: FakePhone) -> None
 
 def test_an_address_apprise_does_not_know_is_permanent() -> None:
     attempt = send(Channel(url="pigeon://loft"), [PAGE], MessageContext())
-    assert attempt == Attempt(Outcome.PERMANENT, "the channel's address is not one Apprise knows")
+    assert attempt == Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
 
 
 def test_what_went_wrong_never_repeats_the_page(receiver: FakePhone) -> None:
     receiver.behave("/phone-1", status=500)
-    detail = page_to(receiver).detail
+    detail = english(page_to(receiver).detail)
     for word in ("CRS", "38.9", "P1", "phone-1"):
         assert word not in detail
 

@@ -9,9 +9,11 @@ from redis import Redis
 from alerts.messages import Receipt, read_message
 from alerts.pages.page import Page
 from alerts.state import Effects
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Channel
 from tests.support.pages import page as build_page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.wording import english
 from worker.clock import milliseconds
 from worker.delivery import deliver as module
 from worker.delivery import page_lease
@@ -25,10 +27,10 @@ from worker.store.shard import Batch, Store
 
 SHARD = KEYS.of("P1")
 POLICY = SITE.on_call.delivery
-FAILED = Attempt(Outcome.TEMPORARY, "the provider answered 503")
-REFUSED = Attempt(Outcome.PERMANENT, "the provider answered 404")
+FAILED = Attempt(Outcome.TEMPORARY, phrase("the provider answered {n}", n=503))
+REFUSED = Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
 SENT = Attempt(Outcome.SENT)
-UNKNOWN = Attempt(Outcome.UNKNOWN, "the provider did not answer in time")
+UNKNOWN = Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
 CONTEXT = MessageContext("json://127.0.0.1:9")
 
 
@@ -151,7 +153,7 @@ def test_a_failed_page_is_tried_again_after_longer_and_longer_waits(
 def test_a_page_that_may_not_have_arrived_stays_owed_with_the_same_id(
     store: Store, provider: Provider, page: str, outcome: Outcome
 ) -> None:
-    provider.answers = Attempt(outcome, "the provider did not answer in time")
+    provider.answers = Attempt(outcome, Phrase("the provider did not answer in time"))
     assert attempt(store, page) is outcome
     provider.answers = SENT
     assert attempt(store, page, NOW + timedelta(seconds=2)) is Outcome.SENT
@@ -173,7 +175,9 @@ def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
 ) -> None:
     provider.answers = answer
     for _, _wait in zip(range(5), retries(store, page), strict=False):
-        assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [(reported, answer.detail)]
+        assert [(receipt.outcome, english(receipt.detail)) for receipt in receipts(store)] == [
+            (reported, english(answer.detail))
+        ]
     assert [item.reported for item in owed(store)] == [reported]
 
 
@@ -205,7 +209,7 @@ def test_a_page_refused_for_good_is_reported_once_and_still_tried(store: Store, 
     waits = [wait for _, wait in zip(range(4), retries(store, page), strict=False)]
     assert waits == [POLICY.retry_backoff[-1]] * 4
     [receipt] = receipts(store)
-    assert (receipt.outcome, receipt.detail) == ("undeliverable", "the provider answered 404")
+    assert (receipt.outcome, english(receipt.detail)) == ("undeliverable", "the provider answered 404")
 
 
 def test_a_page_that_fails_for_long_is_reported_once(store: Store, provider: Provider, page: str) -> None:
@@ -247,7 +251,7 @@ def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
     channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
     without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
     assert deliver(store, SHARD, page, Clock(), without, CONTEXT).outcome is Outcome.PERMANENT
-    assert [receipt.detail for receipt in receipts(store)] == ["the channel is no longer configured"]
+    assert [english(receipt.detail) for receipt in receipts(store)] == ["the channel is no longer configured"]
     assert provider.asked == []
 
 
@@ -365,7 +369,9 @@ def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider
     run_out(store, page)
     provider.answers = FAILED
     attempt(store, page, NOW + 2 * POLICY.lease)
-    assert [(receipt.outcome, receipt.detail) for receipt in receipts(store)] == [("unknown", module.CRASHED.detail)]
+    assert [(receipt.outcome, english(receipt.detail)) for receipt in receipts(store)] == [
+        ("unknown", english(module.CRASHED.detail))
+    ]
     assert store.redis.exists(KEYS.failing("phone-1"))
 
 

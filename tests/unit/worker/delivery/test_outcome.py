@@ -2,6 +2,8 @@
 
 import pytest
 
+from alerts.wording.phrase import Phrase, phrase
+from tests.support.wording import english
 from worker.delivery.outcome import (
     Attempt,
     Outcome,
@@ -45,13 +47,13 @@ def test_the_status_is_read_from_what_apprise_logs(said: str, schema: str, statu
 @pytest.mark.parametrize(
     ("said", "seconds", "attempt"),
     [
-        ("error=404", 0.1, Attempt(Outcome.PERMANENT, "the provider answered 404")),
-        ("error=429", 0.1, Attempt(Outcome.TEMPORARY, "the provider answered 429")),
-        ("error=500", 9.0, Attempt(Outcome.TEMPORARY, "the provider answered 500")),
-        ("a connection error", 0.1, Attempt(Outcome.TEMPORARY, "no answer from the provider")),
-        ("a connection error", 4.1, Attempt(Outcome.TEMPORARY, "no answer from the provider")),
-        ("a connection error", 8.0, Attempt(Outcome.UNKNOWN, "the provider did not answer in time")),
-        ("error=21211", 0.1, Attempt(Outcome.TEMPORARY, "the provider refused with its code 21211")),
+        ("error=404", 0.1, Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))),
+        ("error=429", 0.1, Attempt(Outcome.TEMPORARY, phrase("the provider answered {n}", n=429))),
+        ("error=500", 9.0, Attempt(Outcome.TEMPORARY, phrase("the provider answered {n}", n=500))),
+        ("a connection error", 0.1, Attempt(Outcome.TEMPORARY, Phrase("no answer from the provider"))),
+        ("a connection error", 4.1, Attempt(Outcome.TEMPORARY, Phrase("no answer from the provider"))),
+        ("a connection error", 8.0, Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))),
+        ("error=21211", 0.1, Attempt(Outcome.TEMPORARY, phrase("the provider refused with its code {n}", n="21211"))),
     ],
 )
 def test_a_failure_is_judged_by_status_and_by_how_long_it_took(said: str, seconds: float, attempt: Attempt) -> None:
@@ -62,7 +64,7 @@ def test_a_mail_that_was_not_taken_is_not_said_to_have_had_no_answer() -> None:
     """Apprise logs the same of a server that is not there and of one that refuses the login."""
     attempt = classify_failure("Connection error while submitting email", "mailtos", 0.1, 8.0)
     assert attempt.outcome is Outcome.TEMPORARY
-    assert "login" in attempt.detail
+    assert "login" in english(attempt.detail)
 
 
 FAILED, UNKNOWN, LOST = "failed", "unknown", "undeliverable"

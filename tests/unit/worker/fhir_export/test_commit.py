@@ -9,6 +9,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from alerts.state import Effects
+from alerts.wording.phrase import Phrase
 from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, acknowledgement, crs2, raw, reading, send
@@ -61,7 +62,7 @@ def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
 def test_nothing_is_owed_of_the_site_and_of_the_synthetic_patient(ward: Exporting) -> None:
     from alerts.step.system_faults import fault
 
-    trouble = fault("store", "the store is full", "x", NOW).model_dump_json(exclude_none=True).encode()
+    trouble = fault("store", Phrase("the store is full"), "x", NOW).model_dump_json(exclude_none=True).encode()
     for subject in (SITE_SUBJECT, SYNTHETIC):
         shard = KEYS.of(subject)
         ward.store.redis.xadd(shard.inbox, {"m": trouble.replace(SITE_SUBJECT.encode(), subject.encode())})

@@ -7,7 +7,7 @@ import pytest
 
 from alerts.assessment.assessment import assess
 from alerts.step.journal_events import GradeStatus, grade_event, regrade_event
-from alerts.wording.headings import DISCLAIMER
+from alerts.wording.catalogue import DISCLAIMER
 from config.settings import Settings
 from tests.support.charts import INFUSED, NOW, SITE, Item, chart, dose, hours, reading
 from worker.fhir_export.bundle import latest, transaction

@@ -11,6 +11,7 @@ from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.support.exporting import Exporting
 from tests.support.stored_ward import KEYS, NOW, SITE, crs2, send
+from tests.support.wording import english
 from tests.support.workers import tick_on, ticking
 from worker import tasks, ticker
 from worker.app import app
@@ -133,7 +134,7 @@ def test_a_base_that_has_failed_for_five_minutes_is_paged_and_closes_by_itself(r
     assert trouble()
     page = run.store.state(SITE_SUBJECT)
     assert page is not None
-    assert "it answered 503" in page.episodes[FHIR_BASE].title
+    assert "it answered 503" in english(page.episodes[FHIR_BASE].title)
     ward.clock.forward(minutes=2)
     ward.export()
     assert ward.waits() == 0

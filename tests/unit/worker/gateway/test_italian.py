@@ -13,10 +13,10 @@ from redis import Redis
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from alerts.wording.catalogue import ROWS
 from config.site import Feed
+from config.vocabulary import ICE_ITEMS
 from tests.support.desk import PERSON, Desk, site_with, words
-from tests.support.italian_reader import ENGLISH
+from tests.support.italian_reader import ENGLISH, entries
 from tests.support.stored_ward import SITE, Clock, crs2, reading
 from worker.gateway import error_pages
 from worker.gateway.board import _events
@@ -37,6 +37,7 @@ SPOKEN = ("aria-label", "alt", "title", "placeholder", "data-live", "data-down",
 """Attributes that somebody reads or hears."""
 
 UNITS = {"ldh": "U/L", "platelets": "10*9/L", "neutrophils": "10*9/L", "ferritin": "ug/L", "spo2": "%"}
+ROWS = [(text, one.string) for text, one in entries().items() if isinstance(one.string, str) and text not in ICE_ITEMS]
 ITALIAN = " ".join(italian for _, italian in ROWS)
 
 

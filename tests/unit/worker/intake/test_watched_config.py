@@ -15,6 +15,7 @@ from tests.support.configuration import folder
 from tests.support.desk import SleepingClient
 from tests.support.feeds import obx, oru
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
+from tests.support.wording import english
 from tests.unit.worker.runtime.test_reload import Timer, refusing
 from worker.intake import read
 from worker.intake.watched_config import WatchedIntakeConfig, refresh_and_report
@@ -134,7 +135,7 @@ def test_a_look_of_another_thread_is_not_waited_for(in_force: WatchedIntakeConfi
 def faults(store: Store) -> list[tuple[bool, str]]:
     entries = store.stream(KEYS.of(SITE_SUBJECT).inbox)
     found = [read_message(fields[b"m"]) for _, fields in entries]
-    return [(message.over, message.what) for message in found if message.type == "fault"]
+    return [(message.over, english(message.what)) for message in found if message.type == "fault"]
 
 
 def test_a_refusal_is_said_and_so_is_its_end(

@@ -15,8 +15,9 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from alerts.wording.catalogue import italian
+from alerts.wording.phrase import Phrase, phrase
 from config.settings import Settings
+from tests.support.italian_reader import assert_italian
 from tests.support.stored_ward import KEYS, NOW
 from worker.clock import milliseconds
 from worker.monitoring import emergency_page, last_alarm
@@ -100,14 +101,15 @@ def test_a_store_that_cannot_be_used_is_paged_within_15_s_once_and_so_is_its_end
     checks(watch, now, 12)
     [(title, line, advice)] = sent
     assert (title, advice) == (emergency_page.CANNOT_PAGE, emergency_page.ADVICE)
-    assert line == f"the state store cannot be used: {reason_of(error)}"
-    assert all(italian(text).known for text in (title, line, advice))
+    assert line == phrase("the state store cannot be used: {what}", what=reason_of(error))
+    for text in (title, line, advice):
+        assert_italian(text)
     checks(watch, now, 300)
     assert len(sent) == 1
     refuse(store, monkeypatch, None)
     checks(watch, now, 10)
     assert [words[0] for words in sent] == [emergency_page.CANNOT_PAGE, emergency_page.PAGES_AGAIN]
-    assert italian(sent[1][1]).known
+    assert_italian(sent[1][1])
     refuse(store, monkeypatch, error)
     checks(watch, now, 12)
     assert len(sent) == 3
@@ -139,7 +141,7 @@ def test_pages_that_are_owed_while_none_is_sent_are_paged_directly(
     keep_looking(store, watch, now, 15)
     assert sent == []
     keep_looking(store, watch, now, 15)
-    assert [words[1] for words in sent] == ["pages are owed and none is sent"]
+    assert [words[1] for words in sent] == [Phrase("pages are owed and none is sent")]
     store.redis.delete(SHARD.key(queue))
     keep_looking(store, watch, now, 40)
     assert [words[0] for words in sent] == [emergency_page.CANNOT_PAGE, emergency_page.PAGES_AGAIN]
@@ -160,7 +162,7 @@ def test_messages_that_wait_while_none_is_evaluated_are_paged_directly(
 ) -> None:
     store.redis.xadd(SHARD.inbox, {"m": b"{}"}, id=f"{(store.redis.time()[0] - 60) * 1000}-0")
     keep_looking(store, watch, now, 40)
-    assert [words[1] for words in sent] == ["messages wait and none is evaluated"]
+    assert [words[1] for words in sent] == [Phrase("messages wait and none is evaluated")]
 
 
 def test_workers_that_never_start_or_all_stand_still_are_paged_directly(
@@ -169,8 +171,7 @@ def test_workers_that_never_start_or_all_stand_still_are_paged_directly(
     checks(watch, now, 55)
     assert sent == []
     checks(watch, now, 10)
-    assert [words[1] for words in sent] == ["no worker runs"]
-    assert italian("no worker runs").known
+    assert [words[1] for words in sent] == [Phrase("no worker runs")]
 
 
 def test_a_worker_that_goes_on_refusing_its_store_is_paged_though_none_runs(now: list[float], sent: Sent) -> None:
@@ -178,7 +179,7 @@ def test_a_worker_that_goes_on_refusing_its_store_is_paged_though_none_runs(now:
         last_alarm.refused(Settings(), UnfitStoreError("maxmemory-policy allkeys-lru"))
         now[0] += 4
     assert [words[0] for words in sent] == [emergency_page.CANNOT_PAGE]
-    assert italian(sent[0][1]).known
+    assert_italian(sent[0][1])
 
 
 def test_in_a_replay_there_are_no_outages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.messages import Fault, read_message
 from alerts.state import PatientState
-from alerts.wording.catalogue import translate
+from alerts.wording.catalogue import render
+from alerts.wording.phrase import Phrase
 from config.site import Feed, Site, load_site
+from tests.support.wording import ROME, english
 from worker.clock import milliseconds
 from worker.monitoring.silent_feeds import EVERY, PATIENTS_SHOWN, LastSeen, silence, watch_feeds
 from worker.store.keys import Keys
@@ -89,7 +91,7 @@ def test_only_one_worker_looks_at_a_time(store: Store, site: Site) -> None:
     assert 0 < store.redis.pttl("test:feeds:looked") <= EVERY / timedelta(milliseconds=1)
 
 
-def what(store: Store, site: Site, at: datetime) -> str:
+def what(store: Store, site: Site, at: datetime) -> Phrase:
     """What the one fault raised by a look says."""
     before = {entry for shard in store.keys.all() for entry, _ in store.stream(shard.inbox)}
     store.redis.delete("test:feeds:looked")
@@ -114,11 +116,11 @@ def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_la
     monkeypatch.setattr(store, "states", lambda: states)
     hear(store, "monitor-7", NOW)
     said = what(store, site, NOW + timedelta(minutes=11))
-    assert said == (
+    assert english(said) == (
         "nothing from monitor-7 since 14 Jun 10:00; patients it sent readings of: HAEM-2/12 P1; "
         "silence here does not mean that its patients are well"
     )
-    assert translate(said, "it").startswith(
+    assert render(said, "it", ROME).startswith(
         "nessun dato da monitor-7 dal 14 giu 10:00; pazienti di cui inviava i dati: HAEM-2/12 P1; "
     )
 
@@ -126,12 +128,12 @@ def test_a_silent_feed_names_the_patients_it_sent_readings_of_and_when_it_was_la
 def test_a_feed_that_was_never_seen_is_said_to_be_so(store: Store, site: Site) -> None:
     look(store, site, NOW)
     said = what(store, site, NOW + timedelta(minutes=11))
-    assert said.startswith("monitor-7 was never heard, watched since 14 Jun 10:00; ")
-    assert translate(said, "it").startswith("monitor-7 non ha mai trasmesso, sorvegliato dal 14 giu 10:00; ")
+    assert english(said).startswith("monitor-7 never sent anything, watched since 14 Jun 10:00; ")
+    assert render(said, "it", ROME).startswith("monitor-7 non ha mai trasmesso, sorvegliato dal 14 giu 10:00; ")
 
 
-def test_the_list_of_patients_is_bounded(site: Site) -> None:
-    said = silence("monitor-7", LastSeen(NOW), [f"P{number:02}" for number in range(40)], site)
-    assert f"P{PATIENTS_SHOWN - 1:02} and {40 - PATIENTS_SHOWN} more; " in said
-    assert len(said) < 400
-    assert "e altri 30; " in translate(said, "it")
+def test_the_list_of_patients_is_bounded() -> None:
+    said = silence("monitor-7", LastSeen(NOW), [f"P{number:02}" for number in range(40)])
+    assert f"P{PATIENTS_SHOWN - 1:02} and {40 - PATIENTS_SHOWN} more; " in english(said)
+    assert len(english(said)) < 400
+    assert "e altri 30; " in render(said, "it", ROME)

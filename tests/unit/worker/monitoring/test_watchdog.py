@@ -11,6 +11,7 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, registration, send, waiting
+from tests.support.wording import english
 from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
@@ -351,7 +352,7 @@ def test_it_is_shown_nowhere_and_pages_nobody(run: Runtime) -> None:
 def unregistered_episodes(run: Runtime) -> list[str]:
     state = run.store.state(SITE_SUBJECT)
     found = state.episodes.values() if state is not None else ()
-    return [episode.title for episode in found if episode.condition.startswith("unregistered")]
+    return [english(episode.title) for episode in found if episode.condition.startswith("unregistered")]
 
 
 def test_patients_who_stay_unregistered_are_paged_after_a_while_and_closed_when_they_are_registered(
@@ -365,7 +366,7 @@ def test_patients_who_stay_unregistered_are_paged_after_a_while_and_closed_when_
     forward(run, timedelta(minutes=1))
     look(run)
     [title] = unregistered_episodes(run)
-    assert title.startswith("1 unregistered patients send readings, from monitor-7; register them with")
+    assert title.startswith("1 unregistered patient sends readings, from monitor-7; register the patient with")
     send(run.store, [registration()])
     advance(run.store, KEYS.of("P1"), run.clock, SITE)
     for _ in range(6):
@@ -386,7 +387,7 @@ def test_another_patient_who_stays_unregistered_pages_anew_and_at_most_once_in_t
         titles += unregistered_episodes(run)
         forward(run, ROUND)
     assert [title.split(";")[0] for title in dict.fromkeys(titles)] == [
-        "1 unregistered patients send readings, from monitor-0",
+        "1 unregistered patient sends readings, from monitor-0",
         "3 unregistered patients send readings, from monitor-0, monitor-1, monitor-2",
     ]
 

@@ -31,6 +31,7 @@ from tests.support.stored_ward import (
     send,
     waiting,
 )
+from tests.support.wording import english
 from worker.processing import advance as module
 from worker.processing import poison as isolation
 from worker.processing.advance import advance
@@ -588,7 +589,7 @@ def test_beyond_the_limit_unregistered_patients_are_dead_lettered_said_once_and_
     advance(store, KEYS.of(SITE_SUBJECT), clock, SITE)
     site = store.state(SITE_SUBJECT)
     assert site is not None
-    assert "made-up" in site.episodes["intake made-up"].title
+    assert "made-up" in english(site.episodes["intake made-up"].title)
     assert store.states() == [site]
 
     send(store, [reading("temperature", 37, patient=stranger(0), source="made-up", id="again")])

@@ -14,6 +14,7 @@ from config.settings import Settings
 from config.site import Site, load_site
 from tests.support.configuration import folder
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock
+from tests.support.wording import english
 from worker import ticker as ticking
 from worker.app import app
 from worker.monitoring.config_refused import report
@@ -347,7 +348,7 @@ def said(store: Store, *in_force: SiteConfig) -> list[tuple[str, bool]]:
         report(store, one, NOW)
     entries = [(entry, fields) for shard in store.keys.all() for entry, fields in store.stream(shard.inbox)]
     found = [read_message(fields[b"m"]) for entry, fields in entries if entry not in before]
-    return [(message.what, message.over) for message in found if message.type == "fault"]
+    return [(english(message.what), message.over) for message in found if message.type == "fault"]
 
 
 def refusing(why: str = "site.yaml:3: time_zone: no") -> SiteConfig:

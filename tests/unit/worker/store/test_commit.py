@@ -10,6 +10,7 @@ from redis import Redis
 from alerts.messages import SITE_SUBJECT, read_message
 from alerts.state import DeadLetter, PatientState, Unregistered
 from alerts.step.system_faults import fault
+from alerts.wording.phrase import Phrase
 from tests.support.shard_commits import SHARD, commit, committed, evaluated, outcome, taken
 from tests.support.stored_ward import (
     KEYS,
@@ -238,7 +239,7 @@ def test_what_is_dead_lettered_is_listed_by_time_over_all_shards(store: Store) -
     assert len({name for name, _ in listed}) == 2
 
 
-FAULT = fault("feed silent", "no message for 30 min", "monitor-7", NOW)
+FAULT = fault("feed silent", Phrase("no message for 30 min"), "monitor-7", NOW)
 SITES = KEYS.of(SITE_SUBJECT)
 
 

@@ -20,6 +20,7 @@ from tests.support.stored_ward import (
     registration,
     waiting,
 )
+from tests.support.wording import english
 from worker.processing.advance import advance
 from worker.store.inbox import WAKE_LASTS, Accepted, accept, append
 from worker.store.keys import Keys
@@ -100,7 +101,7 @@ def test_many_bad_messages_are_reported_to_the_site_once(store: Store) -> None:
     take(store, b"{", b"}", b"[")
     [reported] = faults(store)
     assert reported.condition == "intake lab"
-    assert "messages from lab cannot be read" in reported.what
+    assert "messages from lab cannot be read" in english(reported.what)
 
 
 def sampled(each: timedelta, number: int, **fields: object) -> list[bytes]:

@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 from alerts.messages import SITE_SUBJECT, Fault, read_message
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
+from tests.support.wording import english
 from worker import ticker
 from worker.app import app
 from worker.processing.advance import advance
@@ -32,7 +33,7 @@ def neighbour(name: str) -> str:
 
 def faults(store: Store) -> list[str]:
     found = [read_message(fields[b"m"]) for _, fields in store.stream(SITES.inbox)]
-    return [item.what for item in found if isinstance(item, Fault)]
+    return [english(item.what) for item in found if isinstance(item, Fault)]
 
 
 def spoil_hash(store: Store, key: str) -> None:
