@@ -1,6 +1,6 @@
 """Why a patient is graded as they are: each result, its readings, its rule, what was missing, what would change it.
 
-What would change a result is not told from memory: each of a list of possible next readings is charted on a copy and
+What would change a result is not listed from memory: each of a list of possible next readings is charted on a copy and
 graded.
 """
 

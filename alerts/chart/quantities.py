@@ -22,7 +22,7 @@ class CanonicalQuantity(NamedTuple):
 class Unusable(ValueError):
     """The number is rejected: shown, never computed with.
 
-    `why` is the reason alone, as a page shows it; `said` tells the sender how to fix it as well.
+    `why` is the reason alone, as a page shows it; `said` adds how the sender can fix it.
     """
 
     def __init__(self, why: Phrase, said: Phrase) -> None:

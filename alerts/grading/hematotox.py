@@ -9,7 +9,7 @@ Rejeski K et al., Blood 2021;138:2499:
     CRP, mg/dL          < 3.0    > 3.0
     ferritin, ng/mL     < 650    650-2000   > 2000
 
-0-1 is low risk, 2 or more is high. A tie that the print does not define scores 0 and is noted.
+0-1 is low risk, 2 or more is high. A tie that the print does not define scores 0 and is flagged.
 
 - When lymphodepletion began is not charted: a value counts until a day before infusion (`hematotox.not_later_than_day`)
   has ended by the hospital's calendar. What was drawn later is not used, and where nothing else was, it is said.

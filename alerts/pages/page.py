@@ -263,16 +263,16 @@ def _score(score: Score, site: Site, language: Language) -> str:
     """A score with its logarithm, what it was before, and its remarks; a bound where an input was one."""
     if score.value is not None:
         log2 = say("log2 undefined", language) if score.log2 is None else f"log2 {score.log2:.2f}"
-        told = f"{score.system} {score.value:.2f}, {log2}"
+        shown = f"{score.system} {score.value:.2f}, {log2}"
     elif score.bound_value is not None:
-        told = f"{score.system} {score.bound} {score.bound_value:.2f}, {say('only a bound', language)}"
+        shown = f"{score.system} {score.bound} {score.bound_value:.2f}, {say('only a bound', language)}"
     else:
         return ""
     if score.previous is not None and score.previous_at is not None:
         at = clock(score.previous_at, site, language)
-        told += f", {say('was {value} on {at}', language, value=f'{score.previous:.2f}', at=at)}"
+        shown += f", {say('was {value} on {at}', language, value=f'{score.previous:.2f}', at=at)}"
     remarks = ", ".join(render(flag, language, site.zone) for flag in score.flags)
-    return f"{told} ({remarks})" if remarks else told
+    return f"{shown} ({remarks})" if remarks else shown
 
 
 def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
@@ -291,8 +291,8 @@ def _conventions(concerns: list[PageConcern], site: Site, language: Language) ->
     """Every convention of the site that the page depends on, with its basis."""
     names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.conventions)
     bases = filter(None, (basis(name, site, language) for name in names))
-    told = "; ".join(dict.fromkeys(bases))
-    return [say("conventions: {conventions}", language, conventions=told)] if told else []
+    shown = "; ".join(dict.fromkeys(bases))
+    return [say("conventions: {conventions}", language, conventions=shown)] if shown else []
 
 
 def basis(name: str, site: Site, language: Language) -> str:

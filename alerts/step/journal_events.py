@@ -20,7 +20,7 @@ def local(at: datetime, site: Site) -> str:
 
 
 GradeStatus = Literal["final", "amended", "entered_in_error"]
-"""`amended`: given before for the same time, and otherwise; `entered_in_error`: taken back, it never was so."""
+"""`amended`: issued before for the same time with another value. `entered_in_error`: retracted."""
 
 
 def grade_event(
@@ -78,7 +78,7 @@ def evidence(item: Evidence, site: Site) -> dict[str, str]:
 
 
 def regrade_event(said: dict[str, Any], status: GradeStatus) -> dict[str, Any]:
-    """A grade given before that was corrected, or taken back; `said` is how it is assessed now."""
+    """A grade amended or retracted. `said`: its journal line as it is assessed now."""
     return {**said, "kind": "regrade", "status": status}
 
 
@@ -123,7 +123,7 @@ def answer_event(
 
 
 def silence_event(kind: str, state: PatientState, silence: Silenced, now: datetime, site: Site) -> dict[str, Any]:
-    """A silence that was put in force or taken back: `silenced`, `silence_ended`."""
+    """A silence put in force or ended: `silenced`, `silence_ended`."""
     return {
         "at": local(now, site),
         "kind": kind,
