@@ -40,16 +40,19 @@ VIEW_ONLY = Refusal(
     "You may look, not answer",
     "Your role on the board is to view. The page sent to whoever is on call can be answered.",
 )
-NO_SUCH = Refusal(404, "There is nothing here", "The address leads to nothing that is known here.")
+NO_SUCH = Refusal(404, "Page not found", "This address does not exist here.")
 NOT_OURS = Refusal(403, "This cannot be done", "The request does not come from a page of this service.")
-STORE_DOWN = Refusal(503, "The state store cannot be reached", "Nothing was taken. Try again, and call the ward.")
-BUSY = Refusal(503, "Too much is asked at once", "Nothing was taken. Try again, and call the ward.")
-BROKEN = Refusal(500, "This did not work", "Nothing is known to have been taken. Try again, and call the ward.")
+NOT_SAVED = "Your answer was not saved. Try again; if it fails, phone the ward."
+MAYBE_SAVED = "Your answer may not have been saved. Try again; if it fails, phone the ward."
+
+STORE_DOWN = Refusal(503, "The state store cannot be reached", NOT_SAVED)
+BUSY = Refusal(503, "Too many requests at once", NOT_SAVED)
+BROKEN = Refusal(500, "This did not work", MAYBE_SAVED)
 
 
 def unusable(why: str) -> Refusal:
     """The refusal of a form in which something is missing or wrong."""
-    return Refusal(400, why, "Nothing was taken. Go back and try again.")
+    return Refusal(400, why, "Your answer was not saved. Go back and try again.")
 
 
 class Refused(Exception):

@@ -145,7 +145,7 @@ def test_it_shows_until_when_somebody_has_it(desk: Desk) -> None:
 
 def test_it_shows_that_the_service_is_ill(desk: Desk) -> None:
     desk.sign_in()
-    assert re.search(r"Service: ILL \(.*workers", words(desk.get("/board")))
+    assert re.search(r"Service: FAULT \(.*workers", words(desk.get("/board")))
 
 
 def test_no_patient_stands_in_any_address(desk: Desk) -> None:

@@ -146,7 +146,7 @@ def test_i_have_it(desk: Desk) -> None:
     answered = desk.press(path, "have-it")
     assert answered.status_code == 303
     assert answered.headers["location"].startswith(f"{path}?press=")
-    assert "Being taken" in words(desk.get(answered.headers["location"]))
+    assert "Saving" in words(desk.get(answered.headers["location"]))
     desk.work()
     assert desk.crs().acknowledged_by == PERSON
     shown = words(desk.get(answered.headers["location"]))
@@ -216,7 +216,7 @@ def test_a_take_over_from_somebody_who_has_it_no_longer_says_that_it_changed_not
     there = desk.press(second, "take-over", **{"from": "consultant-1"}).headers["location"]
     desk.work()
     shown = words(desk.get(there))
-    assert "Your answer was stored but changed nothing" in shown
+    assert "Your answer was saved but changed nothing" in shown
     assert "Haematologist on call has it since 10:21" in shown
 
 
@@ -328,7 +328,7 @@ def test_the_store_being_away_is_said_and_nothing_claimed(desk: Desk, monkeypatc
     monkeypatch.setattr(desk.store, "patient_of", gone)
     shown = desk.post(f"{path}/have-it", data={"mark": "4"})
     assert shown.status_code == 503
-    assert "Nothing was taken" in words(shown)
+    assert "Your answer was not saved" in words(shown)
 
 
 def test_of_a_page_of_several_what_is_left_can_still_be_taken(desk: Desk) -> None:
@@ -393,7 +393,7 @@ def test_somebody_who_is_not_of_this_hospital_is_refused(desk: Desk) -> None:
 def test_an_episode_of_no_patient_is_refused(desk: Desk) -> None:
     desk.fall_ill()
     made = desk.links.page("000000000000.1", PERSON, desk.clock.now())
-    assert "There is nothing here" in refused(desk, made.removeprefix(desk.links.public_url))
+    assert "Page not found" in refused(desk, made.removeprefix(desk.links.public_url))
 
 
 def test_another_page_s_episode_cannot_be_answered(desk: Desk) -> None:

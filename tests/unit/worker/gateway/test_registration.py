@@ -61,7 +61,7 @@ def test_until_a_worker_has_taken_it_it_says_that_it_is_stored(desk: Desk) -> No
     desk.sign_in()
     answered = desk.post(PATH, data=form(desk))
     assert answered.headers["location"] == f"{PATH}?stored=1"
-    assert "The registration is stored" in words(desk.get(answered.headers["location"]))
+    assert "The registration is saved" in words(desk.get(answered.headers["location"]))
 
 
 @pytest.mark.parametrize(

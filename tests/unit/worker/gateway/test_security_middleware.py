@@ -239,7 +239,7 @@ def test_more_than_may_wait_for_a_thread_is_said_to_be_so(desk: Desk) -> None:
     desk.gateway.threads.links._queue = 0
     answer = desk.get(path)
     assert answer.status_code == 503
-    assert "Too much is asked at once" in words(answer)
+    assert "Too many requests at once" in words(answer)
 
 
 # -- behind a proxy ----------------------------------------------------------------------------------
