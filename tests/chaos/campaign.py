@@ -16,7 +16,6 @@ from tests.chaos.mail import Mail, Send, Ward
 from tests.chaos.scenario import patients
 from tests.chaos.schedule import KILLS, Blow, schedule
 from tests.chaos.stand import Stand
-from tests.support.wording import english
 
 SENDERS = 4
 SETTLES_WITHIN = 180.0
@@ -102,7 +101,7 @@ class Campaign:
             self.dealt[what.kind] += 1
             mend = self.deal(what)
             if mend is not None:
-                heapq.heappush(agenda, (time.monotonic() - began + mend.after, next(order), english(mend.what)))
+                heapq.heappush(agenda, (time.monotonic() - began + mend.after, next(order), mend.what))
         time.sleep(max(0.0, began + self.plan.seconds - time.monotonic()))
 
     def _settle(self) -> bool:
