@@ -11,12 +11,11 @@ from http.client import HTTPConnection
 import pytest
 from apprise import Apprise, AppriseAsset
 
-from alerts.wording.phrase import Phrase
 from worker.standalone.fake_phone import Attempt, FakePhone, Received
 
 
 @pytest.fixture
-def phone() -> Iterator[FakePhone]:
+def receiver() -> Iterator[FakePhone]:
     with FakePhone() as running:
         yield running
 
@@ -70,7 +69,7 @@ def test_a_refused_page_is_a_failure_and_only_an_attempt(receiver: FakePhone, st
     receiver.behave("/phone-1", status=status)
     assert not notify(f"{receiver.url}/phone-1?+X-Page-Id=e7.1")
     assert receiver.received == []
-    assert receiver.attempts == [Attempt("/phone-1", Phrase("e7.1"), status)]
+    assert receiver.attempts == [Attempt("/phone-1", "e7.1", status)]
 
 
 def test_a_sender_that_follows_redirects_is_deceived(receiver: FakePhone) -> None:
@@ -83,7 +82,7 @@ def test_a_dropped_page_is_a_failure_and_only_an_attempt(receiver: FakePhone) ->
     receiver.behave("/phone-1", drop=True)
     assert not notify(f"{receiver.url}/phone-1?+X-Page-Id=e7.1")
     assert receiver.received == []
-    assert receiver.attempts == [Attempt("/phone-1", Phrase("e7.1"), None)]
+    assert receiver.attempts == [Attempt("/phone-1", "e7.1", None)]
 
 
 def test_a_path_misbehaves_alone_and_becomes_well_again(receiver: FakePhone) -> None:
