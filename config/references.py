@@ -74,7 +74,7 @@ def _roles_named(data: Mapping[str, Any]) -> Named:
         steps = ladder.get("steps") if isinstance(ladder, Mapping) else None
         for key, step in _entries(steps, ("ladders", urgency, "steps")):
             if isinstance(step, Mapping):
-                yield from _names(step.get("tell"), (*key, "tell"))
+                yield from _names(step.get("notify"), (*key, "notify"))
 
 
 def _shared_addresses(data: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:

@@ -109,7 +109,7 @@ class Step(Configuration):
     """Roles notified `after` this long without an acknowledgement."""
 
     after: Duration
-    tell: tuple[str, ...] = Field(min_length=1)
+    notify: tuple[str, ...] = Field(min_length=1)
 
 
 class Ladder(Configuration):

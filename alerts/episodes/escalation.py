@@ -49,7 +49,7 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
     """The present ladder of an urgency, with the holders of each role in the minute of each step."""
     ladder = site.on_call.ladders[urgency]
     steps = tuple(
-        PlannedStep(step.after, step.tell, _on_duty(step.tell, start + step.after, site)) for step in ladder.steps
+        PlannedStep(step.after, step.notify, _on_duty(step.notify, start + step.after, site)) for step in ladder.steps
     )
     return Plan(
         urgency,

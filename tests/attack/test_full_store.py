@@ -41,7 +41,7 @@ def hospital(tmp_path: Path) -> Iterator[Hospital]:
         folder = Path(str(made.settings.config_dir))
         site = yaml.safe_load((folder / "site.yaml").read_text(encoding="utf-8"))
         site["ladders"]["high"]["steps"] = [
-            {"after": f"{seconds} s", "tell": [role]}
+            {"after": f"{seconds} s", "notify": [role]}
             for seconds, role in ((0, "on_call"), (4, "second_on_call"), (60, "consultant"))
         ]
         (folder / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
@@ -190,5 +190,5 @@ def acknowledged(hospital: Hospital, bed: str) -> bool:
 
 def technical(hospital: Hospital) -> bool:
     site = hospital.store.state(SITE_SUBJECT)
-    told = any("[TECHNICAL]" in page.title for page in hospital.phone.received)
-    return told and site is not None and {"store memory", "intake"} <= site.episodes.keys()
+    notified = any("[TECHNICAL]" in page.title for page in hospital.phone.received)
+    return notified and site is not None and {"store memory", "intake"} <= site.episodes.keys()

@@ -123,7 +123,7 @@ def test_a_page_that_cannot_be_delivered_does_not_break_a_silence(ward: Ward) ->
     ward.silence(page, until=ward.at("12:00"))
     ward.to("10:05")
     ward.receipt(page, "undeliverable")
-    assert [told for told in ward.new_pages() if told.condition == "crs"] == []
+    assert [notified for notified in ward.new_pages() if notified.condition == "crs"] == []
 
 
 def test_a_silence_of_an_unknown_episode_is_set_aside(ward: Ward) -> None:

@@ -256,17 +256,17 @@ def test_a_returned_crs_is_an_episode_of_its_own(ward: Ward) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "grade", "told"), [(72, "2", [("high", "recurrent")]), (73, "0", [])], ids=["72 h", "73 h"]
+    ("hours", "grade", "notified"), [(72, "2", [("high", "recurrent")]), (73, "0", [])], ids=["72 h", "73 h"]
 )
 def test_after_tocilizumab_fever_is_waived_for_72_hours(
-    ward: Ward, hours: int, grade: str, told: list[tuple[str, str]]
+    ward: Ward, hours: int, grade: str, notified: list[tuple[str, str]]
 ) -> None:
     treated_and_over(ward)
     given = ward.at("11:00", day=1)
     ward.jump(hours=(given + timedelta(hours=hours) - ward.now) / timedelta(hours=1))
     ward.normal(spo2=88)
     assert ward.grade("crs") == grade
-    assert [(page.urgency, page.reason) for page in ward.new_pages()] == told
+    assert [(page.urgency, page.reason) for page in ward.new_pages()] == notified
 
 
 def test_a_page_on_a_waived_fever_names_the_convention(ward: Ward) -> None:

@@ -1,4 +1,4 @@
-"""Grades that rested on what was wrong: each is taken back or amended under the id it was given with."""
+"""Grades that rested on what was wrong: each is retracted or amended under the id it was given with."""
 
 from datetime import timedelta
 from typing import Any

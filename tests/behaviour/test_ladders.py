@@ -1,4 +1,4 @@
-"""Who is told when: the ladders of the shipped policy, minute by minute."""
+"""Who is notified when: the ladders of the shipped policy, minute by minute."""
 
 from tests.support.ward import OTHER, PATIENT, Ward, message
 

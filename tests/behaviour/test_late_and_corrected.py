@@ -135,10 +135,13 @@ def test_when_the_temperature_was_entered_in_error_whoever_was_paged_is_told(war
     ward.to("10:10")
     ward.void(temperature)
     assert not ward.is_open("crs")
-    told = ward.new_pages()
-    assert [(page.to, page.reason) for page in told] == [("haematologist-1", "new"), ("haematologist-1", "retracted")]
-    assert told[-1].title.endswith("· CRS 1 withdrawn · T 38.5 entered in error")
-    assert told[-1].urgency == "low"
+    notified = ward.new_pages()
+    assert [(page.to, page.reason) for page in notified] == [
+        ("haematologist-1", "new"),
+        ("haematologist-1", "retracted"),
+    ]
+    assert notified[-1].title.endswith("· CRS 1 withdrawn · T 38.5 entered in error")
+    assert notified[-1].urgency == "low"
 
 
 def test_it_is_told_too_when_the_temperature_before_was_normal(ward: Ward) -> None:

@@ -77,7 +77,7 @@ def test_until_the_other_record_has_answered_the_old_one_is_evaluated(ward: Ward
     assert "crs" in ward.state(OTHER).episodes
 
 
-# -- taken back ------------------------------------------------------------------------------------
+# -- undone -----------------------------------------------------------------------------------------
 
 
 def test_a_merge_that_is_taken_back_lets_the_record_be_graded_again(ward: Ward) -> None:
@@ -122,7 +122,7 @@ def test_an_unregistered_record_counts_as_unregistered_again(ward: Ward) -> None
 
 
 def test_the_newer_of_two_merges_holds(ward: Ward) -> None:
-    """A wrong merge is taken back by a second one the other way: HL7 has nothing else for it."""
+    """A wrong merge is undone by a second one the other way: HL7 has nothing else for it."""
     ward.admit(OTHER)
     merged(ward)
     ward.jump(minutes=10)

@@ -32,7 +32,7 @@ def ward_with(site: Site, clock: str = "10:00", day: int = 1) -> Ward:
 
 
 def clinical(ward: Ward) -> list[tuple[str, str, str]]:
-    """Who was told of patients since this was last asked: clock time, person and channel."""
+    """Who was notified of patients since this was last asked: clock time, person and channel."""
     return [
         (f"{page.at.astimezone(ward.site.zone):%H:%M}", page.to, page.channel)
         for page in ward.new_pages()
@@ -113,9 +113,9 @@ def test_a_role_that_nobody_holds_falls_to_the_last_resort_and_says_so() -> None
     nights = {"rotations": [{"people": [ON_CALL], "from": "2024-06-10T20:00", "every": "7 d", "hours": "20:00-08:00"}]}
     ward = ward_with(site_with({"on_call": nights}))
     ward.code("seizure", "brief")
-    told = ward.new_pages()
-    assert [page.to for page in told if page.patient != SITE_SUBJECT] == [CONSULTANT]
-    technical = next(page for page in told if page.patient == SITE_SUBJECT and page.to == "technician-1")
+    notified = ward.new_pages()
+    assert [page.to for page in notified if page.patient != SITE_SUBJECT] == [CONSULTANT]
+    technical = next(page for page in notified if page.patient == SITE_SUBJECT and page.to == "technician-1")
     assert technical.condition == "rota on_call"
 
 
@@ -197,7 +197,7 @@ def test_the_episode_says_what_became_of_each_page() -> None:
     (second,) = ward.new_pages()
     ward.receipt(second, "sent")
     ward.ack(second)
-    states = [(told.channel, told.state) for told in ward.episode("icans").deliveries]
+    states = [(notified.channel, notified.state) for notified in ward.episode("icans").deliveries]
     assert states == [("phone-1", "cancelled"), ("phone-4", "acknowledged")]
 
 
@@ -229,7 +229,7 @@ def test_a_yes_lasts_half_a_day(ward: Ward) -> None:
     ward.to("11:02")
     ward.ack(ward.page())
     ward.to("23:01")
-    assert [told for told in ward.notified() if told[2] == "still_on_it"] == []
+    assert [notified for notified in ward.notified() if notified[2] == "still_on_it"] == []
     ward.to("23:02")
     assert ("23:02", ON_CALL, "still_on_it") in ward.notified()
 
@@ -575,9 +575,9 @@ def test_thirty_feeds_that_fall_silent_one_after_the_other_are_two_pages_each_no
         ward.fault(f"feed monitor-{number}")
         ward.jump(seconds=5)
     ward.to("10:06")
-    told = ward.new_pages()
-    assert [page.to for page in told].count("technician-1") == 2
-    assert len(told[-1].episodes) == 30
+    notified = ward.new_pages()
+    assert [page.to for page in notified].count("technician-1") == 2
+    assert len(notified[-1].episodes) == 30
 
 
 def test_a_fault_of_another_kind_is_told_at_once(ward: Ward) -> None:

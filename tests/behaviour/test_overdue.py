@@ -1,4 +1,4 @@
-"""Who has not been looked at for too long: told to the worklist, and over as soon as somebody looks."""
+"""Who has not been looked at for too long: notified to the worklist, and over as soon as somebody looks."""
 
 import pytest
 

@@ -41,8 +41,8 @@ def worst(case: Ward, system: str) -> object:
 
 
 def test_the_case_pages_these_and_no_others(case: Ward) -> None:
-    told = [page for page in case.pages if page.to != WORKLIST and page.reason != "still_on_it"]
-    assert [(page.day, page.urgency, page.condition, page.reason) for page in told] == [
+    notified = [page for page in case.pages if page.to != WORKLIST and page.reason != "still_on_it"]
+    assert [(page.day, page.urgency, page.condition, page.reason) for page in notified] == [
         (1, "medium", "crs", "new"),
         (2, "high", "crs", "worse"),
         (3, "low", "crs", "resolved"),

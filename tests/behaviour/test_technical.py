@@ -56,7 +56,7 @@ def test_an_undeliverable_page_of_an_acknowledged_episode_hands_over_to_nobody(w
     page = ward.page()
     ward.ack(page)
     ward.receipt(page, "undeliverable")
-    assert [told for told in ward.new_pages() if told.patient == "P1"] == []
+    assert [notified for notified in ward.new_pages() if notified.patient == "P1"] == []
 
 
 def test_a_receipt_counts_once(ward: Ward) -> None:
@@ -65,16 +65,16 @@ def test_a_receipt_counts_once(ward: Ward) -> None:
     ward.jump(minutes=1)
     ward.receipt(page, "undeliverable")
     ward.receipt(page, "undeliverable")
-    clinical = [told for told in ward.new_pages() if told.patient == "P1"]
-    assert [told.to for told in clinical] == ["haematologist-2"]
+    clinical = [notified for notified in ward.new_pages() if notified.patient == "P1"]
+    assert [notified.to for notified in clinical] == ["haematologist-2"]
 
 
 def test_an_undeliverable_page_is_a_technical_fault_of_its_channel(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     page = ward.page()
     ward.receipt(page, "undeliverable")
-    technical = [told for told in ward.new_pages() if told.patient == SITE_SUBJECT]
-    assert [told.to for told in technical] == TECHNICIAN
+    technical = [notified for notified in ward.new_pages() if notified.patient == SITE_SUBJECT]
+    assert [notified.to for notified in technical] == TECHNICIAN
     [episode] = ward.state(SITE_SUBJECT).episodes.values()
     assert "channel phone-1" in english(episode.title)
 

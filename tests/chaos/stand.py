@@ -168,9 +168,9 @@ def site(folder: Path) -> Path:
     """The shipped example with ladders of seconds and channels that take everything one by one."""
     text: dict[str, Any] = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
     steps = [
-        {"after": "0 s", "tell": ["on_call"]},
-        {"after": "8 s", "tell": ["second_on_call"]},
-        {"after": "16 s", "tell": ["consultant"]},
+        {"after": "0 s", "notify": ["on_call"]},
+        {"after": "8 s", "notify": ["second_on_call"]},
+        {"after": "16 s", "notify": ["consultant"]},
     ]
     for urgency in ("critical", "high", "medium"):
         text["ladders"][urgency] = {"steps": steps, "repeat_every": "5 min"}

@@ -159,19 +159,19 @@ def test_a_killed_server_comes_back_with_its_data_at_the_same_address(own: Embed
     assert ask(url, "LRANGE", "inbox", "0", "-1") == [str(number) for number in range(100)]
 
 
-def test_what_is_kept_after_a_torn_transaction_is_kept_for_good(own: EmbeddedRedis) -> None:
+def test_what_is_kept_after_a_truncated_transaction_is_kept_for_good(own: EmbeddedRedis) -> None:
     """The server alone would take it for the rest of that transaction, and drop it at the next crash."""
     ask(own.url, "SET", "before", "1")
     own.kill()
     newest = max(own.folder.rglob("*.aof"), key=lambda file: file.stat().st_mtime)
     with newest.open("ab") as file:
-        file.write(b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$4\r\ntorn\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$4\r\ncu")
+        file.write(b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$4\r\ntrun\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$4\r\ncu")
     own.start()
     eventually(lambda: "aof_rewrite_in_progress:0" in ask_section(own.url, "persistence"))
     ask(own.url, "SET", "after", "1")
     own.kill()
     own.start()
-    assert ask(own.url, "MGET", "before", "torn", "after") == ["1", None, "1"]
+    assert ask(own.url, "MGET", "before", "trun", "after") == ["1", None, "1"]
 
 
 def test_a_stopped_server_comes_back_with_its_data(own: EmbeddedRedis) -> None:

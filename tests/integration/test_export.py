@@ -1,4 +1,4 @@
-"""Real workers tell a record system on loopback what follows, and are killed over it."""
+"""Real workers send an EHR on loopback what follows, and are killed over it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

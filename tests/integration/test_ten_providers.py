@@ -1,5 +1,5 @@
 """Ten providers of which three hang, answer with an error, redirect or break the connection: the other seven are paged
-on time, and the three as soon as they are well. The judgement hears at once which pages did not get through.
+on time, and the three as soon as they are well. The evaluation hears at once which pages did not get through.
 """
 
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_three_that_fail_delay_none_of_the_seven_others(ten: Hospital, kind: str
     for name in rounds:
         eventually(lambda name=name: len(arrived(ten, TEN, name)) == len(TEN), "every page has arrived")
         eventually(lambda name=name: everyone <= receipts(ten, name), "every one was receipted")
-    told = {channel for channel, outcome in receipts(ten, rounds[0]) if outcome in ("failed", "unknown")}
-    assert told == set(BAD)
+    notified = {channel for channel, outcome in receipts(ten, rounds[0]) if outcome in ("failed", "unknown")}
+    assert notified == set(BAD)
     ids = [page.page_id for page in phone.received if page.path in {f"/{name}" for name in GOOD}]
     assert len(ids) == len(set(ids)), "none of the seven was paged twice"

@@ -202,7 +202,7 @@ def test_a_store_that_cannot_be_used_is_paged_directly_once_and_so_is_its_end(
             blow(service, redis)
             eventually(lambda: terminal.alarms() == people * outage, "it is paged", 30)  # noqa: B023
             mend(service, redis)
-            eventually(lambda: ends() == people * outage, "its end is told", 30)  # noqa: B023
+            eventually(lambda: ends() == people * outage, "its end is notified", 30)  # noqa: B023
             assert terminal.alarms() == people * outage
 
 

@@ -77,7 +77,7 @@ def _known_at(item: AnyMessage) -> datetime:
 
 
 class Ward:
-    """Some watched patients, and everything that was paged, cancelled, set aside and journalled."""
+    """Some watched patients, and everything that was paged, cancelled, rejected and journalled."""
 
     def __init__(self, day: int = 1, clock: str = "10:00", site: Site = SITE) -> None:
         self.site = site
@@ -124,7 +124,7 @@ class Ward:
         self.now += timedelta(**length)
 
     def next_at(self) -> datetime | None:
-        """When somebody is next to be told."""
+        """When somebody is next to be notified."""
         return min((at for state in self.states.values() if (at := state.next_at()) is not None), default=None)
 
     def wake(self) -> None:
@@ -356,7 +356,7 @@ class Ward:
     # -- looking ---------------------------------------------------------------------------------
 
     def new_pages(self) -> list[Page]:
-        """The pages to people since this was last asked; what only a list was told stands in `listed`."""
+        """The pages to people since this was last asked; what only a list was notified stands in `listed`."""
         found = self.pages[self._asked :]
         self._asked = len(self.pages)
         return [page for page in found if page.to != WORKLIST]
@@ -366,7 +366,7 @@ class Ward:
         return [page for page in self.pages if page.to == WORKLIST and page.condition == condition]
 
     def notified(self) -> list[tuple[str, str, str]]:
-        """Which people were told since this was last asked: clock time, person and reason."""
+        """Which people were notified since this was last asked: clock time, person and reason."""
         return [(f"{page.at.astimezone(self.site.zone):%H:%M}", page.to, page.reason) for page in self.new_pages()]
 
     def page(self) -> Page:

@@ -36,7 +36,7 @@ def check_channels(on_call: OnCall, is_valid_url: Callable[[str], bool]) -> Iter
 def _people(on_call: OnCall) -> Iterator[Remark]:
     known = {*on_call.last_resort, *(person for role in on_call.roles.values() for person in everybody(role))}
     by_calendar = any(role.calendar is not None for role in on_call.roles.values())
-    roles = {role for name in CLINICAL for step in on_call.ladders[name].steps for role in step.tell}
+    roles = {role for name in CLINICAL for step in on_call.ladders[name].steps for role in step.notify}
     clinical = {*on_call.last_resort, *(one for role in roles for one in everybody(on_call.roles[role]))}
     for name, person in on_call.people.items():
         if name not in known and not by_calendar:

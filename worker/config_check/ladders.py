@@ -37,7 +37,7 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
 
 def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) -> list[_Cast]:
     """The time span, cut wherever a role of the ladder changes hands."""
-    roles = dict.fromkeys(role for step in ladder.steps for role in step.tell)
+    roles = dict.fromkeys(role for step in ladder.steps for role in step.notify)
     held: dict[str, list[DutySpan]] = {role: list(spans(on_call, role, start, until)) for role in roles}
     cuts = sorted({span.start for found in held.values() for span in found} | {until})
     casts = []
@@ -55,11 +55,11 @@ def _during(found: list[DutySpan], at: datetime) -> tuple[str, ...]:
 
 def _nobody(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_Cast]) -> Iterator[Remark]:
     for index, step in enumerate(ladder.steps):
-        empty = next((cast for cast in casts if not any(cast.people[role] for role in step.tell)), None)
+        empty = next((cast for cast in casts if not any(cast.people[role] for role in step.notify)), None)
         if empty is not None:
             when = time_range(empty.start, empty.until, ZoneInfo(on_call.time_zone))
             instead = ", ".join(on_call.last_resort)
-            roles = ", ".join(step.tell)
+            roles = ", ".join(step.notify)
             what = f"would page nobody {when}, so that the last resort ({instead}) is paged: fill the gap in {roles}"
             yield error(("ladders", urgency, "steps", index), what)
 
@@ -68,7 +68,7 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
     """Steps that name another role but reach nobody new, because the same people hold both."""
     before: set[str] = set()
     for index, step in enumerate(ladder.steps):
-        others = set(step.tell) - before
+        others = set(step.notify) - before
         for cast in casts if before and others else ():
             known = {person for role in before for person in cast.people[role]}
             reached = {person for role in others for person in cast.people[role]}
@@ -77,7 +77,7 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
                 what = f"notifies nobody new {when}: an earlier step notified {', '.join(sorted(reached))}"
                 yield Remark(("ladders", urgency, "steps", index), what)
                 break
-        before |= set(step.tell)
+        before |= set(step.notify)
 
 
 def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
@@ -93,19 +93,19 @@ def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
 def _technical(on_call: OnCall) -> Iterator[Remark]:
     """Technical pages that wake clinicians: the last alarm does so by itself."""
     clinical = {
-        role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.tell
+        role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.notify
     }
     for index, step in enumerate(on_call.ladders["technical"].steps):
-        if both := [role for role in step.tell if role in clinical]:
+        if both := [role for role in step.notify if role in clinical]:
             what = (
-                f"wakes {', '.join(both)}, who is paged for patients: name a technician, such as `tell: [technician]`"
+                f"wakes {', '.join(both)}, who is paged for patients: name a technician, such as `notify: [technician]`"
             )
             yield Remark(("ladders", "technical", "steps", index), what)
 
 
 def _last_resort(on_call: OnCall) -> Iterator[Remark]:
     last = len(on_call.ladders["critical"].steps) - 1
-    roles = on_call.ladders["critical"].steps[last].tell
+    roles = on_call.ladders["critical"].steps[last].notify
     reached = {person for role in roles for person in everybody(on_call.roles[role])}
     if not reached & set(on_call.last_resort):
         what = f"the last step does not reach the last resort ({', '.join(on_call.last_resort)}): add them there"

@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 def check_rota(on_call: OnCall, start: datetime, until: datetime) -> Iterator[Remark]:
     """Check the roles between two moments."""
-    used = {role for ladder in on_call.ladders.values() for step in ladder.steps for role in step.tell}
+    used = {role for ladder in on_call.ladders.values() for step in ladder.steps for role in step.notify}
     for role in on_call.roles:
         if role not in used:
             yield Remark(("roles", role), "no ladder notifies this role: name it in a step, or remove it")

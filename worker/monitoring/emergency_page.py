@@ -62,7 +62,7 @@ def pages(site: Site, title: Phrase, lines: Sequence[Phrase], now: datetime, urg
 
 def _people(site: Site, now: datetime) -> Iterable[str]:
     on_call = site.on_call
-    roles = [role for ladder in ("critical", "technical") for role in on_call.ladders[ladder].steps[0].tell]
+    roles = [role for ladder in ("critical", "technical") for role in on_call.ladders[ladder].steps[0].notify]
     return dict.fromkeys(person for role in roles for person in holders(on_call, role, now) or on_call.last_resort)
 
 

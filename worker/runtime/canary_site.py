@@ -27,7 +27,7 @@ def site_of(site: Site, channel: str | None) -> Site:
     """The canary's site: one person, who does not exist, on one channel."""
     known = site.on_call.channels.get(channel) if channel else None
     way = known or Channel(url=f"{SCHEMA}://here")
-    ladder = Ladder(steps=(Step(after=timedelta(0), tell=(SYNTHETIC,)),))
+    ladder = Ladder(steps=(Step(after=timedelta(0), notify=(SYNTHETIC,)),))
     on_call = site.on_call.model_copy(
         update={
             "people": {SYNTHETIC: Person(name=SYNTHETIC, channels=(SYNTHETIC,))},

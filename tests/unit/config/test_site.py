@@ -91,7 +91,7 @@ def test_everything_is_said_at_once_in_order_of_lines_and_files(tmp_path: Path) 
         ("time_zone: Europe/Rome", "time_zone: Mars/Olympus"),
         ("channels: [phone-1]", "channels: [fone-1]"),
         ("consultant: [consultant-1]", "consultant: [professor]"),
-        ("tell: [second_on_call]", "tell: [third_on_call]"),
+        ("notify: [second_on_call]", "notify: [third_on_call]"),
         ("last_resort: [consultant-1]", "last_resort: [nobody]"),
         ("undeliverable_after: 10 min", "undeliverable_after: soon"),
         units_csv="group,alias,canonical,factor,offset,note\ncrp,mg/L,mg/L,x,0,\n",
@@ -102,7 +102,7 @@ def test_everything_is_said_at_once_in_order_of_lines_and_files(tmp_path: Path) 
         ("fone-1", "people.haematologist-1.channels.0: 'fone-1' is not under channels: is it phone-1?"),
         ("professor", "roles.consultant.0: 'professor' is not under people: add it there, or name one that is"),
         ("nobody]", "last_resort.0: 'nobody' is not under people: add it there, or name one that is"),
-        ("third_on_call", "ladders.critical.steps.2.tell.0: 'third_on_call' is not under roles: is it on_call?"),
+        ("third_on_call", "ladders.critical.steps.2.notify.0: 'third_on_call' is not under roles: is it on_call?"),
         ("soon", "delivery.undeliverable_after: 'soon' is not a duration: write a number and one of s, min, h, d"),
     ]
     found = refused(path)
@@ -131,7 +131,7 @@ def test_a_channel_whose_failures_would_not_be_seen_is_refused(tmp_path: Path) -
 
 
 def test_a_missing_ladder_is_named(tmp_path: Path) -> None:
-    path = folder(tmp_path, ("  low:\n    steps:\n      - {after: 0 s, tell: [worklist]}\n", ""))
+    path = folder(tmp_path, ("  low:\n    steps:\n      - {after: 0 s, notify: [worklist]}\n", ""))
     [complaint] = refused(path)
     assert "no ladder for low: add one" in complaint
 

@@ -236,7 +236,7 @@ def test_send_says_when_nothing_was_accepted() -> None:
     assert "the state store cannot be reached, nothing was accepted" in said.stderr
 
 
-# -- set-aside -------------------------------------------------------------------------------------
+# -- dead letters -----------------------------------------------------------------------------------
 
 
 def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(service: Store) -> None:

@@ -336,7 +336,7 @@ def test_age_is_in_completed_years(born: date | None, age: int | None) -> None:
     assert Admission(effective=NOW, born=born).age(NOW) == age
 
 
-# -- set aside -------------------------------------------------------------------------------------
+# -- rejected --------------------------------------------------------------------------------------
 
 
 def rejected(number: int) -> RejectedValue:

@@ -1,4 +1,4 @@
-"""The ladder: who is told at which minute, and what a failed delivery changes."""
+"""The ladder: who is notified at which minute, and what a failed delivery changes."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -30,7 +30,7 @@ def opened(urgency: Urgency = "critical") -> Episode:
 
 
 class Rung(NamedTuple):
-    """One telling: minutes since NOW, who, and the episode afterwards."""
+    """One notification: minutes since NOW, who, and the episode afterwards."""
 
     minute: int
     people: tuple[str, ...]
@@ -38,20 +38,20 @@ class Rung(NamedTuple):
 
 
 def rungs(episode: Episode, until: datetime, site: Site = SITE) -> list[Rung]:
-    """Every telling up to a time, looked at exactly when it falls due."""
+    """Every notification up to a time, looked at exactly when it falls due."""
     found: list[Rung] = []
     while episode.next_at is not None and episode.next_at <= until:
         at = episode.next_at
-        telling = due(episode, at, site)
-        assert telling is not None
-        episode = telling.episode
+        notifications = due(episode, at, site)
+        assert notifications is not None
+        episode = notifications.episode
         assert episode.next_at is None or episode.next_at > at, "the ladder stands still"
-        found.append(Rung((at - NOW) // minutes(1), telling.people, episode))
+        found.append(Rung((at - NOW) // minutes(1), notifications.people, episode))
     return found
 
 
 def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[int, tuple[str, ...]]]:
-    """The minutes since NOW at which somebody is told, and who."""
+    """The minutes since NOW at which somebody is notified, and who."""
     return [(rung.minute, rung.people) for rung in rungs(episode, until, site)]
 
 
@@ -87,9 +87,9 @@ def test_each_ladder_of_the_shipped_policy(
 
 
 def test_nobody_is_due_before_the_time() -> None:
-    telling = due(opened(), NOW, SITE)
-    assert telling is not None
-    assert due(telling.episode, NOW + minutes(4.9), SITE) is None
+    notifications = due(opened(), NOW, SITE)
+    assert notifications is not None
+    assert due(notifications.episode, NOW + minutes(4.9), SITE) is None
 
 
 def test_a_ladder_is_in_time_at_each_of_its_steps_and_when_it_is_answered() -> None:
@@ -107,11 +107,11 @@ def test_a_ladder_is_in_time_at_each_of_its_steps_and_when_it_is_answered() -> N
 def test_a_ladder_goes_on_at_once_when_the_clock_was_set_back(back: timedelta) -> None:
     for rung in rungs(opened(), NOW + minutes(46)):
         now = NOW + minutes(rung.minute) - back
-        telling = due_unless_silenced(rung.episode, (), now, SITE)
-        assert telling.people
-        assert telling.episode.next_at is not None
-        assert now < telling.episode.next_at <= now + minutes(15)
-        assert climbed(telling.episode, now + minutes(16))
+        notifications = due_unless_silenced(rung.episode, (), now, SITE)
+        assert notifications.people
+        assert notifications.episode.next_at is not None
+        assert now < notifications.episode.next_at <= now + minutes(15)
+        assert climbed(notifications.episode, now + minutes(16))
 
 
 def test_whoever_has_it_is_asked_when_the_clock_was_set_back() -> None:
@@ -119,7 +119,7 @@ def test_whoever_has_it_is_asked_when_the_clock_was_set_back() -> None:
     assert first is not None
     taken = acknowledge(first.episode, ON_CALL, NOW)
     asked = due_unless_silenced(taken, (), NOW - hours(24), SITE)
-    assert [telling.reason for telling in asked.notifications] == ["still_on_it"]
+    assert [notifications.reason for notifications in asked.notifications] == ["still_on_it"]
     assert due_unless_silenced(taken, (), NOW - minutes(5), SITE).notifications == ()
 
 
@@ -136,11 +136,11 @@ def test_the_first_telling_has_the_reason_of_the_episode_and_the_later_ones_repe
 
 
 def test_missed_steps_are_one_telling_to_everybody_they_name() -> None:
-    telling = due(opened(), NOW + minutes(60), SITE)
-    assert telling is not None
-    assert telling.people == (ON_CALL, SECOND, CONSULTANT)
-    assert telling.notifications[0].reason == "new"
-    assert telling.episode.next_at == NOW + minutes(75)
+    notifications = due(opened(), NOW + minutes(60), SITE)
+    assert notifications is not None
+    assert notifications.people == (ON_CALL, SECOND, CONSULTANT)
+    assert notifications.notifications[0].reason == "new"
+    assert notifications.episode.next_at == NOW + minutes(75)
 
 
 def test_whoever_was_told_is_remembered_once() -> None:
@@ -154,13 +154,13 @@ def test_whoever_was_told_is_remembered_once() -> None:
 def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_told() -> None:
     roles = {**SITE.on_call.roles, "on_call": always(ON_CALL, SECOND), "technician": always(ON_CALL)}
     ladder = SITE.on_call.ladders["high"].model_copy(
-        update={"steps": (Step(after=minutes(0), tell=("on_call", "technician")),)}
+        update={"steps": (Step(after=minutes(0), notify=("on_call", "technician")),)}
     )
     ladders = {**SITE.on_call.ladders, "high": ladder}
     on_call = SITE.on_call.model_copy(update={"roles": roles, "ladders": ladders})
-    telling = due(opened("high"), NOW, SITE._replace(on_call=on_call))
-    assert telling is not None
-    assert telling.people == (ON_CALL, SECOND)
+    notifications = due(opened("high"), NOW, SITE._replace(on_call=on_call))
+    assert notifications is not None
+    assert notifications.people == (ON_CALL, SECOND)
 
 
 def test_a_ladder_without_repeats_ends_with_its_last_step() -> None:
@@ -170,26 +170,28 @@ def test_a_ladder_without_repeats_ends_with_its_last_step() -> None:
 
 
 def test_a_ladder_that_begins_later_is_not_due_at_once() -> None:
-    ladder = SITE.on_call.ladders["high"].model_copy(update={"steps": (Step(after=minutes(3), tell=("consultant",)),)})
+    ladder = SITE.on_call.ladders["high"].model_copy(
+        update={"steps": (Step(after=minutes(3), notify=("consultant",)),)}
+    )
     on_call = SITE.on_call.model_copy(update={"ladders": {**SITE.on_call.ladders, "high": ladder}})
-    told = [who for _, who in climbed(opened("high"), NOW + minutes(4), SITE._replace(on_call=on_call)) if who]
-    assert told == [(CONSULTANT,)]
+    notified = [who for _, who in climbed(opened("high"), NOW + minutes(4), SITE._replace(on_call=on_call)) if who]
+    assert notified == [(CONSULTANT,)]
 
 
 # -- a page that cannot be delivered ---------------------------------------------------------------
 
 
 def after(number: float) -> Episode:
-    """A critical episode that was told on time up to a minute."""
+    """A critical episode that was notified on time up to a minute."""
     return rungs(opened(), NOW + minutes(number))[-1].episode
 
 
 def test_a_hand_over_makes_the_next_step_due_now() -> None:
     at = NOW + minutes(6)
-    telling = due(escalate_now(after(6), at, SITE, without=ON_CALL), at, SITE)
-    assert telling is not None
-    assert telling.people == (SECOND,)
-    assert telling.episode.next_at == at + minutes(5)
+    notifications = due(escalate_now(after(6), at, SITE, without=ON_CALL), at, SITE)
+    assert notifications is not None
+    assert notifications.people == (SECOND,)
+    assert notifications.episode.next_at == at + minutes(5)
 
 
 def test_two_failures_at_once_hand_over_once() -> None:

@@ -41,9 +41,9 @@ def opened(level: int = 2, urgency: str = "high", **more: Any) -> Episode:
 
 def notified(episode: Episode) -> Episode:
     """An episode after its first page."""
-    telling = due(episode, NOW + LATER, SITE)
-    assert telling is not None
-    return replace(telling.episode, pages=1)
+    notifications = due(episode, NOW + LATER, SITE)
+    assert notifications is not None
+    return replace(notifications.episode, pages=1)
 
 
 def delivery(page: str) -> Delivery:
@@ -288,13 +288,13 @@ def test_after_a_retraction_the_next_is_new_and_of_another_number() -> None:
 
 
 def raised_in_error() -> tuple[Episode, Episode]:
-    """An acknowledged grade 1, and the same raised to 3, told on two pages and silenced."""
+    """An acknowledged grade 1, and the same raised to 3, notified on two pages and silenced."""
     first = replace(taken(opened(1, "medium")), pages=1)
     worse = carried(first, finding(3, "critical"), NOW + hours(1)).episode
     assert worse is not None
-    telling = due(worse, NOW + hours(1.5), SITE)
-    assert telling is not None
-    return first, replace(telling.episode, pages=3, deliveries=(delivery("e.3"),))
+    notifications = due(worse, NOW + hours(1.5), SITE)
+    assert notifications is not None
+    return first, replace(notifications.episode, pages=3, deliveries=(delivery("e.3"),))
 
 
 def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
@@ -342,7 +342,7 @@ def test_with_an_open_episode_only_a_higher_level_is_news(level: int, news: bool
 @pytest.mark.parametrize(
     ("at", "level", "news"),
     [(NOW - hours(5), 2, False), (NOW - hours(5), 3, True), (NOW - hours(1), 1, True), (NOW - hours(11), 3, False)],
-    ids=["told of then", "worse than told", "after the end", "before the beginning"],
+    ids=["notified then", "worse than notified", "after the end", "before the beginning"],
 )
 def test_after_an_episode_only_what_it_did_not_tell_is_news(at: datetime, level: int, news: bool) -> None:
     past = Past(1, NOW - hours(10), NOW - hours(2), 2)

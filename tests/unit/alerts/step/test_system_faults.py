@@ -31,7 +31,7 @@ def trouble(at: datetime = NOW) -> Fault:
     return fault(FEED, Phrase("the feed of the laboratory is silent"), "feed lab", at)
 
 
-def noted(*faults: Fault, state: PatientState | None = None) -> PatientState:
+def reported(*faults: Fault, state: PatientState | None = None) -> PatientState:
     state = state or PatientState(patient=SITE_SUBJECT)
     for item in faults:
         state = note_fault(state, item, item.effective)
@@ -100,66 +100,66 @@ def test_faults_of_two_long_names_are_two_troubles() -> None:
 
 
 def test_a_fault_opens_a_technical_episode_that_is_due_at_once() -> None:
-    episode = only(noted(trouble()))
+    episode = only(reported(trouble()))
     assert (episode.condition, episode.urgency, episode.reason) == (FEED, "technical", "new")
     assert (episode.next_at, english(episode.title)) == (NOW, "the feed of the laboratory is silent")
 
 
 def test_the_same_fault_again_keeps_the_episode_and_pages_nobody() -> None:
-    first = taken(noted(trouble()))
-    episode = only(noted(trouble(NOW + hours(1)), state=first))
+    first = taken(reported(trouble()))
+    episode = only(reported(trouble(NOW + hours(1)), state=first))
     assert episode.id == only(first).id
     assert (episode.next_at, episode.acknowledged_by) == (None, "technician-1")
     assert episode.raised_at == NOW + hours(1)
 
 
 def test_a_fault_noted_late_does_not_set_the_trouble_back() -> None:
-    state = noted(trouble(NOW + hours(1)), trouble(NOW))
+    state = reported(trouble(NOW + hours(1)), trouble(NOW))
     assert only(state).raised_at == NOW + hours(1)
 
 
 def test_another_fault_is_another_episode() -> None:
     other = fault("channel phone-1", Phrase("no answer"), "p.1", NOW)
-    assert set(noted(trouble(), other).episodes) == {FEED, "channel phone-1"}
+    assert set(reported(trouble(), other).episodes) == {FEED, "channel phone-1"}
 
 
 @pytest.mark.parametrize(("quiet", "is_open"), [(hours(5.9), True), (FAULT_QUIET, False)])
 def test_an_acknowledged_fault_closes_when_it_has_been_quiet_for_6_hours(quiet: Any, is_open: bool) -> None:
-    state = close_quiet(taken(noted(trouble())), NOW + quiet)
+    state = close_quiet(taken(reported(trouble())), NOW + quiet)
     assert (FEED in state.episodes) is is_open
     assert (FEED in state.past) is not is_open
 
 
 def test_a_fault_that_nobody_acknowledged_stays_open_however_quiet() -> None:
-    assert FEED in close_quiet(noted(trouble()), NOW + hours(48)).episodes
+    assert FEED in close_quiet(reported(trouble()), NOW + hours(48)).episodes
 
 
 def test_a_fault_that_goes_on_stays_open() -> None:
-    state = noted(trouble(NOW + hours(5)), state=taken(noted(trouble())))
+    state = reported(trouble(NOW + hours(5)), state=taken(reported(trouble())))
     assert FEED in close_quiet(state, NOW + hours(8)).episodes
 
 
 def test_a_fault_that_returns_is_recurrent_and_an_episode_of_its_own() -> None:
-    first = taken(noted(trouble()))
-    back = noted(trouble(NOW + hours(9)), state=close_quiet(first, NOW + hours(9)))
+    first = taken(reported(trouble()))
+    back = reported(trouble(NOW + hours(9)), state=close_quiet(first, NOW + hours(9)))
     assert (only(back).reason, only(back).number) == ("recurrent", 2)
     assert only(back).id != only(first).id
 
 
 def test_the_end_of_a_fault_closes_its_episode_acknowledged_or_not() -> None:
     over = trouble(NOW + hours(1)).model_copy(update={"over": True})
-    state = noted(over, state=noted(trouble()))
+    state = reported(over, state=reported(trouble()))
     assert state.episodes == {}
     assert state.past[FEED].closed_at == NOW + hours(1)
 
 
 def test_the_end_of_a_fault_that_is_not_known_changes_nothing() -> None:
     state = PatientState(patient=SITE_SUBJECT)
-    assert noted(trouble().model_copy(update={"over": True}), state=state) == state
+    assert reported(trouble().model_copy(update={"over": True}), state=state) == state
 
 
 def test_clinical_episodes_are_never_closed_for_being_quiet() -> None:
-    state = taken(noted(trouble()))
+    state = taken(reported(trouble()))
     clinical = PatientState(patient="P1", episodes={"crs": replace(only(state), condition="crs", urgency="high")})
     assert close_quiet(clinical, NOW + hours(48)) == clinical
 

@@ -261,7 +261,7 @@ def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
     turn = "{people: [haematologist-2, haematologist-1], from: 2026-01-05T00:00, every: 7 d}"
     second = f"  second_on_call:\n    rotations: [{turn}]\n"
     path = clean(tmp_path, ("  second_on_call: [haematologist-2]\n", second))
-    key = at(path, "tell: [second_on_call]", "ladders.critical.steps.2")
+    key = at(path, "notify: [second_on_call]", "ladders.critical.steps.2")
     when = "from Mon 12 Jan 2026 00:00 to Mon 19 Jan 2026 00:00"
     assert f"warning: {key}notifies nobody new {when}: an earlier step notified haematologist-1" in remarks(path)
 
@@ -278,7 +278,7 @@ def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
         (("    ack_timeout: 60 min\n", ""), "warning", "", "whoever acknowledges it is never asked again"),
         (("    repeat_every: 15 min\n", ""), "warning", "", "ends with its last step even if nobody answers"),
         (
-            ("tell: [consultant]", "tell: [technician]"),
+            ("notify: [consultant]", "notify: [technician]"),
             "warning",
             "steps.3",
             "the last step does not reach the last resort",
@@ -392,7 +392,7 @@ def test_the_receiver_is_spoken_of_only_where_a_channel_uses_it(tmp_path: Path) 
 
 
 def test_a_technical_ladder_that_wakes_whoever_is_paged_for_patients_is_doubtful(tmp_path: Path) -> None:
-    path = clean(tmp_path, ("- {after: 0 s, tell: [technician]}", "- {after: 0 s, tell: [on_call, technician]}"))
-    what = "wakes on_call, who is paged for patients: name a technician, such as `tell: [technician]`"
-    line = at(path, "- {after: 0 s, tell: [on_call, technician]}", "ladders.technical.steps.0")
+    path = clean(tmp_path, ("- {after: 0 s, notify: [technician]}", "- {after: 0 s, notify: [on_call, technician]}"))
+    what = "wakes on_call, who is paged for patients: name a technician, such as `notify: [technician]`"
+    line = at(path, "- {after: 0 s, notify: [on_call, technician]}", "ladders.technical.steps.0")
     assert remarks(path) == [f"warning: {line}{what}"]

@@ -49,7 +49,7 @@ def test_an_episode_is_handed_over_to_a_named_person(service: Store, episode: st
     said = run("hand-over", episode, *BY, "--to", "consultant-1")
     at = crs(service).deliveries[-1].at.astimezone(SITE.zone)
     assert (said.exit_code, said.stdout) == (0, f"{episode} is handed over to consultant-1, paged at {at:%H:%M}\n")
-    assert "consultant-1" in {told.to for told in crs(service).deliveries}
+    assert "consultant-1" in {notified.to for notified in crs(service).deliveries}
 
 
 def test_an_episode_is_not_handed_over_to_somebody_unknown(service: Store, episode: str) -> None:

@@ -37,8 +37,8 @@ def with_role(role: str, **schedule: object) -> Site:
     return SITE._replace(on_call=SITE.on_call.model_copy(update={"roles": roles}))
 
 
-def told(found: list[str]) -> list[tuple[str, str]]:
-    """Hour and name of every line that says who is told."""
+def notified(found: list[str]) -> list[tuple[str, str]]:
+    """Hour and name of every line that says who is notified."""
     return [
         (line.split()[0], line.split("(")[1].split(")")[0]) for line in found if " min " in line and "(" in line[20:]
     ]
@@ -157,7 +157,7 @@ def test_a_role_that_nobody_holds_then_falls_to_the_last_resort_and_is_named() -
 
 
 def standing(episode: str = "e1") -> Route:
-    """A critical page, told five minutes ago for the first time."""
+    """A critical page, notified five minutes ago for the first time."""
     due = escalation.due(replace(hypothetical("critical", NOW), id=episode), NOW, SITE)
     assert due is not None
     sent = Delivery(page=f"{episode}.1", to=ONE, channel="phone-1", reason="new", at=NOW, round=1, state="sent")
@@ -167,7 +167,7 @@ def standing(episode: str = "e1") -> Route:
 def test_an_episode_is_shown_with_what_was_sent_and_what_is_left_of_its_ladder() -> None:
     lines = list(standing().lines())
     assert lines[1] == "  10:00  new          Haematologist on call (haematologist-1) on phone-1: sent"
-    assert told(lines)[:3] == [("10:05", ONE), ("10:10", TWO), ("10:15", CONSULTANT)]
+    assert notified(lines)[:3] == [("10:05", ONE), ("10:10", TWO), ("10:15", CONSULTANT)]
 
 
 def test_an_acknowledged_one_says_until_when_and_what_follows_without_an_answer() -> None:
@@ -184,7 +184,7 @@ def test_a_silenced_one_says_by_whom_until_when_and_why_and_goes_on_afterwards()
     silence = Silenced("gateway", "q1", NOW, NOW + minutes(60), ONE, "being treated", "critical", "", "e1")
     lines = list(standing()._replace(silences=(silence,)).lines())
     assert "  silenced by Haematologist on call (haematologist-1) until 11:00: being treated" in lines
-    assert told(lines)[0] == ("11:00", ONE)
+    assert notified(lines)[0] == ("11:00", ONE)
 
 
 def test_one_nobody_is_told_of_any_more_says_so() -> None:

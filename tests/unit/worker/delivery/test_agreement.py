@@ -168,7 +168,7 @@ def test_a_channel_that_was_taken_out_is_said_to_be_gone(store: Store, clock: Cl
 def test_where_the_address_is_the_same_nothing_is_looked_at_again(
     store: Store, clock: Clock, provider: list[tuple[str, str]]
 ) -> None:
-    """The rota of the newer one differs, which the judgement has seen to."""
+    """The rota of the newer one differs, which the evaluation has seen to."""
 
     def look() -> Site:
         raise AssertionError

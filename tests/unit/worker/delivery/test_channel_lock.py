@@ -113,7 +113,7 @@ def test_each_page_extends_the_lock(redis: Redis) -> None:
     extend(pipe, KEYS, held, NOW + SLOW_AFTER, PERIOD)
     pipe.execute()
     assert redis.pttl(KEYS.channel_lock("phone-1", "ordinary")) > 10
-    ails(redis, "a", "b")
+    fail(redis, "a", "b")
     assert lock(redis, "a", after=SLOW_AFTER)
     assert lock(redis, "b", after=SLOW_AFTER), "the send on phone-1 has only just begun"
 
@@ -131,7 +131,7 @@ def test_an_expired_lock_does_not_release_the_next(redis: Redis) -> None:
     assert lock(redis) is None
 
 
-def ails(redis: Redis, *channels: str) -> None:
+def fail(redis: Redis, *channels: str) -> None:
     for channel in channels:
         record_outcome(redis, KEYS, channel, Outcome.TEMPORARY)
 
@@ -145,14 +145,14 @@ def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.PERMANENT])
 def test_a_channel_that_answers_is_well_again(redis: Redis, outcome: Outcome) -> None:
-    ails(redis, "phone-1")
+    fail(redis, "phone-1")
     finish(redis, locked(redis), outcome)
     assert not redis.exists(KEYS.failing("phone-1"))
 
 
 def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_free(redis: Redis) -> None:
     channels = [f"phone-{number}" for number in range(6)]
-    ails(redis, *channels)
+    fail(redis, *channels)
     tried = [found for channel in channels if (found := lock(redis, channel))]
     assert len(tried) == MAX_FAILING_AT_ONCE
     assert lock(redis, "well") is not None
@@ -162,7 +162,7 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
 
 def test_a_send_that_takes_long_counts_like_one_on_a_channel_that_ails(redis: Redis) -> None:
     """So that providers that hang for the first time leave no room for another try of those known to fail."""
-    ails(redis, "broken")
+    fail(redis, "broken")
     for number in range(MAX_FAILING_AT_ONCE):
         assert lock(redis, f"hangs {number}")
     assert lock(redis, "broken", after=SLOW_AFTER / 2)
@@ -171,7 +171,7 @@ def test_a_send_that_takes_long_counts_like_one_on_a_channel_that_ails(redis: Re
 
 
 def test_sends_whose_worker_died_are_forgotten(redis: Redis) -> None:
-    ails(redis, "a", "b", "c")
+    fail(redis, "a", "b", "c")
     assert lock(redis, "a")
     assert lock(redis, "b")
     assert lock(redis, "c", after=PERIOD / 2) is None

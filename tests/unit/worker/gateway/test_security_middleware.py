@@ -1,4 +1,4 @@
-"""What holds for every request: headers, methods, sizes, and errors that tell nothing."""
+"""What holds for every request: headers, methods, sizes, and errors that reveal nothing."""
 
 import asyncio
 import logging

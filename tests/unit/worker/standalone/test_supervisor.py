@@ -88,11 +88,11 @@ def test_stopping_does_not_wait_for_the_next_start(monkeypatch: pytest.MonkeyPat
 
 def test_a_process_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
-    deaf = (
+    stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     )
     log = tmp_path / "log"
-    with Supervised([sys.executable, "-c", deaf], {}, str(log)) as process:
+    with Supervised([sys.executable, "-c", stubborn], {}, str(log)) as process:
         eventually(lambda: log.exists() and log.read_text() == "up\n")
         pid = process.pid
         assert pid is not None
@@ -146,7 +146,7 @@ if sys.platform == "linux":  # only Linux ends a child with its parent
 
 
 class Server:
-    """An embedded Redis that ends again as often as it is told to."""
+    """An embedded Redis that ends again as often as it is asked to."""
 
     def __init__(self, ends: int, stop: threading.Event, error: Exception | None = None) -> None:
         self.starts = 0

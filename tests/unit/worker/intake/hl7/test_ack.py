@@ -1,4 +1,4 @@
-"""Acknowledgements: who is told what, in which mode, and never that it was rejected."""
+"""Acknowledgements: who is notified what, in which mode, and never that it was rejected."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -33,7 +33,7 @@ def message(control: object, tail: str = "", kind: str = "ORU^R01") -> bytes:
 
 
 class Shelf:
-    """A handler that keeps what it is given, and does as it is told."""
+    """A handler that keeps what it is given, and does what it is asked."""
 
     def __init__(self, outcome: Outcome = Outcome.STORED, error: Exception | None = None) -> None:
         self.calls: list[list[Received]] = []
