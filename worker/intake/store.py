@@ -32,7 +32,7 @@ from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.codec import pack
 from worker.store.dead_letters import ListedLetter
-from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, claim_wakeups, queue
+from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, claim_wakeups, encoded, queue
 from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
 
@@ -217,7 +217,7 @@ class IntakeStore:
         name = source[:SOURCE_SHOWN]
         what = phrase("messages from {source} cannot be used; see `cartwatch dead-letters`", source=name)
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
-        return [(message, message.model_dump_json(exclude_none=True).encode())]
+        return [encoded(message)]
 
     # -- unmapped codes --------------------------------------------------------------------------
 
