@@ -43,6 +43,9 @@ PAGE_AFTER_SECONDS = 7.0
 """How long they may be away before it is paged. With three checks this stays below 15 s; a server that is restarted
 by its supervisor answers earlier."""
 
+FLOW_SECONDS = 4.5
+"""How long between two looks at what waits. They cost most of an idle process, and nothing is stuck before 20 s."""
+
 NOT_SENT_SECONDS = 20.0
 """How long pages may be overdue while none is taken to be sent. A sender that is started again takes one earlier."""
 NOT_EVALUATED_SECONDS = 30.0
@@ -90,6 +93,7 @@ class LastAlarm:
         self._since: dict[str, float] = {}
         self._clock = StoreClock(self._redis)
         self._flow = _Flow(self._redis, self._keys, self._clock)
+        self._look_at_flow = 0.0
         self._sending: list[subprocess.Popen[bytes]] = []
 
     def check(self) -> None:
@@ -106,6 +110,9 @@ class LastAlarm:
             # Whatever is stuck because of them is reported already.
             self._flow = _Flow(self._redis, self._keys, self._clock)
             return
+        if began < self._look_at_flow:
+            return
+        self._look_at_flow = began + FLOW_SECONDS
         try:
             stuck = self._flow.trouble(time.monotonic())
         except RedisError:

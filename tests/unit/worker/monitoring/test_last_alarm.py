@@ -133,6 +133,21 @@ def keep_looking(store: Store, watch: LastAlarm, now: list[float], seconds: floa
         checks(watch, now, last_alarm.CHECK_SECONDS)
 
 
+def test_what_waits_is_looked_at_at_every_third_check(
+    store: Store, watch: LastAlarm, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    pipeline = store.redis.pipeline
+
+    def counted(**options: Any) -> Any:
+        looks.append(now[0])
+        return pipeline(**options)
+
+    monkeypatch.setattr(store.redis, "pipeline", counted)
+    checks(watch, now, 9 * last_alarm.CHECK_SECONDS)
+    assert len(looks) == 3
+
+
 @pytest.mark.parametrize("queue", ["due", "urgent"])
 def test_pages_that_are_owed_while_none_is_sent_are_paged_directly(
     store: Store, watch: LastAlarm, now: list[float], sent: Sent, queue: str
