@@ -27,6 +27,11 @@ class Admission(Struct, frozen=True):
         """When the patient became known. Nothing was expected before."""
         return max(self.effective, self.received or self.effective)
 
+    @property
+    def place(self) -> str:
+        """Ward and bed, as far as they are charted."""
+        return "/".join(part for part in (self.ward, self.bed) if part)
+
     def age(self, at: datetime) -> int | None:
         """Completed years at a time; None where the date of birth is not known."""
         if self.born is None:

@@ -74,7 +74,7 @@ def _place(state: "PatientState") -> str:
     if state.patient == SITE_SUBJECT:
         return "technical"
     admission = state.chart.admission
-    place = f"{admission.ward}/{admission.bed}" if admission else "not registered"
+    place = (admission.place or "no place charted") if admission else "not registered"
     if state.merged_into:
         return f"{place} (merged into {state.merged_into})"
     return f"{place} (discharged)" if state.discharged_at is not None else place

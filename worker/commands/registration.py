@@ -81,6 +81,5 @@ def _as_known(state: "PatientState", site: "Site", now: datetime) -> str:
         infused = "NO INFUSION DATE: no day, no baseline, nothing is overdue; give --infused"
     else:
         infused = f"infused {clock(known.infused, site, 'en')}, day {state.chart.day(now, site.zone)}"
-    place = "/".join(part for part in (known.ward, known.bed) if part) if known else ""
-    parts = [infused, known.product if known else "", place]
+    parts = [infused, *((known.product, known.place) if known else ())]
     return ", ".join(part for part in parts if part)

@@ -86,7 +86,7 @@ def heading(place: str, day: int | None, language: Language) -> str:
 def place_of(chart: Chart) -> str:
     """Ward and bed."""
     admission = chart.admission
-    return "/".join(part for part in (admission.ward, admission.bed) if part) if admission else ""
+    return admission.place if admission else ""
 
 
 def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) -> Trend:

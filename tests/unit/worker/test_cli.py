@@ -315,6 +315,13 @@ def test_board_shows_a_patient_nobody_registered(service: Store) -> None:
     assert "not registered" in run("board").stdout
 
 
+def test_board_says_that_no_place_is_charted(service: Store) -> None:
+    nowhere = registration("P1")
+    send(service, [{name: value for name, value in nowhere.items() if name not in ("ward", "bed")}])
+    advance(service, KEYS.of("P1"), Clock(), SITE)
+    assert "no place charted" in run("board").stdout
+
+
 def test_board_shows_names_that_look_like_markup_as_they_are(service: Store) -> None:
     send(service, [registration("[red]P1[/red]", ward="[bold]", bed="[/bold]")])
     for shard in KEYS.all():
