@@ -200,7 +200,7 @@ def test_what_it_refuses_is_listed_with_its_own_reason(medplum: Medplum) -> None
     resource: Resource = {"resourceType": "Observation", "identifier": [{"system": GRADE, "value": "no code"}]}
     answer = _put(settings, resource | {"status": "final"})
     assert answer.verdict is Verdict.REFUSED
-    assert answer.said == "Missing required property (Observation.code)"
+    assert answer.diagnostics == "Missing required property (Observation.code)"
     assert medplum.find("Observation", identifier=f"{GRADE}|no code") == []
 
 
