@@ -382,7 +382,20 @@ def test_a_statement_of_another_cause_lapses(age: float, grade: int) -> None:
     assert graded(reading("ice", 10), *items).grade == grade
 
 
-def test_a_statement_of_another_cause_can_be_taken_back() -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "grade"),
+    [("touch", "unarousable", 4), ("touch", "touch", 0), ("unarousable", "unarousable", 0), (None, "unarousable", 4)],
+)
+def test_a_patient_who_becomes_unarousable_after_another_cause_was_stated_ends_the_statement(
+    before: str | None, after: str, grade: int
+) -> None:
+    items = [statement("consciousness_other_cause", at=NOW - hours(2)), reading("consciousness", after)]
+    if before is not None:
+        items.append(reading("consciousness", before, NOW - hours(2)))
+    assert graded(reading("ice", 10), *items).grade == grade
+
+
+def test_a_statement_of_another_cause_can_be_undone() -> None:
     items = (
         reading("consciousness", "touch"),
         statement("consciousness_other_cause", True, NOW - hours(2)),

@@ -389,3 +389,8 @@ def test_a_bound_that_does_not_decide_gives_no_points(kind: str, value: str) -> 
     result = scored(*vitals(**{kind: value}))
     assert (result.score, kind in result.parts) == (None, False)
     assert in_names(result.missing)[0].startswith(f"{kind} (only a bound: {value}")
+
+
+def test_seven_points_call_for_an_emergency_assessment() -> None:
+    """RCP 2017, thresholds and triggers."""
+    assert news2.EMERGENCY == 7

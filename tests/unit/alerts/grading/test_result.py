@@ -5,7 +5,7 @@ import pytest
 from alerts.grading.icans import VERSION
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
-from alerts.grading.result import Evidence, Grade, Points, Result, Score
+from alerts.grading.result import Evidence, Grade, Points, Result, Score, not_applicable
 from tests.support.charts import NOW, reading
 
 COMMON = {"system": "X", "version": VERSION, "at": NOW}
@@ -42,3 +42,8 @@ def test_the_fields_of_a_result_go_by_name(kind: type[Result], own: object, othe
 
 def test_a_grade_is_not_provisional_unless_it_is_said_to_be() -> None:
     assert Grade(**COMMON, grade=1).provisional is False
+
+
+def test_a_grade_is_applicable_unless_it_says_otherwise() -> None:
+    assert Grade(**COMMON, grade=1).applicable
+    assert not not_applicable("X", VERSION, NOW).applicable
