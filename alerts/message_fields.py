@@ -1,4 +1,4 @@
-"""The field types of messages: text, exact numbers, times with an offset, and the status of a result."""
+"""The field types of messages: text, exact numbers, values of readings, times with an offset, and the status."""
 
 import re
 from datetime import datetime
@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+
+from config.vocabulary import ICE_ITEMS, READINGS, SCORE_HIGHEST, Sort
 
 
 def visible(text: str) -> str:
@@ -95,6 +97,41 @@ def _reading_value(value: Any) -> Any:
 
 
 ReadingValue = Annotated[Any, BeforeValidator(_reading_value)]
+
+
+def check_number(reading: str, value: Any) -> None:
+    """Check the value of a numeric reading.
+
+    Raises:
+        ValueError: it is neither a number nor a bound, or a score lies outside its range.
+    """
+    try:
+        found = parse_number(value)
+    except ValueError as error:
+        raise ValueError(f"value: {error}") from error
+    if found is None:
+        raise ValueError(
+            f"value: {str(value)[:40]!r} is neither a number of at most 15 digits nor a bound such as '<0.1'"
+        )
+    if READINGS[reading].sort is Sort.SCORE:
+        highest = SCORE_HIGHEST[reading]
+        if found.comparator or found.number != int(found.number) or not 0 <= found.number <= highest:
+            raise ValueError(f"value: {reading} is a whole number from 0 to {highest}")
+
+
+def check_ice_items(reading: str, items: dict[str, int]) -> None:
+    """Check the items of an ICE score.
+
+    Raises:
+        ValueError: the reading is not `ice`, an item is missing or unknown, or its points lie outside its range.
+    """
+    if reading != "ice":
+        raise ValueError("items: only ice has items")
+    if set(items) != set(ICE_ITEMS):
+        raise ValueError(f"items: give all of {', '.join(ICE_ITEMS)} and nothing else")
+    for name, points in items.items():
+        if not 0 <= points <= ICE_ITEMS[name]:
+            raise ValueError(f"items.{name}: {points} is not within 0 to {ICE_ITEMS[name]}")
 
 
 def _time(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The native messages: one pydantic model for each type, and how they are read.
+"""The native messages: one pydantic model for each type. `alerts.message_json` reads them from JSON.
 
 The same JSON objects are posted, queued, replayed, journalled and given to `cartwatch grade`. Unknown fields are
 refused by name. Numbers, written as JSON numbers or as text, become decimals.
@@ -6,7 +6,7 @@ refused by name. Numbers, written as JSON numbers or as text, become decimals.
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,15 +16,26 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     TypeAdapter,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from alerts.message_fields import LongText, Number, ReadingValue, Status, StatusName, Text, Time, parse_number, visible
+from alerts.message_fields import (
+    LongText,
+    Number,
+    ReadingValue,
+    Status,
+    StatusName,
+    Text,
+    Time,
+    check_ice_items,
+    check_number,
+    parse_number,
+    visible,
+)
 from alerts.wording.phrase import Phrase, Said
 from config.site import Urgency
-from config.vocabulary import DRUGS, ICE_ITEMS, READINGS, SCORE_HIGHEST, STATEMENTS, Sort
+from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 
 
 class Message(BaseModel):
@@ -91,7 +102,7 @@ class Reading(Message):
         if self.status is Status.ENTERED_IN_ERROR:
             return self
         if self.items is not None:
-            _check_ice_items(self.reading, self.items)
+            check_ice_items(self.reading, self.items)
         if self.value is None:
             if self.items is None and self.absent is None:
                 raise ValueError("value: a reading needs a value, or `absent` with the reason there is none")
@@ -99,7 +110,7 @@ class Reading(Message):
             if self.value not in kind.codes:
                 raise ValueError(f"value: {self.reading} is one of {', '.join(kind.codes)}")
         else:
-            _check_number(self.reading, self.value)
+            check_number(self.reading, self.value)
         if self.items is not None and self.value is not None and self.number != sum(self.items.values()):
             raise ValueError(f"value: the total {self.value} and the items' sum {sum(self.items.values())} disagree")
         return self
@@ -117,31 +128,6 @@ class Reading(Message):
         """`<`, `<=`, `>` or `>=` if the value is a bound, else empty."""
         found = parse_number(self.value)
         return found.comparator if found else ""
-
-
-def _check_number(reading: str, value: Any) -> None:
-    try:
-        found = parse_number(value)
-    except ValueError as error:
-        raise ValueError(f"value: {error}") from error
-    if found is None:
-        raise ValueError(
-            f"value: {str(value)[:40]!r} is neither a number of at most 15 digits nor a bound such as '<0.1'"
-        )
-    if READINGS[reading].sort is Sort.SCORE:
-        highest = SCORE_HIGHEST[reading]
-        if found.comparator or found.number != int(found.number) or not 0 <= found.number <= highest:
-            raise ValueError(f"value: {reading} is a whole number from 0 to {highest}")
-
-
-def _check_ice_items(reading: str, items: dict[str, int]) -> None:
-    if reading != "ice":
-        raise ValueError("items: only ice has items")
-    if set(items) != set(ICE_ITEMS):
-        raise ValueError(f"items: give all of {', '.join(ICE_ITEMS)} and nothing else")
-    for name, points in items.items():
-        if not 0 <= points <= ICE_ITEMS[name]:
-            raise ValueError(f"items.{name}: {points} is not within 0 to {ICE_ITEMS[name]}")
 
 
 class Statement(Message):
@@ -334,63 +320,8 @@ AnyMessage = Annotated[
 ]
 MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
 
-_TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(AnyMessage)[0]))
-
 INTERNAL = ("merge_notice",)
 """Types of messages that only cartwatch writes."""
 
 SITE_SUBJECT = "~site"
 """The subject of faults that concern no single patient. The name is reserved."""
-
-
-LONGEST = 64 * 1024
-"""The most bytes of one native message, several times what its fields may hold."""
-
-MOST_ERRORS = 20
-"""The most errors of one message named in the reply to its sender."""
-
-
-class BadMessage(ValueError):
-    """A message that cannot be read. The text names each field and the fix."""
-
-
-def explain(error: ValidationError) -> str:
-    """Each error of a pydantic validation as `field: what is wrong`, without echoing the message."""
-    parts = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_ERRORS]:
-        path = [str(part) for part in item["loc"]]
-        if path and path[0] in _TYPES:
-            path = path[1:]
-        text = item["msg"].removeprefix("Value error, ")
-        parts.append(_fix(".".join(path), item["type"], text))
-    return "; ".join(parts)
-
-
-def _fix(field: str, kind: str, text: str) -> str:
-    if kind == "union_tag_not_found":
-        return f"type: missing; write one of {', '.join(_TYPES)}"
-    if kind == "union_tag_invalid":
-        return f"type: not one of {', '.join(_TYPES)}"
-    if kind == "extra_forbidden":
-        return f"{field}: unknown field; remove it or correct its name"
-    if kind == "missing":
-        return f"{field}: missing"
-    if kind == "timezone_aware":
-        return f"{field}: write the offset from UTC, as in 2024-06-14T08:00:00+02:00"
-    if kind == "json_invalid":
-        return f"not JSON: {text.removeprefix('Invalid JSON: ')}"
-    return f"{field}: {text}" if field else text
-
-
-def read_message(raw: bytes | str) -> AnyMessage:
-    """One native message from its JSON text.
-
-    Raises:
-        BadMessage: not JSON, or not a message; names every field that is wrong.
-    """
-    if len(raw) > LONGEST:
-        raise BadMessage(f"a message has at most {LONGEST} bytes")
-    try:
-        return MESSAGE.validate_json(raw)
-    except ValidationError as error:
-        raise BadMessage(explain(error)) from error

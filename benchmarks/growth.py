@@ -11,7 +11,7 @@ from harness import Ground, Row, Size, in_turn, medians
 from stay import live, reading, registered
 from ward import Ward, minutes, registrations, unhurried
 
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import load_site

@@ -22,11 +22,11 @@ from statistics import median
 from redis import Redis
 
 from config.listeners import Listener
-from worker.intake.mllp.acknowledger import Received, Verdict
+from worker.intake.mllp.acknowledger import MessageOutcome, ReceivedMessage
 from worker.intake.mllp.frames import FrameReader, wrap
 from worker.intake.mllp.handler import StoringHandler
 from worker.intake.mllp.listener import MllpListener
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 from worker.intake.store import IntakeStore
 from worker.intake.watched_config import WatchedIntakeConfig
 from worker.runtime.runtime import connect
@@ -69,12 +69,12 @@ async def serve_ours(url: str, raw: bool) -> None:
     """The listener as `cartwatch mllp` runs it; nobody is woken."""
     redis = connect(url)
 
-    def append_raw(messages: Sequence[Received]) -> list[Verdict]:
+    def append_raw(messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
         pipe = redis.pipeline(transaction=True)
         for received in messages:
             pipe.xadd("raw", {"m": received.raw})
         pipe.execute()
-        return [Verdict(Outcome.STORED)] * len(messages)
+        return [MessageOutcome(ElementOutcome.STORED)] * len(messages)
 
     configured = WatchedIntakeConfig(None).value
     store = IntakeStore(redis, Keys("benchmark", 16))

@@ -23,7 +23,7 @@ from ward import Ward, fever, minutes, registrations, unhurried
 from alerts.assessment.assessment import assess_onward
 from alerts.assessment.result_cache import ChartAt
 from alerts.grading import crs, ctcae, news2
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from alerts.pages.page import Page
 from alerts.rules.run import findings, next_review
 from alerts.step.folding import fold_messages

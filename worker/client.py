@@ -15,7 +15,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from alerts.messages import BadMessage
+from alerts.message_json import BadMessage
 from config.settings import Settings
 from config.site import Site
 from worker.clock import StoreClock

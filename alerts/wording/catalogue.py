@@ -37,7 +37,7 @@ def say(words: str, language: Language, **values: object) -> str:
 
 def render(words: Phrase, language: Language, zone: tzinfo) -> str:
     """A phrase in the reader's language, with its times on the hospital's clock."""
-    return _Reader(language, zone).read(words)
+    return _Renderer(language, zone).read(words)
 
 
 def in_english(words: Phrase, zone: tzinfo) -> str:
@@ -47,7 +47,7 @@ def in_english(words: Phrase, zone: tzinfo) -> str:
 
 def in_code(words: Phrase, zone: tzinfo) -> str:
     """The same with readings, statements and drugs named as messages name them."""
-    return _Reader(ENGLISH, zone, in_code=True).read(words)
+    return _Renderer(ENGLISH, zone, in_code=True).read(words)
 
 
 def clock(at: datetime, language: Language, zone: tzinfo) -> str:
@@ -61,7 +61,7 @@ def date(at: datetime, language: Language, zone: tzinfo) -> str:
     return f"{local:%d} {say(f'{local:%b}', language)}"
 
 
-class _Reader(NamedTuple):
+class _Renderer(NamedTuple):
     language: Language
     zone: tzinfo
     in_code: bool = False

@@ -12,7 +12,8 @@ import pytest
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading.result import Evidence
-from alerts.messages import AnyMessage, BadMessage, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import AnyMessage
 from alerts.pages.values import shown
 from alerts.state import PatientState
 from alerts.step.step import step

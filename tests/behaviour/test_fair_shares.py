@@ -9,7 +9,8 @@ from fakeredis import FakeRedis, FakeServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.state import PatientState
 from tests.behaviour.test_order import NOW, REGISTRATION, charted, encoded, standing
 from tests.support.ward import PATIENT, SITE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
 from config.site import DEFAULTS

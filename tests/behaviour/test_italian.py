@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from config.rota import always
 from config.site import DEFAULTS, Site
 from tests.support.italian_reader import ENGLISH

@@ -2,7 +2,8 @@
 
 import pytest
 
-from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import SITE_SUBJECT, AnyMessage
 from tests.support.ward import OTHER, PATIENT, Ward, changed, message
 from tests.support.wording import english
 

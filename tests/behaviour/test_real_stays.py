@@ -13,7 +13,8 @@ import pytest
 
 from alerts.episodes.delivery_log import DELIVERIES_KEPT
 from alerts.episodes.silences import SILENCES_AT_MOST
-from alerts.messages import SITE_SUBJECT, AnyMessage, BadMessage, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import SITE_SUBJECT, AnyMessage
 from tests.support.ward import Ward
 
 STREAM = Path(__file__).parents[3] / "shared" / "streams" / "icu.ndjson.gz"

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from alerts.chart.dose_ledger import ledger
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from config.site import DEFAULTS
 from tests.support.ward import WORKLIST, Ward
 

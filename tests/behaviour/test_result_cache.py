@@ -12,7 +12,8 @@ from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
 from alerts.grading import crs
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import DEFAULTS

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from worker.standalone.fake_phone import FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, ReceivedPage
 
 
 class Log:
@@ -19,7 +19,7 @@ class Log:
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def write(self, page: Received) -> None:
+    def write(self, page: ReceivedPage) -> None:
         """One page. It stands in the file before the sender hears that it was taken."""
         body = {"at": time.time(), "path": page.path, "id": page.page_id, "title": page.title}
         self._file.write(json.dumps(body) + "\n")

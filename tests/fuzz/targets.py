@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from config.intake import load_intake
 from config.site import load_site
 from worker.intake import read
-from worker.intake.fhir.take import Unreadable
+from worker.intake.fhir.take import UnreadableResource
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.ack import acknowledge
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import read_header
 from worker.intake.mllp.frames import FrameReader
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
 MOST_BYTES = 2_000
@@ -63,7 +63,7 @@ def hl7(data: bytes) -> None:
     """Every message ends in one of four ways."""
     taken = read.hl7(data, INTAKE, TABLES)
     assert taken.items
-    assert all(element.outcome in Outcome for element in taken.elements)
+    assert all(element.outcome in ElementOutcome for element in taken.elements)
 
 
 def fhir(data: bytes) -> None:
@@ -71,9 +71,9 @@ def fhir(data: bytes) -> None:
     assert SOURCE is not None
     try:
         taken = read.fhir(data, SOURCE, TABLES, NOW)
-    except Unreadable:
+    except UnreadableResource:
         return
-    assert all(element.outcome in Outcome for element in taken.elements)
+    assert all(element.outcome in ElementOutcome for element in taken.elements)
 
 
 def native(data: bytes) -> None:

@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 import pytest
 from apprise import Apprise, AppriseAsset
 
-from worker.standalone.fake_phone import Attempt, FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, PhoneRequest, ReceivedPage
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def post(receiver: FakePhone, body: bytes, headers: dict[str, str] | None = None
 
 def test_a_page_arrives_with_its_id_title_and_body(receiver: FakePhone) -> None:
     assert notify(f"{receiver.url}/phone-1?+X-Page-Id=e7.1", "CRS grade 2 – page «A»", "Bed 12")
-    assert receiver.received == [Received("/phone-1", "e7.1", "Bed 12", "CRS grade 2 – page «A»", 0)]
+    assert receiver.received == [ReceivedPage("/phone-1", "e7.1", "Bed 12", "CRS grade 2 – page «A»", 0)]
 
 
 def test_a_page_without_an_id_is_recorded_too(receiver: FakePhone) -> None:
@@ -69,7 +69,7 @@ def test_a_refused_page_is_a_failure_and_only_an_attempt(receiver: FakePhone, st
     receiver.behave("/phone-1", status=status)
     assert not notify(f"{receiver.url}/phone-1?+X-Page-Id=e7.1")
     assert receiver.received == []
-    assert receiver.attempts == [Attempt("/phone-1", "e7.1", status)]
+    assert receiver.attempts == [PhoneRequest("/phone-1", "e7.1", status)]
 
 
 def test_a_sender_that_follows_redirects_is_deceived(receiver: FakePhone) -> None:
@@ -82,7 +82,7 @@ def test_a_dropped_page_is_a_failure_and_only_an_attempt(receiver: FakePhone) ->
     receiver.behave("/phone-1", drop=True)
     assert not notify(f"{receiver.url}/phone-1?+X-Page-Id=e7.1")
     assert receiver.received == []
-    assert receiver.attempts == [Attempt("/phone-1", "e7.1", None)]
+    assert receiver.attempts == [PhoneRequest("/phone-1", "e7.1", None)]
 
 
 def test_a_path_misbehaves_alone_and_becomes_well_again(receiver: FakePhone) -> None:
@@ -130,7 +130,7 @@ def test_a_closed_receiver_refuses_connections() -> None:
 
 
 def test_the_callback_sees_each_page_in_order() -> None:
-    seen: list[Received] = []
+    seen: list[ReceivedPage] = []
     with FakePhone(seen.append) as receiver, ThreadPoolExecutor(8) as pool:
         sent = list(pool.map(notify, [f"{receiver.url}/phone-{number}" for number in range(40)]))
     assert all(sent)
@@ -146,7 +146,7 @@ def test_the_callback_may_look_at_the_receiver() -> None:
 
 
 def test_a_failing_callback_is_logged_and_the_page_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(page: Received) -> None:
+    def fail(page: ReceivedPage) -> None:
         raise ValueError(f"no paper for {page.path}")
 
     with FakePhone(fail) as receiver:
@@ -172,7 +172,7 @@ def test_waiting_in_vain_says_how_many_came(receiver: FakePhone) -> None:
 def test_a_picture_is_recorded_by_its_name(receiver: FakePhone) -> None:
     body = b'{"title": "P1", "message": "", "attachments": [{"filename": "P1.png", "base64": ""}]}'
     assert post(receiver, body, {"X-Page-Id": "e7.1"}) == 200
-    assert receiver.received == [Received("/phone-1", "e7.1", "P1", "", 0, ("P1.png",))]
+    assert receiver.received == [ReceivedPage("/phone-1", "e7.1", "P1", "", 0, ("P1.png",))]
 
 
 @pytest.mark.parametrize("body", [b"not JSON", b"[1]", b"\xff"])

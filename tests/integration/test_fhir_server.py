@@ -21,7 +21,7 @@ from config.site import DEFAULTS
 from tests.support.hospital import Hospital, crs2, eventually, iso
 from tests.support.servers import free_port, running
 from tests.support.stored_ward import KEYS, SITE, Clock
-from worker.fhir_export.client import FhirClient, PutResult, Verdict
+from worker.fhir_export.client import FhirClient, PutOutcome, PutResult
 from worker.fhir_export.export import export
 from worker.fhir_export.names import GRADE, PAGE
 from worker.fhir_export.records import Item
@@ -199,7 +199,7 @@ def test_what_it_refuses_is_listed_with_its_own_reason(medplum: Medplum) -> None
     settings = Settings(fhir_base=medplum.base, fhir_token=TOKEN)
     resource: Resource = {"resourceType": "Observation", "identifier": [{"system": GRADE, "value": "no code"}]}
     answer = _put(settings, resource | {"status": "final"})
-    assert answer.verdict is Verdict.REFUSED
+    assert answer.outcome is PutOutcome.REFUSED
     assert answer.diagnostics == "Missing required property (Observation.code)"
     assert medplum.find("Observation", identifier=f"{GRADE}|no code") == []
 
@@ -207,7 +207,7 @@ def test_what_it_refuses_is_listed_with_its_own_reason(medplum: Medplum) -> None
 def test_a_token_that_it_does_not_know_keeps_everything(medplum: Medplum) -> None:
     resource: Resource = {"resourceType": "Observation", "identifier": [{"system": GRADE, "value": "x"}]}
     answer = _put(Settings(fhir_base=medplum.base, fhir_token=TOKEN[::-1]), resource)
-    assert (answer.verdict, answer.why) == (Verdict.FAILED, "it answered 401: the token is not accepted")
+    assert (answer.outcome, answer.why) == (PutOutcome.FAILED, "it answered 401: the token is not accepted")
 
 
 def _put(settings: Settings, resource: Resource) -> PutResult:

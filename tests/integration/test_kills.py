@@ -31,7 +31,7 @@ from worker.processing.advance import advance
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect, make
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, ReceivedPage
 from worker.standalone.supervisor import Supervised
 from worker.store.inbox import accept
 
@@ -259,7 +259,7 @@ def test_what_the_phone_took_before_it_could_be_recorded_is_not_sent_twice(
     assert redis_server.running
     mends: list[Callable[[], None]] = []
 
-    def taken(_: Received) -> None:
+    def taken(_: ReceivedPage) -> None:
         if not mends:
             mends.append(trouble(server))
 

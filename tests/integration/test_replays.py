@@ -10,7 +10,7 @@ from config.site import DEFAULTS
 from tests.support.hospital import CARTWATCH, descendants, impatient, kill
 from worker.standalone.demo import read_case
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import Received
+from worker.standalone.fake_phone import ReceivedPage
 from worker.standalone.replay import Event, Replay, acknowledge_after
 
 pytestmark = pytest.mark.server
@@ -50,7 +50,7 @@ class Killer:
         self.kills = 0
         self.replay: Replay | None = None
 
-    def __call__(self, _: Received) -> None:
+    def __call__(self, _: ReceivedPage) -> None:
         self.pages += 1
         pid = self.replay.worker.pid if self.replay else None
         if self.pages in self.victims and pid is not None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from alerts.messages import Receipt, read_message
+from alerts.message_json import read_message
+from alerts.messages import Receipt
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from config.site import DEFAULTS

@@ -23,7 +23,7 @@ from worker.client import Client
 from worker.clock import milliseconds
 from worker.monitoring import beats
 from worker.runtime.runtime import connect, make
-from worker.standalone.fake_phone import FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, ReceivedPage
 from worker.standalone.service import DELIVERS
 from worker.standalone.supervisor import Supervised, worker_command
 
@@ -155,7 +155,7 @@ class Hospital:
         Only a page whose episodes were all over before it could be sent may stay away, and one that the evaluation
         replaced by a newer one, if that has arrived.
         """
-        arrived: dict[str, Received] = {}
+        arrived: dict[str, ReceivedPage] = {}
         for page in self.phone.received:
             same = arrived.setdefault(page.page_id, page)
             assert (page.path, page.title, page.body) == (same.path, same.title, same.body)
@@ -176,7 +176,7 @@ class Hospital:
                 assert arrived[page_id].body.startswith(lead)
                 assert arrived[page_id].body.endswith(rest)
 
-    def _replaced(self, event: Body, arrived: dict[str, Received], written: dict[str, Body]) -> set[str]:
+    def _replaced(self, event: Body, arrived: dict[str, ReceivedPage], written: dict[str, Body]) -> set[str]:
         """The episodes of a cancelled page of which a newer one to the same person on the same channel has arrived."""
         deliveries = [
             item for state in self.store.states() for episode in state.episodes.values() for item in episode.deliveries

@@ -23,7 +23,7 @@ from tests.support.exporting import receipt
 from tests.support.stored_ward import KEYS, NOW, SITE, Body, Clock, acknowledgement, crs2, raw, reading, registration
 from worker.clock import milliseconds
 from worker.fhir_export.bundle import Resource
-from worker.fhir_export.client import PutResult, Verdict
+from worker.fhir_export.client import PutOutcome, PutResult
 from worker.fhir_export.export import export
 from worker.processing.advance import advance
 from worker.store import schema
@@ -61,7 +61,7 @@ class Ehr:
         del now
         pages = [one["identifier"][0]["value"] for one in resources if one["resourceType"] == "Communication"]
         self._refused = self._refused or next(iter(pages), "")
-        return PutResult(Verdict.REFUSED if self._refused in pages else Verdict.ACCEPTED)
+        return PutResult(PutOutcome.REFUSED if self._refused in pages else PutOutcome.ACCEPTED)
 
 
 class RecordedWard:

@@ -7,7 +7,8 @@ from typing import Any
 
 from redis import Redis
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.pages.page import Page
 from config.site import Site, load_site
 from worker.store.codec import Owed, unpack_owed

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts.chart.quantities import CanonicalQuantity, canonical
-from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage, Discharge, Reading, Registration, Statement, Treatment
 from config.site import DEFAULTS
 from config.tables import Tables, load_tables
 from config.vocabulary import READINGS, Sort

@@ -15,7 +15,8 @@ from alerts.grading import ctcae
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
-from alerts.messages import MESSAGE, AnyMessage, BadMessage, explain
+from alerts.message_json import BadMessage, explain
+from alerts.messages import MESSAGE, AnyMessage
 from alerts.step.journal_events import plain
 from alerts.wording.catalogue import in_code, in_english
 from config.site import Site

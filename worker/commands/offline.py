@@ -22,7 +22,7 @@ def grade(file: BinaryIO, config_dir: Path | None) -> None:
     """
     import json
 
-    from alerts.messages import BadMessage
+    from alerts.message_json import BadMessage
     from worker.commands.grading import grade_case, read_case
 
     site = configuration(config_dir)
@@ -81,7 +81,7 @@ def replay(file: BinaryIO, as_json: bool, acknowledge_after: int | None, config_
 
 
 def _readlines(file: BinaryIO) -> tuple[list[Any], int]:
-    from alerts.messages import BadMessage, read_message
+    from alerts.message_json import BadMessage, read_message
 
     messages, bad = [], 0
     for number, line in lines(file):

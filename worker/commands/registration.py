@@ -28,7 +28,7 @@ LOOK_EVERY_SECONDS = 0.1
 @click.option("--team", default="")
 def register(patient: str, **said: str) -> None:
     """Register PATIENT, by the id that readings arrive with, or correct a registration."""
-    from alerts.messages import BadMessage
+    from alerts.message_json import BadMessage
     from worker.client import Client
     from worker.intake.registration import BadFieldError, is_processed, registration
 

@@ -201,7 +201,7 @@ def _send(run: "Runtime", episode: str | None, body: dict[str, Any], patient: st
 
 
 def _append(message: dict[str, Any]) -> None:
-    from alerts.messages import BadMessage
+    from alerts.message_json import BadMessage
     from worker.client import Client
 
     try:

@@ -32,18 +32,18 @@ OF_THE_CONTENT = frozenset({400, 409, 410, 412, 413, 415, 422})
 the content."""
 
 
-class Verdict(StrEnum):
+class PutOutcome(StrEnum):
     """The outcome of a request: accepted, refused for its content, or failed because the base cannot be used now."""
 
-    ACCEPTED = "taken"
+    ACCEPTED = "accepted"
     REFUSED = "refused"
     FAILED = "failed"
 
 
 class PutResult(NamedTuple):
-    """A verdict, the reason without a patient's detail, how long the base asks to wait, and its text on a refusal."""
+    """An outcome, the reason without a patient's detail, how long the base asks to wait, and its text on a refusal."""
 
-    verdict: Verdict
+    outcome: PutOutcome
     why: str = ""
     wait: timedelta | None = None
     diagnostics: str = ""
@@ -66,13 +66,13 @@ class FhirClient:
         try:
             with self._client.stream("POST", self._base, content=body) as response:
                 if response.is_success:
-                    return PutResult(Verdict.ACCEPTED)
+                    return PutResult(PutOutcome.ACCEPTED)
                 return _verdict(response, _beginning(response), now)
         except SoftTimeLimitExceeded:
-            return PutResult(Verdict.FAILED, "it did not answer in time")
+            return PutResult(PutOutcome.FAILED, "it did not answer in time")
         except (httpx.RequestError, httpx.InvalidURL) as error:
             # The error's own text may hold the address.
-            return PutResult(Verdict.FAILED, type(error).__name__)
+            return PutResult(PutOutcome.FAILED, type(error).__name__)
 
     def close(self) -> None:
         """Close the connections."""
@@ -98,12 +98,12 @@ def _verdict(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
     status = response.status_code
     why = f"it answered {status}"
     if status in OF_THE_CONTENT:
-        return PutResult(Verdict.REFUSED, why, diagnostics=_diagnostics(body))
+        return PutResult(PutOutcome.REFUSED, why, diagnostics=_diagnostics(body))
     if response.is_redirect:
         why += ", a redirection, which is not followed"
     elif status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         why += ": the token is not accepted"
-    return PutResult(Verdict.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
+    return PutResult(PutOutcome.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:

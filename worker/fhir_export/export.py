@@ -23,7 +23,7 @@ from config.settings import Settings
 from worker.clock import Clock
 from worker.fhir_export import circuit_breaker
 from worker.fhir_export.bundle import Resource, latest, name_of
-from worker.fhir_export.client import PutResult, Verdict
+from worker.fhir_export.client import PutOutcome, PutResult
 from worker.fhir_export.communication import ExportedPage, communication, updated
 from worker.fhir_export.communication import pack as pack_page
 from worker.fhir_export.communication import unpack as unpack_page
@@ -67,7 +67,7 @@ class Base(Protocol):
         ...
 
 
-class Entry(NamedTuple):
+class ExportEntry(NamedTuple):
     """The records of one batch: its id in the stream, when it was committed (ms), and the items."""
 
     id: bytes
@@ -103,7 +103,7 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
         return False
     finally:
         lease.release(store.redis)
-    if result.verdict is Verdict.FAILED:
+    if result.outcome is PutOutcome.FAILED:
         log.warning("export: shard %d waits, the FHIR base cannot be used: %s", shard.number, result.why)
         circuit_breaker.record_failure(store.redis, store.keys, circuit, result.why, result.wait, now)
         return False
@@ -126,20 +126,20 @@ class _ShardExport:
         """Put the first entries of the stream; return the last result."""
         entries = self._entries(now)
         result = self._together(entries, now)
-        if result.verdict is not Verdict.REFUSED:
+        if result.outcome is not PutOutcome.REFUSED:
             return result
         for entry in entries:
             result = self._alone(entry, now)
-            if result.verdict is Verdict.FAILED:
+            if result.outcome is PutOutcome.FAILED:
                 break
         return result
 
-    def _entries(self, now: datetime) -> list[Entry]:
+    def _entries(self, now: datetime) -> list[ExportEntry]:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._shard.exports, count=AT_ONCE))
         entries = []
         for id, fields in found:
             try:
-                entries.append(Entry(id, int(fields.get(b"at", b"0")), unpack_export(fields.get(b"e", b""))))
+                entries.append(ExportEntry(id, int(fields.get(b"at", b"0")), unpack_export(fields.get(b"e", b""))))
             except UnreadableError as error:
                 self._move_away(id, fields.get(b"e", b""), error, now)
         return entries
@@ -159,20 +159,20 @@ class _ShardExport:
 
         self._lease.write(self._redis, write)
 
-    def _together(self, entries: list[Entry], now: datetime) -> PutResult:
+    def _together(self, entries: list[ExportEntry], now: datetime) -> PutResult:
         """Put all in one transaction. An item that cannot be expressed in FHIR counts as a refusal."""
         try:
             draft = self._draft(entries)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            return PutResult(Verdict.REFUSED, f"internal error {type(error).__name__}")
+            return PutResult(PutOutcome.REFUSED, f"internal error {type(error).__name__}")
         result = self._put(draft.resources, now)
-        if result.verdict is Verdict.ACCEPTED:
+        if result.outcome is PutOutcome.ACCEPTED:
             self._done(entries, draft.pages, [], now)
         return result
 
-    def _alone(self, entry: Entry, now: datetime) -> PutResult:
+    def _alone(self, entry: ExportEntry, now: datetime) -> PutResult:
         """Put one entry resource by resource, and list those that the base refuses."""
         try:
             draft = self._draft([entry])
@@ -182,21 +182,21 @@ class _ShardExport:
             log.error("export: an entry cannot be expressed in FHIR (%s)", type(error).__name__)
             why = f"internal error {type(error).__name__}"
             self._done([entry], {}, [DeadLetter(now, SOURCE, "", "", why, json.dumps(entry.items), "export")], now)
-            return PutResult(Verdict.ACCEPTED)
+            return PutResult(PutOutcome.ACCEPTED)
         refused = []
         for resource in draft.resources:
             result = self._put([resource], now)
-            if result.verdict is Verdict.FAILED:
+            if result.outcome is PutOutcome.FAILED:
                 return result
-            if result.verdict is Verdict.REFUSED:
+            if result.outcome is PutOutcome.REFUSED:
                 refused.append(_refusal(resource, result, now))
         self._done([entry], draft.pages, refused, now)
-        return PutResult(Verdict.ACCEPTED)
+        return PutResult(PutOutcome.ACCEPTED)
 
     def _put(self, resources: list[Resource], now: datetime) -> PutResult:
-        return self._base.put(resources, now) if resources else PutResult(Verdict.ACCEPTED)
+        return self._base.put(resources, now) if resources else PutResult(PutOutcome.ACCEPTED)
 
-    def _draft(self, entries: list[Entry]) -> Draft:
+    def _draft(self, entries: list[ExportEntry]) -> Draft:
         """What entries amount to: the last version of each resource."""
         known = self._pages(entries)
         changed: dict[str, ExportedPage] = {}
@@ -214,7 +214,7 @@ class _ShardExport:
                         resources.append(communication(after, self._settings))
         return Draft(latest(resources), changed)
 
-    def _pages(self, entries: list[Entry]) -> dict[str, ExportedPage]:
+    def _pages(self, entries: list[ExportEntry]) -> dict[str, ExportedPage]:
         """The pages that were exported before and that these entries are about."""
         names = list({page for entry in entries for item in entry.items for page in _pages_of(item)})
         if not names:
@@ -224,7 +224,7 @@ class _ShardExport:
         return dict(readable(unpack_page, known))
 
     def _done(
-        self, entries: list[Entry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
+        self, entries: list[ExportEntry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
     ) -> None:
         """Remove entries from the stream and record what came of them; nothing if the lease was lost."""
 
@@ -253,7 +253,7 @@ def _refusal(resource: Resource, result: PutResult, now: datetime) -> DeadLetter
     return DeadLetter(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
 
 
-def _fault(refused: list[DeadLetter], entry: Entry, now: datetime) -> Fault:
+def _fault(refused: list[DeadLetter], entry: ExportEntry, now: datetime) -> Fault:
     """The notice to the technician; what the base said of a resource stays on the list."""
     text = "the FHIR base refuses {n} of what it was sent; see `cartwatch fhir-export status`"
     what = phrase(text, n=len(refused))

@@ -25,7 +25,7 @@ from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, measurements
 from worker.store.backlog import Backlog, ExportBacklog, Pages, per_shard
 from worker.store.codec import readable, unpack_owed
-from worker.store.dead_letters import Tally, tally
+from worker.store.dead_letters import DeadLetterUsage, tally
 from worker.store.keys import Shard
 from worker.store.measurements import Distribution, Measurements
 from worker.store.shard import Store
@@ -130,7 +130,7 @@ def _channels(store: Store, key: str, due: Mapping[Shard, list[tuple[str, int]]]
         yield from [""] * (total - len(known))
 
 
-def _of_dead_letters(letters: Tally) -> Iterable[Metric]:
+def _of_dead_letters(letters: DeadLetterUsage) -> Iterable[Metric]:
     yield _gauge("dead_letters", "Messages that could not be used", {(): letters.letters})
     yield _gauge("dead_letters_bytes", "Bytes that they take, about", {(): letters.used})
     yield _gauge("dead_letters_limit_bytes", "Bytes that they may take", {(): letters.limit})

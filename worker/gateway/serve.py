@@ -69,7 +69,7 @@ class Listening(NamedTuple):
         return f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
 
 
-class _Server(uvicorn.Server):
+class _GatewayServer(uvicorn.Server):
     """Ends the live boards before it waits for requests in progress."""
 
     def __init__(self, config: uvicorn.Config, live: WardSnapshots) -> None:
@@ -117,7 +117,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     log.info("listening on %s", listening.url)
     with _watched(in_force, run, client), watching(settings):
-        _Server(config, app.state.live).run()
+        _GatewayServer(config, app.state.live).run()
 
 
 def _tls(listening: Listening) -> ssl.SSLContext | None:

@@ -15,7 +15,7 @@ from config.site import Site
 from worker.gateway.sessions import Sessions
 from worker.monitoring.health import Check, examine
 from worker.monitoring.silent_feeds import LastSeen, last_seen
-from worker.monitoring.unregistered import NOBODY, Tally, tally
+from worker.monitoring.unregistered import NOBODY, UnregisteredSummary, tally
 from worker.runtime.bulkhead import Bulkhead, SingleFlight
 from worker.runtime.runtime import Runtime
 from worker.store.codec import readable, unpack_state, unpack_unregistered
@@ -45,7 +45,7 @@ class Ward(NamedTuple):
     checks: tuple[Check, ...]
     sessions: frozenset[str]
     version: int
-    unregistered: Tally = NOBODY
+    unregistered: UnregisteredSummary = NOBODY
     unreadable: tuple[str, ...] = ()
 
 
@@ -159,7 +159,7 @@ class WardSnapshots:
         states: tuple[PatientState, ...],
         feeds: dict[str, LastSeen],
         checks: tuple[Check, ...],
-        unregistered: Tally,
+        unregistered: UnregisteredSummary,
         unreadable: tuple[str, ...],
     ) -> int:
         """Increased whenever the board would look different; it shows no seconds."""

@@ -13,14 +13,14 @@ from worker.report.trend import SIGNS
 from worker.report.trend_picture import describe, svg
 
 
-class Course(NamedTuple):
+class TrendFigure(NamedTuple):
     """The course of the last days."""
 
     picture: Markup
     words: tuple[str, ...]
 
 
-def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> Course | None:
+def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> TrendFigure | None:
     """The course of the last days for some episodes; None if nothing of it was ever charted."""
     about = subjects(episodes)
     if not any(chart.entries.get(kind) for kind in (*SIGNS, *about)):
@@ -28,4 +28,4 @@ def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> Course |
     words = describe(chart, reader.now, reader.site, reader.language, about).splitlines()
     # The picture escapes what stands in it.
     picture = Markup(svg(chart, reader.now, reader.site, reader.language, about))  # noqa: S704
-    return Course(picture, tuple(words))
+    return TrendFigure(picture, tuple(words))

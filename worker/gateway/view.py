@@ -138,7 +138,7 @@ class Background(NamedTuple):
     ledger: str
 
 
-class Patient(NamedTuple):
+class PatientView(NamedTuple):
     """One patient: who and where, the open episodes, and their evidence."""
 
     id: str
@@ -149,14 +149,14 @@ class Patient(NamedTuple):
     background: Background | None
 
 
-def patient(state: PatientState, reader: Reader) -> Patient:
+def patient(state: PatientState, reader: Reader) -> PatientView:
     """Everything to show of a patient."""
     now = _assessed(state, reader)
     found: dict[str, Finding] = {}
     if now is not None:
         found = {item.condition: item for item in findings_of(state, now, reader.site)}
     given = ledger(state.chart, now.at) if now is not None else None
-    return Patient(
+    return PatientView(
         id="" if state.patient == SITE_SUBJECT else state.patient,
         place=place(state),
         day=state.chart.day(reader.now, reader.site.zone),

@@ -9,7 +9,7 @@ from config.vocabulary import DRUGS, PRODUCTS, TRADE_NAMES
 from worker.intake.parsed import Unmapped
 
 
-class Coding(NamedTuple):
+class SentCode(NamedTuple):
     """One code as it was sent."""
 
     system: str
@@ -50,14 +50,14 @@ def lookup(codes: Codes, system: str, code: str) -> Code | None:
     return found
 
 
-def find(codes: Codes, codings: Iterable[Coding]) -> Found:
+def find(codes: Codes, codings: Iterable[SentCode]) -> Found:
     """The one meaning of several codings of one thing.
 
     A coding that is refused by name outweighs one that is accepted; two that are accepted must say the same.
     """
     accepted: Code | None = None
     refused = panel = None
-    unknown: Coding | None = None
+    unknown: SentCode | None = None
     for coding in codings:
         code = lookup(codes, coding.system, coding.code)
         if code is None:
@@ -86,7 +86,7 @@ def find(codes: Codes, codings: Iterable[Coding]) -> Found:
     return Found(None, f"{shown} is not mapped", unmapped=unmapped)
 
 
-def find_drug(codes: Codes, codings: list[Coding]) -> Found:
+def find_drug(codes: Codes, codings: list[SentCode]) -> Found:
     """The drug, or the CAR-T product, of its codings: code and name must agree.
 
     A name that is a watched drug's under a code that is not known is trouble, never a guess.
@@ -118,7 +118,7 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", name[:_LONGEST_NAME].casefold())
 
 
-def value_of(codes: Codes, reading: str, codings: Iterable[Coding], text: str) -> str:
+def value_of(codes: Codes, reading: str, codings: Iterable[SentCode], text: str) -> str:
     """The value of a coded reading: by its code, else by the words it is sent in; empty where neither is known."""
     words = [text]
     for coding in codings:

@@ -7,7 +7,7 @@ from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
 from alerts.messages import MESSAGE
 from config.site import Site
-from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, refused
+from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, refused
 
 
 def foreseen(parsed: Parsed, now: datetime, site: Site) -> Parsed:
@@ -24,12 +24,12 @@ def foreseen(parsed: Parsed, now: datetime, site: Site) -> Parsed:
 
 
 def _foreseen(element: ElementResult, sampling: Sampling, now: datetime, site: Site) -> ElementResult:
-    if element.outcome is not Outcome.STORED:
+    if element.outcome is not ElementOutcome.STORED:
         return element
     if any(_is_of_a_waveform(native, sampling) for native in element.messages):
         return refused(element.where, WAVEFORM)
     why = next((why for native in element.messages if (why := _why(native, now, site))), "")
-    return element._replace(outcome=Outcome.DEAD_LETTER, why=why) if why else element
+    return element._replace(outcome=ElementOutcome.DEAD_LETTER, why=why) if why else element
 
 
 def _is_of_a_waveform(native: Native, sampling: Sampling) -> bool:

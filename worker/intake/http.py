@@ -15,12 +15,13 @@ from starlette.routing import Route
 
 from alerts.chart.charting import why_unusable
 from alerts.chart.sampling import Sampling
-from alerts.messages import AnyMessage, BadMessage, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import AnyMessage
 from config.intake import Source
 from config.site import Site
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir.operation_outcome import STATUS, issue, of_bundle, of_item, outcome
-from worker.intake.fhir.take import Unreadable, decode, kind_of, take_resource
+from worker.intake.fhir.take import UnreadableResource, decode, kind_of, take_resource
 from worker.intake.foreseen import foreseen
 from worker.intake.permissions import allowed, permitted
 from worker.intake.quota import is_refused, why_refused
@@ -190,7 +191,7 @@ def _fhir(endpoint: Endpoint, sender: _Sender, body: bytes, _: str) -> tuple[int
         resource = decode(body)
         understood = take_resource(resource, sender.source, sender.site.tables, now, endpoint.budget())
         parsed = foreseen(permitted(understood, sender.source), now, sender.site)
-    except Unreadable as error:
+    except UnreadableResource as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, issue(str(error))) from error
     put = endpoint.store.put(parsed, now)
     endpoint.wake(put.wake)

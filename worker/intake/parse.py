@@ -7,7 +7,7 @@ from typing import Any
 from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
-from worker.intake.parsed import ElementResult, Outcome, Parsed
+from worker.intake.parsed import ElementOutcome, ElementResult, Parsed
 
 MOST_REASONS = 5
 NO_RESULTS = ("registration", "discharge", "merge")
@@ -40,11 +40,11 @@ def _disposition(parsed: Parsed) -> str:
     for item in parsed.items:
         if any(element.understood or _holds_result(element, item.form) for element in item.elements):
             return "accept"
-    return "reject" if any(element.outcome is Outcome.REFUSED for element in parsed.elements) else "ignore"
+    return "reject" if any(element.outcome is ElementOutcome.REFUSED for element in parsed.elements) else "ignore"
 
 
 def _holds_result(element: ElementResult, form: str) -> bool:
-    if element.outcome not in (Outcome.STORED, Outcome.DEAD_LETTER):
+    if element.outcome not in (ElementOutcome.STORED, ElementOutcome.DEAD_LETTER):
         return False
     return (
         not form.startswith("hl7")

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from alerts.messages import MESSAGE, explain
+from alerts.message_json import explain
+from alerts.messages import MESSAGE
 
 Native = dict[str, Any]
 
 
-class Outcome(StrEnum):
+class ElementOutcome(StrEnum):
     """The outcome of an element."""
 
     STORED = "stored"
@@ -51,7 +52,7 @@ class ElementResult(NamedTuple):
     marks an ignored element that was understood and holds nothing to chart.
     """
 
-    outcome: Outcome
+    outcome: ElementOutcome
     where: str
     patient: str = ""
     why: str = ""
@@ -88,13 +89,18 @@ class ParsedResource(NamedTuple):
     why: str = ""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ElementOutcome:
         """The worst outcome of its elements for the sender: refused only if nothing of it was stored."""
         found = {element.outcome for element in self.elements}
-        for outcome in (Outcome.OVER_QUOTA, Outcome.DEAD_LETTER, Outcome.STORED, Outcome.REFUSED):
+        for outcome in (
+            ElementOutcome.OVER_QUOTA,
+            ElementOutcome.DEAD_LETTER,
+            ElementOutcome.STORED,
+            ElementOutcome.REFUSED,
+        ):
             if outcome in found:
                 return outcome
-        return Outcome.IGNORED
+        return ElementOutcome.IGNORED
 
 
 class Parsed(NamedTuple):
@@ -122,22 +128,22 @@ def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Previe
         for message in messages:
             MESSAGE.validate_python(message)
     except ValidationError as error:
-        return ElementResult(Outcome.DEAD_LETTER, where, patient, explain(error), shown=shown)
-    return ElementResult(Outcome.STORED, where, patient, messages=messages, shown=shown)
+        return ElementResult(ElementOutcome.DEAD_LETTER, where, patient, explain(error), shown=shown)
+    return ElementResult(ElementOutcome.STORED, where, patient, messages=messages, shown=shown)
 
 
 def dead_letter(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
     """A dead letter: stored with its text and the reason, for a retry."""
-    return ElementResult(Outcome.DEAD_LETTER, where, patient, why, shown=shown)
+    return ElementResult(ElementOutcome.DEAD_LETTER, where, patient, why, shown=shown)
 
 
 def ignored(
     where: str, why: str, patient: str = "", *, understood: bool = False, shown: Preview | None = None
 ) -> ElementResult:
     """An element without anything that is watched, understood or not."""
-    return ElementResult(Outcome.IGNORED, where, patient, why, shown=shown, understood=understood)
+    return ElementResult(ElementOutcome.IGNORED, where, patient, why, shown=shown, understood=understood)
 
 
 def refused(where: str, why: str) -> ElementResult:
     """An element of which nothing is stored; the answer says why."""
-    return ElementResult(Outcome.REFUSED, where, why=why)
+    return ElementResult(ElementOutcome.REFUSED, where, why=why)

@@ -1,7 +1,8 @@
 """Permissions: devices and laboratories report readings, an EHR also the stay and statements of people."""
 
 from alerts.chart.charting import UNNAMED
-from alerts.messages import AnyMessage, BadMessage, Statement
+from alerts.message_json import BadMessage
+from alerts.messages import AnyMessage, Statement
 from config.intake import Source
 from worker.intake.parsed import ElementResult, Parsed, refused
 

@@ -1,6 +1,6 @@
 """Deliveries over the quota (`worker.store.capacity`): they are refused whole, and the answer says why."""
 
-from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource
+from worker.intake.parsed import ElementOutcome, ElementResult, Parsed, ParsedResource
 
 MESSAGE_SIZE = 400
 """The approximate bytes of a native message."""
@@ -8,9 +8,9 @@ MESSAGE_SIZE = 400
 
 def is_kept(item: ParsedResource, element: ElementResult) -> bool:
     """Whether the intake stores a dead letter. The chart itself rejects what it can show."""
-    if element.outcome is Outcome.DEAD_LETTER:
+    if element.outcome is ElementOutcome.DEAD_LETTER:
         return not element.messages
-    return element.outcome is Outcome.REFUSED and item.form.startswith("hl7")
+    return element.outcome is ElementOutcome.REFUSED and item.form.startswith("hl7")
 
 
 def size(parsed: Parsed) -> int:
@@ -23,7 +23,9 @@ def refuse_delivery(parsed: Parsed, why: str) -> Parsed:
     """Refuse a delivery whole: nothing of it is stored."""
     items = (
         item._replace(
-            elements=(ElementResult(Outcome.OVER_QUOTA, item.elements[0].where if item.elements else "", why=why),)
+            elements=(
+                ElementResult(ElementOutcome.OVER_QUOTA, item.elements[0].where if item.elements else "", why=why),
+            )
         )
         for item in parsed.items
     )
@@ -32,7 +34,7 @@ def refuse_delivery(parsed: Parsed, why: str) -> Parsed:
 
 def is_refused(parsed: Parsed) -> bool:
     """Whether the delivery was refused as over the quota."""
-    return bool(parsed.items) and all(item.outcome is Outcome.OVER_QUOTA for item in parsed.items)
+    return bool(parsed.items) and all(item.outcome is ElementOutcome.OVER_QUOTA for item in parsed.items)
 
 
 def why_refused(parsed: Parsed) -> str:

@@ -9,19 +9,20 @@ from typing import Any
 import msgspec
 
 from alerts.chart.quantities import Unusable, canonical
-from alerts.messages import BadMessage, Reading, Treatment, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import Reading, Treatment
 from config.intake import Intake, Source
 from config.tables import Tables
 from config.vocabulary import READINGS
 from worker.intake.budget import Budget, OverBudget
-from worker.intake.fhir.take import Unreadable, take_resource
+from worker.intake.fhir.take import UnreadableResource, take_resource
 from worker.intake.fhir.take import decode as decode_fhir
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import message_key, read_header
 from worker.intake.hl7.take import source_of
 from worker.intake.hl7.take import take as take_hl7
-from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, Preview, hl7_text, refused
+from worker.intake.parsed import ElementOutcome, ElementResult, Parsed, ParsedResource, Preview, hl7_text, refused
 
 UNKNOWN = "unknown"
 _HEADERS = (b"MSH", b"FHS", b"BHS")
@@ -53,7 +54,7 @@ def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budg
     """One FHIR resource or Bundle.
 
     Raises:
-        Unreadable: it is neither.
+        UnreadableResource: it is neither.
         OverBudget: to read it costs too much.
     """
     return take_resource(decode_fhir(raw), source, tables, now, budget or Budget())
@@ -124,7 +125,7 @@ def _json(raw: bytes, source: Source, tables: Tables, now: datetime) -> Parsed:
         return take_resource(found, source, tables, now, Budget())
     except OverBudget as error:
         return _refusal("fhir", str(error))
-    except Unreadable as error:
+    except UnreadableResource as error:
         if b'"type"' not in raw:
             return _refusal("fhir", str(error))
     return Parsed(source.name, (native(raw, tables),))
@@ -149,7 +150,7 @@ def native(raw: bytes, tables: Tables) -> ParsedResource:
         shown = Preview("drug", message.drug, None, at, status, "given")
     elif isinstance(message, Reading):
         shown, why = _reading(message, tables, status, at)
-    outcome = Outcome.DEAD_LETTER if why else Outcome.STORED
+    outcome = ElementOutcome.DEAD_LETTER if why else ElementOutcome.STORED
     element = ElementResult(outcome, message.type, message.patient, why, (body,), shown)
     return ParsedResource("native", text, message.id, (element,))
 

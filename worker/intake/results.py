@@ -11,8 +11,8 @@ from config.codes import GLASGOW, Code
 from config.intake import Source
 from config.tables import Tables
 from config.vocabulary import READINGS, Sort
-from worker.intake.codes import Coding, value_of
-from worker.intake.parsed import ElementResult, Native, Outcome, Preview, Unmapped, dead_letter, ignored, stored
+from worker.intake.codes import SentCode, value_of
+from worker.intake.parsed import ElementOutcome, ElementResult, Native, Preview, Unmapped, dead_letter, ignored, stored
 from worker.intake.times import When
 
 GLASGOW_UNIT = "{score}"
@@ -43,7 +43,7 @@ class Value(NamedTuple):
 
     text: str = ""
     units: tuple[str, ...] = ()
-    codings: tuple[Coding, ...] = ()
+    codings: tuple[SentCode, ...] = ()
     absent: str = ""
     trouble: str = ""
     low: str | None = None
@@ -55,7 +55,7 @@ class Value(NamedTuple):
         return bool(self.text or self.codings)
 
 
-class Result(NamedTuple):
+class CodedResult(NamedTuple):
     """One coded result of one patient."""
 
     where: str
@@ -67,7 +67,7 @@ class Result(NamedTuple):
     value: Value
 
 
-def to_message(result: Result, source: Source, tables: Tables) -> ElementResult:
+def to_message(result: CodedResult, source: Source, tables: Tables) -> ElementResult:
     """The native message of a result, or why there is none: status first, then time, then value.
 
     1. A status that is no result yet: ignored, shown.
@@ -106,7 +106,7 @@ def to_message(result: Result, source: Source, tables: Tables) -> ElementResult:
     return _number(result, source, tables)
 
 
-def _use_of(result: Result) -> str:
+def _use_of(result: CodedResult) -> str:
     if result.life.use is not Use.USE:
         return str(result.life.use.value)
     if result.value.trouble:
@@ -114,7 +114,7 @@ def _use_of(result: Result) -> str:
     return "use" if result.value.given else "no-value"
 
 
-def _untimely(result: Result) -> str:
+def _untimely(result: CodedResult) -> str:
     if result.when.at is None:
         return f"time: {result.when.why}"
     kind = READINGS.get(result.code.reading)
@@ -123,7 +123,7 @@ def _untimely(result: Result) -> str:
     return ""
 
 
-def _native(result: Result, source: Source) -> Native:
+def _native(result: CodedResult, source: Source) -> Native:
     at = result.when.at
     assert at is not None, "checked by `_untimely`"
     native: Native = {
@@ -151,14 +151,14 @@ def _found_by(reading: str, source: Source) -> str:
     return source.policy.by or ("monitor" if source.policy.type == "monitor" else "")
 
 
-def _note(result: Result, source: Source) -> Native:
+def _note(result: CodedResult, source: Source) -> Native:
     native = _native(result, source)
     native.pop("reading")
     native.pop("by", None)
     return native | {"type": "note", "text": f"GCS {result.value.text or 'withdrawn'}"[:200]}
 
 
-def _absent(result: Result, source: Source) -> ElementResult:
+def _absent(result: CodedResult, source: Source) -> ElementResult:
     why = result.value.absent or "no value was sent"
     shown = _plain(result, None, None, "no-value")
     if result.code.reading == GLASGOW:
@@ -166,7 +166,7 @@ def _absent(result: Result, source: Source) -> ElementResult:
     return stored(result.where, result.patient, (_native(result, source) | {"absent": why[:2000]},), shown)
 
 
-def _coded(result: Result, source: Source) -> ElementResult:
+def _coded(result: CodedResult, source: Source) -> ElementResult:
     value = result.value
     reading = result.code.reading
     sent = value.text or next((coding.name or coding.code for coding in value.codings), "")
@@ -174,7 +174,7 @@ def _coded(result: Result, source: Source) -> ElementResult:
     if not known:
         shown = _plain(result, None, None, "ambiguous", sent)
         return ElementResult(
-            Outcome.DEAD_LETTER,
+            ElementOutcome.DEAD_LETTER,
             result.where,
             result.patient,
             f"{reading}: {sent[:60]!r} is none of its values; map it under `values.{reading}`",
@@ -189,7 +189,7 @@ def _coded(result: Result, source: Source) -> ElementResult:
     )
 
 
-def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
+def _number(result: CodedResult, source: Source, tables: Tables) -> ElementResult:
     value, reading = result.value, result.code.reading
     unit = chosen_unit(reading, value.units, tables)
     raw = f"{value.text} {unit or ''}".strip()
@@ -218,7 +218,7 @@ def _number(result: Result, source: Source, tables: Tables) -> ElementResult:
         unmapped = Unmapped("unit", reading, (unit or "")[:40], raw[:100]) if unknown else None
         # The chart shows such a value and computes nothing with it: its message goes on, and is rejected there.
         going = stored(result.where, result.patient, (native,), shown)
-        return going._replace(outcome=Outcome.DEAD_LETTER, why=going.why or str(error), unmapped=unmapped)
+        return going._replace(outcome=ElementOutcome.DEAD_LETTER, why=going.why or str(error), unmapped=unmapped)
     native |= {name: str(limit) for name, limit in (("low", low), ("high", high)) if limit is not None}
     sent = raw if quantity.value != bound.number else ""
     shown = _plain(result, _written(bound, quantity.value), READINGS[reading].unit, raw=sent)
@@ -260,7 +260,7 @@ def _limits(value: Value) -> tuple[Decimal | None, Decimal | None]:
     return found[0], found[1]
 
 
-def _shown(result: Result, tables: Tables, use: str) -> Preview:
+def _shown(result: CodedResult, tables: Tables, use: str) -> Preview:
     """What is shown of a result that is not computed with: its value where it can be converted."""
     value, reading = result.value, result.code.reading
     unit = chosen_unit(reading, value.units, tables) if reading in READINGS else None
@@ -276,7 +276,7 @@ def _shown(result: Result, tables: Tables, use: str) -> Preview:
     return _plain(result, None, None, use, value.text)
 
 
-def _plain(result: Result, value: str | None, unit: str | None, use: str = "use", raw: str = "") -> Preview:
+def _plain(result: CodedResult, value: str | None, unit: str | None, use: str = "use", raw: str = "") -> Preview:
     return Preview(result.code.reading, value, unit, result.when.shown, result.life.word, use, raw)
 
 

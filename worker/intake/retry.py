@@ -8,8 +8,8 @@ from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
 from worker.intake.budget import OverBudget
-from worker.intake.fhir.take import Unreadable
-from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, hl7_bytes
+from worker.intake.fhir.take import UnreadableResource
+from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, hl7_bytes
 from worker.intake.store import IntakeStore
 from worker.store import dead_letters
 from worker.store.keys import Shard
@@ -67,7 +67,7 @@ def _parsed(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -
             raw = hl7_bytes(record.form, record.raw)
             return read.hl7(raw, intake, tables, intake.sources.get(record.source))
         return read.fhir(record.raw.encode(), source, tables, now) if source is not None else None
-    except (Unreadable, OverBudget):
+    except (UnreadableResource, OverBudget):
         return None
 
 
@@ -79,6 +79,6 @@ def _same(place: str, recorded: str, form: str) -> bool:
 
 
 def _messages(elements: tuple[ElementResult, ...]) -> list[Native] | None:
-    if any(element.outcome in (Outcome.DEAD_LETTER, Outcome.REFUSED) for element in elements):
+    if any(element.outcome in (ElementOutcome.DEAD_LETTER, ElementOutcome.REFUSED) for element in elements):
         return None
     return [message for element in elements for message in element.messages]

@@ -26,7 +26,7 @@ from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
-from worker.intake.parsed import ElementResult, Native, Outcome, Parsed, ParsedResource, Unmapped
+from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, ParsedResource, Unmapped
 from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
@@ -73,7 +73,7 @@ class Count(NamedTuple):
 class Put(NamedTuple):
     """The result of `put`: the shards to wake, whether all deliveries had been stored before, and each as stored.
 
-    A delivery over the quota stands in it as `Outcome.OVER_QUOTA`.
+    A delivery over the quota stands in it as `ElementOutcome.OVER_QUOTA`.
     """
 
     wake: list[Shard]
@@ -281,7 +281,7 @@ def _records_of(parsed: Parsed, item: ParsedResource, now: datetime) -> list[Dea
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
-        kept = [ElementResult(Outcome.DEAD_LETTER, WHOLE, kept[0].patient, why)]
+        kept = [ElementResult(ElementOutcome.DEAD_LETTER, WHOLE, kept[0].patient, why)]
     return [_record(parsed, item, element, now) for element in kept]
 
 

@@ -33,7 +33,7 @@ Incidents = dict[str, Incident]
 """By condition."""
 
 
-class Change(msgspec.Struct):
+class IncidentChanges(msgspec.Struct):
     """The conditions opened and closed by a run, and the incidents afterwards."""
 
     opened: list[str]
@@ -41,9 +41,9 @@ class Change(msgspec.Struct):
     incidents: Incidents
 
 
-def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: int) -> Change:
+def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: int) -> IncidentChanges:
     """Update the incidents by what a run has found at a time (ms)."""
-    change = Change([], [], {})
+    change = IncidentChanges([], [], {})
     for condition in found:
         known = before.get(condition)
         notified = known is not None and known.notified

@@ -14,7 +14,7 @@ CONDITION = "unregistered patients since "
 """How the conditions of the technical pages begin. The time follows of the newest patient they count."""
 
 
-class Tally(NamedTuple):
+class UnregisteredSummary(NamedTuple):
     """How many patients are not registered, since when the first of them, and the sources that send for them."""
 
     patients: int
@@ -28,14 +28,14 @@ class Tally(NamedTuple):
         return f"{self.patients} patient(s) since {self.since:%d %b %H:%M} UTC, from {', '.join(self.sources)}"
 
 
-NOBODY = Tally(0, None, ())
+NOBODY = UnregisteredSummary(0, None, ())
 
 
-def tally(found: Iterable[Unregistered]) -> Tally:
+def tally(found: Iterable[Unregistered]) -> UnregisteredSummary:
     """Sum up unregistered patients, as `Store.unregistered` lists them."""
     notes = list(found)
     sources = sorted({source for one in notes for source in one.sources})
-    return Tally(len(notes), min((one.first for one in notes), default=None), tuple(sources))
+    return UnregisteredSummary(len(notes), min((one.first for one in notes), default=None), tuple(sources))
 
 
 def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident], now: datetime) -> dict[str, Phrase]:

@@ -187,7 +187,9 @@ def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, Ph
     return faults
 
 
-def _bypass_processing(run: Runtime, change: incidents.Change, found: Mapping[str, Phrase], now: datetime) -> None:
+def _bypass_processing(
+    run: Runtime, change: incidents.IncidentChanges, found: Mapping[str, Phrase], now: datetime
+) -> None:
     """If the site's shard has just got stuck, put the page into its outbox."""
     if SITE_SHARD_STUCK in change.opened:
         enqueue_emergency_page(run.store, run.site, found[SITE_SHARD_STUCK], now)

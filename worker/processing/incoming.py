@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
-from alerts.messages import AnyMessage, BadMessage, Merge, Registration, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import AnyMessage, Merge, Registration
 from alerts.state import DeadLetter, PatientState, dead_letter
 from alerts.step.system_faults import fault, intake_fault
 from alerts.step.unregistered import would_be_unregistered

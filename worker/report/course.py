@@ -25,7 +25,7 @@ from alerts.messages import (
 )
 from config.tables import Tables
 from config.vocabulary import READINGS, Sort
-from worker.report.events import Change, Event, SentPage, changes_in, pages_in
+from worker.report.events import Event, GradeChange, SentPage, changes_in, pages_in
 
 
 class Sample(Struct, frozen=True):
@@ -52,7 +52,7 @@ class Span(Struct, frozen=True):
     until: datetime | None
 
 
-class Remark(Struct, frozen=True):
+class ChartedNote(Struct, frozen=True):
     """Something charted in words."""
 
     at: datetime
@@ -71,8 +71,8 @@ class Course(Struct, frozen=True):
     samples: dict[str, tuple[Sample, ...]]
     doses: tuple[Dose, ...]
     spans: tuple[Span, ...]
-    remarks: tuple[Remark, ...]
-    changes: dict[str, tuple[Change, ...]]
+    notes: tuple[ChartedNote, ...]
+    changes: dict[str, tuple[GradeChange, ...]]
     pages: tuple[SentPage, ...]
     provenance: dict[str, int]
     not_drawn: int
@@ -136,7 +136,7 @@ def course_from(
         samples=samples,
         doses=_doses(held),
         spans=(*_infusions(held), *_oxygen(held)),
-        remarks=tuple(Remark(m.effective, m.text, m.by or "") for m in held if isinstance(m, Note)),
+        notes=tuple(ChartedNote(m.effective, m.text, m.by or "") for m in held if isinstance(m, Note)),
         changes=changes_in(mine),
         pages=pages,
         provenance=dict(sorted(Counter(m.provenance or "unmarked" for m in held).items())),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from worker.report.course import Course
-from worker.report.events import Change
+from worker.report.events import GradeChange
 
 REFERENCE_PATIENT = "REF-1"
 """The patient of the shipped reference case: the only one a published report can be set beside."""
@@ -89,7 +89,7 @@ def _day_grade(course: Course, system: str, day: int) -> DayGrade:
     return DayGrade(max(grades, default=None), held[-1].grade if held else None)
 
 
-def _highest_score(course: Course, day: int) -> Change | None:
+def _highest_score(course: Course, day: int) -> GradeChange | None:
     scored = [
         change
         for change in course.changes.get("m_easix", ())

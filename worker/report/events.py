@@ -11,7 +11,7 @@ Event = Mapping[str, Any]
 """One line of `cartwatch replay --json`; kinds and fields that are not known here are passed over."""
 
 
-class Change(Struct, frozen=True):
+class GradeChange(Struct, frozen=True):
     """A grade or score from a moment on; it holds until the next change of its system."""
 
     at: datetime
@@ -50,13 +50,13 @@ def _at(event: Event) -> datetime:
     return datetime.fromisoformat(str(event["at"]))
 
 
-def changes_in(events: Iterable[Event]) -> dict[str, tuple[Change, ...]]:
+def changes_in(events: Iterable[Event]) -> dict[str, tuple[GradeChange, ...]]:
     """The changes of each system, in order of time."""
-    systems: dict[str, list[Change]] = {}
+    systems: dict[str, list[GradeChange]] = {}
     for event in events:
         if event.get("kind") == "grade":
             value = event.get("value")
-            change = Change(
+            change = GradeChange(
                 at=_at(event),
                 grade=event.get("grade"),
                 value=None if value is None else Decimal(str(value)),

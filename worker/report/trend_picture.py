@@ -71,7 +71,7 @@ class Line(NamedTuple):
     name: str = ""
 
 
-class Panel(NamedTuple):
+class TrendPanel(NamedTuple):
     """One sign: its name, its curves, how high it is, the least range of its scale, and which values are marked."""
 
     title: str
@@ -88,10 +88,10 @@ class Panel(NamedTuple):
         return plain(value) if self.decimals is None else f"{value:.{self.decimals}f}"
 
 
-def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
+def panels(theme: Theme, language: Language) -> tuple[TrendPanel, ...]:
     """The panels from top to bottom; one without a reading is left out."""
     return (
-        Panel(
+        TrendPanel(
             f"{say('temperature', language)} °C",
             (Line("temperature", theme.temperature),),
             132,
@@ -100,7 +100,7 @@ def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
             (36, 37, 38, 39, 40, 41),
             1,
         ),
-        Panel(
+        TrendPanel(
             f"{say('pressure', language)} mmHg",
             (
                 Line("systolic_bp", theme.systolic, say("sys", language)),
@@ -111,12 +111,12 @@ def panels(theme: Theme, language: Language) -> tuple[Panel, ...]:
             124,
             (40, 60, 80, 100, 120, 140, 160, 180, 200),
         ),
-        Panel("SpO2 %", (Line("spo2", theme.saturation),), 104, 88, 100.6, (70, 75, 80, 85, 90, 95, 100)),
-        Panel(say("ICE of 10", language), (Line("ice", theme.ice),), 104, -0.5, 10.5, (0, 3, 7, 10)),
+        TrendPanel("SpO2 %", (Line("spo2", theme.saturation),), 104, 88, 100.6, (70, 75, 80, 85, 90, 95, 100)),
+        TrendPanel(say("ICE of 10", language), (Line("ice", theme.ice),), 104, -0.5, 10.5, (0, 3, 7, 10)),
     )
 
 
-def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[Panel, ...]:
+def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[TrendPanel, ...]:
     """A panel for each value the page is about, on the scale of what was measured."""
     found = []
     for kind in trend.subjects:
@@ -124,7 +124,7 @@ def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[Pane
         low, high = min(0.0, *values), max(values) or 1.0
         name = f"{say(subject_heading(kind), language)} {unit(kind)}".strip()
         line = Line(kind, theme.saturation)
-        found.append(Panel(name, (line,), 104, low, high * 1.1, (0, *_round_ticks(high)), None, SUBJECT_BREAK))
+        found.append(TrendPanel(name, (line,), 104, low, high * 1.1, (0, *_round_ticks(high)), None, SUBJECT_BREAK))
     return tuple(found)
 
 
@@ -190,7 +190,7 @@ def _grade_row(name: str, bands: tuple[Band, ...], axis: _Axis, y: float, theme:
 
 
 def _panel(
-    panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], axis: _Axis, y: float, theme: Theme
+    panel: TrendPanel, curves: list[tuple[Line, tuple[Point, ...]]], axis: _Axis, y: float, theme: Theme
 ) -> list[Shape]:
     values = [float(point.value) for _, points in curves for point in points]
     spread = (panel.high - panel.low) * 0.06
@@ -222,7 +222,7 @@ def _panel(
     return shapes
 
 
-def _figures(panel: Panel, curves: list[tuple[Line, tuple[Point, ...]]], y: float, theme: Theme) -> list[Shape]:
+def _figures(panel: TrendPanel, curves: list[tuple[Line, tuple[Point, ...]]], y: float, theme: Theme) -> list[Shape]:
     """The last value of each curve, large, in its colour; and the worst of the first."""
     first, values = curves[0][0], [point.value for point in curves[0][1]]
     which, worst = ("max", max(values)) if first.kind in HIGHEST else ("min", min(values))

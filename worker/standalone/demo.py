@@ -14,7 +14,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.pages.concern import ENDED
 from alerts.wording.catalogue import DISCLAIMER
 from config.site import URGENCIES, Site, load_site
@@ -23,7 +24,7 @@ from worker.report.days import SYSTEMS, DayGrade, DayRow, days
 from worker.report.page import render
 from worker.report.picture import draw
 from worker.standalone.example import REFERENCE_CASE
-from worker.standalone.fake_phone import Received
+from worker.standalone.fake_phone import ReceivedPage
 from worker.standalone.replay import Replay, acknowledgement
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "technical": "magenta"}
@@ -111,7 +112,7 @@ def _share(event: dict[str, Any], messages: list[AnyMessage]) -> float:
     return min(1.0, (datetime.fromisoformat(event["at"]) - first) / (last - first))
 
 
-def print_page(console: Console, page: Received) -> None:
+def print_page(console: Console, page: ReceivedPage) -> None:
     """Print one page as the phone shows it. No line is broken, so that its link can be opened from the terminal."""
     urgency = next((name for name in URGENCIES if page.title.startswith(f"[{name.upper()}]")), "low")
     console.print(Rule(escape(page.path.lstrip("/")), align="left", style=COLOURS[urgency]))

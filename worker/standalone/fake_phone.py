@@ -18,7 +18,7 @@ _OK = 200
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
-class Received(msgspec.Struct, frozen=True):
+class ReceivedPage(msgspec.Struct, frozen=True):
     """One page as it arrived. `at_received_order` counts all received pages from 0."""
 
     path: str
@@ -29,7 +29,7 @@ class Received(msgspec.Struct, frozen=True):
     attachments: tuple[str, ...] = ()
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class PhoneRequest(msgspec.Struct, frozen=True):
     """One request and its answer; `status` None: the connection was dropped."""
 
     path: str
@@ -54,17 +54,17 @@ class FakePhone:
     """
 
     def __init__(
-        self, callback: Callable[[Received], None] | None = None, port: int = 0, host: str = "127.0.0.1"
+        self, callback: Callable[[ReceivedPage], None] | None = None, port: int = 0, host: str = "127.0.0.1"
     ) -> None:
         self._host = host
         self._callback = callback
         self._behaviours: dict[str, Behaviour] = {}
-        self._received: list[Received] = []
-        self._attempts: list[Attempt] = []
+        self._received: list[ReceivedPage] = []
+        self._attempts: list[PhoneRequest] = []
         # Re-entrant: the callback may read the phone.
         self._changed = threading.Condition(threading.RLock())
         self._closing = threading.Event()
-        self._server = _Server((host, port), self._take)
+        self._server = _PhoneServer((host, port), self._take)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="fake phone", daemon=True
         )
@@ -84,13 +84,13 @@ class FakePhone:
         return f"json://{self._host}:{self._server.server_port}"
 
     @property
-    def received(self) -> list[Received]:
+    def received(self) -> list[ReceivedPage]:
         """Every page received so far, in order of arrival."""
         with self._changed:
             return list(self._received)
 
     @property
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[PhoneRequest]:
         """Every request so far, refused and dropped ones included, in order of arrival."""
         with self._changed:
             return list(self._attempts)
@@ -103,7 +103,7 @@ class FakePhone:
         with self._changed:
             self._behaviours[path] = Behaviour(status or _OK, delay, drop)
 
-    def wait_for(self, count: int, within: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, within: float = 10.0) -> list[ReceivedPage]:
         """Wait until `count` pages have been received, and return all of them.
 
         Raises:
@@ -125,7 +125,7 @@ class FakePhone:
     def _take(self, path: str, page_id: str, payload: dict[str, Any]) -> Behaviour:
         with self._changed:
             behaviour = self._behaviours.get(path, Behaviour())
-            self._attempts.append(Attempt(path, page_id, None if behaviour.drop else behaviour.status))
+            self._attempts.append(PhoneRequest(path, page_id, None if behaviour.drop else behaviour.status))
             if 200 <= behaviour.status < 300 and not behaviour.drop:
                 self._record(path, page_id, payload)
             self._changed.notify_all()
@@ -134,7 +134,7 @@ class FakePhone:
 
     def _record(self, path: str, page_id: str, payload: dict[str, Any]) -> None:
         names = tuple(str(item.get("filename", "")) for item in payload.get("attachments") or ())
-        page = Received(
+        page = ReceivedPage(
             path,
             page_id,
             str(payload.get("title", "")),
@@ -151,7 +151,7 @@ class FakePhone:
             log.exception("the callback of the fake phone failed")
 
 
-class _Server(ThreadingHTTPServer):
+class _PhoneServer(ThreadingHTTPServer):
     # Joined on close, so that no thread outlives the phone.
     daemon_threads = False
     request_queue_size = 128
@@ -173,7 +173,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     # A silent connection must not delay `close`.
     timeout = 5
-    server: _Server
+    server: _PhoneServer
 
     def do_POST(self) -> None:
         payload = self._payload()

@@ -17,14 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.pages.concern import ENDED
 from config.settings import Settings
 from worker.client import Client
 from worker.runtime.runtime import connect, keys_of
 from worker.runtime.simulated_clock import SimulatedClock
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, ReceivedPage
 from worker.standalone.supervisor import Supervised, worker_command
 from worker.store import backlog
 from worker.store.backlog import Backlog, Pending, per_shard
@@ -71,7 +72,7 @@ class Replay:
         *,
         config_dir: Path | None = None,
         processes: int = 2,
-        on_page: Callable[[Received], None] | None = None,
+        on_page: Callable[[ReceivedPage], None] | None = None,
         log_to: str | None = os.devnull,
     ) -> None:
         self._config_dir = config_dir

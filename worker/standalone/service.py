@@ -21,7 +21,7 @@ from worker.monitoring.last_alarm import refused, watching
 from worker.runtime.private_folder import open_private, private_folder
 from worker.runtime.runtime import connect, keys_of
 from worker.standalone.embedded_redis import EmbeddedRedis
-from worker.standalone.fake_phone import FakePhone, Received
+from worker.standalone.fake_phone import FakePhone, ReceivedPage
 from worker.standalone.supervisor import Supervised, keep_running, rotate_log, worker_command
 from worker.store.lease import owner_is_alive, owner_token
 from worker.store.requirements import UnfitStoreError, require_usable_store
@@ -118,7 +118,7 @@ def serve(
     processes: int,
     listens: bool,
     say: Callable[[str], None],
-    on_page: Callable[[Received], None],
+    on_page: Callable[[ReceivedPage], None],
     stop: threading.Event,
 ) -> None:
     """Run until `stop` is set, with an embedded store or on CARTWATCH_REDIS_URL.
@@ -192,7 +192,7 @@ def _with_store(
 
 
 def _with_fake_phone(
-    stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[Received], None]
+    stack: ExitStack, settings: Settings, say: Callable[[str], None], on_page: Callable[[ReceivedPage], None]
 ) -> Settings:
     channels = load_site(settings.config_dir).on_call.channels.values()
     if "CARTWATCH_RECEIVER_URL" in os.environ or not any(RECEIVER in channel.url for channel in channels):

@@ -87,7 +87,7 @@ class ListedLetter(NamedTuple):
     last: datetime
 
 
-class Tally(NamedTuple):
+class DeadLetterUsage(NamedTuple):
     """How many letters there are, about how many bytes they take, the quota, and how many of each source were dropped.
 
     `dropping`: the sources that lost some lately.
@@ -205,7 +205,7 @@ def take_off(pipe: Pipeline, keys: Keys, one: ListedLetter) -> None:
     pipe.hincrby(keys.dead_letter_bytes, source, -len(_letters.pack(one.letter)) - OVERHEAD)
 
 
-def tally(redis: Redis, keys: Keys, now: datetime) -> Tally:
+def tally(redis: Redis, keys: Keys, now: datetime) -> DeadLetterUsage:
     """Count the letters and their bytes, in one round trip."""
     pipe = redis.pipeline(transaction=False)
     ask_memory(pipe)
@@ -214,7 +214,7 @@ def tally(redis: Redis, keys: Keys, now: datetime) -> Tally:
     pipe.hgetall(keys.dead_letters_dropped)
     pipe.zrangebyscore(keys.dead_letters_dropping, milliseconds(now - DROPPED_LATELY), "+inf")
     memory, letters, used, dropped, dropping = pipe.execute(raise_on_error=False)
-    return Tally(
+    return DeadLetterUsage(
         letters,
         sum(max(0, int(value)) for value in used),
         limit_of(memory_of(memory)),

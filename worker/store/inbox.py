@@ -13,7 +13,8 @@ from alerts.chart.charting import why_unusable
 from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
 from alerts.message_fields import Status
-from alerts.messages import INTERNAL, AnyMessage, BadMessage, Reading, read_message
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import INTERNAL, AnyMessage, Reading
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase

@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 
 from alerts.message_fields import Status
-from alerts.messages import (
-    AnyMessage,
-    BadMessage,
-    Reading,
-    Registration,
-    Statement,
-    Treatment,
-    read_message,
-)
+from alerts.message_json import BadMessage, read_message
+from alerts.messages import AnyMessage, Reading, Registration, Statement, Treatment
 from config.vocabulary import DRUGS, READINGS, STATEMENTS, Sort
 
 COMMON = {"id": "m1", "source": "ward", "patient": "P1", "effective": "2024-06-15T06:00:00+02:00"}

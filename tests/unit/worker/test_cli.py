@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from alerts.state import Unregistered
 from tests.support.stored_ward import (
     KEYS,
@@ -39,7 +39,7 @@ from worker.runtime.queues import QUEUES
 from worker.standalone import replay as replaying
 from worker.standalone.embedded_redis import NoRedisError
 from worker.standalone.example import REFERENCE_CASE, up_to
-from worker.standalone.fake_phone import Received
+from worker.standalone.fake_phone import ReceivedPage
 from worker.store.inbox import accept
 from worker.store.shard import Store
 
@@ -556,7 +556,7 @@ def test_a_page_is_printed_as_it_is_and_its_link_whole_on_one_line(capsys: pytes
     from worker.standalone.demo import print_page
 
     link = f"http://127.0.0.1:8080/p/{'x' * 100}"
-    page = Received("/phone-1", "e7.1", "[HIGH] HAEM-2/12 P1 D+2", f"{link}\npressure [84] mm[Hg]", 0)
+    page = ReceivedPage("/phone-1", "e7.1", "[HIGH] HAEM-2/12 P1 D+2", f"{link}\npressure [84] mm[Hg]", 0)
     print_page(Console(width=60), page)
     shown = capsys.readouterr().out.splitlines()
     assert shown[1:] == ["[HIGH] HAEM-2/12 P1 D+2", link, "pressure [84] mm[Hg]"]
@@ -621,13 +621,13 @@ def test_the_demonstration_ends_on_one_screen_and_writes_every_page_to_a_file(
     from worker.standalone import demo
 
     class ShortReplay(FakeReplay):
-        def __init__(self, on_page: Callable[[Received], None], **_: object) -> None:
+        def __init__(self, on_page: Callable[[ReceivedPage], None], **_: object) -> None:
             super().__init__()
             self.show = on_page
             self.phone = SimpleNamespace(received=[1])
 
         def run(self, *_: object) -> Iterator[dict[str, Any]]:
-            self.show(Received("/phone-1", "e1.1", "[MEDIUM] CRS 1", "fever\n" * 500, 0))
+            self.show(ReceivedPage("/phone-1", "e1.1", "[MEDIUM] CRS 1", "fever\n" * 500, 0))
             yield {"kind": "acknowledged", "at": NOW.isoformat(), "by": "one", "condition": "crs", "episode": "e1"}
 
     monkeypatch.setattr(demo, "Replay", ShortReplay)

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from alerts.messages import BadMessage
+from alerts.message_json import BadMessage
 from config.settings import Settings
 from tests.support.stored_ward import NOW, acknowledgement, crs2, raw, reading
 from worker.client import Client

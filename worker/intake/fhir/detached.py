@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from worker.intake.fhir.references import Bundle, Entry
+from worker.intake.fhir.references import Bundle, BundleEntry
 from worker.intake.identity import Identity
 from worker.intake.times import When
 
@@ -36,7 +36,7 @@ class Detached:
         self._left = COPIED
         self._products: dict[int, _Product] = {}
 
-    def text(self, entry: Entry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
+    def text(self, entry: BundleEntry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
         """The text of a resource with its patient, its time and its product in it.
 
         `owners` are the patients of the Observations it contains, by their place; `when` is the time it inherits.
@@ -66,7 +66,7 @@ class Detached:
             raise TooMuchInherited
         self._left -= size
 
-    def _product(self, entry: Entry) -> _Product | None:
+    def _product(self, entry: BundleEntry) -> _Product | None:
         """What is read of the Medication elsewhere in the Bundle that an administration refers to."""
         reference = entry.resource.get("medicationReference")
         name = reference.get("reference") if isinstance(reference, dict) else None

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from config.codes import DRUG, Codes
 from config.intake import Source
 from config.vocabulary import VASOPRESSIN, VASOPRESSORS
-from worker.intake.codes import Coding, Found, find_drug
+from worker.intake.codes import Found, SentCode, find_drug
 from worker.intake.fhir.observations import UCUM, coded, identifier_of
 from worker.intake.fhir.references import Bundle
 from worker.intake.fhir.resources import Medication, MedicationAdministration, Period
@@ -55,7 +55,7 @@ class Products:
             self._read[entry.number] = self._meaning(_codings(entry.resource))
         return self._read[entry.number]
 
-    def _meaning(self, codings: list[Coding]) -> Product:
+    def _meaning(self, codings: list[SentCode]) -> Product:
         name = next((coding.name for coding in codings if coding.name), "")[:60]
         return Product(find_drug(self._codes, codings), name)
 
@@ -164,7 +164,7 @@ def _times(given: MedicationAdministration, source: Source) -> tuple[When, When 
     return fhir(period.start, source.zone), fhir(period.end, source.zone) if period.end else NEVER
 
 
-def _codings(raw: dict[str, Any] | None) -> list[Coding]:
+def _codings(raw: dict[str, Any] | None) -> list[SentCode]:
     """The codings of a Medication: its code, else its ingredients; none of what is no Medication."""
     try:
         product = Medication.model_validate(raw) if raw is not None else Medication()

@@ -7,10 +7,10 @@ from typing import Any
 
 from config.intake import Source
 from config.tables import Tables
-from worker.intake.codes import Coding, find
+from worker.intake.codes import SentCode, find
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
 from worker.intake.parsed import ElementResult, dead_letter, ignored
-from worker.intake.results import Result, ResultStatus, Use, Value, to_message
+from worker.intake.results import CodedResult, ResultStatus, Use, Value, to_message
 from worker.intake.times import NEVER, When, fhir
 
 LIVES = {
@@ -69,7 +69,7 @@ def elements(
             continue
         value = Value(absent=absent) if absent else value_of(part)
         identifier = f"{name}#{suffix}" if suffix else name
-        made.append(to_message(Result(place, patient, identifier, found.code, life, when, value), source, tables))
+        made.append(to_message(CodedResult(place, patient, identifier, found.code, life, when, value), source, tables))
     return made
 
 
@@ -88,11 +88,11 @@ def _only_groups(part: Observation | Component, observation: Observation) -> boo
     return part is observation and bool(observation.hasMember) and not value_of(part).given
 
 
-def coded(concept: Concept) -> list[Coding]:
+def coded(concept: Concept) -> list[SentCode]:
     """The codings of a concept; its text names those that bear no display."""
     text = concept.text[:400]
-    found = [Coding(item.system, item.code, item.display or text) for item in concept.coding if item.code]
-    return found or ([Coding("", "", text)] if text and concept.coding else [])
+    found = [SentCode(item.system, item.code, item.display or text) for item in concept.coding if item.code]
+    return found or ([SentCode("", "", text)] if text and concept.coding else [])
 
 
 def value_of(part: Observation | Component) -> Value:

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from worker.intake.parsed import Outcome, Parsed, ParsedResource
+from worker.intake.parsed import ElementOutcome, Parsed, ParsedResource
 
 STATUS = {
-    Outcome.STORED: "201 Created",
-    Outcome.DEAD_LETTER: "202 Accepted",
-    Outcome.IGNORED: "200 OK",
-    Outcome.REFUSED: "422 Unprocessable Entity",
-    Outcome.OVER_QUOTA: "503 Service Unavailable",
+    ElementOutcome.STORED: "201 Created",
+    ElementOutcome.DEAD_LETTER: "202 Accepted",
+    ElementOutcome.IGNORED: "200 OK",
+    ElementOutcome.REFUSED: "422 Unprocessable Entity",
+    ElementOutcome.OVER_QUOTA: "503 Service Unavailable",
 }
 _SEVERITY = {
-    Outcome.STORED: ("information", "informational"),
-    Outcome.DEAD_LETTER: ("warning", "business-rule"),
-    Outcome.IGNORED: ("information", "informational"),
-    Outcome.REFUSED: ("error", "invalid"),
-    Outcome.OVER_QUOTA: ("error", "transient"),
+    ElementOutcome.STORED: ("information", "informational"),
+    ElementOutcome.DEAD_LETTER: ("warning", "business-rule"),
+    ElementOutcome.IGNORED: ("information", "informational"),
+    ElementOutcome.REFUSED: ("error", "invalid"),
+    ElementOutcome.OVER_QUOTA: ("error", "transient"),
 }
 
 
@@ -37,7 +37,7 @@ def of_item(item: ParsedResource) -> dict[str, Any]:
     for element in item.elements:
         severity, code = _SEVERITY[element.outcome]
         text = element.why or f"{element.outcome.value}: {len(element.messages)} message(s)"
-        if element.outcome is Outcome.DEAD_LETTER:
+        if element.outcome is ElementOutcome.DEAD_LETTER:
             text = f"stored as a dead letter: {text}"
         issues.append(issue(text, severity, code, element.where))
     return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
@@ -48,7 +48,7 @@ def of_bundle(parsed: Parsed, kind: str) -> dict[str, Any]:
     entries = []
     for item in parsed.items:
         response: dict[str, Any] = {"status": STATUS[item.outcome]}
-        if any(element.outcome is not Outcome.STORED for element in item.elements):
+        if any(element.outcome is not ElementOutcome.STORED for element in item.elements):
             response["outcome"] = of_item(item)
         entries.append({"response": response})
     answer = "transaction-response" if kind == "transaction" else "batch-response"

@@ -12,7 +12,7 @@ from worker.intake.identity import Identity, Unidentified, checked, choose
 _LITERAL = re.compile(r"(?:(https?://[^\s]+?)/)?([A-Za-z]+/[A-Za-z0-9\-.]{1,128})(?:/_history/[^/]+)?")
 
 
-class Entry(NamedTuple):
+class BundleEntry(NamedTuple):
     """One entry of a Bundle; a resource that came alone is an entry without address."""
 
     number: int
@@ -24,9 +24,9 @@ class Entry(NamedTuple):
 class Bundle:
     """The entries of one delivery, to be found by reference."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[BundleEntry]) -> None:
         self.entries = entries
-        self._found: dict[str, Entry] = {}
+        self._found: dict[str, BundleEntry] = {}
         for entry in entries:
             identifier = entry.resource.get("id")
             name = f"{entry.resource['resourceType']}/{identifier}" if isinstance(identifier, str) else ""
@@ -35,7 +35,7 @@ class Bundle:
                     self._found.setdefault(address, entry)
         self._several = len({entry.base for entry in entries if entry.base}) > 1
 
-    def find(self, reference: str, base: str) -> Entry | None:
+    def find(self, reference: str, base: str) -> BundleEntry | None:
         """The entry a reference of a resource on `base` means, if it stands in this Bundle."""
         if len(reference) > LONGEST:
             return None
@@ -88,7 +88,7 @@ class Subjects:
             return checked(Identity(identifier, "", ""))
         return checked(Identity(name, "", "reference"))
 
-    def _in_bundle(self, entry: Entry) -> Identity | None:
+    def _in_bundle(self, entry: BundleEntry) -> Identity | None:
         """The patient of an entry, which is read once, however many refer to it."""
         if entry.number not in self._read:
             try:
@@ -100,7 +100,7 @@ class Subjects:
             raise Unidentified(str(found))
         return found
 
-    def _identified(self, entry: Entry) -> Identity | None:
+    def _identified(self, entry: BundleEntry) -> Identity | None:
         try:
             patient = Patient.model_validate(entry.resource)
         except ValidationError as error:

@@ -12,7 +12,7 @@ from config.tables import Tables
 from worker.intake.budget import Budget
 from worker.intake.fhir import medications, observations, procedures
 from worker.intake.fhir.detached import Detached, TooMuchInherited, encode
-from worker.intake.fhir.references import Bundle, Entry, Subjects
+from worker.intake.fhir.references import Bundle, BundleEntry, Subjects
 from worker.intake.fhir.resources import (
     MOST_LISTED,
     Around,
@@ -25,7 +25,16 @@ from worker.intake.fhir.resources import (
     Reference,
 )
 from worker.intake.identity import Identity, Unidentified
-from worker.intake.parsed import ElementResult, Outcome, Parsed, ParsedResource, dead_letter, ignored, refused, stored
+from worker.intake.parsed import (
+    ElementOutcome,
+    ElementResult,
+    Parsed,
+    ParsedResource,
+    dead_letter,
+    ignored,
+    refused,
+    stored,
+)
 from worker.intake.times import When, fhir
 
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
@@ -36,7 +45,7 @@ WHOLE_DATE = len("1955-05-01")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class Unreadable(ValueError):
+class UnreadableResource(ValueError):
     """The body is no FHIR resource; the text says why."""
 
 
@@ -44,14 +53,14 @@ def decode(raw: bytes) -> dict[str, Any]:
     """A JSON object, its numbers exact.
 
     Raises:
-        Unreadable: it is not JSON, or not a resource.
+        UnreadableResource: it is not JSON, or not a resource.
     """
     try:
         found = _decoder.decode(raw.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError, ArithmeticError) as error:
-        raise Unreadable(f"not JSON: {str(error)[:200]}") from error
+        raise UnreadableResource(f"not JSON: {str(error)[:200]}") from error
     if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
-        raise Unreadable("resourceType: missing; send one FHIR resource or a Bundle")
+        raise UnreadableResource("resourceType: missing; send one FHIR resource or a Bundle")
     return found
 
 
@@ -59,24 +68,26 @@ def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now:
     """What a resource or a Bundle becomes: one item an entry, in order.
 
     Raises:
-        Unreadable: it is no FHIR resource.
+        UnreadableResource: it is no FHIR resource.
         OverBudget: to read it costs too much.
     """
     if resource["resourceType"] != "Bundle":
-        entries = [Entry(0, "", "", resource)]
-        reader = _Reader(Bundle(entries), source, tables, now, budget)
+        entries = [BundleEntry(0, "", "", resource)]
+        reader = _DeliveryReader(Bundle(entries), source, tables, now, budget)
         return Parsed(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
     if kind_of(resource).endswith("-response"):
         item = ParsedResource("fhir", "", "", (ignored("Bundle", f"a {kind_of(resource)} is an answer, no input"),))
         return Parsed(source.name, (item,))
     listed = resource.get("entry", [])
     if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
-        raise Unreadable(f"entry: write a list of at most {MOST_ENTRIES} entries")
+        raise UnreadableResource(f"entry: write a list of at most {MOST_ENTRIES} entries")
     read = [_entry(index, entry) for index, entry in enumerate(listed)]
-    reader = _Reader(Bundle([entry for entry in read if isinstance(entry, Entry)]), source, tables, now, budget)
+    reader = _DeliveryReader(
+        Bundle([entry for entry in read if isinstance(entry, BundleEntry)]), source, tables, now, budget
+    )
     items = tuple(
         reader.item(entry, f"entry[{entry.number}]")
-        if isinstance(entry, Entry)
+        if isinstance(entry, BundleEntry)
         else ParsedResource("fhir", "", "", (entry,))
         for entry in read
     )
@@ -93,7 +104,7 @@ def _short(value: Any) -> str:
     return value[:40] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-def _entry(index: int, entry: Any) -> Entry | ElementResult:
+def _entry(index: int, entry: Any) -> BundleEntry | ElementResult:
     where = f"entry[{index}]"
     if not isinstance(entry, dict):
         return refused(where, "write an object with a resource")
@@ -107,7 +118,7 @@ def _entry(index: int, entry: Any) -> Entry | ElementResult:
     address = entry.get("fullUrl")
     address = address if isinstance(address, str) else ""
     base = address.rsplit("/", 2)[0] if address.startswith("http") and address.count("/") > 3 else ""
-    return Entry(index, address, base, resource)
+    return BundleEntry(index, address, base, resource)
 
 
 class _Surroundings(NamedTuple):
@@ -123,7 +134,7 @@ class _Surroundings(NamedTuple):
 NOTHING_AROUND = _Surroundings("", "", None, None, "")
 
 
-class _Reader:
+class _DeliveryReader:
     """One delivery as it is read."""
 
     def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime, budget: Budget) -> None:
@@ -140,7 +151,7 @@ class _Reader:
             if entry.resource["resourceType"] == "DiagnosticReport":
                 self._inherit_subject_and_time(entry)
 
-    def item(self, entry: Entry, where: str) -> ParsedResource:
+    def item(self, entry: BundleEntry, where: str) -> ParsedResource:
         """What one resource becomes."""
         self._budget.check()
         kind = entry.resource["resourceType"]
@@ -167,7 +178,7 @@ class _Reader:
         except Unidentified as error:
             elements, identity = [dead_letter(where, "", str(error))], None
         identifier = entry.resource.get("id")
-        if identity is not None and any(element.outcome is Outcome.DEAD_LETTER for element in elements):
+        if identity is not None and any(element.outcome is ElementOutcome.DEAD_LETTER for element in elements):
             raw, elements = self._alone(entry, identity, owners, elements)
         return ParsedResource(
             "fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements)
@@ -177,7 +188,7 @@ class _Reader:
         """Whether more of a resource is read than the Observations in it."""
         return resource["resourceType"] in READ or procedures.is_infusion(resource, self._source)
 
-    def _elements(self, entry: Entry, kind: str, where: str) -> tuple[list[ElementResult], Identity | None]:
+    def _elements(self, entry: BundleEntry, kind: str, where: str) -> tuple[list[ElementResult], Identity | None]:
         whole = entry.resource
         if not self._reads(whole):
             why = f"{kind[:60]} is not read, but for the Observations in it"
@@ -207,7 +218,7 @@ class _Reader:
             elements = [_without_patient(element, nobody) for element in elements]
         return elements, identity
 
-    def _around(self, entry: Entry) -> _Surroundings:
+    def _around(self, entry: BundleEntry) -> _Surroundings:
         """What contained Observations inherit from a resource, computed once for all of them."""
         around = _around(entry.resource)
         when, subject = self._inherited.get(entry.number, (None, None))
@@ -259,7 +270,7 @@ class _Reader:
             native["born"] = patient.birthDate
         return stored(where, identity.id, (native,))
 
-    def _inherit_subject_and_time(self, entry: Entry) -> None:
+    def _inherit_subject_and_time(self, entry: BundleEntry) -> None:
         """Let the results that a report lists, and their members, inherit its time and patient."""
         try:
             report = DiagnosticReport.model_validate(entry.resource)
@@ -279,7 +290,7 @@ class _Reader:
                     waiting.append((member["reference"], found.base))
 
     def _alone(
-        self, entry: Entry, identity: Identity, owners: dict[int, Identity], elements: list[ElementResult]
+        self, entry: BundleEntry, identity: Identity, owners: dict[int, Identity], elements: list[ElementResult]
     ) -> tuple[str, list[ElementResult]]:
         """The text of a dead letter. A resource that would inherit too much of its Bundle for that is refused."""
         when, _ = self._inherited.get(entry.number, (None, None))
@@ -289,7 +300,7 @@ class _Reader:
             why = "not kept: what it refers to is too long to be kept with it; send it with a code of its own"
         except RecursionError:
             why = "nested too deeply"
-        return "", [refused(one.where, why) if one.outcome is Outcome.DEAD_LETTER else one for one in elements]
+        return "", [refused(one.where, why) if one.outcome is ElementOutcome.DEAD_LETTER else one for one in elements]
 
 
 NOBODY = Identity("", "", "")
@@ -320,8 +331,8 @@ def _around(resource: dict[str, Any]) -> Around:
 
 def _without_patient(element: ElementResult, why: str) -> ElementResult:
     """An element without a patient: it becomes a dead letter instead of being charted."""
-    if element.outcome in (Outcome.STORED, Outcome.DEAD_LETTER):
-        return element._replace(outcome=Outcome.DEAD_LETTER, why=why, messages=())
+    if element.outcome in (ElementOutcome.STORED, ElementOutcome.DEAD_LETTER):
+        return element._replace(outcome=ElementOutcome.DEAD_LETTER, why=why, messages=())
     return element
 
 

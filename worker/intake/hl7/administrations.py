@@ -7,7 +7,7 @@ from worker.intake.codes import find_drug
 from worker.intake.fhir.medications import administration, retraction
 from worker.intake.hl7.names import Named, joined
 from worker.intake.hl7.patients import patient_of
-from worker.intake.hl7.tokens import Message, Segment
+from worker.intake.hl7.tokens import Hl7Message, Segment
 from worker.intake.hl7.values import codings, units
 from worker.intake.identity import Unidentified
 from worker.intake.infusions import infusion, product_named
@@ -19,7 +19,7 @@ NOT_GIVEN = ("RE", "NA")
 DELETED = "D"
 
 
-def administrations(message: Message, source: Source, budget: Budget) -> list[ElementResult]:
+def administrations(message: Hl7Message, source: Source, budget: Budget) -> list[ElementResult]:
     """Every RXA in order.
 
     Raises:

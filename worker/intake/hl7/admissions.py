@@ -5,7 +5,7 @@ import hashlib
 from config.intake import Source
 from worker.intake.budget import Budget
 from worker.intake.hl7.patients import patient_of
-from worker.intake.hl7.tokens import Field, Message, Segment
+from worker.intake.hl7.tokens import Field, Hl7Message, Segment
 from worker.intake.identity import Unidentified
 from worker.intake.parsed import ElementResult, Native, dead_letter, ignored, stored
 from worker.intake.times import NEVER, When, hl7
@@ -18,7 +18,7 @@ SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
 """Patient class (PV1-2, HL7 table 0004) to setting; a recurring patient comes to the day clinic."""
 
 
-def admissions(message: Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
+def admissions(message: Hl7Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
     """What an ADT message becomes.
 
     Raises:
@@ -77,7 +77,7 @@ def _said(field: Field, component: int) -> str:
     return "" if text == '""' else text
 
 
-def _time(message: Message, discharged: Segment | None, source: Source) -> When:
+def _time(message: Hl7Message, discharged: Segment | None, source: Source) -> When:
     """When it happened: PV1-45 of a discharge, EVN-6, else EVN-2."""
     evn = message.first("EVN")
     texts = [discharged.field(45).component(1)] if discharged is not None else []
@@ -87,7 +87,7 @@ def _time(message: Message, discharged: Segment | None, source: Source) -> When:
     return when if not when.day else When(when.shown, None, why=f"{when.shown} is a day; the hour is needed")
 
 
-def _operator(message: Message) -> Native:
+def _operator(message: Hl7Message) -> Native:
     """Who says so: EVN-5, by name, else by id."""
     evn = message.first("EVN")
     if evn is None:
@@ -97,7 +97,7 @@ def _operator(message: Message) -> Native:
     return {"by": name} if name else {}
 
 
-def _merges(message: Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
+def _merges(message: Hl7Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
     """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
     made: list[ElementResult] = []
     into, nobody = "", "PID: missing"

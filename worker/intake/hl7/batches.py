@@ -11,7 +11,7 @@ _AROUND = b"\x00\x0b\x1c\r\n\t \xef\xbb\xbf"
 _ENVELOPE = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
-class Batch(NamedTuple):
+class Hl7Batch(NamedTuple):
     """The messages of a body in order, and how they differ from the stated count (empty: they do not).
 
     A piece without MSH has lost it; `tokens.read` refuses it with the reason, so that it becomes a dead letter.
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     count_mismatch: str = ""
 
 
-def split(raw: bytes, budget: Budget | None = None) -> Batch:
+def split(raw: bytes, budget: Budget | None = None) -> Hl7Batch:
     """Take a body apart; a single message comes back as it is, and nothing but an empty envelope is left out.
 
     Raises:
@@ -29,7 +29,7 @@ def split(raw: bytes, budget: Budget | None = None) -> Batch:
     """
     budget = budget or Budget()
     if raw.startswith(b"MSH") and raw.count(b"MSH") == 1 and not any(name in raw for name in _ENVELOPE):
-        return Batch([raw])
+        return Hl7Batch([raw])
     if b"\0" in raw[:8]:
         raw = _narrowed(raw, budget)
     messages: list[list[bytes]] = []
@@ -47,7 +47,7 @@ def split(raw: bytes, budget: Budget | None = None) -> Batch:
 
         elif bare:
             messages[-1].append(line)
-    return Batch([b"\r".join(lines) for lines in messages], _count_mismatch(counts, len(messages)))
+    return Hl7Batch([b"\r".join(lines) for lines in messages], _count_mismatch(counts, len(messages)))
 
 
 def _count_mismatch(trailers: list[bytes], came: int) -> str:

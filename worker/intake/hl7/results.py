@@ -11,11 +11,11 @@ from worker.intake.codes import Found, find
 from worker.intake.hl7.names import Named, joined
 from worker.intake.hl7.patients import patient_of
 from worker.intake.hl7.statuses import life, worse
-from worker.intake.hl7.tokens import Message, Segment
+from worker.intake.hl7.tokens import Hl7Message, Segment
 from worker.intake.hl7.values import CODED, POINTERS, codings, value
 from worker.intake.identity import Unidentified
-from worker.intake.parsed import ElementResult, Outcome, dead_letter, ignored, refused, stored
-from worker.intake.results import Result, Use, Value, to_message
+from worker.intake.parsed import ElementOutcome, ElementResult, dead_letter, ignored, refused, stored
+from worker.intake.results import CodedResult, Use, Value, to_message
 from worker.intake.times import NEVER, When, hl7
 
 
@@ -43,7 +43,7 @@ class _Place(NamedTuple):
 
 
 def results(
-    message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget, *, specimens: bool
+    message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget, *, specimens: bool
 ) -> list[ElementResult]:
     """Every OBX in order. `specimens`: what stands before the OBR describes patient or specimen (OUL).
 
@@ -106,13 +106,13 @@ def _result(obx: Segment, place: _Place, source: Source, tables: Tables) -> list
     elif kind in CODED and _is_number(found.code.reading) and what.given:
         return [_coded_number(place, found.code.reading, specimen=place.describes)]
     when = _time(obx, place.order, source)
-    result = Result(place.where, place.patient, _identifier(obx, place, when), found.code, lives, when, what)
+    result = CodedResult(place.where, place.patient, _identifier(obx, place, when), found.code, lives, when, what)
     element = to_message(result, source, tables)
     if place.describes:
         return [_describes(element)]
-    if place.nobody and element.outcome is not Outcome.IGNORED:
-        return [element._replace(outcome=Outcome.DEAD_LETTER, why=place.nobody, messages=())]
-    if status == "W" and element.outcome is Outcome.STORED:
+    if place.nobody and element.outcome is not ElementOutcome.IGNORED:
+        return [element._replace(outcome=ElementOutcome.DEAD_LETTER, why=place.nobody, messages=())]
+    if status == "W" and element.outcome is ElementOutcome.STORED:
         return [_wrong_patient(element)]
     return [element]
 
@@ -136,7 +136,7 @@ def _coded_number(place: _Place, reading: str, *, specimen: bool) -> ElementResu
 
 def _describes(element: ElementResult) -> ElementResult:
     why = "describes the patient or the specimen, no result of the order"
-    return element._replace(outcome=Outcome.IGNORED, why=why, messages=(), understood=False)
+    return element._replace(outcome=ElementOutcome.IGNORED, why=why, messages=(), understood=False)
 
 
 def _time(obx: Segment, order: Order, source: Source) -> When:
@@ -180,7 +180,7 @@ def _without_clashes(elements: list[ElementResult]) -> list[ElementResult]:
         return elements
     why = "two results with the same order number, code, OBX-4 and time say different things; send OBX-4"
     return [
-        element._replace(outcome=Outcome.DEAD_LETTER, why=why, messages=())
+        element._replace(outcome=ElementOutcome.DEAD_LETTER, why=why, messages=())
         if any(message["id"] in clashing for message in element.messages)
         else element
         for element in elements

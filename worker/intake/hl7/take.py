@@ -7,19 +7,19 @@ from worker.intake.hl7.administrations import administrations
 from worker.intake.hl7.admissions import admissions
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
-from worker.intake.hl7.tokens import Message
+from worker.intake.hl7.tokens import Hl7Message
 from worker.intake.parsed import ElementResult, Parsed, ParsedResource, dead_letter, hl7_text, ignored
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
 
 
-def source_of(message: Message, intake: Intake) -> Source | None:
+def source_of(message: Hl7Message, intake: Intake) -> Source | None:
     """The source that sends MSH-3 and MSH-4; None where nobody may who is not listed."""
     header = message.segments[0]
     return intake.hl7(header.field(3).component(1).strip(), header.field(4).component(1).strip())
 
 
-def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Parsed:
+def take(message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Parsed:
     """What a message becomes. Nothing of it is lost: what cannot be used says so.
 
     Raises:
@@ -34,7 +34,7 @@ def take(message: Message, raw: bytes, source: Source, tables: Tables, budget: B
     return Parsed(source.name, (item,), test=test, key=message_key(raw))
 
 
-def _elements(message: Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[ElementResult]:
+def _elements(message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[ElementResult]:
     header = message.segments[0]
     kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
     if event in RESULTS.get(kind, ()):

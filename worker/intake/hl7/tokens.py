@@ -151,7 +151,7 @@ class Segment:
         return self._line[4:].split(self._signs.field, 1)[0] if n == 2 else ""
 
 
-class Message:
+class Hl7Message:
     """The segments of one message, in order; the first is its MSH."""
 
     __slots__ = ("segments", "separators")
@@ -169,7 +169,7 @@ class Message:
         return [segment for segment in self.segments if segment.name == name]
 
 
-def read(raw: bytes, budget: Budget | None = None) -> Message:
+def read(raw: bytes, budget: Budget | None = None) -> Hl7Message:
     """One message from its bytes.
 
     Raises:
@@ -184,7 +184,7 @@ def read(raw: bytes, budget: Budget | None = None) -> Message:
     segments = [Segment(line, signs) for line in budget.during(_lines(text, signs.field, budget))]
     if sum(segment.name == "MSH" for segment in segments) > 1:
         raise Hl7Error("more than one MSH: this is a batch, not a message")
-    return Message(segments, signs)
+    return Hl7Message(segments, signs)
 
 
 def begins_segment(line: str, separator: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 
-from worker.intake.codes import Coding
+from worker.intake.codes import SentCode
 from worker.intake.hl7.tokens import Field, Segment
 from worker.intake.results import Value
 
@@ -17,15 +17,15 @@ _LONGEST_RANGE = 60
 MDC = "MDC"
 
 
-def codings(field: Field) -> tuple[Coding, ...]:
+def codings(field: Field) -> tuple[SentCode, ...]:
     """The codes of a CE or CWE: the identifier, its alternate, and for MDC the reference id beside the number."""
     found = []
     for first in (1, 4):
         code, name, system = (field.component(first + place).strip() for place in range(3))
         if code:
-            found.append(Coding(system, code, name))
+            found.append(SentCode(system, code, name))
         if system == MDC and name.startswith("MDC_"):
-            found.append(Coding(system, name, name))
+            found.append(SentCode(system, name, name))
     return tuple(found)
 
 
@@ -52,9 +52,9 @@ def _all(field: Field) -> str:
     return "~".join(repetition.text for repetition in field.repetitions[:8])[:_LONGEST]
 
 
-def _bare(field: Field) -> tuple[Coding, ...]:
+def _bare(field: Field) -> tuple[SentCode, ...]:
     name = field.component(2).strip()
-    return (Coding("", "", name),) if name else ()
+    return (SentCode("", "", name),) if name else ()
 
 
 def _number(text: str) -> str:

@@ -17,7 +17,7 @@ from worker.intake.hl7.ack import acknowledge, asked_for
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import Header, read_header
 from worker.intake.mllp.frames import Frame, wrap
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ MESSAGE_WEIGHT = 256
 """The fixed cost of a message, in bytes of equal cost."""
 
 _COUNTED = {
-    Outcome.STORED: "stored",
-    Outcome.DEAD_LETTER: "dead_lettered",
-    Outcome.IGNORED: "ignored",
-    Outcome.REFUSED: "refused",
+    ElementOutcome.STORED: "stored",
+    ElementOutcome.DEAD_LETTER: "dead_lettered",
+    ElementOutcome.IGNORED: "ignored",
+    ElementOutcome.REFUSED: "refused",
 }
 
 
-class Received(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """One message as received; `count_mismatch` says how its batch differs from its stated count."""
 
     raw: bytes
@@ -56,14 +56,14 @@ class Received(NamedTuple):
     count_mismatch: str = ""
 
 
-class Verdict(NamedTuple):
+class MessageOutcome(NamedTuple):
     """The outcome of a message. Anything but refused is durable; the answer shows `why`."""
 
-    outcome: Outcome
+    outcome: ElementOutcome
     why: str = ""
 
 
-Handler = Callable[[Sequence[Received]], Sequence[Verdict]]
+Handler = Callable[[Sequence[ReceivedMessage]], Sequence[MessageOutcome]]
 """Stores messages and returns the outcome of each. Raises if nothing of them was stored."""
 
 
@@ -91,13 +91,13 @@ class _Piece(NamedTuple):
     """One message of a frame, or (`verdict`) an answer that needs no handler."""
 
     header: Header | None
-    received: Received | None
-    verdict: Verdict | None = None
+    received: ReceivedMessage | None
+    verdict: MessageOutcome | None = None
     silent: bool = False
     last: bool = False
 
 
-class Progress:
+class RequestProgress:
     """The progress of one request. `reply` is None until the request is answered whole."""
 
     def __init__(self, request: Request) -> None:
@@ -120,7 +120,9 @@ class Progress:
         self._over = True
         return pieces
 
-    def answered(self, pieces: Sequence[tuple[_Piece, Verdict | None]], listener: Listener, now: datetime) -> None:
+    def answered(
+        self, pieces: Sequence[tuple[_Piece, MessageOutcome | None]], listener: Listener, now: datetime
+    ) -> None:
         """Write the acknowledgements of a slice."""
         self._counts["received"] += len(pieces)
         self._counts.update(
@@ -134,9 +136,9 @@ class Progress:
         elif self._over:
             self._done(close=False)
 
-    def _ends(self, piece: _Piece, verdict: Verdict | None, listener: Listener, now: datetime) -> bool:
+    def _ends(self, piece: _Piece, verdict: MessageOutcome | None, listener: Listener, now: datetime) -> bool:
         """Answer one message; return whether to close the connection after it."""
-        good = verdict is not None and verdict.outcome is not Outcome.REFUSED
+        good = verdict is not None and verdict.outcome is not ElementOutcome.REFUSED
         if verdict is None and listener.when_store_is_down == "close":
             return True
         if not piece.silent:
@@ -160,7 +162,7 @@ class Acknowledger:
         self._listener = listener
         self._now = now
 
-    def __call__(self, requests: Sequence[Progress]) -> None:
+    def __call__(self, requests: Sequence[RequestProgress]) -> None:
         """Advance each request by one slice. Never raises."""
         pieces = [request.slice() for request in requests]
         waiting = [piece.received for row in pieces for piece in row if piece.received is not None]
@@ -169,7 +171,7 @@ class Acknowledger:
             answered = [(piece, piece.verdict or next(verdicts)) for piece in row]
             request.answered(answered, self._listener, self._now())
 
-    def _handled(self, waiting: Sequence[Received]) -> Sequence[Verdict | None]:
+    def _handled(self, waiting: Sequence[ReceivedMessage]) -> Sequence[MessageOutcome | None]:
         """The handler's verdicts; None for each message if nothing was stored."""
         if not waiting:
             return []
@@ -185,29 +187,29 @@ class Acknowledger:
 
 def _pieces(frame: Frame, peer: str) -> list[_Piece]:
     if frame.too_long:
-        return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, TOO_LONG), last=True)]
+        return [_Piece(read_header(frame.body), None, MessageOutcome(ElementOutcome.REFUSED, TOO_LONG), last=True)]
     if not frame.body.strip():
         return []
     try:
         batch = split(frame.body)
     except OverBudget as error:
-        return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, str(error)))]
+        return [_Piece(read_header(frame.body), None, MessageOutcome(ElementOutcome.REFUSED, str(error)))]
     if len(batch.messages) > MOST_MESSAGES:
-        return [_Piece(read_header(frame.body), None, Verdict(Outcome.REFUSED, TOO_MANY))]
+        return [_Piece(read_header(frame.body), None, MessageOutcome(ElementOutcome.REFUSED, TOO_MANY))]
     headers = [read_header(message) for message in batch.messages]
     if not any(headers):
         why = NO_HEADER if headers else NO_MESSAGE
-        return [_Piece(None, None, Verdict(Outcome.REFUSED, why))]
+        return [_Piece(None, None, MessageOutcome(ElementOutcome.REFUSED, why))]
     mismatches = [""] * (len(headers) - 1) + [batch.count_mismatch]
     return [
-        _piece(header, Received(message, peer, count_mismatch))
+        _piece(header, ReceivedMessage(message, peer, count_mismatch))
         for header, message, count_mismatch in zip(headers, batch.messages, mismatches, strict=True)
     ]
 
 
-def _piece(header: Header | None, received: Received) -> _Piece:
+def _piece(header: Header | None, received: ReceivedMessage) -> _Piece:
     if header is not None and header.kind == "ACK":
         # An acknowledgement is never acknowledged: two systems would loop for ever.
-        return _Piece(header, None, Verdict(Outcome.IGNORED), silent=True)
+        return _Piece(header, None, MessageOutcome(ElementOutcome.IGNORED), silent=True)
     # Without a header the message belongs to a batch whose other messages are answered.
     return _Piece(header, received, silent=header is None)

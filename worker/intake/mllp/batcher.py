@@ -9,10 +9,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from worker.intake.mllp.acknowledger import SLICE, Progress, Reply, Request
+from worker.intake.mllp.acknowledger import SLICE, Reply, Request, RequestProgress
 
 MOST_REQUESTS = 100
-Work = Callable[[Sequence[Progress]], None]
+Work = Callable[[Sequence[RequestProgress]], None]
 
 
 class Batcher:
@@ -25,7 +25,7 @@ class Batcher:
     async def submit(self, request: Request) -> Reply:
         """Queue a request and wait for its reply."""
         queue = self._short if request.weight <= SLICE else self._long
-        return await queue.submit(Progress(request))
+        return await queue.submit(RequestProgress(request))
 
     async def close(self) -> None:
         """Process the waiting requests, then stop."""
@@ -39,11 +39,11 @@ class _Queue:
         self._work = work
         self._most = most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: OrderedDict[str, deque[Progress]] = OrderedDict()
-        self._replies: dict[Progress, asyncio.Future[Reply]] = {}
+        self._waiting: OrderedDict[str, deque[RequestProgress]] = OrderedDict()
+        self._replies: dict[RequestProgress, asyncio.Future[Reply]] = {}
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, progress: Progress) -> Reply:
+    async def submit(self, progress: RequestProgress) -> Reply:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[progress] = future
         self._queue(progress)
@@ -72,12 +72,12 @@ class _Queue:
                 else:
                     self._settle(progress, progress.reply)
 
-    def _queue(self, progress: Progress) -> None:
+    def _queue(self, progress: RequestProgress) -> None:
         self._waiting.setdefault(progress.request.peer, deque()).append(progress)
 
-    def _take(self) -> list[Progress]:
+    def _take(self) -> list[RequestProgress]:
         """The next request of each address, round robin."""
-        batch: list[Progress] = []
+        batch: list[RequestProgress] = []
         weight = 0
         while self._waiting and len(batch) < self._most and weight < SLICE:
             peer, row = self._waiting.popitem(last=False)
@@ -87,7 +87,7 @@ class _Queue:
                 self._waiting[peer] = row
         return batch
 
-    def _settle(self, progress: Progress, reply: Reply | Exception) -> None:
+    def _settle(self, progress: RequestProgress, reply: Reply | Exception) -> None:
         future = self._replies.pop(progress)
         if future.done():
             return

@@ -30,7 +30,7 @@ OTHERS = "others"
 LAST_SEEN = "last_seen"
 
 
-class Change(NamedTuple):
+class CounterDeltas(NamedTuple):
     """The counts since the last write: amounts, and when (ms) each peer last sent something."""
 
     amounts: Mapping[tuple[str, str], int]
@@ -54,14 +54,14 @@ class Counters:
         if at_ms is not None:
             self._seen[peer] = at_ms
 
-    def take(self) -> Change:
+    def take(self) -> CounterDeltas:
         """Return and reset the counts, to be written."""
-        change = Change(dict(self._amounts), dict(self._seen))
+        change = CounterDeltas(dict(self._amounts), dict(self._seen))
         self._amounts.clear()
         self._seen.clear()
         return change
 
-    def put_back(self, change: Change) -> None:
+    def put_back(self, change: CounterDeltas) -> None:
         """Add back counts that could not be written."""
         self._amounts.update(change.amounts)
         self._seen = {**change.seen, **self._seen}
@@ -73,7 +73,7 @@ class Counters:
         return peer
 
 
-def write(redis: Redis, keys: Keys, listener: str, change: Change) -> None:
+def write(redis: Redis, keys: Keys, listener: str, change: CounterDeltas) -> None:
     """Add counts to those of a listener in the store."""
     if not (change.amounts or change.seen):
         return

@@ -12,8 +12,8 @@ from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
-from worker.intake.mllp.acknowledger import Received, Verdict
-from worker.intake.parsed import Outcome, Parsed, ParsedResource, dead_letter
+from worker.intake.mllp.acknowledger import MessageOutcome, ReceivedMessage
+from worker.intake.parsed import ElementOutcome, Parsed, ParsedResource, dead_letter
 from worker.intake.permissions import permitted
 from worker.intake.quota import why_refused
 from worker.intake.store import IntakeStore, Put
@@ -50,7 +50,7 @@ class StoringHandler:
         # A broker that answers slowly must not keep a sender waiting for what is stored already.
         self._waker = ThreadPoolExecutor(1, thread_name_prefix="mllp-wake")
 
-    def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+    def __call__(self, messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
         """Store what may be stored; what cannot be parsed becomes a dead letter.
 
         Raises:
@@ -59,23 +59,23 @@ class StoringHandler:
         configured = self._configured()
         source = configured.intake.source(self._source) if self._source is not None else None
         now = self._now()
-        places: list[int | Verdict] = []
+        places: list[int | MessageOutcome] = []
         kept: list[Parsed] = []
         for message in messages:
             try:
                 parsed = _read(message.raw, configured, source, now, self._budget())
             except OverBudget as error:
-                places.append(Verdict(Outcome.REFUSED, str(error)))
+                places.append(MessageOutcome(ElementOutcome.REFUSED, str(error)))
                 continue
             if not _may_send(parsed, message.peer, source, configured.intake):
-                places.append(Verdict(Outcome.REFUSED, NOT_THIS_PEER))
+                places.append(MessageOutcome(ElementOutcome.REFUSED, NOT_THIS_PEER))
                 continue
             places.append(len(kept))
             kept.append(parsed)
             if message.count_mismatch:
                 kept.append(_mismatch_notice(parsed, message))
         placed = self._put(kept, now)
-        return [at if isinstance(at, Verdict) else _verdict(placed[at]) for at in places]
+        return [at if isinstance(at, MessageOutcome) else _verdict(placed[at]) for at in places]
 
     def close(self) -> None:
         """Send the wake-ups that wait."""
@@ -129,15 +129,15 @@ def _may_send(parsed: Parsed, peer: str, source: Source | None, intake: Intake) 
     return sender is None or sender.allows(peer)
 
 
-def _verdict(parsed: Parsed) -> Verdict:
+def _verdict(parsed: Parsed) -> MessageOutcome:
     outcome = parsed.items[0].outcome
-    if outcome is Outcome.OVER_QUOTA:
-        return Verdict(Outcome.REFUSED, why_refused(parsed))
+    if outcome is ElementOutcome.OVER_QUOTA:
+        return MessageOutcome(ElementOutcome.REFUSED, why_refused(parsed))
     # Refused HL7 is stored as a dead letter: no answer can name the reason to its sender.
-    return Verdict(Outcome.DEAD_LETTER if outcome is Outcome.REFUSED else outcome)
+    return MessageOutcome(ElementOutcome.DEAD_LETTER if outcome is ElementOutcome.REFUSED else outcome)
 
 
-def _mismatch_notice(parsed: Parsed, message: Received) -> Parsed:
+def _mismatch_notice(parsed: Parsed, message: ReceivedMessage) -> Parsed:
     """The dead letter of a batch that differs from its stated count."""
     item = ParsedResource("hl7", "", "", (dead_letter("BTS", "", message.count_mismatch),))
     return Parsed(parsed.source, (item,), key=f"{parsed.key}:batch")

@@ -17,7 +17,7 @@ from alerts.chart.contents import RejectedValue
 from alerts.chart.dose_ledger import ledger
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
-from alerts.messages import read_message
+from alerts.message_json import read_message
 from alerts.pages.concern import LATE
 from alerts.rules.finding import RuleMemory
 from alerts.rules.run import findings

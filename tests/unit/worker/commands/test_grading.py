@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts.messages import BadMessage
+from alerts.message_json import BadMessage
 from tests.support.stored_ward import NOW, SITE, Body, crs2, reading, registration
 from worker.commands.grading import grade_case, read_case
 

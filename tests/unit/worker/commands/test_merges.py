@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner, Result
 
-from alerts.messages import BadMessage
+from alerts.message_json import BadMessage
 from config.settings import Settings
 from tests.support.stored_ward import SITE, Clock, reading, send
 from worker import client

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from alerts.messages import SITE_SUBJECT, Fault, Receipt, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT, Fault, Receipt
 from alerts.pages.page import Page
 from alerts.wording.phrase import Phrase
 from config.site import Channel, Site

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from redis import Redis
 
-from alerts.messages import Receipt, read_message
+from alerts.message_json import read_message
+from alerts.messages import Receipt
 from alerts.pages.page import Page
 from alerts.state import Effects
 from alerts.wording.phrase import Phrase, phrase

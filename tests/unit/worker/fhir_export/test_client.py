@@ -14,7 +14,7 @@ from config.settings import Settings
 from tests.support.fake_ehr import FakeEhr
 from tests.support.stored_ward import NOW
 from worker.fhir_export import client as module
-from worker.fhir_export.client import FhirClient, PutResult, Verdict, _diagnostics, fhir_base
+from worker.fhir_export.client import FhirClient, PutOutcome, PutResult, _diagnostics, fhir_base
 
 RESOURCE = {
     "resourceType": "Observation",
@@ -30,7 +30,7 @@ def elsewhere() -> Iterator[FakeEhr]:
 
 
 def test_the_token_is_brought_and_fhir_is_spoken(record: FakeEhr, base: FhirClient) -> None:
-    assert base.put([RESOURCE], NOW) == PutResult(Verdict.ACCEPTED)
+    assert base.put([RESOURCE], NOW) == PutResult(PutOutcome.ACCEPTED)
     [(headers, bundle)] = record.requests
     assert headers["authorization"] == "Bearer a-token"
     assert headers["content-type"] == "application/fhir+json"
@@ -47,7 +47,7 @@ def test_without_a_token_none_is_brought(record: FakeEhr) -> None:
 def test_a_redirection_is_not_followed(record: FakeEhr, base: FhirClient, elsewhere: FakeEhr) -> None:
     record.answers = [(307, {"Location": elsewhere.base})]
     answer = base.put([RESOURCE], NOW)
-    assert answer.verdict is Verdict.FAILED
+    assert answer.outcome is PutOutcome.FAILED
     assert "redirection" in answer.why
     assert elsewhere.requests == []
 
@@ -58,17 +58,17 @@ def test_a_token_that_is_not_accepted_is_said(record: FakeEhr, base: FhirClient)
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"),
+    ("status", "outcome"),
     [
         *((status, "refused") for status in (400, 409, 412, 413, 422)),
         *((status, "failed") for status in (401, 404, 408, 429, 500, 503)),
     ],
 )
 def test_an_answer_speaks_of_the_content_or_of_the_way(
-    record: FakeEhr, base: FhirClient, status: int, verdict: str
+    record: FakeEhr, base: FhirClient, status: int, outcome: str
 ) -> None:
     record.answers = [(status, {})]
-    assert base.put([RESOURCE], NOW).verdict == verdict
+    assert base.put([RESOURCE], NOW).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_base_nobody_listens_at_fails_without_naming_the_address() -> None:
         base = FhirClient(Settings(fhir_base=f"http://127.0.0.1:{taken.getsockname()[1]}/fhir"))
         answer = base.put([RESOURCE], NOW)
         base.close()
-    assert answer == PutResult(Verdict.FAILED, "ConnectError")
+    assert answer == PutResult(PutOutcome.FAILED, "ConnectError")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://record.example/fhir", "http://[::1/fhir"])
 def test_a_nonsense_address_fails(address: str) -> None:
     base = FhirClient(Settings(fhir_base=address))
-    assert base.put([RESOURCE], NOW).verdict is Verdict.FAILED
+    assert base.put([RESOURCE], NOW).outcome is PutOutcome.FAILED
     base.close()
 
 
@@ -111,12 +111,12 @@ def test_an_answer_in_drips_ends_with_the_task(
 
     record.answers = [(503, {})]
     monkeypatch.setattr(module, "_beginning", interrupted)
-    assert base.put([RESOURCE], NOW) == PutResult(Verdict.FAILED, "it did not answer in time")
+    assert base.put([RESOURCE], NOW) == PutResult(PutOutcome.FAILED, "it did not answer in time")
 
 
 def test_what_it_says_of_a_refusal_is_kept_and_shortened(record: FakeEhr, base: FhirClient) -> None:
     record.refuses = lambda _: True
-    assert base.put([RESOURCE], NOW) == PutResult(Verdict.REFUSED, "it answered 422", None, "no such code")
+    assert base.put([RESOURCE], NOW) == PutResult(PutOutcome.REFUSED, "it answered 422", None, "no such code")
 
 
 def test_nothing_of_it_stands_in_the_log(record: FakeEhr, base: FhirClient, caplog: pytest.LogCaptureFixture) -> None:

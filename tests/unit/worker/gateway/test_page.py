@@ -422,7 +422,7 @@ def test_a_form_of_another_site_is_refused(desk: Desk) -> None:
 
 
 def test_what_was_tapped_is_a_native_message_of_the_gateway(desk: Desk) -> None:
-    from alerts.messages import read_message
+    from alerts.message_json import read_message
 
     path = desk.link(desk.fall_ill())
     desk.press(path, "have-it")

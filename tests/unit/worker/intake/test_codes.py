@@ -8,13 +8,13 @@ from config.codes import MEANINGS
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
 from tests.support.feeds import LOINC, MDC, RXNORM, SNOMED, source
-from worker.intake.codes import Coding, called, find, find_drug, value_of
+from worker.intake.codes import SentCode, called, find, find_drug, value_of
 
 CODES = source().codes
 
 
 def found(*codings: tuple[str, str]) -> str:
-    code = find(CODES, [Coding(system, code, "") for system, code in codings]).code
+    code = find(CODES, [SentCode(system, code, "") for system, code in codings]).code
     return code.reading if code is not None else ""
 
 
@@ -43,7 +43,7 @@ def test_a_known_code_may_stand_behind_unknown_ones() -> None:
 
 
 def test_codes_that_disagree_are_trouble() -> None:
-    both = find(CODES, [Coding(LOINC, "8867-4", ""), Coding(LOINC, "8310-5", "")])
+    both = find(CODES, [SentCode(LOINC, "8867-4", ""), SentCode(LOINC, "8310-5", "")])
     assert (both.code, both.trouble) == (None, True)
     assert "disagree" in both.why
 
@@ -65,7 +65,7 @@ def test_codes_that_disagree_are_trouble() -> None:
     ],
 )
 def test_look_alikes_are_refused_by_name(system: str, code: str, why: str) -> None:
-    refused = find(CODES, [Coding(system, code, "")])
+    refused = find(CODES, [SentCode(system, code, "")])
     assert refused.code is None
     assert why in refused.why
     assert refused.unmapped is None
@@ -76,40 +76,40 @@ def test_a_refused_code_outweighs_an_accepted_one() -> None:
 
 
 def test_what_is_not_mapped_is_counted_with_an_example() -> None:
-    unmapped = find(CODES, [Coding("LAB", "X1", "C reactive protein")]).unmapped
+    unmapped = find(CODES, [SentCode("LAB", "X1", "C reactive protein")]).unmapped
     assert unmapped == ("code", "LAB", "X1", "C reactive protein")
 
 
 def test_a_sites_map_is_asked_first_and_can_say_that_a_code_is_not_wanted() -> None:
     codes = source(codes={"LAB": {"X1": "crp", "X2": "ignore"}, "LOINC": {"2713-6": "spo2"}}).codes
-    mapped = find(codes, [Coding("LAB", "X1", "")]).code
+    mapped = find(codes, [SentCode("LAB", "X1", "")]).code
     assert mapped is not None
     assert mapped.reading == "crp"
-    assert find(codes, [Coding("LAB", "X2", "")]).why == "X2 is not wanted by this site"
-    policy = find(codes, [Coding("LOINC", "2713-6", "")]).code
+    assert find(codes, [SentCode("LAB", "X2", "")]).why == "X2 is not wanted by this site"
+    policy = find(codes, [SentCode("LOINC", "2713-6", "")]).code
     assert policy is not None
     assert policy.reading == "spo2"
 
 
 def test_a_drug_needs_code_and_name_to_agree() -> None:
-    tocilizumab = find_drug(CODES, [Coding(RXNORM, "612865", "Tocilizumab 400 mg infusion")])
+    tocilizumab = find_drug(CODES, [SentCode(RXNORM, "612865", "Tocilizumab 400 mg infusion")])
     assert tocilizumab.code is not None
     assert tocilizumab.code.reading == "drug:tocilizumab"
-    other = find_drug(CODES, [Coding(RXNORM, "612865", "anakinra")])
+    other = find_drug(CODES, [SentCode(RXNORM, "612865", "anakinra")])
     assert (other.code, other.trouble) == (None, True)
-    unnamed = find_drug(CODES, [Coding(RXNORM, "612865", "")])
+    unnamed = find_drug(CODES, [SentCode(RXNORM, "612865", "")])
     assert (unnamed.code, unnamed.trouble) == (None, True)
 
 
 def test_a_drugs_name_under_an_unknown_code_is_trouble_not_a_guess() -> None:
-    guess = find_drug(CODES, [Coding("LAB", "T9", "TOCILIZUMAB 400MG")])
+    guess = find_drug(CODES, [SentCode("LAB", "T9", "TOCILIZUMAB 400MG")])
     assert (guess.code, guess.trouble) == (None, True)
     assert "map its code" in guess.why
 
 
 def test_a_site_that_maps_a_drug_vouches_for_its_name() -> None:
     codes = source(codes={"PHARM": {"77": "drug:tocilizumab"}}).codes
-    mapped = find_drug(codes, [Coding("PHARM", "77", "RoActemra vial")])
+    mapped = find_drug(codes, [SentCode("PHARM", "77", "RoActemra vial")])
     assert mapped.code is not None
     assert mapped.code.reading == "drug:tocilizumab"
 
@@ -130,8 +130,8 @@ def test_a_drugs_name_is_a_word_of_its_own(name: str, drug: str, is_it: bool) ->
 
 def test_words_and_codes_of_a_coded_reading() -> None:
     assert value_of(CODES, "consciousness", [], "ALERT") == "spontaneous"
-    assert value_of(CODES, "oxygen_device", [Coding(SNOMED, "428285009", "")], "") == "venturi_mask"
-    assert value_of(CODES, "oxygen_device", [Coding(SNOMED, "129121000", "Tracheostomy tube")], "") == ""
+    assert value_of(CODES, "oxygen_device", [SentCode(SNOMED, "428285009", "")], "") == "venturi_mask"
+    assert value_of(CODES, "oxygen_device", [SentCode(SNOMED, "129121000", "Tracheostomy tube")], "") == ""
     assert value_of(CODES, "consciousness", [], "Pain") == ""
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.feeds import AT, bundle, fhir, observation, one, source
-from worker.intake.fhir.take import Unreadable
-from worker.intake.parsed import Outcome
+from worker.intake.fhir.take import UnreadableResource
+from worker.intake.parsed import ElementOutcome
 
 
 def patient(id: str = "7", identifier: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def test_one_bad_entry_of_two_hundred_leaves_199() -> None:
     taken = fhir(bundle(*good))
     assert len(taken.items) == 200
     assert len(taken.messages) == 199
-    assert [index for index, item in enumerate(taken.items) if item.outcome is Outcome.REFUSED] == [100]
+    assert [index for index, item in enumerate(taken.items) if item.outcome is ElementOutcome.REFUSED] == [100]
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_one_bad_entry_of_two_hundred_leaves_199() -> None:
 )
 def test_an_entry_that_is_none_is_refused_alone(entry: Any) -> None:
     taken = fhir({"resourceType": "Bundle", "type": "batch", "entry": [entry, {"resource": observation()}]})
-    assert [item.outcome for item in taken.items] == [Outcome.REFUSED, Outcome.STORED]
+    assert [item.outcome for item in taken.items] == [ElementOutcome.REFUSED, ElementOutcome.STORED]
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", 7])
 def test_only_what_is_sent_is_taken(method: Any) -> None:
     entry = {"request": {"method": method, "url": "Observation/1"}, "resource": observation()}
-    assert one(fhir(bundle(entry))).outcome is Outcome.REFUSED
+    assert one(fhir(bundle(entry))).outcome is ElementOutcome.REFUSED
 
 
 @pytest.mark.parametrize("kind", ["batch", "transaction", "collection", "searchset", "message"])
@@ -52,7 +52,10 @@ def test_every_sort_of_bundle_is_read(kind: str) -> None:
 
 
 def test_an_answer_is_no_input() -> None:
-    assert one(fhir({"resourceType": "Bundle", "type": "transaction-response", "entry": []})).outcome is Outcome.IGNORED
+    assert (
+        one(fhir({"resourceType": "Bundle", "type": "transaction-response", "entry": []})).outcome
+        is ElementOutcome.IGNORED
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,12 +63,12 @@ def test_an_answer_is_no_input() -> None:
     [b"", b"{", b"[]", b"1", b'"x"', b"<Bundle/>", b'{"a":NaN}', b"[" * 100_000, b"\xff\xfe", b'{"resourceType":7}'],
 )
 def test_what_is_no_resource_says_so(raw: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableResource):
         fhir(raw)
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
-    assert one(fhir(b"\xef\xbb\xbf" + b'{"resourceType":"Procedure"}')).outcome is Outcome.IGNORED
+    assert one(fhir(b"\xef\xbb\xbf" + b'{"resourceType":"Procedure"}')).outcome is ElementOutcome.IGNORED
 
 
 def test_a_subject_by_identifier() -> None:
@@ -93,7 +96,7 @@ def test_a_reference_by_uuid() -> None:
     first = {"fullUrl": address, "resource": patient(identifier=[typed("P1", "MR")])}
     assert patients(bundle(first, observation(subject={"reference": address}))) == ["P1"]
     lost = fhir(bundle(observation(subject={"reference": address})))
-    assert one(lost).outcome is Outcome.DEAD_LETTER
+    assert one(lost).outcome is ElementOutcome.DEAD_LETTER
     assert "leads to no patient" in one(lost).why
 
 
@@ -113,12 +116,12 @@ def test_nobody_gets_a_result_of_another_server() -> None:
 )
 def test_a_result_of_nobody_is_set_aside(subject: Any) -> None:
     element = one(fhir(observation(subject=subject)))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
     assert "subject" in element.why
 
 
 def test_what_is_not_watched_needs_no_patient() -> None:
-    assert one(fhir(observation("15074-8", subject=None))).outcome is Outcome.IGNORED
+    assert one(fhir(observation("15074-8", subject=None))).outcome is ElementOutcome.IGNORED
 
 
 def test_identifiers_by_authority_and_type() -> None:
@@ -128,7 +131,7 @@ def test_identifiers_by_authority_and_type() -> None:
         observation(subject={"reference": "Patient/7"}),
     )
     assert patients(held, identifiers=rules) == ["P1"]
-    assert one(fhir(observation(), source(identifiers=rules))).outcome is Outcome.DEAD_LETTER
+    assert one(fhir(observation(), source(identifiers=rules))).outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_two_identifiers_that_fit_are_ambiguous() -> None:
@@ -140,7 +143,7 @@ def test_two_identifiers_that_fit_are_ambiguous() -> None:
 
 @pytest.mark.parametrize("kind", ["AN", "VN", "SS"])
 def test_account_and_visit_numbers_are_nobody(kind: str) -> None:
-    assert one(fhir(observation(subject={"identifier": typed("P1", kind)}))).outcome is Outcome.DEAD_LETTER
+    assert one(fhir(observation(subject={"identifier": typed("P1", kind)}))).outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_reserved_names_are_nobody() -> None:
@@ -149,7 +152,7 @@ def test_reserved_names_are_nobody() -> None:
 
 def test_a_patient_registers_only_where_the_source_says_so() -> None:
     held = patient(identifier=[typed("P1", "MR")], birthDate="1955-05-01", meta={"lastUpdated": AT})
-    assert one(fhir(held)).outcome is Outcome.IGNORED
+    assert one(fhir(held)).outcome is ElementOutcome.IGNORED
     (message,) = one(fhir(held, source(registers=["*"]))).messages
     assert message == {
         "type": "registration",
@@ -202,7 +205,7 @@ def test_what_is_nested_deeply_takes_nobody_with_it(depth: int) -> None:
     raw = json.dumps(bundle(observation(id="deep", note="NEST"), observation())).encode().replace(b'"NEST"', nest)
     try:
         taken = fhir(raw)
-    except Unreadable:
+    except UnreadableResource:
         return
     assert len(taken.messages) >= 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
-from worker.intake.parsed import ElementResult, Outcome
+from worker.intake.parsed import ElementOutcome, ElementResult
 from worker.intake.retry import again
 from worker.intake.store import _records
 
@@ -39,7 +39,7 @@ def inside(resource: dict[str, Any], **policy: Any) -> list[ElementResult]:
 
 def test_a_result_inside_a_report_has_its_patient_and_time() -> None:
     (element,) = inside(report(inner()))
-    assert (element.outcome, element.where) == (Outcome.STORED, "DiagnosticReport.contained[0]")
+    assert (element.outcome, element.where) == (ElementOutcome.STORED, "DiagnosticReport.contained[0]")
     (message,) = element.messages
     assert (message["patient"], message["effective"], message["value"]) == ("P1", AT, "85")
 
@@ -82,32 +82,32 @@ def test_inside_what_is_not_read_it_needs_a_time_of_its_own() -> None:
     body["effectiveDateTime"] = AT
     good, bad = inside(body | {"contained": [inner(effectiveDateTime=EARLIER), inner(id="2")]})
     assert good.messages[0]["effective"] == EARLIER
-    assert (bad.outcome, "time" in bad.why) == (Outcome.DEAD_LETTER, True)
+    assert (bad.outcome, "time" in bad.why) == (ElementOutcome.DEAD_LETTER, True)
     (element, *_) = fhir(body | {"contained": [inner()]}).elements
     assert (element.outcome, element.why) == (
-        Outcome.IGNORED,
+        ElementOutcome.IGNORED,
         "Procedure is not read, but for the Observations in it",
     )
 
 
 def test_an_infusion_lends_no_time() -> None:
     (element,) = inside(administration("completed", contained=[inner()]))
-    assert element.outcome is Outcome.DEAD_LETTER
+    assert element.outcome is ElementOutcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize(
     ("one", "outcome", "says"),
     [
-        (inner(value="many"), Outcome.REFUSED, "valueQuantity.value: write a JSON number"),
-        (inner("15074-8"), Outcome.IGNORED, "not mapped"),
-        (inner(subject={"reference": "#p"}), Outcome.DEAD_LETTER, "'#p' leads to no patient"),
+        (inner(value="many"), ElementOutcome.REFUSED, "valueQuantity.value: write a JSON number"),
+        (inner("15074-8"), ElementOutcome.IGNORED, "not mapped"),
+        (inner(subject={"reference": "#p"}), ElementOutcome.DEAD_LETTER, "'#p' leads to no patient"),
     ],
 )
 def test_one_that_is_not_stored_says_why_and_leaves_its_neighbours(
-    one: dict[str, Any], outcome: Outcome, says: str
+    one: dict[str, Any], outcome: ElementOutcome, says: str
 ) -> None:
     bad, good = inside(report(one, inner(id="2")))
-    assert (bad.outcome, good.outcome) == (outcome, Outcome.STORED)
+    assert (bad.outcome, good.outcome) == (outcome, ElementOutcome.STORED)
     assert says in bad.why
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_list_of_resources_holds_none(contained: Any) -> None:
 
 def test_a_report_that_cannot_be_read_lends_nothing() -> None:
     (element,) = inside(report(inner(), effectiveDateTime=7))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
 
 def test_one_that_is_set_aside_can_be_read_again_without_its_bundle() -> None:

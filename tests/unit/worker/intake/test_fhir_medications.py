@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.feeds import AT, RXNORM, administration, bundle, coding, concept, fhir, one
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 LATER = "2024-06-14T20:00:00+02:00"
 NOREPINEPHRINE = coding("7512", RXNORM, "norepinephrine")
@@ -13,7 +13,7 @@ NOREPINEPHRINE = coding("7512", RXNORM, "norepinephrine")
 
 def actions(resource: dict[str, Any]) -> list[tuple[str, str, str]]:
     element = one(fhir(resource))
-    assert element.outcome is Outcome.STORED, element.why
+    assert element.outcome is ElementOutcome.STORED, element.why
     return [(message["id"], message["action"], message["effective"]) for message in element.messages]
 
 
@@ -41,7 +41,7 @@ def test_a_dose_that_was_given(status: str) -> None:
 @pytest.mark.parametrize("status", ["not-done", "on-hold", "unknown"])
 def test_what_was_not_given(status: str) -> None:
     element = one(fhir(administration(status)))
-    assert (element.outcome, element.messages) == (Outcome.IGNORED, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.IGNORED, ())
 
 
 def test_an_open_period_is_a_running_infusion() -> None:
@@ -72,7 +72,7 @@ def test_an_error_takes_back_whatever_it_had_been() -> None:
 
 def test_requests_and_dispenses_are_no_administrations() -> None:
     for kind in ("MedicationRequest", "MedicationDispense", "Procedure"):
-        assert one(fhir(administration() | {"resourceType": kind})).outcome is Outcome.IGNORED
+        assert one(fhir(administration() | {"resourceType": kind})).outcome is ElementOutcome.IGNORED
 
 
 def test_a_contained_product_and_its_ingredients() -> None:
@@ -93,14 +93,14 @@ def test_a_product_of_the_bundle() -> None:
 
 def test_code_and_name_that_disagree_are_set_aside() -> None:
     element = one(fhir(administration("completed", coding("612865", RXNORM, "anakinra"))))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
 
 def test_a_drug_that_is_not_watched_is_ignored_and_counted() -> None:
     element = one(fhir(administration("completed", coding("11124", RXNORM, "vancomycin"))))
-    assert (element.outcome, element.unmapped) == (Outcome.IGNORED, ("code", RXNORM, "11124", "vancomycin"))
+    assert (element.outcome, element.unmapped) == (ElementOutcome.IGNORED, ("code", RXNORM, "11124", "vancomycin"))
 
 
 def test_an_administration_needs_the_hour() -> None:
     assert "needs the hour" in one(fhir(administration(effectiveDateTime="2024-06-14"))).why
-    assert one(fhir(administration(effectiveDateTime=None))).outcome is Outcome.DEAD_LETTER
+    assert one(fhir(administration(effectiveDateTime=None))).outcome is ElementOutcome.DEAD_LETTER

@@ -19,17 +19,17 @@ from tests.support.feeds import (
     quantity,
     source,
 )
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 
 def native(resource: dict[str, Any], **policy: Any) -> dict[str, Any]:
     element = one(fhir(resource, source(**policy)))
-    assert element.outcome is Outcome.STORED, element.why
+    assert element.outcome is ElementOutcome.STORED, element.why
     (message,) = element.messages
     return message
 
 
-def why(resource: dict[str, Any], outcome: Outcome = Outcome.DEAD_LETTER) -> str:
+def why(resource: dict[str, Any], outcome: ElementOutcome = ElementOutcome.DEAD_LETTER) -> str:
     element = one(fhir(resource))
     assert element.outcome is outcome, element
     return element.why
@@ -61,7 +61,7 @@ def test_numbers_are_exact() -> None:
 
 @pytest.mark.parametrize("value", ["85", "85 ", True, [85], {"value": 85}])
 def test_a_number_that_is_none_refuses_the_resource_by_field(value: Any) -> None:
-    assert "valueQuantity.value: write a JSON number" in why(observation(value=value), Outcome.REFUSED)
+    assert "valueQuantity.value: write a JSON number" in why(observation(value=value), ElementOutcome.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_statuses_that_are_used(status: str, expected: str | None) -> None:
 @pytest.mark.parametrize("status", ["registered", "unknown"])
 def test_statuses_that_are_no_result(status: str) -> None:
     element = one(fhir(observation(status=status)))
-    assert (element.outcome, element.messages) == (Outcome.IGNORED, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.IGNORED, ())
     assert element.shown is not None
     assert element.shown.use == "not-usable"
 
@@ -127,10 +127,10 @@ def test_components_are_readings_of_their_own() -> None:
     ]
     elements = fhir(observation("85354-9", valueQuantity=None, component=parts)).elements
     panel, systolic, diastolic, mean = elements
-    assert (panel.outcome, panel.understood) == (Outcome.IGNORED, True)
+    assert (panel.outcome, panel.understood) == (ElementOutcome.IGNORED, True)
     assert (systolic.messages[0]["reading"], systolic.messages[0]["id"]) == ("systolic_bp", "Observation/o1#8480-6")
     assert diastolic.messages[0]["absent"] == "not-asked"
-    assert (mean.outcome, mean.where) == (Outcome.DEAD_LETTER, "Observation.component[2]")
+    assert (mean.outcome, mean.where) == (ElementOutcome.DEAD_LETTER, "Observation.component[2]")
 
 
 def test_a_value_and_its_components_are_all_taken() -> None:
@@ -176,7 +176,7 @@ def test_what_cannot_be_believed_is_set_aside_and_goes_on_to_be_shown(
     code: str, value: int, unit: str, because: str
 ) -> None:
     element = one(fhir(observation(code, value, unit)))
-    assert element.outcome is Outcome.DEAD_LETTER
+    assert element.outcome is ElementOutcome.DEAD_LETTER
     assert because in element.why
     assert element.messages[0]["value"] == str(value)
     assert element.shown is not None
@@ -199,7 +199,7 @@ def test_limits_of_the_laboratory_are_kept_where_they_are_in_its_unit() -> None:
 def test_a_number_out_of_all_bounds_is_set_aside() -> None:
     text = json.dumps(observation(value=0)).replace('"value": 0', '"value": 1E+400', 1)
     element = one(fhir(text.encode()))
-    assert element.outcome is Outcome.DEAD_LETTER
+    assert element.outcome is ElementOutcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_words_become_codes() -> None:
     message = native(observation("67775-7", valueQuantity=None, valueCodeableConcept=held))
     assert (message["reading"], message["value"]) == ("consciousness", "spontaneous")
     element = one(fhir(observation("67775-7", valueQuantity=None, valueString="sleepy")))
-    assert element.outcome is Outcome.DEAD_LETTER
+    assert element.outcome is ElementOutcome.DEAD_LETTER
     assert element.unmapped == ("value", "consciousness", "sleepy", "sleepy")
 
 
@@ -261,7 +261,7 @@ def test_ids_from_identifier_and_from_content() -> None:
 
 def test_a_panel_of_references_yields_nothing_and_is_no_error() -> None:
     element = one(fhir(observation("85353-1", valueQuantity=None, hasMember=[{"reference": "Observation/a"}])))
-    assert (element.outcome, element.understood) == (Outcome.IGNORED, True)
+    assert (element.outcome, element.understood) == (ElementOutcome.IGNORED, True)
 
 
 def test_a_report_lends_its_time_and_patient_to_results_and_their_members() -> None:

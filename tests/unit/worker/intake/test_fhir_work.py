@@ -23,8 +23,8 @@ from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir import take
 from worker.intake.fhir.detached import COPIED
-from worker.intake.fhir.take import Unreadable
-from worker.intake.parsed import Outcome
+from worker.intake.fhir.take import UnreadableResource
+from worker.intake.parsed import ElementOutcome
 
 LENT = {"reference": "Patient/1"}
 UNNAMED: dict[str, Any] = {"id": None, "subject": None}
@@ -129,13 +129,13 @@ LONG = {
 @pytest.mark.parametrize("sent", LONG.values(), ids=list(LONG))
 def test_a_list_longer_than_any_in_earnest_is_refused_with_a_short_reason(sent: dict[str, Any]) -> None:
     (element,) = fhir(sent).elements
-    assert element.outcome is Outcome.REFUSED
+    assert element.outcome is ElementOutcome.REFUSED
     assert 10 < len(element.why) < 200
 
 
 def test_one_long_list_refuses_its_resource_alone() -> None:
     found = fhir(bundle(LONG["components"], observation(id="o2")))
-    assert [item.outcome for item in found.items] == [Outcome.REFUSED, Outcome.STORED]
+    assert [item.outcome for item in found.items] == [ElementOutcome.REFUSED, ElementOutcome.STORED]
 
 
 DEEP = json.loads("[" * 400 + "]" * 400)
@@ -147,9 +147,9 @@ def test_a_number_nothing_measures_is_no_value(number: str) -> None:
     raw = json.dumps(observation(value=7)).replace('"value": 7', f'"value": {number}').encode()
     try:
         (element,) = fhir(raw).elements
-    except Unreadable:
+    except UnreadableResource:
         return
-    assert element.outcome is Outcome.DEAD_LETTER
+    assert element.outcome is ElementOutcome.DEAD_LETTER
     assert len(element.why) < 200
 
 
@@ -165,7 +165,7 @@ def test_a_number_nothing_measures_is_no_value(number: str) -> None:
     ],
 )
 def test_what_is_nested_without_end_is_answered(sent: dict[str, Any]) -> None:
-    assert all(element.outcome is not Outcome.STORED for element in fhir(sent).elements)
+    assert all(element.outcome is not ElementOutcome.STORED for element in fhir(sent).elements)
 
 
 def heavy(characters: int, times: int) -> dict[str, Any]:
@@ -177,13 +177,13 @@ def heavy(characters: int, times: int) -> dict[str, Any]:
 
 
 def kept(sent: dict[str, Any]) -> int:
-    return sum(len(item.raw) for item in fhir(sent).items if item.outcome is Outcome.DEAD_LETTER)
+    return sum(len(item.raw) for item in fhir(sent).items if item.outcome is ElementOutcome.DEAD_LETTER)
 
 
 def test_a_product_is_kept_with_each_administration_as_far_as_it_is_read() -> None:
     sent = heavy(100_000, 50)
     found = fhir(sent)
-    assert [item.outcome for item in found.items[1:]] == [Outcome.DEAD_LETTER] * 50
+    assert [item.outcome for item in found.items[1:]] == [ElementOutcome.DEAD_LETTER] * 50
     assert kept(sent) < 50 * 1000
     (again,) = fhir(found.items[1].raw.encode()).elements
     assert again.why == found.items[1].elements[0].why, "what is kept says the same of itself"
@@ -193,7 +193,7 @@ def test_what_would_be_copied_into_many_is_refused_where_it_is_too_much() -> Non
     sent = heavy(0, 50)
     sent["entry"][0]["resource"]["code"]["extension"] = ["x" * 100_000]
     outcomes = [item.outcome for item in fhir(sent).items[1:]]
-    assert outcomes == [Outcome.DEAD_LETTER] * 10 + [Outcome.REFUSED] * 40
+    assert outcomes == [ElementOutcome.DEAD_LETTER] * 10 + [ElementOutcome.REFUSED] * 40
     assert kept(sent) < 2 * COPIED
 
 
@@ -202,7 +202,7 @@ def test_a_patient_is_not_copied_into_each_result_inside() -> None:
     unknown = {"resourceType": "Observation", "status": "no", "code": concept(coding("1988-5", LOINC))}
     sent = observation(id="o", subject=subject, contained=[unknown] * 1000)
     (item,) = fhir(sent).items
-    assert item.outcome is Outcome.DEAD_LETTER
+    assert item.outcome is ElementOutcome.DEAD_LETTER
     assert len(item.raw) < len(json.dumps(sent)) + 2000
     assert [one.patient for one in fhir(item.raw.encode()).elements] == [one.patient for one in item.elements]
 

@@ -25,9 +25,9 @@ from tests.support.feeds import (
     source,
 )
 from worker.intake import read
-from worker.intake.fhir.take import Unreadable
+from worker.intake.fhir.take import UnreadableResource
 from worker.intake.parse import line
-from worker.intake.parsed import Outcome, Parsed
+from worker.intake.parsed import ElementOutcome, Parsed
 
 EVERYTHING = source(registers=["*"], type="monitor", codes={"L": {"1": "crp", "2": "ice", "3": "drug:tocilizumab"}})
 
@@ -77,8 +77,8 @@ def accounted_for(taken: Parsed, size: int) -> None:
         assert item.elements
         assert len(item.elements) <= size + 2
     for element in taken.elements:
-        assert element.outcome in Outcome
-        assert element.why or element.outcome is Outcome.STORED
+        assert element.outcome in ElementOutcome
+        assert element.why or element.outcome is ElementOutcome.STORED
         assert len(element.why) < 3000
         for message in element.messages:
             MESSAGE.validate_python(message)
@@ -92,7 +92,7 @@ def test_damaged_fhir(body: Any) -> None:
     raw = json.dumps(body).encode(errors="surrogatepass")
     try:
         found = fhir(raw, EVERYTHING)
-    except Unreadable:
+    except UnreadableResource:
         return
     accounted_for(found, len(raw))
     assert found.items or body["entry"] == []

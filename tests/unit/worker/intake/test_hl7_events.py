@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.feeds import AT, hl7, one, pid, source, taken
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 TOCILIZUMAB = "612865^tocilizumab^RXNORM"
 NOREPINEPHRINE = "7512^norepinephrine^RXNORM"
@@ -25,7 +25,7 @@ def ras(*segments: str) -> bytes:
 
 def actions(raw: bytes) -> list[tuple[str, str]]:
     element = one(taken(raw))
-    assert element.outcome is Outcome.STORED, element.why
+    assert element.outcome is ElementOutcome.STORED, element.why
     return [(message["action"], message["effective"]) for message in element.messages]
 
 
@@ -53,7 +53,7 @@ def test_infusions() -> None:
 
 @pytest.mark.parametrize("status", ["RE", "NA"])
 def test_what_was_refused_by_the_patient_was_not_given(status: str) -> None:
-    assert one(taken(ras(rxa(status=status)))).outcome is Outcome.IGNORED
+    assert one(taken(ras(rxa(status=status)))).outcome is ElementOutcome.IGNORED
 
 
 def test_a_deleted_administration_is_taken_back_under_its_id() -> None:
@@ -66,13 +66,13 @@ def test_a_deleted_administration_is_taken_back_under_its_id() -> None:
     [rxa(start=""), rxa(start="20240614"), rxa(status="ZZ"), rxa("612865^anakinra^RXNORM"), rxa("9^Tocilizumab^L")],
 )
 def test_what_is_doubtful_is_set_aside(segment: str) -> None:
-    assert one(taken(ras(segment))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(ras(segment))).outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_a_drug_that_is_not_watched_and_a_message_without_any() -> None:
-    assert one(taken(ras(rxa("11124^vancomycin^RXNORM")))).outcome is Outcome.IGNORED
-    assert one(taken(ras())).outcome is Outcome.IGNORED
-    assert one(taken(hl7(rxa(), event="RAS^O17"))).outcome is Outcome.REFUSED
+    assert one(taken(ras(rxa("11124^vancomycin^RXNORM")))).outcome is ElementOutcome.IGNORED
+    assert one(taken(ras())).outcome is ElementOutcome.IGNORED
+    assert one(taken(hl7(rxa(), event="RAS^O17"))).outcome is ElementOutcome.REFUSED
 
 
 EVN = "EVN||20240614080000+0200"
@@ -101,10 +101,10 @@ def test_who_enters_a_merge_or_a_discharge_is_named_and_makes_no_other_message(o
 
 
 def test_merges_that_are_none() -> None:
-    assert one(taken(hl7(EVN, pid(), "MRG|P1^^^HOSP^MR", event="ADT^A40"))).outcome is Outcome.IGNORED
-    assert one(taken(hl7(EVN, pid(), event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
-    assert one(taken(hl7(EVN, pid(), "MRG|A1^^^HOSP^AN", event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
-    assert one(taken(hl7(pid("N^^^H^MR"), "MRG|O^^^H^MR", event="ADT^A40"))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(hl7(EVN, pid(), "MRG|P1^^^HOSP^MR", event="ADT^A40"))).outcome is ElementOutcome.IGNORED
+    assert one(taken(hl7(EVN, pid(), event="ADT^A40"))).outcome is ElementOutcome.DEAD_LETTER
+    assert one(taken(hl7(EVN, pid(), "MRG|A1^^^HOSP^AN", event="ADT^A40"))).outcome is ElementOutcome.DEAD_LETTER
+    assert one(taken(hl7(pid("N^^^H^MR"), "MRG|O^^^H^MR", event="ADT^A40"))).outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_one_message_may_merge_several() -> None:
@@ -151,10 +151,10 @@ def test_a_transfer_out_of_a_watched_ward_is_heard() -> None:
 
 
 def test_other_wards_register_nobody() -> None:
-    assert admission("A01").outcome is Outcome.IGNORED
-    assert admission("A01", registers=["ICU"]).outcome is Outcome.IGNORED
+    assert admission("A01").outcome is ElementOutcome.IGNORED
+    assert admission("A01", registers=["ICU"]).outcome is ElementOutcome.IGNORED
 
 
 def test_administrations_without_line_ends_do_not_vanish() -> None:
-    assert one(taken(ras(rxa()).replace(b"\rRXA", b" RXA"))).outcome is Outcome.DEAD_LETTER
-    assert one(taken(ras())).outcome is Outcome.IGNORED
+    assert one(taken(ras(rxa()).replace(b"\rRXA", b" RXA"))).outcome is ElementOutcome.DEAD_LETTER
+    assert one(taken(ras())).outcome is ElementOutcome.IGNORED

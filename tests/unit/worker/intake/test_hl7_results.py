@@ -7,12 +7,12 @@ import pytest
 from tests.support.feeds import AT, INTAKE, TABLES, hl7, obr, obx, one, oru, pid, source, taken
 from worker.intake import read
 from worker.intake.hl7.statuses import worse
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 
 def native(*segments: str, patient: str | None = None, order: str | None = None, **policy: Any) -> dict[str, Any]:
     element = one(taken(oru(*segments, patient=patient, order=order), source(**policy)))
-    assert element.outcome is Outcome.STORED, element.why
+    assert element.outcome is ElementOutcome.STORED, element.why
     return element.messages[0]
 
 
@@ -43,14 +43,14 @@ def test_statuses_that_are_used(status: str, expected: str | None) -> None:
 @pytest.mark.parametrize("status", list("ISONVUB"))
 def test_statuses_that_are_no_result(status: str) -> None:
     element = one(taken(oru(obx(status=status))))
-    assert (element.outcome, element.messages, element.understood) == (Outcome.IGNORED, (), True)
+    assert (element.outcome, element.messages, element.understood) == (ElementOutcome.IGNORED, (), True)
 
 
 def test_unverified_results_count_from_a_monitor_alone() -> None:
-    assert one(taken(oru(obx(status="R")))).outcome is Outcome.IGNORED
+    assert one(taken(oru(obx(status="R")))).outcome is ElementOutcome.IGNORED
     assert native(obx(status="R"), type="monitor")["value"] == "85"
     assert native(obx(status="R"), unverified=True)["value"] == "85"
-    assert one(taken(oru(obx(status="R")), source(type="monitor", unverified=False))).outcome is Outcome.IGNORED
+    assert one(taken(oru(obx(status="R")), source(type="monitor", unverified=False))).outcome is ElementOutcome.IGNORED
 
 
 def test_x_has_no_value_unless_the_policy_says_so() -> None:
@@ -121,7 +121,7 @@ def test_without_any_order_number_the_message_itself_is_the_name() -> None:
 
 def test_two_results_of_one_name_that_differ_are_both_set_aside() -> None:
     elements = taken(oru(obx(value="85"), obx(value="58"))).elements
-    assert [element.outcome for element in elements] == [Outcome.DEAD_LETTER] * 2
+    assert [element.outcome for element in elements] == [ElementOutcome.DEAD_LETTER] * 2
     assert len(taken(oru(obx(), obx())).messages) == 2
     assert len(taken(oru(obx(value="85", sub="1"), obx(value="58", sub="2"))).messages) == 2
 
@@ -166,7 +166,7 @@ def test_values_that_are_one_number(kind: str, value: str, expected: str) -> Non
 )
 def test_values_that_are_none_are_set_aside(kind: str, value: str) -> None:
     element = one(taken(oru(obx(kind=kind, value=value))))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
 
 @pytest.mark.parametrize("value", ["", '""'])
@@ -177,7 +177,7 @@ def test_an_empty_value_is_absent_never_nought(value: str) -> None:
 
 @pytest.mark.parametrize("kind", ["RP", "ED"])
 def test_pointers_hold_no_result(kind: str) -> None:
-    assert one(taken(oru(obx(kind=kind, value="https://x^^IM^PNG")))).outcome is Outcome.IGNORED
+    assert one(taken(oru(obx(kind=kind, value="https://x^^IM^PNG")))).outcome is ElementOutcome.IGNORED
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_local_code_through_the_sites_map() -> None:
     element = one(taken(oru(obx("CRP1^CRP^LAB")), source(codes={"LAB": {"CRP1": "crp"}})))
     assert element.messages[0]["reading"] == "crp"
     unknown = one(taken(oru(obx("CRP1^CRP^LAB"))))
-    assert (unknown.outcome, unknown.unmapped) == (Outcome.IGNORED, ("code", "LAB", "CRP1", "CRP"))
+    assert (unknown.outcome, unknown.unmapped) == (ElementOutcome.IGNORED, ("code", "LAB", "CRP1", "CRP"))
 
 
 def test_arterial_lines_and_cuffs_are_told_apart() -> None:
@@ -228,7 +228,7 @@ def test_a_coded_reading() -> None:
 def test_the_time_is_of_the_result_else_of_the_order_never_of_the_message() -> None:
     assert native(obx(at=""), order=obr(at="20240614070000+0200"))["effective"] == "2024-06-14T07:00:00+02:00"
     element = one(taken(oru(obx(at=""), order=obr(at=""))))
-    assert (element.outcome, "time" in element.why) == (Outcome.DEAD_LETTER, True)
+    assert (element.outcome, "time" in element.why) == (ElementOutcome.DEAD_LETTER, True)
 
 
 def test_a_time_without_offset_is_of_the_zone_of_the_source() -> None:
@@ -261,7 +261,7 @@ def test_who_it_is(identifiers: str, patient: str) -> None:
 )
 def test_who_it_is_not(identifiers: str) -> None:
     element = one(taken(oru(obx(), patient=pid(identifiers.replace("~site", "\\R\\site")))))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
     assert "PID-3" in element.why
 
 
@@ -271,29 +271,33 @@ def test_the_configured_authority_decides() -> None:
 
 
 def test_a_result_without_a_pid_is_refused() -> None:
-    assert one(taken(hl7(obr(), obx()))).outcome is Outcome.REFUSED
+    assert one(taken(hl7(obr(), obx()))).outcome is ElementOutcome.REFUSED
 
 
 def test_the_next_patient_begins_with_the_next_pid() -> None:
     raw = hl7(pid(), obr(), obx(), pid("P2^^^HOSP^MR"), obr("F2"), obx(), pid("^^^HOSP^MR"), obr("F3"), obx())
     elements = taken(raw).elements
     assert [element.patient for element in elements] == ["P1", "P2", ""]
-    assert elements[2].outcome is Outcome.DEAD_LETTER
+    assert elements[2].outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_one_bad_obx_leaves_its_neighbours() -> None:
     elements = taken(oru(obx(), obx("2160-0^K^LN", "one", "mg/dL"), obx("718-7^Hb^LN", "9.1", "g/dL"))).elements
-    assert [element.outcome for element in elements] == [Outcome.STORED, Outcome.DEAD_LETTER, Outcome.STORED]
+    assert [element.outcome for element in elements] == [
+        ElementOutcome.STORED,
+        ElementOutcome.DEAD_LETTER,
+        ElementOutcome.STORED,
+    ]
 
 
 def test_what_describes_the_specimen_of_an_oul_is_no_result() -> None:
     raw = hl7(pid(), "SPM|1", obx(), obr(), obx(), event="OUL^R22")
-    assert [element.outcome for element in taken(raw).elements] == [Outcome.IGNORED, Outcome.STORED]
+    assert [element.outcome for element in taken(raw).elements] == [ElementOutcome.IGNORED, ElementOutcome.STORED]
 
 
 @pytest.mark.parametrize("event", ["MDM^T02", "RDE^O11", "RDS^O13", "ORM^O01", "SIU^S12", "ORU^R40", "ADT^A60", ""])
 def test_other_messages_are_acknowledged_and_never_read(event: str) -> None:
-    assert one(taken(hl7(pid(), obr(), obx(), event=event))).outcome is Outcome.IGNORED
+    assert one(taken(hl7(pid(), obr(), obx(), event=event))).outcome is ElementOutcome.IGNORED
 
 
 @pytest.mark.parametrize(("processing", "test"), [("P", False), ("", False), ("T", True), ("D", True)])
@@ -313,7 +317,7 @@ def test_a_repetition_has_the_same_key_and_a_monitor_of_one_control_id_has_not()
 
 def test_what_cannot_be_read_is_one_refused_element() -> None:
     lost = read.hl7(b"nothing", INTAKE, TABLES)
-    assert one(lost).outcome is Outcome.REFUSED
+    assert one(lost).outcome is ElementOutcome.REFUSED
     assert lost.key
 
 
@@ -343,6 +347,6 @@ def test_limits_may_have_one_end(limits: str, low: str | None, high: str | None)
 def test_results_without_line_ends_do_not_vanish() -> None:
     flat = oru(obx()).replace(b"\rOBX", b" OBX")
     element = one(taken(flat))
-    assert (element.outcome, element.where) == (Outcome.DEAD_LETTER, "ORU")
+    assert (element.outcome, element.where) == (ElementOutcome.DEAD_LETTER, "ORU")
     assert "segments must end with CR" in element.why
-    assert one(taken(oru())).outcome is Outcome.IGNORED
+    assert one(taken(oru())).outcome is ElementOutcome.IGNORED

@@ -19,7 +19,7 @@ from tests.support.feeds import (
     source,
     taken,
 )
-from worker.intake.parsed import ElementResult, Outcome
+from worker.intake.parsed import ElementOutcome, ElementResult
 
 ATC = "http://www.whocc.no/atc"
 AXI = coding("L01XL03", ATC, "axicabtagene ciloleucel")
@@ -40,7 +40,7 @@ def procedure(status: str = "completed", *codings: dict[str, str], **more: Any) 
 
 
 def registration(element: ElementResult) -> dict[str, Any]:
-    assert element.outcome is Outcome.STORED, element.why
+    assert element.outcome is ElementOutcome.STORED, element.why
     (message,) = element.messages
     assert (message["type"], message["patient"], message["source"]) == ("registration", "P1", "lab")
     return message
@@ -81,7 +81,7 @@ def test_a_trade_name_beside_the_code_says_the_same_product() -> None:
 
 def test_a_code_and_a_name_that_disagree_register_nobody() -> None:
     element = one(fhir(administration("completed", coding("L01XL03", ATC, "tisagenlecleucel"))))
-    assert (element.outcome, element.messages) == (Outcome.DEAD_LETTER, ())
+    assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
 
 def test_a_product_under_a_code_that_is_not_mapped_is_said_and_can_be_mapped() -> None:
@@ -93,8 +93,10 @@ def test_a_product_under_a_code_that_is_not_mapped_is_said_and_can_be_mapped() -
     assert registration(one(fhir(procedure("completed", coding("CART", "urn:theatre")), mapped)))["infused"] == AT
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("not-done", Outcome.IGNORED), ("odd", Outcome.DEAD_LETTER)])
-def test_what_did_not_happen_registers_nobody(status: str, outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("not-done", ElementOutcome.IGNORED), ("odd", ElementOutcome.DEAD_LETTER)]
+)
+def test_what_did_not_happen_registers_nobody(status: str, outcome: ElementOutcome) -> None:
     for resource in (procedure(status), administration(status, AXI)):
         assert one(fhir(resource)).outcome is outcome
 
@@ -102,30 +104,30 @@ def test_what_did_not_happen_registers_nobody(status: str, outcome: Outcome) -> 
 def test_an_infusion_that_is_taken_back_says_what_to_do() -> None:
     for resource in (procedure("entered-in-error"), administration("entered-in-error", AXI)):
         element = one(fhir(resource))
-        assert element.outcome is Outcome.DEAD_LETTER
+        assert element.outcome is ElementOutcome.DEAD_LETTER
         assert "cartwatch register" in element.why
 
 
 def test_a_day_without_the_hour_says_so() -> None:
     element = one(fhir(procedure(performedDateTime="2024-06-14")))
     assert (element.outcome, element.why) == (
-        Outcome.DEAD_LETTER,
+        ElementOutcome.DEAD_LETTER,
         "performed: 2024-06-14 is a day, and the infusion needs the hour",
     )
-    assert one(fhir(procedure(performedDateTime=None))).outcome is Outcome.DEAD_LETTER
+    assert one(fhir(procedure(performedDateTime=None))).outcome is ElementOutcome.DEAD_LETTER
 
 
 @pytest.mark.parametrize("kind", ["monitor", "laboratory"])
 def test_a_monitor_or_a_laboratory_registers_nobody(kind: str) -> None:
     element = one(fhir(procedure(), source(type=kind)))
-    assert (element.outcome, element.messages) == (Outcome.IGNORED, ())
-    assert one(fhir(procedure(), source(type=kind, registers=["*"]))).outcome is Outcome.STORED
+    assert (element.outcome, element.messages) == (ElementOutcome.IGNORED, ())
+    assert one(fhir(procedure(), source(type=kind, registers=["*"]))).outcome is ElementOutcome.STORED
 
 
 def test_another_procedure_is_not_read() -> None:
     element = one(fhir(procedure("completed", coding("80146002", SNOMED, "Appendectomy"))))
-    assert (element.outcome, element.messages) == (Outcome.IGNORED, ())
-    assert one(fhir({"resourceType": "Procedure", "code": 7})).outcome is Outcome.IGNORED
+    assert (element.outcome, element.messages) == (ElementOutcome.IGNORED, ())
+    assert one(fhir({"resourceType": "Procedure", "code": 7})).outcome is ElementOutcome.IGNORED
 
 
 def test_an_infusion_that_cannot_be_read_says_which_field() -> None:
@@ -133,12 +135,12 @@ def test_an_infusion_that_cannot_be_read_says_which_field() -> None:
 
 
 def test_an_infusion_of_nobody_is_set_aside() -> None:
-    assert one(fhir(procedure(subject=None))).outcome is Outcome.DEAD_LETTER
+    assert one(fhir(procedure(subject=None))).outcome is ElementOutcome.DEAD_LETTER
 
 
 def test_an_observation_coded_as_an_infusion_or_a_drug_is_no_reading() -> None:
     for code in (CAR_T, AXI, coding("H02AB02", ATC, "dexamethasone")):
-        assert one(fhir(observation() | {"code": concept(code)})).outcome is Outcome.IGNORED
+        assert one(fhir(observation() | {"code": concept(code)})).outcome is ElementOutcome.IGNORED
 
 
 # -- HL7 ---------------------------------------------------------------------------------------------
@@ -155,9 +157,9 @@ def test_an_hl7_administration_of_the_product_registers() -> None:
 
 
 def test_an_hl7_administration_that_was_refused_or_taken_back_registers_nobody() -> None:
-    assert one(taken(ras(status="RE"))).outcome is Outcome.IGNORED
-    assert one(taken(ras(action="D"))).outcome is Outcome.DEAD_LETTER
-    assert one(taken(ras(status="??"))).outcome is Outcome.DEAD_LETTER
+    assert one(taken(ras(status="RE"))).outcome is ElementOutcome.IGNORED
+    assert one(taken(ras(action="D"))).outcome is ElementOutcome.DEAD_LETTER
+    assert one(taken(ras(status="??"))).outcome is ElementOutcome.DEAD_LETTER
 
 
 # -- products ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from tests.support.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, 
 from tests.support.stored_ward import KEYS, acknowledgement, message, raw, reading
 from worker.intake import retry as retrying
 from worker.intake import store as stores
-from worker.intake.parsed import Outcome, Parsed
+from worker.intake.parsed import ElementOutcome, Parsed
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
 from worker.store import dead_letters
@@ -221,7 +221,7 @@ def unusable(control: str, *more: str) -> Parsed:
     return taken(oru(obx("67775-7^LOC^LN", f"word {control}", "", kind="ST"), *more, control=control))
 
 
-def outcomes(put: Put) -> list[Outcome]:
+def outcomes(put: Put) -> list[ElementOutcome]:
     return [item.outcome for one in put.deliveries for item in one.items]
 
 
@@ -246,15 +246,15 @@ def test_a_store_that_is_nearly_full_turns_away_what_needs_room_and_it_is_new_on
     memory(86_000_000, 100_000_000)
     ignored = taken(oru(obx("X1^Potassium^LAB"), control="ignored"))
     assert outcomes(intake.put_all([taken(oru(obx())), unusable("1"), ignored], NOW)) == [
-        Outcome.OVER_QUOTA,
-        Outcome.OVER_QUOTA,
-        Outcome.IGNORED,
+        ElementOutcome.OVER_QUOTA,
+        ElementOutcome.OVER_QUOTA,
+        ElementOutcome.IGNORED,
     ]
     assert (waiting(intake), records(intake)) == (0, [])
     memory(80_000_000, 100_000_000)
     monotonic_later(intake)
     again = intake.put(taken(oru(obx())), NOW)
-    assert (outcomes(again), again.repeated, waiting(intake)) == ([Outcome.STORED], False, 1)
+    assert (outcomes(again), again.repeated, waiting(intake)) == ([ElementOutcome.STORED], False, 1)
 
 
 def test_what_was_stored_is_still_known_when_the_store_is_full(
@@ -263,7 +263,7 @@ def test_what_was_stored_is_still_known_when_the_store_is_full(
     intake.put(taken(oru(obx())), NOW)
     memory(99, 100)
     monotonic_later(intake)
-    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
+    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [ElementOutcome.STORED]
 
 
 def test_a_source_of_which_too_much_waits_is_turned_away_alone(
@@ -283,7 +283,7 @@ def test_in_a_store_that_is_half_empty_no_source_has_a_share(
 ) -> None:
     memory(1_000, 10_000)
     intake.redis.hset(KEYS.waiting_bytes, "lab", 9_000)
-    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [Outcome.STORED]
+    assert outcomes(intake.put(taken(oru(obx())), NOW)) == [ElementOutcome.STORED]
 
 
 def test_answers_are_taken_by_a_full_store(intake: IntakeStore, memory: Callable[[int, int], None]) -> None:

@@ -11,7 +11,7 @@ from tests.support.feeds import INTAKE, NOW, administration, hl7, pid, source
 from tests.support.stored_ward import reading, registration
 from tests.unit.worker.intake.mllp.test_handler import Bench, patients
 from tests.unit.worker.intake.test_http import FHIR, JSON, Ward, issues
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 from worker.store.shard import Store
 
 AT = NOW.isoformat()
@@ -67,6 +67,6 @@ def test_a_treatment_by_fhir_is_refused_to_a_monitor(redis: Redis) -> None:
 def test_a_merge_by_hl7_of_a_source_that_is_not_listed_is_a_dead_letter(redis: Redis, store: Store) -> None:
     merge = hl7("EVN||20240614080000+0200", pid("P1^^^HOSP^MR"), "MRG|P2^^^HOSP^MR", event="ADT^A40")
     bench = Bench(redis)
-    assert bench.take(merge) == [Outcome.DEAD_LETTER]
+    assert bench.take(merge) == [ElementOutcome.DEAD_LETTER]
     assert "merge is not accepted from 'LAB/HOSP', which is not listed" in bench.why()[0]
     assert patients(store) == [SITE_SUBJECT]

@@ -7,7 +7,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as StoreDown
 
-from alerts.messages import SITE_SUBJECT, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT
 from config.problems import ConfigurationError
 from config.settings import Settings
 from config.site import DEFAULTS

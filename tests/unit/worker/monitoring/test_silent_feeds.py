@@ -9,7 +9,8 @@ import pytest
 from alerts.chart.admission import Admission
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.messages import Fault, read_message
+from alerts.message_json import read_message
+from alerts.messages import Fault
 from alerts.state import PatientState
 from alerts.wording.catalogue import render
 from alerts.wording.phrase import Phrase

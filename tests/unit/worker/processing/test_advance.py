@@ -11,7 +11,8 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 
-from alerts.messages import SITE_SUBJECT, AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.state import Effects, PatientState
 from alerts.step.step import step
 from config.site import Site

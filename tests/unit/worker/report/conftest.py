@@ -2,7 +2,8 @@
 
 import pytest
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from config.site import DEFAULTS
 from config.tables import load_tables
 from tests.support.replayed_case import ROME, replayed

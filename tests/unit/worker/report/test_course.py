@@ -37,7 +37,7 @@ def test_every_day_is_as_wide_on_the_axis(course: Course) -> None:
 
 def test_a_discharge_ends_the_course_whatever_is_charted_later(course: Course) -> None:
     assert course.end == datetime.fromisoformat(moment(15, "11:00"))
-    assert course.remarks[-1].at > course.end
+    assert course.notes[-1].at > course.end
 
 
 def test_the_course_of_an_undischarged_patient_ends_with_the_last_that_was_charted() -> None:

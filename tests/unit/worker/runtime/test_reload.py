@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from alerts.messages import SITE_SUBJECT, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT
 from config.problems import ConfigurationError
 from config.settings import Settings
 from config.site import Site, load_site

@@ -7,7 +7,8 @@ from unittest import mock
 import pytest
 from redis import Redis
 
-from alerts.messages import SITE_SUBJECT, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT
 from alerts.state import DeadLetter, PatientState, Unregistered
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import Phrase

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis import Redis
 
-from alerts.messages import SITE_SUBJECT, Fault, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT, Fault
 from tests.support.stored_ward import (
     KEYS,
     NOW,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from redis.exceptions import ResponseError
 
-from alerts.messages import SITE_SUBJECT, Fault, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT, Fault
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from tests.support.wording import english

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.intake.hl7.ack import acknowledge, asked_for
 from worker.intake.hl7.header import Header, message_key, read_header
-from worker.intake.hl7.tokens import Message, read
+from worker.intake.hl7.tokens import Hl7Message, read
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def header(tail: str = "P|2.5.1", event: str = "ORU^R01^ORU_R01", signs: str = "
     return found
 
 
-def answer(of: Header | None, good: bool = True, why: str = "") -> Message:
+def answer(of: Header | None, good: bool = True, why: str = "") -> Hl7Message:
     return read(acknowledge(of, good, NOW, why))
 
 

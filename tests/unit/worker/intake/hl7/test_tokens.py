@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tests.support.feeds import CORPUS
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.batches import split
-from worker.intake.hl7.tokens import Hl7Error, Message, read
+from worker.intake.hl7.tokens import Hl7Error, Hl7Message, read
 
 HEADER = "MSH|^~\\&|LAB|HOSP|||20240614090000||ORU^R01|1|P|2.5.1"
 LINES = (HEADER, "PID|1||P1^^^HOSP^MR~Q2^^^REG&1.2&ISO^PI", "OBX|1|NM|1988-5^CRP^LN||85|mg/L")
 
 
-def message(*lines: str, end: str = "\r") -> Message:
+def message(*lines: str, end: str = "\r") -> Hl7Message:
     return read(end.join((*lines, "")).encode())
 
 

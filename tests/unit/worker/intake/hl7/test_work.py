@@ -10,7 +10,7 @@ from tests.support.work import Clock, Work, work_of
 from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.hl7.batches import split
-from worker.intake.parsed import Outcome, Parsed
+from worker.intake.parsed import ElementOutcome, Parsed
 
 RXA = "RXA|||20240614080000+0200||612865^tocilizumab^RXNORM|480|mg"
 EVN = "EVN||20240614080000+0200"
@@ -129,7 +129,7 @@ def test_what_is_long_in_one_place_is_read_in_linear_work(raw: bytes, monkeypatc
 
 def test_a_patient_of_too_many_identifiers_is_nobody() -> None:
     (element,) = taken(oru(obx(), patient=pid("~".join(["P1^^^HOSP^MR"] * 101)))).elements
-    assert (element.outcome, element.why) == (Outcome.DEAD_LETTER, "PID-3: patient: more than 100 identifiers")
+    assert (element.outcome, element.why) == (ElementOutcome.DEAD_LETTER, "PID-3: patient: more than 100 identifiers")
 
 
 @pytest.mark.parametrize(

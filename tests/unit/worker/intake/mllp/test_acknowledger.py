@@ -16,14 +16,14 @@ from worker.intake.mllp.acknowledger import (
     MESSAGE_WEIGHT,
     SLICE,
     Acknowledger,
-    Progress,
-    Received,
+    MessageOutcome,
+    ReceivedMessage,
     Reply,
     Request,
-    Verdict,
+    RequestProgress,
 )
 from worker.intake.mllp.frames import Frame, FrameReader
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 
@@ -35,16 +35,16 @@ def message(control: object, tail: str = "", kind: str = "ORU^R01") -> bytes:
 class Shelf:
     """A handler that keeps what it is given, and does what it is asked."""
 
-    def __init__(self, outcome: Outcome = Outcome.STORED, error: Exception | None = None) -> None:
-        self.calls: list[list[Received]] = []
+    def __init__(self, outcome: ElementOutcome = ElementOutcome.STORED, error: Exception | None = None) -> None:
+        self.calls: list[list[ReceivedMessage]] = []
         self._outcome = outcome
         self._error = error
 
-    def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+    def __call__(self, messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
         self.calls.append(list(messages))
         if self._error is not None:
             raise self._error
-        return [Verdict(self._outcome, "why") for _ in messages]
+        return [MessageOutcome(self._outcome, "why") for _ in messages]
 
 
 def reply(shelf: Shelf, *bodies: bytes | Frame, **settings: object) -> Reply:
@@ -55,7 +55,9 @@ def reply(shelf: Shelf, *bodies: bytes | Frame, **settings: object) -> Reply:
 def replies(shelf: Shelf, requests: Sequence[Sequence[bytes | Frame]], **settings: object) -> list[Reply]:
     answerer = Acknowledger(shelf, Listener.model_validate({"port": 0, **settings}), lambda: NOW)
     progress = [
-        Progress(Request(f"10.0.0.{number}", [body if isinstance(body, Frame) else Frame(body) for body in bodies]))
+        RequestProgress(
+            Request(f"10.0.0.{number}", [body if isinstance(body, Frame) else Frame(body) for body in bodies])
+        )
         for number, bodies in enumerate(requests, 1)
     ]
     while waiting := [one for one in progress if one.reply is None]:
@@ -87,13 +89,13 @@ def test_the_messages_of_all_connections_are_handled_together_and_answered_apart
 @pytest.mark.parametrize(
     ("outcome", "code", "counted"),
     [
-        (Outcome.STORED, "AA", "stored"),
-        (Outcome.DEAD_LETTER, "AA", "dead_lettered"),
-        (Outcome.IGNORED, "AA", "ignored"),
-        (Outcome.REFUSED, "AE", "refused"),
+        (ElementOutcome.STORED, "AA", "stored"),
+        (ElementOutcome.DEAD_LETTER, "AA", "dead_lettered"),
+        (ElementOutcome.IGNORED, "AA", "ignored"),
+        (ElementOutcome.REFUSED, "AE", "refused"),
     ],
 )
-def test_whatever_is_kept_is_accepted_and_nothing_else(outcome: Outcome, code: str, counted: str) -> None:
+def test_whatever_is_kept_is_accepted_and_nothing_else(outcome: ElementOutcome, code: str, counted: str) -> None:
     answered = reply(Shelf(outcome), message(7))
     assert said(answered) == [f"{code} 7"]
     assert (answered.counts["received"], answered.counts[counted]) == (1, 1)
@@ -180,7 +182,7 @@ def test_or_none_where_that_is_configured() -> None:
 
 
 def test_a_sender_that_wants_no_answer_notices_a_refusal_by_the_end_of_the_connection() -> None:
-    answered = reply(Shelf(Outcome.REFUSED), message(1, "|||NE|NE"), message(2), answers="as_asked")
+    answered = reply(Shelf(ElementOutcome.REFUSED), message(1, "|||NE|NE"), message(2), answers="as_asked")
     assert (answered.data, answered.close) == (b"", True)
 
 
@@ -197,7 +199,7 @@ def test_a_batch_is_answered_in_slices_in_its_order() -> None:
 
 def test_with_the_store_down_in_the_middle_what_was_stored_before_is_answered() -> None:
     class Failing(Shelf):
-        def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+        def __call__(self, messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
             if self.calls:
                 raise NoConnection
             return super().__call__(messages)

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from worker.intake.mllp.acknowledger import SLICE, Progress, Reply, Request
+from worker.intake.mllp.acknowledger import SLICE, Reply, Request, RequestProgress
 from worker.intake.mllp.batcher import MOST_REQUESTS, Batcher
 from worker.intake.mllp.frames import Frame
 
@@ -14,9 +14,9 @@ class Work:
 
     def __init__(self) -> None:
         self.done: list[list[str]] = []
-        self._slices: Counter[Progress] = Counter()
+        self._slices: Counter[RequestProgress] = Counter()
 
-    def __call__(self, requests: Sequence[Progress]) -> None:
+    def __call__(self, requests: Sequence[RequestProgress]) -> None:
         self.done.append([one.request.peer for one in requests])
         for one in requests:
             self._slices[one] += 1
@@ -66,7 +66,7 @@ def test_what_is_long_is_done_slice_by_slice_in_turn() -> None:
 
 def test_one_that_fails_fails_alone() -> None:
     async def scene() -> None:
-        def failing(_: Sequence[Progress]) -> None:
+        def failing(_: Sequence[RequestProgress]) -> None:
             raise ArithmeticError
 
         batcher = Batcher(failing)

@@ -7,15 +7,16 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 
-from alerts.messages import SITE_SUBJECT, read_message
+from alerts.message_json import read_message
+from alerts.messages import SITE_SUBJECT
 from config.intake import Intake, Policy
 from tests.support.feeds import INTAKE, hl7, obx, oru, pid
 from tests.support.stored_ward import KEYS, SITE, waiting
 from worker.intake import read
 from worker.intake.budget import Budget
-from worker.intake.mllp.acknowledger import Received, Verdict
+from worker.intake.mllp.acknowledger import MessageOutcome, ReceivedMessage
 from worker.intake.mllp.handler import StoringHandler
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 from worker.intake.store import IntakeStore
 from worker.intake.watched_config import IntakeConfig
 from worker.store.capacity import FULL
@@ -39,8 +40,8 @@ class Bench:
     def _wake(self, shards: Iterable[Shard]) -> None:
         self.woken += shards
 
-    def take(self, *raws: bytes, peer: str = "10.0.0.1", count_mismatch: str = "") -> list[Outcome]:
-        verdicts = self.handler([Received(raw, peer, count_mismatch) for raw in raws])
+    def take(self, *raws: bytes, peer: str = "10.0.0.1", count_mismatch: str = "") -> list[ElementOutcome]:
+        verdicts = self.handler([ReceivedMessage(raw, peer, count_mismatch) for raw in raws])
         return [verdict.outcome for verdict in verdicts]
 
     def why(self) -> list[str]:
@@ -65,13 +66,13 @@ def listed(name: str, **policy: object) -> Intake:
 
 
 def test_a_result_stands_in_its_patients_inbox(bench: Bench, store: Store) -> None:
-    assert bench.take(LAB) == [Outcome.STORED]
+    assert bench.take(LAB) == [ElementOutcome.STORED]
     assert waiting(store, "P1") == 1
 
 
 def test_a_result_that_lies_ahead_is_a_dead_letter_that_its_chart_will_show(bench: Bench, store: Store) -> None:
     ahead = oru(obx(at="20300615060000+0200"))
-    assert bench.take(ahead) == [Outcome.DEAD_LETTER]
+    assert bench.take(ahead) == [ElementOutcome.DEAD_LETTER]
     assert waiting(store, "P1") == 1
 
 
@@ -82,8 +83,8 @@ def test_workers_are_woken_after_it(bench: Bench) -> None:
 
 
 def test_a_message_that_is_sent_again_is_accepted_again_and_stored_once(bench: Bench, store: Store) -> None:
-    assert bench.take(LAB, LAB) == [Outcome.STORED] * 2
-    assert bench.take(LAB) == [Outcome.STORED]
+    assert bench.take(LAB, LAB) == [ElementOutcome.STORED] * 2
+    assert bench.take(LAB) == [ElementOutcome.STORED]
     assert waiting(store, "P1") == 1
 
 
@@ -97,9 +98,9 @@ def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_s
 ) -> None:
     doubled = b"MSH|^~\\\\&|LAB|HOSP|||||ORU^R01|9|P|2.5\r"
     assert bench.take(LAB, doubled, oru(obx(), patient=pid("P2^^^HOSP^MR"))) == [
-        Outcome.STORED,
-        Outcome.DEAD_LETTER,
-        Outcome.STORED,
+        ElementOutcome.STORED,
+        ElementOutcome.DEAD_LETTER,
+        ElementOutcome.STORED,
     ]
     [one] = everything(bench.store.redis, bench.store.keys)
     [record] = one.letter.records()
@@ -109,20 +110,22 @@ def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_s
 
 
 def test_what_is_never_read_is_acknowledged(bench: Bench, redis: Redis) -> None:
-    assert bench.take(hl7(event="MDM^T02")) == [Outcome.IGNORED]
+    assert bench.take(hl7(event="MDM^T02")) == [ElementOutcome.IGNORED]
     assert redis.exists(KEYS.of("P1").inbox) == 0
 
 
 def test_a_short_batch_is_set_aside_as_a_notice(bench: Bench) -> None:
-    assert bench.take(LAB, count_mismatch="the batch is said to hold 2 message(s) and holds 1") == [Outcome.STORED]
+    assert bench.take(LAB, count_mismatch="the batch is said to hold 2 message(s) and holds 1") == [
+        ElementOutcome.STORED
+    ]
     assert bench.why() == ["the batch is said to hold 2 message(s) and holds 1"]
 
 
 def test_an_address_that_may_not_send_for_the_source_is_refused(redis: Redis, store: Store) -> None:
     bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], allow_from=["10.0.0.0/24"]))
-    assert bench.take(LAB, peer="10.0.1.1") == [Outcome.REFUSED]
+    assert bench.take(LAB, peer="10.0.1.1") == [ElementOutcome.REFUSED]
     assert waiting(store, "P1") == 0
-    assert bench.take(LAB, peer="10.0.0.9") == [Outcome.STORED]
+    assert bench.take(LAB, peer="10.0.0.9") == [ElementOutcome.STORED]
 
 
 def test_a_listener_may_name_the_source_of_all_it_takes(redis: Redis, store: Store) -> None:
@@ -152,7 +155,10 @@ def test_a_message_that_we_fail_on_is_set_aside_alone(
         return real(raw, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(read, "hl7", failing)
-    assert bench.take(oru(obx(), patient=pid("P-bad^^^HOSP^MR")), LAB) == [Outcome.DEAD_LETTER, Outcome.STORED]
+    assert bench.take(oru(obx(), patient=pid("P-bad^^^HOSP^MR")), LAB) == [
+        ElementOutcome.DEAD_LETTER,
+        ElementOutcome.STORED,
+    ]
     assert bench.why() == ["internal error KeyError"]
     assert waiting(store, "P1") == 1
 
@@ -183,18 +189,22 @@ def test_a_store_that_is_nearly_full_refuses_with_the_reason(
     bench: Bench, memory: Callable[[int, int], None], store: Store
 ) -> None:
     memory(90, 100)
-    verdicts = bench.handler([Received(UNUSABLE, "10.0.0.1"), Received(LAB, "10.0.0.1")])
-    assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [(Outcome.REFUSED, FULL)] * 2
+    verdicts = bench.handler([ReceivedMessage(UNUSABLE, "10.0.0.1"), ReceivedMessage(LAB, "10.0.0.1")])
+    assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [(ElementOutcome.REFUSED, FULL)] * 2
     assert waiting(store, "P1") == 0
 
 
 def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
     bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], allow_from=["10.0.0.0/24"]))
-    messages = [Received(LAB, "10.0.1.1"), Received(UNUSABLE, "10.0.0.1", "one is missing"), Received(LAB, "10.0.0.1")]
+    messages = [
+        ReceivedMessage(LAB, "10.0.1.1"),
+        ReceivedMessage(UNUSABLE, "10.0.0.1", "one is missing"),
+        ReceivedMessage(LAB, "10.0.0.1"),
+    ]
     assert [verdict.outcome for verdict in bench.handler(messages)] == [
-        Outcome.REFUSED,
-        Outcome.DEAD_LETTER,
-        Outcome.STORED,
+        ElementOutcome.REFUSED,
+        ElementOutcome.DEAD_LETTER,
+        ElementOutcome.STORED,
     ]
 
 
@@ -209,7 +219,7 @@ def test_what_costs_too_much_is_refused_with_the_reason_and_its_neighbours_are_s
 ) -> None:
     bench.handler._budget = lambda: Budget(results=2)
     long = oru(obx(), obx(sub="2"), obx(sub="3"))
-    first, second = bench.handler([Received(long, "10.0.0.1"), Received(LAB, "10.0.0.1")])
-    assert first == Verdict(Outcome.REFUSED, "more than 2 results; send it in parts")
-    assert second.outcome is Outcome.STORED
+    first, second = bench.handler([ReceivedMessage(long, "10.0.0.1"), ReceivedMessage(LAB, "10.0.0.1")])
+    assert first == MessageOutcome(ElementOutcome.REFUSED, "more than 2 results; send it in parts")
+    assert second.outcome is ElementOutcome.STORED
     assert waiting(store, "P1") == 1

@@ -16,11 +16,11 @@ import pytest
 from config.listeners import Listener, Tls
 from worker.intake.hl7.tokens import read
 from worker.intake.mllp import frame_budget, tls
-from worker.intake.mllp.acknowledger import MESSAGE_WEIGHT, SLICE, Received, Verdict
+from worker.intake.mllp.acknowledger import MESSAGE_WEIGHT, SLICE, MessageOutcome, ReceivedMessage
 from worker.intake.mllp.errors import ListenerError
 from worker.intake.mllp.frames import MOST_BYTES, Frame, FrameReader, wrap
 from worker.intake.mllp.listener import MllpListener
-from worker.intake.parsed import Outcome
+from worker.intake.parsed import ElementOutcome
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 WITHIN = 20.0
@@ -36,12 +36,12 @@ class Shelf:
         self.open.set()
         self.asked = threading.Event()
 
-    def __call__(self, messages: Sequence[Received]) -> list[Verdict]:
+    def __call__(self, messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
         self.asked.set()
         assert self.open.wait(WITHIN)
         self.kept += [message.raw for message in messages]
         self.batches.append(len(messages))
-        return [Verdict(Outcome.STORED)] * len(messages)
+        return [MessageOutcome(ElementOutcome.STORED)] * len(messages)
 
 
 class Sender:
@@ -167,7 +167,7 @@ def test_while_a_long_frame_is_worked_on_others_are_answered() -> None:
     async def scene(shelf: Shelf) -> None:
         real, answered = shelf.__call__, threading.Event()
 
-        def waiting(messages: Sequence[Received]) -> list[Verdict]:
+        def waiting(messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
             if len(messages) > 1:
                 assert answered.wait(WITHIN), "the other sender is answered first"
             return real(messages)
