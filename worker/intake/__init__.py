@@ -1,1 +1,1 @@
-"""Ways in for foreign formats: HL7 v2, MLLP, FHIR, HTTP. Each ends in native messages or in a dead letter."""
+"""Intake of foreign formats: HL7 v2, MLLP, FHIR, HTTP. Each element becomes native messages or a dead letter."""

@@ -1,29 +1,30 @@
-"""What reading one message may cost: processor time and results. Whoever sends more is asked to send it in parts."""
+"""The budget of one message: processor time and results. A sender that exceeds it is asked to send parts."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 SECONDS = 5.0
-"""Of one processor. 20 000 results take one on the reference machine, the slowest 4 MiB that were found two."""
+"""Seconds of one processor. On the reference machine 20 000 results take one second. The slowest known body of 4 MiB
+takes two."""
 
 MOST_RESULTS = 20_000
-"""Results, administrations and events of one message or Bundle, read or ignored. Honest ones that are as long as a
-body may be hold fewer: an Observation takes 200 bytes and more. All are stored in one transaction of the store."""
+"""Results, administrations and events of one message or Bundle, read or ignored. An honest body of the largest size
+holds fewer: one Observation takes 200 bytes or more. The store writes all of them in one transaction."""
 
 _EVERY = 64
 _T = TypeVar("_T")
 
 
 class OverBudget(Exception):
-    """Reading was ended, and nothing of the message is used; the text says what was too much."""
+    """The budget is exceeded and nothing of the message is used. The text names the limit."""
 
 
 class Budget:
-    """The budget of one message, checked by every loop whose length its sender chooses. Used from one thread.
+    """The budget of one message. Every loop whose length the sender chooses checks it. Not thread-safe.
 
-    The default timer counts the processor time of the calling thread: a busy machine refuses nobody, and a refusal
-    says something of the message alone.
+    The default timer counts the processor time of the calling thread. A busy machine therefore refuses nobody, and a
+    refusal depends on the message alone.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Budget:
         self._left = results
 
     def check(self) -> None:
-        """Go on.
+        """Check the time.
 
         Raises:
             OverBudget: the time is up.
@@ -45,7 +46,7 @@ class Budget:
             raise OverBudget(f"reading takes longer than {self._seconds:g} s; send it in parts")
 
     def during(self, items: Iterable[_T]) -> Iterator[_T]:
-        """The items one by one, with a check before each 64th.
+        """Yield the items, with a check of the time before each 64th.
 
         Raises:
             OverBudget: the time is up.

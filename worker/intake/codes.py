@@ -1,4 +1,4 @@
-"""What a coded thing is: the pair (system, code) decides, never the code alone, never the name alone."""
+"""The meaning of codes. The pair (system, code) decides, never the code alone and never the name alone."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ class SentCode(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The meaning of codings. `code` is None if nothing is charted; `why` says why, `trouble` marks a problem."""
+    """The meaning of some codes. If `code` is None, nothing is charted. `why`: the reason. `trouble`: a problem."""
 
     code: Code | None
     why: str = ""
@@ -43,7 +43,7 @@ _LONGEST_NAME = 400
 
 
 def lookup(codes: Codes, system: str, code: str) -> Code | None:
-    """The code of a pair; a site's own map is asked under the name the sender uses, the tables under any."""
+    """A code under the sender's name of its system (as a site's own map has it), else under the standard one."""
     found = codes.get((system, code))
     if found is None and system in SYSTEMS:
         found = codes.get((SYSTEMS[system], code))
@@ -51,9 +51,9 @@ def lookup(codes: Codes, system: str, code: str) -> Code | None:
 
 
 def find(codes: Codes, codings: Iterable[SentCode]) -> Found:
-    """The one meaning of several codings of one thing.
+    """The one meaning of several codes of one thing.
 
-    A coding that is refused by name outweighs one that is accepted; two that are accepted must say the same.
+    A code that is refused by name outweighs an accepted one. Two accepted codes must have the same meaning.
     """
     accepted: Code | None = None
     refused = panel = None
@@ -87,9 +87,9 @@ def find(codes: Codes, codings: Iterable[SentCode]) -> Found:
 
 
 def find_drug(codes: Codes, codings: list[SentCode]) -> Found:
-    """The drug, or the CAR-T product, of its codings: code and name must agree.
+    """The drug or CAR-T product of some codes. Code and name must agree.
 
-    A name that is a watched drug's under a code that is not known is trouble, never a guess.
+    If a watched drug is named under an unknown code, that is trouble. It is never guessed.
     """
     found = find(codes, codings)
     names = [coding.name for coding in codings if coding.name]
@@ -110,7 +110,7 @@ def find_drug(codes: Codes, codings: list[SentCode]) -> Found:
 
 
 def called(name: str, drug: str) -> bool:
-    """Whether a product's name holds a drug's as a word of its own."""
+    """Whether the name of a product contains the name of a drug as a separate word."""
     return not _CALLED[drug].isdisjoint(_words(name))
 
 
@@ -119,7 +119,7 @@ def _words(name: str) -> list[str]:
 
 
 def value_of(codes: Codes, reading: str, codings: Iterable[SentCode], text: str) -> str:
-    """The value of a coded reading: by its code, else by the words it is sent in; empty where neither is known."""
+    """The value of a coded reading: by its code, else by its words; empty if both are unknown."""
     words = [text]
     for coding in codings:
         code = lookup(codes, coding.system, coding.code)

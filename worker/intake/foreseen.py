@@ -1,4 +1,4 @@
-"""The rejections that the chart will make, known before the answer."""
+"""Checks that foresee what the chart will reject, so that the acknowledgement can report it."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, 
 
 
 def foreseen(parsed: Parsed, now: datetime, site: Site) -> Parsed:
-    """A delivery in which elements too far in the future are dead letters. Their messages go on: the chart shows them.
+    """Dead-letter the elements whose time lies too far in the future. The chart still shows their messages.
 
-    Units and values were checked when the elements were parsed. Samples of a waveform are refused.
+    Parsing has checked units and values already. Samples of a waveform are refused.
     """
     sampling = Sampling()
     items = (

@@ -1,4 +1,4 @@
-"""`POST /fhir` and `POST /messages`: a key names the source; the answer is 2xx only for what is stored."""
+"""`POST /fhir` and `POST /messages`. A key identifies the source. The status is 2xx only if everything is stored."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -35,7 +35,7 @@ from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes of a body; the same limit as for an MLLP frame."""
+"""The most bytes of a body; the same limit as for an MLLP frame."""
 
 MOST_MESSAGES = 10_000
 TOO_MANY = f"at most {MOST_MESSAGES} messages a request"
@@ -53,16 +53,16 @@ class Tries(Protocol):
     """Recent attempts with wrong keys, by address."""
 
     def note(self, address: str) -> bool:
-        """Count one more; return whether they are too many."""
+        """Count one more attempt; return whether there are too many."""
         ...
 
     def are_too_many(self, address: str) -> bool:
-        """Whether one more would be too many."""
+        """Whether one more attempt would be too many."""
         ...
 
 
 class Endpoint(NamedTuple):
-    """The parts the routes need. Each request asks `configured` and `budget` once, each append calls `wake`."""
+    """The parts that the routes need. Each request calls `configured` and `budget` once; each append calls `wake`."""
 
     store: IntakeStore
     keys: RememberedKeys
@@ -83,7 +83,7 @@ class _Sender(NamedTuple):
 
 
 class _Refused(Exception):
-    """The request is refused: the status, and issues that name field and fix."""
+    """A refused request: the status, and issues that name the field and the fix."""
 
     def __init__(self, status: HTTPStatus, *issues: dict[str, Any]) -> None:
         super().__init__(status)
@@ -133,7 +133,7 @@ def routes(endpoint: Endpoint) -> list[Route]:
 
 
 async def _source(request: Request, endpoint: Endpoint) -> str:
-    """The source whose key a request carries. Wrong keys from the same address never slow a valid one."""
+    """The source whose key a request carries. Wrong keys from its address never delay a valid one."""
     address = request.client.host if request.client is not None else ""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     slowed = endpoint.wrong_keys.are_too_many(address)
@@ -165,7 +165,7 @@ def _type(request: Request, kinds: tuple[str, ...]) -> str:
 
 
 async def _body(request: Request, largest: int) -> bytes:
-    """The body, read up to its limit, whatever Content-Length says."""
+    """Read the body up to its limit. Content-Length is not trusted."""
     too_large = _Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         issue(f"a body has at most {largest} bytes; send it in parts", code="too-long"),
@@ -245,7 +245,7 @@ def _allowed(message: AnyMessage, source: Source) -> AnyMessage:
 
 
 def _pieces(body: bytes) -> list[bytes]:
-    """The messages of a JSON body: one, or a list."""
+    """The messages of a JSON body: one object, or the items of a list."""
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
         if body.startswith(b"["):
@@ -259,7 +259,7 @@ def _pieces(body: bytes) -> list[bytes]:
 
 
 def _lines(body: bytes) -> list[bytes]:
-    """The non-empty lines of a body, up to one more than are allowed."""
+    """The non-empty lines of a body, at most one more than the limit."""
     lines = (line.strip() for line in BytesIO(body.removeprefix(b"\xef\xbb\xbf")))
     return list(islice(filter(None, lines), MOST_MESSAGES + 1))
 

@@ -1,4 +1,4 @@
-"""Who a result is of: by the identifiers the source is configured with, never by name, account or visit."""
+"""The patient of a result: by the identifiers that the source is configured with, never by name, account or visit."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,11 +17,11 @@ class Identity(NamedTuple):
 
 
 class Unidentified(ValueError):
-    """No patient can be named; the text says why, and the fix."""
+    """No identifier names a patient. The text gives the reason and the fix."""
 
 
 def choose(found: Iterable[Identity], rules: Iterable[IdentifierKind]) -> Identity:
-    """The identifier that the first fitting rule names.
+    """The identifier that the first matching rule selects.
 
     Raises:
         Unidentified: no rule fits, or two different identifiers fit the same one.
@@ -40,7 +40,7 @@ def choose(found: Iterable[Identity], rules: Iterable[IdentifierKind]) -> Identi
 
 
 def checked(identity: Identity) -> Identity:
-    """An identifier that can name a patient.
+    """Return an identifier that may name a patient.
 
     Raises:
         Unidentified: it is reserved or too long.

@@ -1,6 +1,6 @@
-"""The infusion of a CAR-T product, as records chart it: it registers the patient, with day 0 and the product.
+"""The infusion of a CAR-T product. It registers the patient, with day 0 and the product.
 
-It comes as a FHIR Procedure, or as the administration of the product (FHIR MedicationAdministration, HL7 RAS).
+The sender charts it as a FHIR Procedure, or as an administration (FHIR MedicationAdministration, HL7 RAS).
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ RETRACTED = "a retracted infusion does not retract the registration: send the ri
 
 
 def product_named(reading: str) -> str:
-    """The name of the product that a code of `codes.csv` means; empty for any other code."""
+    """The product that a code of `codes.csv` names; empty for any other code."""
     return PRODUCTS.get(reading.removeprefix(PRODUCT), "") if reading.startswith(PRODUCT) else ""
 
 
@@ -33,10 +33,10 @@ def infusion(
     taken_back: bool = False,
     changed: datetime | None = None,
 ) -> ElementResult:
-    """The registration that follows of an infusion which has begun.
+    """The registration that a begun infusion implies.
 
-    `field` names what held its time; `changed` is when the record of it was last changed, where that is known: of two
-    times of infusion the one recorded later holds.
+    `field`: the field of its time, for the reason. `changed`: when the record was last changed, if known. Of two times
+    of infusion the later record wins.
     """
     use = "retract" if taken_back else "given"
     shown = Preview("infusion", product or None, None, start.shown, status, use)

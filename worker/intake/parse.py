@@ -1,4 +1,4 @@
-"""The output of `cartwatch parse`: what would be read from a file, without storing it."""
+"""The output of `cartwatch parse`: the result of parsing a file, without storing it."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +11,7 @@ from worker.intake.parsed import ElementOutcome, ElementResult, Parsed
 
 MOST_REASONS = 5
 NO_RESULTS = ("registration", "discharge", "merge")
-"""Messages that are stored and hold no result: `disposition` counts results, `why` lists these."""
+"""Messages that are stored and hold no result. `disposition` counts results; `why` lists these messages."""
 
 
 def preview_lines(

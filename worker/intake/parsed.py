@@ -1,4 +1,4 @@
-"""A parsed delivery: every element of it ends in exactly one of five outcomes."""
+"""A parsed delivery. Each of its elements has exactly one of five outcomes."""
 
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class ElementOutcome(StrEnum):
 
 
 class Unmapped(NamedTuple):
-    """A code or unit without a mapping, from which a site completes its map."""
+    """A code or unit without a mapping. A site completes its map from these."""
 
     sort: str
     system: str
@@ -33,7 +33,8 @@ class Unmapped(NamedTuple):
 class Preview(NamedTuple):
     """The preview of a result by `cartwatch parse`: canonical value and unit, the status as sent, and its use.
 
-    `use` is `use`, `retract`, `no-value`, `not-usable`, `implausible`, `ambiguous`; of a drug `given` or `not-given`.
+    `use` is one of `use`, `retract`, `no-value`, `not-usable`, `implausible`, `ambiguous`; for a drug `given` or
+    `not-given`.
     """
 
     reading: str
@@ -48,8 +49,8 @@ class Preview(NamedTuple):
 class ElementResult(NamedTuple):
     """One result, administration or event, and its outcome.
 
-    `messages` are native. The chart shows those of a dead-lettered element and never computes with them. `understood`
-    marks an ignored element that was understood and holds nothing to chart.
+    `messages` are native. The chart shows those of a dead-lettered element and never computes with them. `understood`:
+    the element was understood, and contains nothing to chart.
     """
 
     outcome: ElementOutcome
@@ -63,11 +64,11 @@ class ElementResult(NamedTuple):
 
 
 LATIN = "hl7/latin-1"
-"""The form of an HL7 text that is not UTF-8. It is stored byte by byte, so that a retry reads the same bytes."""
+"""The form of an HL7 text that is not UTF-8. The store keeps it byte by byte, so that a retry reads the same bytes."""
 
 
 def hl7_text(raw: bytes) -> tuple[str, str]:
-    """The form and the text of an HL7 message; `hl7_bytes` restores its bytes."""
+    """The form and the text of an HL7 message. `hl7_bytes` restores the bytes."""
     try:
         return "hl7", raw.decode()
     except UnicodeDecodeError:
@@ -90,7 +91,7 @@ class ParsedResource(NamedTuple):
 
     @property
     def outcome(self) -> ElementOutcome:
-        """The worst outcome of its elements for the sender: refused only if nothing of it was stored."""
+        """The worst outcome of its elements, for the sender. It is refused only if nothing of it was stored."""
         found = {element.outcome for element in self.elements}
         for outcome in (
             ElementOutcome.OVER_QUOTA,
@@ -104,7 +105,7 @@ class ParsedResource(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """One delivery. `test` marks test and training messages: stored apart, never charted."""
+    """One delivery. `test`: it consists of test or training messages, which are stored apart and never charted."""
 
     source: str
     items: tuple[ParsedResource, ...]
@@ -118,12 +119,12 @@ class Parsed(NamedTuple):
 
     @property
     def messages(self) -> list[Native]:
-        """Every native message, to be appended in this order."""
+        """Every native message, in the order of appending."""
         return [message for element in self.elements for message in element.messages]
 
 
 def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Preview | None = None) -> ElementResult:
-    """An element whose native messages are valid; a dead letter if one of them is not."""
+    """An element with native messages. If one of them is invalid, the element is a dead letter."""
     try:
         for message in messages:
             MESSAGE.validate_python(message)
@@ -133,17 +134,17 @@ def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Previe
 
 
 def dead_letter(where: str, patient: str, why: str, shown: Preview | None = None) -> ElementResult:
-    """A dead letter: stored with its text and the reason, for a retry."""
+    """A dead letter: the text and the reason are stored for a retry."""
     return ElementResult(ElementOutcome.DEAD_LETTER, where, patient, why, shown=shown)
 
 
 def ignored(
     where: str, why: str, patient: str = "", *, understood: bool = False, shown: Preview | None = None
 ) -> ElementResult:
-    """An element without anything that is watched, understood or not."""
+    """An element that contains nothing watched. `understood`: it was understood."""
     return ElementResult(ElementOutcome.IGNORED, where, patient, why, shown=shown, understood=understood)
 
 
 def refused(where: str, why: str) -> ElementResult:
-    """An element of which nothing is stored; the answer says why."""
+    """A refused element: nothing of it is stored, and the answer gives the reason."""
     return ElementResult(ElementOutcome.REFUSED, where, why=why)

@@ -1,4 +1,4 @@
-"""Permissions: devices and laboratories report readings, an EHR also the stay and statements of people."""
+"""Permissions of sources: devices and laboratories send readings; an EHR also sends stays and statements of people."""
 
 from alerts.chart.charting import UNNAMED
 from alerts.message_json import BadMessage
@@ -21,7 +21,7 @@ def allowed(message: AnyMessage, source: Source) -> AnyMessage:
 
 
 def permitted(parsed: Parsed, source: Source) -> Parsed:
-    """A FHIR or HL7 delivery; elements that its source may not send are refused."""
+    """A FHIR or HL7 delivery. Elements that its source may not send are refused."""
     items = (item._replace(elements=tuple(_permitted(one, source) for one in item.elements)) for item in parsed.items)
     return parsed._replace(items=tuple(items))
 

@@ -1,4 +1,4 @@
-"""Deliveries over the quota (`worker.store.capacity`): they are refused whole, and the answer says why."""
+"""Deliveries over the quota (`worker.store.capacity`). Each is refused whole, and the answer gives the reason."""
 
 from worker.intake.parsed import ElementOutcome, ElementResult, Parsed, ParsedResource
 
@@ -7,14 +7,14 @@ MESSAGE_SIZE = 400
 
 
 def is_kept(item: ParsedResource, element: ElementResult) -> bool:
-    """Whether the intake stores a dead letter. The chart itself rejects what it can show."""
+    """Whether the intake stores an element as a dead letter. The chart itself rejects what it can show."""
     if element.outcome is ElementOutcome.DEAD_LETTER:
         return not element.messages
     return element.outcome is ElementOutcome.REFUSED and item.form.startswith("hl7")
 
 
 def size(parsed: Parsed) -> int:
-    """The approximate bytes of a delivery: of its messages, and of the texts that become dead letters."""
+    """The approximate bytes of a delivery: its messages, and the texts of its dead letters."""
     letters = (item for item in parsed.items if parsed.test or any(is_kept(item, element) for element in item.elements))
     return sum(len(item.raw) for item in letters) + MESSAGE_SIZE * len(parsed.messages)
 

@@ -1,4 +1,4 @@
-"""From bytes to what became of them, whatever they are: HL7 v2, FHIR, native messages, alone or many in one body."""
+"""Parsing of bytes in any format: HL7 v2, FHIR and native messages, one or many in a body."""
 
 import json
 import math
@@ -32,9 +32,9 @@ _AROUND = b"\xef\xbb\xbf\x0b\x1c\r\n\t \x00"
 def hl7(
     raw: bytes, intake: Intake, tables: Tables, source: Source | None = None, budget: Budget | None = None
 ) -> Parsed:
-    """One HL7 message; `source` where the way it came says whose it is, else MSH-3 and MSH-4 do.
+    """Parse one HL7 message. If `source` is None, MSH-3 and MSH-4 name the source.
 
-    A message that cannot be read is one refused element, and the store keeps its text.
+    A message that cannot be parsed is one refused element, and the store keeps its text.
 
     Raises:
         OverBudget: to read it costs too much. Nothing else.
@@ -51,7 +51,7 @@ def hl7(
 
 
 def fhir(raw: bytes, source: Source, tables: Tables, now: datetime, budget: Budget | None = None) -> Parsed:
-    """One FHIR resource or Bundle.
+    """Parse one FHIR resource or Bundle.
 
     Raises:
         UnreadableResource: it is neither.
@@ -74,7 +74,7 @@ def _unread(raw: bytes, source: str, why: str) -> Parsed:
 
 
 def parse_any(raw: bytes, name: str, intake: Intake, tables: Tables, now: datetime) -> Iterator[Parsed]:
-    """Every message of a file: an HL7 message or batch, a FHIR resource or Bundle, native JSON, a list, or lines."""
+    """Parse every message of a file: an HL7 message or batch, a FHIR resource or Bundle, native JSON, list or lines."""
     bare = raw.strip(_AROUND)
     if bare[:3] in _HEADERS:
         batch = split(raw, Budget(seconds=math.inf))
@@ -99,7 +99,7 @@ def _hl7(raw: bytes, intake: Intake, tables: Tables) -> Parsed:
 
 
 def _pieces(raw: bytes) -> list[bytes]:
-    """The JSON values of a body: one, those of a list, or one a line."""
+    """The JSON values of a body: one value, the items of a list, or one value in each line."""
     try:
         if raw.startswith(b"["):
             return [bytes(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])] or [raw]
@@ -110,7 +110,7 @@ def _pieces(raw: bytes) -> list[bytes]:
 
 
 def _lines(raw: bytes) -> list[bytes]:
-    """JSON lines, where the first is JSON by itself; anything else is one body that cannot be read."""
+    """The lines of a body, if the first line is a JSON value; else the body as one piece that cannot be parsed."""
     lines = [line for line in (line.strip() for line in raw.split(b"\n")) if line]
     try:
         msgspec.json.decode(lines[0] if lines else b"", type=msgspec.Raw)
@@ -136,7 +136,7 @@ def _refusal(form: str, why: str) -> Parsed:
 
 
 def native(raw: bytes, tables: Tables) -> ParsedResource:
-    """One native message as it will be charted."""
+    """Parse one native message, as it will be charted."""
     text = raw.decode(errors="replace")
     try:
         message = read_message(raw)

@@ -1,4 +1,4 @@
-"""What a person types to register a patient, on the command line or on the board, as a native message."""
+"""The registration that a person types, on the command line or on the board, as a native message."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -21,7 +21,7 @@ BAD_BORN = "Date of birth: write it as in 1955-05-01; it does not lie ahead"
 
 
 class BadFieldError(ValueError):
-    """A field that cannot be used; the text names the field and the fix."""
+    """A field that cannot be used. The text names the field and the fix."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(why)
@@ -29,7 +29,7 @@ class BadFieldError(ValueError):
 
 
 def registration(said: Mapping[str, str], id: str, source: str, now: datetime, site: Site) -> dict[str, Any]:
-    """The native message of what was typed; a field that is left empty says nothing.
+    """The native message of a typed registration. An empty field is left out.
 
     Raises:
         BadFieldError: names the field and the fix.
@@ -75,7 +75,7 @@ def _born(text: str, now: datetime) -> str:
 
 
 def is_processed(store: Store, message: Mapping[str, Any]) -> bool:
-    """Whether a registration stands in the patient's chart."""
+    """Whether the patient's chart contains a registration."""
     state = store.state(message["patient"])
     at = datetime.fromisoformat(message["effective"])
     return state is not None and any(held.effective == at for held in state.chart.registrations)

@@ -1,4 +1,4 @@
-"""From one result, in any format, to a native message or the reason why there is none."""
+"""One result in any format to a native message, or the reason why there is none."""
 
 from decimal import Decimal
 from enum import Enum
@@ -28,7 +28,7 @@ class Use(Enum):
 
 
 class ResultStatus(NamedTuple):
-    """A status: the word it came with, what it allows, and the native status."""
+    """A status: the sender's word, the use that it allows, and the native status."""
 
     word: str
     use: Use
@@ -36,9 +36,9 @@ class ResultStatus(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What was measured. `text` is a number, a bound or words; `units` are its spellings, the most trusted first.
+    """The value of a result. `text`: a number, a bound or words. `units`: its spellings, the most trusted first.
 
-    `absent` says why there is none, `trouble` why it cannot be read, `given` that something was sent at all.
+    `absent`: why there is no value. `trouble`: why it cannot be read. `given`: whether the sender sent any value.
     """
 
     text: str = ""
@@ -216,7 +216,7 @@ def _number(result: CodedResult, source: Source, tables: Tables) -> ElementResul
         shown = _plain(result, None, None, "implausible", raw)
         unknown = unit is None or not _known(reading, unit, tables)
         unmapped = Unmapped("unit", reading, (unit or "")[:40], raw[:100]) if unknown else None
-        # The chart shows such a value and computes nothing with it: its message goes on, and is rejected there.
+        # The chart shows such a value and never computes with it: its message is stored, and the chart rejects it.
         going = stored(result.where, result.patient, (native,), shown)
         return going._replace(outcome=ElementOutcome.DEAD_LETTER, why=going.why or str(error), unmapped=unmapped)
     native |= {name: str(limit) for name, limit in (("low", low), ("high", high)) if limit is not None}
@@ -235,7 +235,7 @@ def _known(reading: str, unit: str, tables: Tables) -> bool:
 
 
 def _contradicted(reading: str, units: tuple[str, ...], unit: str | None, number: Decimal, tables: Tables) -> str:
-    """Another spelling sent beside `unit` that would make another value of the number."""
+    """Another spelling of the unit that would give the number another value than `unit` does."""
     if unit is None or READINGS[reading].sort is Sort.SCORE:
         return ""
     for other in units:
@@ -261,7 +261,7 @@ def _limits(value: Value) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _shown(result: CodedResult, tables: Tables, use: str) -> Preview:
-    """What is shown of a result that is not computed with: its value where it can be converted."""
+    """The preview of a result that is not computed with: its value if it can be converted."""
     value, reading = result.value, result.code.reading
     unit = chosen_unit(reading, value.units, tables) if reading in READINGS else None
     if use in ("ambiguous", "no-value") or not value.text or reading not in READINGS:

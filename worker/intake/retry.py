@@ -16,7 +16,7 @@ from worker.store.keys import Shard
 
 
 class Retried(NamedTuple):
-    """How many texts became messages, how many are no longer needed, how many stay, and the shards to wake."""
+    """The counts of texts that became messages, are no longer needed, or remain; and the shards to wake."""
 
     stored: int
     dropped: int
@@ -25,7 +25,7 @@ class Retried(NamedTuple):
 
 
 def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> Retried:
-    """Parse every text again. The parts of a text that still cannot be used stay as they are."""
+    """Parse every text again. The parts that still cannot be used remain dead letters."""
     stored = dropped = kept = 0
     wake: dict[int, Shard] = {}
     for one in dead_letters.everything(store.redis, store.keys):
@@ -47,7 +47,7 @@ def retry(store: IntakeStore, intake: Intake, tables: Tables, now: datetime) -> 
 
 
 def again(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> list[Native] | None:
-    """The native messages of a dead letter now: none if it is no longer needed, None if it is still unusable."""
+    """The native messages of a dead letter now; none if it is no longer needed, None if it is still unusable."""
     if record.form == "native":
         item = read.native(record.raw.encode(), tables)
         return _messages(item.elements)
@@ -56,7 +56,7 @@ def again(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> 
         return None
     where = record.id.rpartition(" ")[2]
     elements = tuple(element for element in parsed.elements if _same(element.where, where, record.form))
-    # A message that could not be parsed at all has no element of that place: take all of it.
+    # A message that could not be parsed at all has no element with that place, so every element counts.
     return _messages(elements or tuple(parsed.elements))
 
 
@@ -72,7 +72,7 @@ def _parsed(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -
 
 
 def _same(place: str, recorded: str, form: str) -> bool:
-    """Whether two places of one resource are the same, inside its Bundle and outside."""
+    """Whether two places name the same part of a resource, in its Bundle or alone."""
     if form == "fhir":
         return place.partition(".")[2] == recorded.partition(".")[2]
     return place == recorded

@@ -1,8 +1,8 @@
-"""Keys of sources that send by HTTP: 256 random bits, shown once, kept only as a hash.
+"""Keys of sources that send by HTTP: 256 random bits, shown once, stored only as a hash.
 
-A key reads `cw_ID_SECRET`. The id finds it; the secret is compared in constant time. A hash that is fast to compute
-is enough for a secret that cannot be guessed. A process remembers the keys for two seconds: so long a revoked one is
-still accepted, and no request of somebody without a key costs the store anything.
+A key reads `cw_ID_SECRET`. The id finds the key; the secret is compared in constant time. A secret that cannot be
+guessed needs no slow hash. Each process caches the keys for two seconds. A revoked key is therefore accepted for that
+long, and requests without a valid key cost the store nothing.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ REMEMBERED_SECONDS = 2.0
 
 
 class SourceKey(NamedTuple):
-    """A key as it is listed: never its secret."""
+    """A listed key, without its secret."""
 
     id: str
     source: str
@@ -44,14 +44,14 @@ class SourceKeys:
         self._hash = keys.of(SITE_SUBJECT).key("sources")
 
     def add(self, source: str, now: datetime) -> str:
-        """Make a key for a source; what is returned is shown nowhere else."""
+        """Make a key for a source. The returned text is shown nowhere else."""
         identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         stored = {"source": source, "hash": _hashed(secret), "made": now.isoformat(timespec="seconds")}
         self._redis.hset(self._hash, identifier, json.dumps(stored))
         return f"cw_{identifier}_{secret}"
 
     def read(self) -> dict[str, dict[str, str]]:
-        """What is kept of each key, by its id."""
+        """The stored fields of each key, by its id."""
         found = cast("dict[bytes, bytes]", self._redis.hgetall(self._hash))
         return {identifier.decode(): json.loads(raw) for identifier, raw in found.items()}
 
@@ -63,12 +63,12 @@ class SourceKeys:
         )
 
     def revoke(self, identifier: str) -> bool:
-        """Take a key away; whether there was one."""
+        """Revoke a key; return whether it existed."""
         return bool(self._redis.hdel(self._hash, identifier))
 
 
 class RememberedKeys:
-    """The keys as a process knows them: read again after two seconds, and for a key that is not among them."""
+    """A cache of the keys. It is read again after two seconds, or if a key is unknown."""
 
     def __init__(self, keys: SourceKeys, ticks: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
@@ -78,9 +78,9 @@ class RememberedKeys:
         self._flight: SingleFlight[None] = SingleFlight(Bulkhead(1))
 
     async def source_of(self, key: str, *, slowed: bool = False) -> str | None:
-        """The source a key belongs to; None for anything that is no key of ours.
+        """The source of a key; None if no such key exists.
 
-        `slowed`: whoever asks has tried many wrong keys. One more of theirs is no reason to read the keys again.
+        `slowed`: the client has tried many wrong keys. An unknown key of theirs does not refresh the cache.
 
         Raises:
             redis.exceptions.RedisError: the store is to be asked and does not answer.

@@ -37,30 +37,30 @@ from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
 
 SEEN_FOR = timedelta(hours=2)
-"""Longer than an engine retries an unanswered message. A later repetition is appended again, but the chart knows a
+"""Longer than an engine retries an unanswered message. A later repetition is appended again, but the chart recognises a
 message by source and id. Exception: the last correction received wins. A sender that repeats only the older of two
 corrections therefore reinstates it."""
 
 SEEN_KEPT = 100_000
-"""Per source: 14 a second for that time, about 12 MB. A source that sends more loses the oldest sooner."""
+"""Per source: 14 a second for two hours, about 12 MB. A source that sends more loses its oldest keys sooner."""
 
 NOTIFIED_FOR = timedelta(minutes=10)
 TEST_KEPT = 10_000
 TEST_CHARACTERS = 20_000
-"""The length of a stored test message, which is only ever displayed."""
+"""The length of a stored test message, which is only displayed."""
 
 REASONS_KEPT = 50
-"""Per text; if more of its elements cannot be used, one reason stands for all."""
+"""Reasons per text. If more elements cannot be used, one reason stands for all."""
 
 WHOLE = "whole.text"
-"""The place of a reason for a whole text, which is the place of no element."""
+"""The place of a reason for a whole text. No element has this place."""
 
 UNMAPPED_KEPT = 2_000
 _BETWEEN = "\x1f"
 
 
 class Count(NamedTuple):
-    """A code without a mapping: how often it was received, and an example."""
+    """A code without a mapping: its count, and an example."""
 
     source: str
     sort: str
@@ -71,9 +71,9 @@ class Count(NamedTuple):
 
 
 class Put(NamedTuple):
-    """The result of `put`: the shards to wake, whether all deliveries had been stored before, and each as stored.
+    """The result of `put`: the shards to wake, whether all deliveries were stored before, and each delivery as stored.
 
-    A delivery over the quota stands in it as `ElementOutcome.OVER_QUOTA`.
+    A delivery over the quota has the outcome `ElementOutcome.OVER_QUOTA`.
     """
 
     wake: list[Shard]
@@ -137,15 +137,15 @@ class IntakeStore:
         return Put(woken, False, placed)
 
     def _refuse_other_shape(self) -> None:
-        """Check once, at the first delivery: the store may have been down when this process began."""
+        """Check the number of shards once, at the first delivery. The store may have been down at our start."""
         if not self._fits:
             require_same_shard_count(self.redis, self.keys)
             self._fits = True
 
     def _new(self, deliveries: Sequence[Parsed], now: datetime) -> tuple[list[Parsed], tuple[Parsed, ...]]:
-        """The new deliveries, each once, and all deliveries as they are stored.
+        """The new deliveries without repetitions, and all deliveries as they are stored.
 
-        A delivery over the quota is not new: it is not remembered, and counts as new when it is sent again.
+        A delivery over the quota is not remembered, so it counts as new when the sender repeats it.
         """
         look = self.redis.pipeline(transaction=False)
         for parsed in deliveries:
@@ -163,7 +163,7 @@ class IntakeStore:
         return [parsed for parsed in first.values() if not is_refused(parsed)], tuple(placed)
 
     def _within_quota(self, parsed: Parsed) -> Parsed:
-        """A delivery as it is, or refused as over the quota. A delivery that stores nothing needs no quota."""
+        """Return a delivery, refused if it exceeds the quota. A delivery that stores nothing needs no quota."""
         needed = size(parsed)
         why = self._capacity.refusal(parsed.source, needed) if needed else ""
         return refuse_delivery(parsed, why) if why else parsed
@@ -172,7 +172,7 @@ class IntakeStore:
         return self._site.key(f"seen:{source}")
 
     def _remember(self, deliveries: Iterable[Parsed], now: datetime, pipe: Pipeline) -> None:
-        """Remember the deliveries as stored: for `SEEN_FOR`, and up to `SEEN_KEPT` per source."""
+        """Remember the keys of stored deliveries for `SEEN_FOR`, at most `SEEN_KEPT` per source."""
         keys: dict[str, dict[str, int]] = {}
         for parsed in deliveries:
             if parsed.key:
@@ -189,7 +189,7 @@ class IntakeStore:
             pipe.xadd(self._site.key("test"), {"s": pack(record)}, maxlen=TEST_KEPT)
 
     def put_native(self, messages: list[tuple[AnyMessage, bytes]], now: datetime, source: str) -> list[Shard]:
-        """Append native messages of a source that are validated already; return the shards to wake.
+        """Append validated native messages of a source; return the shards to wake.
 
         Raises:
             IntakeStoppedError: the quota is full; nothing was stored. Answers of people always fit.
@@ -202,7 +202,7 @@ class IntakeStore:
         return append(self.redis, self.keys, messages, now, source=source).wake
 
     def _notices(self, records: list[DeadLetter], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
-        """The notice to the technician, at most once in `NOTIFIED_FOR` per source."""
+        """The notice to the technician about dead letters, at most once in `NOTIFIED_FOR` per source."""
         return [
             notice
             for source, number in Counter(record.source for record in records).items()
@@ -246,7 +246,7 @@ class IntakeStore:
                     pipe.hset(examples, name, example)
 
     def unmapped(self) -> list[Count]:
-        """The codes, units and values without a mapping, the most frequent first."""
+        """Codes, units and values without a mapping, the most frequent first."""
         counts = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped")))
         examples = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped_examples")))
         found = []
@@ -265,7 +265,7 @@ class IntakeStore:
     def replace_letter(
         self, one: ListedLetter, messages: list[Native], left: list[DeadLetter], now: datetime
     ) -> list[Shard]:
-        """Append the messages of a letter, and keep its parts that still cannot be used; return the shards to wake."""
+        """Append the messages of a letter and keep its parts that still cannot be used; return the shards to wake."""
         pipe = self.redis.pipeline(transaction=True)
         dead_letters.take_off(pipe, self.keys, one)
         dead_letters.write(pipe, self.keys, left, now)
@@ -277,7 +277,7 @@ def _records(parsed: Parsed, now: datetime) -> list[DeadLetter]:
 
 
 def _records_of(parsed: Parsed, item: ParsedResource, now: datetime) -> list[DeadLetter]:
-    """One dead letter for each element, or one for all if they are many."""
+    """One dead letter for each element, or one for all if there are many."""
     kept = [element for element in item.elements if is_kept(item, element)]
     if len(kept) > REASONS_KEPT:
         why = f"{len(kept)} elements cannot be used; the first: {kept[0].why}"
@@ -293,7 +293,7 @@ def _record(parsed: Parsed, item: ParsedResource, element: ElementResult | str, 
 
 
 def _readied(message: Native) -> tuple[Addressed, bytes]:
-    """An inbox entry; `parsed.stored` has validated it."""
+    """An inbox entry of a message that `parsed.stored` has validated."""
     return Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
 
 

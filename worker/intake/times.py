@@ -1,4 +1,4 @@
-"""When something was so, as FHIR and HL7 write it; what is less exact than a day is no time."""
+"""Times in FHIR and HL7. A time less exact than a day cannot be used."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -14,11 +14,11 @@ _HL7 = re.compile(
 
 
 _LONGEST = 100
-"""Of what a sender writes for a time; more is none, and is not kept in the cache."""
+"""The most characters of a time. A longer text is no time, and is not cached."""
 
 
 class When(NamedTuple):
-    """`shown` is ISO 8601, `at` the moment, or the beginning of a `day` where only that is known; else `why` not."""
+    """A parsed time. `shown`: in ISO 8601. `at`: the moment, or the start of the `day`; else `why` there is none."""
 
     shown: str | None
     at: datetime | None
@@ -30,7 +30,7 @@ NEVER = When(None, None, why="no time of its own: neither when it was observed n
 
 
 def fhir(text: str, zone: tzinfo | None) -> When:
-    """A FHIR date, dateTime or instant; `zone` says when a day begins where only the day is given."""
+    """Parse a FHIR date, dateTime or instant. `zone` places the start of a day if only the date is given."""
     return _fhir(text[:_LONGEST], zone)
 
 
@@ -45,7 +45,7 @@ def _fhir(text: str, zone: tzinfo | None) -> When:
 
 
 def hl7(text: str, zone: tzinfo | None) -> When:
-    """An HL7 timestamp; one without offset is of `zone`, and cannot be placed where that is None."""
+    """Parse an HL7 timestamp. One without an offset is in `zone`; without a zone it cannot be placed."""
     return _hl7(text.strip()[:_LONGEST], zone)
 
 

@@ -1,4 +1,4 @@
-"""The intake configuration, as one version: sources, codes, units and limits. Reloaded when its files change."""
+"""The intake configuration as one version: sources, codes, units and limits. It is reloaded if its files change."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ class IntakeConfig(NamedTuple):
 
 
 class WatchedIntakeConfig(WatchedConfig[IntakeConfig]):
-    """The intake of a folder, or the shipped one, which is not looked at again.
+    """The intake configuration of a folder, or the shipped one, which never changes.
 
     Raises:
         ConfigurationError: it cannot be used.
@@ -56,7 +56,7 @@ def _load(folder: Path | None) -> IntakeConfig:
 
 
 def refresh_and_report(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> None:
-    """Reload changed files, even while nothing is sent, and report files that cannot be used."""
+    """Reload changed files, even while no message arrives, and report files that cannot be used."""
     in_force.refresh()
     run.configuration.refresh()
     try:

@@ -1,1 +1,1 @@
-"""One patient's course as a picture and a page to read: what was charted, graded, paged and answered."""
+"""The report: one patient's course as a picture and a page, with readings, grades, pages and answers."""

@@ -1,7 +1,7 @@
-"""One patient's course, ready to be drawn: the messages that came in and what the software made of them.
+"""One patient's course, ready to be drawn: the received messages and the events that followed from them.
 
-Built from the native messages and the JSON lines that `cartwatch replay --json` prints. Everything here is
-a pure function of the two; the time zone decides which calendar day a moment belongs to.
+It is built from native messages and the JSON lines of `cartwatch replay --json`, by pure functions. The time zone
+decides to which calendar day a moment belongs.
 """
 
 from collections import Counter
@@ -29,14 +29,14 @@ from worker.report.events import Event, GradeChange, SentPage, changes_in, pages
 
 
 class Sample(Struct, frozen=True):
-    """One value that can be drawn, in the canonical unit."""
+    """One drawable value, in the canonical unit."""
 
     at: datetime
     value: Decimal
 
 
 class Dose(Struct, frozen=True):
-    """One drug or blood product given."""
+    """One dose of a drug or blood product."""
 
     at: datetime
     drug: str
@@ -45,7 +45,7 @@ class Dose(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """Something that ran for a while: an infusion, oxygen by one device. `until` is None where it went on."""
+    """A period: an infusion, or oxygen by one device. If `until` is None, it continues."""
 
     name: str
     since: datetime
@@ -53,7 +53,7 @@ class Span(Struct, frozen=True):
 
 
 class ChartedNote(Struct, frozen=True):
-    """Something charted in words."""
+    """A note."""
 
     at: datetime
     text: str
@@ -61,7 +61,7 @@ class ChartedNote(Struct, frozen=True):
 
 
 class Course(Struct, frozen=True):
-    """Everything the picture and the page show. `not_drawn` counts readings whose unit cannot be used."""
+    """The contents of the picture and the page. `not_drawn` counts readings whose unit cannot be used."""
 
     patient: str
     zone: tzinfo
@@ -79,12 +79,12 @@ class Course(Struct, frozen=True):
 
     @property
     def infused(self) -> datetime | None:
-        """The moment of infusion, where it is known."""
+        """The time of infusion, if known."""
         return self.admission.infused if self.admission else None
 
     @property
     def day_zero(self) -> date:
-        """The calendar day of infusion; the first charted day where there was no infusion."""
+        """The calendar day of infusion; without an infusion the first charted day."""
         return (self.infused or self.start).astimezone(self.zone).date()
 
     def day(self, at: datetime) -> int:
@@ -92,13 +92,13 @@ class Course(Struct, frozen=True):
         return (at.astimezone(self.zone).date() - self.day_zero).days
 
     def position(self, at: datetime) -> float:
-        """Days from the first midnight of day 0 by the clock on the wall, so that every day is as wide."""
+        """Days since the first midnight of day 0 by the wall clock, so that every day has the same width."""
         wall = at.astimezone(self.zone).replace(tzinfo=None)
         return (wall - datetime.combine(self.day_zero, time.min)) / timedelta(days=1)
 
     @property
     def last_day(self) -> int:
-        """The day the course ends."""
+        """The last day of the course."""
         return self.day(self.end)
 
     def given(self, drug: str) -> list[Dose]:
@@ -106,16 +106,16 @@ class Course(Struct, frozen=True):
         return [dose for dose in self.doses if dose.drug == drug]
 
     def worst(self, system: str) -> int | None:
-        """The highest grade of a system in the whole course; None where it was never determined."""
+        """The highest grade of a system in the course; None if it was never determined."""
         return max((c.grade for c in self.changes.get(system, ()) if c.grade is not None), default=None)
 
 
 def course_from(
     messages: Sequence[AnyMessage], events: Iterable[Event], zone: tzinfo, tables: Tables | None = None
 ) -> Course:
-    """The course of the one patient that `messages` are about.
+    """The course of the one patient whom `messages` concern.
 
-    With `tables` values are converted as on intake; without, only those sent in the canonical unit are drawn.
+    With `tables` values are converted as on intake. Without, only values in the canonical unit are drawn.
 
     Raises:
         ValueError: the messages are about no patient, or about more than one.
@@ -152,7 +152,7 @@ def _only_patient(messages: Sequence[AnyMessage]) -> str:
 
 
 def _held(messages: Iterable[AnyMessage]) -> list[AnyMessage]:
-    """Of each message the version that holds, without what was withdrawn, in order of effective time."""
+    """The valid version of each message, without retracted ones, in order of effective time."""
     versions: dict[tuple[str, str], AnyMessage] = {}
     superseded: set[tuple[str, str]] = set()
     for message in messages:
@@ -174,7 +174,7 @@ def _rank(message: Message) -> tuple[Status, datetime]:
 
 
 def _bounds(held: Sequence[AnyMessage], pages: Sequence[SentPage]) -> tuple[datetime, datetime]:
-    """First and last moment of the state: a discharge ends it, whatever is charted afterwards."""
+    """The first and last moment of the stay. A discharge ends it, whatever is charted afterwards."""
     start = min(message.effective for message in held)
     left = next((message.effective for message in reversed(held) if isinstance(message, Discharge)), None)
     charted = [message.effective for message in held if not isinstance(message, Note)]
@@ -229,7 +229,7 @@ def _infusions(held: Sequence[AnyMessage]) -> list[Span]:
 
 
 def _oxygen(held: Sequence[AnyMessage]) -> list[Span]:
-    """Each stretch of oxygen, whatever the device: what matters to the eye is when it was needed."""
+    """Each period of oxygen, whatever the device: the picture shows when oxygen was needed."""
     spans: list[Span] = []
     since: datetime | None = None
     for message in held:

@@ -1,4 +1,4 @@
-"""The table of days: the worst of each day as computed, beside what the published report states."""
+"""The table of days: the computed worst of each day, beside the statements of the published report."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ from worker.report.course import Course
 from worker.report.events import GradeChange
 
 REFERENCE_PATIENT = "REF-1"
-"""The patient of the shipped reference case: the only one a published report can be set beside."""
+"""The patient of the shipped reference case, the only one with a published report to compare."""
 
 SYSTEMS = ("crs", "icans", "ctcae.anemia", "ctcae.platelets", "ctcae.neutrophils")
 
@@ -29,7 +29,7 @@ REPORTED: Mapping[int, str] = {
     11: "Steroid ends, 170 mg dexamethasone in all.",
     15: "Discharge: Hb 9.6 g/dL, platelets 26 000, neutrophils 6 700, leucocytes 7 600 per mm³.",
 }
-"""What the published report states of a day, in our own words."""
+"""The published report's statement about each day, in our own words."""
 
 STATED_GRADES: Mapping[int, Mapping[str, int]] = {
     1: {"crs": 1},
@@ -38,18 +38,18 @@ STATED_GRADES: Mapping[int, Mapping[str, int]] = {
     8: {"crs": 0, "icans": 0},
     15: {"ctcae.anemia": 2, "ctcae.platelets": 3, "ctcae.neutrophils": 0},
 }
-"""The grades that follow from what the report states of a day."""
+"""The grades that the report's statements imply for a day."""
 
 
 class DayGrade(Struct, frozen=True):
-    """A system's worst grade of a day and the one the day ended with; None where undetermined."""
+    """A system's worst grade of a day, and its last; None if undetermined."""
 
     worst: int | None
     last: int | None
 
 
 class DayRow(Struct, frozen=True):
-    """One day. `agrees` is None where the report states no grade for it."""
+    """One day. If the report states no grade for it, `agrees` is None."""
 
     day: int
     date: date
@@ -61,7 +61,7 @@ class DayRow(Struct, frozen=True):
 
 
 def days(course: Course) -> list[DayRow]:
-    """A row for each day from infusion to the end of the course."""
+    """One row for each day from infusion to the end of the course."""
     return [_row(course, day) for day in range(course.last_day + 1)]
 
 
@@ -81,7 +81,7 @@ def _row(course: Course, day: int) -> DayRow:
 
 
 def _day_grade(course: Course, system: str, day: int) -> DayGrade:
-    """The grade carried into the day counts towards its worst: it held at the first minute."""
+    """The grades of a day. The grade carried into the day counts: it was valid in the first minute."""
     held = [c for c in course.changes.get(system, ()) if c.at <= course.end and course.day(c.at) <= day]
     carried = [c for c in held if course.day(c.at) < day][-1:]
     of_day = [*carried, *(c for c in held if course.day(c.at) == day)]
@@ -99,7 +99,7 @@ def _highest_score(course: Course, day: int) -> GradeChange | None:
 
 
 def _agrees(grades: Mapping[str, DayGrade], stated: Mapping[str, int] | None) -> bool | None:
-    """A stated grade agrees where it was the worst of the day or the one the day ended with."""
+    """Whether each stated grade was the worst or the last one of the day."""
     if not stated:
         return None
     return all(grade in (grades[system].worst, grades[system].last) for system, grade in stated.items())

@@ -1,4 +1,4 @@
-"""What a replay says the software did: grades that changed, pages that were sent, answers that came."""
+"""The events of a replay: changed grades, sent pages, and answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 Event = Mapping[str, Any]
-"""One line of `cartwatch replay --json`; kinds and fields that are not known here are passed over."""
+"""One line of `cartwatch replay --json`. Unknown kinds and fields are ignored."""
 
 
 class GradeChange(Struct, frozen=True):
-    """A grade or score from a moment on; it holds until the next change of its system."""
+    """A grade or score, valid until the next change of its system."""
 
     at: datetime
     grade: int | None
@@ -22,7 +22,7 @@ class GradeChange(Struct, frozen=True):
 
 
 class SentPage(Struct, frozen=True):
-    """One page to one recipient, and who answered it when."""
+    """One page to one recipient, and its acknowledgement."""
 
     at: datetime
     episode: str
@@ -37,12 +37,12 @@ class SentPage(Struct, frozen=True):
 
     @property
     def repeats(self) -> bool:
-        """Whether it only says again what was said before."""
+        """Whether the page only repeats an earlier one."""
         return self.reason == "repeat"
 
     @property
     def answered_after(self) -> timedelta | None:
-        """How long the page waited for its acknowledgement; None where nobody answered."""
+        """The time from the page to its acknowledgement; None if nobody answered."""
         return None if self.acknowledged_at is None else self.acknowledged_at - self.at
 
 
@@ -68,7 +68,7 @@ def changes_in(events: Iterable[Event]) -> dict[str, tuple[GradeChange, ...]]:
 
 
 def pages_in(events: Sequence[Event]) -> tuple[SentPage, ...]:
-    """Every page in order of time, each with the first answer to its episode from then on."""
+    """Every page in order of time, each with the next answer to its episode."""
     answers = sorted(
         (_at(event), str(event.get("episode", "")), str(event.get("by", "")))
         for event in events

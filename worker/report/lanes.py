@@ -1,4 +1,4 @@
-"""The lanes of treatment: what was given when, and what ran for how long."""
+"""The lanes of treatment: doses and infusions over time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SHORT = {"red_cell_transfusion": "red cells", "platelet_transfusion": "platelet 
 
 
 def lanes(course: Course) -> list[str]:
-    """What gets a lane: oxygen, then every drug that was given or started, in the vocabulary's order."""
+    """The names of the lanes: oxygen, then every drug that was given or started, in the vocabulary's order."""
     used = {dose.drug for dose in course.doses} | {span.name for span in course.spans}
     return [name for name in (OXYGEN, *DRUGS) if name in used]
 
 
 def draw_lane(ax: Axes, course: Course, name: str, row: int) -> None:
-    """A bar for what ran, a tick for each dose, and at the right end what it came to."""
+    """Draw a bar for each period, a tick for each dose, and the total at the right end."""
     colour = COLOURS.get(name, OTHER)
     for span in course.spans:
         if span.name == name:
@@ -51,12 +51,12 @@ def draw_lane(ax: Axes, course: Course, name: str, row: int) -> None:
 
 
 def lane_name(name: str) -> str:
-    """How a lane is labelled; short, for the margin is narrow."""
+    """The label of a lane, short for the narrow margin."""
     return SHORT.get(name, label(name))
 
 
 def summary(course: Course, name: str) -> str:
-    """What is counted: milligrams of a steroid, the number of doses of anything else."""
+    """The total of a lane: milligrams of a steroid, the number of doses of any other drug."""
     doses = course.given(name)
     amount, unit = total(doses)
     if name in STEROIDS and amount is not None:

@@ -17,7 +17,7 @@ from worker.report.palette import GRADES, UNDETERMINED, URGENCIES
 from worker.report.stay import ledger, stay
 
 REPEATS_LISTED = 20
-"""The repeats of an unanswered page that are listed one by one; the rest are counted."""
+"""The most repeats of an unanswered page that are listed one by one. The rest are counted."""
 
 
 class ListedPage(Struct, frozen=True):
@@ -58,7 +58,7 @@ def _template() -> Template:
 
 
 def listed_pages(course: Course) -> list[ListedPage]:
-    """Each page with its repeats and the same page to other people, until the episode has news."""
+    """Each page with its repeats and its copies to other people, until the episode has news."""
     entries: list[list[SentPage]] = []
     open_entry: dict[str, list[SentPage]] = {}
     for page in course.pages:
@@ -93,7 +93,7 @@ def day_name(day: int) -> str:
 
 
 def waited(span: timedelta) -> str:
-    """A wait in words a person uses: 40 s, 4 min, 1 h 05 min, 2 d 3 h."""
+    """A wait as a person writes it: 40 s, 4 min, 1 h 05 min, 2 d 3 h."""
     seconds = int(span.total_seconds())
     minutes, hours, whole_days = seconds // 60, seconds // 3600, seconds // 86400
     if seconds < 60:

@@ -1,10 +1,10 @@
-"""The colours of grades and urgencies: distinct for the colour-blind, and never the only sign."""
+"""The colours of grades and urgencies. They are distinct for the colour-blind, and never the only sign."""
 
 from typing import NamedTuple
 
 
 class Tint(NamedTuple):
-    """A fill and the ink that can be read on it."""
+    """A fill colour, and an ink colour that is readable on it."""
 
     fill: str
     ink: str
@@ -31,7 +31,7 @@ NIGHT_GRADES = {
     4: Tint("#c4005a", "#ffffff"),
     5: Tint("#ffffff", "#000000"),
 }
-"""For a dark ground, where darker would mean less: the worst stand out by their hue and number."""
+"""For a dark ground, on which a darker colour would stand out less. The worst differ by hue and number."""
 
 
 class Theme(NamedTuple):
@@ -95,9 +95,9 @@ URGENCIES = {
     "low": Mark("#0072b2", "o"),
     "technical": Mark("#5d6770", "X"),
 }
-"""Most urgent first; shapes differ, so that they stay distinct in grey print."""
+"""The most urgent first. The shapes differ, so that they are distinct in grey print."""
 
 
 def tint(grade: int | None) -> Tint:
-    """The colours of a grade; of an undetermined one where it is None."""
+    """The colours of a grade; None means undetermined."""
     return UNDETERMINED if grade is None else GRADES[min(max(grade, 0), 5)]

@@ -1,4 +1,4 @@
-"""The panels of the picture: each draws one subject onto axes whose x is days since infusion."""
+"""The panels of the picture. Each draws one subject onto axes whose x is days since infusion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEVER = 38.0
-"""The one temperature the CRS consensus names (Lee et al. 2019)."""
+"""Fever, the one temperature that the CRS consensus names (Lee et al. 2019)."""
 
 INK = "#1f2933"
 SOFT = "#5d6770"
@@ -26,24 +26,24 @@ GRADED = {
     "ctcae.platelets": ("platelets", "CTCAE"),
     "ctcae.neutrophils": ("neutrophils", "CTCAE"),
 }
-"""The systems shown as bands: how each is named, and whose table it is."""
+"""The systems shown as bands: the label of each, and the source of its table."""
 
 ICE_BANDS = ((-1.6, 2.5, 3), (2.5, 6.5, 2), (6.5, 9.5, 1))
-"""Where the ICE row of the ICANS table changes grade: 0-2 is 3, 3-6 is 2, 7-9 is 1."""
+"""The ranges in which the ICE row of the ICANS table gives a grade: 0-2 is 3, 3-6 is 2, 7-9 is 1."""
 
 ROOM_FOR_A_NUMBER = 0.24
-"""Days: a narrower band of a grade shows its colour only."""
+"""Days. A narrower band of a grade shows its colour only."""
 
 
 class Panel(NamedTuple):
-    """A strip of the picture: how high it is (inches) and what draws it."""
+    """A strip of the picture: its height (inches) and the function that draws it."""
 
     height: float
     draw: Callable[[Axes, Course], None]
 
 
 def panels(course: Course) -> list[Panel]:
-    """The panels a course needs, from top to bottom; one without anything to show is left out."""
+    """The panels of a course, from top to bottom. A panel without values is left out."""
     readings = (
         (0.8, draw_temperature, ("temperature",)),
         (0.8, draw_pressure, ("systolic_bp", "mean_bp")),
@@ -95,7 +95,7 @@ def _extreme(
     which: Callable[[Iterable[Decimal]], Decimal],
     lift: float = -4,
 ) -> None:
-    """Write the highest or lowest value of what is shown beside its first point."""
+    """Write the highest or lowest shown value beside its first point."""
     shown = [sample for sample in samples if course.position(sample.at) >= ax.get_xlim()[0]]
     if not shown:
         return
@@ -124,7 +124,7 @@ def _values(course: Course, *names: str) -> list[float]:
 
 
 def mark_urgent(ax: Axes, course: Course) -> None:
-    """A thin line through a panel where a page of high or critical urgency said something new."""
+    """A thin line through a panel at each new page of high or critical urgency."""
     for page in course.pages:
         if page.urgency in ("critical", "high") and not page.repeats:
             colour = URGENCIES[page.urgency].colour
@@ -146,7 +146,7 @@ def draw_pages(ax: Axes, course: Course) -> None:
 
 
 def draw_grades(ax: Axes, course: Course) -> None:
-    """Each system's grade as a band of its colour, with the number in it if it fits."""
+    """Each system's grade as a coloured band, with the number in it if it fits."""
     _rows(ax, [name for name, _ in GRADED.values()])
     for row, (system, (_, table)) in enumerate(GRADED.items()):
         _at_right(ax, table, row, SOFT)
@@ -179,7 +179,7 @@ def _band(ax: Axes, row: int, since: float, until: float, grade: int | None) -> 
 
 
 def bands(course: Course, system: str) -> list[tuple[float, float, int | None]]:
-    """From, until (days since infusion) and grade, each as long as the grade held; none while it is not applicable."""
+    """Start, end (days since infusion) and grade of each band; none while the system is not applicable."""
     changes = course.changes.get(system, ())
     end = course.position(course.end)
     starts = [min(course.position(change.at), end) for change in changes]
@@ -205,7 +205,7 @@ def draw_temperature(ax: Axes, course: Course) -> None:
 
 
 def draw_pressure(ax: Axes, course: Course) -> None:
-    """Systolic and mean pressure in mmHg; the mean from the cuff's two numbers where none was charted."""
+    """Systolic and mean pressure in mmHg. If no mean was charted, it is computed from the cuff's two values."""
     systolic, mean = course.samples.get("systolic_bp", ()), mean_pressure(course)
     found = [float(sample.value) for sample in (*systolic, *mean)]
     _title(ax, "pressure\nmmHg")
@@ -221,7 +221,7 @@ def draw_pressure(ax: Axes, course: Course) -> None:
 
 
 def mean_pressure(course: Course) -> tuple[Sample, ...]:
-    """The charted mean pressure; else diastolic plus a third of the difference, where both were read at once."""
+    """The charted mean pressure; else diastolic plus a third of the difference, if both were measured at once."""
     charted = course.samples.get("mean_bp", ())
     if charted:
         return charted
@@ -253,7 +253,7 @@ def draw_ice(ax: Axes, course: Course) -> None:
 
 
 def draw_m_easix(ax: Axes, course: Course) -> None:
-    """m-EASIX on a scale of doublings; hollow where a treatment has moved its inputs."""
+    """m-EASIX on a logarithmic scale. A hollow mark: a treatment has changed its inputs."""
     scored = [change for change in course.changes["m_easix"] if change.value]
     points = [(course.position(change.at), float(change.value or 0)) for change in scored]
     hollow = [any("confounded" in flag for flag in change.flags) for change in scored]

@@ -1,4 +1,4 @@
-"""The course as one PNG: panels over each other that share one axis of days."""
+"""The course as one PNG: panels above each other that share one axis of days."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WIDTH = 7.0
 DOTS_PER_INCH = 200
 LEFT, RIGHT = 1.02, 0.82
 TOP, BOTTOM, GAP = 0.58, 0.44, 0.1
-"""Inches. At 200 dots per inch the text is still read on a phone held upright and zoomed once."""
+"""Inches. At 200 dots per inch the text is readable on a phone held upright and zoomed once."""
 
 FIRST_DAY = -1
 
 
 def draw(course: Course) -> bytes:
-    """The picture as PNG. Needs no display and leaves matplotlib's global state alone."""
+    """The picture as PNG. It needs no display and leaves matplotlib's global state alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -71,7 +71,7 @@ def _strip(figure: Figure, course: Course, strip: Panel, top: float, height: flo
 
 
 def _days(ax: Axes, course: Course, *, top: bool, bottom: bool) -> None:
-    """Every other day shaded, its name in the middle: D0 reaches from midnight to midnight."""
+    """Shade every other day and centre its name: D0 lasts from midnight to midnight."""
     days = range(FIRST_DAY, course.last_day + 1)
     for day in days:
         if day % 2 == 0:

@@ -1,4 +1,4 @@
-"""A picture as a list of simple shapes, drawn as SVG (by hand, for a web page) or as PNG (by matplotlib, for a phone).
+"""A picture as a list of simple shapes, drawn as SVG by hand (for a web page) or as PNG by matplotlib (for a phone).
 
 Both come from one list, so that they cannot differ. Lengths are pixels from the top left.
 """
@@ -21,7 +21,7 @@ FONT = "DejaVu Sans"
 
 
 class Box(NamedTuple):
-    """A filled rectangle; `edge` empty: without an outline."""
+    """A filled rectangle. If `edge` is empty, it has no outline."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ class Dot(NamedTuple):
 
 
 class Text(NamedTuple):
-    """One line of text, standing on `y`."""
+    """One line of text. `y` is its baseline."""
 
     x: float
     y: float
@@ -65,7 +65,7 @@ Shape = Box | Path | Dot | Text
 
 
 class Scene(NamedTuple):
-    """The whole picture, and what it shows in words for those who do not see it."""
+    """The whole picture. `words` describe it for readers who cannot see it."""
 
     width: int
     height: int
@@ -75,7 +75,7 @@ class Scene(NamedTuple):
 
 
 def to_svg(scene: Scene) -> str:
-    """SVG to stand in a web page: attributes only, no style and no script, so that a strict policy lets it through."""
+    """SVG for a web page. It uses attributes only, no style and no script, so that a strict policy allows it."""
     body = "".join(map(_svg, scene.shapes))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(scene.words)}" '
@@ -107,7 +107,7 @@ def _svg(shape: Shape) -> str:
 
 
 def to_png(scene: Scene, width: int) -> bytes:
-    """PNG of a width in pixels. Needs no display and leaves matplotlib's global state alone."""
+    """PNG of a width in pixels. It needs no display and leaves matplotlib's global state alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

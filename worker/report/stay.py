@@ -1,4 +1,4 @@
-"""The whole stay in a few lines: the dose ledger, and what the published report states of the stay."""
+"""The whole stay in a few lines: the dose ledger, and the published report's statements about the stay."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -10,7 +10,7 @@ from worker.report.days import REFERENCE_PATIENT
 
 
 class LedgerRow(Struct, frozen=True):
-    """Every dose of one drug: how many, how much in all where every dose has one unit, and on which days."""
+    """The doses of one drug: their number, their total if all have one unit, and their days."""
 
     drug: str
     count: int
@@ -29,12 +29,12 @@ class StayRow(Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether the software comes to what the report states."""
+        """Whether the computed fact equals the stated one."""
         return self.computed == self.stated
 
 
 def ledger(course: Course) -> list[LedgerRow]:
-    """One row for each drug given, in order of its first dose."""
+    """One row for each given drug, in order of its first dose."""
     drugs = dict.fromkeys(dose.drug for dose in course.doses)
     return [_ledger_row(course, drug) for drug in drugs]
 
@@ -47,7 +47,7 @@ def _ledger_row(course: Course, drug: str) -> LedgerRow:
 
 
 def total(doses: list[Dose]) -> tuple[Decimal | None, str]:
-    """The sum, or None where a dose has no amount or the units differ: a part of a sum misleads."""
+    """The total; None if a dose has no amount or the units differ, because a partial total misleads."""
     units = {dose.unit for dose in doses}
     amounts = [dose.amount for dose in doses if dose.amount is not None]
     if len(units) != 1 or len(amounts) != len(doses):
@@ -89,11 +89,11 @@ STATED: Mapping[str, tuple[Callable[[Course], str], str]] = {
     "Platelets given": (_count("platelet_transfusion", "units"), "2 units"),
     "CAR-T peak": (_peak, "222.05/µL"),
 }
-"""What the published report states of the whole stay, and how the same is computed here."""
+"""The published report's statements about the whole stay, and the function that computes each."""
 
 
 def stay(course: Course) -> list[StayRow]:
-    """The facts of the stay beside the report's; empty for anybody but the reference patient."""
+    """The facts of the stay beside the report's; none unless the patient is the reference patient."""
     if course.patient != REFERENCE_PATIENT:
         return []
     return [StayRow(name, computed(course), stated) for name, (computed, stated) in STATED.items()]

@@ -1,4 +1,4 @@
-"""What a page is about, as the trend shows it: the laboratory values and scores its conditions rest on."""
+"""The subjects of a page in the trend: the laboratory values and scores on which its conditions rest."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from alerts.grading.easix import M_EASIX
 from config.vocabulary import label, shown_unit
 
 SCORE = "m_easix"
-"""The one score that is drawn; all other names are readings."""
+"""The one drawn score. All other names are readings."""
 
 OF_TERM = {"anemia": "hemoglobin"}
-"""CTCAE terms that are named otherwise than their reading."""
+"""CTCAE terms whose reading has another name."""
 
 OF_CONDITION: dict[str, tuple[str, ...]] = {
     "febrile_neutropenia": ("neutrophils",),
@@ -19,7 +19,7 @@ OF_CONDITION: dict[str, tuple[str, ...]] = {
     "hematotox": ("platelets", "neutrophils", "hemoglobin", "crp", "ferritin"),
     "iec_hs": ("ferritin", "platelets", "fibrinogen"),
 }
-"""CRS and ICANS rest on signs that every trend shows."""
+"""Subjects of conditions. CRS and ICANS rest on signs that every trend shows."""
 
 NAMES = {
     SCORE: "m-EASIX",
@@ -27,11 +27,11 @@ NAMES = {
     "lymphocytes": "lymphoc.",
     "hemoglobin": "haemogl.",
 }
-"""Shorter names than those of the vocabulary, for a panel."""
+"""Names for a panel, shorter than those of the vocabulary."""
 
 
 def subjects(episodes: Iterable[Episode]) -> tuple[str, ...]:
-    """What is drawn besides the signs for some episodes, each once."""
+    """The subjects of some episodes, besides the signs, each once."""
     return tuple(dict.fromkeys(kind for episode in episodes for kind in _of(episode)))
 
 
@@ -42,15 +42,15 @@ def _of(episode: Episode) -> tuple[str, ...]:
 
 
 def name(kind: str) -> str:
-    """How a sentence names a subject."""
+    """The name of a subject in a sentence."""
     return NAMES[SCORE] if kind == SCORE else label(kind)
 
 
 def heading(kind: str) -> str:
-    """How a panel names it."""
+    """The heading of a subject's panel."""
     return NAMES.get(kind, label(kind))
 
 
 def unit(kind: str) -> str:
-    """The unit as a person writes it; a score has none."""
+    """The unit for a person; a score has none."""
     return "" if kind == SCORE else shown_unit(kind)

@@ -1,4 +1,4 @@
-"""The trend of one patient: the last days of a chart on one time axis, as PNG, as SVG and in words."""
+"""The trend of one patient: the last days of a chart on one time axis, for PNG, SVG and words."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -21,18 +21,18 @@ from worker.report.subject import SCORE, name, unit
 
 SHOWN = timedelta(hours=72)
 SUBJECTS_SHOWN = timedelta(days=7)
-"""Laboratory values come once a day: a page about them shows a week."""
+"""Laboratory values are measured once a day, so a page about them shows a week."""
 
 LEAST = timedelta(hours=6)
 
 MOMENTS = 60
-"""The chart is graded at so many moments at most: a picture must cost the same on the last day as on the first."""
+"""The most moments at which the chart is graded, so that a picture costs the same on every day."""
 
 SLICES = 8
 LOWEST = ("systolic_bp", "mean_bp", "spo2", "ice")
 SIGNS = ("temperature", *LOWEST)
 HIGHEST = ("temperature", SCORE, "ldh", "crp", "ferritin")
-"""What is the worse the higher it is; everything else drawn is the worse the lower."""
+"""The values that are worse if higher. All other drawn values are worse if lower."""
 
 
 class Point(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Point(Struct, frozen=True):
 
 
 class Band(Struct, frozen=True):
-    """A grade for as long as it held; None: it could not be determined, or is not `applicable`."""
+    """A grade with its period. If it is None, the grade was undetermined or is not `applicable`."""
 
     since: datetime
     until: datetime
@@ -52,7 +52,7 @@ class Band(Struct, frozen=True):
 
 
 class Lane(Struct, frozen=True):
-    """One treatment: when it was given, and from when to when it ran."""
+    """One treatment: the times of its doses, and the periods of its infusions."""
 
     name: str
     given: tuple[datetime, ...]
@@ -60,7 +60,7 @@ class Lane(Struct, frozen=True):
 
 
 class Trend(Struct, frozen=True):
-    """What the picture shows."""
+    """The contents of the picture."""
 
     start: datetime
     end: datetime
@@ -73,12 +73,12 @@ class Trend(Struct, frozen=True):
 
 
 def title(chart: Chart, at: datetime, site: Site, language: Language) -> str:
-    """Whose trend it is and of which day: the subject of a mail."""
+    """The subject line of a mail: the patient and the day."""
     return f"{say('Trend', language)}: {heading(place_of(chart), chart.day(at, site.zone), language)}".rstrip(" :")
 
 
 def heading(place: str, day: int | None, language: Language) -> str:
-    """Place and day since the infusion, as far as they are known."""
+    """Place and day since the infusion, if known."""
     since = "" if day is None else say("D{day}", language, day=f"{day:+d}" if day else "0")
     return "  ".join(part for part in (place, since) if part)
 
@@ -90,7 +90,7 @@ def place_of(chart: Chart) -> str:
 
 
 def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) -> Trend:
-    """What a chart holds of the days before a time, or of the time since the infusion where that is shorter."""
+    """The part of a chart for the days before a time, or since the infusion if that is later."""
     infused = chart.infused
     start = at - (SUBJECTS_SHOWN if about else SHOWN)
     if infused is not None and start < infused <= at:
@@ -111,7 +111,7 @@ def gather(chart: Chart, at: datetime, site: Site, about: tuple[str, ...] = ()) 
 
 
 def _scores(chart: Chart, start: datetime, until: datetime, site: Site) -> tuple[Point, ...]:
-    """m-EASIX at each time one of its inputs was drawn, the newest `MOMENTS` of them."""
+    """m-EASIX at each sampling time of one of its inputs, the newest `MOMENTS` of them."""
     drawn = chart.times(easix.M_EASIX.inputs, until, start)[-MOMENTS:]
     scores = ((at, easix.m_easix(chart, at, site).value) for at in drawn)
     return tuple(Point(at, value) for at, value in scores if value is not None)
@@ -125,8 +125,8 @@ def _points(chart: Chart, kind: str, start: datetime, now: datetime) -> tuple[Po
 
 
 def moments(chart: Chart, start: datetime, now: datetime) -> list[datetime]:
-    """When the chart is graded: at every time something was charted, and where these are too many at the extremes of
-    each sign, which decide, and evenly between them."""
+    """The moments of grading: each charted time. If these are too many, the extremes of each sign, which decide, and
+    evenly spaced others."""
     kinds = [kind for kind in chart.entries if chart.between(kind, start, now)]
     charted = [at for at in chart.times(kinds, now, start) if at < now]
     if len(charted) > MOMENTS - 2:
@@ -166,7 +166,7 @@ def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict
 
 
 def _lane(chart: Chart, drug: str, start: datetime, now: datetime) -> Lane:
-    """A dose is a moment; an infusion runs from its start to its stop, which may both lie outside what is shown."""
+    """The lane of a drug. A dose is a moment. An infusion has a start and a stop, which may lie outside the picture."""
     given: list[datetime] = []
     ran: list[tuple[datetime, datetime]] = []
     since: datetime | None = None
@@ -227,6 +227,6 @@ def _sign(kind: str, points: tuple[Point, ...], clock: Callable[[datetime], str]
 
 
 def plain(value: Decimal) -> str:
-    """A number as it is read aloud: without an exponent or idle zeros, and no more digits than anybody needs."""
+    """A number for people: without an exponent or trailing zeros, and without needless digits."""
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{round(value, places).normalize():f}"

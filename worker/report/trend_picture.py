@@ -1,7 +1,7 @@
-"""How the trend is laid out: made for a phone held upright at night, at arm's length.
+"""The layout of the trend, designed for a phone held upright at night, at arm's length.
 
-Two rows of grades on top, then a panel for each value the page is about and for each sign, with its last value in
-large figures, then a lane for each treatment, and one time axis under all of them.
+On top stand two rows of grades; then a panel for each subject and each sign, with its last value in large figures; then
+a lane for each treatment. One time axis lies under all of them.
 """
 
 from collections.abc import Callable
@@ -38,16 +38,16 @@ LANE_ROW = 38
 HEAD = 38
 
 FEVER = 38.0
-"""The one temperature the CRS consensus names (Lee et al. 2019)."""
+"""Fever, the one temperature that the CRS consensus names (Lee et al. 2019)."""
 
 BREAK = timedelta(hours=13)
-"""A line is not drawn across a longer time without a reading."""
+"""A longer time without a reading interrupts the line."""
 
 SUBJECT_BREAK = timedelta(hours=49)
-"""The same of what a laboratory measures once a day."""
+"""The same for values that a laboratory measures once a day."""
 
 NOW_WIDTH = 32
-"""What holds at the end is drawn this wide at least: a grade that has just changed must be seen, with its number."""
+"""The least width of the current grade: a grade that has just changed must be visible, with its number."""
 
 STEPS = tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24))
 LABELS = 7
@@ -72,7 +72,7 @@ class Line(NamedTuple):
 
 
 class TrendPanel(NamedTuple):
-    """One sign: its name, its curves, how high it is, the least range of its scale, and which values are marked."""
+    """One sign: its name, its curves, its height, the least range of its scale, and the marked values."""
 
     title: str
     lines: tuple[Line, ...]
@@ -84,12 +84,12 @@ class TrendPanel(NamedTuple):
     gap: timedelta = BREAK
 
     def shown(self, value: Decimal) -> str:
-        """A value as the panel writes it; without fixed decimals as few as say it."""
+        """A value in the format of the panel; without fixed decimals as few as needed."""
         return plain(value) if self.decimals is None else f"{value:.{self.decimals}f}"
 
 
 def panels(theme: Theme, language: Language) -> tuple[TrendPanel, ...]:
-    """The panels from top to bottom; one without a reading is left out."""
+    """The panels of the signs, from top to bottom."""
     return (
         TrendPanel(
             f"{say('temperature', language)} °C",
@@ -117,7 +117,7 @@ def panels(theme: Theme, language: Language) -> tuple[TrendPanel, ...]:
 
 
 def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[TrendPanel, ...]:
-    """A panel for each value the page is about, on the scale of what was measured."""
+    """A panel for each subject of the page, scaled to its values."""
     found = []
     for kind in trend.subjects:
         values = [float(point.value) for point in trend.series[kind]]
@@ -129,7 +129,7 @@ def subject_panels(trend: Trend, theme: Theme, language: Language) -> tuple[Tren
 
 
 def _round_ticks(high: float) -> tuple[float, ...]:
-    """Two round values below the highest: a half and the whole of one, two or five times a power of ten."""
+    """Two round ticks up to the highest value: one, two or five times a power of ten, and half of that."""
     power = 10.0 ** floor(log10(high))
     top = next(step * power for step in (5, 2, 1) if step * power <= high)
     return (top / 2, top)
@@ -138,7 +138,7 @@ def _round_ticks(high: float) -> tuple[float, ...]:
 class _Axis(NamedTuple):
     start: datetime
     end: datetime
-    """When the strip of what holds now begins, `NOW_WIDTH` before the right edge."""
+    """The start of the strip that shows the present, `NOW_WIDTH` before the right edge."""
 
     def x(self, at: datetime) -> float:
         share = (at - self.start) / (self.end - self.start)
@@ -146,7 +146,7 @@ class _Axis(NamedTuple):
 
 
 def scene(trend: Trend, zone: ZoneInfo, language: Language, theme: Theme, words: str) -> Scene:
-    """The whole picture; `words` say what it shows."""
+    """The whole picture. `words` describe it."""
     axis = _Axis(trend.start, trend.end)
     shapes: list[Shape] = [*_heading(trend, zone, language, theme)]
     y: float = 58
@@ -201,7 +201,7 @@ def _panel(
         return base - (value - low) / (high - low) * panel.height
 
     shapes: list[Shape] = [
-        # The lines of the hours end here, so that nothing is written across them.
+        # The hour lines end here, so that no text crosses them.
         Box(LEFT - 2, y - 4, WIDTH - LEFT, HEAD, theme.ground),
         Text(16, y + 26, panel.title, SIZE, theme.ink),
         *_figures(panel, curves, y + 28, theme),
@@ -223,7 +223,7 @@ def _panel(
 
 
 def _figures(panel: TrendPanel, curves: list[tuple[Line, tuple[Point, ...]]], y: float, theme: Theme) -> list[Shape]:
-    """The last value of each curve, large, in its colour; and the worst of the first."""
+    """The last value of each curve, large and in its colour; and the worst value of the first curve."""
     first, values = curves[0][0], [point.value for point in curves[0][1]]
     which, worst = ("max", max(values)) if first.kind in HIGHEST else ("min", min(values))
     shapes: list[Shape] = [Text(WORST_AT, y, f"{which} {panel.shown(worst)}", SMALL, theme.soft)]
@@ -274,7 +274,7 @@ def _lane(lane: Lane, axis: _Axis, y: float, language: Language, theme: Theme) -
 def _times(
     axis: _Axis, zone: ZoneInfo, top: float, bottom: float, language: Language, theme: Theme
 ) -> tuple[list[Shape], list[Shape]]:
-    """Upright lines at round hours, and their names below: the hour, and at midnight the date."""
+    """Vertical lines at round hours, and their labels: the hour, and at midnight the date."""
     span = axis.end - axis.start
     step = next((step for step in STEPS if span / step <= LABELS), STEPS[-1])
     at = axis.start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -303,19 +303,19 @@ def png(
     width: int = PIXELS,
     theme: Theme = NIGHT,
 ) -> bytes:
-    """The trend up to a time as PNG, for a phone at night; `about` names what is drawn besides the signs."""
+    """The trend up to a time as PNG, for a phone at night. `about`: the subjects besides the signs."""
     return to_png(_scene(gather(chart, at, site, about), site, language, theme), width)
 
 
 def svg(
     chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = (), theme: Theme = NIGHT
 ) -> str:
-    """The trend as SVG, to stand in a web page as it is."""
+    """The trend as SVG, for a web page."""
     return to_svg(_scene(gather(chart, at, site, about), site, language, theme))
 
 
 def describe(chart: Chart, at: datetime, site: Site, language: Language, about: tuple[str, ...] = ()) -> str:
-    """The trend in words, for those who do not see it."""
+    """The trend in words, for readers who cannot see it."""
     return in_words(gather(chart, at, site, about), site, language)
 
 

@@ -1,1 +1,1 @@
-"""FHIR R4: tolerant models of what is read, references, and what each resource says."""
+"""FHIR R4: tolerant models of the resources that are read, references, and the parser of each resource."""

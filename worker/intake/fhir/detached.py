@@ -1,7 +1,7 @@
-"""A detached resource: the text of a dead letter, with what it inherits from its Bundle, so that a retry is possible.
+"""A detached resource: the text of a dead letter, with everything that it inherits from its Bundle.
 
-Each such resource gets a copy of what it inherits. All copies of a delivery together are bounded: a product of 2 MiB to
-which 300 administrations refer would take 600 MiB.
+A retry needs no Bundle then. All copies of a delivery together are bounded: if 300 administrations refer to a product
+of 2 MiB, their copies would take 600 MiB.
 """
 
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ from worker.intake.identity import Identity
 from worker.intake.times import When
 
 COPIED = 1024 * 1024
-"""Characters that may be copied in one delivery."""
+"""The most characters that one delivery may copy."""
 
 _EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class TooMuchInherited(Exception):
-    """The text would hold more of its Bundle than may be copied."""
+    """The text would copy more of its Bundle than the limit allows."""
 
 
 class _Product(NamedTuple):
@@ -37,9 +37,9 @@ class Detached:
         self._products: dict[int, _Product] = {}
 
     def text(self, entry: BundleEntry, identity: Identity, when: When | None, owners: dict[int, Identity]) -> str:
-        """The text of a resource with its patient, its time and its product in it.
+        """The text of a resource that includes its patient, time and product.
 
-        `owners` are the patients of the Observations it contains, by their place; `when` is the time it inherits.
+        `owners`: the patients of the contained Observations, by their place. `when`: the inherited time.
 
         Raises:
             TooMuchInherited: it is too long.
@@ -67,7 +67,7 @@ class Detached:
         self._left -= size
 
     def _product(self, entry: BundleEntry) -> _Product | None:
-        """What is read of the Medication elsewhere in the Bundle that an administration refers to."""
+        """The used parts of the Medication in the Bundle to which an administration refers."""
         reference = entry.resource.get("medicationReference")
         name = reference.get("reference") if isinstance(reference, dict) else None
         found = self._bundle.find(name, entry.base) if isinstance(name, str) and not name.startswith("#") else None
@@ -83,12 +83,12 @@ class Detached:
 
 
 def encode(resource: dict[str, Any]) -> str:
-    """The text of a resource, its numbers exact."""
+    """The text of a resource, with exact numbers."""
     return _encoder.encode(resource).decode(errors="replace")
 
 
 def _of(resource: dict[str, Any], identity: Identity) -> dict[str, Any]:
-    """A copy of a resource that names its patient without its Bundle."""
+    """A copy of a resource with its patient in it."""
     if not identity.id:
         return {**resource}
     if identity.type == "reference":

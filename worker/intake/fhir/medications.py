@@ -1,4 +1,4 @@
-"""A MedicationAdministration: what was given, or an infusion that started and stopped. Requests are none."""
+"""A MedicationAdministration: a dose, or an infusion that started and stopped. Requests are not read."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from worker.intake.parsed import ElementResult, Native, Preview, dead_letter, ig
 from worker.intake.times import NEVER, When, fhir
 
 INFUSED = (*VASOPRESSORS, VASOPRESSIN)
-"""Drugs whose running matters; of any other the dose counts, at its beginning."""
+"""Drugs whose infusions are charted with start and stop. Of any other drug the dose counts, at its start."""
 
 GIVEN = ("in-progress", "completed", "stopped")
 NOT_GIVEN = ("not-done", "on-hold", "unknown")
@@ -25,14 +25,14 @@ RETRACTED = "entered-in-error"
 
 
 class Product(NamedTuple):
-    """What the codings of a product mean, and the first name in them."""
+    """The meaning of a product's codes, and the first name in them."""
 
     found: Found
     name: str
 
 
 class Products:
-    """The products of one delivery: a Medication that many administrations refer to is read once."""
+    """The products of one delivery. A Medication is parsed once, however many administrations refer to it."""
 
     def __init__(self, bundle: Bundle, codes: Codes) -> None:
         self._bundle = bundle
@@ -40,7 +40,7 @@ class Products:
         self._read: dict[int, Product] = {}
 
     def of(self, given: MedicationAdministration, base: str) -> Product:
-        """What was given."""
+        """The product of an administration."""
         if given.medicationCodeableConcept is not None:
             return self._meaning(coded(given.medicationCodeableConcept))
         reference = given.medicationReference.reference if given.medicationReference is not None else ""
@@ -68,7 +68,7 @@ def elements(
     where: str,
     whole: dict[str, Any],
 ) -> list[ElementResult]:
-    """What an administration of a product becomes."""
+    """The elements of an administration."""
     found, name = product
     start, end = _times(given, source)
     use = {RETRACTED: "retract"}.get(given.status, "given" if given.status in GIVEN else "not-given")
@@ -111,7 +111,7 @@ def _infusion(
     where: str,
     whole: dict[str, Any],
 ) -> ElementResult:
-    """The CAR-T cells themselves were given."""
+    """The administration of the CAR-T cells themselves."""
     if given.status not in (*GIVEN, RETRACTED):
         if given.status not in NOT_GIVEN:
             return dead_letter(where, patient, f"status: {given.status[:40]!r} is not known")
@@ -133,7 +133,7 @@ def _infusion(
 def administration(identifier: str, common: Native, start: datetime, end: When | None) -> tuple[Native, ...]:
     """The native messages of one administration: a dose, or an infusion that started and perhaps stopped.
 
-    `end` is None where no period was given; a period without end is running.
+    If `end` is None, the sender gave no period. A period without an end means a running infusion.
     """
     given = {"type": "treatment", **common, "effective": start.isoformat()}
     if common["drug"] not in INFUSED or end is None:
@@ -147,7 +147,7 @@ def administration(identifier: str, common: Native, start: datetime, end: When |
 
 
 def retraction(identifier: str, common: Native, start: datetime) -> tuple[Native, ...]:
-    """What takes an administration back, as whatever it had been charted."""
+    """Retract an administration, in every form in which it may be charted."""
     given = {"type": "treatment", **common, "effective": start.isoformat(), "status": "entered_in_error"}
     made = (given | {"id": identifier, "action": "given"},)
     if common["drug"] not in INFUSED:
@@ -165,7 +165,7 @@ def _times(given: MedicationAdministration, source: Source) -> tuple[When, When 
 
 
 def _codings(raw: dict[str, Any] | None) -> list[SentCode]:
-    """The codings of a Medication: its code, else its ingredients; none of what is no Medication."""
+    """The codes of a Medication: its own, else those of its ingredients; none for any other resource."""
     try:
         product = Medication.model_validate(raw) if raw is not None else Medication()
     except ValidationError:

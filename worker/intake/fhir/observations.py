@@ -1,4 +1,4 @@
-"""An Observation: its own value and those of its components, each a result."""
+"""An Observation: its own value and the value of each component are results."""
 
 import hashlib
 import json
@@ -37,9 +37,9 @@ def elements(
     where: str,
     name: str,
 ) -> list[ElementResult]:
-    """What an Observation becomes.
+    """The elements of an Observation.
 
-    `inherited` is the time of the report that lists it, `name` what its messages are called (`identifier_of`).
+    `inherited`: the time of the report that lists it. `name`: the id of its messages (`identifier_of`).
     """
     life = LIVES.get(observation.status)
     if life is None:
@@ -84,19 +84,19 @@ def _parts(observation: Observation) -> Iterator[tuple[Observation | Component, 
 
 
 def _only_groups(part: Observation | Component, observation: Observation) -> bool:
-    """Whether this only refers to members, whatever its code."""
+    """Whether an Observation only refers to members, whatever its code."""
     return part is observation and bool(observation.hasMember) and not value_of(part).given
 
 
 def coded(concept: Concept) -> list[SentCode]:
-    """The codings of a concept; its text names those that bear no display."""
+    """The codes of a concept. If a code has no display, the concept's text is its name."""
     text = concept.text[:400]
     found = [SentCode(item.system, item.code, item.display or text) for item in concept.coding if item.code]
     return found or ([SentCode("", "", text)] if text and concept.coding else [])
 
 
 def value_of(part: Observation | Component) -> Value:
-    """The value of an Observation or a component, or why there is none."""
+    """The value of an Observation or a component, or the reason why there is none."""
     absent = reason(part.dataAbsentReason) if part.dataAbsentReason is not None else ""
     if part.valueQuantity is not None and part.valueQuantity.value is not None:
         return _quantity(part, part.valueQuantity)
@@ -125,7 +125,7 @@ def _quantity(part: Observation | Component, quantity: Quantity) -> Value:
 
 
 def _units(quantity: Quantity) -> tuple[str, ...]:
-    """The code of a unit outweighs its text; a code of another system than UCUM is no unit."""
+    """The spellings of a unit: its code first, then its text. A code of a system other than UCUM is no unit."""
     if quantity.system in ("", UCUM) or "11073" in quantity.system:
         return quantity.code, quantity.unit
     return (quantity.unit,)
@@ -139,7 +139,7 @@ def _limit(limit: Quantity | None, units: tuple[str, ...]) -> str | None:
 
 
 def reason(concept: Concept) -> str:
-    """Why there is no value, in the sender's word."""
+    """The reason why there is no value, in the sender's words."""
     for coding in concept.coding:
         if coding.display or coding.code:
             return coding.display or coding.code
@@ -147,7 +147,7 @@ def reason(concept: Concept) -> str:
 
 
 def time_of(observation: Observation, inherited: When | None, source: Source) -> When:
-    """When it was so: its own time, that of its report, else when it was issued."""
+    """The time of an Observation: its own, else that of its report, else when it was issued."""
     own = observation.effectiveDateTime or observation.effectiveInstant
     if not own and observation.effectivePeriod is not None:
         own = observation.effectivePeriod.end or observation.effectivePeriod.start
@@ -159,14 +159,14 @@ def time_of(observation: Observation, inherited: When | None, source: Source) ->
 
 
 def time_of_report(report: Around, source: Source) -> When | None:
-    """The time that results inherit from the report that lists them."""
+    """The time that a report lends to the results it lists."""
     period = report.effectivePeriod or Period()
     own = report.effectiveDateTime or period.end or period.start
     return fhir(own, source.zone) if own else None
 
 
 def identifier_of(resource: Any, whole: dict[str, Any]) -> str:
-    """What a resource is called, so that its correction finds it: id, else identifier, else a hash of it."""
+    """The id of a resource, which its correction shares: `id`, else an identifier, else a hash of the resource."""
     kind = whole["resourceType"]
     names = [resource.id, *(f"{item.system}|{item.value}" for item in resource.identifier if item.value)]
     for name in names:
@@ -176,7 +176,7 @@ def identifier_of(resource: Any, whole: dict[str, Any]) -> str:
 
 
 def name_inside(around: str, observation: Observation, whole: dict[str, Any]) -> str:
-    """What a contained Observation is called: its id says something only in the resource around it."""
+    """The id of a contained Observation. Its own id is unique only within the resource around it."""
     name = f"{around}/{observation.id or _hash(json.dumps(whole, sort_keys=True, default=str))}"
     return name if len(name) <= _LONGEST_NAME else f"{around.partition('/')[0]}/{_hash(name)}"
 

@@ -1,4 +1,4 @@
-"""FHIR OperationOutcomes and response Bundles: each entry has its answer in its place, with field and fix."""
+"""FHIR OperationOutcomes and response Bundles. Each entry is answered in its place, with the field and the fix."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ def outcome(*issues: dict[str, Any]) -> dict[str, Any]:
 
 
 def issue(text: str, severity: str = "error", code: str = "invalid", where: str = "") -> dict[str, Any]:
-    """One issue; `where` is the place in what was sent."""
+    """One issue. `where`: the place in the request."""
     body: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": text}
     return body | {"expression": [where]} if where else body
 
 
 def of_item(item: ParsedResource) -> dict[str, Any]:
-    """The outcome of one resource, element by element."""
+    """The OperationOutcome of one resource, element by element."""
     issues = []
     for element in item.elements:
         severity, code = _SEVERITY[element.outcome]
@@ -44,7 +44,7 @@ def of_item(item: ParsedResource) -> dict[str, Any]:
 
 
 def of_bundle(parsed: Parsed, kind: str) -> dict[str, Any]:
-    """The response to a Bundle: as many entries as it had, in its order."""
+    """The response to a Bundle: one entry for each entry of it, in order."""
     entries = []
     for item in parsed.items:
         response: dict[str, Any] = {"status": STATUS[item.outcome]}

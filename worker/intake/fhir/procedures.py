@@ -1,4 +1,4 @@
-"""A Procedure: the infusion of CAR-T cells. No other procedure is read."""
+"""A Procedure: the infusion of CAR-T cells. No other Procedure is read."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ RETRACTED = "entered-in-error"
 
 
 def is_infusion(resource: dict[str, Any], source: Source) -> bool:
-    """Whether a resource is a Procedure that infuses CAR-T cells; any other is not looked at."""
+    """Whether a resource is a Procedure that infuses CAR-T cells."""
     return resource["resourceType"] == "Procedure" and _meaning(resource, source) is not None
 
 
 def _meaning(resource: dict[str, Any], source: Source) -> str | None:
-    """The product of an infusion, empty where it is not said; None where it is no infusion."""
+    """The product of an infusion, empty if it is not named; None if the Procedure is no infusion."""
     try:
         code = Coded.model_validate(resource).code
     except ValidationError:
@@ -36,7 +36,7 @@ def _meaning(resource: dict[str, Any], source: Source) -> str | None:
 
 
 def element(done: Procedure, patient: str, source: Source, where: str, whole: dict[str, Any]) -> ElementResult:
-    """What the Procedure of an infusion becomes."""
+    """The element of an infusion's Procedure."""
     if done.status not in (*BEGUN, RETRACTED):
         if done.status not in NOT_BEGUN:
             return dead_letter(where, patient, f"status: {done.status[:40]!r} is not known")
@@ -56,7 +56,7 @@ def element(done: Procedure, patient: str, source: Source, where: str, whole: di
 
 
 def _start(done: Procedure, source: Source) -> When:
-    """When it began: R4 says `performed`, R5 `occurrence`."""
+    """The start of a Procedure: `performed` in R4, `occurrence` in R5."""
     periods = (done.performedPeriod or Period(), done.occurrencePeriod or Period())
     texts = (done.performedDateTime, done.occurrenceDateTime, *(period.start for period in periods))
     text = next((text for text in texts if text), "")

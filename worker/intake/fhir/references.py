@@ -1,4 +1,4 @@
-"""Who and what a reference means: inside its Bundle first, never across servers."""
+"""References: resolved within their Bundle first, never on a server."""
 
 import re
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ _LITERAL = re.compile(r"(?:(https?://[^\s]+?)/)?([A-Za-z]+/[A-Za-z0-9\-.]{1,128}
 
 
 class BundleEntry(NamedTuple):
-    """One entry of a Bundle; a resource that came alone is an entry without address."""
+    """One entry of a Bundle. A resource that is sent alone is an entry without an address."""
 
     number: int
     address: str
@@ -22,7 +22,7 @@ class BundleEntry(NamedTuple):
 
 
 class Bundle:
-    """The entries of one delivery, to be found by reference."""
+    """The entries of one delivery, found by reference."""
 
     def __init__(self, entries: list[BundleEntry]) -> None:
         self.entries = entries
@@ -36,7 +36,7 @@ class Bundle:
         self._several = len({entry.base for entry in entries if entry.base}) > 1
 
     def find(self, reference: str, base: str) -> BundleEntry | None:
-        """The entry a reference of a resource on `base` means, if it stands in this Bundle."""
+        """The entry that a reference of a resource on `base` means; None if the Bundle has no such entry."""
         if len(reference) > LONGEST:
             return None
         if reference.startswith("urn:"):
@@ -48,7 +48,7 @@ class Bundle:
         return self._found.get(f"{address}/{name}" if address else name)
 
     def name(self, reference: str, base: str) -> str:
-        """A reference that leads out of the Bundle, as the name of what it means on its own server."""
+        """The name of a reference that leads out of the Bundle, unique to its server."""
         match = _LITERAL.fullmatch(reference)
         if match is None:
             return ""
@@ -89,7 +89,7 @@ class Subjects:
         return checked(Identity(name, "", "reference"))
 
     def _in_bundle(self, entry: BundleEntry) -> Identity | None:
-        """The patient of an entry, which is read once, however many refer to it."""
+        """The patient of an entry. It is parsed once, however many references lead to it."""
         if entry.number not in self._read:
             try:
                 self._read[entry.number] = self._identified(entry)
@@ -110,7 +110,7 @@ class Subjects:
         return self._choose(patient.identifier)
 
     def patient(self, patient: Patient) -> Identity:
-        """The patient a Patient resource is about.
+        """The patient of a Patient resource.
 
         Raises:
             Unidentified: it has neither a usable identifier nor an id.
@@ -123,7 +123,7 @@ class Subjects:
         return self.of(reference, "")
 
     def _choose(self, identifiers: tuple[Identifier, ...]) -> Identity:
-        """The identifier that names the patient; most results of a delivery are of one."""
+        """The identifier that names the patient. It is cached: most results of a delivery belong to one patient."""
         sent = tuple(Identity(item.value, item.system, _type(item.type)) for item in identifiers)
         if sent not in self._chosen:
             self._chosen[sent] = choose(sent, self._policy.identifiers)

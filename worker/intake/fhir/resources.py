@@ -1,7 +1,7 @@
-"""The parts of a dozen FHIR R4 types that are read; what else a resource holds is passed over.
+"""The parts of FHIR R4 types that are read. Every other field of a resource is ignored.
 
-A field of the wrong shape refuses its resource by name, never the Bundle around it. Numbers are exact: JSON numbers
-come as integers or decimals, never as floats.
+If a field has the wrong shape, its resource is refused by name, never the Bundle around it. Numbers are exact: JSON
+numbers arrive as integers or decimals, never as floats.
 """
 
 from decimal import Decimal
@@ -19,7 +19,7 @@ class _Fhir(BaseModel):
 LONGEST = 400
 
 Short = Annotated[str, StringConstraints(max_length=LONGEST)]
-"""A code, a reference, an identifier: nothing of it is longer in earnest."""
+"""A code, a reference or an identifier. No real one is longer."""
 
 
 def _exact(value: Any) -> Any:
@@ -31,13 +31,14 @@ def _exact(value: Any) -> Any:
 Number = Annotated[Decimal, BeforeValidator(_exact)]
 
 MOST_LISTED = 10_000
-"""References of one report or panel, and resources inside another."""
+"""The most references of one report or panel, and resources inside another."""
 
 Some = Annotated[tuple[_T, ...], FailFast(), Field(max_length=100)]
-"""Codings, identifiers, ingredients. The first bad one refuses the list: all errors of it would cost more than it."""
+"""Codes, identifiers, ingredients. The first invalid item refuses the list, because collecting all errors would cost
+more than the list."""
 
 Parts = Annotated[tuple[_T, ...], FailFast(), Field(max_length=1_000)]
-"""Components of one Observation."""
+"""The most components of one Observation."""
 
 Listed = Annotated[tuple[_T, ...], FailFast(), Field(max_length=MOST_LISTED)]
 
@@ -66,14 +67,14 @@ class Identifier(_Fhir):
 
 
 class Reference(_Fhir):
-    """A reference, literal or by identifier."""
+    """A literal or logical reference."""
 
     reference: Short = ""
     identifier: Identifier | None = None
 
 
 class Quantity(_Fhir):
-    """A number with its unit, and a comparator where it is a bound."""
+    """A number with its unit. `comparator`: it is only a bound."""
 
     value: Number | None = None
     comparator: Short = ""
@@ -83,7 +84,7 @@ class Quantity(_Fhir):
 
 
 class Period(_Fhir):
-    """From `start` to `end`; open where `end` is missing."""
+    """A period. If `end` is missing, it continues."""
 
     start: Short = ""
     end: Short = ""
@@ -108,11 +109,11 @@ class _Measured(_Fhir):
 
 
 class Component(_Measured):
-    """One of several values of an Observation."""
+    """One value of several of an Observation."""
 
 
 class Observation(_Measured):
-    """A measurement, a result, an assessment, or the panel that groups some."""
+    """A measurement, result or assessment, or the panel that groups some."""
 
     id: Short = ""
     identifier: Some[Identifier] = ()
@@ -127,7 +128,7 @@ class Observation(_Measured):
 
 
 class Around(_Fhir):
-    """What results inherit from a resource around them: name, patient, and from some kinds the time."""
+    """A resource from which others inherit: name and patient, from some kinds also the time."""
 
     id: Short = ""
     identifier: Some[Identifier] = ()
@@ -138,20 +139,20 @@ class Around(_Fhir):
 
 
 class DiagnosticReport(Around):
-    """A report: the time and the patient of the results it lists."""
+    """A report. The results that it lists inherit its time and patient."""
 
     result: Listed[Reference] = ()
 
 
 class Meta(_Fhir):
-    """When a resource was changed, and its labels."""
+    """The time of the last change, and labels."""
 
     lastUpdated: Short = ""  # noqa: N815
     security: Some[Coding] = ()
 
 
 class Ingredient(_Fhir):
-    """What a product is made of."""
+    """One ingredient of a product."""
 
     itemCodeableConcept: Concept | None = None  # noqa: N815
 
@@ -165,13 +166,13 @@ class Medication(_Fhir):
 
 
 class Dosage(_Fhir):
-    """How much was given."""
+    """The amount of a dose."""
 
     dose: Quantity | None = None
 
 
 class MedicationAdministration(_Fhir):
-    """That something was given, or is running."""
+    """An administration, complete or in progress."""
 
     id: Short = ""
     identifier: Some[Identifier] = ()
@@ -187,13 +188,13 @@ class MedicationAdministration(_Fhir):
 
 
 class Coded(_Fhir):
-    """A resource of any kind by what it is of."""
+    """A resource of any kind, with its code."""
 
     code: Concept = Concept()
 
 
 class Procedure(Coded):
-    """Something that was done; its time is called `performed` in R4 and `occurrence` in R5."""
+    """A procedure. Its time is `performed` in R4 and `occurrence` in R5."""
 
     id: Short = ""
     identifier: Some[Identifier] = ()

@@ -1,4 +1,4 @@
-"""FHIR resources and Bundles to native messages. One bad entry never takes its neighbours."""
+"""FHIR resources and Bundles to native messages. An invalid entry does not affect its neighbours."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -46,11 +46,11 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class UnreadableResource(ValueError):
-    """The body is no FHIR resource; the text says why."""
+    """The body is no FHIR resource. The text gives the reason."""
 
 
 def decode(raw: bytes) -> dict[str, Any]:
-    """A JSON object, its numbers exact.
+    """Parse a JSON object, with exact numbers.
 
     Raises:
         UnreadableResource: it is not JSON, or not a resource.
@@ -65,7 +65,7 @@ def decode(raw: bytes) -> dict[str, Any]:
 
 
 def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime, budget: Budget) -> Parsed:
-    """What a resource or a Bundle becomes: one item an entry, in order.
+    """Parse a resource or a Bundle: one item for each entry, in order.
 
     Raises:
         UnreadableResource: it is no FHIR resource.
@@ -95,12 +95,12 @@ def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now:
 
 
 def kind_of(bundle: dict[str, Any]) -> str:
-    """The type of a Bundle; empty where none is written."""
+    """The type of a Bundle; empty if missing."""
     return _short(bundle.get("type", ""))
 
 
 def _short(value: Any) -> str:
-    """A word as it was sent; of what is no text its kind, since whatever is written may be nested without end."""
+    """A text as sent, shortened. Any other value is replaced by its kind, because it may be nested without limit."""
     return value[:40] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
@@ -122,7 +122,7 @@ def _entry(index: int, entry: Any) -> BundleEntry | ElementResult:
 
 
 class _Surroundings(NamedTuple):
-    """What Observations inherit from the resource around them: a name, its status, patient and time."""
+    """What contained Observations inherit from the resource around them: a name, its status, patient and time."""
 
     name: str
     status: str
@@ -135,7 +135,7 @@ NOTHING_AROUND = _Surroundings("", "", None, None, "")
 
 
 class _DeliveryReader:
-    """One delivery as it is read."""
+    """The parser of one delivery."""
 
     def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime, budget: Budget) -> None:
         self._bundle = bundle
@@ -152,7 +152,7 @@ class _DeliveryReader:
                 self._inherit_subject_and_time(entry)
 
     def item(self, entry: BundleEntry, where: str) -> ParsedResource:
-        """What one resource becomes."""
+        """Parse one resource."""
         self._budget.check()
         kind = entry.resource["resourceType"]
         inside = _contained(entry.resource)
@@ -185,7 +185,7 @@ class _DeliveryReader:
         )
 
     def _reads(self, resource: dict[str, Any]) -> bool:
-        """Whether more of a resource is read than the Observations in it."""
+        """Whether a resource itself is read, not only the Observations in it."""
         return resource["resourceType"] in READ or procedures.is_infusion(resource, self._source)
 
     def _elements(self, entry: BundleEntry, kind: str, where: str) -> tuple[list[ElementResult], Identity | None]:
@@ -230,10 +230,10 @@ class _DeliveryReader:
     def _inside(
         self, around: _Surroundings, resource: dict[str, Any], where: str
     ) -> tuple[list[ElementResult], Identity]:
-        """An Observation that stands inside another resource, and has no life of its own.
+        """Parse an Observation that is contained in another resource.
 
-        If it has no patient or time, it inherits those of the resource around it. It is retracted with that resource.
-        Its id is local to the resource, so that it is named after both.
+        If it has no patient or time, it inherits those of the resource around it. If that resource is retracted, so is
+        the Observation. Its id is local to that resource, so its name includes both.
         """
         try:
             observation = Observation.model_validate(resource)
@@ -247,7 +247,7 @@ class _DeliveryReader:
         return ([_without_patient(element, nobody) for element in elements] if nobody else elements), identity
 
     def _whose(self, subject: Reference | None, base: str) -> tuple[Identity, str]:
-        """The patient; where there is none, a stand-in and why, since what is not watched needs none."""
+        """The patient; if there is none, a placeholder and the reason. Results that are not watched need no patient."""
         try:
             return self._subjects.of(subject, base), ""
         except Unidentified as error:
@@ -266,7 +266,7 @@ class _DeliveryReader:
             "source": self._source.name,
         }
         native |= {"patient": identity.id, "effective": at}
-        if len(patient.birthDate) == WHOLE_DATE:  # a year, or a month, is no date; the age is then not known
+        if len(patient.birthDate) == WHOLE_DATE:  # a year or a month is no date; the age is unknown then
             native["born"] = patient.birthDate
         return stored(where, identity.id, (native,))
 
@@ -292,7 +292,7 @@ class _DeliveryReader:
     def _alone(
         self, entry: BundleEntry, identity: Identity, owners: dict[int, Identity], elements: list[ElementResult]
     ) -> tuple[str, list[ElementResult]]:
-        """The text of a dead letter. A resource that would inherit too much of its Bundle for that is refused."""
+        """The text of a dead letter. A resource that would inherit too much of its Bundle is refused."""
         when, _ = self._inherited.get(entry.number, (None, None))
         try:
             return self._detached.text(entry, identity, when, owners), elements
@@ -306,11 +306,11 @@ class _DeliveryReader:
 NOBODY = Identity("", "", "")
 RETRACTED = "entered-in-error"
 LEND_TIME = ("DiagnosticReport", "Observation")
-"""Resources whose own time is that of the Observations they contain."""
+"""Resources whose contained Observations inherit their time."""
 
 
 def _contained(resource: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    """The Observations inside a resource, each with its place."""
+    """The Observations contained in a resource, each with its place."""
     contained = resource.get("contained")
     if not isinstance(contained, list):
         return []
@@ -345,7 +345,7 @@ def _is_test(resource: dict[str, Any]) -> bool:
 
 
 def explain(error: ValidationError) -> str:
-    """Each trouble of a resource as `field: what is wrong`."""
+    """Each error of a resource as `field: what is wrong`."""
     parts = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
         path = ".".join(str(part) for part in item["loc"])

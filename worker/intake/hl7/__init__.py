@@ -1,1 +1,1 @@
-"""HL7 v2: tokens, batches, acknowledgements, and what its messages say."""
+"""HL7 v2: tokens, batches, acknowledgements, and the parsers of each message type."""

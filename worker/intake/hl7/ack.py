@@ -1,4 +1,4 @@
-"""The answer to one message: AA or AE, in enhanced mode CA or CE. Never AR: after that, engines do not send again."""
+"""The acknowledgement of a message: AA or AE, in enhanced mode CA or CE. Never AR: engines do not retry after it."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ _UNKNOWN = Header._make(["|", "^~\\&", *[""] * 6, "P", "2.5.1", *[""] * 3, "utf-
 def acknowledge(header: Header | None, good: bool, now: datetime, why: str = "") -> bytes:
     """The one acknowledgement of a message.
 
-    `good` is said only of what is stored. `why` is shown to the sender; it holds nothing of the message.
-    Without a header the answer names no message, and reports one message as refused.
+    `good`: the message is stored. `why` is shown to the sender and contains nothing of the message. Without a header
+    the acknowledgement names no message, and reports one message as refused.
     """
     to = header or _UNKNOWN
     lines = [_msh(to, now), _msa(to, _code(to, good), why)]
@@ -27,17 +27,17 @@ def acknowledge(header: Header | None, good: bool, now: datetime, why: str = "")
 
 
 def asked_for(header: Header | None, good: bool) -> bool:
-    """Whether MSH-15 and MSH-16 ask for an answer at all; a message without them is always answered."""
+    """Whether MSH-15 and MSH-16 request an acknowledgement. A message without these fields is always acknowledged."""
     if header is None or not (header.accept_when or header.application_when):
         return True
     return _wanted(header.accept_when, good) or _wanted(header.application_when, good)
 
 
 def _code(to: Header, good: bool) -> str:
-    """The accepting acknowledgement where MSH-15 asks for one, else that of original mode.
+    """The accept code if MSH-15 requests one, else the code of original mode.
 
-    Where both are asked for it is the accepting one: we accept for safe keeping, and what a message leads to is
-    paged to people, not answered to machines.
+    If both are requested, we send the accept code. We accept for safe keeping; what follows of a message is paged to
+    people, not answered to machines.
     """
     kind = "C" if _wanted(to.accept_when, good) else "A"
     return f"{kind}A" if good else f"{kind}E"
@@ -77,7 +77,7 @@ def _err(to: Header, why: str) -> str:
 
 
 def _clean(to: Header, text: str) -> str:
-    """Text without signs that would have to be escaped."""
+    """Remove the characters that would need an escape."""
     signs = {to.separator, *to.encoding}
     return "".join(" " if sign in signs or not sign.isprintable() else sign for sign in text[:_LONGEST_TEXT])
 

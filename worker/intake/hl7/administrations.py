@@ -1,4 +1,4 @@
-"""RAS^O17: each RXA is one administration. Orders and dispenses are other messages, and none."""
+"""RAS^O17: each RXA is one administration. Orders and dispenses are other messages, which are not read."""
 
 from config.codes import DRUG
 from config.intake import Source
@@ -20,7 +20,7 @@ DELETED = "D"
 
 
 def administrations(message: Hl7Message, source: Source, budget: Budget) -> list[ElementResult]:
-    """Every RXA in order.
+    """Parse every RXA in order.
 
     Raises:
         OverBudget: to read them costs too much.
@@ -79,7 +79,7 @@ def _administration(rxa: Segment, where: str, patient: str, nobody: str, named: 
 
 
 def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str, source: Source) -> ElementResult:
-    """The CAR-T cells themselves were given."""
+    """The administration of the CAR-T cells themselves."""
     start = _when(rxa, 3, source)
     status = rxa.field(20).component(1).strip().upper()
     if nobody:
@@ -109,7 +109,7 @@ def _when(rxa: Segment, number: int, source: Source) -> When:
 
 
 def _end(rxa: Segment, start: When, source: Source) -> When | None:
-    """When it ended; None for a dose at one moment, `NEVER` for a rate that runs (RXA-12) without end."""
+    """The end of an administration; None for a single dose, `NEVER` for a rate (RXA-12) without an end."""
     end = _when(rxa, 4, source)
     if end.at is None:
         return NEVER if rxa.field(12) else None

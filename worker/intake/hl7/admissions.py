@@ -1,4 +1,4 @@
-"""ADT: two records that are one person, and for the wards that are watched admission, transfer and discharge."""
+"""ADT: merges of two records of one person; on watched wards also admission, transfer and discharge."""
 
 import hashlib
 
@@ -15,11 +15,11 @@ REGISTERS = ("A01", "A02", "A08", "A13")
 DISCHARGES = ("A03",)
 
 SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
-"""Patient class (PV1-2, HL7 table 0004) to setting; a recurring patient comes to the day clinic."""
+"""Patient class (PV1-2, HL7 table 0004) to setting. A recurring patient comes to the day clinic."""
 
 
 def admissions(message: Hl7Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
-    """What an ADT message becomes.
+    """The elements of an ADT message.
 
     Raises:
         OverBudget: to read it costs too much.
@@ -52,7 +52,7 @@ def admissions(message: Hl7Message, event: str, source: Source, budget: Budget) 
 
 
 def _concerns(pv1: Segment | None, source: Source) -> bool:
-    """Whether the ward, or on a transfer the one before, is watched."""
+    """Whether the ward is watched; on a transfer also the ward before it."""
     wards = source.policy.registers
     if "*" in wards:
         return True
@@ -78,7 +78,7 @@ def _said(field: Field, component: int) -> str:
 
 
 def _time(message: Hl7Message, discharged: Segment | None, source: Source) -> When:
-    """When it happened: PV1-45 of a discharge, EVN-6, else EVN-2."""
+    """The time of an event: PV1-45 of a discharge, else EVN-6, else EVN-2."""
     evn = message.first("EVN")
     texts = [discharged.field(45).component(1)] if discharged is not None else []
     texts += [evn.field(6).component(1), evn.field(2).component(1)] if evn is not None else []
@@ -88,7 +88,7 @@ def _time(message: Hl7Message, discharged: Segment | None, source: Source) -> Wh
 
 
 def _operator(message: Hl7Message) -> Native:
-    """Who says so: EVN-5, by name, else by id."""
+    """The operator (EVN-5): the name, else the id."""
     evn = message.first("EVN")
     if evn is None:
         return {}
@@ -98,7 +98,7 @@ def _operator(message: Hl7Message) -> Native:
 
 
 def _merges(message: Hl7Message, event: str, source: Source, budget: Budget) -> list[ElementResult]:
-    """A PID and the MRG below it: the record of MRG-1 goes on as that of PID-3."""
+    """The merges: the record of each MRG-1 continues as that of the PID-3 above it."""
     made: list[ElementResult] = []
     into, nobody = "", "PID: missing"
     when, operator = _time(message, None, source), _operator(message)

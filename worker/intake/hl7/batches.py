@@ -1,4 +1,4 @@
-"""Several messages in one body: FHS and BHS batches, and messages that simply follow each other."""
+"""Several messages in one body: FHS and BHS batches, and messages that follow each other without an envelope."""
 
 import re
 from typing import NamedTuple
@@ -12,9 +12,9 @@ _ENVELOPE = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
 class Hl7Batch(NamedTuple):
-    """The messages of a body in order, and how they differ from the stated count (empty: they do not).
+    """The messages of a body in order. `count_mismatch`: how their number differs from the stated count, if it does.
 
-    A piece without MSH has lost it; `tokens.read` refuses it with the reason, so that it becomes a dead letter.
+    A piece without MSH is included. `tokens.read` refuses it with the reason, so that it becomes a dead letter.
     """
 
     messages: list[bytes]
@@ -22,7 +22,7 @@ class Hl7Batch(NamedTuple):
 
 
 def split(raw: bytes, budget: Budget | None = None) -> Hl7Batch:
-    """Take a body apart; a single message comes back as it is, and nothing but an empty envelope is left out.
+    """Split a body into messages. A single message is returned unchanged, and only empty envelopes are dropped.
 
     Raises:
         OverBudget: it costs too much.
@@ -51,7 +51,7 @@ def split(raw: bytes, budget: Budget | None = None) -> Hl7Batch:
 
 
 def _count_mismatch(trailers: list[bytes], came: int) -> str:
-    """Each BTS may say how many messages its batch holds."""
+    """Compare the counts of the BTS segments, if any, with the number of messages."""
     said = [re.split(rb"[^0-9A-Za-z]", trailer[4:], maxsplit=1)[0] for trailer in trailers]
     if not said or not all(number.isdigit() and len(number) < 9 for number in said):
         return ""
@@ -60,7 +60,7 @@ def _count_mismatch(trailers: list[bytes], came: int) -> str:
 
 
 def _narrowed(raw: bytes, budget: Budget) -> bytes:
-    """The same in UTF-8; the mark in front outranks what MSH-18 says."""
+    """The same text in UTF-8. A byte order mark outranks MSH-18."""
     text, _ = decode(raw, budget)
     marked = re.sub(r"(?m)(?<![^\r\n\ufeff])MSH", "\ufeffMSH", text.lstrip("\ufeff"))
     return marked.encode("utf-8", errors="replace")

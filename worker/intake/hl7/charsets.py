@@ -1,6 +1,6 @@
-"""From bytes to text: the character set a message names in MSH-18, and what to do where it is not kept to.
+"""Character sets: from bytes to text by MSH-18, with a fallback for lines that violate it.
 
-No byte sequence is refused: a line that is not in its declared set is read as UTF-8, else as Windows-1252, alone.
+No byte sequence is refused. A line that is invalid in the declared set is read alone, as UTF-8, else as Windows-1252.
 """
 
 import codecs
@@ -36,7 +36,7 @@ _NAMED = {
     "CNS116431992": "big5",
     "BIG5": "big5",
 }
-"""HL7 table 0211, without spaces and signs, and the other spellings that feeds write. ASCII is read as UTF-8."""
+"""HL7 table 0211 without spaces and signs, and other spellings that feeds use. ASCII is read as UTF-8."""
 
 _LATIN = re.compile(r"(?:ISO)?8859([1-9]|1[013-6])")
 _BYTE_ORDER_MARKS = (
@@ -55,7 +55,7 @@ _AROUND = b"\x00\x0b\r\n\t "
 
 
 def codec_named(name: str) -> str:
-    """Python's codec for an entry of MSH-18; UTF-8 for one that nobody knows."""
+    """Python's codec for an entry of MSH-18; UTF-8 if the entry is unknown."""
     short = _SIGNS.sub("", name[:_LONGEST_NAME].upper())
     if latin := _LATIN.fullmatch(short):
         return f"iso8859-{latin[1]}"
@@ -63,7 +63,7 @@ def codec_named(name: str) -> str:
 
 
 def decode(raw: bytes, budget: Budget | None = None) -> tuple[str, str]:
-    """The text of a message and the codec it is in; keeps every line that is in order as it is.
+    """Decode a message; return its text and codec. Every valid line is kept unchanged.
 
     Raises:
         OverBudget: to read it costs too much. Nothing else.
@@ -84,7 +84,7 @@ def decode(raw: bytes, budget: Budget | None = None) -> tuple[str, str]:
 
 
 def decode_piece(raw: bytes, codec: str) -> str:
-    """The text of a few bytes, as in an escape; never fails."""
+    """Decode a few bytes, such as those of an escape. Never fails."""
     for candidate in (codec, "utf-8", "cp1252"):
         try:
             return raw.decode(candidate)
@@ -108,7 +108,7 @@ def _without_mark(raw: bytes) -> tuple[bytes, str | None]:
 
 
 def _declared(raw: bytes) -> str:
-    """What MSH-18 says; of several repetitions the last one that is wider than ASCII."""
+    """The character set of MSH-18. Of several repetitions the last one wider than ASCII counts."""
     header = _LINE_ENDS.split(raw.lstrip(_AROUND), 1)[0].decode("latin-1")
     fields = header.split(header[3]) if len(header) > 3 else []
     if len(fields) <= 17:

@@ -1,6 +1,6 @@
 r"""HL7's escapes in the text of a field: `\T\` for `&`, `\.br\` for a line end, `\X0D\` for a byte.
 
-What is no escape stays as it is written: a single backslash of a Windows path is not worth a lost result.
+Text that is no escape stays unchanged: a backslash of a Windows path is no reason to lose a result.
 """
 
 import re
@@ -10,15 +10,15 @@ from functools import lru_cache
 from worker.intake.hl7.charsets import decode_piece
 
 _FORMATTING = {"br": "\n", "sp": "\n", "ce": "\n", "sk": " ", "in": "", "ti": "", "fi": "", "nf": ""}
-"""Formatting commands; how far they skip is not followed, so that no escape is longer when it is read."""
+"""Formatting commands. Their distances are ignored, so that no escape becomes longer."""
 
 _COMMAND = re.compile(r"\.(br|sp|ce|sk|in|ti|fi|nf)\s*[+-]?\d{0,9}", re.IGNORECASE)
 _NOTHING = re.compile(r"[HN]|Z.{0,20}|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6}")
-"""Highlighting, local escapes, and changes of the character set, which the decoding has followed already."""
+"""Highlighting, local escapes, and changes of the character set. The decoding has followed the last already."""
 
 
 def unescape(text: str, escape: str, meanings: Mapping[str, str], codec: str) -> str:
-    """The text a sender meant. `meanings` says which separator each of the letters F, S, T, R, E stands for."""
+    """Replace the escapes of a text. `meanings`: the separator of each of the letters F, S, T, R, E."""
     return _pattern(escape).sub(lambda match: _meaning(match, meanings, codec), text)
 
 

@@ -1,4 +1,4 @@
-"""What a message says of itself in its MSH, read so leniently that a message can be named whose body cannot be read."""
+"""The MSH of a message. It is parsed so leniently that we can acknowledge a message whose body is unreadable."""
 
 import hashlib
 import re
@@ -13,9 +13,9 @@ _USUAL = "^~\\&"
 
 
 class Header(NamedTuple):
-    """The MSH fields an acknowledgement is made of, as they are written, and the codec they came in.
+    """The MSH fields for an acknowledgement, as written, and their codec.
 
-    `encoding` is MSH-2 as an answer can be written with it, also where that of the message cannot be used.
+    `encoding`: MSH-2, or a usable one if that of the message is not.
     """
 
     separator: str
@@ -45,7 +45,7 @@ class Header(NamedTuple):
 
 
 def read_header(raw: bytes) -> Header | None:
-    """The MSH of a message; None where it does not begin with one."""
+    """The MSH of a message; None if the message does not begin with one."""
     text, codec = decode(raw[:_LONGEST])
     line = _LINE_END.split(text.lstrip("\x0b\r\n\t \ufeff"), maxsplit=1)[0]
     separator = line[3:4]
@@ -63,9 +63,9 @@ def _usable(encoding: str) -> str:
 
 
 def message_key(raw: bytes) -> str:
-    """Equal for a message that is sent again, different for any other: MSH-3, MSH-4, MSH-10 and a hash of it all.
+    """The idempotency key of a message: MSH-3, MSH-4, MSH-10 and a hash of the whole message.
 
-    The control id alone will not do: some monitors send the same one in every message.
+    The control id alone is not unique: some monitors send the same one in every message.
     """
     header = read_header(raw)
     names = (header.sending_application, header.sending_facility, header.control_id) if header else ()

@@ -1,4 +1,4 @@
-"""The patient of a PID-3 or an MRG-1, by the identifiers of the source's policy."""
+"""The patient of a PID-3 or MRG-1, by the source's identifier rules."""
 
 from config.intake import Source
 from worker.intake.hl7.tokens import Field
@@ -8,7 +8,7 @@ MOST_IDENTIFIERS = 100
 
 
 def patient_of(field: Field, source: Source) -> str:
-    """The patient a list of identifiers names.
+    """The patient that a list of identifiers names.
 
     Raises:
         Unidentified: none of them is of a configured kind, or two are.

@@ -1,4 +1,4 @@
-"""ORU^R01 and OUL^R22, laboratories and monitors alike: each OBX is one result."""
+"""ORU^R01 and OUL^R22, from laboratories and monitors: each OBX is one result."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from worker.intake.times import NEVER, When, hl7
 
 
 class Order(NamedTuple):
-    """What an OBR says of the OBX below it."""
+    """The fields of an OBR, which apply to each OBX below it."""
 
     number: str
     status: str
@@ -31,7 +31,7 @@ NO_ORDER = Order("", "", "")
 
 
 class _Place(NamedTuple):
-    """Where in the message an OBX stands. `named` has hashed what its id has in common with those beside it."""
+    """The place of an OBX in its message. `named`: the hash of what its id shares with its neighbours."""
 
     where: str
     number: int
@@ -45,9 +45,9 @@ class _Place(NamedTuple):
 def results(
     message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget, *, specimens: bool
 ) -> list[ElementResult]:
-    """Every OBX in order. `specimens`: what stands before the OBR describes patient or specimen (OUL).
+    """Parse every OBX in order. `specimens`: segments before the OBR describe the patient or specimen (OUL).
 
-    A message may hold several patients: a PID begins the next one.
+    A message may contain several patients: each PID begins the next.
 
     Raises:
         OverBudget: to read them costs too much.
@@ -140,13 +140,13 @@ def _describes(element: ElementResult) -> ElementResult:
 
 
 def _time(obx: Segment, order: Order, source: Source) -> When:
-    """OBX-14, else OBR-7; when the message was written (MSH-7) says nothing of the patient."""
+    """OBX-14, else OBR-7. MSH-7 is not used: it says when the message was written."""
     text = obx.field(14).component(1).strip() or order.time
     return hl7(text, source.zone) if text and text != '""' else NEVER
 
 
 def _identifier(obx: Segment, place: _Place, when: When) -> str:
-    """The same for a result and its correction; where no order number is sent, of this message alone."""
+    """An id that a result and its correction share. Without an order number it is unique to this message."""
     if place.order.number:
         code = obx.field(3)
         at = when.at.isoformat() if when.at is not None else ""
@@ -155,7 +155,7 @@ def _identifier(obx: Segment, place: _Place, when: When) -> str:
 
 
 def _wrong_patient(element: ElementResult) -> ElementResult:
-    """Status W: the result was somebody else's. That is said on the course; who it belongs to is not known."""
+    """Status W: the result belongs to another, unknown patient. The course shows that."""
     retraction = element.messages[0]
     name = retraction.get("reading", "result").replace("_", " ")
     note = {name_: retraction[name_] for name_ in ("source", "patient", "effective")}
@@ -168,7 +168,7 @@ def _wrong_patient(element: ElementResult) -> ElementResult:
 
 
 def _without_clashes(elements: list[ElementResult]) -> list[ElementResult]:
-    """Two results with one identity and different values both become dead letters."""
+    """Dead-letter two results that have one identity and different values."""
     said: dict[str, tuple[object, ...]] = {}
     clashing: set[str] = set()
     for element in elements:

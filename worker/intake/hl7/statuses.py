@@ -1,4 +1,4 @@
-"""Result status: the worse of OBX-11 (table 0085) and OBR-25 (table 0123)."""
+"""The status of a result: the worse of OBX-11 (table 0085) and OBR-25 (table 0123)."""
 
 from worker.intake.results import ResultStatus, Use
 
@@ -27,11 +27,11 @@ _LIVES = {
 }
 _WORSE = {code: rank for rank, codes in enumerate(("F", "CA", "R", "P", "X", "ISONVUB", "DW")) for code in codes}
 _OF_ORDERS = frozenset("FCRPXISODW")
-"""What OBR-25 may say of each result below it. `A` there means that some results are still to come."""
+"""Codes of OBR-25 that apply to each result below it. `A` there means that some results are still missing."""
 
 
 def worse(result: str, order: str) -> str:
-    """The status that counts. A result that is corrected stays so under an order that is provisional."""
+    """The status that counts. A corrected result stays corrected under a provisional order."""
     if order not in _OF_ORDERS:
         return result
     if not result:
@@ -42,7 +42,7 @@ def worse(result: str, order: str) -> str:
 
 
 def life(status: str, *, unverified: bool, beside_x: bool) -> ResultStatus | None:
-    """What a status allows; None where it is not known. `unverified` and `beside_x` are the source's policy."""
+    """The meaning of a status; None if it is unknown. `unverified` and `beside_x`: the source's policy."""
     found = _LIVES.get(status)
     if status == "R" and not unverified:
         return ResultStatus("unverified", Use.NOT_USABLE)

@@ -14,13 +14,13 @@ RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23",
 
 
 def source_of(message: Hl7Message, intake: Intake) -> Source | None:
-    """The source that sends MSH-3 and MSH-4; None where nobody may who is not listed."""
+    """The source of MSH-3 and MSH-4; None if they are not listed and unlisted senders are refused."""
     header = message.segments[0]
     return intake.hl7(header.field(3).component(1).strip(), header.field(4).component(1).strip())
 
 
 def take(message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> Parsed:
-    """What a message becomes. Nothing of it is lost: what cannot be used says so.
+    """The elements of a message. Nothing is lost: an element that cannot be used states the reason.
 
     Raises:
         OverBudget: to read it costs too much.
@@ -48,7 +48,7 @@ def _elements(message: Hl7Message, raw: bytes, source: Source, tables: Tables, b
 
 
 def _nothing(kind: str, name: str, raw: bytes) -> ElementResult:
-    """A message without results is no trouble; one with results in the middle of a line has lost its line ends."""
+    """Ignore a message without results, or dead-letter it if a segment of results stands in the middle of a line."""
     if name.encode() in raw:
         return dead_letter(kind, "", f"{name}: no line begins with it, and one holds it; segments must end with CR")
     return ignored(kind, f"no {name}")

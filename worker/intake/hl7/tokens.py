@@ -1,8 +1,9 @@
-r"""HL7 v2 as it is written: segments, fields, repetitions, components, subcomponents; what they mean is not known here.
+r"""HL7 v2 syntax: segments, fields, repetitions, components, subcomponents. Their meaning is not known here.
 
-A message is cut into lines at once and a line into fields when one is asked for: most segments are never looked at.
-Read are CR, LF and CRLF line ends, also mixed; a byte order mark; any separators that MSH-1 and MSH-2 name; every
-character set of MSH-18. A line that begins no segment belongs to the text of the segment above it.
+A message is split into lines at once, and a line into fields on demand: most segments are never used.
+
+Accepted are CR, LF and CRLF line ends, also mixed; a byte order mark; any separators of MSH-1 and MSH-2; and every
+character set of MSH-18. A line that begins no segment continues the text of the segment above it.
 """
 
 import re
@@ -16,17 +17,17 @@ from worker.intake.hl7.escapes import unescape
 _USUAL = "^~\\&"
 _SHOWN = 20
 _AROUND = "\x00\x0b\x1c\r\n\t \ufeff"
-"""What may stand around a message: white space, a mark, and the framing of a file recorded from the wire."""
+"""What may surround a message: white space, a byte order mark, and the framing of a recorded file."""
 
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 class Hl7Error(ValueError):
-    """Bytes that are no HL7 message; the text says why and shows nothing of it but its first characters."""
+    """Bytes that are no HL7 message. The text gives the reason and shows only the first characters."""
 
 
 class Separators(NamedTuple):
-    """The signs of one message, empty where it has none, and the codec its bytes came in."""
+    """The separators of one message, empty if it has none, and its codec."""
 
     field: str
     component: str
@@ -36,7 +37,7 @@ class Separators(NamedTuple):
     codec: str = "utf-8"
 
     def clean(self, text: str) -> str:
-        """Text without escapes."""
+        """Replace the escapes of a text."""
         if not self.escape or self.escape not in text:
             return text
         return unescape(text, self.escape, _meanings(self), self.codec)
@@ -44,7 +45,7 @@ class Separators(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _meanings(signs: Separators) -> dict[str, str]:
-    # \P\ is the truncation sign of version 2.7, `#` unless MSH-2 names another; nobody was seen to do so.
+    # \P\ is the truncation sign of version 2.7: `#` unless MSH-2 names another. No known sender does.
     return {
         "F": signs.field,
         "S": signs.component,
@@ -56,7 +57,7 @@ def _meanings(signs: Separators) -> dict[str, str]:
 
 
 class Repetition:
-    """One of a field's values."""
+    """One value of a field."""
 
     __slots__ = ("_raw", "_signs")
 
@@ -66,11 +67,11 @@ class Repetition:
 
     @property
     def text(self) -> str:
-        """All of it, unescaped; component separators stay."""
+        """The whole value, unescaped; component separators stay."""
         return self._signs.clean(self._raw)
 
     def component(self, c: int, sub: int = 1) -> str:
-        """One subcomponent, unescaped; empty where it is absent. Both count from 1."""
+        """One subcomponent, unescaped; empty if absent. Both numbers count from 1."""
         return self._signs.clean(_part(_part(self._raw, self._signs.component, c), self._signs.subcomponent, sub))
 
     def __bool__(self) -> bool:
@@ -78,7 +79,7 @@ class Repetition:
 
 
 class Field:
-    """A field: `bool()` says whether anything stands in it. HL7's explicit nothing, `""`, is text like any other."""
+    """A field. It is true if it is not empty. HL7's explicit null `""` is text like any other."""
 
     __slots__ = ("_raw", "_signs")
 
@@ -88,7 +89,7 @@ class Field:
 
     @property
     def repetitions(self) -> list[Repetition]:
-        """Its values; none where the field is empty."""
+        """The values; none if the field is empty."""
         if not self._raw:
             return []
         sign = self._signs.repetition
@@ -96,7 +97,7 @@ class Field:
 
     @property
     def count(self) -> int:
-        """How many values it has, without reading them."""
+        """The number of values, without parsing them."""
         if not self._raw:
             return 0
         return self._raw.count(self._signs.repetition) + 1 if self._signs.repetition else 1
@@ -108,11 +109,11 @@ class Field:
 
     @property
     def raw(self) -> str:
-        """All of it as it is written, escapes and separators included."""
+        """The field as written, with escapes and separators."""
         return self._raw
 
     def component(self, c: int, sub: int = 1, repetition: int = 0) -> str:
-        """One subcomponent, unescaped; empty where it is absent. Components count from 1, repetitions from 0."""
+        """One subcomponent, unescaped; empty if absent. Components count from 1, repetitions from 0."""
         if not self._raw:
             return ""
         signs = self._signs
@@ -124,7 +125,7 @@ class Field:
 
 
 class Segment:
-    """One segment; fields are numbered as HL7 does, so that MSH-1 is the field separator itself."""
+    """One segment. Fields are numbered as in HL7, so that MSH-1 is the field separator itself."""
 
     __slots__ = ("_fields", "_line", "_signs", "name")
 
@@ -135,13 +136,13 @@ class Segment:
         self._fields: list[str] | None = None
 
     def field(self, n: int) -> Field:
-        """Field `n`, counted from 1; an empty one where the segment is shorter."""
+        """Field `n`, counted from 1; empty if the segment is shorter."""
         if self._fields is None:
             self._fields = self._line.split(self._signs.field)
         if self.name != "MSH":
             return Field(self._fields[n] if 0 < n < len(self._fields) else "", self._signs)
         if n <= 2:
-            # The separators are no text: read with themselves they would fall apart.
+            # The separators are no text. Split by themselves they would fall apart.
             return Field(self._header(n), Separators(self._signs.field, "", "", "", ""))
         return Field(self._fields[n - 1] if n <= len(self._fields) else "", self._signs)
 
@@ -152,7 +153,7 @@ class Segment:
 
 
 class Hl7Message:
-    """The segments of one message, in order; the first is its MSH."""
+    """The segments of one message, in order. The first is its MSH."""
 
     __slots__ = ("segments", "separators")
 
@@ -170,7 +171,7 @@ class Hl7Message:
 
 
 def read(raw: bytes, budget: Budget | None = None) -> Hl7Message:
-    """One message from its bytes.
+    """Parse one message.
 
     Raises:
         OverBudget: to read it costs too much.
@@ -205,7 +206,7 @@ def _separators(text: str, codec: str) -> Separators:
         raise Hl7Error("MSH-2: these are no encoding characters")
     signs = list(written[:4])
     if len(set(written)) < len(written):
-        # Such as a backslash doubled by some software on the way: then those of the text are doubled as well.
+        # Some software doubles a backslash on the way; then those of the text are doubled as well.
         raise Hl7Error("MSH-2: the same encoding character twice")
     for usual in _USUAL[len(signs) :]:
         signs.append("" if usual in signs or usual == field else usual)
@@ -214,7 +215,7 @@ def _separators(text: str, codec: str) -> Separators:
 
 
 def _lines(text: str, separator: str, budget: Budget) -> list[str]:
-    """The lines of a message, one a segment."""
+    """The lines of a message, one for each segment."""
     lines: list[str] = []
     continued: list[str] = []
     for line in budget.during(_LINE_ENDS.split(text)):
@@ -237,7 +238,7 @@ def _join(lines: list[str], continued: list[str]) -> None:
 
 
 def _part(raw: str, sign: str, number: int) -> str:
-    """The `number`th part, counted from 1; all of it where the message has no such separator."""
+    """The `number`th part, counted from 1; the whole text if the message has no such separator."""
     if not sign or sign not in raw:
         return raw if number == 1 else ""
     if number == 1:

@@ -1,4 +1,4 @@
-"""What stands in OBX-5 to OBX-7, by the type in OBX-2."""
+"""The contents of OBX-5 to OBX-7, by the type in OBX-2."""
 
 import re
 
@@ -30,7 +30,7 @@ def codings(field: Field) -> tuple[SentCode, ...]:
 
 
 def value(obx: Segment) -> Value:
-    """The value of an OBX. Two values in one field are no value; text is kept as text."""
+    """The value of an OBX. Two values in one field are no value. Text stays text."""
     kind, field = obx.field(2).text.strip().upper(), obx.field(5)
     if field.text.strip() in _EMPTY and field.count < 2:
         return Value(absent="no value was sent (OBX-5 is empty)")
@@ -58,7 +58,7 @@ def _bare(field: Field) -> tuple[SentCode, ...]:
 
 
 def _number(text: str) -> str:
-    """HL7 writes .5 and 5. as well; anything else is left as it is."""
+    """Complete the numbers `.5` and `5.` of HL7; leave any other text unchanged."""
     text = text.strip()[:_LONGEST]
     if re.fullmatch(r"[<>]?=?[+-]?\d*\.\d*", text, re.ASCII) and text.strip("<>=+-.") != "":
         head, _, tail = text.partition(".")
@@ -68,7 +68,7 @@ def _number(text: str) -> str:
 
 
 def _structured(field: Field) -> tuple[str, str]:
-    """SN: comparator ^ number ^ separator ^ number. A range, a ratio or a score of several parts is no value."""
+    """SN: comparator ^ number ^ separator ^ number. A range, a ratio or a multi-part score is no value."""
     comparator, number, separator, second = (field.component(place).strip() for place in range(1, 5))
     whole = field.text[:60]
     if separator or second:
@@ -79,7 +79,7 @@ def _structured(field: Field) -> tuple[str, str]:
 
 
 def units(field: Field) -> tuple[str, ...]:
-    """The spellings of a unit, the most trusted first: of MDC the reference id, of others the code."""
+    """The spellings of a unit, the most trusted first: for MDC the reference id, else the code."""
     first = [field.component(1).strip(), field.component(2).strip()]
     if field.component(3).strip() == MDC:
         first.reverse()
@@ -88,7 +88,7 @@ def units(field: Field) -> tuple[str, ...]:
 
 
 def limits(text: str) -> tuple[str | None, str | None]:
-    """The ends of a reference range: `12-16`, `<5` (no lower one), `>60` (no upper one)."""
+    """The limits of a reference range: `12-16`, `<5` (no lower limit), `>60` (no upper limit)."""
     if len(text) > _LONGEST_RANGE:
         return None, None
     one = _ONE_END.fullmatch(text)

@@ -57,7 +57,7 @@ class ReceivedMessage(NamedTuple):
 
 
 class MessageOutcome(NamedTuple):
-    """The outcome of a message. Anything but refused is durable; the answer shows `why`."""
+    """The outcome of a message. Unless it is refused, the message is durable. The acknowledgement shows `why`."""
 
     outcome: ElementOutcome
     why: str = ""
@@ -75,7 +75,7 @@ class Request(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """The most it costs to answer: bytes, and messages as counted without parsing."""
+        """The most that an answer costs: the bytes, and the messages as counted without parsing."""
         return sum(len(frame.body) + MESSAGE_WEIGHT * frame.body.count(b"MSH") for frame in self.frames)
 
 
@@ -109,7 +109,7 @@ class RequestProgress:
         self._counts: Counter[str] = Counter()
 
     def slice(self) -> list[_Piece]:
-        """The next pieces to answer, together as heavy as a slice."""
+        """The next pieces to answer, up to the weight of a slice."""
         pieces: list[_Piece] = []
         weight = 0
         for piece in self._pieces:

@@ -19,10 +19,10 @@ from worker.intake.mllp.frames import FrameReader
 log = logging.getLogger(__name__)
 
 MOST_FRAMES = 2000
-"""Frames read at once. Shorter ones than messages would only cost the event loop time."""
+"""Frames read at once. More short frames would only cost time of the event loop."""
 
 READ_BYTES = 32 * 1024
-"""Of one connection at once, before the next is read from."""
+"""Bytes that are read from one connection before the next one is read."""
 
 GRACE_SECONDS = 0.25
 """A closing connection that is silent for this long has sent everything."""

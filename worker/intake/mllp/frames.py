@@ -1,7 +1,7 @@
-"""MLLP framing without any input or output: bytes as they arrive in, bodies out.
+"""MLLP framing without input or output: from bytes to frames.
 
-A frame is VT, body, FS, CR. Read as tolerantly as senders require: bytes before a VT are skipped, the CR may be
-missing, and a VT before a header inside a frame begins anew, since its sender has given up the frame before.
+A frame is VT, body, FS, CR. The reader is as tolerant as senders require. It skips bytes before a VT and accepts a
+missing CR. A VT before a header inside a frame begins a new frame, because its sender has abandoned the one before.
 """
 
 import math
@@ -11,17 +11,18 @@ from typing import NamedTuple
 VT, FS, CR = b"\x0b", b"\x1c", b"\r"
 
 MOST_BYTES = 4 * 1024 * 1024
-"""A longer body is no message of a monitor or laboratory: it is answered AE, and the connection closes."""
+"""The most bytes of a body. A longer one is no message of a monitor or laboratory: it is answered AE, and
+the connection closes."""
 
 BEGINNING = 64 * 1024
-"""Bytes kept of a body that is too long: enough to name it in the answer."""
+"""The bytes kept of a body that is too long: enough to name it in the answer."""
 
 _BEGIN = re.compile(rb"\x0b(?=(?:\xef\xbb\xbf)?(?:MSH|FHS|BHS))")
 _LONGEST_BEGIN = 7
 
 
 class Frame(NamedTuple):
-    """One body; of a `too_long` one only the beginning."""
+    """One body. If it is `too_long`, only its beginning."""
 
     body: bytes
     too_long: bool = False
@@ -33,10 +34,10 @@ def wrap(body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Holds what has come of a frame; never more than one body of the longest size and one feed.
+    """A parser that buffers an incomplete frame: at most one body of the longest size and one feed.
 
-    Of one feed no more than `most_frames` are looked at, and one that shows that they are too many.
-    `skipped` counts bytes that stood outside any frame, `broken` frames that were begun and given up.
+    It returns at most `most_frames` frames of one feed, plus one that shows the excess. `skipped` counts bytes outside
+    frames, `broken` abandoned frames.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES, most_frames: float = math.inf) -> None:
@@ -51,7 +52,7 @@ class FrameReader:
 
     @property
     def held(self) -> int:
-        """Bytes of a frame that has not ended."""
+        """The bytes of an incomplete frame."""
         return len(self._held)
 
     @property
@@ -60,7 +61,7 @@ class FrameReader:
         return self._inside
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that these bytes complete. After one that is too long, or too many, nothing is read any more."""
+        """The frames that these bytes complete. After one that is too long, or too many, it reads no more."""
         frames: list[Frame] = []
         if self._over:
             return frames
@@ -81,7 +82,7 @@ class FrameReader:
         return frames
 
     def _enter(self, begin: int) -> int:
-        """Go to the first byte after the next VT, or to the end."""
+        """Advance to the first byte after the next VT, or to the end."""
         at = self._held.find(VT, begin)
         end = len(self._held) if at < 0 else at
         self.skipped += len(self._held[begin:end].translate(None, b"\r\n"))
@@ -90,7 +91,7 @@ class FrameReader:
         return self._scanned
 
     def _leave(self, begin: int) -> tuple[int, Frame | None]:
-        """Go behind the FS of the frame that began here; where there is none yet, to where the frame begins."""
+        """Advance behind the FS of this frame; if none has arrived, stay at the start of the frame."""
         found = self._held.find(FS, self._scanned)
         end = found if found >= 0 else len(self._held)
         begin, known = self._resynchronised(begin, end)
@@ -105,12 +106,12 @@ class FrameReader:
         return end + 1, Frame(bytes(self._held[begin:end]))
 
     def _resynchronised(self, begin: int, end: int) -> tuple[int, int]:
-        """Where the frame begins in truth, and up to where its bytes are known to be text.
+        """The true start of the frame, and the position up to which its bytes are known to be text.
 
-        A VT in the middle of free text, as word processors write them, is text.
+        A VT in the middle of free text, as word processors write it, is text.
         """
         for match in _BEGIN.finditer(self._held, self._scanned, end):
             self.broken += match.start() > begin
             begin = match.start() + 1
-        # The last bytes may be the first of such a VT and header.
+        # The last bytes may be the beginning of such a VT and header.
         return begin, max(begin, end - _LONGEST_BEGIN + 1)

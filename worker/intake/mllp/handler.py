@@ -1,4 +1,4 @@
-"""What the listener does with messages: read them, store all of them in one transaction, wake the workers after it."""
+"""The handler of the listener: it parses messages, stores all of them in one transaction, then wakes the workers."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ NOT_THIS_PEER = "this address may not send for this source"
 class StoringHandler:
     """A `worker.intake.mllp.acknowledger.Handler` for one listener.
 
-    `source` names the source of everything that comes here; without it MSH-3 and MSH-4 say whose a message is.
+    `source`: the source of every message of this listener. Without it MSH-3 and MSH-4 name the source.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class StoringHandler:
         self._now = now
         self._source = source
         self._budget = budget
-        # A broker that answers slowly must not keep a sender waiting for what is stored already.
+        # A slow broker must not delay the acknowledgement of stored messages.
         self._waker = ThreadPoolExecutor(1, thread_name_prefix="mllp-wake")
 
     def __call__(self, messages: Sequence[ReceivedMessage]) -> list[MessageOutcome]:
-        """Store what may be stored; what cannot be parsed becomes a dead letter.
+        """Store the messages. A message that cannot be parsed becomes a dead letter.
 
         Raises:
             redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
@@ -78,11 +78,11 @@ class StoringHandler:
         return [at if isinstance(at, MessageOutcome) else _verdict(placed[at]) for at in places]
 
     def close(self) -> None:
-        """Send the wake-ups that wait."""
+        """Send the waiting wake-ups."""
         self._waker.shutdown()
 
     def _put(self, kept: list[Parsed], now: datetime) -> list[Parsed]:
-        """What was kept of each."""
+        """Store deliveries; return each as stored."""
         try:
             puts = [self._store.put_all(kept, now)]
         except (RedisError, UnfitStoreError):
@@ -96,7 +96,7 @@ class StoringHandler:
         return [parsed for put in puts for parsed in put.deliveries]
 
     def _put_alone(self, parsed: Parsed, now: datetime) -> Put:
-        """One that cannot be stored as what it means is stored as what it is."""
+        """Store one delivery. If that fails by an error of ours, store its texts as dead letters."""
         try:
             return self._store.put(parsed, now)
         except RedisError:
@@ -114,7 +114,7 @@ def _read(raw: bytes, configured: IntakeConfig, source: Source | None, now: date
     except OverBudget:
         raise
     except Exception as error:
-        # One message that we fail on must not keep those behind it from being stored.
+        # A message that makes us fail must not keep the messages behind it from being stored.
         log.error("a message cannot be read: internal error %s", type(error).__name__)
         name = source.name if source is not None else read.UNKNOWN
         return Parsed(name, (_unusable(raw.decode(errors="replace"), error),), key=message_key(raw))

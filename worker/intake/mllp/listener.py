@@ -1,4 +1,4 @@
-"""The listening side of MLLP: who may connect, how many, and a graceful stop."""
+"""The listening side of MLLP: which peers may connect, how many of them, and a graceful stop."""
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ _WHY = {
 class MllpListener:
     """One address, its connections, and the handler that stores their messages.
 
-    The handler is called in a thread, with the messages of all connections that wait.
+    A thread calls the handler with the waiting messages of all connections.
     """
 
     def __init__(self, name: str, listener: Listener, handler: Handler, now: Callable[[], datetime]) -> None:
@@ -62,7 +62,7 @@ class MllpListener:
                 self._connected, self._listener.host, self._listener.port, ssl=secure, limit=READ_BYTES, **timeouts
             )
         except OSError as error:
-            # From Python 3.13 on asyncio gives no number where it passed over every address as not of this machine.
+            # From Python 3.13 on asyncio gives no number if no address belongs to this machine.
             number = error.errno or errno.EADDRNOTAVAIL
             why = _WHY.get(number) or f"cannot be listened on: {error.strerror or error}"
             raise ListenerError(f"{self.name}: {self._listener.host} port {self._listener.port} {why}") from error
@@ -121,7 +121,7 @@ class MllpListener:
 
 
 def _peer(writer: asyncio.StreamWriter) -> str:
-    """The address of the other side, as an allow-list names it."""
+    """The address of the peer, as an allow-list writes it."""
     name = writer.get_extra_info("peername")
     text = str(name[0]).partition("%")[0] if isinstance(name, tuple) else ""
     try:

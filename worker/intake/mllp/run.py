@@ -1,4 +1,4 @@
-"""The listeners of an installation, run until they are to stop; what they count is written every few seconds."""
+"""The listeners of an installation, run until a stop. Their counts are written every few seconds."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from worker.runtime.runtime import Runtime
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5.0
-"""How often counts are written, and the configuration is looked at."""
+"""The interval at which counts are written and the configuration is checked."""
 
 
 async def serve(
@@ -33,17 +33,17 @@ async def serve(
     say: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
-    """Listen until `stop` is set; then answer what was received, and end.
+    """Listen until `stop` is set; then answer the received messages, and end.
 
-    What messages are read by is `in_force`. Of its listeners those of these names are served, or all; if it has none,
-    the first that appear. Addresses, peers and certificates stay as they are then to the end.
+    `in_force`: the intake configuration. `names`: the listeners to serve; all if empty. If the configuration has no
+    listener yet, the first that appear are served. A changed address, peer list or certificate needs a restart.
 
     Raises:
         ListenerError: one of them cannot start; then none stays.
     """
     begun_with = await _first_listeners(in_force, run, client, say, stop)
     store = IntakeStore(run.store.redis, run.store.keys)
-    # The time in an answer waits for no store.
+    # The time in an acknowledgement must not wait for the store.
     shown = run.clock.estimate if isinstance(run.clock, StoreClock) else run.clock.now
     handlers: list[StoringHandler] = []
     started: list[MllpListener] = []
@@ -100,7 +100,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def _show_health(listeners: list[MllpListener], run: Runtime) -> None:
-    """Touch the health file if the listeners take connections and the store answers."""
+    """Touch the health file if the listeners accept connections and the store answers."""
     if all(listener.is_serving for listener in listeners):
         with suppress(RedisError):
             await asyncio.to_thread(run.store.redis.ping)

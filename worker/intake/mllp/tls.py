@@ -20,7 +20,7 @@ def context(tls: Tls) -> ssl.SSLContext:
         except OSError as error:
             raise ListenerError(f"tls: {path}: cannot be read: {error.strerror}") from error
     try:
-        # An empty password instead of a question that nobody is there to answer.
+        # An empty password, so that no prompt waits for somebody to type.
         made.load_cert_chain(tls.certificate, tls.key, password="")
     except (ssl.SSLError, ValueError) as error:
         why = getattr(error, "reason", None) or type(error).__name__
