@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import FULL, TINY, Row, Size, machine, say
 
-MEASURES = ("whole_way", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")
+MEASURES = ("whole_way", "judging", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")
 HEAD = ("measure", "ratio or figure", "aim", "", "seen")
 BEGIN, END = "<!-- begin: benchmarks/run.py -->", "<!-- end: benchmarks/run.py -->"
 

@@ -61,9 +61,15 @@ class Scale:
             _Tier(horizon(newest), _MINUTE, 1),
             *(_Tier(day_of(newest - age), width, 0) for age, width in BUCKETS),
         )
+        self._known: dict[datetime, Bucket] = {}
 
     def of(self, at: datetime) -> Bucket:
-        """The bucket of a time."""
+        """The bucket of a time. Readings of one time share it."""
+        if at not in self._known:
+            self._known[at] = self._find(at)
+        return self._known[at]
+
+    def _find(self, at: datetime) -> Bucket:
         for since, width, last in self._tiers:
             if at >= since:
                 start = _floor(at, width)

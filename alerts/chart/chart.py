@@ -21,7 +21,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission, merged, with_registration
-from alerts.chart.buckets import horizon
+from alerts.chart.buckets import Series, horizon
 from alerts.chart.contents import ChartContents, Leaving, RejectedValue, Version, version_key
 from alerts.chart.entry import EFFECTIVE, Entry
 from alerts.chart.thinning import kept_by_the_minute, thinned
@@ -29,7 +29,6 @@ from alerts.message_fields import Status
 
 PLACE = attrgetter("place")
 ID = attrgetter("id")
-NAME = attrgetter("source", "id")
 
 REJECTED_KEPT = 20
 VERSIONS_KEPT = 500
@@ -37,25 +36,21 @@ DISCHARGES_KEPT = 20
 
 
 class Ids:
-    """The ids charted of each kind, collected once for a batch, to see quickly that a message is new."""
+    """The ids charted of each kind within the full resolution, collected once for a batch."""
 
     def __init__(self) -> None:
-        self._of: dict[str, set[tuple[str, str]] | None] = {}
+        self._of: dict[str, set[str]] = {}
 
-    def may_hold(self, kind: str, series: tuple[Entry, ...], entry: Entry) -> bool:
-        """Whether a version of an entry may be charted. The first call for a kind searches its series."""
+    def may_hold(self, kind: str, series: Series, start: datetime, id: str) -> bool:
+        """Whether a message of this id may be charted from `start` on, the beginning of the full resolution."""
         if kind not in self._of:
-            self._of[kind] = None
-            return entry.id in map(ID, series)
-        known = self._of[kind]
-        if known is None:
-            known = self._of[kind] = set(map(NAME, series))
-        return (entry.source, entry.id) in known
+            self._of[kind] = set(map(ID, series[bisect_left(series, start, key=EFFECTIVE) :]))
+        return id in self._of[kind]
 
-    def add(self, kind: str, entry: Entry) -> None:
-        """Record that an entry was placed."""
-        if known := self._of.get(kind):
-            known.add((entry.source, entry.id))
+    def add(self, kind: str, id: str) -> None:
+        """Record that a message was placed."""
+        if kind in self._of:
+            self._of[kind].add(id)
 
 
 class Chart(ChartContents, frozen=True):
@@ -72,7 +67,7 @@ class Chart(ChartContents, frozen=True):
         """The same without thinning. The caller thins once for all entries of a batch, which share `ids`."""
         ids = ids or Ids()
         placed = self._place(kind, entry, received, supersedes, ids)
-        ids.add(kind, entry)
+        ids.add(kind, entry.id)
         return placed
 
     def _place(self, kind: str, entry: Entry, received: datetime, supersedes: str, ids: Ids) -> "Chart":
@@ -157,7 +152,7 @@ class Chart(ChartContents, frozen=True):
         """The charted version of a message, within the full resolution."""
         series = self.entries.get(kind, ())
         start = horizon(self.newest or final.effective)
-        if final.effective < start or not ids.may_hold(kind, series, final):
+        if final.effective < start or not ids.may_hold(kind, series, start, final.id):
             return None
         first = bisect_left(series, start, key=EFFECTIVE)
         return next((held for held in series[first:] if held.id == final.id and held.source == final.source), None)

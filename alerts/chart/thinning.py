@@ -18,10 +18,10 @@ alone depends on the batches, and only if the parts of one set come in different
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
+from operator import attrgetter, is_not
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -37,6 +37,9 @@ SET = attrgetter("effective", "source", "by")
 
 BY_HAND_KEPT = 10
 """The most values charted by a person, or doses, of one kind and code, kept from each end of a minute."""
+
+ALWAYS_KEPT = 2
+"""Entries of a kind and bucket of which each is the first or the last."""
 
 SENDERS_KEPT = 8
 """The most sources, or ways of measuring of one source, of which a kind is kept separately."""
@@ -69,8 +72,7 @@ def kept_by_the_minute(
     placed = set(placed)
     found: set[tuple[str, datetime]] = set()
     for kinds, buckets in _touched(placed, Scale(newest, fresh=False)).items():
-        for bucket in buckets:
-            members, _ = _members({kind: entries[kind] for kind in kinds if kind in entries}, bucket)
+        for bucket, members, _ in _split({kind: entries[kind] for kind in kinds if kind in entries}, sorted(buckets)):
             for kind, kept in _kept(members, bucket.last).items():
                 found |= {(kind, entry.effective) for entry in kept}
     return found & placed
@@ -96,28 +98,37 @@ def _together(kind: str) -> tuple[str, ...]:
 
 
 def _thin(series: Mapping[str, Series], buckets: Iterable[Bucket]) -> dict[str, Series]:
-    """Some series with only the chosen entries of some buckets."""
-    parts: dict[str, list[tuple[int, int, list[Entry]]]] = {kind: [] for kind in series}
-    for bucket in buckets:
-        members, spots = _members(series, bucket)
+    """Some series with only the chosen entries of some buckets, which stand in their order."""
+    parts: dict[str, list[tuple[int, int, Sequence[Entry]]]] = {kind: [] for kind in series}
+    for bucket, members, ends in _split(series, buckets):
         for kind, kept in _kept(members, bucket.last).items():
-            if len(kept) != len(members[kind]) or any(a is not b for a, b in zip(kept, members[kind], strict=True)):
-                parts[kind].append((*spots[kind], kept))
+            of_kind = members[kind]
+            if kept is not of_kind and (len(kept) != len(of_kind) or any(map(is_not, kept, of_kind))):
+                parts[kind].append((ends[kind] - len(of_kind), ends[kind], kept))
     return {kind: _spliced(series[kind], changes) for kind, changes in parts.items() if changes}
 
 
-def _members(series: Mapping[str, Series], bucket: Bucket) -> tuple[dict[str, Series], dict[str, tuple[int, int]]]:
-    """The entries of a bucket by kind, and their positions in the series."""
-    members, spots = {}, {}
-    for kind, entries in series.items():
-        first = bisect_left(entries, bucket.start, key=EFFECTIVE)
-        end = bisect_left(entries, bucket.end, lo=first, key=EFFECTIVE)
-        if first < end:
-            members[kind], spots[kind] = entries[first:end], (first, end)
-    return members, spots
+def _split(
+    series: Mapping[str, Series], buckets: Iterable[Bucket]
+) -> Iterator[tuple[Bucket, dict[str, Series], dict[str, int]]]:
+    """Each bucket with its entries by kind, and where they end in their series. The buckets stand in their order."""
+    ends = dict.fromkeys(series, 0)
+    for bucket in buckets:
+        members: dict[str, Series] = {}
+        for kind, entries in series.items():
+            first = ends[kind]
+            if first < len(entries) and entries[first].effective < bucket.start:
+                first = bisect_left(entries, bucket.start, lo=first, key=EFFECTIVE)
+            end = first
+            while end < len(entries) and entries[end].effective < bucket.end:
+                end += 1
+            ends[kind] = end
+            if first < end:
+                members[kind] = entries[first:end]
+        yield bucket, members, ends
 
 
-def _spliced(series: Series, changes: Iterable[tuple[int, int, list[Entry]]]) -> Series:
+def _spliced(series: Series, changes: Iterable[tuple[int, int, Sequence[Entry]]]) -> Series:
     made: list[Entry] = []
     spot = 0
     for first, end, kept in changes:
@@ -127,8 +138,10 @@ def _spliced(series: Series, changes: Iterable[tuple[int, int, list[Entry]]]) ->
     return (*made, *series[spot:])
 
 
-def _kept(members: Mapping[str, Series], last: int) -> dict[str, list[Entry]]:
+def _kept(members: Mapping[str, Series], last: int) -> Mapping[str, Sequence[Entry]]:
     """The kept entries of one bucket, by kind."""
+    if last and all(len(entries) <= ALWAYS_KEPT for entries in members.values()):
+        return members
     chosen = {kind: _chosen(kind, entries, last) for kind, entries in members.items()}
     if len(members) > 1:
         _choose_sets(members, chosen)
@@ -145,7 +158,7 @@ def _lasting(entry: Entry) -> Entry:
 
 def _chosen(kind: str, members: Series, last: int) -> set[int]:
     """The identities of the entries of one kind and bucket that are kept for themselves."""
-    if len(members) <= 2 or (kind in DRUGS and not last):
+    if len(members) <= ALWAYS_KEPT or (kind in DRUGS and not last):
         return set(map(id, members))
     chosen: set[int] = set()
     for same in _grouped(members, CODE).values():

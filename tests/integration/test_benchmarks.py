@@ -9,7 +9,7 @@ import pytest
 from worker.standalone.embedded_redis import EmbeddedRedis
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-MEASURES = ("whole_way", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")
+MEASURES = ("whole_way", "judging", "single_tasks", "page_latency", "page_rate", "growth", "starts", "round_trips")
 
 
 def run(*arguments: str, script: str = "run.py") -> str:
