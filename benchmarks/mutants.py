@@ -48,7 +48,7 @@ CRS = (
     f"{UNIT}/test_crs_infusion.py",
     *("tests/behaviour/test_crs_ends.py", "tests/behaviour/test_crs_course.py", f"{UNIT}/test_iec_hs.py"),
 )
-STATEMENTS = "tests/behaviour/test_statements.py"
+STATEMENTS = (f"{UNIT}/test_statements.py", "tests/behaviour/test_statements.py")
 CTCAE = (
     *(f"{UNIT}/test_ctcae.py", f"{UNIT}/test_ctcae_chemistry.py", f"{UNIT}/test_ctcae_fever.py"),
     f"{UNIT}/test_boundaries_ctcae.py",
@@ -66,10 +66,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "easix": (f"{UNIT}/test_easix.py",),
     "fever": (f"{UNIT}/test_fever.py", f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py"),
     "hematotox": (f"{UNIT}/test_hematotox.py",),
-    "hypotension": (f"{UNIT}/test_hypotension.py", f"{UNIT}/test_crs.py", STATEMENTS),
-    "hypoxia": (f"{UNIT}/test_hypoxia.py", f"{UNIT}/test_crs.py", STATEMENTS),
+    "hypotension": (f"{UNIT}/test_hypotension.py", f"{UNIT}/test_crs.py", *STATEMENTS),
+    "hypoxia": (f"{UNIT}/test_hypoxia.py", f"{UNIT}/test_crs.py", *STATEMENTS),
     "icaht": (f"{UNIT}/test_icaht.py",),
-    "icans": (f"{UNIT}/test_icans.py", STATEMENTS),
+    "icans": (f"{UNIT}/test_icans.py", *STATEMENTS),
     "ice": (f"{UNIT}/test_icans.py",),
     "iec_hs": (f"{UNIT}/test_iec_hs.py", f"{UNIT}/test_result.py"),
     "iec_hs_organs": (f"{UNIT}/test_iec_hs.py",),
@@ -77,6 +77,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "news2": (f"{UNIT}/test_news2.py", f"{UNIT}/test_result.py", "tests/behaviour/test_before_infusion.py"),
     "pressures": (f"{UNIT}/test_pressures.py", f"{UNIT}/test_hypotension.py", "tests/behaviour/test_pressures.py"),
     "result": (f"{UNIT}/test_result.py",),
+    "statements": STATEMENTS,
 }
 """The tests that must notice a fault in a module: its own."""
 

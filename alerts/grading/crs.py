@@ -20,7 +20,7 @@ Before the infusion, where its time is known, CRS is not applicable. What the gr
 is followed all the same (`would_be`), by what holds without a baseline: a mistyped date must not hide it.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -32,6 +32,7 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.fever import fever
 from alerts.grading.hypotension import hypotension
 from alerts.grading.hypoxia import hypoxia
+from alerts.grading.inputs import INSTANT
 from alerts.grading.result import Grade, not_applicable
 from alerts.grading.statements import is_statement
 from alerts.wording.phrase import Phrase, phrase
@@ -44,7 +45,6 @@ VERSION = "ASTCT 2019"
 HIGHEST = 4
 """The highest grade of the table but death."""
 
-_INSTANT = timedelta(microseconds=1)
 
 ROWS = ("fever", "hypotension", "hypoxia")
 
@@ -166,7 +166,7 @@ def _moments(chart: Chart, at: datetime, now: CrsCourse) -> list[datetime]:
     """The moments that a course must still assess. Nothing before the infusion is CRS."""
     after, infused = now.as_of, chart.infused
     if infused is not None and (after is None or after < infused):
-        after = infused - _INSTANT
+        after = infused - INSTANT
     return chart.times(KINDS, at, after=after)
 
 

@@ -30,7 +30,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut, ReferenceLimit
-from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, latest, no_result, read
+from alerts.grading.ctcae_rows import LABORATORY, baseline, before_infusion, falling, latest, limit_of, no_result, read
 from alerts.grading.inputs import in_baseline
 from alerts.wording.phrase import Phrase, joined
 from config.site import Site
@@ -153,7 +153,7 @@ def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
     before = baseline("creatinine", chart, at, site)
     if before is None:
         row = read("creatinine", entry, CREATININE, chart, at)
-        open_to_worse = row.level is not None and row.level < CREATININE_OF_BASELINE[-1].level
+        open_to_worse = row.level is not None and row.level < max(cut.level for cut in CREATININE_OF_BASELINE)
         return _flagged(row, ONLY_THE_LIMIT) if open_to_worse else row
     row = read("creatinine", entry, (*CREATININE, *_times(before, CREATININE_OF_BASELINE)), chart, at)
     return _with_baseline(row, "creatinine", before, site)
@@ -168,11 +168,10 @@ def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Sit
 
     That is the result being graded, or where it came without one the last of the baseline's own that has one.
     """
-    low = rows.of_limit[0].of is ReferenceLimit.LOW
     for found in (entry, *reversed(before_infusion(rows.kind, chart, site))):
-        limit = found.low if low else found.high
+        limit = limit_of(found, rows.of_limit)
         if limit is not None:
-            return found if (before < limit if low else before > limit) else None
+            return found if (before < limit if falling(rows.of_limit) else before > limit) else None
     return None
 
 

@@ -95,21 +95,21 @@ def _verdict(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> Phrase:
         return phrase("grade unknown, but could be over 0 (up to {n})", n=found.highest)
     if found.lowest:
         return phrase("grade {n} ({what})", n=found.lowest, what=cell)
-    limit = _limit(entry, cuts)
+    limit = limit_of(entry, cuts)
     if limit is None:
         return phrase("grade {n}", n=0)
     low, high = "grade 0 (lower limit {n})", "grade 0 (upper limit {n})"
-    return phrase(low if _falling(cuts) else high, n=Number(limit))
+    return phrase(low if falling(cuts) else high, n=Number(limit))
 
 
-def _falling(cuts: tuple[Cut, ...]) -> bool:
+def falling(cuts: tuple[Cut, ...]) -> bool:
     """Whether the row grades low values."""
-    return cuts[0].sign.startswith("<")
+    return all(cut.sign.startswith("<") for cut in cuts)
 
 
-def _limit(entry: Entry, cuts: tuple[Cut, ...]) -> Decimal | None:
+def limit_of(entry: Entry, cuts: tuple[Cut, ...]) -> Decimal | None:
     """The laboratory's limit on the side that the row grades."""
-    return entry.low if _falling(cuts) else entry.high
+    return entry.low if falling(cuts) else entry.high
 
 
 def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
@@ -129,11 +129,10 @@ def _open(kind: str, entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tupl
 
 def _within_limits(entry: Entry, cuts: tuple[Cut, ...], found: Levels) -> tuple[Phrase, ...]:
     """A remark if the table grades a value that is normal for the laboratory."""
-    limit = _limit(entry, cuts)
+    limit = limit_of(entry, cuts)
     if not found.lowest or limit is None:
         return ()
-    falling = _falling(cuts)
-    inside = entry.at_least(limit) if falling else entry.above(limit) is False
+    inside = entry.at_least(limit) if falling(cuts) else entry.above(limit) is False
     above = "within the laboratory's own limits (from {n}): the printed band decides"
     below = "within the laboratory's own limits (up to {n}): the printed band decides"
-    return (phrase(above if falling else below, n=Number(limit)),) if inside else ()
+    return (phrase(above if falling(cuts) else below, n=Number(limit)),) if inside else ()

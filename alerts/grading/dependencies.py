@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerts.chart.chart import Chart
-
-_INSTANT = timedelta(microseconds=1)
+from alerts.grading.inputs import INSTANT
 
 
 class Dependencies(NamedTuple):
@@ -51,7 +50,7 @@ def _changes(dependencies: Dependencies, chart: Chart) -> Iterator[tuple[list[da
 
     An entry or a rejected value counts from its own time to the last instant of every window.
     """
-    shifts = (timedelta(0), *(window + _INSTANT for window in dependencies.windows))
+    shifts = (timedelta(0), *(window + INSTANT for window in dependencies.windows))
     series = [[entry.effective for entry in chart.entries[kind]] for kind in dependencies.kinds & chart.entries.keys()]
     series.append(sorted(item.effective for item in chart.rejected if item.kind in dependencies.kinds))
     yield from ((times, shift) for times in series for shift in shifts)

@@ -21,6 +21,7 @@ from alerts.chart.entry import Entry
 from alerts.grading.axis import evidence
 from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import (
+    INSTANT,
     PROVISIONAL,
     amount,
     latest_number,
@@ -51,7 +52,6 @@ CONFOUNDERS = {
 
 CONFOUNDED = Phrase("confounded")
 
-_INSTANT = timedelta(microseconds=1)
 _LOG2_PLACES = Decimal("0.000001")
 _OPPOSITE = {"<": ">", ">": "<", "": ""}
 
@@ -267,7 +267,7 @@ def _before(
 ) -> Before | None:
     """The score of the last inputs that were all drawn before these; None if either has no value."""
     first = min(entry.effective for entry in found.values())
-    earlier = _together(formula, chart, first - _INSTANT, site)
+    earlier = _together(formula, chart, first - INSTANT, site)
     value = _computed(formula, earlier).value if earlier else None
     if computed.value is None or value is None:
         return None

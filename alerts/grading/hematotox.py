@@ -25,6 +25,7 @@ from alerts.grading.axis import evidence
 from alerts.grading.bands import Cut, Levels, cell, levels
 from alerts.grading.dependencies import Dependencies
 from alerts.grading.inputs import (
+    INSTANT,
     PROVISIONAL,
     amount,
     latest_number,
@@ -113,7 +114,7 @@ def _latest_use(chart: Chart, site: Site) -> datetime | None:
     if infused is None:
         return None
     day = infused.astimezone(site.zone).date() + timedelta(days=site.conventions.hematotox.not_later_than_day.value + 1)
-    return datetime.combine(day, time(), site.zone).astimezone(UTC) - timedelta(microseconds=1)
+    return datetime.combine(day, time(), site.zone).astimezone(UTC) - INSTANT
 
 
 def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -> timedelta:

@@ -6,7 +6,6 @@ Transplant 2019;25:625-638, table 2). What counts as a low pressure is a convent
 """
 
 from datetime import datetime
-from decimal import Decimal
 from typing import NamedTuple
 
 from alerts.chart import confirmation
@@ -14,7 +13,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import if_old
+from alerts.grading.inputs import INSTANT, if_old
 from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
 from alerts.grading.result import Evidence
 from alerts.wording.phrase import Listed, Name, Number, Phrase, named, phrase
@@ -145,13 +144,16 @@ def _confirmed(chart: Chart, kind: str, entry: Entry, site: Site, alert: bool) -
 def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     """Whether one pressure is low, absolutely or against the patient's own baseline."""
     conventions = site.conventions.crs
+    if entry.value is None:
+        return None
+    number = Number(entry.value)
     if kind == "mean_bp":
         if entry.below(conventions.hypotension_mean.value):
-            text = phrase("mean {n} < {n2}", n=_number(entry.value), n2=str(conventions.hypotension_mean.value))
+            text = phrase("mean {n} < {n2}", n=number, n2=str(conventions.hypotension_mean.value))
             return _Low(text, ("crs.hypotension_mean",))
         return None
     if entry.below(conventions.hypotension_systolic.value):
-        text = phrase("systolic {n} < {n2}", n=_number(entry.value), n2=str(conventions.hypotension_systolic.value))
+        text = phrase("systolic {n} < {n2}", n=number, n2=str(conventions.hypotension_systolic.value))
         return _Low(text, ("crs.hypotension_systolic",))
     if not entry.below(conventions.relative_hypotension_systolic.value):
         return None
@@ -159,12 +161,8 @@ def _low(chart: Chart, kind: str, entry: Entry, site: Site) -> _Low | None:
     before = baseline(chart, site)
     if before is not None and entry.below(before * fraction):
         fall = "systolic {n} < {n2} x baseline {n3}"
-        return _Low(phrase(fall, n=_number(entry.value), n2=str(fraction), n3=Number(before)), RELATIVE)
+        return _Low(phrase(fall, n=number, n2=str(fraction), n3=Number(before)), RELATIVE)
     return None
-
-
-def _number(value: Decimal | None) -> Number:
-    return Number(value or Decimal(0))
 
 
 def _severe_by(kind: str) -> str:
@@ -181,7 +179,7 @@ def worse_pressure(chart: Chart, said: Entry, at: datetime, site: Site) -> Evide
     """The entry after a statement that ends it: a vasopressor started, or a severely low pressure."""
     if not site.conventions.crs.worse_ends_statement.value:
         return None
-    since = said.effective + statements.INSTANT
+    since = said.effective + INSTANT
     for kind in ("systolic_bp", "mean_bp"):
         for entry in chart.between(kind, since, at):
             if _severe(kind, entry, site) and is_sound(chart, kind, entry, site):
@@ -197,7 +195,7 @@ def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> 
     """The first dose after a statement of a drug that did not run when it was made, or was stopped since."""
     holds = site.conventions.crs.single_vasopressor_dose_holds.value
     runs = bool(chart.running((drug,), said.effective, holds))
-    for entry in chart.between(drug, said.effective + statements.INSTANT, at):
+    for entry in chart.between(drug, said.effective + INSTANT, at):
         if entry.code == "stopped":
             runs = False
         elif not runs:
@@ -208,8 +206,7 @@ def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
     """A row by a clinician's statement, which outranks the pressures before it and for a time after it."""
     holds = site.conventions.crs.statement_holds.value
-    newer = [entry for entry in pressures(chart, at, site) if entry and entry.effective > said.effective]
-    if any(entry.effective - said.effective > holds for entry in newer):
+    if any(entry.effective - said.effective > holds for entry in pressures(chart, at, site) if entry):
         return found
     worse = None if said.is_true else worse_pressure(chart, said, at, site)
     if worse is not None:

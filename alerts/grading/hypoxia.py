@@ -13,7 +13,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT, Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
-from alerts.grading.inputs import if_old, latest_number, numbers
+from alerts.grading.inputs import INSTANT, if_old, latest_number, numbers
 from alerts.grading.result import Evidence
 from alerts.wording.phrase import Amount, Name, Phrase, named, phrase
 from config.site import Site
@@ -39,8 +39,6 @@ DEVICE_GRADE = {
 
 OTHER_CAUSE = "hypoxia_other_cause"
 NOT_FOR_HYPOXIA = "airway_support_not_for_hypoxia"
-
-_INSTANT = timedelta(microseconds=1)
 
 
 def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
@@ -181,7 +179,7 @@ def _as_before_infusion(chart: Chart, device: Entry, flow: Entry | None, site: S
         if before.code == device.code:
             break
         if before.code not in ("", ABSENT):
-            ends = before.effective - _INSTANT
+            ends = before.effective - INSTANT
     else:
         return False
     if flow is None or flow.value is None:
@@ -243,7 +241,7 @@ def worse_saturation(chart: Chart, said: Entry, at: datetime, site: Site) -> Evi
     if not site.conventions.crs.worse_ends_statement.value:
         return None
     bound = site.conventions.crs.severe_spo2.value
-    low = (entry for entry in chart.between("spo2", said.effective + _INSTANT, at) if entry.below(bound))
+    low = (entry for entry in chart.between("spo2", said.effective + INSTANT, at) if entry.below(bound))
     return next((Evidence("spo2", entry) for entry in low), None)
 
 
@@ -257,18 +255,19 @@ def worse_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidenc
 
 def _more_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | None:
     """Like a vasopressor: support of at least grade 3 that was not in use when a statement was made."""
-    before = max(_level(_support(chart, said.effective, site)), LOW_FLOW)
-    since = said.effective + _INSTANT
-    found = [("oxygen_device", entry) for entry in chart.between("oxygen_device", since, at)]
+    before = _level(chart, said.effective, site)
+    found = [("oxygen_device", entry) for entry in chart.between("oxygen_device", said.effective, at)]
     if before < HIGH_FLOW:
-        flows = chart.between("oxygen_flow", since, at)
+        flows = chart.between("oxygen_flow", said.effective, at)
         found += [("oxygen_flow", entry) for entry in flows if entry.above(LOW_FLOW_AT_MOST)]
-    more = (item for item in found if _level(_support(chart, item[1].effective, site)) > before)
-    return next((Evidence(kind, entry) for kind, entry in more), None)
+    more = (Evidence(kind, entry) for kind, entry in found if _level(chart, entry.effective, site) > before)
+    return next(more, None)
 
 
-def _level(support: Axis | None) -> int:
-    return (support.level or 0) if support is not None else 0
+def _level(chart: Chart, at: datetime, site: Site) -> int:
+    """The grade of the oxygen in use; that of low flow where there is none, since neither ends a statement."""
+    support = _support(chart, at, site)
+    return LOW_FLOW if support is None else support.level or LOW_FLOW
 
 
 def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:

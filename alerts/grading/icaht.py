@@ -294,10 +294,8 @@ def _late(counts: list[DayCounts]) -> Axis:
     grade = sorted((count.allows.lowest for count in counts), reverse=True)[second]
     could_be = sorted((count.allows.highest for count in counts), reverse=True)[second]
     worst = sorted(counts, key=lambda count: (*count.allows, count.lowest.effective), reverse=True)[:COUNTS_NEEDED]
-    shown = phrase(
-        "{what} and {what2}",
-        **{name: with_time(KIND, one.lowest) for name, one in zip(("what", "what2"), worst, strict=True)},
-    )
+    one, other = (with_time(KIND, count.lowest) for count in worst)
+    shown = phrase("{what} and {what2}", what=one, what2=other)
     bounds = [count.lowest for count in counts if count.allows.highest > max(grade, count.allows.lowest)]
     text = phrase("the two lowest since day {n}, {what}", n=LAST_EARLY_DAY + 1, what=shown)
     return Axis(

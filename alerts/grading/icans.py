@@ -130,15 +130,15 @@ def grade(chart: Chart, at: datetime, site: Site) -> Grade:
 def _result(at: datetime, *rows: Axis) -> Grade:
     """The worst of the rows, which come worst first."""
     worst = rows[0].level
-    unanswered = [row for row in rows if row.missing]
-    undetermined = not worst and bool(unanswered)
     because = [reason for row in rows for reason in row.because]
-    provisional = not undetermined and worst is not None and worst < UNAROUSABLE and bool(unanswered)
+    missing = tuple(name for row in rows for name in row.missing)
+    undetermined = bool(missing) and not worst
+    provisional = False
     if undetermined:
         because.append(Phrase("no other domain is abnormal: undetermined"))
-    if provisional:
-        text = "at least grade {n}: {list} could make it worse"
-        because.insert(0, phrase(text, n=worst or 0, list=Listed(unanswered[0].missing)))
+    elif missing and worst and worst < UNAROUSABLE:
+        provisional = True
+        because.insert(0, phrase("at least grade {n}: {list} could make it worse", n=worst, list=Listed(missing)))
     return Grade(
         system=SYSTEM,
         version=VERSION,
@@ -147,7 +147,7 @@ def _result(at: datetime, *rows: Axis) -> Grade:
         provisional=provisional,
         because=tuple(because),
         evidence=tuple(item for row in rows for item in row.evidence),
-        missing=tuple(name for row in rows for name in row.missing),
+        missing=missing,
         flags=tuple(flag for row in rows for flag in row.flags),
         conventions=tuple(dict.fromkeys(name for row in rows for name in row.conventions)),
     )
@@ -174,7 +174,7 @@ def _ice_row(chart: Chart, at: datetime, site: Site, consciousness: Axis) -> Axi
     points = ice.score(chart, at, site)
     row = Axis(
         None,
-        points.because[:1],
+        points.because,
         points.evidence,
         missing=points.missing,
         flags=points.flags,
@@ -205,7 +205,7 @@ def _graded(text: str, score: int | Number, level: int, printed: str) -> Phrase:
 def _outdated(entry: Entry, level: int, consciousness: Axis) -> tuple[Phrase, ...]:
     """A flag if a better ICE was charted after a level of consciousness that does not allow it."""
     depressed = consciousness.level is not None and consciousness.level >= 3
-    if not depressed or level >= 3 or consciousness.evidence[0].entry.effective >= entry.effective:
+    if not depressed or level >= 3 or any(item.entry.effective >= entry.effective for item in consciousness.evidence):
         return ()
     text = "consciousness was charted before the ICE of {n}: chart it again"
     return (phrase(text, n=int(points_of(entry))),)
@@ -251,12 +251,12 @@ def _worse(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidence | No
     """The first grade 4 consciousness after a statement that is worse than any it was made of. It ends it."""
     if not site.conventions.crs.worse_ends_statement.value:
         return None
-    before = _coded("consciousness", chart, said.effective, site).level or 0
-    for entry in chart.between("consciousness", said.effective + statements.INSTANT, at):
-        cell = CODED_ROWS["consciousness"].get(entry.code)
-        if cell is not None and cell.grade == UNAROUSABLE > before:
-            return Evidence("consciousness", entry)
-    return None
+    if _coded("consciousness", chart, said.effective, site).level == UNAROUSABLE:
+        return None
+    cells = CODED_ROWS["consciousness"]
+    since = (entry for entry in chart.between("consciousness", said.effective, at) if entry.code in cells)
+    grave = (entry for entry in since if cells[entry.code].grade == UNAROUSABLE)
+    return next((Evidence("consciousness", entry) for entry in grave), None)
 
 
 def _seizure(chart: Chart, at: datetime, site: Site) -> Axis:

@@ -54,7 +54,7 @@ def any_of(criteria: Iterable[Axis]) -> Axis:
     because = [reason for criterion in shown for reason in criterion.because]
     return Axis(
         YES if met else None if unknown else NO,
-        (because[0] if len(because) == 1 else joined(because),) if because else (),
+        (joined(because),) if because else (),
         tuple(dict.fromkeys(item for criterion in shown for item in criterion.evidence)),
         missing=() if met else tuple(dict.fromkeys(name for criterion in unknown for name in criterion.missing)),
         conventions=tuple(dict.fromkeys(name for criterion in shown for name in criterion.conventions)),

@@ -14,7 +14,8 @@ from config.site import Site
 PROVISIONAL = Phrase("provisional result")
 """Flag of a result that rests on a preliminary laboratory value."""
 
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
+"""The finest step of a time: from one moment to the next, or to the one before."""
 
 
 def latest_number(chart: Chart, kind: str, at: datetime, holds: timedelta | None = None) -> Entry | None:
@@ -55,7 +56,7 @@ def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Phr
 
 def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[Phrase, ...]:
     """A flag if a value newer than the one in use was rejected."""
-    why = _unused_or_absent(chart, kind, used.effective + _INSTANT, at)
+    why = _unused_or_absent(chart, kind, used.effective + INSTANT, at)
     return (phrase("newer {what}: {what2}; the value before it is used", what=Name(kind), what2=why),) if why else ()
 
 

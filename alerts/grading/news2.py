@@ -173,8 +173,9 @@ def _points(
     points = {band.points for band in possible}
     if len(points) > 1:
         return row._replace(missing=(only_a_bound(kind, entry),))
-    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=possible[0].points, cell=_printed(possible))
-    return row._replace(level=points.pop(), because=(text,))
+    level = points.pop()
+    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=level, cell=_printed(possible))
+    return row._replace(level=level, because=(text,))
 
 
 def _printed(bands: list[ScoreBand]) -> Phrase:
@@ -186,15 +187,13 @@ def _printed(bands: list[ScoreBand]) -> Phrase:
 
 def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
     """The bands that a value may lie in: one, or several where it is only a bound."""
-    found = []
-    begins: Decimal | None = None
-    for band in bands:
-        if begins is not None and entry.at_least(begins) is False:
-            break
-        if band.ends is None or entry.below(band.ends) is not False:
-            found.append(band)
-        begins = band.ends
-    return found
+    begins = (None, *(band.ends for band in bands))
+    return [
+        band
+        for start, band in zip(begins, bands, strict=False)
+        if (start is None or entry.at_least(start) is not False)
+        and (band.ends is None or entry.below(band.ends) is not False)
+    ]
 
 
 def _saturation(oxygen: Axis, chart: Chart, at: datetime, site: Site) -> Axis:

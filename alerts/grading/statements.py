@@ -4,7 +4,7 @@ How long a statement stands, and that worse findings charted after it end it, ar
 (`crs.statement_holds`, `crs.other_cause_holds`, `crs.worse_ends_statement`).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
@@ -15,8 +15,6 @@ from alerts.wording.codes import coded
 from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, joined, phrase
 from config.site import Site
 from config.vocabulary import DRUGS
-
-INSTANT = timedelta(microseconds=1)
 
 ENDS = "crs.worse_ends_statement"
 

@@ -408,6 +408,10 @@ def test_inr_is_graded_by_the_printed_numbers(value: str, grade: int) -> None:
     assert (result.grade, result.provisional, in_names(result.missing)) == (grade, False, ())
 
 
+def test_inr_of_grade_0_has_no_limit_to_cite() -> None:
+    assert english(graded("inr", reading("inr", "1.2")).because) == ("INR 1.2 (17 Jun 10:00): grade 0",)
+
+
 @pytest.mark.parametrize("items", [(), (reading("inr", "3.0"),)])
 def test_inr_under_an_anticoagulant_is_not_graded(items: tuple[Item, ...]) -> None:
     result = graded("inr", statement("anticoagulated", at=NOW - hours(100)), *items)

@@ -234,6 +234,14 @@ def test_a_severe_value_of_a_cuff_counts_at_once(kind: str, value: int, level: i
     assert row(by("cuff", reading(kind, value))).level == level
 
 
+@pytest.mark.parametrize(
+    ("low", "severe"),
+    [(reading("systolic_bp", 79), "crs.severe_systolic"), (reading("mean_bp", 54), "crs.severe_mean")],
+)
+def test_a_severe_value_that_counts_at_once_names_the_convention(low: Item, severe: str) -> None:
+    assert severe in row(by("cuff", low)).conventions
+
+
 # -- a clinician's statement -----------------------------------------------------------------------
 
 

@@ -74,6 +74,13 @@ def test_the_result_names_its_system_cell_and_readings() -> None:
     assert [item.entry.effective for item in result.evidence] == [day(number) for number in range(8)]
 
 
+def test_without_a_low_count_both_grades_are_0_and_say_so() -> None:
+    assert english(early(*daily(ENOUGH, 0, 30)).because) == (
+        "ANC <= 500/µL on 0 and <= 100/µL on 0 of days 0-30: grade 0",
+    )
+    assert english(late(anc(40, ENOUGH), anc(50, ENOUGH)).because)[0].endswith(": grade 0")
+
+
 def test_the_grade_grows_with_the_days() -> None:
     patient = chart(*daily(VERY_LOW, 0, 30))
     found = [icaht.early(patient, day(number), SITE).grade for number in (0, 5, 6, 12, 13, 30)]

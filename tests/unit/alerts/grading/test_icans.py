@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.grading import icans, ice
 from alerts.grading.result import Grade
@@ -46,6 +47,25 @@ def test_ice_names_its_system_version_time_and_reading() -> None:
     assert [item.entry for item in result.evidence] == list(patient.entries["ice"])
     assert english(result.because) == ("ICE 8 of 10 (17 Jun 10:00)",)
     assert result.conventions == ("icans.assessment_holds",)
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        (
+            "year 1, month 0, city 1, hospital 1, naming 2, command 1, writing 0, attention 1",
+            "year 1, month 0, city 1, hospital 1, naming 2, command 1, writing 0, attention 1",
+        ),
+        ("year was wrong twice", "year was wrong twice"),
+        ("drowsy, year 1", "drowsy, year 1"),
+        ("tired", "tired"),
+    ],
+    ids=["the items", "a sentence that begins with one", "a remark and an item", "a remark"],
+)
+def test_ice_shows_its_items_or_whatever_was_written(note: str, shown: str) -> None:
+    kind, entry = reading("ice", 7)
+    result = ice.score(chart((kind, replace(entry, note=note))), NOW, SITE)
+    assert english(result.because) == (f"ICE 7 of 10 (17 Jun 10:00, {shown})",)
 
 
 def test_ice_never_charted_is_undetermined() -> None:
@@ -358,6 +378,13 @@ def test_consciousness_with_another_cause_is_left_out_and_flagged() -> None:
     assert result.grade == 0
     assert english(result.flags)[0] == "consciousness is put down to another cause: its row is not used"
     assert "crs.other_cause_holds" in result.conventions
+
+
+def test_another_cause_contradicts_nothing_in_a_patient_who_is_awake() -> None:
+    items = (reading("consciousness", "spontaneous"), statement("consciousness_other_cause"))
+    result = graded(reading("ice", 10), *items)
+    assert result.grade == 0
+    assert english(result.flags) == ("consciousness is put down to another cause: its row is not used",)
 
 
 def test_another_cause_of_consciousness_leaves_the_other_rows() -> None:

@@ -211,6 +211,14 @@ def test_in_hypercapnic_failure_saturation_is_read_on_scale_2(spo2: str, device:
     assert "hypercapnic_failure" in [item.kind for item in result.evidence]
 
 
+@pytest.mark.parametrize(("spo2", "cells"), [(">=88", "88-92 or >=93 on air"), (">=93", ">=93 on air")])
+def test_on_scale_2_on_air_a_saturation_of_at_least_88_gives_no_points_however_high(spo2: str, cells: str) -> None:
+    """The print has two cells for 0: 88-92, and 93 and more on air."""
+    result = scored(*vitals(spo2=spo2), HYPERCAPNIC)
+    assert (result.parts["spo2"], in_names(result.missing)) == (0, ())
+    assert f"SpO2 {spo2} % (17 Jun 10:00): 0 ({cells})" in english(result.because)
+
+
 def test_scale_2_can_be_taken_back() -> None:
     taken_back = statement("hypercapnic_failure", False, NOW - hours(1))
     assert scored(*vitals(spo2=90), HYPERCAPNIC).parts["spo2"] == 0

@@ -191,6 +191,12 @@ def test_a_vasopressor_that_ran_when_it_was_made_ends_no_statement(action: str) 
     assert graded(ran, said, dose("epinephrine", NOW, "started")).grade == 4
 
 
+def test_a_vasopressor_started_and_stopped_as_it_was_made_ends_no_statement() -> None:
+    doses = (dose("norepinephrine", SAID, "started"), dose("norepinephrine", SAID, "stopped"))
+    said = statement("hypotension_other_cause", True, SAID)
+    assert graded(*doses, said, reading("systolic_bp", 85)).grade == 1
+
+
 def test_oxygen_that_was_on_when_it_was_made_ends_no_statement_and_more_does() -> None:
     mask = reading("oxygen_device", "face_mask", SAID - hours(1))
     said = statement("hypoxia_other_cause", True, SAID)
