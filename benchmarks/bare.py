@@ -48,13 +48,13 @@ def reading(self: "Task[..., None]", body: dict[str, Any]) -> None:
     patient = body["patient"]
     if self.request.retries == 0:
         store().rpush(f"chart:{patient}", json.dumps([body["id"], str(body.get("value", body.get("action")))]))
-    grade = told_of(body)
+    grade = grade_of(body)
     if grade and not store().sismember("paged", f"{patient} {grade}"):
         page(patient, grade, body["id"])
         store().sadd("paged", f"{patient} {grade}")
 
 
-def told_of(body: dict[str, Any]) -> str:
+def grade_of(body: dict[str, Any]) -> str:
     """What a single message alone gives reason to page; empty for nothing."""
     kind, value = body.get("reading", body.get("drug", "")), body.get("value")
     if kind == "temperature" and float(str(value)) >= 38:

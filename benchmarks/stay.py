@@ -1,6 +1,6 @@
 """Thirty days of one reading a minute for six vital signs and daily laboratory values.
 
-Prints what one reading costs through the whole judgement (charted, graded, compared; the six of a minute together)
+Prints what one reading costs through the whole evaluation (charted, graded, compared; the six of a minute together)
 and how large the patient's packed state is, on some days, and the ratio of the last days to the first. A day costs
 what its median hour does, in processor time, so that what else the machine does is not counted.
 Run: .venv/bin/python benchmarks/stay.py

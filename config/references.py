@@ -26,8 +26,8 @@ def _absent(named: Named, data: Mapping[str, Any], section: str) -> Iterator[tup
     for key, name in named:
         if name not in known:
             close = get_close_matches(name, known, 1)
-            mend = f"is it {close[0]}?" if close else "add it there, or name one that is"
-            yield key, f"{name!r} is not under {section}: {mend}"
+            fix = f"is it {close[0]}?" if close else "add it there, or name one that is"
+            yield key, f"{name!r} is not under {section}: {fix}"
 
 
 def _section(data: Any, name: str | int) -> Mapping[str, Any]:

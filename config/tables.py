@@ -177,7 +177,7 @@ def load_tables(folder: Path, otherwise: Path | None = None) -> Tables:
     """Read `units.csv` and `limits.csv` of a folder; one that is absent there is taken from another folder.
 
     Raises:
-        ConfigurationError: names every file and line that cannot be used, with the mend.
+        ConfigurationError: names every file and line that cannot be used, with the fix.
     """
 
     def find(name: str) -> Path:

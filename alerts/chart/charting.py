@@ -44,7 +44,7 @@ INFUSION_AHEAD = Phrase("the infusion lies too far ahead; correct its date")
 
 UNNAMED = Phrase("by: a statement outranks the numbers, so it names the person who makes it")
 
-NOT_TAKEN_BACK = Phrase("a registration is not withdrawn; send the right one")
+NOT_RETRACTED = Phrase("a registration is not withdrawn; send the right one")
 
 
 def is_charted_ahead(message: AnyMessage, came_in: datetime, site: Site) -> bool:
@@ -86,7 +86,7 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
         return _refuse(chart, message, IN_THE_FUTURE, CHECK_THE_CLOCK)
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
-            return _refuse(chart, message, NOT_TAKEN_BACK)
+            return _refuse(chart, message, NOT_RETRACTED)
         latest = (message.received or now) + site.conventions.registration.ahead_within.value
         if message.infused is not None and message.infused > latest:
             return _refuse(chart, message, INFUSION_AHEAD)

@@ -42,7 +42,7 @@ def test_an_old_acknowledgement_takes_nothing_after_the_page_was_handed_over(war
     assert ward.episode("crs").acknowledged_by == ""
 
 
-def test_an_acknowledgement_of_an_unknown_episode_is_set_aside(ward: Ward) -> None:
+def test_an_acknowledgement_of_an_unknown_episode_is_rejected(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.send(changed(answer(ward.page(), ward.now), episode="no-such-episode"))
     (aside,) = ward.dead_letters
@@ -50,7 +50,7 @@ def test_an_acknowledgement_of_an_unknown_episode_is_set_aside(ward: Ward) -> No
     assert ward.episode("crs").acknowledged_by == ""
 
 
-def test_an_acknowledgement_of_another_patients_episode_is_set_aside(ward: Ward) -> None:
+def test_an_acknowledgement_of_another_patients_episode_is_rejected(ward: Ward) -> None:
     ward.admit(OTHER)
     ward.normal(temp=38.5)
     ward.send(changed(answer(ward.page(), ward.now), patient=OTHER))
@@ -78,7 +78,7 @@ def test_the_first_who_acknowledges_holds_the_episode(ward: Ward) -> None:
     assert [event["by"] for event in ward.events if event["kind"] == "acknowledged"] == ["haematologist-1"]
 
 
-def test_an_acknowledgement_takes_back_the_pages_not_yet_sent(ward: Ward) -> None:
+def test_an_acknowledgement_cancels_the_pages_not_yet_sent(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     first = ward.page()
     ward.receipt(first, "sent")
@@ -126,7 +126,7 @@ def test_a_page_that_cannot_be_delivered_does_not_break_a_silence(ward: Ward) ->
     assert [notified for notified in ward.new_pages() if notified.condition == "crs"] == []
 
 
-def test_a_silence_of_an_unknown_episode_is_set_aside(ward: Ward) -> None:
+def test_a_silence_of_an_unknown_episode_is_rejected(ward: Ward) -> None:
     ward.send(
         message("silence", ward.now, episode="none", until=ward.now + timedelta(hours=1), by="haematologist-1", why="-")
     )
@@ -203,7 +203,7 @@ def test_another_grade_4_count_pages_after_a_person_closed_the_first(ward: Ward)
     assert ward.page().urgency == "medium"
 
 
-def test_closing_one_episode_leaves_a_page_owed_that_also_tells_another(ward: Ward) -> None:
+def test_closing_one_episode_leaves_a_page_owed_that_also_notifies_of_another(ward: Ward) -> None:
     ward.send(ward.vital("temp", 38.5), message("reading", ward.now, reading="seizure", value="brief", by="person"))
     page = ward.page()
     ward.send(changed(answer(page, ward.now), type="closure", episode=ward.episode("crs").id, why="not CRS"))
@@ -255,7 +255,7 @@ def test_an_old_registration_that_comes_again_does_not_end_the_discharge() -> No
     assert ward.notified() == []
 
 
-def test_a_discharge_that_is_taken_back_lets_the_watch_go_on(ward: Ward) -> None:
+def test_a_discharge_that_is_retracted_lets_the_watch_go_on(ward: Ward) -> None:
     left = message("discharge", ward.now, source="ehr")
     ward.send(left)
     ward.jump(minutes=10)
@@ -264,7 +264,7 @@ def test_a_discharge_that_is_taken_back_lets_the_watch_go_on(ward: Ward) -> None
     assert ward.page().condition == "crs"
 
 
-def test_only_the_discharge_that_holds_can_be_taken_back(ward: Ward) -> None:
+def test_only_the_discharge_that_holds_can_be_retracted(ward: Ward) -> None:
     mistaken = message("discharge", ward.ago(hours=1), source="ehr")
     ward.discharge()
     ward.send(changed(mistaken, status="entered_in_error", received=ward.now))

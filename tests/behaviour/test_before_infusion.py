@@ -233,7 +233,7 @@ def test_an_infusion_moved_ahead_withdraws_crs_and_icans_by_name_and_pages_high(
     assert (ill.grade("crs"), ill.grade("icans")) == ("not applicable", "not applicable")
 
 
-def test_of_an_infusion_moved_ahead_whoever_was_paged_is_told_though_nothing_is_ill_now(ill: Ward) -> None:
+def test_of_an_infusion_moved_ahead_whoever_was_paged_is_notified_though_nothing_is_ill_now(ill: Ward) -> None:
     ill.jump(minutes=5)
     ill.normal(temp=37.0)
     ill.code("consciousness", "spontaneous")

@@ -160,7 +160,7 @@ def test_a_sign_that_was_not_taken_is_not_a_normal_one(ward: Ward, sign: str, lo
     assert ward.grade("crs") == "2"
 
 
-def test_an_oxygen_device_that_was_not_charted_does_not_stop_the_judgement(ward: Ward) -> None:
+def test_an_oxygen_device_that_was_not_charted_does_not_stop_the_evaluation(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.ack(ward.page())
     ward.send(message("reading", ward.now, reading="oxygen_device", absent="not seen", by="person"))
@@ -224,7 +224,7 @@ def test_fever_after_one_clear_set_neither_closes_nor_pages(ward: Ward) -> None:
     assert ward.notified() == []
 
 
-def test_the_end_is_told_to_everybody_who_was_paged(ward: Ward) -> None:
+def test_everybody_who_was_paged_is_notified_of_the_end(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.to("10:25")
     ward.ack(ward.pages[-1], by="haematologist-2")

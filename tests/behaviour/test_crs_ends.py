@@ -44,7 +44,7 @@ def test_what_was_on_when_the_patient_left_is_not_on_when_the_patient_returns(wa
     assert ward.grade("crs") == "1"
 
 
-def test_a_discharge_that_is_taken_back_ended_nothing(ward: Ward) -> None:
+def test_a_discharge_that_is_retracted_ended_nothing(ward: Ward) -> None:
     ward.normal(temp=38.5, device="face_mask")
     left = message("discharge", ward.now, source="ehr", id="left")
     ward.jump(minutes=1)

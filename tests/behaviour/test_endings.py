@@ -107,7 +107,7 @@ def test_of_an_episode_of_little_urgency_nobody_is_notified(ward: Ward) -> None:
 
 
 @pytest.mark.parametrize("status", ["final", "entered_in_error"])
-def test_a_discharge_taken_back_is_evaluated_at_once(ward: Ward, status: str) -> None:
+def test_a_discharge_retracted_is_evaluated_at_once(ward: Ward, status: str) -> None:
     sick(ward)
     left = message("discharge", ward.now, source="ehr")
     ward.send(left)

@@ -61,7 +61,7 @@ def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent
 
 @RUNS
 @given(charted(most=20), st.integers(1, 5), st.integers(1, 7), st.integers(1, 9), st.booleans())
-def test_any_cutting_leaves_the_same_chart_and_grades_and_tells_of_what_is_open(
+def test_any_cutting_leaves_the_same_chart_and_grades_and_pages_what_is_open(
     drawn: list[AnyMessage], piece: int, share: int, batch: int, spent: bool
 ) -> None:
     messages = [REGISTRATION, *drawn]

@@ -30,7 +30,7 @@ def test_a_grade_names_the_messages_it_rests_on(ward: Ward) -> None:
     assert {"kind": "temperature", "source": "nurse", "id": sent.id, "at": given["at"]} in given["evidence"]
 
 
-def test_a_grade_whose_ground_was_an_error_is_taken_back(ward: Ward) -> None:
+def test_a_grade_whose_ground_was_an_error_is_retracted(ward: Ward) -> None:
     ward.jump(hours=1)
     [sent] = ward.vitals(temp=38.9)
     given = lines(ward)[-1]
@@ -39,7 +39,7 @@ def test_a_grade_whose_ground_was_an_error_is_taken_back(ward: Ward) -> None:
     assert of(given, ward) == [("grade", "final", 1), ("regrade", "entered_in_error", None)]
 
 
-def test_a_grade_of_a_time_at_which_nothing_is_charted_any_more_is_taken_back(ward: Ward) -> None:
+def test_a_grade_of_a_time_at_which_nothing_is_charted_any_more_is_retracted(ward: Ward) -> None:
     ward.jump(hours=1)
     ward.normal()
     ward.jump(minutes=30)
@@ -62,7 +62,7 @@ def test_what_stands_after_a_retraction_is_another_grade(ward: Ward) -> None:
     assert after["at"] == given["at"], "of the same time, which nothing newer has followed"
 
 
-def test_a_grade_that_is_taken_back_is_taken_back_once(ward: Ward) -> None:
+def test_a_grade_that_is_retracted_is_retracted_once(ward: Ward) -> None:
     ward.jump(hours=1)
     [sent] = ward.vitals(temp=38.9)
     given = lines(ward)[-1]
@@ -84,7 +84,7 @@ def test_a_grade_that_is_another_after_a_correction_is_amended(ward: Ward) -> No
     assert of(given, ward) == [("grade", "final", 1), ("regrade", "amended", 0)]
 
 
-def test_a_correction_of_the_newest_value_amends_its_grade_where_it_is_told_anew(ward: Ward) -> None:
+def test_a_correction_of_the_newest_value_amends_its_grade_where_it_is_issued_anew(ward: Ward) -> None:
     ward.jump(hours=1)
     [sent] = ward.vitals(temp=38.9)
     given = lines(ward)[-1]
@@ -127,7 +127,7 @@ def test_what_a_correction_changes_for_a_later_time_is_amended_there(ward: Ward)
     assert of(given, ward)[-1] == ("regrade", "amended", 0)
 
 
-def test_far_back_where_the_chart_is_thinned_a_grade_is_only_taken_back(ward: Ward) -> None:
+def test_far_back_where_the_chart_is_thinned_a_grade_is_only_retracted(ward: Ward) -> None:
     ward.jump(hours=1)
     sent, _ = ward.vitals(temp=38.9, sbp=120)
     given = lines(ward)[-1]

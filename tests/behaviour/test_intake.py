@@ -93,7 +93,7 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("fields", "why"), UNUSABLE)
-def test_a_value_that_cannot_be_used_is_set_aside_with_its_reason(ward: Ward, fields: dict[str, Any], why: str) -> None:
+def test_a_value_that_cannot_be_used_is_rejected_with_its_reason(ward: Ward, fields: dict[str, Any], why: str) -> None:
     ward.send(message("reading", ward.now, source="lab", **fields))
     (aside,) = ward.dead_letters
     assert (aside.source, aside.patient, aside.at) == ("lab", "P1", ward.now)
@@ -131,14 +131,14 @@ def test_a_value_far_from_the_usual_pages_and_says_that_it_is_to_be_checked(ward
     assert "note: temperature 42.0 °C: unusual, check it" in page.text.splitlines()
 
 
-def test_a_value_that_looks_like_another_unit_is_set_aside_and_not_guessed(ward: Ward) -> None:
+def test_a_value_that_looks_like_another_unit_is_rejected_and_not_guessed(ward: Ward) -> None:
     ward.send(ward.result("hemoglobin", "21", unit="g/L"))
     [record] = ward.dead_letters
     assert record.why == "hemoglobin sent as 21 g/L looks like g/dL; check value and unit"
     assert ward.grade("ctcae.anemia") is None
 
 
-def test_a_time_more_than_5_minutes_ahead_is_set_aside(ward: Ward) -> None:
+def test_a_time_more_than_5_minutes_ahead_is_rejected(ward: Ward) -> None:
     ward.send(ward.vital("temp", 39.0, ward.now + timedelta(minutes=5, seconds=1), by="monitor"))
     (aside,) = ward.dead_letters
     assert "lies in the future" in aside.why
@@ -152,7 +152,7 @@ def test_a_time_up_to_5_minutes_ahead_is_used(ward: Ward) -> None:
     assert ward.page().condition == "crs"
 
 
-def test_a_dose_from_the_future_is_set_aside_and_said_so(ward: Ward) -> None:
+def test_a_dose_from_the_future_is_rejected_with_the_reason(ward: Ward) -> None:
     ward.give("tocilizumab", at=ward.now + timedelta(hours=1))
     assert [aside.why.split(";")[0] for aside in ward.dead_letters] == ["the effective time lies in the future"]
     assert ward.charted("tocilizumab") == ()
@@ -165,7 +165,7 @@ def test_a_value_that_cannot_be_used_leaves_the_others_of_its_batch_alone(ward: 
     assert len(ward.dead_letters) == 1
 
 
-def test_a_source_with_the_longest_name_allowed_is_set_aside_like_any_other(ward: Ward) -> None:
+def test_a_source_with_the_longest_name_allowed_is_rejected_like_any_other(ward: Ward) -> None:
     ward.send(message("reading", ward.now, source="s" * 200, reading="crp", value="85"))
     assert len(ward.dead_letters) == 1
     assert {page.urgency for page in ward.new_pages()} == {"technical"}

@@ -158,7 +158,7 @@ def test_acknowledging_a_page_takes_every_episode_it_lists(ward: Ward) -> None:
     assert ward.notified() == []
 
 
-def test_an_acknowledgement_takes_no_episode_that_its_sender_was_never_told_of(ward: Ward) -> None:
+def test_an_acknowledgement_takes_no_episode_that_its_sender_was_never_notified_of(ward: Ward) -> None:
     ward.send(ward.vital("temp", 38.5), message("reading", ward.now, reading="seizure", value="brief", by="person"))
     ward.to("10:10")
     second = ward.pages[-1]
@@ -168,7 +168,7 @@ def test_an_acknowledgement_takes_no_episode_that_its_sender_was_never_told_of(w
     assert ward.episode("crs").acknowledged_by == ""
 
 
-def test_steps_missed_while_nothing_ran_are_made_up_for_in_one_telling(ward: Ward) -> None:
+def test_steps_missed_while_nothing_ran_are_made_up_for_in_one_notification(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.ack(ward.page())
     ward.start("norepinephrine")

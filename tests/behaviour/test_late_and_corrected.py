@@ -56,7 +56,7 @@ def test_a_fever_charted_late_that_is_already_over_still_pages(ward: Ward) -> No
     assert "(charted late)" in page.title
 
 
-def test_what_comes_late_at_a_level_already_told_pages_nobody(ward: Ward) -> None:
+def test_what_comes_late_at_a_level_already_paged_pages_nobody(ward: Ward) -> None:
     ward.normal(temp=38.5)
     ward.ack(ward.page())
     ward.jump(hours=2)
@@ -85,7 +85,7 @@ def test_a_pressure_that_comes_after_the_fever_it_precedes_pages_high_at_once(wa
     assert ward.grade("crs") == "2"
 
 
-def test_an_ice_charted_late_that_says_less_than_was_told_pages_nobody(ward: Ward) -> None:
+def test_an_ice_charted_late_that_says_less_than_was_paged_pages_nobody(ward: Ward) -> None:
     ward.ice(10, at=ward.ago(hours=2))
     ward.ice(3)
     ward.ack(ward.page())
@@ -130,7 +130,7 @@ def test_something_else_charted_late_does_not_make_the_fever_late(ward: Ward) ->
 # -- entered in error ------------------------------------------------------------------------------
 
 
-def test_when_the_temperature_was_entered_in_error_whoever_was_paged_is_told(ward: Ward) -> None:
+def test_when_the_temperature_was_entered_in_error_whoever_was_paged_is_notified(ward: Ward) -> None:
     (temperature,) = ward.vitals(temp=38.5)
     ward.to("10:10")
     ward.void(temperature)
@@ -144,7 +144,7 @@ def test_when_the_temperature_was_entered_in_error_whoever_was_paged_is_told(war
     assert notified[-1].urgency == "low"
 
 
-def test_it_is_told_too_when_the_temperature_before_was_normal(ward: Ward) -> None:
+def test_they_are_notified_too_when_the_temperature_before_was_normal(ward: Ward) -> None:
     ward.normal()
     ward.to("10:30")
     (temperature,) = ward.vitals(temp=38.5)
@@ -155,7 +155,7 @@ def test_it_is_told_too_when_the_temperature_before_was_normal(ward: Ward) -> No
     assert ward.page().reason == "retracted"
 
 
-def test_a_retracted_episode_takes_back_the_pages_not_yet_sent(ward: Ward) -> None:
+def test_a_retracted_episode_cancels_the_pages_not_yet_sent(ward: Ward) -> None:
     (temperature,) = ward.vitals(temp=38.5)
     first = ward.page()
     ward.receipt(first, "sent")
@@ -229,7 +229,7 @@ def test_an_episode_that_a_reading_in_between_also_grounds_stays_open(ward: Ward
     assert ward.notified() == []
 
 
-def test_a_hypotension_that_a_reading_in_between_also_shows_is_not_taken_back(ward: Ward) -> None:
+def test_a_hypotension_that_a_reading_in_between_also_shows_is_not_retracted(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     (pressure,) = ward.vitals(sbp=84)
@@ -242,7 +242,7 @@ def test_a_hypotension_that_a_reading_in_between_also_shows_is_not_taken_back(wa
     assert ward.notified() == []
 
 
-def test_two_worsenings_taken_back_at_once_leave_nobody_to_be_paged(ward: Ward) -> None:
+def test_two_worsenings_retracted_at_once_leave_nobody_to_be_paged(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     wrong = [ward.start("norepinephrine"), ward.start("epinephrine")]
@@ -253,7 +253,7 @@ def test_two_worsenings_taken_back_at_once_leave_nobody_to_be_paged(ward: Ward) 
     assert [page.urgency for page in ward.new_pages() if page.urgency == "critical"] == []
 
 
-def test_what_stands_after_two_worsenings_were_taken_back_is_named_rightly(ward: Ward) -> None:
+def test_what_stands_after_two_worsenings_were_retracted_is_named_rightly(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     wrong = [ward.start("norepinephrine"), ward.start("epinephrine")]
@@ -274,7 +274,7 @@ def test_a_correction_of_one_patient_retracts_nothing_of_another_condition(ward:
     assert [page.condition for page in ward.new_pages()] == ["crs"]
 
 
-def test_a_correction_that_leaves_the_fever_takes_back_the_hypotension(ward: Ward) -> None:
+def test_a_correction_that_leaves_the_fever_retracts_the_hypotension(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     ward.to("10:10")
@@ -288,7 +288,7 @@ def test_a_correction_that_leaves_the_fever_takes_back_the_hypotension(ward: War
     assert not set(ward.episode("crs").pending) & set(ward.cancelled)
 
 
-def test_a_correction_that_leaves_the_fever_tells_whoever_was_paged_for_the_hypotension(ward: Ward) -> None:
+def test_a_correction_that_leaves_the_fever_notifies_whoever_was_paged_for_the_hypotension(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     (pressure,) = ward.vitals(sbp=58)
@@ -300,7 +300,7 @@ def test_a_correction_that_leaves_the_fever_tells_whoever_was_paged_for_the_hypo
     assert page.urgency == "low"
 
 
-def test_a_page_that_takes_back_only_the_hypotension_says_that_the_fever_stands(ward: Ward) -> None:
+def test_a_page_that_retracts_only_the_hypotension_says_that_the_fever_stands(ward: Ward) -> None:
     ward.vitals(temp=38.5)
     ward.ack(ward.page())
     (pressure,) = ward.vitals(sbp=58)
@@ -332,7 +332,7 @@ def test_an_acknowledgement_of_a_retracted_episode_does_not_take_the_next(ward: 
     assert ward.episode("crs").acknowledged_by == ""
 
 
-def test_a_retraction_leaves_a_page_owed_that_also_tells_another_episode(ward: Ward) -> None:
+def test_a_retraction_leaves_a_page_owed_that_also_notifies_of_another_episode(ward: Ward) -> None:
     temperature = ward.vital("temp", 38.5)
     ward.send(temperature, message("reading", ward.now, reading="seizure", value="brief", by="person"))
     page = ward.page()

@@ -38,7 +38,7 @@ class Shards:
         while waiting := [(box, name) for box in (self.inboxes, self.forwarded) for name in NAMES if box[name]]:
             box, name = self.dice.choice(waiting)
             taken = self.dice.randint(1, len(box[name]))
-            if box is self.inboxes:  # the patients and sources of a shard take turns
+            if box is self.inboxes:  # the patients and sources of a shard alternate
                 self.dice.shuffle(box[name])
             batch, box[name] = box[name][:taken], box[name][taken:]
             if box is self.inboxes:
@@ -78,7 +78,7 @@ class Shards:
 
 @st.composite
 def merges(draw: st.DrawFn) -> list[AnyMessage]:
-    """Merges of a few records into each other, several of one minute, one sent again, one perhaps taken back."""
+    """Merges of a few records into each other, several of one minute, one sent again, one perhaps retracted."""
     found = []
     for number in range(draw(st.integers(1, 6))):
         old, into = draw(st.permutations(NAMES))[:2]
@@ -127,11 +127,11 @@ def test_where_a_record_ends_is_everything_that_came_in_under_it(drawn: list[Any
 
 @RUNS
 @given(merges(), st.integers(0, 5), SEEDS)
-def test_any_order_of_merges_and_of_one_that_is_taken_back_ends_alike(
+def test_any_order_of_merges_and_of_one_that_is_retracted_ends_alike(
     drawn: list[AnyMessage], which: int, seed: int
 ) -> None:
-    taken_back = drawn[which % len(drawn)]
-    known = [*readings(), *drawn, changed(taken_back, status="entered_in_error", received=NOW)]
+    retracted = drawn[which % len(drawn)]
+    known = [*readings(), *drawn, changed(retracted, status="entered_in_error", received=NOW)]
     first = Shards(known, seed).settle()
     second = Shards(shuffled(known, seed), seed + 1).settle()
     assert first.outcome() == second.outcome()

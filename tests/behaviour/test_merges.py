@@ -81,7 +81,7 @@ def test_until_the_other_record_has_answered_the_old_one_is_evaluated(ward: Ward
 # -- undone -----------------------------------------------------------------------------------------
 
 
-def test_a_merge_that_is_taken_back_lets_the_record_be_graded_again(ward: Ward) -> None:
+def test_a_merge_that_is_retracted_lets_the_record_be_graded_again(ward: Ward) -> None:
     mistaken = merged(ward)
     ward.jump(minutes=10)
     ward.void(mistaken)
@@ -91,7 +91,7 @@ def test_a_merge_that_is_taken_back_lets_the_record_be_graded_again(ward: Ward) 
     assert ward.page().patient == PATIENT
 
 
-def test_of_a_merge_that_is_taken_back_the_old_record_has_all_that_came_in_under_it(ward: Ward) -> None:
+def test_of_a_merge_that_is_retracted_the_old_record_has_all_that_came_in_under_it(ward: Ward) -> None:
     mistaken = merged(ward)
     ward.jump(minutes=10)
     ward.normal(temp=38.5, sbp=84)
@@ -102,7 +102,7 @@ def test_of_a_merge_that_is_taken_back_the_old_record_has_all_that_came_in_under
     assert {page.patient for page in ward.new_pages()} == {PATIENT, SITE_SUBJECT}
 
 
-def test_a_merge_taken_back_before_it_arrives_does_nothing(ward: Ward) -> None:
+def test_a_merge_retracted_before_it_arrives_does_nothing(ward: Ward) -> None:
     mistaken = message("merge", ward.now, source="ehr", into=OTHER)
     ward.void(mistaken)
     ward.send(mistaken)

@@ -126,7 +126,7 @@ def test_no_two_pages_share_an_id(seed: int) -> None:
 
 @RUNS
 @given(SEEDS)
-def test_no_page_is_taken_back_that_tells_of_what_nobody_took_yet(seed: int) -> None:
+def test_no_page_is_cancelled_that_notifies_of_what_nobody_acknowledged_yet(seed: int) -> None:
     stay = Chance(seed)
     for _ in range(25):
         before = len(stay.ward.cancelled)

@@ -67,7 +67,7 @@ def test_an_edited_ladder_does_not_strand_an_episode_that_climbs_the_old_one(war
     assert [who for _, who, _ in ward.notified()] == [ON_CALL, SECOND, CONSULTANT]
 
 
-def test_a_role_that_is_taken_out_of_the_rota_is_still_told_by_an_episode_that_planned_it(ward: Ward) -> None:
+def test_a_role_that_is_taken_out_of_the_rota_is_still_notified_by_an_episode_that_planned_it(ward: Ward) -> None:
     critical(ward)
     roles = {name: role for name, role in SITE.on_call.roles.items() if name != "second_on_call"}
     ward.site = SITE._replace(on_call=SITE.on_call.model_copy(update={"roles": roles}))
@@ -92,7 +92,7 @@ TWO_SHIFTS = {"rotations": [{"people": [ON_CALL, SECOND], "from": "2024-06-10T08
 """The first has Monday, Wednesday, Friday from 08:00; the second the days between."""
 
 
-def test_a_shift_change_in_the_middle_of_a_ladder_tells_whoever_is_on_duty_by_then() -> None:
+def test_a_shift_change_in_the_middle_of_a_ladder_notifies_whoever_is_on_duty_by_then() -> None:
     ward = ward_with(site_with({"on_call": TWO_SHIFTS, "second_on_call": [CONSULTANT]}), clock="07:57", day=2)
     first = critical(ward)
     assert first.to == SECOND
@@ -100,7 +100,7 @@ def test_a_shift_change_in_the_middle_of_a_ladder_tells_whoever_is_on_duty_by_th
     assert ward.notified() == [("08:02", ON_CALL, "repeat")]
 
 
-def test_after_the_last_step_those_are_told_who_are_on_duty_by_then() -> None:
+def test_after_the_last_step_those_are_notified_who_are_on_duty_by_then() -> None:
     ward = ward_with(site_with({"on_call": TWO_SHIFTS, "second_on_call": [CONSULTANT]}), clock="07:40", day=2)
     critical(ward)
     ward.to("08:09")
@@ -148,7 +148,7 @@ def test_a_channel_that_fails_hands_over_to_the_persons_next_channel_at_once() -
 
 
 @pytest.mark.parametrize("outcome", ["failed", "unknown", "undeliverable"])
-def test_when_every_channel_of_a_person_fails_the_next_person_is_told_at_once(outcome: str) -> None:
+def test_when_every_channel_of_a_person_fails_the_next_person_is_notified_at_once(outcome: str) -> None:
     ward = ward_with(TWO_PHONES)
     ward.receipt(critical(ward), outcome)
     (second,) = [page for page in ward.new_pages() if page.patient != SITE_SUBJECT]
@@ -173,7 +173,7 @@ def test_a_page_that_keeps_failing_falls_through_once() -> None:
     assert clinical(ward) == [("10:00", ON_CALL, "phone-4")]
 
 
-def test_when_nobody_of_the_ladder_can_be_reached_the_last_resort_is_told() -> None:
+def test_when_nobody_of_the_ladder_can_be_reached_the_last_resort_is_notified() -> None:
     ward = ward_with(SITE)
     ward.normal(temp=38.5, sbp=84)
     ward.receipt(ward.page(), "failed")
@@ -341,7 +341,7 @@ def test_a_first_page_that_fails_goes_to_the_next_person_though_it_is_clear_by_n
 # -- handed over -------------------------------------------------------------------------------------
 
 
-def test_a_page_handed_over_is_told_to_the_next_person_at_once(ward: Ward) -> None:
+def test_of_a_page_handed_over_the_next_person_is_notified_at_once(ward: Ward) -> None:
     page = critical(ward)
     ward.jump(minutes=1)
     ward.hand_over(page)
@@ -349,7 +349,7 @@ def test_a_page_handed_over_is_told_to_the_next_person_at_once(ward: Ward) -> No
     assert ward.notified() == [("10:01", SECOND, "handed_over")]
 
 
-def test_a_page_handed_over_by_name_is_told_to_that_person_and_climbs_on_without_an_answer(ward: Ward) -> None:
+def test_of_a_page_handed_over_by_name_that_person_is_notified_and_without_an_answer_the_next(ward: Ward) -> None:
     page = critical(ward)
     ward.jump(minutes=1)
     ward.hand_over(page, to=CONSULTANT)
@@ -375,7 +375,7 @@ def test_a_page_that_was_taken_can_still_be_handed_over(ward: Ward) -> None:
     assert (ward.notified(), ward.episode("icans").acknowledged_by) == ([("10:20", SECOND, "handed_over")], "")
 
 
-def test_a_page_handed_over_to_nobody_known_is_set_aside_and_climbs_on(ward: Ward) -> None:
+def test_a_hand_over_to_nobody_known_is_rejected_and_the_ladder_goes_on(ward: Ward) -> None:
     ward.hand_over(critical(ward), to="nobody")
     (aside,) = ward.dead_letters
     assert "nobody in site.yaml" in aside.why
@@ -520,7 +520,7 @@ def test_a_worsening_within_the_same_urgency_breaks_through_a_silence(ward: Ward
     assert (ward.page().reason, ward.episode("icans").level) == ("worse", 4)
 
 
-def test_a_silence_that_is_taken_back_ends_at_once(ward: Ward) -> None:
+def test_a_silence_that_is_retracted_ends_at_once(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     asked = ward.silence(ward.page(), until=ward.at("20:00"))
     ward.to("11:00")
@@ -580,7 +580,7 @@ def test_thirty_feeds_that_fall_silent_one_after_the_other_are_two_pages_each_no
     assert len(notified[-1].episodes) == 30
 
 
-def test_a_fault_of_another_kind_is_told_at_once(ward: Ward) -> None:
+def test_a_fault_of_another_kind_is_paged_at_once(ward: Ward) -> None:
     ward.fault("feed monitor-1")
     ward.new_pages()
     ward.jump(seconds=30)

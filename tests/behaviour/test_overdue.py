@@ -41,14 +41,14 @@ def test_a_set_without_its_temperature_is_not_a_set(seen: Ward) -> None:
     assert "temperature overdue" in page.title
 
 
-def test_a_value_that_was_set_aside_does_not_count_as_one_that_came(seen: Ward) -> None:
+def test_a_value_that_was_rejected_does_not_count_as_one_that_came(seen: Ward) -> None:
     seen.jump(hours=3)
     seen.vitals(temp=99, sbp=0, spo2=101)
     seen.jump(hours=3)
     assert len(seen.listed("overdue_vitals")) == 1
 
 
-def test_what_is_overdue_is_told_once_and_wakes_nobody(seen: Ward) -> None:
+def test_what_is_overdue_is_reported_once_and_wakes_nobody(seen: Ward) -> None:
     seen.jump(hours=24)
     assert len(seen.listed("overdue_vitals")) == 1
     assert seen.notified() == []
@@ -62,7 +62,7 @@ def test_what_is_overdue_is_over_as_soon_as_it_is_charted(seen: Ward) -> None:
     assert seen.notified() == []
 
 
-def test_what_is_overdue_again_is_told_again(seen: Ward) -> None:
+def test_what_is_overdue_again_is_reported_again(seen: Ward) -> None:
     seen.jump(hours=7)
     seen.normal()
     seen.jump(hours=7)
@@ -125,7 +125,7 @@ def test_after_day_14_no_ice_is_due(seen: Ward) -> None:
     assert seen.is_open("overdue_vitals")
 
 
-def test_an_ice_that_fell_due_on_day_14_is_told_on_day_15_and_until_it_is_done(seen: Ward) -> None:
+def test_an_ice_that_fell_due_on_day_14_is_reported_on_day_15_and_until_it_is_done(seen: Ward) -> None:
     """What was to be done on day 14 is not done by midnight coming."""
     seen.to("10:00", day=14)
     seen.ice(10)

@@ -56,7 +56,7 @@ def test_the_case_pages_these_and_no_others(case: Ward) -> None:
     ]
 
 
-def test_the_worklist_is_told_of_car_hematotox_and_m_easix_once_each(case: Ward) -> None:
+def test_the_worklist_is_notified_of_car_hematotox_and_m_easix_once_each(case: Ward) -> None:
     for condition, day in (("hematotox", -7), ("m_easix", 3)):
         (page,) = case.listed(condition)
         assert (page.urgency, page.reason, page.day) == ("low", "new", day)
@@ -81,7 +81,7 @@ def test_a_doctor_who_answers_within_4_minutes_is_the_only_person_disturbed(case
     assert {page.to for page in case.pages} == {ON_CALL, WORKLIST}
 
 
-def test_nothing_of_the_case_is_set_aside(case: Ward) -> None:
+def test_nothing_of_the_case_is_rejected(case: Ward) -> None:
     assert case.dead_letters == []
 
 
@@ -95,7 +95,7 @@ def test_on_day_2_the_page_says_fever_plus_hypotension(case: Ward) -> None:
     assert "tocilizumab 8 mg/kg" in page.text
 
 
-def test_on_day_5_one_page_tells_of_the_relapse_and_the_falling_ice(case: Ward) -> None:
+def test_on_day_5_one_page_reports_the_relapse_and_the_falling_ice(case: Ward) -> None:
     page = next(page for page in case.pages if page.urgency == "critical")
     assert "ICANS 3, CRS 2" in page.title
     assert "ICE fell by 9, from 10 to 1" in page.text
@@ -138,7 +138,7 @@ def test_the_doses_are_counted(case: Ward) -> None:
     assert (given.tocilizumab, given.dexamethasone_mg) == (2, Decimal(170))
 
 
-def test_after_the_discharge_nothing_is_open_and_nobody_is_told(case: Ward) -> None:
+def test_after_the_discharge_nothing_is_open_and_nobody_is_notified(case: Ward) -> None:
     state = case.state(PATIENT)
     assert state.discharged_at is not None
     assert state.episodes == {}

@@ -62,7 +62,7 @@ class AgainstCartwatch(Campaign):
         self.key = SourceKeys(self.store.redis, self.store.keys).add(SOURCE, datetime.now(UTC))
         self.over_http = self._gateway_takes()
 
-    def deal(self, blow: Blow) -> blows.Mend | None:
+    def deal(self, blow: Blow) -> blows.Repair | None:
         if blow.kind.startswith("clock"):
             self._ahead += timedelta(seconds=blow.dice.choice(JUMPS[blow.kind]))
             return None

@@ -51,7 +51,7 @@ class Struck(NamedTuple):
 
 
 class Blow(NamedTuple):
-    """How a container is hit; what is returned mends it after so many seconds. `sending`: while it sends a page."""
+    """How a container is hit; what is returned repairs it after so many seconds. `sending`: while it sends a page."""
 
     name: str
     deal: Callable[[Composed, str, str], Callable[[], object] | None]
@@ -210,7 +210,7 @@ class AgainstContainers(AgainstCartwatch):
         if blow.sending:
             self._until_it_sends(probes.pop(0), client)
         began = time.monotonic()
-        mended: list[float] = []
+        repaired: list[float] = []
 
         def send() -> None:
             sends = self._way(service, client)
@@ -219,13 +219,13 @@ class AgainstContainers(AgainstCartwatch):
                     self.mail.send(body, sends)
 
         def hit() -> None:
-            mend = blow.deal(self.stand, service, container)
+            repair = blow.deal(self.stand, service, container)
             self.stand.phone.behave()
             struck.append(time.monotonic())
-            if mend is not None:
+            if repair is not None:
                 time.sleep(max(0.0, began + blow.lasts - time.monotonic()))
-                until(lambda: (mend(), True), "what was broken can be mended")
-            mended.append(time.monotonic() - began)
+                until(lambda: (repair(), True), "what was broken can be repaired")
+            repaired.append(time.monotonic() - began)
 
         struck: list[float] = []
         # What takes effect at once is dealt before the patients become critical; a stop takes as long as it takes.
@@ -237,7 +237,7 @@ class AgainstContainers(AgainstCartwatch):
         gaps = self._gaps(began)
         self.stand.forget_beats()
         late = [arrived.get(probe.name, float("inf")) for probe in probes]
-        return Struck(service, blow.name, max(late), min(late), mended[0], gaps)
+        return Struck(service, blow.name, max(late), min(late), repaired[0], gaps)
 
     def _until_it_sends(self, probe: Patient, client: Client) -> None:
         """Make the phone slow, and one patient critical."""

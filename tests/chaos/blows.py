@@ -1,4 +1,4 @@
-"""How each blow is dealt, and how what it broke is mended: a blow returns when, and by what."""
+"""How each blow is dealt, and how what it broke is repaired: a blow returns when, and by what."""
 
 import os
 import random
@@ -28,15 +28,15 @@ HANGS_SECONDS = 10.0
 """Longer than a sender waits for an answer."""
 
 
-class Mend(NamedTuple):
+class Repair(NamedTuple):
     """What ends the trouble, and after how many seconds."""
 
     after: float
     what: Callable[[], None]
 
 
-def deal(stand: Stand, blow: Blow) -> Mend | None:
-    """Deal it. None where there was nobody to be hit, or where nothing is to be mended."""
+def deal(stand: Stand, blow: Blow) -> Repair | None:
+    """Deal it. None where there was nobody to be hit, or where nothing is to be repaired."""
     kind, dice = blow.kind, blow.dice
     if kind in _VICTIMS:
         kill(*_VICTIMS[kind](stand))
@@ -77,10 +77,10 @@ def _group(stand: Stand, who: str) -> list[int]:
     return _whole(stand.processes.evaluating if who == "evaluating" else stand.processes.delivering)
 
 
-def _stop(pids: Iterable[int]) -> Mend:
+def _stop(pids: Iterable[int]) -> Repair:
     stopped = list(pids)
     _signal(stopped, signal.SIGSTOP)
-    return Mend(STANDS_STILL_SECONDS, lambda: _signal(stopped, signal.SIGCONT))
+    return Repair(STANDS_STILL_SECONDS, lambda: _signal(stopped, signal.SIGCONT))
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:
@@ -92,25 +92,25 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
 # -- the phone -------------------------------------------------------------------------------------
 
 
-def _phone(stand: Stand, kind: str, dice: random.Random) -> Mend:
+def _phone(stand: Stand, kind: str, dice: random.Random) -> Repair:
     if kind == "phone hangs":
         stand.phone.behave(delay=HANGS_SECONDS, drop=True)
     elif kind == "phone hangs up":
         stand.phone.behave(drop=True)
     else:
         stand.phone.behave(status=int(kind.rpartition(" ")[2]))
-    return Mend(dice.uniform(2, 8), stand.phone.behave)
+    return Repair(dice.uniform(2, 8), stand.phone.behave)
 
 
 # -- the store -------------------------------------------------------------------------------------
 
 
-def _store_killed(stand: Stand, dice: random.Random) -> Mend:
+def _store_killed(stand: Stand, dice: random.Random) -> Repair:
     stand.server.kill()
-    return Mend(dice.uniform(0.1, 3), stand.server.start)
+    return Repair(dice.uniform(0.1, 3), stand.server.start)
 
 
-def _store_truncated(stand: Stand, dice: random.Random) -> Mend:
+def _store_truncated(stand: Stand, dice: random.Random) -> Repair:
     """Killed, with the beginning of a transaction at the end of its file that the cut did not let it finish.
 
     Nothing that was acknowledged is cut: it stood on the disk before its answer was given.
@@ -119,7 +119,7 @@ def _store_truncated(stand: Stand, dice: random.Random) -> Mend:
     whole = b"".join(map(_command, _unfinished()))
     newest = max(stand.server.folder.rglob("*.aof"), key=lambda file: file.stat().st_mtime)
     _append(newest, whole[: dice.randrange(1, len(whole))])
-    return Mend(dice.uniform(0.1, 1), stand.server.start)
+    return Repair(dice.uniform(0.1, 1), stand.server.start)
 
 
 def _unfinished() -> list[list[str]]:
@@ -150,13 +150,13 @@ def _append(file: Path, text: bytes) -> None:
         open_file.write(text)
 
 
-def _store_full(stand: Stand, dice: random.Random) -> Mend:
+def _store_full(stand: Stand, dice: random.Random) -> Repair:
     def limit(most: int) -> None:
         with suppress(RedisError), direct(stand.server.url) as redis:
             redis.config_set("maxmemory", most)
 
     limit(1)
-    return Mend(dice.uniform(1, 5), lambda: limit(0))
+    return Repair(dice.uniform(1, 5), lambda: limit(0))
 
 
 def _queues_emptied(stand: Stand, _: random.Random) -> None:
@@ -176,7 +176,7 @@ def direct(url: str) -> Redis:
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=2, socket_connect_timeout=1)
 
 
-_STORE: dict[str, Callable[[Stand, random.Random], Mend | None]] = {
+_STORE: dict[str, Callable[[Stand, random.Random], Repair | None]] = {
     "store": _store_killed,
     "store, last write truncated": _store_truncated,
     "store full": _store_full,

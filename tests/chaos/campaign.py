@@ -1,4 +1,4 @@
-"""One campaign: messages flow, the blows of the schedule fall, everything is mended, and the judge looks."""
+"""One campaign: messages flow, the blows of the schedule fall, everything is repaired, and the judge looks."""
 
 import heapq
 import threading
@@ -82,7 +82,7 @@ class Campaign:
         return Result(verdict, self.dealt, starts, self.mail.sent_again, settled)
 
     def _fight(self) -> None:
-        """Deal every blow at its time, and mend what it broke at its own."""
+        """Deal every blow at its time, and repair what it broke at its own."""
         began = time.monotonic()
         order = count()
         agenda: list[tuple[float, int, Blow | Callable[[], None]]] = [
@@ -99,9 +99,9 @@ class Campaign:
                 what()
                 continue
             self.dealt[what.kind] += 1
-            mend = self.deal(what)
-            if mend is not None:
-                heapq.heappush(agenda, (time.monotonic() - began + mend.after, next(order), mend.what))
+            repair = self.deal(what)
+            if repair is not None:
+                heapq.heappush(agenda, (time.monotonic() - began + repair.after, next(order), repair.what))
         time.sleep(max(0.0, began + self.plan.seconds - time.monotonic()))
 
     def _settle(self) -> bool:
@@ -149,7 +149,7 @@ class Campaign:
     def attend(self, stopped: threading.Event) -> None:
         """What a person does meanwhile."""
 
-    def deal(self, blow: Blow) -> blows.Mend | None:
+    def deal(self, blow: Blow) -> blows.Repair | None:
         """Deal one blow."""
         return blows.deal(self.stand, blow)
 

@@ -194,7 +194,7 @@ def _never_came(pages: Iterable[Page], deliveries: Mapping[str, str]) -> Iterabl
     return (page for page, became in deliveries.items() if became == "sent" and page not in came)
 
 
-def _took_back(title: str) -> bool:
+def _retracts(title: str) -> bool:
     return "retracted" in title or "withdrawn" in title
 
 
@@ -204,7 +204,7 @@ def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]
         story = stories.get(name)
         may = (*(expected.grade for expected in story.owed), *story.allowed) if story else ()
         for page in pages:
-            retracts = story is not None and story.over and _took_back(page.title)
+            retracts = story is not None and story.over and _retracts(page.title)
             if not retracts and not any(says(page.title, grade) or _says_it_was(page.title, grade) for grade in may):
                 yield page.title
 
@@ -217,7 +217,7 @@ def _not_retracted(
             continue
         mine = [page.title for page in by_patient.get(patient.name, [])]
         notified = any(says(title, "CRS grade 1") for title in mine)
-        if "crs" in still_open.get(patient.name, ()) or (notified and not any(map(_took_back, mine))):
+        if "crs" in still_open.get(patient.name, ()) or (notified and not any(map(_retracts, mine))):
             yield patient.name
 
 

@@ -159,7 +159,7 @@ def test_it_sees_an_acknowledgement_that_was_forgotten(campaign: Campaign) -> No
     assert campaign.faults() == {"acknowledgements lost"}
 
 
-def test_it_sees_a_page_that_was_not_taken_back(campaign: Campaign) -> None:
+def test_it_sees_a_page_that_was_not_retracted(campaign: Campaign) -> None:
     name = campaign.one("mistaken")
     page = Page(1001.0, "/phone-1", "m.1", f"[MEDIUM] D0 HAEM-2/{name}: CRS grade 1")
     campaign.pages.append(page)

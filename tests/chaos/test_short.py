@@ -16,7 +16,7 @@ MOST_DUPLICATES_PER_1000 = 30
 
 
 @pytest.mark.usefixtures("redis_server")
-def test_under_fire_nothing_accepted_is_lost_and_every_page_owed_arrives(tmp_path: Path) -> None:
+def test_in_chaos_nothing_accepted_is_lost_and_every_page_owed_arrives(tmp_path: Path) -> None:
     result = against_cartwatch.run(PLAN, tmp_path)
     lost = report.examples([("cartwatch", PLAN, result)])
     assert result.settled, "it did not come to rest"

@@ -350,7 +350,7 @@ def test_without_one_a_redis_server_on_the_path_comes_before_valkey(
     assert find_server() == [str(server)]
 
 
-def test_a_machine_without_a_server_is_told_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_server_is_shown_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare(monkeypatch, tmp_path)
     with pytest.raises(NoRedisError) as caught:
         EmbeddedRedis(tmp_path / "data").start()

@@ -186,7 +186,7 @@ def test_a_page_stands_once_with_what_became_of_it(exported: Hospital, medplum: 
 
 
 @pytest.mark.usefixtures("exported")
-def test_a_grade_that_is_taken_back_stays_as_entered_in_error_beside_the_one_that_stands(medplum: Medplum) -> None:
+def test_a_grade_that_is_retracted_stays_as_entered_in_error_beside_the_one_that_stands(medplum: Medplum) -> None:
     by_status = {grade["status"]: grade for grade in medplum.grades(CORRECTED)}
     assert set(by_status) == {"final", "entered-in-error"}
     back, stands = by_status["entered-in-error"], by_status["final"]

@@ -123,7 +123,7 @@ def test_behind_a_proxy_wrong_keys_are_counted_for_the_address_that_it_added(hos
         assert status(http, "192.0.2.7, 192.0.2.8") == 401
 
 
-def test_an_intake_that_can_no_longer_be_used_is_told_though_nothing_is_sent(hospital: Hospital) -> None:
+def test_an_intake_that_can_no_longer_be_used_is_reported_though_nothing_is_sent(hospital: Hospital) -> None:
     path = Path(str(hospital.settings.config_dir)) / "intake.yaml"
     inbox = hospital.store.keys.of(SITE_SUBJECT).inbox
 

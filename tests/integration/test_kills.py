@@ -98,7 +98,7 @@ def pool_child(main: int) -> list[int]:
 KILLS: list[Callable[[int], list[int]]] = [pool_child, whole_worker, pool_child, main_process, pool_child, whole_worker]
 
 
-def under_fire(
+def despite_kills(
     hospital: Hospital, worker: Supervised, messages: list[Body], kills: list[Callable[[int], list[int]]]
 ) -> None:
     """Send a stream of messages; at even distances in it kill one victim after the other, and go on at once."""
@@ -114,7 +114,7 @@ def test_workers_killed_in_the_middle_lose_nothing_and_page_nothing_twice(hospit
     """Its main process, a process of its pool, or all of them at once."""
     messages = course(patients("killed"), datetime.now(UTC))
     with slow_phone(hospital), hospital.workers() as worker:
-        under_fire(hospital, worker, messages, KILLS)
+        despite_kills(hospital, worker, messages, KILLS)
         holds(hospital, messages)
         assert worker.starts > sum(victims is not pool_child for victims in KILLS)
 
@@ -236,13 +236,13 @@ def test_a_store_killed_in_the_middle_keeps_what_it_accepted_and_what_it_owes(
 
 
 def goes(server: EmbeddedRedis) -> Callable[[], None]:
-    """The store dies; how it is mended."""
+    """The store dies; how it is repaired."""
     server.kill()
     return server.start
 
 
 def is_full(server: EmbeddedRedis) -> Callable[[], None]:
-    """The store takes no more; how it is mended."""
+    """The store takes no more; how it is repaired."""
 
     def limit(most: int) -> None:
         with connect(server.url) as redis:
@@ -257,20 +257,20 @@ def test_what_the_phone_took_before_it_could_be_recorded_is_not_sent_twice(
     redis_server: EmbeddedRedis, tmp_path: Path, trouble: Callable[[EmbeddedRedis], Callable[[], None]]
 ) -> None:
     assert redis_server.running
-    mends: list[Callable[[], None]] = []
+    repairs: list[Callable[[], None]] = []
 
     def taken(_: ReceivedPage) -> None:
-        if not mends:
-            mends.append(trouble(server))
+        if not repairs:
+            repairs.append(trouble(server))
 
     with EmbeddedRedis(tmp_path / "data") as server, FakePhone(taken) as receiver:
         hospital = Hospital(server.url, server.broker_url, receiver, tmp_path, "unrecorded")
         with hospital.workers(1):
             hospital.client.send(crs2("unrecorded"))
-            eventually(lambda: mends, "a page is at the phone")
+            eventually(lambda: repairs, "a page is at the phone")
             said = "the store rejects the record of a sent page"
             eventually(lambda: said in hospital.log.read_text(encoding="utf-8"), "its sender holds on to that")
-            mends[0]()
+            repairs[0]()
             hospital.is_idle_soon(within=60)
             hospital.every_page_owed_has_arrived()
         hospital.close()

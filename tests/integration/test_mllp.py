@@ -69,7 +69,7 @@ def test_a_hundred_pipelined_messages_are_acknowledged_and_stored_in_order(
     assert values(hospital, "hundred") == [str(number + 1) for number in range(100)]
 
 
-def test_what_cannot_be_read_is_set_aside_and_acknowledged(hospital: Hospital, listener: Listening) -> None:
+def test_what_cannot_be_read_is_dead_lettered_and_acknowledged(hospital: Hospital, listener: Listening) -> None:
     unreadable = result("unreadable", 5, 85).replace(b"^~\\&", b"^~\\\\&")
     with Sender(listener.port) as sender:
         sender.send(unreadable, result("readable", 6, 85))
@@ -149,7 +149,7 @@ def test_with_the_store_down_nothing_is_acknowledged_and_what_is_sent_again_is_s
     assert values(hospital, "down") == ["80", "85", "90"]
 
 
-def test_a_mended_map_holds_without_a_restart_and_new_listeners_are_said_to_need_one(hospital: Hospital) -> None:
+def test_a_fixed_map_holds_without_a_restart_and_new_listeners_are_said_to_need_one(hospital: Hospital) -> None:
     configure(hospital)
     with listening(hospital) as running, Sender(running.port) as sender:
         numbers = itertools.count()

@@ -41,7 +41,7 @@ def environment(server: EmbeddedRedis, folder: Path) -> dict[str, str]:
         ("maxmemory", "1", "raise maxmemory"),
     ],
 )
-def test_it_is_refused_with_the_setting_and_the_mend(
+def test_it_is_refused_with_the_setting_and_the_fix(
     server: EmbeddedRedis, tmp_path: Path, command: str, setting: str, value: str, says: str
 ) -> None:
     with redis.Redis.from_url(server.url) as client:

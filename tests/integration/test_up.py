@@ -188,9 +188,9 @@ def empty(_: subprocess.Popen[bytes], redis: Redis) -> None:
 Blow = Callable[[subprocess.Popen[bytes], Redis], None]
 
 
-@pytest.mark.parametrize(("blow", "mend"), [(hang, go_on), (fill, empty)])
+@pytest.mark.parametrize(("blow", "repair"), [(hang, go_on), (fill, empty)])
 def test_a_store_that_cannot_be_used_is_paged_directly_once_and_so_is_its_end(
-    terminal: Terminal, blow: Blow, mend: Blow
+    terminal: Terminal, blow: Blow, repair: Blow
 ) -> None:
     people = 2
 
@@ -201,7 +201,7 @@ def test_a_store_that_cannot_be_used_is_paged_directly_once_and_so_is_its_end(
         for outage in (1, 2):
             blow(service, redis)
             eventually(lambda: terminal.alarms() == people * outage, "it is paged", 30)  # noqa: B023
-            mend(service, redis)
+            repair(service, redis)
             eventually(lambda: ends() == people * outage, "its end is notified", 30)  # noqa: B023
             assert terminal.alarms() == people * outage
 

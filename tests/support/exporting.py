@@ -25,7 +25,7 @@ def receipt(page: str, outcome: str, at: datetime, patient: str = "P1") -> Body:
 
 
 class Exporting:
-    """The store, its clock and the record system, and what the workers do with them."""
+    """The store, its clock and the EHR, and what the workers do with them."""
 
     def __init__(self, store: Store, clock: Clock, record: FakeEhr, settings: Settings, base: FhirClient) -> None:
         self.store = store

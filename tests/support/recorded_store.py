@@ -52,7 +52,7 @@ class Said(NamedTuple):
 
 
 class Ehr:
-    """A record system that takes everything but the first page it is shown."""
+    """An EHR that takes everything but the first page it is shown."""
 
     def __init__(self) -> None:
         self._refused = ""

@@ -302,7 +302,7 @@ class Ward:
         return charted
 
     def void(self, original: AnyMessage) -> None:
-        """Take back a message as entered in error."""
+        """Retract a message as entered in error."""
         self.send(changed(original, status="entered_in_error", received=self.now))
 
     def correct(self, original: AnyMessage, value: object) -> None:

@@ -172,7 +172,7 @@ def test_no_vasopressor_is_charted(messages: list[AnyMessage]) -> None:
 
 
 @pytest.mark.parametrize(("statement", "true_on"), [("hypotension", 2), ("hypoxia", 5), ("anemia_life_threatening", 9)])
-def test_what_a_clinician_said_is_taken_back_later(messages: list[AnyMessage], statement: str, true_on: int) -> None:
+def test_what_a_clinician_said_is_retracted_later(messages: list[AnyMessage], statement: str, true_on: int) -> None:
     said = [m for m in messages if isinstance(m, Statement) and m.statement == statement]
     assert [m.value for m in said] == [True, False]
     assert day(said[0].effective) == true_on

@@ -25,7 +25,7 @@ class BehindProxy:
 
 
 def _address(text: str) -> str | None:
-    """An address as proxies write it, perhaps with a port and in brackets; None for anything else."""
+    """An address as a proxy writes it, perhaps with a port and in brackets; None for anything else."""
     for candidate in (text, text.rpartition(":")[0], text[1:-1]):
         try:
             return str(ip_address(candidate.strip("[]")))

@@ -30,7 +30,7 @@ def infusion(
     *,
     field: str,
     status: str,
-    taken_back: bool = False,
+    retracted: bool = False,
     changed: datetime | None = None,
 ) -> ElementResult:
     """The registration that a begun infusion implies.
@@ -38,11 +38,11 @@ def infusion(
     `field`: the field of its time, for the reason. `changed`: when the record was last changed, if known. Of two times
     of infusion the later record wins.
     """
-    use = "retract" if taken_back else "given"
+    use = "retract" if retracted else "given"
     shown = Preview("infusion", product or None, None, start.shown, status, use)
     if source.policy.type != "record" and not source.policy.registers:
         return ignored(where, f"{source.name} {NOT_A_RECORD}", patient, understood=True, shown=shown)
-    if taken_back:
+    if retracted:
         return dead_letter(where, patient, RETRACTED, shown)
     if start.at is None or start.day:
         why = start.why or f"{start.shown} is a day, and the infusion needs the hour"

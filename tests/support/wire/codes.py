@@ -55,7 +55,7 @@ SOURCES = ("lab", "ward-vitals", "ward", "emar", "ehr")
 
 
 def configure(folder: Path, registers: str) -> Path:
-    """Write the site's `intake.yaml`; `registers` is the ward whose patients the record system registers, or `*`."""
+    """Write the site's `intake.yaml`; `registers` is the ward whose patients the EHR registers, or `*`."""
     sources: dict[str, dict[str, object]] = {
         name: {"senders": [{"application": name.upper(), "facility": PATIENTS}]} for name in SOURCES
     }

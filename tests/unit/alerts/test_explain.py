@@ -32,7 +32,7 @@ def febrile() -> dict[str, Explanation]:
     return {item.system: item for item in explain(chart, AT, SITE)}
 
 
-def test_a_grade_is_told_with_its_readings_and_their_source(febrile: dict[str, Explanation]) -> None:
+def test_a_grade_is_explained_with_its_readings_and_their_source(febrile: dict[str, Explanation]) -> None:
     assert febrile["crs"].value == "1"
     assert febrile["crs"].readings[0] == "temperature 38.5 °C (14 Jun 08:30, ward)"
 
@@ -83,7 +83,7 @@ def test_a_row_is_that_of_the_version_that_the_site_grades_by(febrile: dict[str,
     assert platelets.row[2:] == ("grade 3: <50 - 10", "grade 4: <10")
 
 
-def test_a_cell_that_no_number_reaches_is_told_too(febrile: dict[str, Explanation]) -> None:
+def test_a_cell_that_no_number_reaches_is_explained_too(febrile: dict[str, Explanation]) -> None:
     assert febrile["ctcae.anemia"].row[-1] == "grade 4: life-threatening consequences (clinical)"
     assert febrile["ctcae.febrile_neutropenia"].row == (
         "grade 3: ANC < 1.0 and (one temperature > 38.3, or >= 38.0 for > 1 h)",

@@ -88,7 +88,7 @@ def test_times_keep_their_instant() -> None:
 
 
 @pytest.mark.parametrize("effective", ["2024-06-15T06:00:00", "2024-06-15"])
-def test_a_time_without_its_offset_is_refused_with_the_mend(effective: str) -> None:
+def test_a_time_without_its_offset_is_refused_with_the_fix(effective: str) -> None:
     assert reading_refusal(value=1, effective=effective).startswith("effective: write the offset from UTC")
 
 

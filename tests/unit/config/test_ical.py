@@ -57,7 +57,7 @@ def test_the_summary_names_whoever_is_on_duty_up_to_the_end(tmp_path: Path) -> N
 
 
 def test_an_invitation_names_people_by_their_address(tmp_path: Path) -> None:
-    invited = ("ATTENDEE;CN=Second:mailto:second@example.org", "ATTENDEE:MAILTO:office@example.org")
+    invited = ("ATTENDEE;CN=Second:mailto:second@example.org", "ATTENDEE:MAILTO:desk@example.org")
     on_call = site(tmp_path, event("On call", "20260105T080000", "20260105T200000", *invited))
     assert holders(on_call, "on_call", at("2026-01-05T12:00")) == (TWO,)
 

@@ -15,7 +15,7 @@ def listener(**settings: Any) -> Listener:
     return Listener.model_validate({"port": 2575, **settings})
 
 
-def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
+def test_it_listens_on_this_machine_alone_unless_configured_otherwise() -> None:
     made = listener()
     assert (made.host, made.allow_from, made.tls, made.idle_timeout) == ("127.0.0.1", (), None, timedelta(hours=12))
 

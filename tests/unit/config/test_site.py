@@ -1,4 +1,4 @@
-"""Reading a configuration folder: everything that cannot be used is said at once, with file, line, key and mend."""
+"""Reading a configuration folder: everything that cannot be used is said at once, with file, line, key and fix."""
 
 from pathlib import Path
 

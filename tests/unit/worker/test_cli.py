@@ -205,7 +205,7 @@ def test_send_says_how_many_were_accepted(service: Store) -> None:
     assert waiting(service) == 3
 
 
-def test_send_names_what_was_set_aside_and_accepts_the_rest(service: Store) -> None:
+def test_send_names_what_was_dead_lettered_and_accepts_the_rest(service: Store) -> None:
     said = run("send", "--source", "night export", given=raw(crs2()[0]) + b"\n{\n\xff\n")
     assert said.exit_code == 2
     assert said.stdout == "1 accepted, 2 dead-lettered\n"
@@ -239,7 +239,7 @@ def test_send_says_when_nothing_was_accepted() -> None:
 # -- dead letters -----------------------------------------------------------------------------------
 
 
-def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(service: Store) -> None:
+def test_dead_letters_lists_what_could_not_be_used_and_who_is_not_registered(service: Store) -> None:
     accept(service.redis, KEYS, [b"{"], NOW, "lab")
     send(service, [reading("crp", 85, "P1", unit=None), reading("crp", 85, "P3")])
     advance(service, KEYS.of("P1"), Clock(), SITE)
@@ -253,14 +253,14 @@ def test_set_aside_lists_what_could_not_be_used_and_who_is_not_registered(servic
     assert (unit["source"], unit["patient"], json.loads(unit["raw"])["reading"]) == ("monitor-7", "P1", "crp")
 
 
-def test_set_aside_in_words_gives_one_line_each(service: Store) -> None:
+def test_dead_letters_in_words_gives_one_line_each(service: Store) -> None:
     accept(service.redis, KEYS, [b"{", b"["], NOW, "lab")
     lines = run("dead-letters").stdout.splitlines()
     assert len(lines) == 2
     assert all("2024-06-14T08:00:00  lab: not JSON" in line for line in lines)
 
 
-def test_set_aside_of_nothing_is_nothing(service: Store) -> None:
+def test_dead_letters_of_nothing_is_nothing(service: Store) -> None:
     assert service.dead_letters() == []
     assert run("dead-letters").stdout == ""
 
@@ -531,7 +531,7 @@ def test_replay_names_patients_nobody_registered(fake: type[FakeReplay]) -> None
     assert "dead letter: patient P9 is not registered: 3 message(s)" in said.stderr
 
 
-def test_replay_lets_nobody_answer_unless_told(fake: type[FakeReplay]) -> None:
+def test_replay_lets_nobody_answer_unless_asked_to(fake: type[FakeReplay]) -> None:
     run("replay", given=raw(registration()))
     assert fake.given[1] is None
     run("replay", "--acknowledge-after", "0", given=raw(registration()))

@@ -337,7 +337,7 @@ def test_one_that_does_not_reach_the_broker_does_not(
 def test_a_store_that_is_full_or_an_audit_that_fails_is_no_fault_of_this_worker(
     store: Store, healthy: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else all would be unhealthy for one cause that no new start mends."""
+    """Else all would be unhealthy for one cause that no restart cures."""
     monkeypatch.setattr(module, "run_watchdog", fails(KeyError("a surprise")))
     assert healthy()
     monkeypatch.setattr(store.redis, "pipeline", fails(OutOfMemoryError("OOM command not allowed")))

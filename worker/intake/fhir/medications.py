@@ -125,7 +125,7 @@ def _infusion(
         where,
         field="effective",
         status=given.status,
-        taken_back=given.status == RETRACTED,
+        retracted=given.status == RETRACTED,
         changed=fhir(given.meta.lastUpdated, source.zone).at if given.meta is not None else None,
     )
 

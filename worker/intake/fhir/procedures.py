@@ -50,7 +50,7 @@ def element(done: Procedure, patient: str, source: Source, where: str, whole: di
         where,
         field="performed",
         status=done.status,
-        taken_back=done.status == RETRACTED,
+        retracted=done.status == RETRACTED,
         changed=fhir(done.meta.lastUpdated, source.zone).at if done.meta is not None else None,
     )
 

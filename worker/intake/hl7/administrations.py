@@ -89,9 +89,9 @@ def _infusion(rxa: Segment, where: str, patient: str, nobody: str, product: str,
     if status not in GIVEN:
         return dead_letter(where, patient, _trouble(start, status) or f"RXA-20: {status[:10]!r} is not known")
     identifier = Named(joined(patient, "infusion", rxa.field(2).text, product, start.shown or "")).followed_by(b"")
-    taken_back = rxa.field(21).component(1).strip().upper() == DELETED
+    retracted = rxa.field(21).component(1).strip().upper() == DELETED
     return infusion(
-        identifier, patient, product, start, source, where, field="RXA-3", status=status or "CP", taken_back=taken_back
+        identifier, patient, product, start, source, where, field="RXA-3", status=status or "CP", retracted=retracted
     )
 
 

@@ -13,7 +13,7 @@ from config.listeners import Listener
 from worker.clock import milliseconds
 from worker.intake.mllp.acknowledger import Reply, Request
 from worker.intake.mllp.counters import Counters
-from worker.intake.mllp.frame_budget import Held
+from worker.intake.mllp.frame_budget import FrameBudget
 from worker.intake.mllp.frames import FrameReader
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Connection:
         answer: Callable[[Request], Awaitable[Reply]],
         counters: Counters,
         now: Callable[[], datetime],
-        held: Held,
+        frame_budget: FrameBudget,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -52,7 +52,7 @@ class Connection:
         self._answer = answer
         self._counters = counters
         self._now = now
-        self._held = held
+        self._frame_budget = frame_budget
         self._frames = FrameReader(most_frames=MOST_FRAMES)
         self._reads_until: float | None = None
         self._patience: asyncio.Timeout | None = None
@@ -65,7 +65,7 @@ class Connection:
         except (OSError, TimeoutError) as error:
             log.info("connection of %s ended (%s)", self._peer, type(error).__name__)
         finally:
-            self._held.hold(0, self._cut_off)
+            self._frame_budget.record(0, self._cut_off)
             self._counters.add(self._peer, {"frames_aborted": int(self._frames.inside)})
             await self._close()
 
@@ -88,12 +88,12 @@ class Connection:
             if len(frames) > MOST_FRAMES:
                 log.warning("%s sends more frames at once than hold messages", self._peer)
                 return
-            self._held.hold(self._frames.held + sum(len(frame.body) for frame in frames), self._cut_off)
+            self._frame_budget.record(self._frames.buffered + sum(len(frame.body) for frame in frames), self._cut_off)
             if not frames:
                 continue
             reply = await self._answer(Request(self._peer, frames))
             self._counters.add(self._peer, reply.counts)
-            self._held.hold(self._frames.held, self._cut_off)
+            self._frame_budget.record(self._frames.buffered, self._cut_off)
             self._writer.write(reply.data)
             async with asyncio.timeout(self._listener.frame_timeout.total_seconds()):
                 await self._writer.drain()

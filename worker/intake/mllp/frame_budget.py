@@ -5,21 +5,21 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 64 * 1024 * 1024
+MOST_BUFFERED = 64 * 1024 * 1024
 """Bytes of all connections: sixteen of the longest frames. Beyond it the largest connection is cut off."""
 
 
-class Held:
-    """Buffered bytes by connection. Single-threaded."""
+class FrameBudget:
+    """The buffered bytes of each connection, limited in all. Single-threaded."""
 
     def __init__(self) -> None:
         self._sizes: dict[Callable[[], None], int] = {}
         self._total = 0
 
-    def hold(self, size: int, cut_off: Callable[[], None]) -> None:
-        """Set the buffered bytes of a connection; `cut_off` closes it, and is its key."""
+    def record(self, size: int, cut_off: Callable[[], None]) -> None:
+        """Record the buffered bytes of a connection; `cut_off` closes it, and is its key."""
         self._set(cut_off, size)
-        while self._total > MOST_HELD:
+        while self._total > MOST_BUFFERED:
             most = max(self._sizes, key=self._sizes.__getitem__)
             log.warning("a connection with %d bytes of unanswered frames is cut off", self._sizes[most])
             self._set(most, 0)

@@ -43,7 +43,7 @@ class FrameReader:
     def __init__(self, most_bytes: int = MOST_BYTES, most_frames: float = math.inf) -> None:
         self._most = most_bytes
         self._most_frames = most_frames
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._scanned = 0
         self._inside = False
         self._over = False
@@ -51,9 +51,9 @@ class FrameReader:
         self.broken = 0
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """The bytes of an incomplete frame."""
-        return len(self._held)
+        return len(self._buffer)
 
     @property
     def inside(self) -> bool:
@@ -65,7 +65,7 @@ class FrameReader:
         frames: list[Frame] = []
         if self._over:
             return frames
-        self._held += data
+        self._buffer += data
         begin = 0
         while not self._over:
             if not self._inside:
@@ -77,40 +77,40 @@ class FrameReader:
                 break
             frames.append(found)
             self._over = self._over or len(frames) > self._most_frames
-        del self._held[:begin]
+        del self._buffer[:begin]
         self._scanned = max(0, self._scanned - begin)
         return frames
 
     def _enter(self, begin: int) -> int:
         """Advance to the first byte after the next VT, or to the end."""
-        at = self._held.find(VT, begin)
-        end = len(self._held) if at < 0 else at
-        self.skipped += len(self._held[begin:end].translate(None, b"\r\n"))
+        at = self._buffer.find(VT, begin)
+        end = len(self._buffer) if at < 0 else at
+        self.skipped += len(self._buffer[begin:end].translate(None, b"\r\n"))
         self._inside = at >= 0
         self._scanned = end + 1 if self._inside else end
         return self._scanned
 
     def _leave(self, begin: int) -> tuple[int, Frame | None]:
         """Advance behind the FS of this frame; if none has arrived, stay at the start of the frame."""
-        found = self._held.find(FS, self._scanned)
-        end = found if found >= 0 else len(self._held)
+        found = self._buffer.find(FS, self._scanned)
+        end = found if found >= 0 else len(self._buffer)
         begin, known = self._resynchronised(begin, end)
         if end - begin > self._most:
             self._over, self._inside = True, False
-            frame = Frame(bytes(self._held[begin : begin + BEGINNING]), too_long=True)
-            return len(self._held), frame
+            frame = Frame(bytes(self._buffer[begin : begin + BEGINNING]), too_long=True)
+            return len(self._buffer), frame
         if found < 0:
             self._scanned = known
             return begin, None
         self._inside = False
-        return end + 1, Frame(bytes(self._held[begin:end]))
+        return end + 1, Frame(bytes(self._buffer[begin:end]))
 
     def _resynchronised(self, begin: int, end: int) -> tuple[int, int]:
         """The true start of the frame, and the position up to which its bytes are known to be text.
 
         A VT in the middle of free text, as word processors write it, is text.
         """
-        for match in _BEGIN.finditer(self._held, self._scanned, end):
+        for match in _BEGIN.finditer(self._buffer, self._scanned, end):
             self.broken += match.start() > begin
             begin = match.start() + 1
         # The last bytes may be the beginning of such a VT and header.

@@ -15,7 +15,7 @@ from worker.intake.mllp.batcher import Batcher
 from worker.intake.mllp.connection import READ_BYTES, Connection
 from worker.intake.mllp.counters import Counters
 from worker.intake.mllp.errors import ListenerError
-from worker.intake.mllp.frame_budget import Held
+from worker.intake.mllp.frame_budget import FrameBudget
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class MllpListener:
         self._listener = listener
         self._now = now
         self._batcher = Batcher(Acknowledger(handler, listener, now))
-        self._held = Held()
+        self._frame_budget = FrameBudget()
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._rejected: set[str] = set()
@@ -95,7 +95,7 @@ class MllpListener:
             return
         _keep_alive(writer)
         connection = Connection(
-            reader, writer, peer, self._listener, self._batcher.submit, self.counters, self._now, self._held
+            reader, writer, peer, self._listener, self._batcher.submit, self.counters, self._now, self._frame_budget
         )
         task = asyncio.current_task()
         assert task is not None

@@ -70,7 +70,7 @@ def test_a_reading_drops_the_systems_that_look_at_it(kind: str, systems: set[str
     assert dropped(kept, after(chart, kept, lab(kind, "9"))) == systems
 
 
-def test_a_value_set_aside_drops_what_would_name_it() -> None:
+def test_a_rejected_value_drops_what_would_name_it() -> None:
     chart, kept = held()
     refused = message("reading", INFUSED + DAY, reading="ldh", value="300", by="laboratory")
     assert dropped(kept, after(chart, kept, refused)) == {"easix"}

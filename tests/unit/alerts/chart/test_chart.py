@@ -345,12 +345,12 @@ def rejected(number: int) -> RejectedValue:
     )
 
 
-def test_values_set_aside_are_kept_once_and_in_order() -> None:
+def test_rejected_values_are_kept_once_and_in_order() -> None:
     folded = Chart().reject(rejected(2)).reject(rejected(1)).reject(rejected(2))
     assert folded.rejected == (rejected(1), rejected(2))
 
 
-def test_only_the_latest_values_set_aside_are_kept() -> None:
+def test_only_the_latest_rejected_values_are_kept() -> None:
     folded = Chart()
     for number in range(REJECTED_KEPT + 5):
         folded = folded.reject(rejected(number))
@@ -454,8 +454,8 @@ def test_a_bolus_neither_ends_an_infusion_nor_outlives_its_stop(
 def test_no_infusion_outlives_the_stay(left: float, runs: bool) -> None:
     folded = chart(dose("norepinephrine", NOW - hours(2), "started")).discharge(NOW - hours(left))
     assert bool(folded.running(("norepinephrine",), NOW, hours(12))) is runs
-    taken_back = folded.undo_discharge(NOW - hours(left))
-    assert taken_back.running(("norepinephrine",), NOW, hours(12))
+    retracted = folded.undo_discharge(NOW - hours(left))
+    assert retracted.running(("norepinephrine",), NOW, hours(12))
 
 
 def test_the_entries_of_one_time_are_found_and_no_others() -> None:

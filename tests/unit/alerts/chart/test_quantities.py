@@ -197,7 +197,7 @@ def test_a_refused_artefact_says_value_unit_and_limits() -> None:
         ("temperature", "100.4", "Cel", "degF"),
     ],
 )
-def test_a_number_that_looks_like_another_unit_is_set_aside_and_not_guessed(
+def test_a_number_that_looks_like_another_unit_is_rejected_and_not_guessed(
     reading: str, number: str, unit: str, looks_like: str
 ) -> None:
     assert f"looks like {looks_like}; check value and unit" in refusal(reading, number, unit)

@@ -127,7 +127,7 @@ def test_nobody_is_due_where_no_next_time_stands() -> None:
     assert due(replace(opened(), next_at=None), NOW + hours(5), SITE) is None
 
 
-def test_the_first_telling_has_the_reason_of_the_episode_and_the_later_ones_repeat() -> None:
+def test_the_first_notification_has_the_reason_of_the_episode_and_the_later_ones_repeat() -> None:
     first = due(opened(), NOW, SITE)
     assert first is not None
     second = due(first.episode, NOW + minutes(5), SITE)
@@ -135,7 +135,7 @@ def test_the_first_telling_has_the_reason_of_the_episode_and_the_later_ones_repe
     assert (first.notifications[0].reason, second.notifications[0].reason) == ("new", "repeat")
 
 
-def test_missed_steps_are_one_telling_to_everybody_they_name() -> None:
+def test_missed_steps_are_one_notification_to_everybody_they_name() -> None:
     notifications = due(opened(), NOW + minutes(60), SITE)
     assert notifications is not None
     assert notifications.people == (ON_CALL, SECOND, CONSULTANT)
@@ -143,7 +143,7 @@ def test_missed_steps_are_one_telling_to_everybody_they_name() -> None:
     assert notifications.episode.next_at == NOW + minutes(75)
 
 
-def test_whoever_was_told_is_remembered_once() -> None:
+def test_whoever_was_notified_is_remembered_once() -> None:
     first = due(opened(), NOW, SITE)
     assert first is not None
     second = due(first.episode, NOW + minutes(12), SITE)
@@ -151,7 +151,7 @@ def test_whoever_was_told_is_remembered_once() -> None:
     assert second.episode.notified == (ON_CALL, SECOND)
 
 
-def test_a_person_with_several_roles_is_told_once_and_each_holder_of_a_role_is_told() -> None:
+def test_a_person_with_several_roles_is_notified_once_and_each_holder_of_a_role_is_notified() -> None:
     roles = {**SITE.on_call.roles, "on_call": always(ON_CALL, SECOND), "technician": always(ON_CALL)}
     ladder = SITE.on_call.ladders["high"].model_copy(
         update={"steps": (Step(after=minutes(0), notify=("on_call", "technician")),)}

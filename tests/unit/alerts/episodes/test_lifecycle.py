@@ -131,7 +131,7 @@ def test_the_same_again_pages_nobody(said: Finding) -> None:
     assert followed.episode.acknowledged_by == "haematologist-1"
 
 
-def test_what_worsens_before_anybody_was_told_is_told_as_new() -> None:
+def test_what_worsens_before_anybody_was_notified_is_paged_as_new() -> None:
     followed = carried(opened(), finding(3, "critical"), NOW + hours(1))
     assert followed.episode is not None
     assert (followed.episode.reason, followed.episode.was, followed.episode.level) == ("new", None, 3)
@@ -297,7 +297,7 @@ def raised_in_error() -> tuple[Episode, Episode]:
     return first, replace(notifications.episode, pages=3, deliveries=(delivery("e.3"),))
 
 
-def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
+def test_a_worsening_retracted_leaves_the_episode_as_it_stood_before() -> None:
     first, worse = raised_in_error()
     back = lifecycle.fall_back_to(worse, finding(1))
     assert (back.level, back.urgency, back.title) == (1, "medium", first.title)
@@ -305,14 +305,14 @@ def test_a_worsening_taken_back_leaves_the_episode_as_it_stood_before() -> None:
     assert (back.opened_at, back.raised_at, back.ladder_from) == (first.opened_at, first.raised_at, first.ladder_from)
 
 
-def test_who_was_told_and_how_often_is_not_taken_back() -> None:
+def test_who_was_notified_and_how_often_is_not_undone() -> None:
     _, worse = raised_in_error()
     back = lifecycle.fall_back_to(worse, finding(1))
     assert (back.notified, back.pages, back.pending, back.highest) == (worse.notified, 3, ("e.3",), "critical")
     assert worse.notified != ("haematologist-1",)
 
 
-def test_an_answer_from_before_the_worsening_does_not_take_what_was_taken_back() -> None:
+def test_an_answer_from_before_the_worsening_does_not_take_what_was_retracted() -> None:
     _, worse = raised_in_error()
     assert lifecycle.fall_back_to(worse, finding(1)).worsening_known_at == worse.worsening_known_at
 

@@ -173,7 +173,7 @@ def test_the_latest_count_is_the_current_one() -> None:
     assert graded("platelets", *items).grade == 2
 
 
-def test_a_count_that_was_set_aside_is_named() -> None:
+def test_a_count_that_was_rejected_is_named() -> None:
     patient = chart(rejected=(rejected_value("platelets", "26000", "the unit is missing"),))
     assert in_names(ctcae.grade("platelets", patient, NOW, SITE).missing) == (
         "platelets (26000 was not used: the unit is missing)",
@@ -268,7 +268,7 @@ def test_a_clinicians_statement_makes_anaemia_grade_4(items: tuple[Item, ...]) -
     assert result.evidence[0].kind == "anemia_life_threatening"
 
 
-def test_the_statement_can_be_taken_back() -> None:
+def test_the_statement_can_be_retracted() -> None:
     items = (
         statement("anemia_life_threatening", True, NOW - hours(3)),
         statement("anemia_life_threatening", False, NOW - hours(1)),

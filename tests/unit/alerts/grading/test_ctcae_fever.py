@@ -92,7 +92,7 @@ def test_a_temperature_that_no_longer_holds_is_not_used() -> None:
     assert (result.grade, in_names(result.missing)) == (None, ("temperature (last 16 Jun 09:54, more than 24 h ago)",))
 
 
-def test_a_temperature_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:
+def test_a_temperature_that_was_rejected_leaves_the_one_before_it_and_is_flagged() -> None:
     rejected = rejected_value("temperature", "385 Cel", "temperature 385 °C is not plausible", NOW)
     result = ctcae.grade(
         "fever", chart(reading("temperature", "38.5", NOW - hours(1)), rejected=(rejected,)), NOW, SITE

@@ -39,7 +39,7 @@ def test_other_kinds_do_not_count() -> None:
     assert validity_around(WEEK, folded, NOW + hours(1)).ends == NOW + timedelta(days=7) + INSTANT
 
 
-def test_a_value_that_was_set_aside_counts_like_a_result() -> None:
+def test_a_value_that_was_rejected_counts_like_a_result() -> None:
     folded = chart(rejected=(rejected_value("platelets", "90", "no unit", NOW),))
     assert validity_around(WEEK, folded, NOW) == (NOW, NOW + timedelta(days=7) + INSTANT)
 

@@ -187,7 +187,7 @@ def test_nothing_charted_names_every_input() -> None:
     assert in_names(easix.m_easix(chart(), NOW, SITE).missing) == ("ldh", "crp", "platelets")
 
 
-def test_a_crp_without_a_unit_is_never_used_and_said_to_be_set_aside() -> None:
+def test_a_crp_without_a_unit_is_never_used_and_named_as_rejected() -> None:
     items = (item for item in labs() if item[0] != "crp")
     score = easix.m_easix(chart(*items, rejected=(rejected_value("crp", "85", UNITLESS),)), NOW, SITE)
     assert score.value is None
@@ -207,7 +207,7 @@ def test_a_specimen_that_failed_says_why() -> None:
     assert in_names(score.missing) == ("platelets (not done: clotted)",)
 
 
-def test_a_specimen_that_failed_does_not_take_back_the_result_before_it() -> None:
+def test_a_specimen_that_failed_does_not_retract_the_result_before_it() -> None:
     score = easix.m_easix(chart(*labs(NOW - hours(6)), absent("platelets", "clotted")), NOW, SITE)
     assert rounded(score.value) == "60.44"
     assert english(score.flags) == ("newer platelets: not done: clotted; the value before it is used",)

@@ -83,7 +83,7 @@ def test_two_points_and_more_are_high_risk(values: dict[str, object], points: in
 
 
 @pytest.mark.parametrize(("kind", "value"), [("neutrophils", "1.2"), ("hemoglobin", "9.0"), ("crp", "30")])
-def test_a_tie_that_the_print_does_not_define_is_noted(kind: str, value: str) -> None:
+def test_a_tie_that_the_print_does_not_define_is_flagged(kind: str, value: str) -> None:
     result = scored(*labs(**{kind: value}))
     assert result.score == 0
     assert len(english(result.flags)) == 1
@@ -93,7 +93,7 @@ def test_a_tie_that_the_print_does_not_define_is_noted(kind: str, value: str) ->
 @pytest.mark.parametrize(
     ("kind", "value"), [("platelets", "175"), ("platelets", "75"), ("ferritin", "650"), ("ferritin", "2000")]
 )
-def test_an_end_of_a_printed_band_belongs_to_it_and_is_not_noted(kind: str, value: str) -> None:
+def test_an_end_of_a_printed_band_belongs_to_it_and_is_not_flagged(kind: str, value: str) -> None:
     result = scored(*labs(**{kind: value}))
     assert (result.score, english(result.flags)) == (1, ())
 
@@ -128,7 +128,7 @@ def test_where_the_other_components_already_give_two_points_the_risk_is_said() -
     assert english(result.because)[-1] == "no score without ferritin; at least 2 points: high risk"
 
 
-def test_a_crp_without_a_unit_is_named_as_set_aside() -> None:
+def test_a_crp_without_a_unit_is_named_as_rejected() -> None:
     rejected = rejected_value("crp", "85", "the unit is missing", BEFORE)
     result = hematotox.score(chart(*without("crp"), rejected=(rejected,)), NOW, SITE)
     assert in_names(result.missing) == ("crp (85 was not used: the unit is missing)",)

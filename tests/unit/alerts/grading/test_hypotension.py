@@ -80,7 +80,7 @@ def test_another_cause_is_said_and_lapses(age: float, level: int) -> None:
     assert ("crs.other_cause_holds" in result.conventions) is (level == 0)
 
 
-def test_another_cause_taken_back_is_none() -> None:
+def test_another_cause_retracted_is_none() -> None:
     assert row(statement("hypotension_other_cause", False), reading("systolic_bp", 70)).level == 2
 
 

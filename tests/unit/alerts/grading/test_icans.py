@@ -292,7 +292,7 @@ def test_ice_not_done_in_a_drowsy_patient_is_at_least_2_and_says_why() -> None:
     assert in_names(result.missing) == ("ice (not done: too drowsy)",)
 
 
-def test_an_ice_that_was_set_aside_is_named() -> None:
+def test_an_ice_that_was_rejected_is_named() -> None:
     patient = chart(rejected=(rejected_value("ice", "11", "out of range"),))
     assert in_names(icans.grade(patient, NOW, SITE).missing) == ("ice (11 was not used: out of range)",)
 

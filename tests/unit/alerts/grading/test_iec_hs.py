@@ -437,5 +437,5 @@ def test_an_anaemia_stated_again_is_as_old_as_it_was() -> None:
 
 def test_an_anaemia_that_is_denied_or_not_stated_is_none() -> None:
     assert screened(*CLOSED, *RISING, *NORMAL).suspected is False
-    taken_back = (statement(ANAEMIA, at=NOW - hours(2)), statement(ANAEMIA, False, NOW - hours(1)))
-    assert screened(*CLOSED, *RISING, *NORMAL, *taken_back).suspected is False
+    retracted = (statement(ANAEMIA, at=NOW - hours(2)), statement(ANAEMIA, False, NOW - hours(1)))
+    assert screened(*CLOSED, *RISING, *NORMAL, *retracted).suspected is False

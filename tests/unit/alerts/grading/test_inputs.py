@@ -52,7 +52,7 @@ def test_a_reason_of_another_time_explains_nothing(at: object) -> None:
     assert missing(rejected=(rejected_value("crp", "85", UNITLESS, at),)) == "crp"  # type: ignore[arg-type]
 
 
-def test_a_value_set_aside_of_another_reading_explains_nothing() -> None:
+def test_a_rejected_value_of_another_reading_explains_nothing() -> None:
     assert missing(rejected=(rejected_value("ldh", "85", "the unit is missing"),)) == "crp"
 
 
@@ -86,6 +86,6 @@ def test_what_came_an_instant_after_the_value_in_use_is_newer() -> None:
     )
 
 
-def test_a_value_is_told_with_name_bound_unit_time_and_status() -> None:
+def test_a_value_is_shown_with_name_bound_unit_time_and_status() -> None:
     kind, entry = reading("platelets", "<5", status=Status.PRELIMINARY)
     assert english(inputs.with_time(kind, entry)) == "platelets <5 ×10⁹/L (17 Jun 10:00, preliminary)"

@@ -219,10 +219,10 @@ def test_on_scale_2_on_air_a_saturation_of_at_least_88_gives_no_points_however_h
     assert f"SpO2 {spo2} % (17 Jun 10:00): 0 ({cells})" in english(result.because)
 
 
-def test_scale_2_can_be_taken_back() -> None:
-    taken_back = statement("hypercapnic_failure", False, NOW - hours(1))
+def test_scale_2_can_be_retracted() -> None:
+    retracted = statement("hypercapnic_failure", False, NOW - hours(1))
     assert scored(*vitals(spo2=90), HYPERCAPNIC).parts["spo2"] == 0
-    assert scored(*vitals(spo2=90), HYPERCAPNIC, taken_back).parts["spo2"] == 3
+    assert scored(*vitals(spo2=90), HYPERCAPNIC, retracted).parts["spo2"] == 3
 
 
 @pytest.mark.parametrize(("spo2", "points"), [(92, 0), (93, None), (99, None), (84, 2)])
@@ -363,7 +363,7 @@ def test_a_pressure_that_contradicts_its_set_leaves_the_one_before_it_or_none_an
     assert "chart.pulse_pressure_least" in after_another.conventions
 
 
-def test_a_reading_that_was_set_aside_leaves_the_one_before_it_and_is_flagged() -> None:
+def test_a_reading_that_was_rejected_leaves_the_one_before_it_and_is_flagged() -> None:
     items = (*without("heart_rate"), reading("heart_rate", 95, NOW - hours(1)))
     rejected = rejected_value("heart_rate", "0 /min", "heart_rate 0 /min is not plausible; check value and unit")
     result = news2.score(chart(*items, rejected=(rejected,)), NOW, SITE)

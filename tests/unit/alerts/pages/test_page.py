@@ -158,7 +158,7 @@ def test_of_several_concerns_each_is_named_with_its_grade_and_readings_before_an
     ]
 
 
-def test_an_episode_told_for_two_reasons_is_explained_once() -> None:
+def test_an_episode_paged_for_two_reasons_is_explained_once() -> None:
     said = finding(because=(Phrase("fever"),))
     both = PageConcern(episode(said), "new", said), PageConcern(episode(said), "handed_over", said)
     assert page_text(*both).count("because fever") == 1
@@ -207,7 +207,7 @@ def test_reasons_readings_what_is_missing_remarks_and_conventions_all_stand_on_t
     assert f"conventions: {convention}" in lines
 
 
-def test_a_convention_of_several_concerns_is_told_once() -> None:
+def test_a_convention_of_several_concerns_is_named_once() -> None:
     said = [concern(finding(condition=name, conventions=("crs.hypoxia_spo2",))) for name in ("crs", "icans")]
     assert page_text(*said).count(SITE.conventions.crs.hypoxia_spo2.basis) == 1
 

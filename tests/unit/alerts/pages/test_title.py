@@ -150,7 +150,7 @@ def test_a_repeat_is_as_urgent_as_what_is_so_now(now: int | None, urgency: Urgen
     assert lower(finding(3, "critical"), now, urgency=urgency).urgency == expected
 
 
-def test_what_nobody_was_told_yet_is_as_urgent_as_its_episode() -> None:
+def test_what_nobody_was_notified_of_yet_is_as_urgent_as_its_episode() -> None:
     assert lower(finding(3, "critical"), 1, "new").urgency == "critical"
 
 

@@ -110,7 +110,7 @@ def test_the_next_page_of_an_episode_has_the_next_number() -> None:
     assert page.reason == "repeat"
 
 
-def test_episodes_told_on_one_page_remember_the_same_page() -> None:
+def test_episodes_on_one_page_remember_the_same_page() -> None:
     state = written(notifications(opened("crs")), notifications(opened("icans", "critical"))).state
     (crs,), (icans,) = (state.episodes[condition].deliveries for condition in ("crs", "icans"))
     assert crs.page == icans.page
@@ -124,7 +124,7 @@ def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel()
     assert second.state.episodes["crs"].pending == (second.pages[0].id,)
 
 
-def test_a_page_that_still_tells_of_another_episode_is_not_replaced() -> None:
+def test_a_page_that_still_notifies_of_another_episode_is_not_replaced() -> None:
     crs, icans = notifications(opened("crs")), notifications(opened("icans", "critical"))
     first = written(crs, icans)
     again = notifications(first.state.episodes["icans"], timedelta(minutes=5))
@@ -169,7 +169,7 @@ def test_what_happened_on_the_way_stays_in_the_reasons() -> None:
 
 
 @pytest.mark.parametrize(("reason", "words"), [("resolved", "CRS 2 resolved"), ("retracted", "CRS 2 withdrawn")])
-def test_an_end_is_told_at_low_urgency_to_everybody_who_was_told(reason: Reason, words: str) -> None:
+def test_of_an_end_everybody_who_was_notified_is_notified_at_low_urgency(reason: Reason, words: str) -> None:
     news = StepNews()
     ended = notifications(opened("crs", "high"), timedelta(minutes=25)).episode
     assert ended.notified == (ON_CALL, SECOND)

@@ -113,7 +113,7 @@ def test_the_same_fault_again_keeps_the_episode_and_pages_nobody() -> None:
     assert episode.raised_at == NOW + hours(1)
 
 
-def test_a_fault_noted_late_does_not_set_the_trouble_back() -> None:
+def test_a_fault_reported_late_does_not_set_the_trouble_back() -> None:
     state = reported(trouble(NOW + hours(1)), trouble(NOW))
     assert only(state).raised_at == NOW + hours(1)
 

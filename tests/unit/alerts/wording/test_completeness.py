@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
-from alerts.chart.charting import INFUSION_AHEAD, NOT_TAKEN_BACK
+from alerts.chart.charting import INFUSION_AHEAD, NOT_RETRACTED
 from alerts.chart.contents import RejectedValue
 from alerts.chart.dose_ledger import ledger
 from alerts.chart.quantities import Unusable, canonical
@@ -197,7 +197,7 @@ RECEIPT = read_message(
         ("platelets", "45000", "10*9/L"),
     ],
 )
-def test_a_message_that_cannot_be_used_is_told_with_its_reason(kind: str, number: str, unit: str | None) -> None:
+def test_a_message_that_cannot_be_used_is_reported_with_its_reason(kind: str, number: str, unit: str | None) -> None:
     with pytest.raises(Unusable) as refused:
         canonical(kind, Decimal(number), unit, SITE.tables)
     what = intake_fault(READING, refused.value.said, NOW).what
@@ -211,10 +211,10 @@ def test_a_message_that_cannot_be_used_is_told_with_its_reason(kind: str, number
         undeliverable_fault(RECEIPT, NOW).what,  # type: ignore[arg-type]
         gap_fault("second_on_call", NOW).what,
         intake_fault(READING, INFUSION_AHEAD, NOW).what,
-        intake_fault(READING, NOT_TAKEN_BACK, NOW).what,
+        intake_fault(READING, NOT_RETRACTED, NOW).what,
     ],
 )
-def test_technical_trouble_is_told_in_the_readers_language(words: Phrase) -> None:
+def test_technical_trouble_is_reported_in_the_readers_language(words: Phrase) -> None:
     assert_italian(words)
 
 

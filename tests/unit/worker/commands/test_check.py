@@ -1,4 +1,4 @@
-"""`cartwatch check`: what is wrong and what is doubtful, each with its line and the mend."""
+"""`cartwatch check`: what is wrong and what is doubtful, each with its line and the fix."""
 
 import json
 from collections.abc import Callable
@@ -213,8 +213,8 @@ def test_turns_that_change_within_a_shift_are_doubtful(tmp_path: Path) -> None:
         f"warning: {key}shifts change in the middle of `hours`: let `from` be the hour at which these begin"
         in remarks(path)
     )
-    mended = nights.replace("T00:00", "T20:00")
-    path = clean(tmp_path, (PLAIN, f"  on_call:\n    rotations: [{mended}]\n    always: [haematologist-1]\n"))
+    fixed = nights.replace("T00:00", "T20:00")
+    path = clean(tmp_path, (PLAIN, f"  on_call:\n    rotations: [{fixed}]\n    always: [haematologist-1]\n"))
     assert not any("turns change" in line for line in remarks(path))
 
 
@@ -247,7 +247,7 @@ def test_an_event_of_a_calendar_that_names_nobody_is_doubtful(tmp_path: Path) ->
     )
 
 
-def test_a_role_no_ladder_tells_is_doubtful(tmp_path: Path) -> None:
+def test_a_role_no_ladder_notifies_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, (PLAIN, PLAIN + "  porter: [technician-1]\n"))
     assert remarks(path) == [
         f"warning: {at(path, 'porter', 'roles.porter')}no ladder notifies this role: name it in a step, or remove it"
@@ -257,7 +257,7 @@ def test_a_role_no_ladder_tells_is_doubtful(tmp_path: Path) -> None:
 # -- ladders ---------------------------------------------------------------------------------------
 
 
-def test_a_later_step_that_tells_nobody_new_is_doubtful(tmp_path: Path) -> None:
+def test_a_later_step_that_notifies_nobody_new_is_doubtful(tmp_path: Path) -> None:
     turn = "{people: [haematologist-2, haematologist-1], from: 2026-01-05T00:00, every: 7 d}"
     second = f"  second_on_call:\n    rotations: [{turn}]\n"
     path = clean(tmp_path, ("  second_on_call: [haematologist-2]\n", second))
@@ -333,7 +333,7 @@ def test_a_channel_nobody_uses_is_doubtful(tmp_path: Path) -> None:
     ]
 
 
-def test_somebody_who_is_never_told_is_doubtful(tmp_path: Path) -> None:
+def test_somebody_who_is_never_notified_is_doubtful(tmp_path: Path) -> None:
     path = clean(tmp_path, ("people:\n", "people:\n  spare: {name: Spare, channels: [phone-1]}\n"))
     assert remarks(path) == [
         f"warning: {at(path, 'spare', 'people.spare')}is never notified: add them to a role, or remove them"

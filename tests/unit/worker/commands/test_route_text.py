@@ -128,7 +128,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SITE.zone)
 
 
-def test_a_hand_over_in_the_middle_of_a_ladder_is_shown_and_the_next_step_tells_whoever_is_on_duty() -> None:
+def test_a_hand_over_in_the_middle_of_a_ladder_is_shown_and_the_next_step_notifies_whoever_is_on_duty() -> None:
     site = with_role("on_call", **MORNING)
     now = at("2024-06-14T07:55")
     lines = list(Route(hypothetical("critical", now), (), now, site).lines())
@@ -187,7 +187,7 @@ def test_a_silenced_one_says_by_whom_until_when_and_why_and_goes_on_afterwards()
     assert notified(lines)[0] == ("11:00", ONE)
 
 
-def test_one_nobody_is_told_of_any_more_says_so() -> None:
+def test_one_nobody_is_notified_of_any_more_says_so() -> None:
     found = standing()
     over = found._replace(episode=replace(found.episode, next_at=None))
     assert "  nobody is notified any more" in list(over.lines())

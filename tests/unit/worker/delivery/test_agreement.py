@@ -84,13 +84,13 @@ def receipts(store: Store) -> list[Receipt]:
     return [found for _, fields in entries if isinstance(found := read_message(fields[b"m"]), Receipt)]
 
 
-def test_the_judgement_says_under_which_version_of_the_channel_a_page_was_made(store: Store) -> None:
+def test_the_outbox_says_under_which_version_of_the_channel_a_page_was_made(store: Store) -> None:
     send(store, crs2())
     advance(store, SHARD, Clock(), NEW)
     assert {(item.address, item.written) for item in owed(store)} == {(owing(page(), NEW).address, 2000)}
 
 
-def test_so_does_the_auditor(store: Store) -> None:
+def test_so_does_the_watchdog(store: Store) -> None:
     enqueue_emergency_page(store, NEW, Phrase("it stands still"), NOW)
     packed = store.redis.hvals(KEYS.of(SITE_SUBJECT).key("outbox"))
     assert packed
@@ -138,7 +138,7 @@ def test_where_nobody_has_the_newer_it_is_sent_all_the_same_and_said(
     assert "phone-1" in english(fault.what)
 
 
-def test_a_channel_that_only_the_newer_knows_is_tried_again_and_the_next_channel_told(
+def test_a_channel_that_only_the_newer_knows_is_tried_again_and_the_next_channel_used(
     store: Store, clock: Clock, provider: list[tuple[str, str]]
 ) -> None:
     owe(store.redis, NEW, page())

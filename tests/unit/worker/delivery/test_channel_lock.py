@@ -137,7 +137,7 @@ def fail(redis: Redis, *channels: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
-def test_a_channel_that_fails_ails(redis: Redis, outcome: Outcome) -> None:
+def test_a_channel_that_fails_is_failing(redis: Redis, outcome: Outcome) -> None:
     finish(redis, locked(redis), outcome)
     assert 0 < redis.pttl(KEYS.failing("phone-1")) <= FAILING_FOR / timedelta(milliseconds=1)
     assert max(SITE.on_call.delivery.retry_backoff) < FAILING_FOR
@@ -160,7 +160,7 @@ def test_of_channels_that_ail_only_a_few_are_tried_at_once_and_the_others_are_fr
     assert lock(redis, channels[-1])
 
 
-def test_a_send_that_takes_long_counts_like_one_on_a_channel_that_ails(redis: Redis) -> None:
+def test_a_send_that_takes_long_counts_like_one_on_a_failing_channel(redis: Redis) -> None:
     """So that providers that hang for the first time leave no room for another try of those known to fail."""
     fail(redis, "broken")
     for number in range(MAX_FAILING_AT_ONCE):

@@ -171,7 +171,7 @@ def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, 
 
 
 @pytest.mark.parametrize(("answer", "reported"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
-def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
+def test_the_first_failure_is_reported_at_once_and_the_others_are_no_news(
     store: Store, provider: Provider, page: str, answer: Attempt, reported: str
 ) -> None:
     provider.answers = answer
@@ -182,7 +182,7 @@ def test_the_first_failure_is_told_at_once_and_the_others_are_no_news(
     assert [item.reported for item in owed(store)] == [reported]
 
 
-def test_what_was_told_is_not_told_again_when_the_kind_of_failure_changes(
+def test_what_was_reported_is_not_reported_again_when_the_kind_of_failure_changes(
     store: Store, provider: Provider, page: str
 ) -> None:
     provider.answers = FAILED
@@ -192,7 +192,7 @@ def test_what_was_told_is_not_told_again_when_the_kind_of_failure_changes(
     assert [receipt.outcome for receipt in receipts(store)] == ["failed"]
 
 
-def test_the_judgement_knows_of_the_first_failure(store: Store, provider: Provider, page: str) -> None:
+def test_the_evaluation_knows_of_the_first_failure(store: Store, provider: Provider, page: str) -> None:
     provider.answers = FAILED
     attempt(store, page)
     advance(store, SHARD, Clock(), SITE)
@@ -362,7 +362,7 @@ def test_a_worker_that_was_restarted_is_no_news(store: Store, provider: Provider
     assert [receipt.outcome for receipt in receipts(store)] == ["sent"]
 
 
-def test_a_page_over_which_workers_die_is_told_as_unknown(store: Store, provider: Provider, page: str) -> None:
+def test_a_page_over_which_workers_die_is_reported_as_unknown(store: Store, provider: Provider, page: str) -> None:
     """Nobody else would ever say that it is not sent."""
     dies(store, provider, page)
     run_out(store, page)

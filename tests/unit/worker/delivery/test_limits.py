@@ -140,7 +140,7 @@ def test_a_storm_on_one_channel_holds_up_no_other(redis: Redis, store: Store) ->
     assert attempt(store, pages[-1]).outcome is Outcome.SENT
 
 
-def test_a_bundle_that_fails_is_owed_as_a_whole_and_told_for_each(
+def test_a_bundle_that_fails_is_owed_as_a_whole_and_reported_for_each(
     redis: Redis, store: Store, provider: Provider
 ) -> None:
     pages = storm(6)
@@ -158,7 +158,9 @@ def test_a_bundle_that_fails_is_owed_as_a_whole_and_told_for_each(
     assert left(redis) == set()
 
 
-def test_a_page_that_was_cancelled_while_it_waited_is_not_told(redis: Redis, store: Store, provider: Provider) -> None:
+def test_a_page_that_was_cancelled_while_it_waited_is_not_reported(
+    redis: Redis, store: Store, provider: Provider
+) -> None:
     pages = storm(6)
     owe(redis, *pages)
     for item in pages:

@@ -91,7 +91,7 @@ FAILED, UNKNOWN, LOST = "failed", "unknown", "undeliverable"
         (Outcome.PERMANENT, LOST, None, None),
     ],
 )
-def test_each_piece_of_news_is_told_once(
+def test_each_piece_of_news_is_reported_once(
     outcome: Outcome, said: Reported, in_time: ReceiptOutcome | None, overdue: ReceiptOutcome | None
 ) -> None:
     assert receipt_for(outcome, said, overdue=False) == in_time

@@ -129,7 +129,7 @@ def test_a_retry_has_the_key_of_the_first_attempt_and_the_next_page_another(serv
     ("service", "action"),
     [("opsgenie", "new"), ("jira", "new"), ("goalert", "trigger"), ("ilert", "trigger"), ("squadcast", "trigger")],
 )
-def test_a_service_that_would_only_take_a_note_is_told_to_alert(service: str, action: str) -> None:
+def test_a_service_that_would_only_take_a_note_is_made_to_alert(service: str, action: str) -> None:
     """Their default maps a plain notification to a note, and its success to the end of an alert."""
     assert opened(service, "low").action == action
 

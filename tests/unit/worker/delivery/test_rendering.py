@@ -159,7 +159,7 @@ def test_the_words_under_a_picture_are_few(limit: SizeLimit, most: int) -> None:
 PAGES = in_order(page(f"e{number}.1", title=f"[LOW] bed {number}", urgency="low") for number in range(30))
 
 
-def test_the_most_urgent_is_told_first_then_the_oldest() -> None:
+def test_the_most_urgent_is_named_first_then_the_oldest() -> None:
     pages = [page("a.1", urgency="low"), page("b.1", at=NOW + timedelta(1)), page("c.1"), page("d.1", urgency="medium")]
     assert [item.id for item in in_order(pages)] == ["c.1", "b.1", "d.1", "a.1"]
 

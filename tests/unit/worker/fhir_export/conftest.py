@@ -1,4 +1,4 @@
-"""An installation that exports to a record system on loopback."""
+"""An installation that exports to an EHR on loopback."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What follows of a message reaches the record system once, in order, and is only then forgotten here."""
+"""What follows of a message reaches the EHR once, in order, and is only then forgotten here."""
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta

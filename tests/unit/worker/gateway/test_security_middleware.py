@@ -71,7 +71,7 @@ def test_only_forms_are_read_as_forms(desk: Desk) -> None:
     assert desk.browser.request("POST", f"{path}/have-it", content=b"why=\xff", headers=form).status_code == 400
 
 
-def test_an_error_tells_nothing_to_the_reader_and_no_patient_to_the_log(
+def test_an_error_reveals_nothing_to_the_reader_and_no_patient_to_the_log(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = desk.link(desk.fall_ill())

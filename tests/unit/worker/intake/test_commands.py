@@ -74,7 +74,7 @@ def test_parse_takes_local_codes_from_a_map(tmp_path: Path) -> None:
         (b"", ["reject"]),
     ],
 )
-def test_parse_tells_every_format_by_its_content(tmp_path: Path, content: bytes, dispositions: list[str]) -> None:
+def test_parse_recognises_every_format_by_its_content(tmp_path: Path, content: bytes, dispositions: list[str]) -> None:
     assert [line["disposition"] for line in parsed(tmp_path, content)] == dispositions
 
 
@@ -131,7 +131,7 @@ def test_what_is_not_mapped_is_listed_with_its_example(running: IntakeStore) -> 
     assert run(commands.unmapped_codes).output == ""
 
 
-def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_letters_are_tried_again(running: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[Any] = []
     monkeypatch.setattr("worker.client.Client", lambda _: type("Waker", (), {"wake": woken.extend}))
     monkeypatch.setattr("worker.standalone.service.find_settings", lambda: None)
@@ -140,7 +140,7 @@ def test_what_is_set_aside_is_tried_again(running: IntakeStore, monkeypatch: pyt
     assert (result.output, result.exit_code) == ("0 stored, 0 no longer needed, 1 still dead letters\n", 1)
 
 
-def test_what_is_set_aside_is_moved_to_a_file(running: IntakeStore, tmp_path: Path) -> None:
+def test_dead_letters_are_moved_to_a_file(running: IntakeStore, tmp_path: Path) -> None:
     file = tmp_path / "aside.ndjson"
     for word in ("sleepy", "dozy"):
         running.put(fhir(observation("67775-7", valueQuantity=None, valueString=word)), NOW)

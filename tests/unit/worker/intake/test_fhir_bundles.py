@@ -114,7 +114,7 @@ def test_nobody_gets_a_result_of_another_server() -> None:
     "subject",
     [None, {"display": "somebody"}, {"reference": "Group/1"}, {"reference": "Patient/"}, {"reference": "nonsense"}],
 )
-def test_a_result_of_nobody_is_set_aside(subject: Any) -> None:
+def test_a_result_of_nobody_is_dead_lettered(subject: Any) -> None:
     element = one(fhir(observation(subject=subject)))
     assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
     assert "subject" in element.why
@@ -177,7 +177,7 @@ def test_test_data_is_marked() -> None:
     assert not fhir(observation()).test
 
 
-def test_a_result_that_is_set_aside_can_be_read_again_without_its_bundle() -> None:
+def test_a_result_that_is_dead_lettered_can_be_read_again_without_its_bundle() -> None:
     report = {
         "resourceType": "DiagnosticReport",
         "id": "d",

@@ -66,7 +66,7 @@ def test_a_long_name_is_shortened_and_stays_the_same() -> None:
     assert len(first) < 60
 
 
-def test_what_is_taken_back_around_it_is_taken_back() -> None:
+def test_it_is_retracted_with_what_is_around_it() -> None:
     (message,) = inside(report(inner(), status="entered-in-error"))[0].messages
     assert message["status"] == "entered_in_error"
 
@@ -121,7 +121,7 @@ def test_a_report_that_cannot_be_read_lends_nothing() -> None:
     assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
 
-def test_one_that_is_set_aside_can_be_read_again_without_its_bundle() -> None:
+def test_one_that_is_dead_lettered_can_be_read_again_without_its_bundle() -> None:
     known = patient(identifier=[typed("P1", "MR")])
     there = {"subject": {"reference": "Patient/7"}}
     lost = inner("67775-7", valueQuantity=None, valueString="sleepy")
@@ -130,8 +130,8 @@ def test_one_that_is_set_aside_can_be_read_again_without_its_bundle() -> None:
     assert record.id.endswith("entry[1].contained[1]")
     unlisted = source()
     words = {("text consciousness", "sleepy"): unlisted.codes["text consciousness", "voice"]}
-    mended = INTAKE._replace(unlisted=unlisted._replace(codes={**unlisted.codes, **words}))
-    messages = again(record, mended, TABLES, NOW)
+    fixed = INTAKE._replace(unlisted=unlisted._replace(codes={**unlisted.codes, **words}))
+    messages = again(record, fixed, TABLES, NOW)
     assert messages is not None
     assert [(one["patient"], one["effective"], one["value"]) for one in messages] == [("P1", AT, "voice")]
 

@@ -55,7 +55,7 @@ def test_a_closed_period_started_and_stopped() -> None:
     ]
 
 
-def test_an_infusion_that_ended_at_no_time_is_set_aside() -> None:
+def test_an_infusion_that_ended_at_no_time_is_dead_lettered() -> None:
     assert "effectivePeriod.end" in one(fhir(infusion("completed", start=AT))).why
 
 
@@ -64,7 +64,7 @@ def test_of_another_drug_the_beginning_counts() -> None:
     assert actions(held) == [("MedicationAdministration/m1", "given", AT)]
 
 
-def test_an_error_takes_back_whatever_it_had_been() -> None:
+def test_an_error_retracts_whatever_it_had_been() -> None:
     element = one(fhir(infusion("entered-in-error", start=AT)))
     assert {message["status"] for message in element.messages} == {"entered_in_error"}
     assert {message["id"].rpartition("/")[2] for message in element.messages} == {"m1", "started", "stopped"}
@@ -91,7 +91,7 @@ def test_a_product_of_the_bundle() -> None:
     assert fhir(bundle(product, held)).messages[0]["drug"] == "norepinephrine"
 
 
-def test_code_and_name_that_disagree_are_set_aside() -> None:
+def test_code_and_name_that_disagree_are_dead_lettered() -> None:
     element = one(fhir(administration("completed", coding("612865", RXNORM, "anakinra"))))
     assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 

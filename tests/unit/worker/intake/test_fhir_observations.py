@@ -80,7 +80,7 @@ def test_statuses_that_are_no_result(status: str) -> None:
     assert element.shown.use == "not-usable"
 
 
-def test_an_error_is_taken_back_under_the_id_it_had() -> None:
+def test_an_error_is_retracted_under_the_id_it_had() -> None:
     message = native(observation("8310-5", 39, "Cel", status="entered-in-error"))
     assert (message["id"], message["status"]) == ("Observation/o1", "entered_in_error")
     assert "value" not in message
@@ -92,7 +92,7 @@ def test_a_cancelled_result_has_no_value() -> None:
     assert "value" not in message
 
 
-def test_a_status_that_is_not_known_is_set_aside() -> None:
+def test_a_status_that_is_not_known_is_dead_lettered() -> None:
     assert "status: 'nearly'" in why(observation(status="nearly"))
 
 
@@ -115,7 +115,7 @@ def test_comparators_make_bounds(comparator: str) -> None:
     assert message["value"] == f"{comparator}5"
 
 
-def test_another_comparator_is_set_aside() -> None:
+def test_another_comparator_is_dead_lettered() -> None:
     assert "comparator" in why(observation(valueQuantity=quantity(5, comparator="ad")))
 
 
@@ -152,7 +152,7 @@ def test_the_code_of_a_unit_outweighs_its_text() -> None:
     assert message["unit"] == "Cel"
 
 
-def test_code_and_text_of_a_unit_that_contradict_are_set_aside() -> None:
+def test_code_and_text_of_a_unit_that_contradict_are_dead_lettered() -> None:
     assert "different units" in why(observation(valueQuantity=quantity(8, "mg/L") | {"unit": "mg/dL"}))
 
 
@@ -172,7 +172,7 @@ def test_a_unit_code_of_another_system_is_no_unit() -> None:
         ("751-8", 55, "%", "not known"),
     ],
 )
-def test_what_cannot_be_believed_is_set_aside_and_goes_on_to_be_shown(
+def test_what_cannot_be_believed_is_dead_lettered_and_goes_on_to_be_shown(
     code: str, value: int, unit: str, because: str
 ) -> None:
     element = one(fhir(observation(code, value, unit)))
@@ -196,7 +196,7 @@ def test_limits_of_the_laboratory_are_kept_where_they_are_in_its_unit() -> None:
     assert "high" not in native(observation(referenceRange=other))
 
 
-def test_a_number_out_of_all_bounds_is_set_aside() -> None:
+def test_a_number_out_of_all_bounds_is_dead_lettered() -> None:
     text = json.dumps(observation(value=0)).replace('"value": 0', '"value": 1E+400', 1)
     element = one(fhir(text.encode()))
     assert element.outcome is ElementOutcome.DEAD_LETTER
@@ -215,11 +215,11 @@ def test_where_the_time_is_from(times: dict[str, Any], expected: str) -> None:
     assert native(observation(**times))["effective"] == expected
 
 
-def test_no_time_is_set_aside() -> None:
+def test_no_time_is_dead_lettered() -> None:
     assert "time" in why(observation(effectiveDateTime=None))
 
 
-def test_a_time_without_offset_is_set_aside() -> None:
+def test_a_time_without_offset_is_dead_lettered() -> None:
     assert "no offset from UTC" in why(observation(effectiveDateTime="2024-06-14T08:00:00"))
 
 

@@ -56,7 +56,7 @@ def test_what_was_refused_by_the_patient_was_not_given(status: str) -> None:
     assert one(taken(ras(rxa(status=status)))).outcome is ElementOutcome.IGNORED
 
 
-def test_a_deleted_administration_is_taken_back_under_its_id() -> None:
+def test_a_deleted_administration_is_retracted_under_its_id() -> None:
     given, gone = one(taken(ras(rxa()))).messages[0], one(taken(ras(rxa(action="D")))).messages[0]
     assert (given["id"], gone["status"]) == (gone["id"], "entered_in_error")
 
@@ -65,7 +65,7 @@ def test_a_deleted_administration_is_taken_back_under_its_id() -> None:
     "segment",
     [rxa(start=""), rxa(start="20240614"), rxa(status="ZZ"), rxa("612865^anakinra^RXNORM"), rxa("9^Tocilizumab^L")],
 )
-def test_what_is_doubtful_is_set_aside(segment: str) -> None:
+def test_what_is_doubtful_is_dead_lettered(segment: str) -> None:
     assert one(taken(ras(segment))).outcome is ElementOutcome.DEAD_LETTER
 
 

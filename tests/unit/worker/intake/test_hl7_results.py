@@ -59,12 +59,12 @@ def test_x_has_no_value_unless_the_policy_says_so() -> None:
     assert native(obx(status="X"), value_beside_x=True)["value"] == "85"
 
 
-def test_d_takes_back_what_it_finds_by_its_id() -> None:
+def test_d_retracts_what_it_finds_by_its_id() -> None:
     first, deleted = native(obx()), native(obx(status="D", value=""))
     assert (first["id"], deleted["status"]) == (deleted["id"], "entered_in_error")
 
 
-def test_w_takes_back_and_says_that_somebody_else_is_concerned() -> None:
+def test_w_retracts_and_says_that_somebody_else_is_concerned() -> None:
     retraction, note = one(taken(oru(obx(status="W")))).messages
     assert retraction["status"] == "entered_in_error"
     assert (note["type"], "wrong patient" in note["text"]) == ("note", True)
@@ -93,7 +93,7 @@ def test_the_worse_status_counts(result: str, order: str, counts: str) -> None:
     assert worse(result, order) == counts
 
 
-def test_no_status_is_set_aside() -> None:
+def test_no_status_is_dead_lettered() -> None:
     assert "OBX-11" in one(taken(oru(obx(status="")))).why
 
 
@@ -119,7 +119,7 @@ def test_without_any_order_number_the_message_itself_is_the_name() -> None:
     assert first["id"] == native(obx(), order=obr(""))["id"]
 
 
-def test_two_results_of_one_name_that_differ_are_both_set_aside() -> None:
+def test_two_results_of_one_name_that_differ_are_both_dead_lettered() -> None:
     elements = taken(oru(obx(value="85"), obx(value="58"))).elements
     assert [element.outcome for element in elements] == [ElementOutcome.DEAD_LETTER] * 2
     assert len(taken(oru(obx(), obx())).messages) == 2
@@ -164,7 +164,7 @@ def test_values_that_are_one_number(kind: str, value: str, expected: str) -> Non
         ("TM", "0800"),
     ],
 )
-def test_values_that_are_none_are_set_aside(kind: str, value: str) -> None:
+def test_values_that_are_none_are_dead_lettered(kind: str, value: str) -> None:
     element = one(taken(oru(obx(kind=kind, value=value))))
     assert (element.outcome, element.messages) == (ElementOutcome.DEAD_LETTER, ())
 
@@ -213,7 +213,7 @@ def test_a_local_code_through_the_sites_map() -> None:
     assert (unknown.outcome, unknown.unmapped) == (ElementOutcome.IGNORED, ("code", "LAB", "CRP1", "CRP"))
 
 
-def test_arterial_lines_and_cuffs_are_told_apart() -> None:
+def test_arterial_lines_and_cuffs_are_distinguished() -> None:
     line = native(obx("150037^MDC_PRESS_BLD_ART_ABP_SYS^MDC", "84", "mm[Hg]", "R"), type="monitor")
     cuff = native(obx("150021^MDC_PRESS_BLD_NONINV_SYS^MDC", "84", "mm[Hg]", "R"), type="monitor")
     assert (line["by"], cuff["by"]) == ("arterial_line", "cuff")

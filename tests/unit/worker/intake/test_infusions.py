@@ -101,7 +101,7 @@ def test_what_did_not_happen_registers_nobody(status: str, outcome: ElementOutco
         assert one(fhir(resource)).outcome is outcome
 
 
-def test_an_infusion_that_is_taken_back_says_what_to_do() -> None:
+def test_an_infusion_that_is_retracted_says_what_to_do() -> None:
     for resource in (procedure("entered-in-error"), administration("entered-in-error", AXI)):
         element = one(fhir(resource))
         assert element.outcome is ElementOutcome.DEAD_LETTER
@@ -134,7 +134,7 @@ def test_an_infusion_that_cannot_be_read_says_which_field() -> None:
     assert "status" in one(fhir(procedure() | {"status": None})).why
 
 
-def test_an_infusion_of_nobody_is_set_aside() -> None:
+def test_an_infusion_of_nobody_is_dead_lettered() -> None:
     assert one(fhir(procedure(subject=None))).outcome is ElementOutcome.DEAD_LETTER
 
 
@@ -156,7 +156,7 @@ def test_an_hl7_administration_of_the_product_registers() -> None:
     assert (message["infused"], message["product"]) == (AT, "axicabtagene ciloleucel")
 
 
-def test_an_hl7_administration_that_was_refused_or_taken_back_registers_nobody() -> None:
+def test_an_hl7_administration_that_was_refused_or_retracted_registers_nobody() -> None:
     assert one(taken(ras(status="RE"))).outcome is ElementOutcome.IGNORED
     assert one(taken(ras(action="D"))).outcome is ElementOutcome.DEAD_LETTER
     assert one(taken(ras(status="??"))).outcome is ElementOutcome.DEAD_LETTER

@@ -39,7 +39,7 @@ def waiting(intake: IntakeStore, patient: str = "P1") -> int:
     return int(intake.redis.xlen(KEYS.of(patient).inbox))
 
 
-def test_messages_stand_in_the_inbox_before_anybody_is_told(intake: IntakeStore) -> None:
+def test_messages_stand_in_the_inbox_before_anybody_is_woken(intake: IntakeStore) -> None:
     put = intake.put(taken(oru(obx())), NOW)
     assert ([shard.number for shard in put.wake], put.repeated) == ([KEYS.of("P1").number], False)
     assert waiting(intake) == 1
@@ -82,7 +82,7 @@ def test_of_a_source_a_bounded_number_of_deliveries_is_remembered(
     assert intake.redis.zcard(SITE.key("seen:lab")) == 3
 
 
-def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: IntakeStore) -> None:
+def test_a_dead_letter_keeps_its_text_and_place_and_is_reported_once(intake: IntakeStore) -> None:
     raw = oru(obx(), obx("67775-7^LOC^LN", "sleepy", "", kind="ST"))
     intake.put(taken(raw), NOW)
     intake.put(taken(oru(obx("67775-7^LOC^LN", "dozy", "", kind="ST"))), NOW)
@@ -95,7 +95,7 @@ def test_what_is_set_aside_keeps_its_text_and_place_and_is_told_once(intake: Int
     assert waiting(intake, SITE_SUBJECT) == 1
 
 
-def test_what_the_chart_shows_is_set_aside_there(intake: IntakeStore) -> None:
+def test_what_the_chart_shows_is_rejected_there(intake: IntakeStore) -> None:
     intake.put(taken(oru(obx(unit="furlong"))), NOW)
     assert (waiting(intake), records(intake)) == (1, [])
 
@@ -134,14 +134,14 @@ def test_the_list_of_the_unmapped_is_bounded(intake: IntakeStore, monkeypatch: p
     assert [(count.code, count.times) for count in intake.unmapped()] == [("X00", 2), ("X01", 1), ("X02", 1)]
 
 
-def mended(**values: str) -> Any:
+def fixed(**values: str) -> Any:
     unlisted = source()
     words = {("text consciousness", word): unlisted.codes["text consciousness", "voice"] for word in values}
     return INTAKE._replace(unlisted=unlisted._replace(codes={**unlisted.codes, **words}))
 
 
 @pytest.mark.parametrize("form", ["hl7", "fhir"])
-def test_what_is_mended_is_taken_and_the_rest_stays(intake: IntakeStore, form: str) -> None:
+def test_what_is_fixed_is_taken_and_the_rest_stays(intake: IntakeStore, form: str) -> None:
     if form == "hl7":
         sent = [taken(oru(obx("67775-7^LOC^LN", word, "", kind="ST"), control=word)) for word in ("sleepy", "dozy")]
     else:
@@ -150,7 +150,7 @@ def test_what_is_mended_is_taken_and_the_rest_stays(intake: IntakeStore, form: s
     for one in sent:
         intake.put(one, NOW)
     assert retrying.retry(intake, INTAKE, TABLES, NOW)[:3] == (0, 0, 2)
-    done = retrying.retry(intake, mended(sleepy="voice"), TABLES, NOW)
+    done = retrying.retry(intake, fixed(sleepy="voice"), TABLES, NOW)
     assert done[:3] == (1, 0, 1)
     assert waiting(intake) == 1
     assert ["dozy" in record.raw for record in records(intake)] == [True]
@@ -197,7 +197,7 @@ def test_a_text_that_is_not_utf_8_can_be_tried_again_as_it_came(intake: IntakeSt
     intake.put(taken(raw), NOW)
     (record,) = records(intake)
     assert record.form == "hl7/latin-1"
-    assert retrying.retry(intake, mended(schläfrig="voice"), TABLES, NOW)[:3] == (1, 0, 0)
+    assert retrying.retry(intake, fixed(schläfrig="voice"), TABLES, NOW)[:3] == (1, 0, 0)
 
 
 def test_what_a_feed_on_trial_sends_is_counted(intake: IntakeStore) -> None:
@@ -232,12 +232,12 @@ def test_one_text_is_kept_once_however_many_of_its_elements_cannot_be_used(intak
     assert [reason.id for reason in one.letter.reasons] == ["1 OBX[1]", "1 OBX[2]", "1 OBX[3]"]
 
 
-def test_of_a_text_what_is_mended_is_stored_and_the_rest_stays(intake: IntakeStore) -> None:
+def test_of_a_text_what_is_fixed_is_stored_and_the_rest_stays(intake: IntakeStore) -> None:
     words = [obx("67775-7^LOC^LN", word, "", kind="ST") for word in ("sleepy", "dozy")]
     intake.put(taken(oru(*words)), NOW)
-    assert retrying.retry(intake, mended(sleepy="voice"), TABLES, NOW)[:3] == (1, 0, 1)
+    assert retrying.retry(intake, fixed(sleepy="voice"), TABLES, NOW)[:3] == (1, 0, 1)
     assert ([record.id for record in records(intake)], waiting(intake)) == (["1 OBX[2]"], 1)
-    assert retrying.retry(intake, mended(sleepy="voice", dozy="voice"), TABLES, NOW)[:3] == (1, 0, 0)
+    assert retrying.retry(intake, fixed(sleepy="voice", dozy="voice"), TABLES, NOW)[:3] == (1, 0, 0)
 
 
 def test_a_store_that_is_nearly_full_turns_away_what_needs_room_and_it_is_new_once_there_is_some(

@@ -44,9 +44,7 @@ def test_a_device_a_laboratory_and_whoever_is_not_listed_send_readings_at_most(
 
 @pytest.mark.parametrize("body", REST, ids=lambda body: body["type"])
 @pytest.mark.parametrize("intake", [listing(type="record"), listing(type="laboratory", registers=["*"])])
-def test_a_listed_record_system_and_one_that_registers_send_the_rest(
-    redis: Redis, body: dict[str, Any], intake: Intake
-) -> None:
+def test_a_listed_ehr_and_one_that_registers_send_the_rest(redis: Redis, body: dict[str, Any], intake: Intake) -> None:
     assert Ward(redis, intake).post("/messages", body, JSON).status_code == 202
 
 

@@ -68,7 +68,7 @@ def takes(in_force: WatchedIntakeConfig) -> int:
     return len(read.hl7(LOCAL, intake, site.tables).messages)
 
 
-def test_a_mended_map_holds_without_a_restart(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
+def test_a_fixed_map_holds_without_a_restart(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
     assert takes(in_force) == 0
     write(site, MAPPED)
     later(in_force, timer)

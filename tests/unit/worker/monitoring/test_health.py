@@ -162,7 +162,7 @@ def test_a_backlog_that_is_worked_off_is_not_overdue_but_what_stands_behind_it_i
 
 
 @pytest.mark.usefixtures("said")
-def test_messages_set_aside_are_counted_and_are_no_illness(store: Store) -> None:
+def test_dead_letters_are_counted_and_are_no_illness(store: Store) -> None:
     accept(store.redis, KEYS, [b"{", b"["], NOW)
     found = check(store, "dead letters")
     assert found.well

@@ -321,7 +321,7 @@ def test_it_goes_round_again_on_its_timer(run: Runtime) -> None:
         forward(run, timedelta(minutes=5))
 
 
-def test_one_that_does_not_come_back_is_reported_and_the_next_that_does_mends_it(run: Runtime) -> None:
+def test_one_that_does_not_come_back_is_reported_until_the_next_that_does(run: Runtime) -> None:
     look(run)
     for _ in range(TIMEOUT // ROUND):
         forward(run, ROUND)

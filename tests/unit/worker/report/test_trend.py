@@ -198,7 +198,7 @@ def test_a_page_about_platelets_shows_platelets() -> None:
 # -- in words --------------------------------------------------------------------------------------
 
 
-def test_it_is_told_in_words(chart: Chart) -> None:
+def test_it_is_described_in_words(chart: Chart) -> None:
     words = describe(chart, NOW, SITE, "en")
     assert "temperature: last 36.9 °C (17 Jun 06:00), highest 38.9 °C (15 Jun 18:00)." in words
     assert "systolic pressure: last 121 mmHg (17 Jun 06:00), lowest 84 mmHg (16 Jun 04:00)." in words
@@ -207,7 +207,7 @@ def test_it_is_told_in_words(chart: Chart) -> None:
     assert "CRS grade: " in words
 
 
-def test_an_italian_reader_is_told_in_italian(chart: Chart) -> None:
+def test_it_is_described_to_an_italian_reader_in_italian(chart: Chart) -> None:
     lines = describe(chart, NOW, SITE, "it").splitlines()
     assert lines[0] == "Andamento dal 14 giu 10:00 al 17 giu 10:00."
     assert lines[1].startswith("CRS, grado: indeterminato dal 14 giu 10:00, 1 dal 15 giu 18:00")
@@ -217,7 +217,7 @@ def test_an_italian_reader_is_told_in_italian(chart: Chart) -> None:
     assert "noradrenalina: dal 16 giu 06:00 al 16 giu 14:00." in lines
 
 
-def test_nothing_charted_is_told_and_drawn_too() -> None:
+def test_nothing_charted_is_described_and_drawn_too() -> None:
     assert describe(Chart(), NOW, SITE, "en").startswith(
         "Trend from 14 Jun 10:00 to 17 Jun 10:00.\nCRS grade: undetermined"
     )

@@ -277,7 +277,7 @@ def test_one_that_is_refused_is_not_read_again_until_it_changes(
     assert in_force.refused
 
 
-def test_mended_it_is_in_force(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
+def test_once_fixed_it_is_in_force(in_force: SiteConfig, timer: Timer, tmp_path: Path) -> None:
     write(tmp_path, BROKEN)
     later(in_force, timer)
     write(tmp_path, RENAMED)
@@ -382,7 +382,7 @@ def test_a_worker_that_has_not_looked_yet_ends_nothing(store: Store) -> None:
     assert len(said(store, refusing(), behind)) == 1
 
 
-def test_a_worker_that_starts_with_a_mended_one_says_so(store: Store) -> None:
+def test_a_worker_that_starts_with_a_fixed_one_says_so(store: Store) -> None:
     said(store, refusing())
     assert said(store, SiteConfig.always(SITE)) == [("the configuration can be used again", True)]
 
@@ -411,7 +411,7 @@ def test_what_could_not_be_said_is_said_at_the_next_tick(store: Store, monkeypat
     assert len(said(store, one)) == 1
 
 
-def test_each_tick_looks_and_wakes_the_shard_that_tells_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_tick_looks_and_wakes_the_shard_that_reports_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[tuple[str, tuple[int, ...]]] = []
     run = Runtime(Settings(), refusing(), store, Clock())
     monkeypatch.setattr(ticking, "runtime", lambda: run)

@@ -1,4 +1,4 @@
-"""The parts of a replay that need no worker: the agenda, the answers of people, the settings handed on."""
+"""The parts of a replay that need no worker: the agenda, the answers of people, the settings passed on."""
 
 import random
 from datetime import datetime, timedelta
@@ -92,7 +92,7 @@ def test_what_asks_for_no_answer_gets_none(event: dict[str, Any]) -> None:
     assert list(acknowledge_after(timedelta(minutes=4))(event)) == []
 
 
-def test_two_people_told_at_once_answer_once() -> None:
+def test_two_people_notified_at_once_answer_once() -> None:
     respond = acknowledge_after(timedelta(minutes=4))
     assert len(list(respond(page(page="e7.1")))) == 1
     assert list(respond(page(page="e7.2"))) == []
@@ -170,6 +170,6 @@ def test_a_worker_process_reads_the_settings_it_was_started_with(monkeypatch: py
     assert Settings() == settings
 
 
-def test_what_is_not_set_is_not_handed_on() -> None:
+def test_what_is_not_set_is_not_passed_on() -> None:
     assert "CARTWATCH_BROKER_URL" not in Settings(broker_url=None).as_environment()
     assert "CARTWATCH_CONFIG_DIR" not in Settings(config_dir=None).as_environment()

@@ -159,7 +159,7 @@ def test_the_gateway_takes_its_usual_port_and_another_where_that_is_taken(monkey
 
 
 @pytest.mark.parametrize(("base", "exporters"), [("https://record.example/fhir", 1), (None, 0)])
-def test_an_exporter_is_kept_running_where_a_record_system_is_configured(
+def test_an_exporter_is_kept_running_where_an_ehr_is_configured(
     monkeypatch: pytest.MonkeyPatch, base: str | None, exporters: int
 ) -> None:
     commands: list[list[str]] = []

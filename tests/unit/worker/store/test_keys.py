@@ -10,7 +10,7 @@ KEYS = Keys("cartwatch", 16)
 PATIENTS = [f"P{number}" for number in range(2000)]
 
 
-def test_a_patient_stands_where_the_documentation_tells_other_languages_to_append() -> None:
+def test_a_patient_stands_where_the_documentation_has_other_languages_append() -> None:
     assert KEYS.of("P1").inbox == f"cartwatch:{crc32(b'P1') % 16:02d}:inbox"
 
 

@@ -59,7 +59,7 @@ def run(store: Store, clock: Clock, shard: Shard = P1) -> ShardRun:
     return advance(store, shard, clock, SITE)
 
 
-def mend(store: Store, packed: bytes, patient: str = "P1") -> None:
+def repair(store: Store, packed: bytes, patient: str = "P1") -> None:
     if packed:
         store.redis.hset(KEYS.of(patient).key("states"), patient, packed)
     else:
@@ -163,8 +163,8 @@ def test_after_a_repair_the_messages_that_waited_are_evaluated(store: Store, clo
     send(store, bodies[1:], clock.forward(seconds=1))
     run(store, clock)
     assert pages(store) == set()
-    assert unreadable.retry(store.redis, KEYS, clock.forward(minutes=5)) == []  # nothing is mended yet
-    mend(store, before)
+    assert unreadable.retry(store.redis, KEYS, clock.forward(minutes=5)) == []  # nothing is repaired yet
+    repair(store, before)
     assert P1 in unreadable.retry(store.redis, KEYS, clock.at)
     run(store, clock)
     assert len(pages(store)) == 1
@@ -179,7 +179,7 @@ def test_what_waited_is_evaluated_as_accepted_when_it_came(store: Store, clock: 
     send(store, [*crs2(), reading("crp", 1, id="c"), reading("crp", 2, id="c2", supersedes="c", status="corrected")])
     run(store, clock)
     clock.forward(hours=1)
-    mend(store, b"")
+    repair(store, b"")
     unreadable.retry(store.redis, KEYS, clock.at)
     run(store, clock)
     entries = [entry for _, fields in store.stream(P1.key("journal")) for entry in unpack_journal(fields[b"j"])["in"]]
@@ -194,7 +194,7 @@ def test_the_journal_holds_what_waited_once(store: Store, clock: Clock) -> None:
     send(store, crs2())
     run(store, clock)
     assert store.journal(P1) == []
-    mend(store, b"")
+    repair(store, b"")
     unreadable.retry(store.redis, KEYS, NOW)
     run(store, clock)
     assert sum(len(record["in"]) for _, record in store.journal(P1)) == 3
@@ -204,7 +204,7 @@ def test_what_waits_of_a_source_is_counted_again_when_it_goes_back(store: Store,
     spoil(store)
     accept_of(store, "ehr", crs2())
     run(store, clock)
-    mend(store, b"")
+    repair(store, b"")
     unreadable.retry(store.redis, KEYS, NOW)
     assert int(store.redis.hget(KEYS.waiting_bytes, "ehr") or 0) > 0
     run(store, clock)
@@ -220,7 +220,7 @@ def test_one_patient_of_two_comes_back_alone(store: Store, clock: Clock) -> None
         spoil(store, bed)
         send(store, crs2(bed))
         run(store, clock)
-    mend(store, b"", OTHER)
+    repair(store, b"", OTHER)
     unreadable.retry(store.redis, KEYS, NOW)
     run(store, clock)
     assert of(store) == [("state", "P1")]

@@ -53,7 +53,7 @@ def test_no_more_is_done_together_than_others_can_wait_for() -> None:
     assert [len(together) for together in halves] == [2, 2, 1]
 
 
-def test_addresses_take_turns_however_many_connections_one_has() -> None:
+def test_addresses_alternate_however_many_connections_one_has() -> None:
     many = [request("many", SLICE) for _ in range(6)]
     done = order(*many, request("one", SLICE), request("two", SLICE))
     assert [together for (together,) in done] == ["many", "one", "two", *["many"] * 5]

@@ -93,7 +93,7 @@ def test_a_monitor_with_one_control_id_for_all_loses_nothing(bench: Bench, store
     assert waiting(store, "P1") == 20
 
 
-def test_what_cannot_be_read_is_set_aside_with_its_text_and_its_neighbours_are_stored(
+def test_what_cannot_be_read_is_dead_lettered_with_its_text_and_its_neighbours_are_stored(
     bench: Bench, store: Store
 ) -> None:
     doubled = b"MSH|^~\\\\&|LAB|HOSP|||||ORU^R01|9|P|2.5\r"
@@ -114,7 +114,7 @@ def test_what_is_never_read_is_acknowledged(bench: Bench, redis: Redis) -> None:
     assert redis.exists(KEYS.of("P1").inbox) == 0
 
 
-def test_a_short_batch_is_set_aside_as_a_notice(bench: Bench) -> None:
+def test_a_short_batch_is_dead_lettered_as_a_notice(bench: Bench) -> None:
     assert bench.take(LAB, count_mismatch="the batch is said to hold 2 message(s) and holds 1") == [
         ElementOutcome.STORED
     ]
@@ -144,7 +144,7 @@ def test_with_the_store_down_it_raises(bench: Bench, monkeypatch: pytest.MonkeyP
         bench.take(LAB)
 
 
-def test_a_message_that_we_fail_on_is_set_aside_alone(
+def test_a_message_that_we_fail_on_is_dead_lettered_alone(
     bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = read.hl7

@@ -198,18 +198,18 @@ def test_whoever_sends_nothing_but_frames_is_cut_off() -> None:
 
 
 def test_whoever_holds_most_of_what_is_unfinished_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_budget, "MOST_HELD", 200_000)
+    monkeypatch.setattr(frame_budget, "MOST_BUFFERED", 200_000)
 
     async def scene(shelf: Shelf) -> None:
         async with listening(shelf) as listener, connected(listener) as most, connected(listener) as less:
             most.writer.write(b"\x0b" + message(1, 150_000))
-            while listener._held._total < 150_000:
+            while listener._frame_budget._total < 150_000:
                 await asyncio.sleep(0)
             less.writer.write(b"\x0b" + message(2, 100_000))
             assert await most.ended()
             less.writer.write(b"\x1c\r")
             assert await less.answers(1) == ["AA 2"]
-            assert listener._held._total == 0
+            assert listener._frame_budget._total == 0
 
     run(scene)
 
