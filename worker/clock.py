@@ -4,6 +4,7 @@ A machine's own clock serves its log, and commands that need no store.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -102,6 +103,19 @@ def read_with(clock: Clock, pipe: Pipeline) -> list[Any]:
     *answers, shown = pipe.execute()
     if isinstance(clock, StoreClock):
         clock.learn(shown, asked)
+    return answers
+
+
+def ask_time(clock: Clock, ask: Callable[[int | str], list[Any]]) -> list[Any]:
+    """Run a script that needs the time; its reply begins with that of the store's clock, which is learned.
+
+    The script gets the time (ms), or nothing where the store's clock counts: that it reads itself.
+    """
+    asked = time.monotonic()
+    if not isinstance(clock, StoreClock):
+        return ask(milliseconds(clock.now()))[1:]
+    shown, *answers = ask("")
+    clock.learn((int(shown[0]), int(shown[1])), asked)
     return answers
 
 

@@ -144,7 +144,7 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
 def _leave_to_newer(version: int) -> None:
     """End this worker once it has finished what it does: a newer version has written to the store.
 
-    It evaluates nothing meanwhile (`Store.look`).
+    It evaluates nothing meanwhile (`Store.take`).
     """
     log.critical("this worker ends: %s", NewerStoreError(version))
     worker_state.should_stop = os.EX_CONFIG

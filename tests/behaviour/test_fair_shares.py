@@ -42,7 +42,7 @@ def run(messages: list[AnyMessage], *, piece: int, share: int, batch: int, spent
         with (
             mock.patch("worker.processing.advance.PIECE", piece),
             mock.patch("worker.store.fair_shares.OF_A_PATIENT", share),
-            mock.patch("worker.store.shard.OF_THE_BACKLOG", share),
+            mock.patch("worker.store.take.OF_THE_BACKLOG", share),
         ):
             runs = 0
             while redis.xlen(shard.inbox):

@@ -27,7 +27,7 @@ lease._machine = lambda: "0123456789ab"  # as another container would be
 from config.settings import Settings
 from worker.runtime.runtime import make
 run = make(Settings())
-batch = run.store.take(run.store.keys.of("P1"), StoreClock(run.store.redis).now())
+batch = run.store.take(run.store.keys.of("P1"), StoreClock(run.store.redis))
 print(batch.token, flush=True)
 input()
 """

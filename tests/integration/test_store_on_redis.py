@@ -52,7 +52,7 @@ def send(store: Store, messages: list[dict[str, object]]) -> None:
 
 def test_a_lease_that_runs_out_during_the_evaluation_commits_nothing(store: Store) -> None:
     send(store, crs2("P1"))
-    batch = store.take(SHARD, datetime.now(UTC))
+    batch = store.take(SHARD, StoreClock(store.redis))
     assert batch is not None
     with Transaction(store, batch) as transaction:
         transaction.states(["P1"])

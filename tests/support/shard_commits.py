@@ -10,6 +10,7 @@ from tests.support.stored_ward import (
     KEYS,
     NOW,
     SITE,
+    Clock,
     crs2,
     message,
     of_interest,
@@ -27,7 +28,7 @@ def outcome(states: dict[str, PatientState] | None = None, owed: Sequence[Owed] 
 
 
 def taken(store: Store, now: datetime = NOW) -> Batch:
-    batch = store.take(SHARD, now)
+    batch = store.take(SHARD, Clock(now))
     assert batch is not None
     return batch
 

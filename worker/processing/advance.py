@@ -23,7 +23,7 @@ from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.fair_shares import PIECE, Piece, TimeBudget, rounds
 from worker.store.keys import Shard
 from worker.store.schema import NewerStoreError
-from worker.store.shard import Batch, ReadPosition, Store
+from worker.store.shard import Batch, Store
 from worker.store.unreadable import begins_anew
 
 log = logging.getLogger(__name__)
@@ -46,41 +46,30 @@ def advance(
 ) -> ShardRun:
     """Advance a shard, batch by batch, until nothing waits or the time budget is spent."""
     run = ShardRun()
+    budget = store.budget(monotonic)
+    batch, alone = None, False
     try:
-        place = store.peek(shard, clock)
+        while batch := store.take(shard, clock, budget):
+            # Read the clock again: a message appended just before it was taken must not seem to come from the future.
+            now = clock.now()
+            alone = alone or bool(batch.suspect) or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE
+            _one_batch(store, batch, now, site, run, budget, alone=alone)
+            if not run.more or budget.is_spent():
+                return run
+        run.more = False
+    except LostLeaseError:
+        log.warning("another worker took shard %d; nothing of this batch was committed", shard.number)
     except NewerStoreError as error:
         log.error("shard %d is left to a newer version: %s", shard.number, error)
-        return run
-    if place is None:
-        return run
-    budget = store.budget(monotonic)
-    alone = bool(place.suspect)
-    while True:
-        batch = store.take(shard, clock.now(), place, budget)
-        if batch is None:
-            run.more = False
-            break
-        # Read the clock again: a message appended just before it was taken must not seem to come from the future.
-        now = clock.now()
-        alone = alone or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE
-        try:
-            place = _one_batch(store, batch, now, site, run, budget, alone=alone)
-        except LostLeaseError:
-            log.warning("another worker took shard %d; nothing of this batch was committed", shard.number)
-            break
-        except NewerStoreError as error:
-            log.error("shard %d is left to a newer version: %s", shard.number, error)
+        if batch is not None:
             store.release(batch)
-            break
-        if not run.more or budget.is_spent():
-            break
     return run
 
 
 def _one_batch(
     store: Store, batch: Batch, now: datetime, site: Site, run: ShardRun, budget: TimeBudget, *, alone: bool
-) -> ReadPosition:
-    """Evaluate and commit what the budget allows of a batch; return where the next begins."""
+) -> None:
+    """Evaluate and commit what the budget allows of a batch."""
     with Transaction(store, batch) as transaction:
         work = isolate_first(store, batch, from_backlog=run.batches % 2 == 0) if alone else batch
         read, commit = parse(store.keys, work, now, site)
@@ -103,7 +92,6 @@ def _one_batch(
     run.pages += commit.effects.pages
     run.wake += wake
     run.exports = run.exports or bool(commit.exports)
-    return committed.place
 
 
 def _evaluate(

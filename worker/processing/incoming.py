@@ -48,7 +48,7 @@ def parse(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Par
             _refuse_raw(commit, waiting, str(error), now)
             continue
         commit.last_seen[message.source] = milliseconds(waiting.received)
-        if given_up and waiting.entry == batch.place.suspect:
+        if given_up and waiting.entry == batch.suspect:
             give_up(message, commit, now)
         elif keys.of(message.patient) != batch.shard:
             commit.effects.forwarded.append(message)

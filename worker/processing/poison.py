@@ -38,7 +38,7 @@ def isolate_first(store: Store, batch: Batch, *, from_backlog: bool) -> Batch:
     """
     if not batch.waiting:
         return batch._replace(due=batch.due[:1])
-    same = [waiting for waiting in batch.waiting if waiting.entry == batch.place.suspect]
+    same = [waiting for waiting in batch.waiting if waiting.entry == batch.suspect]
     if same:
         return batch._replace(waiting=same, due=[])
     chosen = batch.waiting[0 if from_backlog else batch.scan.backlog :][:1] or batch.waiting[:1]

@@ -83,7 +83,6 @@ class Transaction:
         self.unreadable: dict[str, UnreadableError] = {}
 
     def __enter__(self) -> "Transaction":
-        self._pipe.watch(self._batch.shard.lease)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,10 +91,12 @@ class Transaction:
     def states(self, patients: Iterable[str]) -> dict[str, PatientState]:
         """The states of the batch's patients. A patient who was not seen before gets a fresh one.
 
+        From here on the lease is watched: a commit after another worker took it fails.
+
         Raises:
             LostLeaseError: the lease is no longer ours.
         """
-        read = self._store.state_cache.read(self._store.redis, self._batch.shard, sorted(set(patients)))
+        read = self._store.state_cache.read(self._pipe, self._batch.shard, sorted(set(patients)))
         if read.holder != self._batch.token.encode():
             raise LostLeaseError(self._batch.shard.number)
         self.unregistered = read.unregistered
@@ -103,13 +104,15 @@ class Transaction:
         return read.states
 
     def commit(self, batch: Batch, commit: Commit, now: datetime) -> Committed:
-        """Commit `batch` (the one that was taken, or its beginning) and release the lease.
+        """Commit `batch` (the one that was taken, or its beginning) and release the lease, after `states`.
 
         A producer that appends after this finds no wake-up pending and sends one. What was appended before is counted.
 
         Raises:
             LostLeaseError: another worker has the lease; nothing was committed.
         """
+        if not self._pipe.watching:
+            raise RuntimeError("a commit without its states is not fenced")
         self._require_inboxes(commit.outgoing)
         self._pipe.multi()
         shards = [other for other in write(self._store, self._pipe, batch, commit, now) if other != batch.shard]
@@ -151,7 +154,7 @@ class Transaction:
 
     def _move_on(self, batch: Batch) -> None:
         """Release the lease, and record where the next batch begins and how careful it must be."""
-        shard, cursor = batch.shard, batch.place.cursor
+        shard, cursor = batch.shard, batch.cursor
         gone = [shard.lease, shard.wakeup_pending, shard.receipts, shard.key("suspect")]
         if batch.crashes > 2:
             # The next batch counts itself again, so it may be one step larger than this one.

@@ -12,12 +12,12 @@ its connections: its leases expire. They also expire where there is no /proc to 
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from redis.client import Pipeline
@@ -73,6 +73,39 @@ class Lease(NamedTuple):
     def release(self, redis: Redis) -> bool:
         """Release the lease if it is still ours; return whether it was."""
         return self.write(redis, lambda pipe: pipe.delete(self.key))
+
+
+def watch_and_read(pipe: Pipeline, key: str, ask: Callable[[Pipeline], object]) -> list[Any]:
+    """Watch a key and read, in one round trip, on the connection that executes what is queued on `pipe` afterwards.
+
+    `ask` queues the commands, and reads the key among them: the watch begins before. After a lost connection both are
+    repeated on a new one, so the caller checks the key that was read last.
+    """
+    asked = pipe.pipeline(transaction=False)
+    ask(asked)
+    commands = [(("WATCH", key), {}), *asked.command_stack]
+    client, connection = cast(Any, pipe), cast(Any, pipe.connection or pipe.connection_pool.get_connection())
+    client.connection = connection
+
+    def trip() -> list[Any]:
+        connection.send_packed_command(connection.pack_commands([command for command, _ in commands]))
+        replies = [_reply(client, connection, command, options) for command, options in commands]
+        pipe.watching = True
+        return replies
+
+    replies: list[Any]
+    _, *replies = connection.retry.call_with_retry(trip, lambda _: connection.disconnect())
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise reply
+    return replies
+
+
+def _reply(pipe: Any, connection: Any, command: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    try:
+        return pipe.parse_response(connection, command[0], **options)
+    except ResponseError as error:
+        return error
 
 
 def once_every(redis: Redis, key: str, period: timedelta) -> bool:

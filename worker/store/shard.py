@@ -1,30 +1,30 @@
 """The state store: take a batch of a shard's inbox and due timers, and read what was committed.
 
-Round trips to Redis for a batch, however many messages and patients it holds: peek whether anything waits (1), take the
-lease and read (1), count the attempt (1), watch the lease (1), read lease, revisions and the states that are not cached
-(1, or 2 if another process has changed a cached one), commit (1). Lease, count and commit write. One trip more checks
-the inboxes that a commit forwards messages to. One more reads the next window of an inbox that one patient fills.
+A batch takes three round trips to Redis, however many messages and patients it holds: take the lease, count the attempt
+and read what waits, in one script (`worker/store/take.py`); watch the lease and read it with the revisions and the
+states that are not cached; commit. The first and the last write. One more reads states that another process has
+changed, one more the next window of an inbox that one patient fills, one more checks the inboxes that a commit forwards
+messages to.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from redis.client import Pipeline
 
 from alerts.state import DeadLetter, PatientState, Unregistered
-from worker.clock import Clock, milliseconds, read_with
-from worker.store import dead_letters, schema
+from worker.clock import Clock
+from worker.store import dead_letters
 from worker.store.backlog import per_shard
 from worker.store.capacity import Capacity
 from worker.store.codec import readable, unpack_state, unpack_unregistered
 from worker.store.fair_shares import (
     BUDGET_PART,
     OF_THE_BACKLOG,
-    PATIENTS,
     SCAN_PART,
     InboxEntry,
     Scan,
@@ -37,34 +37,16 @@ from worker.store.keys import Keys, Shard
 from worker.store.lease import Lease
 from worker.store.schema import UnreadableError
 from worker.store.state_cache import StateCache
+from worker.store.take import Entry, Taken, take
 
 log = logging.getLogger(__name__)
-
-Entry = tuple[bytes, dict[bytes, bytes]]
-"""An entry of a stream: its id and its fields."""
-
-
-class ReadPosition(NamedTuple):
-    """Where to read a shard's inbox: the `cursor` of its scans, and the `suspect` that is evaluated alone."""
-
-    cursor: bytes = b""
-    suspect: bytes = b""
-
-    @property
-    def before(self) -> bytes:
-        """The end of the backlog, which lies before the cursor."""
-        return self.cursor[1:] if self.cursor.startswith(b"(") else b"(" + self.cursor
-
-
-HEAD = ReadPosition()
-"""The beginning of an inbox without backlog."""
 
 
 class Batch(NamedTuple):
     """What one worker has taken of a shard: inbox entries, and patients whose timers are due.
 
-    `crashes`: how often a batch of the shard was taken lately and not committed, this one included. `place`: where the
-    next scan of the inbox begins.
+    `crashes`: how often a batch of the shard was taken lately and not committed, this one included. The `suspect` is
+    the entry that is evaluated alone. The next scan of the inbox begins at the `cursor`.
     """
 
     shard: Shard
@@ -73,7 +55,8 @@ class Batch(NamedTuple):
     due: list[str]
     crashes: int = 1
     scan: Scan = Scan()
-    place: ReadPosition = HEAD
+    cursor: bytes = b""
+    suspect: bytes = b""
 
     @property
     def lease(self) -> Lease:
@@ -83,7 +66,7 @@ class Batch(NamedTuple):
     def done_with(self, entries: Collection[bytes]) -> "Batch":
         """The batch with only those entries that are done with."""
         done = [one for one in self.waiting if one.entry in entries]
-        return self._replace(waiting=done, place=ReadPosition(self.scan.after(self.waiting, entries)))
+        return self._replace(waiting=done, cursor=self.scan.after(self.waiting, entries))
 
 
 class Store:
@@ -110,64 +93,30 @@ class Store:
 
     # -- taking a batch --------------------------------------------------------------------------
 
-    def peek(self, shard: Shard, clock: Clock) -> ReadPosition | None:
-        """Where to read a shard's inbox; None if nothing waits in the shard.
-
-        It takes one round trip, which also reads the store's clock, and no write: many a wake-up comes after its
-        message was evaluated with others.
-
-        Raises:
-            NewerStoreError: a newer version has written to the store.
-        """
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.xlen(shard.inbox)
-        pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
-        pipe.mget(shard.key("cursor"), shard.key("suspect"), self.keys.schema)
-        *waits, timers, (cursor, suspect, written_by) = read_with(clock, pipe)
-        waits += [due_at <= milliseconds(clock.now()) for _, due_at in timers]
-        if not any(waits):
-            return None
-        if schema.newest_writer(written_by) != schema.VERSION:
-            schema.record_version(self.redis, self.keys)
-        return ReadPosition(cursor or b"", suspect or b"")
-
     def budget(self, monotonic: Callable[[], float]) -> TimeBudget:
         """The time budget of one run."""
         return TimeBudget(self.lease_ms / 1000 / BUDGET_PART, monotonic)
 
-    def take(
-        self, shard: Shard, now: datetime, place: ReadPosition = HEAD, budget: TimeBudget | None = None
-    ) -> Batch | None:
+    def take(self, shard: Shard, clock: Clock, budget: TimeBudget | None = None) -> Batch | None:
         """Take the lease and read what waits; None if another worker has the lease or nothing waits.
 
-        An outdated `place` costs time, but loses no message.
+        Raises:
+            NewerStoreError: a newer version has written to the store.
         """
         lease = Lease.of(shard.lease)
-        pipe = self.redis.pipeline(transaction=False)
-        lease.queue_acquire(pipe, timedelta(milliseconds=self.lease_ms))
-        pipe.xrange(shard.inbox, min=place.cursor or "-", count=self._batch)
-        pipe.zrangebyscore(shard.key("timers"), "-inf", milliseconds(now), start=0, num=PATIENTS)
-        if place.cursor:
-            pipe.xrange(shard.inbox, max=place.before, count=OF_THE_BACKLOG)
-        leased, entries, due, *before = pipe.execute()
-        if not leased:
+        taken = take(self.redis, self.keys, shard, lease, self.lease_ms, self._batch, clock)
+        if taken is None:
             return None
-        backlog = [_waiting(entry, now) for entry in before[0]] if before else []
-        selection = self._select(shard, entries, now, place, budget)
+        now = clock.now()
+        selection = self._select(shard, taken, now, budget)
+        backlog = [_waiting(entry, now) for entry in taken.backlog]
         waiting, scan = selection.close(backlog, longer=len(backlog) == OF_THE_BACKLOG)
-        # Counted under the lease only: counts of other workers would make dead letters of good messages.
-        crashes = self.redis.incr(shard.crashes)
-        batch = Batch(shard, lease.token.decode(), waiting, [patient.decode() for patient in due], crashes, scan, place)
-        if not batch.waiting and not batch.due:
-            self.release(batch)
-            return None
-        return batch
+        token = lease.token.decode()
+        return Batch(shard, token, waiting, taken.due, taken.crashes, scan, taken.cursor, taken.suspect)
 
-    def _select(
-        self, shard: Shard, entries: Sequence[Entry], now: datetime, place: ReadPosition, budget: TimeBudget | None
-    ) -> Selection:
+    def _select(self, shard: Shard, taken: Taken, now: datetime, budget: TimeBudget | None) -> Selection:
         """Choose from a window of the inbox, and from the next windows while one patient or source fills them."""
-        selection = Selection(self._batch, place.cursor)
+        selection, entries = Selection(self._batch, taken.cursor), taken.entries
         while True:
             for entry in entries:
                 selection.offer(_waiting(entry, now))

@@ -10,12 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from redis import Redis
 from redis.client import Pipeline
 
 from alerts.state import PatientState
 from worker.store.codec import unpack_state
 from worker.store.keys import Shard
+from worker.store.lease import watch_and_read
 from worker.store.schema import UnreadableError
 
 MOST = 256
@@ -74,16 +74,17 @@ class StateCache:
         while len(self._states) > self._most:
             self._states.popitem(last=False)
 
-    def read(self, redis: Redis, shard: Shard, names: Sequence[str]) -> StatesRead:
+    def read(self, pipe: Pipeline, shard: Shard, names: Sequence[str]) -> StatesRead:
         """Read patients' states in one round trip, and in a second one those that other processes have changed.
 
-        A patient who was not seen before gets a fresh state. A state that cannot be read is left out.
+        `pipe` watches the lease from then on, and commits. A patient who was not seen before gets a fresh state. A
+        state that cannot be read is left out.
         """
         known = {name: self._states.get(name) for name in names}
-        fetched = _fetch(redis, shard, names, [name for name in names if known[name] is None])
+        fetched = _fetch(pipe, shard, names, [name for name in names if known[name] is None])
         changed = [name for name, one in known.items() if one is not None and one.revision != fetched.revisions[name]]
         if changed:
-            again = _fetch(redis, shard, changed, changed)
+            again = _fetch(pipe, shard, changed, changed)
             revisions, packed_states = fetched.revisions | again.revisions, fetched.packed | again.packed
             fetched = again._replace(revisions=revisions, packed=packed_states)
         states: dict[str, PatientState] = {}
@@ -104,17 +105,22 @@ class StateCache:
         return StatesRead(fetched.holder, states, fetched.unregistered, unreadable)
 
 
-def _fetch(redis: Redis, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:
-    """The lease, the revisions of some patients and the packed states of others, all at one moment."""
-    pipe = redis.pipeline(transaction=True)
-    pipe.get(shard.lease)
-    pipe.hlen(shard.key("unregistered"))
-    for ask, key in WRITTEN:
-        ask(pipe, shard.key(key))
-    for key, fields in (("revisions", names), ("states", wanted)):
-        if fields:
-            pipe.hmget(shard.key(key), list(fields))
-    holder, unregistered, *answers = pipe.execute()
+def _fetch(pipe: Pipeline, shard: Shard, names: Sequence[str], wanted: Sequence[str]) -> _Fetched:
+    """The lease, the revisions of some patients and the packed states of others.
+
+    Nobody but the owner of the lease writes them: what is read belongs together if the lease is still ours.
+    """
+
+    def ask(queue: Pipeline) -> None:
+        queue.get(shard.lease)
+        queue.hlen(shard.key("unregistered"))
+        for command, key in WRITTEN:
+            command(queue, shard.key(key))
+        for key, fields in (("revisions", names), ("states", wanted)):
+            if fields:
+                queue.hmget(shard.key(key), list(fields))
+
+    holder, unregistered, *answers = watch_and_read(pipe, shard.lease, ask)
     found = iter(answers[len(WRITTEN) :])
     revisions, packed = (dict(zip(fields, next(found), strict=True)) if fields else {} for fields in (names, wanted))
     return _Fetched(holder, unregistered, revisions, packed)

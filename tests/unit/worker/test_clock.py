@@ -155,7 +155,7 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
     """What another process knows of it may be seconds old: after a jump it would judge by the wrong day."""
     machines.is_away = True
     for take in (
-        lambda clock: store.peek(KEYS.of("P1"), clock),
+        lambda clock: store.take(KEYS.of("P1"), clock),
         lambda clock: page_lease.acquire(store.redis, KEYS, [Place(1, "e.1")], clock, timedelta(seconds=20)),
     ):
         clock = StoreClock(machines)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def test_messages_of_several_shards_are_found(store: Store) -> None:
 
 def test_a_shard_somebody_advances_now_is_left_alone(store: Store) -> None:
     send(store, crs2())
-    store.take(SHARD, NOW)
+    store.take(SHARD, Clock())
     assert pending(store, NOW) == NOTHING
 
 

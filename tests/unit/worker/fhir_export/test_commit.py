@@ -48,7 +48,7 @@ def test_a_batch_of_several_patients_is_one_entry(ward: Exporting) -> None:
 
 def test_it_is_committed_with_the_state_or_not_at_all(ward: Exporting) -> None:
     send(ward.store, crs2())
-    batch = ward.store.take(SHARD, NOW)
+    batch = ward.store.take(SHARD, Clock())
     assert batch is not None
     outcome = Commit(exports=pack_export([ITEM]))
     with Transaction(ward.store, batch) as transaction:

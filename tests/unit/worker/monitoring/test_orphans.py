@@ -135,7 +135,7 @@ def test_whoever_meets_the_claim_of_a_dead_process_takes_it_away_and_the_page_is
 def test_the_shard_of_a_killed_worker_is_released(store: Store, owner_is_dead: Callable[[bool], None]) -> None:
     send(store, crs2())
     shard = KEYS.of("P1")
-    assert store.take(shard, NOW) is not None
+    assert store.take(shard, Clock()) is not None
     assert advance(store, shard, Clock(), SITE).batches == 0
     owner_is_dead(True)
     release_orphans(store, SITE.on_call.channels, NOW, RemoteOwners())
@@ -151,7 +151,7 @@ def test_what_a_process_holds_that_is_there_is_not_touched(
     owe(redis, item)
     die_while_sending(store, item, monkeypatch)
     send(store, crs2("P2"))
-    assert store.take(KEYS.of("P2"), NOW) is not None
+    assert store.take(KEYS.of("P2"), Clock()) is not None
     before = everything(redis)
     release_orphans(store, SITE.on_call.channels, NOW + timedelta(seconds=1), RemoteOwners())
     assert everything(redis) == before

@@ -7,7 +7,7 @@ from redis import Redis
 
 from config.settings import Settings
 from config.site import ConfigurationError
-from tests.support.stored_ward import KEYS, NOW, crs2, send
+from tests.support.stored_ward import KEYS, Clock, crs2, send
 from worker.app import Tick
 from worker.clock import StoreClock
 from worker.runtime.runtime import connect, keys_of, make, runtime
@@ -19,7 +19,7 @@ def test_the_settings_reach_the_store(redis: Redis) -> None:
     run = make(Settings(namespace="ward", shards=4, batch=2, lease=9, journal_length=0), redis)
     assert run.store.keys == keys_of(run.settings) == Keys("ward", 4)
     send(run.store, crs2())
-    batch = run.store.take(KEYS.of("P1"), NOW)
+    batch = run.store.take(KEYS.of("P1"), Clock())
     assert batch is not None
     assert len(batch.waiting) == 2
     assert 8000 < redis.pttl(KEYS.of("P1").lease) <= 9000

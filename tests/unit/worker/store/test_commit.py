@@ -2,17 +2,17 @@
 
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from alerts.message_json import read_message
 from alerts.messages import SITE_SUBJECT
 from alerts.state import DeadLetter, PatientState, Unregistered
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import Phrase
-from tests.support.shard_commits import SHARD, commit, committed, evaluated, outcome, taken
+from tests.support.shard_commits import NOTHING, SHARD, commit, committed, evaluated, outcome, taken
 from tests.support.stored_ward import (
     KEYS,
     NOW,
@@ -27,7 +27,9 @@ from tests.support.stored_ward import (
 )
 from worker.clock import milliseconds
 from worker.store.commit import Committed, LostLeaseError, Transaction
-from worker.store.shard import HEAD, Store
+from worker.store.lease import Lease
+from worker.store.shard import Store
+from worker.store.take import take
 
 
 def test_state_pages_and_timers_are_stored_and_the_entries_leave_the_inbox(redis: Redis, store: Store) -> None:
@@ -81,6 +83,7 @@ def test_everything_is_changed_in_one_transaction(redis: Redis, store: Store) ->
     batch = taken(store)
     sent: list[int] = []
     with Transaction(store, batch) as transaction:
+        transaction.states([])
         before = everything(redis)
         pipe = transaction._pipe
         execute = pipe.execute
@@ -154,8 +157,8 @@ def test_crashes_are_counted_and_each_commit_takes_one_off(redis: Redis, store: 
     for number in (1, 2, 3):
         batch = taken(store)
         assert batch.crashes == number
-        with mock.patch.object(redis, "incr", side_effect=AssertionError("who comes in vain counts nothing")):
-            assert store.take(SHARD, NOW) is None
+        assert store.take(SHARD, Clock()) is None
+        assert redis.get(SHARD.crashes) == str(number).encode(), "who comes in vain counts nothing"
         redis.delete(SHARD.lease)  # its worker is killed, and the lease runs out
     for number in (4, 3, 2, 1, 1):
         batch = taken(store)
@@ -171,13 +174,45 @@ def test_what_is_given_back_was_no_crash(store: Store) -> None:
 
 
 @pytest.mark.parametrize("waits", ["message", "timer"])
-def test_a_shard_is_idle_where_nothing_waits(redis: Redis, store: Store, waits: str) -> None:
-    assert store.peek(SHARD, Clock()) is None
+def test_a_shard_where_nothing_waits_is_left_as_it_is(redis: Redis, store: Store, waits: str) -> None:
+    before = everything(redis)
+    assert store.take(SHARD, Clock()) is None
+    assert everything(redis) == before
     if waits == "message":
         send(store, crs2())
     else:
         redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
-    assert store.peek(SHARD, Clock()) == HEAD
+    assert store.take(SHARD, Clock()) is not None
+
+
+def test_a_take_whose_reply_was_lost_is_repeated_and_counts_once(redis: Redis, store: Store) -> None:
+    send(store, crs2())
+    lease = Lease.of(SHARD.lease)
+    once, again = (take(redis, KEYS, SHARD, lease, 5000, 500, Clock()) for _ in range(2))
+    assert once is not None
+    assert again == once
+    assert again.crashes == 1
+
+
+@pytest.mark.parametrize("key", ["timers", "inbox", "crashes"])
+def test_a_take_that_fails_leaves_nothing_behind(redis: Redis, store: Store, key: str) -> None:
+    committed(store, NOTHING)
+    send(store, crs2())
+    redis.delete(SHARD.key(key))
+    redis.set(SHARD.key(key), "text of another program")
+    if key == "inbox":
+        redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
+    before = everything(redis)
+    with pytest.raises(ResponseError):
+        store.take(SHARD, Clock())
+    assert everything(redis) == before
+
+
+def test_a_commit_that_watches_nothing_is_refused(store: Store) -> None:
+    send(store, crs2())
+    batch = taken(store)
+    with Transaction(store, batch) as transaction, pytest.raises(RuntimeError, match="not fenced"):
+        transaction.commit(batch, NOTHING, NOW)
 
 
 def test_a_patient_not_seen_before_gets_a_fresh_state(store: Store) -> None:
@@ -272,6 +307,7 @@ def test_a_worker_that_lost_its_lease_forwards_nothing(redis: Redis, store: Stor
     send(store, crs2())
     batch = taken(store)
     with Transaction(store, batch) as transaction:
+        transaction.states([])
         redis.set(SHARD.lease, "another")
         with pytest.raises(LostLeaseError):
             transaction.commit(batch, outcome(faults=[FAULT]), NOW)

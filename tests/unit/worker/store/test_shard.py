@@ -9,6 +9,7 @@ from tests.support.shard_commits import NOTHING, SHARD, commit, taken
 from tests.support.stored_ward import (
     KEYS,
     NOW,
+    Clock,
     crs2,
     raw,
     send,
@@ -28,21 +29,21 @@ def test_what_waits_is_taken_in_order(store: Store) -> None:
 
 
 def test_where_nothing_waits_there_is_no_batch_and_no_lease(redis: Redis, store: Store) -> None:
-    assert store.take(SHARD, NOW) is None
+    assert store.take(SHARD, Clock()) is None
     assert not redis.exists(SHARD.lease)
 
 
 def test_a_second_worker_gets_nothing_while_the_first_has_the_shard(store: Store) -> None:
     send(store, crs2())
     first = taken(store)
-    assert store.take(SHARD, NOW) is None
+    assert store.take(SHARD, Clock()) is None
     commit(store, first)
 
 
 def test_another_shard_is_free_meanwhile(store: Store) -> None:
     send(store, [*crs2("P1"), *crs2("P2")])
     taken(store)
-    assert store.take(KEYS.of("P2"), NOW) is not None
+    assert store.take(KEYS.of("P2"), Clock()) is not None
 
 
 def test_the_lease_of_a_worker_that_hangs_runs_out(redis: Redis, store: Store) -> None:
@@ -77,7 +78,7 @@ def test_only_the_commit_answers_the_wake_up(redis: Redis, store: Store) -> None
 @pytest.mark.parametrize(("wait", "due"), [(-1, []), (0, ["P1"]), (1, ["P1"])])
 def test_a_timer_is_taken_from_its_moment_on(redis: Redis, store: Store, wait: int, due: list[str]) -> None:
     redis.zadd(SHARD.key("timers"), {"P1": milliseconds(NOW)})
-    batch = store.take(SHARD, NOW + timedelta(milliseconds=wait))
+    batch = store.take(SHARD, Clock(NOW + timedelta(milliseconds=wait)))
     assert (batch.due if batch else []) == due
 
 

@@ -91,7 +91,7 @@ def test_a_commit_without_an_answer_leaves_nothing_wrong(store: Store, evaluated
     """It may have happened or not: here it has, and the state remembered from before is not used any more."""
     evaluated(store, *crs2())
     send(store, [reading("crp", 85)])
-    batch = store.take(SHARD, NOW)
+    batch = store.take(SHARD, Clock())
     assert batch is not None
     with Transaction(store, batch) as transaction:
         state = transaction.states(["P1"])["P1"]
@@ -115,7 +115,7 @@ def test_a_commit_that_lost_its_lease_is_not_remembered(
 ) -> None:
     evaluated(store, *crs2())
     send(store, [reading("crp", 85)])
-    batch = store.take(SHARD, NOW)
+    batch = store.take(SHARD, Clock())
     assert batch is not None
     with Transaction(store, batch) as transaction:
         transaction.states(["P1"])
