@@ -21,8 +21,8 @@ from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
 
-# A pool process that ends waits up to 30 s until its results are read. A worker that is being stopped often reads no
-# more, so an upgrade took half a minute. If a result is lost, its task only runs again.
+# A pool process that ends waits up to 30 s until its results are read. A stopping worker often reads no more, so an
+# upgrade took half a minute. If a result is lost, its task runs again.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
 
 KEEPALIVE = {
@@ -30,8 +30,8 @@ KEEPALIVE = {
     for name, value in {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 6000}.items()
     if hasattr(socket, name)
 }
-"""A connection whose network is gone ends after 6 s, and the worker connects anew each second. Otherwise it would wait
-for TCP to send again, as long after the outage as the outage lasted. A Redis that only stands still keeps it."""
+"""If the network of a connection is gone, the connection ends after 6 s, and the worker reconnects each second. Without
+this TCP would wait to retransmit, for as long again as the outage lasted. A frozen Redis keeps its connections."""
 
 settings = Settings()
 
@@ -53,8 +53,8 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_consumer="worker.task_consumer:TolerantConsumer",
-    # A sender whose page was accepted must live to record that. A task that Celery delivers again, because it could
-    # not be acknowledged, finds nothing to do.
+    # A sender whose page was accepted must live to record it. If the task could not be acknowledged, Celery delivers it
+    # again, and it finds nothing to do.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=10,
     broker_connection_retry_on_startup=True,
@@ -114,7 +114,7 @@ app.steps["worker"].add(Tick)
 
 @worker_process_init.connect
 def _watch_configuration(**_: object) -> None:
-    """In every pool process, so that an idle one has the same configuration as the others."""
+    """Watch the configuration in every pool process, so that an idle one has the same version as the others."""
     runtime().configuration.watch(threading.Event())
 
 

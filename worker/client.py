@@ -73,10 +73,10 @@ class Client:
     def send_raw(
         self, raws: Iterable[bytes], source: str = "client", now: datetime | None = None, site: Site | None = None
     ) -> Accepted:
-        """The same for JSON texts. What cannot be read becomes a dead letter and is reported in the answer.
+        """Append JSON texts. A message that cannot be read becomes a dead letter and is reported in the answer.
 
-        With the installation's `site` the answer also names what will not be used, as for a time too far ahead or a
-        wrong unit.
+        With the installation's `site` the answer also names the messages that the chart will reject, for instance for a
+        time too far ahead or a wrong unit.
         """
         if not self._fits:
             require_same_shard_count(self._redis, self.keys)
@@ -87,7 +87,7 @@ class Client:
         return accepted
 
     def wake(self, shards: Iterable[Shard]) -> None:
-        """Ask a worker to advance these shards. If the broker cannot be reached, the ticker does."""
+        """Ask the workers to advance these shards. If the broker cannot be reached, the ticker wakes them."""
         try:
             for shard in shards:
                 self._celery.send_task("advance", (shard.number,), queue="advance")

@@ -1,4 +1,4 @@
-"""The time. Whatever is due or evaluated goes by the store's clock, which all machines of an installation share.
+"""The time. Everything that is due or evaluated uses the store's clock, which all machines of an installation share.
 
 A machine's own clock serves its log, and commands that need no store.
 """
@@ -13,15 +13,15 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 READ_AGAIN_SECONDS = 5.0
-"""The machine's monotonic clock carries a reading of the store's clock on for so long: a quartz that is off by 100 ppm
+"""For this long the machine's monotonic clock continues a reading of the store's clock. A quartz that is off by 100 ppm
 is then off by 0.5 ms. Each batch, page and tick reads the store's clock in a round trip that it makes anyway."""
 
 JUMP_SECONDS = 5.0
-"""A smaller step of the store's clock is no jump: time services make such corrections gradually, or unnoticed."""
+"""A smaller step of the store's clock is no jump: time services make such corrections."""
 
 
 class Clock(Protocol):
-    """Something that knows what time it is."""
+    """A source of the time."""
 
     def now(self) -> datetime:
         """The time, in UTC."""
@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 class _Reading(NamedTuple):
-    """What the store's clock showed (seconds since 1970), between two moments of the monotonic clock."""
+    """The store's clock (seconds since 1970), read between two moments of the monotonic clock."""
 
     shown: float
     asked: float
@@ -37,10 +37,10 @@ class _Reading(NamedTuple):
 
 
 class StoreClock:
-    """The store's clock (Redis `TIME`), carried on by the monotonic clock between two readings.
+    """The store's clock (Redis `TIME`), continued by the monotonic clock between two readings.
 
-    It lags behind the store by the time a reply takes, at most: under a millisecond in one network. Setting the
-    machine's clock does not change it. While the store does not answer, it goes on from the last reading.
+    It lags behind the store by at most the time of a reply, under a millisecond in one network. Setting the machine's
+    clock does not change it. While the store does not answer, it continues from the last reading.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -60,7 +60,7 @@ class StoreClock:
         return self.estimate()
 
     def estimate(self) -> datetime:
-        """The same without asking the store; the machine's time if the store was never read."""
+        """The time without a request to the store; the machine's time if the store was never read."""
         reading = self._reading
         if reading is None:
             return datetime.now(UTC)
@@ -90,7 +90,7 @@ class StoreClock:
 
 
 def _jump(before: _Reading, after: _Reading) -> float:
-    """The seconds that two readings differ beyond the time that passed; 0 where slow replies may explain them."""
+    """The seconds by which two readings differ beyond the elapsed time; 0 if slow replies may explain them."""
     seconds = after.shown - before.shown - (after.answered - before.answered)
     unsure = max(before.answered - before.asked, after.answered - after.asked)
     return seconds if abs(seconds) > JUMP_SECONDS + unsure else 0.0
@@ -120,5 +120,5 @@ def ask_time(clock: Clock, ask: Callable[[int | str], list[Any]]) -> list[Any]:
 
 
 def milliseconds(at: datetime) -> int:
-    """Since 1970, for scores of sorted sets; rounded up, so that nothing is due before its time."""
+    """Milliseconds since 1970, for scores of sorted sets. They are rounded up, so that nothing is due early."""
     return -int(-at.timestamp() * 1000 // 1)

@@ -149,7 +149,7 @@ class Links:
 
 
 def secret_of(redis: "Redis", keys: Keys, settings: Settings) -> bytes:
-    """The secret that signs links: the configured one, else one made once and kept in the state store."""
+    """The secret that signs links: the configured one, else a random one that the state store keeps."""
     if settings.secret:
         return settings.secret.encode()
     name = f"{keys.namespace}:secret"

@@ -1,8 +1,9 @@
 """A Celery consumer that no message can end: a message that is no task message becomes a dead letter.
 
-Celery builds a request while it consumes. An exception there ends the worker; with late acknowledgement the broker then
-gives the message to the next worker, which ends as well. Some messages raise in the pool's callback instead: they are
-never acknowledged, and the worker consumes nothing more. So each message is checked before Celery gets it.
+Celery builds a request while it consumes. An exception there ends the worker. With late acknowledgement the broker then
+gives the message to the next worker, which ends as well. Other messages raise in the pool's callback: they are never
+acknowledged, and the worker consumes nothing more. This consumer therefore checks each message before Celery gets it.
+
 Celery logs the body of a message that it cannot use, which may name a patient; this consumer does not.
 """
 
@@ -28,21 +29,21 @@ from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, add_dead_letters
 log = logging.getLogger(__name__)
 
 STORE_PAUSE_SECONDS = 1.0
-"""How long the consumer waits if it could not store a dead letter: the message comes back at once."""
+"""The pause after a dead letter could not be stored. Without it the message would return at once."""
 
 NAMELESS = "no task"
 
 HEADERS = ("lang", "task", "id")
-"""The headers that are used. The others would let a stranger delay, expire or limit a task, or link others to it."""
+"""The headers that are used. By any other a stranger could delay, expire or limit a task, or link tasks to it."""
 
 PROTOCOL_1 = ("task", "id", "args", "kwargs")
-"""The parts that are used of a body of protocol 1, which has no headers."""
+"""The used parts of a body of protocol 1, which has no headers."""
 
 RECONNECT_SECONDS = 1
-"""Between two attempts to reach a lost broker. Celery waits 2 s longer after each attempt, up to 30 s."""
+"""The pause between two attempts to reach a lost broker. Celery waits 2 s longer after each attempt, up to 30 s."""
 
 PARTS = 3
-"""A body of protocol 2: arguments, named arguments, and what is linked to the task."""
+"""The number of parts of a protocol 2 body: arguments, named arguments, and links of the task."""
 
 
 class TolerantConsumer(Consumer):
@@ -109,10 +110,10 @@ class TolerantConsumer(Consumer):
 
 
 def check(message: Message, tasks: Container[str]) -> str:
-    """Why a message is no task message; empty if it is one. Headers and parts that are not used are removed."""
+    """The reason why a message is no task message; empty if it is one. Unused headers and parts are removed."""
     try:
         body = message.decode()
-    except Exception as error:  # whatever a codec makes of a stranger's bytes
+    except Exception as error:  # a codec may raise anything on a stranger's bytes
         return f"cannot be decoded ({type(error).__name__})"
     if isinstance(message.headers, dict) and "task" in message.headers:
         kept: dict[str, Any] = {name: message.headers.get(name) for name in HEADERS}
@@ -150,7 +151,7 @@ def _arguments(args: Any, kwargs: Any) -> str:
 def _task_of(message: Message) -> str:
     given: Any = message.headers
     if not isinstance(given, dict) or "task" not in given:
-        with suppress(Exception):  # whatever a codec makes of a stranger's bytes
+        with suppress(Exception):  # a codec may raise anything on a stranger's bytes
             given = message.decode()
     task = given.get("task") if isinstance(given, dict) else None
     return task[:SOURCE_SHOWN] if isinstance(task, str) and task.isprintable() else NAMELESS

@@ -30,11 +30,11 @@ from worker.store.wrong_types import move_wrong_types_away
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 15
-"""A send ends after this even if its reply comes in drips: longer than both time-outs together, shorter than the lease
-on a page."""
+"""The limit of one send, even if the reply arrives in drips. It is longer than both time-outs together, and shorter
+than the lease on a page."""
 
 DELIVER_SECONDS = SEND_SECONDS + TIME_SLICE // timedelta(seconds=1)
-"""The last send of a stretch may begin at its end."""
+"""The last send of a time slice may begin at its end."""
 
 EXPORT_SECONDS = 45
 """Shorter than the export lease of a shard."""
@@ -48,8 +48,8 @@ def ingest(*messages: Any, **named: Any) -> None:
     """Accept native messages of a Celery producer: one or several, or lists of them, as JSON objects or JSON text.
 
     The task is acknowledged only after the messages stand in the inbox. While the store cannot be reached or is nearly
-    full, the task goes back to the queue. A Redis broker can lose the task before it arrives here. A producer that must
-    not lose anything appends with `worker.client.Client`.
+    full, the task returns to the queue. A Redis broker can lose the task before it arrives here. A producer that must
+    lose nothing appends with `worker.client.Client`.
     """
     run = runtime()
     given = (*messages, *named.values())
@@ -64,7 +64,7 @@ def ingest(*messages: Any, **named: Any) -> None:
 
 
 def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
-    """Try for a while: RabbitMQ may drop a message that went back to its queue too often (its delivery limit)."""
+    """Retry for a while: RabbitMQ may drop a message that returned to its queue too often (its delivery limit)."""
     for wait in TRIES_AGAIN_SECONDS:
         try:
             return _accept(run, texts)
@@ -79,7 +79,7 @@ def _accept(run: Runtime, texts: list[bytes]) -> Accepted:
 
 
 def _text(item: Any) -> bytes:
-    """One message as JSON text. Nothing that a producer sends may raise here: its neighbours would be lost with it."""
+    """One message as JSON text. This must never raise: the neighbours of the message would be lost with it."""
     if isinstance(item, bytes):
         return item
     if isinstance(item, str):
@@ -116,16 +116,16 @@ def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
 
 @app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver(shard: int, page: str) -> None:
-    """Deliver a page and those that wait for its channel.
+    """Deliver a page and the pages that wait for its channel.
 
-    A failure wakes the patient's shard at once. The receipt of a page that was sent waits for the ticker.
+    A failure wakes the patient's shard at once. The receipt of a sent page waits for the ticker.
     """
     _deliver(shard, page, "ordinary")
 
 
 @app.task(name="deliver_urgent", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
 def deliver_urgent(shard: int, page: str) -> None:
-    """The same for critical pages, which have processes of their own."""
+    """Deliver a critical page, in processes reserved for them."""
     _deliver(shard, page, "urgent")
 
 
@@ -162,7 +162,7 @@ def heartbeat(found_well_at: str) -> None:
 
 @app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)
 def export(shard: int) -> None:
-    """Export what followed in a shard to the EHR, if one is configured."""
+    """Export the results of a shard to the EHR, if one is configured."""
     run = runtime()
     if run.settings.exports and export_shard(
         run.store, run.store.keys.shard(shard), run.clock, run.settings, fhir_base(run.settings)

@@ -45,17 +45,17 @@ RECEIPT_SECONDS = 3
 """Of the shards with receipts only, one in so many is woken each second."""
 
 DUE, WATCHDOG = "due", "watchdog"
-"""What one worker does for all: wake what is due, and check whether the watchdog must run."""
+"""The work that one worker does for all: wake due work, and check whether the watchdog must run."""
 
 TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
 
 MOST_WAITING = 1000
-"""The ticker sends no more wake-ups to a longer queue: no worker consumes it, and it would fill the broker."""
+"""The ticker sends no more wake-ups to a longer queue: no worker consumes it, and more would fill the broker."""
 
 
 def pending(store: Store, now: datetime) -> Pending:
-    """What waits for a worker at this time. It takes one round trip, however many shards there are."""
+    """The work that waits at this time. It takes one round trip, however many shards there are."""
     return backlog.read(store.redis, store.keys, now).pending()
 
 
@@ -65,7 +65,7 @@ def _queues(app: Celery) -> list[str]:
 
 
 def _is_consumed(app: Celery, queue: str) -> bool:
-    """Whether some worker consumes a queue, as far as its length shows."""
+    """Whether a worker consumes a queue, judging by its length."""
     return _queue_length(app, queue) < MOST_WAITING
 
 
@@ -82,7 +82,7 @@ _remote_owners = RemoteOwners()
 
 
 def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
-    """Wake whatever waits, and check on everything. The next tick tries again what this one could not reach.
+    """Wake all waiting work, and run every check. If a part cannot be reached, the next tick tries again.
 
     This worker is healthy if it reaches the store and the broker, consumes its queues and has all its processes. Other
     failures are not its own.
@@ -116,11 +116,11 @@ def _try(part: Callable[[Celery, Runtime], None], app: Celery) -> bool:
 
 
 def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
-    """Show that this worker ticks, read the store's clock and claim the work that one worker does for all.
+    """Record this worker's beat, read the store's clock, and claim the work that one worker does for all.
 
     It takes one round trip. If every worker looked for due work, an idle service would spend most of its processor time
-    on it, and after an outage each page would be queued once for every worker. A claim ends before the next tick: a
-    worker that dies or hangs with it costs one second.
+    on it, and after an outage each page would be queued once for every worker. A claim ends before the next tick: if
+    its worker dies or hangs, that costs one second.
     """
     keys = run.store.keys
     pipe = run.store.redis.pipeline(transaction=False)
@@ -142,7 +142,7 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
 
 
 def _leave_to_newer(version: int) -> None:
-    """End this worker once it has finished what it does: a newer version has written to the store.
+    """End this worker after its present work, because a newer version has written to the store.
 
     It evaluates nothing meanwhile (`Store.take`).
     """
@@ -151,7 +151,7 @@ def _leave_to_newer(version: int) -> None:
 
 
 def _check_consumer(app: Celery, _: Runtime) -> None:
-    """End this worker if messages wait in its queues and it takes none."""
+    """End this worker if messages wait in its queues and it takes none of them."""
     if stalled_consumer.consumer_watch.is_due:
         queues = _queues(app)
         if stalled_consumer.consumer_watch.is_stalled(sum(_queue_length(app, queue) for queue in queues)):
@@ -169,7 +169,7 @@ def _watch(app: Celery, run: Runtime) -> None:
 
 
 def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
-    """Send the wake-ups of everything that is due, if this worker has the claim of this second."""
+    """Send the wake-ups of everything due, if this worker has the claim of this second."""
     now = run.clock.now()
     if DUE in claims:
         with _released_on_error(run.store, DUE):

@@ -1,7 +1,7 @@
-"""Advance a shard: read a batch, evaluate it patient by patient, and commit what is done.
+"""Advance a shard: read a batch, evaluate it patient by patient, and commit the finished part.
 
-A run has a time budget far below the lease. When the budget is spent, what is done is committed and the rest waits. So
-no work is thrown away because it takes long, and no other message waits long for it.
+A run has a time budget far below the lease. When the budget is spent, the run commits the finished part and leaves the
+rest in the inbox. So long work is never thrown away, and no other message waits long for it.
 """
 
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class ShardRun:
-    """What one wake-up achieved: pages to deliver, shards to wake, whether `more` waits, whether to export."""
+    """The result of one wake-up: pages to deliver, shards to wake, whether `more` waits, whether to export."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -106,7 +106,7 @@ def _evaluate(
 ) -> set[bytes]:
     """Evaluate rounds of work, at least one, until the budget is spent, and add the effects to the commit.
 
-    Returns the inbox entries that are done.
+    Returns the finished inbox entries.
     """
     exports: list[Item] = []
     done: set[bytes] = set()
@@ -117,7 +117,7 @@ def _evaluate(
         if error is not None:
             episodes = ", ".join(sorted(episode.id for episode in state.episodes.values())[:5])
             postpone_ladders(commit, [patient], f"episode {episodes}", type(error).__name__, now)
-        elif advanced != PatientState(patient=patient):  # else nothing is known, and there is nothing to keep
+        elif advanced != PatientState(patient=patient):  # without it nothing is known, and there is nothing to store
             commit.states[patient] = states[patient] = advanced
         commit.effects.add(effects)
         if exporting:

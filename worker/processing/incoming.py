@@ -33,8 +33,8 @@ TOO_MANY = "too many unregistered patients ({n} are kept): register them, or dis
 def parse(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[ParsedEntry], Commit]:
     """Parse and validate the messages of a batch; return them with the commit that the batch begins.
 
-    Other programs may append to an inbox too: a message that cannot be read becomes a dead letter, and one that belongs
-    to another shard is forwarded to it.
+    Other programs may append to an inbox too. A message that cannot be read becomes a dead letter. A message of another
+    shard is forwarded to that shard.
     """
     commit = Commit()
     found: list[ParsedEntry] = []
@@ -60,8 +60,9 @@ def parse(keys: Keys, batch: Batch, now: datetime, site: Site) -> tuple[list[Par
 def _with_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> AnyMessage:
     """The message with the time at which it was accepted, if that time matters and the message has none.
 
-    It matters for corrections and for merges of one time, of which the one accepted later counts; for what a person
-    charted ahead, which was true when it was accepted; and for a registration, before which nothing is overdue.
+    It matters for corrections and for merges of one time: of two, the one accepted later wins. It matters for a value
+    that a person charted ahead, which was true when it was accepted; and for a registration, before which nothing is
+    overdue.
     """
     if message.received is not None:
         return message
@@ -89,7 +90,7 @@ def without_unreadable(
 ) -> tuple[list[ParsedEntry], list[str]]:
     """Suspend the messages of patients whose states cannot be read; return messages and timers of the others.
 
-    The states stay as they are, and the timers of these patients are due again later.
+    The states stay unchanged, and the timers of these patients are due again later.
 
     Raises:
         NewerStoreError: a newer version wrote the states, and goes on with them.
@@ -110,9 +111,9 @@ def without_unreadable(
 def without_surplus(
     states: dict[str, PatientState], read: list[ParsedEntry], room: int, now: datetime, site: Site, commit: Commit
 ) -> list[ParsedEntry]:
-    """Refuse the messages of unregistered patients beyond the `room` for new ones; return the others in their order.
+    """Refuse the messages of unregistered patients beyond the `room` for new ones; return the others in order.
 
-    Patients who are known already keep what they have.
+    Known patients are not affected.
     """
     coming: dict[str, list[AnyMessage]] = defaultdict(list)
     for item in read:

@@ -1,6 +1,6 @@
-"""Poison messages: find the one that makes an evaluation fail, or kills workers, and let its neighbours go on.
+"""Poison messages: find the one that makes an evaluation fail, or kills workers, and evaluate its neighbours.
 
-If an evaluation raises, the messages are tried one by one, and those it fails on become dead letters. If workers die,
+If an evaluation raises, the messages are tried one by one, and those that fail become dead letters. If workers die,
 each lost lease halves the pieces of work. After the third the messages are evaluated one at a time, until the one that
 kills its workers stands alone and becomes a dead letter as well.
 """
@@ -30,11 +30,11 @@ CRASHES_BEFORE_DEAD_LETTER = 8
 
 
 def isolate_first(store: Store, batch: Batch, *, from_backlog: bool) -> Batch:
-    """One message of a batch alone, or else its first timer alone.
+    """A batch of one message alone, or else of the first timer alone.
 
     The message is recorded as the suspect before it is evaluated, and stays the suspect until something is committed.
-    `from_backlog`: take the oldest of the backlog, not the oldest of the others. The caller alternates, so that a
-    culprit behind a long backlog is found too.
+    `from_backlog`: take the oldest of the backlog, not the oldest of the others. The caller alternates, so that it also
+    finds a culprit behind a long backlog.
     """
     if not batch.waiting:
         return batch._replace(due=batch.due[:1])
@@ -55,7 +55,7 @@ def give_up(message: AnyMessage, commit: Commit, now: datetime) -> None:
 def step_isolated(
     state: PatientState, messages: Sequence[AnyMessage], now: datetime, site: Site
 ) -> tuple[PatientState, Effects, Exception | None]:
-    """`step`, without the messages that it fails on; and the error, if it fails though no message is at fault."""
+    """`step` without the messages on which it fails; and the error, if it fails though no message is at fault."""
     try:
         return *step(state, messages, now, site), None
     except SoftTimeLimitExceeded:
@@ -77,7 +77,7 @@ def step_isolated(
         else:
             good.append(message)
     try:
-        # Together once more, so that the pages are those there would have been without the poison.
+        # Once more together, so that the pages are the same as without the poison message.
         advanced, effects = step(state, good, now, site)
     except SoftTimeLimitExceeded:
         raise
@@ -89,7 +89,7 @@ def step_isolated(
 
 
 def postpone_ladders(commit: Commit, patients: list[str], whose: str, error: str, now: datetime) -> None:
-    """Try ladders that cannot be evaluated again later, and report it. They delay no other patient."""
+    """Postpone ladders that cannot be evaluated, and report it. They delay no other patient."""
     commit.failed_timers.extend(patients)
     text = "a ladder could not be evaluated ({error}); it is tried again each minute, see the worker's log"
     what = phrase(text, error=f"{whose}: {error}")

@@ -1,4 +1,4 @@
-"""Bulkhead: threads reserved for one kind of request. Single flight: one call serves all who ask the same meanwhile."""
+"""Bulkheads: threads reserved for one kind of request. Single flight: one call serves all concurrent callers."""
 
 import asyncio
 import time
@@ -51,14 +51,14 @@ class Bulkhead:
 
 
 class SingleFlight(Generic[T]):
-    """At most one call at a time. Whoever asks during a call gets its result, or its error."""
+    """At most one call at a time. Callers that arrive during a call share its result, or its error."""
 
     def __init__(self, threads: Bulkhead) -> None:
         self._threads = threads
         self._flight: asyncio.Task[T] | None = None
 
     async def join(self, call: Callable[[], T], *, fresh: bool = False) -> T:
-        """The result of the call under way, else of this one. `fresh`: only of a call that begins after this moment."""
+        """The result of the call in progress, else of this one. `fresh`: only of a call that begins from now on."""
         if fresh and self._flight is not None:
             await asyncio.shield(self._flight)
         if self._flight is None:
@@ -69,5 +69,5 @@ class SingleFlight(Generic[T]):
     def _landed(self, flight: "asyncio.Task[T]") -> None:
         self._flight = None
         if not flight.cancelled():
-            # Marks the error as seen, also if everybody who waited for it has left.
+            # Marks the error as seen, even if all waiting callers have left.
             flight.exception()

@@ -15,7 +15,7 @@ from config.site import URGENCIES, Channel, Ladder, Person, Site, Step
 from worker.store.keys import SYNTHETIC
 
 SCHEMA = "cwcanary"
-"""The scheme of an address that needs no network: whatever is sent there arrives."""
+"""The scheme of an address without a network: every page sent there arrives."""
 
 
 @notify(on=SCHEMA, name="cartwatch canary")  # type: ignore[no-untyped-call, untyped-decorator]
@@ -24,7 +24,7 @@ def _arrived(*_: Any, **__: Any) -> bool:
 
 
 def site_of(site: Site, channel: str | None) -> Site:
-    """The canary's site: one person, who does not exist, on one channel."""
+    """The canary's site: one fictitious person, on one channel."""
     known = site.on_call.channels.get(channel) if channel else None
     way = known or Channel(url=f"{SCHEMA}://here")
     ladder = Ladder(steps=(Step(after=timedelta(0), notify=(SYNTHETIC,)),))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def private_folder() -> Path:
-    """XDG_RUNTIME_DIR, or a folder of this user below the temporary one; made where it is missing.
+    """XDG_RUNTIME_DIR, or a folder of this user below the temporary one. It is created if missing.
 
     Raises:
         PermissionError: it is no folder of this user, or others can write to it.
@@ -26,12 +26,12 @@ def private_folder() -> Path:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a plain file of this user; other users cannot read it where this creates it.
+    """Open a plain file of this user. If this call creates it, other users cannot read it.
 
     Raises:
         OSError: it cannot be opened, or is something else.
     """
-    # Without O_NONBLOCK a named pipe in its place would be waited for.
+    # Without O_NONBLOCK the call would wait on a named pipe in its place.
     file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     found = os.fstat(file)
     if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():

@@ -1,4 +1,4 @@
-"""The Celery queues of wake-ups. Producers and workers must declare them alike."""
+"""The Celery queues of wake-ups. Producers and workers must declare them in the same way."""
 
 from collections.abc import Iterable
 
@@ -8,14 +8,14 @@ from kombu import Queue
 from worker.store.keys import Shard
 
 QUEUES = ("advance", "ingest", "deliver", "deliver_urgent", "picture", "export")
-"""One queue for each task. Tasks that wait for the outside world have processes of their own, as bulkheads: other pages
-do not delay critical ones, and neither a picture nor an EHR delays anything."""
+"""One queue for each task. Tasks that wait for the outside world have processes of their own, as bulkheads: critical
+pages do not wait for other pages, and nothing waits for a picture or an EHR."""
 
 FOREIGN_QUEUE = "celery"
 """The queue of `send_task("ingest", ...)` for a producer that does not know ours."""
 
 QUORUM = {"x-queue-type": "quorum"}
-"""RabbitMQ keeps such a queue on several nodes, and a crash loses nothing of it."""
+"""RabbitMQ replicates such a queue to several nodes, so that a crash loses none of it."""
 
 
 def is_amqp(broker: str) -> bool:
@@ -26,7 +26,7 @@ def is_amqp(broker: str) -> bool:
 def declared(broker: str) -> list[Queue]:
     """Every queue. The foreign one has the type that any Celery producer declares: another would refuse it."""
     arguments = QUORUM if is_amqp(broker) else None
-    # Without a routing key of its own, each would be bound to Celery's default exchange by the same one.
+    # Without a routing key of its own, Celery would bind each to its default exchange by the same key.
     ours = [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
     return [*ours, Queue(FOREIGN_QUEUE, routing_key=FOREIGN_QUEUE)]
 

@@ -1,7 +1,7 @@
-"""The configuration in force: loaded at the start, and again when a file of its folder has changed.
+"""The configuration in force. It is loaded at the start, and again after a file of its folder has changed.
 
-If a changed configuration is invalid, the old one stays in force and `refused` says why: a mistake made at noon must
-not end the paging at night.
+If a changed configuration is invalid, the old one stays in force and `refused` gives the reason: a mistake made at noon
+must not end the paging at night.
 """
 
 import os
@@ -18,7 +18,7 @@ from config.site import Site, load_site
 LOOK_EVERY_SECONDS = 1.0
 
 SETTLED_SECONDS = 2.0
-"""Files that have not changed for so long are complete: a file that is still being written is not read."""
+"""Files that have not changed for this long are complete. A file that is still being written is not read."""
 
 FILES = frozenset({"site.yaml", "conventions.yaml", "units.csv", "limits.csv"})
 """Files that must not vanish: the shipped example, which pages nobody, would silently replace them."""
@@ -61,7 +61,7 @@ class WatchedConfig(Generic[T]):
 
     files = FILES
     part = ""
-    """The part of the configuration, if it is not the site's. Each part is reported by itself."""
+    """The part of the configuration, unless it is the site's. Each part is reported by itself."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class WatchedConfig(Generic[T]):
         self._wall = wall
         self._looking = threading.Lock()
         self._looked = self._seen_since = timer()
-        # Taken before the load: a change during it is noticed.
+        # Taken before the load, so that a change during it is noticed.
         self._loaded = self._seen = self._tried = fingerprint(folder)
         self._value = load(folder)
 

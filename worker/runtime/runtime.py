@@ -1,4 +1,4 @@
-"""What a process needs to do its work, made once per process from the settings."""
+"""The parts that a process needs for its work, made once per process from the settings."""
 
 from functools import cache
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Runtime:
 
     @property
     def site(self) -> Site:
-        """The configuration in force, read again where its folder has changed."""
+        """The configuration in force. It is read again if its folder has changed."""
         return self.configuration.site
 
     def site_of(self, shard: Shard) -> Site:
@@ -42,14 +42,14 @@ class Runtime:
         return site_of(self.site, self.settings.canary_channel)
 
     def newest_site_of(self, shard: Shard) -> Site:
-        """The same, after the files were checked at once."""
+        """The same, after a check of the files."""
         self.configuration.refresh(at_once=True)
         return self.site_of(shard)
 
 
 class Patience(NamedTuple):
-    """How long one call to the store may take to connect and to answer (seconds each), and how often it is repeated
-    after which errors."""
+    """The limits of one call to the store: seconds to connect, seconds to answer, repetitions, and the errors to repeat
+    it after."""
 
     connect: float
     answer: float
@@ -59,8 +59,8 @@ class Patience(NamedTuple):
 
 WORKER = Patience(3, 5, 3, (StoreConnectionError, StoreTimeoutError))
 GATEWAY = Patience(1, 2, 1, (StoreConnectionError,))
-"""A person or a sender waits, so an error comes within three seconds. A call to a store that does not answer is not
-repeated; a call to one that was restarted, and has closed the connection, is."""
+"""A person or a sender waits, so an error comes within three seconds. If the store does not answer, the call is not
+repeated. If the store was restarted and closed the connection, it is."""
 
 
 def connect(url: str, patience: Patience = WORKER) -> "Redis":
@@ -82,7 +82,7 @@ def keys_of(settings: Settings) -> Keys:
 
 
 def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
-    """A new runtime, which shares nothing with others except the client that it is given.
+    """A new runtime. It shares nothing with others except the given client.
 
     Raises:
         ConfigurationError: the site's configuration cannot be used.

@@ -1,4 +1,4 @@
-"""The clock of a replay, which jumps."""
+"""The clock of a replay. It jumps."""
 
 from datetime import UTC, datetime
 

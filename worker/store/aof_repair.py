@@ -1,8 +1,8 @@
 """Repair of an append-only file (AOF) that a crash truncated in the middle of a transaction.
 
-Redis and Valkey remove the incomplete command at the end, but leave its transaction open (valkey-io/valkey pull
-request 4342). At the next start they would read everything written since then as part of that transaction, and lose it
-if they crash once more. A rewrite from memory makes the file whole again.
+Redis and Valkey remove the incomplete command at the end, but leave its transaction open (valkey-io/valkey pull request
+4342). At the next start they would read every later write as part of that transaction, and lose it if they crash once
+more. A rewrite from memory makes the file whole again.
 """
 
 import logging
@@ -17,7 +17,7 @@ TRUNCATED = "Truncating the AOF"
 
 
 def rewrite(redis: Redis) -> None:
-    """Ask the server to rewrite its file; nothing follows where it does not permit that or does so already."""
+    """Ask the server to rewrite its file. Nothing happens if it refuses that or does so already."""
     try:
         redis.bgrewriteaof()
     except ResponseError as error:
@@ -25,7 +25,7 @@ def rewrite(redis: Redis) -> None:
 
 
 def rewrite_if_restarted(redis: Redis, known: str) -> str:
-    """Rewrite the file if the server is not the process `known` ("" for none); return the process it is now.
+    """Rewrite the file if the server is not the process `known` ("" for none); return its present process.
 
     Only the server's log says whether it truncated the file, and we cannot read that log.
     """

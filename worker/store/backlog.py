@@ -45,7 +45,7 @@ class ShardBacklog(NamedTuple):
 
 
 class ExportBacklog(NamedTuple):
-    """What waits for the EHR: batches, since when (ms) the oldest, resources it refused, and shards free to export."""
+    """The backlog of exports: batches, the time of the oldest (ms), refused resources, shards free to export."""
 
     batches: int
     oldest: int | None
@@ -98,14 +98,14 @@ class Backlog(NamedTuple):
         return min((one.oldest for one in self.shards if one.oldest is not None), default=None)
 
     def next_due(self) -> datetime | None:
-        """When the next timer or page is due; None if there is none."""
+        """The time of the next timer or page; None if there is none."""
         times = [at for one in self.shards for at in (one.timer, *(at for _, at in (*one.pages[:1], *one.urgent[:1])))]
         first = min((at for at in times if at is not None), default=None)
         return datetime.fromtimestamp(first / 1000, UTC) if first is not None else None
 
 
 def read(redis: Redis, keys: Keys, now: datetime, *, exports: bool = False) -> Backlog:
-    """Read what waits in every shard, and with `exports` what waits for the EHR, in one round trip."""
+    """Read the backlog of every shard, and with `exports` that of the EHR export, in one round trip."""
     shards, exporting = keys.advanced(), keys.all() if exports else []
     pipe = redis.pipeline(transaction=False)
     pipe.time()
@@ -146,7 +146,7 @@ def _read(
         is_leased=bool(lease),
         messages=messages,
         oldest=appended_at(head),
-        # A count that is none is counted as none: the shard is woken, and the command that fails moves the key away.
+        # An invalid count counts as none: the shard is woken, and the command that fails moves the key away.
         receipts=int(receipts) if receipts is not None and receipts.isdigit() else 0,
         timer=int(timers[0][1]) if timers else None,
         pages=_pages(due),
@@ -176,7 +176,7 @@ def _exports(shards: list[Shard], rows: list[list[Any]]) -> ExportBacklog:
 
 
 def _rows(replies: list[Any], count: int) -> list[list[Any]]:
-    """The replies of each of `count` shards, which were asked alike."""
+    """The replies of each of `count` shards, each with the same commands."""
     size = len(replies) // count if count else 0
     return [replies[start * size : (start + 1) * size] for start in range(count)]
 
@@ -187,7 +187,7 @@ def appended_at(entries: Entries) -> int | None:
 
 
 def per_shard(redis: Redis, shards: Iterable[Shard], ask: Callable[[Pipeline, Shard], object]) -> list[list[Any]]:
-    """For each shard the replies to what `ask` queues for it, in one round trip."""
+    """The replies of each shard to the commands that `ask` queues for it, in one round trip."""
     pipe = redis.pipeline(transaction=False)
     counts = []
     for shard in shards:

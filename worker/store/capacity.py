@@ -1,7 +1,7 @@
-"""Whether the store has room for more messages: a full store must still send the pages that are owed.
+"""The capacity of the store: a full store must still send the pages that are owed.
 
 Intake stops while a reserve is left for leases, pages, answers, receipts and timers. Before that, a single source is
-refused if too many of its messages wait (backpressure). Pages that are owed and people's answers are never refused.
+refused if too many of its messages wait (backpressure). Owed pages and people's answers are never refused.
 """
 
 import time
@@ -21,24 +21,24 @@ STOP_AT = 0.85
 """The part at which intake stops. The rest is the reserve."""
 
 SHARES_FROM = 0.5
-"""The part from which on each source has a share of what may wait."""
+"""The part from which each source has a limited share of the waiting messages."""
 
 SOURCE_PART = 0.2
 """The part that waiting messages of one source may take."""
 
 GROWTH = 2
-"""Bytes of the store that each accepted byte is assumed to take until the store is asked again."""
+"""Bytes that each accepted byte is assumed to take, until the store is asked again."""
 
 REFRESH_SECONDS = 1.0
 
 REFRESH_AFTER = 0.01
-"""The part of the memory after which, once accepted, the store is asked sooner."""
+"""After accepting this part of the memory the store is asked sooner."""
 
 LEAST_MEMORY = 16 * 1024 * 1024
-"""Bytes of the smallest store for which shares are computed."""
+"""The memory (bytes) of the smallest store for which shares are computed."""
 
 STREAMS = {"journal": 0.25, "exports": 0.1, "refused": 0.02, "test": 0.02}
-"""The parts of the memory for streams that no work waits for, over all shards; the oldest entries are dropped."""
+"""The parts of the memory for streams on which no work waits, over all shards. The oldest entries are dropped."""
 
 FULL = "not kept: the store is nearly full, and what is left is for pages that are owed; send again later"
 TOO_MUCH_WAITS = "not kept: too many messages of this source wait to be evaluated; send again later"
@@ -60,12 +60,12 @@ class Memory(NamedTuple):
         return self.used / self.limit if self.limit else 0.0
 
     def share(self, part: float) -> int:
-        """The bytes of a part. A limit that is set far too low for a moment must not empty what is kept."""
+        """The bytes of a part. If the limit is set far too low for a moment, that must not empty the store."""
         return int(max(self.limit, LEAST_MEMORY) * part)
 
 
 def memory_of(info: object) -> Memory:
-    """The memory by the reply to INFO; an error says nothing."""
+    """The memory as the reply to INFO gives it. An error gives none."""
     if not isinstance(info, Mapping):
         return Memory()
     limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0)) // 2
@@ -78,7 +78,7 @@ def ask_memory(pipe: Pipeline) -> None:
 
 
 class Capacity:
-    """Whether there is room for more. It asks the store once a second, and whenever much was accepted."""
+    """The capacity for more messages. It asks the store once a second, and after much was accepted."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
@@ -159,7 +159,7 @@ def trim_streams(redis: Redis, keys: Keys) -> None:
 
 
 def _level(sizes: list[int], total: int) -> int:
-    """The most that each may have so that all have no more than `total` together; the small ones lose nothing."""
+    """The most that each stream may have so that all have at most `total`. The small streams lose nothing."""
     left, ordered = total, sorted(sizes)
     for number, size in enumerate(ordered):
         if size * (len(ordered) - number) > left:
@@ -169,7 +169,7 @@ def _level(sizes: list[int], total: int) -> int:
 
 
 def reset_waiting_bytes(redis: Redis, keys: Keys) -> None:
-    """Reset the count of waiting bytes if nothing waits: entries that were removed by hand are still counted."""
+    """Reset the count of waiting bytes if nothing waits. Entries that were removed by hand would stay counted."""
     pipe = redis.pipeline(transaction=True)
     pipe.watch(keys.waiting_bytes)  # type: ignore[no-untyped-call]
     if any(pipe.xlen(shard.inbox) for shard in keys.advanced()):

@@ -1,4 +1,4 @@
-"""How values are packed for the store: the schema version (`schema.py`), then MessagePack or JSON, compressed if large.
+"""The packing of stored values: the schema version (`schema.py`), then MessagePack or JSON, compressed if large.
 
 Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed.
 """
@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 
 
 Reported = Literal["", "failed", "unknown", "undeliverable"]
-"""The last receipt that was reported of a page that is still owed."""
+"""The last reported receipt of a page that is still owed."""
 
 
 class Owed(Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ _NOT_PACKED = (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionEr
 
 
 class Codec(Generic[T]):
-    """How one kind of value is packed. `as_json`: for those that other programs may read."""
+    """The packing of one kind of value. `as_json`: for values that other programs may read."""
 
     def __init__(self, kind: str, type_: type[T], *, compressed: bool = False, as_json: bool = False) -> None:
         form: Any = msgspec.json if as_json else msgspec.msgpack
@@ -56,12 +56,12 @@ class Codec(Generic[T]):
         self._plain = form.Decoder()
 
     def pack(self, value: T) -> bytes:
-        """To bytes."""
+        """Encode a value."""
         encoded: bytes = self._encoder.encode(value)
         return schema.seal(zlib.compress(encoded, _FAST) if self._compressed else encoded)
 
     def unpack(self, packed: bytes) -> T:
-        """From bytes, which this or an older version packed.
+        """Decode a value that this or an older version encoded.
 
         Raises:
             TooNewError: a newer version packed them.
@@ -80,7 +80,7 @@ class Codec(Generic[T]):
     def _migrated(self, encoded: Any, version: int) -> Any:
         try:
             return schema.migrate(self.kind, self._plain.decode(encoded), version)
-        except Exception as error:  # whatever a migration makes of a value that it was not written for
+        except Exception as error:  # a migration may raise anything on a value that it was not written for
             raise UnreadableError(f"it cannot be migrated from version {version} ({type(error).__name__})") from error
 
 
@@ -95,7 +95,7 @@ _of_type: dict[type, Codec[Any]] = {codec.type: codec for codec in (_state, _unr
 
 
 def pack(value: PatientState | Owed | DeadLetter | Unregistered) -> bytes:
-    """To bytes."""
+    """Encode a value of any kind."""
     return _of_type[type(value)].pack(value)
 
 
@@ -108,7 +108,7 @@ pack_export, unpack_export = _export.pack, _export.unpack
 
 
 def readable(unpack: Callable[[bytes], T], packed: Iterable[tuple[Key, bytes]]) -> Iterator[tuple[Key, T]]:
-    """What can be read of many, each with its key: one that cannot takes nothing of the others away."""
+    """The readable ones of many values, each with its key. One that cannot be read does not affect the others."""
     for key, value in packed:
         try:
             yield key, unpack(value)

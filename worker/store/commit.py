@@ -1,4 +1,4 @@
-"""The one transaction of a batch: what it led to is committed whole, with its inbox entries, or not at all."""
+"""The one transaction of a batch: all its effects are committed, with its inbox entries, or none of them."""
 
 import time
 from collections import Counter
@@ -26,12 +26,12 @@ from worker.store.unreadable import Suspension
 FAILED_TIMER_WAITS = timedelta(minutes=1)
 
 LOOK_AT_LEAST_EVERY = timedelta(hours=6)
-"""Each patient is looked at again after this. A timer that lies further ahead was written by a wrong clock, and is due
+"""The longest time between two looks at a patient. A timer further ahead was written by a wrong clock, and is due
 (`worker/monitoring/clock_jump.py`)."""
 
 EXPORTS_KEPT = 10_000
-"""Batches of a shard that may wait for the EHR. An EHR that is gone for good must not fill the store: beyond these the
-oldest are dropped, days after the technician was paged."""
+"""Batches of a shard that may wait for the EHR. An EHR that is gone for good must not fill the store. Beyond this
+number the oldest are dropped, days after the technician was paged."""
 
 
 class Commit(Struct, kw_only=True):
@@ -57,7 +57,7 @@ class Commit(Struct, kw_only=True):
 
 
 class Committed(NamedTuple):
-    """What follows a commit: whether `more` waits in the shard already, and the other shards to wake."""
+    """The consequences of a commit: whether `more` waits in the shard already, and the other shards to wake."""
 
     more: bool
     wake: list[Shard]
@@ -207,7 +207,7 @@ def _write_pages(pipe: Pipeline, shard: Shard, commit: Commit, now: datetime) ->
         pipe.hdel(shard.key("outbox"), *cancelled)
         pipe.zrem(shard.key("due"), *cancelled)
         pipe.zrem(shard.key("urgent"), *cancelled)
-        # A worker that sends one of them now loses its lease, so it cannot bring the page back.
+        # A worker that now sends one of them loses its lease, so it cannot restore the page.
         pipe.delete(*[name(page) for page in cancelled for name in (shard.page_lease, shard.unfinished_attempts)])
 
 
@@ -228,7 +228,7 @@ def _write_state(pipe: Pipeline, shard: Shard, patient: str, state: PatientState
 
 
 def _counted(waiting: Iterable[InboxEntry]) -> Counter[str]:
-    """Bytes of each sender that leave the inbox."""
+    """The bytes of each sender that leave the inbox."""
     counts: Counter[str] = Counter()
     for item in waiting:
         if item.sender:

@@ -1,7 +1,7 @@
-"""Dead letters: what could not be used. Each text is kept once, with its reasons, how often it came and when last.
+"""Dead letters: texts that could not be used. Each is stored once, with its reasons, its count and its last time.
 
-They have a quota in bytes, and each source has a share of it. Beyond its share a source loses its own oldest letters,
-which are counted, and no other source does. `write` reads nothing, so it may join any transaction; `trim` follows it.
+They have a quota in bytes, and each source has a share of it. A source beyond its share loses its own oldest letters,
+which are counted; no other source loses any. `write` reads nothing, so it may join any transaction; `trim` follows it.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ AT_MOST = 128 * 1024 * 1024
 """Bytes of all dead letters, however large the store is."""
 
 IN_UNKNOWN_STORE = 64 * 1024 * 1024
-"""Bytes of all dead letters in a store that does not say how much memory it has."""
+"""Bytes of all dead letters in a store that does not report its memory."""
 
 PART_OF_SOURCE = 0.25
 """The part of the quota for one source."""
@@ -38,7 +38,7 @@ TRIMMED_TO = 0.9
 """The part of its share that a trimmed source keeps, so that not every later letter drops another."""
 
 WRITTEN_AT_ONCE = 4 * 1024 * 1024
-"""Bytes of dead letters of one source in one transaction; of more the first are dropped at once."""
+"""Bytes of dead letters of one source in one transaction. The first ones beyond it are dropped at once."""
 
 OVERHEAD = 400
 """Bytes that a letter takes beside its text: its id in three keys."""
@@ -59,7 +59,7 @@ class Reason(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StoredLetter(msgspec.Struct, frozen=True, array_like=True):
-    """One text of one source, compressed, and why parts of it could not be used. `at`: when it came first."""
+    """One text of one source, compressed, and why parts of it could not be used. `at`: when it first arrived."""
 
     at: datetime
     source: str
@@ -79,7 +79,7 @@ class StoredLetter(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ListedLetter(NamedTuple):
-    """A stored letter with its id, how often it came, and when last."""
+    """A stored letter with its id, its count, and the time it last arrived."""
 
     id: str
     letter: StoredLetter
@@ -88,9 +88,9 @@ class ListedLetter(NamedTuple):
 
 
 class DeadLetterUsage(NamedTuple):
-    """How many letters there are, about how many bytes they take, the quota, and how many of each source were dropped.
+    """The number of letters, their approximate bytes, the quota, and the number of dropped letters of each source.
 
-    `dropping`: the sources that lost some lately.
+    `dropping`: the sources that recently lost letters.
     """
 
     letters: int
@@ -174,7 +174,7 @@ def everything(redis: Redis, keys: Keys) -> list[ListedLetter]:
 
 
 def unreadable(redis: Redis, keys: Keys) -> list[tuple[str, str]]:
-    """Each letter that cannot be read, with the reason: it is kept as it is, and counts as its source's."""
+    """Each letter that cannot be read, with the reason. It is kept, and counts for its source."""
     found = []
     for id_, packed in cast("dict[bytes, bytes]", redis.hgetall(keys.dead_letters)).items():
         try:
@@ -185,7 +185,7 @@ def unreadable(redis: Redis, keys: Keys) -> list[tuple[str, str]]:
 
 
 def remove(redis: Redis, keys: Keys, listed: Iterable[ListedLetter]) -> None:
-    """Remove letters that are kept elsewhere, and reset the counts of dropped ones."""
+    """Remove letters that are stored elsewhere, and reset the counts of dropped ones."""
     gone = list(listed)
     pipe = redis.pipeline(transaction=True)
     for one in gone:

@@ -18,26 +18,26 @@ from msgspec import Struct
 from alerts.messages import AnyMessage
 
 BUDGET_PART = 20
-"""A run takes a 20th of the lease, 0.25 s of 5 s. New messages wait for its end, and a machine that is ten times slower
+"""A run takes a 20th of the lease: 0.25 s of 5 s. New messages wait for its end, and a machine that is ten times slower
 still keeps its lease."""
 
 SCAN_PART = 0.75
-"""The part of the budget that may go into reading on past the messages of one patient."""
+"""The part of the budget that reading past the messages of one patient may take."""
 
 PIECE = 100
-"""Messages of a patient that are evaluated at once: the budget is checked between two pieces."""
+"""The most messages of a patient that are evaluated together. The budget is checked between two pieces."""
 
 OF_A_PATIENT = 200
-"""Messages of one patient and one rank in a batch."""
+"""The most messages of one patient and one rank in a batch."""
 
 OF_THE_BACKLOG = 200
-"""Messages of the backlog in a batch."""
+"""The most messages of the backlog in a batch."""
 
 PATIENTS = 100
-"""Patients in a batch, and patients whose timer is due: to decode a state that is not cached takes 3 ms."""
+"""The most patients in a batch, and patients whose timer is due: decoding a state that is not cached takes 3 ms."""
 
 LATE = timedelta(minutes=10)
-"""A reading that was older than this when it was accepted is late: it comes after the live ones."""
+"""A reading that was older than this when it was accepted is late. It is evaluated after the live ones."""
 
 
 class TimeBudget:
@@ -54,7 +54,7 @@ class TimeBudget:
 
 
 class InboxEntry(NamedTuple):
-    """One inbox entry: its id, the JSON text, when it was accepted, and patient and source as far as they can be read.
+    """One inbox entry: its id, the JSON text, when it was accepted, and patient and source if they can be read.
 
     A lower `rank` comes first. `sender` is the source whose share the entry counts against (`worker.store.capacity`).
     """
@@ -93,8 +93,8 @@ def routed(entry: bytes, raw: bytes, received: datetime) -> InboxEntry:
 
 
 def _rank(route: _Route, received: datetime) -> int:
-    """Registrations, treatments and answers come first: they change how readings count. Live readings, discharges and
-    merges follow in their order, and then late readings."""
+    """Registrations, treatments and answers come first, because they change how readings count. Live readings,
+    discharges and merges follow in their order, then late readings."""
     if route.type not in ("reading", "discharge", "merge"):
         return 0
     try:
@@ -105,7 +105,7 @@ def _rank(route: _Route, received: datetime) -> int:
 
 
 class Scan(NamedTuple):
-    """How far a scan of the inbox has come.
+    """The progress of a scan of the inbox.
 
     The first `backlog` messages of the batch are from the backlog. `longer`: the backlog holds more. `end`: the scan
     has reached the end of the inbox. `over`: patients and ranks whose messages it skipped. The next scan begins at the
@@ -162,7 +162,7 @@ class Selection:
         self.end = False
 
     def offer(self, one: InboxEntry) -> None:
-        """Choose an entry, skip it, or keep it in case there is room left."""
+        """Choose an entry, skip it, or keep it in case room remains."""
         self._cursor = b"(" + one.entry
         share = (one.patient, one.rank)
         if self._shares[share] >= OF_A_PATIENT:
@@ -188,7 +188,7 @@ class Selection:
         return max(len(self._chosen), len(self._spare)) >= self._most
 
     def close(self, backlog: Sequence[InboxEntry], *, longer: bool) -> tuple[list[InboxEntry], Scan]:
-        """The batch's messages, those of the `backlog` first, and how far the scan has come."""
+        """The batch's messages, those of the `backlog` first, and the progress of the scan."""
         left = None
         for one in self._spare:
             if self._has_room(one):
@@ -201,7 +201,7 @@ class Selection:
 
 
 class ParsedEntry(NamedTuple):
-    """A parsed message, and the inbox entry it was read from."""
+    """A parsed message and its inbox entry."""
 
     entry: bytes
     rank: int
@@ -209,7 +209,7 @@ class ParsedEntry(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Messages of one patient that are evaluated at once; none if only a timer is due."""
+    """Messages of one patient that are evaluated together; none if only a timer is due."""
 
     patient: str
     messages: Sequence[ParsedEntry]
@@ -218,11 +218,10 @@ class Piece(NamedTuple):
 def rounds(
     fresh: Sequence[ParsedEntry], backlog: Sequence[ParsedEntry], due: Iterable[str], size: int = PIECE
 ) -> Iterator[list[Piece]]:
-    """The work of a batch in its order. Each round holds a timer, a piece of the new messages and one of the backlog,
-    so that none of the three starves.
+    """The work of a batch in order. Each round has a timer, a piece of the new messages and one of the backlog.
 
-    The first piece of each patient comes before the second of any. Live messages come before late ones, and those of a
-    source that sent little before those of a source that sent much.
+    None of the three starves. The first piece of each patient comes before the second of any. Live messages come before
+    late ones, and those of a source that sent little before those of a source that sent much.
     """
     sources = Counter(read.message.source for read in fresh)
     ranked = [

@@ -27,7 +27,7 @@ from worker.store.lease import once_every
 log = logging.getLogger(__name__)
 
 WAKE_LASTS = timedelta(seconds=2)
-"""A wake-up that no worker has answered after this is sent again."""
+"""A wake-up without an answering worker is repeated after this time."""
 
 UNKNOWN = "unknown"
 
@@ -35,14 +35,14 @@ ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
 """Types of messages that people send from outside about the site's own technical episodes."""
 
 RAW_KEPT = 20_000
-"""Characters that are kept of a message that cannot be read."""
+"""The characters kept of a message that cannot be read."""
 
 SOURCE_SHOWN = 100
 """Characters of a source's name in a fault: the texts of faults are bounded."""
 
 
 class Addressed(Protocol):
-    """Something that belongs to a patient's shard: a message, or the addressee of one that was read before."""
+    """An object with a patient's shard: a message, or only its addressee."""
 
     @property
     def patient(self) -> str:
@@ -51,16 +51,16 @@ class Addressed(Protocol):
 
 
 class Addressee(NamedTuple):
-    """The patient of a message that was read before, or cannot be read."""
+    """The patient of a message that was parsed before, or cannot be parsed."""
 
     patient: str
 
 
 class Accepted(NamedTuple):
-    """How many messages of a delivery were stored, which were refused, and the shards to wake.
+    """The result of a delivery: how many messages were stored, which were refused, and the shards to wake.
 
-    A refused message is a dead letter. The `unusable` ones were stored and will become dead letters when they are
-    charted: each with its place in the delivery and the reason.
+    A refused message is a dead letter. The `unusable` ones were stored and the chart will reject them: each with its
+    place in the delivery and the reason.
     """
 
     stored: int
@@ -133,13 +133,13 @@ def claim_wakeups(redis: Redis, shards: list[Shard], pipe: Pipeline | None = Non
 
 
 def queue_wakeups(pipe: Pipeline, shards: Iterable[Shard]) -> None:
-    """Queue the claims of the wake-ups of shards onto an open MULTI; each reply says whether ours is the first."""
+    """Queue the claims of the wake-ups of shards onto an open MULTI. Each reply says whether our claim is the first."""
     for shard in shards:
         once_every(pipe, shard.wakeup_pending, WAKE_LASTS)
 
 
 def to_wake(shards: list[Shard], replies: list[Any]) -> list[Shard]:
-    """Of the shards whose wake-ups were queued last, those where the reply says that ours is the first."""
+    """The shards whose wake-ups, queued last, got the reply that our claim is the first."""
     return [shard for shard, first in zip(shards, replies[len(replies) - len(shards) :], strict=True) if first]
 
 
@@ -153,9 +153,9 @@ def accept(
     capacity: Capacity | None = None,
     site: Site | None = None,
 ) -> Accepted:
-    """Read native messages from their JSON texts: store the good ones, and make the others dead letters.
+    """Parse native messages from their JSON texts: store the valid ones, and make the others dead letters.
 
-    With a `site` the answer also names what will not be used.
+    With a `site` the answer also names the messages that the chart will reject.
 
     Raises:
         IntakeStoppedError: the store has no room for them, and nothing was stored. For answers there always is room.
@@ -224,7 +224,7 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
 
 
 def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
-    """Keep what cannot be read as dead letters, and open an incident for its source; return the shards to wake."""
+    """Store unreadable messages as dead letters, and open an incident for their source; return the shards to wake."""
     pipe = redis.pipeline(transaction=True)
     wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe).wake
     dead_letters.trim(redis, keys, now)
@@ -239,7 +239,7 @@ def _with_letters(
     source: str,
     now: datetime,
 ) -> list[tuple[AnyMessage, bytes]]:
-    """The messages to append, with the report of the dead letters, which are queued onto the same MULTI."""
+    """The messages to append, with a report of the dead letters. The letters are queued onto the same MULTI."""
     if not refused:
         return good
     dead_letters.write(pipe, keys, refused, now)

@@ -1,4 +1,4 @@
-"""The journal, a shard's audit trail: one compressed record a batch, with what came in and what followed."""
+"""The journal, a shard's audit trail: one compressed record for each batch, with its messages and their effects."""
 
 import logging
 from datetime import datetime

@@ -39,7 +39,7 @@ from zlib import crc32
 from config.site import Urgency
 
 SYNTHETIC = "~synthetic"
-"""The canary: a subject whose page goes the whole way and reaches nobody, to show that pages arrive."""
+"""The synthetic patient of the canary. Its page goes the whole way and reaches nobody, to show that pages arrive."""
 
 
 class Shard(NamedTuple):
@@ -161,7 +161,7 @@ class Keys(NamedTuple):
 
     @property
     def fhir_base(self) -> str:
-        """The circuit breaker of the FHIR base: since when it fails, why, when to try again. Absent while it works."""
+        """The circuit breaker of the FHIR base: since when it fails, why, when to retry. Absent while it works."""
         return f"{self.namespace}:fhir_base"
 
     @property
@@ -230,5 +230,5 @@ class Keys(NamedTuple):
 
     @property
     def clock(self) -> str:
-        """The simulated time (ISO 8601), where a replay drives it."""
+        """The simulated time (ISO 8601) of a replay."""
         return f"{self.namespace}:clock"

@@ -1,12 +1,12 @@
-"""Leases: one owner of a key at a time, what only the owner may write, and whether an owner still lives.
+"""Leases: one owner of a key at a time, the writes that only the owner may make, and whether an owner still lives.
 
 A lease is a key that holds its owner's token and expires. The token is drawn anew for each lease and serves as a
 fencing token: a transaction of the owner watches the key, so an owner that has lost the lease can no longer commit.
 
 A token names its process by machine, number and start time. No other machine, container or later process of the same
-number has the same name. A process on another machine or in another container cannot be examined, but the store knows
-its connections by name (`introduce`), and they close when the process ends. A process that is paused or cut off keeps
-its connections: its leases expire. They also expire where there is no /proc to look into (without Linux).
+number has the same name. A process on another machine or in another container cannot be examined. The store knows its
+connections by name (`introduce`), and they close when the process ends. A process that is paused or cut off keeps its
+connections: its leases expire. They also expire if there is no /proc (without Linux).
 """
 
 import hashlib
@@ -25,25 +25,24 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ResponseError, WatchError
 
 _STATE, _BEGAN = 0, 19
-"""Fields of /proc/PID/stat after the name, which stands in brackets."""
+"""Fields of /proc/PID/stat after the name, which is in brackets."""
 
 _ENDED = ("Z", "X")
 
 KNOWN_AFTER_SECONDS = 30
-"""A process draws conclusions from missing connections only after it has been connected for so long itself.
-
-This is longer than a process that sends a page says nothing to the store, which may have been restarted meanwhile."""
+"""A process draws conclusions from missing connections only after it has been connected itself for this long. This is
+longer than the silence of a process that sends a page. The store may have been restarted meanwhile."""
 
 
 class Lease(NamedTuple):
-    """The right of one owner to write what a key guards, until the lease is released or expires."""
+    """The right of one owner to write what a key guards, until the owner releases it or it expires."""
 
     key: str
     token: bytes
 
     @classmethod
     def of(cls, key: str) -> "Lease":
-        """A lease of this process with a token of its own, to be acquired."""
+        """A lease of this process with a new token, not acquired yet."""
         return cls(key, owner_token().encode())
 
     @classmethod
@@ -133,7 +132,7 @@ def owner_token() -> str:
 
 
 def introduce(connection: AbstractConnection) -> None:
-    """Begin a connection to the store and name it after this process, where the store allows that."""
+    """Begin a connection to the store and name it after this process, if the store allows that."""
     connection.on_connect()  # type: ignore[no-untyped-call]
     connection.send_command("CLIENT", "SETNAME", process_name())  # type: ignore[no-untyped-call]
     with suppress(ResponseError):
@@ -141,10 +140,10 @@ def introduce(connection: AbstractConnection) -> None:
 
 
 class RemoteOwners:
-    """Which owners on other machines are dead.
+    """The dead owners on other machines.
 
-    Most leases last for milliseconds. Only the owner of a lease that stands at two calls in a row is looked up, which
-    costs a round trip.
+    Most leases last for milliseconds. Only the owner of a lease that two consecutive calls have seen is looked up,
+    which costs a round trip.
     """
 
     def __init__(self) -> None:
@@ -163,7 +162,7 @@ def _is_remote(token: bytes) -> bool:
 
 
 def _not_connected(redis: Redis, names: Collection[str]) -> frozenset[str]:
-    """Those of `names` that have no connection; none where the store does not say, or was reached only just now."""
+    """Those of `names` without a connection; none if the store does not answer, or was reached only just now."""
     try:
         clients = redis.client_list()
     except ResponseError:
@@ -175,7 +174,7 @@ def _not_connected(redis: Redis, names: Collection[str]) -> frozenset[str]:
 
 
 def owner_is_dead(token: bytes) -> bool:
-    """Whether the process of a token has ended, as far as this machine can know."""
+    """Whether the process of a token has ended, as far as this machine can see."""
     try:
         machine, number, began, _ = token.decode().split("-")
         return machine == _machine() != "" and _began(int(number)) != began

@@ -1,6 +1,6 @@
-"""Counts and durations of the workers, in one hash of the store: workers serve no HTTP, so the gateway shows them.
+"""Counts and durations of the workers, in one hash of the store. Workers serve no HTTP, so the gateway shows them.
 
-They are written with a transaction that is written anyway, and cost no round trip.
+They join transactions that are written anyway, and cost no round trip.
 """
 
 from bisect import bisect_left
@@ -33,14 +33,14 @@ HISTOGRAMS = (BATCH, READING_TO_PAGE, NOTIFICATION)
 
 
 class Distribution(NamedTuple):
-    """What a histogram holds of one label: counts by upper bound, each with those below it, and the sum in seconds."""
+    """The values of a histogram for one label: cumulative counts by upper bound, and the sum in seconds."""
 
     buckets: tuple[tuple[float, int], ...]
     seconds: float
 
 
 class Measurements(NamedTuple):
-    """How many notifications had each outcome, by channel and outcome; and each histogram, by name and label."""
+    """The number of notifications by channel and outcome; and each histogram, by name and label."""
 
     notifications: dict[tuple[str, str], int]
     histograms: dict[str, dict[str, Distribution]]
@@ -61,7 +61,7 @@ def count_notification(pipe: Pipeline, keys: Keys, channel: str, outcome: str, s
 
 
 def read(redis: Redis, keys: Keys) -> Measurements:
-    """Everything that was measured since the installation began."""
+    """All measurements since the installation began."""
     notifications: dict[tuple[str, str], int] = {}
     rows: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for field, value in cast("dict[bytes, bytes]", redis.hgetall(keys.measurements)).items():

@@ -1,4 +1,4 @@
-"""What a store must fulfil to be trusted with patients. It is checked at the start, and again while it is in use."""
+"""The requirements of a store that is trusted with patients. They are checked at the start, and again in use."""
 
 import logging
 import re
@@ -28,8 +28,7 @@ STORED_DATA = "stored data"
 """The part that a store of a newer version violates."""
 
 OLDEST = (7, 0)
-"""The oldest Redis that the tests run on. An older one does not know the append-only folder of this one: it would start
-empty on it."""
+"""The oldest tested Redis. An older one does not know the append-only folder of this one: it would start empty."""
 
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
 
@@ -44,7 +43,7 @@ class Violation(NamedTuple):
 
     @property
     def said(self) -> Phrase:
-        """The whole, as a page says it."""
+        """The violation as a page shows it."""
         return phrase("{part}: {seen}; {fix}", part=Phrase(self.part), seen=self.seen, fix=self.fix)
 
     def __str__(self) -> str:
@@ -59,11 +58,11 @@ class UnfitStoreError(Exception):
 
 
 class NewerDataError(UnfitStoreError):
-    """The store is as it must be, but a newer version has written to it."""
+    """The store is as required, but a newer version has written to it."""
 
 
 def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: bool = True) -> list[Violation]:
-    """Every requirement that the store does not meet, as far as its answers and a test write show.
+    """Every requirement that the store violates, by its settings and a test write.
 
     Raises:
         redis.exceptions.RedisError: it cannot be reached.
@@ -122,7 +121,7 @@ def _durability(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
 
 
 def _flushed_late(redis: Redis) -> Iterator[Violation]:
-    """Whether replies do not wait for the disk, if the store says so."""
+    """Whether replies are sent before the disk has the write, if the store reports it."""
     with suppress(ResponseError):
         when = redis.config_get("appendfsync").get("appendfsync", ALWAYS)
         if when != ALWAYS:
@@ -131,7 +130,7 @@ def _flushed_late(redis: Redis) -> Iterator[Violation]:
 
 
 def advice(redis: Redis) -> Violation | None:
-    """What should be different in a store that can be used.
+    """The recommended change of a usable store, if any.
 
     Raises:
         redis.exceptions.RedisError: it cannot be reached.
@@ -163,7 +162,7 @@ def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
 def require_same_shard_count(redis: Redis, keys: Keys) -> None:
     """Return if the installation was begun with this number of shards, or is not begun yet.
 
-    Every producer must ask: a message in a shard that no worker knows of would wait for ever.
+    Every producer must check this: a message in a shard that no worker knows would wait for ever.
 
     Raises:
         UnfitStoreError: it was begun with another.
@@ -194,7 +193,7 @@ def _newer(error: NewerStoreError) -> Violation:
 
 
 def require_usable_store(redis: Redis, keys: Keys, settings: Settings) -> None:
-    """Return if the store may be used, or cannot be reached now: then it is checked later.
+    """Return if the store may be used, or cannot be reached now. In the second case it is checked later.
 
     Raises:
         UnfitStoreError: it must not be used as it is.

@@ -1,8 +1,8 @@
-"""The schema version of what is stored: each packed value begins with the version that wrote it.
+"""The schema version of stored data: each packed value begins with the version that wrote it.
 
 One number counts for every kind of value. A struct that is stored as a map ignores unknown keys and defaults missing
-ones: without a version a renamed field would lose a patient's state silently. What an older version wrote is migrated
-when it is read, and is written in the new form by the next commit. What a newer version wrote is left untouched.
+ones: without a version a renamed field would lose a patient's state silently. A value of an older version is migrated
+when it is read, and the next commit writes it in the new form. A value of a newer version is left untouched.
 
 To change the shape of a stored value: raise `VERSION`, add a migration for each kind that changes, and record the new
 version's fixture (`python -m tests.support.recorded_store`).
@@ -20,20 +20,20 @@ from alerts.wording.phrase import phrase
 from worker.store.keys import Keys
 
 VERSION = 1
-"""What this version of cartwatch writes."""
+"""The version that this program writes."""
 
 Migration = Callable[[Any], Any]
 """From the plain decoded value of a version to that of the next one."""
 
 MIGRATIONS: Mapping[tuple[str, int], Migration] = {}
-"""By kind of value and the version that it migrates from. Where there is none, a kind did not change."""
+"""By kind of value and the version that it migrates from. A kind without a migration did not change."""
 
 MARK = 0xC1
 """The first byte of a packed value: MessagePack never uses it, and no text of ours begins with it."""
 
 
 class UnreadableError(ValueError):
-    """A stored value is not what was packed: it was cut short, or another program wrote it."""
+    """A stored value is not what was packed. It was truncated, or another program wrote it."""
 
 
 class TooNewError(UnreadableError):
@@ -41,7 +41,7 @@ class TooNewError(UnreadableError):
 
 
 class NewerStoreError(Exception):
-    """A newer version of cartwatch has written to the store: this one leaves everything in it untouched."""
+    """A newer version of cartwatch has written to the store. This one leaves everything in it untouched."""
 
     def __init__(self, found: int) -> None:
         text = "the stored data has version {n}, and this cartwatch knows version {n2} at most"
@@ -50,7 +50,7 @@ class NewerStoreError(Exception):
 
 
 def seal(payload: bytes) -> bytes:
-    """A payload with the version that writes it."""
+    """A payload preceded by the version that writes it."""
     return bytes((MARK, VERSION)) + payload
 
 
@@ -70,7 +70,7 @@ def open_sealed(packed: bytes) -> tuple[int, memoryview]:
 
 
 def migrate(kind: str, plain: Any, version: int) -> Any:
-    """The plain decoded value of an older version, step by step in the form of this one."""
+    """The plain decoded value of an older version, migrated step by step to this one."""
     for step in range(version, VERSION):
         migration = MIGRATIONS.get((kind, step))
         plain = plain if migration is None else migration(plain)

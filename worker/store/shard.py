@@ -1,4 +1,4 @@
-"""The state store: take a batch of a shard's inbox and due timers, and read what was committed.
+"""The state store: take a batch of a shard's inbox and due timers, and read committed data.
 
 A batch takes three round trips to Redis, however many messages and patients it holds: take the lease, count the attempt
 and read what waits, in one script (`worker/store/take.py`); watch the lease and read it with the revisions and the
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """What one worker has taken of a shard: inbox entries, and patients whose timers are due.
+    """The work that one worker has taken of a shard: inbox entries, and patients whose timers are due.
 
     `crashes`: how often a batch of the shard was taken lately and not committed, this one included. The `suspect` is
     the entry that is evaluated alone. The next scan of the inbox begins at the `cursor`.
@@ -64,13 +64,13 @@ class Batch(NamedTuple):
         return Lease(self.shard.lease, self.token.encode())
 
     def done_with(self, entries: Collection[bytes]) -> "Batch":
-        """The batch with only those entries that are done with."""
+        """The batch with only the entries that are done."""
         done = [one for one in self.waiting if one.entry in entries]
         return self._replace(waiting=done, cursor=self.scan.after(self.waiting, entries))
 
 
 class Store:
-    """The state store of one installation; `exports`: what follows is exported to an EHR."""
+    """The state store of one installation. `exports`: effects are also exported to an EHR."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Store:
             entries = cast("list[Entry]", self.redis.xrange(shard.inbox, min=after, count=self._batch))
 
     def mark_suspect(self, batch: Batch, entry: bytes) -> None:
-        """Record, if the lease is ours, which entry is evaluated alone: if the worker dies, that entry killed it."""
+        """Record, if the lease is ours, which entry is evaluated alone. If the worker dies, that entry killed it."""
         shard = batch.shard
         batch.lease.write(self.redis, lambda pipe: pipe.set(shard.key("suspect"), entry))
 
@@ -145,7 +145,7 @@ class Store:
     # -- reading ---------------------------------------------------------------------------------
 
     def state(self, patient: str) -> PatientState | None:
-        """One patient's state as it was committed last."""
+        """One patient's last committed state."""
         packed = cast("bytes | None", self.redis.hget(self.keys.of(patient).key("states"), patient))
         return unpack_state(packed) if packed is not None else None
 
@@ -203,7 +203,7 @@ def _waiting(entry: Entry, now: datetime) -> InboxEntry:
 
 
 def _accepted_at(entry: bytes, fields: dict[bytes, bytes], now: datetime) -> datetime:
-    """When an entry was accepted: by its own field, else by its stream id, since other programs append too."""
+    """The time at which an entry was accepted: its own field, else its stream id, because other programs append too."""
     with suppress(KeyError, ValueError):
         received = datetime.fromisoformat(fields[b"r"].decode())
         if received.tzinfo is not None:

@@ -1,4 +1,4 @@
-"""The state cache: patients' states that this process has read or committed, so that it need not decode them again.
+"""The state cache: decoded states of patients that this process has recently read or committed.
 
 A cached state is used only if its revision is still current. The revision is read under the lease that the commit
 watches, and each transaction that writes a state writes a new revision. So a batch is never evaluated on an outdated
@@ -19,7 +19,7 @@ from worker.store.lease import watch_and_read
 from worker.store.schema import UnreadableError
 
 MOST = 256
-"""States that one process caches: decoded, that of a long stay takes about 1 MB."""
+"""The most states that one process caches. The decoded state of a long stay takes about 1 MB."""
 
 
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
@@ -27,8 +27,8 @@ WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
     *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
     *((Pipeline.xlen, key) for key in ("journal",)),
 )
-"""The keys that a commit may write, read before it. If one command of a Redis transaction fails, the others take effect
-all the same: a state would be stored and its page would not. So a key of another type must be found before."""
+"""The keys that a commit may write, read before it. If one command of a Redis transaction fails, the others still take
+effect: a state would be stored and its page would not. A key of another type must therefore be found before."""
 
 
 class CachedState(NamedTuple):
@@ -41,7 +41,7 @@ class CachedState(NamedTuple):
 class StatesRead(NamedTuple):
     """The owner of the lease, the patients' current states, and how many patients of the shard nobody has registered.
 
-    `unreadable`: why the states that are left out cannot be read.
+    `unreadable`: the reasons why the missing states cannot be read.
     """
 
     holder: bytes | None
@@ -58,7 +58,7 @@ class _Fetched(NamedTuple):
 
 
 class StateCache:
-    """The states that were used last (LRU)."""
+    """The most recently used states (LRU)."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -68,7 +68,7 @@ class StateCache:
         return len(self._states)
 
     def keep(self, patient: str, revision: bytes, state: PatientState) -> None:
-        """Cache a state. The one that was used longest ago makes room."""
+        """Cache a state. The least recently used one makes room."""
         self._states.pop(patient, None)
         self._states[patient] = CachedState(revision, state)
         while len(self._states) > self._most:

@@ -1,9 +1,9 @@
-"""What is stored and cannot be read: it concerns its patient, or its page, alone, and is kept as it is.
+"""Stored data that cannot be read. It affects its own patient or page alone, and is kept.
 
-A state that cannot be read stays where it is. Its patient is not watched, and whatever comes in for them is suspended:
-it waits in a stream of its own, so that it delays no neighbour. A page or an export entry that cannot be read is moved
-out of the way. All of them are listed, with an incident for the technician; of a patient the on-call clinician is
-paged too. The watchdog tries them again: after a repair or an upgrade what waited is evaluated.
+A state that cannot be read stays in its place. Its patient is not watched, and their messages are suspended: they wait
+in a stream of their own, so that they delay no neighbour. A page or an export entry that cannot be read is moved away.
+All of them are listed, with an incident for the technician; for a patient the on-call clinician is paged too. The
+watchdog retries them: after a repair or an upgrade the waiting messages are evaluated.
 """
 
 import hashlib
@@ -36,16 +36,15 @@ SUSPENDED_AT_MOST = 50_000
 """Messages of a shard that wait for states to become readable; beyond these they become dead letters."""
 
 INCIDENTS_OF_A_SHARD = 5
-"""Patients of a shard whose states have incidents of their own; those beyond them share one."""
+"""The most patients of a shard whose states have incidents of their own. All further ones share one."""
 
 MOVED_AT_ONCE = 1000
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
-    """One value: a patient's `state`, that of the `site` itself, a `page` or an `export` entry; since when it is listed
-    (ms), and why.
+    """One value: a patient's `state`, the `site`'s own state, a `page` or an `export` entry.
 
-    `incident` is the condition of its technical episode.
+    `since`: when it was listed (ms). `incident`: the condition of its technical episode.
     """
 
     kind: Kind
@@ -56,7 +55,7 @@ class Unreadable(Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> datetime:
-        """Since when it is listed."""
+        """The time from which it is listed."""
         return datetime.fromtimestamp(self.since / 1000, UTC)
 
     @property
@@ -69,7 +68,7 @@ class Unreadable(Struct, frozen=True, kw_only=True):
 
 
 class Suspension(Struct):
-    """What a commit does about states that cannot be read: the new ones of the list, and the messages that wait.
+    """The changes that a commit makes for states that cannot be read: new list entries, and messages that wait.
 
     `moved` are packed states that new ones replace, by their fields.
     """
@@ -79,7 +78,7 @@ class Suspension(Struct):
     moved: dict[str, bytes] = {}
 
     def write(self, pipe: Pipeline, shard: Shard) -> None:
-        """Queue it onto an open MULTI."""
+        """Queue the changes onto an open MULTI."""
         for one in self.listed:
             pipe.hset(shard.key("unreadable"), one.field, msgspec.json.encode(one))
         for field, packed in self.moved.items():
@@ -90,7 +89,7 @@ class Suspension(Struct):
 
 
 def begins_anew(subject: str) -> bool:
-    """Whether a state that cannot be read is replaced: that of the site itself, which must be able to report it."""
+    """Whether a state that cannot be read is replaced. The site's own state is, because it must report the problem."""
     return subject.startswith("~")
 
 
@@ -101,7 +100,7 @@ def suspend(
     waiting: Collection[InboxEntry],
     now: datetime,
 ) -> tuple[Suspension, list[InboxEntry]]:
-    """List patients whose states cannot be read, each with the reason, and have their messages wait.
+    """List patients whose states cannot be read, each with the reason, and suspend their messages.
 
     Returns also the messages for which there is no room.
     """
@@ -136,7 +135,7 @@ def _digest(subject: str) -> str:
 
 
 def faults(listed: Iterable[Unreadable], now: datetime, *, over: bool = False) -> Iterator[Fault]:
-    """What is reported of values that cannot be read, or can be again: no patient is named."""
+    """The faults of values that cannot be read, or are readable again. They name no patient."""
     for one in listed:
         about = f"{one.incident} {over} {now.isoformat()}"
         if one.kind == "state":
@@ -154,7 +153,7 @@ def faults(listed: Iterable[Unreadable], now: datetime, *, over: bool = False) -
 
 
 def _for_clinicians(one: Unreadable, now: datetime) -> Fault:
-    """Whoever is on call must know that a patient is not watched; the ward board names the patient."""
+    """The fault for the on-call clinicians: a patient is not watched. The ward board names the patient."""
     condition = f"not watched, {one.incident}"
     what = Phrase("a patient is not watched, because their stored data cannot be read: see the ward board")
     return fault(condition, what, f"{condition} {now.isoformat()}", now).model_copy(update={"urgency": "high"})
@@ -187,7 +186,7 @@ def move(
 
 
 def listed(redis: Redis, keys: Keys) -> list[tuple[Shard, Unreadable]]:
-    """Everything that cannot be read, in one round trip."""
+    """The whole list, in one round trip."""
     shards = keys.advanced()
     rows = per_shard(redis, shards, lambda pipe, shard: pipe.hvals(shard.key("unreadable")))
     found = []
@@ -201,7 +200,7 @@ def listed(redis: Redis, keys: Keys) -> list[tuple[Shard, Unreadable]]:
 
 
 def retry(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
-    """Read everything on the list again; put back what can be read. Returns the shards to wake."""
+    """Read everything on the list again, and restore readable values. Returns the shards to wake."""
     items = listed(redis, keys)
     back = [(shard, one) for shard, one in items if _put_back(redis, keys, shard, one, now)]
     if not back:
@@ -219,7 +218,7 @@ def _ended(values: Iterable[Unreadable], now: datetime) -> list[tuple[Fault, byt
 
 
 def _put_back(redis: Redis, keys: Keys, shard: Shard, one: Unreadable, now: datetime) -> bool:
-    """Whether a value can be read now; then it is put back, with what waits for it."""
+    """Restore a value, with the messages that wait for it, if it is readable now; return whether it is."""
     place, field = ("states", one.name) if one.kind == "state" else ("unreadable_values", one.field)
     packed = cast("bytes | None", redis.hget(shard.key(place), field))
     pipe = redis.pipeline(transaction=True)
@@ -247,7 +246,7 @@ def _put_back(redis: Redis, keys: Keys, shard: Shard, one: Unreadable, now: date
 
 
 def _resume(redis: Redis, keys: Keys, shard: Shard, patient: str) -> None:
-    """The suspended messages of a patient go back to the inbox, with the time at which they were accepted."""
+    """Return the suspended messages of a patient to the inbox, with their times of acceptance."""
     start = "-"
     while entries := cast(
         "list[tuple[bytes, dict[bytes, bytes]]]",

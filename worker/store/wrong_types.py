@@ -1,7 +1,7 @@
-"""Keys of the store that hold another type or text than ours: they are renamed, so that they block nothing.
+"""Keys of the store that hold another type or text than ours. They are renamed, so that they block nothing.
 
-A second program with the same prefix may write a text where a stream was. Each command on that key then fails, and a
-pipeline over all shards fails with it: one key would silence every patient.
+A second program with the same prefix may write a text to the key of a stream. Each command on that key then fails, and
+a pipeline over all shards fails with it: one key would silence every patient.
 """
 
 import logging
@@ -34,13 +34,13 @@ TYPES = {
     }.items()
     for name in names.split()
 }
-"""The type of a key, by the part of its name after namespace and shard; a colon where the name goes on."""
+"""The type of a key, by the part of its name after namespace and shard. A colon: the name continues."""
 
 HOLDS = {
     **dict.fromkeys(("crashes", "receipts", "unfinished_attempts"), re.compile(rb"-?\d+")),
     "cursor": re.compile(rb"\(?\d+-\d+"),
 }
-"""The form of some texts: another text makes commands fail like another type."""
+"""The format of some texts. Commands fail on another text as on another type."""
 
 MOVED = "wrong_type"
 
@@ -49,12 +49,12 @@ FAILS = ("WRONGTYPE", "not an integer", "Invalid stream ID")
 
 
 def move_wrong_types_away(error: ResponseError, redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
-    """Call `move_away` if a command failed on a key of another type or text than ours; return the shards to wake."""
+    """Call `move_away` if a command failed on a key with another type or text than ours; return the shards to wake."""
     return move_away(redis, keys, now) if any(words in str(error) for words in FAILS) else []
 
 
 def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
-    """Rename every key of another type than ours, and open an incident for each; return the shards to wake.
+    """Rename every key with another type than ours, and open an incident for each; return the shards to wake.
 
     It scans all keys of the installation, so it runs only after a command has failed on one.
     """
@@ -100,7 +100,7 @@ def _part(name: str, keys: Keys) -> str:
 
 
 def _rename(redis: Redis, keys: Keys, name: str, now: datetime) -> bool:
-    """Whether this process renamed the key, and no other did."""
+    """Rename a key; return whether this process did so, not another."""
     try:
         return bool(redis.renamenx(name, f"{keys.namespace}:{MOVED}:{name}:{milliseconds(now)}"))
     except ResponseError:
