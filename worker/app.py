@@ -67,6 +67,8 @@ if settings.broker.startswith(("redis", "unix", "sentinel")):
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": 15,
+        # How long one BRPOP waits. A longer one costs an idle worker less, but a worker that stops waits for it.
+        "polling_interval": 2,
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,

@@ -107,17 +107,17 @@ class WatchedConfig(Generic[T]):
                 self._looking.release()
 
     def watch(self, over: threading.Event) -> None:
-        """Check each second in a thread, until the event is set.
+        """Check in a thread, until the event is set, as often as a version must last to be in force.
 
         Otherwise an idle process would miss a version, and fall back to an older one if the next is refused.
         """
 
-        def check_each_second() -> None:
-            while not over.wait(LOOK_EVERY_SECONDS):
+        def check_regularly() -> None:
+            while not over.wait(SETTLED_SECONDS):
                 self.refresh()
 
         if self._folder is not None:
-            threading.Thread(target=check_each_second, name=f"configuration {self.part}".strip(), daemon=True).start()
+            threading.Thread(target=check_regularly, name=f"configuration {self.part}".strip(), daemon=True).start()
 
     def _check(self, folder: Path) -> None:
         seen = fingerprint(folder)
