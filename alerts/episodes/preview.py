@@ -41,7 +41,7 @@ def hypothetical(urgency: Urgency, at: datetime) -> Episode:
     return opened("", "", 1, "new", title=Phrase(""), level=1, urgency=urgency, at=at, now=at)
 
 
-def rungs(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:
+def preview_steps(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:
     """The steps of a ladder from a moment on: those that are left, and the first repeats."""
     repeats = 0
     at = now

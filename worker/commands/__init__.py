@@ -1,1 +1,1 @@
-"""The commands, by what they need: a running service, its patients, or nothing but files."""
+"""The commands, by their needs: a running service, its patients, or only files."""

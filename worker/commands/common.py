@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.runtime.runtime import Runtime
 
 BAD_INPUT = 2
-"""Exit code if some of the input could not be used and the rest was."""
+"""The exit code if some of the input could not be used and the rest was."""
 
 
 def configuration(folder: Path | None) -> "Site":
@@ -44,7 +44,7 @@ DATA = "CARTWATCH_DATA"
 
 
 def _name_service(context: click.Context, option: click.Parameter, folder: Path | None) -> None:
-    """A store in the environment overrides a folder there: `cartwatch up` sets it for its own processes."""
+    """Ignore a folder of the environment if a store is given there: `cartwatch up` sets it for its own processes."""
     from_environment = context.get_parameter_source(option.name or "") is ParameterSource.ENVIRONMENT
     context.meta[DATA] = None if from_environment and "CARTWATCH_REDIS_URL" in os.environ else folder
 
@@ -105,7 +105,7 @@ Command = TypeVar("Command", bound=click.Command)
 
 
 def with_example(*commands: str) -> Callable[[Command], Command]:
-    """End the `--help` of a command with examples, one a line."""
+    """End the `--help` of a command with examples, one on each line."""
 
     def add(command: Command) -> Command:
         # \b keeps click from wrapping the lines.
@@ -137,7 +137,7 @@ def echo_json(value: object) -> None:
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The non-empty lines, numbered, without the byte order mark that Windows writes first."""
+    """The non-empty lines with their numbers, without the byte order mark that Windows writes first."""
     for number, line in enumerate(file, 1):
         text = line.removeprefix(b"\xef\xbb\xbf").strip()
         if text:

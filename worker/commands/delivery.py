@@ -56,7 +56,7 @@ def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
 
 
 def build_test_page(site: "Site", person: str, channel: str, now: "datetime", urgency: "Urgency") -> "Page":
-    """A page that names no patient and says that it is a test, as loud as a page of this urgency."""
+    """A page that names no patient and says that it is a test, with the sound of its urgency."""
     from alerts.pages.page import site_page
     from alerts.pages.title import Title
     from alerts.wording.catalogue import say

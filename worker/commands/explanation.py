@@ -7,7 +7,7 @@ from alerts.explain import Explanation
 
 
 def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
-    """Every explanation; the table and source of each rule once, at its first system."""
+    """The lines of every explanation. The table and source of each rule follow once, at its first system."""
     shown: set[str] = set()
     for item in explanations:
         provisional = " (provisional: at least)" if item.provisional else ""
@@ -27,7 +27,7 @@ def lines(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[str]:
 
 
 def as_values(explanations: Iterable[Explanation], *, rules: bool) -> Iterator[dict[str, Any]]:
-    """Every explanation by the names of its fields; the table and the source of its rule only with `rules`."""
+    """Every explanation by the names of its fields. With `rules`, also the table and the source of its rule."""
     for item in explanations:
         values = item._asdict()
         yield values if rules else {name: values[name] for name in values if name not in ("row", "rule")}

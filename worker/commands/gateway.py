@@ -1,4 +1,4 @@
-"""Commands of the gateway: serve it, and let people in to the board and out again."""
+"""Commands of the gateway: serve it, and sign people in to the board and out again."""
 
 import ipaddress
 from pathlib import Path

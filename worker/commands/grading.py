@@ -47,7 +47,7 @@ _ANOTHER_FIELD = re.compile(rf"; (?={_FIELD.pattern})")
 
 
 class Unread(NamedTuple):
-    """A message of a case that cannot be read: its name, where it has one, and every field that is wrong."""
+    """A message of a case that cannot be read: its name, if it has one, and every invalid field."""
 
     id: str | None
     source: str | None
@@ -55,7 +55,7 @@ class Unread(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A case with the messages that can be read, and those that cannot."""
+    """A case with its readable messages, and the others."""
 
     case: Case
     messages: tuple[AnyMessage, ...]
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
 
 
 def read_case(line: str | bytes) -> Asked:
-    """One case. A message that cannot be read is named with every field that is wrong; its neighbours are read.
+    """Parse one case. A message that cannot be read is listed with every invalid field; its neighbours are used.
 
     Raises:
         BadMessage: this is no case, or its messages are of several patients.
@@ -93,12 +93,12 @@ def _unread(place: int, item: Any, why: str) -> Unread:
 
 
 def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
-    """Fold the messages as the worker does, and say everything that can be said at the time asked for."""
+    """Fold the messages as the worker does, and give every result for the requested time."""
     case, at = asked.case, asked.case.at
     chart = Chart()
     unused = [{"id": unread.id, "source": unread.source, "why": unread.why} for unread in asked.unread]
     for message in sorted(asked.messages, key=lambda item: item.effective):
-        # `at` is not when a message came in: one that does not say so came in when it was true.
+        # `at` is no time of receipt. A message without one was received at its effective time.
         known = message.model_copy(update={"received": message.received or message.effective})
         charted = chart_message(chart, known, at, site)
         chart = charted.chart
@@ -112,7 +112,7 @@ def grade_case(asked: Asked, site: Site) -> dict[str, Any]:
 
 
 def results(now: Assessment, zone: tzinfo) -> dict[str, Any]:
-    """Every result of an assessment as JSON values; null where undetermined, or where a grade is not applicable."""
+    """Every result of an assessment as JSON values; null if undetermined, or if a grade is not applicable."""
     return {
         "day": now.day,
         "crs": answer(now.crs, zone),

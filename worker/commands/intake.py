@@ -164,7 +164,7 @@ def _export(store: "IntakeStore", file: Path) -> int:
 
     letters = everything(store.redis, store.keys)
     lines = [body for one in letters for body in _bodies(one)]
-    # What it holds is for nobody else on this machine.
+    # Nobody else on this machine may read its contents.
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "a", encoding="utf-8") as out:
         for body in lines:
@@ -176,7 +176,7 @@ def _export(store: "IntakeStore", file: Path) -> int:
 
 
 def _bodies(one: "ListedLetter") -> list[dict[str, str]]:
-    """One for each reason."""
+    """One document for each reason."""
     seen = {"times": str(one.times), "last": one.last.isoformat()}
     return [
         {"listed": one.id, "at": record.at.isoformat(), "source": record.source, "patient": record.patient}

@@ -74,7 +74,7 @@ def unmerge(old: str, by: str) -> None:
 
 
 def _retractions(state: "PatientState", by: str, now: str) -> list[dict[str, Any]]:
-    """The merges of a record into others as entered in error, and the reverse merges that they had ended."""
+    """Retractions of a record's merges into others, and the reverse merges that those had ended."""
     standing = [link for link in state.merges.into if not link.is_retracted]
     found = [_body(state.patient, link.other, link) for link in standing]
     for link in state.merges.received:

@@ -1,4 +1,4 @@
-"""The command that takes HL7 v2 over MLLP."""
+"""The command that receives HL7 v2 over MLLP."""
 
 import click
 

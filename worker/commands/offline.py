@@ -1,4 +1,4 @@
-"""Commands that need no running service: an example, grade, replay, look around."""
+"""Commands without a running service: an example, grade, replay, demo."""
 
 import sys
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Commands that look at the patients of a running service."""
+"""Commands about the patients of a running service."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ def board(as_json: bool) -> None:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPED)
     table = Table()
-    # An id is copied into the next command: it is folded in a narrow column, and never cut.
+    # An id is copied into the next command. In a narrow column it is folded, and never cut.
     for heading in ("patient", "place", "CRS", "ICANS", "last signs", "open episodes"):
         table.add_column(heading, overflow="fold", no_wrap=not terminal.is_terminal)
     for patient in patients:
@@ -59,7 +59,7 @@ def board(as_json: bool) -> None:
 
 
 PIPED = 4000
-"""Width of a line that no terminal limits: a program that reads it must find whole ids."""
+"""The width of a line without a terminal: a program that reads it must find whole ids."""
 
 
 def _clock(moment: datetime, site: "Site") -> str:
@@ -86,7 +86,7 @@ def _signs(patient: "Overview") -> str:
 
 
 def _as_json(patient: "Overview", site: "Site", now: datetime) -> dict[str, Any]:
-    """One patient as a document: what is missing or undetermined is null."""
+    """One patient as a document. A missing or undetermined value is null."""
     from alerts.wording.catalogue import in_english
 
     state = patient.state
@@ -136,7 +136,7 @@ def _episode(episode: "Episode", site: "Site") -> dict[str, Any]:
 
 
 def standing_line(episode: "Episode", site: "Site") -> str:
-    """One open episode: what, how urgent, who has it until when, and how the last page of it fared."""
+    """One open episode: its condition and urgency, its holder and until when, and the outcome of its last page."""
     from alerts.pages.values import clock
     from alerts.wording.catalogue import in_english
 

@@ -1,4 +1,4 @@
-"""`cartwatch register`: say that a patient is watched, since which infusion, and where."""
+"""`cartwatch register`: register a patient, with the infusion and the place."""
 
 import time
 from datetime import datetime

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.runtime.runtime import Runtime
 
 LOOKS, LOOK_EVERY = 100, 0.1
-"""How often, and every how many seconds, a command polls whether its answer was processed."""
+"""How often, and at which interval (s), a command checks whether its answer was processed."""
 
 SEE_BOARD = "see `cartwatch board`"
 
@@ -77,7 +77,7 @@ def hand_over(episode: str, by: str, page: str | None, to: str | None) -> None:
 
 
 def _answered(run: "Runtime", episode: str, body: dict[str, Any]) -> "Episode | None":
-    """Send an answer and wait until it was processed; return the episode as it is then, None if it is over."""
+    """Send an answer and wait until it is processed; return the episode afterwards, None if it is closed."""
     _send(run, episode, body)
     shard = run.store.keys.of(run.store.patient_of(episode) or "")
     last = run.store.redis.xinfo_stream(shard.inbox)["last-generated-id"].decode()
@@ -171,7 +171,7 @@ def close(episode: str, by: str, why: str, false_alarm: bool) -> None:
 
 
 def person(run: "Runtime", name: str, option: str = "--by") -> str:
-    """The id of somebody in site.yaml, as an option names them."""
+    """The id of a person in site.yaml, by the name of an option."""
     if name not in run.site.on_call.people:
         raise click.BadParameter(f"{name}: not one of {', '.join(run.site.on_call.people)}", param_hint=option)
     return name
@@ -187,7 +187,7 @@ def _duration(text: str) -> Any:
 
 
 def _send(run: "Runtime", episode: str | None, body: dict[str, Any], patient: str | None = None) -> str:
-    """Append one answer to the inbox of the patient it is about; return the id it has."""
+    """Append one answer to the inbox of its patient; return the id of the message."""
     if episode is not None:
         patient = run.store.patient_of(episode)
         if patient is None:

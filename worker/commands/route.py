@@ -1,4 +1,4 @@
-"""`cartwatch route`: who would be notified when."""
+"""`cartwatch route`: the people who would be notified, and when."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who would be notified when, as text for a terminal."""
+"""The people who would be notified, and when, as text for a terminal."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from alerts.episodes import escalation
 from alerts.episodes.delivery_log import Plan
 from alerts.episodes.episode import Episode
 from alerts.episodes.escalation import Recipient
-from alerts.episodes.preview import Handover, PreviewStep, handovers, rungs
+from alerts.episodes.preview import Handover, PreviewStep, handovers, preview_steps
 from alerts.episodes.silences import Silenced, hiding
 from config.site import Site
 
@@ -22,8 +22,8 @@ class Route(NamedTuple):
     site: Site
 
     def lines(self) -> Iterator[str]:
-        """One line for each notified person, for each hand-over on the way, and for the end of the ladder."""
-        found = list(rungs(self.episode, self.silences, self.now, self.site))
+        """One line for each notified person, for each change of shift on the way, and for the end of the ladder."""
+        found = list(preview_steps(self.episode, self.silences, self.now, self.site))
         today = self._day(self.now)
         yield f"{self.episode.urgency}, from {today} {self._hour(self.now)} ({self.site.on_call.time_zone})"
         yield from self._standing()
@@ -33,20 +33,20 @@ class Route(NamedTuple):
             if self._day(step.at) != today:
                 today = self._day(step.at)
                 yield today
-            yield from self._rung(step) if isinstance(step, PreviewStep) else [self._handover(step)]
+            yield from self._step(step) if isinstance(step, PreviewStep) else [self._handover(step)]
         yield from self._end(found)
 
     def notifications(self) -> Iterator[dict[str, Any]]:
         """One value for each person who will be notified: when, why, on which channels in order, and the gaps."""
-        for rung in rungs(self.episode, self.silences, self.now, self.site):
-            for notification in rung.notifications:
+        for step in preview_steps(self.episode, self.silences, self.now, self.site):
+            for notification in step.notifications:
                 for recipient in notification.recipients:
                     yield {
-                        "at": rung.at,
+                        "at": step.at,
                         "reason": notification.reason,
                         "person": recipient.person,
                         "channels": self._channels(recipient),
-                        "roles_nobody_holds": rung.gaps,
+                        "roles_nobody_holds": step.gaps,
                     }
 
     def _channels(self, recipient: Recipient) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Route(NamedTuple):
         return channels[channels.index(recipient.channel) :] if recipient.channel else channels
 
     def _standing(self) -> Iterator[str]:
-        """The state so far: who was notified on which channel, who has it, what is silenced."""
+        """The state so far: the notified people and their channels, the holder, the silences."""
         for page in self.episode.deliveries:
             yield f"  {self._hour(page.at)}  {page.reason:<12} {self._name(page.to)} on {page.channel}: {page.state}"
         if self.episode.acknowledged_by:
@@ -64,13 +64,13 @@ class Route(NamedTuple):
         if silence is not None:
             yield f"  silenced by {self._name(silence.by)} until {self._moment(silence.until)}: {silence.why}"
 
-    def _rung(self, rung: PreviewStep) -> Iterator[str]:
-        minute = (rung.at - self.now) // timedelta(minutes=1)
-        for notification in rung.notifications:
+    def _step(self, step: PreviewStep) -> Iterator[str]:
+        minute = (step.at - self.now) // timedelta(minutes=1)
+        for notification in step.notifications:
             for recipient in notification.recipients:
                 wait = f"+{minute} min"
-                yield f"  {self._hour(rung.at)}  {wait:<9} {notification.reason:<12} {self._recipient(recipient)}"
-        for role in rung.gaps:
+                yield f"  {self._hour(step.at)}  {wait:<9} {notification.reason:<12} {self._recipient(recipient)}"
+        for role in step.gaps:
             yield f"  {'':16} nobody holds {role} then: see `cartwatch check`"
 
     def _recipient(self, recipient: Recipient) -> str:

@@ -1,4 +1,4 @@
-"""Commands of the live service: run it, feed it, ask how it is."""
+"""Commands of the live service: run it, send messages to it, check its health."""
 
 import sys
 from pathlib import Path
@@ -88,7 +88,7 @@ def worker(queues: str, processes: int) -> None:
     except UnfitStoreError as error:
         refused(settings, error)
         raise click.ClickException(str(error)) from error
-    # In this process: what is imported by now need not be imported again.
+    # In this process: modules that are imported by now need not be imported again.
     celery(worker_arguments(names, processes), prog_name="celery", auto_envvar_prefix="CELERY")
 
 

@@ -1,4 +1,4 @@
-"""The command about what is stored and cannot be read."""
+"""The command about stored data that cannot be read."""
 
 import sys
 

@@ -36,7 +36,7 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
 
 
 def _casts(on_call: OnCall, ladder: Ladder, start: datetime, until: datetime) -> list[_Cast]:
-    """The time span, cut wherever a role of the ladder changes hands."""
+    """The time span, divided wherever the holders of a role change."""
     roles = dict.fromkeys(role for step in ladder.steps for role in step.notify)
     held: dict[str, list[DutySpan]] = {role: list(spans(on_call, role, start, until)) for role in roles}
     cuts = sorted({span.start for found in held.values() for span in found} | {until})
@@ -91,7 +91,7 @@ def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
 
 
 def _technical(on_call: OnCall) -> Iterator[Remark]:
-    """Technical pages that wake clinicians: the last alarm does so by itself."""
+    """Technical pages that wake clinicians, which the last alarm does by itself."""
     clinical = {
         role for urgency in ("critical", "high") for step in on_call.ladders[urgency].steps for role in step.notify
     }

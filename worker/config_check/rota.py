@@ -1,4 +1,4 @@
-"""Roles that nobody holds for a time, and schedules that probably do not mean what they say."""
+"""Roles that nobody holds for a time, and schedules with a probable mistake."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

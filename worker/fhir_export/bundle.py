@@ -1,4 +1,4 @@
-"""Resources as one FHIR transaction. It is idempotent, because each resource is found by its identifier. Pure."""
+"""Resources as one FHIR transaction. It is idempotent, because the base finds each resource by its identifier. Pure."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,13 +8,13 @@ Resource = dict[str, Any]
 
 
 def name_of(resource: Resource) -> tuple[str, str, str]:
-    """The name of a resource, the same for all its versions: the type, and the system and value of the identifier."""
+    """The name of a resource, common to all its versions: the type, and the system and value of the identifier."""
     [identifier] = resource["identifier"]
     return resource["resourceType"], identifier["system"], identifier["value"]
 
 
 def latest(resources: Iterable[Resource]) -> list[Resource]:
-    """Only the last version of each resource, in their order: no transaction may hold one twice."""
+    """The last version of each resource, in order. No transaction may contain a resource twice."""
     found: dict[tuple[str, str, str], Resource] = {}
     for resource in resources:
         name = name_of(resource)

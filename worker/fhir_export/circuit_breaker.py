@@ -13,14 +13,14 @@ WAITS = (*(timedelta(seconds=seconds) for seconds in (1, 5, 15, 30, 60, 120)), t
 """Backoff after the first failure, the second, and so on; the last from then on."""
 
 LONGEST_WAIT = timedelta(minutes=15)
-"""A Retry-After of the base is obeyed up to this."""
+"""The longest Retry-After of the base that is obeyed."""
 
 REPORTED_AFTER = timedelta(minutes=5)
-"""If the base has failed for so long, the technician is paged."""
+"""After this time of failure the technician is paged."""
 
 
 class CircuitState(NamedTuple):
-    """Since when every attempt failed, how many failed, when the next is allowed (ms), and why the last failed."""
+    """The start and number of the failures, the time of the next permitted attempt (ms), and the last reason."""
 
     since: datetime
     tries: int
@@ -28,11 +28,11 @@ class CircuitState(NamedTuple):
     why: str
 
     def is_open(self, now: datetime) -> bool:
-        """Whether no attempt is allowed yet. A wait longer than any of ours was set by a wrong clock."""
+        """Whether no attempt is permitted yet. A wait longer than any of ours was set by a wrong clock."""
         return milliseconds(now) < self.next_at <= milliseconds(now + LONGEST_WAIT)
 
     def is_to_be_reported(self, now: datetime) -> bool:
-        """Whether it has failed for too long."""
+        """Whether the base has failed for too long."""
         return now - self.since >= REPORTED_AFTER
 
 
@@ -46,7 +46,7 @@ def read(redis: Redis, keys: Keys) -> CircuitState | None:
 
 
 def is_open(redis: Redis, keys: Keys, now: datetime) -> bool:
-    """Whether no attempt is allowed yet."""
+    """Whether no attempt is permitted yet."""
     circuit = read(redis, keys)
     return circuit is not None and circuit.is_open(now)
 
@@ -54,7 +54,7 @@ def is_open(redis: Redis, keys: Keys, now: datetime) -> bool:
 def record_failure(
     redis: Redis, keys: Keys, before: CircuitState | None, why: str, wait: timedelta | None, now: datetime
 ) -> None:
-    """Open the circuit after a failed attempt: each time for longer, and for as long as the base asks (`wait`)."""
+    """Open the circuit after a failed attempt, longer each time, and for at least as long as the base asks (`wait`)."""
     tries = before.tries + 1 if before is not None else 1
     own = WAITS[min(tries, len(WAITS)) - 1]
     until = now + max(own, min(wait or own, LONGEST_WAIT))

@@ -1,5 +1,7 @@
-"""The client of the FHIR base: one request, and the meaning of its response. It follows no redirect: the token is for
-this host alone."""
+"""The client of the FHIR base: one request, and the meaning of its response.
+
+It follows no redirect, because the token is for this host alone.
+"""
 
 import json
 import logging
@@ -23,13 +25,12 @@ WAITS = httpx.Timeout(10, connect=4)
 """Seconds for each read and write, and to connect."""
 
 RESPONSE_READ = 64 * 1024
-"""Bytes of a response that are read."""
+"""The most bytes that are read of a response."""
 
 REASON_KEPT = 300
 
 OF_THE_CONTENT = frozenset({400, 409, 410, 412, 413, 415, 422})
-"""Refusals of the content: a retry would be refused too. Every other 4xx is about the address or the token, not about
-the content."""
+"""Refusals of the content: a retry would be refused too. Every other 4xx concerns the address or the token."""
 
 
 class PutOutcome(StrEnum):
@@ -50,7 +51,7 @@ class PutResult(NamedTuple):
 
 
 class FhirClient:
-    """The EHR, as the settings name it."""
+    """The client of the EHR that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
         headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
@@ -61,7 +62,7 @@ class FhirClient:
         self._client = httpx.Client(headers=headers, timeout=WAITS, follow_redirects=False)
 
     def put(self, resources: Iterable[Resource], now: datetime) -> PutResult:
-        """Send resources in one transaction: all are accepted, or none."""
+        """Send resources in one transaction: the base accepts all of them, or none."""
         body = json.dumps(transaction(resources), ensure_ascii=False).encode()
         try:
             with self._client.stream("POST", self._base, content=body) as response:
@@ -71,7 +72,7 @@ class FhirClient:
         except SoftTimeLimitExceeded:
             return PutResult(PutOutcome.FAILED, "it did not answer in time")
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            # The error's own text may hold the address.
+            # The error's own text may contain the address.
             return PutResult(PutOutcome.FAILED, type(error).__name__)
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ def _verdict(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:
-    """How long a Retry-After asks to wait; it holds seconds or a date."""
+    """The wait that a Retry-After asks for. It contains seconds or a date."""
     if text.isdecimal() and len(text) <= len(str(timedelta.max.days)):
         return timedelta(seconds=int(text))
     try:

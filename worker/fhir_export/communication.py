@@ -19,9 +19,9 @@ PRIORITY = {"critical": "stat", "high": "asap", "medium": "urgent", "low": "rout
 
 
 class ExportedPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A page and its outcome so far; times in ISO 8601. `page` is the journal's line, with what it is about.
+    """A page and its outcome so far, with times in ISO 8601. `page`: the journal's line, with the subjects of the page.
 
-    `why_not` says why it was not delivered, if it was not.
+    `why_not`: why it was not delivered, if it was not.
     """
 
     page: Item
@@ -81,7 +81,7 @@ def _status(exported: ExportedPage) -> str:
 
 
 def _words(page: Item, settings: Settings) -> tuple[str, ...]:
-    """The text of the page; with the detail `minimal` only its id."""
+    """The text of the page; with the detail `minimal` its id alone."""
     if settings.fhir_detail == "full":
         return page["title"], page["text"]
     return (f"cartwatch page {page['page']}",)

@@ -1,9 +1,9 @@
-"""The export of a shard's stream to the FHIR base: entries are sent, and removed only after that.
+"""The export of a shard's stream to the FHIR base. An entry is removed only after it was sent.
 
-One process exports a shard at a time, in the order of the stream, so a patient's records never overtake each other.
-If a process dies between the response and the removal, the next sends again; that is idempotent, because the base finds
-every resource by its identifier. While the base fails, everything stays in the stream. If the base refuses something
-for its content, the resources are sent one by one; the refused ones are listed with the reason, and reported.
+One process exports a shard at a time, in the order of the stream, so that a patient's records never overtake each
+other. If a process dies between the response and the removal, the next process sends again. That is idempotent, because
+the base finds every resource by its identifier. While the base fails, everything stays in the stream. If the base
+refuses a content, the resources are sent one by one; the refused ones are listed with the reason, and reported.
 """
 
 import json
@@ -46,7 +46,7 @@ LEASE_LASTS = timedelta(seconds=60)
 """Longer than the task may run: after the lease no process still exports."""
 
 PAGE_KEPT = timedelta(days=14)
-"""How long the outcome of an exported page is still added to it."""
+"""The time for which the outcome of an exported page is still added to it."""
 
 REFUSED_KEPT = 1000
 """Refused resources listed per shard; the oldest are dropped."""
@@ -60,7 +60,7 @@ REFUSED = "FHIR base refuses"
 
 
 class Base(Protocol):
-    """Where resources are put."""
+    """The receiver of resources."""
 
     def put(self, resources: Sequence[Resource], now: datetime) -> PutResult:
         """Put all of them, or none."""
@@ -68,7 +68,7 @@ class Base(Protocol):
 
 
 class ExportEntry(NamedTuple):
-    """The records of one batch: its id in the stream, when it was committed (ms), and the items."""
+    """The records of one batch: its id in the stream, the time of its commit (ms), and the items."""
 
     id: bytes
     at: int
@@ -76,19 +76,19 @@ class ExportEntry(NamedTuple):
 
     @property
     def issued(self) -> str:
-        """When it was committed, in ISO 8601."""
+        """The time of the commit, in ISO 8601."""
         return datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 class Draft(NamedTuple):
-    """What entries amount to: the resources to put, and the pages with their outcome afterwards."""
+    """The content of some entries: the resources to put, and the pages with their new outcome."""
 
     resources: list[Resource]
     pages: dict[str, ExportedPage]
 
 
 def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: Base) -> bool:
-    """Export what waits in a shard; return whether more waits that can be sent at once."""
+    """Export the waiting entries of a shard; return whether more of them can be sent at once."""
     now = clock.now()
     circuit = circuit_breaker.read(store.redis, store.keys)
     if circuit is not None and circuit.is_open(now):
@@ -113,7 +113,7 @@ def export(store: Store, shard: Shard, clock: Clock, settings: Settings, base: B
 
 
 class _ShardExport:
-    """What the owner of a shard's export lease does."""
+    """The export by the owner of a shard's export lease."""
 
     def __init__(self, store: Store, shard: Shard, lease: Lease, settings: Settings, base: Base) -> None:
         self._redis, self._keys = store.redis, store.keys
@@ -145,7 +145,7 @@ class _ShardExport:
         return entries
 
     def _move_away(self, id: bytes, packed: bytes, error: UnreadableError, now: datetime) -> None:
-        """Take an entry that cannot be read off the stream, and list it; one of a newer version is left to that one.
+        """Move an unreadable entry off the stream and list it. An entry of a newer version is left to that version.
 
         Raises:
             NewerStoreError: a newer version has written to the store.
@@ -173,7 +173,7 @@ class _ShardExport:
         return result
 
     def _alone(self, entry: ExportEntry, now: datetime) -> PutResult:
-        """Put one entry resource by resource, and list those that the base refuses."""
+        """Put one entry resource by resource, and list the refused ones."""
         try:
             draft = self._draft([entry])
         except SoftTimeLimitExceeded:
@@ -197,7 +197,7 @@ class _ShardExport:
         return self._base.put(resources, now) if resources else PutResult(PutOutcome.ACCEPTED)
 
     def _draft(self, entries: list[ExportEntry]) -> Draft:
-        """What entries amount to: the last version of each resource."""
+        """The content of some entries: the last version of each resource."""
         known = self._pages(entries)
         changed: dict[str, ExportedPage] = {}
         resources: list[Resource] = []
@@ -215,7 +215,7 @@ class _ShardExport:
         return Draft(latest(resources), changed)
 
     def _pages(self, entries: list[ExportEntry]) -> dict[str, ExportedPage]:
-        """The pages that were exported before and that these entries are about."""
+        """The already exported pages that these entries concern."""
         names = list({page for entry in entries for item in entry.items for page in _pages_of(item)})
         if not names:
             return {}
@@ -226,7 +226,7 @@ class _ShardExport:
     def _done(
         self, entries: list[ExportEntry], pages: dict[str, ExportedPage], refused: list[DeadLetter], now: datetime
     ) -> None:
-        """Remove entries from the stream and record what came of them; nothing if the lease was lost."""
+        """Remove entries from the stream and record their outcome; do nothing if the lease was lost."""
 
         def write(pipe: Pipeline) -> None:
             pipe.xdel(self._shard.exports, *[entry.id for entry in entries])
@@ -242,7 +242,7 @@ class _ShardExport:
 
 
 def _pages_of(item: Item) -> list[str]:
-    """The pages that an item is about."""
+    """The pages that an item concerns."""
     return list(item["pages"]) if "pages" in item else [item["page"]] if "page" in item else []
 
 
@@ -254,7 +254,7 @@ def _refusal(resource: Resource, result: PutResult, now: datetime) -> DeadLetter
 
 
 def _fault(refused: list[DeadLetter], entry: ExportEntry, now: datetime) -> Fault:
-    """The notice to the technician; what the base said of a resource stays on the list."""
+    """The notice to the technician. The base's own text about a resource stays on the list."""
     text = "the FHIR base refuses {n} of what it was sent; see `cartwatch fhir-export status`"
     what = phrase(text, n=len(refused))
     about = f"refused {refused[0].id} {entry.id.decode()}"

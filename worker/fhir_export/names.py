@@ -1,15 +1,15 @@
-"""The identifiers and codes of what is sent to the EHR. These grades and scores have no public codes."""
+"""The identifiers and codes of exported resources. These grades and scores have no public codes."""
 
 from config.settings import Settings
 
 GRADE = "urn:cartwatch:grade"
-"""Identifiers of grades: one per computed grade, the same whenever it is sent again."""
+"""Identifiers of grades: one for each computed grade, which a repetition shares."""
 
 PAGE = "urn:cartwatch:page"
 """Identifiers of pages."""
 
 MESSAGE = "urn:cartwatch:message"
-"""Identifiers of what came in: the source, a bar, and the id its source gave it."""
+"""Identifiers of received messages: the source, a bar, and the id that its source gave it."""
 
 PERSON = "urn:cartwatch:person"
 """Identifiers of people of the rota, as `site.yaml` has them."""
@@ -55,6 +55,6 @@ def logical(kind: str, system: str, value: str, **more: str) -> dict[str, object
 
 
 def subject(patient: str, settings: Settings) -> dict[str, object]:
-    """The patient, by the identifier under which results come in."""
+    """The patient, by the identifier with which results arrive."""
     named = {"system": settings.fhir_system} if settings.fhir_system else {}
     return {"type": "Patient", "identifier": {**named, "value": patient}}

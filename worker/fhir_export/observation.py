@@ -17,7 +17,7 @@ from worker.fhir_export.records import Item
 Resource = dict[str, Any]
 
 SUPPORTING_INFO = "http://hl7.org/fhir/StructureDefinition/workflow-supportingInfo"
-"""Extension of FHIR R4 for what `derivedFrom` may not refer to: the drugs a grade rests on."""
+"""Extension of FHIR R4 for evidence that `derivedFrom` may not reference: the drugs on which a grade rests."""
 
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
@@ -25,7 +25,7 @@ UNITS = {"grade": "{grade}", "score": "{score}", "value": "1"}
 
 
 def observation(item: Item, issued: str, settings: Settings) -> Resource:
-    """The Observation of a grade from the journal; `issued` is when it was computed (ISO 8601)."""
+    """The Observation of a grade from the journal. `issued`: the time of its computation (ISO 8601)."""
     resource: Resource = {
         "resourceType": "Observation",
         "identifier": [{"system": GRADE, "value": item["id"]}],

@@ -24,7 +24,7 @@ ABOUT = {
     "febrile_neutropenia": ("ctcae.febrile_neutropenia",),
     "cytopenia": ("ctcae.neutrophils", "ctcae.platelets", "ctcae.anemia"),
 }
-"""The grading systems of a condition. A condition that is not listed is about the system of its own name, if any."""
+"""The grading systems of a condition. A condition that is not listed belongs to the system of its own name, if any."""
 
 _EXPORTED = ("grade", "regrade")
 
@@ -53,7 +53,7 @@ def _receipt(receipt: Receipt) -> Item:
 
 
 def _about(state: PatientState, page: Item) -> Iterable[str]:
-    """The ids of the valid grades that a page is about."""
+    """The ids of the valid grades that a page concerns."""
     open_now = {episode.id: condition for condition, episode in state.episodes.items()}
     conditions = [page["condition"], *(open_now[id] for id in page["episodes"] if id in open_now)]
     for system in dict.fromkeys(system for name in conditions for system in ABOUT.get(name, (name,))):

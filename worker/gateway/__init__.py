@@ -1,5 +1,5 @@
-"""The way in and out over HTTP: the page on a phone, the ward board, how the service is."""
+"""The gateway over HTTP: the page on a phone, the ward board, the intake, and the health of the service."""
 
 HOST = "127.0.0.1"
 PORT = 8080
-"""Where it listens where nothing else is said."""
+"""The default port."""

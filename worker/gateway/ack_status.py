@@ -12,10 +12,10 @@ AckHolder = Literal["nobody", "you", "other", "over", "retracted"]
 
 
 class AckStatus(NamedTuple):
-    """Who has an episode, since when and until when. `asked`: the holder is to confirm by `until`.
+    """The holder of an episode, since when and until when. `asked`: the holder is to confirm by `until`.
 
-    `stale`: the episode has worsened since the reader's page. `handed_to` is being paged because `handed_by` handed
-    the episode over, to them or to the next on the ladder.
+    `stale`: the episode has worsened since the reader's page. `handed_by` handed the episode over, and `handed_to` (the
+    named person or the next on the ladder) is being paged.
     """
 
     holder: AckHolder
@@ -35,7 +35,7 @@ class AckStatus(NamedTuple):
 
 
 class NoSuchEpisode(Exception):
-    """No episode of this patient, open or over, has this id."""
+    """No episode of this patient, open or closed, has this id."""
 
 
 def episode_of(state: PatientState, name: str) -> Episode | None:
@@ -51,7 +51,7 @@ def episode_of(state: PatientState, name: str) -> Episode | None:
 
 
 def past_of(state: PatientState, name: str) -> tuple[str, Past] | None:
-    """The condition of a closed episode, and how the latest episode of that condition ended."""
+    """The condition of a closed episode, and the end of the latest episode of that condition."""
     for condition, past in state.past.items():
         if any(episode_id(state.patient, condition, number) == name for number in range(past.number, 0, -1)):
             return condition, past
@@ -95,7 +95,7 @@ def is_overdue(episode: Episode) -> bool:
 
 
 def may_respond(episode: Episode, claims: LinkClaims) -> bool:
-    """Whether the page of a link was sent to the link's person, as far as the delivery is still known."""
+    """Whether the page of a link was sent to the link's person, if the delivery is still known."""
     delivery = delivery_of(episode, claims.page)
     return delivery is None or delivery.to == claims.person
 
@@ -107,7 +107,7 @@ def delivery_of(episode: Episode, page: str) -> Delivery | None:
 
 def _paged_at(episode: Episode, claims: LinkClaims) -> datetime:
     delivery = delivery_of(episode, claims.page)
-    # A link knows seconds only, and must not seem older than the page that was written in the same second.
+    # A link has whole seconds only, and must not seem older than a page of the same second.
     return delivery.at if delivery is not None else max(claims.at, _same_second(claims.at, episode.worsening_known_at))
 
 

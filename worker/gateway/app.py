@@ -25,7 +25,7 @@ from worker.runtime.bulkhead import Bulkhead
 from worker.runtime.runtime import Runtime
 
 PATIENCE_SECONDS = 1.0
-"""How long a press waits for its effect, so that the response normally shows it."""
+"""The time for which a press waits for its effect, so that the response normally shows it."""
 
 LINK_THREADS = 24
 BOARD_THREADS = 12

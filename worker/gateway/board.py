@@ -106,7 +106,7 @@ class Event(NamedTuple):
 
 
 async def _events(gateway: Gateway, live: WardSnapshots, session: Session, boards: LiveBoards) -> AsyncIterator[bytes]:
-    """The board whenever it has changed, a heartbeat in between, and `end` when the session has ended."""
+    """The board after each change, a heartbeat in between, and `end` when the session has ended."""
     shown: int | None = None
     spoke = time.monotonic()
     with boards.one(session.id):
@@ -124,7 +124,7 @@ async def _events(gateway: Gateway, live: WardSnapshots, session: Session, board
 
 
 async def _event(gateway: Gateway, live: WardSnapshots, session: Session, shown: int | None) -> Event | None:
-    """The next event after the version that is shown; None while nothing has changed."""
+    """The next event after the shown version; None while nothing has changed."""
     try:
         ward = await live.ward()
         if digest(session.id) not in ward.sessions:
@@ -132,7 +132,7 @@ async def _event(gateway: Gateway, live: WardSnapshots, session: Session, shown:
             ward = await live.ward(fresh=True)
         if digest(session.id) not in ward.sessions:
             return Event("end")
-        # A site in which the person is no longer listed is another version.
+        # If the site no longer lists the person, that is another version.
         return None if ward.version == shown else await gateway.threads.board.run(_drawn, gateway, live, session, ward)
     except RedisError:
         return Event("down")

@@ -1,4 +1,4 @@
-"""The ward board in the reader's language: a row a patient, and the technical matters beside them."""
+"""The ward board in the reader's language: one row for each patient, with the technical matters beside them."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -25,11 +25,11 @@ ID_LENGTH = 18
 ARROWS = {"rising": " ↗", "falling": " ↘"}
 
 COUNTED_AGE = timedelta(hours=48)
-"""Up to this an age is shown in hours, beyond it in days."""
+"""Up to this age it is shown in hours, beyond it in days."""
 
 
 class EpisodeRow(NamedTuple):
-    """One open episode on the board. `page` is its last page: a response from the board refers to it."""
+    """One open episode on the board. `page` is its last page, to which a response from the board refers."""
 
     id: str
     page: str
@@ -41,7 +41,7 @@ class EpisodeRow(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One value of the table. `words` is its tooltip; `quiet` says for screen readers what the colours say.
+    """One value of the table. `words`: its tooltip. `quiet`: for screen readers, the meaning of its colours.
 
     `value` is empty if none was charted.
     """
@@ -77,7 +77,7 @@ class Row(NamedTuple):
 
     @property
     def answerable(self) -> EpisodeRow | None:
-        """The most urgent unacknowledged episode: the button of the row acknowledges it, with all of its page."""
+        """The most urgent unacknowledged episode. The button of the row acknowledges it, with its whole page."""
         return next((item for item in self.episodes if item.free), None)
 
     @property
@@ -87,12 +87,12 @@ class Row(NamedTuple):
 
     @property
     def first(self) -> EpisodeRow | None:
-        """The episode that the row shows: the most urgent unacknowledged one, else the most urgent."""
+        """The episode of the row: the most urgent unacknowledged one, else the most urgent."""
         return self.answerable or next(iter(self.episodes), None)
 
 
 class FeedRow(NamedTuple):
-    """One feed: when it was last seen, and whether that is too long ago. Not `ever`: since when it is watched."""
+    """One feed: when it was last seen, and whether that is too long ago. If not `ever`: since when it is watched."""
 
     name: str
     at: str
@@ -144,7 +144,7 @@ def board(
 
 
 def shortened(ids: Iterable[str], length: int = ID_LENGTH) -> dict[str, str]:
-    """Ids shortened for a row, all different: both ends, else the part that differs, else the whole id."""
+    """Ids shortened for a row, all different: both ends, else the differing part, else the whole id."""
     known = sorted(set(ids))
     short = {one: _both_ends(one, length) for one in known}
     for one in known:
@@ -161,7 +161,7 @@ def _both_ends(text: str, length: int) -> str:
 
 
 def _differ_at(texts: list[str]) -> int:
-    """The first place at which some texts, all different, differ."""
+    """The first position at which some texts, all different, differ."""
     return next(spot for spot in range(max(map(len, texts)) + 1) if len({text[: spot + 1] for text in texts}) > 1)
 
 
@@ -194,7 +194,7 @@ def _row(patient: Overview, short_id: str, reader: Reader, links: Links) -> Row:
 
 
 def _part(part: str, reader: Reader) -> str:
-    """A part of the service by its name in the reader's language."""
+    """The name of a part of the service in the reader's language."""
     kind, _, what = part.partition(" ")
     if kind == "workers" and what:
         return reader.words(phrase("workers {what}", what=Phrase(what)))
@@ -277,7 +277,7 @@ def _words(name: str, value: str, at: datetime | None, reader: Reader) -> str:
 
 
 def age(at: datetime | None, reader: Reader) -> str:
-    """How long ago something was, in the largest unit."""
+    """The age of a moment, in the largest unit."""
     if at is None:
         return ""
     ago = reader.now - at

@@ -1,8 +1,8 @@
-"""How long a connection may owe bytes, and how many such connections there may be. Uvicorn limits neither.
+"""Limits of connections that owe bytes: their time, and their number. Uvicorn limits neither.
 
 A connection owes bytes from its beginning until its request is complete, and while its peer does not read the response.
-Each phase has a time limit. If an address has too many such connections, the gateway closes one that has owed for long,
-never the new one: a client that sends a whole request at once gets a response, whatever others at its address do.
+Each phase has a time limit. If an address has too many such connections, the gateway closes an old one, never the new
+one. A client that sends a whole request at once therefore gets a response, whatever others at its address do.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from worker.gateway.rate_limit import sender
 
 
 class Phase(Enum):
-    """The phases of a connection. `READER`: its peer is to read the response; `END`: the last response."""
+    """The phases of a connection. `READER`: its peer must read the response. `END`: the last response."""
 
     FIRST_BYTE = "first byte"
     HEAD = "head"
@@ -31,7 +31,7 @@ class Phase(Enum):
 
 HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
-"""After this uvicorn closes an idle connection in order. If the peer does not react, `SECONDS` ends it."""
+"""After this time uvicorn closes an idle connection in order. If the peer does not react, `SECONDS` ends it."""
 
 SECONDS: dict[Phase, float] = {
     Phase.FIRST_BYTE: 5,
@@ -41,11 +41,11 @@ SECONDS: dict[Phase, float] = {
     Phase.NEXT_REQUEST: KEEP_ALIVE_SECONDS + 5,
     Phase.END: 10,
 }
-"""How long each phase may last. The whole response has no limit: its parts have one, and a live board has no end."""
+"""The time limit of each phase. A whole response has none: its parts have one, and a live board has no end."""
 
 
 class Caps(NamedTuple):
-    """How many connections may owe bytes: of one address, and in all."""
+    """The most connections that may owe bytes: of one address, and of all."""
 
     of_one: int = 200
     of_all: int = 350
@@ -56,11 +56,11 @@ class Closable(Protocol):
 
     @property
     def worth(self) -> int:
-        """How much the peer would lose. Connections of the least worth are closed first."""
+        """The loss of the peer. Connections of the least worth are closed first."""
         ...
 
     def abort(self) -> None:
-        """Close it; what is not yet written is lost."""
+        """Close it. Unwritten bytes are lost."""
         ...
 
 
@@ -128,7 +128,7 @@ class BoundedProtocol(H11Protocol):
         self._look()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived. They do not prolong a phase."""
+        """Bytes arrived. They do not extend a phase."""
         super().data_received(data)
         self._look()
 
@@ -148,7 +148,7 @@ class BoundedProtocol(H11Protocol):
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """The connection is closed."""
         self._is_lost = True
         self._stop_timer()
         self._owing.discard(self._address, self)
@@ -186,7 +186,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Handshake(asyncio.Protocol):
-    """TLS, then HTTP. Uvicorn knows a connection only after its handshake, for which it allows 60 s."""
+    """TLS, then HTTP. Uvicorn sees a connection only after its handshake, for which it allows 60 s."""
 
     worth = 0
 
@@ -210,7 +210,7 @@ class _Handshake(asyncio.Protocol):
         self._early += data
 
     def connection_lost(self, _: Exception | None) -> None:
-        """It ended before HTTP began."""
+        """The connection ended before HTTP began."""
         self._owing.discard(self._address, self)
 
     def abort(self) -> None:

@@ -34,7 +34,7 @@ PRESS = re.compile(r"[0-9a-f]{24}")
 
 
 class Threads(NamedTuple):
-    """A thread pool (bulkhead) for each kind of request. A person's response keeps a thread until it takes effect."""
+    """A thread pool (bulkhead) for each kind of request. A response occupies a thread until it takes effect."""
 
     links: Bulkhead
     board: Bulkhead
@@ -66,7 +66,7 @@ class Gateway(NamedTuple):
         return Reader(person, self.site, self.site.on_call.people[person].language, self.now())
 
     def language_of(self, person: str) -> Language | None:
-        """The language of a person, who may have left this hospital."""
+        """The language of a person; None if the person is no longer configured."""
         known = self.site.on_call.people.get(person)
         return known.language if known is not None else None
 
@@ -75,13 +75,13 @@ class Gateway(NamedTuple):
         return self.site.on_call.people[person].may == "act"
 
     def bad_link(self, request: Request) -> Refused:
-        """The refusal of a link that was not made here, counted against the sender's address."""
+        """The refusal of a link that this installation did not make. It counts against the sender's address."""
         return Refused(TOO_MANY if self.failed_attempts.note(sender_of(request.scope)) else BAD_LINK)
 
 
 @cache
 def templates() -> Environment:
-    """The templates. Everything filled in is escaped."""
+    """The templates. Every inserted value is escaped."""
     loader = FileSystemLoader(FOLDER / "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
@@ -93,7 +93,7 @@ def html(name: str, language: Language, values: Mapping[str, object], status: in
 
 
 def refusal(request: Request, error: Exception) -> Response:
-    """The page of a refusal. It holds nothing of the request."""
+    """The page of a refusal. It contains nothing of the request."""
     refused = error if isinstance(error, Refused) else _refused(error)
     why = refused.refusal
     language = refused.language or _asked_for(request)
@@ -116,13 +116,13 @@ def _refused(error: Exception) -> Refused:
 
 
 def _asked_for(request: Request) -> Language:
-    """The first language of the browser that we have, for an unknown sender."""
+    """The first supported language of the browser, for an unknown sender."""
     first = request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].partition("-")[0]
     return language if (language := first.strip().lower()) in languages() else ENGLISH
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form sent by one of our own pages.
+    """The fields of a form that one of our own pages sent.
 
     Raises:
         Refused: it comes from another site, is no form, or is too large.
@@ -146,11 +146,11 @@ def _is_ours(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    # Browsers send "null" where a page asks for no referrer; then the line above has decided.
+    # Browsers send "null" if a page asks for no referrer; then the line above has decided.
     return origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def press_of(request: Request) -> str:
-    """The press whose effect an address asks for; empty if there is none."""
+    """The press whose effect an address requests; empty if there is none."""
     press = request.query_params.get("press", "")
     return press if PRESS.fullmatch(press) else ""

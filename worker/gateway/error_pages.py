@@ -1,4 +1,4 @@
-"""Why a request is refused, and what to do then: each with its status."""
+"""The reasons of refusals, each with its status and the advice to the reader."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from config.site import Language
 
 
 class Refusal(NamedTuple):
-    """A status, why, and what to do; the words are the catalogue's."""
+    """A status, the reason, and the advice. The words are the catalogue's."""
 
     status: int
     why: str
@@ -51,7 +51,7 @@ BROKEN = Refusal(500, "This did not work", MAYBE_SAVED)
 
 
 def unusable(why: str) -> Refusal:
-    """The refusal of a form in which something is missing or wrong."""
+    """The refusal of a form with a missing or invalid field."""
     return Refusal(400, why, "Your answer was not saved. Go back and try again.")
 
 

@@ -1,7 +1,7 @@
 """The metrics of the installation, for Prometheus: a collector over the store, so that every gateway shows the same.
 
-No patient and no value. A time is a timestamp; that of an event that never happened is 0, so that `time() - x` is large
-and an alert rule fires. Of what waits, the time of the oldest is shown only while something waits.
+They contain no patient and no value. A time is a timestamp. An event that never happened has the timestamp 0, so that
+`time() - x` is large and an alert rule fires. The time of the oldest waiting item is shown only while something waits.
 """
 
 from collections import Counter
@@ -33,10 +33,10 @@ from worker.store.shard import Store
 PREFIX = "cartwatch_"
 
 QUEUES = {"ordinary": "due", "urgent": "urgent"}
-"""The key of the pages that wait, by priority."""
+"""The key of waiting pages, by priority."""
 
 Samples = Mapping[Any, float]
-"""The values of a metric by those of its labels, a tuple."""
+"""The values of a metric, by a tuple of its labels."""
 
 
 def exposition(ward: Ward, store: Store, now: datetime) -> bytes:
@@ -57,7 +57,7 @@ class StoreCollector(Collector):
         self._ward, self._store, self._now = ward, store, now
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the metrics are known once they are read."""
+        """Nothing, because the metrics are known only after reading."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -100,7 +100,7 @@ def _of_the_inboxes(waits: Backlog) -> Iterable[Metric]:
 
 
 def _of_the_delivery(store: Store, waits: Backlog) -> Iterable[Metric]:
-    """By priority: critical pages are urgent, and have workers of their own."""
+    """Metrics by priority. Critical pages are urgent, and have workers of their own."""
     queued: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, ...], float] = {}
     for priority, key in QUEUES.items():
@@ -139,7 +139,7 @@ def _of_dead_letters(letters: DeadLetterUsage) -> Iterable[Metric]:
 
 
 def _of_exports(waits: ExportBacklog) -> Iterable[Metric]:
-    """Of an installation that exports to an EHR."""
+    """Metrics of an installation that exports to an EHR."""
     yield _gauge("exports_waiting", "Batches that wait for the EHR", {(): waits.batches})
     oldest = _if_any((), waits.oldest)
     yield _gauge("exports_oldest_timestamp_seconds", "When the oldest of them was committed", oldest)

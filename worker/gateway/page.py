@@ -59,7 +59,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 def _refuse_unsigned(gateway: Gateway, request: Request) -> None:
-    """Checked before a body is read, and before a thread or the store is needed."""
+    """Refuse an unsigned link before reading a body, and before using a thread or the store."""
     if not gateway.links.is_signed(request.path_params["token"]):
         raise gateway.bad_link(request)
 
@@ -94,7 +94,7 @@ def _open(gateway: Gateway, request: Request) -> OpenedPage:
 
 
 def _left_of(state: PatientState, claims: LinkClaims) -> Episode | None:
-    """The most urgent episode that is still open of a page about several, if the first is closed."""
+    """If the first episode of a page about several is closed, the most urgent one that is still open."""
     concerns = [item for item in state.episodes.values() if delivery_of(item, claims.page) is not None]
     return max(concerns, key=lambda item: URGENCIES.index(item.urgency), default=None)
 
@@ -135,7 +135,7 @@ def _over_title(opened: OpenedPage) -> str:
 
 
 def _has_effect(asked: Requested | None, opened: OpenedPage) -> bool:
-    """Whether the present status is what a press requested; True if the press is no longer known."""
+    """Whether the present status is the one that a press requested; True if the press is no longer known."""
     if asked is None:
         return True
     episode = next((item for item in opened.state.episodes.values() if item.id == asked.episode), None)

@@ -24,13 +24,13 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class MetricsAccess(NamedTuple):
-    """Who may read the metrics: these networks, and requests with the token."""
+    """The permitted readers of the metrics: these networks, and requests with the token."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
     token: str = ""
 
     def allows(self, request: Request) -> bool:
-        """Whether a request comes from one of them."""
+        """Whether a request comes from a permitted reader."""
         brought = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.token and hmac.compare_digest(brought.encode(), self.token.encode()):
             return True

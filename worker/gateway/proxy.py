@@ -25,7 +25,7 @@ class BehindProxy:
 
 
 def _address(text: str) -> str | None:
-    """An address as a proxy writes it, perhaps with a port and in brackets; None for anything else."""
+    """The address that a proxy wrote, perhaps with a port and in brackets; None for any other text."""
     for candidate in (text, text.rpartition(":")[0], text[1:-1]):
         try:
             return str(ip_address(candidate.strip("[]")))

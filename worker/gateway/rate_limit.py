@@ -12,14 +12,14 @@ KNOWN = 10_000
 
 BODIES_OF_ALL = 64 * 1024 * 1024
 BODIES_OF_ONE = 16 * 1024 * 1024
-"""Bytes of bodies that are being received or processed: four of the largest that the intake takes."""
+"""Bytes of bodies in progress: four of the largest that the intake accepts."""
 
 SMALL_BODY = 64 * 1024
-"""This much of each body is free: a response on a page and a few readings are accepted whatever else is under way."""
+"""The free part of each body: a response on a page and a few readings are accepted in any case."""
 
 
 def sender(address: str) -> str:
-    """The counted unit: an IPv4 address, or the /64 network of an IPv6 address, which one host has for itself."""
+    """The counted unit: an IPv4 address, or the /64 network of an IPv6 address, which belongs to one host."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -34,7 +34,7 @@ def sender(address: str) -> str:
 class FailedAttempts:
     """Wrong links or keys of each address within the last minute, of a limited number of addresses.
 
-    A right link or key is always accepted: a whole hospital may have one address.
+    A valid link or key is always accepted, because a whole hospital may have one address.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +42,7 @@ class FailedAttempts:
         self._tries: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def note(self, address: str) -> bool:
-        """Count one more; return whether there are too many."""
+        """Count one more attempt; return whether there are too many."""
         key, now = sender(address), self._ticks()
         since, count = self._tries.pop(key, (now, 0))
         if now - since >= WITHIN_SECONDS:
@@ -53,7 +53,7 @@ class FailedAttempts:
         return count + 1 > TRIES
 
     def are_too_many(self, address: str) -> bool:
-        """Whether one more would be too many."""
+        """Whether one more attempt would be too many."""
         since, count = self._tries.get(sender(address), (0.0, 0))
         return count >= TRIES and self._ticks() - since < WITHIN_SECONDS
 
@@ -75,7 +75,7 @@ class BodyBudget:
         return self._all <= self._of_all and self._bytes[key] <= self._of_one
 
     def release(self, address: str, size: int) -> None:
-        """Release the bytes of a request that is over."""
+        """Release the bytes of a finished request."""
         key = sender(address)
         self._all -= size
         self._bytes[key] -= size
@@ -98,10 +98,10 @@ class LiveBoards:
 
     @contextmanager
     def one(self, session: str) -> Iterator[None]:
-        """One more, while it is open."""
+        """Count one more board while it is open."""
         self._open[session] += 1
         try:
             yield
         finally:
             self._open[session] -= 1
-            self._open += Counter()  # Forgets those at nought.
+            self._open += Counter()  # Remove counts of zero.

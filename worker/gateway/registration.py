@@ -1,4 +1,4 @@
-"""Registering a patient on the board: a form for those who may act."""
+"""The registration of a patient on the board: a form for people who may act."""
 
 import hmac
 import re

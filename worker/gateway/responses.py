@@ -1,4 +1,4 @@
-"""Responses of people: from the press of a button to a message in the inbox."""
+"""People's responses: from the press of a button to a message in the inbox."""
 
 import hashlib
 import threading
@@ -15,7 +15,7 @@ from worker.store.shard import Store
 
 SOURCE = "gateway"
 SILENCES = (1, 2, 4, 8)
-"""Hours a silence may last."""
+"""The possible hours of a silence."""
 
 WHY_AT_MOST = 500
 KEPT = timedelta(minutes=15)
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.03
 
 
 class UnusableResponse(Exception):
-    """A form that cannot be used; the text says why, in words of the catalogue."""
+    """A form that cannot be used. The text gives the reason, in words of the catalogue."""
 
 
 class ButtonPress(NamedTuple):
@@ -43,14 +43,14 @@ class ButtonPress(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The same for the same press, however often it arrives (idempotent)."""
+        """The same id for the same press, however often it arrives (idempotent)."""
         fields = sorted(self.form.items())
         whole = repr((self.action, self.person, self.episode, self.page, fields))
         return hashlib.blake2s(whole.encode(), digest_size=12).hexdigest()
 
 
 class Requested(NamedTuple):
-    """What a press asked for, and of which episode."""
+    """The request of a press, and its episode."""
 
     action: str
     episode: str
@@ -97,7 +97,7 @@ class Responses:
         return Requested(*record[2:]) if record else None
 
     def wait(self, id: str, seconds: float, pause: Callable[[float], None] = time.sleep) -> bool:
-        """Wait at most so many seconds until a press is processed; return whether it was."""
+        """Wait at most this many seconds until a press is processed; return whether it was."""
         polls = int(seconds / POLL_SECONDS)
         for _ in range(polls):
             if self.is_processed(id):
@@ -149,12 +149,12 @@ def message_of(press: ButtonPress, now: datetime, site: Site) -> AnyMessage:
 
 
 def lengths(site: Site) -> list[int]:
-    """The hours a silence may last here."""
+    """The possible hours of a silence at this site."""
     return [hours for hours in SILENCES if timedelta(hours=hours) <= site.on_call.silence_at_most]
 
 
 def receivers(person: str, site: Site) -> dict[str, str]:
-    """The people an episode can be handed over to, by id: everybody but oneself."""
+    """The people to whom an episode can be handed over, by id: everybody except the sender."""
     return {key: known.name for key, known in site.on_call.people.items() if key != person}
 
 

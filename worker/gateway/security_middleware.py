@@ -42,15 +42,15 @@ SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}")
 
 
 class TooLarge(Exception):
-    """A body is larger than it may be."""
+    """A body is larger than the limit."""
 
 
 class TooMuch(Exception):
-    """More is being received than the budget allows."""
+    """The bodies in progress exceed the budget."""
 
 
 class SecurityMiddleware:
-    """Wraps every route. No error inside reaches the server, which would log a patient's values."""
+    """Wraps every route. No error reaches the server, which would log a patient's values."""
 
     def __init__(self, app: ASGIApp, *, https: bool, failed: Callable[[Request, Exception], Response]) -> None:
         self._app = app
@@ -84,7 +84,7 @@ class SecurityMiddleware:
         try:
             await self._app(scope, body.receive, answer)
         except ClientDisconnect:
-            return  # Nobody is there to be answered.
+            return  # Nobody is left to receive a response.
         except Exception as error:
             if started:
                 _note(error)
@@ -107,7 +107,7 @@ class SecurityMiddleware:
 
 
 def sender_of(scope: Scope) -> str:
-    """The address of a request's sender; behind a proxy, the one that the proxy added."""
+    """The address of a request's sender; behind a proxy, the address that the proxy added."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
@@ -182,6 +182,6 @@ class _Body:
 
 
 def _note(error: Exception) -> None:
-    """Log where and what kind; the error's own text may hold a patient's values."""
+    """Log the place and kind of an error. Its own text may contain a patient's values."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     log.error("request failed: %s at %s:%d", type(error).__name__, Path(frame.filename).name, frame.lineno)

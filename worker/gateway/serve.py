@@ -37,24 +37,24 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5
 CONNECTIONS = 900
-"""More than all that may owe bytes (`Caps`), use or await a thread (`Bulkhead`) or be live boards; fewer than the usual
-limit of descriptors of a process."""
+"""More than all connections that owe bytes (`Caps`), use or await a thread (`Bulkhead`) or are live boards; fewer than
+the usual limit of descriptors of a process."""
 
 BACKLOG = 64
 """Connections accepted at once. Three times as many may be accepted before the first is read from. An address may have
-more, so a connection that brought its request is not closed because of later ones."""
+more, so later connections do not close one that brought its request."""
 
 INTAKE_THREADS = 4
-"""Messages of hospital systems need the processor and do not wait: more threads would only slow the pages down."""
+"""Messages of hospital systems need the processor and do not wait. More threads would only slow the pages down."""
 
 
 SWITCH_SECONDS = 0.0005
-"""How long a computing thread keeps the interpreter from the others; Python's default is 5 ms. While 30 senders post
+"""The longest time for which a computing thread keeps the interpreter; Python's default is 5 ms. While 30 senders post
 bundles of 1.2 MiB, a page's link takes 0.6 s with this and 2.8 s without (median, on two busy cores)."""
 
 
 class Listening(NamedTuple):
-    """Where the gateway listens, and how."""
+    """The address of the gateway, and its protocol."""
 
     host: str
     port: int
@@ -83,7 +83,7 @@ class _GatewayServer(uvicorn.Server):
 
 
 def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
-    """Serve until a signal to stop. Nothing of a request is logged, because its path may hold a link.
+    """Serve until a signal to stop. No request is logged, because its path may contain a link.
 
     Raises:
         ConfigurationError: `intake.yaml` or `codes.csv` cannot be used.
@@ -93,7 +93,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
     links = links_of(store.redis, store.keys, settings, settings.public_url or listening.url)
     in_force = WatchedIntakeConfig(settings.config_dir)
     app = create_app(run, links, intake_routes(run, client, in_force), client=client, access=access)
-    # All connections of a proxy have its address: how many one sender may have is for the proxy to say.
+    # All connections of a proxy have its address. The proxy limits the connections of one sender.
     owing = Owing(Caps(of_one=Caps().of_all) if listening.behind_proxy else Caps())
     config = uvicorn.Config(
         BehindProxy(app) if listening.behind_proxy else app,
@@ -104,7 +104,7 @@ def serve(run: Runtime, listening: Listening, access: MetricsAccess) -> None:
         proxy_headers=False,
         access_log=False,
         log_config=None,
-        # Strangers would otherwise fill the log: a line for each request that is none.
+        # Strangers would otherwise fill the log: a line for each invalid request.
         log_level="error",
         server_header=False,
         lifespan="off",
@@ -138,7 +138,7 @@ def _watched(in_force: WatchedIntakeConfig, run: Runtime, client: Client) -> Ite
         while not over.wait(LOOK_EVERY_SECONDS):
             refresh_and_report(in_force, run, client)
 
-    # A daemon: while the store is down it may wait for it longer than the gateway's end may take.
+    # A daemon: while the store is down, it may wait longer for it than the gateway's end may take.
     threading.Thread(target=watch, name="intake", daemon=True).start()
     try:
         yield
@@ -162,7 +162,7 @@ def intake_routes(run: Runtime, client: Client, in_force: WatchedIntakeConfig) -
 
 
 def access_of(networks: Iterable[str], token: str, *, behind_proxy: bool) -> MetricsAccess:
-    """Who may read the metrics. Behind a proxy every sender may seem to be this machine.
+    """The permitted readers of the metrics. Behind a proxy every sender may seem to be this machine.
 
     Raises:
         ValueError: a text is not a network.

@@ -1,4 +1,4 @@
-"""The sessions of the board. They are kept in the state store, so that they can be ended from anywhere."""
+"""The sessions of the board. They are kept in the state store, so that every gateway can end them."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from worker.store.keys import Keys
 from worker.store.lease import once_every
 
 LASTS = timedelta(hours=12)
-"""The longest session, with however much activity: a shift."""
+"""The longest session, whatever the activity: a shift."""
 
 IDLE = timedelta(minutes=60)
 """The longest time without activity. Automatic refreshes do not count as activity."""
@@ -36,7 +36,7 @@ class Sessions:
         self._used = f"{keys.namespace}:signed-in:"
 
     def begin(self, link: SignIn, now: datetime) -> Session | None:
-        """A new session by a link; None if the link was used before."""
+        """Begin a session by a link; None if the link was used before."""
         if not once_every(self._redis, f"{self._used}{link.id}", 2 * SIGN_IN_WITHIN):
             return None
         stored = self._all()
@@ -48,7 +48,7 @@ class Sessions:
         return session
 
     def find(self, id: str, now: datetime, *, active: bool = True) -> Session | None:
-        """The session of a cookie, while it lasts. `active`: the person acts, which prolongs it by an hour."""
+        """The session of a cookie, while it lasts. `active`: the person acts, which extends it by an hour."""
         note = cast("bytes | None", self._redis.hget(self.key, digest(id))) if id else None
         if note is None or not _lasts(note, now):
             return None
@@ -59,7 +59,7 @@ class Sessions:
         return session
 
     def alive(self, stored: Mapping[bytes, bytes], now: datetime) -> frozenset[str]:
-        """The digests of the sessions that last, among those read from the store under `key`."""
+        """The digests of the valid sessions, among those read from the store under `key`."""
         return frozenset(field.decode() for field, note in stored.items() if _lasts(note, now))
 
     def end(self, id: str) -> None:
@@ -67,7 +67,7 @@ class Sessions:
         self._redis.hdel(self.key, digest(id))
 
     def end_all(self, person: str) -> int:
-        """End every session of a person, wherever it is open; return how many there were."""
+        """End every session of a person; return how many there were."""
         theirs = [field for field, note in self._all().items() if _read(note)[0] == person]
         return self._redis.hdel(self.key, *theirs) if theirs else 0
 

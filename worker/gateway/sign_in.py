@@ -1,4 +1,4 @@
-"""Signing in to the board by a personal link, and out again."""
+"""Sign-in to the board by a personal link, and sign-out."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,7 +11,7 @@ from worker.links import BadLink, ExpiredLink, SignIn
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """The routes to sign in and out. A GET of the link does not sign in, because a link preview would use it up."""
+    """The routes of sign-in and sign-out. A GET does not sign in, because a link preview would use the link up."""
 
     async def show(request: Request) -> Response:
         _refuse_unsigned(gateway, request)
@@ -39,7 +39,7 @@ def cookie_name(gateway: Gateway) -> str:
 
 
 def cookie_of(gateway: Gateway, request: Request) -> str:
-    """The session id of a request's cookie, if it was signed here. This does not ask the store.
+    """The session id of a request's cookie, if we signed it. This does not ask the store.
 
     Raises:
         Refused: there is no such cookie.

@@ -1,4 +1,4 @@
-"""Snapshots of the ward, each read once for all readers."""
+"""Snapshots of the ward. Each is read once for all readers."""
 
 import asyncio
 import threading
@@ -25,18 +25,18 @@ EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
 
 LOOK_SECONDS = 3.0
-"""How long a reader waits for a snapshot in progress; after that the last one is shown with its time."""
+"""The time for which a reader waits for a snapshot in progress. After it the last snapshot is shown with its time."""
 
 STALE_SECONDS = 10.0
 """An older snapshot is not shown as the present ward."""
 
 
 class Ward(NamedTuple):
-    """Everything the board shows, read at one moment.
+    """The contents of the board, read at one moment.
 
-    Unregistered patients are only counted, unless they have an open episode. `sessions` are the digests of the sessions
-    that last. Two snapshots with the same `version` look the same. `unreadable` are the patients whose stored state
-    cannot be read.
+    Unregistered patients are only counted, unless they have an open episode. `sessions`: the digests of the valid
+    sessions. Two snapshots with the same `version` look the same. `unreadable`: the patients whose stored state cannot
+    be read.
     """
 
     at: datetime
@@ -52,7 +52,7 @@ class Ward(NamedTuple):
 class WardSnapshots:
     """One snapshot in each interval, one at a time, shared by all readers.
 
-    The state of a patient who has not changed is not decoded again.
+    The state of an unchanged patient is not decoded again.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class WardSnapshots:
         self._version = 0
 
     async def ward(self, *, fresh: bool = False, or_last: bool = True) -> Ward:
-        """The ward, at most one interval old; `fresh`: as it is now. Readers share a snapshot in progress.
+        """The ward, at most one interval old; `fresh`: the present ward. Readers share a snapshot in progress.
 
-        `or_last`: if the snapshot takes too long, the last one serves for a while, with its time.
+        `or_last`: if the snapshot takes too long, return the last one, with its time, for a limited time.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached, or does not answer in time.
@@ -95,7 +95,7 @@ class WardSnapshots:
             raise StoreTimeoutError("the store does not answer in time") from None
 
     def look(self) -> Ward:
-        """Read the ward as it is now.
+        """Read the present ward.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached.
@@ -110,7 +110,7 @@ class WardSnapshots:
         return read[1] if read is not None and self._ticks() - read[0] < seconds else None
 
     def overviews(self, ward: Ward) -> list[Overview]:
-        """Every patient as the board shows them. Patients who have not changed are not assessed again."""
+        """The overview of every patient. Unchanged patients are not assessed again."""
         site = self._run.site
         with self._lock:
             known = self._overviews
@@ -162,10 +162,10 @@ class WardSnapshots:
         unregistered: UnregisteredSummary,
         unreadable: tuple[str, ...],
     ) -> int:
-        """Increased whenever the board would look different; it shows no seconds."""
+        """A number that increases whenever the board would look different. The board shows no seconds."""
         minutes = {name: _minute(last.at) for name, last in feeds.items()}
         parts = tuple((check.part, check.well) for check in checks)
-        # Those of the last look were kept until these had been decoded: none has the identity of another.
+        # The states of the last look were kept until these had been decoded, so that no two have one identity.
         identities = [id(state) for state in states]
         shown = (_minute(now), minutes, parts, identities, unregistered, unreadable, id(self._run.site))
         if shown != self._shown:

@@ -11,7 +11,7 @@ from worker.gateway.view import Reader
 WIDTH, HEIGHT = 46, 24
 EDGE = 3
 LEAST_SPAN = 0.02
-"""The height covers at least this part of the value, so that a sign that hardly changes is a flat line."""
+"""The height covers at least this part of the value, so that an almost constant sign is a flat line."""
 
 _PICTURE = Markup(
     '<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '

@@ -21,11 +21,11 @@ class TrendFigure(NamedTuple):
 
 
 def trend(chart: Chart, reader: Reader, episodes: Iterable[Episode]) -> TrendFigure | None:
-    """The course of the last days for some episodes; None if nothing of it was ever charted."""
+    """The course of the last days for some episodes; None if none of it was ever charted."""
     about = subjects(episodes)
     if not any(chart.entries.get(kind) for kind in (*SIGNS, *about)):
         return None
     words = describe(chart, reader.now, reader.site, reader.language, about).splitlines()
-    # The picture escapes what stands in it.
+    # The picture escapes its contents.
     picture = Markup(svg(chart, reader.now, reader.site, reader.language, about))  # noqa: S704
     return TrendFigure(picture, tuple(words))

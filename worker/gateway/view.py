@@ -1,4 +1,4 @@
-"""What the page shows of a patient and an episode, as plain values in the reader's language. Pure."""
+"""The contents of the page about a patient and an episode, as plain values in the reader's language. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -42,7 +42,7 @@ class Reader(NamedTuple):
         return say(words, self.language, **values)
 
     def words(self, said: Phrase) -> str:
-        """What graders, rules and faults say."""
+        """The text of a grader, a rule or a fault."""
         return render(said, self.language, self.site.zone)
 
     def clock(self, at: datetime | None) -> str:
@@ -72,7 +72,7 @@ _TECHNICAL = {
 
 
 def condition_name(condition: str, reader: Reader) -> str:
-    """The condition of an episode that is over, of which no finding names it any more."""
+    """The name of a closed episode's condition, which no finding names any more."""
     name = condition.upper().replace("_", " ")
     since = name.removeprefix("UNREGISTERED PATIENTS SINCE ")
     if since != name:
@@ -102,7 +102,7 @@ class NotificationRow(NamedTuple):
 
 
 class ReminderRow(NamedTuple):
-    """A line of the protocol, with the tocilizumab doses that are left."""
+    """A line of the protocol, with the remaining tocilizumab doses."""
 
     text: str
     source: str
@@ -128,7 +128,7 @@ class Concern(NamedTuple):
 
 
 class Background(NamedTuple):
-    """Facts about the patient, whatever the episode."""
+    """Facts about the patient, independent of the episode."""
 
     grades: tuple[tuple[str, str], ...]
     m_easix: str
@@ -139,7 +139,7 @@ class Background(NamedTuple):
 
 
 class PatientView(NamedTuple):
-    """One patient: who and where, the open episodes, and their evidence."""
+    """One patient: identity and place, the open episodes, and their evidence."""
 
     id: str
     place: str
@@ -150,7 +150,7 @@ class PatientView(NamedTuple):
 
 
 def patient(state: PatientState, reader: Reader) -> PatientView:
-    """Everything to show of a patient."""
+    """Everything that the page shows of a patient."""
     now = _assessed(state, reader)
     found: dict[str, Finding] = {}
     if now is not None:
@@ -201,7 +201,7 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
 
 
 def _because(episode: Episode, finding: Finding) -> Iterable[Phrase]:
-    """The event of the first page, while it still holds; then the present text of the rules."""
+    """The event of the first page, while it is still valid; then the present text of the rules."""
     is_still_so = episode.level_now is not None and episode.level_now >= episode.level
     return dict.fromkeys((*(episode.events if is_still_so else ()), *finding.because))
 
@@ -248,7 +248,7 @@ def convention(name: str, reader: Reader) -> str:
 
 
 def notification_rows(episode: Episode, reader: Reader) -> list[NotificationRow]:
-    """Who was notified of an episode and the outcome, the last first."""
+    """The notified people of an episode and the outcomes, the last first."""
     last = sorted(episode.deliveries, key=lambda delivery: delivery.at, reverse=True)[:NOTIFICATIONS_SHOWN]
     return [
         NotificationRow(
@@ -283,6 +283,6 @@ def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) ->
 
 
 def _doses(chart: Chart, at: datetime) -> list[tuple[str, Entry]]:
-    """Everything given, started and stopped, oldest first."""
+    """All doses, starts and stops, oldest first."""
     found = [(drug, entry) for drug in DRUGS for entry in chart.until(drug, at)]
     return sorted(found, key=lambda dose: (dose[1].place, dose[0]))

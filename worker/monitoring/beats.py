@@ -1,6 +1,6 @@
-"""Beats of the workers: which processes tick, which queues they consume, by how much their machines' clocks differ.
+"""Beats of the workers: the processes that tick, the queues they consume, and the drift of their machines' clocks.
 
-A beat is written each second (`worker/ticker.py`) into one hash. Its time says whether the worker still runs.
+The ticker writes a beat each second (`worker/ticker.py`) into one hash. Its time shows whether the worker still runs.
 """
 
 import os
@@ -25,7 +25,7 @@ MOST_DRIFT_SECONDS = 5.0
 
 
 class Beat(msgspec.Struct, array_like=True):
-    """When (ms) a worker beat last, the queues it consumes, and how far (s) its clock is ahead of the store's."""
+    """A worker's last beat (ms), the queues it consumes, and by how much (s) its clock leads the store's."""
 
     at: int
     queues: list[str]
@@ -56,28 +56,28 @@ def read(redis: Redis, keys: Keys, now: datetime) -> Beats:
 
 
 def forget_stopped(redis: Redis, keys: Keys, beats: Beats) -> None:
-    """Remove the workers that are not among these beats."""
+    """Remove workers without a recent beat."""
     gone = [name for name in cast("list[bytes]", redis.hkeys(keys.workers)) if name.decode() not in beats]
     if gone:
         redis.hdel(keys.workers, *gone)
 
 
 def consumers_by_queue(beats: Mapping[str, Beat]) -> dict[str, int]:
-    """How many workers consume each queue."""
+    """The number of workers that consume each queue."""
     return {queue: sum(queue in one.queues for one in beats.values()) for queue in QUEUES}
 
 
 def drifts(beats: Mapping[str, Beat]) -> dict[str, float]:
-    """By how many seconds each machine's clock is ahead of the store's, if that is too much.
+    """By how many seconds each machine's clock leads the store's, if that is too much.
 
-    No machine's clock decides anything; but if several differ, the store's is the wrong one.
+    No machine's clock decides anything. But if several differ, the store's clock is the wrong one.
     """
     found = {name.rpartition(":")[0]: one.drift for name, one in beats.items()}
     return {machine: seconds for machine, seconds in found.items() if abs(seconds) > MOST_DRIFT_SECONDS}
 
 
 def _runs(one: Beat, now: datetime) -> bool:
-    """Whether a beat is recent. One that lies as far ahead was written before the store's clock was set back."""
+    """Whether a beat is recent. A beat as far ahead was written before the store's clock was set back."""
     return abs(milliseconds(now) - one.at) <= LASTS // timedelta(milliseconds=1)
 
 

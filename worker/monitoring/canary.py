@@ -10,7 +10,7 @@ from alerts.wording.phrase import Phrase, phrase
 from worker.store.keys import SYNTHETIC
 
 CANARY = "canary"
-"""The condition: of the synthetic patient while its page is under way, and of the site if that page does not arrive."""
+"""The condition of the synthetic patient while its page is on its way, and of the site if the page does not arrive."""
 
 TIMEOUT = timedelta(seconds=30)
 """A page that has not arrived after this is an incident."""
@@ -19,7 +19,7 @@ WORDS = Phrase("cartwatch's own page on its way round: nobody is ill, and nothin
 
 
 class Canary:
-    """The page that was sent last, as seen by the watchdog at `now`. `state` is what its previous run stored."""
+    """The last page that was sent, as the watchdog sees it at `now`. `state`: the stored state of the previous run."""
 
     def __init__(
         self, state: Mapping[bytes, bytes], watch: PatientState | None, every: timedelta, now: datetime
@@ -27,7 +27,7 @@ class Canary:
         sent = state.get(b"canary_sent")
         at = datetime.fromisoformat(sent.decode()) if sent else None
         self._now = now
-        # If it was sent later than now, the store's clock has been set back since: nothing is known of it.
+        # If it was sent later than now, the store's clock was set back since, and nothing is known of the page.
         self._sent = at if at is not None and at <= now else None
         self._under_way = state.get(b"canary_under_way") == b"1"
         self._latency = self._latency_of(watch) if self._under_way else None
@@ -42,7 +42,7 @@ class Canary:
         return max(min(sent) - self._sent, timedelta(0)) if sent else None
 
     def overdue(self) -> dict[str, Phrase]:
-        """What is wrong, by condition; empty if nothing is."""
+        """The incident of a page that did not arrive, by its condition; empty if there is none."""
         if self._sent is None or not self._under_way:
             return {}
         waited = self._latency if self._latency is not None else self._now - self._sent
@@ -55,7 +55,7 @@ class Canary:
         return {CANARY: phrase(absent if self._latency is None else late, n=int(waited.total_seconds()))}
 
     def messages(self) -> list[Fault]:
-        """End the last page if it arrived or timed out, and send the next if it is due."""
+        """End the last page if it arrived or timed out, and send the next one if it is due."""
         found = []
         if self._under_way and (self._latency is not None or self._is_due):
             found.append(_message(self._now, over=True))
@@ -64,7 +64,7 @@ class Canary:
         return found
 
     def fields(self) -> dict[str, str | int]:
-        """What the next run needs to know."""
+        """The state for the next run."""
         found: dict[str, str | int] = {}
         if self._latency is not None:
             found["canary_latency"] = self._latency // timedelta(milliseconds=1)

@@ -1,10 +1,10 @@
-"""A jump of the store's clock: detected by the workers' monotonic clocks, reported, and repaired as far as possible.
+"""A jump of the store's clock: detected by the workers' monotonic clocks, reported, and repaired if possible.
 
-The store's clock decides everything, before and after a jump: nobody can tell which of the two was right. After a jump
-forwards every ladder is due at once, and pages. After a jump back nothing would be due for as long as it jumped: keys
-would outlive their time (a wake-up that counts as sent, a lease), and ladders and deliveries would wait. Therefore keys
-lose the time they gained, and everything that waits becomes due at once; a ladder then finds by itself whether it is
-due (`alerts.episodes.escalation.due`).
+The store's clock decides everything, before and after a jump: nobody can say which of the two was right. After a jump
+forwards every ladder is due at once, and pages. After a jump back, nothing would be due for the length of the jump.
+Keys would outlive their time (a wake-up that counts as sent, a lease), and ladders and deliveries would wait. Therefore
+keys lose the time that they gained, and everything that waits becomes due at once. A ladder then finds by itself
+whether it is due (`alerts.episodes.escalation.due`).
 """
 
 import logging
@@ -22,7 +22,7 @@ from worker.store.shard import Store
 log = logging.getLogger(__name__)
 
 REPORTED_FOR = timedelta(minutes=10)
-"""A jump is an incident for so long. Jumps that follow within this time, perhaps back, belong to the same incident."""
+"""A jump is an incident for this long. Further jumps within this time, perhaps back, belong to the same incident."""
 
 CONDITION = "store clock"
 
@@ -33,7 +33,7 @@ WRITTEN_AHEAD = timedelta(minutes=1)
 
 
 def notice(store: Store, clock: StoreClock, last_run: bytes | None) -> None:
-    """Detect a jump since the last tick, or (back only) since the watchdog's `last_run`, while no worker ran."""
+    """Detect a jump since the last tick; back only, also since the watchdog's `last_run` while no worker ran."""
     now = clock.now()
     jumped = clock.jumped()
     ahead_of_now = datetime.fromisoformat(last_run.decode()) - now if last_run is not None else timedelta()
@@ -62,9 +62,9 @@ def found(store: Store) -> dict[str, Phrase]:
 
 
 def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVERY + WRITTEN_AHEAD) -> int:
-    """Make due what is scheduled beyond `wait`: a clock that was ahead wrote it. One round trip if there is none.
+    """Make due whatever is scheduled beyond `wait`: a clock that was ahead wrote it. One round trip if there is none.
 
-    Returns how many items it was.
+    Returns the number of items.
     """
     names = [shard.key(name) for shard in store.keys.advanced() for name in ("timers", "due", "urgent")]
     beyond = milliseconds(now + wait)
@@ -73,14 +73,14 @@ def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVER
         pipe.zrangebyscore(name, f"({beyond}", "+inf")
     ahead = {name: members for name, members in zip(names, pipe.execute(), strict=True) if members}
     for name, members in ahead.items():
-        # XX: what was done meanwhile stays done.
+        # XX: items that were finished meanwhile stay finished.
         pipe.zadd(name, dict.fromkeys(members, milliseconds(now)), xx=True)
     pipe.execute()
     return sum(map(len, ahead.values()))
 
 
 def _limit_last_seen(store: Store, now: datetime) -> None:
-    """A feed that was last seen later than now counts as seen now: else its silence would go unnoticed for as long."""
+    """Limit the last-seen times of feeds to now. A later time would hide the silence of a feed for as long."""
     names = [f"{store.keys.namespace}:feeds", *(shard.key("last_seen") for shard in store.keys.all())]
     pipe = store.redis.pipeline(transaction=False)
     for name in names:
@@ -93,10 +93,10 @@ def _limit_last_seen(store: Store, now: datetime) -> None:
 
 
 def _shorten(redis: Redis, keys: Keys, back: timedelta) -> None:
-    """Take from every expiring key the time it gained. Idempotent.
+    """Shorten the life of every expiring key by the time that it gained. Idempotent.
 
-    One SCAN over the whole store, after a jump back only: a lease or a wake-up of any name that outlived its time would
-    stop work for as long as the clock jumped.
+    It scans the whole store once, and only after a jump back. A lease or a wake-up of any name that outlived its time
+    would stop work for the length of the jump.
     """
     gained = back // timedelta(milliseconds=1)
     least = gained - int(JUMP_SECONDS * 1000)

@@ -15,7 +15,7 @@ from worker.store.shard import Store
 def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Shard]:
     """Open or close the incident of this machine's refused configuration; return the shards to wake.
 
-    Of several processes on a machine the first to see it reports it. It closes when no machine refuses any part.
+    The first process of a machine that sees it reports it. It closes when no machine refuses any part.
     """
     refused = in_force.refused
     if refused == in_force.reported:
@@ -34,7 +34,7 @@ def report(store: Store, in_force: WatchedConfig[Any], now: datetime) -> list[Sh
         if not known:
             wake = _say(store, Phrase("the configuration can be used again"), now, over=True)
         store.redis.hdel(key, field)
-    # Recorded only after the fault stands in the inbox: to notify twice is better than not at all.
+    # Recorded only after the fault stands in the inbox: a second notification is better than none.
     in_force.reported = refused
     return wake
 

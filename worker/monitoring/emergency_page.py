@@ -1,6 +1,6 @@
-"""The emergency page: a page about the paging itself, for when the usual way may be broken.
+"""The emergency page: a page about the paging itself, for times when the usual way may be broken.
 
-`pages` writes it without an evaluation. `send_directly` sends it without the store, from a process of its own: a Celery
+`pages` writes it without an evaluation. `send_directly` sends it without the store, from a process of its own. A Celery
 worker's main process must not send through Apprise, or the sends of its pool would hang.
 """
 
@@ -35,9 +35,9 @@ RETRY_SECONDS = (2, 5, 15, 30, 60, 60, 60)
 
 
 def pages(site: Site, title: Phrase, lines: Sequence[Phrase], now: datetime, urgency: Urgency) -> Iterator[Page]:
-    """One page for each channel of everybody whom the first step of the critical or the technical ladder pages.
+    """One page for each channel of each person whom the first step of the critical or the technical ladder pages.
 
-    Each person reads their own language. Nothing can be answered: there is no episode.
+    Each person reads their own language. Nobody can answer it, because there is no episode.
     """
     on_call = site.on_call
     for person in _people(site, now):
@@ -67,7 +67,7 @@ def _people(site: Site, now: datetime) -> Iterable[str]:
 
 
 def send_directly(settings: Settings, title: Phrase, *lines: Phrase, at: datetime) -> "subprocess.Popen[bytes]":
-    """Send such pages from a process of its own, which outlives this one: to whoever is on duty at a time."""
+    """Send such pages to everybody on duty at a time, from a process of its own, which outlives this one."""
     words = (msgspec.json.encode(line).decode() for line in (title, *lines))
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "worker.monitoring.emergency_page", at.isoformat(), *words],
@@ -80,7 +80,7 @@ def send_directly(settings: Settings, title: Phrase, *lines: Phrase, at: datetim
 def main() -> None:
     """Send the page of the command line to each person on the first channel that accepts it; retry until one does.
 
-    People are paged in parallel: a channel that hangs delays nobody else.
+    People are paged in parallel, so that a hanging channel delays nobody else.
     """
     at, *words = sys.argv[1:]
     title, *lines = (msgspec.json.decode(line, type=Phrase) for line in words)

@@ -22,7 +22,7 @@ from worker.store.requirements import STORED_DATA, advice, violations
 from worker.store.shard import Store
 
 RAN_WITHIN = timedelta(minutes=1)
-"""A watchdog whose last run is older does not run."""
+"""If the watchdog's last run is older, the watchdog does not run."""
 
 CONSUMED: dict[str, str] = {
     "advance": "evaluating",
@@ -31,14 +31,14 @@ CONSUMED: dict[str, str] = {
     "deliver_urgent": "delivering critical pages",
     "picture": "sending pictures",
 }
-"""By queue, the work that stops if no worker consumes it. Exporting is checked only if it is configured."""
+"""The work of each queue, which stops without a worker. Exporting is checked only if it is configured."""
 
 WELL = "as it must be"
 MIB = 1024 * 1024
 
 
 class Check(NamedTuple):
-    """One part, whether it is well, and a text."""
+    """One part, whether it is healthy, and a text."""
 
     part: str
     well: bool
@@ -46,7 +46,7 @@ class Check(NamedTuple):
 
 
 def examine(store: Store, now: datetime, channels: Iterable[str] = ()) -> list[Check]:
-    """Every check, of the rate limits of some `channels` too; if the store cannot be reached, that alone."""
+    """Every check, including the rate limits of `channels`. If the store cannot be reached, only that check."""
     try:
         store.redis.ping()
     except RedisError as error:
@@ -136,7 +136,7 @@ def _heartbeat(status: WatchdogStatus) -> Check:
 
 
 def _rate_limited(store: Store, channels: Iterable[str]) -> Check:
-    """Pages that wait because of their channel's rate limit: a storm, and no fault of ours."""
+    """Pages that wait for their channel's rate limit. That is a storm of pages, not a fault of ours."""
     counts = count_rate_limited(store.redis, store.keys, channels)
     seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in counts.items())
     return Check("rate limited", True, seen or "none")

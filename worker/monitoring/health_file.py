@@ -1,7 +1,7 @@
 """The health file: a process touches it while it works, and the healthcheck of its container checks its age.
 
-It says nothing about other processes: for the service there are `cartwatch health` and `/healthz`. A shell reads it,
-because a Python process for each check costs more processor time than the whole idle service.
+It does not cover other processes: for the service there are `cartwatch health` and `/healthz`. A shell reads it,
+because a Python process for each check would cost more processor time than the whole idle service.
 """
 
 import logging
@@ -11,8 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def touch(path: Path | None) -> None:
-    """Show that this process works; nothing where no file is named. A file that cannot be written only makes the
-    healthcheck fail."""
+    """Show that this process works, if a file is configured. If it cannot be written, only the healthcheck fails."""
     if path is None:
         return
     try:

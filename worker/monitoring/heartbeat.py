@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 WAITS_SECONDS = 5
 
 TOO_OLD = timedelta(seconds=20)
-"""A heartbeat that was under way for longer proves nothing about now."""
+"""An older heartbeat proves nothing about the present."""
 
 
 def beat(run: Runtime, found_well_at: datetime) -> bool:
-    """Report that the watchdog just found nothing wrong; whether the request succeeded."""
+    """Report that the watchdog just found nothing wrong; return whether the request succeeded."""
     url = run.settings.heartbeat_url
     now = run.clock.now()
     if not url or now - found_well_at > TOO_OLD:
@@ -39,7 +39,7 @@ def _ask(url: str) -> bool:
     except OSError as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        # The address may hold a secret, and so may the error's own words.
+        # The address may contain a secret, and so may the error's text.
         log.warning("heartbeat: could not be sent (%s)", type(error).__name__)
         return False
     return True

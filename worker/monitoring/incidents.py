@@ -9,20 +9,20 @@ import msgspec
 log = logging.getLogger(__name__)
 
 WAITS_MS = 60_000
-"""A worker may be absent for this long before it is reported missing: it is being started, or restarted."""
+"""A worker may be absent for this long before it is reported missing, because it is being started or restarted."""
 
 CLOSED_AFTER_MS = timedelta(minutes=1) // timedelta(milliseconds=1)
-"""An incident that was not seen for this long is closed. A trouble that comes and goes is therefore one incident."""
+"""An incident that was not seen for this long is closed. An intermittent trouble is therefore one incident."""
 
 MISSED = "no worker "
-"""How the conditions begin that are reported only after `WAITS_MS`."""
+"""The prefix of the conditions that are reported only after `WAITS_MS`."""
 
 GAP_MS = 40_000
 """If two runs are further apart than this, nothing is known of the time between them."""
 
 
 class Incident(msgspec.Struct, array_like=True):
-    """One trouble: since when (ms), when it was last seen, and whether somebody was notified."""
+    """One trouble: its start (ms), when it was last seen, and whether somebody was notified."""
 
     since: int
     seen: int
@@ -42,7 +42,7 @@ class IncidentChanges(msgspec.Struct):
 
 
 def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: int) -> IncidentChanges:
-    """Update the incidents by what a run has found at a time (ms)."""
+    """Update the incidents with the findings of a run at a time (ms)."""
     change = IncidentChanges([], [], {})
     for condition in found:
         known = before.get(condition)
@@ -65,7 +65,7 @@ def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: in
 
 
 def unpack(raw: bytes | None) -> Incidents:
-    """Decode the incidents from the store. Of what cannot be read nothing is known: it is notified again."""
+    """Decode the incidents from the store. If they cannot be read, everything open is notified again."""
     try:
         return msgspec.json.decode(raw, type=Incidents) if raw else {}
     except msgspec.MsgspecError as error:

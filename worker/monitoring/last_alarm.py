@@ -40,29 +40,29 @@ ANSWER_SECONDS = 1.5
 """How long the store or the broker may take to answer a check."""
 
 PAGE_AFTER_SECONDS = 7.0
-"""How long they may be away before it is paged. With three checks this stays below 15 s; a server that is restarted
-by its supervisor answers earlier."""
+"""The time for which they may be away before it is paged. With three checks this stays below 15 s. A server that its
+supervisor restarts answers earlier."""
 
 FLOW_SECONDS = 4.5
-"""How long between two looks at what waits. They cost most of an idle process, and nothing is stuck before 20 s."""
+"""The time between two looks at waiting work. They cost most of an idle process, and nothing is stuck before 20 s."""
 
 NOT_SENT_SECONDS = 20.0
-"""How long pages may be overdue while none is taken to be sent. A sender that is started again takes one earlier."""
+"""The time for which pages may be overdue while no sender takes any. A restarted sender takes one earlier."""
 NOT_EVALUATED_SECONDS = 30.0
 """The same for messages."""
 NO_WORKER_SECONDS = 60.0
-"""How long no worker may have run the watchdog, which one does each 15 s."""
+"""The time for which no worker may have run the watchdog. One worker does each 15 s."""
 
 OVER_AFTER_SECONDS = 6.0
-"""An outage is over once no process of the machine has seen trouble for so long."""
+"""An outage is over once no process of the machine has seen trouble for this long."""
 FLOWS_AFTER_SECONDS = 30.0
-"""The same where pages or messages did not move: they may move and stop again."""
+"""The same for pages or messages that did not move: they may move and stop again."""
 
 UNFIT = Phrase("its settings are unsafe and no worker starts")
 
 
 class Progress:
-    """Whether work progresses: some of what waited is gone at the next check, whatever was added."""
+    """The progress of work: some of the waiting items are gone at the next check, whatever was added."""
 
     def __init__(self) -> None:
         self._waiting: frozenset[object] = frozenset()
@@ -77,7 +77,7 @@ class Progress:
 
 
 class LastAlarm:
-    """Checks the store, the broker and what waits, and pages directly. Each process has one; its thread calls `check`.
+    """Checks the store, the broker and waiting work, and pages directly. Each process has one, in a thread.
 
     An outage is paged once for a machine, and so is its end.
     """
@@ -107,7 +107,7 @@ class LastAlarm:
         if self._broker is not None:
             self._report(self._broker_outage, "broker", _of(BROKER, broker), began)
         if reason or broker:
-            # Whatever is stuck because of them is reported already.
+            # Everything that is stuck because of them is reported already.
             self._flow = _Flow(self._redis, self._keys, self._clock)
             return
         if began < self._look_at_flow:
@@ -126,7 +126,7 @@ class LastAlarm:
             self._broker.close()
 
     def _store_reason(self, *, strict: bool) -> Phrase | None:
-        """What is wrong with the store; while an outage is open, also what keeps workers from starting on it."""
+        """The trouble of the store. While an outage is open, also a reason why workers would not start on it."""
         try:
             if strict and self._bars():
                 return UNFIT
@@ -137,7 +137,7 @@ class LastAlarm:
 
     def _bars(self) -> bool:
         found = violations(self._redis, self._keys, volatile=self._settings.volatile)
-        # Of a store that a newer version writes to, that version's processes look after the pages.
+        # If a newer version has written to the store, that version's processes look after the pages.
         return any(violation.fatal and violation.part != STORED_DATA for violation in found)
 
     def _report(self, outage: Outage, what: str, line: Phrase | None, began: float) -> None:
@@ -167,14 +167,14 @@ class LastAlarm:
 
 
 class _Flow:
-    """Whether pages and messages progress, and the watchdog runs."""
+    """The progress of pages and messages, and the runs of the watchdog."""
 
     def __init__(self, redis: Redis, keys: Keys, clock: StoreClock) -> None:
         self._redis, self._keys, self._clock = redis, keys, clock
         self._pages, self._messages, self._watchdog = Progress(), Progress(), Progress()
 
     def trouble(self, now: float) -> Phrase | None:
-        """What is stuck for too long; None if nothing is. One round trip."""
+        """The work that is stuck for too long; None if there is none. It takes one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._keys.watchdog, "last_run")
         pipe.time()
@@ -207,7 +207,7 @@ class _Flow:
 
 
 class _Broker:
-    """Celery's broker, where it is not the store."""
+    """Celery's broker, if it is not the store."""
 
     def __init__(self, settings: Settings) -> None:
         options = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
@@ -216,7 +216,7 @@ class _Broker:
         self._connection: Any = None
 
     def reason(self) -> Phrase | None:
-        """What is wrong with it; None where it answers."""
+        """The trouble of the broker; None if it answers."""
         if self._connection is None:
             self._connection = Connection(
                 self._address, connect_timeout=ANSWER_SECONDS, transport_options=self._options
@@ -226,7 +226,7 @@ class _Broker:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
             connection.default_channel.queue_declare("advance", passive=True)
         except connection.channel_errors:
-            return None  # it answers that the queue is not there
+            return None  # it answers that the queue does not exist
         except Exception as error:
             self.close()
             return _no_answer(error)
@@ -247,7 +247,7 @@ def _of(text: str, reason: Phrase | None) -> Phrase | None:
 
 
 def reason_of(error: RedisError) -> Phrase:
-    """Why a store cannot be used."""
+    """The reason why a store cannot be used."""
     if isinstance(error, BusyLoadingError):
         return Phrase("it is still reading its data from disk")
     if isinstance(error, UNREACHABLE):
@@ -266,9 +266,9 @@ def _no_answer(error: Exception) -> Phrase:
 
 
 def refused(settings: Settings, error: UnfitStoreError) -> None:
-    """Report that a process does not start because of its store. One that goes on refusing is paged.
+    """Report that a process refuses to start because of its store. If it continues to refuse, it is paged.
 
-    Who is refused because a newer version has written to the store is not missed while workers of that one run.
+    If a newer version has written to the store, a refused process is not missed while workers of that version run.
     """
     if settings.clock == "simulated" or (isinstance(error, NewerDataError) and _others_work(settings)):
         return
@@ -282,7 +282,7 @@ def refused(settings: Settings, error: UnfitStoreError) -> None:
 
 
 def _others_work(settings: Settings) -> bool:
-    """Whether some worker has run the watchdog lately."""
+    """Whether a worker has run the watchdog recently."""
     redis = _impatient(settings.redis_url)
     pipe = redis.pipeline(transaction=False)
     pipe.hget(Keys(settings.namespace, settings.shards).watchdog, "last_run")
@@ -309,7 +309,7 @@ def watching(settings: Settings) -> Iterator[None]:
 
 
 def start(settings: Settings, over: threading.Event | None = None) -> None:
-    """The same, until `over` is set, or for the life of this process."""
+    """Check in a thread until `over` is set, or for the life of this process."""
     over = over if over is not None else threading.Event()
     threading.Thread(target=_run, args=(LastAlarm(settings), over), name="last alarm", daemon=True).start()
 
@@ -319,7 +319,7 @@ def _run(last_alarm: LastAlarm, over: threading.Event) -> None:
         try:
             last_alarm.check()
         except Exception as error:
-            # It must go on, whatever happens: there is nobody after it.
+            # It must continue whatever happens: nothing else takes its place.
             log.error("last alarm: a check failed (%s)", type(error).__name__)
     last_alarm.close()
 
@@ -344,5 +344,5 @@ def _impatient(url: str) -> Redis:
 
 
 def _is_apart(settings: Settings) -> bool:
-    """Whether the broker is another server than the store."""
+    """Whether the broker is a server other than the store."""
     return urlsplit(settings.broker).netloc != urlsplit(settings.redis_url).netloc

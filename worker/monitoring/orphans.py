@@ -1,4 +1,4 @@
-"""Orphaned leases: what a killed process owned is released at once, instead of when it expires.
+"""Orphaned leases: the leases of a killed process are released at once, before they expire.
 
 The leases of shards, exports, channels and pages expire by themselves, some only after a minute. Each second the tick
 checks whether their owners still run: processes of this machine by their number, others by their connections.
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def release_orphans(store: Store, channels: Iterable[str], now: datetime, elsewhere: RemoteOwners) -> None:
-    """Release what killed processes owned. It takes one round trip, unless something has been owned for long.
+    """Release the leases of killed processes. It takes one round trip, unless a lease is old.
 
-    Check both keys of a channel lock. After `lease` was shortened, the in-flight set may have dropped a lock that
-    the channel key still holds.
+    Check both keys of a channel lock. After `lease` was shortened, the in-flight set may have dropped a lock that the
+    channel key still holds.
     """
     leases = [key for shard in store.keys.advanced() for key in (shard.lease, shard.export_lease)]
     asked = [(channel, priority) for channel in channels for priority in channel_lock.TASKS]
@@ -60,7 +60,7 @@ def _end(store: Store, lock: channel_lock.ChannelLock, now: datetime, ended: Col
     log.warning("a worker was killed while it sent on %s; its pages are due again", lock.channel)
     _revoke_page_leases(store, now, ended)
     lock.lease(store.keys).release(store.redis)
-    # Last: if this process is killed too, the next still finds the rest.
+    # Last: if this process is killed too, the next process still finds the rest.
     store.redis.zrem(store.keys.in_flight(lock.priority), lock.text)
 
 

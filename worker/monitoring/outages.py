@@ -1,7 +1,7 @@
-"""Outages that the processes of this machine page about directly: once for each outage, whichever of them notices it.
+"""Outages that the processes of this machine page about directly, once for each outage, whoever notices it.
 
-The record of an outage is a small file in the user's private folder, because the store may be what is gone. It has the
-same length from the start: on a full disk it can still be written in place. Where it cannot be used, each process
+The record of an outage is a small file in the user's private folder, because the store may be what is gone. It has its
+full length from the start, so that it can be written in place on a full disk. If the file cannot be used, each process
 keeps its own record: a page sent several times is better than none.
 """
 
@@ -16,23 +16,23 @@ import msgspec
 from worker.runtime.private_folder import open_private, private_folder
 
 CONTINUES_SECONDS = 20.0
-"""Reports of trouble that are not further apart belong to one trouble. A worker that refuses to start is started again
-well within this."""
+"""Reports of trouble that are no further apart belong to one trouble. A supervisor restarts a worker that refuses to
+start well within this time."""
 
 FORGOTTEN_SECONDS = 300.0
-"""An outage that nobody has seen for so long is not the one that is seen now."""
+"""An outage that nobody has seen for this long is over, and not the one that is seen now."""
 
 LOCK_SECONDS = 1.0
-"""How long another process may keep the record to itself; it may have been stopped meanwhile."""
+"""The time for which another process may lock the record. It may have been stopped meanwhile."""
 
 _LENGTH = 160
 
 
 class Record(msgspec.Struct):
-    """Moments of the monotonic clock of this machine, which all its processes share; 0 where there is none."""
+    """Moments of the monotonic clock of this machine, which all its processes share; 0 means none."""
 
     first: float = 0
-    """Since when the present trouble is seen, by any process."""
+    """The start of the present trouble, as seen by any process."""
     seen: float = 0
     """When it was last seen."""
     paged: float = 0
@@ -42,7 +42,7 @@ class Record(msgspec.Struct):
 
 
 class Outage:
-    """One kind of outage of an installation, as the processes of this machine share it."""
+    """One kind of outage of an installation, shared by the processes of this machine."""
 
     def __init__(self, installation: str, kind: str, *, after: float, quiet: float) -> None:
         """`after`: seconds that trouble lasts before it is paged. `quiet`: seconds without trouble until it is over."""
@@ -54,13 +54,13 @@ class Outage:
             pass  # the file exists before the disk is full
 
     def trouble(self, since: float, now: float) -> bool:
-        """Report trouble that this process has seen `since`; whether this process is to page about it."""
+        """Report trouble that this process has seen `since`; return whether this process must page about it."""
         with self._record(now) as record:
             continues = bool(record.seen) and now - record.seen <= CONTINUES_SECONDS
             record.first = min(record.first, since) if continues else since
             if record.paged and now - record.seen > FORGOTTEN_SECONDS:
                 record.paged = 0
-            # A process that was slow to notice the end of the last outage does not begin it anew.
+            # A process that is slow to notice the end of the last outage must not begin it anew.
             record.first = max(record.first, record.over)
             record.seen = max(record.seen, now)
             if record.paged or now - record.first < self._after:
@@ -69,7 +69,7 @@ class Outage:
             return True
 
     def well(self, now: float) -> float | None:
-        """Report that there is no trouble; the seconds an outage lasted, where this process is to say it is over."""
+        """Report that there is no trouble. Return the length (s) of an outage whose end this process must report."""
         with self._record(now) as record:
             if not record.paged or now - record.seen < self._quiet:
                 return None
@@ -113,7 +113,7 @@ class Outage:
 
 
 def _lock(file: int) -> None:
-    """Lock the record. If its holder keeps it for longer, it has been stopped: go on without the lock."""
+    """Lock the record. If another process keeps the lock for longer, that process was stopped: continue without it."""
     deadline = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(BlockingIOError):
@@ -123,7 +123,7 @@ def _lock(file: int) -> None:
 
 
 def _read(file: int, now: float) -> Record:
-    """Read the record. One that is damaged, or older than the last start of this machine, counts as empty."""
+    """Read the record. A damaged one, or one older than the last start of this machine, counts as empty."""
     try:
         record = msgspec.json.decode(os.pread(file, _LENGTH, 0), type=Record)
     except msgspec.MsgspecError:

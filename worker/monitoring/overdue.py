@@ -1,4 +1,4 @@
-"""Stuck work: what has waited too long, shard by shard."""
+"""Stuck work: everything that has waited too long, shard by shard."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from worker.store.keys import Shard
 from worker.store.shard import Store
 
 OVERDUE = timedelta(seconds=10)
-"""Work that has waited longer than this is overdue: something does not run."""
+"""Work that has waited longer than this is overdue: some part does not run."""
 
 SPARE_LEASES = 2
-"""A lease with more than so many of its lengths left was not taken by our worker, and would never be released."""
+"""A lease with more than this many of its lengths left was not acquired by our worker, and would never be released."""
 
 OVERDUE_MS = OVERDUE // timedelta(milliseconds=1)
 
 
 class Overdue(NamedTuple):
-    """How much of each kind has waited too long, by the number of its shard."""
+    """The amount of overdue work of each kind, by the number of its shard."""
 
     messages: dict[int, int]
     ladders: dict[int, int]
@@ -28,19 +28,20 @@ class Overdue(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many in all."""
+        """The amount of all kinds."""
         return sum(sum(waits.values()) for waits in self)
 
     def kinds(self) -> dict[str, int]:
-        """How many of each kind."""
+        """The amount of each kind."""
         return {kind: sum(waits.values()) for kind, waits in self._asdict().items()}
 
 
 def find(store: Store, backlog: Backlog) -> Overdue:
-    """Everything overdue in a backlog. Another round trip asks about leases, late timers and inboxes with a cursor.
+    """All overdue work in a backlog. Another round trip reads leases, late timers and the cursors of inboxes.
 
-    A shard's inbox counts once, however much waits in it; its pages count up to the first few hundred. Stream entries
-    are compared with the store's clock. A backlog that is being worked off is not overdue (`store/fair_shares.py`).
+    A shard's inbox counts once, however many messages wait in it; its pages count up to the first few hundred. Stream
+    entries are compared with the store's clock. A backlog that batches are working off is not overdue
+    (`store/fair_shares.py`).
     """
     limit, store_limit = backlog.now - OVERDUE_MS, backlog.store_ms - OVERDUE_MS
     known = {one.shard: one for one in backlog.shards}
@@ -78,5 +79,5 @@ def _is_before(at: int | None, limit: int) -> bool:
 
 
 def _is_worked_off(one: ShardBacklog) -> bool:
-    """Whether batches are committed while a backlog waits before the cursor. A batch in progress counts one crash."""
+    """Whether batches are committed while a backlog waits before the cursor. A batch in progress is one crash."""
     return one.cursor is not None and (one.crashes or b"0") in (b"0", b"1")

@@ -19,13 +19,13 @@ from worker.store.shard import Store
 EVERY = timedelta(seconds=15)
 
 PATIENTS_SHOWN = 10
-"""How many patients the page of a silent feed names."""
+"""The most patients that the page of a silent feed names."""
 
 
 def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
     """Check every configured feed, unless another worker just did; return the shards to wake.
 
-    A feed that never sent anything is timed from the first check.
+    A feed that never sent anything is measured from the first check.
     """
     if not site.on_call.feeds or not once_every(store.redis, f"{store.keys.namespace}:feeds:looked", EVERY):
         return []
@@ -44,13 +44,13 @@ def watch_feeds(store: Store, site: Site, now: datetime) -> list[Shard]:
         else:
             pipe.hset(_silent_key(store), source, now.isoformat())
     wake = append(store.redis, store.keys, map(encoded, faults), now).wake
-    # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
+    # Recorded only after the faults stand in the inbox: a second notification is better than none.
     pipe.execute()
     return wake
 
 
 class LastSeen(NamedTuple):
-    """When a feed last sent something. If it never did (not `ever`): when it was first checked."""
+    """The time a feed last sent something. If it never did (not `ever`), the time it was first checked."""
 
     at: datetime
     ever: bool = True
@@ -64,9 +64,9 @@ def is_silent(last: LastSeen, source: str, site: Site, now: datetime) -> bool:
 def changes(
     feeds: Mapping[str, LastSeen], silent: set[str], site: Site, now: datetime, patients: Mapping[str, list[str]]
 ) -> list[Fault]:
-    """The faults of feeds that have fallen silent, with the `patients` of each, and of feeds that are back.
+    """The faults of newly silent feeds, with the `patients` of each, and of feeds that are back.
 
-    `silent` are the feeds whose silence was reported before.
+    `silent`: the feeds whose silence was reported before.
     """
     faults = []
     for source in site.on_call.feeds:
@@ -81,7 +81,7 @@ def changes(
 
 
 def silence(source: str, last: LastSeen, patients: Sequence[str]) -> Phrase:
-    """The text of a silent feed's page: since when it is silent, and of which patients it sent readings."""
+    """The text of a silent feed's page: since when it is silent, and the patients whose readings it sent."""
     text = "nothing from {source} since {at}" if last.ever else "{source} never sent anything, watched since {at}"
     parts = [phrase(text, source=source, at=At(last.at))]
     if patients:
@@ -92,7 +92,7 @@ def silence(source: str, last: LastSeen, patients: Sequence[str]) -> Phrase:
 
 
 def covered(store: Store, sources: Sequence[str]) -> dict[str, list[str]]:
-    """By source, the patients who have readings of it: place and id. With any source, every state is read."""
+    """The patients with readings of each source, as place and id. With any source, every state is read."""
     found: dict[str, list[str]] = {source: [] for source in sources}
     for state in store.states() if sources else []:
         if state.patient == SITE_SUBJECT or state.discharged_at is not None:

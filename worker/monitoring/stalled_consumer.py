@@ -1,8 +1,8 @@
 """A stalled consumer: a worker that ticks but takes no message, although messages wait in its queues.
 
-This was seen with Celery on Redis after the broker was restarted: the event loop goes on, and the connection that
-takes messages is gone for good. Other workers do its work, so nothing is lost; but if it is the only worker, it must
-end and be started again.
+It was seen with Celery on Redis after the broker was restarted: the event loop continues, and the connection that takes
+messages is gone for good. Other workers do its work, so nothing is lost. But if it is the only worker, it must end, so
+that its supervisor starts it again.
 """
 
 import logging
@@ -12,7 +12,7 @@ import time
 log = logging.getLogger(__name__)
 
 STALLED_AFTER_SECONDS = 75.0
-"""Longer than any task may run: a worker that is not stalled has taken another message by then."""
+"""Longer than any task may run: by then a worker that is not stalled has taken another message."""
 
 EVERY_SECONDS = 5.0
 
@@ -21,7 +21,7 @@ GAP_SECONDS = 12.0
 
 
 class ConsumerWatch:
-    """Whether this worker takes messages from its queues while some wait."""
+    """The check whether this worker takes messages from its queues while some wait."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -31,11 +31,11 @@ class ConsumerWatch:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for the next check."""
+        """Whether the next check is due."""
         return self._since is None or time.monotonic() - self._checked >= EVERY_SECONDS
 
     def is_stalled(self, waiting: int) -> bool:
-        """Check while so many messages wait in the worker's queues."""
+        """Check, with the number of messages that wait in the worker's queues."""
         now = time.monotonic()
         if self._since is None or not waiting or self.taken != self._before or now - self._checked > GAP_SECONDS:
             self._since = now

@@ -1,4 +1,4 @@
-"""How many patients are not registered, since when and from which sources: for the watchdog, health and the board."""
+"""The unregistered patients: how many, since when and from which sources; for the watchdog, health and the board."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from worker.monitoring.incidents import Incident
 from worker.store.shard import Store
 
 CONDITION = "unregistered patients since "
-"""How the conditions of the technical pages begin. The time follows of the newest patient they count."""
+"""The prefix of the conditions of the technical pages. The time of their newest patient follows."""
 
 
 class UnregisteredSummary(NamedTuple):
-    """How many patients are not registered, since when the first of them, and the sources that send for them."""
+    """The number of unregistered patients, the time of the first of them, and the sources that send for them."""
 
     patients: int
     since: datetime | None
@@ -32,7 +32,7 @@ NOBODY = UnregisteredSummary(0, None, ())
 
 
 def tally(found: Iterable[Unregistered]) -> UnregisteredSummary:
-    """Sum up unregistered patients, as `Store.unregistered` lists them."""
+    """Summarise unregistered patients, as `Store.unregistered` lists them."""
     notes = list(found)
     sources = sorted({source for one in notes for source in one.sources})
     return UnregisteredSummary(len(notes), min((one.first for one in notes), default=None), tuple(sources))
@@ -41,8 +41,8 @@ def tally(found: Iterable[Unregistered]) -> UnregisteredSummary:
 def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident], now: datetime) -> dict[str, Phrase]:
     """The incident of patients whose registration is overdue, by its condition; empty if there are none.
 
-    While it is open, another overdue patient opens a new one, with a page that counts them all; but no sooner than
-    `page_after` after the one before.
+    While it is open, a further overdue patient opens a new one, with a page that counts all of them, but no sooner than
+    `page_after` after the previous one.
     """
     late = [one for one in store.unregistered().values() if now - one.first >= page_after]
     if not late:

@@ -1,8 +1,8 @@
-"""The watchdog: every 15 s one worker looks for overdue work, and for a store, machines and queues out of order.
+"""The watchdog: every 15 s one worker looks for overdue work and for trouble of the store, machines and queues.
 
 It reports each incident as a fault, in the log and as counts. If the site's shard itself is stuck, the page bypasses
 its processing and goes straight into the outbox. If no process delivers or no watchdog runs, `last_alarm.py` pages
-directly. While all is well an external dead-man's switch is pinged: if the pings stop, that service raises the alarm
+directly. While all is well we ping an external dead-man's switch. If the pings stop, that service raises the alarm
 without depending on us.
 """
 
@@ -52,24 +52,24 @@ FHIR_BASE = "FHIR base"
 """The condition of an EHR that accepts nothing."""
 
 BEHIND = "overdue "
-"""How the conditions of overdue work begin."""
+"""The prefix of the conditions of overdue work."""
 
 SITE_SHARD_STUCK = "the site's shard"
-"""A condition of its own, whose page bypasses the processing."""
+"""A condition of its own. Its page bypasses the processing."""
 
 SOURCES_NAMED = 5
-"""So many of the sources whose dead letters are dropped have an incident of their own."""
+"""The most sources with dropped dead letters that have an incident of their own."""
 
 
 class WatchdogActions(NamedTuple):
-    """What a run asks of its caller: to wake shards, and to send a heartbeat."""
+    """The actions that a run requires of its caller: shards to wake, and whether to send a heartbeat."""
 
     wake: tuple[Shard, ...] = ()
     heartbeat: bool = False
 
 
 def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
-    """Check everything, unless another worker just did. In a replay nothing can be late: no time passes."""
+    """Check everything, unless another worker just did. In a replay nothing can be late, because no time passes."""
     if run.settings.clock == "simulated":
         return WatchdogActions()
     store = run.store
@@ -84,7 +84,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     workers = beats.read(store.redis, store.keys, now)
     beats.forget_stopped(store.redis, store.keys, workers)
     before = incidents.unpack(state.get(b"incidents"))
-    # SET NX does not fail on a key of another type, so nobody else would find it. One pass for each incident.
+    # SET NX does not fail on a key of another type, so no other part would find it. One pass for each incident.
     is_new = any(waits and f"{BEHIND}{kind}" not in before for kind, waits in overdue._asdict().items())
     moved = move_away(store.redis, store.keys, now) if is_new else []
     moved += unreadable.retry(store.redis, store.keys, now)
@@ -92,7 +92,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.canary_every)
     if _no_worker_ran(state, now):
-        # Work is overdue because no worker ran. The next run reports what the workers that run now leave undone.
+        # Work is overdue because no worker ran. The next run reports the work that the present workers leave undone.
         found = {part: what for part, what in found.items() if part != SITE_SHARD_STUCK and not part.startswith(BEHIND)}
         state.pop(b"canary_sent", None)
     canary = Canary(state, _canary_state(store), every, now)
@@ -101,13 +101,13 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     faults = [*canary.messages(), *_faults(change.opened, change.closed, found, now)]
     _bypass_processing(run, change, found, now)
     wake = append(store.redis, store.keys, map(encoded, faults), now).wake
-    # Recorded only after the faults stand in the inbox: to notify twice is better than not at all.
+    # Recorded only after the faults stand in the inbox: a second notification is better than none.
     _record(store, server, change.incidents, overdue, canary, now)
     return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
 
 
 def _canary_state(store: Store) -> PatientState | None:
-    """What is stored of the synthetic patient; one that cannot be read begins anew with the next canary."""
+    """The stored state of the synthetic patient. If it cannot be read, the next canary begins anew."""
     with suppress(UnreadableError):
         return store.state(SYNTHETIC)
     return None
@@ -117,7 +117,7 @@ def _canary_state(store: Store) -> PatientState | None:
 
 
 def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dict[str, Phrase]:
-    """Everything that is wrong now: by condition, a text that names no patient."""
+    """All present trouble: by condition, a text that names no patient."""
     store = run.store
     found: dict[str, Phrase] = {}
     for kind, waits in overdue._asdict().items():
@@ -144,7 +144,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
 
 
 def _dropped(store: Store, now: datetime) -> dict[str, Phrase]:
-    """The first few sources of which dead letters were dropped lately."""
+    """The first few sources that recently lost dead letters."""
     dropping = dead_letters.tally(store.redis, store.keys, now).dropping
     return {
         f"dead letters {source[:SOURCE_SHOWN]}": phrase(
@@ -190,7 +190,7 @@ def _faults(opened: Iterable[str], closed: Iterable[str], found: Mapping[str, Ph
 def _bypass_processing(
     run: Runtime, change: incidents.IncidentChanges, found: Mapping[str, Phrase], now: datetime
 ) -> None:
-    """If the site's shard has just got stuck, put the page into its outbox."""
+    """If the site's shard has just become stuck, put the page into its outbox."""
     if SITE_SHARD_STUCK in change.opened:
         enqueue_emergency_page(run.store, run.site, found[SITE_SHARD_STUCK], now)
 
@@ -230,7 +230,7 @@ def _heartbeat_is_due(store: Store, settings: Settings) -> bool:
 
 
 class WatchdogStatus(NamedTuple):
-    """The last run of the watchdog; `notified` are the conditions of open incidents somebody was notified of."""
+    """The last run of the watchdog. `notified`: the conditions of open incidents of which somebody was notified."""
 
     last_run: datetime | None
     notified: tuple[str, ...]
@@ -244,7 +244,7 @@ class WatchdogStatus(NamedTuple):
 
 
 def last_run(store: Store) -> WatchdogStatus:
-    """The state of the run_watchdog, for health and metrics."""
+    """The state of the last run, for health and metrics."""
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
 
     def moment(name: bytes) -> datetime | None:

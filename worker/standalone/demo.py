@@ -37,7 +37,7 @@ PAGES = "pages.txt"
 PAGE_WIDTH = 110
 
 GRADES_WIDTH = 56
-"""The width of the grade columns; the rest of a line is for the report."""
+"""The width of the grade columns. The rest of a line is for the report."""
 
 
 def read_case(path: Path) -> list[AnyMessage]:
@@ -48,7 +48,8 @@ def read_case(path: Path) -> list[AnyMessage]:
 class People:
     """The people of the demonstration. They answer most pages after four minutes.
 
-    The first critical page is answered only once the consultant is notified, the first high one only after a repeat.
+    They answer the first critical page only once the consultant is notified, and the first high one only after a
+    repeat.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class People:
         self._let_climb = {"high": 1, "critical": 1}
 
     def respond(self, event: dict[str, Any]) -> Iterator[AnyMessage]:
-        """The acknowledgement of a page, if this one is answered."""
+        """The acknowledgement of a page, if the people answer it."""
         if event["kind"] != "page" or event["urgency"] == "low" or event["reason"] in ENDED:
             return
         at = datetime.fromisoformat(event["at"])
@@ -89,7 +90,7 @@ def demonstrate(output: Path, console: Console, config_dir: Path | None = None) 
 def _replay(
     messages: list[AnyMessage], pages: Console, console: Console, config_dir: Path | None
 ) -> tuple[list[dict[str, Any]], int]:
-    """Every event of the replay, and how many pages the phone received; the phone prints to `pages`."""
+    """Every event of the replay, and the number of pages that the phone received. The phone prints to `pages`."""
     events: list[dict[str, Any]] = []
     with _progress(console) as progress:
         task = progress.add_task("replay", total=1.0)
@@ -113,7 +114,7 @@ def _share(event: dict[str, Any], messages: list[AnyMessage]) -> float:
 
 
 def print_page(console: Console, page: ReceivedPage) -> None:
-    """Print one page as the phone shows it. No line is broken, so that its link can be opened from the terminal."""
+    """Print one page as the phone shows it. No line is broken, so that the link works in the terminal."""
     urgency = next((name for name in URGENCIES if page.title.startswith(f"[{name.upper()}]")), "low")
     console.print(Rule(escape(page.path.lstrip("/")), align="left", style=COLOURS[urgency]))
     console.print(Text(page.title, style=COLOURS[urgency]), soft_wrap=True)
@@ -147,7 +148,7 @@ def _write(
 
 
 def _table(course: Course, width: int) -> Table:
-    """One line a day, so that it stands on one screen; what the report states is whole in `course.html`."""
+    """One line for each day, so that the table fits on one screen. `course.html` has the full report."""
     table = Table(
         title="Worst grade of each day, beside what the report states",
         box=SIMPLE_HEAD,
@@ -163,13 +164,13 @@ def _table(course: Course, width: int) -> Table:
 
 
 def _cells(row: DayRow) -> list[str]:
-    """Day, grades, m-EASIX with `*` where a treatment confounds it, and what the report states."""
+    """Day, grades, m-EASIX (`*`: a treatment confounds it), and the statement of the report."""
     score = "" if row.m_easix is None else f"{row.m_easix:.1f}{'*' if row.confounded else ''}"
     sign = {True: "= ", False: "DIFFERS: ", None: ""}[row.agrees]
     return [f"D{row.day}", *(_grade(row.grades[system]) for system in SYSTEMS), score, sign + row.reported]
 
 
 def _grade(grade: DayGrade) -> str:
-    """The worst grade, and the one the day ended with where it is another."""
+    """The worst grade of the day; and the last one, if it differs."""
     worst, last = ("-" if value is None else str(value) for value in (grade.worst, grade.last))
     return worst if worst == last else f"{worst} > {last}"

@@ -28,12 +28,12 @@ from worker.standalone.child_process import die_with_parent
 from worker.store import aof_repair
 
 READY_WITHIN = 120.0
-"""Seconds a server may take to answer, replay of its append-only file included."""
+"""The seconds within which a server must answer. Loading its append-only file is included."""
 STOP_WITHIN = 15.0
 """Seconds between SIGTERM and SIGKILL."""
 FOLDER_FREE_WITHIN = 5.0
-"""Seconds a data folder may stay in use: by the server of a process that was just killed, or by the child that was
-rewriting the append-only file for it."""
+"""The seconds for which a data folder may stay in use: by the server of a process that was just killed, or by its child
+that rewrites the append-only file."""
 
 LEAST_MEMORY = 128 * 1024 * 1024
 MOST_MEMORY = 4 * 1024 * 1024 * 1024
@@ -62,7 +62,7 @@ save ""
 
 
 class EmbeddedRedisError(Exception):
-    """The embedded Redis cannot be started; the text says why and what to do."""
+    """The embedded Redis cannot be started. The text gives the reason and the fix."""
 
 
 class NoRedisError(EmbeddedRedisError):
@@ -87,8 +87,8 @@ class FolderInUseError(EmbeddedRedisError):
 def find_server() -> list[str] | None:
     """The command of a Redis server: CARTWATCH_REDIS_SERVER, else the one installed with cartwatch, else one on PATH.
 
-    The installed one comes before that of the machine, so that the server that wrote a data folder also reads it,
-    whatever is installed on the machine later. None if there is no server.
+    The installed one precedes the machine's own. The server that wrote a data folder therefore also reads it, whatever
+    is installed on the machine later. None if there is no server.
     """
     if named := os.environ.get("CARTWATCH_REDIS_SERVER"):
         return [named]
@@ -104,10 +104,10 @@ def find_server() -> list[str] | None:
 class EmbeddedRedis:
     """A Redis server of our own on a loopback port, behind a random password; a context manager.
 
-    Without a `folder` the data live in a temporary one, deleted on leaving; a given folder survives and is
-    replayed by the next start. `port` is chosen when not given. Port and password stay the same over `stop`,
-    `kill` and `start`. `memory` is how many bytes it may use: a quarter of the machine's where not given. Start it
-    from the main thread: only then does the server end when its parent is killed.
+    Without a `folder` the data live in a temporary one, which is deleted at the end. A given folder survives, and the
+    next start replays it. A free `port` is chosen if none is given. Port and password stay the same over `stop`, `kill`
+    and `start`. `memory`: the bytes that it may use; by default a quarter of the machine's. Start it from the main
+    thread: only then does the server end when its parent is killed.
 
     Raises:
         NoRedisError: on `start`, when the machine has no server.
@@ -145,7 +145,7 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """The address of the charts; it carries the password, so it belongs in no log."""
+        """The address of the store. It contains the password, so it belongs in no log."""
         return self._url(0)
 
     @property
@@ -160,7 +160,7 @@ class EmbeddedRedis:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, None when it is not running."""
+        """The server's process id; None if it does not run."""
         return self._process.pid if self._process is not None and self.running else None
 
     @property
@@ -171,7 +171,7 @@ class EmbeddedRedis:
     def start(self, stop: threading.Event | None = None) -> None:
         """Start the server and wait until it answers. Does nothing if it runs.
 
-        With `stop` it waits until that is set, however long the server loads its append-only file.
+        With `stop` it waits without a time limit, until that event is set: loading the append-only file may take long.
         """
         if self.running:
             return
@@ -190,7 +190,7 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """Stop the server in good order; its data stay. Does nothing if it does not run."""
+        """Stop the server gracefully; its data stay. Does nothing if it does not run."""
         if self._process is not None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -198,7 +198,7 @@ class EmbeddedRedis:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the server as a power cut would; its data stay."""
+        """Kill the server, as a power cut would; its data stay."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -206,7 +206,7 @@ class EmbeddedRedis:
         self._release_folder()
 
     def close(self) -> None:
-        """Stop, and delete the data folder if it was a temporary one."""
+        """Stop the server, and delete its data folder if that is temporary."""
         self.stop()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -290,7 +290,7 @@ class _PortTakenError(EmbeddedRedisError):
 
 
 def memory_by_default(limits: Sequence[Path] = CGROUP_LIMITS) -> int:
-    """Bytes an embedded Redis may use: a quarter of the memory of this machine or its container, within bounds."""
+    """The bytes that an embedded Redis may use: a quarter of the memory of this machine or container, within bounds."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     texts = [path.read_text(encoding="ascii").strip() for path in limits if path.is_file()]
     whole = min([machine, *(int(text) for text in texts if text.isdigit())])
@@ -320,7 +320,7 @@ def _lock(folder: Path) -> int:
 
 
 def _keep_to_owner(folder: Path) -> None:
-    """Close a data folder to other users. A folder with foreign files is not ours to close."""
+    """Close a data folder to other users. A folder with foreign files does not belong to us."""
     found = folder.stat()
     if not found.st_mode & 0o077:
         return

@@ -1,4 +1,4 @@
-"""An example to send to a service: the reference case with its own dates, or as if it happened now."""
+"""An example to send to a service: the reference case with its own dates, or shifted to the present."""
 
 import json
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from config.site import DEFAULTS
 REFERENCE_CASE = DEFAULTS / "reference_case.ndjson"
 
 HYPOTENSION = datetime.fromisoformat("2024-06-14T08:00:00+02:00")
-"""When hypotension joins the fever of the reference case: day +2, CRS grade 2."""
+"""The moment at which hypotension joins the fever of the reference case: day +2, CRS grade 2."""
 
 _TIMES = ("effective", "received", "infused")
 
@@ -21,7 +21,7 @@ def as_it_was() -> str:
 def up_to(now: datetime, patient: str) -> str:
     """The reference case until fever and hypotension, shifted so that they are measured at `now`.
 
-    Later messages would lie in the future of a running service. Message ids are new each time.
+    Later messages would lie in the future of a running service. The message ids are new each time.
     """
     lines = map(json.loads, as_it_was().splitlines())
     known = (line for line in lines if _known_at(line) <= HYPOTENSION)

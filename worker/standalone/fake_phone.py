@@ -30,7 +30,7 @@ class ReceivedPage(msgspec.Struct, frozen=True):
 
 
 class PhoneRequest(msgspec.Struct, frozen=True):
-    """One request and its answer; `status` None: the connection was dropped."""
+    """One request and its response. If `status` is None, the connection was dropped."""
 
     path: str
     page_id: str
@@ -48,9 +48,9 @@ class Behaviour(msgspec.Struct, frozen=True):
 class FakePhone:
     """Receives Apprise's `json://` pages at any path of a port. A context manager; thread-safe.
 
-    It listens on loopback unless `host` names another address. A page counts as received if the answer is a success,
-    even a late one; a refused or dropped page is only an attempt. `callback` gets each received page in order, one at a
-    time, before the sender gets its answer: it should be quick.
+    It listens on loopback unless `host` names another address. A page counts as received if the response is a success,
+    even a late one. A refused or dropped page is only an attempt. The phone calls `callback` with each received page in
+    order, one at a time, before the sender gets its response, so the callback should be quick.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class FakePhone:
             return list(self._attempts)
 
     def behave(self, path: str, *, status: int | None = None, delay: float = 0.0, drop: bool = False) -> None:
-        """Set the answer of a path; `behave(path)` alone resets it.
+        """Set the response of a path; `behave(path)` alone resets it.
 
-        A `status` of 3xx points to the same path, where a GET succeeds: a sender that follows it is deceived.
+        A `status` of 3xx redirects to the same path, where a GET succeeds: a sender that follows it is deceived.
         """
         with self._changed:
             self._behaviours[path] = Behaviour(status or _OK, delay, drop)
@@ -115,7 +115,7 @@ class FakePhone:
             return list(self._received)
 
     def close(self) -> None:
-        """Stop receiving. Delayed answers are not waited for."""
+        """Stop receiving. Delayed responses are not awaited."""
         self._closing.set()
         if self._thread.is_alive():
             self._server.shutdown()

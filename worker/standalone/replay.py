@@ -40,11 +40,11 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class StuckError(Exception):
-    """The workers did not finish a moment; the text says what is left."""
+    """The workers did not finish a moment. The text lists the remaining work."""
 
 
 class Moment(NamedTuple):
-    """The messages of one simulated time, in the order given."""
+    """The messages of one simulated time, in the given order."""
 
     at: datetime
     messages: list[AnyMessage]
@@ -55,7 +55,7 @@ Responder = Callable[[Event], Iterable[AnyMessage]]
 
 
 def moments(messages: Iterable[AnyMessage]) -> Iterator[Moment]:
-    """Messages grouped by their received time, or else by their effective time."""
+    """Messages grouped by their received time, else by their effective time."""
 
     def known_at(message: AnyMessage) -> datetime:
         return (message.received or message.effective).astimezone(UTC)
@@ -109,7 +109,7 @@ class Replay:
     def run(self, messages: Iterable[AnyMessage], respond: Responder | None = None) -> Iterator[Event]:
         """Drive every message, timer and answer through the workers; yield the journal's events in order.
 
-        After the last message the clock still runs until no ladder climbs within the next hour.
+        After the last message the clock continues until no ladder is due within the next hour.
         """
         agenda = _Agenda(moments(messages))
         last = {shard.number: "-" for shard in self.store.keys.all()}
@@ -121,7 +121,7 @@ class Replay:
                 yield event
 
     def _play(self, at: datetime, messages: list[AnyMessage]) -> None:
-        """Set the clock and append in one transaction: a worker sees both or neither."""
+        """Set the clock and append in one transaction, so that a worker sees both or neither."""
         pipe = self.store.redis.pipeline(transaction=True)
         self.clock.set(at, pipe)
         wake = append(self.store.redis, self.store.keys, map(encoded, messages), at, pipe).wake
@@ -142,14 +142,14 @@ class Replay:
         return backlog.read(self.store.redis, self.store.keys, at)
 
     def _wake_what_waits(self, at: datetime) -> None:
-        """Wake shards that have only receipts, which otherwise wait for the ticker."""
+        """Wake shards with receipts only, which otherwise wait for the ticker."""
         waiting = [one.shard for one in self._backlog(at).shards if one.messages]
         self.client.wake(claim_wakeups(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
         """Whether no message, timer or page is left to process at this simulated time.
 
-        The check runs again after the pages in flight: a page that arrived meanwhile left its receipt in the inbox.
+        The check is repeated after pages in flight: a page that arrived meanwhile left its receipt in the inbox.
         """
         return self._nothing_waits(at) and not self._in_flight() and self._nothing_waits(at)
 
@@ -166,7 +166,7 @@ class Replay:
         return bool(leases) and bool(self.store.redis.exists(*leases))
 
     def _next(self, agenda: "_Agenda") -> datetime | None:
-        due = self._backlog(EPOCH).next_due()  # whatever the time is
+        due = self._backlog(EPOCH).next_due()  # the next event, however late
         waiting = [at for at in (agenda.next_at(), due) if at is not None]
         if not waiting:
             return None
@@ -185,7 +185,7 @@ class Replay:
 
 
 class _Agenda:
-    """The messages still to come, by time: those of the file, and the answers of people."""
+    """The future messages by time: those of the file, and people's answers."""
 
     def __init__(self, given: Iterator[Moment]) -> None:
         self._heap: list[tuple[datetime, int, list[AnyMessage]]] = []
@@ -204,7 +204,7 @@ class _Agenda:
         self._push(message.effective.astimezone(UTC), [message])
 
     def next_at(self) -> datetime | None:
-        """When the next message arrives."""
+        """The time of the next message."""
         return self._heap[0][0] if self._heap else None
 
     def take(self, at: datetime) -> list[AnyMessage]:
@@ -216,7 +216,7 @@ class _Agenda:
 
 
 def acknowledge_after(wait: timedelta, by: str = "haematologist-1") -> Responder:
-    """A responder who acknowledges each page that asks for a reply, after a fixed time."""
+    """A responder who acknowledges each page with a reply request, after a fixed time."""
     answered: set[tuple[str, str]] = set()
 
     def respond(event: Event) -> Iterator[AnyMessage]:

@@ -44,17 +44,17 @@ MLLP_COMMAND = [sys.executable, "-m", "worker.cli", "mllp"]
 
 
 class ServiceError(Exception):
-    """No running service fits, or several do; the text lists them and says how to choose."""
+    """No running service matches, or several do. The text lists them and the way to choose."""
 
 
 def discovery_file(data: Path | None) -> Path:
-    """The service discovery file of a data folder; a service without a folder is named by its process."""
+    """The service discovery file of a data folder. A service without a folder is named by its process."""
     name = str(data.resolve()) if data is not None else f"process {os.getpid()}"
     return private_folder() / f"{DISCOVERY_PREFIX}{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}.json"
 
 
 def _publish(settings: Settings, data: Path | None) -> Path:
-    """Write the service discovery file atomically, readable by this user only: it holds the store's password."""
+    """Write the service discovery file atomically, readable by this user only: it contains the store's password."""
     path = discovery_file(data)
     content = {
         "process": owner_token(),
@@ -70,8 +70,8 @@ def _publish(settings: Settings, data: Path | None) -> Path:
 def find_settings(data: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a command.
 
-    They are those of the service on a named data folder, else from the environment, else those of the only service
-    that this user runs.
+    They are those of the service on a named data folder, else of the environment, else of the only service that this
+    user runs.
 
     Raises:
         ServiceError: none runs on that folder, or several run and none is named.
@@ -93,7 +93,7 @@ def _listed(services: Mapping[str, Settings]) -> str:
 
 
 def _running() -> Iterator[tuple[str, Settings]]:
-    """The services this user runs, by data folder or process. The discovery files of dead services are removed."""
+    """This user's running services, by data folder or process. The discovery files of dead services are removed."""
     try:
         paths = sorted(private_folder().glob(f"{DISCOVERY_PREFIX}*.json"))
     except OSError:
@@ -208,7 +208,7 @@ def gateway_command(port: int) -> list[str]:
 
 
 def _gateway_port() -> int:
-    """The usual port, so that links survive a restart; another if it is in use."""
+    """The usual port, so that links survive a restart; another port if it is in use."""
     for port in (PORT, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Keeps processes running: restarts a Celery worker that exits when its Redis dies, and the embedded Redis itself."""
+"""The supervisor: it restarts processes that end, such as a Celery worker whose Redis died, and the embedded Redis."""
 
 import contextlib
 import logging
@@ -164,7 +164,7 @@ def keep_running(server: EmbeddedRedis, stop: threading.Event) -> None:
 def rotate_log(log: Path, stop: threading.Event) -> None:
     """Rotate a log whenever it is long, until `stop` is set: the text moves to a second file, which is overwritten.
 
-    Processes append to the log, so they continue at its new end. A line written meanwhile may be lost.
+    Processes append to the log, so they continue at its new end. A line that is written meanwhile may be lost.
     """
     while not stop.wait(LOG_LOOK_SECONDS):
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ def opened(urgency: Urgency = "critical") -> Episode:
     return episode
 
 
-class Rung(NamedTuple):
+class LadderStep(NamedTuple):
     """One notification: minutes since NOW, who, and the episode afterwards."""
 
     minute: int
@@ -37,22 +37,22 @@ class Rung(NamedTuple):
     episode: Episode
 
 
-def rungs(episode: Episode, until: datetime, site: Site = SITE) -> list[Rung]:
+def ladder_steps(episode: Episode, until: datetime, site: Site = SITE) -> list[LadderStep]:
     """Every notification up to a time, looked at exactly when it falls due."""
-    found: list[Rung] = []
+    found: list[LadderStep] = []
     while episode.next_at is not None and episode.next_at <= until:
         at = episode.next_at
         notifications = due(episode, at, site)
         assert notifications is not None
         episode = notifications.episode
         assert episode.next_at is None or episode.next_at > at, "the ladder stands still"
-        found.append(Rung((at - NOW) // minutes(1), notifications.people, episode))
+        found.append(LadderStep((at - NOW) // minutes(1), notifications.people, episode))
     return found
 
 
 def climbed(episode: Episode, until: datetime, site: Site = SITE) -> list[tuple[int, tuple[str, ...]]]:
     """The minutes since NOW at which somebody is notified, and who."""
-    return [(rung.minute, rung.people) for rung in rungs(episode, until, site)]
+    return [(step.minute, step.people) for step in ladder_steps(episode, until, site)]
 
 
 @pytest.mark.parametrize(
@@ -93,21 +93,21 @@ def test_nobody_is_due_before_the_time() -> None:
 
 
 def test_a_ladder_is_in_time_at_each_of_its_steps_and_when_it_is_answered() -> None:
-    for rung in rungs(opened(), NOW + minutes(46)):
-        at = NOW + minutes(rung.minute)
-        answered = acknowledge(rung.episode, ON_CALL, at + minutes(4.9))
-        handed = reassign(rung.episode, at, SITE, by=ON_CALL, to=SECOND)
+    for step in ladder_steps(opened(), NOW + minutes(46)):
+        at = NOW + minutes(step.minute)
+        answered = acknowledge(step.episode, ON_CALL, at + minutes(4.9))
+        handed = reassign(step.episode, at, SITE, by=ON_CALL, to=SECOND)
         asked = due(answered, at + hours(2), SITE)
         assert asked is not None
-        for episode, now in ((rung.episode, at), (answered, at), (handed, at), (asked.episode, at + hours(2))):
+        for episode, now in ((step.episode, at), (answered, at), (handed, at), (asked.episode, at + hours(2))):
             assert due_in_time(episode, now, SITE) == episode
 
 
 @pytest.mark.parametrize("back", [minutes(21), hours(24)])
 def test_a_ladder_goes_on_at_once_when_the_clock_was_set_back(back: timedelta) -> None:
-    for rung in rungs(opened(), NOW + minutes(46)):
-        now = NOW + minutes(rung.minute) - back
-        notifications = due_unless_silenced(rung.episode, (), now, SITE)
+    for step in ladder_steps(opened(), NOW + minutes(46)):
+        now = NOW + minutes(step.minute) - back
+        notifications = due_unless_silenced(step.episode, (), now, SITE)
         assert notifications.people
         assert notifications.episode.next_at is not None
         assert now < notifications.episode.next_at <= now + minutes(15)
@@ -183,7 +183,7 @@ def test_a_ladder_that_begins_later_is_not_due_at_once() -> None:
 
 def after(number: float) -> Episode:
     """A critical episode that was notified on time up to a minute."""
-    return rungs(opened(), NOW + minutes(number))[-1].episode
+    return ladder_steps(opened(), NOW + minutes(number))[-1].episode
 
 
 def test_a_hand_over_makes_the_next_step_due_now() -> None:
