@@ -1,7 +1,6 @@
-"""Why a patient is graded as they are: each result, its readings, its rule, what was missing, what would change it.
+"""The explanation of a patient's grades: each result, its readings, its rule, what was missing, what would change it.
 
-What would change a result is not listed from memory: each of a list of possible next readings is charted on a copy and
-graded.
+The last part is not listed from memory: each of a list of possible next readings is charted on a copy and graded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -106,11 +105,11 @@ PROBES: tuple[Probe, ...] = (
 
 
 UNCOMPARED = ("easix", "s_easix", "m_easix", "news2", "ice")
-"""What nearly every probe would change: it is not said of them."""
+"""Systems that nearly every probe would change. Their changes are left out."""
 
 
 class Explanation(NamedTuple):
-    """One result, ready to be read; `row` are the cells of its own row, as printed, where its table has several."""
+    """One result, ready to be read. `row`: the printed cells of its own row, if its table has several rows."""
 
     system: str
     value: str
@@ -127,7 +126,7 @@ class Explanation(NamedTuple):
 
 
 def explain(chart: Chart, at: datetime, site: Site, language: Language = "en") -> list[Explanation]:
-    """Every result at a time, explained in a language; only its rule, as the module has it, stays English."""
+    """Every result at a time, explained in a language. Only its rule, as the module states it, stays English."""
     now = assess(chart, at, site)
     changes = _changes(chart, now, site, language)
     return [

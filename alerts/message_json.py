@@ -1,4 +1,4 @@
-"""Native messages from JSON text, and what is wrong with a text that is no message."""
+"""Native messages from JSON text, and the errors of a text that is no message."""
 
 from typing import get_args
 
@@ -48,7 +48,7 @@ def _fix(field: str, kind: str, text: str) -> str:
 
 
 def read_message(raw: bytes | str) -> AnyMessage:
-    """One native message from its JSON text.
+    """Parse one native message from its JSON text.
 
     Raises:
         BadMessage: not JSON, or not a message; names every field that is wrong.

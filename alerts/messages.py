@@ -74,7 +74,7 @@ class Reading(Message):
     """A measured, counted or assessed value. `by`: the person or device that found it.
 
     `value` may be a bound (`"<0.1"`). `low` and `high`: the laboratory's own reference limits in the unit of the
-    reading. `absent`: why there is no value; such a reading is charted and never computed with.
+    reading. `absent`: the reason why there is no value. Such a reading is charted and never computed with.
     """
 
     type: Literal["reading"]
@@ -165,7 +165,7 @@ class Treatment(Message):
 
 
 class Note(Message):
-    """Something charted in words (an EEG, a scan): shown on the course, never computed with."""
+    """A note in words (an EEG, a scan). It is shown on the course and never computed with."""
 
     type: Literal["note"]
     text: LongText
@@ -210,8 +210,8 @@ class Closure(EpisodeResponse):
 class Silence(Message):
     """A silence: no pages of one episode, or of one condition of the patient, until a time.
 
-    It hides nothing more urgent than `urgency`; without that, nothing more urgent than the episode was at the time.
-    Entered in error, it ends at once.
+    It hides nothing more urgent than `urgency`; without that, nothing more urgent than the episode was at the time. If
+    it is entered in error, it ends at once.
     """
 
     type: Literal["silence"]
@@ -233,7 +233,7 @@ class Silence(Message):
 
 
 class Receipt(Message):
-    """A receipt: what became of one page on one channel.
+    """A receipt: the outcome of one page on one channel.
 
     `failed`: delivery will be retried. `unknown`: the page may have arrived, and is retried with the same id.
     `undeliverable`: it failed for good, or for too long.
@@ -249,7 +249,7 @@ class Receipt(Message):
 class Fault(Message):
     """A technical fault of this software or of a feed, or (`over`) its end; `patient` is the reserved `~site`.
 
-    Of high urgency is one that a clinician must know of: a patient is not watched.
+    Its urgency is high if a clinician must know of it: a patient is not watched.
     """
 
     type: Literal["fault"]
@@ -273,7 +273,7 @@ class Discharge(Message):
 class Merge(Message):
     """A merge of two records of one person: `patient` continues as `into`. `by`: the person who merges.
 
-    Entered in error, the merge is retracted.
+    If it is entered in error, the merge is retracted.
     """
 
     type: Literal["merge"]

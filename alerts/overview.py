@@ -1,6 +1,6 @@
-"""One patient as a ward board shows it: the grades, the last signs and counts, and what is open, the worst first.
+"""One patient as a ward board shows it: the grades, the last signs and counts, and the open episodes, the worst first.
 
-Values without a language and without an age: whoever shows them puts them into words at the time they are looked at.
+The values have no language and no age. Whoever shows them puts them into words at the time of reading.
 """
 
 import re
@@ -28,10 +28,10 @@ from alerts.wording.phrase import Phrase
 from config.site import URGENCIES, Site
 
 TREND = timedelta(hours=24)
-"""How far back the small trend beside a sign reaches."""
+"""The period of the small trend beside a sign."""
 
 SLICES = 24
-"""A trend keeps the most abnormal value of each slice: a monitor's thousand values draw no finer line."""
+"""A trend keeps the most abnormal value of each slice. A monitor's thousand values would draw no finer line."""
 
 COUNTS = ("neutrophils", "platelets", "hemoglobin")
 TERMS = {"neutrophils": "neutrophils", "platelets": "platelets", "hemoglobin": "anemia"}
@@ -48,8 +48,8 @@ class TrendValue(NamedTuple):
 class Sign(NamedTuple):
     """The last value of a vital sign or of a bedside score.
 
-    `value` is empty where none was ever charted. From `old_at` on it is older than the site's schedule allows. `name`
-    says which of several it is (a mean in place of a systolic pressure, CAPD in place of ICE).
+    `value` is empty if none was ever charted. From `old_at` on it is older than the site's schedule allows. `name`
+    distinguishes alternatives (a mean in place of a systolic pressure, CAPD in place of ICE).
     """
 
     name: str
@@ -69,19 +69,19 @@ class Level(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it is written; empty where there is none."""
+        """The grade as text; empty if there is none."""
         return "" if self.grade is None else f"{'≥' if self.provisional else ''}{self.grade}"
 
     @property
     def absent(self) -> str:
-        """Why there is no grade; empty where there is one."""
+        """The reason why there is no grade; empty if there is one."""
         if self.grade is not None:
             return ""
         return "undetermined" if self.applicable else NOT_APPLICABLE
 
 
 class LatestCount(NamedTuple):
-    """The last blood count, in its canonical unit, with the CTCAE grade it gives now."""
+    """The last blood count, in its canonical unit, with its present CTCAE grade."""
 
     name: str
     value: str = ""
@@ -92,7 +92,7 @@ class LatestCount(NamedTuple):
 
 
 class MEasix(NamedTuple):
-    """m-EASIX, or the bound of it; `change` is against the score of the inputs before, `over` the site's threshold."""
+    """m-EASIX, or its bound. `change`: against the score of the previous inputs. `over`: the site's threshold."""
 
     value: str = ""
     flags: tuple[Phrase, ...] = ()
@@ -151,7 +151,7 @@ def most_urgent(episodes: Iterable[Episode]) -> tuple[Episode, ...]:
 
 
 def most_urgent_first(patients: Iterable[Overview]) -> list[Overview]:
-    """The order of a ward board: by what is open, then by the grades, then by place."""
+    """The order of a ward board: by open episodes, then by grades, then by place."""
     return sorted(patients, key=_rank)
 
 
@@ -169,7 +169,7 @@ def _rank(patient: Overview) -> tuple[object, ...]:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Bed 9 stands before bed 12."""
+    """The natural order: bed 9 stands before bed 12."""
     parts = re.split(r"(\d+)", text)
     return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
 
@@ -207,7 +207,7 @@ def _sign(chart: Chart, kind: str, at: datetime | None, site: Site) -> Sign:
 
 
 def _pressure(chart: Chart, at: datetime | None, site: Site) -> Sign:
-    """Systolic over the diastolic of the same set; a mean where that alone was measured since."""
+    """Systolic over the diastolic of the same set; a mean pressure if only that was measured since."""
     held = pressures.latest(chart, at, None, site) if at else None
     entry = held.newest if held else None
     if held is None or entry is None or at is None:
@@ -220,7 +220,7 @@ def _pressure(chart: Chart, at: datetime | None, site: Site) -> Sign:
 
 
 def _bedside_score(chart: Chart, at: datetime | None, site: Site) -> Sign:
-    """ICE, or of a child CAPD: whichever was assessed last."""
+    """ICE, or CAPD of a child: the last one that was assessed."""
     found = [(entry.effective, kind) for kind in ("ice", "capd") if at and (entry := latest_number(chart, kind, at))]
     kind = max(found)[1] if found else "ice"
     entry = latest_number(chart, kind, at) if at else None
@@ -233,7 +233,7 @@ def _on_oxygen(chart: Chart, at: datetime | None, site: Site) -> bool:
 
 
 def _old_at(entry: Entry, every: str, site: Site) -> datetime:
-    """When a sign becomes overdue."""
+    """The time at which a sign becomes overdue."""
     allowed: timedelta = getattr(site.conventions.schedule, every).value
     return entry.effective + allowed * LATE
 

@@ -22,10 +22,10 @@ SOURCES_LISTED = 8
 
 
 class Unregistered(Struct, frozen=True):
-    """The messages of a patient without registration: how many, since when, from which sources.
+    """The messages of a patient without registration: their number, first time and sources.
 
-    They are charted, and graded where no infusion date is needed (`alerts/step/unregistered.py`).
-    `open`: the patient has an open episode. The store sets it when it writes the state.
+    They are charted, and graded if no infusion date is needed (`alerts/step/unregistered.py`). `open`: the patient has
+    an open episode. The store sets it when it writes the state.
     """
 
     count: int
@@ -35,7 +35,7 @@ class Unregistered(Struct, frozen=True):
     open: bool = False
 
     def and_by(self, source: str, now: datetime) -> "Unregistered":
-        """The same with one more message. Of many sources the first few are listed."""
+        """The same with one more message. If there are many sources, only the first few are listed."""
         sources = self.sources if source in self.sources else (*self.sources, source)[:SOURCES_LISTED]
         return replace(self, count=self.count + 1, last=now, sources=sources)
 
@@ -85,7 +85,7 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def returning(self) -> frozenset[str]:
         """Conditions whose episode, open or to be opened, is recurrent.
 
-        A condition that a person closed and that has not cleared since is not recurrent: it continues.
+        If a person closed a condition and it has not cleared since, it is not recurrent: it continues.
         """
         return frozenset(
             condition
@@ -120,16 +120,16 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [page for page in dict.fromkeys(pages) if page not in owed]
 
     def next_at(self) -> datetime | None:
-        """When a step is next due if no message arrives: the earliest ladder or review."""
+        """The time of the next step if no message arrives: the earliest ladder or review."""
         ladders = [due for episode in self.episodes.values() if (due := episode.due_at) is not None]
         reviews = [self.review_at] if self.review_at is not None and self.is_assessed else []
         return min([*ladders, *reviews], default=None)
 
 
 class DeadLetter(Struct, frozen=True):
-    """A message that was not used, why, and its own text, so that it can be tried again.
+    """A message that was not used, the reason, and its own text for a retry.
 
-    `form` is how the text is written: `native`, `hl7` or `fhir`.
+    `form` is the format of the text: `native`, `hl7` or `fhir`.
     """
 
     at: datetime
@@ -166,6 +166,6 @@ class Effects(Struct):
 
 
 def dead_letter(message: AnyMessage, why: str, now: datetime) -> DeadLetter:
-    """The record of a message that was read and could not be used."""
+    """The record of a parsed message that could not be used."""
     raw = message.model_dump_json(exclude_none=True)
     return DeadLetter(now, message.source, message.patient, message.id, why, raw)

@@ -1,4 +1,4 @@
-"""The delivery log of an episode: the plan of its ladder, every page, and what became of it."""
+"""The delivery log of an episode: the plan of its ladder, every page, and its outcome."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -30,7 +30,7 @@ DELIVERIES_KEPT = 40
 
 
 class Delivery(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One page of an episode, and what became of it. Pages of one `round` were composed together."""
+    """One page of an episode, and its outcome. Pages of one `round` were composed together."""
 
     page: str
     to: str
@@ -55,7 +55,7 @@ def with_delivery(deliveries: tuple[Delivery, ...], delivery: Delivery) -> tuple
 
 
 class PlannedStep(Struct, frozen=True, array_like=True):
-    """One step of a ladder as it was at the first page: roles, and who held them in that minute."""
+    """One step of a ladder at the first page: its roles, and their holders in that minute."""
 
     after: timedelta
     roles: tuple[str, ...]
@@ -74,7 +74,7 @@ class Plan(Struct, frozen=True, array_like=True):
 
 
 class HandedOver(Struct, frozen=True, array_like=True):
-    """Who handed an episode over, and when."""
+    """A person who handed an episode over, and the time."""
 
     by: str
     at: datetime

@@ -1,4 +1,4 @@
-"""One open alert of a patient and a condition: what is stored of it, and what became of its pages."""
+"""One open alert of a patient and a condition: its stored state, and the outcomes of its pages."""
 
 from datetime import datetime
 from hashlib import blake2s
@@ -67,7 +67,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def handed_over_by(self) -> str:
-        """Who handed it over last, until somebody acknowledges it; else ""."""
+        """The person who handed it over last, until somebody acknowledges it; else ""."""
         return self.handed_over[-1].by if self.handed_over else ""
 
     @property
@@ -79,7 +79,7 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def due_at(self) -> datetime | None:
         """When its ladder is next due. None while it rests; `next_at` stays, and is due at once afterwards.
 
-        It rests, once anybody was paged of it, while the newest assessment is clear; an acknowledged episode also while
+        It rests while the newest assessment is clear, once anybody was paged. An acknowledged episode also rests while
         that assessment is lower than the episode.
         """
         now = self.level_now
@@ -103,7 +103,7 @@ class Past(Struct, frozen=True, omit_defaults=True):
 
 
 class Severity(Struct, frozen=True):
-    """How bad a condition is."""
+    """The severity of a condition."""
 
     level: int
     urgency: Urgency

@@ -19,7 +19,7 @@ from config.site import Site, Urgency
 
 
 class Recipient(NamedTuple):
-    """A person, and the channel to page; "": their first."""
+    """A person, and the channel to page; "" means their first."""
 
     person: str
     channel: str = ""
@@ -62,7 +62,7 @@ def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
 
 
 def due(episode: Episode, now: datetime, site: Site) -> Notifications | None:
-    """Whom to notify now, or None. Steps missed while nothing ran are due at once."""
+    """The people to notify now, or None. Steps that were missed while nothing ran are due at once."""
     found = _direct(episode)
     if episode.due_at is not None and episode.due_at <= now:
         next_step = (
@@ -80,14 +80,14 @@ def due(episode: Episode, now: datetime, site: Site) -> Notifications | None:
 
 
 def due_unless_silenced(episode: Episode, silenced: Iterable[Silenced], now: datetime, site: Site) -> Notifications:
-    """The same; the episode alone if there is nobody to notify. A silence suspends the ladder."""
+    """The same under silences; the episode alone if nobody is to be notified. A silence suspends the ladder."""
     silence = hiding(silenced, episode, now)
     episode = suspend_until(episode, silence.until) if silence is not None else due_in_time(episode, now, site)
     return due(episode, now, site) or Notifications(episode)
 
 
 def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
-    """An episode, due now if its ladder is due later than its waits explain: the clock that set the time was ahead."""
+    """An episode whose ladder is due now if it is due later than its waits explain: the clock that set it was ahead."""
     tolerance = site.conventions.chart.future_tolerance.value
     if episode.due_at is None or episode.due_at <= now + _longest_wait(episode, now, site) + tolerance:
         return episode
@@ -98,7 +98,7 @@ def due_in_time(episode: Episode, now: datetime, site: Site) -> Episode:
 
 
 def _longest_wait(episode: Episode, now: datetime, site: Site) -> timedelta:
-    """How far ahead the ladder of an episode without a silence may be due."""
+    """The longest time until the ladder of an episode without a silence may be due."""
     if episode.acknowledged_by:
         timeout = ack_times_out_at(episode.plan, now, episode.ack_renewals)
         return timeout - now if timeout is not None else timedelta()
@@ -190,7 +190,7 @@ def _confirm_ack(episode: Episode, now: datetime, site: Site) -> Notifications:
 
 
 def fail_over_channel(episode: Episode, failed: Delivery, now: datetime, site: Site) -> Episode:
-    """After a failed delivery, page the person's next channel at once; without one, the next person."""
+    """After a failed delivery, page the person's next channel at once; if there is none, the next person."""
     person = site.on_call.people.get(failed.to)
     channels = person.channels if person is not None else ()
     tried = {item.channel for item in episode.deliveries if item.to == failed.to and item.round >= failed.round}
@@ -281,7 +281,7 @@ def take_over(episode: Episode, by: str, at: datetime, site: Site) -> Episode:
 
 
 def suspend_until(episode: Episode, until: datetime) -> Episode:
-    """A silenced episode: its ladder is suspended until then, and continues where it was."""
+    """Suspend the ladder of a silenced episode until a time. Then it continues from the same step."""
     by_name = tuple(item for item in episode.direct_notifications if item.reason in ("handed_over", "taken_over"))
     if episode.next_at is None or episode.next_at >= until:
         return replace(episode, silenced_until=until, direct_notifications=by_name)
@@ -294,7 +294,7 @@ def suspend_until(episode: Episode, until: datetime) -> Episode:
 
 
 def resume(episode: Episode, now: datetime) -> Episode:
-    """End a silence early: a ladder that it suspended is due now."""
+    """End a silence early. If it suspended a ladder, that is due now."""
     until = episode.silenced_until
     if until is None or episode.next_at != until or until <= now:
         return replace(episode, silenced_until=None)

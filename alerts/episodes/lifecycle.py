@@ -27,7 +27,7 @@ def apply_finding(
     now: datetime,
     apart: timedelta,
 ) -> EpisodeResult:
-    """What a finding of the clinical time `at`, known at `now`, makes of an episode.
+    """The episode after a finding of the clinical time `at`, known at `now`.
 
     `apart`: the least time between the two measurements that lower it.
     """
@@ -124,7 +124,7 @@ def _improved(episode: Episode, finding: Finding) -> Episode:
 
 
 def _remembered(episode: Episode, depth: int = 4) -> Episode:
-    """The episode before a worsening, without its deliveries. It holds as many earlier ones as there are grades."""
+    """The episode before a worsening, without its deliveries. It holds one earlier episode for each grade."""
     undo = None if episode.undo is None or depth == 0 else _remembered(episode.undo, depth - 1)
     return replace(episode, undo=undo, deliveries=(), direct_notifications=(), plan=None)
 
@@ -153,7 +153,7 @@ def closed(episode: Episode, at: datetime, reason: Reason | None, *, by_person: 
 
 
 def fall_back_to(episode: Episode, left: Finding) -> Episode:
-    """The episode after a correction removed the evidence of its last worsenings: as it was before them, if known."""
+    """The episode after a correction removed the evidence of its last worsenings: as before them, if known."""
     before = episode.undo
     while before is not None and before.level > left.level:
         before = before.undo
@@ -202,7 +202,7 @@ def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
 
 
 def ack_times_out_at(plan: Plan | None, at: datetime, ack_renewals: int) -> datetime | None:
-    """When an acknowledgement given at `at` times out, and its holder is asked to renew it. None: never."""
+    """When an acknowledgement given at `at` times out, and its holder is asked to renew it; None: never."""
     if plan is None or plan.ack_timeout is None:
         return None
     longest = max(plan.ack_timeout, plan.ack_timeout_max)

@@ -20,7 +20,7 @@ REPEATS_SHOWN = 2
 
 
 class PreviewStep(NamedTuple):
-    """One moment with notifications, and the roles of its steps that nobody holds then."""
+    """One moment with notifications, and the roles of its steps that nobody holds at that moment."""
 
     at: datetime
     notifications: tuple[Notification, ...]
@@ -42,7 +42,7 @@ def hypothetical(urgency: Urgency, at: datetime) -> Episode:
 
 
 def preview_steps(episode: Episode, silenced: tuple[Silenced, ...], now: datetime, site: Site) -> Iterator[PreviewStep]:
-    """The steps of a ladder from a moment on: those that are left, and the first repeats."""
+    """The steps of a ladder from a moment on: the remaining ones, and the first repeats."""
     repeats = 0
     at = now
     while repeats < REPEATS_SHOWN:

@@ -30,7 +30,7 @@ class DutySpan(NamedTuple):
 
 
 def holders(on_call: OnCall, role: str, at: datetime) -> tuple[str, ...]:
-    """The people who hold a role at a moment; empty if nobody does, or if there is no such role."""
+    """The people who hold a role at a moment; empty if nobody does, or if the role does not exist."""
     held = on_call.roles.get(role)
     if held is None:
         return ()
@@ -48,7 +48,7 @@ def holders(on_call: OnCall, role: str, at: datetime) -> tuple[str, ...]:
 
 
 def on_duty(rotation: Rotation, wall: datetime) -> tuple[str, ...]:
-    """Whom a rotation puts on duty at a time on the wall clock."""
+    """The people whom a rotation puts on duty at a time on the wall clock."""
     if wall < rotation.start or not _within(rotation, wall):
         return ()
     round = (wall - rotation.start) // rotation.every
@@ -67,14 +67,14 @@ def _within(rotation: Rotation, wall: datetime) -> bool:
 
 
 def named(on_call: OnCall, shift: Shift) -> tuple[str, ...]:
-    """The people a calendar's event names: by its summary, else by the addresses of those invited."""
+    """The people whom a calendar's event names: by its summary, else by the addresses of its attendees."""
     if shift.summary in on_call.people:
         return (shift.summary,)
     return tuple(key for key, person in on_call.people.items() if person.email and person.email in shift.mails)
 
 
 def next_change(on_call: OnCall, role: str, at: datetime) -> datetime | None:
-    """When the holders of a role next change after a moment; None if not within `HORIZON`."""
+    """The next time after a moment at which the holders of a role change; None if not within `HORIZON`."""
     now = holders(on_call, role, at)
     for edge in _edges(on_call, role, at, at + HORIZON):
         if holders(on_call, role, edge) != now:
@@ -117,7 +117,7 @@ def _edges(on_call: OnCall, role: str, after: datetime, before: datetime) -> Ite
 
 
 def _wall_edges(role: Role, wall: datetime) -> list[datetime]:
-    """Of each rotation and all overrides, the next time on the wall clock at which something may change."""
+    """The next time on the wall clock at which each rotation and the overrides may change."""
     bounds = [bound for o in role.overrides for bound in (o.start, o.until) if bound > wall]
     found = [min(bounds)] if bounds else []
     for rotation in role.rotations:
@@ -131,7 +131,7 @@ def _wall_edges(role: Role, wall: datetime) -> list[datetime]:
 
 
 def _window_edges(rotation: Rotation, wall: datetime) -> list[datetime]:
-    """The next beginning and the next end of a rotation's hours, or of a day where only days are given."""
+    """The next start and the next end of a rotation's hours, or of a day if only days are given."""
     if rotation.hours is not None:
         minutes = {rotation.hours.begin, rotation.hours.end % MIDNIGHT}
     elif len(set(rotation.days)) < len(DAYS):

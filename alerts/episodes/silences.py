@@ -1,7 +1,7 @@
 """Silences: no pages of an episode, or of a condition of one patient, until a time.
 
-A silence never hides more than it names: a higher urgency, or a later worsening, breaks through. A silence that cannot
-be read hides nothing.
+A silence never hides more than it names: a higher urgency, or a later worsening, breaks through. If a silence cannot be
+read, it hides nothing.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ SILENCES_AT_MOST = 50
 
 
 class Silenced(Struct, frozen=True, array_like=True):
-    """A silence in force: who asked for it and why, until when, for what, and the highest urgency it hides."""
+    """A silence in force: its author, reason, end and subject, and the highest urgency that it hides."""
 
     source: str
     id: str
@@ -58,7 +58,7 @@ def placed(message: Silence, episode: Episode | None, site: Site) -> Silenced:
 
 
 def hiding(silences: Iterable[Silenced], episode: Episode, now: datetime) -> Silenced | None:
-    """The silence that hides an episode now, of several the one that lasts longest; or None."""
+    """The silence that hides an episode now; of several the longest; or None."""
     found = [silence for silence in silences if silence.names(episode) and _hides(silence, episode, now)]
     return max(found, key=lambda silence: silence.until, default=None)
 

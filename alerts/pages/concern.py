@@ -15,31 +15,31 @@ from alerts.wording.phrase import Phrase
 from config.site import URGENCIES, Urgency, higher
 
 ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
-"""Reasons for a page about an episode that is closed. Such a page quotes no protocol line.
+"""Reasons for a page about a closed episode. Such a page quotes no protocol line.
 
-`resolved` by what was measured, `retracted` by a correction, `ended` by what somebody said.
+`resolved` by a measurement, `retracted` by a correction, `ended` by a person's statement.
 """
 
 URGENCIES_PAGED_AT_END = ("critical", "high")
-"""Urgencies of which the end of an episode pages. Others end silently on the board."""
+"""Urgencies of which the end of an episode pages. Other episodes end silently on the board."""
 
 FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
 """Reasons for a first page about an episode or its worsening."""
 
 LATE = "{what} (charted late)"
-"""The title of what was charted late."""
+"""The title of a finding that was charted late."""
 
 MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
 """The highest urgency of pages for a reason: a request to renew an acknowledgement is no new emergency."""
 
 UNREGISTERED = "unregistered patient: would be {what}"
-"""The title of what is found of a patient nobody has registered."""
+"""The title of a finding about an unregistered patient."""
 
 ASTCT = ("crs", "icans")
 
 
 class ChartCorrection(Struct, frozen=True):
-    """One charted value that was corrected: what it was, what it is (None: entered in error), when and by whom."""
+    """One corrected chart value: the old one, the new one (None: entered in error), when and by whom."""
 
     kind: str
     before: Entry
@@ -49,9 +49,9 @@ class ChartCorrection(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True):
-    """What ended an episode, where somebody said so: `discharged`, `merged` or a statement, and since when it is so.
+    """What ended an episode if somebody stated it: `discharged`, `merged` or a statement, and since when.
 
-    `record` is the one that goes on after a merge. `by` is the person, where one is named.
+    `record`: the record that continues after a merge. `by`: the person, if named.
     """
 
     what: Evidence | Literal["discharged", "merged"]
@@ -64,8 +64,8 @@ class Ending(Struct, frozen=True):
 class PageConcern(Struct, frozen=True):
     """An episode and the reason for its page. `finding`: of the newest assessment; None without one.
 
-    Of one that was retracted, `changes` are the corrections that took its ground, and `left` is what stands of it.
-    `ending`: what somebody said by which it ended, or is lower.
+    `changes`: the corrections that removed the evidence of a retracted one. `left`: the remaining finding. `ending`:
+    the statement that ended or lowered it.
     """
 
     episode: Episode
@@ -82,13 +82,13 @@ class PageConcern(Struct, frozen=True):
 
     @property
     def is_lower(self) -> bool:
-        """Whether the newest assessment has a lower level than the episode, or none."""
+        """Whether the newest assessment has a lower level than the episode, or no level."""
         now = self.episode.level_now
         return not self.has_ended and (now is None or now < self.episode.level)
 
     @property
     def urgency(self) -> Urgency:
-        """The urgency of the page: of a first page that of the episode, of later pages that of the present finding."""
+        """The urgency of the page: the episode's for a first page, the present finding's for later pages."""
         urgency = self.episode.urgency
         if self.is_lower and self.reason not in FIRST and self.episode.level_now is not None:
             urgency = self.finding.urgency if self.finding is not None and self.finding.level else "low"
@@ -117,7 +117,7 @@ class PageConcern(Struct, frozen=True):
 
 
 def wrappings(title: Phrase) -> list[str]:
-    """What is said around the title of a finding, from the outside: that it was charted late, whose it is."""
+    """The wrappings of a finding's title, from the outside: charted late, or of an unregistered patient."""
     found = []
     while title.id in (LATE, UNREGISTERED, REPEAT_ICE):
         found.append(title.id)
@@ -126,14 +126,14 @@ def wrappings(title: Phrase) -> list[str]:
 
 
 def bare(title: Phrase) -> Phrase:
-    """The title of a finding without what is said of the charting and the registration around it."""
+    """The title of a finding without its wrappings."""
     while title.id in (LATE, UNREGISTERED):
         title = cast("Phrase", title.args[0])
     return title
 
 
 def worst_first(concerns: list[PageConcern]) -> list[PageConcern]:
-    """In the order of a page: by urgency, then by grade, then in the given order."""
+    """The order of a page: by urgency, then by grade, then as given."""
 
     def rank(concern: PageConcern) -> tuple[int, bool, int]:
         level = concern.episode.level_now or 0

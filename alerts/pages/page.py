@@ -1,8 +1,8 @@
-"""Words of one page: on which readings, since when, why, and under which protocol line.
+"""The text of one page: the readings, since when, why, and under which protocol line.
 
-The lines stand in order of importance: a channel that has room for little cuts from the end. The first paragraph is a
-line for each finding, with its readings; an empty line ends it, and delivery puts the link there. The title is not
-repeated (`alerts/pages/title.py`). Everything is said in the reader's language (`alerts/wording`).
+The lines are in order of importance, because a channel with little room cuts from the end. The first paragraph has a
+line for each finding, with its readings. An empty line ends it, and delivery puts the link there. The title is not
+repeated (`alerts/pages/title.py`). Everything is in the reader's language (`alerts/wording`).
 """
 
 from datetime import datetime
@@ -28,10 +28,10 @@ from config.vocabulary import STATEMENTS
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page to one person on one channel. The id stays the same however often delivery is tried.
+    """One page to one person on one channel. Every attempt to deliver it has the same id.
 
-    `assessed_at` is the clinical time of the grades it names.
-    `levels` is what the title names: each condition with its level by the newest assessment (None: undetermined).
+    `assessed_at` is the clinical time of the grades that it names. `levels`: each condition of the title with its level
+    by the newest assessment (None: undetermined).
     """
 
     id: str
@@ -106,7 +106,7 @@ def text(
     page: str,
     language: Language,
 ) -> str:
-    """The whole page, written at the time `at`: the readings of each finding, why, the background, what it rests on."""
+    """The whole page, written at the time `at`: the readings of each finding, why, the background, the conventions."""
     once = list({concern.episode.id: concern for concern in concerns}.values())
     lines = [line for concern in concerns for line in _lead(concern, site, language, alone=len(concerns) == 1)]
     if any(concern.reason == "still_on_it" for concern in concerns):
@@ -129,7 +129,7 @@ def text(
 
 
 def _lead(concern: PageConcern, site: Site, language: Language, *, alone: bool) -> list[str]:
-    """The readings of a finding, and since when; of several each begins with its name and grade."""
+    """The readings of a finding, and since when. If there are several findings, each begins with its name and grade."""
     statements = _statements(concern, site, language)
     evidence = [item for item in concern.evidence if not (statements and item.kind in STATEMENTS)]
     known = "; ".join(part for part in (readings(evidence, site, language), *statements) if part)
@@ -143,7 +143,7 @@ def _lead(concern: PageConcern, site: Site, language: Language, *, alone: bool) 
 
 
 def _ending(ending: Ending, site: Site, language: Language) -> str:
-    """What ended an episode, who says so, and when it was so."""
+    """What ended an episode, who stated it, and since when it is true."""
     what = ended_by(ending, language)
     if ending.record:
         what = say("merged into {record}", language, record=ending.record)
@@ -152,21 +152,21 @@ def _ending(ending: Ending, site: Site, language: Language) -> str:
 
 
 def _statements(concern: PageConcern, site: Site, language: Language) -> list[str]:
-    """Who states what against the numbers, and until when, or by what the statement ended. The numbers stand before."""
+    """The author of a statement against the numbers, and its end. The numbers stand before it."""
     flags = concern.finding.flags if concern.finding is not None and not concern.has_ended else ()
     found = (statement_in(flag) for flag in flags)
     return [render(statement, language, site.zone) for statement in found if statement is not None]
 
 
 def _explanation(concern: PageConcern, site: Site, language: Language) -> str:
-    """What a technical text says after the clause that is its title."""
+    """The rest of a technical text, after the clause that is its title."""
     if concern.episode.urgency != "technical":
         return ""
     return render(concern.episode.title, language, site.zone).partition("; ")[2]
 
 
 def _since(concern: PageConcern, site: Site, language: Language) -> str:
-    """Since when the grade named is so, and beside it, where that differs, since when the episode is open."""
+    """Since when the named grade is true; and, if that differs, since when the episode is open."""
     episode = concern.episode
     opened = clock(episode.opened_at, site, language)
     began = clock(episode.level_now_since, site, language)
@@ -192,7 +192,7 @@ def _person(key: str, site: Site) -> str:
 
 
 def _lowered(episode: Episode, began: str, language: Language) -> str:
-    """What became of a finding that the newest assessment no longer gives as the episode has it."""
+    """The present state of a finding that the newest assessment gives lower than the episode, or not at all."""
     if episode.level_now is None:
         return say("undetermined since {at}", language, at=began)
     if episode.condition not in GRADED:
@@ -202,7 +202,7 @@ def _lowered(episode: Episode, began: str, language: Language) -> str:
 
 
 def _correction(concern: PageConcern, change: ChartCorrection, site: Site, language: Language) -> str:
-    """What a correction changed, when and by whom, and what was withdrawn for it."""
+    """The old and new value of a correction, its time and author, and the retracted finding."""
     what = say(
         "{change} at {at} by {source}",
         language,
@@ -219,7 +219,7 @@ def _correction(concern: PageConcern, change: ChartCorrection, site: Site, langu
 
 
 def _details(concern: PageConcern, site: Site, language: Language) -> list[str]:
-    """Why the rules say so, why it was first paged, and what is missing."""
+    """The reasons of the rules, the first page's event, and the missing values."""
     finding = concern.finding
     because = [] if finding is None else list(finding.because)
 
@@ -245,7 +245,7 @@ def _details(concern: PageConcern, site: Site, language: Language) -> list[str]:
 def _background(
     concerns: list[PageConcern], chart: Chart, now: Assessment, site: Site, language: Language
 ) -> list[str]:
-    """Both grades, m-EASIX, what was given, and the protocol lines."""
+    """Both grades, m-EASIX, the treatments, and the protocol lines."""
     grades = ", ".join(
         f"{name} {say(shown_value(grade) or 'undetermined', language)}"
         for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
@@ -260,7 +260,7 @@ def _background(
 
 
 def _score(score: Score, site: Site, language: Language) -> str:
-    """A score with its logarithm, what it was before, and its remarks; a bound where an input was one."""
+    """A score with its logarithm, its previous value, and its remarks; a bound if an input was one."""
     if score.value is not None:
         log2 = say("log2 undefined", language) if score.log2 is None else f"log2 {score.log2:.2f}"
         shown = f"{score.system} {score.value:.2f}, {log2}"
@@ -276,7 +276,7 @@ def _score(score: Score, site: Site, language: Language) -> str:
 
 
 def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
-    """The protocol line of a condition, with its source; of tocilizumab, also what the ledger leaves."""
+    """The protocol line of a condition, with its source; of tocilizumab, also the remaining doses by the ledger."""
     reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
     if reminder is None or concern.has_ended:
         return ""
@@ -288,7 +288,7 @@ def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, 
 
 
 def _conventions(concerns: list[PageConcern], site: Site, language: Language) -> list[str]:
-    """Every convention of the site that the page depends on, with its basis."""
+    """Every convention of the site on which the page depends, with its basis."""
     names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.conventions)
     bases = filter(None, (basis(name, site, language) for name in names))
     shown = "; ".join(dict.fromkeys(bases))
@@ -296,7 +296,7 @@ def _conventions(concerns: list[PageConcern], site: Site, language: Language) ->
 
 
 def basis(name: str, site: Site, language: Language) -> str:
-    """A working convention in words; empty for one that the configuration no longer has."""
+    """A working convention in words; empty if the configuration no longer has it."""
     section, _, key = name.partition(".")
     convention = getattr(getattr(site.conventions, section, None), key, None)
     return say(convention.shown_basis, language) if convention is not None else ""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Reminder(NamedTuple):
-    """One protocol line; `tocilizumab`: it speaks of that drug, so what the ledger leaves of it stands beside it."""
+    """One protocol line. `tocilizumab`: it concerns that drug, so the page adds the remaining doses by the ledger."""
 
     text: str
     source: str

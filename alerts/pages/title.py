@@ -1,7 +1,7 @@
-"""The title of a page: who, what is found with its grade, and the numbers it rests on, in order of importance.
+"""The title of a page: the patient, the finding with its grade, and the numbers behind it, in order of importance.
 
-The step composes the parts. Delivery joins as many as a channel has room for, and counts the findings it leaves out.
-A grade in a title is that of the newest assessment, never more.
+The step composes the parts. Delivery joins as many as a channel has room for, and counts the findings that it leaves
+out. A grade in a title is that of the newest assessment, never more.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,14 +25,14 @@ CUT = "…"
 NUMBERS_SHOWN = 8
 PLACE_SHOWN = 40
 PATIENT_SHOWN = 32
-"""Characters of a place and of an id that a title shows; the rest is left out of its middle."""
+"""Characters of a place and of an id that a title shows. The middle of a longer one is left out."""
 
 WHY_SHOWN = ("repeat", "handed_over", "taken_over", "still_on_it")
-"""Reasons of a page that its title names; those of a finding stand beside it."""
+"""Reasons of a page that its title names. Reasons of a finding stand beside the finding."""
 
 
 class Title(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """`who` is always there; of the findings the first, of the numbers as many as there is room for."""
+    """`who` is always present; of the findings the first, of the numbers as many as there is room for."""
 
     who: str
     findings: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def title(
     site: Site,
     language: Language,
 ) -> Title:
-    """The title of a page about concerns that come worst first. One about no patient names the hospital."""
+    """The title of a page about concerns in the order of a page. Without a patient it names the hospital."""
     reasons = {concern.reason for concern in concerns}
     why = next((say(reason, language) for reason in WHY_SHOWN if reasons == {reason}), "")
     whose: tuple[str, ...] = (site.on_call.name,)
@@ -89,14 +89,14 @@ def tag(urgency: Urgency, language: Language) -> str:
 
 
 def place(admission: Admission | None) -> str:
-    """Ward and bed, each shortened where it is long."""
+    """Ward and bed, each shortened if it is long."""
     if admission is None:
         return ""
     return "/".join(_short(part, PLACE_SHOWN // 2) for part in (admission.ward, admission.bed) if part)
 
 
 def _short(text: str, most: int) -> str:
-    """Beginning and end of a text: two that differ at either stay different."""
+    """Beginning and end of a text. Two texts that differ at either end stay different."""
     if len(text) <= most:
         return text
     return f"{text[: most // 2].rstrip()}{CUT}{text[len(text) - (most - most // 2 - 1) :].lstrip()}"
@@ -115,7 +115,7 @@ def _unregistered(concerns: list[PageConcern], language: Language) -> str:
 
 
 def name(concern: PageConcern, site: Site, language: Language) -> str:
-    """A finding with its grade by the newest assessment, and what the grade was where that differs."""
+    """A finding with its grade by the newest assessment, and its earlier grade if that differs."""
     episode = concern.episode
     if concern.has_ended:
         return _ended(concern, site, language)
@@ -167,7 +167,7 @@ GRADED = {"crs": "CRS", "icans": "ICANS", "febrile_neutropenia": "febrile neutro
 
 
 def graded(episode: Episode, level: int | None, members: tuple[str, ...], site: Site, language: Language) -> str:
-    """A condition with a grade, as briefly as a title can."""
+    """A condition with a grade, as briefly as possible."""
     if episode.condition in GRADED:
         named = say(GRADED[episode.condition], language)
         if level is None:
@@ -177,7 +177,7 @@ def graded(episode: Episode, level: int | None, members: tuple[str, ...], site: 
     if episode.condition == "cytopenia":
         return f"CTCAE 4 {'/'.join(say(label(member), language) for member in members)}"
     words = render(bare(episode.title), language, site.zone)
-    # A technical text explains itself after its first clause; that stands in the text of the page.
+    # A technical text explains itself after its first clause. The explanation stands in the text of the page.
     return words.partition("; ")[0] if episode.urgency == "technical" else words
 
 
@@ -185,7 +185,7 @@ def graded(episode: Episode, level: int | None, members: tuple[str, ...], site: 
 
 
 def _numbers(concern: PageConcern, site: Site, language: Language) -> Iterator[str]:
-    """What happened, and the newest reading of each kind that the grade rests on."""
+    """The events, and the newest reading of each kind on which the grade rests."""
     yield from (changed(change, language) for change in concern.changes)
     if REPEAT_ICE in wrappings(concern.episode.title) and not concern.has_ended:
         yield say("repeat the ICE in 1-2 h", language)

@@ -1,4 +1,4 @@
-"""How a value, a dose and a time are written for a person: one form, in their language."""
+"""Values, doses and times as people read them: one form, in their language."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,11 +28,11 @@ SHORT = {
     "white_cells": "WBC",
     "lymphocytes": "ALC",
 }
-"""How a title names a reading, where not by its label."""
+"""The name of a reading in a title, if it is not its label."""
 
 DOSED = ("given", "started", "stopped")
 USUAL = ("none", "spontaneous", "false", "absent", "stopped")
-"""Codes that a title need not carry: nothing is abnormal by them."""
+"""Codes that a title leaves out: they are normal."""
 
 
 def clock(at: datetime, site: Site, language: Language) -> str:
@@ -46,7 +46,7 @@ def shown(item: Evidence, site: Site, language: Language) -> str:
 
 
 def readings(found: Iterable[Evidence], site: Site, language: Language) -> str:
-    """Several readings; those of one time and source share their brackets."""
+    """Several readings. Readings of one time and source share their brackets."""
     groups = groupby(found, key=lambda item: (item.entry.effective, item.entry.source, item.entry.charted_for))
     return "; ".join(
         f"{', '.join(named_value(item, language) for item in group)} "
@@ -72,12 +72,12 @@ def named_value(item: Evidence, language: Language) -> str:
 
 
 def _state(kind: str, code: str, language: Language) -> str:
-    """A code as it is charted; no time stands in it."""
+    """The text of a code as charted. It contains no time."""
     return render(coded(kind, code), language, UTC)
 
 
 def value(kind: str, entry: Entry, language: Language) -> str:
-    """A number with its comparator and unit, and what was sent where it was converted."""
+    """A number with its comparator and unit, and the sent value if it was converted."""
     unit = unit_label(entry.unit) or shown_unit(kind)
     text = f"{entry.comparator}{charted(kind, entry.value) if entry.value is not None else ''} {unit}".strip()
     return f"{text} ({say('sent as {value}', language, value=unit_label(entry.sent))})" if entry.sent else text
@@ -88,7 +88,7 @@ def _dose(kind: str, entry: Entry, language: Language) -> str:
 
 
 def short_value(item: Evidence, language: Language) -> str:
-    """A reading as a title carries it, as in `SBP 84`; empty where it shows nothing unusual by itself."""
+    """A reading in a title, as in `SBP 84`; empty if it shows nothing unusual by itself."""
     kind, entry = item.kind, item.entry
     if entry.code in USUAL:
         return ""
@@ -106,7 +106,7 @@ def short_value(item: Evidence, language: Language) -> str:
 
 
 def changed(change: ChartCorrection, language: Language) -> str:
-    """What a correction made of a value, as in `platelets 18 corrected to 180`."""
+    """The change of a value by a correction, as in `platelets 18 corrected to 180`."""
     reading = short_value(Evidence(change.kind, change.before), language) or say(label(change.kind), language)
     after = change.after
     if after is None:

@@ -1,1 +1,1 @@
-"""The words of pages, of the gateway and of the trend picture: a phrase is what is said, a catalogue how."""
+"""The words of pages, of the gateway and of the trend picture: phrases, and the catalogues that render them."""

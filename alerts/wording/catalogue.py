@@ -1,7 +1,7 @@
 """From a phrase to words in the reader's language.
 
-English stands in the code; every other language is a gettext catalogue (`config/locales`). A text that a catalogue
-lacks is shown in English, never dropped.
+English stands in the code; every other language is a gettext catalogue (`config/locales`). If a catalogue lacks a text,
+the text is shown in English, never dropped.
 """
 
 from datetime import datetime, tzinfo
@@ -25,11 +25,11 @@ KEYS = {
     "failed": "failed for now",
     "undeliverable": "failed for good",
 }
-"""Reasons and states by their names in code, where those are not their English."""
+"""Reasons and states by their names in code, if those differ from their English."""
 
 
 def say(words: str, language: Language, **values: object) -> str:
-    """A text of the catalogue, named by its English or by its key, with its braces filled in with what is shown."""
+    """A text of the catalogue, named by its English or by its key, with the values in its braces."""
     english = KEYS.get(words, words)
     found = translations(language).gettext(english) if english else ""
     return found.format(**values) if values else found
@@ -46,7 +46,7 @@ def in_english(words: Phrase, zone: tzinfo) -> str:
 
 
 def in_code(words: Phrase, zone: tzinfo) -> str:
-    """The same with readings, statements and drugs named as messages name them."""
+    """The same, with readings, statements and drugs named as in messages."""
     return _Renderer(ENGLISH, zone, in_code=True).read(words)
 
 
@@ -100,5 +100,5 @@ class _Renderer(NamedTuple):
 
 @cache
 def _braces(text: str) -> tuple[str, ...]:
-    """The names of the braces of a text, in the order in which they stand."""
+    """The names in the braces of a text, in order."""
     return tuple(dict.fromkeys(name for _, name, _, _ in Formatter().parse(text) if name))

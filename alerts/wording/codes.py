@@ -1,4 +1,4 @@
-"""What is charted as a code, put into a phrase: a state, a dose, a statement."""
+"""Coded chart values as phrases: a state, a dose, a statement."""
 
 from alerts.wording.phrase import Name, Phrase, phrase
 

@@ -1,7 +1,6 @@
-"""Numbers and lengths of time as a person writes them; the same in every language.
+"""Numbers and lengths of time as people write them; the same in every language.
 
-Numbers keep their decimal point: a comma would be read as another number by those who compare a page with the
-laboratory's print.
+Numbers keep their decimal point. A comma would be misread by people who compare a page with the laboratory's print.
 """
 
 from datetime import timedelta
@@ -11,7 +10,7 @@ from config.vocabulary import shown_unit
 
 
 def number(value: Decimal) -> str:
-    """A number as a person writes it: no exponent, no idle zeros, at most four places."""
+    """A number for people: no exponent, no trailing zeros, at most four decimal places."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 

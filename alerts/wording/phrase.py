@@ -1,6 +1,6 @@
-"""What is said, before it is put into a language: the English text with its braces, and what stands in them.
+"""A phrase: an English text with braces, and the values in them, before it is put into a language.
 
-A phrase is a value: cheap to make, compared and stored as it is, and turned into words only where somebody reads it
+A phrase is a value: cheap to make, to compare and to store. It becomes words only when somebody reads it
 (`alerts/wording/catalogue.py`). Its text is the message id of the gettext catalogues.
 """
 
@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, PlainValidator
 
 
 class Name(Struct, frozen=True, array_like=True, tag=1):
-    """A reading, statement, drug or code by its name in messages, as in `systolic_bp`; people read its label."""
+    """A reading, statement, drug or code by its name in messages, as in `systolic_bp`. People read its label."""
 
     code: str
 
@@ -30,7 +30,7 @@ class Amount(Struct, frozen=True, array_like=True, omit_defaults=True, tag=2):
 
 
 class Number(Struct, frozen=True, array_like=True, omit_defaults=True, tag=3):
-    """A number with so many decimal places; without `places` with as many as it needs, at most four."""
+    """A number with this many decimal places; without `places` with as many as it needs, at most four."""
 
     value: Decimal
     places: int | None = None
@@ -56,7 +56,7 @@ class Listed(Struct, frozen=True, array_like=True, omit_defaults=True, tag=6):
 
 
 class Phrase(Struct, frozen=True, array_like=True, omit_defaults=True, tag=0):
-    """A text with what stands in its braces, in their order. `many` is the plural of a text that counts `{n}`."""
+    """A text with the values of its braces, in order. `many` is the plural of a text that counts `{n}`."""
 
     id: str
     args: tuple["Arg", ...] = ()
@@ -64,16 +64,16 @@ class Phrase(Struct, frozen=True, array_like=True, omit_defaults=True, tag=0):
 
 
 Arg = Union[str, int, Phrase, Name, Amount, Number, At, Length, Listed]  # noqa: UP007
-"""A `str` is shown as it is: a name, a number already written, or what a person wrote."""
+"""A `str` is shown unchanged: a name, a formatted number, or a text that a person wrote."""
 
 
 def phrase(id: str, **args: Arg) -> Phrase:
-    """A phrase. The braces of the text are named in the order in which they stand (a test holds that)."""
+    """A phrase. The arguments are named in the order of the braces (a test checks that)."""
     return Phrase(id, tuple(args.values()))
 
 
 def plural(one: str, many: str, **args: Arg) -> Phrase:
-    """A phrase whose text depends on how many `n` are."""
+    """A phrase whose text depends on the number `n`."""
     return Phrase(one, tuple(args.values()), many)
 
 
@@ -104,7 +104,7 @@ Said = Annotated[Phrase, PlainValidator(_read), PlainSerializer(msgspec.to_built
 
 
 def with_texts(words: Phrase, change: Callable[[str], str]) -> Phrase:
-    """A phrase with every text that stands in it changed: what somebody else wrote, such as the name of a source."""
+    """A phrase with every foreign text in it changed, such as the name of a source."""
     return structs.replace(words, args=tuple(_changed(arg, change) for arg in words.args))
 
 
