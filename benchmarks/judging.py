@@ -24,7 +24,8 @@ from profiled import EVALUATING, Sampler
 from stay import of_days
 from ward import minutes
 
-from alerts.messages import AnyMessage, read_message
+from alerts.message_json import read_message
+from alerts.messages import AnyMessage
 from alerts.state import PatientState
 from alerts.step.step import step
 from config.site import Site, load_site

@@ -69,7 +69,8 @@ def temperature(chart: Chart, latest: Entry, febrile: Abnormal, site: Site) -> C
     agreeing = [entry for entry in samples if febrile(entry)]
     if len(agreeing) >= rules.temperature_samples.value:
         return Confirmed(True, tuple(agreeing), "confirmation.temperature_samples")
-    run = _run(chart, "temperature", latest, febrile, site.conventions.chart.temperature_holds.value)
+    holds = site.conventions.chart.temperature_holds.value
+    run = _run(chart, "temperature", latest, febrile, holds) if febrile(samples[-1]) else []
     lasting = bool(run) and latest.effective - run[0].effective >= rules.temperature_lasting.value
     convention = "confirmation.temperature_lasting" if lasting else "confirmation.temperature_samples"
     return Confirmed(lasting, tuple(run or agreeing or samples[-1:]), convention)
@@ -111,12 +112,13 @@ def _cuff(
     usable: Callable[[Entry], bool] | None,
 ) -> Confirmed:
     """Two of two close together, two of three in a window, or two in a row if nobody measures more often."""
-    pair = tuple(_samples(chart, kind, latest, rules.pressure_consecutive.value, 2, usable))
+    window, consecutive = rules.pressure_window.value, rules.pressure_consecutive.value
+    samples = _samples(chart, kind, latest, max(window, consecutive), 3, usable)
+    pair = tuple(entry for entry in samples[-2:] if latest.effective - entry.effective <= consecutive)
     both_low = len(pair) == 2 and all(low(entry) for entry in pair)
     if both_low and pair[1].effective - pair[0].effective <= rules.pressure_pair.value:
         return Confirmed(True, pair, "confirmation.pressure_pair")
-    window = _samples(chart, kind, latest, rules.pressure_window.value, 3, usable)
-    agreeing = tuple(entry for entry in window if low(entry))
+    agreeing = tuple(entry for entry in samples if latest.effective - entry.effective <= window and low(entry))
     if both_low and len(agreeing) < 2:
         return Confirmed(True, pair, "confirmation.pressure_consecutive")
     return Confirmed(len(agreeing) >= 2, agreeing or (latest,), "confirmation.pressure_window")
@@ -127,13 +129,13 @@ def saturation(chart: Chart, latest: Entry, low: Abnormal, site: Site) -> Confir
     if latest.by not in STREAMS:
         return Confirmed(bool(low(latest)), (latest,))
     rules = site.conventions.confirmation
-    run = _run(chart, "spo2", latest, low, site.conventions.chart.vitals_hold.value)
+    window = _samples(chart, "spo2", latest, rules.saturation_window.value, 3)
+    run = _run(chart, "spo2", latest, low, site.conventions.chart.vitals_hold.value) if low(window[-1]) else []
     if run and latest.effective - run[0].effective >= rules.saturation_lasting.value:
         return Confirmed(True, tuple(run), "confirmation.saturation_lasting")
-    very_low = _very_low(chart, latest, rules)
+    very_low = _very_low(chart, latest, rules) if window[-1].below(rules.saturation_at_once.value) else ()
     if very_low:
         return Confirmed(True, very_low, "confirmation.saturation_at_once")
-    window = _samples(chart, "spo2", latest, rules.saturation_window.value, 3)
     agreeing = [entry for entry in window if low(entry)]
     return Confirmed(len(agreeing) >= 2, tuple(agreeing or [latest]), "confirmation.saturation_window")
 
@@ -154,7 +156,7 @@ def _samples(
     most: int,
     usable: Callable[[Entry], bool] | None = None,
 ) -> list[Entry]:
-    """The last samples of the same source and way of measuring, oldest first."""
+    """The last samples of the same source and way of measuring, oldest first. The last has the time of the latest."""
     return list(islice(_backwards(chart, kind, latest, window, usable), most))[::-1]
 
 

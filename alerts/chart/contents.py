@@ -2,8 +2,9 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from itertools import islice
 from statistics import median
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from msgspec import Struct
 from alerts.chart.admission import Admission
 from alerts.chart.entry import ABSENT, EFFECTIVE, Entry
 from alerts.wording.phrase import Phrase
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""A time before all others."""
 
 
 class RejectedValue(Struct, frozen=True, array_like=True):
@@ -48,7 +52,7 @@ class Setting(NamedTuple):
     since: datetime | None = None
 
 
-class ChartContents(Struct, frozen=True):
+class ChartContents(Struct, frozen=True, dict=True):
     """Everything charted of one patient, by kind and effective time. `alerts/chart/chart.py` changes it."""
 
     entries: dict[str, tuple[Entry, ...]] = {}
@@ -96,7 +100,8 @@ class ChartContents(Struct, frozen=True):
         if not series or series[-1].effective < moment:
             return ()
         first = end = bisect_left(series, moment, key=EFFECTIVE)
-        while end < len(series) and series[end].effective == moment:
+        count = len(series)
+        while end < count and series[end].effective == moment:
             end += 1
         return series[first:end]
 
@@ -127,24 +132,28 @@ class ChartContents(Struct, frozen=True):
 
     def stay_since(self, at: datetime) -> datetime | None:
         """When the patient last left before a time."""
-        return max((left.at for left in self.discharges if left.at <= at), default=None)
+        return max((left.at for left in self.discharges if left.at <= at), default=None) if self.discharges else None
 
     def setting(self, at: datetime) -> Setting:
-        """The setting of care at a time, by registrations and discharges.
+        """The setting of care at a time, by registrations and discharges."""
+        return next(setting for since, setting in reversed(self._course_of_setting) if since <= at)
+
+    @cached_property
+    def _course_of_setting(self) -> list[tuple[datetime, Setting]]:
+        """Every setting and the time from which it holds, in order.
 
         A registration that does not say leaves the setting as it was; the first, and one after a discharge for good,
         then mean `inpatient`.
         """
-        found = Setting((self.registrations[0].setting if self.registrations else "") or "inpatient")
-        name = ""
+        first = Setting((self.registrations[0].setting if self.registrations else "") or "inpatient")
+        found, name = [(BEGINNING, first)], ""
         for when, known, said in self._settings():
-            if when > at:
-                break
             if said is None:
-                name, found = "", Setting("inpatient")
+                name = ""
+                found.append((when, Setting("inpatient")))
             elif (said or name or "inpatient") != name:
                 name = said or name or "inpatient"
-                found = Setting(name, known)
+                found.append((when, Setting(name, known)))
         return found
 
     def _settings(self) -> list[tuple[datetime, datetime, str | None]]:
@@ -206,7 +215,7 @@ class ChartContents(Struct, frozen=True):
         infused = self.infused
         if infused is None:
             return None
-        return (at.astimezone(zone).date() - infused.astimezone(zone).date()).days
+        return (date_in(zone, at) - date_in(zone, infused)).days
 
     def times(self, kinds: Iterable[str], at: datetime, after: datetime | None = None) -> list[datetime]:
         """Distinct effective times of any of `kinds` later than `after` and up to a time, in order."""
@@ -220,6 +229,12 @@ class ChartContents(Struct, frozen=True):
                     break
                 found.add(entry.effective)
         return sorted(found)
+
+
+@lru_cache(maxsize=4096)
+def date_in(zone: ZoneInfo, at: datetime) -> date:
+    """The date of a time in the hospital's calendar. Every grader of a moment asks for it."""
+    return at.astimezone(zone).date()
 
 
 def version_key(source: str, message: str) -> str:

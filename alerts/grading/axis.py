@@ -1,5 +1,6 @@
 """One row of a grading table, answered for one patient at one time."""
 
+from itertools import starmap
 from typing import NamedTuple
 
 from alerts.chart.entry import Entry
@@ -22,4 +23,4 @@ class Axis(NamedTuple):
 
 def evidence(*found: tuple[str, Entry]) -> tuple[Evidence, ...]:
     """Evidence from (kind, entry) pairs."""
-    return tuple(Evidence(kind, entry) for kind, entry in found)
+    return tuple(starmap(Evidence, found))

@@ -14,7 +14,7 @@ from alerts.chart.entry import Entry
 from alerts.grading import statements
 from alerts.grading.axis import Axis, evidence
 from alerts.grading.inputs import INSTANT, if_old
-from alerts.grading.pressures import PULSE_PRESSURE, baseline, contradiction, is_sound, pressures
+from alerts.grading.pressures import PULSE_PRESSURE, Pressures, baseline, contradiction, is_sound, pressures
 from alerts.grading.result import Evidence
 from alerts.wording.phrase import Listed, Name, Number, Phrase, named, phrase
 from config.site import Site
@@ -32,8 +32,9 @@ RELATIVE = ("crs.relative_hypotension_fraction", "crs.relative_hypotension_systo
 
 def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
     """Grade of the hypotension row at a time: 0, 2, 3, 4; None if neither pressure nor support is charted."""
-    supported = _vasopressors(chart, at, site)
-    found = supported or _pressure(chart, at, site, alert)
+    measured = pressures(chart, at, site)
+    supported = _vasopressors(chart, at, site, measured)
+    found = supported or _pressure(chart, at, site, measured, alert)
     cause = statements.other_cause(chart, OTHER_CAUSE, at, site)
     if cause is not None:
         worse = worse_pressure(chart, cause, at, site)
@@ -44,10 +45,12 @@ def hypotension(chart: Chart, at: datetime, site: Site, *, alert: bool) -> Axis:
             return statements.outranking(row, OTHER_CAUSE, cause, found, site)
         found = statements.ended(found, OTHER_CAUSE, cause, worse)
     said = chart.latest("hypotension", at, site.conventions.chart.vitals_hold.value)
-    return found if said is None else _stated(chart, at, site, said, found, is_supported=supported is not None)
+    if said is None:
+        return found
+    return _stated(chart, at, site, said, found, measured, is_supported=supported is not None)
 
 
-def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
+def _vasopressors(chart: Chart, at: datetime, site: Site, measured: Pressures) -> Axis | None:
     holds = site.conventions.crs.single_vasopressor_dose_holds.value
     counted = chart.running(VASOPRESSORS, at, holds)
     vasopressin = chart.running((VASOPRESSIN,), at, holds)
@@ -69,16 +72,16 @@ def _vasopressors(chart: Chart, at: datetime, site: Site) -> Axis | None:
     return Axis(
         level,
         (phrase(more if several else one, n=level, list=names),),
-        evidence(*counted, *vasopressin, *_charted(chart, at, site)),
+        evidence(*counted, *vasopressin, *_charted(measured)),
         flags=tuple(flags),
         conventions=("crs.single_vasopressor_dose_holds",) if single else (),
     )
 
 
-def _charted(chart: Chart, at: datetime, site: Site) -> list[tuple[str, Entry]]:
+def _charted(measured: Pressures) -> list[tuple[str, Entry]]:
     """The valid pressures. A page shows them beside a vasopressor, though only that decides the grade."""
-    systolic, mean = pressures(chart, at, site)
-    return [(kind, entry) for kind, entry in (("systolic_bp", systolic), ("mean_bp", mean)) if entry]
+    kinds = (("systolic_bp", measured.systolic), ("mean_bp", measured.mean))
+    return [(kind, entry) for kind, entry in kinds if entry]
 
 
 class _Low(NamedTuple):
@@ -88,11 +91,10 @@ class _Low(NamedTuple):
     conventions: tuple[str, ...]
 
 
-def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
-    systolic, mean = pressures(chart, at, site)
-    charted = _charted(chart, at, site)
+def _pressure(chart: Chart, at: datetime, site: Site, measured: Pressures, alert: bool) -> Axis:
+    charted = _charted(measured)
     found = evidence(*charted)
-    refused = _contradictions(chart, systolic, mean, at, site)
+    refused = _contradictions(chart, measured, at, site)
     conventions = PULSE_PRESSURE if refused else ()
     if not found:
         return Axis(None, missing=(named("systolic_bp"),), flags=refused, conventions=conventions)
@@ -121,12 +123,9 @@ def _pressure(chart: Chart, at: datetime, site: Site, alert: bool) -> Axis:
     )
 
 
-def _contradictions(
-    chart: Chart, systolic: Entry | None, mean: Entry | None, at: datetime, site: Site
-) -> tuple[Phrase, ...]:
+def _contradictions(chart: Chart, measured: Pressures, at: datetime, site: Site) -> tuple[Phrase, ...]:
     """The sets that came after the pressures in use and contradict themselves."""
-    used = max((entry for entry in (systolic, mean) if entry), key=lambda entry: entry.effective, default=None)
-    said = (contradiction(chart, kind, used, at, site) for kind in ("systolic_bp", "mean_bp"))
+    said = [contradiction(chart, kind, measured.newest, at, site) for kind in ("systolic_bp", "mean_bp")]
     return tuple(dict.fromkeys(text for text in said if text is not None))
 
 
@@ -203,10 +202,12 @@ def _started(chart: Chart, drug: str, said: Entry, at: datetime, site: Site) -> 
     return None
 
 
-def _stated(chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, *, is_supported: bool) -> Axis:
+def _stated(
+    chart: Chart, at: datetime, site: Site, said: Entry, found: Axis, measured: Pressures, *, is_supported: bool
+) -> Axis:
     """A row by a clinician's statement, which outranks the pressures before it and for a time after it."""
     holds = site.conventions.crs.statement_holds.value
-    if any(entry.effective - said.effective > holds for entry in pressures(chart, at, site) if entry):
+    if any(entry.effective - said.effective > holds for entry in measured if entry):
         return found
     worse = None if said.is_true else worse_pressure(chart, said, at, site)
     if worse is not None:

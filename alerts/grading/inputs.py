@@ -56,6 +56,8 @@ def name_missing(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Phr
 
 def passed_over(chart: Chart, kind: str, used: Entry, at: datetime) -> tuple[Phrase, ...]:
     """A flag if a value newer than the one in use was rejected."""
+    if not chart.rejected and next(chart.newest_first(kind, at), None) is used:
+        return ()
     why = _unused_or_absent(chart, kind, used.effective + INSTANT, at)
     return (phrase("newer {what}: {what2}; the value before it is used", what=Name(kind), what2=why),) if why else ()
 

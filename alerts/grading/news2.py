@@ -169,13 +169,11 @@ def _points(
     kind: str, entry: Entry, bands: tuple[ScoreBand, ...], flags: tuple[Phrase, ...], names: tuple[str, ...]
 ) -> Axis:
     possible = _possible(entry, bands)
-    row = Axis(None, (), evidence((kind, entry)), flags=flags, conventions=names)
-    points = {band.points for band in possible}
-    if len(points) > 1:
-        return row._replace(missing=(only_a_bound(kind, entry),))
-    level = points.pop()
-    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=level, cell=_printed(possible))
-    return row._replace(level=level, because=(text,))
+    points, found = possible[0].points, evidence((kind, entry))
+    if any(band.points != points for band in possible):
+        return Axis(None, (), found, missing=(only_a_bound(kind, entry),), flags=flags, conventions=names)
+    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=points, cell=_printed(possible))
+    return Axis(points, (text,), found, flags=flags, conventions=names)
 
 
 def _printed(bands: list[ScoreBand]) -> Phrase:
@@ -187,6 +185,8 @@ def _printed(bands: list[ScoreBand]) -> Phrase:
 
 def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
     """The bands that a value may lie in: one, or several where it is only a bound."""
+    if entry.value is not None and not entry.comparator:
+        return [next(band for band in bands if band.ends is None or entry.value < band.ends)]
     begins = (None, *(band.ends for band in bands))
     return [
         band

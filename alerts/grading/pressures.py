@@ -5,7 +5,7 @@ by a pulse pressure that a body can have, or its mean does not lie between the t
 and how large a pulse pressure may be are conventions of the site.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -47,20 +47,20 @@ def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
     """
     if entry.value is None or entry.comparator:
         return True
-    beside = [(entry.value,) if other == kind else _beside(chart, other, entry) for other in KINDS]
-    return any(_can_be(*values, site=site) for values in product(*beside))
+    systolic, diastolic, mean = [(entry.value,) if other == kind else _beside(chart, other, entry) for other in KINDS]
+    return any(_can_be(one, two, three, site) for one, two, three in product(systolic, diastolic, mean))
 
 
-def _beside(chart: Chart, kind: str, entry: Entry) -> tuple[Decimal | None, ...]:
-    found = [
-        other.value
-        for other in chart.at(kind, entry.effective)
-        if other.source == entry.source and other.by == entry.by and other.value is not None and not other.comparator
-    ]
-    return tuple(found) or (None,)
+def _beside(chart: Chart, kind: str, entry: Entry) -> Sequence[Decimal | None]:
+    source, by = entry.source, entry.by
+    found = []
+    for other in chart.at(kind, entry.effective):
+        if other.source == source and other.by == by and other.value is not None and not other.comparator:
+            found.append(other.value)
+    return found or (None,)
 
 
-def _can_be(systolic: Decimal | None, diastolic: Decimal | None, mean: Decimal | None, *, site: Site) -> bool:
+def _can_be(systolic: Decimal | None, diastolic: Decimal | None, mean: Decimal | None, site: Site) -> bool:
     if systolic is not None and diastolic is not None:
         conventions = site.conventions.chart
         pulse = systolic - diastolic
