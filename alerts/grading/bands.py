@@ -1,7 +1,7 @@
 """A row of a published table as its cut points, and the lookup that graders share.
 
-A censored value ("<0.1") can leave a cut point open, so the lookup answers with the lowest and the highest
-level the value allows. Where the two agree the table has decided.
+A censored value ("<0.1") can leave a cut point open. The lookup therefore returns the lowest and the highest level that
+the value allows. If the two agree, the table has decided.
 """
 
 from decimal import Decimal
@@ -26,7 +26,7 @@ class ReferenceLimit(StrEnum):
 class Cut(NamedTuple):
     """A value that is `sign` `bound` has at least this level; `cell` is the table's cell as printed.
 
-    `scaled`: the bound is no printed number but a multiple of a charted one.
+    `scaled`: the bound is not a printed number but a multiple of a charted one.
     """
 
     level: int

@@ -44,7 +44,7 @@ def laboratory_grades(chart: Chart, at: datetime, site: Site) -> dict[str, Grade
 def grade(term: str, chart: Chart, at: datetime, site: Site) -> Grade:
     """The present grade of one of `TERMS`; None if the table cannot decide.
 
-    A preliminary result gives a provisional grade, and so does one that only leaves open how much worse it is.
+    A preliminary result gives a provisional grade. So does a result that only leaves open how much worse it is.
     """
     axis = _GRADERS[term](chart, at, site)
     return Grade(
@@ -70,7 +70,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "fever": ("temperature",),
     **{term: (term,) for term in ctcae_chemistry.GRADERS},
 }
-"""What can change the grade of each term."""
+"""The readings that can change the grade of each term."""
 
 LABORATORY_TERMS = tuple(term for term in TERMS if "temperature" not in KINDS[term])
 LABORATORY_KINDS = frozenset(kind for term in LABORATORY_TERMS for kind in (*KINDS[term], *ctcae_chemistry.STATEMENTS))
@@ -101,7 +101,7 @@ def _cells(cuts: Iterable[Cut]) -> tuple[tuple[int, str], ...]:
 def worst(term: str, chart: Chart, at: datetime, site: Site) -> int | None:
     """The worst grade of a term since infusion, up to a time; None if it was never determined.
 
-    Thinning keeps the lowest and the highest of every stretch of time, so the worst is never lost.
+    Thinning keeps the lowest and the highest value of every period, so the worst is never lost.
     """
     infused = chart.infused
     if infused is None or at < infused:

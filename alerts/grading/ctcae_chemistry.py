@@ -102,7 +102,7 @@ CREATININE_OF_BASELINE = (
     Cut(2, ">", Decimal("1.5"), ">1.5 - 3 x baseline"),
     Cut(3, ">", Decimal(3), ">3 x baseline"),
 )
-"""Multiples of the baseline, normal or not; the worse of the two readings holds."""
+"""Multiples of the baseline, normal or not. The worse of the two grades counts."""
 
 BILIRUBIN = (
     _above(1, "1", ">1 - 1.5 x ULN"),
@@ -146,7 +146,7 @@ def _by_baseline(rows: Rows, chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _creatinine(chart: Chart, at: datetime, site: Site) -> Axis:
-    """By the limit and by the baseline; the worse grade holds."""
+    """The creatinine grade by the limit and by the baseline. The worse grade counts."""
     entry = latest("creatinine", chart, at, site)
     if entry is None:
         return no_result("creatinine", chart, at, site)

@@ -123,7 +123,7 @@ def row(term: str, site: Site) -> CountRow:
 
 
 def count(term: str, chart: Chart, at: datetime, site: Site) -> Axis:
-    """The grade of one of `TERMS`: of the latest result that holds, or by a clinician's statement."""
+    """The grade of one of `TERMS`, by the latest valid result or by a clinician's statement."""
     kind, cuts, life_threatening = row(term, site)
     said = stated(life_threatening, chart, at)
     if said is not None:

@@ -39,9 +39,9 @@ LASTING = Cut(4, VERY_HIGH.sign, VERY_HIGH.bound, ">40.0 for > 24 h")
 
 
 def fever(chart: Chart, at: datetime, site: Site) -> Axis:
-    """The grade of the latest temperature; above 40.0 °C, how long the readings have been so decides.
+    """The grade of the latest temperature. Above 40.0 °C it depends on how long the readings have been so high.
 
-    The readings > 40.0 °C must be consecutive, with no gap in which no temperature holds.
+    The readings > 40.0 °C must be consecutive, without a gap in which no temperature is valid.
     """
     holds = site.conventions.chart.temperature_holds.value
     latest = latest_number(chart, "temperature", at, holds)
@@ -78,7 +78,7 @@ def _run(chart: Chart, latest: Entry, cut: Cut, holds: timedelta) -> list[Entry]
 
 
 FEBRILE_NEUTROPENIA = 3
-"""Its grade by numbers."""
+"""The grade of febrile neutropenia by numbers."""
 NEUTROPENIC = Decimal("1.0")
 """ANC in 10^9/L: below it."""
 FEVER_ONCE = Decimal("38.3")
@@ -94,10 +94,10 @@ FEBRILE_NEUTROPENIA_ROW = (
     ),
     (LIFE_THREATENING, LIFE_THREATENING_CELL),
 )
-"""Its row, as printed."""
+"""The row of febrile neutropenia, as printed."""
 
 NO, NOT_YET, YES = 0, 1, 2
-"""How far one part of the definition is met: a fever may not yet be high or long enough."""
+"""How far one part of the definition is met. NOT_YET: a fever may not be high or long enough yet."""
 
 
 def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:

@@ -119,7 +119,7 @@ def family(chart: Chart, at: datetime, site: Site) -> Family:
 
 
 def aged(score: Score, at: datetime) -> Score:
-    """A score without the age of its inputs, and how old they are at a time; they stand first in its evidence."""
+    """A score of `family` with the age of each input at a time."""
     after = 1 if score.previous is None else 2
     inputs, computed = score.because[:-after], score.because[-after:]
     ages = (_aged(line, at, item.entry) for line, item in zip(inputs, score.evidence, strict=False))
@@ -127,7 +127,7 @@ def aged(score: Score, at: datetime) -> Score:
 
 
 def threshold_for(day: int | None, site: Site) -> EasixThreshold | None:
-    """The site's m-EASIX threshold for a day since infusion; the first window that holds the day."""
+    """The site's m-EASIX threshold for a day since infusion: that of the first window that contains the day."""
     if day is None:
         return None
     for window in site.conventions.m_easix_thresholds:
@@ -295,7 +295,7 @@ def _written(kind: str, value: Decimal) -> str:
 
 
 def _log2(value: Decimal) -> Decimal | None:
-    """Binary logarithm to six places, in decimals so that every machine writes the same; None for 0."""
+    """Binary logarithm to six places, in decimals so that every machine computes the same; None for 0."""
     return (value.ln() / Decimal(2).ln()).quantize(_LOG2_PLACES) if value else None
 
 
@@ -312,7 +312,7 @@ def _flags(found: Mapping[str, Entry], chart: Chart, at: datetime) -> tuple[Phra
 
 
 def _confounded(score: Score, chart: Chart, site: Site) -> Score:
-    """Flag a score whose inputs were drawn within a while after a drug that moves them."""
+    """Flag a score whose inputs were drawn within a period after a drug that changes them."""
     if not score.evidence:
         return score
     drawn = max(item.entry.effective for item in score.evidence)

@@ -25,7 +25,7 @@ FEVER = Decimal("38.0")
 OTHER_CAUSE = "fever_other_cause"
 
 CONFIRMING_SHOWN = 3
-"""Samples of a stream that stand on a page as evidence."""
+"""Samples of a stream that a page shows as evidence."""
 
 
 def fever(chart: Chart, at: datetime, site: Site) -> Axis:

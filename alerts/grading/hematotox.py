@@ -118,14 +118,14 @@ def _latest_use(chart: Chart, site: Site) -> datetime | None:
 
 
 def _holds(chart: Chart, until: datetime, before: datetime | None, site: Site) -> timedelta:
-    """How long before `until` a value counts: from the beginning of the baseline's days, once those have ended."""
+    """The age up to which a value counts at `until`: back to the start of the baseline days, if those are over."""
     window = site.conventions.chart.baseline_window.value
     infused = chart.infused
     return window if infused is None or until != before else window - (infused.astimezone(UTC) - until)
 
 
 def _absent(kind: str, chart: Chart, until: datetime, at: datetime, holds: timedelta, site: Site) -> Phrase:
-    """The name of a component that was not charted in time, and why."""
+    """The name of a component that was not charted in time, and the reason."""
     name = name_missing(chart, kind, until, holds)
     infused = chart.infused
     if name == named(kind) and infused is not None and latest_number(chart, kind, min(at, infused)):

@@ -85,7 +85,7 @@ def _charted(measured: Pressures) -> list[tuple[str, Entry]]:
 
 
 class _Low(NamedTuple):
-    """Why a pressure is low, and the conventions by which it is."""
+    """The reason why a pressure is low, and its conventions."""
 
     text: Phrase
     conventions: tuple[str, ...]

@@ -19,7 +19,7 @@ from alerts.wording.phrase import Amount, Name, Phrase, named, phrase
 from config.site import Site
 
 LOW_FLOW_AT_MOST = Decimal(6)
-"""Litres per minute by nasal cannula; the table's second and last number besides 38.0 °C."""
+"""Litres per minute by nasal cannula. Besides 38.0 °C it is the only number of the table."""
 
 LOW_FLOW = 2
 HIGH_FLOW = 3
@@ -35,7 +35,7 @@ DEVICE_GRADE = {
     "bipap": POSITIVE_PRESSURE,
     "invasive_ventilation": POSITIVE_PRESSURE,
 }
-"""Every device but the nasal cannula, which its flow decides."""
+"""The grade of every device except the nasal cannula, whose flow decides."""
 
 OTHER_CAUSE = "hypoxia_other_cause"
 NOT_FOR_HYPOXIA = "airway_support_not_for_hypoxia"

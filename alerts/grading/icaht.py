@@ -80,7 +80,7 @@ COUNTS_NEEDED = 2
 
 
 class DayCounts(NamedTuple):
-    """The counts of one day, or of one time, together: the levels they allow, and the lowest of them."""
+    """The counts of one day, or of one time, taken together: the levels that they allow, and the lowest count."""
 
     allows: Levels
     lowest: Entry
@@ -99,7 +99,7 @@ def both(chart: Chart, at: datetime, site: Site) -> tuple[Grade, Grade]:
 def early(chart: Chart, at: datetime, site: Site) -> Grade:
     """The early grade so far, from the days 0 to 30 up to `at`.
 
-    Days that are unknown make it "at least" a grade, or undetermined, where they could change it.
+    If unknown days could change it, the grade is "at least" a grade, or undetermined.
     """
     today = chart.day(at, site.zone)
     if today is None:
@@ -149,7 +149,7 @@ def _counts(chart: Chart, at: datetime) -> list[Entry]:
 
 
 def _together(entries: list[Entry], cuts: tuple[Cut, ...]) -> DayCounts:
-    """Several counts taken as one: a level that any of them reached is reached."""
+    """Several counts taken together: a level that one of them reached is reached."""
     found = [levels(entry, cuts) for entry in entries]
     allows = Levels(max(item.lowest for item in found), max(item.highest for item in found))
     return DayCounts(allows, min(entries, key=lambda entry: (entry.value or Decimal(0), not entry.comparator)))
@@ -159,7 +159,7 @@ def _together(entries: list[Entry], cuts: tuple[Cut, ...]) -> DayCounts:
 
 
 def _by_day(chart: Chart, at: datetime, site: Site) -> dict[int, DayCounts]:
-    """Every day that has a count, also before day 0 and after day 30: those are neighbours of days without one."""
+    """Every day with a count, including days before 0 and after 30, which are neighbours of days without one."""
     entries: dict[int, list[Entry]] = {}
     for entry in _counts(chart, at):
         number = chart.day(entry.effective, site.zone)
@@ -211,7 +211,7 @@ def _band(number: int, counted: dict[int, DayCounts]) -> Levels:
 
 
 def _reached(bands: list[int]) -> Duration | None:
-    """The worst cell that so many days in these bands reach; the first printed of equals."""
+    """The worst cell that this many days in these bands reach; of equals the first printed one."""
     reached = [row for row in EARLY if sum(band >= row.band for band in bands) >= row.days]
     return max(reached, key=lambda row: row.grade, default=None)
 

@@ -52,11 +52,11 @@ UNAROUSABLE = 4
 OTHER_CAUSE = "consciousness_other_cause"
 
 UNABLE = "unable"
-"""How the reason of an absent CAPD begins that is itself the table's "unable"."""
+"""The beginning of a reason for an absent CAPD that means the table's "unable"."""
 
 
 class TableCell(NamedTuple):
-    """One cell of the table: the grade of a code and how the table words it."""
+    """One cell of the table: the grade of a code, and the text of the table."""
 
     grade: int
     row: str

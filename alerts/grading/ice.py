@@ -27,9 +27,10 @@ VERSION = "ASTCT 2019"
 
 
 def score(chart: Chart, at: datetime, site: Site) -> Points:
-    """The ICE score, 0 to 10 points, of the latest assessment that still holds.
+    """The ICE score, 0 to 10 points, of the latest valid assessment.
 
-    None where none holds or the latest says why it was not done; of two charted for one time the lower counts.
+    None if no assessment is valid, or if the latest states why it was not done. Of two charted for one time the lower
+    counts.
     """
     entry = min(latest_scores(chart, "ice", at, site), key=points_of, default=None)
     if entry is None or entry.value is None:
@@ -77,7 +78,7 @@ def _baseline(chart: Chart, at: datetime, site: Site) -> Decimal | None:
 
 
 def _assessed(entry: Entry) -> Listed:
-    """When and by whom, and the items if they were sent."""
+    """The time and author of an assessment, and the items if they were sent."""
     by = (Name(entry.by),) if entry.by else ()
     return Listed((At(entry.effective), *by, *_items(entry.note)))
 
@@ -90,7 +91,7 @@ def _items(note: str) -> Iterator[Arg]:
 
 
 def latest_scores(chart: Chart, kind: str, at: datetime, site: Site) -> list[Entry]:
-    """The assessments charted for the latest time that holds; the reason for an absent one only if it stands alone."""
+    """The assessments charted for the latest valid time; the reason for an absent one only if it stands alone."""
     holds = site.conventions.icans.assessment_holds.value
     held = [entry for entry in chart.between(kind, at - holds, at) if entry.value is not None or entry.code == ABSENT]
     last = [entry for entry in held if entry.effective == held[-1].effective]

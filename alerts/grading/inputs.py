@@ -1,4 +1,4 @@
-"""What a grader takes from the chart, and how a value, or why there is none, is put into a phrase."""
+"""The inputs of graders from the chart, and the phrases for a value and for the reason why there is none."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ def numbers(chart: Chart, kind: str, at: datetime, holds: timedelta) -> Iterator
 
 
 def if_old(entry: Entry, at: datetime, site: Site, convention: str) -> tuple[str, ...]:
-    """The convention by which an older value still counts, if it is not of the present set of signs."""
+    """The convention by which an older value still counts, if it is not part of the present set of signs."""
     return (convention,) if at - entry.effective > site.conventions.chart.one_set.value else ()
 
 
@@ -75,7 +75,7 @@ def only_a_bound(kind: str, entry: Entry) -> Phrase:
 
 
 def _unused_or_absent(chart: Chart, kind: str, after: datetime, at: datetime) -> Phrase | None:
-    """Why the newest unusable value in a stretch of time cannot be used; None if there is none."""
+    """Why the newest unusable value in a period cannot be used; None if there is none."""
     found = [
         (item.effective, phrase("{sent} was not used: {what}", sent=item.sent, what=item.why))
         for item in chart.rejected

@@ -98,7 +98,7 @@ ASSESSMENTS = "icans.assessment_holds"
 
 
 def score(chart: Chart, at: datetime, site: Site) -> News2:
-    """The total of the seven parts, or None where one is missing; `parts` holds those that are charted."""
+    """The total of the seven parts; None if one is missing. `parts` contains the charted ones."""
     oxygen = _oxygen(chart, at, site)
     rows = {
         "respiratory_rate": _vital("respiratory_rate", RESPIRATION, chart, at, site),
@@ -127,7 +127,7 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
 
 
 def at_least(result: News2) -> int:
-    """The points of what is charted: the total, or the least it can be where a part is missing."""
+    """The points of the charted parts: the total, or the least possible total if a part is missing."""
     return sum(result.parts.values())
 
 
@@ -245,7 +245,7 @@ def _given(kind: str, entry: Entry, how: Phrase) -> Axis:
 
 
 def _consciousness(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Alert where awake spontaneously; anything else, or new confusion by a clinician's statement, is 3."""
+    """Alert if awake spontaneously. Any other level, or new confusion by a clinician's statement, is 3."""
     holds = site.conventions.icans.assessment_holds.value
     confused = chart.latest("new_confusion", at, holds)
     if confused is not None and confused.is_true:

@@ -35,7 +35,7 @@ class Pressures(NamedTuple):
 
     @property
     def newest(self) -> Entry | None:
-        """The one that was measured last."""
+        """The pressure that was measured last."""
         found = [entry for entry in self if entry is not None]
         return max(found, key=lambda entry: entry.effective, default=None)
 
@@ -43,7 +43,7 @@ class Pressures(NamedTuple):
 def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
     """Whether a pressure fits the others of its set. A bound and an absent value contradict nothing.
 
-    Of two that stand for one kind, as where times are cut to the minute, one that fits is enough.
+    If two stand for one kind, for instance because times are cut to the minute, one that fits is enough.
     """
     if entry.value is None or entry.comparator:
         return True

@@ -1,4 +1,4 @@
-"""What every grader answers with: the result, what it rests on, and what was missing."""
+"""The results of graders: the result itself, its evidence, and the missing inputs."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,17 +10,17 @@ from alerts.wording.phrase import Phrase
 
 
 class Evidence(Struct, frozen=True):
-    """One reading, statement or dose that a result rests on."""
+    """One reading, statement or dose on which a result rests."""
 
     kind: str
     entry: Entry
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Common to every system. `because` are sentences a clinician can check against the table.
+    """The common part of every system's result. `because`: sentences that a clinician can check against the table.
 
-    `flags` are remarks that do not change the result. `conventions` name the conventions of `conventions.yaml`
-    that the result depends on, as `section.name`.
+    `flags` are remarks that do not change the result. `conventions` name the conventions of `conventions.yaml` on which
+    the result depends, as `section.name`.
     """
 
     system: str
@@ -34,16 +34,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 NOT_APPLICABLE = "not applicable"
-"""A grade of what there cannot be yet: neither 0 nor undetermined."""
+"""A grade that cannot exist yet. It is neither 0 nor undetermined."""
 
 BEFORE_INFUSION = Phrase("before infusion")
 """Why CRS and ICANS are not applicable."""
 
 
 class Grade(Result, frozen=True, kw_only=True):
-    """A grade; None where it is undetermined, or not `applicable`. `provisional`: it is at least this. `rows`: what is
-    abnormal.
-    """
+    """A grade; None if undetermined or not `applicable`. `provisional`: at least this. `rows`: the abnormal rows."""
 
     grade: int | None
     applicable: bool = True
@@ -52,9 +50,9 @@ class Grade(Result, frozen=True, kw_only=True):
 
 
 class Score(Result, frozen=True, kw_only=True):
-    """A number of a published formula, or None; `bound` says "<" or ">" where an input was censored.
+    """The number of a published formula, or None. `bound`: "<" or ">" if an input was censored.
 
-    `previous` is what it was, from inputs that were all drawn before these, the last of them at `previous_at`.
+    `previous`: the previous score, from inputs that were all drawn before these, the last of them at `previous_at`.
     """
 
     value: Decimal | None
@@ -66,12 +64,12 @@ class Score(Result, frozen=True, kw_only=True):
 
 
 class Points(Result, frozen=True, kw_only=True):
-    """A sum of points and the risk group or state it stands for."""
+    """A sum of points, and its risk group or state."""
 
     score: int | None
     risk: str | None = None
 
 
 def not_applicable(system: str, version: str, at: datetime) -> Grade:
-    """The grade of what begins with the infusion, before it."""
+    """The grade before the infusion of a system that begins with it."""
     return Grade(system=system, version=version, at=at, grade=None, applicable=False, because=(BEFORE_INFUSION,))

@@ -37,14 +37,14 @@ _STATED = (
 
 
 def statement_in(flag: Phrase) -> Phrase | None:
-    """Who states something and until when, without the numbers that it outranks; None for any other flag."""
+    """The author of a statement and its end, without the numbers that it outranks; None for any other flag."""
     listed = flag.args[0] if flag.args else None
     last = listed.items[-1] if isinstance(listed, Listed) else flag
     return last if isinstance(last, Phrase) and last.id in _STATED else None
 
 
 def is_statement(flag: Phrase) -> bool:
-    """Whether a flag of a grade says who states something, and until when."""
+    """Whether a flag of a grade names the author of a statement and its end."""
     return statement_in(flag) is not None
 
 
