@@ -9,7 +9,7 @@ from config.problems import ConfigurationError, Problem, cannot_be_read
 KIB = 1024
 
 LARGEST = {".csv": 4096 * KIB, ".ics": 4096 * KIB}
-"""Bytes of a file by its kind: many times what a hospital needs, and read within seconds."""
+"""The most bytes of a file by its kind: many times a hospital's need, and read within seconds."""
 
 OTHERWISE = 512 * KIB
 
@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
 
 
 def _read(path: Path, most: int) -> bytes:
-    # Opening a pipe would otherwise wait for whoever writes to it.
+    # Opening a pipe would otherwise wait for its writer.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ConfigurationError(Problem(str(path), None, (), "is not a plain file: put one in its place"))

@@ -10,7 +10,7 @@ from config.tables import read_rows
 from config.vocabulary import DRUGS, PRODUCTS, READINGS
 
 TEXT = "text"
-"""The system under which `codes.csv` lists what a coded reading's value may be called in words."""
+"""The system under which `codes.csv` lists the words for values of coded readings."""
 
 SYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("LN", "LOINC", "urn:oid:2.16.840.1.113883.6.1"), "http://loinc.org"),
@@ -46,9 +46,9 @@ MEANINGS = frozenset(
 class Code(NamedTuple):
     """The meaning of one (system, code) pair.
 
-    `reading` is a reading, `drug:NAME`, `product:NAME`, `infusion` (of CAR-T cells) or `gcs`; `use` says whether it is
-    taken (`accept`), only groups others (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not
-    wanted (`ignore`); `note` says why.
+    `reading` is a reading, `drug:NAME`, `product:NAME`, `infusion` (of CAR-T cells) or `gcs`. `use`: the code is
+    accepted (`accept`), only groups others (`panel`), is refused by name (`exclude`, `unverified`, `policy`) or is not
+    wanted (`ignore`). `note`: the reason.
     """
 
     reading: str
@@ -64,7 +64,7 @@ SiteMap = dict[str, dict[str, str]]
 
 
 def check_map(codes: SiteMap) -> SiteMap:
-    """A site map whose readings are all known.
+    """Return a site map if all of its readings are known.
 
     Raises:
         ValueError: names system, code and the reading that is not known.

@@ -27,7 +27,7 @@ FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 MOST_A_DAY = 24
 
 MOST_SECONDS = 5
-"""Of a processor. A roster of 3000 shifts takes one."""
+"""Seconds of a processor. A roster of 3000 shifts takes one."""
 
 
 class Shift(NamedTuple):
@@ -40,7 +40,7 @@ class Shift(NamedTuple):
 
 
 class _Month(NamedTuple):
-    """Who is on duty from each of the `edges` on, up to the next one; the first edge is the start of the month."""
+    """The people on duty from each of the `edges` on, up to the next one; the first edge is the start of the month."""
 
     edges: list[datetime]
     on_duty: list[tuple[Shift, ...]]

@@ -1,4 +1,4 @@
-"""Typed form of `intake.yaml`: which sources send, how each is read, and what its codes mean."""
+"""Typed form of `intake.yaml`: the sources, how each is read, and the meaning of its codes."""
 
 import re
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from config.vocabulary import READINGS, Sort
 
 
 class IdentifierKind(Configuration):
-    """One kind of patient identifier: PID-3 components 4 and 5, FHIR `system` and `type`. Left out: any."""
+    """One kind of patient identifier: PID-3 components 4 and 5, FHIR `system` and `type`. A missing one matches any."""
 
     authority: str | None = None
     type: str | None = None
 
 
 class Sender(Configuration):
-    """The MSH-3 and MSH-4 of HL7 messages of a source. Left out: any."""
+    """The MSH-3 and MSH-4 of HL7 messages of a source. A missing field matches any."""
 
     application: str | None = None
     facility: str | None = None
@@ -147,11 +147,11 @@ class Source(NamedTuple):
     listed: bool = True
 
     def may_send(self, kind: str) -> bool:
-        """Whether it may send a type of native message. A listed record source, or one that registers, may send any."""
+        """Whether it may send a type of native message. A listed EHR, or a source that registers, may send any."""
         return kind in FROM_ANYBODY or (self.listed and (self.policy.type == "record" or bool(self.policy.registers)))
 
     def allows(self, address: str) -> bool:
-        """Whether this address may send for it by MLLP."""
+        """Whether this address may send for the source over MLLP."""
         if not self.policy.allow_from:
             return True
         try:
@@ -175,14 +175,14 @@ class Intake(NamedTuple):
     listeners: Mapping[str, Listener] = MappingProxyType({})
 
     def source(self, name: str) -> Source | None:
-        """The source of this name. An unlisted one is read by the policy `unlisted`; None if that refuses it."""
+        """The source of this name. An unlisted one has the policy `unlisted`; None if that refuses it."""
         listed = self.sources.get(name)
         if listed is not None or self.unlisted is None:
             return listed
         return self.unlisted._replace(name=name)
 
     def hl7(self, application: str, facility: str) -> Source | None:
-        """The source that sends this MSH-3 and MSH-4, the first whose `senders` fits."""
+        """The source with this MSH-3 and MSH-4: the first with a matching entry in `senders`."""
         for source in self.sources.values():
             for sender in source.policy.senders:
                 if sender.application in (None, application) and sender.facility in (None, facility):
@@ -219,9 +219,9 @@ def with_map(intake: Intake, codes: SiteMap) -> Intake:
 
 
 def load_intake(folder: Path | None = None, site: Site | None = None) -> Intake:
-    """Read `intake.yaml` and `codes.csv` of a configuration folder, the shipped ones where it has none.
+    """Read `intake.yaml` and `codes.csv` of a configuration folder; the shipped ones if it has none.
 
-    `site` is that of the folder, where it is read already.
+    `site`: that of the folder, if it is read already.
 
     Raises:
         ConfigurationError: names file, line and every key that cannot be used.

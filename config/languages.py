@@ -16,13 +16,13 @@ ENGLISH = "en"
 
 @cache
 def languages() -> tuple[str, ...]:
-    """Every language there is a catalogue of, English first."""
+    """Every language with a catalogue, English first."""
     return (ENGLISH, *sorted(path.stem for path in LOCALES.glob("*.po")))
 
 
 @cache
 def translations(language: str) -> gettext.NullTranslations:
-    """The catalogue of a language, read when it is first needed. English has none, and nothing is loaded for it."""
+    """The catalogue of a language, loaded on first use. English has none."""
     if language == ENGLISH:
         return gettext.NullTranslations()
     # Babel takes 0.1 s to import, and most commands speak English alone.

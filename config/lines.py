@@ -11,7 +11,7 @@ from config.bounded import read_text
 from config.problems import ConfigurationError, Key, Problem, of_validation
 
 MOST_VALUES = 100_000
-"""Of a YAML file, each counted as often as it is referred to."""
+"""The most values of a YAML file, each counted as often as it is referenced."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,16 +23,16 @@ class Document(NamedTuple):
     data: Any
     lines: dict[Key, int]
     twice: tuple[Problem, ...] = ()
-    """Keys that stand twice, of which one would be lost."""
+    """Keys that occur twice. One of the two would be lost."""
 
     def line(self, key: Key) -> int:
-        """The line of a key, or of the nearest one around it that is written in the file."""
+        """The line of a key, or of the nearest written one around it."""
         while key not in self.lines and key:
             key = key[:-1]
         return self.lines.get(key, 1)
 
     def problem(self, key: Key, what: str, *, warning: bool = False) -> Problem:
-        """Something that is wrong with a key of this file."""
+        """A problem with a key of this file."""
         return Problem(str(self.path), self.line(key), key, what, warning)
 
 
@@ -62,7 +62,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def _refuse_expansion(path: Path, node: yaml.Node | None) -> None:
-    """Refuse a file that is short as written and endless once each alias stands for what it names."""
+    """Refuse a file that is short as written and endless once its aliases are expanded."""
     weights: dict[int, int] = {}
 
     def weight(node: yaml.Node) -> int:
@@ -84,7 +84,7 @@ def _refuse_expansion(path: Path, node: yaml.Node | None) -> None:
 def load_model(
     model: type[Model], path: Path, also: Callable[[Any], Iterable[tuple[Key, str]]] = lambda _: ()
 ) -> Model:
-    """A YAML file as a model. `also` finds in its content what the model does not see, whatever else is wrong.
+    """Read a YAML file as a model. `also` finds problems in its content that the model does not see.
 
     Raises:
         ConfigurationError: names every key that cannot be used, with its line and the fix.

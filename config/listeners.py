@@ -1,4 +1,4 @@
-"""Where monitors and laboratories connect to: one MLLP listener each, who may connect, certificate, timeouts."""
+"""MLLP listeners for monitors and laboratories: the permitted peers, certificates and timeouts of each."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _Network = Annotated[IPvAnyNetwork, BeforeValidator(str)]
 
 
 class Tls(Configuration):
-    """The certificate a listener shows, and the authority whose certificates it asks its peers for."""
+    """The certificate of a listener, and the authority of its peers' certificates."""
 
     certificate: Path = Field(description="PEM file, the whole chain")
     key: Path = Field(description="PEM file, not encrypted")
@@ -26,7 +26,7 @@ class Tls(Configuration):
 class Listener(Configuration):
     """One address that receives HL7 v2 over MLLP.
 
-    A listener that other machines can reach says which: by their addresses, or by an authority for their certificates.
+    If other machines can reach it, it must name them: by their addresses, or by an authority for their certificates.
     """
 
     host: str = LOOPBACK

@@ -40,13 +40,13 @@ T = TypeVar("T")
 
 
 class Attempts:
-    """Several parts of a configuration, each read whatever is wrong with another."""
+    """Several parts of a configuration. Each is read, whatever is wrong with another."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def read(self, load: Callable[[], T]) -> T | None:
-        """What `load` reads; None where it cannot be used, and its problems are kept."""
+        """The result of `load`; None if it fails. Its problems are kept."""
         try:
             return load()
         except ConfigurationError as error:
@@ -60,7 +60,7 @@ def cannot_be_read(path: Path, error: OSError) -> Problem:
 
 
 def of_validation(error: ValidationError, model: type[BaseModel]) -> Iterable[tuple[Key, str]]:
-    """Everything a model refuses, as key and words. For an unknown key they name the nearest key of that place."""
+    """Every error of a validation, as key and text. For an unknown key the text names the nearest known one."""
     for item in error.errors():
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "missing":
@@ -78,7 +78,7 @@ def _instead(wrong: str, known: Sequence[str]) -> str:
 
 
 def known_keys(model: type[BaseModel], place: Key) -> list[str]:
-    """The keys that may stand at a place of a file. A part of `place` that is no field is a name or a list entry."""
+    """The known keys at a place of a file. A part of `place` that is no field is a name or a list entry."""
     for part in place:
         field = next((field for key, field in _fields(model) if key == part), None)
         inner = _model_in(field.annotation) if field is not None else model

@@ -78,7 +78,7 @@ def _roles_named(data: Mapping[str, Any]) -> Named:
 
 
 def _shared_addresses(data: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
-    """A mail address that two people have would put both on duty by one invitation."""
+    """A mail address of two people: one invitation would put both on duty."""
     whose: dict[str, str] = {}
     for person, entry in _section(data, "people").items():
         email = entry.get("email") if isinstance(entry, Mapping) else None

@@ -1,7 +1,7 @@
-"""Who holds a role, as written in `site.yaml`: a plain list of people, or a schedule.
+"""The holders of a role, as written in `site.yaml`: a plain list of people, or a schedule.
 
-Every time is on the clock on the wall of the hospital (see `config.wall_clock`), so that a hand-over at 08:00 is at
-08:00 the whole year. What the schedule means at a moment is answered by `alerts.episodes.rota`.
+Every time is on the wall clock of the hospital (see `config.wall_clock`), so that a hand-over at 08:00 is at 08:00 the
+whole year. `alerts.episodes.rota` answers what the schedule means at a moment.
 """
 
 import re
@@ -24,7 +24,7 @@ _HOURS = re.compile(r"\s*(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)\s*")
 
 
 class Hours(NamedTuple):
-    """Part of a day, in minutes since midnight. An end not later than the beginning is of the next day."""
+    """Part of a day, in minutes since midnight. If the end is not later than the beginning, it is on the next day."""
 
     begin: int
     end: int
@@ -82,10 +82,10 @@ Party = Annotated[People, Field(min_length=1)]
 
 
 class Rotation(Configuration):
-    """People in turn: the first from `from` on, the next after each `every`; with `days` or `hours`, only then.
+    """People who alternate: the first from `from` on, the next after each `every`; with `days` or `hours`, only then.
 
-    Hours that cross midnight belong to the day on which they begin. Turns are counted from `from` alone, whatever the
-    days and hours.
+    Hours that cross midnight belong to the day on which they begin. The changes are counted from `from` alone, whatever
+    the days and hours.
     """
 
     people: tuple[Party, ...] = Field(min_length=1)

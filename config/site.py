@@ -28,7 +28,7 @@ def higher(one: Urgency, other: Urgency) -> bool:
 
 
 Language = str
-"""The code of a language that there is a catalogue of (`config.languages`)."""
+"""The code of a language with a catalogue (`config.languages`)."""
 
 DEFAULTS = Path(__file__).parent / "defaults"
 
@@ -74,14 +74,14 @@ TEXT_IN_URL = frozenset(
 
 
 def puts_text_in_url(url: str) -> bool:
-    """Whether the text of a message stands in the address of the request that an Apprise address leads to."""
+    """Whether an Apprise address leads to a request with the text of the message in its address."""
     service = url.partition("://")[0].strip().lower()
     by_get = service in ("form", "forms") and re.search(r"[?&]method=get\b", url, re.IGNORECASE) is not None
     return service in TEXT_IN_URL or by_get
 
 
 class Channel(Configuration):
-    """One Apprise address: one recipient. `picture` None: a trend picture goes where a service shows one to people."""
+    """One Apprise address: one recipient. `picture` None: a trend picture goes to services that show one to people."""
 
     url: str
     detail: Literal["full", "minimal"] = "full"
@@ -116,7 +116,7 @@ class Ladder(Configuration):
     """The escalation policy of an urgency: steps in order, then all roles again at `repeat_every` (None: never).
 
     An acknowledgement lasts for `ack_timeout` (None: until the episode worsens). Then the person is asked whether they
-    are still on it; without an answer within `confirm_within` the ladder starts again. Each yes lasts twelve times as
+    are still on it. Without an answer within `confirm_within` the ladder starts again. Each yes lasts twelve times as
     long, up to `ack_timeout_max`: nobody is asked every hour for three days.
     """
 
@@ -195,7 +195,7 @@ class OnCall(Configuration):
 
 
 class Site(NamedTuple):
-    """Everything a site configures, read once at the edge and handed down as an argument, and the release it runs."""
+    """The whole configuration of a site, read once at the edge and passed as an argument, and the release."""
 
     on_call: OnCall
     conventions: Conventions
@@ -203,17 +203,17 @@ class Site(NamedTuple):
     zone: ZoneInfo
     release: str = ""
     written: int = 0
-    """When `site.yaml` came to stand where it was read (ms since 1970): of two versions the later is newer."""
+    """The time at which `site.yaml` was put in its place (ms since 1970). Of two versions the later is newer."""
 
 
 def file_of(folder: Path | None, name: str) -> Path:
-    """A file of a configuration folder, or the shipped default where it is absent there."""
+    """A file of a configuration folder, or the shipped default if the folder lacks it."""
     own = (folder or DEFAULTS) / name
     return own if own.exists() else DEFAULTS / name
 
 
 def load_site(folder: Path | None = None) -> Site:
-    """Read a configuration folder; a file that is absent there, but `site.yaml`, comes from the shipped defaults.
+    """Read a configuration folder. The shipped defaults replace missing files, except `site.yaml`.
 
     Raises:
         ConfigurationError: names every file, line and key that cannot be used, with the fix.
@@ -231,7 +231,7 @@ def load_site(folder: Path | None = None) -> Site:
 
 
 def _own_site(folder: Path | None) -> Path:
-    """`site.yaml`. The shipped example, which pages nobody, never takes the place of a hospital's own."""
+    """`site.yaml`. The shipped example, which pages nobody, never replaces a hospital's own."""
     path = (folder or DEFAULTS) / "site.yaml"
     if not path.exists():
         raise ConfigurationError(Problem(str(path), None, (), "is missing: copy the shipped example and make it yours"))
@@ -239,7 +239,7 @@ def _own_site(folder: Path | None) -> Path:
 
 
 def _written(path: Path) -> int:
-    """When a file was last changed or put in its place. The time of its content may be that of a copy's original."""
+    """The time of a file's last change or replacement. The time of its content may be that of a copy's original."""
     try:
         return path.stat().st_ctime_ns // 1_000_000
     except OSError:

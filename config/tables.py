@@ -15,7 +15,7 @@ from config.types import is_of_use
 
 UNIT_COLUMNS = ("group", "alias", "canonical", "factor", "offset", "note")
 LIMIT_COLUMNS = ("reading", "canonical", "reject_below", "reject_above", "confirm_below", "confirm_above")
-"""A table may have besides these `lowest_from`, and `alike_unit`, `alike_from`, `alike_to` and `looks_like`."""
+"""Optional further columns: `lowest_from`, and `alike_unit`, `alike_from`, `alike_to` and `looks_like`."""
 
 
 LONGEST_FACTOR = 40
@@ -25,9 +25,9 @@ _EXPONENT = re.compile(r"[eE][-+]?\d{3,}")
 
 
 class UnitRule(NamedTuple):
-    """How one spelling of a unit becomes the canonical one: multiply, divide, then only `only_if`.
+    """The conversion of one spelling of a unit to the canonical one: multiply, divide, then only `only_if`.
 
-    `fahrenheit` subtracts 32 first. `refused` names why a known spelling is never converted.
+    `fahrenheit` subtracts 32 first. `refused`: the reason why a known spelling is never converted.
     """
 
     canonical: str
@@ -39,7 +39,7 @@ class UnitRule(NamedTuple):
 
 
 class UnitLookalike(NamedTuple):
-    """A range of numbers which, sent in `unit`, look like those of another unit. They are rejected. None: no bound."""
+    """A range of numbers in `unit` that look like numbers of another unit. They are rejected. None: no bound."""
 
     unit: str
     low: Decimal | None
@@ -50,8 +50,8 @@ class UnitLookalike(NamedTuple):
 class Limits(NamedTuple):
     """Artefact limits in the canonical unit. A value outside `low`..`high` is rejected.
 
-    Outside `confirm_low`..`confirm_high` it is used, and flagged. From `lowest_from` on it is read as `low`: room air
-    has 20.9 % of oxygen, and is written so.
+    A value outside `confirm_low`..`confirm_high` is used, and flagged. A value from `lowest_from` on is read as `low`:
+    room air contains 20.9 % of oxygen, and is charted so.
     """
 
     low: Decimal | None
@@ -174,7 +174,7 @@ def _table(
 
 
 def load_tables(folder: Path, otherwise: Path | None = None) -> Tables:
-    """Read `units.csv` and `limits.csv` of a folder; one that is absent there is taken from another folder.
+    """Read `units.csv` and `limits.csv` of a folder. A missing file is read from the other folder.
 
     Raises:
         ConfigurationError: names every file and line that cannot be used, with the fix.

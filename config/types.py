@@ -37,7 +37,7 @@ def parse_duration(text: Any) -> Any:
 
 
 def is_of_use(number: Decimal) -> bool:
-    """Whether a number can be compared and written out: `1E+999999999` has a billion digits."""
+    """Whether a number can be compared and written in full: `1E+999999999` has a billion digits."""
     return number.is_finite() and -LONGEST_NUMBER <= number.adjusted() <= LONGEST_NUMBER
 
 
@@ -69,5 +69,5 @@ class Convention(Configuration, Generic[T]):
 
     @property
     def shown_basis(self) -> str:
-        """The basis as a clinician reads it: that of a shipped placeholder says only that the value is an example."""
+        """The basis for a clinician. That of a shipped placeholder says only that the value is an example."""
         return EXAMPLE if self.basis.startswith("placeholder") else self.basis

@@ -17,8 +17,8 @@ class Sort(StrEnum):
 class Kind(NamedTuple):
     """One kind of reading.
 
-    `unit` is canonical (UCUM); `units` is the group of `units.csv` its spellings stand in, empty for
-    a value that has no unit; `codes` are the only values a coded kind may take.
+    `unit`: the canonical unit (UCUM). `units`: the group of its spellings in `units.csv`; empty if a value has no unit.
+    `codes`: the only values of a coded kind.
     """
 
     name: str
@@ -164,7 +164,7 @@ SCORE_HIGHEST = {"ice": sum(ICE_ITEMS.values()), "capd": 32}
 
 
 def product_code(text: str) -> str:
-    """The code of a CAR-T product by its code, its name or its trade name; empty where it is none of these."""
+    """The code of a CAR-T product by its code, its name or its trade name; empty for any other text."""
     word = text.strip().casefold()
     return next((code for code, name in PRODUCTS.items() if word in (code, name, TRADE_NAMES[code])), "")
 
@@ -192,7 +192,7 @@ CLINICAL_NAMES = {
     "nonconvulsive_resolving": "non-convulsive, resolving",
     "deep_focal": "deep focal",
 }
-"""How statements, codes and terms are named for a person where the name in code is not that."""
+"""The names of statements, codes and terms for people, if they differ from those in code."""
 
 _UNITS = (
     ("Cel", "°C"),
@@ -210,28 +210,28 @@ _UNITS = (
     ("[IU]", "IU"),
     ("[iU]", "IU"),
 )
-"""UCUM as it is sent, and as a person writes it."""
+"""UCUM as sent, and as people write it."""
 
 
 def label(name: str) -> str:
-    """How a reading, statement, drug or code is named for a person."""
+    """The name of a reading, statement, drug or code for people."""
     kind = READINGS.get(name)
     return kind.label if kind else CLINICAL_NAMES.get(name) or name.replace("_", " ")
 
 
 def unit_label(unit: str) -> str:
-    """A unit as a person writes it: `Cel` is `°C`, `10*9/L` is `×10⁹/L`, `ug/kg/min` is `µg/kg/min`."""
+    """A unit for people: `Cel` is `°C`, `10*9/L` is `×10⁹/L`, `ug/kg/min` is `µg/kg/min`."""
     for sent, written in _UNITS:
         unit = unit.replace(sent, written)
     return "" if unit == "1" else unit
 
 
 def shown_unit(name: str) -> str:
-    """The canonical unit of a reading as a person writes it."""
+    """The canonical unit of a reading, for people."""
     kind = READINGS.get(name)
     return unit_label(kind.unit) if kind else ""
 
 
 def moment(at: datetime, zone: tzinfo) -> str:
-    """A time on the hospital's clock, as every page and screen writes it: `17 Jun 10:00`."""
+    """A time on the hospital's clock, in the format of every page and screen: `17 Jun 10:00`."""
     return at.astimezone(zone).strftime("%d %b %H:%M")

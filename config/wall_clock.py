@@ -1,8 +1,8 @@
 """Wall-clock time of the hospital, which daylight saving moves forward and back.
 
-A time on that clock stands for the first moment at which it shows that time or a later one. So of the hour that comes
-twice the first pass counts, what is written inside the hour that is left out happens when the clock is turned, and
-two shifts that meet on paper meet in fact: no minute without anybody, none with both.
+A time on that clock means the first moment at which the clock shows it or a later one. Of the hour that occurs twice
+the first pass therefore counts. A time inside the skipped hour means the moment of the clock change. Two shifts that
+meet on paper meet in fact: no minute without anybody, none with both.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def moment(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _turned(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """When the wall clock was changed after one moment and not after another."""
+    """The moment at which the wall clock was changed, between two moments."""
     before, after = before.astimezone(UTC), after.astimezone(UTC)
     offset = before.astimezone(zone).utcoffset()
     while after - before > TICK:

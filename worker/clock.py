@@ -107,9 +107,9 @@ def read_with(clock: Clock, pipe: Pipeline) -> list[Any]:
 
 
 def ask_time(clock: Clock, ask: Callable[[int | str], list[Any]]) -> list[Any]:
-    """Run a script that needs the time; its reply begins with that of the store's clock, which is learned.
+    """Run a script that needs the time. Its reply begins with the store's clock, which is learned.
 
-    The script gets the time (ms), or nothing where the store's clock counts: that it reads itself.
+    The script gets the time (ms), or nothing if the store's clock counts, which it reads itself.
     """
     asked = time.monotonic()
     if not isinstance(clock, StoreClock):

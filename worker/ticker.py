@@ -42,7 +42,7 @@ worker_state: Any = state
 EVERY_SECONDS = 1.0
 
 RECEIPT_SECONDS = 3
-"""Of the shards with receipts only, one in so many is woken each second."""
+"""Of the shards with receipts only, one in this many is woken each second."""
 
 DUE, WATCHDOG = "due", "watchdog"
 """The work that one worker does for all: wake due work, and check whether the watchdog must run."""
@@ -194,7 +194,7 @@ def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:
 
 
 def _receipts_this_second(receipts: Iterable[int], now: datetime) -> Iterator[int]:
-    """Of the shards with receipts only, those to wake in this second.
+    """The shards with receipts only that are woken in this second.
 
     Receipts are not urgent and usually ride with the shard's next message. One third of these shards is woken each
     second, so that receipts never delay messages.

@@ -24,7 +24,7 @@ class Admission(Struct, frozen=True):
 
     @property
     def known_from(self) -> datetime:
-        """When the patient became known. Nothing was expected before."""
+        """The time at which the patient became known. Nothing was expected before it."""
         return max(self.effective, self.received or self.effective)
 
     @property
@@ -33,14 +33,14 @@ class Admission(Struct, frozen=True):
         return "/".join(part for part in (self.ward, self.bed) if part)
 
     def age(self, at: datetime) -> int | None:
-        """Completed years at a time; None where the date of birth is not known."""
+        """Completed years at a time; None if the date of birth is unknown."""
         if self.born is None:
             return None
         return at.year - self.born.year - ((at.month, at.day) < (self.born.month, self.born.day))
 
 
 def merged(registrations: Iterable[Admission]) -> Admission:
-    """What holds: of each field what the latest registration says that says anything of it."""
+    """The valid admission: for each field the latest registration with a value for it."""
     held: dict[str, object] = {}
     for registration in registrations:
         said = {name: getattr(registration, name) for name in registration.__struct_fields__}

@@ -102,7 +102,7 @@ def _given_mg(chart: Chart, drug: str, at: datetime) -> Decimal | None:
 
 
 def _next_tocilizumab(doses: list[Entry], at: datetime) -> datetime | None:
-    """When 8 h have passed since the last dose and fewer than 3 lie in the last 24 h."""
+    """The earliest time at which 8 h have passed since the last dose and fewer than 3 lie in the last 24 h."""
     if len(doses) >= TOCILIZUMAB_IN_ALL:
         return None
     earliest = at

@@ -1,4 +1,4 @@
-"""How closely a source may sample: a waveform's worth of values is refused, for a chart keeps four of a minute."""
+"""The sampling limit of a source: a waveform is refused, because a chart keeps four values of a minute."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -19,7 +19,7 @@ class Sampling:
         self._times: dict[tuple[str, str, str, datetime], set[datetime]] = defaultdict(set)
 
     def why_refused(self, patient: str, source: str, kind: str, at: datetime) -> str:
-        """Why the next value is refused, as that of a waveform; empty where it is none."""
+        """The reason why the next value is refused as part of a waveform; empty if it is not."""
         times = self._times[patient, source, kind, at.replace(microsecond=0)]
         if at in times:
             return ""

@@ -66,7 +66,7 @@ def hypoxia(chart: Chart, at: datetime, site: Site) -> Axis:
 
 
 def _support(chart: Chart, at: datetime, site: Site) -> Axis | None:
-    """What the charted oxygen gives; None where none is charted or it is charted as stopped.
+    """The row of the charted oxygen; None if none is charted, or it is charted as stopped.
 
     Oxygen ends when its end is charted or the patient leaves, not by itself.
     """
@@ -265,7 +265,7 @@ def _more_oxygen(chart: Chart, said: Entry, at: datetime, site: Site) -> Evidenc
 
 
 def _level(chart: Chart, at: datetime, site: Site) -> int:
-    """The grade of the oxygen in use; that of low flow where there is none, since neither ends a statement."""
+    """The grade of the oxygen in use. Without any it is that of low flow, since neither ends a statement."""
     support = _support(chart, at, site)
     return LOW_FLOW if support is None else support.level or LOW_FLOW
 

@@ -174,7 +174,7 @@ EARLIER = _Against(
 
 
 def _multiple(ferritin: Entry, before: Entry, sign: str, times: int, against: _Against) -> Axis:
-    """Against a multiple of another ferritin; where that is ">40000" only "not reached" is sure, and inversely."""
+    """Against a multiple of another ferritin. If that is ">40000" only "not reached" is certain, and inversely."""
     cut = Cut(YES, sign, times * (before.value or Decimal(0)), "")
     at = (At(before.effective),) if against is EARLIER else ()
     row = compared("ferritin", ferritin, cut, (against.reached, against.not_reached), (times, *at))

@@ -68,7 +68,7 @@ OF_LIMIT = ("{what} {sign} {n} x ULN ({n2})", "{what} not {sign} {n} x ULN ({n2}
 def compared(
     kind: str, entry: Entry, cut: Cut, texts: tuple[str, str] = PRINTED, against: tuple[Arg, ...] = ()
 ) -> Axis:
-    """Whether a value is past a cut: of two texts the first where it is. `against` stands in them before the bound."""
+    """Whether a value is past a cut, with the first of two texts if it is. They contain `against` before the bound."""
     reached = cut.reached(entry)
     value = with_time(kind, entry)
     if reached is None:
@@ -130,7 +130,7 @@ def _not_new(what: Arg, since: At, window: timedelta) -> Phrase:
 
 
 def _new_anaemia(chart: Chart, at: datetime, site: Site) -> Axis:
-    """Stated to be grade 4 since not longer than a while; where it is not stated, it is not so."""
+    """Whether anaemia was first stated to be grade 4 recently. Without a statement it is not grade 4."""
     said = [entry for entry in chart.until(ANAEMIA, at) if entry.code in ("true", "false")]
     in_a_row = list(takewhile(lambda entry: entry.is_true, reversed(said)))
     if not in_a_row:

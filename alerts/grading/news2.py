@@ -184,7 +184,7 @@ def _printed(bands: list[ScoreBand]) -> Phrase:
 
 
 def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
-    """The bands that a value may lie in: one, or several where it is only a bound."""
+    """The bands in which a value may lie: one, or several if it is only a bound."""
     if entry.value is not None and not entry.comparator:
         return [next(band for band in bands if band.ends is None or entry.value < band.ends)]
     begins = (None, *(band.ends for band in bands))

@@ -69,12 +69,12 @@ def _by_capd(inputs: RuleInput) -> bool:
 
 
 def overdue_vitals(inputs: RuleInput) -> Finding | None:
-    """Vital signs at least every 4 h, every 2 h while febrile or where m-EASIX is over the threshold: low."""
+    """Vital signs at least every 4 h; every 2 h while febrile, or if m-EASIX is over the threshold: low."""
     return _finding("overdue_vitals", _on_the_ward(vitals_due(inputs), inputs), inputs)
 
 
 def overdue_ice(inputs: RuleInput) -> Finding | None:
-    """ICE at least every 12 h on days 0-14, every 8 h where m-EASIX is over the threshold: low."""
+    """ICE at least every 12 h on days 0-14; every 8 h if m-EASIX is over the threshold: low."""
     return _finding("overdue_ice", _on_the_ward(ice_due(inputs), inputs), inputs)
 
 
@@ -150,7 +150,7 @@ NONE_SINCE = _Texts(
 
 
 def _last_charted(last: datetime | None, inputs: RuleInput) -> tuple[_Texts, tuple[At, ...]]:
-    """When it was last charted; of a value from before the patient was known in this setting, that none came since."""
+    """The wording of its last time. If that precedes the patient's present setting, no value came since then."""
     since = inputs.chart.setting(inputs.now.at).since
     if last is not None and since is not None and last < since:
         return NONE_SINCE, (At(since),)

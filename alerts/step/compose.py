@@ -21,7 +21,7 @@ from config.site import Site
 
 
 class StepNews:
-    """What pages of a step report: the latest finding of each episode, and episodes that ended."""
+    """The contents of a step's pages: the latest finding of each episode, and episodes that ended."""
 
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}

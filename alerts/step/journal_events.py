@@ -67,12 +67,12 @@ def grade_event(
 
 
 def _number(was: str | None) -> int | None:
-    """What a grade or a sum of points was; None where it was undetermined or not applicable."""
+    """A grade or a sum of points as it was; None if it was undetermined or not applicable."""
     return None if was is None or was == NOT_APPLICABLE else int(was)
 
 
 def evidence(item: Evidence, site: Site) -> dict[str, str]:
-    """What a result rests on, by the name its message has."""
+    """The evidence of a result, by the name that its message has."""
     entry = item.entry
     return {"kind": item.kind, "source": entry.source, "id": entry.id, "at": local(entry.effective, site)}
 
@@ -111,7 +111,7 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
 def answer_event(
     kind: str, state: PatientState, episode: Episode, now: datetime, site: Site, **said: str
 ) -> dict[str, Any]:
-    """What a person did about an episode: `acknowledged`, `handed_over`."""
+    """A person's answer to an episode: `acknowledged`, `handed_over`."""
     return {
         "at": local(now, site),
         "kind": kind,

@@ -1,4 +1,4 @@
-"""What removed the evidence of an open episode, wholly or in part: a correction, or a statement."""
+"""The causes by which an open episode lost its evidence, wholly or in part: a correction, or a statement."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -74,7 +74,7 @@ def _found(state: PatientState, at: datetime, site: Site) -> dict[str, Finding]:
 
 
 MOMENTS_A_MINUTE = 4
-"""Of a minute with more moments, only the last is assessed for the evidence that is left of an episode."""
+"""The most moments of a minute that are assessed for the remaining evidence of an episode; of more only the last."""
 
 CHANGES_SHOWN = 3
 """Corrections that a page names if none of them can be shown to have removed the evidence."""
@@ -83,7 +83,7 @@ CHANGES_SHOWN = 3
 def changes(
     before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime
 ) -> list[ChartCorrection]:
-    """How a correcting message changed the entries it corrects."""
+    """The changes that a correcting message made to the entries it corrects."""
     names = {message.id, message.supersedes}
     at = (message.received or now).astimezone(UTC)
     found = []

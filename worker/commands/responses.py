@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.runtime.runtime import Runtime
 
 LOOKS, LOOK_EVERY = 100, 0.1
-"""How often, and at which interval (s), a command checks whether its answer was processed."""
+"""The number of checks whether an answer was processed, and the seconds between two of them."""
 
 SEE_BOARD = "see `cartwatch board`"
 

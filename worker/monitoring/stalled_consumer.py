@@ -25,7 +25,7 @@ class ConsumerWatch:
 
     def __init__(self) -> None:
         self.taken = 0
-        """How many messages the worker has taken, whatever became of them."""
+        """The number of messages that the worker has taken, whatever their outcome."""
         self._since: float | None = None
         self._checked, self._before = 0.0, 0
 

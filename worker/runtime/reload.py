@@ -73,7 +73,7 @@ class WatchedConfig(Generic[T]):
         self.refused = ""
         """Why the present files cannot be used; empty while they are in force."""
         self.reported: str | None = None
-        """What `report` said last in this process."""
+        """The last text of `report` in this process."""
         self._folder = folder
         self._load = load
         self._timer = timer

@@ -25,11 +25,11 @@ Pages = tuple[tuple[str, int], ...]
 
 
 class ShardBacklog(NamedTuple):
-    """What waits in one shard.
+    """The waiting work of one shard.
 
-    `oldest` is when (ms) the first entry of the inbox was appended. So many of the messages are `receipts` of sent
-    pages, which are not urgent. `timer` is the earliest timer (ms). Pages are in the order in which they are due;
-    critical ones are kept apart.
+    `oldest`: the time (ms) at which the first entry of the inbox was appended. `receipts`: how many of the messages are
+    receipts of sent pages, which are not urgent. `timer`: the earliest timer (ms). Pages are in the order in which they
+    are due; critical ones are kept apart.
     """
 
     shard: Shard
@@ -66,7 +66,7 @@ class Pending(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What waits at a time (ms). `store_ms` is the store's own clock, which dates the entries of streams."""
+    """The waiting work at a time (ms). `store_ms` is the store's own clock, which dates the entries of streams."""
 
     now: int
     store_ms: int
@@ -74,7 +74,7 @@ class Backlog(NamedTuple):
     exports: ExportBacklog | None
 
     def pending(self) -> Pending:
-        """What is due now."""
+        """The work that is due now."""
         found = Pending([], [], [])
         receipts = []
         for one in self.shards:
@@ -90,11 +90,11 @@ class Backlog(NamedTuple):
 
     @property
     def messages(self) -> int:
-        """How many messages wait in all inboxes."""
+        """The number of messages in all inboxes."""
         return sum(one.messages for one in self.shards)
 
     def oldest_message(self) -> int | None:
-        """When (ms) the oldest of them was appended, by the store's clock."""
+        """The time (ms) at which the oldest of them was appended, by the store's clock."""
         return min((one.oldest for one in self.shards if one.oldest is not None), default=None)
 
     def next_due(self) -> datetime | None:
@@ -182,7 +182,7 @@ def _rows(replies: list[Any], count: int) -> list[list[Any]]:
 
 
 def appended_at(entries: Entries) -> int | None:
-    """When (ms) the first of a stream's entries was appended, by the store's clock."""
+    """The time (ms) at which the first of a stream's entries was appended, by the store's clock."""
     return int(entries[0][0].split(b"-")[0]) if entries else None
 
 

@@ -35,9 +35,9 @@ number the oldest are dropped, days after the technician was paged."""
 
 
 class Commit(Struct, kw_only=True):
-    """What a batch led to.
+    """The result of a batch.
 
-    `effects` are those of all its patients together, and `owed` their pages as the outbox holds them. The timers of
+    `effects` are those of all its patients together, and `owed` their pages in the form of the outbox. The timers of
     `failed_timers` are due again later. `last_seen`: when (ms) each source last sent something. `exports` are for the
     EHR. `suspension`: the messages that wait for states that cannot be read.
     """

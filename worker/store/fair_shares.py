@@ -41,7 +41,7 @@ LATE = timedelta(minutes=10)
 
 
 class TimeBudget:
-    """How long a run may take, in seconds of a monotonic clock."""
+    """The time that a run may take, in seconds of a monotonic clock."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._seconds = seconds

@@ -53,7 +53,7 @@ class Shard(NamedTuple):
         return f"{self.prefix}{name}"
 
     def due(self, urgency: Urgency) -> str:
-        """When pages of an urgency are tried next."""
+        """The times at which pages of an urgency are tried next."""
         return self.key("urgent" if urgency == "critical" else "due")
 
     @property
@@ -73,12 +73,12 @@ class Shard(NamedTuple):
 
     @property
     def crashes(self) -> str:
-        """How often a batch was taken and not committed."""
+        """The count of batches that were taken and not committed."""
         return self.key("crashes")
 
     @property
     def receipts(self) -> str:
-        """How many receipts of sent pages wait in the inbox. They are not urgent."""
+        """The number of receipts of sent pages in the inbox. They are not urgent."""
         return self.key("receipts")
 
     def page_lease(self, page: str) -> str:
@@ -100,7 +100,7 @@ class Shard(NamedTuple):
         return self.key(f"page:{page}")
 
     def unfinished_attempts(self, page: str) -> str:
-        """How many attempts on a page began and never ended."""
+        """The number of attempts on a page that began and never ended."""
         return self.key(f"unfinished_attempts:{page}")
 
 

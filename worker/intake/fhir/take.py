@@ -219,7 +219,7 @@ class _DeliveryReader:
         return elements, identity
 
     def _around(self, entry: BundleEntry) -> _Surroundings:
-        """What contained Observations inherit from a resource, computed once for all of them."""
+        """The part that contained Observations inherit from a resource, computed once for all of them."""
         around = _around(entry.resource)
         when, subject = self._inherited.get(entry.number, (None, None))
         if entry.resource["resourceType"] in LEND_TIME:
@@ -322,7 +322,7 @@ def _contained(resource: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _around(resource: dict[str, Any]) -> Around:
-    """What contained resources inherit from a resource; nothing if it cannot be parsed."""
+    """The part that contained resources inherit from a resource; nothing if it cannot be parsed."""
     try:
         return Around.model_validate(resource)
     except ValidationError:
