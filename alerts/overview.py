@@ -181,7 +181,7 @@ def _urgency(episode: Episode) -> int:
 def _assessed(state: PatientState, site: Site) -> Assessment | None:
     if not state.is_graded or state.at is None or state.patient == SITE_SUBJECT:
         return None
-    return assess_onward(state.chart, state.at, site, state.course, state.result_cache)[0]
+    return assess_onward(state.chart, state.at, site, state.result_cache)[0]
 
 
 def _statements(now: Assessment) -> tuple[Phrase, ...]:

@@ -13,7 +13,6 @@ from alerts.chart.chart import Chart
 from alerts.chart.merge_register import Merges
 from alerts.episodes.episode import Episode, EpisodeResult, Past
 from alerts.episodes.silences import Silenced
-from alerts.grading.crs import CrsCourse
 from alerts.messages import AnyMessage, Fault
 from alerts.pages.page import Page
 from alerts.rules.finding import RuleMemory
@@ -49,7 +48,6 @@ class PatientState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     patient: str
     chart: Chart = Chart()
-    course: CrsCourse | None = None
     result_cache: ResultCache = ResultCache()
     rule_memory: RuleMemory = RuleMemory()
     last_values: dict[str, str | None] = {}

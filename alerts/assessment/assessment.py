@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from alerts.assessment.course_history import CourseHistory, later
 from alerts.assessment.result_cache import ChartAt, ResultCache, config_digest
 from alerts.chart.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
@@ -64,18 +65,17 @@ class Assessment(Struct, frozen=True):
         }
 
 
-def assess(chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None = None) -> Assessment:
-    """Grade and score everything at a time. `known`: the CRS course of an earlier assessment, which is continued."""
-    return assess_onward(chart, at, site, known, ResultCache())[0]
+def assess(chart: Chart, at: datetime, site: Site, cache: ResultCache = ResultCache()) -> Assessment:  # noqa: B008 - frozen
+    """Grade and score everything at a time. `cache`: what earlier assessments of this chart left, if any."""
+    return assess_onward(chart, at, site, cache)[0]
 
 
-def assess_onward(
-    chart: Chart, at: datetime, site: Site, known: crs.CrsCourse | None, cache: ResultCache
-) -> tuple[Assessment, ResultCache]:
-    """The same with the cached results of an earlier assessment of this chart. Returns the next cache as well."""
-    course, severity, would_be = crs.followed(chart, at, site, known)
+def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) -> tuple[Assessment, ResultCache]:
+    """The same, with the cache for the next assessment."""
+    severity = crs.followed(chart, at, site, cache.course.until(at, chart).last)
+    course, would_be = severity.course, severity.would_be
     digest = config_digest(site)
-    cache = cache if cache.config_digest == digest else ResultCache()
+    cache = cache.computed_under(digest)
     now = ChartAt(chart, at, site, at.astimezone(site.zone).date())
     laboratory = now.get_or_compute(cache.ctcae, ctcae.laboratory_grades, ctcae.laboratory_dependencies)
     endothelium = now.get_or_compute(cache.easix, easix.family, easix.dependencies)
@@ -93,7 +93,7 @@ def assess_onward(
         at=at,
         day=chart.day(at, site.zone),
         course=course,
-        crs=_remarked(severity),
+        crs=_remarked(severity.grade),
         icans=not_applicable(icans.SYSTEM, icans.VERSION, at) if would_be else neurotoxicity,
         ice=_remarked(replace(neurology.result[1], at=at)),
         ctcae={term: _remarked(found) for term, found in ctcae.grades(chart, at, site, laboratory.result).items()},
@@ -108,6 +108,7 @@ def assess_onward(
         would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
     return assessment, ResultCache(
+        course=cache.course.followed_by(severity.steps),
         config_digest=digest,
         ctcae=laboratory,
         easix=endothelium,
@@ -118,13 +119,16 @@ def assess_onward(
     )
 
 
-def assess_each(chart: Chart, moments: Iterable[datetime], site: Site) -> Iterator[Assessment]:
+def assess_each(
+    chart: Chart, moments: Iterable[datetime], site: Site, cache: ResultCache
+) -> Iterator[tuple[Assessment, ResultCache]]:
     """The same for several times, in order. The course of CRS is computed once through all of them."""
-    course, cache = None, ResultCache()
+    history = cache.course
+    cache = replace(cache, course=CourseHistory())
     for moment in sorted(moments):
-        assessment, cache = assess_onward(chart, moment, site, course, cache)
-        course = assessment.course
-        yield assessment
+        cache = replace(cache, course=later(cache.course, history.until(moment, chart)))
+        assessment, cache = assess_onward(chart, moment, site, cache)
+        yield assessment, cache
 
 
 def _remarked(result: R) -> R:

@@ -21,6 +21,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment, assess_each, shown_value
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.buckets import horizon
 from alerts.chart.chart import Chart
 from alerts.grading.result import Result
@@ -129,7 +130,7 @@ def replace(graded: IssuedGrades, system: str, old: IssuedGrade, new: IssuedGrad
 
 
 def grades_to_recheck(
-    graded: IssuedGrades, chart: Chart, corrections: Corrections, site: Site
+    graded: IssuedGrades, chart: Chart, corrections: Corrections, site: Site, cache: ResultCache
 ) -> Iterable[GradeToRecheck]:
     """Grades that rest on a corrected message, and every recent grade of a time from the correction on."""
     if chart.newest is None or corrections.since is None:
@@ -141,6 +142,7 @@ def grades_to_recheck(
         for one in series
         if not one.retracted and (one.at >= from_here or corrections.messages.intersection(one.rests_on))
     ]
-    assessed = {found.at: found for found in assess_each(chart, {one.at for _, one in doubtful}, site)}
+    moments = {one.at for _, one in doubtful}
+    assessed = {found.at: found for found, _ in assess_each(chart, moments, site, cache)}
     for system, one in doubtful:
         yield GradeToRecheck(system, one, assessed[one.at])

@@ -1,5 +1,7 @@
 """A cache of results: a result that no vital sign can change is not computed at every vital sign.
 
+Beside the results it keeps the course of CRS at earlier times (`course_history.py`), which no convention invalidates.
+
 A cached result is invalid once an entry it depends on was charted, changed or withdrawn; once an entry falls out of a
 window; on another date of the hospital's calendar; after another registration; and under other conventions. A valid
 one therefore equals what would be computed.
@@ -12,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from alerts.assessment.course_history import CourseHistory, later
 from alerts.chart.chart import Chart
 from alerts.grading import ctcae, easix, hematotox, icaht, icans, iec_hs
 from alerts.grading.dependencies import Dependencies, validity_around
@@ -37,8 +40,12 @@ class CachedResult(Struct, Generic[R], frozen=True, array_like=True):
 
 
 class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A cached result of each system whose inputs seldom change, computed under the conventions of `config_digest`."""
+    """A cached result of each system whose inputs seldom change, computed under the conventions of `config_digest`.
 
+    `course`: the course of CRS up to the last assessment.
+    """
+
+    course: CourseHistory = CourseHistory()
     config_digest: str = ""
     ctcae: CachedResult[dict[str, Grade]] | None = None
     easix: CachedResult[Family] | None = None
@@ -47,15 +54,32 @@ class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
     icans: CachedResult[tuple[Grade, Points]] | None = None
     iec_hs: CachedResult[Criteria] | None = None
 
-    def after(self, before: Chart, now: Chart) -> "ResultCache":
-        """The cache without the results that a change of the chart invalidates."""
+    def after(self, before: Chart, now: Chart, unthinned: Chart | None = None) -> "ResultCache":
+        """The cache without the results that a change of the chart invalidates.
+
+        `unthinned`: the chart with what was charted since, where `now` is also thinned. The course outlasts thinning.
+        """
         if now is before:
             return self
+        course = self.course.after(before, unthinned or now)
         if now.admission != before.admission:
-            return ResultCache()
+            return ResultCache(course=course)
         changed = now.changed_since(before)
         dropped = [system for system, kinds in _KINDS.items() if not kinds.isdisjoint(changed)]
-        return replace(self, **dict.fromkeys(dropped)) if dropped else self
+        if not dropped and course is self.course:
+            return self
+        return replace(self, course=course, **dict.fromkeys(dropped))
+
+    def computed_under(self, digest: str) -> "ResultCache":
+        """The cache without the results of other conventions."""
+        return self if self.config_digest == digest else ResultCache(course=self.course, config_digest=digest)
+
+    def or_else(self, earlier: "ResultCache") -> "ResultCache":
+        """The cache with what it lacks from that of an assessment of the same chart at an earlier time."""
+        if self.config_digest != earlier.config_digest:
+            return earlier
+        lacking = {system: getattr(earlier, system) for system in _KINDS if getattr(self, system) is None}
+        return replace(self, course=later(self.course, earlier.course), **lacking)
 
 
 _KINDS = {

@@ -147,7 +147,7 @@ class ChartContents(Struct, frozen=True, dict=True):
         """
         first = Setting((self.registrations[0].setting if self.registrations else "") or "inpatient")
         found, name = [(BEGINNING, first)], ""
-        for when, known, said in self._settings():
+        for when, known, said in self.settings():
             if said is None:
                 name = ""
                 found.append((when, Setting("inpatient")))
@@ -156,7 +156,7 @@ class ChartContents(Struct, frozen=True, dict=True):
                 found.append((when, Setting(name, known)))
         return found
 
-    def _settings(self) -> list[tuple[datetime, datetime, str | None]]:
+    def settings(self) -> list[tuple[datetime, datetime, str | None]]:
         """Every statement of the setting: its time, when it was known, and the setting; None: a discharge for good."""
         said: list[tuple[datetime, datetime, str | None]] = [
             (left.at, left.at, left.to or None) for left in self.discharges

@@ -64,13 +64,13 @@ KINDS = (*SIGNS, *STATEMENTS, *VASOPRESSORS, VASOPRESSIN, *WAIVER_DRUGS)
 """Everything that can change a CRS grade."""
 
 
-class CrsCourse(Struct, frozen=True):
+class CrsCourse(Struct, frozen=True, array_like=True, omit_defaults=True):
     """The course of CRS: a patient's CRS episodes up to a time, on which a grade depends besides the signs.
 
-    A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as
-    nothing charted at or before its `as_of` has changed. Before the infusion it is that of what would be CRS; from the
-    infusion on nothing of that is left. `highest` is the highest grade of the last episode, `lower_since` when it was
-    first lower again.
+    A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as nothing
+    charted at or before its `as_of` has changed (`alerts/assessment/course_history.py`). Before the infusion it is
+    that of what would be CRS; from the infusion on nothing of that is left. `highest` is the highest grade of the last
+    episode, `lower_since` when it was first lower again.
     """
 
     as_of: datetime | None = None
@@ -88,10 +88,6 @@ class CrsCourse(Struct, frozen=True):
         """Whether a CRS episode is open."""
         return self.opened_at is not None
 
-    def reaches(self, at: datetime) -> bool:
-        """Whether an entry of a time comes too late for this course, which must then be computed again."""
-        return self.as_of is not None and at <= self.as_of
-
     def waives_fever(self, at: datetime, site: Site) -> bool:
         """Whether fever is no longer required: an open, treated episode, or the tail after the last dose."""
         if self.is_open and self.treated:
@@ -108,11 +104,15 @@ class _Read(NamedTuple):
 
 
 class CrsAt(NamedTuple):
-    """The course up to a time, the grade, and before the infusion the hypothetical grade."""
+    """The course up to a time, the grade, and before the infusion the hypothetical grade.
+
+    `steps`: the course after each moment since the one that was known.
+    """
 
     course: CrsCourse
     grade: Grade
     would_be: Grade | None = None
+    steps: tuple[CrsCourse, ...] = ()
 
 
 def grade(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> Grade:
@@ -128,11 +128,11 @@ def course(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = Non
 def followed(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> CrsAt:
     """The episodes up to a time, and the grade at it."""
     if is_before_infusion(chart, at):
-        course, would_be = _followed(_infused_already(chart), at, site, known or CrsCourse())
-        return CrsAt(course, not_applicable(SYSTEM, VERSION, at), would_be)
+        found = _followed(_infused_already(chart), at, site, known or CrsCourse())
+        return found._replace(grade=not_applicable(SYSTEM, VERSION, at), would_be=found.grade)
     if known is not None and known.as_of is not None and is_before_infusion(chart, known.as_of):
         known = None
-    return CrsAt(*_followed(chart, at, site, known or CrsCourse()))
+    return _followed(chart, at, site, known or CrsCourse())
 
 
 def is_before_infusion(chart: Chart, at: datetime) -> bool:
@@ -147,16 +147,17 @@ def _infused_already(chart: Chart) -> Chart:
     return replace(chart, admission=replace(chart.admission, infused=None))
 
 
-def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> tuple[CrsCourse, Grade]:
+def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> CrsAt:
     """The function reads the table twice for one moment only if the first reading changed the course."""
-    before, read = now, None
+    before, read, steps = now, None, []
     for moment in _moments(chart, at, now):
         before, read = now, _read(chart, moment, site, now)
         now = _advance(now, read, chart, moment, site)
+        steps.append(now)
     same = now.as_of == at and before.is_open == now.is_open
     if read is None or not same or before.waives_fever(at, site) != now.waives_fever(at, site):
         read = _read(chart, at, site, now)
-    return now, _grade(chart, at, site, read.axis)
+    return CrsAt(now, _grade(chart, at, site, read.axis), steps=tuple(steps))
 
 
 # -- the course ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from alerts.chart.chart import Chart, Ids
 from alerts.chart.charting import Charted, moment_of, place_message
 from alerts.episodes import lifecycle
-from alerts.grading import crs, pressures
+from alerts.grading import pressures
 from alerts.messages import AnyMessage, Fault, Reading, Registration, Statement, Treatment
 from alerts.pages.concern import Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE
@@ -67,13 +67,12 @@ def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessa
             if not isinstance(message, Registration) and (charted.corrects or _finalises(run, message)):
                 run.corrections = run.corrections.and_by(message)
                 run.changes += changes(run.state.chart, charted.chart, message, run.now)
-            _accept(run, message, charted.chart, charted.corrects)
+            _accept(run, message, charted.chart)
             placed.append(charted)
         else:
             rest.append(message)
     _thin(run, before, placed)
     _count_contradicted(run, messages)
-    run.state = replace(run.state, result_cache=run.state.result_cache.after(before, run.state.chart))
     return rest
 
 
@@ -98,10 +97,8 @@ def _thin(run: StepRun, before: Chart, charted: Sequence[Charted]) -> None:
     kept = chart.worth_a_look(touched)
     corrected = {one.placed[1] for one in charted if one.placed is not None and one.corrects}
     run.moments -= {at for _, at in touched} - {at for _, at in kept} - corrected
-    course = run.state.course
-    if course is not None and any(kind in crs.KINDS and course.reaches(at) for kind, at in kept):
-        course = None
-    run.state = replace(run.state, chart=chart, course=course)
+    cache = run.state.result_cache.after(before, chart, unthinned=run.state.chart)
+    run.state = replace(run.state, chart=chart, result_cache=cache)
 
 
 def _finalises(run: StepRun, message: AnyMessage) -> bool:
@@ -121,11 +118,10 @@ def _count_contradicted(run: StepRun, messages: Sequence[AnyMessage]) -> None:
             run.effects.dead_letters.append(dead_letter(message, why, run.now))
 
 
-def _accept(run: StepRun, message: AnyMessage, chart: Chart, corrects: bool) -> None:
+def _accept(run: StepRun, message: AnyMessage, chart: Chart) -> None:
     moment = moment_of(message, run.now, run.site)
     run.moments.add(moment)
-    changes_the_past = corrects or isinstance(message, Registration)
-    state = replace(run.state, chart=chart, course=None if changes_the_past else run.state.course)
+    state = replace(run.state, chart=chart)
     if isinstance(message, Registration):
         returned = state.discharged_at is not None and moment > state.discharged_at
         discharged_at = None if returned else state.discharged_at

@@ -14,7 +14,10 @@ from alerts.step.run import StepRun
 
 def retract_grades(run: StepRun) -> None:
     """Retract recent grades that lost their evidence. Keep the others to recheck after the walk."""
-    for one in issued_grades.grades_to_recheck(run.state.issued_grades, run.state.chart, run.corrections, run.site):
+    state = run.state
+    for one in issued_grades.grades_to_recheck(
+        state.issued_grades, state.chart, run.corrections, run.site, state.result_cache
+    ):
         if not one.is_lost(run.state.chart):
             run.to_recheck.append(one)
             continue

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from alerts.chart.chart import Chart
 from alerts.episodes import escalation, lifecycle, silences
 from alerts.episodes.delivery_log import Delivery
 from alerts.episodes.episode import Episode, Past, delivery_for, episode_id, with_delivery_state
@@ -240,19 +241,21 @@ def _discharge(
     state: PatientState, message: Discharge, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
     at = message.effective.astimezone(UTC)
-    known = state.course if state.course is None or state.course.as_of is None or state.course.as_of < at else None
     if message.status is Status.ENTERED_IN_ERROR:
-        here = replace(state, chart=state.chart.undo_discharge(at), course=known)
+        here = _with_chart(state, state.chart.undo_discharge(at))
         return replace(here, discharged_at=None, review_at=now) if state.discharged_at == at else here
     if message.to is not None or state.merges.stays_after(at):
         # The patient is still watched: in the other setting, or because another record of the patient, who had not
         # left, was merged into this one since.
-        chart = state.chart.discharge(at, message.to or "")
-        return replace(state, chart=chart, course=known, discharged_at=None, review_at=now)
+        stays = _with_chart(state, state.chart.discharge(at, message.to or ""))
+        return replace(stays, discharged_at=None, review_at=now)
     state = end_all(state, Ending("discharged", at, message.source, message.by or ""), now, site, effects, news)
-    return replace(
-        state, chart=state.chart.discharge(at), course=known, discharged_at=at, review_at=None, unregistered=None
-    )
+    left = _with_chart(state, state.chart.discharge(at))
+    return replace(left, discharged_at=at, review_at=None, unregistered=None)
+
+
+def _with_chart(state: PatientState, chart: Chart) -> PatientState:
+    return replace(state, chart=chart, result_cache=state.result_cache.after(state.chart, chart))
 
 
 def end_all(

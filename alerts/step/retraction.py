@@ -41,7 +41,7 @@ def _levels(state: PatientState, moments: set[datetime], site: Site) -> Found:
     """The findings of every rule at some moments."""
     return {
         now.at: {found.condition: found for found in findings_of(state, now, site)}
-        for now in assess_each(state.chart, moments, site)
+        for now, _ in assess_each(state.chart, moments, site, state.result_cache)
     }
 
 
@@ -69,7 +69,7 @@ def _charted(state: PatientState, since: datetime) -> set[datetime]:
 
 
 def _found(state: PatientState, at: datetime, site: Site) -> dict[str, Finding]:
-    assessment = assess(state.chart, at, site)
+    assessment = assess(state.chart, at, site, state.result_cache)
     return {found.condition: found for found in findings_of(state, assessment, site)}
 
 
@@ -101,10 +101,11 @@ def _is(entry: Entry, source: str, names: set[str | None]) -> bool:
 
 
 def evidence_removed_by(
-    known: Sequence[ChartCorrection], state: PatientState, before: Chart, episode: Episode, site: Site
+    known: Sequence[ChartCorrection], state: PatientState, before: PatientState, episode: Episode, site: Site
 ) -> tuple[ChartCorrection, ...]:
-    """The corrections of entries on which an episode rested, by the chart before them."""
-    finding = _found(replace(state, chart=before, course=None), episode.raised_at, site).get(episode.condition)
+    """The corrections of entries on which an episode rested, by the chart of the state before them."""
+    uncorrected = replace(state, chart=before.chart, result_cache=before.result_cache)
+    finding = _found(uncorrected, episode.raised_at, site).get(episode.condition)
     used = {(item.kind, item.entry.place) for item in finding.evidence} if finding is not None else set()
     found = tuple(change for change in known if (change.kind, change.before.place) in used)
     return found or tuple(known[:CHANGES_SHOWN])
@@ -116,7 +117,8 @@ def statement_behind(state: PatientState, finding: Finding, since: datetime, at:
     statements = [(kind, entry) for kind in STATEMENTS for entry in chart.between(kind, since, at)]
     for kind, entry in sorted(statements, key=lambda item: item[1].place, reverse=True):
         others = tuple(item for item in chart.entries[kind] if item is not entry)
-        without = replace(state, chart=replace(chart, entries={**chart.entries, kind: others}), course=None)
+        shorter = replace(chart, entries={**chart.entries, kind: others})
+        without = replace(state, chart=shorter, result_cache=state.result_cache.after(chart, shorter))
         found = _found(without, at, site).get(finding.condition)
         if found is not None and found.level > finding.level:
             return Ending(Evidence(kind, entry), entry.effective, entry.source, entry.by)

@@ -24,7 +24,7 @@ class StepRun:
         self.news = StepNews()
         self.moments: set[datetime] = set()
         self.corrected = False
-        self.uncorrected = state.chart
+        self.uncorrected = state
         self.changes: list[ChartCorrection] = []
         self.infused_before = state.chart.infused
         self.corrections = Corrections()

@@ -94,8 +94,8 @@ def _look_back(run: StepRun) -> None:
     if run.before is None or not run.state.is_assessed:
         return
     late = [moment for moment in run.moments if run.pages_since <= moment < run.before]
-    for assessment in assess_each(run.state.chart, late, run.site):
-        moment = assessment.at
+    for assessment, cache in assess_each(run.state.chart, late, run.site, run.state.result_cache):
+        moment, run.state = assessment.at, replace(run.state, result_cache=run.state.result_cache.or_else(cache))
         for finding in findings_of(run.state, assessment, run.site):
             episode = run.state.episodes.get(finding.condition)
             past = run.state.past.get(finding.condition)
@@ -133,7 +133,7 @@ def _assess(run: StepRun, moment: datetime) -> None:
     if not run.state.is_assessed:
         _report_after_discharge(run, moment)
         return
-    assessment, cache = assess_onward(run.state.chart, moment, run.site, run.state.course, run.state.result_cache)
+    assessment, cache = assess_onward(run.state.chart, moment, run.site, run.state.result_cache)
     run.latest = assessment
     found = findings_of(run.state, assessment, run.site)
     for finding in found:
@@ -146,7 +146,6 @@ def _assess(run: StepRun, moment: datetime) -> None:
         run.state,
         at=min(moment, run.now),
         review_at=next_review(found, assessment, run.state.chart, run.site),
-        course=assessment.course,
         result_cache=cache,
         rule_memory=remember(assessment, run.state.chart, run.state.rule_memory),
     )
@@ -157,7 +156,7 @@ def _report_after_discharge(run: StepRun, moment: datetime) -> None:
     left = run.state.discharged_at
     if left is None or not run.state.registered or run.state.merged_into:
         return
-    assessment = assess(run.state.chart, moment, run.site, run.state.course)
+    assessment = assess(run.state.chart, moment, run.site, run.state.result_cache)
     found = findings(run.state.rule_memory, assessment, run.state.chart, run.site, run.state.returning)
     late = run.moments if run.discharged_before else frozenset[datetime]()
     news = [one for one in found if one.level and rests_on_news(one, left, late)]
@@ -239,7 +238,7 @@ def _assess_for_repeats(run: StepRun) -> Assessment | None:
     if not run.state.is_assessed or run.state.patient == SITE_SUBJECT:
         return None
     at = max(run.now, run.state.chart.newest or run.now)
-    assessment, _ = assess_onward(run.state.chart, at, run.site, run.state.course, run.state.result_cache)
+    assessment, _ = assess_onward(run.state.chart, at, run.site, run.state.result_cache)
     for finding in findings_of(run.state, assessment, run.site):
         episode = run.state.episodes.get(finding.condition)
         if episode is not None:

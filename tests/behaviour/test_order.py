@@ -213,7 +213,7 @@ def test_a_course_carried_on_from_step_to_step_grades_as_one_computed_afresh(
     drawn: list[AnyMessage], versions: list[AnyMessage], seed: int
 ) -> None:
     state = run(shuffled([REGISTRATION, *drawn, *versions], seed))
-    assert assess(state.chart, NOW, SITE, state.course) == assess(state.chart, NOW, SITE)
+    assert assess(state.chart, NOW, SITE, state.result_cache) == assess(state.chart, NOW, SITE)
 
 
 @RUNS

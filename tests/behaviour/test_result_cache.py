@@ -175,7 +175,7 @@ def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any]) ->
         chart = chart_message(before, coming, stay.now, SITE).chart
         cache = packed_and_unpacked(cache.after(before, chart))
         for at in (coming.effective.astimezone(UTC), stay.now, stay.now + ahead):
-            carried, cache = assess_onward(chart, at, SITE, None, cache)
+            carried, cache = assess_onward(chart, at, SITE, cache)
             assert carried == assess(chart, at, SITE)
 
 
@@ -185,8 +185,8 @@ def test_a_crs_grade_that_came_with_the_course_is_the_one_read_after_it(events: 
     stay, chart = Stay(), Chart()
     for jump, late, drawn, _ in events:
         chart = chart_message(chart, stay.next(jump, late, drawn), stay.now, SITE).chart
-        course, grade, would_be = crs.followed(chart, stay.now, SITE)
-        assert crs.followed(chart, stay.now, SITE, course) == (course, grade, would_be)
+        course, grade, would_be, _ = crs.followed(chart, stay.now, SITE)
+        assert crs.followed(chart, stay.now, SITE, course) == (course, grade, would_be, ())
         assert grade.applicable is (would_be is None) is (chart.infused is None or stay.now >= chart.infused)
 
 
@@ -199,17 +199,16 @@ def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any]) -> None:
         coming = stay.next(jump, late, drawn)
         state, _ = step(unpack_state(pack(state)), [coming], stay.now, SITE)
         for at in (stay.now, stay.now + ahead, stay.now - ahead):
-            carried, _ = assess_onward(state.chart, at, SITE, None, state.result_cache)
+            carried, _ = assess_onward(state.chart, at, SITE, state.result_cache)
             assert carried == assess(state.chart, at, SITE)
 
 
 def test_every_assessment_of_the_published_case_is_the_one_computed_anew() -> None:
     lines = (DEFAULTS / "reference_case.ndjson").read_text(encoding="utf-8").splitlines()
-    chart, cache, course = Chart(), ResultCache(), None
+    chart, cache = Chart(), ResultCache()
     for coming in sorted((read_message(line) for line in lines), key=lambda item: item.received or item.effective):
         before, now = chart, (coming.received or coming.effective).astimezone(UTC)
         chart = chart_message(before, coming, now, SITE).chart
         cache = cache.after(before, chart)
-        carried, cache = assess_onward(chart, now, SITE, course, cache)
-        assert carried == assess(chart, now, SITE, course)
-        course = carried.course
+        carried, cache = assess_onward(chart, now, SITE, cache)
+        assert carried == assess(chart, now, SITE)

@@ -178,7 +178,7 @@ def _assessed(state: PatientState, reader: Reader) -> Assessment | None:
     if not (state.registered or state.is_assessed) or state.patient == SITE_SUBJECT:
         return None
     at = max(reader.now, state.chart.newest or reader.now)
-    return assess_onward(state.chart, at, reader.site, state.course, state.result_cache)[0]
+    return assess_onward(state.chart, at, reader.site, state.result_cache)[0]
 
 
 def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, reader: Reader) -> Concern:

@@ -11,7 +11,7 @@ from alerts.assessment.assessment import assess_onward
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.entry import ABSENT
-from alerts.grading import crs, easix
+from alerts.grading import easix
 from alerts.grading.result import NOT_APPLICABLE
 from alerts.wording import catalogue
 from alerts.wording.catalogue import say
@@ -149,12 +149,10 @@ def _extremes(chart: Chart, start: datetime, now: datetime) -> Iterable[datetime
 
 
 def _grades(chart: Chart, at: list[datetime], now: datetime, site: Site) -> dict[str, tuple[Band, ...]]:
-    known: crs.CrsCourse | None = None
     cache = ResultCache()
     found: dict[str, list[Band]] = {"CRS": [], "ICANS": []}
     for number, instant in enumerate(at):
-        assessment, cache = assess_onward(chart, instant, site, known, cache)
-        known = assessment.course
+        assessment, cache = assess_onward(chart, instant, site, cache)
         until = at[number + 1] if number + 1 < len(at) else now
         for result in (assessment.crs, assessment.icans):
             bands = found[result.system]

@@ -30,7 +30,7 @@ def held(*coming: AnyMessage, at: datetime = INFUSED + DAY) -> tuple[Chart, Resu
     chart = Chart()
     for item in (registered(), *coming):
         chart = chart_message(chart, item, at, SITE).chart
-    return chart, assess_onward(chart, at, SITE, None, ResultCache())[1]
+    return chart, assess_onward(chart, at, SITE, ResultCache())[1]
 
 
 def lab(kind: str, value: str, at: datetime = INFUSED + DAY, **fields: Any) -> AnyMessage:
@@ -99,7 +99,7 @@ def test_what_was_held_under_other_conventions_is_computed_anew() -> None:
     at = INFUSED + 3 * DAY
     chart, kept = held(lab("platelets", "90", low="150"), at=at)
     site = under(chart={"laboratory_holds": DAY})
-    carried, _ = assess_onward(chart, at, site, None, kept)
+    carried, _ = assess_onward(chart, at, site, kept)
     assert carried.ctcae["platelets"].grade is None
     assert carried == assess(chart, at, site)
 
@@ -107,7 +107,7 @@ def test_what_was_held_under_other_conventions_is_computed_anew() -> None:
 def test_nothing_that_another_release_graded_is_carried_on() -> None:
     at = INFUSED + 3 * DAY
     chart, kept = held(lab("platelets", "90", low="150"), at=at)
-    _, anew = assess_onward(chart, at, SITE._replace(release="a later one"), None, kept)
+    _, anew = assess_onward(chart, at, SITE._replace(release="a later one"), kept)
     assert anew.ctcae is not kept.ctcae
 
 
@@ -139,14 +139,14 @@ def test_what_falls_out_of_a_window_is_missed_at_once(coming: list[AnyMessage], 
     last = THEN + lapses
     fever = message("reading", INFUSED + HOUR, reading="temperature", value="38.6", unit="Cel", by="person")
     chart, kept = held(fever, *coming, at=last)
-    carried, _ = assess_onward(chart, last + INSTANT, SITE, None, kept)
+    carried, _ = assess_onward(chart, last + INSTANT, SITE, kept)
     assert carried == assess(chart, last + INSTANT, SITE)
 
 
 def test_the_infusion_itself_parts_two_stretches() -> None:
     before = [lab("creatinine", "0.9", INFUSED - 2 * DAY, high="1.2"), lab("platelets", "90", INFUSED - 2 * DAY)]
     chart, kept = held(*before, at=INFUSED - HOUR)
-    carried, _ = assess_onward(chart, INFUSED + HOUR, SITE, None, kept)
+    carried, _ = assess_onward(chart, INFUSED + HOUR, SITE, kept)
     assert carried == assess(chart, INFUSED + HOUR, SITE)
     assert "baseline" in english(carried.ctcae["creatinine"].because)[0]
 
@@ -154,7 +154,7 @@ def test_the_infusion_itself_parts_two_stretches() -> None:
 def test_another_date_is_another_day_since_infusion() -> None:
     chart, kept = held(at=THEN)
     for clock_goes_on in (13 * HOUR, 14 * HOUR):
-        carried, kept = assess_onward(chart, THEN + clock_goes_on, SITE, None, kept)
+        carried, kept = assess_onward(chart, THEN + clock_goes_on, SITE, kept)
         assert carried == assess(chart, THEN + clock_goes_on, SITE)
 
 
@@ -168,6 +168,6 @@ def test_the_only_result_of_its_kind_withdrawn_is_no_longer_held() -> None:
 def test_nothing_is_computed_again_while_it_stands() -> None:
     at = INFUSED + DAY
     chart, kept = held(lab("platelets", "90", low="150"), at=at)
-    _, later = assess_onward(chart, at + 7 * HOUR, SITE, None, kept)
+    _, later = assess_onward(chart, at + 7 * HOUR, SITE, kept)
     assert later.ctcae is kept.ctcae
     assert later.easix is kept.easix

@@ -41,7 +41,7 @@ def test_the_one_low_pressure_of_a_monitor_counts_in_the_set_that_opens_an_episo
     again = [reading("temperature", 36.9), reading("spo2", 89), by_monitor("systolic_bp", 86, NOW)]
     folded = chart(*early, *clear, *again)
     assert not crs.course(folded, NOW - hours(8), SITE).is_open
-    course, grade, _ = crs.followed(folded, NOW, SITE)
+    course, grade, *_ = crs.followed(folded, NOW, SITE)
     assert course.opened_at == NOW
     assert grade.rows == ("hypotension", "hypoxia")
     assert grade == read_afterwards(folded, NOW)
@@ -53,7 +53,7 @@ def test_a_set_with_a_low_pressure_closes_nothing_and_is_read_as_that_of_an_open
     clear = [reading("temperature", 36.8, NOW - hours(7)), reading("spo2", 97, NOW - hours(7))]
     closing = [reading("temperature", 36.7), reading("spo2", 97), by_monitor("systolic_bp", 86, NOW)]
     folded = chart(*early, *clear, *closing)
-    course, grade, _ = crs.followed(folded, NOW, SITE)
+    course, grade, *_ = crs.followed(folded, NOW, SITE)
     assert course.is_open
     assert english(grade.flags) == ("hypotension without fever: not CRS by the table",)
     assert grade == read_afterwards(folded, NOW)

@@ -1,0 +1,45 @@
+"""From which time on two versions of a chart differ."""
+
+from bisect import bisect_left
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+from alerts.chart.buckets import Series
+from alerts.chart.chart import Chart
+
+INSTANT = timedelta(microseconds=1)
+"""The resolution of times."""
+
+ALWAYS = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+"""Before everything that is charted."""
+
+
+def differs_from(before: Chart, now: Chart, kinds: Collection[str]) -> datetime | None:
+    """The earliest time at which two versions of a chart differ; None: they do not.
+
+    Only entries of `kinds`, the infusion and the setting of care count. Another infusion concerns all times.
+    """
+    if now is before:
+        return None
+    if now.infused != before.infused:
+        return ALWAYS
+    found = [_first_difference(before.entries.get(kind, ()), now.entries.get(kind, ())) for kind in kinds]
+    found.append(_setting_differs_from(before, now))
+    return min((at for at in found if at is not None), default=None)
+
+
+def _first_difference(before: Series, now: Series) -> datetime | None:
+    if before is now:
+        return None
+    shorter = min(len(before), len(now))
+    # Slices are compared by identity as long as entries are the same, which is much faster than entry by entry.
+    same = bisect_left(range(1, shorter + 1), True, key=lambda count: before[:count] != now[:count])
+    return min((series[same].effective for series in (before, now) if same < len(series)), default=None)
+
+
+def _setting_differs_from(before: Chart, now: Chart) -> datetime | None:
+    if now.registrations is before.registrations and now.discharges is before.discharges:
+        return None
+    if [one.setting for one in now.registrations[:1]] != [one.setting for one in before.registrations[:1]]:
+        return ALWAYS
+    return min((when for when, *_ in {*before.settings()} ^ {*now.settings()}), default=None)

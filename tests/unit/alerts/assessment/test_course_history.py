@@ -1,0 +1,100 @@
+"""The course of CRS at earlier times: exact, bounded, and resumed shortly before what changed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alerts.assessment.assessment import assess_onward
+from alerts.assessment.course_history import STRETCHES_KEPT, CourseHistory
+from alerts.assessment.result_cache import ResultCache
+from alerts.chart.chart import Chart
+from alerts.chart.charting import chart_message
+from alerts.grading import crs
+from alerts.grading.crs import CrsCourse
+from alerts.messages import AnyMessage
+from tests.support.ward import SITE, message
+
+INFUSED = datetime(2024, 6, 12, 8, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+END = INFUSED + 30 * DAY
+
+
+def charted(*items: AnyMessage, onto: Chart = Chart()) -> Chart:  # noqa: B008 - frozen
+    chart = onto
+    for item in items:
+        chart = chart_message(chart, item, END + DAY, SITE).chart
+    return chart
+
+
+def registered() -> AnyMessage:
+    return message("registration", INFUSED, source="ehr", infused=INFUSED)
+
+
+def temperature(at: datetime, value: str = "36.8", **fields: Any) -> AnyMessage:
+    return message("reading", at, reading="temperature", value=value, unit="Cel", by="person", **fields)
+
+
+def unsteady() -> CourseHistory:
+    """A course that changes every 15 minutes of 30 days."""
+    courses = [CrsCourse(INFUSED + number * 15 * MINUTE, episodes=number) for number in range(30 * 96 + 1)]
+    return CourseHistory().followed_by(courses)
+
+
+def test_a_course_that_stays_as_it_is_takes_one_stretch() -> None:
+    history = CourseHistory().followed_by(CrsCourse(INFUSED + number * MINUTE) for number in range(1000))
+    assert len(history.stretches) == 1
+    assert history.end == INFUSED + 999 * MINUTE
+
+
+def test_a_history_is_bounded_however_often_the_course_changes() -> None:
+    assert len(unsteady().stretches) == STRETCHES_KEPT
+
+
+@pytest.mark.parametrize("late", [15 * MINUTE, HOUR, 4 * HOUR, DAY, 5 * DAY, 20 * DAY])
+def test_what_is_late_by_a_time_resumes_from_at_most_twice_that_time_ago(late: timedelta) -> None:
+    resumed = unsteady().until(END - late, Chart())
+    assert resumed.end is not None
+    assert END - 2 * late <= resumed.end <= END - late
+
+
+def test_a_stretch_is_cut_at_the_last_moment_before() -> None:
+    chart = charted(registered(), *(temperature(INFUSED + number * HOUR) for number in range(10)))
+    history = assess_onward(chart, INFUSED + 9 * HOUR, SITE, ResultCache())[1].course
+    assert len(history.stretches) == 1
+    cut = history.until(INFUSED + 4 * HOUR + MINUTE, chart)
+    assert cut.last == crs.course(chart, INFUSED + 4 * HOUR, SITE)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The moments at which the table is read."""
+    moments: list[datetime] = []
+    whole = crs._read
+
+    def counted(chart: Any, at: datetime, *rest: Any) -> Any:
+        moments.append(at)
+        return whole(chart, at, *rest)
+
+    monkeypatch.setattr(crs, "_read", counted)
+    return moments
+
+
+def test_a_late_reading_of_a_long_stay_reads_the_table_only_from_its_own_time_on(read: list[datetime]) -> None:
+    chart = charted(registered(), *(temperature(INFUSED + number * 12 * MINUTE) for number in range(30 * 120)))
+    newest = chart.newest
+    assert newest is not None
+    cache = assess_onward(chart, newest, SITE, ResultCache())[1]
+    late = newest - HOUR - MINUTE
+    read.clear()
+    then = charted(temperature(late), onto=chart)
+    assess_onward(then, newest, SITE, cache.after(chart, then))
+    assert len(read) <= 7
+    assert min(read) == late
+
+
+def test_a_late_reading_that_the_table_does_not_use_leaves_the_course() -> None:
+    chart = charted(registered(), *(temperature(INFUSED + number * HOUR) for number in range(10)))
+    history = assess_onward(chart, INFUSED + 9 * HOUR, SITE, ResultCache())[1].course
+    pulse = message("reading", INFUSED + HOUR, reading="heart_rate", value="90", unit="/min", by="monitor")
+    assert history.after(chart, charted(pulse, onto=chart)) is history
