@@ -19,7 +19,7 @@ class BadMessage(ValueError):
     """A message that cannot be read. The text names each field and the fix."""
 
 
-def explain(error: ValidationError) -> str:
+def errors_in_words(error: ValidationError) -> str:
     """Each error of a pydantic validation as `field: what is wrong`, without echoing the message."""
     parts = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_ERRORS]:
@@ -58,4 +58,4 @@ def read_message(raw: bytes | str) -> AnyMessage:
     try:
         return MESSAGE.validate_json(raw)
     except ValidationError as error:
-        raise BadMessage(explain(error)) from error
+        raise BadMessage(errors_in_words(error)) from error

@@ -131,7 +131,7 @@ def pages(hospital: Hospital, bed: str) -> list[tuple[str, str]]:
 
 
 def dropped(hospital: Hospital) -> dict[str, int]:
-    return dead_letters.tally(hospital.redis, hospital.store.keys, datetime.now(UTC)).dropped
+    return dead_letters.usage(hospital.redis, hospital.store.keys, datetime.now(UTC)).dropped
 
 
 def used(hospital: Hospital) -> float:
@@ -152,7 +152,7 @@ def test_the_flood_of_one_key_neither_fills_the_store_nor_keeps_the_page_of_anot
         eventually(lambda: pages(hospital, "bed other"), "the other patient is paged", PAGED_WITHIN)
         eventually(lambda: dropped(hospital), "its oldest dead letters are dropped")
         assert used(hospital) < STOP_AT
-    found = dead_letters.tally(hospital.redis, hospital.store.keys, datetime.now(UTC))
+    found = dead_letters.usage(hospital.redis, hospital.store.keys, datetime.now(UTC))
     assert 0 < found.used <= found.limit * dead_letters.PART_OF_SOURCE
     assert set(found.dropped) == {"monitor-7"}
 

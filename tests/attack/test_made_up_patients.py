@@ -33,5 +33,5 @@ def test_the_board_reads_only_who_is_registered_or_pages(hospital: Hospital, mon
     monkeypatch.setattr(stores, "unpack_state", lambda packed: (read.append(1), real(packed))[1])
     shown = [state.patient for state in hospital.store.states() if not state.patient.startswith("~")]
     assert (shown, len(read) <= 3) == (["bed real"], True)
-    found = dead_letters.tally(hospital.redis, hospital.store.keys, datetime.now(UTC))
+    found = dead_letters.usage(hospital.redis, hospital.store.keys, datetime.now(UTC))
     assert found.used <= found.limit * dead_letters.PART_OF_SOURCE

@@ -15,7 +15,7 @@ from alerts.grading import ctcae
 from alerts.grading.iec_hs import Screen
 from alerts.grading.news2 import News2
 from alerts.grading.result import Grade, Points, Result, Score
-from alerts.message_json import BadMessage, explain
+from alerts.message_json import BadMessage, errors_in_words
 from alerts.messages import MESSAGE, AnyMessage
 from alerts.step.journal_events import plain
 from alerts.wording.catalogue import in_code, in_english
@@ -71,14 +71,14 @@ def read_case(line: str | bytes) -> Asked:
     try:
         case = _CASE.validate_json(line)
     except ValidationError as error:
-        raise BadMessage(explain(error)) from error
+        raise BadMessage(errors_in_words(error)) from error
     messages: list[AnyMessage] = []
     unread: list[Unread] = []
     for place, item in enumerate(case.messages):
         try:
             messages.append(MESSAGE.validate_json(json.dumps(item)))
         except ValidationError as error:
-            unread.append(_unread(place, item, explain(error)))
+            unread.append(_unread(place, item, errors_in_words(error)))
     patients = sorted({message.patient for message in messages})
     if len(patients) > 1:
         raise BadMessage(f"messages: of one patient only, these name {', '.join(patients)}")

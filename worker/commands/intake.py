@@ -197,7 +197,7 @@ def _list_dead_letters(as_json: bool) -> None:
     for one in dead_letters.everything(store.redis, store.keys):
         for body in _bodies(one):
             click.echo(json.dumps(body, ensure_ascii=False) if as_json else _dead_letter_line(body))
-    for source, number in dead_letters.tally(store.redis, store.keys, run.clock.now()).dropped.items():
+    for source, number in dead_letters.usage(store.redis, store.keys, run.clock.now()).dropped.items():
         body = {"source": source, "dropped": str(number), "why": "its quota was full"}
         text = f"{source}: {number} oldest dead letter(s) were dropped, {body['why']}"
         click.echo(json.dumps(body, ensure_ascii=False) if as_json else visible(text))

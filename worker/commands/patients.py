@@ -26,7 +26,7 @@ def board(as_json: bool) -> None:
     from alerts.episodes.silences import in_force
     from alerts.overview import most_urgent_first, overview
     from alerts.wording.catalogue import in_english
-    from worker.monitoring.unregistered import tally
+    from worker.monitoring.unregistered import summarise
 
     run = runtime()
     now = run.clock.now()
@@ -53,7 +53,7 @@ def board(as_json: bool) -> None:
         cells = (state.patient, _place(state), *grades, _signs(patient), "\n".join(episodes))
         table.add_row(*map(escape, cells))
     console.print(table)
-    unregistered = tally(run.store.unregistered().values())
+    unregistered = summarise(run.store.unregistered().values())
     if unregistered.patients:
         click.echo(f"not registered: {unregistered}; see `cartwatch dead-letters`, `cartwatch register --help`")
 

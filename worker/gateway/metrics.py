@@ -25,7 +25,7 @@ from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, measurements
 from worker.store.backlog import Backlog, ExportBacklog, Pages, per_shard
 from worker.store.codec import readable, unpack_owed
-from worker.store.dead_letters import DeadLetterUsage, tally
+from worker.store.dead_letters import DeadLetterUsage, usage
 from worker.store.keys import Shard
 from worker.store.measurements import Distribution, Measurements
 from worker.store.shard import Store
@@ -67,7 +67,7 @@ class StoreCollector(Collector):
         yield from _of_the_ward(self._ward)
         yield from _of_the_inboxes(waits)
         yield from _of_the_delivery(store, waits)
-        yield from _of_dead_letters(tally(store.redis, store.keys, self._now))
+        yield from _of_dead_letters(usage(store.redis, store.keys, self._now))
         if waits.exports is not None:
             yield from _of_exports(waits.exports)
         yield from _of_the_watchdog(last_run(store))

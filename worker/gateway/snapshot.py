@@ -15,7 +15,7 @@ from config.site import Site
 from worker.gateway.sessions import Sessions
 from worker.monitoring.health import Check, examine
 from worker.monitoring.silent_feeds import LastSeen, last_seen
-from worker.monitoring.unregistered import NOBODY, UnregisteredSummary, tally
+from worker.monitoring.unregistered import NOBODY, UnregisteredSummary, summarise
 from worker.runtime.bulkhead import Bulkhead, SingleFlight
 from worker.runtime.runtime import Runtime
 from worker.store.codec import readable, unpack_state, unpack_unregistered
@@ -141,7 +141,7 @@ class WardSnapshots:
             sorted(name.decode(errors="replace") for name in packed_states.keys() - self._decoded.keys())
         )
         feeds = last_seen(store, site, now) if site.on_call.feeds else {}
-        unregistered = tally(note for _, note in readable(unpack_unregistered, notes.items()))
+        unregistered = summarise(note for _, note in readable(unpack_unregistered, notes.items()))
         return Ward(
             at=now,
             states=states,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from alerts.message_json import explain
+from alerts.message_json import errors_in_words
 from alerts.messages import MESSAGE
 
 Native = dict[str, Any]
@@ -129,7 +129,7 @@ def stored(where: str, patient: str, messages: tuple[Native, ...], shown: Previe
         for message in messages:
             MESSAGE.validate_python(message)
     except ValidationError as error:
-        return ElementResult(ElementOutcome.DEAD_LETTER, where, patient, explain(error), shown=shown)
+        return ElementResult(ElementOutcome.DEAD_LETTER, where, patient, errors_in_words(error), shown=shown)
     return ElementResult(ElementOutcome.STORED, where, patient, messages=messages, shown=shown)
 
 

@@ -13,11 +13,11 @@ from worker.fhir_export import circuit_breaker
 from worker.monitoring import beats
 from worker.monitoring.canary import CANARY
 from worker.monitoring.overdue import find
-from worker.monitoring.unregistered import CONDITION, tally
+from worker.monitoring.unregistered import CONDITION, summarise
 from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, unreadable
 from worker.store.backlog import Backlog, ExportBacklog
-from worker.store.dead_letters import tally as tally_letters
+from worker.store.dead_letters import usage
 from worker.store.requirements import STORED_DATA, advice, violations
 from worker.store.shard import Store
 
@@ -143,7 +143,7 @@ def _rate_limited(store: Store, channels: Iterable[str]) -> Check:
 
 
 def _dead_letters(store: Store, now: datetime) -> Check:
-    found = tally_letters(store.redis, store.keys, now)
+    found = usage(store.redis, store.keys, now)
     seen = f"{found.letters} message(s), {found.used / MIB:.1f} of {found.limit / MIB:.0f} MiB"
     dropped = f"; {sum(found.dropped.values())} older ones were dropped" if found.dropped else ""
     return Check("dead letters", not found.dropping, f"{seen}{dropped}; see `cartwatch dead-letters`")
@@ -157,7 +157,7 @@ def _unreadable(store: Store) -> Check:
 
 def _unregistered(store: Store, status: WatchdogStatus) -> Check:
     late = any(condition.startswith(CONDITION) for condition in status.notified)
-    return Check("unregistered", not late, str(tally(store.unregistered().values())))
+    return Check("unregistered", not late, str(summarise(store.unregistered().values())))
 
 
 def _exports(store: Store, waits: ExportBacklog, now: datetime) -> Check:

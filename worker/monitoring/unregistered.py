@@ -31,7 +31,7 @@ class UnregisteredSummary(NamedTuple):
 NOBODY = UnregisteredSummary(0, None, ())
 
 
-def tally(found: Iterable[Unregistered]) -> UnregisteredSummary:
+def summarise(found: Iterable[Unregistered]) -> UnregisteredSummary:
     """Summarise unregistered patients, as `Store.unregistered` lists them."""
     notes = list(found)
     sources = sorted({source for one in notes for source in one.sources})
@@ -51,7 +51,7 @@ def overdue(store: Store, page_after: timedelta, before: Mapping[str, Incident],
     condition = max(f"{CONDITION}{max(one.first for one in late):%Y-%m-%d %H:%M}", known)
     if known and milliseconds(now) - before[known].since < page_after // timedelta(milliseconds=1):
         condition = known
-    found = tally(late)
+    found = summarise(late)
     one, many = (
         "{n} unregistered patient sends readings, from {sources};"
         " register the patient with `cartwatch register`, on the ward board or by the EHR",

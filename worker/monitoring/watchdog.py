@@ -145,7 +145,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
 
 def _dropped(store: Store, now: datetime) -> dict[str, Phrase]:
     """The first few sources that recently lost dead letters."""
-    dropping = dead_letters.tally(store.redis, store.keys, now).dropping
+    dropping = dead_letters.usage(store.redis, store.keys, now).dropping
     return {
         f"dead letters {source[:SOURCE_SHOWN]}": phrase(
             "{source} sends more that cannot be used than is kept: the oldest of it is dropped;"

@@ -205,7 +205,7 @@ def take_off(pipe: Pipeline, keys: Keys, one: ListedLetter) -> None:
     pipe.hincrby(keys.dead_letter_bytes, source, -len(_letters.pack(one.letter)) - OVERHEAD)
 
 
-def tally(redis: Redis, keys: Keys, now: datetime) -> DeadLetterUsage:
+def usage(redis: Redis, keys: Keys, now: datetime) -> DeadLetterUsage:
     """Count the letters and their bytes, in one round trip."""
     pipe = redis.pipeline(transaction=False)
     ask_memory(pipe)

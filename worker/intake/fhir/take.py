@@ -174,7 +174,7 @@ class _DeliveryReader:
         except RecursionError:
             elements, identity = [refused(where, f"{kind}: nested too deeply")], None
         except ValidationError as error:
-            elements, identity = [refused(where, f"{kind}: {explain(error)}")], None
+            elements, identity = [refused(where, f"{kind}: {errors_in_words(error)}")], None
         except Unidentified as error:
             elements, identity = [dead_letter(where, "", str(error))], None
         identifier = entry.resource.get("id")
@@ -238,7 +238,7 @@ class _DeliveryReader:
         try:
             observation = Observation.model_validate(resource)
         except ValidationError as error:
-            return [refused(where, f"Observation: {explain(error)}")], NOBODY
+            return [refused(where, f"Observation: {errors_in_words(error)}")], NOBODY
         if around.status == RETRACTED:
             observation = observation.model_copy(update={"status": RETRACTED})
         identity, nobody = self._whose(observation.subject or around.subject, around.base)
@@ -344,7 +344,7 @@ def _is_test(resource: dict[str, Any]) -> bool:
     return any(label.code == TEST_LABEL for label in meta.security)
 
 
-def explain(error: ValidationError) -> str:
+def errors_in_words(error: ValidationError) -> str:
     """Each error of a resource as `field: what is wrong`."""
     parts = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:5]:

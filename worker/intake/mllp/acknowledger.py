@@ -88,11 +88,11 @@ class Reply(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """One message of a frame, or (`verdict`) an answer that needs no handler."""
+    """One message of a frame, or (`result`) an answer that needs no handler."""
 
     header: Header | None
     received: ReceivedMessage | None
-    verdict: MessageOutcome | None = None
+    result: MessageOutcome | None = None
     silent: bool = False
     last: bool = False
 
@@ -126,9 +126,9 @@ class RequestProgress:
         """Write the acknowledgements of a slice."""
         self._counts["received"] += len(pieces)
         self._counts.update(
-            "messages_not_acknowledged" if verdict is None else _COUNTED[verdict.outcome] for _, verdict in pieces
+            "messages_not_acknowledged" if result is None else _COUNTED[result.outcome] for _, result in pieces
         )
-        if any(self._ends(piece, verdict, listener, now) for piece, verdict in pieces):
+        if any(self._ends(piece, result, listener, now) for piece, result in pieces):
             # Later messages must not be answered: the sender would match that answer to this message.
             left = [name for _ in self._pieces for name in ("received", NOT_ACKNOWLEDGED)]
             self._counts.update(left)
@@ -136,14 +136,14 @@ class RequestProgress:
         elif self._over:
             self._done(close=False)
 
-    def _ends(self, piece: _Piece, verdict: MessageOutcome | None, listener: Listener, now: datetime) -> bool:
+    def _ends(self, piece: _Piece, result: MessageOutcome | None, listener: Listener, now: datetime) -> bool:
         """Answer one message; return whether to close the connection after it."""
-        good = verdict is not None and verdict.outcome is not ElementOutcome.REFUSED
-        if verdict is None and listener.when_store_is_down == "close":
+        good = result is not None and result.outcome is not ElementOutcome.REFUSED
+        if result is None and listener.when_store_is_down == "close":
             return True
         if not piece.silent:
             if listener.answers == "always" or asked_for(piece.header, good):
-                why = NOT_STORED if verdict is None else verdict.why
+                why = NOT_STORED if result is None else result.why
                 self._data.append(wrap(acknowledge(piece.header, good, now, why)))
             elif not good:
                 # A sender that asked for no answer at least notices the closed connection.
@@ -166,13 +166,13 @@ class Acknowledger:
         """Advance each request by one slice. Never raises."""
         pieces = [request.slice() for request in requests]
         waiting = [piece.received for row in pieces for piece in row if piece.received is not None]
-        verdicts = iter(self._handled(waiting))
+        results = iter(self._handled(waiting))
         for request, row in zip(requests, pieces, strict=True):
-            answered = [(piece, piece.verdict or next(verdicts)) for piece in row]
+            answered = [(piece, piece.result or next(results)) for piece in row]
             request.answered(answered, self._listener, self._now())
 
     def _handled(self, waiting: Sequence[ReceivedMessage]) -> Sequence[MessageOutcome | None]:
-        """The handler's verdicts; None for each message if nothing was stored."""
+        """The handler's results; None for each message if nothing was stored."""
         if not waiting:
             return []
         try:

@@ -75,7 +75,7 @@ class StoringHandler:
             if message.count_mismatch:
                 kept.append(_mismatch_notice(parsed, message))
         placed = self._put(kept, now)
-        return [at if isinstance(at, MessageOutcome) else _verdict(placed[at]) for at in places]
+        return [at if isinstance(at, MessageOutcome) else _result(placed[at]) for at in places]
 
     def close(self) -> None:
         """Send the waiting wake-ups."""
@@ -129,7 +129,7 @@ def _may_send(parsed: Parsed, peer: str, source: Source | None, intake: Intake) 
     return sender is None or sender.allows(peer)
 
 
-def _verdict(parsed: Parsed) -> MessageOutcome:
+def _result(parsed: Parsed) -> MessageOutcome:
     outcome = parsed.items[0].outcome
     if outcome is ElementOutcome.OVER_QUOTA:
         return MessageOutcome(ElementOutcome.REFUSED, why_refused(parsed))

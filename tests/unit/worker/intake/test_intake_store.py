@@ -301,7 +301,7 @@ def test_the_dead_letters_of_one_delivery_are_bounded(intake: IntakeStore, monke
     intake.put(fhir(bundle(*bad, observation())), NOW)
     left = everything(intake.redis, intake.keys)
     assert 1 < len(left) < 6
-    assert dead_letters.tally(intake.redis, KEYS, NOW).dropped == {"lab": 30 - len(left)}
+    assert dead_letters.usage(intake.redis, KEYS, NOW).dropped == {"lab": 30 - len(left)}
     assert waiting(intake) == 1
 
 

@@ -7,7 +7,7 @@ from redis import Redis
 
 from alerts.state import DeadLetter
 from tests.support.stored_ward import KEYS, NOW
-from worker.store.dead_letters import ListedLetter, everything, remove, tally, trim, write
+from worker.store.dead_letters import ListedLetter, everything, remove, trim, usage, write
 
 Memory = Callable[[int, int], None]
 
@@ -42,7 +42,7 @@ def test_a_flood_drops_the_oldest_of_its_own_source_only(redis: Redis, memory: M
     ours, theirs = ([one for one in left if one.letter.source == source] for source in ("lab", "monitor-7"))
     assert len(ours) == 1
     assert [one.letter.raw for one in theirs] == [f"junk {number}" for number in range(100 - len(theirs), 100)]
-    found = tally(redis, KEYS, NOW + timedelta(minutes=100))
+    found = usage(redis, KEYS, NOW + timedelta(minutes=100))
     assert (found.dropped, found.dropping) == ({"monitor-7": 100 - len(theirs)}, ("monitor-7",))
     assert 5_000 < found.used <= 12_000
 
@@ -58,7 +58,7 @@ def test_a_repeated_letter_is_not_the_oldest(redis: Redis, memory: Memory) -> No
 def test_many_sources_together_have_no_more_than_all_may_have(redis: Redis, memory: Memory) -> None:
     memory(0, 400_000)
     put(redis, *(record(f"junk {number}", f"source {number % 40}", minutes=number) for number in range(400)))
-    found = tally(redis, KEYS, NOW)
+    found = usage(redis, KEYS, NOW)
     assert 20_000 < found.used <= found.limit == 40_000
     assert sum(found.dropped.values()) == 400 - found.letters
 
@@ -79,4 +79,4 @@ def test_a_text_of_any_characters_comes_back_as_it_was(redis: Redis) -> None:
     raw = "schläfrig \ud800 \x00 " + "x" * 10_000
     [one] = put(redis, record(raw))
     assert one.letter.raw == raw
-    assert tally(redis, KEYS, NOW).used < 1_000
+    assert usage(redis, KEYS, NOW).used < 1_000

@@ -41,8 +41,8 @@ class Bench:
         self.woken += shards
 
     def take(self, *raws: bytes, peer: str = "10.0.0.1", count_mismatch: str = "") -> list[ElementOutcome]:
-        verdicts = self.handler([ReceivedMessage(raw, peer, count_mismatch) for raw in raws])
-        return [verdict.outcome for verdict in verdicts]
+        results = self.handler([ReceivedMessage(raw, peer, count_mismatch) for raw in raws])
+        return [result.outcome for result in results]
 
     def why(self) -> list[str]:
         return [record.why for one in everything(self.store.redis, self.store.keys) for record in one.letter.records()]
@@ -189,19 +189,19 @@ def test_a_store_that_is_nearly_full_refuses_with_the_reason(
     bench: Bench, memory: Callable[[int, int], None], store: Store
 ) -> None:
     memory(90, 100)
-    verdicts = bench.handler([ReceivedMessage(UNUSABLE, "10.0.0.1"), ReceivedMessage(LAB, "10.0.0.1")])
-    assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [(ElementOutcome.REFUSED, FULL)] * 2
+    results = bench.handler([ReceivedMessage(UNUSABLE, "10.0.0.1"), ReceivedMessage(LAB, "10.0.0.1")])
+    assert [(result.outcome, result.why) for result in results] == [(ElementOutcome.REFUSED, FULL)] * 2
     assert waiting(store, "P1") == 0
 
 
-def test_each_verdict_is_that_of_its_message(redis: Redis) -> None:
+def test_each_result_is_that_of_its_message(redis: Redis) -> None:
     bench = Bench(redis, listed("lab", senders=[{"application": "LAB"}], allow_from=["10.0.0.0/24"]))
     messages = [
         ReceivedMessage(LAB, "10.0.1.1"),
         ReceivedMessage(UNUSABLE, "10.0.0.1", "one is missing"),
         ReceivedMessage(LAB, "10.0.0.1"),
     ]
-    assert [verdict.outcome for verdict in bench.handler(messages)] == [
+    assert [result.outcome for result in bench.handler(messages)] == [
         ElementOutcome.REFUSED,
         ElementOutcome.DEAD_LETTER,
         ElementOutcome.STORED,
