@@ -39,8 +39,6 @@ TERMS = {"neutrophils": "neutrophils", "platelets": "platelets", "hemoglobin": "
 
 
 class TrendValue(NamedTuple):
-    """One value of a trend."""
-
     at: datetime
     value: Decimal
 

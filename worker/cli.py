@@ -45,7 +45,6 @@ class Commands(click.Group):
                 formatter.write_dl([(f"{name:<{width}}", self.commands[name].short_help or "") for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
         try:
             return super().invoke(ctx)
         except Exception as error:

@@ -161,7 +161,6 @@ def secret_of(redis: "Redis", keys: Keys, settings: Settings) -> bytes:
 
 
 def links_of(redis: "Redis", keys: Keys, settings: Settings, public_url: str) -> Links:
-    """The links of an installation."""
     return Links(secret_of(redis, keys, settings), public_url, settings.link_hours)
 
 

@@ -103,8 +103,6 @@ class Past(Struct, frozen=True, omit_defaults=True):
 
 
 class Severity(Struct, frozen=True):
-    """The severity of a condition."""
-
     level: int
     urgency: Urgency
     members: tuple[str, ...] = ()

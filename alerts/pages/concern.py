@@ -77,7 +77,6 @@ class PageConcern(Struct, frozen=True):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the episode is over."""
         return self.reason in ENDED
 
     @property

@@ -150,7 +150,6 @@ def _ended(concern: PageConcern, site: Site, language: Language) -> str:
 
 
 def ended_by(ending: Ending, language: Language) -> str:
-    """What ended an episode."""
     return named_value(ending.what, language) if isinstance(ending.what, Evidence) else say(ending.what, language)
 
 

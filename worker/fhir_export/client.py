@@ -76,7 +76,6 @@ class FhirClient:
             return PutResult(PutOutcome.FAILED, type(error).__name__)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
 

@@ -101,8 +101,6 @@ class FeedRow(NamedTuple):
 
 
 class Board(NamedTuple):
-    """The whole board."""
-
     rows: tuple[Row, ...]
     discharged: tuple[Row, ...]
     technical: tuple[EpisodeRow, ...]

@@ -122,7 +122,6 @@ class BoundedProtocol(H11Protocol):
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A peer has connected."""
         super().connection_made(transport)
         self._address = sender(self.client[0] if self.client else "")
         self._look()
@@ -133,7 +132,6 @@ class BoundedProtocol(H11Protocol):
         self._look()
 
     def on_response_complete(self) -> None:
-        """A response is written."""
         super().on_response_complete()
         self._look()
 
@@ -148,7 +146,6 @@ class BoundedProtocol(H11Protocol):
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is closed."""
         self._is_lost = True
         self._stop_timer()
         self._owing.discard(self._address, self)

@@ -54,11 +54,9 @@ class Gateway(NamedTuple):
 
     @property
     def site(self) -> Site:
-        """The site's configuration."""
         return self.run.site
 
     def now(self) -> datetime:
-        """The time."""
         return self.run.clock.now()
 
     def reader(self, person: str) -> Reader:
@@ -87,7 +85,6 @@ def templates() -> Environment:
 
 
 def html(name: str, language: Language, values: Mapping[str, object], status: int = 200) -> Response:
-    """A whole page."""
     text = templates().get_template(name).render(language=language, say=partial(say, language=language), **values)
     return HTMLResponse(text, status)
 

@@ -61,7 +61,6 @@ class StoreCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric."""
         store = self._store
         waits = backlog.read(store.redis, store.keys, self._now, exports=store.exports)
         yield from _of_the_ward(self._ward)

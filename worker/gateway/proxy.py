@@ -16,7 +16,6 @@ class BehindProxy:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
         if scope["type"] == "http":
             added = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rpartition(",")[2].strip()
             if (address := _address(added)) is not None:

@@ -24,8 +24,6 @@ LOOK_EVERY_SECONDS = 0.05
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    """The routes of the form."""
-
     async def show(request: Request) -> Response:
         cookie_of(gateway, request)
         return await gateway.threads.board.run(_show, gateway, request)

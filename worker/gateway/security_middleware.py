@@ -59,7 +59,6 @@ class SecurityMiddleware:
         self._bodies = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -161,7 +160,6 @@ class _Body:
         self._size = 0
 
     async def receive(self) -> Message:
-        """The next message."""
         message = await self._receive()
         before = self._large
         self._size += len(message.get("body", b""))

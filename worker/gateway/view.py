@@ -56,7 +56,6 @@ class Reader(NamedTuple):
         return self.say("{day} {time}", day=day, time=local.strftime("%H:%M"))
 
     def name(self, person: str) -> str:
-        """A person's name."""
         known = self.site.on_call.people.get(person)
         return known.name if known is not None else person
 

@@ -12,8 +12,6 @@ Native = dict[str, Any]
 
 
 class ElementOutcome(StrEnum):
-    """The outcome of an element."""
-
     STORED = "stored"
     DEAD_LETTER = "dead letter"
     IGNORED = "ignored"

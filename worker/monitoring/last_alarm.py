@@ -97,7 +97,6 @@ class LastAlarm:
         self._sending: list[subprocess.Popen[bytes]] = []
 
     def check(self) -> None:
-        """One check."""
         self._sending = [process for process in self._sending if process.poll() is None]
         began = time.monotonic()
         strict = self._store_outage.is_open(began)
@@ -120,7 +119,6 @@ class LastAlarm:
         self._report(self._flow_outage, "flow" if stuck is None else stuck.id, stuck, began)
 
     def close(self) -> None:
-        """Close the connections."""
         self._redis.close()
         if self._broker is not None:
             self._broker.close()
@@ -233,7 +231,6 @@ class _Broker:
         return None
 
     def close(self) -> None:
-        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collapse(ANSWER_SECONDS)
@@ -325,7 +322,6 @@ def _run(last_alarm: LastAlarm, over: threading.Event) -> None:
 
 
 def store_outage(settings: Settings) -> Outage:
-    """The outage of the store."""
     return _outage(settings, "store", PAGE_AFTER_SECONDS, OVER_AFTER_SECONDS)
 
 

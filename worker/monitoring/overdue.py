@@ -28,7 +28,6 @@ class Overdue(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The amount of all kinds."""
         return sum(sum(waits.values()) for waits in self)
 
     def kinds(self) -> dict[str, int]:

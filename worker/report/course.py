@@ -53,8 +53,6 @@ class Span(Struct, frozen=True):
 
 
 class ChartedNote(Struct, frozen=True):
-    """A note."""
-
     at: datetime
     text: str
     by: str

@@ -41,8 +41,6 @@ class Path(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """A filled circle."""
-
     x: float
     y: float
     radius: float

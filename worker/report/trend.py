@@ -36,8 +36,6 @@ HIGHEST = ("temperature", SCORE, "ldh", "crp", "ferritin")
 
 
 class Point(Struct, frozen=True):
-    """One value."""
-
     at: datetime
     value: Decimal
 

@@ -165,7 +165,6 @@ class EmbeddedRedis:
 
     @property
     def log(self) -> Path:
-        """The log of the server."""
         return self.folder / "redis.log"
 
     def start(self, stop: threading.Event | None = None) -> None:

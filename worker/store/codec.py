@@ -56,7 +56,6 @@ class Codec(Generic[T]):
         self._plain = form.Decoder()
 
     def pack(self, value: T) -> bytes:
-        """Encode a value."""
         encoded: bytes = self._encoder.encode(value)
         return schema.seal(zlib.compress(encoded, _FAST) if self._compressed else encoded)
 

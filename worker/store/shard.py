@@ -60,7 +60,6 @@ class Batch(NamedTuple):
 
     @property
     def lease(self) -> Lease:
-        """The lease on the shard."""
         return Lease(self.shard.lease, self.token.encode())
 
     def done_with(self, entries: Collection[bytes]) -> "Batch":

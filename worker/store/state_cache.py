@@ -32,8 +32,6 @@ effect: a state would be stored and its page would not. A key of another type mu
 
 
 class CachedState(NamedTuple):
-    """A state and its revision."""
-
     revision: bytes
     state: PatientState
 

@@ -21,7 +21,6 @@ _SEVERITY = {
 
 
 def outcome(*issues: dict[str, Any]) -> dict[str, Any]:
-    """An OperationOutcome."""
     return {"resourceType": "OperationOutcome", "issue": list(issues)}
 
 

@@ -152,8 +152,6 @@ class Meta(_Fhir):
 
 
 class Ingredient(_Fhir):
-    """One ingredient of a product."""
-
     itemCodeableConcept: Concept | None = None  # noqa: N815
 
 

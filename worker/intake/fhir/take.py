@@ -152,7 +152,6 @@ class _DeliveryReader:
                 self._inherit_subject_and_time(entry)
 
     def item(self, entry: BundleEntry, where: str) -> ParsedResource:
-        """Parse one resource."""
         self._budget.check()
         kind = entry.resource["resourceType"]
         inside = _contained(entry.resource)
