@@ -1,15 +1,22 @@
 """The packing of stored values: the schema version (`schema.py`), then MessagePack or JSON, compressed if large.
 
-Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed.
+Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed. What changes at every commit is a
+third of it: the entries older than the full resolution are packed by themselves, and only when they change.
 """
 
 import zlib
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Literal, TypeVar
+from operator import is_
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from alerts.chart.buckets import Series, horizon
+from alerts.chart.chart import Chart
+from alerts.chart.entry import EFFECTIVE
 from alerts.pages.page import Page
 from alerts.state import DeadLetter, PatientState, Unregistered
 from worker.store import schema
@@ -17,6 +24,12 @@ from worker.store.schema import UnreadableError
 
 T = TypeVar("T")
 Key = TypeVar("Key")
+
+PATIENTS_KEPT = 256
+"""Patients of whom what was packed last is kept: as many as `state_cache` holds."""
+
+WORTH_PACKING_ALONE = 50
+"""Fewer older entries of a kind are packed with the recent ones: a part of few entries compresses badly."""
 
 
 Reported = Literal["", "failed", "unknown", "undeliverable"]
@@ -38,7 +51,10 @@ class Owed(Struct, frozen=True, kw_only=True):
     behind_since: int = 0
 
 
-_FAST = 1
+def compressed(encoded: bytes) -> bytes:
+    """Compressed quickly: states are packed at every commit."""
+    return zlib.compress(encoded, 1)
+
 
 _NOT_PACKED = (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -57,7 +73,7 @@ class Codec(Generic[T]):
 
     def pack(self, value: T) -> bytes:
         encoded: bytes = self._encoder.encode(value)
-        return schema.seal(zlib.compress(encoded, _FAST) if self._compressed else encoded)
+        return schema.seal(compressed(encoded) if self._compressed else encoded)
 
     def unpack(self, packed: bytes) -> T:
         """Decode a value that this or an older version encoded.
@@ -68,22 +84,104 @@ class Codec(Generic[T]):
         """
         version, payload = schema.open_sealed(packed)
         try:
-            encoded: Any = zlib.decompress(payload) if self._compressed else payload
-            if version != schema.VERSION:
-                encoded = self._encoder.encode(self._migrated(encoded, version))
-            value: T = self._decoder.decode(encoded)
+            if version == schema.VERSION:
+                return self._decode(payload)
+            value: T = self._decoder.decode(self._encoder.encode(self._migrated(payload, version)))
         except _NOT_PACKED as error:
             raise UnreadableError(f"it is damaged ({type(error).__name__})") from error
         return value
 
-    def _migrated(self, encoded: Any, version: int) -> Any:
+    def _decode(self, payload: memoryview) -> T:
+        value: T = self._decoder.decode(self._opened(payload))
+        return value
+
+    def _decode_plain(self, payload: memoryview) -> Any:
+        return self._plain.decode(self._opened(payload))
+
+    def _opened(self, payload: memoryview) -> Any:
+        return zlib.decompress(payload) if self._compressed else payload
+
+    def _migrated(self, payload: memoryview, version: int) -> Any:
         try:
-            return schema.migrate(self.kind, self._plain.decode(encoded), version)
+            return schema.migrate(self.kind, self._decode_plain(payload), version)
         except Exception as error:  # a migration may raise anything on a value that it was not written for
             raise UnreadableError(f"it cannot be migrated from version {version} ({type(error).__name__})") from error
 
 
-_state = Codec("state", PatientState, compressed=True)
+class _PackedState(Struct, frozen=True, array_like=True):
+    """A state without the older entries of its chart, and those of each kind, all as compressed MessagePack."""
+
+    state: bytes
+    older: dict[str, bytes]
+
+
+class _Older(NamedTuple):
+    """The older entries of one kind, and the same packed."""
+
+    entries: Series
+    packed: bytes
+
+
+class StateCodec(Codec[PatientState]):
+    """The packing of states. Entries older than the full resolution change once an hour at most.
+
+    So those of each kind are packed by themselves, and what was packed last is kept for the patients packed last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("state", PatientState, compressed=True)
+        self._packed = msgspec.msgpack.Decoder(_PackedState)
+        self._series = msgspec.msgpack.Decoder(Series)
+        self._kept: OrderedDict[str, dict[str, _Older]] = OrderedDict()
+
+    def pack(self, value: PatientState) -> bytes:
+        """Encode a state."""
+        known = self._kept.pop(value.patient, {})
+        older = {kind: self._older(entries, known.get(kind)) for kind, entries in _older_entries(value.chart)}
+        self._kept[value.patient] = older
+        while len(self._kept) > PATIENTS_KEPT:
+            self._kept.popitem(last=False)
+        recent = {
+            kind: entries[len(older[kind].entries) :] if kind in older else entries
+            for kind, entries in value.chart.entries.items()
+        }
+        short = structs.replace(value, chart=structs.replace(value.chart, entries=recent))
+        packed = _PackedState(
+            compressed(self._encoder.encode(short)), {kind: part.packed for kind, part in older.items()}
+        )
+        return schema.seal(self._encoder.encode(packed))
+
+    def _older(self, entries: Series, known: _Older | None) -> _Older:
+        if known is not None and len(known.entries) == len(entries) and all(map(is_, known.entries, entries)):
+            return known
+        return _Older(entries, compressed(self._encoder.encode(entries)))
+
+    def _decode(self, payload: memoryview) -> PatientState:
+        packed = self._packed.decode(payload)
+        short: PatientState = self._decoder.decode(zlib.decompress(packed.state))
+        older = {kind: self._series.decode(zlib.decompress(part)) for kind, part in packed.older.items()}
+        entries = {kind: older.get(kind, ()) + recent for kind, recent in short.chart.entries.items()}
+        return structs.replace(short, chart=structs.replace(short.chart, entries=entries))
+
+    def _decode_plain(self, payload: memoryview) -> Any:
+        packed = self._packed.decode(payload)
+        plain = self._plain.decode(zlib.decompress(packed.state))
+        for kind, part in packed.older.items():
+            entries = plain["chart"]["entries"]
+            entries[kind] = self._plain.decode(zlib.decompress(part)) + entries[kind]
+        return plain
+
+
+def _older_entries(chart: Chart) -> Iterator[tuple[str, Series]]:
+    """The entries before the full resolution, of each kind of which there are many."""
+    start = horizon(chart.newest) if chart.newest is not None else None
+    for kind, entries in chart.entries.items() if start is not None else ():
+        count = bisect_left(entries, start, key=EFFECTIVE)
+        if count >= WORTH_PACKING_ALONE:
+            yield kind, entries[:count]
+
+
+_state = StateCodec()
 _unregistered = Codec("unregistered", Unregistered)
 _owed = Codec("owed page", Owed)
 _dead_letter = Codec("refused", DeadLetter)

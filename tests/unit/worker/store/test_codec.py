@@ -1,5 +1,6 @@
 """Packing for the store: what is unpacked is what was packed, and old state stays readable."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,15 @@ from alerts.chart.entry import Entry
 from alerts.state import DeadLetter, PatientState
 from alerts.step.step import step
 from tests.support.stored_ward import NOW, SITE, crs2, message
-from worker.store.codec import Owed, pack, unpack_dead_letter, unpack_owed, unpack_state
+from worker.store.codec import (
+    Owed,
+    StateCodec,
+    compressed,
+    pack,
+    unpack_dead_letter,
+    unpack_owed,
+    unpack_state,
+)
 from worker.store.schema import UnreadableError
 
 
@@ -25,6 +34,46 @@ def test_a_decimal_keeps_every_digit() -> None:
     entry = Entry(NOW, "lab", "m1", value=Decimal("0.10"))
     state = PatientState(patient="P1", chart=Chart(entries={"crp": (entry,)}))
     assert str(unpack_state(pack(state)).chart.entries["crp"][0].value) == "0.10"
+
+
+def of_hours(*hours: int, value: str = "37.0") -> Chart:
+    """A chart with a temperature a minute of some hours, the newest of them now."""
+    at = [NOW - timedelta(minutes=minute) for hour in hours for minute in range(60 * hour, 60 * hour + 60)]
+    entries = tuple(Entry(one, "monitor", f"{one:%d%H%M}", value=Decimal(value)) for one in sorted(at))
+    return Chart(entries={"crp": entries[:3], "temperature": entries, "spo2": ()}, newest=entries[-1].effective)
+
+
+def test_a_state_with_many_older_entries_survives_in_its_order() -> None:
+    state = PatientState(patient="P1", chart=of_hours(0, 1, 5, 6))
+    found = unpack_state(pack(state))
+    assert found == state
+    assert list(found.chart.entries) == ["crp", "temperature", "spo2"]
+
+
+def test_what_is_packed_does_not_depend_on_what_was_packed_before() -> None:
+    states = [
+        PatientState(patient="P1", chart=of_hours(*hours, value=value))
+        for hours in [(0, 5), (0, 5, 6), (0,), (0, 5), (0, 6)]
+        for value in ("37.0", "37.00")
+    ]
+    alone = [StateCodec().pack(state) for state in states]
+    codec = StateCodec()
+    assert [codec.pack(state) for state in states] == alone
+    assert [codec.pack(state) for state in states[::-1]] == alone[::-1]
+
+
+def test_older_entries_that_did_not_change_are_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, state = StateCodec(), PatientState(patient="P1", chart=of_hours(0, 5, 6))
+    packed = codec.pack(state)
+    sizes: list[int] = []
+
+    def measured(encoded: bytes) -> bytes:
+        sizes.append(len(encoded))
+        return compressed(encoded)
+
+    monkeypatch.setattr("worker.store.codec.compressed", measured)
+    assert codec.pack(state) == packed
+    assert len(sizes) == 1
 
 
 def test_what_was_dead_lettered_survives() -> None:
