@@ -1,6 +1,6 @@
 """One patient as a ward board shows it: the grades, the last signs and counts, and the open episodes, the worst first.
 
-The values have no language and no age. Whoever shows them puts them into words at the time of reading.
+The values have no language and no age. The caller puts them into words at the time of reading.
 """
 
 import re

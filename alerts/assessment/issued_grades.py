@@ -90,7 +90,7 @@ class GradeToRecheck(NamedTuple):
 
 
 def key_of(source: str, message: str) -> int:
-    """A short key of a message. If two messages share a key, a grade is only rechecked in vain."""
+    """A short key of a message. If two messages share a key, a grade is only rechecked without need."""
     return crc32(f"{source}\x1f{message}".encode())
 
 

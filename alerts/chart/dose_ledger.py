@@ -24,8 +24,8 @@ METHYLPREDNISOLONE_AS_DEXAMETHASONE = Decimal("0.75") / Decimal(4)
 class Ledger(Struct, frozen=True):
     """Doses up to a time. Steroids in mg; None if a dose was charted without mg.
 
-    `steroid_mg` is what was given of both steroids, as dexamethasone. `next_tocilizumab_at` is when the protocol's
-    numbers leave room for another dose, None where they never do.
+    `steroid_mg` is the total of both steroids, as dexamethasone. `next_tocilizumab_at` is when the protocol's numbers
+    leave room for another dose; None if they never do.
     """
 
     tocilizumab: int

@@ -166,7 +166,7 @@ def _times(before: Decimal, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
 def _abnormal(before: Decimal, rows: Rows, entry: Entry, chart: Chart, site: Site) -> Entry | None:
     """The result by whose limit the baseline is abnormal; None if it is normal, or if no limit is known.
 
-    That is the result being graded, or where it came without one the last of the baseline's own that has one.
+    That is the graded result; if it has no limit, the last baseline result with one.
     """
     for found in (entry, *reversed(before_infusion(rows.kind, chart, site))):
         limit = limit_of(found, rows.of_limit)

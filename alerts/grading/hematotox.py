@@ -79,7 +79,7 @@ def dependencies(site: Site) -> Dependencies:
 def score(chart: Chart, at: datetime, site: Site) -> Points:
     """Points and risk from the latest values of before lymphodepletion, or up to `at` before that.
 
-    No score where a component is missing; the risk is still said where the others alone decide it.
+    If a component is missing there is no score. The risk is still given if the others alone decide it.
     """
     before = _latest_use(chart, site)
     until = at if before is None else min(at, before)

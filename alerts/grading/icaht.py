@@ -52,7 +52,7 @@ BANDS = (Cut(SEVERE, "<=", Decimal("0.5"), "<= 500/µL"), Cut(PROFOUND, "<=", De
 
 
 class Duration(NamedTuple):
-    """At least so many days in a band give a grade."""
+    """A grade, and the least number of days in a band that give it."""
 
     grade: int
     band: int

@@ -17,9 +17,8 @@ from config.vocabulary import READINGS, Sort
 class Finding(Struct, frozen=True, kw_only=True):
     """The finding of one rule on one condition at one time.
 
-    `members` are the parts of a compound condition; a new one pages again. `events` are what happened that pages again
-    within a level. `over` is set where the condition itself decides that it has ended. `due` is when its rule says
-    something else though nothing comes in.
+    `members` are the parts of a compound condition; a new one pages again. `events` page again within a level. `over`:
+    the condition itself decides that it has ended. `due`: when its rule changes the finding without a new message.
     """
 
     condition: str

@@ -1,8 +1,8 @@
 """The alert rules, run on an assessment.
 
-A rule answers with its condition's level now (0: clear), how urgent that is, and, where something happened that
-pages again within one level, what happened. It answers None where nothing can be said. A new rule is one function in
-`alerts/rules/` and one line here. Urgencies are those of the shipped policy (docs/clinicians/rules.md).
+A rule returns the present level of its condition (0: clear), its urgency, and the events that page again within one
+level. It returns None if it can decide nothing. A new rule is one function in `alerts/rules/` and one line here.
+Urgencies are those of the shipped policy (docs/clinicians/rules.md).
 """
 
 from collections.abc import Sequence

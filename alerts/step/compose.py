@@ -36,7 +36,7 @@ class StepNews:
         self.findings[episode] = finding
 
     def add_ended(self, concern: PageConcern) -> None:
-        """Notify whoever was paged of an episode, or acknowledged it, that it ended: with low urgency."""
+        """Notify everybody who was paged of an episode, or acknowledged it, that it ended: with low urgency."""
         episode = concern.episode
         people = dict.fromkeys(person for person in (*episode.notified, episode.acknowledged_by) if person)
         self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))

@@ -77,7 +77,7 @@ def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessa
 
 
 def _is_news(run: StepRun, message: AnyMessage, chart: Chart) -> bool:
-    """Whether a message changes the chart. A merged record has already forwarded what it holds."""
+    """Whether a message changes the chart. A merged record has already forwarded its contents."""
     known = run.state.chart
     if isinstance(message, Registration):
         return chart.registrations != known.registrations

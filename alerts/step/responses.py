@@ -203,7 +203,7 @@ def _close(
 
 
 def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, effects: Effects) -> PatientState:
-    """Record what became of a page. Its first failure pages the person's next channel, or the next person, at once."""
+    """Record the outcome of a page. Its first failure pages the person's next channel, or the next person, at once."""
     reached: list[str] = []
     for episode in list(state.episodes.values()):
         delivery = delivery_for(episode, receipt.page)
@@ -261,7 +261,7 @@ def _with_chart(state: PatientState, chart: Chart) -> PatientState:
 def end_all(
     state: PatientState, ending: Ending, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
-    """Close every open episode because of a discharge or a merge, and notify whoever was paged of an urgent one."""
+    """Close every open episode because of a discharge or a merge, and notify everybody paged of an urgent one."""
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
         if episode.highest in URGENCIES_PAGED_AT_END:

@@ -57,7 +57,7 @@ def step(
 
 
 def _retract_episodes(run: StepRun) -> None:
-    """Close the episodes that lost their evidence and lower those that lost part of it. Notify whoever was paged."""
+    """Close the episodes that lost their evidence and lower those that lost part of it. Notify everybody paged."""
     for episode, left in without_evidence(run.state, run.site):
         if left is None:
             _end(run, _retracted(run, episode))
@@ -196,7 +196,7 @@ def _resolved(run: StepRun, episode: Episode, finding: Finding, moment: datetime
 
 
 def _lowered(run: StepRun, before: Episode, episode: Episode, finding: Finding, moment: datetime) -> None:
-    """If a new statement lowers an urgent episode, notify whoever was paged, and name who made the statement."""
+    """If a new statement lowers an urgent episode, notify everybody paged, and name the author of the statement."""
     was, now = before.level_now, episode.level_now
     if was is None or now is None or now >= was or episode.highest not in URGENCIES_PAGED_AT_END:
         return
@@ -206,7 +206,7 @@ def _lowered(run: StepRun, before: Episode, episode: Episode, finding: Finding, 
 
 
 def _end(run: StepRun, ended: PageConcern) -> None:
-    """End an episode: cancel its pending pages, and notify whoever was paged."""
+    """End an episode: cancel its pending pages, and notify everybody paged."""
     episode = ended.episode
     run.effects.cancelled.extend(run.state.cancellable(episode.pending, besides=episode))
     run.effects.events.append(closed_event(run.state, episode, ended.reason, run.now, run.site))

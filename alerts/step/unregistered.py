@@ -1,6 +1,6 @@
 """Findings that page for a patient without registration.
 
-Their readings are graded by the same tables where no date of infusion is needed: CRS, ICANS, febrile neutropenia and
+Their readings are graded by the same tables if no date of infusion is needed: CRS, ICANS, febrile neutropenia and
 the counts. A hypothetical grade of 2 or more, or a falling ICE, is paged under the condition it would have, so that a
 registration continues the same episode. Nothing less disturbs anybody: a sender may send every patient of a hospital,
 and few of them have had CAR-T cells.

@@ -89,7 +89,7 @@ class Capacity:
         self._accepted = 0
 
     def require(self, source: str, size: int) -> None:
-        """Return if there is room for so many bytes of a source.
+        """Return if there is room for this many bytes of a source.
 
         Raises:
             IntakeStoppedError: there is none.
@@ -99,7 +99,7 @@ class Capacity:
             raise IntakeStoppedError(why)
 
     def refusal(self, source: str, size: int) -> str:
-        """Why there is no room for so many bytes of a source, in words for the sender; empty if there is.
+        """The reason why there is no room for this many bytes, in words for the sender; empty if there is.
 
         Raises:
             redis.exceptions.RedisError: the store cannot be reached.

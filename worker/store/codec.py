@@ -37,7 +37,7 @@ Reported = Literal["", "failed", "unknown", "undeliverable"]
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """A page that has not been delivered yet, after so many attempts; `reported` is the last receipt of it.
+    """An undelivered page with its number of attempts; `reported` is the last receipt of it.
 
     `address` and `written` say which version of its channel it was made under, `behind_since` (ms) since when senders
     with an older one leave it to others: see `worker.delivery.agreement`.

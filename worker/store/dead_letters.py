@@ -44,7 +44,7 @@ OVERHEAD = 400
 """Bytes that a letter takes beside its text: its id in three keys."""
 
 DROPPED_LATELY = timedelta(minutes=10)
-"""The technician's incident stays open for so long after the last drop."""
+"""The time for which the technician's incident stays open after the last drop."""
 
 
 _Id = TypeVar("_Id", str, bytes)

@@ -195,7 +195,7 @@ class Keys(NamedTuple):
 
     @property
     def dead_letter_bytes(self) -> str:
-        """Hash: source -> at most so many bytes its dead letters take."""
+        """Hash: source -> an upper bound of the bytes of its dead letters."""
         return f"{self.namespace}:dead_letter_bytes"
 
     @property
