@@ -13,7 +13,7 @@ from neighbours import Plain
 from ward import Ward, minutes, registrations
 from whole_way import noop
 
-AIM = 0.8
+AIM = 0.9
 
 
 def ingest(ground: Ground, size: Size, pool: str) -> Callable[[], float]:

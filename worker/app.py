@@ -17,6 +17,7 @@ from worker.runtime.logging_setup import configure
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
 from worker.runtime.runtime import runtime
 from worker.store.requirements import UnfitStoreError, require_usable_store
+from worker.task_batcher import IngestQueues
 from worker.ticker import EVERY_SECONDS, tick
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def pool_lives(pool: Any) -> bool:
 
 
 app.steps["worker"].add(Tick)
+app.steps["consumer"].add(IngestQueues)
 
 
 @worker_process_init.connect

@@ -72,7 +72,15 @@ class TolerantConsumer(Consumer):
 
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """The handler of each message; Celery calls it in the worker's event loop."""
-        receive = super().create_task_handler(*arguments)
+        return self.checked(self.create_unchecked_handler(*arguments))
+
+    def create_unchecked_handler(self, *arguments: Any) -> Callable[[Message], None]:
+        """Celery's own handler, for messages that were checked."""
+        handler: Callable[[Message], None] = super().create_task_handler(*arguments)
+        return handler
+
+    def checked(self, receive: Callable[[Message], None]) -> Callable[[Message], None]:
+        """A handler that refuses what is no task message, and passes any other on."""
 
         def receive_checked(message: Message) -> None:
             consumer_watch.taken += 1

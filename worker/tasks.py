@@ -3,11 +3,13 @@
 import json
 import logging
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.signals import task_failure
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from alerts.pages.page import Page
@@ -51,31 +53,63 @@ def ingest(*messages: Any, **named: Any) -> None:
     full, the task returns to the queue. A Redis broker can lose the task before it arrives here. A producer that must
     lose nothing appends with `worker.client.Client`.
     """
-    run = runtime()
     given = (*messages, *named.values())
     flat = [message for item in given for message in (item if isinstance(item, list | tuple) else [item])]
-    texts = [_text(item) for item in flat]
+    _accept_or_requeue([_text(item) for item in flat])
+
+
+@app.task(name="ingest_readings")
+def ingest_readings(*readings: Any) -> None:
+    """Accept the readings of several `ingest` tasks, which the worker gathered, in one append.
+
+    They are acknowledged, or return to the queue, together (`worker/task_batcher.py`).
+    """
+    texts = [_text(item) for item in readings]
     try:
-        accepted = _accept_in_time(run, texts)
+        _accept_or_requeue(texts, apart=True)
+    except Reject:
+        raise
+    except Exception as error:
+        log.error("%d readings could not be accepted together (%s)", len(texts), type(error).__name__)
+        for text in texts:
+            _accept_alone(text)
+
+
+def _accept_alone(text: bytes) -> None:
+    """Accept one of them; an internal error loses this one only, as it would in a task of its own."""
+    try:
+        _accept_or_requeue([text])
+    except Reject:
+        raise
+    except Exception as error:
+        log.error("a reading could not be accepted (%s)", type(error).__name__)
+
+
+def _accept_or_requeue(texts: list[bytes], *, apart: bool = False) -> None:
+    run = runtime()
+    try:
+        accepted = _accept_in_time(run, texts, apart=apart)
     except (RedisError, SoftTimeLimitExceeded) as error:
         # After any other exception Celery acknowledges the task, and its messages are lost.
         raise Reject(type(error).__name__, requeue=True) from error
-    wake_shards(app, accepted.wake)
+    with suppress(OperationalError):  # the ticker makes up for a lost wake-up
+        wake_shards(app, accepted.wake)
 
 
-def _accept_in_time(run: Runtime, texts: list[bytes]) -> Accepted:
+def _accept_in_time(run: Runtime, texts: list[bytes], *, apart: bool) -> Accepted:
     """Retry for a while: RabbitMQ may drop a message that returned to its queue too often (its delivery limit)."""
     for wait in TRIES_AGAIN_SECONDS:
         try:
-            return _accept(run, texts)
+            return _accept(run, texts, apart=apart)
         except RedisError:
             time.sleep(wait)
-    return _accept(run, texts)
+    return _accept(run, texts, apart=apart)
 
 
-def _accept(run: Runtime, texts: list[bytes]) -> Accepted:
+def _accept(run: Runtime, texts: list[bytes], *, apart: bool) -> Accepted:
     store = run.store
-    return accept(store.redis, store.keys, texts, run.clock.now(), source="celery", capacity=store.capacity)
+    now = run.clock.now()
+    return accept(store.redis, store.keys, texts, now, source="celery", capacity=store.capacity, apart=apart)
 
 
 def _text(item: Any) -> bytes:

@@ -152,10 +152,12 @@ def accept(
     *,
     capacity: Capacity | None = None,
     site: Site | None = None,
+    apart: bool = False,
 ) -> Accepted:
     """Parse native messages from their JSON texts: store the valid ones, and make the others dead letters.
 
-    With a `site` the answer also names the messages that the chart will reject.
+    With a `site` the answer also names the messages that the chart will reject. `apart`: each text is a delivery of its
+    own, so that several make no waveform.
 
     Raises:
         IntakeStoppedError: the store has no room for them, and nothing was stored. For answers there always is room.
@@ -173,7 +175,7 @@ def accept(
                 raise BadMessage(f"patient: {message.patient!r} is reserved")
             if message.type in INTERNAL:
                 raise BadMessage(f"type: {message.type} is written by cartwatch itself")
-            refuse_waveform(sampling, message)
+            refuse_waveform(Sampling() if apart else sampling, message)
             good.append(received_here(message, raw, now))
             if site is not None and (why := why_unusable(message, now, site)):
                 unusable.append((place, why))

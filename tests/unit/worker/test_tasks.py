@@ -29,6 +29,7 @@ from worker.delivery.channel_lock import Priority
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import ShardRun
 from worker.runtime.runtime import Runtime
+from worker.store import inbox
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import PIECE
 from worker.store.shard import Store
@@ -151,6 +152,54 @@ def test_a_store_that_is_away_for_a_moment_sends_nothing_back(
     assert slept == list(tasks.TRIES_AGAIN_SECONDS[:3])
     assert sum(tasks.TRIES_AGAIN_SECONDS) < 45, "the time limit of a task"
     assert len(sent) == 1
+
+
+# -- readings that were gathered -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("sent")
+def test_gathered_readings_are_stored_in_one_append_without_what_is_malformed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appends: list[str] = []
+    append = inbox.append
+    monkeypatch.setattr(inbox, "append", lambda *given: appends.append("") or append(*given))
+    tasks.ingest_readings(TWO, THREE | {"unknown": 1}, json.dumps(THREE), "{")
+    assert (waiting(store), len(appends)) == (2, 1)
+    assert len(store.dead_letters()) == 2
+
+
+@pytest.mark.usefixtures("sent")
+def test_readings_of_several_tasks_make_no_waveform(store: Store) -> None:
+    at = [NOW + timedelta(milliseconds=40 * number) for number in range(25)]
+    values = [reading("crp", number, at=one) for number, one in enumerate(at)]
+    tasks.ingest_readings(*values)
+    assert (waiting(store), store.dead_letters()) == (25, [])
+    ingest(values)
+    assert store.dead_letters() != [], "in one task they make one"
+
+
+def test_gathered_readings_go_back_together(store: Store, sent: Sent, memory: Callable[[int, int], None]) -> None:
+    memory(90, 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks.time, "sleep", lambda _: None)
+        with pytest.raises(Reject) as caught:
+            tasks.ingest_readings(TWO, THREE)
+    assert (caught.value.requeue, waiting(store), sent) == (True, 0, [])
+
+
+@pytest.mark.usefixtures("sent")
+def test_an_internal_error_on_one_reading_loses_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = tasks.accept
+
+    def fails(redis: Any, keys: Any, texts: list[bytes], *given: Any, **named: Any) -> Any:
+        if any(b"systolic" in text for text in texts):
+            raise ZeroDivisionError
+        return accept(redis, keys, texts, *given, **named)
+
+    monkeypatch.setattr(tasks, "accept", fails)
+    tasks.ingest_readings(TWO, THREE, reading("crp", 85))
+    assert waiting(store) == 2
 
 
 def test_advancing_wakes_the_delivery_of_each_page(store: Store, sent: Sent) -> None:
