@@ -34,7 +34,7 @@ class Channel:
 
 
 class Timer:
-    """Calls when it is told that the time has come."""
+    """Calls when the test says that the time has come."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []
