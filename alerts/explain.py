@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import ModuleType
 from typing import NamedTuple
 
-from alerts.assessment.assessment import Assessment, assess, shown_value
+from alerts.assessment.assessment import Assessment, assess
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.grading import (
@@ -146,7 +146,7 @@ def _row(system: str, site: Site, language: Language) -> tuple[str, ...]:
 
 
 def _explained(system: str, result: Result, changed_by: Iterable[str], site: Site, language: Language) -> Explanation:
-    value = shown_value(result)
+    value = result.shown_value
     rule = RULES[system].__doc__ or ""
 
     def words(said: Iterable[Phrase]) -> tuple[str, ...]:
@@ -182,11 +182,11 @@ def _convention(name: str, site: Site, language: Language) -> str:
 def _changes(chart: Chart, now: Assessment, site: Site, language: Language) -> dict[str, list[str]]:
     """For each system, the result with one more reading of the same time."""
     found: dict[str, list[str]] = {}
-    before = {system: shown_value(result) for system, result in now.grades().items()}
+    before = {system: result.shown_value for system, result in now.grades().items()}
     for probe in PROBES:
         after = assess(_charted(chart, probe, now.at), now.at, site)
         for system, result in after.grades().items():
-            value = shown_value(result)
+            value = result.shown_value
             if value != before[system] and value is not None and system not in UNCOMPARED:
                 found.setdefault(system, []).append(f"{probe.words(language)}: {value}")
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from alerts.assessment.result_cache import ChartAt, ResultCache, config_digest
 from alerts.chart.chart import Chart
 from alerts.grading import crs, ctcae, easix, hematotox, icaht, icans, iec_hs, news2
 from alerts.grading.inputs import unusual
-from alerts.grading.result import NOT_APPLICABLE, Grade, Points, Result, Score, not_applicable
+from alerts.grading.result import Grade, Points, Result, Score, not_applicable
 from config.site import Site
 
 R = TypeVar("R", bound=Result)
@@ -25,13 +26,19 @@ class WouldBe(Struct, frozen=True):
     icans: Grade
 
 
-class Assessment(Struct, frozen=True):
-    """Every result at one time.
+class Assessment(Struct, frozen=True, dict=True):
+    """Every result at one time, by the `chart` and the conventions of `site`.
 
     `course`: the earlier course of CRS, on which its grade depends besides the signs.
     `would_be`: only before the infusion, when CRS and ICANS are not applicable.
+    `family`: the scores of EASIX without the age of their inputs.
+
+    NEWS2 and the age of the inputs of EASIX change with every reading, and are seldom shown. They are put into
+    sentences when somebody asks for them.
     """
 
+    chart: Chart
+    site: Site
     at: datetime
     day: int | None
     course: crs.CrsCourse
@@ -39,15 +46,32 @@ class Assessment(Struct, frozen=True):
     icans: Grade
     ice: Points
     ctcae: dict[str, Grade]
-    easix: Score
-    s_easix: Score
-    m_easix: Score
+    family: easix.Family
     hematotox: Points
     icaht_early: Grade
     icaht_late: Grade
     iec_hs: iec_hs.Screen
-    news2: news2.News2
     would_be: WouldBe | None = None
+
+    @cached_property
+    def easix(self) -> Score:
+        """EASIX, with the age of its inputs."""
+        return _remarked(easix.aged(self.family.easix, self.at))
+
+    @cached_property
+    def s_easix(self) -> Score:
+        """The simplified EASIX, with the age of its inputs."""
+        return _remarked(easix.aged(self.family.s_easix, self.at))
+
+    @cached_property
+    def m_easix(self) -> Score:
+        """The modified EASIX, with the age of its inputs."""
+        return _remarked(easix.aged(self.family.m_easix, self.at))
+
+    @cached_property
+    def news2(self) -> news2.News2:
+        """NEWS2, with the reason for each of its points."""
+        return _remarked(news2.score(self.chart, self.at, self.site))
 
     def grades(self) -> dict[str, Result]:
         """Every result by its name in replays, journals and exports."""
@@ -62,6 +86,22 @@ class Assessment(Struct, frozen=True):
             "icaht.late": self.icaht_late,
             "iec_hs": self.iec_hs,
             "news2": self.news2,
+        }
+
+    def shown_values(self) -> dict[str, str | None]:
+        """The shown value of each of `grades`, without its sentences."""
+        points = news2.total(self.chart, self.at, self.site)
+        return {
+            "crs": self.crs.shown_value,
+            "icans": self.icans.shown_value,
+            "ice": self.ice.shown_value,
+            **{f"ctcae.{term}": grade.shown_value for term, grade in self.ctcae.items()},
+            "m_easix": self.family.m_easix.shown_value,
+            "hematotox": self.hematotox.shown_value,
+            "icaht.early": self.icaht_early.shown_value,
+            "icaht.late": self.icaht_late.shown_value,
+            "iec_hs": self.iec_hs.shown_value,
+            "news2": None if points is None else str(points),
         }
 
 
@@ -90,6 +130,8 @@ def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) ->
     )
     neurotoxicity = _remarked(replace(neurology.result[0], at=at))
     assessment = Assessment(
+        chart=chart,
+        site=site,
         at=at,
         day=chart.day(at, site.zone),
         course=course,
@@ -97,14 +139,11 @@ def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) ->
         icans=not_applicable(icans.SYSTEM, icans.VERSION, at) if would_be else neurotoxicity,
         ice=_remarked(replace(neurology.result[1], at=at)),
         ctcae={term: _remarked(found) for term, found in ctcae.grades(chart, at, site, laboratory.result).items()},
-        easix=_remarked(easix.aged(endothelium.result.easix, at)),
-        s_easix=_remarked(easix.aged(endothelium.result.s_easix, at)),
-        m_easix=_remarked(easix.aged(endothelium.result.m_easix, at)),
+        family=easix.Family(*(replace(score, at=at) for score in endothelium.result)),
         hematotox=_remarked(replace(risk.result, at=at)),
         icaht_early=_remarked(replace(counts.result[0], at=at)),
         icaht_late=_remarked(replace(counts.result[1], at=at)),
         iec_hs=_remarked(iec_hs.screen(chart, at, site, course, criteria.result if criteria else None)),
-        news2=_remarked(news2.score(chart, at, site)),
         would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
     return assessment, ResultCache(
@@ -137,18 +176,3 @@ def _remarked(result: R) -> R:
         if item.entry.unusual:
             return replace(result, flags=(*result.flags, *unusual(result.evidence)))
     return result
-
-
-def shown_value(result: Result) -> str | None:
-    """The result as one comparable text: a grade, a score, or "not applicable"; None if it is undetermined."""
-    if isinstance(result, Grade):
-        if not result.applicable:
-            return NOT_APPLICABLE
-        return None if result.grade is None else str(result.grade)
-    if isinstance(result, Points):
-        return None if result.score is None else str(result.score)
-    if isinstance(result, iec_hs.Screen):
-        return None if result.suspected is None else ("consider" if result.suspected else "no")
-    if isinstance(result, Score):
-        return None if result.value is None else f"{result.value:.2f}"
-    raise TypeError(f"{type(result).__name__} is not shown as one value")

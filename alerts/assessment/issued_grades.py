@@ -20,7 +20,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from alerts.assessment.assessment import Assessment, assess_each, shown_value
+from alerts.assessment.assessment import Assessment, assess_each
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.buckets import horizon
 from alerts.chart.chart import Chart
@@ -82,7 +82,7 @@ class GradeToRecheck(NamedTuple):
 
     def is_lost(self, chart: Chart) -> bool:
         """Whether the grade must be retracted, and cannot be amended."""
-        value, at = shown_value(self.result), self.issued.at
+        value, at = self.result.shown_value, self.issued.at
         if value == self.issued.value:
             return False
         thinned = chart.newest is not None and at < horizon(chart.newest)
@@ -115,7 +115,7 @@ def issued(event: dict[str, Any], result: Result, at: datetime, number: int) -> 
     keys = {key_of(item.entry.source, item.entry.id) for item in result.evidence}
     said = {name: value for name, value in event.items() if name not in _NOT_SAID}
     digest = blake2s(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
-    return IssuedGrade(at, shown_value(result), digest, tuple(sorted(keys)), number)
+    return IssuedGrade(at, result.shown_value, digest, tuple(sorted(keys)), number)
 
 
 def append(graded: IssuedGrades, system: str, one: IssuedGrade) -> IssuedGrades:

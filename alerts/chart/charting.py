@@ -19,12 +19,13 @@ from config.vocabulary import READINGS, Sort
 
 
 class Charted(NamedTuple):
-    """The chart after a message.
+    """The chart after a message of the clinical time `moment`.
 
     `unusable`: why the message was not used. `corrects`: it changed the past. `placed`: the kind and time of its entry.
     """
 
     chart: Chart
+    moment: datetime
     unusable: Phrase | None = None
     corrects: bool = False
     placed: tuple[str, datetime] | None = None
@@ -83,29 +84,29 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
     """The same without thinning. The caller thins once for all messages of a batch, which share `ids`."""
     moment = moment_of(message, now, site)
     if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
-        return _refuse(chart, message, IN_THE_FUTURE, CHECK_THE_CLOCK)
+        return _refuse(chart, message, moment, IN_THE_FUTURE, CHECK_THE_CLOCK)
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
-            return _refuse(chart, message, NOT_RETRACTED)
+            return _refuse(chart, message, moment, NOT_RETRACTED)
         latest = (message.received or now) + site.conventions.registration.ahead_within.value
         if message.infused is not None and message.infused > latest:
-            return _refuse(chart, message, INFUSION_AHEAD)
+            return _refuse(chart, message, moment, INFUSION_AHEAD)
         admitted = chart.admit(_admission(message))
-        return Charted(admitted, corrects=admitted.infused != chart.infused)
+        return Charted(admitted, moment, corrects=admitted.infused != chart.infused)
     if not isinstance(message, Reading | Statement | Treatment):
-        return Charted(chart)
+        return Charted(chart, moment)
     if isinstance(message, Statement) and not message.by:
-        return _refuse(chart, message, UNNAMED)
+        return _refuse(chart, message, moment, UNNAMED)
     try:
         kind, entry = _entry(message, site)
     except Unusable as reason:
-        return _refuse(chart, message, reason.why, reason.said)
+        return _refuse(chart, message, moment, reason.why, reason.said)
     if moment != entry.effective:
         entry = replace(entry, effective=moment, charted_for=entry.effective)
     received = message.received or moment
     folded = chart.place(kind, entry, received=received, supersedes=message.supersedes or "", ids=ids)
     corrects = message.status >= Status.CORRECTED or message.supersedes is not None
-    return Charted(folded, corrects=corrects, placed=(kind, moment))
+    return Charted(folded, moment, corrects=corrects, placed=(kind, moment))
 
 
 def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
@@ -117,12 +118,12 @@ def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
     return "" if why is None else in_code(why, UTC)
 
 
-def _refuse(chart: Chart, message: AnyMessage, why: Phrase, said: Phrase | None = None) -> Charted:
+def _refuse(chart: Chart, message: AnyMessage, moment: datetime, why: Phrase, said: Phrase | None = None) -> Charted:
     if not isinstance(message, Reading):
-        return Charted(chart, unusable=said or why)
+        return Charted(chart, moment, unusable=said or why)
     sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
     rejected = RejectedValue(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
-    return Charted(chart.reject(rejected), unusable=said or why)
+    return Charted(chart.reject(rejected), moment, unusable=said or why)
 
 
 def _admission(message: Registration) -> Admission:

@@ -31,6 +31,8 @@ def differs_from(before: Chart, now: Chart, kinds: Collection[str]) -> datetime 
 def _first_difference(before: Series, now: Series) -> datetime | None:
     if before is now:
         return None
+    if len(before) < len(now) and now[: len(before)] == before:
+        return now[len(before)].effective
     shorter = min(len(before), len(now))
     # Slices are compared by identity as long as entries are the same, which is much faster than entry by entry.
     same = bisect_left(range(1, shorter + 1), True, key=lambda count: before[:count] != now[:count])

@@ -55,6 +55,11 @@ class Screen(Result, frozen=True, kw_only=True):
 
     suspected: bool | None
 
+    @property
+    def shown_value(self) -> str | None:
+        """`consider` or `no`."""
+        return None if self.suspected is None else ("consider" if self.suspected else "no")
+
 
 class Criteria(Struct, frozen=True):
     """The laboratory criteria: all but the one on CRS. `ferritin`: the latest valid value."""

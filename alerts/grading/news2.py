@@ -16,7 +16,7 @@ A reading between two printed bands is first rounded half up to the resolution o
 stated it. 38.0 °C is 0 here and a fever in ASTCT: NEWS2 is charted and compared, and paged on only before the infusion.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -99,16 +99,7 @@ ASSESSMENTS = "icans.assessment_holds"
 
 def score(chart: Chart, at: datetime, site: Site) -> News2:
     """The total of the seven parts; None if one is missing. `parts` contains the charted ones."""
-    oxygen = _oxygen(chart, at, site)
-    rows = {
-        "respiratory_rate": _vital("respiratory_rate", RESPIRATION, chart, at, site),
-        "spo2": _saturation(oxygen, chart, at, site),
-        "oxygen": oxygen,
-        "systolic_bp": _systolic(chart, at, site),
-        "heart_rate": _vital("heart_rate", PULSE, chart, at, site),
-        "consciousness": _consciousness(chart, at, site),
-        "temperature": _vital("temperature", TEMPERATURE, chart, at, site),
-    }
+    rows = {name: _row(part, chart, at) for name, part in _parts(chart, at, site).items()}
     parts = {name: row.level for name, row in rows.items() if row.level is not None}
     missing = tuple(dict.fromkeys(name for row in rows.values() for name in row.missing))
     total = sum(parts.values())
@@ -126,6 +117,12 @@ def score(chart: Chart, at: datetime, site: Site) -> News2:
     )
 
 
+def total(chart: Chart, at: datetime, site: Site) -> int | None:
+    """The score alone, without a sentence on what it rests on."""
+    levels = [part.level for part in _parts(chart, at, site).values()]
+    return sum(level for level in levels if level is not None) if None not in levels else None
+
+
 def at_least(result: News2) -> int:
     """The points of the charted parts: the total, or the least possible total if a part is missing."""
     return sum(result.parts.values())
@@ -138,42 +135,76 @@ def _sum(total: int, missing: tuple[Phrase, ...]) -> Phrase:
     return phrase("NEWS2 {n}", n=total)
 
 
+def _parts(chart: Chart, at: datetime, site: Site) -> dict[str, "Axis | _Vital"]:
+    """The seven parts; those that a number decides are not put into a sentence yet."""
+    oxygen = _oxygen(chart, at, site)
+    return {
+        "respiratory_rate": _vital("respiratory_rate", RESPIRATION, chart, at, site),
+        "spo2": _saturation(oxygen, chart, at, site),
+        "oxygen": oxygen,
+        "systolic_bp": _systolic(chart, at, site),
+        "heart_rate": _vital("heart_rate", PULSE, chart, at, site),
+        "consciousness": _consciousness(chart, at, site),
+        "temperature": _vital("temperature", TEMPERATURE, chart, at, site),
+    }
+
+
 # -- numbers ---------------------------------------------------------------------------------------
 
 
-def _vital(kind: str, bands: tuple[ScoreBand, ...], chart: Chart, at: datetime, site: Site) -> Axis:
+class _Vital(NamedTuple):
+    """A vital sign that holds for so long, None if none does, and its row. `refused`: why a newer one is not used."""
+
+    kind: str
+    entry: Entry | None
+    bands: tuple[ScoreBand, ...]
+    holds: timedelta
+    conventions: tuple[str, ...]
+    refused: Phrase | None = None
+
+    @property
+    def level(self) -> int | None:
+        """Its points; None if it is missing, or a bound that leaves them open."""
+        if self.entry is None:
+            return None
+        points = {band.points for band in _possible(self.entry, self.bands)}
+        return points.pop() if len(points) == 1 else None
+
+
+def _vital(kind: str, bands: tuple[ScoreBand, ...], chart: Chart, at: datetime, site: Site) -> _Vital:
     temperature = kind == "temperature"
     conventions = site.conventions.chart
     holds = conventions.temperature_holds.value if temperature else conventions.vitals_hold.value
-    names = (TEMPERATURES if temperature else VITALS,)
-    entry = latest_number(chart, kind, at, holds)
-    if entry is None:
-        return Axis(None, missing=(name_missing(chart, kind, at, holds),), conventions=names)
-    return _points(kind, entry, bands, passed_over(chart, kind, entry, at), names)
+    return _Vital(kind, latest_number(chart, kind, at, holds), bands, holds, (TEMPERATURES if temperature else VITALS,))
 
 
-def _systolic(chart: Chart, at: datetime, site: Site) -> Axis:
+def _systolic(chart: Chart, at: datetime, site: Site) -> _Vital:
     """The last systolic pressure of a set that does not contradict itself."""
-    entry = pressures.latest(chart, at, site.conventions.chart.vitals_hold.value, site).systolic
+    holds = site.conventions.chart.vitals_hold.value
+    entry = pressures.latest_systolic(chart, at, holds, site)
     refused = pressures.contradiction(chart, "systolic_bp", entry, at, site)
     if refused is None:
         return _vital("systolic_bp", SYSTOLIC, chart, at, site)
-    names = (VITALS, *pressures.PULSE_PRESSURE)
+    return _Vital("systolic_bp", entry, SYSTOLIC, holds, (VITALS, *pressures.PULSE_PRESSURE), refused)
+
+
+def _row(part: Axis | _Vital, chart: Chart, at: datetime) -> Axis:
+    """A part with its reason, or with what is missing."""
+    if isinstance(part, Axis):
+        return part
+    kind, entry, names, refused = part.kind, part.entry, part.conventions, part.refused
+    flags: tuple[Phrase, ...] = (refused,) if refused else ()
     if entry is None:
-        missing = phrase("{what} ({why})", what=Name("systolic_bp"), why=refused)
-        return Axis(None, missing=(missing,), flags=(refused,), conventions=names)
-    return _points("systolic_bp", entry, SYSTOLIC, (refused,), names)
-
-
-def _points(
-    kind: str, entry: Entry, bands: tuple[ScoreBand, ...], flags: tuple[Phrase, ...], names: tuple[str, ...]
-) -> Axis:
-    possible = _possible(entry, bands)
-    points, found = possible[0].points, evidence((kind, entry))
-    if any(band.points != points for band in possible):
+        of_set = phrase("{what} ({why})", what=Name(kind), why=refused) if refused else None
+        missing = of_set or name_missing(chart, kind, at, part.holds)
+        return Axis(None, missing=(missing,), flags=flags, conventions=names)
+    flags = flags or passed_over(chart, kind, entry, at)
+    level, found = part.level, evidence((kind, entry))
+    if level is None:
         return Axis(None, (), found, missing=(only_a_bound(kind, entry),), flags=flags, conventions=names)
-    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=points, cell=_printed(possible))
-    return Axis(points, (text,), found, flags=flags, conventions=names)
+    cell = _printed(_possible(entry, part.bands))
+    text = phrase("{what}: {n} ({cell})", what=with_time(kind, entry), n=level, cell=cell)
+    return Axis(level, (text,), found, flags=flags, conventions=names)
 
 
 def _printed(bands: list[ScoreBand]) -> Phrase:
@@ -196,13 +227,13 @@ def _possible(entry: Entry, bands: tuple[ScoreBand, ...]) -> list[ScoreBand]:
     ]
 
 
-def _saturation(oxygen: Axis, chart: Chart, at: datetime, site: Site) -> Axis:
+def _saturation(oxygen: Axis, chart: Chart, at: datetime, site: Site) -> Axis | _Vital:
     """On scale 1; on scale 2, which also asks whether oxygen is given, after a statement of hypercapnic failure."""
     said = chart.latest("hypercapnic_failure", at)
     if said is None or not said.is_true:
         return _vital("spo2", SPO2_SCALE_1, chart, at, site)
-    on_air = _vital("spo2", SPO2_SCALE_2_ON_AIR, chart, at, site)
-    on_oxygen = _vital("spo2", SPO2_SCALE_2_ON_OXYGEN, chart, at, site)
+    on_air = _row(_vital("spo2", SPO2_SCALE_2_ON_AIR, chart, at, site), chart, at)
+    on_oxygen = _row(_vital("spo2", SPO2_SCALE_2_ON_OXYGEN, chart, at, site), chart, at)
     row = on_oxygen if oxygen.level == ON_OXYGEN else on_air
     if oxygen.level is None and on_air.level != on_oxygen.level:
         row = row._replace(level=None, because=())

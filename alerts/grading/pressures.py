@@ -81,9 +81,14 @@ def sound(chart: Chart, kind: str, at: datetime, holds: timedelta | None, site: 
             yield entry
 
 
+def latest_systolic(chart: Chart, at: datetime, holds: timedelta | None, site: Site) -> Entry | None:
+    """The last systolic pressure that may be used."""
+    return next(sound(chart, "systolic_bp", at, holds, site), None)
+
+
 def latest(chart: Chart, at: datetime, holds: timedelta | None, site: Site) -> Pressures:
     """The last systolic and the last mean that may be used, however far apart."""
-    return Pressures(*(next(sound(chart, kind, at, holds, site), None) for kind in ("systolic_bp", "mean_bp")))
+    return Pressures(latest_systolic(chart, at, holds, site), next(sound(chart, "mean_bp", at, holds, site), None))
 
 
 def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:

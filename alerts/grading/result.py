@@ -32,6 +32,11 @@ class Result(Struct, frozen=True, kw_only=True):
     conventions: tuple[str, ...] = ()
     at: datetime
 
+    @property
+    def shown_value(self) -> str | None:
+        """The result as one comparable text: a grade, a score, or "not applicable"; None if it is undetermined."""
+        raise NotImplementedError(f"{type(self).__name__} is not shown as one value")
+
 
 NOT_APPLICABLE = "not applicable"
 """A grade that cannot exist yet. It is neither 0 nor undetermined."""
@@ -48,6 +53,13 @@ class Grade(Result, frozen=True, kw_only=True):
     provisional: bool = False
     rows: tuple[str, ...] = ()
 
+    @property
+    def shown_value(self) -> str | None:
+        """The grade, or "not applicable"."""
+        if not self.applicable:
+            return NOT_APPLICABLE
+        return None if self.grade is None else str(self.grade)
+
 
 class Score(Result, frozen=True, kw_only=True):
     """The number of a published formula, or None. `bound`: "<" or ">" if an input was censored.
@@ -62,12 +74,22 @@ class Score(Result, frozen=True, kw_only=True):
     previous: Decimal | None = None
     previous_at: datetime | None = None
 
+    @property
+    def shown_value(self) -> str | None:
+        """The number with two decimal places."""
+        return None if self.value is None else f"{self.value:.2f}"
+
 
 class Points(Result, frozen=True, kw_only=True):
     """A sum of points, and its risk group or state."""
 
     score: int | None
     risk: str | None = None
+
+    @property
+    def shown_value(self) -> str | None:
+        """The points."""
+        return None if self.score is None else str(self.score)
 
 
 def not_applicable(system: str, version: str, at: datetime) -> Grade:

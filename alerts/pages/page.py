@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from alerts.assessment.assessment import Assessment, shown_value
+from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
 from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.episodes.delivery_log import Reason
@@ -247,7 +247,7 @@ def _background(
 ) -> list[str]:
     """Both grades, m-EASIX, the treatments, and the protocol lines."""
     grades = ", ".join(
-        f"{name} {say(shown_value(grade) or 'undetermined', language)}"
+        f"{name} {say(grade.shown_value or 'undetermined', language)}"
         for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
     )
     lines = [say("Now: {grades}", language, grades=grades)]

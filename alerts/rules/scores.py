@@ -8,7 +8,7 @@ from config.conventions import EasixThreshold
 
 def m_easix(inputs: RuleInput) -> Finding | None:
     """m-EASIX over the site's own threshold for the day: low, never more."""
-    value = inputs.now.m_easix.value
+    value = inputs.now.family.m_easix.value
     if value is None:
         return None
     threshold = _threshold(inputs)
@@ -28,13 +28,13 @@ def m_easix(inputs: RuleInput) -> Finding | None:
 
 def m_easix_over(inputs: RuleInput) -> bool:
     """Whether m-EASIX is over the site's threshold for the day on which its inputs were drawn."""
-    threshold = _threshold(inputs)
-    value = inputs.now.m_easix.value
+    value = inputs.now.family.m_easix.value
+    threshold = _threshold(inputs) if value is not None else None
     return threshold is not None and value is not None and value > threshold.threshold.value
 
 
 def _threshold(inputs: RuleInput) -> EasixThreshold | None:
-    drawn = [item.entry.effective for item in inputs.now.m_easix.evidence if item.kind in easix.M_EASIX.inputs]
+    drawn = [item.entry.effective for item in inputs.now.family.m_easix.evidence if item.kind in easix.M_EASIX.inputs]
     return easix.threshold_for(inputs.chart.day(max(drawn), inputs.site.zone), inputs.site) if drawn else None
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from alerts.chart.chart import Chart, Ids
-from alerts.chart.charting import Charted, moment_of, place_message
+from alerts.chart.charting import Charted, place_message
 from alerts.episodes import lifecycle
 from alerts.grading import pressures
 from alerts.messages import AnyMessage, Fault, Reading, Registration, Statement, Treatment
@@ -49,36 +49,29 @@ def _freeze(run: StepRun) -> None:
 def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """Fold every message that is charted into the chart. Return the others."""
     rest: list[AnyMessage] = []
-    before = run.state.chart
-    placed: list[Charted] = []
+    before = chart = run.state.chart
+    read: list[tuple[AnyMessage, Charted]] = []
     ids = Ids()
-    goes_to = run.state.merges.goes_to
     for message in messages:
-        charted = place_message(run.state.chart, message, run.now, run.site, ids)
+        charted = place_message(chart, message, run.now, run.site, ids)
         if charted.unusable is not None:
-            run.state = replace(run.state, chart=charted.chart)
-            _count_unregistered(run, message)
             run.effects.dead_letters.append(dead_letter(message, in_code(charted.unusable, UTC), run.now))
             _report(run, intake_fault(message, charted.unusable, run.now))
         elif isinstance(message, _CHARTED):
-            if goes_to is not None and _is_news(run, message, charted.chart):
-                pass_on(message, goes_to.other, run.now, run.effects)
-            run.corrected = run.corrected or charted.corrects
-            if not isinstance(message, Registration) and (charted.corrects or _finalises(run, message)):
-                run.corrections = run.corrections.and_by(message)
-                run.changes += changes(run.state.chart, charted.chart, message, run.now)
-            _accept(run, message, charted.chart)
-            placed.append(charted)
+            _accept(run, message, chart, charted)
         else:
             rest.append(message)
-    _thin(run, before, placed)
-    _count_contradicted(run, messages)
+        _count_unregistered(run, message)
+        read.append((message, charted))
+        chart = charted.chart
+    run.state = replace(run.state, chart=chart)
+    _thin(run, before, [charted for _, charted in read])
+    _count_contradicted(run, read)
     return rest
 
 
-def _is_news(run: StepRun, message: AnyMessage, chart: Chart) -> bool:
+def _is_news(message: AnyMessage, known: Chart, chart: Chart) -> bool:
     """Whether a message changes the chart. A merged record has already forwarded its contents."""
-    known = run.state.chart
     if isinstance(message, Registration):
         return chart.registrations != known.registrations
     return chart is not known
@@ -101,40 +94,48 @@ def _thin(run: StepRun, before: Chart, charted: Sequence[Charted]) -> None:
     run.state = replace(run.state, chart=chart, result_cache=cache)
 
 
-def _finalises(run: StepRun, message: AnyMessage) -> bool:
-    """Whether a message is the final version of a preliminary one, on which grades may rest."""
-    return run.state.chart.knows_version(message.source, message.id)
-
-
-def _count_contradicted(run: StepRun, messages: Sequence[AnyMessage]) -> None:
+def _count_contradicted(run: StepRun, read: Sequence[tuple[AnyMessage, Charted]]) -> None:
     """List contradictory pressures among the dead letters, though they are charted."""
-    for message in () if run.state.merged_into else messages:
+    chart = run.state.chart
+    for message, charted in () if run.state.merged_into else read:
         if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
             continue
-        at = moment_of(message, run.now, run.site)
-        chart = run.state.chart
+        at = charted.moment
         if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, run.site):
             why = f"{message.reading}: {in_code(pressures.CONTRADICTED, UTC)}"
             run.effects.dead_letters.append(dead_letter(message, why, run.now))
 
 
-def _accept(run: StepRun, message: AnyMessage, chart: Chart) -> None:
-    moment = moment_of(message, run.now, run.site)
-    run.moments.add(moment)
-    state = replace(run.state, chart=chart)
+def _accept(
+    run: StepRun, message: Reading | Statement | Treatment | Registration, before: Chart, charted: Charted
+) -> None:
+    """Record what a charted message changes besides the chart, which was `before`."""
+    goes_to = run.state.merges.goes_to
+    if goes_to is not None and _is_news(message, before, charted.chart):
+        pass_on(message, goes_to.other, run.now, run.effects)
+    run.moments.add(charted.moment)
+    run.corrected = run.corrected or charted.corrects
     if isinstance(message, Registration):
-        returned = state.discharged_at is not None and moment > state.discharged_at
-        discharged_at = None if returned else state.discharged_at
-        run.moments |= _moments_so_far(run, chart)
-        if not (state.registered or state.episodes or state.past):
-            # Nobody was paged before the registration: assess every charted moment as if its values came in now.
-            run.before, state = None, replace(state, rule_memory=RuleMemory())
-        state = replace(state, registered=True, unregistered=None, discharged_at=discharged_at)
-        notice = state.episodes.get(AFTER_DISCHARGE)
-        if returned and notice is not None:
-            state = state.with_episode_result(AFTER_DISCHARGE, lifecycle.closed(notice, run.now, "resolved"))
+        _register(run, charted)
+    # The final version of a preliminary message corrects as well: grades may rest on that.
+    elif charted.corrects or before.knows_version(message.source, message.id):
+        run.corrections = run.corrections.and_by(message)
+        run.changes += changes(before, charted.chart, message, run.now)
+
+
+def _register(run: StepRun, charted: Charted) -> None:
+    state = run.state
+    returned = state.discharged_at is not None and charted.moment > state.discharged_at
+    discharged_at = None if returned else state.discharged_at
+    run.moments |= _moments_so_far(run, charted.chart)
+    if not (state.registered or state.episodes or state.past):
+        # Nobody was paged before the registration: assess every charted moment as if its values came in now.
+        run.before, state = None, replace(state, rule_memory=RuleMemory())
+    state = replace(state, registered=True, unregistered=None, discharged_at=discharged_at)
+    notice = state.episodes.get(AFTER_DISCHARGE)
+    if returned and notice is not None:
+        state = state.with_episode_result(AFTER_DISCHARGE, lifecycle.closed(notice, run.now, "resolved"))
     run.state = state
-    _count_unregistered(run, message)
 
 
 def _count_unregistered(run: StepRun, message: AnyMessage) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from alerts.assessment import issued_grades
-from alerts.assessment.assessment import Assessment, shown_value
+from alerts.assessment.assessment import Assessment
 from alerts.assessment.issued_grades import GradeToRecheck, IssuedGrade, grade_id, last_issued, next_number
 from alerts.grading.result import Result
 from alerts.step.journal_events import grade_event, regrade_event
@@ -37,13 +37,13 @@ def _as_assessed_now(run: StepRun, one: GradeToRecheck) -> dict[str, Any]:
 
 def issue_grades(run: StepRun, assessment: Assessment) -> None:
     """Issue every grade and score that changed since it was last issued."""
-    values = dict(run.state.last_values)
-    for system, result in assessment.grades().items():
-        value = shown_value(result)
-        if values.get(system) != value:
-            _issue(run, system, result, assessment)
-            values[system] = value
-    run.state = replace(run.state, last_values=values)
+    last = run.state.last_values
+    changed = {system: value for system, value in assessment.shown_values().items() if last.get(system) != value}
+    if changed:
+        results = assessment.grades()
+        for system in changed:
+            _issue(run, system, results[system], assessment)
+        run.state = replace(run.state, last_values={**last, **changed})
 
 
 def _issue(run: StepRun, system: str, result: Result, assessment: Assessment) -> None:

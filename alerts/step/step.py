@@ -175,8 +175,10 @@ def _undetermined(run: StepRun, known: set[str], moment: datetime) -> None:
 def _follow(run: StepRun, finding: Finding, moment: datetime) -> None:
     condition = finding.condition
     before = run.state.episodes.get(condition)
-    apart = run.site.conventions.crs.clear_sets_apart.value
     past = run.state.past.get(condition)
+    if finding.level == 0 and before is None and (past is None or past.closed_at_severity is None):
+        return
+    apart = run.site.conventions.crs.clear_sets_apart.value
     if _all_late(run) and any(item.entry.effective in run.moments for item in finding.evidence):
         finding = replace(finding, title=phrase(LATE, what=finding.title))
     followed = lifecycle.apply_finding(run.state.patient, before, past, finding, moment, run.now, apart)

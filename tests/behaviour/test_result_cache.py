@@ -181,6 +181,17 @@ def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any]) ->
 
 @RUNS
 @given(EVENTS)
+def test_the_shown_values_are_those_of_the_results_in_their_order(events: list[Any]) -> None:
+    stay, chart = Stay(), Chart()
+    for jump, late, drawn, _ in events:
+        chart = chart_message(chart, stay.next(jump, late, drawn), stay.now, SITE).chart
+        now = assess(chart, stay.now, SITE)
+        values = [(name, result.shown_value) for name, result in now.grades().items()]
+        assert list(now.shown_values().items()) == values
+
+
+@RUNS
+@given(EVENTS)
 def test_a_crs_grade_that_came_with_the_course_is_the_one_read_after_it(events: list[Any]) -> None:
     stay, chart = Stay(), Chart()
     for jump, late, drawn, _ in events:

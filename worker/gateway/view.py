@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from alerts.assessment.assessment import Assessment, assess_onward, shown_value
+from alerts.assessment.assessment import Assessment, assess_onward
 from alerts.chart.chart import Chart
 from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.chart.entry import Entry
@@ -264,7 +264,7 @@ def notification_rows(episode: Episode, reader: Reader) -> list[NotificationRow]
 
 def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) -> Background:
     named = (("CRS", now.crs), ("ICANS", now.icans), ("ICE", now.ice))
-    grades = tuple((name, reader.say(shown_value(result) or "undetermined")) for name, result in named)
+    grades = tuple((name, reader.say(result.shown_value or "undetermined")) for name, result in named)
     score = now.m_easix
     m_easix = ""
     if score.value is not None:

@@ -25,7 +25,7 @@ def crp(value: object = "85", **fields: Any) -> AnyMessage:
 
 def charted(*messages: AnyMessage) -> Charted:
     """The last of several messages, charted after the others."""
-    result = Charted(Chart())
+    result = Charted(Chart(), NOW)
     for item in messages:
         result = chart_message(result.chart, item, NOW, SITE)
     return result
@@ -115,7 +115,7 @@ def test_a_registration_admits() -> None:
 )
 def test_what_is_not_charted_leaves_the_chart_as_it_was(other: AnyMessage) -> None:
     before = charted(crp()).chart
-    assert chart_message(before, other, NOW, SITE) == Charted(before)
+    assert chart_message(before, other, NOW, SITE) == Charted(before, NOW)
 
 
 # -- corrections -----------------------------------------------------------------------------------
