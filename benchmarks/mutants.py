@@ -64,7 +64,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "ctcae_fever": (f"{UNIT}/test_ctcae_fever.py", f"{UNIT}/test_ctcae.py"),
     "ctcae_rows": CTCAE,
     "easix": (f"{UNIT}/test_easix.py",),
-    "fever": (f"{UNIT}/test_fever.py", f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py"),
+    "fever": (f"{UNIT}/test_fever.py", f"{UNIT}/test_crs_words.py", f"{UNIT}/test_crs.py", *STATEMENTS),
     "hematotox": (f"{UNIT}/test_hematotox.py",),
     "hypotension": (f"{UNIT}/test_hypotension.py", f"{UNIT}/test_crs.py", *STATEMENTS),
     "hypoxia": (f"{UNIT}/test_hypoxia.py", f"{UNIT}/test_crs.py", *STATEMENTS),

@@ -148,6 +148,22 @@ def test_the_total_is_the_sum_of_the_seven_parts() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("items", "total"),
+    [
+        (vitals(), 0),
+        (vitals(respiratory_rate=22, consciousness="voice"), 5),
+        (without("heart_rate"), None),
+        (without("consciousness"), None),
+        (vitals(spo2="<92"), None),
+        ((), None),
+    ],
+    ids=["all normal", "two parts abnormal", "a vital sign missing", "consciousness missing", "a bound", "nothing"],
+)
+def test_the_total_alone_is_that_of_the_score(items: tuple[Item, ...], total: int | None) -> None:
+    assert news2.total(chart(*items), NOW, SITE) == scored(*items).score == total
+
+
 def test_the_result_names_its_system_cells_and_readings() -> None:
     result = scored(*vitals(respiratory_rate=22, consciousness="voice"))
     assert (result.system, result.version, result.at) == ("NEWS2", "RCP 2017", NOW)

@@ -1,5 +1,7 @@
 """What every grader answers with: values that nobody changes afterwards, built by name."""
 
+from decimal import Decimal
+
 import pytest
 
 from alerts.grading.icans import VERSION
@@ -47,3 +49,25 @@ def test_a_grade_is_not_provisional_unless_it_is_said_to_be() -> None:
 def test_a_grade_is_applicable_unless_it_says_otherwise() -> None:
     assert Grade(**COMMON, grade=1).applicable
     assert not not_applicable("X", VERSION, NOW).applicable
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        (Grade(**COMMON, grade=0), "0"),
+        (Grade(**COMMON, grade=4), "4"),
+        (Grade(**COMMON, grade=None), None),
+        (not_applicable("X", VERSION, NOW), "not applicable"),
+        (Score(**COMMON, value=Decimal("60.444")), "60.44"),
+        (Score(**COMMON, value=Decimal(0)), "0.00"),
+        (Score(**COMMON, value=None), None),
+        (Points(**COMMON, score=0), "0"),
+        (Points(**COMMON, score=None), None),
+        (Screen(**COMMON, suspected=True), "consider"),
+        (Screen(**COMMON, suspected=False), "no"),
+        (Screen(**COMMON, suspected=None), None),
+    ],
+)
+def test_a_result_is_shown_as_one_value_and_one_that_is_undetermined_as_none(result: Result, shown: str | None) -> None:
+    """A missing input gives undetermined, never 0."""
+    assert result.shown_value == shown
