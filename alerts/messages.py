@@ -301,6 +301,10 @@ class MergeNotice(Message):
     stays: StrictBool = False
 
 
+Entered = Reading | Statement | Treatment
+"""A message that becomes an entry of the chart. Most messages are one: to ask for it first is cheap, and pydantic makes
+it dear to find that a message is *not* of a type."""
+
 AnyMessage = Annotated[
     Registration
     | Reading

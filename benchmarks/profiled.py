@@ -35,7 +35,7 @@ from worker.delivery.message_context import message_context
 from worker.links import Links
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
-from worker.store.codec import Codec
+from worker.store.codec import Codec, StateCodec
 from worker.store.journal import journal_record
 from worker.store.keys import Shard
 from worker.store.shard import Store
@@ -56,6 +56,7 @@ EVALUATING = parts(
         read_message: "reading and checking JSON",
         fold_messages: "charting",
         crs.followed: "CRS",
+        news2.total: "NEWS2",
         news2.score: "NEWS2",
         ctcae.grades: "CTCAE, the rows of fever",
         ChartAt.get_or_compute: "what the laboratory decides, where it is not cached",
@@ -67,6 +68,7 @@ EVALUATING = parts(
         _notify: "ladders and pages",
         Codec.unpack: "unpacking",
         Codec.pack: "packing",
+        StateCodec.pack: "packing",
         journal_record: "the journal",
         Pipeline.execute: "Redis: packing commands, reading answers",
         Store.take: "taking the batch",

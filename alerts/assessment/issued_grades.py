@@ -25,7 +25,7 @@ from alerts.assessment.result_cache import ResultCache
 from alerts.chart.buckets import horizon
 from alerts.chart.chart import Chart
 from alerts.grading.result import Result
-from alerts.messages import Reading, Statement, Treatment
+from alerts.messages import Entered
 from config.site import Site
 
 ISSUED_KEPT = 5
@@ -60,7 +60,7 @@ class Corrections(NamedTuple):
     messages: frozenset[int] = frozenset()
     since: datetime | None = None
 
-    def and_by(self, message: Reading | Statement | Treatment) -> "Corrections":
+    def and_by(self, message: Entered) -> "Corrections":
         """The same with one more correcting message: it corrects its earlier version, or the message it supersedes."""
         at = message.effective.astimezone(UTC)
         names = (message.id, *((message.supersedes,) if message.supersedes else ()))

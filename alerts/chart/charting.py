@@ -11,7 +11,7 @@ from alerts.chart.contents import RejectedValue
 from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
-from alerts.messages import AnyMessage, Fault, Reading, Receipt, Registration, Statement, Treatment
+from alerts.messages import AnyMessage, Entered, Fault, Reading, Receipt, Registration, Statement
 from alerts.wording.catalogue import in_code
 from alerts.wording.phrase import Phrase
 from config.site import Site
@@ -85,6 +85,8 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
     moment = moment_of(message, now, site)
     if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
         return _refuse(chart, message, moment, IN_THE_FUTURE, CHECK_THE_CLOCK)
+    if isinstance(message, Entered):
+        return _place_entered(chart, message, moment, site, ids)
     if isinstance(message, Registration):
         if message.status is Status.ENTERED_IN_ERROR:
             return _refuse(chart, message, moment, NOT_RETRACTED)
@@ -93,9 +95,11 @@ def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, 
             return _refuse(chart, message, moment, INFUSION_AHEAD)
         admitted = chart.admit(_admission(message))
         return Charted(admitted, moment, corrects=admitted.infused != chart.infused)
-    if not isinstance(message, Reading | Statement | Treatment):
-        return Charted(chart, moment)
-    if isinstance(message, Statement) and not message.by:
+    return Charted(chart, moment)
+
+
+def _place_entered(chart: Chart, message: Entered, moment: datetime, site: Site, ids: Ids | None) -> Charted:
+    if message.type == "statement" and not message.by:
         return _refuse(chart, message, moment, UNNAMED)
     try:
         kind, entry = _entry(message, site)
@@ -141,7 +145,7 @@ def _admission(message: Registration) -> Admission:
     )
 
 
-def _entry(message: Reading | Statement | Treatment, site: Site) -> tuple[str, Entry]:
+def _entry(message: Entered, site: Site) -> tuple[str, Entry]:
     if isinstance(message, Reading):
         return message.reading, _reading(message, site)
     if isinstance(message, Statement):
@@ -150,7 +154,7 @@ def _entry(message: Reading | Statement | Treatment, site: Site) -> tuple[str, E
     return message.drug, _placed(message, value=message.dose, code=message.action, unit=unit, by=message.by or "")
 
 
-def _placed(message: Reading | Statement | Treatment, **content: object) -> Entry:
+def _placed(message: Entered, **content: object) -> Entry:
     return Entry(
         effective=message.effective.astimezone(UTC),
         source=message.source,

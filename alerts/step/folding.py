@@ -12,7 +12,7 @@ from alerts.chart.chart import Chart, Ids
 from alerts.chart.charting import Charted, place_message
 from alerts.episodes import lifecycle
 from alerts.grading import pressures
-from alerts.messages import AnyMessage, Fault, Reading, Registration, Statement, Treatment
+from alerts.messages import AnyMessage, Entered, Fault, Reading, Registration
 from alerts.pages.concern import Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE
 from alerts.rules.finding import RuleMemory
@@ -24,7 +24,7 @@ from alerts.step.run import StepRun
 from alerts.step.system_faults import intake_fault
 from alerts.wording.catalogue import in_code
 
-_CHARTED = (Reading, Statement, Treatment, Registration)
+_CHARTED = Entered | Registration
 
 
 def merge_records(run: StepRun, messages: Sequence[AnyMessage]) -> None:
@@ -52,12 +52,15 @@ def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessa
     before = chart = run.state.chart
     read: list[tuple[AnyMessage, Charted]] = []
     ids = Ids()
+    goes_to = run.state.merges.goes_to
     for message in messages:
         charted = place_message(chart, message, run.now, run.site, ids)
         if charted.unusable is not None:
             run.effects.dead_letters.append(dead_letter(message, in_code(charted.unusable, UTC), run.now))
             _report(run, intake_fault(message, charted.unusable, run.now))
         elif isinstance(message, _CHARTED):
+            if goes_to is not None and _is_news(message, chart, charted.chart):
+                pass_on(message, goes_to.other, run.now, run.effects)
             _accept(run, message, chart, charted)
         else:
             rest.append(message)
@@ -106,16 +109,11 @@ def _count_contradicted(run: StepRun, read: Sequence[tuple[AnyMessage, Charted]]
             run.effects.dead_letters.append(dead_letter(message, why, run.now))
 
 
-def _accept(
-    run: StepRun, message: Reading | Statement | Treatment | Registration, before: Chart, charted: Charted
-) -> None:
+def _accept(run: StepRun, message: Entered | Registration, before: Chart, charted: Charted) -> None:
     """Record what a charted message changes besides the chart, which was `before`."""
-    goes_to = run.state.merges.goes_to
-    if goes_to is not None and _is_news(message, before, charted.chart):
-        pass_on(message, goes_to.other, run.now, run.effects)
     run.moments.add(charted.moment)
     run.corrected = run.corrected or charted.corrects
-    if isinstance(message, Registration):
+    if not isinstance(message, Entered):
         _register(run, charted)
     # The final version of a preliminary message corrects as well: grades may rest on that.
     elif charted.corrects or before.knows_version(message.source, message.id):
@@ -142,7 +140,7 @@ def _count_unregistered(run: StepRun, message: AnyMessage) -> None:
     """Count a message for a patient without registration."""
     if run.state.registered or run.state.merged_into:
         return
-    if isinstance(message, Reading | Statement | Treatment):
+    if isinstance(message, Entered):
         known = run.state.unregistered or Unregistered(0, run.now, run.now)
         run.state = replace(run.state, unregistered=known.and_by(message.source, run.now))
 

@@ -41,7 +41,7 @@ def take_merges(
     """
     before = state.merges
     for message in messages:
-        if isinstance(message, Merge | MergeNotice) and not why_unusable(message, now, site):
+        if (message.type == "merge" or message.type == "merge_notice") and not why_unusable(message, now, site):
             state = _take(state, message, now, effects)
     after = state.merges
     if after.goes_to is not None and (before.goes_to is None or before.goes_to.other != after.goes_to.other):

@@ -11,7 +11,7 @@ from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
-from alerts.messages import Reading, Statement, Treatment
+from alerts.messages import Entered
 from alerts.pages.concern import ChartCorrection, Ending
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
@@ -80,9 +80,7 @@ CHANGES_SHOWN = 3
 """Corrections that a page names if none of them can be shown to have removed the evidence."""
 
 
-def changes(
-    before: Chart, after: Chart, message: Reading | Statement | Treatment, now: datetime
-) -> list[ChartCorrection]:
+def changes(before: Chart, after: Chart, message: Entered, now: datetime) -> list[ChartCorrection]:
     """The changes that a correcting message made to the entries it corrects."""
     names = {message.id, message.supersedes}
     at = (message.received or now).astimezone(UTC)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from alerts.chart.charting import is_charted_ahead
 from alerts.message_fields import Status
 from alerts.message_json import BadMessage, read_message
-from alerts.messages import AnyMessage, Merge, Registration
+from alerts.messages import AnyMessage
 from alerts.state import DeadLetter, PatientState, dead_letter
 from alerts.step.system_faults import fault, intake_fault
 from alerts.step.unregistered import would_be_unregistered
@@ -66,7 +66,7 @@ def _with_acceptance(message: AnyMessage, accepted: datetime, site: Site) -> Any
     """
     if message.received is not None:
         return message
-    matters = message.status is not Status.FINAL or isinstance(message, Registration | Merge)
+    matters = message.status is not Status.FINAL or message.type in ("registration", "merge")
     if matters or is_charted_ahead(message, accepted, site):
         return message.model_copy(update={"received": accepted})
     return message
