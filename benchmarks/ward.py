@@ -19,6 +19,7 @@ from worker.monitoring import beats
 from worker.runtime.runtime import make
 from worker.standalone.supervisor import Supervised, worker_command
 from worker.store.codec import pack
+from worker.store.keys import Shard
 
 Body = dict[str, Any]
 
@@ -101,6 +102,13 @@ class Ward:
                 pipe.execute()
         pipe.execute()
         return count
+
+    def put(self, shard: Shard, raws: Sequence[bytes], received: datetime) -> None:
+        """Put messages of one patient into an inbox as if they had been received at a time."""
+        pipe = self.redis.pipeline(transaction=False)
+        for raw in raws:
+            pipe.xadd(shard.inbox, {"m": raw, "r": received.isoformat()})
+        pipe.execute()
 
     def idle(self) -> bool:
         """Whether everything is evaluated and committed."""

@@ -3,18 +3,27 @@
 A backlog of some minutes of a ward stands in the inboxes while nobody may advance a shard; then it is let go, and the
 clock runs until all of it is evaluated and committed. One, two and four processes of one worker, and bare Celery with a
 task that does nothing for each reading, in turn.
+
+Then, where it is present, real charting as late as it really came, over the same on time: each arrival by itself, from
+the inbox to the commit, in this process and in its processor time, by a clock that follows the stays.
 """
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
-from harness import Ground, Row, Size, eventually, freeze, in_turn, medians, say, thaw
+from charting import LONGEST_STAYS, STREAM, batches
+from harness import TINY, Ground, Row, Size, eventually, freeze, in_turn, medians, say, thaw
 from neighbours import Plain
-from ward import Ward, minutes
+from ward import Ward, minutes, unhurried
+
+from worker.processing.advance import advance
+from worker.runtime.runtime import make
 
 AIM_OVER_NOOP = 20.0
 AIM_SECOND_PROCESS = 1.7
+AIM_LATE = 1.5
 
 
 class Backlog:
@@ -76,8 +85,50 @@ def noop(ground: Ground, pool: str, size: Size) -> Callable[[], float]:
     return measure
 
 
+class Stays:
+    """Real stays, of which a call evaluates the next one, arrival by arrival."""
+
+    def __init__(self, ground: Ground, name: str, *, late: bool) -> None:
+        self._ward = Ward(ground, name)
+        self._run = make(self._ward.settings, self._ward.redis)
+        self._stays = [list(stay) for _, stay in groupby(batches(late=late), key=lambda batch: batch.patient)]
+        self._now = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The time at which the last arrival came in."""
+        return self._now
+
+    def __call__(self) -> float:
+        """Seconds of processor time a reading."""
+        stay = self._stays.pop()
+        shard = self._run.store.keys.of(stay[0].patient)
+        busy, count = 0.0, 0
+        for _, raw, self._now in stay:
+            self._ward.put(shard, raw, self._now)
+            began = time.process_time()
+            while (run := advance(self._run.store, shard, self, self._run.site, unhurried)).messages:
+                count += run.messages
+            busy += time.process_time() - began
+        return busy / count
+
+
 def measure(size: Size) -> list[Row]:
     """The rows of this measure."""
+    rows = _backlog(size)
+    return [*rows, *_real_charting(size)] if STREAM.exists() and size is not TINY else rows
+
+
+def _real_charting(size: Size) -> list[Row]:
+    with Ground(size.fsync) as ground:
+        variants = {name: Stays(ground, name.replace(" ", "-"), late=name == "late") for name in ("late", "on time")}
+        found = medians(in_turn(variants, LONGEST_STAYS - 1))
+    late, prompt = found["late"] * 1e6, found["on time"] * 1e6
+    seen = f"processor time of this process: {late:.0f} µs a reading, {prompt:.0f} µs on time"
+    what = "the whole way on real charting, as late as it came over on time"
+    return [Row(what, f"{late / prompt:.2f} x", f"<= {AIM_LATE} x", late / prompt <= AIM_LATE, seen)]
+
+
+def _backlog(size: Size) -> list[Row]:
     with Ground(size.fsync) as ground:
         backlogs = {count: Backlog(ground, count, size) for count in size.processes}
         variants = {f"{count} processes": backlog for count, backlog in backlogs.items()}

@@ -151,7 +151,7 @@ def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> CrsAt:
     """The function reads the table twice for one moment only if the first reading changed the course."""
     before, read, steps = now, None, []
     for moment in _moments(chart, at, now):
-        before, read = now, _read(chart, moment, site, now)
+        before, read = now, _read(chart, moment, site, now, is_graded=moment == at)
         now = _advance(now, read, chart, moment, site)
         steps.append(now)
     same = now.as_of == at and before.is_open == now.is_open
@@ -230,13 +230,19 @@ def _dosed(chart: Chart, moment: datetime) -> bool:
 # -- the table -------------------------------------------------------------------------------------
 
 
-def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse) -> _Read:
-    """The table, for a patient whose course so far is known."""
+def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse, *, is_graded: bool = True) -> _Read:
+    """The table, for a patient whose course so far is known.
+
+    If a moment is not graded and only counts for the course, pressure and oxygen change nothing without fever, unless
+    it is waived or an episode is open.
+    """
     if chart.says("died_of_crs", at):
         said = chart.latest("died_of_crs", at)
         return _Read(Axis(5, (Phrase("death due to CRS: grade 5"),), evidence(("died_of_crs", said)) if said else ()))
     temperature = fever(chart, at, site)
     waived = known.waives_fever(at, site)
+    if not (is_graded or temperature.level or waived or known.is_open):
+        return _Read(temperature)
     pressure = hypotension(chart, at, site, alert=bool(temperature.level) or known.is_open)
     oxygen = hypoxia(chart, at, site)
     calm = False if pressure.level or oxygen.level else None if None in (pressure.level, oxygen.level) else True

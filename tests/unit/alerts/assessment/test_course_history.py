@@ -72,9 +72,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     moments: list[datetime] = []
     whole = crs._read
 
-    def counted(chart: Any, at: datetime, *rest: Any) -> Any:
+    def counted(chart: Any, at: datetime, *rest: Any, **more: Any) -> Any:
         moments.append(at)
-        return whole(chart, at, *rest)
+        return whole(chart, at, *rest, **more)
 
     monkeypatch.setattr(crs, "_read", counted)
     return moments
