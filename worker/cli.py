@@ -15,6 +15,7 @@ from worker.commands import (
     mllp,
     offline,
     patients,
+    quality,
     registration,
     responses,
     route,
@@ -94,8 +95,9 @@ main.add_section(
 )
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
+main.add_section("Alarm quality", quality.simulate, quality.evaluate)
 
-WITHOUT_SERVICE = frozenset({"up", "worker", "check", "parse", "grade", "replay", "demo"})
+WITHOUT_SERVICE = frozenset({"up", "worker", "check", "parse", "grade", "replay", "demo", "simulate", "evaluate"})
 
 
 def _speaking_to_service(group: click.Group) -> Iterator[click.Command]:
