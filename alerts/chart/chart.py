@@ -21,7 +21,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission, merged, with_registration
-from alerts.chart.buckets import Series, horizon
+from alerts.chart.buckets import horizon
 from alerts.chart.contents import ChartContents, Leaving, RejectedValue, Version, version_key
 from alerts.chart.entry import EFFECTIVE, Entry
 from alerts.chart.thinning import kept_by_the_minute, thinned
@@ -35,24 +35,6 @@ VERSIONS_KEPT = 500
 DISCHARGES_KEPT = 20
 
 
-class Ids:
-    """The ids charted of each kind within the full resolution, collected once for a batch."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, set[str]] = {}
-
-    def may_hold(self, kind: str, series: Series, start: datetime, id: str) -> bool:
-        """Whether a message of this id may be charted from `start` on, the beginning of the full resolution."""
-        if kind not in self._of:
-            self._of[kind] = set(map(ID, series[bisect_left(series, start, key=EFFECTIVE) :]))
-        return id in self._of[kind]
-
-    def add(self, kind: str, id: str) -> None:
-        """Record that a message was placed."""
-        if kind in self._of:
-            self._of[kind].add(id)
-
-
 class Chart(ChartContents, frozen=True):
     """A chart. Every method that changes it returns a new one."""
 
@@ -61,16 +43,8 @@ class Chart(ChartContents, frozen=True):
         placed = self.place(kind, entry, received=received, supersedes=supersedes)
         return placed.thinned(self, [(kind, entry.effective)])
 
-    def place(
-        self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "", ids: Ids | None = None
-    ) -> "Chart":
-        """The same without thinning. The caller thins once for all entries of a batch, which share `ids`."""
-        ids = ids or Ids()
-        placed = self._place(kind, entry, received, supersedes, ids)
-        ids.add(kind, entry.id)
-        return placed
-
-    def _place(self, kind: str, entry: Entry, received: datetime, supersedes: str, ids: Ids) -> "Chart":
+    def place(self, kind: str, entry: Entry, *, received: datetime, supersedes: str = "") -> "Chart":
+        """The same without thinning. Of the entries of a step most are placed by a `ChartDraft`."""
         chart = self._reach(entry.effective)
         if supersedes:
             chart = chart._withdraw(entry.source, supersedes, Version(Status.ENTERED_IN_ERROR, received))
@@ -81,7 +55,7 @@ class Chart(ChartContents, frozen=True):
             if known is not None:
                 chart = chart._forget_preliminary(entry)
             final = replace(entry, received=received) if received != entry.effective else entry
-            return chart._place_final(kind, final, ids)
+            return chart._place_final(kind, final)
         if chart._held_higher(entry, known, received):
             return chart
         chart = chart._withdraw(entry.source, entry.id, Version(entry.status, received))
@@ -138,9 +112,9 @@ class Chart(ChartContents, frozen=True):
             del versions[next(iter(versions))]
         return replace(self, entries=entries, versions=versions)
 
-    def _place_final(self, kind: str, final: Entry, ids: Ids) -> "Chart":
+    def _place_final(self, kind: str, final: Entry) -> "Chart":
         """Place a final version, unless one of the same message that was received later is charted."""
-        held = self._recent(kind, final, ids)
+        held = self._recent(kind, final)
         if held is None:
             return self._insert(kind, final)
         if held == final or _version(held) >= _version(final):
@@ -148,14 +122,16 @@ class Chart(ChartContents, frozen=True):
         others = tuple(entry for entry in self.entries[kind] if entry is not held)
         return replace(self, entries={**self.entries, kind: others})._insert(kind, final)
 
-    def _recent(self, kind: str, final: Entry, ids: Ids) -> Entry | None:
+    def _recent(self, kind: str, final: Entry) -> Entry | None:
         """The charted version of a message, within the full resolution."""
         series = self.entries.get(kind, ())
         start = horizon(self.newest or final.effective)
-        if final.effective < start or not ids.may_hold(kind, series, start, final.id):
+        if final.effective < start:
             return None
-        first = bisect_left(series, start, key=EFFECTIVE)
-        return next((held for held in series[first:] if held.id == final.id and held.source == final.source), None)
+        recent = series[bisect_left(series, start, key=EFFECTIVE) :]
+        if final.id not in map(ID, recent):
+            return None
+        return next((held for held in recent if held.id == final.id and held.source == final.source), None)
 
     def _insert(self, kind: str, entry: Entry) -> "Chart":
         series = self.entries.get(kind, ())

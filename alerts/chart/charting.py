@@ -6,8 +6,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from alerts.chart.admission import Admission
-from alerts.chart.chart import Chart, Ids
+from alerts.chart.chart import Chart
 from alerts.chart.contents import RejectedValue
+from alerts.chart.draft import ChartDraft
 from alerts.chart.entry import ABSENT, Entry
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
@@ -18,17 +19,23 @@ from config.site import Site
 from config.vocabulary import READINGS, Sort
 
 
-class Charted(NamedTuple):
-    """The chart after a message of the clinical time `moment`.
+class Placed(NamedTuple):
+    """What became of a message of the clinical time `moment`.
 
-    `unusable`: why the message was not used. `corrects`: it changed the past. `placed`: the kind and time of its entry.
+    `unusable`: why it was not used. `corrects`: it changed the past. `entry`: the kind and time of its entry.
     """
 
-    chart: Chart
     moment: datetime
     unusable: Phrase | None = None
     corrects: bool = False
-    placed: tuple[str, datetime] | None = None
+    entry: tuple[str, datetime] | None = None
+
+
+class Charted(NamedTuple):
+    """The chart after one message, and why the message was not used."""
+
+    chart: Chart
+    unusable: Phrase | None = None
 
 
 BY_HAND = ("", "person", "cuff")
@@ -75,42 +82,47 @@ def moment_of(message: AnyMessage, now: datetime, site: Site) -> datetime:
 
 def chart_message(chart: Chart, message: AnyMessage, now: datetime, site: Site) -> Charted:
     """Fold one message into a chart. A message that is not charted leaves it unchanged."""
-    charted = place_message(chart, message, now, site)
-    touched = [charted.placed] if charted.placed else []
-    return charted._replace(chart=charted.chart.thinned(chart, touched))
+    draft = ChartDraft(chart)
+    placed = place_message(draft, message, now, site)
+    touched = [placed.entry] if placed.entry else []
+    return Charted(draft.chart().thinned(chart, touched), placed.unusable)
 
 
-def place_message(chart: Chart, message: AnyMessage, now: datetime, site: Site, ids: Ids | None = None) -> Charted:
-    """The same without thinning. The caller thins once for all messages of a batch, which share `ids`."""
+def place_message(draft: ChartDraft, message: AnyMessage, now: datetime, site: Site) -> Placed:
+    """The same without thinning. The caller thins once for all messages of a step."""
     moment = moment_of(message, now, site)
     if moment > now + site.conventions.chart.future_tolerance.value and not isinstance(message, OUR_OWN):
-        return _refuse(chart, message, moment, IN_THE_FUTURE, CHECK_THE_CLOCK)
+        return _refuse(draft, message, moment, IN_THE_FUTURE, CHECK_THE_CLOCK)
     if isinstance(message, Entered):
-        return _place_entered(chart, message, moment, site, ids)
+        return _place_entered(draft, message, moment, site)
     if isinstance(message, Registration):
-        if message.status is Status.ENTERED_IN_ERROR:
-            return _refuse(chart, message, moment, NOT_RETRACTED)
-        latest = (message.received or now) + site.conventions.registration.ahead_within.value
-        if message.infused is not None and message.infused > latest:
-            return _refuse(chart, message, moment, INFUSION_AHEAD)
-        admitted = chart.admit(_admission(message))
-        return Charted(admitted, moment, corrects=admitted.infused != chart.infused)
-    return Charted(chart, moment)
+        return _admit(draft, message, moment, now, site)
+    return Placed(moment)
 
 
-def _place_entered(chart: Chart, message: Entered, moment: datetime, site: Site, ids: Ids | None) -> Charted:
+def _place_entered(draft: ChartDraft, message: Entered, moment: datetime, site: Site) -> Placed:
     if message.type == "statement" and not message.by:
-        return _refuse(chart, message, moment, UNNAMED)
+        return _refuse(draft, message, moment, UNNAMED)
     try:
         kind, entry = _entry(message, site)
     except Unusable as reason:
-        return _refuse(chart, message, moment, reason.why, reason.said)
+        return _refuse(draft, message, moment, reason.why, reason.said)
     if moment != entry.effective:
         entry = replace(entry, effective=moment, charted_for=entry.effective)
-    received = message.received or moment
-    folded = chart.place(kind, entry, received=received, supersedes=message.supersedes or "", ids=ids)
+    draft.place(kind, entry, received=message.received or moment, supersedes=message.supersedes or "")
     corrects = message.status >= Status.CORRECTED or message.supersedes is not None
-    return Charted(folded, moment, corrects=corrects, placed=(kind, moment))
+    return Placed(moment, corrects=corrects, entry=(kind, moment))
+
+
+def _admit(draft: ChartDraft, message: Registration, moment: datetime, now: datetime, site: Site) -> Placed:
+    if message.status is Status.ENTERED_IN_ERROR:
+        return _refuse(draft, message, moment, NOT_RETRACTED)
+    latest = (message.received or now) + site.conventions.registration.ahead_within.value
+    if message.infused is not None and message.infused > latest:
+        return _refuse(draft, message, moment, INFUSION_AHEAD)
+    infused = draft.chart().infused
+    draft.change(lambda chart: chart.admit(_admission(message)))
+    return Placed(moment, corrects=draft.chart().infused != infused)
 
 
 def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
@@ -118,16 +130,19 @@ def why_unusable(message: AnyMessage, now: datetime, site: Site) -> str:
 
     What contradicts the patient's chart is known only when the message is charted.
     """
-    why = place_message(Chart(), message, now, site).unusable
+    why = place_message(ChartDraft(Chart()), message, now, site).unusable
     return "" if why is None else in_code(why, UTC)
 
 
-def _refuse(chart: Chart, message: AnyMessage, moment: datetime, why: Phrase, said: Phrase | None = None) -> Charted:
-    if not isinstance(message, Reading):
-        return Charted(chart, moment, unusable=said or why)
-    sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
-    rejected = RejectedValue(message.effective.astimezone(UTC), message.reading, sent, why, message.source, message.id)
-    return Charted(chart.reject(rejected), moment, unusable=said or why)
+def _refuse(
+    draft: ChartDraft, message: AnyMessage, moment: datetime, why: Phrase, said: Phrase | None = None
+) -> Placed:
+    if isinstance(message, Reading):
+        sent = f"{message.value if message.value is not None else message.number} {message.unit or ''}".strip()
+        at = message.effective.astimezone(UTC)
+        rejected = RejectedValue(at, message.reading, sent, why, message.source, message.id)
+        draft.change(lambda chart: chart.reject(rejected))
+    return Placed(moment, unusable=said or why)
 
 
 def _admission(message: Registration) -> Admission:

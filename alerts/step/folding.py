@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from alerts.chart.chart import Chart, Ids
-from alerts.chart.charting import Charted, place_message
+from alerts.chart.chart import Chart
+from alerts.chart.charting import Placed, place_message
+from alerts.chart.draft import ChartDraft
 from alerts.episodes import lifecycle
 from alerts.grading import pressures
+from alerts.message_fields import Status
 from alerts.messages import AnyMessage, Entered, Fault, Reading, Registration
 from alerts.pages.concern import Ending
 from alerts.rules.after_discharge import AFTER_DISCHARGE
@@ -49,28 +51,46 @@ def _freeze(run: StepRun) -> None:
 def fold_messages(run: StepRun, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """Fold every message that is charted into the chart. Return the others."""
     rest: list[AnyMessage] = []
-    before = chart = run.state.chart
-    read: list[tuple[AnyMessage, Charted]] = []
-    ids = Ids()
-    goes_to = run.state.merges.goes_to
+    draft = ChartDraft(run.state.chart)
+    read: list[tuple[AnyMessage, Placed]] = []
+    forwards = run.state.merges.goes_to is not None
     for message in messages:
-        charted = place_message(chart, message, run.now, run.site, ids)
-        if charted.unusable is not None:
-            run.effects.dead_letters.append(dead_letter(message, in_code(charted.unusable, UTC), run.now))
-            _report(run, intake_fault(message, charted.unusable, run.now))
+        corrects = isinstance(message, Entered) and _may_correct(draft, message)
+        before = draft.chart() if corrects or forwards else None
+        placed = place_message(draft, message, run.now, run.site)
+        if placed.unusable is not None:
+            run.effects.dead_letters.append(dead_letter(message, in_code(placed.unusable, UTC), run.now))
+            _report(run, intake_fault(message, placed.unusable, run.now))
         elif isinstance(message, _CHARTED):
-            if goes_to is not None and _is_news(message, chart, charted.chart):
-                pass_on(message, goes_to.other, run.now, run.effects)
-            _accept(run, message, chart, charted)
+            if before is not None:
+                _compare(run, message, before, draft.chart(), corrects=corrects)
+            run.moments.add(placed.moment)
+            run.corrected = run.corrected or placed.corrects
+            if not isinstance(message, Entered):
+                _register(run, placed.moment, draft.chart())
         else:
             rest.append(message)
         _count_unregistered(run, message)
-        read.append((message, charted))
-        chart = charted.chart
-    run.state = replace(run.state, chart=chart)
-    _thin(run, before, [charted for _, charted in read])
+        read.append((message, placed))
+    _thin(run, draft.chart(), [placed for _, placed in read])
     _count_contradicted(run, read)
     return rest
+
+
+def _may_correct(draft: ChartDraft, message: Entered) -> bool:
+    """Whether a message corrects another, or is the final version of a preliminary one, on which grades may rest."""
+    is_correction = message.status >= Status.CORRECTED or message.supersedes is not None
+    return is_correction or draft.knows_version(message.source, message.id)
+
+
+def _compare(run: StepRun, message: Entered | Registration, before: Chart, now: Chart, *, corrects: bool) -> None:
+    """Forward a message that changed the chart of a merged record; record what a correction changed."""
+    goes_to = run.state.merges.goes_to
+    if goes_to is not None and _is_news(message, before, now):
+        pass_on(message, goes_to.other, run.now, run.effects)
+    if corrects and isinstance(message, Entered):
+        run.corrections = run.corrections.and_by(message)
+        run.changes += changes(before, now, message, run.now)
 
 
 def _is_news(message: AnyMessage, known: Chart, chart: Chart) -> bool:
@@ -86,46 +106,35 @@ def _report(run: StepRun, fault: Fault) -> None:
         run.effects.faults.append(fault)
 
 
-def _thin(run: StepRun, before: Chart, charted: Sequence[Charted]) -> None:
+def _thin(run: StepRun, unthinned: Chart, placed: Sequence[Placed]) -> None:
     """Thin the chart where entries were placed, and skip the moments of which no entry is kept by the minute."""
-    touched = {one.placed for one in charted if one.placed is not None}
-    chart = run.state.chart.thinned(before, touched)
+    before = run.state.chart
+    touched = {one.entry for one in placed if one.entry is not None}
+    chart = unthinned.thinned(before, touched)
     kept = chart.worth_a_look(touched)
-    corrected = {one.placed[1] for one in charted if one.placed is not None and one.corrects}
+    corrected = {one.moment for one in placed if one.entry is not None and one.corrects}
     run.moments -= {at for _, at in touched} - {at for _, at in kept} - corrected
-    cache = run.state.result_cache.after(before, chart, unthinned=run.state.chart)
+    cache = run.state.result_cache.after(before, chart, unthinned=unthinned)
     run.state = replace(run.state, chart=chart, result_cache=cache)
 
 
-def _count_contradicted(run: StepRun, read: Sequence[tuple[AnyMessage, Charted]]) -> None:
+def _count_contradicted(run: StepRun, read: Sequence[tuple[AnyMessage, Placed]]) -> None:
     """List contradictory pressures among the dead letters, though they are charted."""
     chart = run.state.chart
-    for message, charted in () if run.state.merged_into else read:
+    for message, placed in () if run.state.merged_into else read:
         if not isinstance(message, Reading) or message.reading not in pressures.KINDS:
             continue
-        at = charted.moment
+        at = placed.moment
         if pressures.is_contradicted(chart, message.reading, at, message.source, message.id, run.site):
             why = f"{message.reading}: {in_code(pressures.CONTRADICTED, UTC)}"
             run.effects.dead_letters.append(dead_letter(message, why, run.now))
 
 
-def _accept(run: StepRun, message: Entered | Registration, before: Chart, charted: Charted) -> None:
-    """Record what a charted message changes besides the chart, which was `before`."""
-    run.moments.add(charted.moment)
-    run.corrected = run.corrected or charted.corrects
-    if not isinstance(message, Entered):
-        _register(run, charted)
-    # The final version of a preliminary message corrects as well: grades may rest on that.
-    elif charted.corrects or before.knows_version(message.source, message.id):
-        run.corrections = run.corrections.and_by(message)
-        run.changes += changes(before, charted.chart, message, run.now)
-
-
-def _register(run: StepRun, charted: Charted) -> None:
+def _register(run: StepRun, moment: datetime, chart: Chart) -> None:
     state = run.state
-    returned = state.discharged_at is not None and charted.moment > state.discharged_at
+    returned = state.discharged_at is not None and moment > state.discharged_at
     discharged_at = None if returned else state.discharged_at
-    run.moments |= _moments_so_far(run, charted.chart)
+    run.moments |= _moments_so_far(run, chart)
     if not (state.registered or state.episodes or state.past):
         # Nobody was paged before the registration: assess every charted moment as if its values came in now.
         run.before, state = None, replace(state, rule_memory=RuleMemory())

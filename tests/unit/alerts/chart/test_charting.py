@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from alerts.chart.chart import Chart
-from alerts.chart.charting import Charted, chart_message
+from alerts.chart.charting import Charted, chart_message, place_message
+from alerts.chart.draft import ChartDraft
 from alerts.chart.entry import Entry
 from alerts.message_fields import Status
 from alerts.messages import MESSAGE, AnyMessage
@@ -25,7 +26,7 @@ def crp(value: object = "85", **fields: Any) -> AnyMessage:
 
 def charted(*messages: AnyMessage) -> Charted:
     """The last of several messages, charted after the others."""
-    result = Charted(Chart(), NOW)
+    result = Charted(Chart())
     for item in messages:
         result = chart_message(result.chart, item, NOW, SITE)
     return result
@@ -115,7 +116,7 @@ def test_a_registration_admits() -> None:
 )
 def test_what_is_not_charted_leaves_the_chart_as_it_was(other: AnyMessage) -> None:
     before = charted(crp()).chart
-    assert chart_message(before, other, NOW, SITE) == Charted(before, NOW)
+    assert chart_message(before, other, NOW, SITE) == Charted(before)
 
 
 # -- corrections -----------------------------------------------------------------------------------
@@ -126,13 +127,13 @@ def test_what_is_not_charted_leaves_the_chart_as_it_was(other: AnyMessage) -> No
     [("preliminary", False), ("final", False), ("corrected", True), ("entered_in_error", True)],
 )
 def test_only_a_correction_says_that_it_changes_the_past(status: str, corrects: bool) -> None:
-    assert charted(crp(status=status)).corrects is corrects
+    assert place_message(ChartDraft(Chart()), crp(status=status), NOW, SITE).corrects is corrects
 
 
 def test_a_message_that_supersedes_another_changes_the_past() -> None:
-    result = charted(crp("850"), crp("85", id="m2", supersedes="m1"))
-    assert result.corrects
-    assert [found.value for found in result.chart.entries["crp"]] == [85]
+    draft = ChartDraft(charted(crp("850")).chart)
+    assert place_message(draft, crp("85", id="m2", supersedes="m1"), NOW, SITE).corrects
+    assert [found.value for found in draft.chart().entries["crp"]] == [85]
 
 
 def test_a_correction_replaces_the_value() -> None:

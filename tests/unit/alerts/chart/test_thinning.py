@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from alerts.chart.buckets import FRESH
-from alerts.chart.chart import Chart, Ids
+from alerts.chart.chart import Chart
+from alerts.chart.draft import ChartDraft
 from alerts.chart.entry import Entry
 from alerts.chart.thinning import BY_HAND_KEPT, SENDERS_KEPT
 from alerts.message_fields import Status
@@ -46,10 +47,10 @@ def placed(*batches: Sequence[Sent], into: Chart | None = None) -> Chart:
     """A chart after these batches, each thinned once."""
     chart = into or Chart()
     for batch in batches:
-        before, ids = chart, Ids()
+        draft = ChartDraft(chart)
         for sent in batch:
-            chart = chart.place(sent.kind, sent.entry, received=sent.entry.effective, ids=ids)
-        chart = chart.thinned(before, [(sent.kind, sent.entry.effective) for sent in batch])
+            draft.place(sent.kind, sent.entry, received=sent.entry.effective)
+        chart = draft.chart().thinned(chart, [(sent.kind, sent.entry.effective) for sent in batch])
     return chart
 
 
