@@ -1,10 +1,12 @@
 """What the Celery application sets that Celery has no setting for."""
 
+import gc
 import socket
 from types import SimpleNamespace
 
 import billiard.pool
 import pytest
+from celery.signals import worker_process_init
 from redis.connection import Connection
 
 from worker.app import app
@@ -18,6 +20,16 @@ def test_a_process_of_the_pool_ends_soon_though_nobody_reads_its_results(monkeyp
     assert app.conf.task_acks_late, "what was not acknowledged is delivered again"
     assert not billiard.pool.Worker._ensure_messages_consumed(unread, completed=1)
     assert 0 < sum(waited) <= 2.01
+
+
+def test_a_process_of_the_pool_does_not_collect_the_loaded_code() -> None:
+    spare = next(found for found in worker_process_init._live_receivers(None) if "spare" in found.__name__)
+    before = gc.get_freeze_count()
+    try:
+        spare()
+        assert gc.get_freeze_count() > max(before, 10_000)
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends a connection that is not answered")
