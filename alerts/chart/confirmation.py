@@ -87,7 +87,7 @@ def pressure(
     alert: bool = False,
     usable: Callable[[Entry], bool] | None = None,
 ) -> Confirmed:
-    """Hypotension by a cuff or an arterial line, from those samples that are `usable`.
+    """Hypotension by a cuff or an arterial line, from the latest sample and those before it that are `usable`.
 
     A severe value (`severe` names the convention that says so), and any low value of a patient who is febrile or in an
     open CRS episode (`alert`), count at once when a cuff or a person found them; an arterial line must show them for a
@@ -179,6 +179,6 @@ def _backwards(
     seen: datetime | None = None
     for entry in chart.back(kind, latest.effective, window):
         same = entry.value is not None and entry.source == latest.source and entry.by == latest.by
-        if same and entry.effective != seen and (usable is None or usable(entry)):
+        if same and entry.effective != seen and (usable is None or entry is latest or usable(entry)):
             seen = entry.effective
             yield entry

@@ -215,7 +215,7 @@ def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, 
         return now
     signs = (
         chart.latest("temperature", moment),
-        pressures.latest(chart, moment, None, site).newest,
+        pressures.newest(chart, moment, site),
         chart.latest("spo2", moment),
     )
     if any(entry is not None and entry.effective <= now.clear_since for entry in signs):

@@ -125,7 +125,8 @@ def _pressure(chart: Chart, at: datetime, site: Site, measured: Pressures, alert
 
 def _contradictions(chart: Chart, measured: Pressures, at: datetime, site: Site) -> tuple[Phrase, ...]:
     """The sets that came after the pressures in use and contradict themselves."""
-    said = [contradiction(chart, kind, measured.newest, at, site) for kind in ("systolic_bp", "mean_bp")]
+    used = measured.newest
+    said = [contradiction(chart, kind, used, at, site) for kind in ("systolic_bp", "mean_bp")]
     return tuple(dict.fromkeys(text for text in said if text is not None))
 
 

@@ -5,6 +5,7 @@ by a pulse pressure that a body can have, or its mean does not lie between the t
 and how large a pulse pressure may be are conventions of the site.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from alerts.chart.chart import Chart
-from alerts.chart.entry import Entry
+from alerts.chart.entry import EFFECTIVE, Entry
 from alerts.wording.phrase import At, Phrase, phrase
 from config.site import Site
 from config.vocabulary import PRESSURES
@@ -48,15 +49,21 @@ def is_sound(chart: Chart, kind: str, entry: Entry, site: Site) -> bool:
     if entry.value is None or entry.comparator:
         return True
     systolic, diastolic, mean = [(entry.value,) if other == kind else _beside(chart, other, entry) for other in KINDS]
-    return any(_can_be(one, two, three, site) for one, two, three in product(systolic, diastolic, mean))
+    for one, two, three in product(systolic, diastolic, mean):  # noqa: SIM110 - a generator costs more than the answer
+        if _can_be(one, two, three, site):
+            return True
+    return False
 
 
 def _beside(chart: Chart, kind: str, entry: Entry) -> Sequence[Decimal | None]:
-    source, by = entry.source, entry.by
-    found = []
-    for other in chart.at(kind, entry.effective):
+    """The values of one kind in the set of an entry. This is asked of every pressure a grader reads."""
+    at, source, by = entry.effective, entry.source, entry.by
+    series = chart.entries.get(kind, ())
+    spot, found = bisect_left(series, at, key=EFFECTIVE), []
+    while spot < len(series) and (other := series[spot]).effective == at:
         if other.source == source and other.by == by and other.value is not None and not other.comparator:
             found.append(other.value)
+        spot += 1
     return found or (None,)
 
 
@@ -89,6 +96,14 @@ def latest_systolic(chart: Chart, at: datetime, holds: timedelta | None, site: S
 def latest(chart: Chart, at: datetime, holds: timedelta | None, site: Site) -> Pressures:
     """The last systolic and the last mean that may be used, however far apart."""
     return Pressures(latest_systolic(chart, at, holds, site), next(sound(chart, "mean_bp", at, holds, site), None))
+
+
+def newest(chart: Chart, at: datetime, site: Site) -> Entry | None:
+    """The last systolic or mean pressure that may be used, whichever was measured last."""
+    systolic, mean = latest_systolic(chart, at, None, site), chart.latest("mean_bp", at)
+    if systolic is not None and (mean is None or mean.effective <= systolic.effective):
+        return systolic
+    return latest(chart, at, None, site).newest
 
 
 def pressures(chart: Chart, at: datetime, site: Site) -> Pressures:

@@ -49,4 +49,4 @@ def _title(grade: int, rows: tuple[str, ...]) -> Phrase:
 
 def _fever_at_home(inputs: RuleInput) -> bool:
     at_once = inputs.site.conventions.outpatient.fever_at_once.value
-    return at_once and inputs.chart.setting(inputs.now.at).name == "outpatient"
+    return at_once and inputs.setting.name == "outpatient"

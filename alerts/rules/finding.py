@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 
 from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
+from alerts.chart.contents import Setting
 from alerts.grading.result import Evidence, Result
 from alerts.message_fields import Status
 from alerts.wording.phrase import Phrase
@@ -51,7 +53,7 @@ class RuleMemory(Struct, frozen=True):
     seizure_at: datetime | None = None
 
 
-class RuleInput(Struct, frozen=True):
+class RuleInput(Struct, frozen=True, dict=True):
     """The input of a rule: its memory, the present assessment, and the chart.
 
     `returning` are the conditions whose episode, open or to be opened, is a return after an earlier one was closed.
@@ -62,6 +64,11 @@ class RuleInput(Struct, frozen=True):
     chart: Chart
     site: Site
     returning: frozenset[str] = frozenset()
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The setting of care at the time of the assessment."""
+        return self.chart.setting(self.now.at)
 
 
 Rule = Callable[[RuleInput], Finding | None]

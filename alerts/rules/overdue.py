@@ -80,7 +80,7 @@ def overdue_ice(inputs: RuleInput) -> Finding | None:
 
 def _on_the_ward(due: Due | None, inputs: RuleInput) -> Due | None:
     """The ward's schedule is that of inpatients; elsewhere it is over."""
-    inpatient = inputs.chart.setting(inputs.now.at).name == "inpatient"
+    inpatient = inputs.setting.name == "inpatient"
     return due if due is None or inpatient else due._replace(overdue_at=None)
 
 
@@ -89,13 +89,13 @@ def _watched_since(inputs: RuleInput) -> datetime | None:
     infused = inputs.chart.infused
     if infused is None or inputs.now.at < infused:
         return None
-    return max(infused, inputs.chart.setting(inputs.now.at).since or infused)
+    return max(infused, inputs.setting.since or infused)
 
 
 def _last(inputs: RuleInput, kind: str) -> datetime | None:
     """When a sign was last charted. Contradictory pressures do not count."""
     if kind == "systolic_bp":
-        entry = pressures.latest(inputs.chart, inputs.now.at, None, inputs.site).newest
+        entry = pressures.newest(inputs.chart, inputs.now.at, inputs.site)
     else:
         entry = inputs.chart.latest(kind, inputs.now.at)
     return entry.effective if entry is not None else None
@@ -151,7 +151,7 @@ NONE_SINCE = _Texts(
 
 def _last_charted(last: datetime | None, inputs: RuleInput) -> tuple[_Texts, tuple[At, ...]]:
     """The wording of its last time. If that precedes the patient's present setting, no value came since then."""
-    since = inputs.chart.setting(inputs.now.at).since
+    since = inputs.setting.since
     if last is not None and since is not None and last < since:
         return NONE_SINCE, (At(since),)
     return (LAST, (At(last),)) if last else (NEVER, ())
@@ -225,7 +225,7 @@ def _last_check_in(item: CheckIn, inputs: RuleInput) -> Phrase:
 
 
 def _check_ins(inputs: RuleInput) -> list[CheckIn]:
-    since, setting = _watched_since(inputs), inputs.chart.setting(inputs.now.at).name
+    since, setting = _watched_since(inputs), inputs.setting.name
     if since is None:
         return []
     found = []
