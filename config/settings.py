@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+
+from config.sentinel import SCHEMES, SentinelUrl
 
 REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -23,8 +25,14 @@ class Settings(BaseSettings):
     redis_password: str | None = Field(
         None, repr=False, description="Password of the state store, where the URL has none"
     )
+    sentinel_password: str | None = Field(
+        None, repr=False, description="Password of the Sentinels, where the URL has none"
+    )
+    copies: int = Field(
+        1, ge=1, le=9, description="Machines that have a message before it is accepted; 2 with a Sentinel URL"
+    )
     broker_url: str | None = Field(
-        None, repr=False, description="Celery's broker; database 1 of the state store if not set"
+        None, repr=False, description="Celery's broker; the next database of the state store if not set"
     )
     namespace: str = Field("cartwatch", description="Prefix of every key in the state store")
     shards: int = Field(16, ge=1, le=1024, description="Chosen once, before go-live: patients belong to shards by it")
@@ -73,11 +81,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_the_password(cls, values: dict[str, Any]) -> dict[str, Any]:
-        scheme, separator, place = str(values.get("redis_url", REDIS_URL)).partition("://")
-        if not values.get("redis_password") or "@" in place:
-            return values
-        return values | {"redis_url": f"{scheme}{separator}:{quote(values['redis_password'], safe='')}@{place}"}
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put the passwords into the address of the store, and choose the copies that it calls for."""
+        url = str(values.get("redis_url", REDIS_URL))
+        scheme, separator, place = url.partition("://")
+        if (password := values.get("redis_password")) and "@" not in place:
+            url = f"{scheme}{separator}:{quote(password, safe='')}@{place}"
+        if scheme not in SCHEMES:
+            return values | {"redis_url": url}
+        if (password := values.get("sentinel_password")) and "sentinel_password=" not in url:
+            url += f"{'&' if '?' in url else '?'}sentinel_password={quote(password, safe='')}"
+        return {"copies": 2} | values | {"redis_url": url}
+
+    @model_validator(mode="after")
+    def _with_readable_addresses(self) -> Self:
+        SentinelUrl.parse(self.redis_url)
+        if (self.broker_url or "").startswith("sentinel"):
+            raise ValueError("write CARTWATCH_BROKER_URL as redis+sentinel://HOST:26379,HOST:26379/SERVICE/DATABASE")
+        SentinelUrl.parse(self.broker_url or "")
+        return self
 
     @property
     def exports(self) -> bool:
@@ -86,13 +108,28 @@ class Settings(BaseSettings):
 
     @property
     def broker(self) -> str:
-        """The broker's address."""
+        """The broker's address, as Celery reads it."""
+        if sentinel := self.broker_sentinel:
+            return sentinel.for_kombu()
         if self.broker_url:
             return self.broker_url
         base, _, database = self.redis_url.rpartition("/")
         if base.endswith("/") or not database.isdigit():
             return self.redis_url
         return f"{base}/{int(database) + 1}"
+
+    @property
+    def broker_sentinel(self) -> SentinelUrl | None:
+        """The Sentinels of the broker; None if it has none."""
+        if self.broker_url:
+            return SentinelUrl.parse(self.broker_url)
+        sentinel = SentinelUrl.parse(self.redis_url)
+        return sentinel and sentinel._replace(database=sentinel.database + 1)
+
+    @property
+    def broker_is_apart(self) -> bool:
+        """Whether the broker is a server other than the store."""
+        return bool(self.broker_url) and urlsplit(self.broker_url).netloc != urlsplit(self.redis_url).netloc
 
     def as_environment(self) -> dict[str, str]:
         """The same settings as the environment variables of another process."""

@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import socket
 import threading
 from typing import Any
 
@@ -14,6 +13,7 @@ from celery.signals import setup_logging, worker_process_init
 
 from config.settings import Settings
 from worker.monitoring import last_alarm
+from worker.runtime.broker import tls, worker_options
 from worker.runtime.logging_setup import configure
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
 from worker.runtime.runtime import runtime
@@ -26,14 +26,6 @@ log = logging.getLogger(__name__)
 # A pool process that ends waits up to 30 s until its results are read. A stopping worker often reads no more, so an
 # upgrade took half a minute. If a result is lost, its task runs again.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20
-
-KEEPALIVE = {
-    getattr(socket, name): value
-    for name, value in {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 6000}.items()
-    if hasattr(socket, name)
-}
-"""If the network of a connection is gone, the connection ends after 6 s, and the worker reconnects each second. Without
-this TCP would wait to retransmit, for as long again as the outage lasted. A frozen Redis keeps its connections."""
 
 settings = Settings()
 
@@ -61,25 +53,15 @@ app.conf.update(
     worker_soft_shutdown_timeout=10,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # A primary that becomes a replica, or has none left and refuses to write, raises an error of the channel. Celery
+    # would end the worker for it.
+    broker_channel_error_retry=True,
+    broker_use_ssl=tls(settings),
     enable_utc=True,
 )
-if settings.broker.startswith(("redis", "unix", "sentinel")):
-    app.conf.broker_transport_options = {
-        "visibility_timeout": 120,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 15,
-        # How long one BRPOP waits. A longer one costs an idle worker less, but a worker that stops waits for it.
-        "polling_interval": 2,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 3,
-        "socket_keepalive": True,
-        "socket_keepalive_options": KEEPALIVE,
-        "health_check_interval": 25,
-    }
-elif is_amqp(settings.broker):
-    # Without the broker's confirmation a message may be lost on the way to it.
-    app.conf.broker_transport_options = {"confirm_publish": True}
+if is_amqp(settings.broker) or settings.broker.startswith(("redis", "unix", "sentinel")):
+    app.conf.broker_transport_options = worker_options(settings)
+if is_amqp(settings.broker):
     # RabbitMQ gives the queue for remote control to one worker of a name: a second worker on the same machine would
     # not start. With Redis remote control must stay: without it a worker did not notice that its broker was restarted,
     # and consumed nothing from then on.

@@ -19,7 +19,8 @@ from alerts.message_json import BadMessage
 from config.settings import Settings
 from config.site import Site
 from worker.clock import StoreClock
-from worker.runtime.queues import declared, is_amqp
+from worker.runtime.broker import producer_options, tls
+from worker.runtime.queues import declared
 from worker.runtime.runtime import connect, keys_of
 from worker.store.capacity import Capacity
 from worker.store.inbox import Accepted, accept
@@ -28,25 +29,25 @@ from worker.store.requirements import require_same_shard_count
 
 log = logging.getLogger(__name__)
 
+PUBLISH_SECONDS = 1.0
+"""The time for a wake-up. The sender waits for it, and the ticker makes up for it."""
+
 
 class Client:
     """Appends messages to the inbox. The wake-up that follows may be lost without harm."""
 
     def __init__(self, settings: Settings | None = None, redis: "Redis | None" = None) -> None:
         self._settings = settings or Settings()
-        self._redis = redis if redis is not None else connect(self._settings.redis_url)
+        self._redis = redis if redis is not None else connect(self._settings.redis_url, copies=self._settings.copies)
         self._clock = StoreClock(self._redis)
         self._capacity = Capacity(self._redis, self.keys)
         self._fits = False
         self._celery = Celery("cartwatch-client", broker=self._settings.broker, set_as_current=False)
-        broker = self._settings.broker
-        options: dict[str, Any] = {"confirm_publish": True}
-        if not is_amqp(broker):
-            options = {"socket_connect_timeout": 1, "socket_timeout": 1}
         self._celery.conf.update(
             task_ignore_result=True,
-            task_queues=declared(broker),
-            broker_transport_options=options,
+            task_queues=declared(self._settings.broker),
+            broker_transport_options=producer_options(self._settings, PUBLISH_SECONDS),
+            broker_use_ssl=tls(self._settings),
             # The sender waits for the publication, and without it the ticker wakes the shard within a second.
             task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
         )
@@ -62,7 +63,8 @@ class Client:
         Raises:
             BadMessage: some cannot be read and are dead letters now; the others were accepted.
             IntakeStoppedError: the store is nearly full; nothing was accepted, send again later.
-            redis.exceptions.RedisError: the store cannot be reached; nothing was accepted, send again.
+            redis.exceptions.RedisError: the store cannot be reached, or too few machines have the messages
+                (`NotCopiedError`); nothing was accepted, send again.
             UnfitStoreError: CARTWATCH_SHARDS is not what the installation was begun with; nothing was accepted.
         """
         accepted = self.send_raw([json.dumps(dict(message)).encode() for message in messages], source)

@@ -86,7 +86,7 @@ def gateway_runtime() -> "Runtime":
 
     settings = settings_of_service()
     configuration(settings.config_dir)
-    return make(settings, connect(settings.redis_url, GATEWAY))
+    return make(settings, connect(settings.redis_url, GATEWAY, settings.copies))
 
 
 def refuse_unfit_store(run: "Runtime") -> None:

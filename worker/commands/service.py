@@ -83,7 +83,7 @@ def worker(queues: str, processes: int) -> None:
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}: not one of {', '.join(QUEUES)}", param_hint="--queues")
     try:
-        with connect(settings.redis_url) as redis:
+        with connect(settings.redis_url, copies=settings.copies) as redis:
             require_usable_store(redis, keys_of(settings), settings)
     except UnfitStoreError as error:
         refused(settings, error)

@@ -16,6 +16,7 @@ from worker.gateway.error_pages import NOT_OURS, VIEW_ONLY, Refused, unusable
 from worker.gateway.sessions import Session
 from worker.gateway.sign_in import cookie_of, session_of
 from worker.intake.registration import BadFieldError, is_processed, registration
+from worker.store.durable import accepting
 from worker.store.inbox import append, encoded
 
 SOURCE = "gateway"
@@ -76,7 +77,7 @@ def _take(gateway: Gateway, request: Request, form: dict[str, str]) -> Response:
         raise Refused(unusable(str(error)), language) from error
     message = MESSAGE.validate_python(body)
     store = gateway.run.store
-    gateway.client.wake(append(store.redis, store.keys, [encoded(message)], now).wake)
+    gateway.client.wake(append(store.redis, store.keys, [encoded(message)], now, accepting(store.redis)).wake)
     for _ in range(int(gateway.patience / LOOK_EVERY_SECONDS)):
         if is_processed(store, body):
             break

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 from alerts.messages import MESSAGE, AnyMessage
 from config.site import Site, Urgency
 from worker.client import Client
+from worker.store.durable import accepting
 from worker.store.inbox import append, encoded
 from worker.store.shard import Store
 
@@ -75,9 +76,10 @@ class Responses:
         with self._one_at_a_time:
             if self._store.redis.exists(self._key(press.id)):
                 return press.id
-            appended = append(self._store.redis, self._store.keys, [encoded(message)], now)
+            pipe = accepting(self._store.redis)
+            appended = append(self._store.redis, self._store.keys, [encoded(message)], now, pipe)
             shard = self._store.keys.of(press.patient)
-            # Recorded only after the message stands in the inbox: a press never counts as saved without it.
+            # Recorded only after the message is accepted: a press never counts as saved without it.
             record = f"{shard.number} {appended.ids[0]} {press.action} {press.episode}"
             self._store.redis.set(self._key(press.id), record, ex=KEPT)
         self._client.wake(appended.wake)

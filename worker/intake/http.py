@@ -30,6 +30,7 @@ from worker.intake.store import IntakeStore
 from worker.intake.watched_config import IntakeConfig
 from worker.runtime.bulkhead import Bulkhead, BusyError
 from worker.store.capacity import IntakeStoppedError
+from worker.store.durable import NotCopiedError
 from worker.store.inbox import received_here, refuse_waveform
 from worker.store.keys import Shard
 from worker.store.requirements import UnfitStoreError
@@ -115,6 +116,9 @@ def routes(endpoint: Endpoint) -> list[Route]:
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(issue(str(stopped), code="transient")))
             except BusyError:
                 said = issue("too many requests wait; nothing was stored, send again", code="throttled")
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
+            except NotCopiedError:
+                said = issue("too few machines of the state store have it; not accepted, send again", code="transient")
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, outcome(said))
             except RedisError:
                 said = issue("the state store cannot be reached; nothing was stored, send again", code="transient")

@@ -32,6 +32,7 @@ from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.codec import pack
 from worker.store.dead_letters import ListedLetter
+from worker.store.durable import accepting, copies_of
 from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, claim_wakeups, encoded, queue
 from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
@@ -110,13 +111,18 @@ class IntakeStore:
         """Store several deliveries in one transaction.
 
         Raises:
-            redis.exceptions.RedisError, UnfitStoreError: nothing was stored.
+            redis.exceptions.RedisError, UnfitStoreError: nothing was accepted. With `NotCopiedError` the deliveries may
+                be stored, on too few machines.
         """
         self._refuse_other_shape()
         new, placed = self._new(deliveries, now)
-        if not new:
-            return Put([], bool(placed) and not any(map(is_refused, placed)), placed)
-        pipe = self.redis.pipeline(transaction=True)
+        stored = [parsed for parsed in placed if not is_refused(parsed)]
+        repeated = not new and bool(placed) and len(stored) == len(placed)
+        # Where several machines must have a delivery, a repetition writes again: too few may have it so far.
+        to_remember = new if copies_of(self.redis) == 1 else stored
+        if not to_remember:
+            return Put([], repeated, placed)
+        pipe = accepting(self.redis)
         wake: list[Shard] = []
         records: list[DeadLetter] = []
         for parsed in new:
@@ -125,7 +131,7 @@ class IntakeStore:
                 continue
             wake += queue(pipe, self.keys, map(_readied, parsed.messages), now, parsed.source)
             records += _records(parsed, now)
-        self._remember(new, now, pipe)
+        self._remember(to_remember, now, pipe)
         dead_letters.write(pipe, self.keys, records, now)
         notices = self._notices(records, now, pipe)
         wake += queue(pipe, self.keys, notices, now)
@@ -134,7 +140,7 @@ class IntakeStore:
         woken = claim_wakeups(self.redis, list(dict.fromkeys(wake)), pipe)
         if records:
             dead_letters.trim(self.redis, self.keys, now)
-        return Put(woken, False, placed)
+        return Put(woken, repeated, placed)
 
     def _refuse_other_shape(self) -> None:
         """Check the number of shards once, at the first delivery. The store may have been down at our start."""
@@ -199,7 +205,7 @@ class IntakeStore:
         needed = sum(len(raw) for message, raw in messages if message.type not in ANSWERS)
         if needed:
             self._capacity.require(source, needed)
-        return append(self.redis, self.keys, messages, now, source=source).wake
+        return append(self.redis, self.keys, messages, now, accepting(self.redis), source).wake
 
     def _notices(self, records: list[DeadLetter], now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
         """The notice to the technician about dead letters, at most once in `NOTIFIED_FOR` per source."""
@@ -266,7 +272,7 @@ class IntakeStore:
         self, one: ListedLetter, messages: list[Native], left: list[DeadLetter], now: datetime
     ) -> list[Shard]:
         """Append the messages of a letter and keep its parts that still cannot be used; return the shards to wake."""
-        pipe = self.redis.pipeline(transaction=True)
+        pipe = accepting(self.redis)
         dead_letters.take_off(pipe, self.keys, one)
         dead_letters.write(pipe, self.keys, left, now)
         return append(self.redis, self.keys, map(_readied, messages), now, pipe).wake

@@ -30,6 +30,9 @@ from worker.clock import StoreClock, milliseconds
 from worker.monitoring import emergency_page
 from worker.monitoring.outages import Outage
 from worker.monitoring.overdue import OVERDUE
+from worker.runtime.broker import producer_options, tls
+from worker.runtime.queues import is_amqp
+from worker.store.connection import StoreClient, client_of
 from worker.store.keys import Keys
 from worker.store.requirements import STORED_DATA, UNREACHABLE, NewerDataError, UnfitStoreError, violations
 
@@ -86,7 +89,7 @@ class LastAlarm:
         self._settings = settings
         self._keys = Keys(settings.namespace, settings.shards)
         self._redis = _impatient(settings.redis_url)
-        self._broker = _Broker(settings) if _is_apart(settings) else None
+        self._broker = _Broker(settings) if settings.broker_is_apart else None
         self._store_outage = store_outage(settings)
         self._broker_outage = _outage(settings, "broker", PAGE_AFTER_SECONDS, OVER_AFTER_SECONDS)
         self._flow_outage = _outage(settings, "flow", 0.0, FLOWS_AFTER_SECONDS)
@@ -208,16 +211,15 @@ class _Broker:
     """Celery's broker, if it is not the store."""
 
     def __init__(self, settings: Settings) -> None:
-        options = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
-        is_redis = settings.broker.startswith("redis")
-        self._address, self._options = settings.broker, options if is_redis else {}
+        self._address, self._tls = settings.broker, tls(settings)
+        self._options = {} if is_amqp(settings.broker) else producer_options(settings, ANSWER_SECONDS)
         self._connection: Any = None
 
     def reason(self) -> Phrase | None:
         """The trouble of the broker; None if it answers."""
         if self._connection is None:
             self._connection = Connection(
-                self._address, connect_timeout=ANSWER_SECONDS, transport_options=self._options
+                self._address, ssl=self._tls, connect_timeout=ANSWER_SECONDS, transport_options=self._options
             )
         connection = self._connection
         try:
@@ -327,18 +329,13 @@ def store_outage(settings: Settings) -> Outage:
 
 def _outage(settings: Settings, kind: str, after: float, quiet: float) -> Outage:
     place = urlsplit(settings.redis_url)
-    store = f"{place.hostname}:{place.port}{place.path}"
+    store = f"{place.netloc.rpartition('@')[2]}{place.path}"
     digest = hashlib.blake2s(store.encode(), digest_size=4).hexdigest()
     return Outage(f"{settings.namespace}-{digest}", kind, after=after, quiet=quiet)
 
 
-def _impatient(url: str) -> Redis:
+def _impatient(url: str) -> StoreClient:
     """A connection of its own, without retries."""
-    return Redis.from_url(
+    return client_of(
         url, retry=Retry(NoBackoff(), 0), socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
     )
-
-
-def _is_apart(settings: Settings) -> bool:
-    """Whether the broker is a server other than the store."""
-    return urlsplit(settings.broker).netloc != urlsplit(settings.redis_url).netloc

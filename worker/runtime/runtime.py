@@ -9,11 +9,13 @@ from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 from redis.retry import Retry
 
+from config.sentinel import SentinelUrl
 from config.settings import Settings
 from config.site import Site
 from worker.clock import Clock, StoreClock
 from worker.runtime.reload import SiteConfig
 from worker.runtime.simulated_clock import SimulatedClock
+from worker.store.connection import StoreClient, client_of
 from worker.store.keys import Keys, Shard
 from worker.store.lease import introduce
 from worker.store.shard import Store
@@ -63,10 +65,22 @@ GATEWAY = Patience(1, 2, 1, (StoreConnectionError,))
 repeated. If the store was restarted and closed the connection, it is."""
 
 
-def connect(url: str, patience: Patience = WORKER) -> "Redis":
-    """A client whose calls always end: an unreachable store is an error within seconds."""
-    return Redis.from_url(
+FAILOVER_CONNECT, FAILOVER_ANSWER = 1.0, 3.0
+"""The most seconds to wait where Sentinels name another primary. A frozen one costs each connection one time-out."""
+
+
+def connect(url: str, patience: Patience = WORKER, copies: int = 1) -> StoreClient:
+    """A client whose calls always end: an unreachable store is an error within seconds.
+
+    A message that it accepts must stand on so many `copies`.
+    """
+    if SentinelUrl.parse(url) is not None:
+        patience = patience._replace(
+            connect=min(patience.connect, FAILOVER_CONNECT), answer=min(patience.answer, FAILOVER_ANSWER)
+        )
+    return client_of(
         url,
+        copies,
         socket_timeout=patience.answer,
         socket_connect_timeout=patience.connect,
         socket_keepalive=True,
@@ -88,7 +102,7 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
         ConfigurationError: the site's configuration cannot be used.
     """
     keys = keys_of(settings)
-    client = redis if redis is not None else connect(settings.redis_url)
+    client = redis if redis is not None else connect(settings.redis_url, copies=settings.copies)
     store = Store(
         client,
         keys,

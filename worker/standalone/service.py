@@ -35,7 +35,7 @@ EXPORTS = 1
 DISCOVERY_PREFIX = "cartwatch-service-"
 """The prefix of service discovery files, by which commands find the running services of their user."""
 
-PUBLISHED = ("redis_url", "broker_url", "public_url", "fhir_base", "namespace", "shards")
+PUBLISHED = ("redis_url", "broker_url", "copies", "public_url", "fhir_base", "namespace", "shards")
 
 LOG = "cartwatch.log"
 
@@ -159,7 +159,7 @@ def serve(
 
 def _refuse_unfit(settings: Settings) -> None:
     try:
-        with connect(settings.redis_url) as redis:
+        with connect(settings.redis_url, copies=settings.copies) as redis:
             require_usable_store(redis, keys_of(settings), settings)
     except UnfitStoreError as error:
         refused(settings, error)

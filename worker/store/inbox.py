@@ -21,6 +21,7 @@ from alerts.wording.phrase import phrase
 from config.site import Site
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
+from worker.store.durable import accepting
 from worker.store.keys import Keys, Shard
 from worker.store.lease import once_every
 
@@ -86,8 +87,9 @@ def append(
 ) -> Appended:
     """Append messages to the inboxes of their shards, in one transaction and one round trip.
 
-    Each message is given with its JSON text (`encoded`). `pipe` may hold commands of the same transaction. The messages
-    of a `source` count against its share of the store while they wait (`worker.store.capacity`).
+    Each message is given with its JSON text (`encoded`). `pipe` may hold commands of the same transaction. It is
+    `accepting` if a sender waits for the answer; messages of our own wait for no copy. The messages of a `source` count
+    against its share of the store while they wait (`worker.store.capacity`).
     """
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
     first = len(pipe)
@@ -161,7 +163,8 @@ def accept(
 
     Raises:
         IntakeStoppedError: the store has no room for them, and nothing was stored. For answers there always is room.
-        redis.exceptions.RedisError: the store cannot be reached; nothing was stored.
+        redis.exceptions.RedisError: the store cannot be reached, or too few machines have them (`NotCopiedError`);
+            nothing was accepted.
     """
     good: list[tuple[AnyMessage, bytes]] = []
     refused: list[DeadLetter] = []
@@ -186,7 +189,7 @@ def accept(
     refused = _waveforms_once(refused)
     if capacity is not None and size:
         capacity.require(source, size)
-    pipe = redis.pipeline(transaction=True)
+    pipe = accepting(redis)
     wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source).wake
     if refused:
         dead_letters.trim(redis, keys, now)
@@ -227,7 +230,7 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
 
 def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
     """Store unreadable messages as dead letters, and open an incident for their source; return the shards to wake."""
-    pipe = redis.pipeline(transaction=True)
+    pipe = accepting(redis)
     wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe).wake
     dead_letters.trim(redis, keys, now)
     return wake

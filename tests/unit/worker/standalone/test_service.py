@@ -174,7 +174,7 @@ def test_an_exporter_is_kept_running_where_an_ehr_is_configured(
 
     settings = Settings(fhir_base=base)
     monkeypatch.setattr(service, "Supervised", Started)
-    monkeypatch.setattr(service, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(service, "connect", lambda *_, **__: nullcontext())
     monkeypatch.setattr(service, "require_usable_store", lambda *_: None)
     monkeypatch.setattr(service, "_with_store", lambda *_: (None, settings))
     monkeypatch.setattr(service, "_with_fake_phone", lambda *_: settings)

@@ -1,0 +1,195 @@
+"""A store of three servers and three Sentinels: whoever dies, what was accepted is there, and nobody else writes."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from tests.support.sentinels import Node, Sentinels, wait_until
+from tests.support.stored_ward import NOW, reading
+from worker.client import Client
+from worker.clock import StoreClock
+from worker.runtime.runtime import connect, make
+from worker.store.commit import Commit, LostLeaseError, Transaction
+from worker.store.connection import StoreClient
+from worker.store.durable import NotCopiedError, accepting
+from worker.store.lease import Lease
+from worker.store.shard import Store
+
+pytestmark = pytest.mark.server
+
+GAP_SECONDS = 10.0
+"""The most time without an accepted message that is promised."""
+
+
+@pytest.fixture(scope="module")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with Sentinels(tmp_path_factory.mktemp("sentinels")) as made:
+        yield made
+
+
+@pytest.fixture
+def whole(sentinels: Sentinels) -> Iterator[Sentinels]:
+    """The store, empty, with all its servers before and after."""
+    with connect(sentinels.url) as redis:
+        redis.flushall()
+    yield sentinels
+    for node in (*sentinels.nodes, *sentinels.sentinels):
+        node.thaw()
+        node.start()
+    sentinels.wait_until_whole()
+
+
+@pytest.fixture
+def redis(whole: Sentinels) -> Iterator[StoreClient]:
+    with connect(whole.url, copies=2) as client:
+        yield client
+
+
+def store_of(redis: StoreClient, url: str) -> Store:
+    return make(Settings(redis_url=url), redis).store
+
+
+def append(redis: StoreClient, value: int) -> None:
+    pipe = accepting(redis)
+    pipe.xadd("accepted", {"n": value})
+    pipe.execute()
+
+
+def killed(sentinels: Sentinels) -> None:
+    sentinels.primary().kill()
+
+
+def frozen(sentinels: Sentinels) -> None:
+    sentinels.primary().freeze()
+
+
+@pytest.mark.parametrize("blow", [killed, frozen, Sentinels.fail_over])
+def test_what_is_accepted_survives_the_primary(
+    whole: Sentinels, redis: StoreClient, blow: Callable[[Sentinels], None]
+) -> None:
+    first, accepted, last = whole.primary(), [], time.monotonic()
+    gap = 0.0
+    for number in range(1000):
+        if number == 20:
+            blow(whole)
+        try:
+            append(redis, number)
+        except RedisError:
+            continue
+        now = time.monotonic()
+        gap, last = max(gap, now - last), now
+        accepted.append(number)
+        if number > 60 and whole.primary() is not first:
+            break
+    assert whole.primary() is not first
+    wait_until(lambda: len(accepted) > 20, "messages are accepted again")
+    found = [int(fields[b"n"]) for _, fields in redis.xrange("accepted")]
+    assert set(accepted) <= set(found)
+    assert gap < GAP_SECONDS
+
+
+def test_a_primary_that_returns_accepts_nothing(whole: Sentinels, redis: StoreClient) -> None:
+    """For some ten seconds it believes that it is the primary, and what it takes is lost."""
+    wait_until(lambda: answers(redis), "the store answers")
+    append(redis, 1)
+    old = whole.primary()
+    old.freeze()
+    wait_until(lambda: whole.primary() is not old, "another server is the primary")
+    old.thaw()
+    refused = 0
+    with isolated(whole, old) as alone:
+        while alone.role()[0] == b"master":
+            with pytest.raises(RedisError):
+                append(alone, 2)
+            refused += 1
+    assert refused
+    assert [fields for _, fields in redis.xrange("accepted")] == [{b"n": b"1"}]
+
+
+def send(url: str, redis: StoreClient) -> int:
+    client = Client(Settings(redis_url=url), redis)
+    try:
+        return client.send([reading("crp", 12)])
+    finally:
+        client._celery.close()
+
+
+def is_sent(url: str, redis: StoreClient) -> bool:
+    try:
+        return send(url, redis) == 1
+    except RedisError:
+        return False
+
+
+def answers(redis: StoreClient) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def isolated(sentinels: Sentinels, node: Node) -> StoreClient:
+    """A client that still talks to one server, whatever the Sentinels say."""
+    client = StoreClient(port=node.port, password=sentinels._password, socket_timeout=3)
+    client.copies = 2
+    return client
+
+
+def test_a_dead_first_sentinel_costs_less_than_a_second(whole: Sentinels) -> None:
+    whole.sentinels[0].freeze()
+    began = time.monotonic()
+    with connect(whole.url) as client:
+        client.ping()
+    assert time.monotonic() - began < 1.0
+
+
+def test_without_replicas_nothing_is_accepted_and_every_sender_hears_it(whole: Sentinels, redis: StoreClient) -> None:
+    for node in whole.replicas():
+        node.kill()
+    with pytest.raises(NotCopiedError):
+        send(whole.url, redis)
+    for node in whole.nodes:
+        node.start()
+    whole.wait_until_whole()
+    wait_until(lambda: is_sent(whole.url, redis), "the sender sends again, and it is accepted")
+
+
+def test_a_commit_lands_only_where_its_lease_stands(whole: Sentinels, redis: StoreClient) -> None:
+    """Two primaries live. The worker took its batch on the old one, and the new one has another worker's lease."""
+    store = store_of(redis, whole.url)
+    wait_until(lambda: is_sent(whole.url, redis), "a message is accepted")
+    shard = store.keys.of("P1")
+    batch = store.take(shard, StoreClock(redis))
+    assert batch is not None
+    old = whole.primary()
+    old.freeze()
+    wait_until(lambda: whole.primary() is not old, "another server is the primary")
+    with whole.asking(whole.primary()) as new:
+        new.set(shard.lease, Lease.of(shard.lease).token)
+    old.thaw()
+    with Transaction(store, batch) as transaction:
+        # On a connection from before, to the old primary: there our lease stands, and the commit is lost with it.
+        transaction.states(["P1"])
+        transaction.commit(batch, Commit(), NOW)
+    whole.wait_until_whole()
+    assert redis.xlen(shard.inbox) == 1
+    with Transaction(store, batch) as transaction, pytest.raises(LostLeaseError):
+        transaction.states(["P1"])
+
+
+def test_a_failover_between_watch_and_commit_commits_nothing(whole: Sentinels, redis: StoreClient) -> None:
+    """The watch was on the dead connection: what follows must not be repeated without it."""
+    store = store_of(redis, whole.url)
+    wait_until(lambda: is_sent(whole.url, redis), "a message is accepted")
+    batch = store.take(store.keys.of("P1"), StoreClock(redis))
+    assert batch is not None
+    with Transaction(store, batch) as transaction:
+        transaction.states(["P1"])
+        killed(whole)
+        with pytest.raises(LostLeaseError):
+            transaction.commit(batch, Commit(), NOW)
+    wait_until(lambda: answers(redis), "another server is the primary")
+    assert redis.xlen(batch.shard.inbox) == 1

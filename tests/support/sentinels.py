@@ -1,0 +1,228 @@
+"""Real Redis servers, one primary and its replicas, with real Sentinels, all on this machine's loopback."""
+
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from tests.chaos.stand import free_port
+from worker.standalone.child_process import die_with_parent
+from worker.standalone.embedded_redis import find_server
+
+SERVICE = "ward"
+DOWN_AFTER_MS = 1000
+
+_NODE = """\
+bind 127.0.0.1
+port {port}
+dir .
+logfile ""
+requirepass {password}
+masterauth {password}
+appendonly yes
+appendfsync {appendfsync}
+maxmemory-policy noeviction
+save ""
+repl-diskless-sync yes
+repl-diskless-sync-delay 0
+repl-timeout 10
+{extra}
+"""
+
+_SENTINEL = """\
+bind 127.0.0.1
+port {port}
+dir .
+logfile ""
+requirepass {sentinel_password}
+sentinel sentinel-pass {sentinel_password}
+sentinel monitor {service} 127.0.0.1 {primary} 2
+sentinel auth-pass {service} {password}
+sentinel down-after-milliseconds {service} {down}
+sentinel failover-timeout {service} 6000
+sentinel parallel-syncs {service} 1
+"""
+
+
+class Node:
+    """One server process, which can be killed, frozen and started again."""
+
+    def __init__(self, folder: Path, name: str, configuration: str, port: int, *extra: str) -> None:
+        self.folder, self.port, self._extra = folder / name, port, extra
+        self.folder.mkdir(parents=True)
+        (self.folder / "node.conf").write_text(configuration, encoding="utf-8")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, if it does not run; Sentinel and failovers rewrite its configuration."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        command = find_server()
+        assert command is not None
+        with (self.folder / "node.log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                [*command, "node.conf", *self._extra],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent(),
+            )
+
+    def kill(self) -> None:
+        """Kill it: its connections are reset."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it stands: its connections stay open, and nothing answers."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it, also where it is frozen."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+
+class Sentinels:
+    """One primary with replicas, and three Sentinels."""
+
+    def __init__(self, folder: Path, replicas: int = 2, extra: str = "", appendfsync: str = "always") -> None:
+        self._password, self._sentinel_password = secrets.token_hex(8), secrets.token_hex(8)
+        ports = [free_port() for _ in range(replicas + 1)]
+        self.nodes = [
+            Node(
+                folder,
+                f"node-{number}",
+                _NODE.format(
+                    port=port,
+                    password=self._password,
+                    appendfsync=appendfsync,
+                    extra=extra if not number else f"{extra}\nreplicaof 127.0.0.1 {ports[0]}",
+                ),
+                port,
+            )
+            for number, port in enumerate(ports)
+        ]
+        values = {"password": self._password, "sentinel_password": self._sentinel_password, "primary": ports[0]}
+        values |= {"service": SERVICE, "down": DOWN_AFTER_MS}
+        self.sentinels = [
+            Node(folder, f"sentinel-{number}", _SENTINEL.format(port=port, **values), port, "--sentinel")
+            for number, port in enumerate(free_port() for _ in range(3))
+        ]
+
+    @property
+    def url(self) -> str:
+        """The address of the store."""
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://:{self._password}@{hosts}/{SERVICE}/0?sentinel_password={self._sentinel_password}"
+
+    def __enter__(self) -> "Sentinels":
+        self._stack = ExitStack()
+        for node in (*self.nodes, *self.sentinels):
+            node.start()
+            self._stack.callback(node.close)
+        try:
+            self.wait_until_whole()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def direct(self, node: Node) -> Redis:
+        """A connection to one server, which raises at once if there is none."""
+        return Redis(
+            port=node.port,
+            password=self._sentinel_password if node in self.sentinels else self._password,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=2,
+            socket_connect_timeout=1,
+        )
+
+    @contextmanager
+    def asking(self, node: Node) -> Iterator[Redis]:
+        """The same, closed afterwards."""
+        with self.direct(node) as redis:
+            yield redis
+
+    def primary(self) -> Node:
+        """The server that the Sentinels call the primary.
+
+        Raises:
+            RedisError: none of them answers.
+        """
+        for sentinel in self.sentinels:
+            with suppress(RedisError), self.asking(sentinel) as redis:
+                _, port = redis.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)  # type: ignore[no-untyped-call]
+                return next(node for node in self.nodes if node.port == int(port))
+        raise RedisError("no Sentinel answers")
+
+    def replicas(self) -> list[Node]:
+        """The other servers."""
+        primary = self.primary()
+        return [node for node in self.nodes if node is not primary]
+
+    def fail_over(self) -> None:
+        """Ask for a planned failover."""
+        with self.asking(self.sentinels[0]) as redis:
+            redis.execute_command("SENTINEL FAILOVER", SERVICE)  # type: ignore[no-untyped-call]
+
+    def is_whole(self) -> bool:
+        """Whether one primary has all replicas, and each Sentinel knows all of it."""
+        try:
+            primary = self.primary()
+            with self.asking(primary) as redis:
+                found = redis.info("replication")
+                online = [one for name, one in found.items() if name.startswith("slave") and isinstance(one, dict)]
+                if found["role"] != "master" or len(online) != len(self.nodes) - 1:
+                    return False
+                if any(one["state"] != "online" for one in online):
+                    return False
+            return all(map(self._knows_all, self.sentinels))
+        except RedisError:
+            return False
+
+    def _knows_all(self, sentinel: Node) -> bool:
+        with self.asking(sentinel) as redis:
+            known = redis.sentinel_master(SERVICE)
+            replicas = redis.sentinel_slaves(SERVICE)
+            return bool(
+                known["num-slaves"] == len(self.nodes) - 1
+                and known["num-other-sentinels"] == 2
+                and known["flags"] == "master"
+                and all(one["flags"] == "slave" for one in replicas)
+            )
+
+    def wait_until_whole(self, within: float = 60.0) -> None:
+        """Wait until the installation is as at the start."""
+        wait_until(self.is_whole, "the store has all its servers and Sentinels", within)
+
+
+def wait_until(condition: Callable[[], object], what: str, within: float = 30.0) -> None:
+    """Poll until something is so.
+
+    Raises:
+        AssertionError: it is not, in time.
+    """
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
+        time.sleep(0.05)

@@ -1,0 +1,61 @@
+"""How Celery reaches its broker: a Redis, a Redis found by Sentinels, or RabbitMQ."""
+
+import socket
+from typing import Any
+
+from config.settings import Settings
+from worker.runtime.queues import is_amqp
+from worker.store.connection import sentinel_options, tls_options
+
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 6000}.items()
+    if hasattr(socket, name)
+}
+"""If the network of a connection is gone, the connection ends after 6 s, and the worker reconnects each second. Without
+this TCP would wait to retransmit, for as long again as the outage lasted. A frozen Redis keeps its connections."""
+
+
+def worker_options(settings: Settings) -> dict[str, Any]:
+    """The transport options of a worker.
+
+    A primary that freezes keeps its connections, so only silence shows it. Where another one takes its place, a worker
+    notices sooner: kombu takes twice `health_check_interval` and one `socket_timeout`.
+    """
+    if is_amqp(settings.broker):
+        # Without the broker's confirmation a message may be lost on the way to it.
+        return {"confirm_publish": True}
+    notices = (3, 3) if settings.broker_sentinel else (10, 25)
+    return {
+        "visibility_timeout": 120,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 15,
+        # How long one BRPOP waits. A longer one costs an idle worker less, but a worker that stops waits for it.
+        "polling_interval": 2,
+        "socket_timeout": notices[0],
+        "socket_connect_timeout": min(notices[0], 3),
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+        "health_check_interval": notices[1],
+        **sentinel_part(settings),
+    }
+
+
+def producer_options(settings: Settings, seconds: float) -> dict[str, Any]:
+    """The transport options of a producer, which waits this long for a broker that does not answer."""
+    if is_amqp(settings.broker):
+        return {"confirm_publish": True}
+    return {"socket_connect_timeout": seconds, "socket_timeout": seconds, **sentinel_part(settings)}
+
+
+def sentinel_part(settings: Settings) -> dict[str, Any]:
+    """The transport options that name the Sentinels' service; empty without Sentinels."""
+    sentinel = settings.broker_sentinel
+    return {"master_name": sentinel.service, "sentinel_kwargs": sentinel_options(sentinel)} if sentinel else {}
+
+
+def tls(settings: Settings) -> dict[str, Any] | bool:
+    """Celery's `broker_use_ssl`: kombu has no address of Sentinels that says TLS. False without Sentinels or TLS."""
+    sentinel = settings.broker_sentinel
+    return {"ssl_cert_reqs": "required", **tls_options(sentinel)} if sentinel and sentinel.tls else False

@@ -1,0 +1,92 @@
+"""Clients of the state store: by the address of a server, or by those of the Sentinels that know which one is primary.
+
+What a client accepts must stand on as many machines as `copies` says (`worker/store/durable.py`).
+"""
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+
+from config.sentinel import SentinelUrl
+
+SENTINEL_SECONDS = 0.5
+"""The time for the answer of a Sentinel. The one beside a dead primary is dead as well, and may be asked first."""
+
+
+class SentinelConnection(SentinelManagedConnection):
+    """A connection that asks the Sentinels whenever it connects.
+
+    That of redis-py asks them only the first time: a command that is repeated would wait for the old primary again and
+    again (redis/redis-py issue 3874).
+    """
+
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connect, if it is not connected. The caller repeats that, not the socket."""
+        del retry_socket_connect
+        if not self._sock:
+            self.host, self.port = self.connection_pool.get_master_address()
+        super().connect_check_health(check_health, retry_socket_connect=False)
+
+
+class SentinelTLSConnection(SentinelConnection, SentinelManagedSSLConnection):
+    """The same with TLS."""
+
+
+class StoreClient(Redis):
+    """A client that knows its Sentinels, if any, and on how many machines an accepted message must stand."""
+
+    copies = 1
+    sentinels: Sentinel | None = None
+    service = ""
+
+    def close(self) -> None:
+        """Close the connections to the store, and those to the Sentinels."""
+        super().close()
+        if self.sentinels is not None:
+            self.sentinels.close()
+
+
+def client_of(url: str, copies: int = 1, **options: Any) -> StoreClient:
+    """A client of the store at an address; `options` are those of its connections."""
+    parsed = SentinelUrl.parse(url)
+    client = (
+        cast(StoreClient, StoreClient.from_url(url, **options)) if parsed is None else _by_sentinel(parsed, options)
+    )
+    client.copies = copies
+    return client
+
+
+def _by_sentinel(url: SentinelUrl, options: dict[str, Any]) -> StoreClient:
+    sentinels = Sentinel(list(url.sentinels), sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
+    kind = SentinelTLSConnection if url.tls else SentinelConnection
+    server = {**_server_options(url), **options, "connection_class": kind}
+    client: StoreClient = sentinels.master_for(url.service, StoreClient, **server)  # type: ignore[no-untyped-call]
+    client.sentinels, client.service = sentinels, url.service
+    return client
+
+
+def sentinel_options(url: SentinelUrl) -> dict[str, Any]:
+    """The options of connections to Sentinels. By default redis-py would try a dead one ten times."""
+    return {
+        "socket_timeout": SENTINEL_SECONDS,
+        "socket_connect_timeout": SENTINEL_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        **url.sentinel_login,
+        **({"ssl": True, **tls_options(url)} if url.tls else {}),
+    }
+
+
+def tls_options(url: SentinelUrl) -> dict[str, Any]:
+    """The options that say how certificates are checked and shown."""
+    return {name: value for name, value in _server_options(url).items() if name.startswith("ssl_")}
+
+
+def _server_options(url: SentinelUrl) -> dict[str, Any]:
+    """The options of connections to the servers. redis-py knows no address of Sentinels, and reads a server's."""
+    options = parse_url(f"redis://{url.login}/{url.database}?{urlencode(url.server_options)}")  # type: ignore[no-untyped-call]
+    return {name: value for name, value in options.items() if name not in ("host", "port")}
