@@ -57,3 +57,9 @@ def test_a_set_with_a_low_pressure_closes_nothing_and_is_read_as_that_of_an_open
     assert course.is_open
     assert english(grade.flags) == ("hypotension without fever: not CRS by the table",)
     assert grade == read_afterwards(folded, NOW)
+
+
+def test_a_low_pressure_without_fever_is_still_flagged_when_a_grade_is_asked_for_after_the_signs() -> None:
+    signs = [reading("temperature", 36.8, NOW - hours(1)), by_monitor("systolic_bp", 70, NOW - hours(1))]
+    grade = crs.followed(chart(*signs, reading("spo2", 97, NOW - hours(1))), NOW, SITE).grade
+    assert (grade.grade, english(grade.flags)) == (0, ("hypotension without fever: not CRS by the table",))
