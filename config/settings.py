@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     )
     heartbeat_every: float = Field(60, ge=5, description="Seconds between two heartbeats")
     canary_every: float = Field(300, ge=15, description="Seconds between two pages of the synthetic patient")
+    source_rate: int = Field(200, ge=1, description="Messages a second of one source that are reported as a flood")
     canary_channel: str | None = Field(None, description="A channel of site.yaml they go to; none leaves the machine")
     fhir_base: str | None = Field(None, description="Where grades and pages are exported as FHIR R4; none, nowhere")
     fhir_token: str | None = Field(None, repr=False, description="Sent to it as a bearer token")

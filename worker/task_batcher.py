@@ -71,7 +71,7 @@ class GatheredReadings(Message):
             message.reject_log_error(logger, errors, requeue)
 
 
-class Batcher:
+class ReadingGatherer:
     """Gathers readings, and hands them over when they are enough or the first has waited long enough."""
 
     def __init__(self, timer: Any, hand_over: Callable[[Message], object]) -> None:
@@ -134,20 +134,22 @@ def _is_reading(item: Any) -> bool:
         return False
 
 
-def _with_others(receive: Callable[[Message], None], consumer: Consumer, batcher: Batcher) -> Callable[[Message], None]:
+def _with_others(
+    receive: Callable[[Message], None], consumer: Consumer, gatherer: ReadingGatherer
+) -> Callable[[Message], None]:
     """Receive a message with what waits behind it in its queue, if it holds a reading."""
 
     def receive_all(message: Message) -> None:
         receive(message)
         queue = (message.delivery_info or {}).get("routing_key")
-        if batcher.room and queue in QUEUES:
-            for other in fetch(consumer.channel, queue, batcher.room):
+        if gatherer.room and queue in QUEUES:
+            for other in fetch(consumer.channel, queue, gatherer.room):
                 other.accept = consumer.accept
                 if other.errors:
                     other._reraise_error(consumer.on_decode_error)
                 else:
                     receive(other)
-        batcher.flush()
+        gatherer.flush()
 
     return receive_all
 
@@ -173,9 +175,9 @@ class IngestQueues(bootsteps.StartStopStep):
         consumer = Consumer(
             channel, queues, accept=parent.app.conf.accept_content, on_decode_error=parent.on_decode_error
         )
-        batcher = Batcher(parent.timer, parent.create_unchecked_handler())
-        receive = parent.checked(batcher)
-        consumer.on_message = _with_others(receive, consumer, batcher) if fetches(channel) else receive
+        gatherer = ReadingGatherer(parent.timer, parent.create_unchecked_handler())
+        receive = parent.checked(gatherer)
+        consumer.on_message = _with_others(receive, consumer, gatherer) if fetches(channel) else receive
         consumer.consume()
         self._consumer = consumer
 

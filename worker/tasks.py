@@ -26,7 +26,7 @@ from worker.monitoring.heartbeat import beat
 from worker.processing.advance import advance as advance_shard
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
-from worker.store.inbox import Accepted, accept
+from worker.store.inbox import Accepted, accept, claim_wakeups
 from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,8 @@ def advance(shard: int) -> None:
     if done.exports:
         app.send_task("export", (shard,))
     if done.more:
-        app.send_task("advance", (shard,))
+        # Claimed, so that nobody who appends meanwhile sends another.
+        wake_shards(app, claim_wakeups(run.store.redis, [keys]))
 
 
 def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:

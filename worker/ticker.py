@@ -29,6 +29,7 @@ from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store import backlog, schema
 from worker.store.backlog import Pending
+from worker.store.inbox import claim_wakeups
 from worker.store.lease import RemoteOwners, once_every
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Store
@@ -179,12 +180,24 @@ def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
 def _wake_due(app: Celery, store: Store, now: datetime) -> None:
     waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
     found = waits.pending()
-    _send(app, "advance", [(number,) for number in (*found.shards, *_receipts_this_second(found.receipts, now))])
+    _wake_shards(app, store, [*found.shards, *_receipts_this_second(found.receipts, now)])
     # A critical page that is still due goes to the ordinary processes too: its own may all hang.
     _send(app, "deliver_urgent", found.urgent)
     _send(app, "deliver", found.urgent + found.pages)
     if waits.exports and waits.exports.shards and not circuit_breaker.is_open(store.redis, store.keys, now):
         _send(app, "export", [(number,) for number in waits.exports.shards])
+
+
+def _wake_shards(app: Celery, store: Store, numbers: Collection[int]) -> None:
+    """Wake shards. If the queue holds a wake-up for each shard already, only those whose last one is 2 s old.
+
+    While a source sends a thousand messages a second, every shard has some waiting at each tick. Its wake-up would
+    stand in the queue several times, and each would be waited for.
+    """
+    shards = [store.keys.shard(number) for number in numbers]
+    if shards and _queue_length(app, "advance") >= len(store.keys.advanced()):
+        shards = claim_wakeups(store.redis, shards)
+    _send(app, "advance", [(shard.number,) for shard in shards])
 
 
 def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:

@@ -1,13 +1,22 @@
-"""Values by the thousand of one patient: the chart stays small, and pages of others in the shard arrive meanwhile."""
+"""Values by the thousand of one patient or one source: the chart stays small, and pages of others arrive meanwhile."""
 
 import json
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import httpx
 import pytest
+from celery import Celery
 
 from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
+from tests.support.servers import free_port
+from tests.support.with_gateway import answers
+from worker.intake.source_keys import SourceKeys
+from worker.monitoring import floods
+from worker.standalone.supervisor import Supervised
 from worker.store.inbox import Accepted
 
 pytestmark = pytest.mark.server
@@ -66,3 +75,83 @@ def test_a_waveform_is_refused_and_others_are_paged_meanwhile(hospital: Hospital
     assert "a waveform is not charted" in refused.why
     assert accepted.stored <= 10 * 21
     assert [record.why for _, record in hospital.store.dead_letters()] == [refused.why]
+
+
+# -- one source, many patients ---------------------------------------------------------------------
+
+MONITOR = "monitor-9"
+AT_ONCE = 50
+FLOODED = 40
+
+Put = Callable[[list[Body]], object]
+
+
+def by_append(hospital: Hospital) -> Iterator[Put]:
+    yield lambda bodies: send(hospital, bodies)
+
+
+def by_celery(hospital: Hospital) -> Iterator[Put]:
+    with Celery("producer", broker=hospital.settings.broker, set_as_current=False) as app:
+        yield lambda bodies: [app.send_task("ingest", [body]) for body in bodies]
+
+
+def by_http(hospital: Hospital) -> Iterator[Put]:
+    sources = {"ehr": {"type": "record"}, MONITOR: {"type": "monitor"}}
+    assert hospital.settings.config_dir is not None
+    hospital.settings.config_dir.joinpath("intake.yaml").write_text(json.dumps({"sources": sources}), encoding="utf-8")
+    port = free_port()
+    key = SourceKeys(hospital.redis, hospital.store.keys).add(MONITOR, datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {key}"}
+    command = [sys.executable, "-m", "worker.cli", "gateway", "--port", str(port)]
+    environment = hospital.settings.as_environment()
+    with Supervised(command, environment, str(hospital.log.with_name("gateway.log"))):
+        address = f"http://127.0.0.1:{port}"
+        eventually(lambda: answers(address), "the gateway answers")
+        with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+            yield lambda bodies: [client.post("/messages", json=body).raise_for_status() for body in bodies]
+
+
+def pour(put: Put, enough: threading.Event, failed: list[Exception]) -> None:
+    """Send readings of many patients as fast as they are accepted."""
+    for number in count():
+        now = datetime.now(UTC)
+        bodies = [
+            reading("heart_rate", 60 + n % 90, f"flooded {n % FLOODED}", now, id=f"{number} {n}", source=MONITOR)
+            for n in range(AT_ONCE)
+        ]
+        try:
+            put([body | {"by": "monitor"} for body in bodies])
+        except Exception as error:
+            failed.append(error)
+            return
+        if enough.is_set():
+            return
+
+
+@pytest.mark.parametrize("way", [by_append, by_celery, by_http])
+def test_while_a_source_floods_others_are_paged_and_its_messages_are_counted(
+    hospital: Hospital, way: Callable[[Hospital], Iterator[Put]]
+) -> None:
+    now = datetime.now(UTC)
+    send(hospital, [registration(f"flooded {number}", now - timedelta(days=1)) for number in range(FLOODED)])
+    floods.take_counts(hospital.redis, hospital.store.keys)
+    enough, failed = threading.Event(), list[Exception]()
+    ways = way(hospital)
+    thread = threading.Thread(target=pour, args=(next(ways), enough, failed))
+    thread.start()
+    try:
+        eventually(
+            lambda: floods.take_counts(hospital.redis, hospital.store.keys)[MONITOR] > 0, "the flood is evaluated"
+        )
+        for number in range(3):
+            name = f"{way.__name__} {number}"
+            send(hospital, crs2(name))
+            eventually(lambda bed=name: hospital.paged("CRS", bed), "the other patient is paged", WITHIN)
+        assert thread.is_alive(), failed
+    finally:
+        enough.set()
+        thread.join()
+        next(ways, None)
+    hospital.is_idle_soon(within=120)
+    assert not failed
+    assert floods.totals(hospital.redis, hospital.store.keys)[MONITOR] > 0

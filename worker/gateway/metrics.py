@@ -21,8 +21,9 @@ from config.site import URGENCIES
 from worker.gateway.ack_status import is_overdue
 from worker.gateway.snapshot import Ward
 from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
+from worker.monitoring import floods
 from worker.monitoring.watchdog import WatchdogStatus, last_run
-from worker.store import backlog, measurements
+from worker.store import backlog, capacity, measurements
 from worker.store.backlog import Backlog, ExportBacklog, Pages, per_shard
 from worker.store.codec import readable, unpack_owed
 from worker.store.dead_letters import DeadLetterUsage, usage
@@ -65,6 +66,7 @@ class StoreCollector(Collector):
         waits = backlog.read(store.redis, store.keys, self._now, exports=store.exports)
         yield from _of_the_ward(self._ward)
         yield from _of_the_inboxes(waits)
+        yield from _of_sources(store)
         yield from _of_the_delivery(store, waits)
         yield from _of_dead_letters(usage(store.redis, store.keys, self._now))
         if waits.exports is not None:
@@ -96,6 +98,13 @@ def _of_the_inboxes(waits: Backlog) -> Iterable[Metric]:
     yield _gauge("inbox_messages", "Messages that wait to be evaluated", {(): waits.messages})
     oldest = _if_any((), waits.oldest_message())
     yield _gauge("inbox_oldest_message_timestamp_seconds", "When the oldest of them was accepted", oldest)
+
+
+def _of_sources(store: Store) -> Iterable[Metric]:
+    evaluated = {(source,): count for source, count in floods.totals(store.redis, store.keys).items()}
+    yield _counter("messages", "Messages of a source that were evaluated", evaluated, "source")
+    waiting = {(source,): size for source, size in capacity.waiting_bytes(store.redis, store.keys).items()}
+    yield _gauge("waiting_bytes", "Bytes of its messages that wait to be evaluated", waiting, "source")
 
 
 def _of_the_delivery(store: Store, waits: Backlog) -> Iterable[Metric]:

@@ -106,7 +106,7 @@ def routes(endpoint: Endpoint) -> list[Route]:
                 name = await _source(request, endpoint)
                 kind = _type(request, kinds)
                 body = await _body(request, endpoint.largest)
-                status, answer = await endpoint.threads.run(read, name, body, kind)
+                status, answer = await endpoint.threads.run_for(name, read, name, body, kind)
             except _Refused as refused:
                 return _answer(refused.status, outcome(*refused.issues))
             except OverBudget as error:

@@ -9,13 +9,17 @@ import msgspec
 log = logging.getLogger(__name__)
 
 WAITS_MS = 60_000
-"""A worker may be absent for this long before it is reported missing, because it is being started or restarted."""
+"""A worker may be absent for this long before it is reported missing, because it is being started or restarted. A
+source may send too much for as long."""
 
 CLOSED_AFTER_MS = timedelta(minutes=1) // timedelta(milliseconds=1)
 """An incident that was not seen for this long is closed. An intermittent trouble is therefore one incident."""
 
 MISSED = "no worker "
 """The prefix of the conditions that are reported only after `WAITS_MS`."""
+
+FLOOD = "flood of "
+"""The prefix of the conditions of sources that send too much. They wait too: a back-fill is soon over."""
 
 GAP_MS = 40_000
 """If two runs are further apart than this, nothing is known of the time between them."""
@@ -48,7 +52,7 @@ def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: in
         known = before.get(condition)
         notified = known is not None and known.notified
         since = min(known.since, now) if known is not None and (notified or now - known.seen <= GAP_MS) else now
-        if not notified and (not condition.startswith(MISSED) or now - since >= WAITS_MS):
+        if not notified and (not condition.startswith((MISSED, FLOOD)) or now - since >= WAITS_MS):
             change.opened.append(condition)
             notified = True
         change.incidents[condition] = Incident(since, now, notified)
@@ -56,7 +60,7 @@ def compare(before: Mapping[str, Incident], found: Mapping[str, object], now: in
         if condition in found:
             continue
         if not known.notified:
-            continue  # a worker that was being started
+            continue  # a worker that was being started, or a back-fill
         if 0 <= now - known.seen < CLOSED_AFTER_MS:
             change.incidents[condition] = known
         else:

@@ -22,7 +22,7 @@ from config.site import Site
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import beats, clock_jump, emergency_page, incidents, unregistered
+from worker.monitoring import beats, clock_jump, emergency_page, floods, incidents, unregistered
 from worker.monitoring.beats import Beats
 from worker.monitoring.canary import Canary
 from worker.monitoring.incidents import MISSED, Incidents
@@ -80,6 +80,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
     reset_waiting_bytes(store.redis, store.keys)
+    counts = floods.take_counts(store.redis, store.keys)
     overdue = find(store, backlog.read(store.redis, store.keys, now))
     workers = beats.read(store.redis, store.keys, now)
     beats.forget_stopped(store.redis, store.keys, workers)
@@ -89,6 +90,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     moved = move_away(store.redis, store.keys, now) if is_new else []
     moved += unreadable.retry(store.redis, store.keys, now)
     found = _found(run, overdue, workers, now)
+    found |= floods.found(counts, run.settings.source_rate, floods.since(state.get(b"last_run"), now))
     found |= unregistered.overdue(store, run.site.conventions.unregistered.page_after.value, before, now)
     every = timedelta(seconds=run.settings.canary_every)
     if _no_worker_ran(state, now):

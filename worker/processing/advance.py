@@ -20,7 +20,7 @@ from worker.processing.incoming import parse, without_surplus, without_unreadabl
 from worker.processing.poison import CRASHES_BEFORE_ONE_BY_ONE, isolate_first, postpone_ladders, step_isolated
 from worker.store.codec import pack_export
 from worker.store.commit import Commit, LostLeaseError, Transaction
-from worker.store.fair_shares import PIECE, Piece, TimeBudget, rounds
+from worker.store.fair_shares import CROWDED_PART, PIECE, Piece, TimeBudget, rounds
 from worker.store.keys import Shard
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Batch, Store
@@ -54,7 +54,7 @@ def advance(
             now = clock.now()
             alone = alone or bool(batch.suspect) or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE
             _one_batch(store, batch, now, site, run, budget, alone=alone)
-            if not run.more or budget.is_spent():
+            if not run.more or batch.scan.crowded or budget.is_spent():
                 return run
         run.more = False
     except LostLeaseError:
@@ -83,7 +83,8 @@ def _one_batch(
         old = {waiting.entry for waiting in batch.waiting[: batch.scan.backlog]}
         fresh, backlog = (known, []) if alone else batch.scan.wanted(known, old)
         todo = rounds(fresh, backlog, due, max(1, PIECE >> batch.crashes - 1))
-        done = _evaluate(states, todo, budget, now, site, commit, exporting=store.exports)
+        part = CROWDED_PART if batch.scan.crowded else 1
+        done = _evaluate(states, _within(budget, todo, part), now, site, commit, exporting=store.exports)
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
         run.more, wake = transaction.commit(committed, commit, now)
@@ -96,21 +97,20 @@ def _one_batch(
 
 def _evaluate(
     states: dict[str, PatientState],
-    todo: Iterable[Sequence[Piece]],
-    budget: TimeBudget,
+    todo: Iterable[Piece],
     now: datetime,
     site: Site,
     commit: Commit,
     *,
     exporting: bool,
 ) -> set[bytes]:
-    """Evaluate rounds of work, at least one, until the budget is spent, and add the effects to the commit.
+    """Evaluate pieces of work, and add the effects to the commit.
 
     Returns the finished inbox entries.
     """
     exports: list[Item] = []
     done: set[bytes] = set()
-    for patient, items in _within(budget, todo):
+    for patient, items in todo:
         state, messages = states[patient], [item.message for item in items]
         done.update(item.entry for item in items)
         advanced, effects, error = step_isolated(state, messages, now, site)
@@ -127,8 +127,9 @@ def _evaluate(
     return done
 
 
-def _within(budget: TimeBudget, todo: Iterable[Sequence[Piece]]) -> Iterator[Piece]:
+def _within(budget: TimeBudget, todo: Iterable[Sequence[Piece]], part: float) -> Iterator[Piece]:
+    """The pieces of rounds of work, at least of one, until this part of the budget is spent."""
     for round_ in todo:
         yield from round_
-        if budget.is_spent():
+        if budget.is_spent(part):
             return

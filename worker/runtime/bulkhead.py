@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -11,8 +12,12 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 T = TypeVar("T")
 
 
+OF_ONE = 0.25
+"""The part of a queue that one party may take, so that the calls of others find room and wait for few."""
+
+
 class BusyError(Exception):
-    """Too many calls of one kind wait."""
+    """Too many calls of one kind, or of one party, wait."""
 
 
 class Bulkhead:
@@ -25,7 +30,25 @@ class Bulkhead:
     def __init__(self, threads: int, queue: int = 100) -> None:
         self._limiter = CapacityLimiter(threads)
         self._queue = queue
+        self._of: Counter[str] = Counter()
         self._timed_out = float("-inf")
+
+    async def run_for(self, party: str, call: Callable[..., T], *args: Any) -> T:
+        """Call in one of the threads, on behalf of a party that may not occupy the queue alone.
+
+        Raises:
+            BusyError: too many wait already, in all or of this party.
+            redis.exceptions.TimeoutError: as in `run`.
+        """
+        if self._of[party] >= max(1, self._queue * OF_ONE):
+            raise BusyError
+        self._of[party] += 1
+        try:
+            return await self.run(call, *args)
+        finally:
+            self._of[party] -= 1
+            if not self._of[party]:
+                del self._of[party]
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Call in one of the threads.

@@ -137,6 +137,12 @@ class Capacity:
         self._refreshed, self._accepted = time.monotonic(), 0
 
 
+def waiting_bytes(redis: Redis, keys: Keys) -> dict[str, int]:
+    """The bytes of each source's messages that wait, of the sources that have any."""
+    stored = cast("dict[bytes, bytes]", redis.hgetall(keys.waiting_bytes))
+    return {source.decode(errors="replace"): int(size) for source, size in stored.items() if int(size) > 0}
+
+
 def trim_streams(redis: Redis, keys: Keys) -> None:
     """Drop the oldest entries of the `STREAMS` that take more than their part of the memory."""
     shards = keys.advanced()

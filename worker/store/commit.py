@@ -16,7 +16,7 @@ from worker.clock import milliseconds
 from worker.store import dead_letters, measurements
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import InboxEntry
-from worker.store.inbox import encoded, queue, queue_wakeups, to_wake
+from worker.store.inbox import SOURCE_SHOWN, UNKNOWN, encoded, queue, queue_wakeups, to_wake
 from worker.store.journal import journal_record
 from worker.store.keys import Shard
 from worker.store.schema import UnreadableError
@@ -195,6 +195,8 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
         pipe.xdel(shard.inbox, *[waiting.entry for waiting in batch.waiting])
     for source, size in _counted(batch.waiting).items():
         pipe.hincrby(store.keys.waiting_bytes, source, -size)
+    for source, count in Counter(item.source for item in batch.waiting).items():
+        pipe.hincrby(store.keys.messages_lately, source[:SOURCE_SHOWN] or UNKNOWN, count)
     return queue(pipe, store.keys, map(encoded, commit.outgoing), now)
 
 

@@ -21,6 +21,10 @@ BUDGET_PART = 20
 """A run takes a 20th of the lease: 0.25 s of 5 s. New messages wait for its end, and a machine that is ten times slower
 still keeps its lease."""
 
+CROWDED_PART = 0.2
+"""The part of the budget of a batch in which a source exceeded its share: the quiet ones come first in it, and the
+other shards, where that source may send too, wait less."""
+
 SCAN_PART = 0.75
 """The part of the budget that reading past the messages of one patient may take."""
 
@@ -29,6 +33,9 @@ PIECE = 100
 
 OF_A_PATIENT = 200
 """The most messages of one patient and one rank in a batch."""
+
+OF_A_SOURCE = 400
+"""Messages of one source and one rank in a batch: whatever it sends, others behind them are seen in the same scan."""
 
 OF_THE_BACKLOG = 200
 """The most messages of the backlog in a batch."""
@@ -108,8 +115,8 @@ class Scan(NamedTuple):
     """The progress of a scan of the inbox.
 
     The first `backlog` messages of the batch are from the backlog. `longer`: the backlog holds more. `end`: the scan
-    has reached the end of the inbox. `over`: patients and ranks whose messages it skipped. The next scan begins at the
-    `cursor`.
+    has reached the end of the inbox. `over`: patients and ranks whose messages it skipped. `crowded`: a source exceeded
+    its share. The next scan begins at the `cursor`.
     """
 
     backlog: int = 0
@@ -117,6 +124,7 @@ class Scan(NamedTuple):
     end: bool = True
     over: frozenset[tuple[str, int]] = frozenset()
     cursor: bytes = b""
+    crowded: bool = False
 
     def after(self, taken: Sequence[InboxEntry], done: Iterable[bytes]) -> bytes:
         """The cursor after those of the `taken` messages that are `done` have left the inbox; empty without backlog.
@@ -147,7 +155,8 @@ class Scan(NamedTuple):
 class Selection:
     """Chooses the messages of one batch from the entries of an inbox, which are offered oldest first.
 
-    A source gets at most half of the batch if others wait as well.
+    What exceeds the share of its patient or its source is skipped. A source gets at most half of the batch if others
+    wait as well.
     """
 
     def __init__(self, most: int, cursor: bytes = b"") -> None:
@@ -156,19 +165,24 @@ class Selection:
         self._spare: list[InboxEntry] = []
         self._over: set[tuple[str, int]] = set()
         self._shares: Counter[tuple[str, int]] = Counter()
+        self._of_sources: Counter[tuple[str, int]] = Counter()
         self._sources: Counter[str] = Counter()
         self._patients: set[str] = set()
         self._cursor = cursor
+        self._crowded = False
         self.end = False
 
     def offer(self, one: InboxEntry) -> None:
         """Choose an entry, skip it, or keep it in case room remains."""
         self._cursor = b"(" + one.entry
-        share = (one.patient, one.rank)
-        if self._shares[share] >= OF_A_PATIENT:
+        share, of_source = (one.patient, one.rank), (one.source, one.rank)
+        crowds = self._of_sources[of_source] >= OF_A_SOURCE
+        if crowds or self._shares[share] >= OF_A_PATIENT:
             self._over.add(share)
+            self._crowded = self._crowded or crowds
             return
         self._shares[share] += 1
+        self._of_sources[of_source] += 1
         if self._has_room(one) and self._sources[one.source] < max(1, self._most // 2):
             self._choose(one)
         else:
@@ -196,7 +210,7 @@ class Selection:
             else:
                 left = left or one.entry
         fresh = sorted(self._chosen, key=lambda one: one.order)
-        scan = Scan(len(backlog), longer, self.end, frozenset(self._over), left or self._cursor)
+        scan = Scan(len(backlog), longer, self.end, frozenset(self._over), left or self._cursor, self._crowded)
         return [*backlog, *fresh], scan
 
 
@@ -221,11 +235,11 @@ def rounds(
     """The work of a batch in order. Each round has a timer, a piece of the new messages and one of the backlog.
 
     None of the three starves. The first piece of each patient comes before the second of any. Live messages come before
-    late ones, and those of a source that sent little before those of a source that sent much.
+    late ones, and those of a source that sent little before those of a source that sent much; so do patients.
     """
     sources = Counter(read.message.source for read in fresh)
     ranked = [
-        ((round_, min(read.rank for read in part), min(sources[read.message.source] for read in part)), patient, part)
+        ((round_, *_precedence(part, sources), len(messages)), patient, part)
         for patient, messages in _by_patient(fresh).items()
         for round_, part in enumerate(_cut(messages, size))
     ]
@@ -234,6 +248,11 @@ def rounds(
     timers = [Piece(patient, ()) for patient in due if patient not in have]
     old = [Piece(patient, part) for patient, messages in _by_patient(backlog).items() for part in _cut(messages, size)]
     return ([piece for piece in one if piece is not None] for one in zip_longest(timers, ordered, old))
+
+
+def _precedence(part: Sequence[ParsedEntry], sources: Counter[str]) -> tuple[int, int]:
+    """The least rank in a piece, and the fewest messages of one of its sources."""
+    return min(read.rank for read in part), min(sources[read.message.source] for read in part)
 
 
 def _by_patient(messages: Iterable[ParsedEntry]) -> dict[str, list[ParsedEntry]]:

@@ -175,6 +175,16 @@ class Keys(NamedTuple):
         return f"{self.namespace}:measurements"
 
     @property
+    def messages_lately(self) -> str:
+        """Hash: source -> its messages evaluated since the watchdog's last run (`worker.monitoring.floods`)."""
+        return f"{self.namespace}:messages_lately"
+
+    @property
+    def messages_total(self) -> str:
+        """Hash: source -> its messages that were evaluated before."""
+        return f"{self.namespace}:messages_total"
+
+    @property
     def waiting_bytes(self) -> str:
         """Hash: source -> bytes of its messages that wait in the inboxes."""
         return f"{self.namespace}:waiting_bytes"

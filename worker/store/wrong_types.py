@@ -26,6 +26,7 @@ TYPES = {
         b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
         " workers measurements unreadable unreadable_values waiting_bytes"
+        " messages_lately messages_total"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers due urgent seen waiting: sent: rate_limited: in_flight:"
         " dead_letters_of: dead_letters_dropping",

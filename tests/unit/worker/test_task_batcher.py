@@ -11,7 +11,7 @@ from kombu.message import Message
 from kombu.utils.json import dumps
 
 from tests.support.stored_ward import acknowledgement, raw, reading, registration
-from worker.task_batcher import AT_MOST, INGEST_READINGS, LARGEST, Batcher, GatheredReadings, the_reading
+from worker.task_batcher import AT_MOST, INGEST_READINGS, LARGEST, GatheredReadings, ReadingGatherer, the_reading
 
 ONE = reading("crp", 85)
 HEADERS = {"lang": "py", "task": "ingest", "id": "1"}
@@ -112,15 +112,15 @@ def timer() -> Timer:
 
 
 @pytest.fixture
-def batcher(timer: Timer, handed: list[Message]) -> Batcher:
-    return Batcher(timer, handed.append)
+def gatherer(timer: Timer, handed: list[Message]) -> ReadingGatherer:
+    return ReadingGatherer(timer, handed.append)
 
 
 def test_readings_are_handed_over_together_when_the_time_has_come(
-    batcher: Batcher, timer: Timer, handed: list[Message]
+    gatherer: ReadingGatherer, timer: Timer, handed: list[Message]
 ) -> None:
     for number in range(3):
-        batcher(task(reading("crp", number)))
+        gatherer(task(reading("crp", number)))
     assert handed == []
     [call] = timer.calls
     call()
@@ -131,16 +131,16 @@ def test_readings_are_handed_over_together_when_the_time_has_come(
     assert len(handed) == 1, "nothing was gathered since"
 
 
-def test_enough_readings_are_handed_over_at_once(batcher: Batcher, handed: list[Message]) -> None:
+def test_enough_readings_are_handed_over_at_once(gatherer: ReadingGatherer, handed: list[Message]) -> None:
     for number in range(AT_MOST + 1):
-        batcher(task(reading("crp", number)))
+        gatherer(task(reading("crp", number)))
     assert [len(message.payload["args"]) for message in handed] == [AT_MOST]
 
 
-def test_what_is_no_reading_waits_for_none(batcher: Batcher, handed: list[Message]) -> None:
+def test_what_is_no_reading_waits_for_none(gatherer: ReadingGatherer, handed: list[Message]) -> None:
     answer = task(acknowledgement("e1"))
-    batcher(task(ONE))
-    batcher(answer)
+    gatherer(task(ONE))
+    gatherer(answer)
     assert handed == [answer]
 
 

@@ -32,6 +32,7 @@ from worker.runtime.runtime import Runtime
 from worker.store import inbox
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import PIECE
+from worker.store.inbox import accept
 from worker.store.shard import Store
 from worker.ticker import pending
 
@@ -222,6 +223,7 @@ def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
     send(store, [reading("crp", number) for number in range(PIECE + 1)])
     tasks.advance(KEYS.of("P1").number)
     assert sent == [("advance", (KEYS.of("P1").number,))]
+    assert accept(store.redis, KEYS, [raw(reading("crp", 1000))], NOW).wake == [], "its wake-up is on its way"
 
 
 @pytest.fixture

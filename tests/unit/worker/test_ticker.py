@@ -182,6 +182,19 @@ def test_a_queue_nobody_takes_from_is_not_filled(
     assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
 
 
+def test_a_busy_queue_gets_no_wake_up_that_stands_in_it_already(
+    store: Store, sent: Sent, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a flood each tick queued every shard once more, and a page waited for all of them."""
+    send(store, [*crs2("P1"), *crs2("P2")])
+    monkeypatch.setattr(module, "_queue_length", lambda *_: len(KEYS.advanced()))
+    tick(app)
+    assert sent == [], "whoever appended has sent them"
+    redis.delete(KEYS.of("P2").wakeup_pending, KEYS.tick_claimed("due"))  # as after two seconds
+    tick(app)
+    assert sent == [("advance", (KEYS.of("P2").number,))]
+
+
 def fails(error: Exception) -> Callable[..., None]:
     def fail(*_: object, **__: object) -> None:
         raise error

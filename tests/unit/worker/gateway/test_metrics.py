@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.desk import Desk
 from tests.support.pages import page
-from tests.support.stored_ward import KEYS, NOW, SITE, reading
+from tests.support.stored_ward import KEYS, NOW, SITE, raw, reading
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.intake.mllp.counters import COUNTED, Counters, write
-from worker.monitoring import incidents
+from worker.monitoring import floods, incidents
 from worker.store import dead_letters, measurements
 from worker.store.backlog import PAGES_READ
 from worker.store.codec import pack
@@ -134,6 +134,15 @@ def test_a_batch_and_the_page_it_leads_to_are_timed(desk: Desk) -> None:
     assert found["cartwatch_batch_duration_seconds_sum"] > 0
 
 
+def test_what_each_source_sent_and_what_of_it_waits(desk: Desk) -> None:
+    desk.fall_ill()
+    floods.take_counts(desk.redis, KEYS)
+    accept(desk.redis, KEYS, [raw(reading("crp", 85))], NOW, "monitor-9")
+    found = counts(desk)
+    assert found['cartwatch_messages_total{source="monitor-7"}'] > 0
+    assert found['cartwatch_waiting_bytes{source="monitor-9"}'] == len(raw(reading("crp", 85)))
+
+
 def test_the_version_that_answers(desk: Desk) -> None:
     assert counts(desk)[f'cartwatch_build_info{{version="{version("cartwatch")}"}}'] == 1
 
@@ -173,7 +182,8 @@ def families(desk: Desk) -> set[str]:
     owe(desk, SHARD, "phone-1", "a", ago(seconds=12))
     desk.redis.hset(KEYS.watchdog, mapping={"canary_latency": 1500})
     desk.redis.xadd(SHARD.exports, {"at": ago(seconds=1), "e": b""})
-    desk.redis.xadd(SHARD.inbox, {"m": b"{}"})
+    accept(desk.redis, KEYS, [raw(reading("crp", 85))], NOW, "monitor-9")
+    floods.take_counts(desk.redis, KEYS)
     counters = Counters()
     counters.add("10.0.0.1", dict.fromkeys(COUNTED, 1), at_ms=1)
     write(desk.redis, KEYS, "lab", counters.take())

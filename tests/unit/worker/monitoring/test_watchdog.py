@@ -16,7 +16,7 @@ from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
 from worker.delivery.channel import MessageContext
 from worker.delivery.deliver import deliver
-from worker.monitoring import beats, incidents
+from worker.monitoring import beats, floods, incidents
 from worker.monitoring import watchdog as module
 from worker.monitoring.beats import drifts
 from worker.monitoring.canary import CANARY, TIMEOUT
@@ -408,3 +408,60 @@ def test_incidents_that_cannot_be_read_are_notified_again(run: Runtime) -> None:
     run.store.redis.hset(KEYS.watchdog, "incidents", b"damaged")
     look(run)
     assert incidents.unpack(run.store.redis.hget(KEYS.watchdog, "incidents")) == {}
+
+
+# -- floods ----------------------------------------------------------------------------------------
+
+
+def flood(run: Runtime, number: int, source: str = "monitor-7") -> None:
+    """Have so many messages of a source evaluated."""
+    run.store.redis.hincrby(KEYS.messages_lately, source, number)
+
+
+def floods_notified(run: Runtime) -> set[str]:
+    return {condition for condition in notified(run.store) if condition.startswith(incidents.FLOOD)}
+
+
+def test_a_source_that_goes_on_sending_too_much_is_one_incident_that_names_it(run: Runtime) -> None:
+    rate = run.settings.source_rate
+    look(run)
+    for _ in range(6):
+        forward(run, ROUND)
+        flood(run, (rate + 10) * 15)
+        flood(run, rate * 15, "busy engine")
+        look(run)
+    assert floods_notified(run) == {"flood of monitor-7"}
+    state = run.store.state(SITE_SUBJECT)
+    assert state is not None
+    assert f"monitor-7 sends {rate + 10} messages a second" in english(state.episodes["flood of monitor-7"].title)
+    for _ in range(6):
+        forward(run, ROUND)
+        look(run)
+    assert floods_notified(run) == set()
+
+
+def test_a_back_fill_is_no_flood(run: Runtime) -> None:
+    look(run)
+    forward(run, ROUND)
+    flood(run, 86_400)
+    for _ in range(6):
+        look(run)
+        forward(run, ROUND)
+    assert floods_notified(run) == set()
+
+
+def test_what_a_source_sent_is_counted_where_it_is_evaluated(run: Runtime) -> None:
+    send(run.store, [registration(), *(reading("crp", number) for number in range(5))])
+    advance(run.store, KEYS.of("P1"), run.clock, SITE)
+    assert floods.take_counts(run.store.redis, KEYS) == {"ehr": 1, "monitor-7": 5}
+    assert floods.take_counts(run.store.redis, KEYS) == {}
+    assert floods.totals(run.store.redis, KEYS) == {"ehr": 1, "monitor-7": 5}
+
+
+def test_names_that_a_stranger_invents_take_no_more_than_their_place(run: Runtime) -> None:
+    for number in range(floods.SOURCES_COUNTED + 10):
+        flood(run, 1, f"s{number}")
+    flood(run, 1000)
+    floods.take_counts(run.store.redis, KEYS)
+    found = floods.totals(run.store.redis, KEYS)
+    assert (found["monitor-7"], found[floods.OTHERS], len(found)) == (1000, 11, floods.SOURCES_COUNTED + 1)

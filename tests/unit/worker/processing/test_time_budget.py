@@ -28,7 +28,7 @@ from tests.support.stored_ward import (
 )
 from worker.processing import advance as module
 from worker.processing.advance import ShardRun
-from worker.store.fair_shares import OF_A_PATIENT, PIECE
+from worker.store.fair_shares import BUDGET_PART, OF_A_PATIENT, PIECE
 from worker.store.shard import Store
 
 SHARD = KEYS.of("P1")
@@ -260,6 +260,23 @@ def test_a_source_that_sends_for_many_patients_has_its_share(redis: Redis, monke
     send(ward.store, [body | {"source": "ward"} for body in crs2("P3")])
     ward.run()
     assert ward.paged("P3")
+
+
+def test_behind_thousands_of_messages_of_a_source_for_many_patients_others_are_seen_in_the_first_run(
+    ward: Ward,
+) -> None:
+    """Each of its patients is within the share of a patient; the source is not."""
+    ward.cost = 0.002
+    names = list(mates(50))
+    junk = [reading("crp", 10, names[n % 50], source="monitor-9", id=f"m{n}") for n in range(4000)]
+    send(ward.store, junk)
+    send(ward.store, [body | {"source": "ward"} for body in crs2("P3")])
+    run = ward.run()
+    assert ward.paged("P3")
+    assert run.more
+    assert ward.seconds < LEASE_SECONDS / BUDGET_PART, "the other shards wait no longer than for a usual run"
+    ward.run_all(200)
+    assert sum(size for _, size in ward.pieces) == 4003
 
 
 def test_the_cursor_is_gone_when_nothing_waits(ward: Ward) -> None:

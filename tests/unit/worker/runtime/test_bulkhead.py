@@ -78,6 +78,26 @@ def test_only_so_many_calls_wait() -> None:
     asyncio.run(queue())
 
 
+def test_one_party_leaves_room_for_others() -> None:
+    """A monitor that floods the gateway has to send again; another source waits behind few of its requests."""
+
+    async def queue() -> None:
+        threads = Bulkhead(1, queue=8)
+        call = Call()
+        tasks = [asyncio.ensure_future(threads.run_for("monitor-7", call)) for _ in range(2)]
+        await begun(call)
+        with pytest.raises(BusyError):
+            await threads.run_for("monitor-7", call)
+        tasks.append(asyncio.ensure_future(threads.run_for("ward", call)))
+        for _ in tasks:
+            call.may_end.release()
+        assert await asyncio.gather(*tasks) == [1, 2, 3]
+        call.may_end.release()
+        assert await threads.run_for("monitor-7", call) == 4
+
+    asyncio.run(queue())
+
+
 def test_whoever_asks_during_a_call_shares_its_result() -> None:
     async def ask() -> None:
         flight: SingleFlight[int] = SingleFlight(Bulkhead(4))
