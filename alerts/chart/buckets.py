@@ -76,6 +76,13 @@ class Scale:
                 return Bucket(start, start + width, last)
         return Bucket(day_of(at), day_of(at) + _DAY, 0)
 
+    def widened(self, before: datetime | None) -> list[tuple[datetime | None, datetime]]:
+        """The periods whose buckets became wider since another newest time; None: any before now may have."""
+        if before is None:
+            return [(None, self._tiers[0].since)]
+        tiers = zip(Scale(before)._tiers, self._tiers, strict=True)
+        return [(then.since, now.since) for then, now in tiers if then.since < now.since]
+
     def within(self, series: Series, since: datetime | None, until: datetime) -> Iterator[Bucket]:
         """The buckets of the entries from one time on and before another."""
         bucket = None

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from alerts.chart.buckets import Bucket, Scale, Series, day_of, fresh_from, horizon
+from alerts.chart.buckets import Bucket, Scale, Series
 from alerts.chart.entry import EFFECTIVE, Entry
 from alerts.message_fields import Status
 from config.vocabulary import DRUGS, PRESSURES
@@ -54,8 +54,7 @@ def thinned(
     """
     scale = Scale(newest)
     wanted = _touched(touched, scale)
-    if before is None or fresh_from(before) != fresh_from(newest):
-        since, until = _aged_since(before, newest), fresh_from(newest)
+    for since, until in scale.widened(before):
         for kind, series in entries.items():
             if since is None or series[-1].effective >= since:
                 wanted[_together(kind)].update(scale.within(series, since, until))
@@ -83,13 +82,6 @@ def _touched(placed: Iterable[tuple[str, datetime]], scale: Scale) -> dict[tuple
     for kind, at in placed:
         wanted[_together(kind)].add(scale.of(at))
     return wanted
-
-
-def _aged_since(before: datetime | None, newest: datetime) -> datetime | None:
-    """The time from which buckets became wider as time passed; None: any may have."""
-    if before is None or day_of(before) != day_of(newest):
-        return None
-    return fresh_from(before) if horizon(before) == horizon(newest) else horizon(before)
 
 
 def _together(kind: str) -> tuple[str, ...]:
