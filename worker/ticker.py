@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from celery import Celery
@@ -20,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.clock import StoreClock, read_with
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import beats, clock_jump, health_file, stalled_consumer
+from worker.monitoring import beats, clock_jump, health_file, set_back, stalled_consumer
 from worker.monitoring.config_refused import report
 from worker.monitoring.orphans import release_orphans
 from worker.monitoring.silent_feeds import watch_feeds
@@ -126,11 +126,11 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     keys = run.store.keys
     pipe = run.store.redis.pipeline(transaction=False)
     beats.beat(pipe, keys, _queues(app), run.clock)
-    pipe.hget(keys.watchdog, "last_run")
+    pipe.hmget(keys.watchdog, set_back.FIELDS)
     pipe.get(keys.schema)
     pipe.exists(keys.watchdog_claim)
     once_every(pipe, keys.tick_claimed(DUE), TICK_CLAIM_LASTS)
-    _, last_run, written_by, watched, due = read_with(run.clock, pipe)
+    _, epoch, written_by, watched, due = read_with(run.clock, pipe)
     if (newest := schema.newest_writer(written_by)) > schema.VERSION:
         _leave_to_newer(newest)
         return
@@ -139,7 +139,13 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     if not watched:
         claims.add(WATCHDOG)
     if isinstance(run.clock, StoreClock):
-        clock_jump.notice(run.store, run.clock, last_run)
+        clock_jump.notice(run.store, run.clock, epoch[0])
+        set_back.notice(run.store, _memory_of(run), set_back.epoch_of(epoch))
+
+
+@cache
+def _memory_of(run: Runtime) -> set_back.Memory:
+    return set_back.Memory(run.settings)
 
 
 def _leave_to_newer(version: int) -> None:

@@ -18,6 +18,7 @@ from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, unreadable
 from worker.store.backlog import Backlog, ExportBacklog
 from worker.store.dead_letters import usage
+from worker.store.replication import COPIES
 from worker.store.requirements import STORED_DATA, advice, violations
 from worker.store.shard import Store
 
@@ -79,6 +80,7 @@ def _store(store: Store) -> list[Check]:
         "store role",
         "store eviction",
         "store durability",
+        COPIES,
         "store memory",
         "intake",
         "shards",

@@ -7,6 +7,7 @@ without depending on us.
 """
 
 import logging
+import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from config.site import Site
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import beats, clock_jump, emergency_page, floods, incidents, unregistered
+from worker.monitoring import beats, clock_jump, emergency_page, floods, incidents, set_back, unregistered
 from worker.monitoring.beats import Beats
 from worker.monitoring.canary import Canary
 from worker.monitoring.incidents import MISSED, Incidents
@@ -76,7 +77,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     if not once_every(store.redis, store.keys.watchdog_claim, EVERY):
         return WatchdogActions()
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
-    server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode())
+    server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode(), _since_last_run(state, now))
     clock_jump.look_again(store, now)
     trim_streams(store.redis, store.keys)
     reset_waiting_bytes(store.redis, store.keys)
@@ -132,6 +133,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     for violation in violations(store.redis, store.keys, volatile=run.settings.volatile):
         found[violation.part] = violation.said
     found |= clock_jump.found(store)
+    found |= set_back.found(store)
     found |= _dropped(store, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)
@@ -170,8 +172,13 @@ def _fhir_base(store: Store, now: datetime) -> dict[str, Phrase]:
 
 def _no_worker_ran(state: Mapping[bytes, bytes], now: datetime) -> bool:
     """Whether the watchdog missed a run: the service was stopped and has just started again."""
+    since = _since_last_run(state, now)
+    return since is not None and since > EVERY + OVERDUE
+
+
+def _since_last_run(state: Mapping[bytes, bytes], now: datetime) -> timedelta | None:
     last = state.get(b"last_run")
-    return last is not None and now - datetime.fromisoformat(last.decode()) > EVERY + OVERDUE
+    return now - datetime.fromisoformat(last.decode()) if last is not None else None
 
 
 # -- reporting ---------------------------------------------------------------------------------------
@@ -214,6 +221,7 @@ def _record(
     kept: dict[str, str | int | bytes] = {
         "last_run": now.isoformat(),
         "server": server,
+        "mark": secrets.token_hex(4),
         "incidents": incidents.pack(open_incidents),
     }
     pipe = store.redis.pipeline(transaction=True)

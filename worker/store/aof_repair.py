@@ -6,6 +6,7 @@ more. A rewrite from memory makes the file whole again.
 """
 
 import logging
+from datetime import timedelta
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -24,13 +25,16 @@ def rewrite(redis: Redis) -> None:
         log.warning("the append-only file is not rewritten (%s)", str(error).partition(" ")[0])
 
 
-def rewrite_if_restarted(redis: Redis, known: str) -> str:
+def rewrite_if_restarted(redis: Redis, known: str, since: timedelta | None) -> str:
     """Rewrite the file if the server is not the process `known` ("" for none); return its present process.
 
-    Only the server's log says whether it truncated the file, and we cannot read that log.
+    Only the server's log says whether it truncated the file, and we cannot read that log. A server that has run for
+    longer than `since`, when the known one was seen, took over from it: a replica gets its data from the primary.
     """
-    current = str(redis.info("server").get("run_id", ""))
-    if known and current != known:
+    server = redis.info("server")
+    current = str(server.get("run_id", ""))
+    ran = timedelta(seconds=int(server.get("uptime_in_seconds", 0)))
+    if known and current != known and (since is None or ran <= since):
         log.info("the store was restarted; its append-only file is rewritten")
         rewrite(redis)
     return current

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from alerts.wording.catalogue import in_english
 from alerts.wording.phrase import Phrase, phrase
 from config.settings import Settings
-from worker.store import schema
+from worker.store import replication, schema
 from worker.store.capacity import STOP_AT, WARN_AT, memory_of
 from worker.store.keys import Keys
 from worker.store.schema import NewerStoreError
@@ -75,9 +75,18 @@ def violations(redis: Redis, keys: Keys, *, volatile: bool = False, by_writing: 
         raise BusyLoadingError("the store is being read from its disk")
     found = [*_settings(info, volatile), *([] if volatile else _flushed_late(redis))]
     found += [*_shard_count(redis, keys), *_schema(redis, keys)]
+    too_few = list(_not_fatal(replication.too_few_copies(redis, info)))
+    found += too_few
     if by_writing and not any(violation.fatal for violation in found):
         found += _refused_writes(redis, keys)
+        found += _not_fatal(replication.unready(redis, info))
+        if not too_few and not any(violation.fatal for violation in found):
+            found += _not_fatal(replication.probe(redis, f"{keys.namespace}:probe"))
     return found
+
+
+def _not_fatal(troubles: Iterable[replication.Trouble]) -> Iterator[Violation]:
+    return (Violation(*trouble, fatal=False) for trouble in troubles)
 
 
 def _settings(info: Mapping[str, Any], volatile: bool) -> Iterator[Violation]:
@@ -155,6 +164,10 @@ def _refused_writes(redis: Redis, keys: Keys) -> Iterator[Violation]:
         yield Violation("store role", Phrase("a read-only replica"), GIVE_THE_PRIMARY)
     except ResponseError as error:
         word = str(error).partition(" ")[0]
+        if word == "NOREPLICAS":
+            few = Phrase("writes are refused: fewer replicas are connected than min-replicas-to-write")
+            yield Violation("store durability", few, replication.START_REPLICAS)
+            return
         seen = phrase("writes are refused ({word})", word=word)
         yield Violation("store durability", seen, Phrase("see the store's log; is its disk full?"))
 

@@ -123,7 +123,7 @@ class Store:
             if selection.end or selection.is_full or budget is None or budget.is_spent(SCAN_PART):
                 return selection
             after = b"(" + entries[-1][0]
-            entries = cast("list[Entry]", self.redis.xrange(shard.inbox, min=after, count=self._batch))
+            entries = cast("list[Entry]", self.redis.xrange(shard.inbox, after, taken.last, self._batch))
 
     def mark_suspect(self, batch: Batch, entry: bytes) -> None:
         """Record, if the lease is ours, which entry is evaluated alone. If the worker dies, that entry killed it."""

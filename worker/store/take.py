@@ -44,9 +44,10 @@ end
 if written_by ~= version then
   return {time, 'version'}
 end
+local last = redis.call('XREVRANGE', inbox, '+', '-', 'COUNT', 1)
 local count = owner and redis.call('GET', crashes) or redis.call('INCR', crashes)
 redis.call('SET', lease, token, 'PX', period)
-return {time, tonumber(count), entries, backlog, due, cursor, suspect}
+return {time, tonumber(count), entries, backlog, due, last[1] and last[1][1] or '', cursor, suspect}
 """
 """A repetition after a lost reply finds the lease with its own token, and does not count again."""
 
@@ -54,6 +55,9 @@ return {time, tonumber(count), entries, backlog, due, cursor, suspect}
 class Taken(NamedTuple):
     """What was read under the lease: the inbox from its `cursor` on, the beginning of the `backlog` before it, and the
     patients whose timers are due.
+
+    `last`: the newest entry then. A server that has our lease has everything up to it. After a failover a newer entry
+    may be another message under the same id.
 
     `crashes`: how often a batch of the shard was taken lately and not committed, this one included. `suspect`: the
     entry that is evaluated alone.
@@ -63,6 +67,7 @@ class Taken(NamedTuple):
     entries: list[Entry]
     backlog: list[Entry]
     due: list[str]
+    last: bytes
     cursor: bytes
     suspect: bytes
 
@@ -93,11 +98,12 @@ def _taken(
     entries: Sequence[Any],
     backlog: Sequence[Any],
     due: Sequence[bytes],
+    last: bytes,
     cursor: bytes | None = None,
     suspect: bytes | None = None,
 ) -> Taken:
     patients = [patient.decode() for patient in due]
-    return Taken(crashes, list(_fields(entries)), list(_fields(backlog)), patients, cursor or b"", suspect or b"")
+    return Taken(crashes, list(_fields(entries)), list(_fields(backlog)), patients, last, cursor or b"", suspect or b"")
 
 
 def _fields(entries: Sequence[Any]) -> Iterator[Entry]:

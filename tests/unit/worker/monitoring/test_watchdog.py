@@ -410,6 +410,16 @@ def test_incidents_that_cannot_be_read_are_notified_again(run: Runtime) -> None:
     assert incidents.unpack(run.store.redis.hget(KEYS.watchdog, "incidents")) == {}
 
 
+def test_a_failover_is_no_restart(run: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new primary has run for long, and its file is whole: to write it anew would cost at the worst moment."""
+    asked: list[str] = []
+    monkeypatch.setattr(run.store.redis, "bgrewriteaof", lambda: asked.append("anew"))
+    look(run)
+    monkeypatch.setattr(run.store.redis, "info", lambda _: {"run_id": "two", "uptime_in_seconds": 3600})
+    look(run)
+    assert asked == []
+
+
 # -- floods ----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import Settings
 from tests.support.stored_ward import KEYS
-from worker.store import schema
+from worker.store import replication, schema
+from worker.store.durable import NotCopiedError
 from worker.store.keys import Keys
 from worker.store.requirements import NewerDataError, UnfitStoreError, require_usable_store, violations
 
@@ -156,3 +157,79 @@ def test_a_process_that_starts_records_its_version_and_one_that_only_looks_does_
     assert not redis.exists(KEYS.schema)
     require_usable_store(redis, KEYS, Settings())
     assert redis.get(KEYS.schema) == b"%d" % schema.VERSION
+
+
+# -- several machines ------------------------------------------------------------------------------
+
+
+class Replica:
+    """Answers as a replica does that keeps what it gets."""
+
+    def __init__(self, aof: int = 1, fsync: str = "always", status: str = "ok") -> None:
+        self._persistence = {"aof_enabled": aof, "aof_last_write_status": status}
+        self._fsync = fsync
+
+    def __enter__(self) -> "Replica":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def info(self, _: str) -> dict[str, Any]:
+        return self._persistence
+
+    def config_get(self, _: str) -> dict[str, str]:
+        return {"appendfsync": self._fsync}
+
+
+ONLINE = {"role": "master", "connected_slaves": 1, "slave0": {"ip": "h2", "port": 6379, "state": "online"}}
+
+
+@pytest.fixture
+def two_copies(redis: Redis, said: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Redis:
+    monkeypatch.setattr(redis, "copies", 2, raising=False)
+    monkeypatch.setattr(replication, "_direct", lambda *_: Replica())
+    monkeypatch.setattr(replication, "accepting", lambda client, _: client.pipeline())
+    said["replication"] |= ONLINE
+    return redis
+
+
+def test_a_store_with_its_copies_is_used(two_copies: Redis) -> None:
+    assert violations(two_copies, KEYS) == []
+
+
+def test_too_few_replicas_are_no_reason_to_stop_paging(two_copies: Redis, said: dict[str, dict[str, Any]]) -> None:
+    said["replication"]["slave0"] = {"ip": "h2", "port": 6379, "state": "wait_bgsave"}
+    [found] = violations(two_copies, KEYS)
+    assert (found.part, found.fatal) == ("store copies", False)
+    assert "0 of 1 needed replicas" in str(found)
+    require_usable_store(two_copies, KEYS, Settings())
+
+
+def test_a_replica_that_acknowledges_nothing_is_reported(two_copies: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its link may be up for long after its network is gone."""
+
+    def refuse(*_: object) -> None:
+        raise NotCopiedError(1, 2)
+
+    pipe = two_copies.pipeline()
+    monkeypatch.setattr(pipe, "execute", refuse)
+    monkeypatch.setattr(replication, "accepting", lambda *_: pipe)
+    assert [violation.part for violation in violations(two_copies, KEYS)] == ["store copies"]
+
+
+@pytest.mark.parametrize(
+    ("replica", "seen"),
+    [
+        (Replica(aof=0), "h2:6379 has appendonly no"),
+        (Replica(fsync="everysec"), "h2:6379 has appendfsync everysec"),
+        (Replica(status="err"), "h2:6379 cannot write its append-only file"),
+    ],
+)
+def test_a_replica_that_keeps_nothing_is_no_copy(
+    two_copies: Redis, monkeypatch: pytest.MonkeyPatch, replica: Replica, seen: str
+) -> None:
+    """WAIT counts it all the same."""
+    monkeypatch.setattr(replication, "_direct", lambda *_: replica)
+    [found] = violations(two_copies, KEYS)
+    assert (found.part, found.fatal) == ("store replicas", False)
+    assert seen in str(found)

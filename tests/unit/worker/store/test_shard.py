@@ -12,12 +12,16 @@ from tests.support.stored_ward import (
     Clock,
     crs2,
     raw,
+    reading,
     send,
     waiting,
 )
 from worker.clock import milliseconds
 from worker.store.commit import Transaction
+from worker.store.fair_shares import TimeBudget
+from worker.store.lease import Lease
 from worker.store.shard import Store
+from worker.store.take import take
 
 
 def test_what_waits_is_taken_in_order(store: Store) -> None:
@@ -111,3 +115,18 @@ def test_an_entry_whose_id_is_no_time_is_dated_now(redis: Redis, store: Store) -
 
 def test_an_entry_without_a_message_has_an_empty_text(redis: Redis, store: Store) -> None:
     assert received(redis, store, {"message": b"{}"})[0] == b""
+
+
+def test_a_later_window_ends_at_the_newest_entry_of_the_taking(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was appended after the lease may be on this server alone, and another message may have its id elsewhere."""
+    monkeypatch.setattr("worker.store.fair_shares.OF_A_PATIENT", 1)
+    few = Store(redis, KEYS, batch=4, lease_seconds=5, journal_length=0)
+    send(store, [reading("crp", number) for number in range(20)])
+    found = take(redis, KEYS, SHARD, Lease.of(SHARD.lease), 5000, 4, Clock())
+    assert found is not None
+    send(store, [reading("crp", 99)])
+    selection = few._select(SHARD, found, NOW, TimeBudget(60, lambda: 0.0))
+    assert found.last == redis.xrange(SHARD.inbox)[19][0]
+    assert selection._cursor == b"(" + found.last
