@@ -95,9 +95,11 @@ main.add_section(
 )
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
-main.add_section("Alarm quality", quality.simulate, quality.evaluate)
+main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)
 
-WITHOUT_SERVICE = frozenset({"up", "worker", "check", "parse", "grade", "replay", "demo", "simulate", "evaluate"})
+WITHOUT_SERVICE = frozenset(
+    {"up", "worker", "check", "parse", "grade", "replay", "demo", "simulate", "evaluate", "cohort"}
+)
 
 
 def _speaking_to_service(group: click.Group) -> Iterator[click.Command]:

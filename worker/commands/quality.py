@@ -1,4 +1,4 @@
-"""Commands about alarm quality: simulate, evaluate."""
+"""Commands about alarm quality: simulate, evaluate, export, cohort."""
 
 import sys
 from collections.abc import Sequence
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.common import BAD_INPUT, config_option, configuration, with_example
+from worker.commands.common import BAD_INPUT, config_option, configuration, echo_json, json_option, with_example
 
 if TYPE_CHECKING:
     from worker.quality.answers import AnswerModel
+    from worker.quality.baseline import Recorded
     from worker.quality.cohort import PatientTruth
     from worker.quality.policies import StayOutcome
     from worker.quality.stream import Stay
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @with_example("cartwatch simulate --patients 100 --days 14 --seed 1")
@@ -35,7 +37,7 @@ def simulate(patients: int, days: int, seed: int, product: str, charting: str, o
     """
     from worker.quality.assumptions import PRODUCTS
     from worker.quality.assumptions import assumptions as table
-    from worker.quality.cohort import Plan
+    from worker.quality.cohort import CohortPlan
     from worker.quality.evaluation import Simulate, on_all_cores
     from worker.quality.sampling import CHARTINGS
     from worker.quality.stream import written
@@ -48,7 +50,7 @@ def simulate(patients: int, days: int, seed: int, product: str, charting: str, o
     if how is None or product not in PRODUCTS:
         raise click.UsageError(f"--product is one of {', '.join(PRODUCTS)}; --charting of {', '.join(CHARTINGS)}")
     output.mkdir(parents=True, exist_ok=True)
-    work = on_all_cores(Simulate(Plan(product, how, days, seed)), range(patients))
+    work = on_all_cores(Simulate(CohortPlan(product, how, days, seed)), range(patients))
     count = 0
     with (
         written(output / "cohort.ndjson.gz") as stream,
@@ -67,13 +69,16 @@ def simulate(patients: int, days: int, seed: int, product: str, charting: str, o
     "cartwatch evaluate own.ndjson --answer 'lognormal 3 min, 10 % never, nights x 2'",
 )
 @click.command(short_help="Measure what the rules page on a stream.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--truth", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="As `simulate` writes it.")
+@click.argument("file", type=EXISTING)
+@click.option("--truth", type=EXISTING, help="As `simulate` writes it.")
 @click.option("--answer", default="lognormal 3 min, 10 % never", show_default=True, help="How people answer pages.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the answers.")
 @click.option("--comparators/--no-comparators", default=True, show_default=True, help="Naive thresholds, NEWS2, ...")
 @click.option("--charted-by-hand", multiple=True, metavar="SOURCE", help="A person charts what this source measured.")
 @click.option("--json", "json_file", type=FILE, help="Write every measure as JSON.")
+@click.option("--html", "html_file", type=FILE, help="Write the measures as one HTML page with plots.")
+@click.option("--record", "record_file", type=FILE, help="Write the pages as a baseline for later rules (gzip).")
+@click.option("--baseline", "baseline_file", type=EXISTING, help="Compare with a baseline of the same stream.")
 @config_option
 def evaluate(
     file: Path,
@@ -83,6 +88,9 @@ def evaluate(
     comparators: bool,
     charted_by_hand: tuple[str, ...],
     json_file: Path | None,
+    html_file: Path | None,
+    record_file: Path | None,
+    baseline_file: Path | None,
     config_dir: Path | None,
 ) -> None:
     """Measure burden, and with the truth also sensitivity, delay and ground, of the rules and of simpler ones.
@@ -91,28 +99,74 @@ def evaluate(
     """
     import msgspec
 
-    from worker.quality.evaluation import Settings, measured, read_truths
-    from worker.quality.stream import read_stays
+    from worker.quality import baseline
+    from worker.quality.evaluation import EvaluationSettings, measured
+    from worker.quality.report import render
+    from worker.quality.stream import digest, read_stays
     from worker.quality.table import tables
 
     site = configuration(config_dir)
-    settings = Settings(config_dir, _answers(answer), seed, comparators, charted_by_hand)
-    try:
-        truths: dict[str, PatientTruth] = read_truths(truth) if truth is not None else {}
-    except msgspec.DecodeError as error:
-        raise click.ClickException(f"{truth}: not as `cartwatch simulate` writes it: {error}") from error
-    outcomes = _outcomes(read_stays(file), settings)
+    settings = EvaluationSettings(config_dir, _answers(answer), seed, comparators, charted_by_hand)
+    truths = _truths(truth) if truth is not None else {}
+    stays = read_stays(file)
+    stream = digest(stays)
+    recorded = _baseline(baseline_file, stream, answer, seed) if baseline_file is not None else None
+    outcomes = _outcomes(stays, settings)
     if not outcomes:
         raise click.ClickException(f"{file}: no message of any patient")
+    if record_file is not None:
+        baseline.record(record_file, outcomes, release=site.release, stream=stream, answer=answer, seed=seed)
+    if recorded is not None:
+        outcomes = baseline.beside(outcomes, recorded)
     found = measured(outcomes, truths, site)
     days = sum(one.burden.patient_days for one in list(found.values())[:1])
     click.echo(f"{len(outcomes)} stays, {days:.1f} patient-days, {sum(one.messages for one in outcomes)} messages\n")
     click.echo("\n\n".join(tables(found)))
+    if recorded is not None:
+        _echo_lost(outcomes)
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    if html_file is not None:
+        page = render(found, outcomes, truths, site.zone, title=file.name, answer=answer, release=site.release)
+        html_file.write_text(page, encoding="utf-8")
     if unread := sum(one.unread for one in outcomes):
         click.echo(f"{unread} line(s) are no message", err=True)
-        raise click.exceptions.Exit(BAD_INPUT)
+        sys.exit(BAD_INPUT)
+
+
+def _truths(path: Path) -> "dict[str, PatientTruth]":
+    import msgspec
+
+    from worker.quality.evaluation import read_truths
+
+    try:
+        return read_truths(path)
+    except msgspec.DecodeError as error:
+        raise click.ClickException(f"{path}: not as `cartwatch simulate` writes it: {error}") from error
+
+
+def _baseline(path: Path, stream: str, answer: str, seed: int) -> "Recorded":
+    import msgspec
+
+    from worker.quality.baseline import OtherStreamError, read_baseline
+
+    try:
+        return read_baseline(path, stream=stream, answer=answer, seed=seed)
+    except (OtherStreamError, msgspec.DecodeError, OSError) as error:
+        raise click.ClickException(f"{path}: {error}") from error
+
+
+def _echo_lost(outcomes: "Sequence[StayOutcome]") -> None:
+    """Print the critical and high first pages of the baseline that the rules do not send within an hour."""
+    from worker.quality.baseline import lost
+
+    missing = list(lost(outcomes))
+    click.echo(f"\nfirst pages of the baseline, critical or high, that are not sent within an hour: {len(missing)}")
+    for page in missing:
+        level = page.levels.get(page.condition, 0)
+        click.echo(
+            f"  {page.patient} {page.at:%Y-%m-%d %H:%M} UTC {page.urgency} {page.condition} {level} {page.reason}"
+        )
 
 
 def _answers(text: str) -> "AnswerModel":
@@ -125,9 +179,91 @@ def _answers(text: str) -> "AnswerModel":
 
 
 def _outcomes(stays: "Sequence[Stay]", settings: object) -> "list[StayOutcome]":
-    from worker.quality.evaluation import Evaluate, Settings, on_all_cores
+    from worker.quality.evaluation import Evaluate, EvaluationSettings, on_all_cores
 
-    assert isinstance(settings, Settings)
+    assert isinstance(settings, EvaluationSettings)
     work = on_all_cores(Evaluate(settings), stays)
     with click.progressbar(work, length=len(stays), label="evaluated", file=sys.stderr) as bar:
         return [one for one in bar if one is not None]
+
+
+@with_example("cartwatch export --pseudonymised --output own.ndjson.gz")
+@click.command(short_help="Write the site's own stream without names.")
+@click.option("--pseudonymised", is_flag=True, required=True, help="The only form there is: nothing else is written.")
+@click.option("--output", type=FILE, default=Path("own.ndjson.gz"), show_default=True)
+@click.option("--key", "key_file", type=FILE, help="Continue earlier pseudonyms; made if it is absent. Keep it secret.")
+def export(pseudonymised: bool, output: Path, key_file: Path | None) -> None:
+    """Write what the journal still keeps, for `cartwatch evaluate` and `cartwatch cohort`.
+
+    Names, places, people and free text are left out, and times are moved by whole weeks for each patient. It is
+    pseudonymised, not anonymous: handle it as patient data.
+    """
+    import msgspec
+
+    from worker.commands.common import runtime
+    from worker.quality.export import Pseudonymiser, journalled
+    from worker.quality.export import pseudonymised as without_names
+    from worker.quality.stream import written
+
+    assert pseudonymised
+    run = runtime()
+    key = _key(key_file)
+    count = 0
+    with written(output) as lines:
+        for body in without_names(journalled(run.store), key):
+            lines.write(msgspec.json.encode(body) + b"\n")
+            count += 1
+    output.chmod(0o600)
+    click.echo(f"{count} messages: {output}")
+    for source in run.site.conventions.chart.charted_by_hand.value:
+        click.echo(f"evaluate it with --charted-by-hand {Pseudonymiser(key).name('s', source)}")
+
+
+def _key(path: Path | None) -> bytes:
+    """The key of the pseudonyms: that of a file, which is made if it is absent; else one that is forgotten."""
+    import os
+    import secrets
+
+    if path is None:
+        return secrets.token_bytes(32)
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:
+            made.write(secrets.token_bytes(32))
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise click.ClickException(f"{path}: a key has 32 bytes or more; name a file that is absent to make one")
+    return key
+
+
+@click.group(short_help="What a stream says about its own patients.")
+def cohort() -> None:
+    """What a stream says about its own patients."""
+
+
+@with_example("cartwatch cohort m-easix own.ndjson.gz")
+@cohort.command("m-easix", short_help="m-EASIX by day, and local cut-offs.")
+@click.argument("file", type=EXISTING)
+@json_option
+@config_option
+def m_easix(file: Path, as_json: bool, config_dir: Path | None) -> None:
+    """m-EASIX by day since infusion: its distribution, and cut-offs by quantile and by Youden against later ICANS >= 3.
+
+    It is a local figure. There is no accepted cut-off.
+    """
+    from worker.quality.evaluation import ScoreStay, on_all_cores
+    from worker.quality.m_easix import HEAD, WARNING, by_day, rows
+    from worker.quality.stream import read_stays
+    from worker.quality.table import markdown
+
+    configuration(config_dir)
+    stays = read_stays(file)
+    work = on_all_cores(ScoreStay(config_dir), stays)
+    with click.progressbar(work, length=len(stays), label="scored", file=sys.stderr) as bar:
+        patients = [one for one in bar if one is not None]
+    days = list(by_day(patients))
+    if as_json:
+        for one in days:
+            echo_json(one._asdict() | {"youden": one.youden._asdict() if one.youden is not None else None})
+    else:
+        click.echo(markdown(HEAD, rows(days)))
+    click.echo(WARNING, err=as_json)

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 
 from worker.quality.assumptions import number
 from worker.quality.course import DAY, Generator, happens, uniform
-from worker.quality.sampling import MONITOR, Observation
+from worker.quality.sampling import MONITOR, Measurement
 
 
-def distort(found: Sequence[Observation], chance: Generator) -> list[Observation]:
+def distort(found: Sequence[Measurement], chance: Generator) -> list[Measurement]:
     """The observations with their artefacts. What is no longer true is marked as not sound."""
     found = [_value(one, chance) for one in _wrong_field(found, chance)]
     return _flat(_probe_off(found, chance), chance)
 
 
-def _value(one: Observation, chance: Generator) -> Observation:
+def _value(one: Measurement, chance: Generator) -> Measurement:
     if isinstance(one.value, str) or one.by == "laboratory":
         return one
     if one.by != "patch" and one.kind != "ice" and happens(chance, number("artefacts.zero_for_none_share")):
@@ -31,7 +31,7 @@ def _value(one: Observation, chance: Generator) -> Observation:
     return one
 
 
-def _wrong_field(found: Sequence[Observation], chance: Generator) -> Iterator[Observation]:
+def _wrong_field(found: Sequence[Measurement], chance: Generator) -> Iterator[Measurement]:
     rates = {(one.at, one.source): one.value for one in found if one.kind == "heart_rate"}
     for one in found:
         rate = rates.get((one.at, one.source))
@@ -41,7 +41,7 @@ def _wrong_field(found: Sequence[Observation], chance: Generator) -> Iterator[Ob
             yield one
 
 
-def _probe_off(found: list[Observation], chance: Generator) -> list[Observation]:
+def _probe_off(found: list[Measurement], chance: Generator) -> list[Measurement]:
     """A monitor without a finger: minutes of low or no saturation."""
     spans = list(_events(found, "artefacts.probe_off_per_day", (1, 6), chance))
     low = float(chance.uniform(60, 85))
@@ -52,7 +52,7 @@ def _probe_off(found: list[Observation], chance: Generator) -> list[Observation]
     return changed
 
 
-def _flat(found: list[Observation], chance: Generator) -> list[Observation]:
+def _flat(found: list[Measurement], chance: Generator) -> list[Measurement]:
     """A monitor that repeats its last value."""
     spans = list(_events(found, "artefacts.flat_per_day", (20, 120), chance))
     last: dict[str, float | str] = defaultdict(float)
@@ -67,7 +67,7 @@ def _flat(found: list[Observation], chance: Generator) -> list[Observation]:
 
 
 def _events(
-    found: Sequence[Observation], per_day: str, minutes: tuple[float, float], chance: Generator
+    found: Sequence[Measurement], per_day: str, minutes: tuple[float, float], chance: Generator
 ) -> Iterator[tuple[float, float]]:
     if not any(one.source == MONITOR for one in found):
         return

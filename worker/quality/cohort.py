@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from worker.quality.artefacts import distort
-from worker.quality.course import HOUR, Course, Generator, draw
+from worker.quality.course import HOUR, Generator, SimulatedCourse, draw
 from worker.quality.sampling import Charting, observe
 from worker.quality.transport import MIDNIGHT, Sent, at, messages
 from worker.quality.truth import FEVER, HIGH_FEVER, HYPOTENSION_MEAN, HYPOTENSION_SYSTOLIC, HYPOXIA, Onset, Truth, live
@@ -66,7 +66,7 @@ class Simulated(NamedTuple):
     truth: bytes
 
 
-class Plan(NamedTuple):
+class CohortPlan(NamedTuple):
     """What to simulate."""
 
     product: str
@@ -80,14 +80,14 @@ def generator(seed: int, patient: int, part: str) -> Generator:
     return np.random.RandomState(crc32(f"{seed} {patient} {part}".encode()))
 
 
-def lived(plan: Plan, number: int) -> Truth:
+def lived(plan: CohortPlan, number: int) -> Truth:
     """The truth of one patient."""
     chance = generator(plan.seed, number, "course")
-    course: Course = draw(number, plan.product, plan.days, chance)
+    course: SimulatedCourse = draw(number, plan.product, plan.days, chance)
     return live(course, generator(plan.seed, number, "values"))
 
 
-def simulate(plan: Plan, number: int) -> Simulated:
+def simulate(plan: CohortPlan, number: int) -> Simulated:
     """One patient. The same plan and number give the same bytes."""
     patient = f"SIM-{plan.seed}-{number:04}"
     truth = lived(plan, number)

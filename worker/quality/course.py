@@ -22,15 +22,15 @@ Generator = np.random.RandomState
 """Its streams never change between versions of numpy."""
 
 
-class Span(NamedTuple):
+class Interval(NamedTuple):
     """From one minute to another."""
 
     start: float
     end: float
 
-    def cut(self, start: float, end: float) -> "Span":
+    def cut(self, start: float, end: float) -> "Interval":
         """The part within limits."""
-        return Span(max(self.start, start), min(self.end, end))
+        return Interval(max(self.start, start), min(self.end, end))
 
 
 class Spike(NamedTuple):
@@ -56,7 +56,7 @@ class Given(NamedTuple):
 class Oxygen(NamedTuple):
     """Support by a device, with its flow in L/min (0: none is charted)."""
 
-    span: Span
+    span: Interval
     device: str
     flow: float
 
@@ -64,12 +64,12 @@ class Oxygen(NamedTuple):
 class Neurotoxicity(NamedTuple):
     """A time at one ICANS grade."""
 
-    span: Span
+    span: Interval
     grade: int
 
 
 @dataclass
-class Course:
+class SimulatedCourse:
     """What happens to a patient, before anybody measures it."""
 
     number: int
@@ -77,19 +77,19 @@ class Course:
     minutes: int
     own_temperature: float = 36.7
     crs_peak: int = 0
-    crs: Span | None = None
-    hypotension: Span | None = None
+    crs: Interval | None = None
+    hypotension: Interval | None = None
     lowest_systolic: float = 120.0
-    hypoxia: Span | None = None
+    hypoxia: Interval | None = None
     lowest_spo2: float = 97.0
     develops: float = 60.0
     spikes: list[Spike] = field(default_factory=list)
-    lingering: list[tuple[Span, float]] = field(default_factory=list)
+    lingering: list[tuple[Interval, float]] = field(default_factory=list)
     oxygen: list[Oxygen] = field(default_factory=list)
-    vasopressors: list[tuple[str, Span]] = field(default_factory=list)
+    vasopressors: list[tuple[str, Interval]] = field(default_factory=list)
     icans: list[Neurotoxicity] = field(default_factory=list)
     seizures: list[float] = field(default_factory=list)
-    infections: list[Span] = field(default_factory=list)
+    infections: list[Interval] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     waived_from: float = math.inf
 
@@ -110,9 +110,9 @@ def happens(chance: Generator, share: float) -> bool:
     return bool(chance.random_sample() < share)
 
 
-def draw(number_: int, product: str, days: int, chance: Generator) -> Course:
+def draw(number_: int, product: str, days: int, chance: Generator) -> SimulatedCourse:
     """The course of one patient, watched from the day before infusion for `days` days from day 0 on."""
-    course = Course(number_, product, (days + 1) * DAY, float(chance.normal(*pair("vital_signs.temperature"))))
+    course = SimulatedCourse(number_, product, (days + 1) * DAY, float(chance.normal(*pair("vital_signs.temperature"))))
     rates = assumed(f"products.{product}")
     weights = np.array(rates["crs"], dtype=float)
     course.crs_peak = int(chance.choice(5, p=weights / weights.sum()))
@@ -124,14 +124,14 @@ def draw(number_: int, product: str, days: int, chance: Generator) -> Course:
     return course
 
 
-def _crs(course: Course, rates: dict[str, list[float]], chance: Generator) -> None:
+def _crs(course: SimulatedCourse, rates: dict[str, list[float]], chance: Generator) -> None:
     median, sigma = rates["crs_onset"]
     onset = median * math.exp(sigma * float(chance.normal()))
     latest = number("crs.latest_onset_day")
     start = DAY * (1 + min(onset, latest)) + float(chance.uniform(0, 12 * HOUR))
     start = max(start - 6 * HOUR, INFUSED_AT + 2 * HOUR)
     ends = DAY * (1 + lognormal(chance, "crs.fever_ends_day"))
-    course.crs = Span(start, max(ends, start + number("crs.lasts_at_least") * HOUR))
+    course.crs = Interval(start, max(ends, start + number("crs.lasts_at_least") * HOUR))
     height = _height(course, chance)
     course.spikes += _spikes(course.crs, height, chance)
     lasting = course.crs.cut((1 + number("fever.rare_until_day")) * DAY, course.crs.end)
@@ -140,13 +140,13 @@ def _crs(course: Course, rates: dict[str, list[float]], chance: Generator) -> No
         _signs(course, course.crs, chance)
 
 
-def _height(course: Course, chance: Generator) -> float:
+def _height(course: SimulatedCourse, chance: Generator) -> float:
     """Of the usual spike, in Cel above the patient's own temperature."""
     peak = number("fever.least_peak") + lognormal(chance, "fever.peak_above_least")
     return min(peak, number("fever.highest_peak")) - course.own_temperature
 
 
-def _spikes(span: Span, height: float, chance: Generator) -> list[Spike]:
+def _spikes(span: Interval, height: float, chance: Generator) -> list[Spike]:
     found: list[Spike] = []
     at, rare_until = span.start - 0.5 * HOUR, (1 + number("fever.rare_until_day")) * DAY
     while at < span.end - HOUR:
@@ -159,27 +159,27 @@ def _spikes(span: Span, height: float, chance: Generator) -> list[Spike]:
     return found
 
 
-def _signs(course: Course, crs: Span, chance: Generator) -> None:
+def _signs(course: SimulatedCourse, crs: Interval, chance: Generator) -> None:
     """Hypotension and hypoxia of CRS 2 and more, and the support that is given for them."""
     hypotensive = happens(chance, number("crs.hypotension_share"))
     hypoxic = happens(chance, number("crs.hypoxia_share")) or not hypotensive
     course.develops = uniform(chance, "crs.sign_develops_within", HOUR)
     if hypotensive:
         start = crs.start + uniform(chance, "crs.hypotension_after_fever", HOUR)
-        course.hypotension = Span(start, start + lognormal(chance, "crs.hypotension_lasts", HOUR))
+        course.hypotension = Interval(start, start + lognormal(chance, "crs.hypotension_lasts", HOUR))
         course.lowest_systolic = uniform(chance, "crs.lowest_systolic")
     if hypoxic:
         start = crs.start + uniform(chance, "crs.hypoxia_after_fever", HOUR)
-        course.hypoxia = Span(start, start + lognormal(chance, "crs.hypoxia_lasts", HOUR))
+        course.hypoxia = Interval(start, start + lognormal(chance, "crs.hypoxia_lasts", HOUR))
         course.lowest_spo2 = uniform(chance, "crs.lowest_spo2")
         _oxygen(course, course.hypoxia, chance)
     last = max(span.end for span in (course.hypotension, course.hypoxia) if span is not None)
     if course.crs_peak >= 3 and course.hypotension is not None:
         _vasopressors(course, course.hypotension, chance)
-    course.crs = Span(crs.start, max(crs.end, last))
+    course.crs = Interval(crs.start, max(crs.end, last))
 
 
-def _oxygen(course: Course, hypoxia: Span, chance: Generator) -> None:
+def _oxygen(course: SimulatedCourse, hypoxia: Interval, chance: Generator) -> None:
     start = hypoxia.start + course.develops + lognormal(chance, "crs.oxygen_after_minutes")
     stages = [("nasal_cannula", float(chance.randint(2, 5)))]
     if course.crs_peak >= 3 and (course.hypotension is None or happens(chance, 0.5)):
@@ -189,35 +189,35 @@ def _oxygen(course: Course, hypoxia: Span, chance: Generator) -> None:
     end = max(hypoxia.end, start + 4 * HOUR * len(stages))
     for number_, (device, flow) in enumerate(stages):
         until = end if number_ == len(stages) - 1 else start + uniform(chance, "crs.more_oxygen_after", HOUR)
-        course.oxygen.append(Oxygen(Span(start, max(until, start + HOUR)), device, flow))
+        course.oxygen.append(Oxygen(Interval(start, max(until, start + HOUR)), device, flow))
         start = max(until, start + HOUR)
 
 
-def _vasopressors(course: Course, hypotension: Span, chance: Generator) -> None:
+def _vasopressors(course: SimulatedCourse, hypotension: Interval, chance: Generator) -> None:
     start = hypotension.start + course.develops + uniform(chance, "crs.vasopressor_after", HOUR)
     end = max(hypotension.end, start + 8 * HOUR)
-    course.vasopressors.append(("norepinephrine", Span(start, end)))
-    course.hypotension = Span(hypotension.start, end)
+    course.vasopressors.append(("norepinephrine", Interval(start, end)))
+    course.hypotension = Interval(hypotension.start, end)
     if course.crs_peak == 4:
         second = start + uniform(chance, "crs.second_vasopressor_after", HOUR)
-        course.vasopressors.append(("epinephrine", Span(second, max(end, second + 4 * HOUR))))
+        course.vasopressors.append(("epinephrine", Interval(second, max(end, second + 4 * HOUR))))
 
 
-def _other_fevers(course: Course, chance: Generator) -> None:
+def _other_fevers(course: SimulatedCourse, chance: Generator) -> None:
     """Fever about the infusion, and infections: fever that is not CRS."""
     found = []
     if happens(chance, number("fever.early_share")):
         start = INFUSED_AT + uniform(chance, "fever.early_hours", HOUR)
-        found.append(Span(start, start + lognormal(chance, "fever.infection_lasts", HOUR)))
+        found.append(Interval(start, start + lognormal(chance, "fever.infection_lasts", HOUR)))
     for day in range(course.minutes // DAY):
         if happens(chance, number("fever.infection_per_day")):
             start = day * DAY + float(chance.uniform(0, DAY))
-            course.infections.append(Span(start, start + lognormal(chance, "fever.infection_lasts", HOUR)))
+            course.infections.append(Interval(start, start + lognormal(chance, "fever.infection_lasts", HOUR)))
     for span in (*found, *course.infections):
         course.spikes += _spikes(span, _height(course, chance), chance)
 
 
-def _icans(course: Course, rates: dict[str, float], chance: Generator) -> None:
+def _icans(course: SimulatedCourse, rates: dict[str, float], chance: Generator) -> None:
     base = number("icans.without_crs")
     with_crs = 1 - assumed(f"products.{course.product}")["crs"][0] / sum(assumed(f"products.{course.product}")["crs"])
     share = base if course.crs is None else (rates["icans"] - base * (1 - with_crs)) / with_crs
@@ -237,27 +237,27 @@ def _icans(course: Course, rates: dict[str, float], chance: Generator) -> None:
     _neurotoxicity(course, start, peak, chance)
 
 
-def _neurotoxicity(course: Course, start: float, peak: int, chance: Generator) -> None:
+def _neurotoxicity(course: SimulatedCourse, start: float, peak: int, chance: Generator) -> None:
     """Grade by grade up to the peak, which lasts a while, and down again."""
     end = start + lognormal(chance, "icans.lasts_days", DAY)
     at = start
     for grade in range(1, peak):
         until = at + uniform(chance, "icans.step_takes", HOUR)
-        course.icans.append(Neurotoxicity(Span(at, until), grade))
+        course.icans.append(Neurotoxicity(Interval(at, until), grade))
         at = until
     lasts = lognormal(chance, "icans.severe_lasts", HOUR) if peak >= 3 else (end - at) * 0.5
     until = at + max(lasts, 6 * HOUR)
-    course.icans.append(Neurotoxicity(Span(at, until), peak))
+    course.icans.append(Neurotoxicity(Interval(at, until), peak))
     if peak >= 3 and happens(chance, number("icans.seizure_share")):
         course.seizures.append(at + float(chance.uniform(0, 6 * HOUR)))
     falling = max(end - until, (peak - 1) * 8 * HOUR)
     for grade in range(peak - 1, 0, -1):
         later = until + falling / (peak - 1)
-        course.icans.append(Neurotoxicity(Span(until, later), grade))
+        course.icans.append(Neurotoxicity(Interval(until, later), grade))
         until = later
 
 
-def _given(course: Course, chance: Generator) -> None:
+def _given(course: SimulatedCourse, chance: Generator) -> None:
     """The drugs that usual care gives. They do not depend on any page."""
     if happens(chance, number("treatments.levetiracetam_share")):
         course.given += [
@@ -270,7 +270,7 @@ def _given(course: Course, chance: Generator) -> None:
         _against_crs(course, course.crs, chance)
     steroids = [one for one in course.icans if one.grade >= 2]
     if steroids and happens(chance, number("treatments.dexamethasone_in_icans_2")):
-        span = Span(min(one.span.start for one in steroids), max(one.span.end for one in steroids))
+        span = Interval(min(one.span.start for one in steroids), max(one.span.end for one in steroids))
         every = 6 * HOUR if max(one.grade for one in steroids) >= 3 else 12 * HOUR
         at = span.start + float(chance.uniform(1, 5)) * HOUR
         while at < min(span.end, span.start + 5 * DAY):
@@ -281,7 +281,7 @@ def _given(course: Course, chance: Generator) -> None:
     course.given = sorted(one for one in course.given if one.at < course.minutes - HOUR)
 
 
-def _against_crs(course: Course, crs: Span, chance: Generator) -> None:
+def _against_crs(course: SimulatedCourse, crs: Interval, chance: Generator) -> None:
     first = crs.start + uniform(chance, "treatments.paracetamol_after_fever", HOUR)
     course.waived_from = first
     at = first

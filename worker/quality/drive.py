@@ -21,7 +21,7 @@ AFTER_THE_LAST = timedelta(hours=1)
 DELIVERED_AFTER = timedelta(seconds=2)
 
 
-class SentPage(NamedTuple):
+class CountedPage(NamedTuple):
     """A page as the evaluation counts it. `levels`: of each condition the level that the page reports."""
 
     patient: str
@@ -45,7 +45,7 @@ class Closed(NamedTuple):
 class Driven(NamedTuple):
     """What a stay led to."""
 
-    pages: list[SentPage]
+    pages: list[CountedPage]
     closed: list[Closed]
     dead_letters: int
     begins: datetime
@@ -161,7 +161,7 @@ def drive(
     return Driven(pages, closed, dead, driver.begins, driver.ends)
 
 
-def sent(page: Page, state: PatientState) -> SentPage:
+def sent(page: Page, state: PatientState) -> CountedPage:
     """A page as it is counted. A first page reports its episode's level, later ones the level now."""
     levels = {condition: level for condition, level in page.levels if level is not None}
     opened = {episode.id: episode for episode in state.episodes.values()}
@@ -170,4 +170,4 @@ def sent(page: Page, state: PatientState) -> SentPage:
         if episode is not None and page.reason in FIRST:
             levels[episode.condition] = max(episode.level, levels.get(episode.condition, 0))
     ended = tuple(name for name in page.episodes if name not in opened)
-    return SentPage(page.patient, page.at, page.condition, levels, page.urgency, page.reason, page.to, ended)
+    return CountedPage(page.patient, page.at, page.condition, levels, page.urgency, page.reason, page.to, ended)

@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 
 from config.site import Site, load_site
 from worker.quality.answers import AnswerModel
-from worker.quality.cohort import PatientTruth, Plan, Simulated, decoded, simulate
+from worker.quality.cohort import CohortPlan, PatientTruth, Simulated, decoded, simulate
+from worker.quality.m_easix import Scored, scored
 from worker.quality.measures import Measures, measure
 from worker.quality.policies import OURS, StayOutcome, outcome
 from worker.quality.stream import Stay, opened, read
@@ -18,7 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Settings(NamedTuple):
+class EvaluationSettings(NamedTuple):
     """How a stream is evaluated. `by_hand`: sources in which a person charts what a device measured."""
 
     config_dir: Path | None
@@ -47,7 +48,7 @@ def on_all_cores(work: Callable[[T], R], items: Sequence[T], processes: int | No
 class Simulate:
     """One patient of a cohort, as a task."""
 
-    plan: Plan
+    plan: CohortPlan
 
     def __call__(self, number: int) -> Simulated:
         return simulate(self.plan, number)
@@ -57,7 +58,7 @@ class Simulate:
 class Evaluate:
     """One stay, as a task. A process reads the configuration once."""
 
-    settings: Settings
+    settings: EvaluationSettings
 
     def __call__(self, stay: Stay) -> StayOutcome | None:
         settings = self.settings
@@ -68,6 +69,16 @@ class Evaluate:
         return outcome(
             stay.patient, found.messages, found.unread, site, settings.answers, settings.seed, settings.comparators
         )
+
+
+@dataclass(frozen=True)
+class ScoreStay:
+    """m-EASIX of one stay, as a task."""
+
+    config_dir: Path | None
+
+    def __call__(self, stay: Stay) -> Scored | None:
+        return scored(stay, _site(self.config_dir, ()))
 
 
 _sites: dict[tuple[Path | None, tuple[str, ...]], Site] = {}

@@ -11,8 +11,11 @@ import msgspec
 from alerts.pages.concern import ENDED, FIRST
 from worker.quality.answers import NIGHT_FROM, NIGHT_UNTIL, is_night
 from worker.quality.cohort import PatientTruth, TrueOnset
-from worker.quality.drive import SentPage
+from worker.quality.drive import CountedPage
 from worker.quality.policies import ANY, StayOutcome
+
+NOTIFYING = ("critical", "high", "medium")
+"""Urgencies that ring a phone."""
 
 LATE = timedelta(minutes=60)
 """A page later than this after the charting is late."""
@@ -75,10 +78,11 @@ class ConditionMeasure(msgspec.Struct, frozen=True):
 
 
 class Burden(msgspec.Struct, frozen=True):
-    """How many pages, by what, to whom."""
+    """How many pages, by what, to whom. `first`: of medium urgency or more, about what is new, worse or back again."""
 
     patient_days: float
     pages: int
+    first: int
     urgencies: dict[str, int]
     conditions: dict[str, int]
     reasons: dict[str, int]
@@ -157,12 +161,13 @@ def measure(
     )
 
 
-def burden(pages: Sequence[SentPage], outcomes: Sequence[StayOutcome], zone: ZoneInfo) -> Burden:
+def burden(pages: Sequence[CountedPage], outcomes: Sequence[StayOutcome], zone: ZoneInfo) -> Burden:
     """The burden of pages over the days of some stays."""
     days = sum(((one.ends - one.begins) / timedelta(days=1) for one in outcomes), 0.0)
     return Burden(
         patient_days=days,
         pages=len(pages),
+        first=sum(page.reason in FIRST and page.urgency in NOTIFYING for page in pages),
         urgencies=_counts(page.urgency for page in pages),
         conditions=_counts(page.condition for page in pages),
         reasons=_counts(f"{page.urgency} {page.condition} {page.reason}" for page in pages),
@@ -217,7 +222,7 @@ def _minutes(wait: timedelta) -> float:
     return wait / timedelta(minutes=1)
 
 
-def _names(page: SentPage, condition: str, grade: int) -> bool:
+def _names(page: CountedPage, condition: str, grade: int) -> bool:
     """Whether a page reports a condition of a grade or more. An alert that names none stands for any."""
     return ANY in page.levels or page.levels.get(condition, 0) >= grade
 
@@ -253,7 +258,7 @@ def _delays(found: Sequence[float]) -> Delays | None:
 # -- ground ------------------------------------------------------------------------------------------
 
 
-def grounded(page: SentPage, truth: PatientTruth) -> bool | None:
+def grounded(page: CountedPage, truth: PatientTruth) -> bool | None:
     """Whether a page had ground in the truth: one thing that it names is true, or was a little before.
 
     None: the truth does not know, as of a score or a count. The end of a condition is judged by nothing.
@@ -268,7 +273,7 @@ def grounded(page: SentPage, truth: PatientTruth) -> bool | None:
     return any(known) if known else None
 
 
-def _ground(condition: str, page: SentPage, truth: PatientTruth) -> bool | None:
+def _ground(condition: str, page: CountedPage, truth: PatientTruth) -> bool | None:
     if condition in GROUND:
         return _has_been(page.at, truth, condition, 1)
     if condition in OVERDUE:
@@ -287,11 +292,11 @@ def _has_been(at: datetime, truth: PatientTruth, condition: str, grade: int) -> 
     return truth.worst(truth.signs, since, at) >= grade
 
 
-def _is_true(page: SentPage, truth: PatientTruth, condition: str, grade: int) -> bool:
+def _is_true(page: CountedPage, truth: PatientTruth, condition: str, grade: int) -> bool:
     return _has_been(page.at, truth, condition, grade)
 
 
-def _silence(pages: Sequence[SentPage], truth: PatientTruth) -> float:
+def _silence(pages: Sequence[CountedPage], truth: PatientTruth) -> float:
     """Hours of the longest time within a spell of grade 2 or more, once charted, in which nobody was paged."""
     longest = timedelta()
     for onset in truth.onsets:

@@ -10,7 +10,7 @@ from alerts.messages import AnyMessage, Reading
 from config.site import Site
 from config.vocabulary import READINGS, Sort
 from worker.quality.answers import AnswerModel
-from worker.quality.drive import Closed, Driven, Driver, SentPage, drive
+from worker.quality.drive import Closed, CountedPage, Driven, Driver, drive
 from worker.quality.stream import arrival
 
 OURS = "rules"
@@ -40,7 +40,7 @@ class StayOutcome(NamedTuple):
     messages: int
     unread: int
     dead_letters: int
-    pages: dict[str, list[SentPage]]
+    pages: dict[str, list[CountedPage]]
     closed: dict[str, list[Closed]]
 
 
@@ -93,19 +93,19 @@ NEWS2_PARTS = frozenset(
 )
 
 
-def _crossings(patient: str, scored: Scored, threshold: int) -> tuple[list[SentPage], list[Closed]]:
+def _crossings(patient: str, scored: Scored, threshold: int) -> tuple[list[CountedPage], list[Closed]]:
     """An alert each time the score comes to a threshold, until it falls below: the fewest that it can mean."""
     pages, closed, above = [], [], False
     for at, total in scored:
         if total >= threshold and not above:
-            pages.append(SentPage(patient, at, ANY, {ANY: total}, "high", "new", "on_call"))
+            pages.append(CountedPage(patient, at, ANY, {ANY: total}, "high", "new", "on_call"))
         elif above and total < threshold:
             closed.append(Closed(at, ANY, "resolved"))
         above = total >= threshold
     return pages, closed
 
 
-def naive(messages: Sequence[AnyMessage]) -> list[SentPage]:
+def naive(messages: Sequence[AnyMessage]) -> list[CountedPage]:
     """An alert for each value beyond a threshold; 0 and no value alert too where a threshold is a lower one."""
     found = []
     for one in messages:
@@ -114,7 +114,7 @@ def naive(messages: Sequence[AnyMessage]) -> list[SentPage]:
             continue
         high, low = NAIVE_HIGH.get(one.reading), NAIVE_LOW.get(one.reading)
         if (high is not None and value >= high) or (low is not None and value < low):
-            found.append(SentPage(one.patient, arrival(one), ANY, {ANY: 1}, "high", "new", "on_call"))
+            found.append(CountedPage(one.patient, arrival(one), ANY, {ANY: 1}, "high", "new", "on_call"))
     return found
 
 

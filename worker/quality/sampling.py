@@ -17,7 +17,7 @@ WARD, MONITOR, WEARABLE, LAB, PHARMACY = "ward", "monitor", "wearable", "lab", "
 ADMITTED_AT = 8 * HOUR
 
 
-class Observation(NamedTuple):
+class Measurement(NamedTuple):
     """A value as somebody or something found it, at a minute. `sound`: it is the truth, but for small errors."""
 
     at: float
@@ -28,7 +28,7 @@ class Observation(NamedTuple):
     sound: bool = True
 
 
-def observe(truth: Truth, charting: Charting, chance: Generator) -> list[Observation]:
+def observe(truth: Truth, charting: Charting, chance: Generator) -> list[Measurement]:
     """Everything that is found about a patient, in order of time."""
     found = [*_sets(truth, chance), *_assessments(truth, chance), *_laboratory(truth, chance)]
     if charting == "monitor":
@@ -42,7 +42,7 @@ def observe(truth: Truth, charting: Charting, chance: Generator) -> list[Observa
 # -- nurses ----------------------------------------------------------------------------------------
 
 
-def _sets(truth: Truth, chance: Generator) -> Iterator[Observation]:
+def _sets(truth: Truth, chance: Generator) -> Iterator[Measurement]:
     every, when_ill = number("charting.set_every") * HOUR, number("charting.set_every_when_ill") * HOUR
     first, jitter = number("charting.rounds_from") * HOUR, number("charting.round_jitter_minutes")
     last = len(truth.temperature) - HOUR
@@ -64,38 +64,38 @@ def _sets(truth: Truth, chance: Generator) -> Iterator[Observation]:
             if low and happens(chance, number("charting.recheck_share")):
                 later = at + uniform(chance, "charting.recheck_after_minutes")
                 yield from _pressure(truth, later, chance)
-                yield Observation(later, "spo2", _at(truth.spo2, later), "person", WARD)
+                yield Measurement(later, "spo2", _at(truth.spo2, later), "person", WARD)
         step = when_ill if ill else every
         planned = first + (np.floor((planned - first) / step) + 1) * step
     yield from _support_changes(truth)
 
 
-def _set(truth: Truth, at: float, chance: Generator) -> Iterator[Observation]:
+def _set(truth: Truth, at: float, chance: Generator) -> Iterator[Measurement]:
     thermometer = float(chance.normal(0, number("artefacts.thermometer_sd")))
-    yield Observation(at, "temperature", _at(truth.temperature, at) + thermometer, "person", WARD)
+    yield Measurement(at, "temperature", _at(truth.temperature, at) + thermometer, "person", WARD)
     yield from _pressure(truth, at, chance)
-    yield Observation(at, "heart_rate", _at(truth.heart_rate, at), "person", WARD)
-    yield Observation(at, "respiratory_rate", _at(truth.respiratory_rate, at), "person", WARD)
-    yield Observation(at, "spo2", _at(truth.spo2, at), "person", WARD)
+    yield Measurement(at, "heart_rate", _at(truth.heart_rate, at), "person", WARD)
+    yield Measurement(at, "respiratory_rate", _at(truth.respiratory_rate, at), "person", WARD)
+    yield Measurement(at, "spo2", _at(truth.spo2, at), "person", WARD)
 
 
 def _pressure(
     truth: Truth, at: float, chance: Generator, source: str = WARD, by: str = "cuff"
-) -> Iterator[Observation]:
+) -> Iterator[Measurement]:
     error = float(chance.normal(0, number("artefacts.cuff_sd")))
     systolic = _at(truth.systolic, at) + error
     diastolic = _at(truth.diastolic, at) + 0.6 * error
-    yield Observation(at, "systolic_bp", systolic, by, source)
-    yield Observation(at, "diastolic_bp", diastolic, by, source)
+    yield Measurement(at, "systolic_bp", systolic, by, source)
+    yield Measurement(at, "diastolic_bp", diastolic, by, source)
     if happens(chance, number("charting.mean_charted_share")):
-        yield Observation(at, "mean_bp", diastolic + (systolic - diastolic) / 3, by, source)
+        yield Measurement(at, "mean_bp", diastolic + (systolic - diastolic) / 3, by, source)
 
 
 def _at(series: Series, at: float) -> float:
     return float(series[min(int(at), len(series) - 1)])
 
 
-def _is_abnormal(one: Observation) -> bool:
+def _is_abnormal(one: Measurement) -> bool:
     bounds = {"temperature": FEVER, "systolic_bp": HYPOTENSION_SYSTOLIC, "spo2": HYPOXIA}
     bound = bounds.get(one.kind)
     if bound is None or isinstance(one.value, str):
@@ -107,15 +107,15 @@ def _device(truth: Truth, at: float) -> str:
     return next((one.device for one in reversed(truth.course.oxygen) if one.span.start <= at < one.span.end), "none")
 
 
-def _oxygen(truth: Truth, at: float) -> Iterator[Observation]:
+def _oxygen(truth: Truth, at: float) -> Iterator[Measurement]:
     device = _device(truth, at)
-    yield Observation(at, "oxygen_device", device, "person", WARD)
+    yield Measurement(at, "oxygen_device", device, "person", WARD)
     flow = next((one.flow for one in truth.course.oxygen if one.device == device), 0.0)
     if flow:
-        yield Observation(at, "oxygen_flow", flow, "person", WARD)
+        yield Measurement(at, "oxygen_flow", flow, "person", WARD)
 
 
-def _support_changes(truth: Truth) -> Iterator[Observation]:
+def _support_changes(truth: Truth) -> Iterator[Measurement]:
     """A device of oxygen is charted as it is put on or taken off."""
     for one in truth.course.oxygen:
         for at in (one.span.start + 1, one.span.end + 1):
@@ -123,20 +123,20 @@ def _support_changes(truth: Truth) -> Iterator[Observation]:
                 yield from _oxygen(truth, at)
 
 
-def _assessments(truth: Truth, chance: Generator) -> Iterator[Observation]:
+def _assessments(truth: Truth, chance: Generator) -> Iterator[Measurement]:
     """ICE at fixed hours, more often while ICANS lasts, and out of turn where somebody notices confusion."""
     last = len(truth.ice) - HOUR
     for at in sorted(time for time in _assessed_at(truth, chance) if ADMITTED_AT < time < last):
         grade = int(truth.icans[int(at)])
         if grade < 4:
-            yield Observation(at, "ice", float(truth.ice[int(at)]), "person", WARD)
+            yield Measurement(at, "ice", float(truth.ice[int(at)]), "person", WARD)
         if grade >= 2:
-            yield Observation(at, "consciousness", CONSCIOUSNESS[grade], "person", WARD)
+            yield Measurement(at, "consciousness", CONSCIOUSNESS[grade], "person", WARD)
         elif grade == 0 and truth.icans[max(int(at) - DAY, 0) : int(at)].any():
-            yield Observation(at, "consciousness", "spontaneous", "person", WARD)
+            yield Measurement(at, "consciousness", "spontaneous", "person", WARD)
     for at in truth.course.seizures:
         if at < last:
-            yield Observation(at + 4, "seizure", "brief", "person", WARD)
+            yield Measurement(at + 4, "seizure", "brief", "person", WARD)
 
 
 def _assessed_at(truth: Truth, chance: Generator) -> Iterator[float]:
@@ -156,7 +156,7 @@ def _assessed_at(truth: Truth, chance: Generator) -> Iterator[float]:
 # -- laboratory ------------------------------------------------------------------------------------
 
 
-def _laboratory(truth: Truth, chance: Generator) -> Iterator[Observation]:
+def _laboratory(truth: Truth, chance: Generator) -> Iterator[Measurement]:
     for day in range(len(truth.ice) // DAY):
         at = day * DAY + uniform(chance, "laboratory.hour", HOUR)
         if at < ADMITTED_AT:
@@ -167,18 +167,18 @@ def _laboratory(truth: Truth, chance: Generator) -> Iterator[Observation]:
             yield from _draw(truth, one.start + 2 * HOUR, ("crp", "white_cells", "neutrophils", "platelets"), chance)
 
 
-def _draw(truth: Truth, at: float, kinds: tuple[str, ...], chance: Generator) -> Iterator[Observation]:
+def _draw(truth: Truth, at: float, kinds: tuple[str, ...], chance: Generator) -> Iterator[Measurement]:
     values = {kind: truth.laboratory(kind, at, chance) for kind in kinds}
     if "white_cells" in values and "neutrophils" in values:
         values["neutrophils"] = min(values["neutrophils"], 0.9 * values["white_cells"])
     for kind, value in values.items():
-        yield Observation(at, kind, value, "laboratory", LAB)
+        yield Measurement(at, kind, value, "laboratory", LAB)
 
 
 # -- devices ---------------------------------------------------------------------------------------
 
 
-def _stream(truth: Truth, source: str, every: float, chance: Generator) -> Iterator[Observation]:
+def _stream(truth: Truth, source: str, every: float, chance: Generator) -> Iterator[Measurement]:
     """Rates, saturation and temperature at a fixed interval, while the device is worn."""
     by = "monitor" if source == MONITOR else "patch"
     complete = assumed("charting.wearable_complete") if source == WEARABLE else {}
@@ -193,7 +193,7 @@ def _stream(truth: Truth, source: str, every: float, chance: Generator) -> Itera
         for at in np.arange(start, end, every):
             for kind, values in series.items():
                 if happens(chance, complete.get(kind, 1.0)):
-                    yield Observation(float(at), kind, float(values[int(at)]), by, source)
+                    yield Measurement(float(at), kind, float(values[int(at)]), by, source)
 
 
 def _worn(truth: Truth, source: str, chance: Generator) -> Iterator[tuple[float, float]]:
@@ -205,7 +205,7 @@ def _worn(truth: Truth, source: str, chance: Generator) -> Iterator[tuple[float,
         at = int(end + DAY)
 
 
-def _cuffs(truth: Truth, chance: Generator) -> Iterator[Observation]:
+def _cuffs(truth: Truth, chance: Generator) -> Iterator[Measurement]:
     every = number("charting.monitor_cuff_every_minutes")
     for at in np.arange(INFUSED_AT, len(truth.ice) - HOUR, every):
         yield from _pressure(truth, float(at), chance, MONITOR, "monitor")

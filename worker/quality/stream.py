@@ -14,7 +14,7 @@ from alerts.message_json import BadMessage, read_message
 from alerts.messages import AnyMessage
 
 
-class Named(msgspec.Struct):
+class StayLine(msgspec.Struct):
     """The part of a line that tells its stay."""
 
     patient: str
@@ -50,7 +50,7 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 
 def read_stays(path: Path) -> list[Stay]:
     """The stays of a stream, in the order of their first lines. A line without a patient belongs to none."""
-    known = msgspec.json.Decoder(Named)
+    known = msgspec.json.Decoder(StayLine)
     found: dict[str, list[bytes]] = {}
     with opened(path) as lines:
         for line in lines:
@@ -60,7 +60,7 @@ def read_stays(path: Path) -> list[Stay]:
     return [Stay(patient, lines) for patient, lines in found.items()]
 
 
-def _patient(known: msgspec.json.Decoder[Named], line: bytes) -> str:
+def _patient(known: msgspec.json.Decoder[StayLine], line: bytes) -> str:
     try:
         return known.decode(line).patient
     except msgspec.DecodeError:

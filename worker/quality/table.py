@@ -21,6 +21,7 @@ def tables(found: Mapping[str, Measures]) -> Iterator[str]:
 BURDEN_COLUMNS = (
     "pages per patient-day",
     "critical and high",
+    "first, medium and more",
     "pages per 100 patient-days by urgency",
     "without ground per patient-day",
     "longest silence, h",
@@ -44,7 +45,8 @@ def _burden(one: Measures) -> Row:
     urgencies = ", ".join(f"{name} {100 * burden.per_day(count):.1f}" for name, count in burden.urgencies.items())
     ground = f"{one.groundless_per_day:.2f} of {burden.per_day(one.judged):.2f}" if one.judged else "-"
     silence = f"{one.longest_silence:.0f}" if one.longest_silence is not None else "-"
-    return (f"{burden.per_day():.2f}", f"{burden.urgent_per_day:.2f}", urgencies, ground, silence)
+    first = f"{burden.per_day(burden.first):.2f}"
+    return (f"{burden.per_day():.2f}", f"{burden.urgent_per_day:.2f}", first, urgencies, ground, silence)
 
 
 def _condition(one: ConditionMeasure) -> Row:

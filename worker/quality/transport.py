@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from config.vocabulary import PRODUCTS, READINGS
 from worker.quality.assumptions import PRODUCT_CODES, assumed, number
 from worker.quality.course import DAY, INFUSED_AT, Generator, happens, lognormal, uniform
-from worker.quality.sampling import ADMITTED_AT, LAB, MONITOR, PHARMACY, WARD, WEARABLE, Observation
+from worker.quality.sampling import ADMITTED_AT, LAB, MONITOR, PHARMACY, WARD, WEARABLE, Measurement
 from worker.quality.truth import Truth
 
 ZONE = ZoneInfo("Europe/Rome")
@@ -46,10 +46,10 @@ class Sent(NamedTuple):
 
     arrives: float
     body: Body
-    observation: Observation | None = None
+    observation: Measurement | None = None
 
 
-def messages(truth: Truth, found: list[Observation], patient: str, chance: Generator) -> list[Sent]:
+def messages(truth: Truth, found: list[Measurement], patient: str, chance: Generator) -> list[Sent]:
     """The messages of a stay, in order of arrival, each with an id of its own."""
     skew = {source: _skew(chance) for source in (MONITOR, WEARABLE)}
     waits: dict[tuple[str, float], float] = {}
@@ -100,7 +100,7 @@ def _skew(chance: Generator) -> float:
 
 
 def _of_observation(
-    one: Observation, patient: str, skew: dict[str, float], waits: dict[tuple[str, float], float], chance: Generator
+    one: Measurement, patient: str, skew: dict[str, float], waits: dict[tuple[str, float], float], chance: Generator
 ) -> list[Sent]:
     body = _body("reading", one.source, patient, one.at, reading=one.kind, value=_text(one), by=one.by)
     if unit := READINGS[one.kind].unit:
@@ -117,13 +117,13 @@ def _of_observation(
     return sent
 
 
-def _text(one: Observation) -> str:
+def _text(one: Measurement) -> str:
     if isinstance(one.value, str):
         return one.value
     return f"{max(one.value, 0.0):.{DECIMALS.get(one.kind, TWO_DECIMALS)}f}"
 
 
-def _stored(one: Observation, body: Body, waits: dict[tuple[str, float], float], chance: Generator) -> float:
+def _stored(one: Measurement, body: Body, waits: dict[tuple[str, float], float], chance: Generator) -> float:
     """When a nurse's entry is stored, a set at once. One in eight is charted ahead, for the next full hour."""
     known = waits.get((one.source, one.at))
     if known is None:
@@ -136,7 +136,7 @@ def _stored(one: Observation, body: Body, waits: dict[tuple[str, float], float],
     return one.at + known
 
 
-def _laboratory(one: Observation, body: Body, waits: dict[tuple[str, float], float], chance: Generator) -> list[Sent]:
+def _laboratory(one: Measurement, body: Body, waits: dict[tuple[str, float], float], chance: Generator) -> list[Sent]:
     table = assumed(f"laboratory.{one.kind}")
     body |= {limit: str(table[limit]) for limit in ("low", "high") if limit in table}
     urgent = one.at % DAY > 7 * 60 + 1 and one.at > ADMITTED_AT + 61

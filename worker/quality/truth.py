@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.quality.assumptions import assumed, number, pair
-from worker.quality.course import DAY, HOUR, SEVERITY, Course, Generator, Span
+from worker.quality.course import DAY, HOUR, SEVERITY, Generator, Interval, SimulatedCourse
 
 Series = NDArray[np.float64]
 Grades = NDArray[np.int8]
@@ -63,7 +63,7 @@ class Onset(NamedTuple):
 class Truth:
     """The series of a patient, one value a minute."""
 
-    course: Course
+    course: SimulatedCourse
     temperature: Series
     systolic: Series
     diastolic: Series
@@ -96,7 +96,7 @@ def _curve(kind: str, minutes: Series, deviate: float) -> Series:
     return found
 
 
-def live(course: Course, chance: Generator) -> Truth:
+def live(course: SimulatedCourse, chance: Generator) -> Truth:
     """The truth of a course."""
     length = course.minutes
     at = np.arange(length, dtype=float)
@@ -154,7 +154,7 @@ def live(course: Course, chance: Generator) -> Truth:
     return truth
 
 
-def _heat(course: Course, at: Series) -> Series:
+def _heat(course: SimulatedCourse, at: Series) -> Series:
     """Cel above the patient's own temperature."""
     heat = np.zeros_like(at)
     for spike in course.spikes:
@@ -168,17 +168,17 @@ def _heat(course: Course, at: Series) -> Series:
     return heat
 
 
-def _ramped(span: Span, at: Series, ramp: float) -> Series:
+def _ramped(span: Interval, at: Series, ramp: float) -> Series:
     found: Series = np.interp(at, [span.start, span.start + ramp, span.end, span.end + ramp], [0.0, 1.0, 1.0, 0.0])
     return found
 
 
-def _depth(span: Span | None, course: Course, at: Series) -> Series:
+def _depth(span: Interval | None, course: SimulatedCourse, at: Series) -> Series:
     """0 to 1: how far a sign has developed."""
     return np.zeros_like(at) if span is None else _ramped(span, at, course.develops)
 
 
-def _during(span: Span, at: Series) -> Series:
+def _during(span: Interval, at: Series) -> Series:
     return ((at >= span.start) & (at < span.end)).astype(float)
 
 
@@ -189,7 +189,7 @@ def _wander(length: int, chance: Generator) -> Series:
     return found
 
 
-def _deviates(course: Course, chance: Generator) -> dict[str, float]:
+def _deviates(course: SimulatedCourse, chance: Generator) -> dict[str, float]:
     severity = SEVERITY[course.crs_peak] * 1.3
     found = {}
     for kind in LABORATORY:
@@ -198,7 +198,7 @@ def _deviates(course: Course, chance: Generator) -> dict[str, float]:
     return found
 
 
-def _by_signs(course: Course, at: Series, hypotensive: Any, hypoxic: Any) -> Grades:
+def _by_signs(course: SimulatedCourse, at: Series, hypotensive: Any, hypoxic: Any) -> Grades:
     """The grade that pressure and oxygen give, fever aside: ASTCT 2019."""
     grade = np.where(hypotensive | hypoxic, 2, 0)
     for one in course.oxygen:
@@ -209,14 +209,14 @@ def _by_signs(course: Course, at: Series, hypotensive: Any, hypoxic: Any) -> Gra
     return found
 
 
-def _crs(course: Course, at: Series, fever: Any, by_signs: Grades, within: Any) -> Grades:
+def _crs(course: SimulatedCourse, at: Series, fever: Any, by_signs: Grades, within: Any) -> Grades:
     """The CRS grade: within the CRS, with fever, or without once an antipyretic waives it."""
     counts = within & (fever | (at >= course.waived_from))
     grade = np.where(counts & (by_signs > 0), by_signs, np.where(within & fever, 1, 0))
     return grade.astype(np.int8)
 
 
-def _icans(course: Course, length: int) -> Grades:
+def _icans(course: SimulatedCourse, length: int) -> Grades:
     grade = np.zeros(length, dtype=np.int8)
     for one in course.icans:
         first, last = min(int(one.span.start), length), min(int(one.span.end), length)
@@ -225,17 +225,17 @@ def _icans(course: Course, length: int) -> Grades:
 
 
 def _ice(icans: Grades, chance: Generator) -> Grades:
-    """A score within the band of the grade, which moves every few hours."""
+    """A score within the band of the grade, which every few hours moves by a point or stays."""
     found = np.empty(len(icans), dtype=np.int8)
-    own = 10
-    at = 0
+    score, at = 10, 0
+    changes = np.flatnonzero(np.diff(icans)) + 1
     while at < len(icans):
-        until = min(at + int(chance.uniform(*pair("icans.ice_changes_every")) * HOUR), len(icans))
-        position = chance.random_sample()
-        for grade in np.unique(icans[at:until]):
-            low, high = ICE_BANDS[int(grade)] if grade else (own, own)
-            score = low + int(position * (high - low + 0.999))
-            found[at:until][icans[at:until] == grade] = score
+        until = at + int(chance.uniform(*pair("icans.ice_changes_every")) * HOUR)
+        following = changes[changes > at]
+        until = min(until, len(icans), int(following[0]) if len(following) else until)
+        low, high = ICE_BANDS[int(icans[at])]
+        score = min(max(score + int(chance.randint(-1, 2)), low), high)
+        found[at:until] = score
         at = until
     return found
 

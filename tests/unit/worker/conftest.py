@@ -64,7 +64,7 @@ def command_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def service(command_environment: None, store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that the commands find; nobody is woken."""
     del command_environment
-    monkeypatch.setattr("worker.runtime.runtime.connect", lambda _: redis)
-    monkeypatch.setattr("worker.client.connect", lambda _: redis)
+    monkeypatch.setattr("worker.runtime.runtime.connect", lambda *_, **__: redis)
+    monkeypatch.setattr("worker.client.connect", lambda *_, **__: redis)
     monkeypatch.setattr(Client, "wake", lambda *_: None)
     return store

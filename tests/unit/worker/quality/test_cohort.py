@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from worker.quality.assumptions import PRODUCTS, assumptions
-from worker.quality.cohort import Plan, generator, lived, simulate
+from worker.quality.cohort import CohortPlan, generator, lived, simulate
 from worker.quality.course import DAY, HOUR
 from worker.quality.sampling import CHARTINGS
 from worker.quality.stream import Stay, read
@@ -56,7 +56,7 @@ MEDIAN_TOLERANCE = 0.30
 
 @pytest.fixture(scope="module")
 def cohort() -> list[Truth]:
-    plan = Plan("cohort", "ward", 15, 7)
+    plan = CohortPlan("cohort", "ward", 15, 7)
     return [lived(plan, number) for number in range(PATIENTS)]
 
 
@@ -105,20 +105,20 @@ def test_icans_has_the_published_rate_onset_and_its_severe_share(cohort: list[Tr
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
-    plan = Plan("cohort", "monitor", 2, 3)
+    plan = CohortPlan("cohort", "monitor", 2, 3)
     assert simulate(plan, 5) == simulate(plan, 5)
     assert simulate(plan, 5).lines != simulate(plan._replace(seed=4), 5).lines
 
 
 def test_a_patient_does_not_depend_on_how_many_there_are_nor_on_who_measures() -> None:
-    ward, monitor = (lived(Plan("cohort", charting, 3, 1), 2) for charting in ("ward", "monitor"))
+    ward, monitor = (lived(CohortPlan("cohort", charting, 3, 1), 2) for charting in ("ward", "monitor"))
     assert (ward.temperature == monitor.temperature).all()
     assert ward.onsets == monitor.onsets
 
 
 @pytest.mark.parametrize("charting", CHARTINGS)
 def test_every_line_is_a_native_message(charting: str) -> None:
-    plan = Plan("axi-cel", next(one for one in CHARTINGS if one == charting), 3, 1)
+    plan = CohortPlan("axi-cel", next(one for one in CHARTINGS if one == charting), 3, 1)
     found = read(Stay("x", simulate(plan, 0).lines))
     assert found.unread == 0
     assert {message.type for message in found.messages} >= {"registration", "reading", "discharge"}
@@ -127,12 +127,12 @@ def test_every_line_is_a_native_message(charting: str) -> None:
 
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_each_product_has_a_course(product: str) -> None:
-    truth = lived(Plan(product, "ward", 14, 1), 1)
+    truth = lived(CohortPlan(product, "ward", 14, 1), 1)
     assert len(truth.temperature) == 15 * DAY
 
 
 def test_what_goes_wrong_on_the_way_is_in_the_stream() -> None:
-    lines = [line for number in range(12) for line in simulate(Plan("cohort", "ward", 14, 1), number).lines]
+    lines = [line for number in range(12) for line in simulate(CohortPlan("cohort", "ward", 14, 1), number).lines]
     bodies = [msgspec.json.decode(line) for line in lines]
     versions = {(body["patient"], body["id"], body.get("status")) for body in bodies}
     statuses = Counter(status for _, _, status in versions)
@@ -146,14 +146,14 @@ def test_what_goes_wrong_on_the_way_is_in_the_stream() -> None:
 
 
 def test_a_correction_has_the_id_of_what_it_corrects() -> None:
-    lines = [line for number in range(6) for line in simulate(Plan("cohort", "ward", 14, 1), number).lines]
+    lines = [line for number in range(6) for line in simulate(CohortPlan("cohort", "ward", 14, 1), number).lines]
     bodies = [msgspec.json.decode(line) for line in lines]
     first = {(body["patient"], body["id"]) for body in bodies if body.get("status") in (None, "preliminary")}
     assert {(one["patient"], one["id"]) for one in bodies if one.get("status") == "corrected"} <= first
 
 
 def test_spells_join_over_short_gaps_and_short_ones_are_left_out() -> None:
-    cohort = lived(Plan("cohort", "ward", 2, 1), 1)
+    cohort = lived(CohortPlan("cohort", "ward", 2, 1), 1)
     series = cohort.fever & False
     series[100:200] = series[260:300] = series[2000:2005] = True
     assert spells(series, apart=61, shortest=15) == [(100, 300)]

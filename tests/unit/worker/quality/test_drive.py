@@ -9,8 +9,8 @@ import pytest
 from alerts.messages import MESSAGE, AnyMessage
 from config.site import Site, load_site
 from worker.quality.answers import NOBODY, parse_answer
-from worker.quality.drive import SentPage, drive
-from worker.quality.evaluation import Evaluate, Settings, on_all_cores, with_hand_charted
+from worker.quality.drive import CountedPage, drive
+from worker.quality.evaluation import Evaluate, EvaluationSettings, on_all_cores, with_hand_charted
 from worker.quality.policies import ANY, NAIVE, NEWS2_5, OURS, UNCONFIRMED, StayOutcome, naive, outcome
 from worker.quality.stream import Stay, digest, read, read_stays, written
 
@@ -40,7 +40,7 @@ def saturation(minutes: float, value: float, by: str = "monitor") -> AnyMessage:
     return reading(minutes, "spo2", value, "%", by)
 
 
-def shown(pages: list[SentPage]) -> list[tuple[float, str, str, str]]:
+def shown(pages: list[CountedPage]) -> list[tuple[float, str, str, str]]:
     return [((page.at - START) / timedelta(minutes=1), page.condition, page.reason, page.to) for page in pages]
 
 
@@ -142,7 +142,7 @@ def test_a_stream_has_one_digest_and_another_stream_another(stream: Path) -> Non
 
 
 def test_all_cores_give_what_one_gives(stream: Path) -> None:
-    work = Evaluate(Settings(None, FAST, 1, comparators=False))
+    work = Evaluate(EvaluationSettings(None, FAST, 1, comparators=False))
     stays = read_stays(stream)
     assert list(on_all_cores(work, stays, 2)) == list(on_all_cores(work, stays, 1))
 

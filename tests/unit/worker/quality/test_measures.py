@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from worker.quality.cohort import PatientTruth, TrueOnset
-from worker.quality.drive import Closed, SentPage
+from worker.quality.drive import Closed, CountedPage
 from worker.quality.measures import ConditionMeasure, Delays, Measures, grounded, measure
 from worker.quality.policies import ANY, NEWS2_5, OURS, StayOutcome
 
@@ -50,20 +50,20 @@ TRUTH = PatientTruth(
 )
 
 
-def page(hours: float, condition: str = "crs", level: int = 1, **fields: Any) -> SentPage:
+def page(hours: float, condition: str = "crs", level: int = 1, **fields: Any) -> CountedPage:
     known = {"urgency": "medium", "reason": "new", "to": "haematologist-1"} | fields
-    return SentPage("P", at(hours), condition, {condition: level}, **known)
+    return CountedPage("P", at(hours), condition, {condition: level}, **known)
 
 
-def outcome(*pages: SentPage, closed: list[Closed] | None = None, policy: str = OURS) -> StayOutcome:
+def outcome(*pages: CountedPage, closed: list[Closed] | None = None, policy: str = OURS) -> StayOutcome:
     return StayOutcome("P", at(0), at(48), 100, 0, 0, {policy: list(pages)}, {policy: closed or []})
 
 
-def measured(*pages: SentPage, closed: list[Closed] | None = None, policy: str = OURS) -> Measures:
+def measured(*pages: CountedPage, closed: list[Closed] | None = None, policy: str = OURS) -> Measures:
     return measure(policy, [outcome(*pages, closed=closed, policy=policy)], {"P": TRUTH}, ROME)
 
 
-def crs(grade: int, *pages: SentPage, **named: Any) -> ConditionMeasure:
+def crs(grade: int, *pages: CountedPage, **named: Any) -> ConditionMeasure:
     return measured(*pages, **named).condition(f"crs >= {grade}")
 
 
@@ -84,6 +84,7 @@ def test_pages_are_counted_per_patient_day_and_by_urgency() -> None:
     assert (burden.patient_days, burden.pages, burden.per_day()) == (2.0, 6, 3.0)
     assert burden.urgencies == {"critical": 2, "low": 2, "medium": 1, "high": 1}
     assert burden.urgent_per_day == 1.5
+    assert burden.first == 4  # neither the end nor what only a list is notified of
     assert burden.reasons["high crs worse"] == 1
     assert burden.conditions == {"crs": 3, "icans": 2, "overdue_vitals": 1}
 
@@ -192,7 +193,7 @@ def test_a_single_value_beyond_a_threshold_stands_for_its_moment_only() -> None:
         (page(8, ANY), False),
     ],
 )
-def test_a_page_has_ground_if_what_it_names_is_or_was_just_true(sent: SentPage, ground: bool | None) -> None:
+def test_a_page_has_ground_if_what_it_names_is_or_was_just_true(sent: CountedPage, ground: bool | None) -> None:
     assert grounded(sent, TRUTH) is ground
 
 
