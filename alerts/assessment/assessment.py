@@ -147,7 +147,7 @@ def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) ->
         would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
     return assessment, ResultCache(
-        course=cache.course.followed_by(severity.steps),
+        course=cache.course.followed_by(severity.steps, chart.infused),
         config_digest=digest,
         ctcae=laboratory,
         easix=endothelium,

@@ -37,7 +37,7 @@ class Stretch(Struct, frozen=True, array_like=True):
     @property
     def end(self) -> datetime:
         """The last moment of the stretch."""
-        return self.course.as_of or self.since
+        return _end(self.course)
 
 
 class CourseHistory(Struct, frozen=True, array_like=True):
@@ -66,15 +66,20 @@ class CourseHistory(Struct, frozen=True, array_like=True):
         cut = Stretch(since, replace(course, as_of=max(since, _last_moment(chart, at) or since)))
         return CourseHistory((*known[:-1], cut))
 
-    def after(self, before: Chart, now: Chart) -> "CourseHistory":
-        """The history that a change of the chart leaves: up to the earliest time that it concerns."""
-        changed = differs_from(before, now, crs.KINDS)
+    def after(self, before: Chart, now: Chart, thinned: Chart) -> "CourseHistory":
+        """The history that a change of the chart leaves: up to the earliest time that it concerns.
+
+        `thinned`: what is kept of `now`.
+        """
+        changed = differs_from(before, now, crs.KINDS, thinned)
         return self if changed is None else self.until(changed - INSTANT, now)
 
-    def followed_by(self, courses: Iterable[CrsCourse]) -> "CourseHistory":
-        """The history with the course after each further moment."""
+    def followed_by(self, courses: Iterable[CrsCourse], infused: datetime | None = None) -> "CourseHistory":
+        """The history with the course after each further moment. It begins again with the infusion."""
         known = list(self.stretches)
         for course in courses:
+            if infused is not None and known and known[-1].end < infused <= _end(course):
+                known.clear()
             _add(known, course)
         return CourseHistory(tuple(known))
 
@@ -84,13 +89,18 @@ def later(one: CourseHistory, other: CourseHistory) -> CourseHistory:
     return other if other.end is not None and (one.end is None or one.end < other.end) else one
 
 
-def _add(known: list[Stretch], course: CrsCourse) -> None:
+def _end(course: CrsCourse) -> datetime:
     assert course.as_of is not None, "the course after a moment"
-    if not known or known[-1].end < course.as_of:
+    return course.as_of
+
+
+def _add(known: list[Stretch], course: CrsCourse) -> None:
+    at = _end(course)
+    if not known or known[-1].end < at:
         if known and replace(course, as_of=known[-1].course.as_of) == known[-1].course:
             known[-1] = Stretch(known[-1].since, course)
         else:
-            known.append(Stretch(course.as_of, course))
+            known.append(Stretch(at, course))
     if len(known) > STRETCHES_KEPT:
         del known[_least_needed(known)]
 

@@ -61,7 +61,7 @@ class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         if now is before:
             return self
-        course = self.course.after(before, unthinned or now)
+        course = self.course.after(before, unthinned or now, now)
         if now.admission != before.admission:
             return ResultCache(course=course)
         changed = now.changed_since(before)

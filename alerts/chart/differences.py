@@ -14,16 +14,21 @@ ALWAYS = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 """Before everything that is charted."""
 
 
-def differs_from(before: Chart, now: Chart, kinds: Collection[str]) -> datetime | None:
+def differs_from(before: Chart, now: Chart, kinds: Collection[str], thinned: Chart | None = None) -> datetime | None:
     """The earliest time at which two versions of a chart differ; None: they do not.
 
     Only entries of `kinds`, the infusion and the setting of care count. Another infusion concerns all times.
+    `thinned`: what is kept of `now`. A kind does not differ if no other entries of it are kept than before.
     """
     if now is before:
         return None
     if now.infused != before.infused:
         return ALWAYS
-    found = [_first_difference(before.entries.get(kind, ()), now.entries.get(kind, ())) for kind in kinds]
+    kept = (thinned or now).entries
+    changed = [
+        kind for kind in kinds if (series := kept.get(kind)) is not (was := before.entries.get(kind)) and series != was
+    ]
+    found = [_first_difference(before.entries.get(kind, ()), now.entries.get(kind, ())) for kind in changed]
     found.append(_setting_differs_from(before, now))
     return min((at for at in found if at is not None), default=None)
 

@@ -129,7 +129,7 @@ def test_a_late_or_corrected_stay_is_assessed_as_without_all_that_is_kept(
 ) -> None:
     with nothing_thinned():
         for now, state in lived(arriving(messages, apart)):
-            for at in (now, now - HOUR, now - 3 * DAY, state.chart.infused or now):
+            for at in (now, now - HOUR, now - 3 * DAY, (state.chart.infused or now) - HOUR):
                 assert assess(state.chart, at, SITE, state.result_cache) == assess(state.chart, at, SITE)
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from alerts.assessment.assessment import assess_onward
+from alerts.assessment.assessment import assess, assess_onward
 from alerts.assessment.course_history import STRETCHES_KEPT, CourseHistory
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
-from alerts.chart.charting import chart_message
+from alerts.chart.charting import chart_message, place_message
 from alerts.grading import crs
 from alerts.grading.crs import CrsCourse
 from alerts.messages import AnyMessage
@@ -97,4 +97,28 @@ def test_a_late_reading_that_the_table_does_not_use_leaves_the_course() -> None:
     chart = charted(registered(), *(temperature(INFUSED + number * HOUR) for number in range(10)))
     history = assess_onward(chart, INFUSED + 9 * HOUR, SITE, ResultCache())[1].course
     pulse = message("reading", INFUSED + HOUR, reading="heart_rate", value="90", unit="/min", by="monitor")
-    assert history.after(chart, charted(pulse, onto=chart)) is history
+    then = charted(pulse, onto=chart)
+    assert history.after(chart, then, then) is history
+
+
+def test_a_late_reading_of_which_nothing_is_kept_leaves_the_course() -> None:
+    end = INFUSED + 9 * HOUR
+    values = ("36.6", "36.8", "36.9", "36.7")
+    of_an_hour = [temperature(INFUSED + HOUR + number * MINUTE, value) for number, value in enumerate(values)]
+    chart = charted(registered(), *of_an_hour, temperature(end))
+    cache = assess_onward(chart, end, SITE, ResultCache())[1]
+    placed = place_message(chart, temperature(INFUSED + HOUR + 90 * MINUTE / 60, "36.7"), END, SITE)
+    kept = placed.chart.thinned(chart, [placed.placed] if placed.placed else [])
+    assert placed.chart.entries != chart.entries == kept.entries
+    assert cache.after(chart, kept, unthinned=placed.chart) == cache
+
+
+def test_what_was_followed_before_the_infusion_is_not_carried_across_it() -> None:
+    """A moment before the infusion that no assessment came to is not taken for one without CRS."""
+    well, fever = temperature(INFUSED - 5 * HOUR), temperature(INFUSED - 3 * HOUR, "38.6")
+    chart = charted(registered(), well)
+    cache = assess_onward(chart, INFUSED - 5 * HOUR, SITE, ResultCache())[1]
+    then = charted(fever, temperature(INFUSED + HOUR), onto=chart)
+    cache = assess_onward(then, INFUSED + HOUR, SITE, cache.after(chart, then))[1]
+    at = INFUSED - 2 * HOUR
+    assert assess(then, at, SITE, cache) == assess(then, at, SITE)
