@@ -144,8 +144,8 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
 
 
 @cache
-def _memory_of(run: Runtime) -> set_back.Memory:
-    return set_back.Memory(run.settings)
+def _memory_of(run: Runtime) -> set_back.NewestSeen:
+    return set_back.NewestSeen(run.settings)
 
 
 def _leave_to_newer(version: int) -> None:

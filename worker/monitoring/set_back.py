@@ -38,7 +38,7 @@ class Epoch(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Memory:
+class NewestSeen:
     """The newest run that this process or, before its start, another process of this machine has seen."""
 
     def __init__(self, settings: Settings) -> None:
@@ -80,7 +80,7 @@ def epoch_of(fields: Sequence[bytes | None]) -> Epoch | None:
     return Epoch(int(runs), (mark or b"").decode(), datetime.fromisoformat(last_run.decode()))
 
 
-def notice(store: Store, memory: Memory, shown: Epoch | None) -> None:
+def notice(store: Store, memory: NewestSeen, shown: Epoch | None) -> None:
     """Compare the run that the store shows with the newest that was seen, and record it if the store was set back."""
     seen = memory.newest
     if seen is not None and shown is not None and _is_older(shown, seen):

@@ -15,7 +15,7 @@ from alerts.messages import AnyMessage
 
 
 class StayLine(msgspec.Struct):
-    """The part of a line that tells its stay."""
+    """The part of a line that names its stay."""
 
     patient: str
 
@@ -68,7 +68,7 @@ def _patient(known: msgspec.json.Decoder[StayLine], line: bytes) -> str:
 
 
 def digest(stays: Iterable[Stay]) -> str:
-    """What tells a stream from every other: a baseline holds for one stream only."""
+    """What distinguishes a stream from every other: a baseline holds for one stream only."""
     found = blake2s(digest_size=8)
     for stay in stays:
         for line in stay.lines:

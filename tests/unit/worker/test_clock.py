@@ -168,6 +168,7 @@ READS_ITS_OWN = {
     "monitoring/beats.py": "compares it with the store's",
     "clock.py": "a process that never reached the store",
     "monitoring/last_alarm.py": "the store may not be used",
+    "runtime/broker_fetch.py": "kombu records by it when a message is given out again",
     "commands/configuration.py": "needs no store",
     "commands/intake.py": "needs no store",
     "commands/offline.py": "needs no store",

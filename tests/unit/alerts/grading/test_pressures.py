@@ -62,3 +62,16 @@ def test_a_message_is_contradicted_by_the_set_it_came_in_and_by_no_other() -> No
     assert pressures.is_contradicted(patient, SYSTOLIC, NOW, ward.source, ward.id, SITE)
     both = chart(reading(SYSTOLIC, 120, source="monitor", id=ward.id), *of_set(80, 95))
     assert not pressures.is_contradicted(both, SYSTOLIC, NOW, "monitor", ward.id, SITE)
+
+
+@pytest.mark.parametrize(
+    ("systolic_age", "mean_age", "kind"),
+    [(2, 1, "mean_bp"), (1, 2, "systolic_bp"), (1, None, "systolic_bp"), (None, 1, "mean_bp"), (None, None, None)],
+)
+def test_the_newest_pressure_is_the_one_measured_last(
+    systolic_age: float | None, mean_age: float | None, kind: str | None
+) -> None:
+    """CRS closes on a set that is newly measured, be its pressure a systolic or a mean."""
+    ages = {"systolic_bp": systolic_age, "mean_bp": mean_age}
+    items = {name: reading(name, 90, NOW - hours(age)) for name, age in ages.items() if age is not None}
+    assert pressures.newest(chart(*items.values()), NOW, SITE) == (items[kind][1] if kind else None)

@@ -8,20 +8,20 @@ from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW
 from tests.support.wording import english
 from worker.monitoring import set_back
-from worker.monitoring.set_back import CONDITION, Epoch, Memory, epoch_of, found, notice
+from worker.monitoring.set_back import CONDITION, Epoch, NewestSeen, epoch_of, found, notice
 from worker.store.shard import Store
 
 LATER = NOW + timedelta(minutes=5)
 
 
 @pytest.fixture
-def memory() -> Memory:
-    made = Memory(Settings(namespace="set-back"))
+def memory() -> NewestSeen:
+    made = NewestSeen(Settings(namespace="set-back"))
     made.keep(None)
     return made
 
 
-def test_an_older_run_is_reported_with_the_time_that_is_missing(store: Store, memory: Memory) -> None:
+def test_an_older_run_is_reported_with_the_time_that_is_missing(store: Store, memory: NewestSeen) -> None:
     notice(store, memory, Epoch(20, "a", LATER))
     notice(store, memory, Epoch(12, "b", NOW))
     [(condition, what)] = found(store).items()
@@ -29,7 +29,7 @@ def test_an_older_run_is_reported_with_the_time_that_is_missing(store: Store, me
     assert "between 14 Jun 10:00 and 14 Jun 10:05 may be missing" in english(what)
 
 
-def test_another_run_of_the_same_number_is_another_history(store: Store, memory: Memory) -> None:
+def test_another_run_of_the_same_number_is_another_history(store: Store, memory: NewestSeen) -> None:
     """Two primaries ran side by side, each with its workers."""
     notice(store, memory, Epoch(20, "a", NOW))
     notice(store, memory, Epoch(20, "b", LATER))
@@ -38,14 +38,14 @@ def test_another_run_of_the_same_number_is_another_history(store: Store, memory:
 
 @pytest.mark.parametrize("shown", [Epoch(20, "a", NOW), Epoch(21, "c", LATER), None])
 def test_the_same_run_a_newer_one_and_a_new_installation_are_no_news(
-    store: Store, memory: Memory, shown: Epoch | None
+    store: Store, memory: NewestSeen, shown: Epoch | None
 ) -> None:
     notice(store, memory, Epoch(20, "a", NOW))
     notice(store, memory, shown)
     assert not found(store)
 
 
-def test_it_is_reported_once(store: Store, memory: Memory) -> None:
+def test_it_is_reported_once(store: Store, memory: NewestSeen) -> None:
     notice(store, memory, Epoch(20, "a", LATER))
     notice(store, memory, Epoch(12, "b", NOW))
     store.redis.delete(f"{KEYS.watchdog}:set_back")
@@ -53,17 +53,17 @@ def test_it_is_reported_once(store: Store, memory: Memory) -> None:
     assert not found(store)
 
 
-def test_a_process_knows_what_those_before_it_saw(memory: Memory) -> None:
+def test_a_process_knows_what_those_before_it_saw(memory: NewestSeen) -> None:
     """A store is restored while everything is stopped."""
     memory.keep(Epoch(20, "a", NOW))
-    assert Memory(Settings(namespace="set-back")).newest == Epoch(20, "a", NOW)
-    assert Memory(Settings(namespace="another")).newest is None
+    assert NewestSeen(Settings(namespace="set-back")).newest == Epoch(20, "a", NOW)
+    assert NewestSeen(Settings(namespace="another")).newest is None
 
 
-def test_a_file_that_cannot_be_read_is_no_memory(memory: Memory) -> None:
+def test_a_file_that_cannot_be_read_is_no_memory(memory: NewestSeen) -> None:
     memory.keep(Epoch(20, "a", NOW))
     (set_back.private_folder() / memory._name).write_bytes(b"{")
-    assert Memory(Settings(namespace="set-back")).newest is None
+    assert NewestSeen(Settings(namespace="set-back")).newest is None
 
 
 def test_the_run_is_read_from_the_fields_of_the_watchdog() -> None:
