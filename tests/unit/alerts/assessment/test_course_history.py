@@ -10,6 +10,7 @@ from alerts.assessment.course_history import STRETCHES_KEPT, CourseHistory
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message, place_message
+from alerts.chart.draft import ChartDraft
 from alerts.grading import crs
 from alerts.grading.crs import CrsCourse
 from alerts.messages import AnyMessage
@@ -107,10 +108,11 @@ def test_a_late_reading_of_which_nothing_is_kept_leaves_the_course() -> None:
     of_an_hour = [temperature(INFUSED + HOUR + number * MINUTE, value) for number, value in enumerate(values)]
     chart = charted(registered(), *of_an_hour, temperature(end))
     cache = assess_onward(chart, end, SITE, ResultCache())[1]
-    placed = place_message(chart, temperature(INFUSED + HOUR + 90 * MINUTE / 60, "36.7"), END, SITE)
-    kept = placed.chart.thinned(chart, [placed.placed] if placed.placed else [])
-    assert placed.chart.entries != chart.entries == kept.entries
-    assert cache.after(chart, kept, unthinned=placed.chart) == cache
+    draft = ChartDraft(chart)
+    placed = place_message(draft, temperature(INFUSED + HOUR + 1.5 * MINUTE, "36.7"), END, SITE)
+    kept = draft.chart().thinned(chart, [placed.entry] if placed.entry else [])
+    assert draft.chart().entries != chart.entries == kept.entries
+    assert cache.after(chart, kept, unthinned=draft.chart()) == cache
 
 
 def test_what_was_followed_before_the_infusion_is_not_carried_across_it() -> None:
