@@ -20,7 +20,7 @@ from config.settings import Settings
 from config.site import Site
 from worker.clock import StoreClock
 from worker.runtime.broker import producer_options, tls
-from worker.runtime.queues import declared
+from worker.runtime.queues import declared, wake_shards
 from worker.runtime.runtime import connect, keys_of
 from worker.store.capacity import Capacity
 from worker.store.inbox import Accepted, accept
@@ -91,7 +91,6 @@ class Client:
     def wake(self, shards: Iterable[Shard]) -> None:
         """Ask the workers to advance these shards. If the broker cannot be reached, the ticker wakes them."""
         try:
-            for shard in shards:
-                self._celery.send_task("advance", (shard.number,), queue="advance")
+            wake_shards(self._celery, shards)
         except (OperationalError, OSError) as error:
             log.warning("the broker cannot be reached (%s); the ticker wakes the shard", type(error).__name__)

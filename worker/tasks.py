@@ -24,7 +24,7 @@ from worker.fhir_export.client import fhir_base
 from worker.fhir_export.export import export as export_shard
 from worker.monitoring.heartbeat import beat
 from worker.processing.advance import advance as advance_shard
-from worker.runtime.queues import wake_shards
+from worker.runtime.queues import publish, wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store.inbox import Accepted, accept, claim_wakeups
 from worker.store.wrong_types import move_wrong_types_away
@@ -143,10 +143,8 @@ def advance(shard: int) -> None:
 
 def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
     look_again = run.site.on_call.delivery.retry_backoff[0]
-    for priority, place in channel_lock.one_per_channel(
-        run.store.redis, run.store.keys, owed, run.clock.now(), look_again
-    ):
-        app.send_task(channel_lock.TASKS[priority], tuple(place))
+    first = channel_lock.one_per_channel(run.store.redis, run.store.keys, owed, run.clock.now(), look_again)
+    publish(app, [(channel_lock.TASKS[priority], tuple(place)) for priority, place in first])
 
 
 @app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)

@@ -25,7 +25,7 @@ from worker.monitoring.config_refused import report
 from worker.monitoring.orphans import release_orphans
 from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import run_watchdog
-from worker.runtime.queues import wake_shards
+from worker.runtime.queues import publish, wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store import backlog, schema
 from worker.store.backlog import Pending
@@ -208,8 +208,7 @@ def _wake_shards(app: Celery, store: Store, numbers: Collection[int]) -> None:
 
 def _send(app: Celery, task: str, calls: Collection[tuple[Any, ...]]) -> None:
     if calls and _is_consumed(app, task):
-        for arguments in calls:
-            app.send_task(task, arguments)
+        publish(app, [(task, arguments) for arguments in calls])
 
 
 def _receipts_this_second(receipts: Iterable[int], now: datetime) -> Iterator[int]:

@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 from kombu import Connection
 from redis import Redis
+from redis.connection import AbstractConnection
 
 from tests.support.hospital import Hospital, descendants, eventually, reading, registration
 from worker.runtime import broker_fetch
@@ -91,6 +92,30 @@ def test_a_strange_or_large_message_is_left_where_it_is(
     assert numbers(fetch(channel, QUEUE, 10)) == [0, 1]
     assert (broker.llen(QUEUE), broker.hlen("unacked")) == (2, 2)
     assert fetch(channel, QUEUE, 10) == []
+
+
+def test_many_shards_are_woken_in_one_round_trip(
+    hospital: Hospital, broker: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each publication waits for the disk: a batch of readings of a whole ward would wait sixteen times."""
+    shards = hospital.store.keys.all()
+    hospital.client.wake(shards[:1])
+    trips: list[object] = []
+    send_packed = AbstractConnection.send_packed_command
+    monkeypatch.setattr(
+        AbstractConnection, "send_packed_command", lambda *given, **how: trips.append(1) or send_packed(*given, **how)
+    )
+    hospital.client.wake(shards)
+    assert len(trips) == 1
+    assert broker.llen("advance") == 1 + len(shards)
+
+
+def test_shards_are_woken_though_the_broker_has_closed_the_connection(hospital: Hospital, broker: Redis) -> None:
+    shards = hospital.store.keys.all()
+    hospital.client.wake(shards)
+    broker.client_kill_filter(_type="normal", skipme=True)
+    hospital.client.wake(shards)
+    assert broker.llen("advance") >= 2 * len(shards)
 
 
 def send(hospital: Hospital, bodies: list[Any]) -> None:

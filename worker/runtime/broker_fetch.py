@@ -6,6 +6,7 @@ unacknowledged, in kombu's own form, at one moment: none can be lost between the
 have; there each message is acknowledged by itself.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
@@ -13,6 +14,9 @@ from typing import Any, cast
 from kombu.message import Message
 from kombu.transport import virtual
 from kombu.utils.json import loads
+from redis.exceptions import ResponseError
+
+log = logging.getLogger(__name__)
 
 LARGEST = 16_384
 """Bytes of a message, as the broker keeps it, that is taken with others."""
@@ -56,9 +60,14 @@ def fetch(channel: Any, queue: str, most: int) -> list[Message]:
     most = most if room is None else min(most, room)
     if most < 1:
         return []
-    keys = (queue, channel.unacked_key, channel.unacked_index_key)
-    with channel.conn_or_acquire() as client:
-        items = client.eval(_SCRIPT, len(keys), *keys, most, LARGEST, repr(time.time()))
+    prefix = channel.global_keyprefix or ""  # kombu adds it to the keys of its own commands only
+    keys = [f"{prefix}{name}" for name in (queue, channel.unacked_key, channel.unacked_index_key)]
+    try:
+        with channel.conn_or_acquire() as client:
+            items = client.eval(_SCRIPT, len(keys), *keys, most, LARGEST, repr(time.time()))
+    except ResponseError as error:
+        log.warning("messages of the queue %s are taken one by one (%s)", queue, error)
+        return []
     messages = [channel.Message(loads(item), channel=channel) for item in items]
     for message in messages:
         virtual.QoS.append(channel.qos, message, message.delivery_tag)  # what the Redis transport does beside its trip

@@ -1,9 +1,11 @@
 """The Celery queues of wake-ups. Producers and workers must declare them in the same way."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from celery import Celery
 from kombu import Queue
+from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]
 
 from worker.store.keys import Shard
 
@@ -33,5 +35,22 @@ def declared(broker: str) -> list[Queue]:
 
 def wake_shards(app: Celery, shards: Iterable[Shard]) -> None:
     """Ask the workers to advance these shards."""
-    for shard in shards:
-        app.send_task("advance", (shard.number,))
+    publish(app, [("advance", (shard.number,)) for shard in shards])
+
+
+def publish(app: Celery, calls: Collection[tuple[str, tuple[Any, ...]]]) -> None:
+    """Send tasks, each to the queue of its name; with a Redis broker all in one round trip."""
+    if not calls:
+        return
+    with app.producer_pool.acquire(block=True) as producer:
+        try:
+            with producer.batch():  # type: ignore[attr-defined]
+                _send(app, calls, producer)
+        except BatchPublishError:
+            # A batch is not repeated on a new connection. A wake-up too many is harmless.
+            _send(app, calls, producer)
+
+
+def _send(app: Celery, calls: Iterable[tuple[str, tuple[Any, ...]]], producer: Any) -> None:
+    for task, arguments in calls:
+        app.send_task(task, arguments, queue=task, producer=producer)

@@ -30,7 +30,7 @@ def woken() -> list[tuple[str, tuple[int, ...], str]]:
 def client(redis: Redis, woken: list[tuple[str, tuple[int, ...], str]], monkeypatch: pytest.MonkeyPatch) -> Client:
     made = Client(SETTINGS, redis)
     monkeypatch.setattr(
-        made._celery, "send_task", lambda name, arguments, queue: woken.append((name, arguments, queue))
+        made._celery, "send_task", lambda name, arguments, queue, **_: woken.append((name, arguments, queue))
     )
     return made
 

@@ -45,7 +45,7 @@ def sent(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Sent:
     found: Sent = []
     run = Runtime(Settings(receiver_url="json://127.0.0.1:9"), SITE, store, clock)
     monkeypatch.setattr(tasks, "runtime", lambda: run)
-    monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
+    monkeypatch.setattr(app, "send_task", lambda name, arguments=(), **_: found.append((name, tuple(arguments))))
     return found
 
 

@@ -130,7 +130,7 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     found: Sent = []
     run = Runtime(Settings(health_file=tmp_path / "healthy"), SITE, store, clock)
     monkeypatch.setattr(module, "runtime", lambda: run)
-    monkeypatch.setattr(app, "send_task", lambda name, arguments=(): found.append((name, tuple(arguments))))
+    monkeypatch.setattr(app, "send_task", lambda name, arguments=(), **_: found.append((name, tuple(arguments))))
     monkeypatch.setattr(module, "_queue_length", lambda *_: 0)
     monkeypatch.setattr("worker.monitoring.stalled_consumer.consumer_watch", ConsumerWatch())
     return found

@@ -35,7 +35,7 @@ SITES = KEYS.of(SITE_SUBJECT)
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
     """What was handed to Celery."""
     found: list[tuple[str, tuple[Any, ...]]] = []
-    monkeypatch.setattr(app, "send_task", lambda name, args=(): found.append((name, args)))
+    monkeypatch.setattr(app, "send_task", lambda name, args=(), **_: found.append((name, args)))
     return found
 
 

@@ -416,7 +416,7 @@ def test_each_tick_looks_and_wakes_the_shard_that_reports_it(store: Store, monke
     run = Runtime(Settings(), refusing(), store, Clock())
     monkeypatch.setattr(ticking, "runtime", lambda: run)
     monkeypatch.setattr(ticking, "_is_consumed", lambda *_: True)
-    monkeypatch.setattr(app, "send_task", lambda name, arguments=(): woken.append((name, arguments)))
+    monkeypatch.setattr(app, "send_task", lambda name, arguments=(), **_: woken.append((name, arguments)))
     ticking.tick(app)
     assert woken == [("advance", (KEYS.of(SITE_SUBJECT).number,))]
     assert store.redis.xlen(KEYS.of(SITE_SUBJECT).inbox) == 1
