@@ -1,20 +1,22 @@
 """The packing of stored values: the schema version (`schema.py`), then MessagePack or JSON, compressed if large.
 
-Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed. What changes at every commit is a
-third of it: the entries older than the full resolution are packed by themselves, and only when they change.
+Thirty days of a patient on a monitor are 166 kB of MessagePack and 30 kB compressed. Of a chart little changes at each
+commit: the other entries are packed in parts by themselves, and only when they change.
 """
 
 import zlib
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import chain, pairwise, zip_longest
 from operator import is_
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from alerts.chart.buckets import Series, horizon
+from alerts.chart.buckets import FRESH, Series, horizon
 from alerts.chart.chart import Chart
 from alerts.chart.entry import EFFECTIVE
 from alerts.pages.page import Page
@@ -29,7 +31,7 @@ PATIENTS_KEPT = 256
 """Patients of whom what was packed last is kept: as many as `state_cache` holds."""
 
 WORTH_PACKING_ALONE = 50
-"""Fewer older entries of a kind are packed with the recent ones: a part of few entries compresses badly."""
+"""Fewer settled entries of a kind are packed with the recent ones: a part of few entries compresses badly."""
 
 
 Reported = Literal["", "failed", "unknown", "undeliverable"]
@@ -109,76 +111,90 @@ class Codec(Generic[T]):
 
 
 class _PackedState(Struct, frozen=True, array_like=True):
-    """A state without the older entries of its chart, and those of each kind, all as compressed MessagePack."""
+    """A state without the settled entries of its chart, and those of each kind in parts: all compressed MessagePack."""
 
     state: bytes
-    older: dict[str, bytes]
+    settled: dict[str, list[bytes]]
 
 
-class _Older(NamedTuple):
-    """The older entries of one kind, and the same packed."""
+class _Part(NamedTuple):
+    """Settled entries of one kind, and the same packed."""
 
     entries: Series
     packed: bytes
 
+    def is_of(self, entries: Series) -> bool:
+        """Whether these very entries were packed."""
+        return len(self.entries) == len(entries) and all(map(is_, self.entries, entries))
+
 
 class StateCodec(Codec[PatientState]):
-    """The packing of states. Entries older than the full resolution change once an hour at most.
+    """The packing of states. Most entries of a chart are settled: they have not changed since it was packed last.
 
-    So those of each kind are packed by themselves, and what was packed last is kept for the patients packed last.
+    So they are packed in parts, and the parts are kept for the patients that were packed last.
     """
 
     def __init__(self) -> None:
         super().__init__("state", PatientState, compressed=True)
         self._packed = msgspec.msgpack.Decoder(_PackedState)
         self._series = msgspec.msgpack.Decoder(Series)
-        self._kept: OrderedDict[str, dict[str, _Older]] = OrderedDict()
+        self._kept: OrderedDict[str, dict[str, list[_Part]]] = OrderedDict()
 
     def pack(self, value: PatientState) -> bytes:
         """Encode a state."""
         known = self._kept.pop(value.patient, {})
-        older = {kind: self._older(entries, known.get(kind)) for kind, entries in _older_entries(value.chart)}
-        self._kept[value.patient] = older
+        settled: dict[str, list[_Part]] = {}
+        recent: dict[str, Series] = {}
+        for kind, (*parts, last) in _cut(value.chart):
+            recent[kind] = last
+            if parts:
+                before = known.get(kind, [])
+                settled[kind] = [self._part(*pair) for pair in zip_longest(parts, before[: len(parts)])]
+        self._kept[value.patient] = settled
         while len(self._kept) > PATIENTS_KEPT:
             self._kept.popitem(last=False)
-        recent = {
-            kind: entries[len(older[kind].entries) :] if kind in older else entries
-            for kind, entries in value.chart.entries.items()
-        }
         short = structs.replace(value, chart=structs.replace(value.chart, entries=recent))
-        packed = _PackedState(
-            compressed(self._encoder.encode(short)), {kind: part.packed for kind, part in older.items()}
-        )
-        return schema.seal(self._encoder.encode(packed))
+        packed = {kind: [part.packed for part in parts] for kind, parts in settled.items()}
+        return schema.seal(self._encoder.encode(_PackedState(compressed(self._encoder.encode(short)), packed)))
 
-    def _older(self, entries: Series, known: _Older | None) -> _Older:
-        if known is not None and len(known.entries) == len(entries) and all(map(is_, known.entries, entries)):
+    def _part(self, entries: Series, known: _Part | None) -> _Part:
+        if known is not None and known.is_of(entries):
             return known
-        return _Older(entries, compressed(self._encoder.encode(entries)))
+        return _Part(entries, compressed(self._encoder.encode(entries)))
 
     def _decode(self, payload: memoryview) -> PatientState:
         packed = self._packed.decode(payload)
         short: PatientState = self._decoder.decode(zlib.decompress(packed.state))
-        older = {kind: self._series.decode(zlib.decompress(part)) for kind, part in packed.older.items()}
-        entries = {kind: older.get(kind, ()) + recent for kind, recent in short.chart.entries.items()}
+        entries: dict[str, Series] = {}
+        for kind, recent in short.chart.entries.items():
+            parts = (self._series.decode(zlib.decompress(part)) for part in packed.settled.get(kind, ()))
+            entries[kind] = (*chain.from_iterable(parts), *recent)
         return structs.replace(short, chart=structs.replace(short.chart, entries=entries))
 
     def _decode_plain(self, payload: memoryview) -> Any:
         packed = self._packed.decode(payload)
         plain = self._plain.decode(zlib.decompress(packed.state))
-        for kind, part in packed.older.items():
+        for kind, parts in packed.settled.items():
             entries = plain["chart"]["entries"]
-            entries[kind] = self._plain.decode(zlib.decompress(part)) + entries[kind]
+            opened = (self._plain.decode(zlib.decompress(part)) for part in parts)
+            entries[kind] = [*chain.from_iterable(opened), *entries[kind]]
         return plain
 
 
-def _older_entries(chart: Chart) -> Iterator[tuple[str, Series]]:
-    """The entries before the full resolution, of each kind of which there are many."""
-    start = horizon(chart.newest) if chart.newest is not None else None
-    for kind, entries in chart.entries.items() if start is not None else ():
-        count = bisect_left(entries, start, key=EFFECTIVE)
-        if count >= WORTH_PACKING_ALONE:
-            yield kind, entries[:count]
+def _cut(chart: Chart) -> Iterator[tuple[str, list[Series]]]:
+    """The entries of each kind in parts: those before the full resolution, those before the last quarters, the rest."""
+    starts = (horizon(chart.newest), _quarter(chart.newest - FRESH)) if chart.newest is not None else ()
+    for kind, entries in chart.entries.items():
+        cuts = [0]
+        for start in starts:
+            spot = bisect_left(entries, start, lo=cuts[-1], key=EFFECTIVE)
+            if spot - cuts[-1] >= WORTH_PACKING_ALONE:
+                cuts.append(spot)
+        yield kind, [entries[first:end] for first, end in pairwise([*cuts, len(entries)])]
+
+
+def _quarter(at: datetime) -> datetime:
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
 
 
 _state = StateCodec()

@@ -43,7 +43,7 @@ def of_hours(*hours: int, value: str = "37.0") -> Chart:
     return Chart(entries={"crp": entries[:3], "temperature": entries, "spo2": ()}, newest=entries[-1].effective)
 
 
-def test_a_state_with_many_older_entries_survives_in_its_order() -> None:
+def test_a_state_with_many_settled_entries_survives_in_its_order() -> None:
     state = PatientState(patient="P1", chart=of_hours(0, 1, 5, 6))
     found = unpack_state(pack(state))
     assert found == state
@@ -62,7 +62,7 @@ def test_what_is_packed_does_not_depend_on_what_was_packed_before() -> None:
     assert [codec.pack(state) for state in states[::-1]] == alone[::-1]
 
 
-def test_older_entries_that_did_not_change_are_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_did_not_change_are_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     codec, state = StateCodec(), PatientState(patient="P1", chart=of_hours(0, 5, 6))
     packed = codec.pack(state)
     sizes: list[int] = []
