@@ -11,8 +11,12 @@ PYTEST = $(BIN)/pytest -n logical --dist loadgroup
 COMPILE = uv pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build pyproject.toml
 
+# The recorded pages of an earlier release are of 100 patients.
+ALARM_PATIENTS ?= 100
+ALARM_BASELINE = $(if $(filter 100,$(ALARM_PATIENTS)),--baseline docs/evidence/alarms_baseline.json.gz)
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-servers check lint mutants screenshots bench chaos chaos-containers fuzz lock clean
+.PHONY: help install run test test-all test-servers check lint mutants screenshots bench alarms chaos chaos-containers fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -54,6 +58,11 @@ chaos: $(VENV)/.installed-tests ## the long run that tries to lose a message: CH
 
 chaos-containers: $(VENV)/.installed-tests ## each container of the compose file killed, stopped, paused, cut off in turn; needs Docker, and root
 	$(BIN)/python -m tests.chaos.containers
+
+alarms: $(VENV)/.installed ## alarm quality from a seed: table, JSON and a page with plots in output/alarms; ALARM_PATIENTS=100
+	$(BIN)/cartwatch simulate --patients $(ALARM_PATIENTS) --days 14 --seed 1 --output output/alarms
+	$(BIN)/cartwatch evaluate output/alarms/cohort.ndjson.gz --truth output/alarms/truth.ndjson $(ALARM_BASELINE) \
+		--json output/alarms/alarms.json --html output/alarms/alarms.html
 
 fuzz: $(VENV)/.installed-tests ## coverage-guided fuzzing of what reads bytes from outside; FUZZ_SECONDS=60 each by default
 	$(PIP) install --quiet 'atheris>=3'

@@ -210,7 +210,8 @@ def _febrile_neutropenia(one: Onset, known: Sequence[Sent]) -> float | None:
     hot = [
         sent for sent in known if sent.observation is not None and one.start - HOUR <= sent.observation.at <= one.end
     ]
-    high = _earliest(sent for sent in hot if _is_fever(sent, HIGH_FEVER))
+    # A charted temperature has one decimal: what is more than 38.3 is at least half a step above it.
+    high = _earliest(sent for sent in hot if _is_fever(sent, HIGH_FEVER + 0.05))
     febrile = [(sent.observation.at, sent.arrives) for sent in hot if _is_fever(sent, FEVER) and sent.observation]
     lasting = min((arrives for at_, arrives in febrile if at_ - febrile[0][0] > HOUR), default=None)
     fever = min((one for one in (high, lasting) if one is not None), default=None)

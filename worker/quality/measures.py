@@ -29,8 +29,8 @@ COUNTED_AFTER_THE_END = timedelta(hours=4)
 GROUND = {"crs": timedelta(hours=6), "febrile_neutropenia": timedelta(hours=6), "icans": timedelta(hours=24)}
 """How long before a page its condition may have been true last: assumptions, as long as the charted value holds."""
 
-OVERDUE = {"overdue_vitals": timedelta(hours=4), "overdue_ice": timedelta(hours=12)}
-"""An overdue notice is without ground if the value was measured within its interval, and only charted late."""
+OVERDUE = {"overdue_vitals": timedelta(hours=2), "overdue_ice": timedelta(hours=8)}
+"""An overdue notice is without ground if the value was measured within the shortest interval, and only charted late."""
 
 
 class Delays(msgspec.Struct, frozen=True):

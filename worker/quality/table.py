@@ -15,6 +15,8 @@ def tables(found: Mapping[str, Measures]) -> Iterator[str]:
         rows = [(name, one.name, *_condition(one)) for name, of in found.items() for one in of.conditions]
         yield markdown(("policy", "condition", *CONDITION_COLUMNS), rows)
     yield markdown(("urgency, condition, reason", "pages", "per patient-day"), list(_reasons(first)))
+    if first.groundless_conditions:
+        yield markdown(("without ground, by condition", "pages", "per patient-day"), list(_groundless(first)))
     yield markdown(("responder", f"pages a night ({NIGHT}), ward of {WARD}"), list(_nights(first)))
 
 
@@ -69,6 +71,11 @@ def _percent(share: float | None) -> str:
 
 def _reasons(one: Measures) -> Iterator[Row]:
     for name, count in one.burden.reasons.items():
+        yield name, str(count), f"{one.burden.per_day(count):.3f}"
+
+
+def _groundless(one: Measures) -> Iterator[Row]:
+    for name, count in one.groundless_conditions.items():
         yield name, str(count), f"{one.burden.per_day(count):.3f}"
 
 

@@ -26,7 +26,7 @@ SEVERE_NEUTROPENIA = 1.0
 """10*9/L, of CTCAE febrile neutropenia."""
 
 HIGH_FEVER = 38.3
-"""Cel, at which one temperature is enough for febrile neutropenia (CTCAE)."""
+"""Cel, above which one temperature is enough for febrile neutropenia (CTCAE)."""
 
 APART = 24 * HOUR
 """Spells of a condition less than this apart are one: an assumption."""
@@ -251,12 +251,12 @@ def _onsets(truth: Truth, temperature: Series) -> list[Onset]:
 
 
 def _febrile_neutropenia(truth: Truth, temperature: Series) -> NDArray[np.bool_]:
-    """ANC < 1.0 with 38.3, or 38.0 for an hour (CTCAE)."""
+    """ANC < 1.0 with more than 38.3, or 38.0 for an hour (CTCAE)."""
     hot = temperature >= FEVER
     count = np.concatenate(([0], np.cumsum(hot)))
     lasted = np.zeros(len(hot), dtype=bool)
     lasted[HOUR - 1 :] = count[HOUR:] - count[:-HOUR] >= HOUR
-    found: NDArray[np.bool_] = (truth.neutrophils < SEVERE_NEUTROPENIA) & ((temperature >= HIGH_FEVER) | lasted)
+    found: NDArray[np.bool_] = (truth.neutrophils < SEVERE_NEUTROPENIA) & ((temperature > HIGH_FEVER) | lasted)
     return found
 
 
