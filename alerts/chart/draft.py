@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from alerts.chart.buckets import horizon
+from alerts.chart.buckets import Series, horizon
 from alerts.chart.chart import Chart
 from alerts.chart.contents import version_key
 from alerts.chart.entry import EFFECTIVE, Entry
@@ -28,7 +28,7 @@ class ChartDraft:
         self._chart = chart
         self._newest = chart.newest
         self._added: dict[str, list[Entry]] = defaultdict(list)
-        self._ids: dict[str, set[str]] = {}
+        self._ids: dict[str, set[str] | None] = {}
 
     def chart(self) -> Chart:
         """The chart as it is now; the same object as before if nothing has changed."""
@@ -57,19 +57,31 @@ class ChartDraft:
         else:
             final = replace(entry, received=received) if received != entry.effective else entry
             self._added[kind].append(final)
-        self._ids_of(kind).add(entry.id)
+        if (ids := self._ids.get(kind)) is not None:
+            ids.add(entry.id)
 
     def _is_new(self, kind: str, entry: Entry) -> bool:
         """Whether an entry is the first version of its message, final, and later than all others of its kind."""
         if entry.status != Status.FINAL or version_key(entry.source, entry.id) in self._chart.versions:
             return False
         series = self._added.get(kind) or self._chart.entries.get(kind)
-        return not series or (series[-1].effective < entry.effective and entry.id not in self._ids_of(kind))
+        return not series or (series[-1].effective < entry.effective and not self._may_hold(kind, entry.id))
 
-    def _ids_of(self, kind: str) -> set[str]:
-        """The ids of a kind within the full resolution; an older version of a message is not replaced."""
-        if kind not in self._ids:
-            series = self._chart.entries.get(kind, ())
-            start = horizon(self._newest or series[0].effective) if series else None
-            self._ids[kind] = set(map(_ID, series[bisect_left(series, start, key=EFFECTIVE) :] if start else ()))
-        return self._ids[kind]
+    def _may_hold(self, kind: str, id: str) -> bool:
+        """Whether a message may be charted within the full resolution; an older version is not replaced.
+
+        The ids of a kind are searched once, and collected when a second message of it comes.
+        """
+        ids = self._ids.get(kind)
+        if ids is None:
+            recent = (*self._recent(kind), *self._added.get(kind, ()))
+            if kind not in self._ids:
+                self._ids[kind] = None
+                return id in map(_ID, recent)
+            ids = self._ids[kind] = set(map(_ID, recent))
+        return id in ids
+
+    def _recent(self, kind: str) -> Series:
+        series = self._chart.entries.get(kind, ())
+        start = horizon(self._newest) if self._newest is not None else None
+        return series[bisect_left(series, start, key=EFFECTIVE) :] if start is not None else series

@@ -103,6 +103,8 @@ class Merges(Struct, frozen=True, omit_defaults=True):
 
     @property
     def _holding(self) -> tuple[Link, ...]:
+        if not self.into:
+            return ()
         received = self.newest_received
         return tuple(link for link in self.into if received is None or link.age > received.age)
 
@@ -113,7 +115,7 @@ class Merges(Struct, frozen=True, omit_defaults=True):
 
 def _newest(links: tuple[Link, ...]) -> Link | None:
     standing = (link for link in links if not link.is_retracted)
-    return max(standing, key=lambda link: link.age, default=None)
+    return max(standing, key=lambda link: link.age, default=None) if links else None
 
 
 def _with(links: tuple[Link, ...], new: Link) -> tuple[Link, ...]:
