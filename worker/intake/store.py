@@ -33,7 +33,17 @@ from worker.store.capacity import Capacity
 from worker.store.codec import pack
 from worker.store.dead_letters import ListedLetter
 from worker.store.durable import accepting, copies_of
-from worker.store.inbox import ANSWERS, SOURCE_SHOWN, Addressed, Addressee, append, claim_wakeups, encoded, queue
+from worker.store.inbox import (
+    ANSWERS,
+    SOURCE_SHOWN,
+    Addressed,
+    Addressee,
+    append,
+    claim_wakeups,
+    encoded,
+    is_notice_due,
+    queue,
+)
 from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
 
@@ -45,7 +55,6 @@ corrections therefore reinstates it."""
 SEEN_KEPT = 100_000
 """Per source: 14 a second for two hours, about 12 MB. A source that sends more loses its oldest keys sooner."""
 
-NOTIFIED_FOR = timedelta(minutes=10)
 TEST_KEPT = 10_000
 TEST_CHARACTERS = 20_000
 """The length of a stored test message, which is only displayed."""
@@ -216,10 +225,8 @@ class IntakeStore:
         ]
 
     def _notice(self, source: str, records: int, now: datetime, pipe: Pipeline) -> list[tuple[AnyMessage, bytes]]:
-        notified = self._site.key(f"notified:{source[:SOURCE_SHOWN]}")
-        if self.redis.exists(notified):
+        if not is_notice_due(self.redis, pipe, self.keys, source):
             return []
-        pipe.set(notified, 1, ex=NOTIFIED_FOR)
         name = source[:SOURCE_SHOWN]
         what = phrase("messages from {source} cannot be used; see `cartwatch dead-letters`", source=name)
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)

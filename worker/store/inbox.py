@@ -14,7 +14,7 @@ from alerts.chart.sampling import WHY as WAVEFORM
 from alerts.chart.sampling import Sampling
 from alerts.message_fields import Status
 from alerts.message_json import BadMessage, read_message
-from alerts.messages import INTERNAL, AnyMessage, Reading
+from alerts.messages import INTERNAL, SITE_SUBJECT, AnyMessage, Reading
 from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
@@ -37,6 +37,9 @@ ANSWERS = ("acknowledgement", "hand_over", "silence", "closure")
 
 RAW_KEPT = 20_000
 """The characters kept of a message that cannot be read."""
+
+NOTIFIED_FOR = timedelta(minutes=10)
+"""The technician is notified of dead letters of one source at most once in this time."""
 
 SOURCE_SHOWN = 100
 """Characters of a source's name in a fault: the texts of faults are bounded."""
@@ -190,7 +193,7 @@ def accept(
     if capacity is not None and size:
         capacity.require(source, size)
     pipe = accepting(redis)
-    wake = append(redis, keys, _with_letters(pipe, keys, good, refused, source, now), now, pipe, source).wake
+    wake = append(redis, keys, _with_letters(redis, pipe, keys, good, refused, source, now), now, pipe, source).wake
     if refused:
         dead_letters.trim(redis, keys, now)
     return Accepted(len(good), refused, wake, tuple(unusable))
@@ -231,12 +234,13 @@ def received_here(message: AnyMessage, raw: bytes, now: datetime) -> tuple[AnyMe
 def add_dead_letters(redis: Redis, keys: Keys, refused: list[DeadLetter], source: str, now: datetime) -> list[Shard]:
     """Store unreadable messages as dead letters, and open an incident for their source; return the shards to wake."""
     pipe = accepting(redis)
-    wake = append(redis, keys, _with_letters(pipe, keys, [], refused, source, now), now, pipe).wake
+    wake = append(redis, keys, _with_letters(redis, pipe, keys, [], refused, source, now), now, pipe).wake
     dead_letters.trim(redis, keys, now)
     return wake
 
 
 def _with_letters(
+    redis: Redis,
     pipe: Pipeline,
     keys: Keys,
     good: list[tuple[AnyMessage, bytes]],
@@ -249,7 +253,19 @@ def _with_letters(
         return good
     dead_letters.write(pipe, keys, refused, now)
     log.warning("%d message(s) from %s became dead letters", len(refused), refused[0].source)
-    return [*good, _refusal(refused, source, now)]
+    return [*good, _refusal(refused, source, now)] if is_notice_due(redis, pipe, keys, source) else good
+
+
+def is_notice_due(redis: Redis, pipe: Pipeline, keys: Keys, source: str) -> bool:
+    """Whether the technician was not notified of dead letters of a source lately; then it is queued that this is done.
+
+    Otherwise a source that sends a thousand texts a second that cannot be read would send as many faults.
+    """
+    notified = keys.of(SITE_SUBJECT).key(f"notified:{source[:SOURCE_SHOWN]}")
+    if redis.exists(notified):
+        return False
+    pipe.set(notified, 1, ex=NOTIFIED_FOR)
+    return True
 
 
 def _refusal(refused: list[DeadLetter], source: str, now: datetime) -> tuple[AnyMessage, bytes]:

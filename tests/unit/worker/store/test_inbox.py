@@ -217,3 +217,15 @@ def test_when_a_correction_was_received_is_not_the_senders_to_say(
     take(store, raw(reading("crp", 85, unit="mg/L") | {"status": status, "received": received.isoformat()}))
     [fields] = inbox(store, "P1")
     assert read_message(fields[b"m"]).received == (received if kept else None)
+
+
+def test_of_a_thousand_texts_that_cannot_be_read_the_technician_is_notified_once(redis: Redis) -> None:
+    site = KEYS.of(SITE_SUBJECT)
+    for _ in range(3):
+        assert len(accept(redis, KEYS, [b"{"], NOW, "monitor-9").refused) == 1
+    accept(redis, KEYS, [b"{"], NOW, "lab")
+    assert redis.xlen(site.inbox) == 2
+    [notified] = redis.keys(site.key("notified:monitor-9"))
+    redis.delete(notified)  # as after ten minutes
+    accept(redis, KEYS, [b"{"], NOW, "monitor-9")
+    assert redis.xlen(site.inbox) == 3
