@@ -22,10 +22,10 @@ BASELINE = "rules of the baseline"
 RULES = (OURS, UNCONFIRMED, BASELINE)
 """Policies whose pages name a condition; those of the others stand for any."""
 
-NAIVE_HIGH = {"temperature": Decimal("38.0"), "heart_rate": Decimal(130), "respiratory_rate": Decimal(25)}
+NAIVE_HIGH = {"temperature": Decimal("38.0"), "heart_rate": Decimal(130), "respiratory_rate": Decimal(30)}
 NAIVE_LOW = {"systolic_bp": Decimal(90), "mean_bp": Decimal(65), "spo2": Decimal(92), "ice": Decimal(10)}
-"""Beyond these a single value alerts, as a bedside monitor would: our own fever, pressure and saturation, a rate of
-NEWS2's 3 points, an ICE that is not full. A value at a high one alerts; at a low one it does not."""
+"""Beyond these a single value alerts, as on a bedside monitor: the fever, pressure and saturation of our own rules, the
+usual limits of the rates (assumptions), and an ICE that is not full. A value at a high one alerts, at a low one not."""
 
 ANY = "any"
 """The condition of an alert that names none."""
