@@ -13,10 +13,11 @@ from celery.signals import setup_logging, worker_process_init
 
 from config.settings import Settings
 from worker.monitoring import last_alarm
-from worker.runtime.broker import tls, worker_options
+from worker.runtime.broker import follow_primary, tls, worker_options
 from worker.runtime.logging_setup import configure
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES, declared, is_amqp
 from worker.runtime.runtime import runtime
+from worker.store.connection import StoreClient
 from worker.store.requirements import UnfitStoreError, require_usable_store
 from worker.task_batcher import IngestQueues
 from worker.ticker import EVERY_SECONDS, tick
@@ -86,7 +87,17 @@ class Tick(bootsteps.StartStopStep):
             last_alarm.refused(run.settings, error)
             raise WorkerShutdown(os.EX_CONFIG) from error
         parent.timer.call_repeatedly(EVERY_SECONDS, tick, (parent.app, lambda: pool_lives(parent.pool)))
+        if run.settings.broker_sentinel and not run.settings.broker_is_apart:
+            parent.timer.call_repeatedly(EVERY_SECONDS, _follow_primary, (parent,))
         last_alarm.start(run.settings)
+
+
+def _follow_primary(worker: Any) -> None:
+    # Before the first connection, and while it is closed, there is none.
+    connection = getattr(worker.consumer, "connection", None)
+    store = runtime().store.redis
+    if connection is not None and connection.connected and isinstance(store, StoreClient):
+        follow_primary(connection, store.primary)
 
 
 def pool_lives(pool: Any) -> bool:

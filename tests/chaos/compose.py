@@ -58,6 +58,7 @@ class Project:
         self.name, self.image, self._copies = name, image, copies
         self._folder = folder
         self.password = secrets.token_hex(24)
+        self.subnet = f"10.213.{secrets.randbelow(200) + 10}"
         self.ports = {f"CARTWATCH_{name}": free_port() for name in ("REDIS_PORT", "GATEWAY_PORT", "MLLP_PORTS")}
         self._secrets()
         (folder / "disk").mkdir()
@@ -80,6 +81,7 @@ class Project:
             "CARTWATCH_SITE_DIR": self._folder / "site",
             "CARTWATCH_PUBLIC_URL": "https://example.org",
             "CARTWATCH_IMAGE": self.image,
+            "CARTWATCH_NETWORK": self.subnet,
             "CARTWATCH_FHIR_BASE": "http://127.0.0.1:9/fhir",
             **self.ports,
         }

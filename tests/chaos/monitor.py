@@ -24,8 +24,8 @@ ANSWER_WITHIN = 5.0
 GIVES_UP_AFTER = 120.0
 """After the end, with the last message."""
 
-CONTAINER_NETWORKS = ["172.16.0.0/12", "192.168.0.0/16"]
-"""Docker's own address pools: what a container sees of a sender on this machine."""
+CONTAINER_NETWORKS = ["10.213.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+"""The network of the compose file, and Docker's own address pools: how a container sees this machine's senders."""
 
 PATIENTS = [f"P{number}" for number in range(8000, 8030)]
 """Each has ten values a minute: as many as a chart keeps of what a person enters."""

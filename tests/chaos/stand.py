@@ -88,13 +88,17 @@ class Stand:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.server = stack.enter_context(EmbeddedRedis(self.folder / "data"))
+            self.server = self.store_server(stack)
             self.phone = Phone(self.folder)
             stack.callback(self.phone.close)
             self.redis: Redis = stack.enter_context(connect(self.server.url))
             self.begin(stack)
             self.stack = stack.pop_all()
         return self
+
+    def store_server(self, stack: ExitStack) -> Any:
+        """Start the store."""
+        return stack.enter_context(EmbeddedRedis(self.folder / "data"))
 
     def begin(self, stack: ExitStack) -> None:
         """Start what uses them, and set `processes`, `broker` and `queues`."""
@@ -115,6 +119,8 @@ class Stand:
 class Cartwatch(Stand):
     """The whole of cartwatch: workers that judge, workers that deliver, a gateway."""
 
+    copies = 1
+
     def __init__(self, folder: Path, broker: str = "", clock: str = "store") -> None:
         super().__init__(folder)
         self._broker = broker
@@ -125,6 +131,7 @@ class Cartwatch(Stand):
         self.settings = Settings(
             redis_url=self.server.url,
             broker_url=self._broker or self.server.broker_url,
+            copies=self.copies,
             receiver_url=self.phone.url,
             config_dir=site(self.folder / "site"),
             secret=secrets.token_hex(32),

@@ -36,9 +36,7 @@ def whole(sentinels: Sentinels) -> Iterator[Sentinels]:
     with connect(sentinels.url) as redis:
         redis.flushall()
     yield sentinels
-    for node in (*sentinels.nodes, *sentinels.sentinels):
-        node.thaw()
-        node.start()
+    sentinels.start()
     sentinels.wait_until_whole()
 
 

@@ -19,6 +19,7 @@ from worker.standalone.embedded_redis import find_server
 
 SERVICE = "ward"
 DOWN_AFTER_MS = 1000
+"""Tests are impatient: docker-compose.yml has three seconds, and so has the campaign."""
 
 _NODE = """\
 bind 127.0.0.1
@@ -28,7 +29,7 @@ logfile ""
 requirepass {password}
 masterauth {password}
 appendonly yes
-appendfsync {appendfsync}
+appendfsync always
 maxmemory-policy noeviction
 save ""
 repl-diskless-sync yes
@@ -102,7 +103,7 @@ class Node:
 class Sentinels:
     """One primary with replicas, and three Sentinels."""
 
-    def __init__(self, folder: Path, replicas: int = 2, extra: str = "", appendfsync: str = "always") -> None:
+    def __init__(self, folder: Path, replicas: int = 2, down_after_ms: int = DOWN_AFTER_MS) -> None:
         self._password, self._sentinel_password = secrets.token_hex(8), secrets.token_hex(8)
         ports = [free_port() for _ in range(replicas + 1)]
         self.nodes = [
@@ -112,15 +113,14 @@ class Sentinels:
                 _NODE.format(
                     port=port,
                     password=self._password,
-                    appendfsync=appendfsync,
-                    extra=extra if not number else f"{extra}\nreplicaof 127.0.0.1 {ports[0]}",
+                    extra=f"replicaof 127.0.0.1 {ports[0]}" if number else "",
                 ),
                 port,
             )
             for number, port in enumerate(ports)
         ]
         values = {"password": self._password, "sentinel_password": self._sentinel_password, "primary": ports[0]}
-        values |= {"service": SERVICE, "down": DOWN_AFTER_MS}
+        values |= {"service": SERVICE, "down": down_after_ms}
         self.sentinels = [
             Node(folder, f"sentinel-{number}", _SENTINEL.format(port=port, **values), port, "--sentinel")
             for number, port in enumerate(free_port() for _ in range(3))
@@ -129,8 +129,16 @@ class Sentinels:
     @property
     def url(self) -> str:
         """The address of the store."""
+        return self._url(0)
+
+    @property
+    def broker_url(self) -> str:
+        """The address of Celery's broker: the same servers, another database."""
+        return self._url(1)
+
+    def _url(self, database: int) -> str:
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://:{self._password}@{hosts}/{SERVICE}/0?sentinel_password={self._sentinel_password}"
+        return f"redis+sentinel://:{self._password}@{hosts}/{SERVICE}/{database}?sentinel_password={self._sentinel_password}"
 
     def __enter__(self) -> "Sentinels":
         self._stack = ExitStack()
@@ -146,6 +154,12 @@ class Sentinels:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def start(self) -> None:
+        """Start whatever does not run, and let it go on."""
+        for node in (*self.nodes, *self.sentinels):
+            node.start()
+            node.thaw()
 
     def direct(self, node: Node) -> Redis:
         """A connection to one server, which raises at once if there is none."""

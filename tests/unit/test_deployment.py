@@ -27,6 +27,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {name: service for name, service in SERVICES.items() if name.startswith("worker-")}
 GATEWAY = SERVICES["gateway"]
 PROXY = SERVICES["proxy"]
+HA = {"redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3", "gateway-2"}
+"""The services of the profile `ha`."""
 OURS = {**WORKERS, "gateway": GATEWAY, "mllp": SERVICES["mllp"]}
 PASSWORD_FILE = f"/run/secrets/{COMPOSE['services']['redis']['secrets'][0]}"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -127,7 +129,8 @@ def test_pages_are_delivered_apart_from_the_grading() -> None:
 
 def test_everything_that_a_hospital_needs_starts_without_a_profile() -> None:
     """A queue that nobody serves, or a listener that was forgotten, would be noticed by its silence only."""
-    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"proxy", "prometheus"}
+    with_profile = {"proxy", "prometheus"} | HA
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == with_profile
     assert parse(SERVICES["mllp"]["command"])["names"] == ()
 
 
@@ -136,6 +139,8 @@ def test_two_of_each_service_that_a_page_passes_through_run() -> None:
         "worker-advance": 2,
         "worker-deliver": 2,
         "worker-deliver-urgent": 2,
+        "worker-ingest": "${CARTWATCH_INGEST_WORKERS:-1}",
+        "worker-background": "${CARTWATCH_BACKGROUND_WORKERS:-1}",
     }
 
 
@@ -249,7 +254,8 @@ def test_the_logs_are_bounded(service: dict[str, Any]) -> None:
 @each_of_ours
 def test_a_worker_waits_for_redis_and_finds_it(service: dict[str, Any]) -> None:
     assert service["depends_on"]["redis"]["condition"] == "service_healthy"
-    assert service["environment"]["CARTWATCH_REDIS_URL"] == f"redis://redis:{redis_options()['port']}/0"
+    found = service["environment"]["CARTWATCH_REDIS_URL"]
+    assert found == f"${{CARTWATCH_STORE_URL:-redis://redis:{redis_options()['port']}/0}}"
 
 
 @each_of_ours
@@ -300,6 +306,50 @@ def test_redis_reads_those_options_from_its_standard_input() -> None:
     assert SERVICES["redis"]["read_only"]
 
 
+@pytest.mark.parametrize("name", ["redis-2", "redis-3"])
+def test_a_replica_is_configured_as_the_primary_is(name: str) -> None:
+    """Each of them may become the primary: only its name and its volume are its own."""
+    own = {"profiles", "environment", "networks", "volumes", "ports"}
+    replica, primary = SERVICES[name], SERVICES["redis"]
+    assert {key: value for key, value in replica.items() if key not in own} == {
+        key: value for key, value in primary.items() if key not in own
+    }
+    address = replica["networks"]["default"]["ipv4_address"]
+    assert replica["environment"] == {"CARTWATCH_SERVER": address}
+    assert address.endswith(f".21{name[-1]}")
+    assert replica["volumes"] == [f"{name}:/data"]
+    assert redis_options()["masterauth"] == redis_options()["requirepass"]
+
+
+@pytest.mark.parametrize(
+    ("named", "server", "role"),
+    [
+        ("", "10.0.0.211", ""),
+        ("", "10.0.0.212", "replicaof 10.0.0.211 6379"),
+        ("10.0.0.212", "10.0.0.211", "replicaof 10.0.0.212 6379"),
+        ("10.0.0.212", "10.0.0.212", ""),
+        ("NOAUTH Authentication required.", "10.0.0.213", "replicaof 10.0.0.211 6379"),
+    ],
+)
+def test_a_server_that_starts_follows_the_primary_that_the_sentinels_name(
+    named: str, server: str, role: str, tmp_path: Path
+) -> None:
+    """One that was the primary before its end would otherwise be a second one."""
+    script = (ROOT / "config" / "containers" / "replica_of.sh").read_text(encoding="utf-8")
+    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    client = tmp_path / "redis-cli"
+    client.write_text(f"#!/bin/sh\n[ -z '{named}' ] && exit 1\nprintf '%s\\n6379\\n' '{named}'\n", encoding="utf-8")
+    client.chmod(0o700)
+    found = subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", script.replace(PASSWORD_FILE, str(tmp_path / "password"))],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "CARTWATCH_SERVER": server},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == role
+
+
 def test_redis_is_version_7_or_newer() -> None:
     version = re.fullmatch(r"redis:(\d+)\.[\w.-]+", SERVICES["redis"]["image"])
     assert version is not None
@@ -318,12 +368,14 @@ def test_the_password_comes_from_a_file_outside_that_must_be_named() -> None:
 
 def test_a_file_of_a_service_is_a_setting_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARTWATCH_SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("CARTWATCH_REDIS_URL", GATEWAY["environment"]["CARTWATCH_REDIS_URL"])
-    for name in GATEWAY["secrets"]:
+    monkeypatch.setenv("CARTWATCH_REDIS_URL", "redis://redis:6379/0")
+    for entry in GATEWAY["secrets"]:
+        name = entry if isinstance(entry, str) else entry["target"]
         (tmp_path / name).write_text(f"of {name}\n", encoding="utf-8")
     settings = Settings()
     assert settings.redis_url == "redis://:of%20cartwatch_redis_password@redis:6379/0"
-    assert settings.metrics_token == f"of {GATEWAY['secrets'][1]}"
+    assert settings.metrics_token == f"of {GATEWAY['secrets'][2]}"
+    assert settings.sentinel_password == "of cartwatch_sentinel_password"  # noqa: S105
 
 
 def test_the_proxy_bounds_what_the_gateway_cannot() -> None:
@@ -334,7 +386,8 @@ def test_the_proxy_bounds_what_the_gateway_cannot() -> None:
     }
     assert "http-request set-header X-Forwarded-For %[src]" in lines
     assert "tcp-request connection reject if { sc0_conn_cur gt 200 } || { sc0_conn_rate gt 400 }" in lines
-    assert f"server gateway gateway:{parse(GATEWAY['command'])['port']}" in " ".join(lines)
+    for name in ("gateway", "gateway-2"):
+        assert f"server {name} {name}:{parse(SERVICES[name]['command'])['port']}" in " ".join(lines)
 
 
 def test_prometheus_asks_the_gateway_with_the_token() -> None:

@@ -1,11 +1,14 @@
 """How Celery reaches its broker: a Redis, a Redis found by Sentinels, or RabbitMQ."""
 
+import logging
 import socket
 from typing import Any
 
 from config.settings import Settings
 from worker.runtime.queues import is_amqp
 from worker.store.connection import sentinel_options, tls_options
+
+log = logging.getLogger(__name__)
 
 KEEPALIVE = {
     getattr(socket, name): value
@@ -53,6 +56,20 @@ def sentinel_part(settings: Settings) -> dict[str, Any]:
     """The transport options that name the Sentinels' service; empty without Sentinels."""
     sentinel = settings.broker_sentinel
     return {"master_name": sentinel.service, "sentinel_kwargs": sentinel_options(sentinel)} if sentinel else {}
+
+
+def follow_primary(connection: Any, primary: tuple[str, int] | None) -> None:
+    """Let a worker's consumer leave a server that is no longer the primary; kombu then connects to the present one.
+
+    A primary that was frozen for some seconds, or cut off, answers again before kombu misses it. For about ten seconds
+    it does not know that another took its place, and no wake-up comes through it.
+    """
+    for channel in connection.transport.cycle._channels:
+        client = vars(channel).get("client")
+        waits = client.connection if client is not None else None
+        if primary and waits is not None and waits._sock and (waits.host, waits.port) != primary:
+            log.warning("the consumer leaves the broker %s:%s: another server is the primary", waits.host, waits.port)
+            waits.disconnect()
 
 
 def tls(settings: Settings) -> dict[str, Any] | bool:

@@ -13,6 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
 from config.sentinel import SentinelUrl
+from worker.store.live_replicas import LiveReplicas
 
 SENTINEL_SECONDS = 0.5
 """The time for the answer of a Sentinel. The one beside a dead primary is dead as well, and may be asked first."""
@@ -43,6 +44,13 @@ class StoreClient(Redis):
     copies = 1
     sentinels: Sentinel | None = None
     service = ""
+    replicas: LiveReplicas | None = None
+
+    @property
+    def primary(self) -> tuple[str, int] | None:
+        """The primary of the newest connection; None without Sentinels, or before the first."""
+        proxy = getattr(self.connection_pool, "proxy", None)
+        return proxy.master_address if proxy is not None else None
 
     def close(self) -> None:
         """Close the connections to the store, and those to the Sentinels."""
@@ -67,6 +75,7 @@ def _by_sentinel(url: SentinelUrl, options: dict[str, Any]) -> StoreClient:
     server = {**_server_options(url), **options, "connection_class": kind}
     client: StoreClient = sentinels.master_for(url.service, StoreClient, **server)  # type: ignore[no-untyped-call]
     client.sentinels, client.service = sentinels, url.service
+    client.replicas = LiveReplicas(sentinels, url.service)
     return client
 
 

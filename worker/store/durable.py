@@ -1,8 +1,9 @@
 """Acceptance: a message is accepted once it stands on as many machines as the installation requires.
 
 The transaction that stores it is followed by `WAIT` on the connection that wrote: on another connection, or inside the
-transaction, `WAIT` waits for nothing. A replica has what the primary wrote before, so one wait covers all of it. A
-transaction that writes nothing would wait for nothing either: a repetition of a stored delivery writes again.
+transaction, `WAIT` waits for nothing. Where Sentinels choose the primary, every replica that they could choose must
+have the message (`worker/store/live_replicas.py`). A replica has what the primary wrote before, so one wait covers all
+of it. A transaction that writes nothing would wait for nothing either: a repetition of a stored delivery writes again.
 
 What is not accepted may still be stored, on one machine. Its sender sends it again, and the chart knows it by source
 and id. Commits wait for no copy: if one is lost with its primary, its inbox entries are back and evaluated again.
@@ -13,6 +14,8 @@ from typing import Any
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
+
+from worker.store.live_replicas import LiveReplicas
 
 WAIT_MS = 500
 """How long a replica may take. A longer wait gains nothing: the sender repeats what was not accepted."""
@@ -33,13 +36,17 @@ class AcceptingPipeline(Pipeline):
 
     copies = 1
     wait_ms = WAIT_MS
+    replicas: LiveReplicas | None = None
 
     def _execute_transaction(self, connection: Any, commands: Any, raise_on_error: bool) -> list[Any]:
         replies: list[Any] = super()._execute_transaction(connection, commands, raise_on_error)
-        connection.send_command("WAIT", self.copies - 1, self.wait_ms)
+        required = self.copies - 1
+        if self.replicas is not None:
+            required = max(required, self.replicas.required(connection.host, connection.port))
+        connection.send_command("WAIT", required, self.wait_ms)
         replicas = int(connection.read_response())
-        if replicas < self.copies - 1:
-            raise NotCopiedError(1 + replicas, self.copies)
+        if replicas < required:
+            raise NotCopiedError(1 + replicas, 1 + required)
         return replies
 
 
@@ -56,5 +63,5 @@ def accepting(redis: Redis, wait_ms: int = WAIT_MS) -> Pipeline:
     if copies_of(redis) == 1:
         return redis.pipeline(transaction=True)
     pipe = AcceptingPipeline(redis.connection_pool, redis.response_callbacks, True, None)
-    pipe.copies, pipe.wait_ms = copies_of(redis), wait_ms
+    pipe.copies, pipe.wait_ms, pipe.replicas = copies_of(redis), wait_ms, getattr(redis, "replicas", None)
     return pipe

@@ -1,0 +1,19 @@
+# Starts a Sentinel. It keeps what it learns in its own file, so the file is written only once.
+# A primary is replaced once two Sentinels have missed it for three seconds. All have fixed addresses: a Sentinel that asks
+# for the name of a server that has ended waits for the answer, and sees nothing meanwhile.
+set -eu
+password=$(cat /run/secrets/cartwatch_redis_password)
+umask 077
+[ -s /data/sentinel.conf ] || cat >/data/sentinel.conf <<END
+port 26379
+dir /data
+protected-mode no
+requirepass $password
+sentinel sentinel-pass $password
+sentinel monitor ward ${CARTWATCH_SERVER%.*}.211 6379 2
+sentinel auth-pass ward $password
+sentinel down-after-milliseconds ward 3000
+sentinel failover-timeout ward 20000
+sentinel parallel-syncs ward 1
+END
+exec redis-server /data/sentinel.conf --sentinel

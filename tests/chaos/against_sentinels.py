@@ -1,0 +1,208 @@
+"""The campaign against a store of three servers and three Sentinels: failover after failover, under load.
+
+The next blow falls once the store is whole again: two at once may lose what was accepted, and nobody promises more.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from itertools import cycle, pairwise
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from tests.chaos.against_cartwatch import AgainstCartwatch
+from tests.chaos.campaign import Plan, Result
+from tests.chaos.checker import FIRST, says
+from tests.chaos.mail import Send
+from tests.chaos.scenario import CRS3, Body, Patient, Story
+from tests.chaos.stand import Cartwatch
+from tests.support.sentinels import Sentinels, wait_until
+from worker.client import Client
+
+DOWN_AFTER_MS = 3000
+"""As in docker-compose.yml."""
+
+REST_SECONDS = 13.0
+"""Sentinel begins no failover within twice its `failover-timeout` of the last one."""
+
+RETURNS_AFTER = 2.0
+"""Seconds after the failover until the old primary is back, and believes that it is still the primary."""
+
+PAGED_WITHIN = 90.0
+CRITICAL = Story("pressor", (CRS3,), ("CRS grade 1", "CRS grade 2"), answered=True)
+FIRST_PROBE = 9000
+
+
+class Failover(NamedTuple):
+    """What one failover cost, in seconds: the longest time without an accepted message, and that to the next page."""
+
+    kind: str
+    accepted_after: float
+    paged_after: float
+
+
+class Replicated(Cartwatch):
+    """The whole of cartwatch on a replicated store."""
+
+    def __init__(self, folder: Path, copies: int) -> None:
+        super().__init__(folder)
+        self.copies = copies
+
+    def store_server(self, stack: ExitStack) -> Sentinels:
+        """Start the servers and the Sentinels."""
+        return stack.enter_context(Sentinels(self.folder / "data", down_after_ms=DOWN_AFTER_MS))
+
+
+def _killed(sentinels: Sentinels) -> None:
+    old = sentinels.primary()
+    old.kill()
+    _until_another(sentinels, old.port)
+    time.sleep(RETURNS_AFTER)
+    old.start()
+
+
+def _frozen(sentinels: Sentinels) -> None:
+    old = sentinels.primary()
+    old.freeze()
+    _until_another(sentinels, old.port)
+    time.sleep(RETURNS_AFTER)
+    old.thaw()
+
+
+def _planned(sentinels: Sentinels) -> None:
+    old = sentinels.primary()
+    sentinels.fail_over()
+    _until_another(sentinels, old.port)
+
+
+def _until_another(sentinels: Sentinels, port: int) -> None:
+    def is_another() -> bool:
+        with suppress(RedisError):
+            return sentinels.primary().port != port
+        return False
+
+    wait_until(is_another, "another server is the primary", 60)
+
+
+KINDS: dict[str, Callable[[Sentinels], None]] = {
+    "primary killed": _killed,
+    "primary frozen": _frozen,
+    "planned failover": _planned,
+}
+"""A planned failover without a pause of the writes is the hardest: the old primary goes on with its other replica."""
+
+
+class AgainstSentinels(AgainstCartwatch):
+    """Failovers of each kind in turn."""
+
+    stand: Replicated
+
+    def __init__(self, plan: Plan, stand: Replicated) -> None:
+        super().__init__(plan, stand)
+        self.failovers: list[Failover] = []
+        self._moments: list[float] = []
+        self._fought = threading.Event()
+        numbers = range(FIRST_PROBE, FIRST_PROBE + plan.kills)
+        self._probes = [Patient(f"P{number}", CRITICAL, random.Random(number)) for number in numbers]
+        self.patients = [*self.patients, *self._probes]
+
+    def beside(self) -> list[Callable[[threading.Event], None]]:
+        return [lambda _: self.ward.write(self._fought), self.attend]
+
+    def sender(self, stack: ExitStack, number: int) -> Send:
+        send = super().sender(stack, number)
+
+        def sent(body: Body) -> None:
+            send(body)
+            self._moments.append(time.monotonic())
+
+        return sent
+
+    def _fight(self) -> None:
+        sentinels: Sentinels = self.stand.server
+        client = Client(self.stand.settings)
+        chosen = os.environ.get("CHAOS_BLOWS")
+        named = [kind for kind in KINDS if kind in chosen.split(",")] if chosen else list(KINDS)
+        for kind, probe in zip(cycle(named), self._probes):
+            sentinels.wait_until_whole(120)
+            time.sleep(REST_SECONDS)
+            self.dealt[kind] += 1
+            self.failovers.append(self._fail_over(kind, probe, client))
+        client._redis.close()
+        client._celery.close()
+        sentinels.wait_until_whole(120)
+        self._fought.set()
+        time.sleep(1)
+        self.patients = [patient for patient in self.patients if patient.ground]
+
+    def _fail_over(self, kind: str, probe: Patient, client: Client) -> Failover:
+        began = time.monotonic()
+
+        def send() -> None:
+            for body in probe.opening(datetime.now(UTC)):
+                self.mail.send(body, lambda one: client.send([one]) and None)
+
+        with self._threads([send]):
+            # From this thread: a server ends with the thread that started it.
+            KINDS[kind](self.stand.server)
+        paged = self._paged_after(probe, began)
+        times = [began, *(at for at in list(self._moments) if at > began), time.monotonic()]
+        return Failover(kind, max(later - at for at, later in pairwise(times)), paged)
+
+    def _paged_after(self, probe: Patient, began: float) -> float:
+        while time.monotonic() - began < PAGED_WITHIN:
+            for page in list(self.stand.phone.pages()):
+                if page.path == FIRST and probe.name in page.title and says(page.title, CRS3.grade):
+                    return page.at - time.time() + time.monotonic() - began
+            time.sleep(0.1)
+        return float("inf")
+
+
+class Outcome(NamedTuple):
+    """A campaign with so many copies: the verdict, and each failover."""
+
+    copies: int
+    result: Result
+    failovers: Sequence[Failover]
+
+
+def run(plan: Plan, folder: Path, copies: int) -> Outcome:
+    """Carry it out."""
+    with Replicated(folder, copies) as stand:
+        campaign = AgainstSentinels(plan, stand)
+        return Outcome(copies, campaign.run(), campaign.failovers)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown: one column a number of copies."""
+    rows = [["", *(f"COPIES={one.copies}" for one in outcomes)], ["---", *("---:" for _ in outcomes)]]
+    for kind in dict.fromkeys(failover.kind for one in outcomes for failover in one.failovers):
+        for name, of in (("accepted again", "accepted_after"), ("next critical page", "paged_after")):
+            rows.append([f"{kind}: {name} after, median (longest)", *(_seconds(one, kind, of) for one in outcomes)])
+    rows += [
+        ["failovers", *(str(len(one.failovers)) for one in outcomes)],
+        ["messages accepted", *(str(one.result.verdict.accepted) for one in outcomes)],
+        ["sent again by their sender", *(str(one.result.sent_again) for one in outcomes)],
+        ["pages received", *(str(one.result.verdict.received) for one in outcomes)],
+        ["pages received more than once", *(str(one.result.verdict.duplicates) for one in outcomes)],
+        ["workers and gateways that ended", *(str(one.result.starts - PROCESSES) for one in outcomes)],
+        ["came to rest", *("yes" if one.result.settled else "NO" for one in outcomes)],
+    ]
+    faults = dict.fromkeys(name for one in outcomes for name in one.result.verdict.faults)
+    rows += [[name, *(str(len(one.result.verdict.faults[name])) for one in outcomes)] for name in faults]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+PROCESSES = 3
+
+
+def _seconds(outcome: Outcome, kind: str, of: str) -> str:
+    found = [getattr(one, of) for one in outcome.failovers if one.kind == kind]
+    return f"{median(found):.1f} s ({max(found):.1f} s)" if found else "-"

@@ -1,0 +1,37 @@
+"""A worker's consumer follows the primary, where another server took its place without a closed connection."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from worker.runtime.broker import follow_primary
+
+
+class Waiting:
+    """A connection on which a channel waits for messages."""
+
+    def __init__(self, host: str) -> None:
+        self.host, self.port = host, 6379
+        self._sock: object | None = object()
+
+    def disconnect(self) -> None:
+        self._sock = None
+
+
+def connection(*waiting: Waiting) -> SimpleNamespace:
+    channels = [SimpleNamespace(client=SimpleNamespace(connection=one)) for one in waiting]
+    return SimpleNamespace(transport=SimpleNamespace(cycle=SimpleNamespace(_channels=[*channels, SimpleNamespace()])))
+
+
+def test_a_consumer_leaves_a_server_that_is_no_longer_the_primary() -> None:
+    """One that had been frozen for six seconds was waited on for eleven more, and no page came."""
+    old, new = Waiting("old"), Waiting("new")
+    follow_primary(connection(old, new), ("new", 6379))
+    assert (old._sock is None, new._sock is None) == (True, False)
+
+
+@pytest.mark.parametrize("primary", [("new", 6379), None])
+def test_a_consumer_of_the_primary_stays(primary: tuple[str, int] | None) -> None:
+    new = Waiting("new")
+    follow_primary(connection(new), primary)
+    assert new._sock is not None
