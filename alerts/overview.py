@@ -19,8 +19,8 @@ from alerts.grading.result import NOT_APPLICABLE, Grade, Score
 from alerts.grading.statements import is_statement
 from alerts.message_fields import Status
 from alerts.messages import SITE_SUBJECT
+from alerts.rules import schedule
 from alerts.rules.finding import RuleInput
-from alerts.rules.overdue import LATE
 from alerts.rules.scores import m_easix_over
 from alerts.state import PatientState
 from alerts.wording.figures import number
@@ -232,8 +232,7 @@ def _on_oxygen(chart: Chart, at: datetime | None, site: Site) -> bool:
 
 def _old_at(entry: Entry, every: str, site: Site) -> datetime:
     """The time at which a sign becomes overdue."""
-    allowed: timedelta = getattr(site.conventions.schedule, every).value
-    return entry.effective + allowed * LATE
+    return schedule.overdue_at(entry.effective, every, site)
 
 
 def _amount(entry: Entry) -> str:

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from pydantic import field_validator, model_validator
 
-from config.types import Configuration, Convention, Duration
+from config.types import ClockTime, Configuration, Convention, Duration
 from config.vocabulary import READINGS
 
 
@@ -109,7 +109,11 @@ class ConfirmationConventions(Configuration):
 
 
 class ScheduleConventions(Configuration):
-    """How often a patient must be assessed."""
+    """How often a patient must be assessed, and how late that may be.
+
+    `rounds`: the ward's fixed rounds, on the hospital's clock. `on_call_after_intervals`: of how many intervals without
+    an assessment the doctor on call hears, if the patient is at risk.
+    """
 
     vitals_every: Convention[Duration]
     vitals_every_when_febrile: Convention[Duration]
@@ -117,6 +121,17 @@ class ScheduleConventions(Configuration):
     ice_every: Convention[Duration]
     ice_every_when_m_easix_high: Convention[Duration]
     ice_until_day: Convention[int]
+    grace_fraction: Convention[Decimal]
+    grace_least: Convention[Duration]
+    rounds: Convention[tuple[ClockTime, ...]]
+    on_call_after_intervals: Convention[Decimal]
+
+    @field_validator("grace_fraction", "on_call_after_intervals")
+    @classmethod
+    def _not_negative(cls, number: Convention[Decimal]) -> Convention[Decimal]:
+        if number.value < 0:
+            raise ValueError(f"{number.value} is less than 0")
+        return number
 
 
 class RegistrationConventions(Configuration):

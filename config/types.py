@@ -1,7 +1,7 @@
 """Small types of the configuration files."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ LONGEST_NUMBER = 20
 """Decimal places before or behind the point."""
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
 
 
@@ -42,6 +43,23 @@ def is_of_use(number: Decimal) -> bool:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def parse_clock_time(value: Any) -> Any:
+    """Read an hour and a minute, as "06:00".
+
+    Raises:
+        ValueError: for anything else. YAML reads an unquoted 14:00 as a number.
+    """
+    if isinstance(value, time):
+        return value
+    match = _CLOCK_TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a time of day: write it in quotes, as in '06:00'")
+    return time(int(match[1]), int(match[2]))
+
+
+ClockTime = Annotated[time, BeforeValidator(parse_clock_time)]
 
 
 class Configuration(BaseModel):

@@ -15,7 +15,7 @@ from alerts.episodes.episode import Episode
 from alerts.episodes.lifecycle import ack_times_out_at, acknowledge
 from alerts.episodes.rota import holders
 from alerts.episodes.silences import Silenced, hiding
-from config.site import Site, Urgency
+from config.site import Site, Step, Urgency
 
 
 class Recipient(NamedTuple):
@@ -45,9 +45,19 @@ class Notifications(NamedTuple):
         return tuple(dict.fromkeys(to.person for notification in self.notifications for to in notification.recipients))
 
 
-def plan(site: Site, urgency: Urgency, start: datetime) -> Plan:
+WARD = "ward"
+"""The role that hears of what the ward owes, if the site has it."""
+
+OWED_BY_THE_WARD = ("overdue_vitals", "overdue_ice")
+"""Conditions that are the ward's as long as they are low: they stand on the board, and page nobody but that role."""
+
+
+def plan(site: Site, urgency: Urgency, start: datetime, condition: str = "") -> Plan:
     """The present ladder of an urgency, with the holders of each role in the minute of each step."""
     ladder = site.on_call.ladders[urgency]
+    if urgency == "low" and condition in OWED_BY_THE_WARD:
+        to_ward = (Step(after=timedelta(), notify=(WARD,)),) if WARD in site.on_call.roles else ()
+        ladder = ladder.model_copy(update={"steps": to_ward, "repeat_every": None})
     steps = tuple(
         PlannedStep(step.after, step.notify, _on_duty(step.notify, start + step.after, site)) for step in ladder.steps
     )
@@ -121,7 +131,7 @@ def _next_level(episode: Episode, now: datetime, site: Site) -> Notifications:
     """Take every step that is due. After the last step, notify all roles again."""
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency or episode.steps_taken == 0:
-        planned = plan(site, episode.urgency, episode.ladder_from)
+        planned = plan(site, episode.urgency, episode.ladder_from, episode.condition)
     taken = episode.steps_taken
     while taken < len(planned.steps) and episode.ladder_from + planned.steps[taken].after <= now:
         taken += 1
@@ -167,7 +177,7 @@ def _confirm_ack(episode: Episode, now: datetime, site: Site) -> Notifications:
     holder = episode.acknowledged_by
     planned = episode.plan
     if planned is None or planned.urgency != episode.urgency:
-        planned = plan(site, episode.urgency, now)
+        planned = plan(site, episode.urgency, now, episode.condition)
     if planned.ack_timeout is None:
         return Notifications(replace(episode, plan=planned, next_at=None))
     start = now + planned.confirm_within if holder in site.on_call.people else now
@@ -239,7 +249,7 @@ def reassign(episode: Episode, now: datetime, site: Site, *, by: str, to: str | 
     Afterwards the ladder continues. It leaves out the person who handed over for one pace of its repeats (`resting`).
     Nothing changes if nobody else is left.
     """
-    planned = episode.plan or plan(site, episode.urgency, episode.ladder_from)
+    planned = episode.plan or plan(site, episode.urgency, episode.ladder_from, episode.condition)
     handed = (*(item for item in episode.handed_over if item.by != by), HandedOver(by, now))
     freed = replace(episode, plan=planned, acknowledged_by="", acknowledged_at=None, handed_over=handed)
     away = resting(freed, now)

@@ -68,7 +68,7 @@ def _gaps(episode: Episode, taken: range, at: datetime, site: Site) -> tuple[str
 
 def handovers(episode: Episode, start: datetime, until: datetime, site: Site) -> list[Handover]:
     """Every change of holders of the ladder's roles between two moments."""
-    planned = episode.plan or escalation.plan(site, episode.urgency, start)
+    planned = episode.plan or escalation.plan(site, episode.urgency, start, episode.condition)
     found = []
     for role in dict.fromkeys(role for step in planned.steps for role in step.roles):
         held = list(spans(site.on_call, role, start, until))

@@ -5,26 +5,33 @@ from typing import NamedTuple
 
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
+from alerts.rules import schedule
 from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.scores import m_easix_over
 from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, phrase
 from config.conventions import Expected
 from config.site import Urgency
-from config.types import Convention
 from config.vocabulary import READINGS, Sort
 
 SET = ("temperature", "systolic_bp", "spo2")
 """The members of a set of vital signs. A mean pressure counts like a systolic one."""
 
-LATE = 1.5
-"""Late by half the interval is a notice."""
+OVERDUE, MISSING = 1, 2
+"""The levels: the ward owes an assessment; a rule goes without it too long in a patient at risk."""
+
+PLAIN = {"overdue_vitals": "vitals_every", "overdue_ice": "ice_every"}
+"""The interval by which the doctor on call hears of it: that of a patient without any finding."""
+
+SCORE_OF_HEALTH = {"ice": 10, "capd": 0}
+"""The bedside scores of a patient without any sign of ICANS."""
 
 
 class Due(NamedTuple):
-    """A value charted at intervals: its last time, and when it is overdue, if ever."""
+    """A value charted at intervals: its last time, since when it is awaited, and when it is overdue, if ever."""
 
     what: str
     last: datetime | None
+    since: datetime
     every: timedelta
     convention: str
     overdue_at: datetime | None
@@ -35,16 +42,15 @@ def vitals_due(inputs: RuleInput) -> Due | None:
     since = _watched_since(inputs)
     if since is None:
         return None
-    schedule = inputs.site.conventions.schedule
-    intervals = {"vitals_every": schedule.vitals_every}
-    if "fever" in inputs.now.crs.rows or has_other_fever(inputs.chart, inputs.now.at, inputs.site):
-        intervals["vitals_every_when_febrile"] = schedule.vitals_every_when_febrile
+    names = ["vitals_every"]
+    if _is_febrile(inputs):
+        names.append("vitals_every_when_febrile")
     if m_easix_over(inputs):
-        intervals["vitals_every_when_m_easix_high"] = schedule.vitals_every_when_m_easix_high
-    name = min(intervals, key=lambda name: intervals[name].value)
+        names.append("vitals_every_when_m_easix_high")
+    name = min(names, key=lambda name: schedule.interval(name, inputs.site.conventions.schedule))
     last = {kind: _last(inputs, kind) for kind in SET}
     what = min(last, key=lambda kind: last[kind] or since)
-    return _due(what, last[what], since, name, intervals[name])
+    return _due(what, last[what], since, name, inputs)
 
 
 def ice_due(inputs: RuleInput) -> Due | None:
@@ -52,13 +58,13 @@ def ice_due(inputs: RuleInput) -> Due | None:
     since = _watched_since(inputs)
     if since is None:
         return None
-    schedule = inputs.site.conventions.schedule
     name = "ice_every_when_m_easix_high" if m_easix_over(inputs) else "ice_every"
     kind = "capd" if _by_capd(inputs) else "ice"
-    due = _due(kind, _last(inputs, kind), since, name, getattr(schedule, name))
-    falls_due = max(due.last or since, since) + due.every
+    due = _due(kind, _last(inputs, kind), since, name, inputs)
+    falls_due = due.since + due.every
     day = inputs.chart.day(falls_due, inputs.site.zone)
-    return due if day is not None and day <= schedule.ice_until_day.value else due._replace(overdue_at=None)
+    until = inputs.site.conventions.schedule.ice_until_day.value
+    return due if day is not None and day <= until else due._replace(overdue_at=None)
 
 
 def _by_capd(inputs: RuleInput) -> bool:
@@ -69,12 +75,18 @@ def _by_capd(inputs: RuleInput) -> bool:
 
 
 def overdue_vitals(inputs: RuleInput) -> Finding | None:
-    """Vital signs at least every 4 h; every 2 h while febrile, or if m-EASIX is over the threshold: low."""
+    """Vital signs at least every 4 h; every 2 h while febrile, or if m-EASIX is over the threshold: low, the ward's.
+
+    Missing for twice 4 h in a patient at risk: medium, to the doctor on call.
+    """
     return _finding("overdue_vitals", _on_the_ward(vitals_due(inputs), inputs), inputs)
 
 
 def overdue_ice(inputs: RuleInput) -> Finding | None:
-    """ICE at least every 12 h on days 0-14; every 8 h if m-EASIX is over the threshold: low."""
+    """ICE at least every 12 h on days 0-14; every 8 h if m-EASIX is over the threshold: low, the ward's.
+
+    Missing for twice 12 h in a patient at risk: medium, to the doctor on call.
+    """
     return _finding("overdue_ice", _on_the_ward(ice_due(inputs), inputs), inputs)
 
 
@@ -101,26 +113,63 @@ def _last(inputs: RuleInput, kind: str) -> datetime | None:
     return entry.effective if entry is not None else None
 
 
-def _due(what: str, last: datetime | None, since: datetime, name: str, every: Convention[timedelta]) -> Due:
+def _due(what: str, last: datetime | None, since: datetime, name: str, inputs: RuleInput) -> Due:
     start = since if last is None else max(last, since)
-    return Due(what, last, every.value, f"schedule.{name}", start + every.value * LATE)
+    every = schedule.interval(name, inputs.site.conventions.schedule)
+    return Due(what, last, start, every, name, schedule.overdue_at(start, name, inputs.site))
+
+
+def _is_febrile(inputs: RuleInput) -> bool:
+    return "fever" in inputs.now.crs.rows or has_other_fever(inputs.chart, inputs.now.at, inputs.site)
+
+
+def at_risk(inputs: RuleInput) -> tuple[Phrase, ...]:
+    """Why a missing assessment of this patient concerns the doctor on call; empty if nothing was found.
+
+    Fever of any cause, CRS that is not over, a last ICE or CAPD with any loss, m-EASIX over the site's threshold.
+    """
+    found = []
+    if _is_febrile(inputs):
+        found.append(Phrase("fever"))
+    if inputs.now.crs.grade or inputs.now.course.is_open:
+        found.append(Phrase("CRS not over"))
+    if inputs.now.icans.grade or _has_lost_points(inputs):
+        found.append(Phrase("ICANS not over"))
+    if m_easix_over(inputs):
+        found.append(Phrase("m-EASIX over the site's threshold"))
+    return tuple(found)
+
+
+def _has_lost_points(inputs: RuleInput) -> bool:
+    kind = "capd" if _by_capd(inputs) else "ice"
+    last = inputs.chart.latest(kind, inputs.now.at)
+    return last is not None and last.value is not None and last.value != SCORE_OF_HEALTH[kind]
 
 
 def _finding(condition: str, due: Due | None, inputs: RuleInput) -> Finding | None:
     if due is None:
         return None
-    late = due.overdue_at is not None and inputs.now.at >= due.overdue_at
+    now = inputs.now.at
+    late = due.overdue_at is not None and now >= due.overdue_at
+    on_call_at = None
+    if due.overdue_at is not None and late:
+        on_call_at = schedule.on_call_at(due.since, PLAIN[condition], due.overdue_at, inputs.site)
+    risk = at_risk(inputs) if on_call_at is not None and now >= on_call_at else ()
     texts, at = _last_charted(due.last, inputs)
     what, every = Name(due.what), _hours(due.every)
+    conventions = (f"schedule.{due.convention}", *(("schedule.on_call_after_intervals",) if risk else ()))
     return Finding(
         condition=condition,
-        level=int(late),
-        urgency="low",
+        level=MISSING if risk else int(late),
+        urgency="medium" if risk else "low",
         title=Phrase(texts.overdue, (what, *at, every)) if late else phrase("{what} in time", what=what),
-        because=(Phrase(texts.due, (*at, every)),),
-        conventions=(due.convention,),
+        because=(
+            Phrase(texts.due, (*at, every)),
+            *((phrase("missing in a patient at risk: {list}", list=Listed(risk)),) if risk else ()),
+        ),
+        conventions=conventions,
         over=not late,
-        due=due.overdue_at,
+        due=on_call_at if late else due.overdue_at,
     )
 
 
@@ -134,17 +183,17 @@ class _Texts(NamedTuple):
 
 LAST = _Texts(
     "{what} overdue: last {at}, to be charted every {n} h",
-    "last {at}; due every {n} h, notified when late by half of that",
+    "last {at}; due every {n} h, and then overdue after a grace",
     "{what}: last {at}, due every {n} h",
 )
 NEVER = _Texts(
     "{what} overdue: last never, to be charted every {n} h",
-    "last never; due every {n} h, notified when late by half of that",
+    "last never; due every {n} h, and then overdue after a grace",
     "{what}: last never, due every {n} h",
 )
 NONE_SINCE = _Texts(
     "{what} overdue: none since {at}, to be charted every {n} h",
-    "none since {at}; due every {n} h, notified when late by half of that",
+    "none since {at}; due every {n} h, and then overdue after a grace",
     "{what}: none since {at}, due every {n} h",
 )
 

@@ -36,7 +36,7 @@ def test_a_grade_whose_ground_was_an_error_is_retracted(ward: Ward) -> None:
     given = lines(ward)[-1]
     ward.jump(minutes=10)
     ward.void(sent)
-    assert of(given, ward) == [("grade", "final", 1), ("regrade", "entered_in_error", None)]
+    assert of(given, ward) == [("grade", "final", 1), ("regrade", "entered_in_error", 0)]
 
 
 def test_a_grade_of_a_time_at_which_nothing_is_charted_any_more_is_retracted(ward: Ward) -> None:
@@ -57,7 +57,7 @@ def test_what_stands_after_a_retraction_is_another_grade(ward: Ward) -> None:
     given = lines(ward)[-1]
     ward.void(sent)
     after = lines(ward)[-1]
-    assert (after["kind"], after["status"], after["grade"], after["was"]) == ("grade", "final", None, 1)
+    assert (after["kind"], after["status"], after["grade"], after["was"]) == ("grade", "final", 0, 1)
     assert after["id"] != given["id"]
     assert after["at"] == given["at"], "of the same time, which nothing newer has followed"
 

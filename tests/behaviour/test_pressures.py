@@ -6,7 +6,7 @@ import pytest
 
 from alerts.assessment.assessment import Assessment, assess
 from alerts.grading.hypotension import hypotension
-from tests.support.ward import INFUSED, Ward, changed
+from tests.support.ward import INFUSED, WITH_WARD, Ward, changed
 from tests.support.wording import english, in_names
 
 CONTRADICTIONS = [
@@ -67,14 +67,16 @@ def test_every_value_of_the_set_is_counted(febrile: Ward) -> None:
     assert febrile.charted("systolic_bp")[-1].value == 85
 
 
-def test_a_set_that_contradicts_itself_is_no_pressure_that_came_in(ward: Ward) -> None:
+def test_a_set_that_contradicts_itself_is_no_pressure_that_came_in() -> None:
+    ward = Ward(day=1, clock="10:00", site=WITH_WARD)
+    ward.admit()
     ward.normal(dbp=70)
-    ward.to("15:00")
+    ward.to("14:00")
     ward.vitals(temp=36.8, spo2=97, sbp=80, dbp=95)
     before = len(ward.listed("overdue_vitals"))
-    ward.to("15:59")
+    ward.to("14:59")
     assert len(ward.listed("overdue_vitals")) == before
-    ward.to("16:00")
+    ward.to("15:00")
     assert "systolic pressure overdue: last 13 Jun 10:00" in ward.listed("overdue_vitals")[before].title
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerts.step.merging import charted_again
-from tests.support.ward import INFUSED, PATIENT, Ward, changed, message
+from tests.support.ward import INFUSED, PATIENT, WITH_WARD, Ward, changed, message
 from tests.support.wording import english
 
 
@@ -16,7 +16,7 @@ def leave(ward: Ward, to: str | None = None) -> None:
 @pytest.fixture
 def home() -> Ward:
     """A patient who goes home on day +3 at 10:00, seen that morning."""
-    ward = Ward(day=3, clock="09:00")
+    ward = Ward(day=3, clock="09:00", site=WITH_WARD)
     ward.admit()
     ward.normal()
     ward.ice(10)
@@ -102,7 +102,7 @@ def test_whoever_comes_back_is_an_inpatient_again_and_overdue_from_then_on(home:
     home.to("12:00", day=5)
     home.new_pages()
     home.send(message("registration", home.now, source="ehr", infused=INFUSED, setting="inpatient"))
-    home.jump(hours=5, minutes=59)
+    home.jump(hours=4, minutes=59)
     assert not home.is_open("overdue_vitals")
     home.jump(minutes=1)
     page = home.listed("overdue_vitals")[-1]
@@ -185,7 +185,7 @@ def test_whoever_is_registered_again_has_no_notice_of_before(gone: Ward) -> None
     gone.jump(hours=1)
     gone.send(message("registration", gone.now, source="ehr", infused=INFUSED))
     assert not gone.is_open("after_discharge")
-    gone.jump(hours=5)
+    gone.jump(hours=4)
     assert not gone.is_open("overdue_vitals")
 
 
@@ -203,10 +203,10 @@ def test_car_hematotox_is_silent_once_day_0_has_passed() -> None:
 
 
 def test_nothing_is_overdue_before_a_late_registration_was_known() -> None:
-    ward = Ward(day=20, clock="12:00")
+    ward = Ward(day=20, clock="12:00", site=WITH_WARD)
     ward.send(ward.vital("temp", 36.8, ward.at("12:00", day=15)))
     ward.send(changed(ward.registration(), received=ward.now))
-    ward.jump(hours=5, minutes=59)
+    ward.jump(hours=4, minutes=59)
     assert ward.listed("overdue_vitals") == []
     ward.jump(minutes=1)
     assert len(ward.listed("overdue_vitals")) == 1

@@ -13,6 +13,7 @@ from typing import Any
 
 from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
+from alerts.episodes.escalation import OWED_BY_THE_WARD
 from alerts.messages import MESSAGE, SITE_SUBJECT, AnyMessage
 from alerts.pages.concern import ENDED
 from alerts.pages.page import Page
@@ -23,6 +24,11 @@ from config.vocabulary import READINGS
 
 SITE: Site = load_site()
 """The shipped defaults; the hospital is in Rome."""
+
+WITH_WARD: Site = SITE._replace(
+    on_call=SITE.on_call.model_copy(update={"roles": {**SITE.on_call.roles, "ward": SITE.on_call.roles["worklist"]}})
+)
+"""The same hospital with a role `ward`, which its worklist holds."""
 
 INFUSED = datetime(2024, 6, 12, 10, 0, tzinfo=SITE.zone)
 """Day 0, 10:00 on the ward's clock."""
@@ -216,6 +222,12 @@ class Ward:
         self.send(registration, *history)
         return registration
 
+    def seen_an_hour_ago(self, patient: str = PATIENT) -> None:
+        """Chart normal vital signs and an ICE of 10 of an hour ago."""
+        at = self.ago(hours=1)
+        score = message("reading", at, patient=patient, reading="ice", value=10, by="person")
+        self.send(*(self.vital(name, value, at, patient) for name, value in NORMAL.items()), score)
+
     def registration(self, patient: str = PATIENT) -> AnyMessage:
         """The registration of a patient, not yet sent."""
         return message(
@@ -356,10 +368,17 @@ class Ward:
     # -- looking ---------------------------------------------------------------------------------
 
     def new_pages(self) -> list[Page]:
-        """The pages to people since this was last asked; what only a list was notified stands in `listed`."""
+        """The pages to people since this was last asked; what only a list was notified stands in `listed`.
+
+        Without those of an assessment that is missing (`missing`): tests jump hours in which nobody charts anything.
+        """
         found = self.pages[self._asked :]
         self._asked = len(self.pages)
-        return [page for page in found if page.to != WORKLIST]
+        return [page for page in found if page.to != WORKLIST and page.condition not in OWED_BY_THE_WARD]
+
+    def missing(self) -> list[Page]:
+        """Every page to people so far about an assessment that is missing."""
+        return [page for page in self.pages if page.to != WORKLIST and page.condition in OWED_BY_THE_WARD]
 
     def listed(self, condition: str) -> list[Page]:
         """Every page of a condition to the worklist so far."""
