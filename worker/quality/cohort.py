@@ -101,7 +101,7 @@ def simulate(plan: CohortPlan, number: int) -> Simulated:
 
 def record(truth: Truth, patient: str, sent: Iterable[Sent]) -> PatientTruth:
     """The truth of a patient as it is written beside the messages."""
-    known = [one for one in sent if one.observation is not None and one.observation.sound]
+    known = [one for one in sent if (one.observation.sound if one.observation else one.body["type"] == "treatment")]
     observed = [one.observation for one in known if one.observation is not None]
     return PatientTruth(
         patient=patient,
@@ -141,6 +141,10 @@ def _true_onset(one: Onset, truth: Truth, known: Sequence[Sent]) -> TrueOnset:
     )
 
 
+SUPPORT = {"high_flow_nasal_cannula": 3, "invasive_ventilation": 4}
+"""The CRS grade of a device (ASTCT 2019); the simulation has no others above low flow."""
+
+
 # -- when a condition was first charted ------------------------------------------------------------
 
 
@@ -163,7 +167,7 @@ def first_charted(one: Onset, truth: Truth, known: Sequence[Sent]) -> float | No
     if one.grade == 1:
         return _earliest(sent for sent in within if _is_fever(sent, FEVER))
     shown = _earliest(sent for sent in within if _shows_crs(sent))
-    sign = shown if one.grade == 2 else _support(one, truth)
+    sign = shown if one.grade == 2 else _support(one.grade, within, known)
     return None if fever is None or sign is None else max(fever, sign)
 
 
@@ -183,13 +187,15 @@ def _shows_crs(sent: Sent) -> bool:
     return bound is not None and float(value) < bound
 
 
-def _support(one: Onset, truth: Truth) -> float | None:
-    """When support of grade 3 or 4 was charted: drugs come in 3 minutes after they begin, a device with its entry."""
-    drugs = sorted(span.start + 3 for _, span in truth.course.vasopressors)
-    found = drugs[one.grade - 3 : one.grade - 2]
-    levels = {"high_flow_nasal_cannula": 3, "invasive_ventilation": 4}
-    found += [oxygen.span.start + 1 for oxygen in truth.course.oxygen if levels.get(oxygen.device, 0) >= one.grade]
-    return min(found, default=None)
+def _support(grade: int, within: Sequence[Sent], known: Sequence[Sent]) -> float | None:
+    """When support of grade 3 or 4 came in: the first drug or the second, or a device."""
+    drugs = sorted(sent.arrives for sent in known if sent.body.get("action") == "started")
+    devices = (sent.arrives for sent in within if _is_device(sent) and SUPPORT.get(sent.body["value"], 0) >= grade)
+    return min([*drugs[grade - 3 : grade - 2], *devices], default=None)
+
+
+def _is_device(sent: Sent) -> bool:
+    return bool(sent.body.get("reading") == "oxygen_device")
 
 
 def _shows_icans(sent: Sent, grade: int) -> bool:
@@ -207,15 +213,19 @@ def _febrile_neutropenia(one: Onset, known: Sequence[Sent]) -> float | None:
         for sent in known
         if sent.body.get("reading") == "neutrophils" and float(sent.body["value"]) < 1.0 and sent.arrives <= one.end
     )
-    hot = [
-        sent for sent in known if sent.observation is not None and one.start - HOUR <= sent.observation.at <= one.end
-    ]
+    febrile = [sent for sent in known if _is_fever(sent, FEVER) and one.start - HOUR <= _measured_at(sent) <= one.end]
+    first = min(map(_measured_at, febrile), default=0.0)
     # A charted temperature has one decimal: what is more than 38.3 is at least half a step above it.
-    high = _earliest(sent for sent in hot if _is_fever(sent, HIGH_FEVER + 0.05))
-    febrile = [(sent.observation.at, sent.arrives) for sent in hot if _is_fever(sent, FEVER) and sent.observation]
-    lasting = min((arrives for at_, arrives in febrile if at_ - febrile[0][0] > HOUR), default=None)
-    fever = min((one for one in (high, lasting) if one is not None), default=None)
+    fever = _earliest(
+        sent
+        for sent in febrile
+        if _measured_at(sent) >= one.start and (_is_fever(sent, HIGH_FEVER + 0.05) or _measured_at(sent) - first > HOUR)
+    )
     return None if count is None or fever is None else max(count, fever)
+
+
+def _measured_at(sent: Sent) -> float:
+    return sent.observation.at if sent.observation is not None else sent.arrives
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[PatientTruth]:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from worker.quality.assumptions import PRODUCTS, assumptions
-from worker.quality.cohort import CohortPlan, generator, lived, simulate
+from worker.quality.cohort import CohortPlan, decoded, generator, lived, simulate
 from worker.quality.course import DAY, HOUR
 from worker.quality.sampling import CHARTINGS
 from worker.quality.stream import Stay, read
@@ -164,3 +164,26 @@ def test_every_assumption_has_its_source_or_says_that_it_is_one() -> None:
     rows = list(assumptions())
     assert len(rows) > 80
     assert [row.name for row in rows if len(row.source) < len("assumption")] == []
+
+
+def test_a_grade_is_first_charted_when_its_sign_comes_in_not_when_it_begins() -> None:
+    """Each charted onset rests on a message that came in at that moment and names its sign."""
+    signs = {
+        "crs": ("temperature", "systolic_bp", "mean_bp", "spo2", "oxygen_device", "treatment"),
+        "icans": ("ice", "consciousness", "seizure"),
+        "febrile_neutropenia": ("temperature", "neutrophils"),
+    }
+    grades = Counter[int]()
+    for number in range(8):
+        found = simulate(CohortPlan("axi-cel", "ward", 10, 5), number)
+        (truth,) = decoded([found.truth])
+        bodies = [msgspec.json.decode(line) for line in found.lines]
+        for onset in truth.onsets:
+            if onset.charted is None:
+                continue
+            moment = onset.charted.isoformat()
+            came = {body.get("reading", body["type"]) for body in bodies if body["received"] == moment}
+            assert came & set(signs[onset.condition]), onset
+            assert onset.charted >= onset.start
+            grades[onset.grade] += 1
+    assert {1, 2, 3, 4} <= set(grades)
