@@ -16,7 +16,7 @@ ALARM_PATIENTS ?= 100
 ALARM_BASELINE = $(if $(filter 100,$(ALARM_PATIENTS)),--baseline docs/evidence/alarms_baseline.json.gz)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-servers check lint mutants screenshots bench alarms chaos chaos-containers fuzz lock clean
+.PHONY: help install run test test-all test-servers check lint mutants screenshots bench alarms chaos chaos-containers chaos-sentinel chaos-hosts fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -63,6 +63,12 @@ alarms: $(VENV)/.installed ## alarm quality from a seed: table, JSON and a page 
 	$(BIN)/cartwatch simulate --patients $(ALARM_PATIENTS) --days 14 --seed 1 --output output/alarms
 	$(BIN)/cartwatch evaluate output/alarms/cohort.ndjson.gz --truth output/alarms/truth.ndjson $(ALARM_BASELINE) \
 		--json output/alarms/alarms.json --html output/alarms/alarms.html
+
+chaos-sentinel: $(VENV)/.installed-tests ## failovers of a replicated store under load, with two copies and with one: CHAOS_KILLS=150 by default
+	$(BIN)/python -m tests.chaos.sentinels
+
+chaos-hosts: $(VENV)/.installed-tests ## the profile ha as three hosts, of which one is killed, frozen, cut off in turn; needs Docker, and root
+	$(BIN)/python -m tests.chaos.hosts
 
 fuzz: $(VENV)/.installed-tests ## coverage-guided fuzzing of what reads bytes from outside; FUZZ_SECONDS=60 each by default
 	$(PIP) install --quiet 'atheris>=3'

@@ -7,13 +7,13 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from itertools import cycle, pairwise
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -102,10 +102,9 @@ KINDS: dict[str, Callable[[Sentinels], None]] = {
 class AgainstSentinels(AgainstCartwatch):
     """Failovers of each kind in turn."""
 
-    stand: Replicated
-
-    def __init__(self, plan: Plan, stand: Replicated) -> None:
+    def __init__(self, plan: Plan, stand: Cartwatch, kinds: Mapping[str, Callable[[Any], None]]) -> None:
         super().__init__(plan, stand)
+        self._kinds = kinds
         self.failovers: list[Failover] = []
         self._moments: list[float] = []
         self._fought = threading.Event()
@@ -126,18 +125,18 @@ class AgainstSentinels(AgainstCartwatch):
         return sent
 
     def _fight(self) -> None:
-        sentinels: Sentinels = self.stand.server
+        servers = self.stand.server
         client = Client(self.stand.settings)
         chosen = os.environ.get("CHAOS_BLOWS")
-        named = [kind for kind in KINDS if kind in chosen.split(",")] if chosen else list(KINDS)
+        named = [kind for kind in self._kinds if kind in chosen.split(",")] if chosen else list(self._kinds)
         for kind, probe in zip(cycle(named), self._probes):
-            sentinels.wait_until_whole(120)
+            servers.wait_until_whole(120)
             time.sleep(REST_SECONDS)
             self.dealt[kind] += 1
             self.failovers.append(self._fail_over(kind, probe, client))
         client._redis.close()
         client._celery.close()
-        sentinels.wait_until_whole(120)
+        servers.wait_until_whole(120)
         self._fought.set()
         time.sleep(1)
         self.patients = [patient for patient in self.patients if patient.ground]
@@ -151,7 +150,7 @@ class AgainstSentinels(AgainstCartwatch):
 
         with self._threads([send]):
             # From this thread: a server ends with the thread that started it.
-            KINDS[kind](self.stand.server)
+            self._kinds[kind](self.stand.server)
         paged = self._paged_after(probe, began)
         times = [began, *(at for at in list(self._moments) if at > began), time.monotonic()]
         return Failover(kind, max(later - at for at, later in pairwise(times)), paged)
@@ -171,13 +170,15 @@ class Outcome(NamedTuple):
     copies: int
     result: Result
     failovers: Sequence[Failover]
+    ended: int
 
 
 def run(plan: Plan, folder: Path, copies: int) -> Outcome:
     """Carry it out."""
     with Replicated(folder, copies) as stand:
-        campaign = AgainstSentinels(plan, stand)
-        return Outcome(copies, campaign.run(), campaign.failovers)
+        campaign = AgainstSentinels(plan, stand, KINDS)
+        result = campaign.run()
+        return Outcome(copies, result, campaign.failovers, result.starts - len(stand.processes.all()))
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -192,15 +193,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
         ["sent again by their sender", *(str(one.result.sent_again) for one in outcomes)],
         ["pages received", *(str(one.result.verdict.received) for one in outcomes)],
         ["pages received more than once", *(str(one.result.verdict.duplicates) for one in outcomes)],
-        ["workers and gateways that ended", *(str(one.result.starts - PROCESSES) for one in outcomes)],
+        ["workers and gateways that ended", *(str(one.ended) for one in outcomes)],
         ["came to rest", *("yes" if one.result.settled else "NO" for one in outcomes)],
     ]
     faults = dict.fromkeys(name for one in outcomes for name in one.result.verdict.faults)
     rows += [[name, *(str(len(one.result.verdict.faults[name])) for one in outcomes)] for name in faults]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-PROCESSES = 3
 
 
 def _seconds(outcome: Outcome, kind: str, of: str) -> str:

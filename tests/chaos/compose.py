@@ -59,6 +59,8 @@ class Project:
         self._folder = folder
         self.password = secrets.token_hex(24)
         self.subnet = f"10.213.{secrets.randbelow(200) + 10}"
+        self.settings: dict[str, str] = {}
+        """More lines of `.env`."""
         self.ports = {f"CARTWATCH_{name}": free_port() for name in ("REDIS_PORT", "GATEWAY_PORT", "MLLP_PORTS")}
         self._secrets()
         (folder / "disk").mkdir()
@@ -82,6 +84,7 @@ class Project:
             "CARTWATCH_PUBLIC_URL": "https://example.org",
             "CARTWATCH_IMAGE": self.image,
             "CARTWATCH_NETWORK": self.subnet,
+            **self.settings,
             "CARTWATCH_FHIR_BASE": "http://127.0.0.1:9/fhir",
             **self.ports,
         }
@@ -145,19 +148,27 @@ class Composed(Cartwatch):
             self.phone = Phone(self.folder, str(next(ip_network(subnet).hosts())))
             stack.callback(self.phone.close)
             self.receiver = {"CARTWATCH_RECEIVER_URL": self.phone.url, "CARTWATCH_CANARY_EVERY": "20"}
+            self.prepare()
             self.project.configure(self.receiver)
             self.project.up()
             self._begin(stack)
             self.stack = stack.pop_all()
         return self
 
-    def _begin(self, stack: ExitStack) -> None:
+    def prepare(self) -> None:
+        """Change the project before it starts."""
+
+    def connection_settings(self) -> Settings:
+        """The settings of the senders, outside the containers."""
         base = f"redis://:{self.project.password}@127.0.0.1:{self.project.ports['CARTWATCH_REDIS_PORT']}"
-        self.settings = Settings(redis_url=f"{base}/0", broker_url=f"{base}/1", receiver_url=self.phone.url)
+        return Settings(redis_url=f"{base}/0", broker_url=f"{base}/1", receiver_url=self.phone.url)
+
+    def _begin(self, stack: ExitStack) -> None:
+        self.settings = self.connection_settings()
         self.broker = self.settings.broker
         self.queues = (*QUEUES, FOREIGN_QUEUE)
         self.gateway_url = f"http://127.0.0.1:{self.project.ports['CARTWATCH_GATEWAY_PORT']}"
-        self.redis = stack.enter_context(connect(self.settings.redis_url))
+        self.redis = stack.enter_context(connect(self.settings.redis_url, copies=self.settings.copies))
         self.processes = Processes()
 
     def __exit__(
