@@ -15,6 +15,8 @@ from worker.quality.measures import Measures
 from worker.quality.policies import NAIVE_HIGH, NAIVE_LOW, OURS, StayOutcome
 from worker.report.palette import GRADES, URGENCIES
 
+ABBREVIATIONS = ("crs", "icans", "ice")
+
 
 def render(
     found: Mapping[str, Measures],
@@ -59,7 +61,14 @@ def _thresholds() -> str:
     return ", ".join((*above, *below))
 
 
+def clinical(name: str) -> str:
+    """A name of the measures as a clinician writes it."""
+    words = name.replace("_", " ").replace(">=", "≥").split()
+    return " ".join(word.upper() if word in ABBREVIATIONS else word for word in words)
+
+
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["clinical"] = clinical
     return environment.from_string(files("worker.quality").joinpath("report.html.j2").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from worker.quality.baseline import OtherStreamError, beside, lost, read_baselin
 from worker.quality.measures import measure
 from worker.quality.plots import delays, scatter, ward
 from worker.quality.policies import ANY, BASELINE, NAIVE, OURS, StayOutcome
-from worker.quality.report import render
+from worker.quality.report import clinical, render
 
 ROME = ZoneInfo("Europe/Rome")
 
@@ -191,3 +191,8 @@ def test_without_a_truth_the_page_says_that_it_shows_burden_only() -> None:
     assert "Burden against sensitivity" not in text
     assert "&lt;b&gt;own" in text
     assert one.ends - one.begins == timedelta(days=2)
+
+
+def test_names_are_written_as_a_clinician_writes_them() -> None:
+    assert clinical("crs >= 2") == "CRS ≥ 2"
+    assert clinical("high febrile_neutropenia still_on_it") == "high febrile neutropenia still on it"
